@@ -1,0 +1,65 @@
+using MsResampler.Safetensors;
+
+namespace MsResampler.Model;
+
+/// <summary>One weight in its role: a matrix [<see cref="Rows"/>, <see cref="Columns"/>] or, with one column, a
+/// vector. It may be a slice of a stacked tensor or a transposed view; copies always come out row-major in the shape
+/// stated here.</summary>
+public sealed class WeightTensor
+{
+    private readonly SafetensorsCheckpoint _checkpoint;
+    private readonly TensorInfo _tensor;
+    private readonly long _firstElement;
+    private readonly bool _isStoredTransposed;
+
+    internal WeightTensor(SafetensorsCheckpoint checkpoint, TensorInfo tensor, int rows, int columns,
+        long firstElement = 0, bool isStoredTransposed = false)
+    {
+        _checkpoint = checkpoint;
+        _tensor = tensor;
+        Rows = rows;
+        Columns = columns;
+        _firstElement = firstElement;
+        _isStoredTransposed = isStoredTransposed;
+    }
+
+    /// <summary>The name of the tensor that holds the weight.</summary>
+    public string Name => _tensor.Name;
+
+    /// <summary>The stored element type.</summary>
+    public TensorType Type => _tensor.Type;
+
+    /// <summary>The number of rows (of elements, for a vector).</summary>
+    public int Rows { get; }
+
+    /// <summary>The number of columns; 1 for a vector.</summary>
+    public int Columns { get; }
+
+    /// <summary>The number of elements.</summary>
+    public int Count => checked(Rows * Columns);
+
+    /// <summary>A row-major copy in single precision; F64 is rounded to nearest even.</summary>
+    public float[] ToSingle()
+    {
+        float[] values = GC.AllocateUninitializedArray<float>(Count);
+        _checkpoint.Read(_tensor, _firstElement, values);
+        return _isStoredTransposed ? Transpose(values) : values;
+    }
+
+    /// <summary>A row-major copy in double precision; exact for every supported type.</summary>
+    public double[] ToDouble()
+    {
+        double[] values = GC.AllocateUninitializedArray<double>(Count);
+        _checkpoint.Read(_tensor, _firstElement, values);
+        return _isStoredTransposed ? Transpose(values) : values;
+    }
+
+    private T[] Transpose<T>(T[] stored)
+    {
+        T[] result = new T[stored.Length];
+        for (int row = 0; row < Rows; row++)
+            for (int column = 0; column < Columns; column++)
+                result[(row * Columns) + column] = stored[(column * Rows) + row];
+        return result;
+    }
+}
