@@ -1,13 +1,137 @@
+using System.Text.Json;
+
 namespace MsResampler.Model;
 
-/// <summary>Reads and validates config.json.</summary>
+/// <summary>Reads and validates config.json. All problems are collected, so that one run shows them all.</summary>
 public static class ConfigReader
 {
+    /// <summary>The value of <c>model_type</c>.</summary>
+    public const string ModelType = "ms_resampler";
+
+    private const int MaxExtent = 1 << 24;
+
+    /// <summary>Reads a configuration file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="warnings">Receives one sentence per unknown field.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidModelException">A field is missing or wrong; all of them are named.</exception>
+    public static ResamplerConfig ReadFile(string path, ICollection<string> warnings)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        const long MaxBytes = 16 << 20;
+        long bytes = new FileInfo(path).Length;
+        if (bytes > MaxBytes)
+            throw new InvalidModelException(path, [$"expected at most {MaxBytes} bytes, found {bytes}"]);
+        return Read(File.ReadAllBytes(path), path, warnings);
+    }
+
     /// <summary>Parses a configuration.</summary>
     /// <param name="utf8Json">The file's bytes.</param>
     /// <param name="source">The name to put in errors.</param>
     /// <param name="warnings">Receives one sentence per unknown field.</param>
     /// <exception cref="InvalidModelException">A field is missing or wrong; all of them are named.</exception>
     public static ResamplerConfig Read(ReadOnlyMemory<byte> utf8Json, string source, ICollection<string> warnings)
-        => throw new NotImplementedException();
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(warnings);
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(utf8Json, new() { AllowDuplicateProperties = false });
+            List<string> problems = [];
+            ResamplerConfig config = ReadRoot(document.RootElement, problems, warnings);
+            return problems.Count == 0 ? config : throw new InvalidModelException(source, problems);
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidModelException(source, [$"expected JSON: {e.Message}"], e);
+        }
+    }
+
+    private static ResamplerConfig ReadRoot(JsonElement root, List<string> problems, ICollection<string> warnings)
+    {
+        JsonFields fields = new(root, "", problems, warnings);
+        fields.Choice("model_type", (ModelType, true));
+        int headCount = fields.Extent("num_attention_heads", MaxExtent);
+        int hiddenSize = fields.Extent("hidden_size", MaxExtent);
+        if (hiddenSize % headCount != 0)
+            fields.Problem("hidden_size", $"a multiple of num_attention_heads ({headCount})", hiddenSize.ToString());
+        int[] queryGrid = fields.Extents("query_grid", 2, MaxExtent);
+        if ((long)queryGrid[0] * queryGrid[1] > MaxExtent)
+            fields.Problem("query_grid", $"at most {MaxExtent} queries", $"{queryGrid[0]}x{queryGrid[1]}");
+        List<ScopeConfig> scopes = [.. fields.Array("scopes").Select(ReadScope)];
+        if ((long)scopes.Count * hiddenSize > int.MaxValue)
+            fields.Problem("scopes", $"at most {int.MaxValue / hiddenSize} scopes of hidden_size {hiddenSize}",
+                $"{scopes.Count}");
+        PositionEmbeddingConfig position = ReadPosition(fields.Object("position_embedding"), hiddenSize);
+        GateConfig? gate = fields.Object("gate", isRequired: scopes.Count > 1) is { } gateFields
+            ? ReadGate(gateFields) : null;
+        ResamplerConfig config = new()
+        {
+            VisionHiddenSize = fields.Extent("vision_hidden_size", MaxExtent),
+            HiddenSize = hiddenSize,
+            AttentionHeadCount = headCount,
+            QueryGrid = new QueryGrid(queryGrid[0], queryGrid[1]),
+            OutputSize = fields.Extent("output_size", MaxExtent),
+            Scopes = scopes,
+            ShareQueries = fields.Flag("share_queries"),
+            ShareKeyValues = fields.Flag("share_kv"),
+            PositionEmbedding = position,
+            Gate = scopes.Count > 1 ? gate : null,
+            LayerNormEpsilon = fields.Positive("layer_norm_eps"),
+            TorchDType = fields.Choice("torch_dtype", ("float32", WeightType.Float32), ("float16", WeightType.Float16),
+                ("bfloat16", WeightType.BFloat16), ("float64", WeightType.Float64)),
+        };
+        fields.WarnOfUnknown();
+        return config;
+    }
+
+    private static ScopeConfig ReadScope(JsonFields fields)
+    {
+        ScopePrior prior = fields.Choice("prior", ("none", ScopePrior.None), ("window", ScopePrior.Window),
+            ("gaussian", ScopePrior.Gaussian));
+        ScopeUnits units = fields.Has("units")
+            ? fields.Choice("units", ("patches", ScopeUnits.Patches), ("fraction", ScopeUnits.Fraction))
+            : ScopeUnits.Patches;
+        bool hasWindow = prior == ScopePrior.Window || (prior == ScopePrior.Gaussian && fields.Has("window"));
+        ScopeConfig scope = new()
+        {
+            Name = fields.Text("name"),
+            Prior = prior,
+            Units = units,
+            Window = !hasWindow ? null : units == ScopeUnits.Fraction
+                ? fields.PositivePair("window")
+                : fields.Extents("window", 2, int.MaxValue) is var extents
+                    ? new AxisPair(extents[0], extents[1]) : default,
+            Border = hasWindow && fields.Has("border")
+                ? fields.Choice("border", ("clip", WindowBorder.Clip), ("shift", WindowBorder.Shift))
+                : WindowBorder.Clip,
+            Sigma = prior == ScopePrior.Gaussian ? fields.PositivePair("sigma") : null,
+        };
+        fields.WarnOfUnknown();
+        return scope;
+    }
+
+    private static PositionEmbeddingConfig ReadPosition(JsonFields? fields, int hiddenSize)
+    {
+        if (fields is null)
+            return new PositionEmbeddingConfig(PositionEmbeddingType.None, false, false);
+        PositionEmbeddingType type = fields.Choice("type", ("sincos2d", PositionEmbeddingType.SinCos2D),
+            ("stored", PositionEmbeddingType.Stored), ("none", PositionEmbeddingType.None));
+        if (type == PositionEmbeddingType.SinCos2D && hiddenSize % 4 != 0)
+            fields.Problem("type", "a hidden_size that is a multiple of 4 for sincos2d", $"hidden_size {hiddenSize}");
+        bool isUsed = type != PositionEmbeddingType.None;
+        PositionEmbeddingConfig position = new(type, isUsed && fields.Flag("keys"), isUsed && fields.Flag("queries"));
+        fields.Known("keys", "queries");
+        fields.WarnOfUnknown();
+        return position;
+    }
+
+    private static GateConfig ReadGate(JsonFields fields)
+    {
+        fields.Choice("type", ("mlp", true));
+        GateConfig gate = new(fields.Extent("hidden_size", MaxExtent),
+            fields.Choice("granularity", ("token", GateGranularity.Token), ("head", GateGranularity.Head)));
+        fields.WarnOfUnknown();
+        return gate;
+    }
 }

@@ -54,6 +54,10 @@ public sealed class WeightTensor
         return _isStoredTransposed ? Transpose(values) : values;
     }
 
+    /// <summary>The rows from <paramref name="firstRow"/> on, as a weight of their own.</summary>
+    internal WeightTensor RowSlice(int firstRow, int rowCount)
+        => new(_checkpoint, _tensor, rowCount, Columns, (long)firstRow * Columns, _isStoredTransposed);
+
     private T[] Transpose<T>(T[] stored)
     {
         T[] result = new T[stored.Length];

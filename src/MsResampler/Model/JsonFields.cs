@@ -1,0 +1,119 @@
+using System.Text.Json;
+
+namespace MsResampler.Model;
+
+/// <summary>The fields of one JSON object: typed look-ups that record a problem (field, expected, found) and go on
+/// with a harmless value, and a list of the fields nobody asked for.</summary>
+internal sealed class JsonFields
+{
+    private readonly Dictionary<string, JsonElement> _values = [];
+    private readonly HashSet<string> _known = [];
+    private readonly string _path;
+    private readonly List<string> _problems;
+    private readonly ICollection<string> _warnings;
+
+    public JsonFields(JsonElement element, string path, List<string> problems, ICollection<string> warnings)
+    {
+        _path = path;
+        _problems = problems;
+        _warnings = warnings;
+        if (element.ValueKind != JsonValueKind.Object)
+            _problems.Add($"{(path.Length == 0 ? "the root" : $"field '{path}'")}: expected an object, found {Found(element)}");
+        else
+            foreach (JsonProperty property in element.EnumerateObject())
+                _values.Add(property.Name, property.Value);
+    }
+
+    public bool Has(string name) => _values.ContainsKey(name);
+
+    public void Known(params ReadOnlySpan<string> names)
+    {
+        foreach (string name in names)
+            _known.Add(name);
+    }
+
+    public void WarnOfUnknown()
+    {
+        foreach (string name in _values.Keys.Where(name => !_known.Contains(name)))
+            _warnings.Add($"unknown field '{Path(name)}' was ignored");
+    }
+
+    public void Problem(string name, string expected, string found)
+        => _problems.Add($"field '{Path(name)}': expected {expected}, found {found}");
+
+    public int Extent(string name, int max) => Find(name, $"a whole number from 1 to {max}", out JsonElement value,
+        v => IsExtent(v, max)) ? value.GetInt32() : 1;
+
+    public int[] Extents(string name, int count, int max)
+        => Find(name, $"{count} whole numbers from 1 to {max}", out JsonElement value,
+            v => v.ValueKind == JsonValueKind.Array && v.GetArrayLength() == count
+                && v.EnumerateArray().All(item => IsExtent(item, max)))
+            ? [.. value.EnumerateArray().Select(item => item.GetInt32())]
+            : [.. Enumerable.Repeat(1, count)];
+
+    public double Positive(string name)
+        => Find(name, "a positive number", out JsonElement value, IsPositive) ? value.GetDouble() : 1;
+
+    public AxisPair PositivePair(string name)
+        => Find(name, "2 positive numbers", out JsonElement value,
+            v => v.ValueKind == JsonValueKind.Array && v.GetArrayLength() == 2 && v.EnumerateArray().All(IsPositive))
+            ? new AxisPair(value[0].GetDouble(), value[1].GetDouble()) : new AxisPair(1, 1);
+
+    public bool Flag(string name) => Find(name, "true or false", out JsonElement value,
+        v => v.ValueKind is JsonValueKind.True or JsonValueKind.False) && value.GetBoolean();
+
+    public string Text(string name) => Find(name, "a non-empty string", out JsonElement value,
+        v => v.ValueKind == JsonValueKind.String && v.GetString()!.Length > 0) ? value.GetString()! : "";
+
+    public T Choice<T>(string name, params (string Name, T Value)[] choices)
+    {
+        string expected = choices.Length == 1
+            ? $"\"{choices[0].Name}\""
+            : "one of " + string.Join(", ", choices.Select(choice => $"\"{choice.Name}\""));
+        return Find(name, expected, out JsonElement value,
+            v => v.ValueKind == JsonValueKind.String && choices.Any(choice => v.ValueEquals(choice.Name)))
+            ? choices.First(choice => value.ValueEquals(choice.Name)).Value : choices[0].Value;
+    }
+
+    public JsonFields? Object(string name, bool isRequired = true)
+    {
+        Known(name);
+        if (!isRequired && !Has(name))
+            return null;
+        return Find(name, "an object", out JsonElement value, v => v.ValueKind == JsonValueKind.Object)
+            ? new JsonFields(value, Path(name), _problems, _warnings) : null;
+    }
+
+    public IEnumerable<JsonFields> Array(string name)
+        => Find(name, "a non-empty array", out JsonElement value,
+            v => v.ValueKind == JsonValueKind.Array && v.GetArrayLength() > 0)
+            ? [.. value.EnumerateArray().Select((item, index) =>
+                new JsonFields(item, $"{Path(name)}[{index}]", _problems, _warnings))]
+            : [];
+
+    private bool Find(string name, string expected, out JsonElement value, Func<JsonElement, bool> isValid)
+    {
+        _known.Add(name);
+        if (!_values.TryGetValue(name, out value))
+            Problem(name, expected, "nothing");
+        else if (!isValid(value))
+            Problem(name, expected, Found(value));
+        else
+            return true;
+        return false;
+    }
+
+    private static bool IsExtent(JsonElement value, int max)
+        => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= 1 && number <= max;
+
+    private static bool IsPositive(JsonElement value) => value.ValueKind == JsonValueKind.Number
+        && value.TryGetDouble(out double number) && number > 0 && double.IsFinite(number);
+
+    private static string Found(JsonElement value)
+    {
+        string text = value.GetRawText();
+        return text.Length <= 60 ? text : text[..57] + "...";
+    }
+
+    private string Path(string name) => _path.Length == 0 ? name : $"{_path}.{name}";
+}
