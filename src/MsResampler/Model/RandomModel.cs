@@ -34,8 +34,11 @@ public static class RandomModel
         int width = config.HiddenSize;
         int scopeCount = config.Scopes.Count;
         int queryCount = config.QueryGrid.QueryCount;
-        Generator weights = new(seed, options);
+        if (options.UsePublishedNames && scopeCount != 1)
+            throw new ArgumentException($"published names exist for one scope only, found {scopeCount}",
+                nameof(options));
 
+        Generator weights = new(seed, options);
         if (!options.OmitKeyValueInput)
             weights.AddMatrix("kv_proj.weight", width, config.VisionHiddenSize);
         else if (config.VisionHiddenSize != width)
@@ -66,7 +69,7 @@ public static class RandomModel
             weights.AddLinear("gate.fc1", gate.HiddenSize, scopeCount * width);
             weights.AddLinear("gate.fc2", scopeCount * config.GateGroupCount, gate.HiddenSize);
         }
-        weights.AddLinear("proj", config.OutputSize, width, options.HasProjectionBias);
+        weights.AddProjection(config.OutputSize, width);
         return weights.Tensors;
     }
 
@@ -83,17 +86,27 @@ public static class RandomModel
         public void AddMatrix(string name, int outputSize, int inputSize)
             => Add(name, [outputSize, inputSize], Matrix(name, outputSize, inputSize));
 
-        public void AddLinear(string name, int outputSize, int inputSize, bool hasBias = true)
+        public void AddLinear(string name, int outputSize, int inputSize)
         {
             AddMatrix($"{name}.weight", outputSize, inputSize);
-            if (hasBias)
-                Add($"{name}.bias", [outputSize], Values($"{name}.bias", outputSize, BiasDeviation));
+            AddBias($"{name}.bias", outputSize);
         }
 
         public void AddNorm(string name, int width)
         {
             Add($"{name}.weight", [width], Values($"{name}.weight", width, NormWeightDeviation, mean: 1));
-            Add($"{name}.bias", [width], Values($"{name}.bias", width, BiasDeviation));
+            AddBias($"{name}.bias", width);
+        }
+
+        public void AddProjection(int outputSize, int width)
+        {
+            float[] weight = Matrix("proj.weight", outputSize, width);
+            if (options.UsePublishedNames)
+                Add("proj", [width, outputSize], Transpose(weight, outputSize, width));
+            else
+                Add("proj.weight", [outputSize, width], weight);
+            if (options.HasProjectionBias)
+                AddBias("proj.bias", outputSize);
         }
 
         public void AddQueries(string name, int queryCount, int width)
@@ -125,6 +138,14 @@ public static class RandomModel
         public void AddLogSigma(string name, int headCount, ScopeUnits units) => Add(name, [headCount, 2],
             Values(name, headCount * 2L, deviation: 0.4, mean: units == ScopeUnits.Fraction ? -1.4 : 1));
 
+        private void AddBias(string name, int size) => Add(name, [size], Values(name, size, BiasDeviation));
+
+        private void Add(string name, long[] shape, float[] values)
+        {
+            string storedName = options.UsePublishedNames ? name.Replace("scopes.0.attn.", "attn.") : name;
+            _tensors.Add(new TensorToWrite(options.Prefix + storedName, options.Type, shape, values));
+        }
+
         private float[] Matrix(string name, int outputSize, int inputSize)
             => Values(name, outputSize * (long)inputSize, 1 / Math.Sqrt(inputSize));
 
@@ -146,8 +167,14 @@ public static class RandomModel
             return values;
         }
 
-        private void Add(string name, long[] shape, float[] values)
-            => _tensors.Add(new TensorToWrite(options.Prefix + name, options.Type, shape, values));
+        private static float[] Transpose(float[] matrix, int rowCount, int columnCount)
+        {
+            float[] result = new float[matrix.Length];
+            for (int row = 0; row < rowCount; row++)
+                for (int column = 0; column < columnCount; column++)
+                    result[(column * rowCount) + row] = matrix[(row * columnCount) + column];
+            return result;
+        }
 
         // Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014.
         private static ulong NextSplitMix64(ref ulong state)

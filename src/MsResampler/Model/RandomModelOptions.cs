@@ -21,6 +21,10 @@ public sealed record RandomModelOptions
     /// <summary>Whether <c>proj</c> has a bias.</summary>
     public bool HasProjectionBias { get; init; } = true;
 
+    /// <summary>Whether a single scope is named as in published resamplers: <c>attn.*</c>, and <c>proj</c> stored
+    /// transposed, [D, L].</summary>
+    public bool UsePublishedNames { get; init; }
+
     /// <summary>Indices of the Gaussian scopes that get a learned <c>log_sigma</c>.</summary>
     public IReadOnlyCollection<int> LearnedSigmaScopes { get; init; } = [];
 }
