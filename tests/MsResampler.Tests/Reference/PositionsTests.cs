@@ -17,7 +17,7 @@ public class PositionsTests
             Math.Sin(5), Math.Sin(0.05), Math.Cos(5), Math.Cos(0.05),
         ];
 
-        Assert.That(Positions.SinCos(y: 5, x: 3, width: 8), Is.EqualTo(expected).Within(1e-15));
+        Assert.That(Positions.SinCos(y: 5, x: 3, width: 8), Is.EqualTo(expected).Within(1e-14));
     }
 
     [TestCase(0, 1, 1, 0.0)]
@@ -28,7 +28,7 @@ public class PositionsTests
     [TestCase(0, 4, 2, -0.25)]
     [TestCase(3, 4, 2, 1.25)]
     public void Anchors_divide_the_patches_evenly(int queryIndex, int queryExtent, int patchExtent, double expected)
-        => Assert.That(Positions.Anchor(queryIndex, queryExtent, patchExtent), Is.EqualTo(expected).Within(1e-15));
+        => Assert.That(Positions.Anchor(queryIndex, queryExtent, patchExtent), Is.EqualTo(expected).Within(1e-14));
 
     [Test]
     public void Resizing_to_the_same_grid_changes_nothing()
@@ -64,7 +64,7 @@ public class PositionsTests
         Matrix<double> resized = Positions.Resize(table, new QueryGrid(2, 3), new PatchGrid(5, 3));
 
         double[] expected = [.. Enumerable.Range(0, 15).Select(index => (double)(index % 3))];
-        Assert.That(resized.Column(0), Is.EqualTo(expected).Within(1e-15));
+        Assert.That(resized.Column(0), Is.EqualTo(expected).Within(1e-14));
     }
 
     [Test]
@@ -73,6 +73,6 @@ public class PositionsTests
         // Source index 1.5 of 4: taps at distances 1.5, 0.5, 0.5, 1.5 weigh -3/32, 19/32, 19/32, -3/32.
         double[] expected = [-3 / 32.0, 19 / 32.0, 19 / 32.0, -3 / 32.0];
 
-        Assert.That(Positions.BicubicWeights(4, 1).Row(0), Is.EqualTo(expected).Within(1e-15));
+        Assert.That(Positions.BicubicWeights(4, 1).Row(0), Is.EqualTo(expected).Within(1e-14));
     }
 }
