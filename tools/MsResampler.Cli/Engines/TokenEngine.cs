@@ -3,7 +3,7 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Engines;
 
-/// <summary>Opens what <c>--backend</c> names.</summary>
+/// <summary>Opens what <c>--backend</c> names. Features are checked where they are read.</summary>
 internal static class TokenEngine
 {
     public static ITokenEngine Open(string folder, BackendChoice backend, int? threadCount, Terminal terminal)
@@ -19,6 +19,7 @@ internal static class TokenEngine
             {
                 Backend = backend == BackendChoice.Cpu ? Backend.Cpu : Backend.Auto,
                 ThreadCount = threadCount ?? 0,
+                ValidateFeatures = false,
             }));
 
     /// <summary>Opens a model folder and passes its warnings on.</summary>
