@@ -1,19 +1,144 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using static MsResampler.Safetensors.SafetensorsException;
+
 namespace MsResampler.Safetensors;
 
 /// <summary>Writes safetensors files whose bytes depend on the content alone.</summary>
 public static class SafetensorsWriter
 {
-    /// <summary>Writes a file: to a temporary name beside <paramref name="path"/> first, then renamed over it.</summary>
+    // A multiple of every element's size.
+    private const int BlockBytes = 1 << 20;
+
+    /// <summary>Writes a file: to a temporary name beside <paramref name="path"/> first, then renamed over
+    /// it, so that there is never half a file. The tensors are laid out as the reference implementation does:
+    /// by descending alignment of their type, then by name.</summary>
     /// <param name="path">The file to create or replace.</param>
     /// <param name="tensors">The tensors, in any order; names are unique.</param>
     /// <param name="metadata">Optional strings for <c>__metadata__</c>.</param>
+    /// <param name="cancellationToken">Stops between blocks of 1 MiB and removes what was written.</param>
+    /// <exception cref="ArgumentException">Two tensors have the same name, the metadata are not text, all bytes together exceed 63 bits,
+    /// or the header exceeds 100,000,000 bytes; nothing has been written.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">The write was cancelled.</exception>
     public static void Write(string path, IEnumerable<TensorToWrite> tensors,
-        IReadOnlyDictionary<string, string>? metadata = null) => throw new NotImplementedException();
-}
+        IReadOnlyDictionary<string, string>? metadata = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(tensors);
+        TensorToWrite[] ordered = [.. tensors.OrderByDescending(tensor => tensor.Type)
+            .ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+        byte[] header = CreateHeader(ordered, metadata);
 
-/// <summary>A tensor to be written.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Type">The type to store; values are rounded to it, to nearest even.</param>
-/// <param name="Shape">The extents, outermost first.</param>
-/// <param name="Values">The elements, row-major; as many as the shape says.</param>
-public sealed record TensorToWrite(string Name, TensorType Type, IReadOnlyList<long> Shape, ReadOnlyMemory<float> Values);
+        string temporary = $"{path}.{Path.GetRandomFileName()}.tmp";
+        try
+        {
+            using (FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None,
+                bufferSize: 0))
+            {
+                stream.Write(header);
+                byte[] block = new byte[BlockBytes];
+                foreach (TensorToWrite tensor in ordered)
+                {
+                    for (long first = 0; first < tensor.ByteCount; first += BlockBytes)
+                    {
+                        cancellationToken.ThrowIfCancellationRequested();
+                        int count = (int)Math.Min(BlockBytes, tensor.ByteCount - first);
+                        Span<byte> bytes = block.AsSpan(0, count);
+                        tensor.Fill(first, bytes);
+                        stream.Write(bytes);
+                    }
+                }
+            }
+
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
+    }
+
+    /// <summary>The header with its length before it, padded so that the data begins at a multiple of
+    /// 8.</summary>
+    private static byte[] CreateHeader(TensorToWrite[] tensors,
+        IReadOnlyDictionary<string, string>? metadata)
+    {
+        HashSet<string> names = [];
+        ArrayBufferWriter<byte> buffer = new();
+        buffer.Write(stackalloc byte[SafetensorsHeader.LengthBytes]);
+        // Text as it is, as the reference implementation writes it.
+        JsonWriterOptions options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+        using (Utf8JsonWriter json = new(buffer, options))
+        {
+            json.WriteStartObject();
+            if (metadata is { Count: > 0 })
+            {
+                json.WriteStartObject(SafetensorsHeader.MetadataName);
+                foreach ((string key, string value) in
+                    metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+                {
+                    if (!TensorToWrite.IsText(key) || !TensorToWrite.IsText(value))
+                    {
+                        throw new ArgumentException($"{SafetensorsHeader.MetadataName}: expected text, found half a " +
+                            $"surrogate pair in {Quote(key)} or its value.", nameof(metadata));
+                    }
+
+                    json.WriteString(key, value);
+                }
+
+                json.WriteEndObject();
+            }
+
+            long first = 0;
+            foreach (TensorToWrite tensor in tensors)
+            {
+                if (!names.Add(tensor.Name))
+                {
+                    throw new ArgumentException(
+                        $"Tensor {Quote(tensor.Name)}: expected each name once, found it twice.",
+                        nameof(tensors));
+                }
+
+                json.WriteStartObject(tensor.Name);
+                json.WriteString("dtype"u8, tensor.Type.ToString());
+                json.WriteStartArray("shape"u8);
+                foreach (long extent in tensor.Shape)
+                    json.WriteNumberValue(extent);
+                json.WriteEndArray();
+                json.WriteStartArray("data_offsets"u8);
+                json.WriteNumberValue(first);
+                if (tensor.ByteCount > long.MaxValue - first)
+                {
+                    throw new ArgumentException($"Tensor {Quote(tensor.Name)}: expected fewer than 2^63 bytes in " +
+                        $"all, found {tensor.ByteCount} more after {first}.", nameof(tensors));
+                }
+
+                first += tensor.ByteCount;
+                json.WriteNumberValue(first);
+                json.WriteEndArray();
+                json.WriteEndObject();
+            }
+
+            json.WriteEndObject();
+        }
+
+        int padding = -buffer.WrittenCount & (SafetensorsHeader.LengthBytes - 1);
+        buffer.GetSpan(padding)[..padding].Fill((byte)' ');
+        buffer.Advance(padding);
+        int headerBytes = buffer.WrittenCount - SafetensorsHeader.LengthBytes;
+        if (headerBytes > SafetensorsHeader.MaxBytes)
+        {
+            throw new ArgumentException(
+                $"Expected a header of at most {SafetensorsHeader.MaxBytes} bytes, found {headerBytes}; " +
+                "write fewer tensors or metadata.", nameof(tensors));
+        }
+
+        byte[] header = buffer.WrittenSpan.ToArray();
+        BinaryPrimitives.WriteUInt64LittleEndian(header, (ulong)headerBytes);
+        return header;
+    }
+}

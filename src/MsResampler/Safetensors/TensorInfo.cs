@@ -1,29 +1,18 @@
 namespace MsResampler.Safetensors;
 
-/// <summary>The element types that a safetensors header can name.</summary>
-public enum TensorType
-{
-    /// <summary>32-bit IEEE float.</summary>
-    F32,
-
-    /// <summary>16-bit IEEE float.</summary>
-    F16,
-
-    /// <summary>bfloat16: the upper half of a 32-bit float.</summary>
-    BF16,
-
-    /// <summary>64-bit IEEE float.</summary>
-    F64,
-}
-
 /// <summary>One tensor of a checkpoint: its name, element type, shape and place.</summary>
 public sealed class TensorInfo
 {
-    internal TensorInfo(string name, TensorType type, long[] shape)
+    internal TensorInfo(string name, TensorType type, long[] shape, long elementCount, long firstByte,
+        long byteCount, int fileIndex)
     {
         Name = name;
         Type = type;
         Shape = shape;
+        ElementCount = elementCount;
+        FirstByte = firstByte;
+        ByteCount = byteCount;
+        FileIndex = fileIndex;
     }
 
     /// <summary>The tensor's name.</summary>
@@ -36,8 +25,14 @@ public sealed class TensorInfo
     public IReadOnlyList<long> Shape { get; }
 
     /// <summary>The number of elements.</summary>
-    public long ElementCount => throw new NotImplementedException();
+    public long ElementCount { get; }
 
     /// <summary>The number of bytes stored.</summary>
-    public long ByteCount => throw new NotImplementedException();
+    public long ByteCount { get; }
+
+    /// <summary>Where the bytes begin, counted from the end of the file's header.</summary>
+    internal long FirstByte { get; }
+
+    /// <summary>Which of the checkpoint's files holds the bytes.</summary>
+    internal int FileIndex { get; }
 }

@@ -1,0 +1,147 @@
+using System.Diagnostics;
+using System.Numerics;
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+
+namespace MsResampler.Safetensors;
+
+/// <summary>Converts stored elements to and from the numbers computed with. Widening keeps every bit of a
+/// NaN, the signalling one included, which the hardware's own conversions do not.</summary>
+internal static class ElementConversion
+{
+    private const int BlockElementCount = 1024;
+
+    public static bool IsSupported(TensorType type) =>
+        type is TensorType.F32 or TensorType.F16 or TensorType.BF16 or TensorType.F64;
+
+    public static void ToSingle(TensorType type, ReadOnlySpan<byte> source, Span<float> destination)
+    {
+        switch (type)
+        {
+            case TensorType.F32:
+                source.CopyTo(MemoryMarshal.AsBytes(destination));
+                break;
+            case TensorType.F16:
+                Widen<HalfWidening>(source, destination);
+                break;
+            case TensorType.BF16:
+                Widen<BrainWidening>(source, destination);
+                break;
+            case TensorType.F64:
+                TensorPrimitives.ConvertTruncating(MemoryMarshal.Cast<byte, double>(source), destination);
+                break;
+            default:
+                throw new UnreachableException();
+        }
+    }
+
+    public static void ToDouble(TensorType type, ReadOnlySpan<byte> source, Span<double> destination)
+    {
+        if (type == TensorType.F64)
+        {
+            source.CopyTo(MemoryMarshal.AsBytes(destination));
+            return;
+        }
+
+        Span<float> block = stackalloc float[BlockElementCount];
+        int elementBytes = TensorTypes.BitsOf(type) / 8;
+        while (!destination.IsEmpty)
+        {
+            int count = Math.Min(block.Length, destination.Length);
+            ToSingle(type, source[..(count * elementBytes)], block[..count]);
+            for (int index = 0; index < count; index++)
+                destination[index] = ToDouble(BitConverter.SingleToUInt32Bits(block[index]));
+            source = source[(count * elementBytes)..];
+            destination = destination[count..];
+        }
+    }
+
+    /// <summary>Rounds to nearest even; a NaN stays one.</summary>
+    public static void FromSingle(TensorType type, ReadOnlySpan<float> source, Span<byte> destination)
+    {
+        switch (type)
+        {
+            case TensorType.F16:
+                TensorPrimitives.ConvertToHalf(source, MemoryMarshal.Cast<byte, Half>(destination));
+                break;
+            case TensorType.BF16:
+                Span<ushort> brain = MemoryMarshal.Cast<byte, ushort>(destination);
+                for (int index = 0; index < source.Length; index++)
+                    brain[index] = ToBrain(BitConverter.SingleToUInt32Bits(source[index]));
+                break;
+            case TensorType.F64:
+                TensorPrimitives.ConvertTruncating(source, MemoryMarshal.Cast<byte, double>(destination));
+                break;
+            default:
+                throw new UnreachableException();
+        }
+    }
+
+    private static double ToDouble(uint bits) => (bits & 0x7fff_ffff) <= 0x7f80_0000
+        ? BitConverter.UInt32BitsToSingle(bits)
+        : BitConverter.UInt64BitsToDouble(((ulong)(bits & 0x8000_0000) << 32)
+            | 0x7ff0_0000_0000_0000
+            | ((ulong)(bits & 0x007f_ffff) << 29));
+
+    private static ushort ToBrain(uint bits) => (bits & 0x7fff_ffff) <= 0x7f80_0000
+        ? (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)
+        : (ushort)((bits >> 16) | 0x0040); // quiet: a payload in the lower half alone would become infinity
+
+    private static void Widen<TWidening>(ReadOnlySpan<byte> sourceBytes, Span<float> singles)
+        where TWidening : struct, IWidening
+    {
+        ReadOnlySpan<ushort> source = MemoryMarshal.Cast<byte, ushort>(sourceBytes);
+        Span<uint> destination = MemoryMarshal.Cast<float, uint>(singles);
+        int width = Vector<ushort>.Count;
+        int first = 0;
+        for (; first <= source.Length - width; first += width)
+            WidenVector<TWidening>(source[first..], destination[first..]);
+        if (first == source.Length)
+            return;
+
+        Span<ushort> lastSource = stackalloc ushort[width];
+        Span<uint> lastDestination = stackalloc uint[width];
+        source[first..].CopyTo(lastSource);
+        WidenVector<TWidening>(lastSource, lastDestination);
+        lastDestination[..(source.Length - first)].CopyTo(destination[first..]);
+    }
+
+    private static void WidenVector<TWidening>(ReadOnlySpan<ushort> source, Span<uint> destination)
+        where TWidening : struct, IWidening
+    {
+        Vector.Widen(new Vector<ushort>(source), out Vector<uint> lower, out Vector<uint> upper);
+        TWidening.Widen(lower).CopyTo(destination);
+        TWidening.Widen(upper).CopyTo(destination[Vector<uint>.Count..]);
+    }
+
+    private interface IWidening
+    {
+        static abstract Vector<uint> Widen(Vector<uint> bits);
+    }
+
+    private readonly struct BrainWidening : IWidening
+    {
+        public static Vector<uint> Widen(Vector<uint> bits) => bits << 16;
+    }
+
+    private readonly struct HalfWidening : IWidening
+    {
+        // The exponent's bias is 15 in the half and 127 in the single.
+        private const uint BiasDifference = (127 - 15) << 23;
+
+        public static Vector<uint> Widen(Vector<uint> bits)
+        {
+            Vector<uint> magnitude = bits & new Vector<uint>(0x7fff);
+            Vector<uint> sign = (bits ^ magnitude) << 16;
+            Vector<uint> bias = new(BiasDifference);
+            // The all-ones exponent has to stay all ones: it takes the difference twice.
+            Vector<uint> special = Vector.GreaterThanOrEqual(magnitude, new Vector<uint>(0x7c00)) & bias;
+            Vector<uint> normal = (magnitude << 13) + bias + special;
+            // Multiples of 2^-24, all of them normal numbers in single precision.
+            Vector<uint> subnormal = Vector.AsVectorUInt32(
+                Vector.ConvertToSingle(Vector.AsVectorInt32(magnitude)) * new Vector<float>(1f / (1 << 24)));
+            return sign | Vector.ConditionalSelect(
+                Vector.LessThan(magnitude, new Vector<uint>(0x0400)), subnormal, normal);
+        }
+    }
+}
