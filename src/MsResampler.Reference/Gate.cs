@@ -38,8 +38,11 @@ internal sealed record Gate(Linear Hidden, Linear Output, int GroupCount)
     {
         int groupWidth = outputs[0].ColumnCount / GroupCount;
         return Matrix<double>.Build.Dense(outputs[0].RowCount, outputs[0].ColumnCount, (query, channel) =>
-            Enumerable.Range(0, outputs.Count).Sum(scope =>
-                weights[query, (scope * GroupCount) + (channel / groupWidth)] * outputs[scope][query, channel]));
+        {
+            int group = channel / groupWidth;
+            return Enumerable.Range(0, outputs.Count).Sum(scope =>
+                weights[query, (scope * GroupCount) + group] * outputs[scope][query, channel]);
+        });
     }
 
     /// <summary>The exact GELU, x·Φ(x).</summary>
