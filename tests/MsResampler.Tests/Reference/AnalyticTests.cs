@@ -55,8 +55,8 @@ public class AnalyticTests(Implementation implementation)
     }
 
     /// <summary>The name of the same tensor in another scope.</summary>
-    private static string InScope(string name, int scope)
-        => name.StartsWith("scopes.", StringComparison.Ordinal) ? $"scopes.{scope}{name["scopes.0".Length..]}" : name;
+    private static string InScope(string name, int scope) => !name.StartsWith("scopes.", StringComparison.Ordinal)
+        ? name : $"scopes.{scope}{name["scopes.0".Length..]}";
 
     private static double[] Normalised(ResamplerWeights weights, float[] features, int patch)
     {
