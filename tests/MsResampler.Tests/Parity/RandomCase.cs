@@ -46,8 +46,17 @@ internal sealed class RandomCase
     public PatchGrid[] Grids { get; }
 
     /// <summary>Everything that reproduces the case.</summary>
-    public override string ToString() => $"case {Index}: grids {string.Join(", ", Grids)}; {Options}; " +
-        $"learned sigma of scopes [{string.Join(", ", Options.LearnedSigmaScopes)}]; {ConfigJson.Of(Config)}";
+    public override string ToString()
+    {
+        (bool Holds, string Words)[] layout =
+        [
+            (Options.StackInputProjections, "stacked in_proj"), (Options.OmitKeyValueInput, "no kv_proj"),
+            (!Options.HasProjectionBias, "no proj.bias"), (Options.UsePublishedNames, "published names"),
+        ];
+        return $"case {Index}: grids {string.Join(", ", Grids)}; {Options.Type}, prefix '{Options.Prefix}', " +
+            string.Concat(layout.Where(option => option.Holds).Select(option => option.Words + ", ")) +
+            $"log_sigma of scopes [{string.Join(", ", Options.LearnedSigmaScopes)}]; {ConfigJson.Of(Config)}";
+    }
 
     private ResamplerConfig NextConfig()
     {
