@@ -4,7 +4,7 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>The fusion gate (step 6).</summary>
+/// <summary>The fusion gate (step 6): softmax over the scopes of linear(gelu(linear(U, fc1)), fc2).</summary>
 /// <param name="Hidden">fc1.</param>
 /// <param name="Output">fc2.</param>
 /// <param name="GroupCount">R.</param>

@@ -3,7 +3,8 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>Position embeddings (MODEL page, step 2, and "stored" of the published resamplers).</summary>
+/// <summary>Position embeddings: the sine–cosine table (step 2), and the stored one of published
+/// resamplers.</summary>
 internal static class Positions
 {
     /// <summary>Where query row (or column) <paramref name="queryIndex"/> of <paramref name="queryExtent"/>

@@ -47,6 +47,8 @@ public sealed class ReferenceResampler
     /// <param name="features">X, [H·W, C] row-major.</param>
     /// <param name="grid">The image's patch grid.</param>
     /// <exception cref="ArgumentException"><paramref name="features"/> is not H·W·C long.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="grid"/> has no rows or no
+    /// columns.</exception>
     public double[] Resample(ReadOnlySpan<float> features, PatchGrid grid)
         => Forward(features, grid, attention: null).Tokens.ToRowMajorArray();
 
@@ -63,27 +65,28 @@ public sealed class ReferenceResampler
     private (Matrix<double> Gate, Matrix<double> Tokens) Forward(ReadOnlySpan<float> features, PatchGrid grid,
         Matrix<double>[][]? attention)
     {
-        // Step 1.
+        // Step 1: Z = layer_norm(linear(X, kv_proj); ln_kv), [N, D].
         Matrix<double> x = FeatureMatrix(features, grid);
         Matrix<double> z = _keyValueNorm.Apply(_keyValueInput?.Apply(x) ?? x);
 
-        // Step 2.
+        // Step 2: keys see positions, values do not.
         Matrix<double> zk = _config.PositionEmbedding.Keys ? z + KeyPositions(grid) : z;
 
-        // Steps 3 to 5.
+        // Steps 3 to 5: the branches, O_s [M, D].
         Matrix<double>[] outputs = new Matrix<double>[_scopes.Length];
         for (int s = 0; s < _scopes.Length; s++)
             outputs[s] = Attend(_scopes[s], z, zk, grid, attention?[s]);
 
-        // Step 6.
+        // Step 6: the gate and F = Σ_s gate_s ⊙ O_s; with one scope, F = O_0.
         Matrix<double> gate = _gate?.Weights(outputs)
             ?? Matrix<double>.Build.Dense(_config.QueryGrid.QueryCount, 1, value: 1);
         Matrix<double> fused = _gate?.Fuse(gate, outputs) ?? outputs[0];
 
-        // Step 7.
+        // Step 7: linear(layer_norm(F; ln_post), proj), [M, L].
         return (gate, _projection.Apply(_postNorm.Apply(fused)));
     }
 
+    /// <summary>Steps 3 to 5: O = linear(concat_heads(softmax(Q·Kᵀ/√d + bias)·V), out_proj).</summary>
     private Matrix<double> Attend(Scope scope, Matrix<double> z, Matrix<double> zk, PatchGrid grid,
         Matrix<double>[]? attention)
     {

@@ -53,9 +53,9 @@ internal sealed class RandomCase
             (Options.StackInputProjections, "stacked in_proj"), (Options.OmitKeyValueInput, "no kv_proj"),
             (!Options.HasProjectionBias, "no proj.bias"), (Options.UsePublishedNames, "published names"),
         ];
-        return $"case {Index}: grids {string.Join(", ", Grids)}; {Options.Type}, prefix '{Options.Prefix}', " +
-            string.Concat(layout.Where(option => option.Holds).Select(option => option.Words + ", ")) +
-            $"log_sigma of scopes [{string.Join(", ", Options.LearnedSigmaScopes)}]; {ConfigJson.Of(Config)}";
+        string special = string.Concat(layout.Where(option => option.Holds).Select(option => option.Words + ", "));
+        return $"case {Index}: grids {string.Join(", ", Grids)}; {Options.Type}, prefix " +
+            $"'{Options.Prefix}', {special}log_sigma of scopes [{string.Join(", ", Options.LearnedSigmaScopes)}]; {ConfigJson.Of(Config)}";
     }
 
     private ResamplerConfig NextConfig()

@@ -55,8 +55,12 @@ public class AnalyticTests(Implementation implementation)
     }
 
     /// <summary>The name of the same tensor in another scope.</summary>
-    private static string InScope(string name, int scope) => !name.StartsWith("scopes.", StringComparison.Ordinal)
-        ? name : $"scopes.{scope}{name["scopes.0".Length..]}";
+    private static string InScope(string name, int scope)
+    {
+        const string AnyScope = "scopes.0";
+        return name.StartsWith(AnyScope[..^1], StringComparison.Ordinal)
+            ? $"scopes.{scope}{name[AnyScope.Length..]}" : name;
+    }
 
     private static double[] Normalised(ResamplerWeights weights, float[] features, int patch)
     {
