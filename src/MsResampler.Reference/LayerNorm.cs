@@ -1,0 +1,24 @@
+using MathNet.Numerics.LinearAlgebra;
+using MsResampler.Model;
+
+namespace MsResampler.Reference;
+
+/// <summary>Each row brought to mean 0 and variance 1 (the biased one, plus ε), then scaled and
+/// shifted.</summary>
+internal sealed record LayerNorm(Vector<double> Weight, Vector<double> Bias, double Epsilon)
+{
+    public static LayerNorm Load(NormWeights weights, double epsilon)
+        => new(Tensors.Vector(weights.Weight), Tensors.Vector(weights.Bias), epsilon);
+
+    public Matrix<double> Apply(Matrix<double> x)
+    {
+        Matrix<double> result = x.Clone();
+        for (int row = 0; row < x.RowCount; row++)
+        {
+            Vector<double> centred = x.Row(row) - (x.Row(row).Sum() / x.ColumnCount);
+            double variance = centred.DotProduct(centred) / x.ColumnCount;
+            result.SetRow(row, (centred / Math.Sqrt(variance + Epsilon)).PointwiseMultiply(Weight) + Bias);
+        }
+        return result;
+    }
+}

@@ -1,0 +1,108 @@
+using MsResampler.Model;
+using MsResampler.Safetensors;
+using MsResampler.Tests.Reference;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Parity;
+
+/// <summary>Checkpoints that hold the same weights in different layouts are the same model, bit for
+/// bit.</summary>
+public class LayoutTests
+{
+    private static readonly PatchGrid s_grid = new(5, 4);
+
+    private static readonly ScopeConfig s_none = new() { Name = "global", Prior = ScopePrior.None };
+
+    private static readonly ScopeConfig s_gaussian = new()
+    {
+        Name = "local",
+        Prior = ScopePrior.Gaussian,
+        Sigma = new AxisPair(2, 3),
+    };
+
+    private static ResamplerConfig Config(params ScopeConfig[] scopes) => new()
+    {
+        VisionHiddenSize = 16,
+        HiddenSize = 16,
+        AttentionHeadCount = 2,
+        QueryGrid = new QueryGrid(2, 3),
+        OutputSize = 5,
+        Scopes = scopes,
+        ShareQueries = true,
+        ShareKeyValues = true,
+        PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: true, Queries: true),
+        Gate = scopes.Length == 1 ? null : new GateConfig(7, GateGranularity.Token),
+        LayerNormEpsilon = 1e-6,
+        TorchDType = WeightType.Float32,
+    };
+
+    private static double[] Tokens(ResamplerConfig config, RandomModelOptions options,
+        Func<RandomTensor, RandomTensor>? edit = null)
+    {
+        using TestModel model = new(config, options, edit: edit);
+        return model.Reference.Resample(model.RandomFeatures(s_grid, seed: 1), s_grid);
+    }
+
+    [Test]
+    public void Prefix_and_stacked_projections_change_nothing(
+        [Values("", "resampler.", "a.b.")] string prefix, [Values] bool isStacked)
+    {
+        ResamplerConfig config = Config(s_gaussian, s_none);
+
+        double[] tokens = Tokens(config, new() { Prefix = prefix, StackInputProjections = isStacked });
+
+        Assert.That(tokens, Is.EqualTo(Tokens(config, new())));
+    }
+
+    [Test]
+    public void Published_names_change_nothing(
+        [Values("", "resampler.")] string prefix, [Values] bool isStacked)
+    {
+        ResamplerConfig config = Config(s_none);
+
+        double[] tokens = Tokens(config,
+            new() { UsePublishedNames = true, Prefix = prefix, StackInputProjections = isStacked });
+
+        Assert.That(tokens, Is.EqualTo(Tokens(config, new())));
+    }
+
+    [Test]
+    public void A_nested_attention_pool_changes_nothing()
+    {
+        const string Pool = "transformer.visual.attn_pool.";
+        ResamplerConfig config = Config(s_none);
+        string[] outer = ["ln_post.weight", "ln_post.bias", "proj"];
+
+        double[] tokens = Tokens(config,
+            new()
+            {
+                UsePublishedNames = true,
+                Prefix = Pool,
+                StackInputProjections = true,
+                HasProjectionBias = false,
+            },
+            tensor => outer.Contains(tensor.Name[Pool.Length..])
+                ? tensor with { Name = "transformer.visual." + tensor.Name[Pool.Length..] } : tensor);
+
+        Assert.That(tokens, Is.EqualTo(Tokens(config, new() { HasProjectionBias = false })));
+    }
+
+    [Test]
+    public void An_identity_kv_proj_can_be_left_out()
+    {
+        ResamplerConfig config = Config(s_none);
+
+        double[] tokens = Tokens(config, new() { OmitKeyValueInput = true });
+
+        Assert.That(tokens, Is.EqualTo(Tokens(config, new(), tensor => tensor.Name == "kv_proj.weight"
+            ? tensor with { ValueAt = Loops.Identity(16) } : tensor)));
+    }
+
+    [Test]
+    public void Wider_types_change_nothing()
+    {
+        ResamplerConfig config = Config(s_gaussian, s_none);
+
+        Assert.That(Tokens(config, new() { Type = TensorType.F64 }), Is.EqualTo(Tokens(config, new())));
+    }
+}

@@ -1,0 +1,112 @@
+using MsResampler.Model;
+using MsResampler.Reference;
+using MsResampler.Tests.Reference;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Parity;
+
+/// <summary>The engine against the double-precision reference over random configurations.</summary>
+public class ParityTests
+{
+    private const int CaseCount = 320;
+
+    [Test]
+    public void Engine_agrees_with_the_reference([Range(0, CaseCount - 1)] int caseIndex)
+    {
+        RandomCase @case = new(caseIndex);
+        using TestModel model = new(@case.Config, @case.Options, seed: (ulong)caseIndex);
+        float[][] features = [.. @case.Grids.Select((grid, image) =>
+            model.RandomFeatures(grid, caseIndex + image))];
+        int tokenLength = @case.Config.QueryGrid.QueryCount * @case.Config.OutputSize;
+        float[] tokens = new float[features.Length * tokenLength];
+
+        model.Engine.Resample([.. features.SelectMany(values => values)], @case.Grids, tokens);
+
+        using (Assert.EnterMultipleScope())
+        {
+            for (int image = 0; image < features.Length; image++)
+            {
+                ReferenceExplanation expected = model.Reference.Explain(features[image], @case.Grids[image]);
+                AssertClose(tokens.AsSpan(image * tokenLength, tokenLength), expected.Tokens, "tokens", image,
+                    @case);
+                if (image != features.Length - 1)
+                    continue;
+                Explanation actual = model.Engine.Explain(features[image], @case.Grids[image]);
+                AssertClose(actual.Gate, expected.Gate, "gate", image, @case);
+                for (int scope = 0; scope < @case.Config.Scopes.Count; scope++)
+                    for (int head = 0; head < @case.Config.AttentionHeadCount; head++)
+                        AssertClose(actual.Attention(scope, head), expected.Attention(scope, head),
+                            $"attention of scope {scope}, head {head}", image, @case);
+            }
+        }
+    }
+
+    private static void AssertClose(ReadOnlySpan<float> actual, double[] expected, string what, int image,
+        RandomCase @case) => Assert.That(Tolerances.RelativeError(actual, expected),
+            Is.LessThanOrEqualTo(Tolerances.SinglePrecision), $"{what} of image {image} of {@case}");
+
+    [Test]
+    public void Cases_cover_every_option()
+    {
+        RandomCase[] cases = [.. Enumerable.Range(0, CaseCount).Select(index => new RandomCase(index))];
+        ScopeConfig[] scopes = [.. cases.SelectMany(@case => @case.Config.Scopes)];
+        ScopeConfig[] windowed = [.. scopes.Where(scope => scope.Window is not null)];
+        ScopeConfig[] gaussian = [.. scopes.Where(scope => scope.Prior == ScopePrior.Gaussian)];
+
+        using (Assert.EnterMultipleScope())
+        {
+            AssertAll(cases.Select(@case => @case.Config.Scopes.Count), [1, 2, 3, 4, 5]);
+            AssertAll(cases.Select(@case => @case.Grids.Length), [1, 2, 3, 4]);
+            AssertAll(cases.Select(@case => @case.IsLarge), [false, true]);
+            AssertAll(cases.Select(@case => @case.Options.Type), RandomCase.WeightTypes);
+            AssertAll(cases.Select(@case => @case.Options.StackInputProjections), [false, true]);
+            AssertAll(cases.Select(@case => @case.Options.OmitKeyValueInput), [false, true]);
+            AssertAll(cases.Select(@case => @case.Options.HasProjectionBias), [false, true]);
+            AssertAll(cases.Select(@case => @case.Options.UsePublishedNames), [false, true]);
+            AssertAll(cases.Select(@case => @case.Options.Prefix.Length > 0), [false, true]);
+            AssertAll(
+                cases.Where(@case => @case.Config.Scopes.Count > 1)
+                    .Select(@case => (@case.Config.ShareQueries, @case.Config.ShareKeyValues)),
+                [(false, false), (false, true), (true, false), (true, true)]);
+            AssertAll(cases.Select(@case => @case.Config.Gate?.Granularity),
+                [null, GateGranularity.Token, GateGranularity.Head]);
+            AssertAll(
+                cases.Select(@case => @case.Config.PositionEmbedding)
+                    .Select(position => (position.Type, position.Keys, position.Queries)),
+                [
+                    (PositionEmbeddingType.None, false, false),
+                    .. from type in new[] { PositionEmbeddingType.SinCos2D, PositionEmbeddingType.Stored }
+                       from keys in new[] { false, true }
+                       from queries in new[] { false, true }
+                       select (type, keys, queries),
+                ]);
+            AssertAll(
+                windowed.Select(scope => (scope.Prior, scope.Border, scope.Units)),
+                [
+                    .. from prior in new[] { ScopePrior.Window, ScopePrior.Gaussian }
+                       from border in Enum.GetValues<WindowBorder>()
+                       from units in Enum.GetValues<ScopeUnits>()
+                       select (prior, border, units),
+                ]);
+            AssertAll(gaussian.Select(scope => scope.Window is null), [false, true]);
+            AssertAll(scopes.Select(scope => scope.Prior), Enum.GetValues<ScopePrior>());
+            AssertAll(
+                cases.SelectMany(@case => @case.Config.Scopes.Select((scope, index) =>
+                    (scope.Prior, scope.Units, @case.Options.LearnedSigmaScopes.Contains(index)))),
+                [
+                    .. from units in Enum.GetValues<ScopeUnits>()
+                       from isLearned in new[] { false, true }
+                       select (ScopePrior.Gaussian, units, isLearned),
+                ]);
+            AssertAll(
+                cases.SelectMany(@case => @case.Grids.Select(grid => (@case.Config.QueryGrid.Rows > grid.Rows,
+                    @case.Config.QueryGrid.Columns > grid.Columns))),
+                [(false, false), (false, true), (true, false), (true, true)]);
+            AssertAll(cases.SelectMany(@case => @case.Grids),
+                [new PatchGrid(1, 1), new PatchGrid(1, 61), new PatchGrid(67, 1), new PatchGrid(24, 24)]);
+        }
+    }
+
+    private static void AssertAll<T>(IEnumerable<T> seen, T[] wanted)
+        => Assert.That(wanted.Except(seen), Is.Empty, $"values of {typeof(T)} that no case has");
+}

@@ -1,0 +1,78 @@
+using System.Text.Json.Nodes;
+using MsResampler.Model;
+
+namespace MsResampler.Tests.Reference;
+
+/// <summary>Writes a configuration as the config.json that parses to it.</summary>
+internal static class ConfigJson
+{
+    public static string Of(ResamplerConfig config)
+    {
+        JsonObject json = new()
+        {
+            ["model_type"] = "ms_resampler",
+            ["vision_hidden_size"] = config.VisionHiddenSize,
+            ["hidden_size"] = config.HiddenSize,
+            ["num_attention_heads"] = config.AttentionHeadCount,
+            ["query_grid"] = new JsonArray(config.QueryGrid.Rows, config.QueryGrid.Columns),
+            ["output_size"] = config.OutputSize,
+            ["scopes"] = new JsonArray([.. config.Scopes.Select(Of)]),
+            ["share_queries"] = config.ShareQueries,
+            ["share_kv"] = config.ShareKeyValues,
+            ["position_embedding"] = new JsonObject
+            {
+                ["type"] = config.PositionEmbedding.Type switch
+                {
+                    PositionEmbeddingType.SinCos2D => "sincos2d",
+                    PositionEmbeddingType.Stored => "stored",
+                    _ => "none",
+                },
+                ["keys"] = config.PositionEmbedding.Keys,
+                ["queries"] = config.PositionEmbedding.Queries,
+            },
+            ["layer_norm_eps"] = config.LayerNormEpsilon,
+            ["torch_dtype"] = config.TorchDType switch
+            {
+                WeightType.Float16 => "float16",
+                WeightType.BFloat16 => "bfloat16",
+                WeightType.Float64 => "float64",
+                _ => "float32",
+            },
+        };
+        if (config.Gate is { } gate)
+        {
+            json["gate"] = new JsonObject
+            {
+                ["type"] = "mlp",
+                ["hidden_size"] = gate.HiddenSize,
+                ["granularity"] = gate.Granularity == GateGranularity.Head ? "head" : "token",
+            };
+        }
+        return json.ToJsonString();
+    }
+
+    private static JsonNode Of(ScopeConfig scope)
+    {
+        JsonObject json = new()
+        {
+            ["name"] = scope.Name,
+            ["prior"] = scope.Prior switch
+            {
+                ScopePrior.Window => "window",
+                ScopePrior.Gaussian => "gaussian",
+                _ => "none",
+            },
+            ["units"] = scope.Units == ScopeUnits.Fraction ? "fraction" : "patches",
+        };
+        if (scope.Window is { } window)
+        {
+            json["window"] = scope.Units == ScopeUnits.Fraction
+                ? new JsonArray(window.Rows, window.Columns)
+                : new JsonArray((int)window.Rows, (int)window.Columns);
+            json["border"] = scope.Border == WindowBorder.Shift ? "shift" : "clip";
+        }
+        if (scope.Sigma is { } sigma)
+            json["sigma"] = new JsonArray(sigma.Rows, sigma.Columns);
+        return json;
+    }
+}
