@@ -4,7 +4,7 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>The fusion gate (step 6).</summary>
+/// <summary>The fusion gate (step 6): softmax over the scopes of linear(gelu(linear(U, fc1)), fc2).</summary>
 /// <param name="Hidden">fc1.</param>
 /// <param name="Output">fc2.</param>
 /// <param name="GroupCount">R.</param>
@@ -38,8 +38,11 @@ internal sealed record Gate(Linear Hidden, Linear Output, int GroupCount)
     {
         int groupWidth = outputs[0].ColumnCount / GroupCount;
         return Matrix<double>.Build.Dense(outputs[0].RowCount, outputs[0].ColumnCount, (query, channel) =>
-            Enumerable.Range(0, outputs.Count).Sum(scope =>
-                weights[query, (scope * GroupCount) + (channel / groupWidth)] * outputs[scope][query, channel]));
+        {
+            int group = channel / groupWidth;
+            return Enumerable.Range(0, outputs.Count).Sum(scope =>
+                weights[query, (scope * GroupCount) + group] * outputs[scope][query, channel]);
+        });
     }
 
     /// <summary>The exact GELU, x·Φ(x).</summary>

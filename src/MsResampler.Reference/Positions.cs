@@ -3,11 +3,12 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>Position embeddings (MODEL page, step 2, and "stored" of the published resamplers).</summary>
+/// <summary>Position embeddings: the sine–cosine table (step 2), and the stored one of published
+/// resamplers.</summary>
 internal static class Positions
 {
-    /// <summary>Where query row (or column) <paramref name="queryIndex"/> of <paramref name="queryExtent"/> sits
-    /// among <paramref name="patchExtent"/> patch rows (or columns).</summary>
+    /// <summary>Where query row (or column) <paramref name="queryIndex"/> of <paramref name="queryExtent"/>
+    /// sits among <paramref name="patchExtent"/> patch rows (or columns).</summary>
     public static double Anchor(int queryIndex, int queryExtent, int patchExtent)
         => ((queryIndex + 0.5) * patchExtent / queryExtent) - 0.5;
 
@@ -33,8 +34,8 @@ internal static class Positions
         => BicubicWeights(queryGrid.Rows, grid.Rows)
             .KroneckerProduct(BicubicWeights(queryGrid.Columns, grid.Columns)) * table;
 
-    /// <summary>How much each of <paramref name="sourceExtent"/> entries counts in each of
-    /// <paramref name="targetExtent"/>: bicubic, align_corners = false, taps past the edge read the edge.</summary>
+    /// <summary>How much each of <paramref name="sourceExtent"/> entries counts in each of <paramref
+    /// name="targetExtent"/>: bicubic, align_corners = false, taps past the edge read the edge.</summary>
     public static Matrix<double> BicubicWeights(int sourceExtent, int targetExtent)
     {
         Matrix<double> weights = Matrix<double>.Build.Dense(targetExtent, sourceExtent);

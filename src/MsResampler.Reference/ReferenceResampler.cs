@@ -3,9 +3,9 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>The model in double precision, written to be read beside its definition: dense masks, no shortcuts, the
-/// steps in order. It shares the parsed configuration and the raw weights with the engine and nothing else.
-/// Immutable, so one instance may be used from many threads.</summary>
+/// <summary>The model in double precision, written to be read beside its definition: dense masks, no
+/// shortcuts, the steps in order. It shares the parsed configuration and the raw weights with the engine and
+/// nothing else. Immutable, so one instance may be used from many threads.</summary>
 public sealed class ReferenceResampler
 {
     private readonly ResamplerConfig _config;
@@ -21,7 +21,8 @@ public sealed class ReferenceResampler
     private ReferenceResampler(ResamplerConfig config, ResamplerWeights weights)
     {
         _config = config;
-        _keyValueInput = weights.KeyValueInput is null ? null : new Linear(Tensors.Matrix(weights.KeyValueInput), null);
+        _keyValueInput = weights.KeyValueInput is null
+            ? null : new Linear(Tensors.Matrix(weights.KeyValueInput), Bias: null);
         _keyValueNorm = LayerNorm.Load(weights.KeyValueNorm, config.LayerNormEpsilon);
         _queryNorm = LayerNorm.Load(weights.QueryNorm, config.LayerNormEpsilon);
         _postNorm = LayerNorm.Load(weights.PostNorm, config.LayerNormEpsilon);
@@ -46,6 +47,8 @@ public sealed class ReferenceResampler
     /// <param name="features">X, [H·W, C] row-major.</param>
     /// <param name="grid">The image's patch grid.</param>
     /// <exception cref="ArgumentException"><paramref name="features"/> is not H·W·C long.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="grid"/> has no rows or no
+    /// columns.</exception>
     public double[] Resample(ReadOnlySpan<float> features, PatchGrid grid)
         => Forward(features, grid, attention: null).Tokens.ToRowMajorArray();
 
@@ -53,7 +56,8 @@ public sealed class ReferenceResampler
     /// <inheritdoc cref="Resample"/>
     public ReferenceExplanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
     {
-        Matrix<double>[][] attention = [.. _scopes.Select(_ => new Matrix<double>[_config.AttentionHeadCount])];
+        int headCount = _config.AttentionHeadCount;
+        Matrix<double>[][] attention = [.. _scopes.Select(_ => new Matrix<double>[headCount])];
         (Matrix<double> gate, Matrix<double> tokens) = Forward(features, grid, attention);
         return new ReferenceExplanation(grid, attention, gate, tokens.ToRowMajorArray());
     }
@@ -61,26 +65,28 @@ public sealed class ReferenceResampler
     private (Matrix<double> Gate, Matrix<double> Tokens) Forward(ReadOnlySpan<float> features, PatchGrid grid,
         Matrix<double>[][]? attention)
     {
-        // Step 1.
+        // Step 1: Z = layer_norm(linear(X, kv_proj); ln_kv), [N, D].
         Matrix<double> x = FeatureMatrix(features, grid);
         Matrix<double> z = _keyValueNorm.Apply(_keyValueInput?.Apply(x) ?? x);
 
-        // Step 2.
+        // Step 2: keys see positions, values do not.
         Matrix<double> zk = _config.PositionEmbedding.Keys ? z + KeyPositions(grid) : z;
 
-        // Steps 3 to 5.
+        // Steps 3 to 5: the branches, O_s [M, D].
         Matrix<double>[] outputs = new Matrix<double>[_scopes.Length];
         for (int s = 0; s < _scopes.Length; s++)
             outputs[s] = Attend(_scopes[s], z, zk, grid, attention?[s]);
 
-        // Step 6.
-        Matrix<double> gate = _gate?.Weights(outputs) ?? Matrix<double>.Build.Dense(outputs[0].RowCount, 1, 1);
+        // Step 6: the gate and F = Σ_s gate_s ⊙ O_s; with one scope, F = O_0.
+        Matrix<double> gate = _gate?.Weights(outputs)
+            ?? Matrix<double>.Build.Dense(_config.QueryGrid.QueryCount, 1, value: 1);
         Matrix<double> fused = _gate?.Fuse(gate, outputs) ?? outputs[0];
 
-        // Step 7.
+        // Step 7: linear(layer_norm(F; ln_post), proj), [M, L].
         return (gate, _projection.Apply(_postNorm.Apply(fused)));
     }
 
+    /// <summary>Steps 3 to 5: O = linear(concat_heads(softmax(Q·Kᵀ/√d + bias)·V), out_proj).</summary>
     private Matrix<double> Attend(Scope scope, Matrix<double> z, Matrix<double> zk, PatchGrid grid,
         Matrix<double>[]? attention)
     {
@@ -115,12 +121,16 @@ public sealed class ReferenceResampler
             from j in Enumerable.Range(0, grid.Columns)
             select Positions.SinCos(i, j, _config.HiddenSize));
 
-    private Matrix<double> QueryPositions(PatchGrid grid) => _positionTable ?? Matrix<double>.Build.DenseOfRowVectors(
-        from qi in Enumerable.Range(0, _config.QueryGrid.Rows)
-        from qj in Enumerable.Range(0, _config.QueryGrid.Columns)
-        let ay = Positions.Anchor(qi, _config.QueryGrid.Rows, grid.Rows)
-        let ax = Positions.Anchor(qj, _config.QueryGrid.Columns, grid.Columns)
-        select Positions.SinCos(ay, ax, _config.HiddenSize));
+    private Matrix<double> QueryPositions(PatchGrid grid)
+    {
+        QueryGrid queryGrid = _config.QueryGrid;
+        return _positionTable ?? Matrix<double>.Build.DenseOfRowVectors(
+            from qi in Enumerable.Range(0, queryGrid.Rows)
+            from qj in Enumerable.Range(0, queryGrid.Columns)
+            let ay = Positions.Anchor(qi, queryGrid.Rows, grid.Rows)
+            let ax = Positions.Anchor(qj, queryGrid.Columns, grid.Columns)
+            select Positions.SinCos(ay, ax, _config.HiddenSize));
+    }
 
     private Matrix<double> FeatureMatrix(ReadOnlySpan<float> features, PatchGrid grid)
     {

@@ -4,16 +4,17 @@ using MsResampler.Model;
 namespace MsResampler.Reference;
 
 /// <summary>One branch: its attention weights, and its scope prior evaluated pair by pair.</summary>
-internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear QueryProjection, Linear KeyProjection,
-    Linear ValueProjection, Linear OutputProjection, Matrix<double>? LogSigma)
+internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear QueryProjection,
+    Linear KeyProjection, Linear ValueProjection, Linear OutputProjection, Matrix<double>? LogSigma)
 {
     public static Scope Load(ScopeConfig config, ScopeWeights weights) => new(config,
-        Tensors.Matrix(weights.Queries), Linear.Load(weights.QueryProjection), Linear.Load(weights.KeyProjection),
-        Linear.Load(weights.ValueProjection), Linear.Load(weights.OutputProjection),
+        Tensors.Matrix(weights.Queries), Linear.Load(weights.QueryProjection),
+        Linear.Load(weights.KeyProjection), Linear.Load(weights.ValueProjection),
+        Linear.Load(weights.OutputProjection),
         weights.LogSigma is null ? null : Tensors.Matrix(weights.LogSigma));
 
-    /// <summary>What step 3 adds to the logits of one head, [M, N]: the bias of step 5 where the patch is in the
-    /// query's scope (step 4), −∞ where it is not.</summary>
+    /// <summary>What step 3 adds to the logits of one head, [M, N]: the bias of step 5 where the patch is in
+    /// the query's scope (step 4), −∞ where it is not.</summary>
     public Matrix<double> Bias(QueryGrid queryGrid, PatchGrid grid, int head)
         => Matrix<double>.Build.Dense(queryGrid.QueryCount, (int)grid.PatchCount, (query, patch) =>
         {

@@ -1,43 +1,138 @@
+using System.Diagnostics.CodeAnalysis;
+using MsResampler.Cpu;
 using MsResampler.Model;
+using MsResampler.Planning;
+using MsResampler.Safetensors;
 
 namespace MsResampler;
 
 /// <summary>A loaded model that turns patch features into visual tokens.</summary>
+/// <remarks>All members may be called from many threads at once. Calls that run when <see cref="Dispose"/> is called
+/// finish normally; later ones throw <see cref="ObjectDisposedException"/>. An instance that is never disposed is
+/// finalised, and its threads end.</remarks>
 public sealed class Resampler : IDisposable
 {
-    private Resampler()
+    private readonly CpuBackend _backend;
+    private volatile bool _isDisposed;
+
+    private Resampler(ResamplerModel model, ResamplerOptions options)
     {
+        Config = model.Config;
+        Warnings = model.Warnings;
+        _backend = CpuVariant.Choose().Create(model, options);
     }
 
-    /// <summary>Loads a model folder (config.json and a safetensors checkpoint) and prepares it to run.</summary>
-    public static Resampler Load(string folder, ResamplerOptions? options = null) => throw new NotImplementedException();
-
-    /// <summary>Prepares an opened model to run; the model is not kept and may be disposed afterwards.</summary>
-    public static Resampler Load(ResamplerModel model, ResamplerOptions? options = null) => throw new NotImplementedException();
-
     /// <summary>The model's configuration.</summary>
-    public ResamplerConfig Config => throw new NotImplementedException();
+    public ResamplerConfig Config { get; }
 
-    /// <summary>Unknown configuration fields, one sentence each.</summary>
-    public IReadOnlyList<string> Warnings => throw new NotImplementedException();
+    /// <summary>What was ignored while loading, one sentence each: unknown configuration fields.</summary>
+    public IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>The threads this instance computes with.</summary>
-    public int ThreadCount => throw new NotImplementedException();
+    /// <summary>The most threads one call uses, the caller's included.</summary>
+    public int ThreadCount => _backend.ThreadCount;
 
-    /// <summary>What computes, in words: "cpu, avx512, 8 threads".</summary>
-    public string Description => throw new NotImplementedException();
+    /// <summary>What computes, in words, such as "cpu, avx512, 8 threads".</summary>
+    public string Description => _backend.Description;
 
-    /// <summary>Computes the tokens of a ragged batch.</summary>
-    /// <param name="features">The images' features one after another, each [H·W, C] row-major.</param>
+    /// <summary>Loads a model folder (config.json and a safetensors checkpoint) and prepares it to run. The files are
+    /// not needed afterwards.</summary>
+    /// <param name="folder">The model folder.</param>
+    /// <param name="options">How to run; null for the defaults.</param>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">The configuration or the checkpoint is missing.</exception>
+    /// <exception cref="SafetensorsException">The checkpoint's bytes are not valid safetensors.</exception>
+    /// <exception cref="InvalidModelException">The configuration is wrong, or tensors are missing, unexpected or
+    /// misshapen: all of them are named.</exception>
+    /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
+    /// this machine lacks.</exception>
+    public static Resampler Load(string folder, ResamplerOptions? options = null)
+    {
+        using ResamplerModel model = ResamplerModel.Open(folder);
+        return Load(model, options);
+    }
+
+    /// <summary>Prepares an opened model to run.</summary>
+    /// <param name="model">The model; it is not kept and may be disposed afterwards.</param>
+    /// <param name="options">How to run; null for the defaults.</param>
+    /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
+    /// this machine lacks.</exception>
+    public static Resampler Load(ResamplerModel model, ResamplerOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        options ??= new ResamplerOptions();
+        ArgumentOutOfRangeException.ThrowIfNegative(options.ThreadCount, "options.ThreadCount");
+        return new Resampler(model, options);
+    }
+
+    /// <summary>Computes the visual tokens of a ragged batch: every image has its own grid and nothing is padded. An
+    /// image's tokens are the same bit for bit whatever else is in the batch, in which order, and on how many threads.
+    /// </summary>
+    /// <param name="features">The images' patch features one after another, each [H·W, C] row-major, float32.</param>
     /// <param name="grids">One patch grid per image.</param>
-    /// <param name="tokens">Receives [B, M, L] row-major.</param>
-    /// <param name="cancellationToken">Checked between the stages of each image.</param>
+    /// <param name="tokens">Receives [B, M, L] row-major, float32: M tokens of width L per image. Must not overlap
+    /// <paramref name="features"/>. Its content is undefined when the call throws after it has begun to compute.</param>
+    /// <param name="cancellationToken">Checked before every unit of work, many times per image.</param>
+    /// <exception cref="ArgumentException">A grid is empty, or a length does not fit the grids; nothing was computed.
+    /// </exception>
+    /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite; nothing was computed.</exception>
+    /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
-        CancellationToken cancellationToken = default) => throw new NotImplementedException();
+        CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckGrids(grids, features.Length);
+        long expected = (long)grids.Length * Config.QueryGrid.QueryCount * Config.OutputSize;
+        if (tokens.Length != expected)
+            ThrowLength(nameof(tokens), $"{expected} ({grids.Length} images x {Config.QueryGrid.QueryCount} tokens x " +
+                $"{Config.OutputSize})", tokens.Length);
+        if (tokens.Overlaps(features))
+            throw new ArgumentException("expected tokens in memory of their own, found them overlapping the features",
+                nameof(tokens));
+        _backend.Resample(features, grids, tokens, cancellationToken);
+    }
 
-    /// <summary>Computes attention and gate weights of one image.</summary>
-    public Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid) => throw new NotImplementedException();
+    /// <summary>Computes what one image's tokens are made of: attention per scope and head, and gate weights.</summary>
+    /// <param name="features">The image's patch features, [H·W, C] row-major.</param>
+    /// <param name="grid">Its patch grid.</param>
+    /// <returns>Attention in full, A·M·N floats per scope: for looking at, not for speed.</returns>
+    /// <exception cref="ArgumentException">The grid is empty or the length does not fit it.</exception>
+    /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
+    /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
+    public Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckGrids([grid], features.Length);
+        return _backend.Explain(features, grid);
+    }
 
-    /// <inheritdoc/>
-    public void Dispose() => throw new NotImplementedException();
+    /// <summary>The plan for a grid.</summary>
+    internal ExecutionPlan Plan(PatchGrid grid) => _backend.Plan(grid);
+
+    /// <summary>Ends the threads and refuses further calls. Calling it again does nothing.</summary>
+    public void Dispose()
+    {
+        _isDisposed = true;
+        _backend.Dispose();
+    }
+
+    private void CheckGrids(ReadOnlySpan<PatchGrid> grids, int featureCount)
+    {
+        Int128 patchCount = 0;
+        for (int image = 0; image < grids.Length; image++)
+        {
+            if (grids[image].Rows < 1 || grids[image].Columns < 1)
+                throw new ArgumentException($"image {image}: expected a patch grid of at least 1x1, found {grids[image]}",
+                    nameof(grids));
+            patchCount += grids[image].PatchCount;
+        }
+
+        if (featureCount != patchCount * Config.VisionHiddenSize)
+            ThrowLength("features", $"{patchCount * Config.VisionHiddenSize} ({patchCount} patches x " +
+                $"{Config.VisionHiddenSize} channels)", featureCount);
+    }
+
+    [DoesNotReturn]
+    private static void ThrowLength(string name, string expected, int found)
+        => throw new ArgumentException($"{name}: expected {expected} values, found {found}", name);
 }

@@ -4,17 +4,19 @@ namespace MsResampler.Tests;
 internal static class Tolerances
 {
     /// <summary>Relative L2 error of a float32 backend against exact arithmetic, per image.</summary>
-    /// <remarks>The unit roundoff of float32 is u = 2⁻²⁴ ≈ 6e-8, so this is 50 u. From features to tokens stand
-    /// about eight roundings of whole tensors in a row (input projection, ln_kv, key or value projection, logits,
-    /// softmax and its product, output projection, gate, ln_post, projection). Each is a sum of up to a few thousand
-    /// products; with several partial sums, as any vectorised kernel has, its relative error grows like the square
-    /// root of the length of one partial sum and stays near 3 u in the L2 norm. Independent errors add in squares:
-    /// 3 u·√8 ≈ 9 u. The layer norms, and logits that cancel before they are exponentiated, can amplify that by a
-    /// small factor, for which 5 is allowed. A wrong edge, axis, bias or group shows at 1e-3 and above.</remarks>
+    /// <remarks>The unit roundoff of float32 is u = 2⁻²⁴ ≈ 6e-8, so this is 50 u. From features to tokens
+    /// stand about eight roundings of whole tensors in a row (input projection, ln_kv, key or value
+    /// projection, logits, softmax and its product, output projection, gate, ln_post, projection). Each is a
+    /// sum of up to a few thousand products; with several partial sums, as any vectorised kernel has, its
+    /// relative error grows like the square root of the length of one partial sum and stays near 3 u in the
+    /// L2 norm. Independent errors add in squares: 3 u·√8 ≈ 9 u. The layer norms, and logits that cancel
+    /// before they are exponentiated, can amplify that by a small factor, for which 5 is allowed. A wrong
+    /// edge, axis, bias or group shows at 1e-3 and above.</remarks>
     public const double SinglePrecision = 3e-6;
 
-    /// <summary>Relative L2 error of a double-precision result against exact arithmetic: the same argument with
-    /// u = 2⁻⁵³ ≈ 1.1e-16 asks for 50 u ≈ 6e-15; the rest is for the naive sums that tests compare with.</summary>
+    /// <summary>Relative L2 error of a double-precision result against exact arithmetic: the same argument
+    /// with u = 2⁻⁵³ ≈ 1.1e-16 asks for 50 u ≈ 6e-15; the rest is for the naive sums that tests compare
+    /// with.</summary>
     public const double DoublePrecision = 1e-13;
 
     /// <summary>‖actual − expected‖ / ‖expected‖; 0 when both are 0.</summary>

@@ -5,8 +5,8 @@ using System.Runtime.InteropServices;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>Converts stored elements to and from the numbers computed with. Widening keeps every bit of a NaN,
-/// the signalling one included, which the hardware's own conversions do not.</summary>
+/// <summary>Converts stored elements to and from the numbers computed with. Widening keeps every bit of a
+/// NaN, the signalling one included, which the hardware's own conversions do not.</summary>
 internal static class ElementConversion
 {
     private const int BlockElementCount = 1024;
@@ -22,10 +22,10 @@ internal static class ElementConversion
                 source.CopyTo(MemoryMarshal.AsBytes(destination));
                 break;
             case TensorType.F16:
-                Widen<HalfWidening>(MemoryMarshal.Cast<byte, ushort>(source), MemoryMarshal.Cast<float, uint>(destination));
+                Widen<HalfWidening>(source, destination);
                 break;
             case TensorType.BF16:
-                Widen<BrainWidening>(MemoryMarshal.Cast<byte, ushort>(source), MemoryMarshal.Cast<float, uint>(destination));
+                Widen<BrainWidening>(source, destination);
                 break;
             case TensorType.F64:
                 TensorPrimitives.ConvertTruncating(MemoryMarshal.Cast<byte, double>(source), destination);
@@ -61,9 +61,6 @@ internal static class ElementConversion
     {
         switch (type)
         {
-            case TensorType.F32:
-                MemoryMarshal.AsBytes(source).CopyTo(destination);
-                break;
             case TensorType.F16:
                 TensorPrimitives.ConvertToHalf(source, MemoryMarshal.Cast<byte, Half>(destination));
                 break;
@@ -82,16 +79,19 @@ internal static class ElementConversion
 
     private static double ToDouble(uint bits) => (bits & 0x7fff_ffff) <= 0x7f80_0000
         ? BitConverter.UInt32BitsToSingle(bits)
-        : BitConverter.UInt64BitsToDouble(
-            ((ulong)(bits & 0x8000_0000) << 32) | 0x7ff0_0000_0000_0000 | ((ulong)(bits & 0x007f_ffff) << 29));
+        : BitConverter.UInt64BitsToDouble(((ulong)(bits & 0x8000_0000) << 32)
+            | 0x7ff0_0000_0000_0000
+            | ((ulong)(bits & 0x007f_ffff) << 29));
 
     private static ushort ToBrain(uint bits) => (bits & 0x7fff_ffff) <= 0x7f80_0000
         ? (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)
-        : (ushort)((bits >> 16) | 0x0040); // quiet, so that a payload in the lower half does not become infinity
+        : (ushort)((bits >> 16) | 0x0040); // quiet: a payload in the lower half alone would become infinity
 
-    private static void Widen<TWidening>(ReadOnlySpan<ushort> source, Span<uint> destination)
+    private static void Widen<TWidening>(ReadOnlySpan<byte> sourceBytes, Span<float> singles)
         where TWidening : struct, IWidening
     {
+        ReadOnlySpan<ushort> source = MemoryMarshal.Cast<byte, ushort>(sourceBytes);
+        Span<uint> destination = MemoryMarshal.Cast<float, uint>(singles);
         int width = Vector<ushort>.Count;
         int first = 0;
         for (; first <= source.Length - width; first += width)

@@ -17,9 +17,10 @@ internal sealed class MappedFile : IDisposable
         if (Length == 0)
             return; // which cannot be mapped
 
-        using MemoryMappedFile map = MemoryMappedFile.CreateFromFile(file, null, 0, MemoryMappedFileAccess.Read,
-            HandleInheritability.None, leaveOpen: true);
-        // The view keeps the memory mapped without the file being open; its handle is all that has to be kept.
+        using MemoryMappedFile map = MemoryMappedFile.CreateFromFile(file, null, capacity: 0,
+            MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        // The view keeps the memory mapped without the file being open; its handle is all that has to be
+        // kept.
         _view = map.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read).SafeMemoryMappedViewHandle;
     }
 
@@ -27,7 +28,8 @@ internal sealed class MappedFile : IDisposable
 
     public long Length { get; }
 
-    /// <summary>Keeps the memory mapped until the lease is disposed, whoever disposes the file meanwhile.</summary>
+    /// <summary>Keeps the memory mapped until the lease is disposed, whoever disposes the file
+    /// meanwhile.</summary>
     /// <exception cref="ObjectDisposedException">The file has been disposed.</exception>
     public Lease Acquire() => new(_view);
 

@@ -1,11 +1,13 @@
 using System.Diagnostics.CodeAnalysis;
+using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>The tensors of one safetensors file, or of a sharded checkpoint read through its index, memory-mapped
-/// and validated before any view exists.</summary>
+/// <summary>The tensors of one safetensors file, or of a sharded checkpoint read through its index,
+/// memory-mapped and validated before any view exists.</summary>
 /// <remarks>Any number of threads may read at once. Disposing while another thread reads is safe: that read
-/// completes, and the memory is unmapped after it. The files must not be made shorter while they are open.</remarks>
+/// completes, and the memory is unmapped after it. The files must not be made shorter while they are
+/// open.</remarks>
 public sealed class SafetensorsCheckpoint : IDisposable
 {
     private const string FileSuffix = ".safetensors";
@@ -35,28 +37,34 @@ public sealed class SafetensorsCheckpoint : IDisposable
     /// <summary>The file, or the index, that the checkpoint was read from.</summary>
     public string SourcePath { get; }
 
-    /// <summary>All tensors, ordered by name (ordinal). Of a sharded checkpoint, those that the index names; what
-    /// else a shard holds is not part of the checkpoint.</summary>
+    /// <summary>All tensors, ordered by name (ordinal). Of a sharded checkpoint, those that the index names;
+    /// what else a shard holds is not part of the checkpoint.</summary>
     public IReadOnlyList<TensorInfo> Tensors { get; }
 
-    /// <summary>The strings of <c>__metadata__</c>. Where shards differ, the first shard by name decides.</summary>
+    /// <summary>The strings of <c>__metadata__</c>. Where shards differ, the first shard by name
+    /// decides.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Opens a <c>.safetensors</c> file, a <c>.safetensors.index.json</c>, or a folder that holds one of
-    /// them. In a folder, <c>model.safetensors.index.json</c> comes first, then the only other index, then
-    /// <c>model.safetensors</c>, then the only <c>.safetensors</c> file.</summary>
+    /// <summary>Opens a <c>.safetensors</c> file, a <c>.safetensors.index.json</c>, or a folder that holds
+    /// one of them. In a folder, <c>model.safetensors.index.json</c> comes first, then the only other index,
+    /// then <c>model.safetensors</c>, then the only <c>.safetensors</c> file.</summary>
     /// <param name="path">The file or folder.</param>
-    /// <exception cref="FileNotFoundException">There is no such file, or no checkpoint in the folder.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file, or no checkpoint in the
+    /// folder.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    /// <exception cref="SafetensorsException">The bytes are not valid safetensors, or the folder holds several
-    /// checkpoints: <see cref="SafetensorsException.Error"/> says which.</exception>
+    /// <exception cref="SafetensorsException">The bytes are not valid safetensors, or the folder holds
+    /// several checkpoints: <see cref="SafetensorsException.Error"/> says which.</exception>
     public static SafetensorsCheckpoint Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         if (Directory.Exists(path))
             path = Choose(path);
         if (!File.Exists(path))
-            throw new FileNotFoundException($"{path}: expected a safetensors file, an index or a folder, found nothing", path);
+        {
+            throw new FileNotFoundException(
+                $"{path}: expected a safetensors file, an index or a folder, found nothing", path);
+        }
+
         if (path.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
             return OpenIndex(path);
 
@@ -68,63 +76,40 @@ public sealed class SafetensorsCheckpoint : IDisposable
     /// <returns>The tensor, or null if there is none of that name.</returns>
     public TensorInfo? Find(string name) => _tensors.GetValueOrDefault(name);
 
-    /// <summary>Converts elements to single precision: exact for F32, F16 and BF16, where even the bits of a NaN are
-    /// kept; rounded to nearest even for F64.</summary>
+    /// <summary>Converts elements to single precision: exact for F32, F16 and BF16, where even the bits of a
+    /// NaN are kept; rounded to nearest even for F64.</summary>
     /// <param name="tensor">A tensor of this checkpoint.</param>
     /// <param name="firstElement">Index of the first element, row-major.</param>
     /// <param name="destination">Receives as many elements as it holds.</param>
     /// <exception cref="ArgumentException">The tensor is not one of this checkpoint.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The elements asked for are not all within the tensor.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The elements asked for are not all within the
+    /// tensor.</exception>
     /// <exception cref="SafetensorsException">The type is not F32, F16, BF16 or F64.</exception>
     /// <exception cref="ObjectDisposedException">The checkpoint has been disposed.</exception>
-    public void Read(TensorInfo tensor, long firstElement, Span<float> destination)
-    {
-        Shard shard = CheckRead(tensor, firstElement, destination.Length);
-        int elementBytes = TensorTypes.BitsOf(tensor.Type) / 8;
-        long firstByte = shard.Header.DataStart + tensor.FirstByte + (firstElement * elementBytes);
-        using MappedFile.Lease lease = shard.File.Acquire();
-        for (int done = 0; done < destination.Length;)
-        {
-            int count = Math.Min(BlockElementCount, destination.Length - done);
-            ElementConversion.ToSingle(tensor.Type,
-                lease.Bytes(firstByte + ((long)done * elementBytes), count * elementBytes),
-                destination.Slice(done, count));
-            done += count;
-        }
-    }
+    public void Read(TensorInfo tensor, long firstElement, Span<float> destination) =>
+        Read(tensor, firstElement, destination, ElementConversion.ToSingle);
 
-    /// <summary>Converts elements to double precision, exactly for every supported type, where even the bits of a
-    /// NaN are kept.</summary>
+    /// <summary>Converts elements to double precision, exactly for every supported type, where even the bits
+    /// of a NaN are kept.</summary>
     /// <inheritdoc cref="Read(TensorInfo, long, Span{float})"/>
-    public void Read(TensorInfo tensor, long firstElement, Span<double> destination)
-    {
-        Shard shard = CheckRead(tensor, firstElement, destination.Length);
-        int elementBytes = TensorTypes.BitsOf(tensor.Type) / 8;
-        long firstByte = shard.Header.DataStart + tensor.FirstByte + (firstElement * elementBytes);
-        using MappedFile.Lease lease = shard.File.Acquire();
-        for (int done = 0; done < destination.Length;)
-        {
-            int count = Math.Min(BlockElementCount, destination.Length - done);
-            ElementConversion.ToDouble(tensor.Type,
-                lease.Bytes(firstByte + ((long)done * elementBytes), count * elementBytes),
-                destination.Slice(done, count));
-            done += count;
-        }
-    }
+    public void Read(TensorInfo tensor, long firstElement, Span<double> destination) =>
+        Read(tensor, firstElement, destination, ElementConversion.ToDouble);
 
     /// <summary>Copies stored bytes of a tensor of any type.</summary>
     /// <param name="tensor">A tensor of this checkpoint.</param>
     /// <param name="firstByte">Index of the first byte within the tensor.</param>
     /// <param name="destination">Receives as many bytes as it holds.</param>
     /// <exception cref="ArgumentException">The tensor is not one of this checkpoint.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The bytes asked for are not all within the tensor.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The bytes asked for are not all within the
+    /// tensor.</exception>
     /// <exception cref="ObjectDisposedException">The checkpoint has been disposed.</exception>
     public void ReadBytes(TensorInfo tensor, long firstByte, Span<byte> destination)
     {
         Shard shard = ShardOf(tensor);
         CheckRange(firstByte, destination.Length, tensor.ByteCount, nameof(firstByte));
         using MappedFile.Lease lease = shard.File.Acquire();
-        lease.Bytes(shard.Header.DataStart + tensor.FirstByte + firstByte, destination.Length).CopyTo(destination);
+        firstByte += shard.Header.DataStart + tensor.FirstByte;
+        lease.Bytes(firstByte, destination.Length).CopyTo(destination);
     }
 
     /// <summary>Unmaps the files. Reads after this throw <see cref="ObjectDisposedException"/>.</summary>
@@ -134,17 +119,28 @@ public sealed class SafetensorsCheckpoint : IDisposable
         Close(_shards);
     }
 
-    private Shard CheckRead(TensorInfo tensor, long firstElement, int count)
+    private void Read<T>(TensorInfo tensor, long firstElement, Span<T> destination,
+        Action<TensorType, ReadOnlySpan<byte>, Span<T>> convert)
     {
         Shard shard = ShardOf(tensor);
-        CheckRange(firstElement, count, tensor.ElementCount, nameof(firstElement));
+        CheckRange(firstElement, destination.Length, tensor.ElementCount, nameof(firstElement));
         if (!ElementConversion.IsSupported(tensor.Type))
         {
             throw new SafetensorsException(SafetensorsError.UnsupportedType, shard.File.Path,
-                $"tensor {SafetensorsException.Quote(tensor.Name)}: expected F32, F16, BF16 or F64, found {tensor.Type}");
+                $"tensor {Quote(tensor.Name)}: expected F32, F16, BF16 or F64, found {tensor.Type}");
         }
 
-        return shard;
+        int elementBytes = TensorTypes.BitsOf(tensor.Type) / 8;
+        long firstByte = shard.Header.DataStart + tensor.FirstByte + (firstElement * elementBytes);
+        using MappedFile.Lease lease = shard.File.Acquire();
+        // In blocks, because a span of stored bytes cannot be longer than 2 GiB.
+        while (!destination.IsEmpty)
+        {
+            int count = Math.Min(BlockElementCount, destination.Length);
+            convert(tensor.Type, lease.Bytes(firstByte, count * elementBytes), destination[..count]);
+            firstByte += count * elementBytes;
+            destination = destination[count..];
+        }
     }
 
     private Shard ShardOf(TensorInfo tensor)
@@ -154,7 +150,7 @@ public sealed class SafetensorsCheckpoint : IDisposable
         if (Find(tensor.Name) != tensor)
         {
             throw new ArgumentException(
-                $"Tensor {SafetensorsException.Quote(tensor.Name)} is not one of {SourcePath}.", nameof(tensor));
+                $"Tensor {Quote(tensor.Name)} is not one of {SourcePath}.", nameof(tensor));
         }
 
         return _shards[tensor.FileIndex];
@@ -180,7 +176,7 @@ public sealed class SafetensorsCheckpoint : IDisposable
             if (!File.Exists(Path.Combine(folder, name)))
             {
                 throw new SafetensorsException(SafetensorsError.MissingShard, path,
-                    $"expected the shard {SafetensorsException.Quote(name)} beside the index, found no such file");
+                    $"expected the shard {Quote(name)} beside the index, found no such file");
             }
         }
 
@@ -218,9 +214,9 @@ public sealed class SafetensorsCheckpoint : IDisposable
             if (!stored.TryAdd(tensor.Name, tensor))
             {
                 throw new SafetensorsException(SafetensorsError.TensorInTwoShards, path,
-                    $"tensor {SafetensorsException.Quote(tensor.Name)}: expected in one shard, found in " +
-                    $"{SafetensorsException.Quote(names[stored[tensor.Name].FileIndex])} and " +
-                    SafetensorsException.Quote(names[tensor.FileIndex]));
+                    $"tensor {Quote(tensor.Name)}: expected in one shard, found in " +
+                    $"{Quote(names[stored[tensor.Name].FileIndex])} and " +
+                    Quote(names[tensor.FileIndex]));
             }
         }
 
@@ -231,8 +227,8 @@ public sealed class SafetensorsCheckpoint : IDisposable
             if (tensor is null || names[tensor.FileIndex] != shard)
             {
                 throw new SafetensorsException(SafetensorsError.TensorNotInShard, path,
-                    $"tensor {SafetensorsException.Quote(name)}: expected in {SafetensorsException.Quote(shard)}, found " +
-                    (tensor is null ? "in no shard" : "in " + SafetensorsException.Quote(names[tensor.FileIndex])));
+                    $"tensor {Quote(name)}: expected in {Quote(shard)}, found " +
+                    (tensor is null ? "in no shard" : "in " + Quote(names[tensor.FileIndex])));
             }
 
             tensors.Add(tensor);
@@ -252,9 +248,10 @@ public sealed class SafetensorsCheckpoint : IDisposable
                 try
                 {
                     using MappedFile.Lease lease = file.Acquire();
-                    int startBytes = (int)Math.Min(file.Length, SafetensorsHeader.LengthBytes + SafetensorsHeader.MaxBytes);
-                    shards.Add(new Shard(file,
-                        SafetensorsHeader.Parse(lease.Bytes(0, startBytes), file.Length, path, shards.Count)));
+                    int startBytes = (int)Math.Min(
+                        file.Length, SafetensorsHeader.LengthBytes + SafetensorsHeader.MaxBytes);
+                    shards.Add(new Shard(file, SafetensorsHeader.Parse(
+                        lease.Bytes(0, startBytes), file.Length, path, shards.Count)));
                 }
                 catch
                 {
@@ -287,17 +284,20 @@ public sealed class SafetensorsCheckpoint : IDisposable
                 return standard;
 
             string[] others = [.. Directory.EnumerateFiles(folder)
-                .Where(file => file.EndsWith(suffix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+                .Where(file => file.EndsWith(suffix, StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal)];
             if (others.Length == 1)
                 return others[0];
             if (others.Length > 1)
             {
-                throw new SafetensorsException(SafetensorsError.AmbiguousFolder, folder, "expected one checkpoint, found " +
-                    string.Join(", ", others.Select(Path.GetFileName)) + "; open one of them by its own name");
+                string names = string.Join(", ", others.Select(Path.GetFileName));
+                throw new SafetensorsException(SafetensorsError.AmbiguousFolder, folder,
+                    $"expected one checkpoint, found {names}; open one of them by its own name");
             }
         }
 
-        throw new FileNotFoundException($"{folder}: expected a file *{IndexSuffix} or *{FileSuffix}, found none",
+        throw new FileNotFoundException(
+            $"{folder}: expected a file *{IndexSuffix} or *{FileSuffix}, found none",
             Path.Combine(folder, "model" + FileSuffix));
     }
 

@@ -90,7 +90,8 @@ public enum SafetensorsError
     /// <summary>A value of the index's <c>weight_map</c> is not a string.</summary>
     ShardNotString,
 
-    /// <summary>The index names a shard by more than the plain name of a file in the index's own folder.</summary>
+    /// <summary>The index names a shard by more than the plain name of a file in the index's own
+    /// folder.</summary>
     ShardOutsideFolder,
 
     /// <summary>The index names a shard that does not exist.</summary>

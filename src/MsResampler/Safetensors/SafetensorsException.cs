@@ -7,7 +7,8 @@ public sealed class SafetensorsException : Exception
 {
     private const int MaxQuotedLength = 120;
 
-    internal SafetensorsException(SafetensorsError error, string source, string problem, Exception? inner = null)
+    internal SafetensorsException(SafetensorsError error, string source, string problem,
+        Exception? inner = null)
         : base($"{source}: {problem}", inner)
     {
         Error = error;

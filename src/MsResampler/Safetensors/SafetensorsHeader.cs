@@ -1,10 +1,11 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>The validated header of one file. Once it exists, every tensor's bytes lie within the file, no two
-/// tensors share a byte, and no byte is left over.</summary>
+/// <summary>The validated header of one file. Once it exists, every tensor's bytes lie within the file, no
+/// two tensors share a byte, and no byte is left over.</summary>
 internal sealed class SafetensorsHeader
 {
     /// <summary>The bytes before the header, which hold its length.</summary>
@@ -33,11 +34,13 @@ internal sealed class SafetensorsHeader
     public long DataStart { get; }
 
     /// <summary>Validates a file by its beginning and its length.</summary>
-    /// <param name="start">The file's first bytes: all of them, or at least as many as the longest header has.</param>
+    /// <param name="start">The file's first bytes: all of them, or at least as many as the longest header
+    /// has.</param>
     /// <param name="fileBytes">The length of the whole file.</param>
     /// <param name="source">The file's name for error messages.</param>
     /// <param name="fileIndex">What <see cref="TensorInfo.FileIndex"/> is to be.</param>
-    public static SafetensorsHeader Parse(ReadOnlySpan<byte> start, long fileBytes, string source, int fileIndex = 0)
+    public static SafetensorsHeader Parse(ReadOnlySpan<byte> start, long fileBytes, string source,
+        int fileIndex = 0)
     {
         if (fileBytes < LengthBytes)
         {
@@ -49,14 +52,15 @@ internal sealed class SafetensorsHeader
         if (headerBytes > MaxBytes)
         {
             throw new SafetensorsException(SafetensorsError.HeaderTooLong, source,
-                $"expected a header of at most {MaxBytes} bytes, found a length of {headerBytes}; is this a safetensors file?");
+                $"expected a header of at most {MaxBytes} bytes, found a length of {headerBytes}; " +
+                "is this a safetensors file?");
         }
 
         long dataStart = LengthBytes + (long)headerBytes;
         if (dataStart > fileBytes)
         {
             throw new SafetensorsException(SafetensorsError.HeaderPastEnd, source,
-                $"expected a header of {headerBytes} bytes, found {fileBytes - LengthBytes} before the end of the file");
+                $"expected a header of {headerBytes} bytes, found {fileBytes - LengthBytes} in the file");
         }
 
         StrictJson json = new(start[LengthBytes..(int)dataStart], source);
@@ -70,7 +74,11 @@ internal sealed class SafetensorsHeader
             if (name == MetadataName)
             {
                 if (metadata is not null)
-                    json.Fail(SafetensorsError.DuplicateField, $"expected {MetadataName} once, found it twice");
+                {
+                    json.Fail(SafetensorsError.DuplicateField,
+                        $"expected {MetadataName} once, found it twice");
+                }
+
                 metadata = ReadMetadata(ref json);
                 continue;
             }
@@ -106,13 +114,13 @@ internal sealed class SafetensorsHeader
             if (json.Read() != JsonTokenType.String)
             {
                 json.Fail(SafetensorsError.MetadataNotStrings,
-                    $"{MetadataName}: {SafetensorsException.Quote(key)}: expected a string, found {json.Found}");
+                    $"{MetadataName}: {Quote(key)}: expected a string, found {json.Found}");
             }
 
             if (!metadata.TryAdd(key, json.GetString()))
             {
                 json.Fail(SafetensorsError.DuplicateField,
-                    $"{MetadataName}: expected {SafetensorsException.Quote(key)} once, found it twice");
+                    $"{MetadataName}: expected {Quote(key)} once, found it twice");
             }
         }
 
@@ -156,7 +164,8 @@ internal sealed class SafetensorsHeader
         if (type is null || shape is null || offsets is null)
         {
             string missing = type is null ? "dtype" : shape is null ? "shape" : "data_offsets";
-            json.Fail(SafetensorsError.MissingField, $"expected dtype, shape and data_offsets, found no {missing}");
+            json.Fail(SafetensorsError.MissingField,
+                $"expected dtype, shape and data_offsets, found no {missing}");
         }
 
         if (offsets.Length != 2)
@@ -171,10 +180,12 @@ internal sealed class SafetensorsHeader
                 $"data_offsets: expected the end at or after the start, found [{offsets[0]}, {offsets[1]}]");
         }
 
-        SizeProblem problem = TensorSize.Compute(type.Value, shape, out long elementCount, out long byteCount);
+        SizeProblem problem =
+            TensorSize.Compute(type.Value, shape, out long elementCount, out long byteCount);
         if (problem != SizeProblem.None)
         {
-            json.Fail(problem == SizeProblem.Overflow ? SafetensorsError.SizeOverflow : SafetensorsError.PartialByte,
+            bool isOverflow = problem == SizeProblem.Overflow;
+            json.Fail(isOverflow ? SafetensorsError.SizeOverflow : SafetensorsError.PartialByte,
                 TensorSize.Describe(problem, type.Value, shape));
         }
 
@@ -189,16 +200,14 @@ internal sealed class SafetensorsHeader
 
     private static TensorType ReadType(ref StrictJson json)
     {
-        if (json.Read() == JsonTokenType.String)
+        int index = json.Read() == JsonTokenType.String ? Array.IndexOf(s_typeNames, json.GetString()) : -1;
+        if (index < 0)
         {
-            for (int index = 0; index < s_typeNames.Length; index++)
-                if (json.IsText(s_typeNames[index]))
-                    return (TensorType)index;
+            json.Fail(SafetensorsError.UnknownType,
+                $"dtype: expected one of {string.Join(", ", s_typeNames)}, found {json.Found}");
         }
 
-        json.Fail(SafetensorsError.UnknownType,
-            $"dtype: expected one of {string.Join(", ", s_typeNames)}, found {json.Found}");
-        return default;
+        return (TensorType)index;
     }
 
     private static void RequireFirst(ref StrictJson json, string field, bool isFirst)
@@ -210,28 +219,29 @@ internal sealed class SafetensorsHeader
     private static void CheckCoverage(TensorInfo[] ordered, long dataBytes, string source)
     {
         long end = 0;
-        string previous = "";
+        TensorInfo? previous = null;
         foreach (TensorInfo tensor in ordered)
         {
             if (tensor.FirstByte != end)
             {
                 SafetensorsError error = tensor.FirstByte < end ? SafetensorsError.Overlap
-                    : previous.Length == 0 ? SafetensorsError.FirstOffsetNotZero
+                    : previous is null ? SafetensorsError.FirstOffsetNotZero
                     : SafetensorsError.Hole;
-                throw new SafetensorsException(error, source, $"tensor {SafetensorsException.Quote(tensor.Name)}: " +
-                    $"expected to start at offset {end}, {(previous.Length == 0 ? "as the first" : "where " + previous + " ends")}" +
-                    $", found {tensor.FirstByte}");
+                string place = previous is null ? "as the first" : $"where tensor {Quote(previous.Name)} ends";
+                throw new SafetensorsException(error, source, $"tensor {Quote(tensor.Name)}: " +
+                    $"expected to start at offset {end}, {place}, found {tensor.FirstByte}");
             }
 
             end += tensor.ByteCount;
-            previous = SafetensorsException.Quote(tensor.Name);
+            previous = tensor;
         }
 
         if (end != dataBytes)
         {
-            string last = previous.Length == 0 ? "with no tensor" : $"to the end of tensor {previous}";
-            throw new SafetensorsException(end > dataBytes ? SafetensorsError.DataTooShort : SafetensorsError.DataTooLong,
-                source, $"expected {end} bytes after the header, {last}, found {dataBytes}" +
+            string reason = previous is null ? "as there is no tensor" : $"where tensor {Quote(previous.Name)} ends";
+            throw new SafetensorsException(
+                end > dataBytes ? SafetensorsError.DataTooShort : SafetensorsError.DataTooLong, source,
+                $"expected {end} bytes after the header, {reason}, found {dataBytes}" +
                 (end > dataBytes ? "; was the file cut short?" : ""));
         }
     }

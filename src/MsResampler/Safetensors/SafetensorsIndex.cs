@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
@@ -45,7 +46,11 @@ internal static class SafetensorsIndex
         {
             json.Tensor = json.GetString();
             if (json.Read() != JsonTokenType.String)
-                json.Fail(SafetensorsError.ShardNotString, $"expected the name of a shard, found {json.Found}");
+            {
+                json.Fail(SafetensorsError.ShardNotString,
+                    $"expected the name of a shard, found {json.Found}");
+            }
+
             string shard = json.GetString();
             if (shared.TryGetValue(shard, out string? known))
             {
@@ -56,7 +61,7 @@ internal static class SafetensorsIndex
                 if (!IsPlainName(shard))
                 {
                     json.Fail(SafetensorsError.ShardOutsideFolder,
-                        $"expected the plain name of a file beside the index, found {SafetensorsException.Quote(shard)}");
+                        $"expected the plain name of a file beside the index, found {Quote(shard)}");
                 }
 
                 shared.Add(shard, shard);
@@ -65,7 +70,7 @@ internal static class SafetensorsIndex
             if (!shards.TryAdd(json.Tensor, shard))
             {
                 json.Fail(SafetensorsError.TensorInTwoShards, "expected one shard, found " +
-                    $"{SafetensorsException.Quote(shards[json.Tensor])} and {SafetensorsException.Quote(shard)}");
+                    $"{Quote(shards[json.Tensor])} and {Quote(shard)}");
             }
         }
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
@@ -11,15 +12,15 @@ public static class SafetensorsWriter
     // A multiple of every element's size.
     private const int BlockBytes = 1 << 20;
 
-    /// <summary>Writes a file: to a temporary name beside <paramref name="path"/> first, then renamed over it, so that
-    /// there is never half a file. The tensors are laid out as the reference implementation does: by descending
-    /// alignment of their type, then by name.</summary>
+    /// <summary>Writes a file: to a temporary name beside <paramref name="path"/> first, then renamed over
+    /// it, so that there is never half a file. The tensors are laid out as the reference implementation does:
+    /// by descending alignment of their type, then by name.</summary>
     /// <param name="path">The file to create or replace.</param>
     /// <param name="tensors">The tensors, in any order; names are unique.</param>
     /// <param name="metadata">Optional strings for <c>__metadata__</c>.</param>
     /// <param name="cancellationToken">Stops between blocks of 1 MiB and removes what was written.</param>
-    /// <exception cref="ArgumentException">Two tensors have the same name, or the header would be longer than
-    /// 100,000,000 bytes; nothing has been written.</exception>
+    /// <exception cref="ArgumentException">Two tensors have the same name, the metadata are not text, all bytes together exceed 63 bits,
+    /// or the header exceeds 100,000,000 bytes; nothing has been written.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">The write was cancelled.</exception>
     public static void Write(string path, IEnumerable<TensorToWrite> tensors,
@@ -29,21 +30,23 @@ public static class SafetensorsWriter
         ArgumentNullException.ThrowIfNull(tensors);
         TensorToWrite[] ordered = [.. tensors.OrderByDescending(tensor => tensor.Type)
             .ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
-        ReadOnlyMemory<byte> header = CreateHeader(ordered, metadata);
+        byte[] header = CreateHeader(ordered, metadata);
 
         string temporary = $"{path}.{Path.GetRandomFileName()}.tmp";
         try
         {
-            using (FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0))
+            using (FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None,
+                bufferSize: 0))
             {
-                stream.Write(header.Span);
-                byte[] block = new byte[Math.Min(BlockBytes, ordered.Select(tensor => tensor.ByteCount).DefaultIfEmpty().Max())];
+                stream.Write(header);
+                byte[] block = new byte[BlockBytes];
                 foreach (TensorToWrite tensor in ordered)
                 {
                     for (long first = 0; first < tensor.ByteCount; first += BlockBytes)
                     {
                         cancellationToken.ThrowIfCancellationRequested();
-                        Span<byte> bytes = block.AsSpan(0, (int)Math.Min(BlockBytes, tensor.ByteCount - first));
+                        int count = (int)Math.Min(BlockBytes, tensor.ByteCount - first);
+                        Span<byte> bytes = block.AsSpan(0, count);
                         tensor.Fill(first, bytes);
                         stream.Write(bytes);
                     }
@@ -59,30 +62,45 @@ public static class SafetensorsWriter
         }
     }
 
-    /// <summary>The header with its length before it, padded so that the data begins at a multiple of 8.</summary>
-    private static ReadOnlyMemory<byte> CreateHeader(TensorToWrite[] ordered, IReadOnlyDictionary<string, string>? metadata)
+    /// <summary>The header with its length before it, padded so that the data begins at a multiple of
+    /// 8.</summary>
+    private static byte[] CreateHeader(TensorToWrite[] tensors,
+        IReadOnlyDictionary<string, string>? metadata)
     {
         HashSet<string> names = [];
         ArrayBufferWriter<byte> buffer = new();
         buffer.Write(stackalloc byte[SafetensorsHeader.LengthBytes]);
-        using (Utf8JsonWriter json = new(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        // Text as it is, as the reference implementation writes it.
+        JsonWriterOptions options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+        using (Utf8JsonWriter json = new(buffer, options))
         {
             json.WriteStartObject();
             if (metadata is { Count: > 0 })
             {
                 json.WriteStartObject(SafetensorsHeader.MetadataName);
-                foreach ((string key, string value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+                foreach ((string key, string value) in
+                    metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+                {
+                    if (!TensorToWrite.IsText(key) || !TensorToWrite.IsText(value))
+                    {
+                        throw new ArgumentException($"{SafetensorsHeader.MetadataName}: expected text, found half a " +
+                            $"surrogate pair in {Quote(key)} or its value.", nameof(metadata));
+                    }
+
                     json.WriteString(key, value);
+                }
+
                 json.WriteEndObject();
             }
 
             long first = 0;
-            foreach (TensorToWrite tensor in ordered)
+            foreach (TensorToWrite tensor in tensors)
             {
                 if (!names.Add(tensor.Name))
                 {
-                    throw new ArgumentException($"Tensor {SafetensorsException.Quote(tensor.Name)}: expected each name once, " +
-                        "found it twice.", nameof(ordered));
+                    throw new ArgumentException(
+                        $"Tensor {Quote(tensor.Name)}: expected each name once, found it twice.",
+                        nameof(tensors));
                 }
 
                 json.WriteStartObject(tensor.Name);
@@ -93,7 +111,13 @@ public static class SafetensorsWriter
                 json.WriteEndArray();
                 json.WriteStartArray("data_offsets"u8);
                 json.WriteNumberValue(first);
-                first = checked(first + tensor.ByteCount);
+                if (tensor.ByteCount > long.MaxValue - first)
+                {
+                    throw new ArgumentException($"Tensor {Quote(tensor.Name)}: expected fewer than 2^63 bytes in " +
+                        $"all, found {tensor.ByteCount} more after {first}.", nameof(tensors));
+                }
+
+                first += tensor.ByteCount;
                 json.WriteNumberValue(first);
                 json.WriteEndArray();
                 json.WriteEndObject();
@@ -109,8 +133,8 @@ public static class SafetensorsWriter
         if (headerBytes > SafetensorsHeader.MaxBytes)
         {
             throw new ArgumentException(
-                $"Expected a header of at most {SafetensorsHeader.MaxBytes} bytes, found {headerBytes}; write fewer tensors.",
-                nameof(ordered));
+                $"Expected a header of at most {SafetensorsHeader.MaxBytes} bytes, found {headerBytes}; " +
+                "write fewer tensors or metadata.", nameof(tensors));
         }
 
         byte[] header = buffer.WrittenSpan.ToArray();

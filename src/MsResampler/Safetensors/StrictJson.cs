@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
@@ -22,7 +23,11 @@ internal ref struct StrictJson
         if (json.IndexOfAnyExcept(" \t\r\n"u8) < 0)
             Fail(SafetensorsError.HeaderEmpty, "expected a JSON object, found nothing but white space");
         if (!Utf8.IsValid(json))
-            Fail(SafetensorsError.NotUtf8, $"expected UTF-8, found an invalid sequence at byte {ValidLength(json)} of the JSON");
+        {
+            Fail(SafetensorsError.NotUtf8,
+                $"expected UTF-8, found an invalid sequence at byte {ValidLength(json)} of the JSON");
+        }
+
         // One more than the limit checked here, so that the reader's own never comes first.
         _reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth + 1 });
     }
@@ -37,8 +42,8 @@ internal ref struct StrictJson
     {
         JsonTokenType.StartObject => "an object",
         JsonTokenType.StartArray => "an array",
-        JsonTokenType.String or JsonTokenType.PropertyName => "the string " + SafetensorsException.Quote(RawText),
-        _ => SafetensorsException.Quote(RawText),
+        JsonTokenType.String or JsonTokenType.PropertyName => "the string " + Quote(RawText),
+        _ => Quote(RawText),
     };
 
     private readonly string RawText
@@ -54,7 +59,7 @@ internal ref struct StrictJson
     [DoesNotReturn]
     public readonly void Fail(SafetensorsError error, string problem, Exception? inner = null) =>
         throw new SafetensorsException(error, _source,
-            Tensor is null ? problem : $"tensor {SafetensorsException.Quote(Tensor)}: {problem}", inner);
+            Tensor is null ? problem : $"tensor {Quote(Tensor)}: {problem}", inner);
 
     public JsonTokenType Read()
     {
@@ -64,11 +69,11 @@ internal ref struct StrictJson
         }
         catch (JsonException exception)
         {
-            Fail(SafetensorsError.NotJson, "expected JSON, found an error in it: " + exception.Message, exception);
+            Fail(SafetensorsError.NotJson, $"expected JSON, found an error: {exception.Message}", exception);
         }
 
         if (_reader.CurrentDepth >= MaxDepth)
-            Fail(SafetensorsError.NestedTooDeep, $"expected JSON of depth 3, found more than {MaxDepth} levels");
+            Fail(SafetensorsError.NestedTooDeep, $"expected depth 3 in the JSON, found more than {MaxDepth}");
         return Token;
     }
 
@@ -85,9 +90,10 @@ internal ref struct StrictJson
     /// <returns>Whether there is one; if not, the object has ended.</returns>
     public bool ReadProperty() => Read() == JsonTokenType.PropertyName;
 
-    public readonly bool IsText(ReadOnlySpan<byte> utf8) => _reader.ValueTextEquals(utf8);
-
-    public readonly bool IsText(string text) => _reader.ValueTextEquals(text);
+    // The reader's own comparison throws on the escape of half a surrogate pair.
+    public readonly bool IsText(ReadOnlySpan<byte> utf8) => _reader.ValueIsEscaped
+        ? GetString() == Encoding.UTF8.GetString(utf8)
+        : _reader.ValueSpan.SequenceEqual(utf8);
 
     public readonly string GetString()
     {
@@ -98,7 +104,7 @@ internal ref struct StrictJson
         catch (InvalidOperationException exception)
         {
             // The escape of half a surrogate pair: JSON by its grammar, but no text.
-            Fail(SafetensorsError.NotJson, $"expected text, found half a surrogate pair in {Found}", exception);
+            Fail(SafetensorsError.NotJson, $"expected text, found half a surrogate in {Found}", exception);
             return "";
         }
     }
@@ -140,9 +146,9 @@ internal ref struct StrictJson
         if (Token != JsonTokenType.Number)
             Fail(SafetensorsError.NotANumber, $"{field}: expected an integer, found {Found}");
         if (digits[0] == '-')
-            Fail(SafetensorsError.NegativeNumber, $"{field}: expected an integer of at least 0, found {Found}");
+            Fail(SafetensorsError.NegativeNumber, $"{field}: expected an integer from 0 on, found {Found}");
         if (digits.IndexOfAny(".eE"u8) >= 0)
-            Fail(SafetensorsError.FractionalNumber, $"{field}: expected an integer of plain digits, found {Found}");
+            Fail(SafetensorsError.FractionalNumber, $"{field}: expected only digits, found {Found}");
         if (!_reader.TryGetInt64(out long count))
             Fail(SafetensorsError.NumberTooLarge, $"{field}: expected an integer below 2^63, found {Found}");
         return count;

@@ -1,4 +1,7 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text;
+using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
@@ -9,54 +12,61 @@ public sealed class TensorToWrite
 
     /// <summary>A tensor whose values are in memory.</summary>
     /// <param name="name">Its name; any text but <c>__metadata__</c>.</param>
-    /// <param name="type">F32, F16, BF16 or F64; values are rounded to it, to nearest even, and a NaN stays one.</param>
+    /// <param name="type">F32, F16, BF16 or F64; values are rounded to it, to nearest even, and a NaN stays
+    /// one.</param>
     /// <param name="shape">The extents, outermost first.</param>
     /// <param name="values">The elements, row-major; as many as the shape says.</param>
-    /// <exception cref="ArgumentException">The name, the type or the shape cannot be written, or the number of
-    /// values is not that of the shape.</exception>
-    public TensorToWrite(string name, TensorType type, IReadOnlyList<long> shape, ReadOnlyMemory<float> values)
-        : this(name, type, shape, (first, destination) => values.Span.Slice((int)first, destination.Length).CopyTo(destination))
-        => RequireCount(ElementCount, values.Length, nameof(values));
+    /// <exception cref="ArgumentException">The name, the type or the shape cannot be written, or the number
+    /// of values is not that of the shape.</exception>
+    public TensorToWrite(string name, TensorType type, IReadOnlyList<long> shape,
+        ReadOnlyMemory<float> values)
+        : this(name, type, shape, (first, destination) =>
+            values.Span.Slice((int)first, destination.Length).CopyTo(destination)) =>
+        RequireCount(ElementCount, values.Length, nameof(values));
 
-    /// <summary>A tensor whose values are produced while it is written, so that they need not all be in memory.</summary>
+    /// <summary>A tensor whose values are produced while it is written, so that they need not all be in
+    /// memory.</summary>
     /// <param name="name">Its name; any text but <c>__metadata__</c>.</param>
-    /// <param name="type">F32, F16, BF16 or F64; values are rounded to it, to nearest even, and a NaN stays one.</param>
+    /// <param name="type">F32, F16, BF16 or F64; values are rounded to it, to nearest even, and a NaN stays
+    /// one.</param>
     /// <param name="shape">The extents, outermost first.</param>
-    /// <param name="fill">Fills the span with the elements from an index on, row-major. It is called in order, once
-    /// for each element.</param>
+    /// <param name="fill">Fills the span with the elements from an index on, row-major. It is called in
+    /// order, once for each element.</param>
     /// <exception cref="ArgumentException">The name, the type or the shape cannot be written.</exception>
-    public TensorToWrite(string name, TensorType type, IReadOnlyList<long> shape, Action<long, Span<float>> fill)
+    public TensorToWrite(string name, TensorType type, IReadOnlyList<long> shape,
+        Action<long, Span<float>> fill)
         : this(name, type, shape, (first, destination) => Convert(type, fill, first, destination))
     {
         ArgumentNullException.ThrowIfNull(fill);
         if (!ElementConversion.IsSupported(type))
         {
-            throw new ArgumentException($"Tensor {SafetensorsException.Quote(name)}: expected F32, F16, BF16 or F64 for " +
-                $"values in single precision, found {type}; give bytes instead.", nameof(type));
+            throw new ArgumentException($"Tensor {Quote(name)}: expected F32, F16, BF16 or F64 for values " +
+                $"in single precision, found {type}; give bytes instead.", nameof(type));
         }
     }
 
-    private TensorToWrite(string name, TensorType type, IReadOnlyList<long> shape, Action<long, Span<byte>> fill)
+    private TensorToWrite(string name, TensorType type, IReadOnlyList<long> shape,
+        Action<long, Span<byte>> fill)
     {
         ArgumentNullException.ThrowIfNull(name);
         ArgumentNullException.ThrowIfNull(shape);
         long[] extents = [.. shape];
         if (name == SafetensorsHeader.MetadataName || !IsText(name))
         {
-            throw new ArgumentException($"Expected text other than {SafetensorsHeader.MetadataName} for a tensor's name, " +
-                $"found {SafetensorsException.Quote(name)}.", nameof(name));
+            throw new ArgumentException("Expected text other than " + SafetensorsHeader.MetadataName +
+                $" for a tensor's name, found {Quote(name)}.", nameof(name));
         }
 
         if (extents.Any(extent => extent < 0))
         {
-            throw new ArgumentException($"Tensor {SafetensorsException.Quote(name)}: expected extents of at least 0, found " +
+            throw new ArgumentException($"Tensor {Quote(name)}: expected extents of at least 0, found " +
                 $"{TensorSize.Describe(extents)}.", nameof(shape));
         }
 
         SizeProblem problem = TensorSize.Compute(type, extents, out long elementCount, out long byteCount);
         if (problem != SizeProblem.None)
         {
-            throw new ArgumentException($"Tensor {SafetensorsException.Quote(name)}: " +
+            throw new ArgumentException($"Tensor {Quote(name)}: " +
                 $"{TensorSize.Describe(problem, type, extents)}.", nameof(shape));
         }
 
@@ -87,7 +97,8 @@ public sealed class TensorToWrite
     /// <param name="name">Its name; any text but <c>__metadata__</c>.</param>
     /// <param name="type">The type of the elements in <paramref name="bytes"/>.</param>
     /// <param name="shape">The extents, outermost first.</param>
-    /// <param name="bytes">The elements, row-major, little-endian; as many bytes as the shape and the type need.</param>
+    /// <param name="bytes">The elements, row-major, little-endian; as many bytes as the shape and the type
+    /// need.</param>
     /// <exception cref="ArgumentException">The name or the shape cannot be written, or the number of bytes is
     /// another.</exception>
     public static TensorToWrite FromBytes(string name, TensorType type, IReadOnlyList<long> shape,
@@ -103,8 +114,8 @@ public sealed class TensorToWrite
     /// <param name="name">Its name; any text but <c>__metadata__</c>.</param>
     /// <param name="type">The type of the elements.</param>
     /// <param name="shape">The extents, outermost first.</param>
-    /// <param name="fill">Fills the span with the bytes from an index on. It is called in order, once for each
-    /// byte.</param>
+    /// <param name="fill">Fills the span with the bytes from an index on. It is called in order, once for
+    /// each byte.</param>
     /// <exception cref="ArgumentException">The name or the shape cannot be written.</exception>
     public static TensorToWrite FromBytes(string name, TensorType type, IReadOnlyList<long> shape,
         Action<long, Span<byte>> fill)
@@ -113,25 +124,34 @@ public sealed class TensorToWrite
         return new TensorToWrite(name, type, shape, fill);
     }
 
+    /// <summary>Whether a string can be stored and found again, which half a surrogate pair cannot.</summary>
+    internal static bool IsText(string text) => Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)) == text;
+
     /// <summary>Fills the span with the bytes to store, from an index on that begins an element.</summary>
     internal void Fill(long firstByte, Span<byte> destination) => _fill(firstByte, destination);
 
-    private static void Convert(TensorType type, Action<long, Span<float>> fill, long firstByte, Span<byte> destination)
+    private static void Convert(TensorType type, Action<long, Span<float>> fill, long firstByte,
+        Span<byte> destination)
     {
         int elementBytes = TensorTypes.BitsOf(type) / 8;
-        float[] values = new float[destination.Length / elementBytes];
+        if (type == TensorType.F32)
+        {
+            fill(firstByte / elementBytes, MemoryMarshal.Cast<byte, float>(destination));
+            return;
+        }
+
+        float[] rented = ArrayPool<float>.Shared.Rent(destination.Length / elementBytes);
+        Span<float> values = rented.AsSpan(0, destination.Length / elementBytes);
         fill(firstByte / elementBytes, values);
         ElementConversion.FromSingle(type, values, destination);
+        ArrayPool<float>.Shared.Return(rented);
     }
-
-    // Half a surrogate pair cannot be stored and found again.
-    private static bool IsText(string name) => Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(name)) == name;
 
     private void RequireCount(long expected, int found, string parameter)
     {
         if (found != expected)
         {
-            throw new ArgumentException($"Tensor {SafetensorsException.Quote(Name)}: expected {expected} {parameter} for " +
+            throw new ArgumentException($"Tensor {Quote(Name)}: expected {expected} {parameter} for " +
                 $"{Type} {TensorSize.Describe([.. Shape])}, found {found}.", parameter);
         }
     }

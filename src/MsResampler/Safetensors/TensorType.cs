@@ -2,8 +2,8 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>The element types that a safetensors header can name, by the names it uses, in the order in which the
-/// reference implementation sorts them: by alignment, the smallest first.</summary>
+/// <summary>The element types that a safetensors header can name, by the names it uses, in the order in which
+/// the reference implementation sorts them: by alignment, the smallest first.</summary>
 [SuppressMessage("Naming", "CA1707", Justification = "The format's own names.")]
 public enum TensorType
 {
@@ -77,7 +77,8 @@ public enum TensorType
 /// <summary>Facts about <see cref="TensorType"/>.</summary>
 public static class TensorTypes
 {
-    /// <summary>The size of one element in bits: 4 and 6 for the packed types, else a multiple of 8.</summary>
+    /// <summary>The size of one element in bits: 4 and 6 for the packed types, else a multiple of
+    /// 8.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The value names no type.</exception>
     public static int BitsOf(TensorType type) => type switch
     {

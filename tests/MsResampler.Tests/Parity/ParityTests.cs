@@ -1,6 +1,5 @@
 using MsResampler.Model;
 using MsResampler.Reference;
-using MsResampler.Safetensors;
 using MsResampler.Tests.Reference;
 using NUnit.Framework;
 
@@ -16,7 +15,8 @@ public class ParityTests
     {
         RandomCase @case = new(caseIndex);
         using TestModel model = new(@case.Config, @case.Options, seed: (ulong)caseIndex);
-        float[][] features = [.. @case.Grids.Select((grid, image) => model.RandomFeatures(grid, caseIndex + image))];
+        float[][] features = [.. @case.Grids.Select((grid, image) =>
+            model.RandomFeatures(grid, caseIndex + image))];
         int tokenLength = @case.Config.QueryGrid.QueryCount * @case.Config.OutputSize;
         float[] tokens = new float[features.Length * tokenLength];
 
@@ -27,7 +27,8 @@ public class ParityTests
             for (int image = 0; image < features.Length; image++)
             {
                 ReferenceExplanation expected = model.Reference.Explain(features[image], @case.Grids[image]);
-                AssertClose(tokens.AsSpan(image * tokenLength, tokenLength), expected.Tokens, "tokens", image, @case);
+                AssertClose(tokens.AsSpan(image * tokenLength, tokenLength), expected.Tokens, "tokens", image,
+                    @case);
                 if (image != features.Length - 1)
                     continue;
                 Explanation actual = model.Engine.Explain(features[image], @case.Grids[image]);
@@ -57,7 +58,7 @@ public class ParityTests
             AssertAll(cases.Select(@case => @case.Config.Scopes.Count), [1, 2, 3, 4, 5]);
             AssertAll(cases.Select(@case => @case.Grids.Length), [1, 2, 3, 4]);
             AssertAll(cases.Select(@case => @case.IsLarge), [false, true]);
-            AssertAll(cases.Select(@case => @case.Options.Type), Enum.GetValues<TensorType>());
+            AssertAll(cases.Select(@case => @case.Options.Type), RandomCase.WeightTypes);
             AssertAll(cases.Select(@case => @case.Options.StackInputProjections), [false, true]);
             AssertAll(cases.Select(@case => @case.Options.OmitKeyValueInput), [false, true]);
             AssertAll(cases.Select(@case => @case.Options.HasProjectionBias), [false, true]);
@@ -70,8 +71,8 @@ public class ParityTests
             AssertAll(cases.Select(@case => @case.Config.Gate?.Granularity),
                 [null, GateGranularity.Token, GateGranularity.Head]);
             AssertAll(
-                cases.Select(@case => (@case.Config.PositionEmbedding.Type, @case.Config.PositionEmbedding.Keys,
-                    @case.Config.PositionEmbedding.Queries)),
+                cases.Select(@case => @case.Config.PositionEmbedding)
+                    .Select(position => (position.Type, position.Keys, position.Queries)),
                 [
                     (PositionEmbeddingType.None, false, false),
                     .. from type in new[] { PositionEmbeddingType.SinCos2D, PositionEmbeddingType.Stored }

@@ -19,6 +19,10 @@ internal sealed class RandomCase
 
     private readonly Random _random;
 
+    /// <summary>The element types that a weight may have.</summary>
+    public static readonly TensorType[] WeightTypes =
+        [TensorType.F32, TensorType.F16, TensorType.BF16, TensorType.F64];
+
     public RandomCase(int index)
     {
         Index = index;
@@ -26,7 +30,9 @@ internal sealed class RandomCase
         IsLarge = index % LargeCasePeriod == LargeCasePeriod - 1;
         Config = NextConfig();
         Options = NextOptions();
-        Grids = IsLarge ? [new PatchGrid(24, 24)] : [.. Enumerable.Range(0, _random.Next(1, 5)).Select(_ => NextGrid())];
+        Grids = IsLarge
+            ? [new PatchGrid(24, 24)]
+            : [.. Enumerable.Range(0, _random.Next(1, 5)).Select(_ => NextGrid())];
     }
 
     public int Index { get; }
@@ -40,11 +46,17 @@ internal sealed class RandomCase
     public PatchGrid[] Grids { get; }
 
     /// <summary>Everything that reproduces the case.</summary>
-    public override string ToString() => $"case {Index}: grids {string.Join(", ", Grids)}; {Options.Type}" +
-        $"{(Options.StackInputProjections ? ", stacked in_proj" : "")}{(Options.OmitKeyValueInput ? ", no kv_proj" : "")}" +
-        $"{(Options.HasProjectionBias ? "" : ", no proj.bias")}{(Options.UsePublishedNames ? ", published names" : "")}" +
-        $", log_sigma of scopes [{string.Join(", ", Options.LearnedSigmaScopes)}], prefix '{Options.Prefix}'; " +
-        ConfigJson.Of(Config);
+    public override string ToString()
+    {
+        (bool Holds, string Words)[] layout =
+        [
+            (Options.StackInputProjections, "stacked in_proj"), (Options.OmitKeyValueInput, "no kv_proj"),
+            (!Options.HasProjectionBias, "no proj.bias"), (Options.UsePublishedNames, "published names"),
+        ];
+        string special = string.Concat(layout.Where(option => option.Holds).Select(option => option.Words + ", "));
+        return $"case {Index}: grids {string.Join(", ", Grids)}; {Options.Type}, prefix " +
+            $"'{Options.Prefix}', {special}log_sigma of scopes [{string.Join(", ", Options.LearnedSigmaScopes)}]; {ConfigJson.Of(Config)}";
+    }
 
     private ResamplerConfig NextConfig()
     {
@@ -60,7 +72,9 @@ internal sealed class RandomCase
             VisionHiddenSize = IsLarge ? 200 : NextBool() ? width : NextOf(s_widths),
             HiddenSize = width,
             AttentionHeadCount = headCount,
-            QueryGrid = IsLarge ? new QueryGrid(12, 12) : new QueryGrid(NextOf(s_queryExtents), NextOf(s_queryExtents)),
+            QueryGrid = IsLarge
+                ? new QueryGrid(12, 12)
+                : new QueryGrid(NextOf(s_queryExtents), NextOf(s_queryExtents)),
             OutputSize = NextOf(s_widths),
             Scopes = [.. Enumerable.Range(0, scopeCount).Select(NextScope)],
             ShareQueries = NextBool(),
@@ -106,7 +120,7 @@ internal sealed class RandomCase
 
     private RandomModelOptions NextOptions() => new()
     {
-        Type = NextEnum<TensorType>(),
+        Type = NextOf(WeightTypes),
         Prefix = NextOf(["", "", "resampler.", "model.vision.resampler."]),
         StackInputProjections = NextBool(),
         OmitKeyValueInput = Config.VisionHiddenSize == Config.HiddenSize && NextBool(),

@@ -39,13 +39,14 @@ public class AnalyticTests(Implementation implementation)
             Units = units,
         };
 
-    private static ScopeConfig Gaussian(double rows, double columns, ScopeUnits units = ScopeUnits.Patches) => new()
-    {
-        Name = "gaussian",
-        Prior = ScopePrior.Gaussian,
-        Sigma = new AxisPair(rows, columns),
-        Units = units,
-    };
+    private static ScopeConfig Gaussian(double rows, double columns, ScopeUnits units = ScopeUnits.Patches)
+        => new()
+        {
+            Name = "gaussian",
+            Prior = ScopePrior.Gaussian,
+            Sigma = new AxisPair(rows, columns),
+            Units = units,
+        };
 
     private static float[] EqualFeatures(TestModel model, PatchGrid grid)
     {
@@ -53,8 +54,30 @@ public class AnalyticTests(Implementation implementation)
         return [.. Enumerable.Repeat(one, (int)grid.PatchCount).SelectMany(values => values)];
     }
 
-    private void AssertClose(double[] actual, double[] expected)
-        => Assert.That(Tolerances.RelativeError(actual, expected), Is.LessThanOrEqualTo(implementation.Tolerance()));
+    /// <summary>The name of the same tensor in another scope.</summary>
+    private static string InScope(string name, int scope)
+    {
+        const string AnyScope = "scopes.0";
+        return name.StartsWith(AnyScope[..^1], StringComparison.Ordinal)
+            ? $"scopes.{scope}{name[AnyScope.Length..]}" : name;
+    }
+
+    private static double[] Normalised(ResamplerWeights weights, float[] features, int patch)
+    {
+        double[] x = [.. features.Skip(patch * 12).Take(12).Select(value => (double)value)];
+        return Loops.LayerNorm(Loops.Linear(x, weights.KeyValueInput!), weights.KeyValueNorm);
+    }
+
+    /// <summary>The branch's output for a query that sees one patch.</summary>
+    private static double[] OutputOfOnePatch(ResamplerWeights weights, ScopeWeights scope, float[] features,
+        int patch)
+    {
+        double[] value = Loops.Linear(Normalised(weights, features, patch), scope.ValueProjection);
+        return Loops.Linear(value, scope.OutputProjection);
+    }
+
+    private void AssertClose(double[] actual, double[] expected) => Assert.That(
+        Tolerances.RelativeError(actual, expected), Is.LessThanOrEqualTo(implementation.Tolerance()));
 
     [Test]
     public void A_1x1_window_copies_a_projected_value()
@@ -65,15 +88,9 @@ public class AnalyticTests(Implementation implementation)
         ScopeWeights scope = weights.Scopes[0];
         // Centres of 2 query rows in 5 patch rows, and of 3 query columns in 7 patch columns.
         int[] patches = [(1 * 7) + 1, (1 * 7) + 3, (1 * 7) + 5, (3 * 7) + 1, (3 * 7) + 3, (3 * 7) + 5];
-        double[] expected = [.. patches.SelectMany(patch =>
-        {
-            double[] x = [.. features.Skip(patch * 12).Take(12).Select(value => (double)value)];
-            double[] z = Loops.LayerNorm(Loops.Linear(x, weights.KeyValueInput!), weights.KeyValueNorm);
-            double[] value = Loops.Linear(z, scope.ValueProjection.Weight, scope.ValueProjection.Bias);
-            double[] output = Loops.Linear(value, scope.OutputProjection.Weight, scope.OutputProjection.Bias);
-            return Loops.Linear(Loops.LayerNorm(output, weights.PostNorm), weights.Projection.Weight,
-                weights.Projection.Bias);
-        })];
+        double[] expected = [.. patches.SelectMany(patch => Loops.Linear(
+            Loops.LayerNorm(OutputOfOnePatch(weights, scope, features, patch), weights.PostNorm),
+            weights.Projection))];
 
         AssertClose(implementation.Resample(model, features, s_grid), expected);
     }
@@ -90,17 +107,18 @@ public class AnalyticTests(Implementation implementation)
         ScopeWeights scope = weights.Scopes[0];
         double[][] keys = [.. Enumerable.Range(0, 35).Select(patch =>
         {
-            double[] x = [.. features.Skip(patch * 12).Take(12).Select(value => (double)value)];
-            double[] z = Loops.LayerNorm(Loops.Linear(x, weights.KeyValueInput!), weights.KeyValueNorm);
+            double[] z = Normalised(weights, features, patch);
             Loops.AddSinCos(z, y: patch / 7, x: patch % 7);
-            return Loops.Linear(z, scope.KeyProjection.Weight, scope.KeyProjection.Bias);
+            return Loops.Linear(z, scope.KeyProjection);
         })];
         for (int query = 0; query < 6; query++)
         {
             double[] learned = scope.Queries.ToDouble()[(query * 8)..((query + 1) * 8)];
             double[] input = Loops.LayerNorm(learned, weights.QueryNorm);
-            Loops.AddSinCos(input, y: ((query / 3) + 0.5) * 5 / 2 - 0.5, x: ((query % 3) + 0.5) * 7 / 3 - 0.5);
-            double[] q = Loops.Linear(input, scope.QueryProjection.Weight, scope.QueryProjection.Bias);
+            Loops.AddSinCos(input,
+                y: (((query / 3) + 0.5) * 5 / 2) - 0.5,
+                x: (((query % 3) + 0.5) * 7 / 3) - 0.5);
+            double[] q = Loops.Linear(input, scope.QueryProjection);
             for (int head = 0; head < 2; head++)
             {
                 double[] expected = new double[35];
@@ -115,7 +133,8 @@ public class AnalyticTests(Implementation implementation)
 
                 double[] attention = implementation.Attention(model, features, s_grid, 0, head);
 
-                AssertClose(attention[(query * 35)..((query + 1) * 35)], [.. expected.Select(value => value / sum)]);
+                AssertClose(attention[(query * 35)..((query + 1) * 35)],
+                    [.. expected.Select(value => value / sum)]);
             }
         }
     }
@@ -140,7 +159,10 @@ public class AnalyticTests(Implementation implementation)
         WindowBorder border, string ranges)
     {
         ScopeUnits units = window < 1 ? ScopeUnits.Fraction : ScopeUnits.Patches;
-        ResamplerConfig config = s_config with { PositionEmbedding = new(PositionEmbeddingType.None, false, false) };
+        ResamplerConfig config = s_config with
+        {
+            PositionEmbedding = new(PositionEmbeddingType.None, Keys: false, Queries: false),
+        };
         (QueryGrid, PatchGrid, ScopeConfig)[] axes =
         [
             (new(queryExtent, 1), new(patchExtent, 1), Window(window, 1, border, units)),
@@ -168,8 +190,8 @@ public class AnalyticTests(Implementation implementation)
     [TestCase(ScopeUnits.Fraction, true)]
     public void Equal_keys_leave_the_gaussian_prior(ScopeUnits units, bool isLearned)
     {
-        // One query in 3x2 patches is anchored at (1, 0.5). σ is 1.5 rows for head 0, learned as 0.75 for head 1, and 4
-        // columns.
+        // One query in 3x2 patches is anchored at (1, 0.5). σ is 1.5 rows for head 0, learned as 0.75 for
+        // head 1, and 4 columns.
         double[] rowScale = units == ScopeUnits.Fraction ? [0.5, 0.25] : [1.5, 0.75];
         double columnScale = units == ScopeUnits.Fraction ? 2 : 4;
         using TestModel model = new(
@@ -180,13 +202,9 @@ public class AnalyticTests(Implementation implementation)
                 Scopes = [isLearned ? Gaussian(9, 9, units) : Gaussian(rowScale[0], columnScale, units)],
             },
             new RandomModelOptions { LearnedSigmaScopes = isLearned ? [0] : [], Type = TensorType.F64 },
-            edit: tensor => !tensor.Name.EndsWith("log_sigma", StringComparison.Ordinal) ? tensor : tensor with
+            edit: tensor => tensor.Name != "scopes.0.log_sigma" ? tensor : tensor with
             {
-                Values = new[]
-                {
-                    (float)Math.Log(rowScale[0]), (float)Math.Log(columnScale),
-                    (float)Math.Log(rowScale[1]), (float)Math.Log(columnScale),
-                },
+                ValueAt = index => (float)Math.Log(index % 2 == 0 ? rowScale[index / 2] : columnScale),
             });
         PatchGrid grid = new(3, 2);
         for (int head = 0; head < 2; head++)
@@ -224,18 +242,12 @@ public class AnalyticTests(Implementation implementation)
             Gate = new GateConfig(7, granularity),
         };
         int groupCount = config.GateGroupCount;
-        using TestModel model = new(config, edit: tensor => tensor.Name != "gate.fc2.bias" ? tensor : tensor with
-        {
-            Values = Enumerable.Range(0, 3 * groupCount)
-                .Select(entry => entry / groupCount == chosen ? 1000f : 0).ToArray(),
-        });
-        Dictionary<string, TensorToWrite> tensors = RandomModel.CreateTensors(config, 1, new())
+        using TestModel model = new(config, edit: tensor => tensor.Name == "gate.fc2.bias"
+            ? tensor with { ValueAt = entry => entry / groupCount == chosen ? 1000 : 0 } : tensor);
+        Dictionary<string, RandomTensor> tensors = RandomModel.CreateTensors(config, 1, new())
             .ToDictionary(tensor => tensor.Name);
         using TestModel single = new(s_config with { Scopes = [config.Scopes[chosen]] },
-            edit: tensor => tensor with
-            {
-                Values = tensors[tensor.Name.Replace("scopes.0.", $"scopes.{chosen}.", StringComparison.Ordinal)].Values,
-            });
+            edit: tensor => tensors[InScope(tensor.Name, chosen)] with { Name = tensor.Name });
         float[] features = model.RandomFeatures(s_grid, seed: 4);
 
         AssertClose(implementation.Resample(model, features, s_grid),
@@ -246,30 +258,63 @@ public class AnalyticTests(Implementation implementation)
     }
 
     [Test]
+    public void The_gate_follows_simple_loops([Values] GateGranularity granularity)
+    {
+        // One query in 5x7 patches sees the patch in the middle, (2, 3): through three branches with weights
+        // of their own.
+        using TestModel model = new(s_config with
+        {
+            QueryGrid = new QueryGrid(1, 1),
+            Scopes = [Window(1, 1), Window(1, 1), Window(1, 1)],
+            Gate = new GateConfig(7, granularity),
+        });
+        float[] features = model.RandomFeatures(s_grid, seed: 7);
+        ResamplerWeights weights = model.Model.Weights;
+        int groupCount = model.Model.Config.GateGroupCount;
+        double[][] outputs = [.. weights.Scopes.Select(scope =>
+            OutputOfOnePatch(weights, scope, features, patch: (2 * 7) + 3))];
+        double[] hidden = Loops.Linear([.. outputs.SelectMany(output => output)], weights.Gate!.Hidden);
+        double[] logits = Loops.Linear([.. hidden.Select(Loops.Gelu)], weights.Gate.Output);
+        double[] gate = [.. logits.Select(Math.Exp)];
+        double[] fused = new double[8];
+        for (int group = 0; group < groupCount; group++)
+        {
+            double sum = gate[group] + gate[groupCount + group] + gate[(2 * groupCount) + group];
+            for (int scope = 0; scope < 3; scope++)
+            {
+                gate[(scope * groupCount) + group] /= sum;
+                for (int channel = group * 8 / groupCount; channel < (group + 1) * 8 / groupCount; channel++)
+                    fused[channel] += gate[(scope * groupCount) + group] * outputs[scope][channel];
+            }
+        }
+
+        AssertClose(implementation.Gate(model, features, s_grid), gate);
+        AssertClose(implementation.Resample(model, features, s_grid),
+            Loops.Linear(Loops.LayerNorm(fused, weights.PostNorm), weights.Projection));
+    }
+
+    [Test]
     public void A_head_gate_weighs_each_heads_channels()
     {
-        // Head 0 takes scope 1 and head 1 takes scope 0, of scopes that differ in out_proj alone: the same as one scope
-        // with the upper half of scope 1's out_proj and the lower half of scope 0's.
+        // Head 0 takes scope 1 and head 1 takes scope 0, of scopes that differ in out_proj alone: the same as
+        // one scope with the upper half of scope 1's out_proj and the lower half of scope 0's.
         ResamplerConfig config = s_config with
         {
             Scopes = [s_none, s_none],
             Gate = new GateConfig(3, GateGranularity.Head),
         };
-        Dictionary<string, TensorToWrite> tensors = RandomModel.CreateTensors(config, 1, new())
+        Dictionary<string, RandomTensor> tensors = RandomModel.CreateTensors(config, 1, new())
             .ToDictionary(tensor => tensor.Name);
         using TestModel model = new(config, edit: tensor =>
-            tensor.Name == "gate.fc2.bias" ? tensor with { Values = new[] { 0f, 1000, 1000, 0 } }
+            tensor.Name == "gate.fc2.bias" ? tensor with { ValueAt = entry => entry is 1 or 2 ? 1000 : 0 }
             : tensor.Name.Contains("out_proj", StringComparison.Ordinal) ? tensor
-            : tensor with { Values = tensors[tensor.Name.Replace("scopes.1.", "scopes.0.", StringComparison.Ordinal)].Values });
+            : tensors[InScope(tensor.Name, 0)] with { Name = tensor.Name });
         using TestModel single = new(s_config, edit: tensor =>
             !tensor.Name.Contains("out_proj", StringComparison.Ordinal) ? tensor : tensor with
             {
-                Values = (float[])
-                [
-                    .. tensors[tensor.Name.Replace("scopes.0.", "scopes.1.", StringComparison.Ordinal)]
-                        .Values[..(tensor.Values.Length / 2)].Span,
-                    .. tensor.Values[(tensor.Values.Length / 2)..].Span,
-                ],
+                ValueAt = index => index < tensor.ElementCount / 2
+                    ? tensors[InScope(tensor.Name, 1)].ValueAt(index)
+                    : tensor.ValueAt(index),
             });
         float[] features = model.RandomFeatures(s_grid, seed: 5);
 
@@ -280,8 +325,8 @@ public class AnalyticTests(Implementation implementation)
     [Test]
     public void Stored_positions_reach_keys_and_queries_of_their_own()
     {
-        // On the query grid itself nothing is resized: keys and queries see row n of the table. With q_proj the identity and
-        // k_proj twice it, head 0's logits are (LN(query) + T)[..4] · (z + T)[..4].
+        // On the query grid itself nothing is resized: keys and queries see row n of the table. With q_proj
+        // the identity and k_proj twice it, head 0's logits are (LN(query) + T)[..4] · (z + T)[..4].
         QueryGrid queryGrid = new(2, 3);
         using TestModel model = new(
             s_config with
@@ -291,9 +336,9 @@ public class AnalyticTests(Implementation implementation)
             },
             edit: tensor => tensor.Name switch
             {
-                "scopes.0.attn.q_proj.weight" => tensor with { Values = Loops.Identity(8, 1) },
-                "scopes.0.attn.k_proj.weight" => tensor with { Values = Loops.Identity(8, 2) },
-                "scopes.0.attn.q_proj.bias" => tensor with { Values = new float[8] },
+                "scopes.0.attn.q_proj.weight" => tensor with { ValueAt = Loops.Identity(8) },
+                "scopes.0.attn.k_proj.weight" => tensor with { ValueAt = Loops.Identity(8, scale: 2) },
+                "scopes.0.attn.q_proj.bias" => tensor with { ValueAt = _ => 0 },
                 _ => tensor,
             });
         PatchGrid grid = new(2, 3);
@@ -307,11 +352,13 @@ public class AnalyticTests(Implementation implementation)
                 weights.QueryNorm);
             for (int patch = 0; patch < 6; patch++)
             {
-                double[] x = [.. features.Skip(patch * 12).Take(12).Select(value => (double)value)];
-                double[] z = Loops.LayerNorm(Loops.Linear(x, weights.KeyValueInput!), weights.KeyValueNorm);
+                double[] z = Normalised(weights, features, patch);
                 double logit = 0;
                 for (int channel = 0; channel < 4; channel++)
-                    logit += (q[channel] + table[(query * 8) + channel]) * (z[channel] + table[(patch * 8) + channel]);
+                {
+                    logit += (q[channel] + table[(query * 8) + channel])
+                        * (z[channel] + table[(patch * 8) + channel]);
+                }
                 expected[(query * 6) + patch] = Math.Exp(logit);
             }
             double sum = expected[(query * 6)..((query + 1) * 6)].Sum();

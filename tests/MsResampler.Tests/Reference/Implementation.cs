@@ -28,14 +28,16 @@ internal static class ImplementationExtensions
             : ToDouble(model.Engine.Explain(features, grid).Attention(scopeIndex, headIndex));
 
     /// <summary>Gate weights, [M, S, R].</summary>
-    public static double[] Gate(this Implementation implementation, TestModel model, float[] features, PatchGrid grid)
-        => implementation == Implementation.Reference
+    public static double[] Gate(this Implementation implementation, TestModel model, float[] features,
+        PatchGrid grid) => implementation == Implementation.Reference
             ? model.Reference.Explain(features, grid).Gate
             : ToDouble(model.Engine.Explain(features, grid).Gate);
 
     /// <summary>The relative L2 error allowed against an exact result.</summary>
-    public static double Tolerance(this Implementation implementation) => implementation == Implementation.Reference
-        ? Tolerances.DoublePrecision : Tolerances.SinglePrecision;
+    public static double Tolerance(this Implementation implementation)
+        => implementation == Implementation.Reference
+            ? Tolerances.DoublePrecision : Tolerances.SinglePrecision;
 
-    private static double[] ToDouble(ReadOnlySpan<float> values) => Array.ConvertAll(values.ToArray(), value => (double)value);
+    private static double[] ToDouble(ReadOnlySpan<float> values)
+        => Array.ConvertAll(values.ToArray(), value => (double)value);
 }

@@ -17,7 +17,8 @@ public class LayerTests
     public void Layer_norm_divides_by_the_biased_deviation()
     {
         // Mean 5 and variance 5 of (2, 4, 6, 8); ε = 4 makes the divisor 3.
-        LayerNorm norm = new(Vector<double>.Build.Dense([1, 2, 3, 4]), Vector<double>.Build.Dense([0, 0, 1, -1]), 4);
+        LayerNorm norm = new(Weight: Vector<double>.Build.Dense([1, 2, 3, 4]),
+            Bias: Vector<double>.Build.Dense([0, 0, 1, -1]), Epsilon: 4);
 
         Matrix<double> result = norm.Apply(Matrix<double>.Build.DenseOfRowArrays([[2, 4, 6, 8]]));
 
@@ -38,8 +39,9 @@ public class LayerTests
     [Test]
     public void Softmax_takes_logits_of_any_size_and_none()
     {
-        Vector<double> weights = Softmax.Of(Vector<double>.Build.Dense([1e6, double.NegativeInfinity, 1e6 - Math.Log(3)]));
+        double[] logits = [1e6, double.NegativeInfinity, 1e6 - Math.Log(3)];
 
-        Assert.That(weights, Is.EqualTo(new[] { 0.75, 0, 0.25 }).Within(1e-9));
+        Assert.That(Softmax.Of(Vector<double>.Build.Dense(logits)),
+            Is.EqualTo(new[] { 0.75, 0, 0.25 }).Within(1e-9));
     }
 }

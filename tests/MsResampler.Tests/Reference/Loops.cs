@@ -15,13 +15,16 @@ internal static class Loops
         return result;
     }
 
+    public static double[] Linear(double[] x, LinearWeights layer) => Linear(x, layer.Weight, layer.Bias);
+
     public static double[] LayerNorm(double[] x, NormWeights norm)
     {
         double mean = x.Average();
         double divisor = Math.Sqrt(x.Average(value => (value - mean) * (value - mean)) + 1e-6);
         double[] weight = norm.Weight.ToDouble();
         double[] bias = norm.Bias.ToDouble();
-        return [.. x.Select((value, channel) => ((value - mean) / divisor * weight[channel]) + bias[channel])];
+        return [.. x.Select((value, channel) =>
+            ((value - mean) / divisor * weight[channel]) + bias[channel])];
     }
 
     /// <summary>Adds the sine–cosine position of (y, x) to a vector of width 8.</summary>
@@ -37,12 +40,20 @@ internal static class Loops
         }
     }
 
-    /// <summary>The identity matrix times <paramref name="scale"/>.</summary>
-    public static float[] Identity(int width, float scale)
+    /// <summary>x·Φ(x) by the series of Marsaglia, Evaluating the Normal Distribution, 2004.</summary>
+    public static double Gelu(double x)
     {
-        float[] values = new float[width * width];
-        for (int row = 0; row < width; row++)
-            values[(row * width) + row] = scale;
-        return values;
+        double term = x;
+        double sum = x;
+        for (int odd = 3; odd < 200; odd += 2)
+        {
+            term *= x * x / odd;
+            sum += term;
+        }
+        return x * (0.5 + (sum * Math.Exp(-x * x / 2) / Math.Sqrt(2 * Math.PI)));
     }
+
+    /// <summary>The values of the identity matrix times <paramref name="scale"/>, row-major.</summary>
+    public static Func<long, float> Identity(int width, float scale = 1)
+        => index => index / width == index % width ? scale : 0;
 }

@@ -27,8 +27,9 @@ public class PositionsTests
     [TestCase(2, 3, 3, 2.0)]
     [TestCase(0, 4, 2, -0.25)]
     [TestCase(3, 4, 2, 1.25)]
-    public void Anchors_divide_the_patches_evenly(int queryIndex, int queryExtent, int patchExtent, double expected)
-        => Assert.That(Positions.Anchor(queryIndex, queryExtent, patchExtent), Is.EqualTo(expected).Within(1e-14));
+    public void Anchors_divide_the_patches_evenly(int queryIndex, int queryExtent, int patchExtent,
+        double expected) => Assert.That(Positions.Anchor(queryIndex, queryExtent, patchExtent),
+            Is.EqualTo(expected).Within(1e-14));
 
     [Test]
     public void Resizing_to_the_same_grid_changes_nothing()
@@ -41,8 +42,9 @@ public class PositionsTests
     [Test]
     public void Resizing_agrees_with_published_bicubic_values()
     {
-        // The 4x4 table 1…16 doubled, the ONNX operator test "resize_upsample_scales_cubic"; its attributes (a = -0.75,
-        // half_pixel, edge taps clamped) are those of PyTorch's interpolate(mode="bicubic", align_corners=False).
+        // The 4x4 table 1…16 doubled, the ONNX operator test "resize_upsample_scales_cubic"; its attributes
+        // (a = -0.75, half_pixel, edge taps clamped) are those of PyTorch's interpolate(mode="bicubic",
+        // align_corners=False).
         Matrix<double> table = Matrix<double>.Build.Dense(16, 1, (index, _) => index + 1);
         double[] firstRows =
         [

@@ -5,7 +5,8 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Reference;
 
-/// <summary>A model folder with random weights, some of them replaced, that lives as long as a test.</summary>
+/// <summary>A model folder with random weights, some of them replaced, that lives as long as a
+/// test.</summary>
 internal sealed class TestModel : IDisposable
 {
     private readonly DirectoryInfo _folder;
@@ -18,13 +19,17 @@ internal sealed class TestModel : IDisposable
     /// <param name="seed">Decides the weights.</param>
     /// <param name="edit">Replaces tensors; null keeps them.</param>
     public TestModel(ResamplerConfig config, RandomModelOptions? options = null, ulong seed = 1,
-        Func<TensorToWrite, TensorToWrite>? edit = null)
+        Func<RandomTensor, RandomTensor>? edit = null)
     {
         _folder = Directory.CreateTempSubdirectory("ms-resampler-test-");
-        RandomModel.Write(_folder.FullName, config, Encoding.UTF8.GetBytes(ConfigJson.Of(config)), seed, options);
+        byte[] json = Encoding.UTF8.GetBytes(ConfigJson.Of(config));
+        RandomModel.Write(_folder.FullName, config, json, seed, options);
         if (edit is not null)
-            SafetensorsWriter.Write(Path.Combine(_folder.FullName, "model.safetensors"),
-                RandomModel.CreateTensors(config, seed, options ?? new()).Select(edit));
+        {
+            options ??= new();
+            SafetensorsWriter.Write(Path.Combine(_folder.FullName, "model.safetensors"), RandomModel
+                .CreateTensors(config, seed, options).Select(tensor => edit(tensor).ToWrite(options.Type)));
+        }
         Model = ResamplerModel.Open(_folder.FullName);
         _reference = new(() => ReferenceResampler.Load(Model));
         _engine = new(() => Resampler.Load(Model, new ResamplerOptions { Backend = Backend.Cpu }));

@@ -1,0 +1,83 @@
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+
+namespace MsResampler.Cpu;
+
+/// <summary>Values of a scope that does not project its patches: <c>Wv·(Σ p·z)</c>, with the sums kept in the
+/// second-level cache between the two products.</summary>
+internal static unsafe class AbsorbedValues
+{
+    /// <summary>Heads of one task: the rows of a register tile, which share every load of z.</summary>
+    public const int HeadCount = 6;
+
+    /// <summary>Queries of one task.</summary>
+    public const int QueryCount = 48;
+
+    /// <summary>Channels of Z handled at once: 6 heads × 48 queries × 192 channels are 216 KiB.</summary>
+    private const int ChannelBlock = 192;
+
+    /// <summary>Floats of scratch that a task needs.</summary>
+    public const int ScratchCount = HeadCount * QueryCount * ChannelBlock;
+
+    /// <param name="scope">The scope's operands.</param>
+    /// <param name="task">The heads and queries.</param>
+    /// <param name="weights">v_proj by head.</param>
+    /// <param name="config">The model.</param>
+    /// <param name="probabilities">Attention weights, [M, <see cref="AbsorbedScope.MaxKeyCount"/>, lanes].</param>
+    /// <param name="features">The image's Z, [N, <paramref name="stride"/>].</param>
+    /// <param name="stride">Floats between rows of Z, at least a tile's width more than D.</param>
+    /// <param name="output">The image's attention outputs at this scope's channel 0, [M, …].</param>
+    /// <param name="outputStride">Floats between its rows.</param>
+    /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
+    public static void Run<TSimd, TVector>(AbsorbedScope scope, ValueTask task, PackedMatrix[] weights,
+        ResamplerConfig config, float* probabilities, float* features, nint stride, float* output, nint outputStride,
+        float* scratch)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        int headSize = config.HeadSize;
+        int panelWidth = MicroKernel<TSimd, TVector>.PanelWidth;
+        float* zeros = stackalloc float[panelWidth];
+        new Span<float>(zeros, panelWidth).Clear();
+        float** rows = stackalloc float*[HeadCount];
+        const nint SumStride = QueryCount * ChannelBlock;
+        for (int channel = 0; channel < config.HiddenSize; channel += ChannelBlock)
+        {
+            int channels = Math.Min(ChannelBlock, config.HiddenSize - channel);
+            for (int index = 0; index < task.QueryCount; index++)
+            {
+                int query = task.Query + index;
+                AxisRange keyRows = scope.Windows.Rows[query / scope.GridColumns];
+                AxisRange keyColumns = scope.Windows.Columns[query % scope.GridColumns];
+                float* weight = probabilities + ((nint)query * scope.MaxKeyCount * scope.LaneCount);
+                for (int i = keyRows.Start; i < keyRows.End; i++, weight += keyColumns.Count * scope.LaneCount)
+                {
+                    float* z = features + ((((nint)i * scope.Windows.Grid.Columns) + keyColumns.Start) * stride) + channel;
+                    for (int r = 0; r < HeadCount; r++)
+                        rows[r] = weight + task.Head + Math.Min(r, task.HeadCount - 1);
+                    for (int c = 0; c < channels; c += panelWidth)
+                    {
+                        float* sum = scratch + ((nint)index * ChannelBlock) + c;
+                        bool isFirst = i == keyRows.Start;
+                        MicroKernel<TSimd, TVector>.Tile(panelWidth, rows, scope.LaneCount, keyColumns.Count, z + c, stride,
+                            isFirst ? zeros : sum, isFirst ? 0 : SumStride, sum, SumStride);
+                    }
+                }
+            }
+
+            for (int r = 0; r < task.HeadCount; r++)
+            {
+                PackedMatrix weight = weights[task.Head + r];
+                for (int panel = 0; panel < weight.PanelCount; panel++)
+                {
+                    int width = weight.WidthOf(panel);
+                    float* target = output + ((nint)task.Query * outputStride) + ((task.Head + r) * headSize)
+                        + (panel * panelWidth);
+                    Gemm<TSimd, TVector>.Multiply(scratch + (r * SumStride), ChannelBlock, task.QueryCount, channels,
+                        weight.Panel(panel) + ((nint)channel * width), width, width, weight.ColumnsOf(panel),
+                        channel == 0 ? weight.Bias(panel) : target, channel == 0 ? 0 : outputStride, target, outputStride);
+                }
+            }
+        }
+    }
+}

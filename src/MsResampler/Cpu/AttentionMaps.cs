@@ -1,0 +1,72 @@
+using System.Numerics.Tensors;
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+using MsResampler.Planning;
+
+namespace MsResampler.Cpu;
+
+/// <summary>Attention weights of one image written out in full, for people to look at: keys are projected and each row
+/// of logits is computed as the model states it, whatever the plan does for speed.</summary>
+internal static unsafe class AttentionMaps
+{
+    /// <param name="model">The model.</param>
+    /// <param name="scope">The scope.</param>
+    /// <param name="grid">The image's grid.</param>
+    /// <param name="keyFeatures">The image's Z with positions, [N, <paramref name="stride"/>].</param>
+    /// <param name="stride">Floats between its rows.</param>
+    /// <returns>[A, M, N] row-major.</returns>
+    public static float[] Compute<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, GridOperands grid,
+        float* keyFeatures, int stride)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        ResamplerConfig config = model.Config;
+        int patchCount = grid.PatchCount;
+        int queryCount = config.QueryGrid.QueryCount;
+        int width = config.HiddenSize;
+        ScopeWindows windows = grid.Plan.Scopes[scope].Windows;
+        ScopeBias bias = new(config.Scopes[scope], windows, config.QueryGrid, model.Scopes[scope].LogSigma);
+        AlignedBuffer queries = model.Queries(scope, grid.Plan.Grid);
+        AlignedBuffer keys = new((long)patchCount * width);
+        PackedMatrix projection = model.Scopes[scope].Keys;
+        Parallel.For(0, projection.PanelCount, panel => Gemm<TSimd, TVector>.Panel(keyFeatures, stride, patchCount,
+            projection, panel, keys.Pointer, width));
+
+        float[] weights = new float[checked((long)config.AttentionHeadCount * queryCount * patchCount)];
+        Parallel.For(0, config.AttentionHeadCount * queryCount, index =>
+        {
+            (int head, int query) = Math.DivRem(index, queryCount);
+            (int queryRow, int queryColumn) = Math.DivRem(query, config.QueryGrid.Columns);
+            AxisRange rows = windows.Rows[queryRow];
+            AxisRange columns = windows.Columns[queryColumn];
+            float[] rowBias = new float[rows.Count];
+            float[] columnBias = new float[columns.Count];
+            bias.FillRows(queryRow, head, rows, rowBias, 1);
+            bias.FillColumns(queryColumn, head, columns, columnBias, 1);
+            ReadOnlySpan<float> q = queries.Span.Slice((query * width) + (head * config.HeadSize), config.HeadSize);
+            Span<float> row = weights.AsSpan(index * patchCount, patchCount);
+            float best = float.NegativeInfinity;
+            foreach (int patch in Patches(rows, columns, grid.Plan.Grid))
+            {
+                (int i, int j) = Math.DivRem(patch, grid.Plan.Grid.Columns);
+                row[patch] = TensorPrimitives.Dot(q, keys.Span.Slice((patch * width) + (head * config.HeadSize),
+                    config.HeadSize)) + rowBias[i - rows.Start] + columnBias[j - columns.Start];
+                best = Math.Max(best, row[patch]);
+            }
+
+            double total = 0;
+            foreach (int patch in Patches(rows, columns, grid.Plan.Grid))
+                total += row[patch] = MathF.Pow(2, row[patch] - best);
+            TensorPrimitives.Divide(row, (float)total, row);
+        });
+        GC.KeepAlive(queries);
+        return weights;
+    }
+
+    private static IEnumerable<int> Patches(AxisRange rows, AxisRange columns, PatchGrid grid)
+    {
+        for (int i = rows.Start; i < rows.End; i++)
+            for (int j = columns.Start; j < columns.End; j++)
+                yield return (i * grid.Columns) + j;
+    }
+}

@@ -1,0 +1,194 @@
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+using MsResampler.Planning;
+
+namespace MsResampler.Cpu;
+
+/// <summary>The CPU backend, whatever its instruction set.</summary>
+internal abstract class CpuBackend : IDisposable
+{
+    public abstract string Description { get; }
+
+    public abstract int ThreadCount { get; }
+
+    public abstract ExecutionPlan Plan(PatchGrid grid);
+
+    public abstract void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
+        CancellationToken cancellationToken);
+
+    public abstract Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid);
+
+    public abstract void Dispose();
+}
+
+/// <summary>The CPU backend on one instruction set.</summary>
+internal sealed unsafe class CpuBackend<TSimd, TVector> : CpuBackend
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    /// <summary>Rows stacked at most, unless one image alone has more: enough to read a weight once for many rows,
+    /// few enough to bound the workspace.</summary>
+    private const int GroupRows = 2304;
+
+    private const long GridCacheBytes = 256L << 20;
+
+    private readonly string _variant;
+    private readonly bool _validateFeatures;
+    private readonly ModelOperands<TSimd, TVector> _model;
+    private readonly Planner _planner;
+    private readonly WorkerPool _pool;
+    private readonly GridCache _grids;
+    private readonly Stack<ForwardPass<TSimd, TVector>> _idle = new();
+    private readonly AlignedBuffer?[] _foldedQueries;
+    private readonly int _headLanes;
+
+    public CpuBackend(string variant, ResamplerModel model, ResamplerOptions options)
+    {
+        _variant = variant;
+        _validateFeatures = options.ValidateFeatures;
+        _model = new ModelOperands<TSimd, TVector>(model.Config, model.Weights);
+        int[] laneWidths = TSimd.PanelVectors == 4
+            ? [TSimd.Width, 2 * TSimd.Width, 4 * TSimd.Width] : [TSimd.Width, 2 * TSimd.Width];
+        double[] efficiencies = TSimd.PanelVectors == 4 ? [0.6, 0.9, 1] : [0.7, 1];
+        CostModel costs = new(laneWidths, efficiencies);
+        _headLanes = costs.PaddedLanes(model.Config.AttentionHeadCount);
+        _planner = new Planner(model.Config, _model.KeyValueInput is not null, costs);
+        _foldedQueries = new AlignedBuffer?[model.Config.Scopes.Count];
+        _grids = new GridCache(GridCacheBytes, CreateGrid);
+        _pool = new WorkerPool(options.ThreadCount == 0 ? Environment.ProcessorCount : options.ThreadCount);
+    }
+
+    public override string Description => $"cpu, {_variant}, {ThreadCount} thread{(ThreadCount == 1 ? "" : "s")}";
+
+    public override int ThreadCount => _pool.ThreadCount;
+
+    private ResamplerConfig Config => _model.Config;
+
+    public override ExecutionPlan Plan(PatchGrid grid) => _planner.Plan(grid);
+
+    public override void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
+        CancellationToken cancellationToken)
+    {
+        fixed (float* input = features)
+        fixed (float* output = tokens)
+        {
+            Validate(input, features.Length, grids, cancellationToken);
+            ForwardPass<TSimd, TVector> pass = Rent();
+            try
+            {
+                RunGroups(pass, input, grids, output, cancellationToken);
+            }
+            finally
+            {
+                Return(pass);
+            }
+        }
+
+        GC.KeepAlive(this);
+    }
+
+    public override Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
+    {
+        int queryCount = Config.QueryGrid.QueryCount;
+        float[] tokens = new float[(long)queryCount * Config.OutputSize];
+        float[] gate = new float[queryCount * Config.Scopes.Count * Config.GateGroupCount];
+        ForwardPass<TSimd, TVector> pass = Rent();
+        try
+        {
+            fixed (float* input = features)
+            fixed (float* output = tokens)
+            fixed (float* gateWeights = gate)
+            {
+                Validate(input, features.Length, [grid], CancellationToken.None);
+                GridOperands operands = _grids.Get(grid);
+                pass.Prepare([operands], input, output, gateWeights);
+                _pool.Run(pass, CancellationToken.None);
+                if (Config.Gate is null)
+                    Array.Fill(gate, 1f);
+                float[][] attention = [.. Enumerable.Range(0, Config.Scopes.Count).Select(scope =>
+                    AttentionMaps.Compute(_model, scope, operands, pass.KeyFeatures, pass.RowStride))];
+                return new Explanation(grid, queryCount, Config.Scopes.Count, Config.AttentionHeadCount,
+                    Config.GateGroupCount, attention, gate);
+            }
+        }
+        finally
+        {
+            Return(pass);
+            GC.KeepAlive(this);
+        }
+    }
+
+    public override void Dispose() => _pool.Dispose();
+
+    private void Validate(float* features, int count, ReadOnlySpan<PatchGrid> grids, CancellationToken cancellationToken)
+    {
+        if (!_validateFeatures)
+            return;
+        FeatureCheck<TSimd, TVector> check = new(features, count);
+        _pool.Run(check, cancellationToken);
+        if (check.FirstIndex < 0)
+            return;
+        long index = check.FirstIndex;
+        int image = 0;
+        for (; index >= grids[image].PatchCount * Config.VisionHiddenSize; image++)
+            index -= grids[image].PatchCount * Config.VisionHiddenSize;
+        (long patch, long channel) = Math.DivRem(index, Config.VisionHiddenSize);
+        throw new InvalidFeaturesException(image, grids[image], (int)(patch / grids[image].Columns),
+            (int)(patch % grids[image].Columns), (int)channel, features[check.FirstIndex]);
+    }
+
+    private void RunGroups(ForwardPass<TSimd, TVector> pass, float* input, ReadOnlySpan<PatchGrid> grids, float* output,
+        CancellationToken cancellationToken)
+    {
+        List<GridOperands> group = pass.Group;
+        int queryCount = Config.QueryGrid.QueryCount;
+        for (int image = 0; image < grids.Length;)
+        {
+            group.Clear();
+            long rows = 0;
+            for (; image < grids.Length; image++)
+            {
+                GridOperands next = group.Count > 0 && group[^1].Plan.Grid == grids[image] ? group[^1]
+                    : _grids.Get(grids[image]);
+                bool fits = rows + next.PatchCount <= GroupRows && (group.Count + 1) * (long)queryCount <= GroupRows;
+                if (group.Count > 0 && !(fits && HaveSameStrategies(group[0].Plan, next.Plan)))
+                    break;
+                group.Add(next);
+                rows += next.PatchCount;
+            }
+
+            pass.Prepare(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(group), input, output, gateWeights: null);
+            _pool.Run(pass, cancellationToken);
+            input += rows * Config.VisionHiddenSize;
+            output += (long)group.Count * queryCount * Config.OutputSize;
+        }
+    }
+
+    private static bool HaveSameStrategies(ExecutionPlan a, ExecutionPlan b)
+    {
+        for (int scope = 0; scope < a.Scopes.Count; scope++)
+            if (a.Scopes[scope].Keys != b.Scopes[scope].Keys || a.Scopes[scope].Values != b.Scopes[scope].Values)
+                return false;
+        return true;
+    }
+
+    private GridOperands CreateGrid(PatchGrid grid) => GridOperands.Create(_model, _planner.Plan(grid),
+        ForwardPass<TSimd, TVector>.RowStrideOf(Config.HiddenSize), _headLanes, _foldedQueries);
+
+    private ForwardPass<TSimd, TVector> Rent()
+    {
+        lock (_idle)
+            return _idle.TryPop(out ForwardPass<TSimd, TVector>? pass) ? pass
+                : new ForwardPass<TSimd, TVector>(_model, ThreadCount);
+    }
+
+    /// <summary>Keeps the workspace for the next call; as many as there are threads, the rest is left to the
+    /// collector.</summary>
+    private void Return(ForwardPass<TSimd, TVector> pass)
+    {
+        pass.Release();
+        lock (_idle)
+            if (_idle.Count < ThreadCount)
+                _idle.Push(pass);
+    }
+}

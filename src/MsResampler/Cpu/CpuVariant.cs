@@ -1,0 +1,58 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+
+namespace MsResampler.Cpu;
+
+/// <summary>One instruction set the CPU backend is compiled for. <see cref="All"/> is the one ordered list from which
+/// the run-time choice, the tests, the benchmarks and the environment override are taken.</summary>
+internal sealed class CpuVariant
+{
+    /// <summary>The environment variable that forces a variant by name.</summary>
+    public const string EnvironmentVariable = "MSRESAMPLER_CPU";
+
+    private readonly Func<ResamplerModel, ResamplerOptions, CpuBackend> _create;
+
+    private CpuVariant(string name, bool isSupported, Func<ResamplerModel, ResamplerOptions, CpuBackend> create)
+    {
+        Name = name;
+        IsSupported = isSupported;
+        _create = create;
+    }
+
+    /// <summary>Every variant, the fastest first.</summary>
+    public static IReadOnlyList<CpuVariant> All { get; } =
+    [
+        Define<Simd512, Vector512<float>>("avx512", Avx512F.IsSupported),
+        Define<Simd256, Vector256<float>>("avx2", Avx2.IsSupported && Fma.IsSupported),
+        Define<Simd128, Vector128<float>>("vector128", Vector128.IsHardwareAccelerated),
+        Define<SimdScalar, float>("scalar", true),
+    ];
+
+    public string Name { get; }
+
+    /// <summary>Whether this machine can run it.</summary>
+    public bool IsSupported { get; }
+
+    /// <summary>The variant that <see cref="EnvironmentVariable"/> names, else the fastest supported one.</summary>
+    /// <exception cref="NotSupportedException">The variable names no variant, or one this machine cannot run.</exception>
+    public static CpuVariant Choose()
+    {
+        if (Environment.GetEnvironmentVariable(EnvironmentVariable) is not { Length: > 0 } name)
+            return All.First(variant => variant.IsSupported);
+        return All.FirstOrDefault(variant => variant.IsSupported && variant.Name == name)
+            ?? throw new NotSupportedException($"{EnvironmentVariable}: expected one of " +
+                string.Join(", ", All.Where(variant => variant.IsSupported).Select(variant => variant.Name)) +
+                $" on this machine, found '{name}'");
+    }
+
+    public CpuBackend Create(ResamplerModel model, ResamplerOptions options) => _create(model, options);
+
+    public override string ToString() => Name;
+
+    private static CpuVariant Define<TSimd, TVector>(string name, bool isSupported)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+        => new(name, isSupported, (model, options) => new CpuBackend<TSimd, TVector>(name, model, options));
+}

@@ -1,0 +1,398 @@
+using System.Diagnostics.CodeAnalysis;
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+using MsResampler.Planning;
+
+namespace MsResampler.Cpu;
+
+/// <summary>The workspace of one call and the stages it runs over a group of images whose plans use the same
+/// strategies: their rows are stacked, so that a weight is read once for all of them.</summary>
+/// <remarks>An element's arithmetic depends on its image's plan alone, not on where its row lies or which thread takes
+/// it, so tokens are the same bit for bit in any batch.</remarks>
+internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    private const int NormRows = 16;
+    private const int MaxChunkRows = 288;
+    private const int MinChunkRows = 2 * MicroKernel<TSimd, TVector>.RowCount;
+
+    private readonly ModelOperands<TSimd, TVector> _model;
+    private readonly ResamplerConfig _config;
+    private readonly Stage[] _stages;
+    private readonly int _threadCount;
+    private readonly AlignedBuffer?[] _keys;
+    private readonly AlignedBuffer?[] _values;
+    private readonly AlignedBuffer?[] _probabilities;
+    private readonly GemmList _inputGemm = new();
+    private readonly GemmList _keyValueGemm = new();
+    private readonly GemmList _outputGemm = new();
+    private readonly GemmList _tokenGemm = new();
+    private AlignedBuffer _features = new(0);
+    private AlignedBuffer _positioned = new(0);
+    private AlignedBuffer _attention = new(0);
+    private AlignedBuffer _branches = new(0);
+    private AlignedBuffer _fused = new(0);
+    private AlignedBuffer _scratch = new(0);
+    private GridOperands[] _grids = [];
+    private int[] _firstRow = [0];
+    private int _imageCount;
+    private float* _input;
+    private float* _gateWeights;
+    private int _scratchStride;
+
+    public ForwardPass(ModelOperands<TSimd, TVector> model, int threadCount)
+    {
+        _model = model;
+        _config = model.Config;
+        _threadCount = threadCount;
+        int scopeCount = _config.Scopes.Count;
+        _keys = new AlignedBuffer?[scopeCount];
+        _values = new AlignedBuffer?[scopeCount];
+        _probabilities = new AlignedBuffer?[scopeCount];
+        RowStride = RowStrideOf(_config.HiddenSize);
+        BranchStride = RowStrideOf(checked(scopeCount * _config.HiddenSize));
+        _stages = [Stage.Input, Stage.Norm, Stage.KeysAndValues, Stage.Attention, Stage.AbsorbedValues, Stage.Outputs,
+            Stage.Gate, Stage.Tokens];
+    }
+
+    private enum Stage
+    {
+        Input,
+        Norm,
+        KeysAndValues,
+        Attention,
+        AbsorbedValues,
+        Outputs,
+        Gate,
+        Tokens,
+    }
+
+    public int PhaseCount => _stages.Length;
+
+    /// <summary>Floats between rows of [·, D] buffers.</summary>
+    public int RowStride { get; }
+
+    /// <summary>The images to be grouped next, kept here so that grouping allocates nothing.</summary>
+    public List<GridOperands> Group { get; } = [];
+
+    private int BranchStride { get; }
+
+    /// <summary>Z of the last group.</summary>
+    public float* Features => _features.Pointer;
+
+    /// <summary>Z with positions, as keys see it.</summary>
+    public float* KeyFeatures => _config.PositionEmbedding.Keys ? _positioned.Pointer : _features.Pointer;
+
+    private int RowCount => _firstRow[_imageCount];
+
+    private int QueryCount => _config.QueryGrid.QueryCount;
+
+    /// <summary>A row length that spreads columns over all cache sets: a multiple of 16 floats, but not of the 4 KiB
+    /// after which first-level sets repeat.</summary>
+    public static int RowStrideOf(int width) => ((width + 15) & ~15) + 16;
+
+    /// <summary>Prepares for a group.</summary>
+    /// <param name="grids">The images' operands; their plans use the same strategies.</param>
+    /// <param name="input">The group's features, [rows, C]. Must not move until the work is done.</param>
+    /// <param name="tokens">Receives the group's tokens, [images·M, L].</param>
+    /// <param name="gateWeights">Receives gate weights, [images·M, S·R], or null.</param>
+    public void Prepare(ReadOnlySpan<GridOperands> grids, float* input, float* tokens, float* gateWeights)
+    {
+        if (_grids.Length < grids.Length)
+        {
+            _grids = new GridOperands[grids.Length];
+            _firstRow = new int[grids.Length + 1];
+        }
+
+        _imageCount = grids.Length;
+        grids.CopyTo(_grids);
+        for (int image = 0; image < grids.Length; image++)
+            _firstRow[image + 1] = _firstRow[image] + grids[image].PatchCount;
+        _input = input;
+        _gateWeights = gateWeights;
+        Reserve();
+
+        int tokenRows = _imageCount * QueryCount;
+        int width = _config.HiddenSize;
+        _inputGemm.Start(RowCount);
+        if (_model.KeyValueInput is { } inputWeight)
+            _inputGemm.Add(input, _config.VisionHiddenSize, inputWeight, _features.Pointer, RowStride);
+        _inputGemm.Cut(_threadCount);
+        _keyValueGemm.Start(RowCount);
+        for (int scope = 0; scope < OwnerCount; scope++)
+        {
+            if (IsProjected(scope, areKeys: true))
+                _keyValueGemm.Add(KeyFeatures, RowStride, _model.Scopes[scope].Keys, _keys[scope]!.Pointer, RowStride);
+            if (IsProjected(scope, areKeys: false))
+                _keyValueGemm.Add(Features, RowStride, _model.Scopes[scope].Values, _values[scope]!.Pointer, RowStride);
+        }
+
+        _keyValueGemm.Cut(_threadCount);
+        _outputGemm.Start(tokenRows);
+        for (int scope = 0; scope < _config.Scopes.Count; scope++)
+            _outputGemm.Add(_attention.Pointer + ((nint)scope * width), BranchStride, _model.Scopes[scope].Output,
+                _branches.Pointer + ((nint)scope * width), BranchStride);
+        _outputGemm.Cut(_threadCount);
+        _tokenGemm.Start(tokenRows);
+        _tokenGemm.Add(_fused.Pointer, RowStride, _model.Projection, tokens, _config.OutputSize);
+        _tokenGemm.Cut(_threadCount);
+    }
+
+    /// <summary>Forgets the caller's memory and the grids.</summary>
+    public void Release()
+    {
+        _grids.AsSpan().Clear();
+        Group.Clear();
+        _imageCount = 0;
+        _input = _gateWeights = null;
+    }
+
+    public int TaskCount(int phase) => _stages[phase] switch
+    {
+        Stage.Input => _inputGemm.TaskCount,
+        Stage.Norm => (RowCount + NormRows - 1) / NormRows,
+        Stage.KeysAndValues => _keyValueGemm.TaskCount,
+        Stage.Attention => CountTasks(static grid => grid.Tasks.Length),
+        Stage.AbsorbedValues => CountTasks(static grid => grid.ValueTasks.Length),
+        Stage.Outputs => _outputGemm.TaskCount,
+        Stage.Gate => ((_imageCount * QueryCount) + FusionGate<TSimd, TVector>.RowCount - 1)
+            / FusionGate<TSimd, TVector>.RowCount,
+        _ => _tokenGemm.TaskCount,
+    };
+
+    public void Execute(int phase, int task, int worker)
+    {
+        float* scratch = _scratch.Pointer + ((nint)worker * _scratchStride);
+        switch (_stages[phase])
+        {
+            case Stage.Input:
+                _inputGemm.Execute(task);
+                break;
+            case Stage.Norm:
+                Normalise(task);
+                break;
+            case Stage.KeysAndValues:
+                _keyValueGemm.Execute(task);
+                break;
+            case Stage.Attention:
+                Attend(task, scratch);
+                break;
+            case Stage.AbsorbedValues:
+                SumAbsorbedValues(task, scratch);
+                break;
+            case Stage.Outputs:
+                _outputGemm.Execute(task);
+                break;
+            case Stage.Gate:
+                Fuse(task, scratch);
+                break;
+            default:
+                _tokenGemm.Execute(task);
+                break;
+        }
+    }
+
+    /// <summary>Scopes that own key and value projections.</summary>
+    private int OwnerCount => _config.ShareKeyValues ? 1 : _config.Scopes.Count;
+
+    private int Owner(int scope) => _config.ShareKeyValues ? 0 : scope;
+
+    private bool IsProjected(int scope, bool areKeys)
+    {
+        ScopePlan plan = _grids[0].Plan.Scopes[scope];
+        return (areKeys ? plan.Keys : plan.Values) == ProjectionStrategy.Projected;
+    }
+
+    private void Reserve()
+    {
+        int slack = MicroKernel<TSimd, TVector>.PanelWidth;
+        long rows = ((long)RowCount * RowStride) + slack;
+        Grow(ref _features, rows);
+        if (_config.PositionEmbedding.Keys)
+            Grow(ref _positioned, rows);
+        for (int scope = 0; scope < OwnerCount; scope++)
+        {
+            if (IsProjected(scope, areKeys: true))
+                Grow(ref _keys[scope], rows);
+            if (IsProjected(scope, areKeys: false))
+                Grow(ref _values[scope], rows);
+        }
+
+        long tokenRows = (long)_imageCount * QueryCount;
+        Grow(ref _attention, tokenRows * BranchStride);
+        Grow(ref _branches, tokenRows * BranchStride);
+        Grow(ref _fused, tokenRows * RowStride);
+        int scratch = FusionGate<TSimd, TVector>.ScratchCount(_config);
+        for (int image = 0; image < _imageCount; image++)
+        {
+            for (int scope = 0; scope < _config.Scopes.Count; scope++)
+            {
+                if (_grids[image].Tiled[scope] is { } tiled)
+                    scratch = Math.Max(scratch, ScopeAttentionTiled<TSimd, TVector>.ScratchCount(
+                        tiled.MaxLaneCount, _config.HeadSize));
+                if (_grids[image].Absorbed[scope] is not { } absorbed)
+                    continue;
+                scratch = Math.Max(scratch, ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
+                if (absorbed.AreValuesAbsorbed)
+                {
+                    scratch = Math.Max(scratch, AbsorbedValues.ScratchCount);
+                    Grow(ref _probabilities[scope], (long)_imageCount * ProbabilityCount(absorbed));
+                }
+            }
+        }
+
+        // A line apart, so that workers do not share one.
+        _scratchStride = ((scratch + 15) & ~15) + 16;
+        Grow(ref _scratch, (long)_threadCount * _scratchStride);
+    }
+
+    private static void Grow([NotNull] ref AlignedBuffer? buffer, long count)
+    {
+        if (buffer is null || buffer.Count < count)
+            buffer = new AlignedBuffer(count);
+    }
+
+    /// <summary>Floats of one image's attention weights, with room for the last tile's surplus rows.</summary>
+    private int ProbabilityCount(AbsorbedScope scope)
+        => ((QueryCount * scope.MaxKeyCount) + MicroKernel<TSimd, TVector>.RowCount) * scope.LaneCount;
+
+    private int CountTasks(Func<GridOperands, int> count)
+    {
+        int total = 0;
+        for (int image = 0; image < _imageCount; image++)
+            total += count(_grids[image]);
+        return total;
+    }
+
+    private void Normalise(int task)
+    {
+        int end = Math.Min((task + 1) * NormRows, RowCount);
+        int image = 0;
+        for (int row = task * NormRows; row < end; row++)
+        {
+            while (row >= _firstRow[image + 1])
+                image++;
+            float* target = _features.Pointer + ((nint)row * RowStride);
+            float* source = _model.KeyValueInput is null ? _input + ((nint)row * _config.VisionHiddenSize) : target;
+            _model.KeyValueNorm.Apply(source, target);
+            if (_grids[image].Positions is { } positions)
+                System.Numerics.Tensors.TensorPrimitives.Add(new ReadOnlySpan<float>(target, _config.HiddenSize),
+                    positions.Span.Slice((row - _firstRow[image]) * RowStride, _config.HiddenSize),
+                    new Span<float>(_positioned.Pointer + ((nint)row * RowStride), _config.HiddenSize));
+        }
+    }
+
+    private void Attend(int task, float* scratch)
+    {
+        int image = 0;
+        for (; task >= _grids[image].Tasks.Length; image++)
+            task -= _grids[image].Tasks.Length;
+        GridOperands grid = _grids[image];
+        AttentionTask unit = grid.Tasks[task];
+        nint first = (nint)_firstRow[image] * RowStride;
+        float* output = BranchRow(_attention, image, unit.Scope);
+        if (grid.Tiled[unit.Scope] is { } tiled)
+        {
+            ScopeAttentionTiled<TSimd, TVector>.Run(tiled, unit.Index, unit.Head, _config.HeadSize,
+                grid.Plan.Grid.Columns, _keys[Owner(unit.Scope)]!.Pointer + first,
+                _values[Owner(unit.Scope)]!.Pointer + first, RowStride, output, BranchStride, scratch);
+            return;
+        }
+
+        AbsorbedScope absorbed = grid.Absorbed[unit.Scope]!;
+        if (absorbed.AreValuesAbsorbed)
+        {
+            // A query's surplus rows would fall on its neighbour's weights, which another thread may have written.
+            ScopeAttentionAbsorbed<TSimd, TVector>.Weigh(absorbed, unit.Index, _config.HiddenSize, KeyFeatures + first,
+                RowStride, scratch);
+            int count = absorbed.MaxKeyCount * absorbed.LaneCount;
+            new ReadOnlySpan<float>(scratch, count).CopyTo(
+                new Span<float>(Probabilities(unit.Scope, absorbed, image) + ((nint)unit.Index * count), count));
+            return;
+        }
+
+        ScopeAttentionAbsorbed<TSimd, TVector>.Weigh(absorbed, unit.Index, _config.HiddenSize, KeyFeatures + first,
+            RowStride, scratch);
+        ScopeAttentionAbsorbed<TSimd, TVector>.SumValues(absorbed, unit.Index, _config,
+            _values[Owner(unit.Scope)]!.Pointer + first, RowStride, scratch, output + ((nint)unit.Index * BranchStride),
+            scratch + ((absorbed.MaxKeyCount + MicroKernel<TSimd, TVector>.RowCount) * absorbed.LaneCount));
+    }
+
+    private void SumAbsorbedValues(int task, float* scratch)
+    {
+        int image = 0;
+        for (; task >= _grids[image].ValueTasks.Length; image++)
+            task -= _grids[image].ValueTasks.Length;
+        ValueTask unit = _grids[image].ValueTasks[task];
+        AbsorbedScope absorbed = _grids[image].Absorbed[unit.Scope]!;
+        AbsorbedValues.Run<TSimd, TVector>(absorbed, unit, _model.Scopes[unit.Scope].HeadValues, _config,
+            Probabilities(unit.Scope, absorbed, image), Features + ((nint)_firstRow[image] * RowStride), RowStride,
+            BranchRow(_attention, image, unit.Scope), BranchStride, scratch);
+    }
+
+    private void Fuse(int task, float* scratch)
+    {
+        int row = task * FusionGate<TSimd, TVector>.RowCount;
+        int rows = Math.Min(FusionGate<TSimd, TVector>.RowCount, (_imageCount * QueryCount) - row);
+        float* weights = _gateWeights is null ? null
+            : _gateWeights + ((nint)row * _config.Scopes.Count * _config.GateGroupCount);
+        FusionGate<TSimd, TVector>.Run(_model, _branches.Pointer + ((nint)row * BranchStride), BranchStride, rows,
+            _fused.Pointer + ((nint)row * RowStride), RowStride, weights, scratch);
+    }
+
+    private float* Probabilities(int scope, AbsorbedScope absorbed, int image)
+        => _probabilities[scope]!.Pointer + ((nint)image * ProbabilityCount(absorbed));
+
+    private float* BranchRow(AlignedBuffer buffer, int image, int scope)
+        => buffer.Pointer + ((nint)image * QueryCount * BranchStride) + ((nint)scope * _config.HiddenSize);
+
+    /// <summary>Matrix products over the same rows, cut into tasks of one panel and a chunk of rows.</summary>
+    private sealed class GemmList
+    {
+        private readonly List<Product> _products = [];
+        private int _rowCount;
+        private int _chunkRows;
+        private int _chunkCount;
+
+        private readonly record struct Product(nint A, int AStride, PackedMatrix B, nint C, int CStride, int FirstPanel);
+
+        public int TaskCount => _products.Count == 0 ? 0 : PanelCount * _chunkCount;
+
+        private int PanelCount => _products.Count == 0 ? 0 : _products[^1].FirstPanel + _products[^1].B.PanelCount;
+
+        public void Start(int rowCount)
+        {
+            _products.Clear();
+            _rowCount = rowCount;
+        }
+
+        public void Add(float* a, int aStride, PackedMatrix b, float* c, int cStride)
+            => _products.Add(new Product((nint)a, aStride, b, (nint)c, cStride, PanelCount));
+
+        /// <summary>Cuts rows so that every thread has several tasks, but a panel serves many rows.</summary>
+        public void Cut(int threadCount)
+        {
+            if (_products.Count == 0)
+                return;
+            int wanted = Math.Max((_rowCount + MaxChunkRows - 1) / MaxChunkRows, 8 * threadCount / PanelCount);
+            int rows = Math.Max(MinChunkRows, (_rowCount + wanted - 1) / wanted);
+            _chunkRows = (rows + MicroKernel<TSimd, TVector>.RowCount - 1)
+                / MicroKernel<TSimd, TVector>.RowCount * MicroKernel<TSimd, TVector>.RowCount;
+            _chunkCount = (_rowCount + _chunkRows - 1) / _chunkRows;
+        }
+
+        public void Execute(int task)
+        {
+            (int panel, int chunk) = Math.DivRem(task, _chunkCount);
+            int index = _products.Count - 1;
+            while (panel < _products[index].FirstPanel)
+                index--;
+            Product product = _products[index];
+            int row = chunk * _chunkRows;
+            Gemm<TSimd, TVector>.Panel((float*)product.A + ((nint)row * product.AStride), product.AStride,
+                Math.Min(_chunkRows, _rowCount - row), product.B, panel - product.FirstPanel,
+                (float*)product.C + ((nint)row * product.CStride), product.CStride);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+
+namespace MsResampler.Cpu;
+
+/// <summary>Gate logits, softmax over scopes, weighted sum and final layer norm for a block of rows.</summary>
+internal static unsafe class FusionGate<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    /// <summary>Rows of a block: whole register tiles, few enough that many threads share one image.</summary>
+    public const int RowCount = 2 * MicroKernel<TSimd, TVector>.RowCount;
+
+    /// <summary>Floats of scratch that a block needs.</summary>
+    public static int ScratchCount(ResamplerConfig config) => config.Gate is not { } gate ? 0
+        : RowCount * (gate.HiddenSize + (config.Scopes.Count * config.GateGroupCount));
+
+    /// <param name="model">The model.</param>
+    /// <param name="branches">Branch outputs, [rows, S·D].</param>
+    /// <param name="stride">Floats between its rows.</param>
+    /// <param name="rowCount">At most <see cref="RowCount"/>.</param>
+    /// <param name="fused">Receives normalised rows, [rows, D].</param>
+    /// <param name="fusedStride">Floats between its rows.</param>
+    /// <param name="weights">Receives gate weights, [rows, S·R], unless null.</param>
+    /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
+    public static void Run(ModelOperands<TSimd, TVector> model, float* branches, nint stride, int rowCount, float* fused,
+        nint fusedStride, float* weights, float* scratch)
+    {
+        ResamplerConfig config = model.Config;
+        if (model.GateHidden is not { } hiddenLayer)
+        {
+            for (int row = 0; row < rowCount; row++)
+                model.PostNorm.Apply(branches + (row * stride), fused + (row * fusedStride));
+            return;
+        }
+
+        int hiddenCount = hiddenLayer.ColumnCount;
+        int logitCount = model.GateOutput!.ColumnCount;
+        float* hidden = scratch;
+        float* logits = scratch + (RowCount * hiddenCount);
+        for (int panel = 0; panel < hiddenLayer.PanelCount; panel++)
+            Gemm<TSimd, TVector>.Panel(branches, stride, rowCount, hiddenLayer, panel, hidden, hiddenCount);
+        VectorMath<TSimd, TVector>.Gelu(hidden, rowCount * hiddenCount);
+        for (int panel = 0; panel < model.GateOutput.PanelCount; panel++)
+            Gemm<TSimd, TVector>.Panel(hidden, hiddenCount, rowCount, model.GateOutput, panel, logits, logitCount);
+        for (int row = 0; row < rowCount; row++)
+        {
+            float* gate = logits + (row * logitCount);
+            SoftmaxOverScopes(gate, config.Scopes.Count, config.GateGroupCount);
+            if (weights is not null)
+                new ReadOnlySpan<float>(gate, logitCount).CopyTo(new Span<float>(weights + (row * logitCount), logitCount));
+            Sum(config, branches + (row * stride), gate, fused + (row * fusedStride));
+            model.PostNorm.Apply(fused + (row * fusedStride), fused + (row * fusedStride));
+        }
+    }
+
+    private static void SoftmaxOverScopes(float* gate, int scopeCount, int groupCount)
+    {
+        for (int group = 0; group < groupCount; group++)
+        {
+            float best = gate[group];
+            for (int scope = 1; scope < scopeCount; scope++)
+                best = Math.Max(best, gate[(scope * groupCount) + group]);
+            float total = 0;
+            for (int scope = 0; scope < scopeCount; scope++)
+                total += gate[(scope * groupCount) + group] = MathF.Exp(gate[(scope * groupCount) + group] - best);
+            for (int scope = 0; scope < scopeCount; scope++)
+                gate[(scope * groupCount) + group] /= total;
+        }
+    }
+
+    private static void Sum(ResamplerConfig config, float* branches, float* gate, float* fused)
+    {
+        int width = config.HiddenSize;
+        int groupCount = config.GateGroupCount;
+        int groupWidth = width / groupCount;
+        for (int group = 0; group < groupCount; group++)
+        {
+            int first = group * groupWidth;
+            int vectorEnd = first + groupWidth - (groupWidth % TSimd.Width);
+            for (int channel = first; channel < vectorEnd; channel += TSimd.Width)
+            {
+                TVector sum = TSimd.Zero;
+                for (int scope = 0; scope < config.Scopes.Count; scope++)
+                    sum = TSimd.MultiplyAdd(TSimd.Broadcast(gate + (scope * groupCount) + group),
+                        TSimd.Load(branches + ((nint)scope * width) + channel), sum);
+                TSimd.Store(fused + channel, sum);
+            }
+
+            for (int channel = vectorEnd; channel < first + groupWidth; channel++)
+            {
+                float sum = 0;
+                for (int scope = 0; scope < config.Scopes.Count; scope++)
+                    sum += gate[(scope * groupCount) + group] * branches[((nint)scope * width) + channel];
+                fused[channel] = sum;
+            }
+        }
+    }
+}

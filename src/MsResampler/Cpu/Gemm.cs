@@ -1,0 +1,81 @@
+using MsResampler.Cpu.Simd;
+
+namespace MsResampler.Cpu;
+
+/// <summary>One panel of <c>C = A·B + bias</c> for a range of rows.</summary>
+/// <remarks>The panel (at most 64 columns, its whole inner dimension) stays in the second-level cache while the rows
+/// of A pass over it, six at a time from the first-level cache; nothing is packed on the left and C is written once.
+/// </remarks>
+internal static unsafe class Gemm<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    private const int RowCount = MicroKernel<TSimd, TVector>.RowCount;
+
+    /// <param name="a">A, [<paramref name="rowCount"/>, inner].</param>
+    /// <param name="aStride">Floats from one row of A to the next.</param>
+    /// <param name="rowCount">Rows to compute, at least 1.</param>
+    /// <param name="b">B with its bias.</param>
+    /// <param name="panel">The panel of B.</param>
+    /// <param name="c">The first row of C at its column 0.</param>
+    /// <param name="cStride">Floats from one row of C to the next.</param>
+    public static void Panel(float* a, nint aStride, int rowCount, PackedMatrix b, int panel, float* c, nint cStride)
+    {
+        int width = b.WidthOf(panel);
+        Multiply(a, aStride, rowCount, b.InnerCount, b.Panel(panel), width, width, b.ColumnsOf(panel), b.Bias(panel), 0,
+            c + ((nint)panel * MicroKernel<TSimd, TVector>.PanelWidth), cStride);
+    }
+
+    /// <summary>The product of row-major rows with one panel, which starts from <paramref name="init"/>.</summary>
+    /// <param name="a">A, [<paramref name="rowCount"/>, <paramref name="steps"/>].</param>
+    /// <param name="aStride">Floats from one row of A to the next.</param>
+    /// <param name="rowCount">Rows to compute, at least 1.</param>
+    /// <param name="steps">The inner dimension.</param>
+    /// <param name="panel">The panel, [<paramref name="steps"/>, <paramref name="width"/>].</param>
+    /// <param name="panelStep">Floats from one row of the panel to the next.</param>
+    /// <param name="width">The tile's width.</param>
+    /// <param name="columns">How many of the tile's columns are wanted.</param>
+    /// <param name="init">What the sums start from.</param>
+    /// <param name="initStride">Floats between its rows; 0 repeats one row, such as a bias.</param>
+    /// <param name="c">The result at the panel's first column.</param>
+    /// <param name="cStride">Floats from one row of C to the next.</param>
+    public static void Multiply(float* a, nint aStride, int rowCount, int steps, float* panel, nint panelStep, int width,
+        int columns, float* init, nint initStride, float* c, nint cStride)
+    {
+        float** rows = stackalloc float*[RowCount];
+        float* edge = stackalloc float[RowCount * width];
+        for (int row = 0; row < rowCount; row += RowCount)
+        {
+            int count = Math.Min(RowCount, rowCount - row);
+            float* first = a + (row * aStride);
+            for (int r = 0; r < RowCount; r++)
+                rows[r] = first + (Math.Min(r, count - 1) * aStride);
+            float* target = c + (row * cStride);
+            float* start = init + (row * initStride);
+            if (count == RowCount && columns == width)
+            {
+                MicroKernel<TSimd, TVector>.Tile(width, rows, 1, steps, panel, panelStep, start, initStride, target,
+                    cStride);
+                continue;
+            }
+
+            // A partial tile is computed whole, in place of the missing rows repeats of the last, and copied out.
+            if (initStride != 0)
+            {
+                for (int r = 0; r < count; r++)
+                    Copy(start + (r * initStride), edge + (r * width), columns);
+                MicroKernel<TSimd, TVector>.Tile(width, rows, 1, steps, panel, panelStep, edge, width, edge, width);
+            }
+            else
+            {
+                MicroKernel<TSimd, TVector>.Tile(width, rows, 1, steps, panel, panelStep, start, 0, edge, width);
+            }
+
+            for (int r = 0; r < count; r++)
+                Copy(edge + (r * width), target + (r * cStride), columns);
+        }
+    }
+
+    private static void Copy(float* source, float* destination, int count)
+        => new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(destination, count));
+}

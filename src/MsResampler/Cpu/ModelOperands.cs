@@ -1,0 +1,125 @@
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+
+namespace MsResampler.Cpu;
+
+/// <summary>Everything of a model that does not depend on the image, in the form the kernels read. Built once at load;
+/// the checkpoint is not needed afterwards.</summary>
+internal sealed unsafe class ModelOperands<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    private readonly LayerNorm<TSimd, TVector> _queryNorm;
+    private readonly float[][] _normalQueries;
+    private readonly PackedMatrix[] _queryProjections;
+    private readonly float[]? _positionTable;
+    private readonly AlignedBuffer[]? _queries;
+
+    public ModelOperands(ResamplerConfig config, ResamplerWeights weights)
+    {
+        Config = config;
+        KeyValueInput = weights.KeyValueInput is { } input ? Pack(new LinearWeights(input, null)) : null;
+        KeyValueNorm = Norm(weights.KeyValueNorm);
+        _queryNorm = Norm(weights.QueryNorm);
+        PostNorm = Norm(weights.PostNorm);
+        Projection = Pack(weights.Projection);
+        if (weights.Gate is { } gate)
+            (GateHidden, GateOutput) = (Pack(gate.Hidden), Pack(gate.Output));
+        _positionTable = weights.PositionTable?.ToSingle();
+        _normalQueries = [.. weights.Scopes.Select((scope, index) => index > 0 && config.ShareQueries
+            ? [] : Normalise(scope.Queries.ToSingle()))];
+        _queryProjections = [.. weights.Scopes.Select(scope => Pack(scope.QueryProjection))];
+        List<ScopeOperands<TSimd, TVector>> scopes = [];
+        foreach (ScopeWeights scope in weights.Scopes)
+            scopes.Add(new ScopeOperands<TSimd, TVector>(config, scope, scopes.FirstOrDefault(), Pack));
+        Scopes = scopes;
+
+        // Without anchors the query side is the same for every image; then q_proj has done its work.
+        if (!DependsOnAnchors)
+        {
+            _queries = [.. Enumerable.Range(0, scopes.Count).Select(scope => ProjectQueries(scope, default))];
+            _queryProjections = [];
+            _normalQueries = [];
+        }
+    }
+
+    public ResamplerConfig Config { get; }
+
+    public PackedMatrix? KeyValueInput { get; }
+
+    public LayerNorm<TSimd, TVector> KeyValueNorm { get; }
+
+    public LayerNorm<TSimd, TVector> PostNorm { get; }
+
+    public IReadOnlyList<ScopeOperands<TSimd, TVector>> Scopes { get; }
+
+    public PackedMatrix? GateHidden { get; }
+
+    public PackedMatrix? GateOutput { get; }
+
+    public PackedMatrix Projection { get; }
+
+    /// <summary>Whether queries see their anchors' positions, so that they differ from grid to grid.</summary>
+    public bool DependsOnAnchors => Config.PositionEmbedding is { Type: PositionEmbeddingType.SinCos2D, Queries: true };
+
+    /// <summary>The projected queries of a scope, [M, D], scaled by log₂e/√d so that attention works in base 2.</summary>
+    public AlignedBuffer Queries(int scope, PatchGrid grid) => _queries?[scope] ?? ProjectQueries(scope, grid);
+
+    /// <summary>What keys add to Z, [N, <paramref name="stride"/>], or null when they add nothing.</summary>
+    public AlignedBuffer? KeyPositions(PatchGrid grid, int stride)
+    {
+        if (!Config.PositionEmbedding.Keys)
+            return null;
+        AlignedBuffer table = new(grid.PatchCount * stride);
+        if (_positionTable is null)
+            Position.SinCosGrid(grid, table.Span, Config.HiddenSize, stride);
+        else
+            Position.Resize(_positionTable, Config.QueryGrid, grid, table.Span, Config.HiddenSize, stride);
+        return table;
+    }
+
+    private AlignedBuffer ProjectQueries(int scope, PatchGrid grid)
+    {
+        int width = Config.HiddenSize;
+        int count = Config.QueryGrid.QueryCount;
+        AlignedBuffer input = AlignedBuffer.Copy(_normalQueries[Config.ShareQueries ? 0 : scope]);
+        if (Config.PositionEmbedding.Queries)
+            for (int query = 0; query < count; query++)
+                AddPosition(query, grid, input.Span.Slice(query * width, width));
+
+        AlignedBuffer result = new((long)count * width);
+        PackedMatrix projection = _queryProjections[scope];
+        Parallel.For(0, projection.PanelCount, panel => Gemm<TSimd, TVector>.Panel(input.Pointer, width, count,
+            projection, panel, result.Pointer, width));
+        float scale = (float)(1.4426950408889634 / Math.Sqrt(Config.HeadSize));
+        System.Numerics.Tensors.TensorPrimitives.Multiply(result.Span, scale, result.Span);
+        GC.KeepAlive(input);
+        return result;
+    }
+
+    private void AddPosition(int query, PatchGrid grid, Span<float> row)
+    {
+        float[] position = new float[row.Length];
+        QueryGrid queries = Config.QueryGrid;
+        if (_positionTable is null)
+            Position.SinCos(ScopeGeometry.Anchor(query / queries.Columns, queries.Rows, grid.Rows),
+                ScopeGeometry.Anchor(query % queries.Columns, queries.Columns, grid.Columns), position);
+        else
+            _positionTable.AsSpan(query * row.Length, row.Length).CopyTo(position);
+        System.Numerics.Tensors.TensorPrimitives.Add(row, position, row);
+    }
+
+    private float[] Normalise(float[] queries)
+    {
+        fixed (float* pointer = queries)
+            for (int query = 0; query < Config.QueryGrid.QueryCount; query++)
+                _queryNorm.Apply(pointer + ((nint)query * Config.HiddenSize), pointer + ((nint)query * Config.HiddenSize));
+        return queries;
+    }
+
+    private LayerNorm<TSimd, TVector> Norm(NormWeights weights)
+        => new(weights.Weight.ToSingle(), weights.Bias.ToSingle(), Config.LayerNormEpsilon);
+
+    private static PackedMatrix Pack(LinearWeights weights) => PackedMatrix.FromTransposed<TSimd, TVector>(
+        weights.Weight.ToSingle(), weights.Weight.Rows, weights.Weight.Columns, weights.Bias?.ToSingle());
+}

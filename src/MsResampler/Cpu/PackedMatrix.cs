@@ -1,0 +1,103 @@
+using MsResampler.Cpu.Simd;
+
+namespace MsResampler.Cpu;
+
+/// <summary>The right operand of a matrix product, stored in the order in which <see cref="MicroKernel{TSimd,TVector}"/>
+/// reads it: panels of columns one after another, each [inner, panel width] row-major, the last one as narrow as a tile
+/// allows and padded with zeros; and a bias, zero where there is none.</summary>
+internal sealed unsafe class PackedMatrix
+{
+    private readonly AlignedBuffer _values;
+    private readonly AlignedBuffer _bias;
+    private readonly int _panelWidth;
+    private readonly int _lastWidth;
+
+    private PackedMatrix(int innerCount, int columnCount, int panelWidth, int lastWidth)
+    {
+        InnerCount = innerCount;
+        ColumnCount = columnCount;
+        _panelWidth = panelWidth;
+        _lastWidth = lastWidth;
+        PanelCount = (columnCount + panelWidth - 1) / panelWidth;
+        int paddedCount = ((PanelCount - 1) * panelWidth) + lastWidth;
+        _values = new AlignedBuffer((long)paddedCount * innerCount);
+        _bias = new AlignedBuffer(paddedCount);
+    }
+
+    public int InnerCount { get; }
+
+    public int ColumnCount { get; }
+
+    public int PanelCount { get; }
+
+    public long Bytes => (long)sizeof(float) * (_values.Count + _bias.Count);
+
+    /// <summary>The width of a panel as stored.</summary>
+    public int WidthOf(int panel) => panel == PanelCount - 1 ? _lastWidth : _panelWidth;
+
+    /// <summary>The columns of a panel that are not padding.</summary>
+    public int ColumnsOf(int panel) => Math.Min(_panelWidth, ColumnCount - (panel * _panelWidth));
+
+    public float* Panel(int panel) => _values.Pointer + ((nint)panel * _panelWidth * InnerCount);
+
+    public float* Bias(int panel) => _bias.Pointer + ((nint)panel * _panelWidth);
+
+    /// <summary>Packs Wᵀ for <c>x·Wᵀ + b</c>.</summary>
+    /// <param name="weight">W, [columns of the product, inner] row-major.</param>
+    /// <param name="columnCount">Rows of W.</param>
+    /// <param name="innerCount">Columns of W.</param>
+    /// <param name="bias">b, or empty.</param>
+    public static PackedMatrix FromTransposed<TSimd, TVector>(ReadOnlySpan<float> weight, int columnCount,
+        int innerCount, ReadOnlySpan<float> bias = default)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        int panelWidth = MicroKernel<TSimd, TVector>.PanelWidth;
+        int lastColumns = ((columnCount - 1) % panelWidth) + 1;
+        PackedMatrix packed = new(innerCount, columnCount, panelWidth,
+            MicroKernel<TSimd, TVector>.TileWidth(lastColumns));
+        fixed (float* source = weight)
+        {
+            nint address = (nint)source;
+            Parallel.For(0, packed.PanelCount, panel => packed.FillPanel(panel, (float*)address));
+        }
+
+        bias.CopyTo(packed._bias.Span);
+        return packed;
+    }
+
+    /// <summary>W again, [columns, inner] row-major.</summary>
+    public void CopyWeightTo(float* destination)
+    {
+        for (int panel = 0; panel < PanelCount; panel++)
+        {
+            int width = WidthOf(panel);
+            float* source = Panel(panel);
+            for (int column = 0; column < ColumnsOf(panel); column++)
+            {
+                float* row = destination + (((nint)(panel * _panelWidth) + column) * InnerCount);
+                for (int k = 0; k < InnerCount; k++)
+                    row[k] = source[((nint)k * width) + column];
+            }
+        }
+    }
+
+    /// <summary>The bias, one float per column.</summary>
+    public ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
+
+    private void FillPanel(int panel, float* weight)
+    {
+        int width = WidthOf(panel);
+        int columns = ColumnsOf(panel);
+        float* target = Panel(panel);
+        float* source = weight + ((nint)panel * _panelWidth * InnerCount);
+        const int Block = 16;
+        for (int k0 = 0; k0 < InnerCount; k0 += Block)
+        {
+            int k1 = Math.Min(k0 + Block, InnerCount);
+            for (int column = 0; column < columns; column++)
+                for (int k = k0; k < k1; k++)
+                    target[((nint)k * width) + column] = source[((nint)column * InnerCount) + k];
+        }
+    }
+}

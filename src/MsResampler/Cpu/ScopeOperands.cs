@@ -1,0 +1,54 @@
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+
+namespace MsResampler.Cpu;
+
+/// <summary>The weights of one scope as the kernels read them. With shared keys and values every scope refers to the
+/// matrices of scope 0.</summary>
+internal sealed unsafe class ScopeOperands<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    private readonly ResamplerConfig _config;
+    private readonly Lazy<PackedMatrix[]> _headValues;
+
+    public ScopeOperands(ResamplerConfig config, ScopeWeights weights, ScopeOperands<TSimd, TVector>? first,
+        Func<LinearWeights, PackedMatrix> pack)
+    {
+        _config = config;
+        bool isShared = config.ShareKeyValues && first is not null;
+        // A bias that is the same for every key drops out of the softmax.
+        Keys = isShared ? first!.Keys : pack(weights.KeyProjection with { Bias = null });
+        Values = isShared ? first!.Values : pack(weights.ValueProjection);
+        Output = pack(weights.OutputProjection);
+        LogSigma = weights.LogSigma?.ToDouble();
+        _headValues = isShared ? first!._headValues : new Lazy<PackedMatrix[]>(SplitValues);
+    }
+
+    public PackedMatrix Keys { get; }
+
+    public PackedMatrix Values { get; }
+
+    public PackedMatrix Output { get; }
+
+    /// <summary>Learned log sigma, [A, 2], or null.</summary>
+    public double[]? LogSigma { get; }
+
+    /// <summary>v_proj cut by head, for absorbed values; made when a plan first needs it.</summary>
+    public PackedMatrix[] HeadValues => _headValues.Value;
+
+    private PackedMatrix[] SplitValues()
+    {
+        int width = _config.HiddenSize;
+        int headSize = _config.HeadSize;
+        AlignedBuffer weight = new((long)width * width);
+        Values.CopyWeightTo(weight.Pointer);
+        PackedMatrix[] heads = new PackedMatrix[_config.AttentionHeadCount];
+        for (int head = 0; head < heads.Length; head++)
+            heads[head] = PackedMatrix.FromTransposed<TSimd, TVector>(
+                weight.Span.Slice(head * headSize * width, headSize * width), headSize, width,
+                Values.BiasValues.Slice(head * headSize, headSize));
+        GC.KeepAlive(weight);
+        return heads;
+    }
+}

@@ -1,0 +1,28 @@
+using MsResampler.Safetensors;
+
+namespace MsResampler.Model;
+
+/// <summary>A tensor of a random model. Each value is computed when it is asked for, so that a model of any
+/// size is written without being held in memory.</summary>
+/// <param name="Name">Its name in the checkpoint.</param>
+/// <param name="Shape">The extents, outermost first.</param>
+/// <param name="ValueAt">The value of an element, row-major.</param>
+internal sealed record RandomTensor(string Name, IReadOnlyList<long> Shape, Func<long, float> ValueAt)
+{
+    public long ElementCount => Shape.Aggregate(1L, (left, right) => left * right);
+
+    public TensorToWrite ToWrite(TensorType type) => new(Name, type, Shape, Fill);
+
+    public float[] ToArray()
+    {
+        float[] values = new float[ElementCount];
+        Fill(0, values);
+        return values;
+    }
+
+    private void Fill(long first, Span<float> destination)
+    {
+        for (int index = 0; index < destination.Length; index++)
+            destination[index] = ValueAt(first + index);
+    }
+}

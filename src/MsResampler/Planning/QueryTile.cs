@@ -1,0 +1,24 @@
+using MsResampler.Model;
+
+namespace MsResampler.Planning;
+
+/// <summary>A rectangle of neighbouring queries that are computed together, and the smallest rectangle of patches that
+/// holds all their windows.</summary>
+/// <param name="QueryRows">Rows of the query grid.</param>
+/// <param name="QueryColumns">Columns of the query grid.</param>
+/// <param name="KeyRows">Patch rows that any of the queries sees.</param>
+/// <param name="KeyColumns">Patch columns that any of the queries sees.</param>
+/// <param name="IsFull">Whether every query of the tile sees every patch of the rectangle, so that no mask is needed.
+/// </param>
+/// <param name="LaneCount">Queries rounded up to what the backend computes at once.</param>
+internal sealed record QueryTile(AxisRange QueryRows, AxisRange QueryColumns, AxisRange KeyRows, AxisRange KeyColumns,
+    bool IsFull, int LaneCount)
+{
+    public int QueryCount => QueryRows.Count * QueryColumns.Count;
+
+    public int KeyCount => KeyRows.Count * KeyColumns.Count;
+
+    /// <summary>The index of the tile's query <paramref name="lane"/> in the model's query order.</summary>
+    public int QueryIndex(int lane, int gridColumns)
+        => ((QueryRows.Start + (lane / QueryColumns.Count)) * gridColumns) + QueryColumns.Start + (lane % QueryColumns.Count);
+}

@@ -1,0 +1,112 @@
+using System.Text;
+using MsResampler.Safetensors;
+using NUnit.Framework;
+using static MsResampler.Safetensors.SafetensorsError;
+
+namespace MsResampler.Tests.Safetensors;
+
+public class SafetensorsIndexTests
+{
+    private TemporaryFolder _folder = null!;
+
+    [SetUp]
+    public void CreateFolder()
+    {
+        _folder = new TemporaryFolder();
+        WriteShard("1.safetensors", ("a", 1), ("b", 2));
+        WriteShard("2.safetensors", ("c", 3), ("unnamed", 4));
+    }
+
+    [TearDown]
+    public void DeleteFolder() => _folder.Dispose();
+
+    [Test]
+    public void Tensors_come_from_the_shards_that_the_index_names()
+    {
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(WriteIndex(
+            """{"metadata":{"total_size":12,"x":[{"y":null}]},"weight_map":{"c":"2.safetensors","a":"1.safetensors","b":"1.safetensors"}}"""));
+        Assert.That(checkpoint.SourcePath, Does.EndWith("model.safetensors.index.json"));
+        Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EqualTo(new[] { "a", "b", "c" }));
+        Assert.That(checkpoint.Find("unnamed"), Is.Null, "the index decides");
+        Assert.That(checkpoint.Metadata, Is.EqualTo(new Dictionary<string, string> { ["from"] = "1.safetensors" }));
+        foreach (TensorInfo tensor in checkpoint.Tensors)
+        {
+            float[] value = new float[1];
+            checkpoint.Read(tensor, 0, value);
+            Assert.That(value[0], Is.EqualTo(tensor.Name[0] - 'a' + 1));
+        }
+    }
+
+    [TestCase("", HeaderEmpty, "JSON object")]
+    [TestCase("\ufeff{}", NotJson, "expected JSON")]
+    [TestCase("[]", RootNotObject, "an array")]
+    [TestCase("{}", MissingField, "weight_map", "none")]
+    [TestCase("""{"weight_map":{},"weight_map":{}}""", DuplicateField, "weight_map once")]
+    [TestCase("""{"weight_map":[]}""", EntryNotObject, "weight_map", "an array")]
+    [TestCase("""{"weight_map":{"a":1}}""", ShardNotString, "'a'", "'1'")]
+    [TestCase("""{"weight_map":{"a":"3.safetensors"}}""", MissingShard, "'3.safetensors'", "no such file")]
+    [TestCase("""{"weight_map":{"d":"1.safetensors"}}""", TensorNotInShard, "'d'", "'1.safetensors'", "in no shard")]
+    [TestCase("""{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}""", TensorNotInShard, "'b'", "'2.safetensors'", "in '1.safetensors'")]
+    [TestCase("""{"weight_map":{"a":"1.safetensors","a":"2.safetensors"}}""", TensorInTwoShards, "'a'", "'1.safetensors' and '2.safetensors'")]
+    [TestCase("""{"weight_map":{"a":""}}""", ShardOutsideFolder, "'a'", "''")]
+    [TestCase("""{"weight_map":{"a":"."}}""", ShardOutsideFolder, "'a'", "'.'")]
+    [TestCase("""{"weight_map":{"a":".."}}""", ShardOutsideFolder, "'a'", "'..'")]
+    [TestCase("""{"weight_map":{"a":"../1.safetensors"}}""", ShardOutsideFolder, "'a'", "'../1.safetensors'")]
+    [TestCase("""{"weight_map":{"a":"x/../../1.safetensors"}}""", ShardOutsideFolder, "'a'", "plain name")]
+    [TestCase("""{"weight_map":{"a":"..\\1.safetensors"}}""", ShardOutsideFolder, "'a'", "plain name")]
+    [TestCase("""{"weight_map":{"a":"\/etc\/passwd"}}""", ShardOutsideFolder, "'a'", "plain name")]
+    [TestCase("""{"weight_map":{"a":"C:1.safetensors"}}""", ShardOutsideFolder, "'a'", "plain name")]
+    [TestCase("""{"weight_map":{"a":"\\\\host\\share"}}""", ShardOutsideFolder, "'a'", "plain name")]
+    [TestCase("""{"weight_map":{"a":"1.safetensors\u0000"}}""", ShardOutsideFolder, "'a'", "\\u0000")]
+    public void A_wrong_index_is_refused(string json, SafetensorsError error, params string[] messageParts)
+    {
+        string path = WriteIndex(json);
+        SafetensorsException exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
+        Assert.That(exception.Error, Is.EqualTo(error), exception.Message);
+        foreach (string part in messageParts)
+            Assert.That(exception.Message, Does.Contain(part));
+    }
+
+    [Test]
+    public void A_tensor_that_two_shards_hold_is_refused_even_if_the_index_names_it_once()
+    {
+        WriteShard("3.safetensors", ("a", 5), ("z", 6));
+        string path = WriteIndex("""{"weight_map":{"a":"1.safetensors","z":"3.safetensors"}}""");
+        SafetensorsException exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
+        Assert.That(exception.Error, Is.EqualTo(TensorInTwoShards));
+        Assert.That(exception.Message, Does.Contain("'a'").And.Contain("'1.safetensors' and '3.safetensors'"));
+    }
+
+    [Test]
+    public void An_index_above_the_limit_is_refused_before_it_is_read()
+    {
+        string path = WriteIndex("{}");
+        using (FileStream stream = new(path, FileMode.Open))
+            stream.SetLength(100_000_001);
+        SafetensorsException exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
+        Assert.That(exception.Error, Is.EqualTo(HeaderTooLong));
+        Assert.That(exception.Message, Does.Contain("at most 100000000 bytes").And.Contain("found 100000001"));
+    }
+
+    [Test]
+    public void A_wrong_shard_is_named()
+    {
+        File.WriteAllBytes(_folder.File("2.safetensors"), [1, 2, 3]);
+        string path = WriteIndex("""{"weight_map":{"a":"1.safetensors","c":"2.safetensors"}}""");
+        SafetensorsException exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
+        Assert.That(exception.Error, Is.EqualTo(FileTooShort));
+        Assert.That(exception.SourcePath, Is.EqualTo(_folder.File("2.safetensors")));
+    }
+
+    private string WriteIndex(string json)
+    {
+        string path = _folder.File("model.safetensors.index.json");
+        File.WriteAllBytes(path, Encoding.UTF8.GetBytes(json));
+        return path;
+    }
+
+    private void WriteShard(string name, params (string Name, float Value)[] scalars) =>
+        SafetensorsWriter.Write(_folder.File(name),
+            scalars.Select(scalar => new TensorToWrite(scalar.Name, TensorType.F32, [], new[] { scalar.Value })),
+            new Dictionary<string, string> { ["from"] = name });
+}
