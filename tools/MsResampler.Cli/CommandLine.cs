@@ -30,7 +30,7 @@ internal static class CommandLine
         {
             RootCommand root = CreateRoot(verbose, terminal, cancellationToken);
             ParseResult parsed = root.Parse(args, s_parser);
-            isVerbose = parsed.GetResult(verbose) is not null;
+            isVerbose = parsed.GetResult(verbose) is { Implicit: false };
             if (parsed.Errors.Count > 0 && !(parsed.Action?.ClearsParseErrors ?? false))
                 throw new InputException(DescribeUsageError(parsed));
             int exitCode = parsed.Invoke(new InvocationConfiguration

@@ -67,7 +67,7 @@ internal static class DemoCommand
         IReadOnlyList<string> maps = RunCommand.Run(new RunRequest
         {
             Model = model,
-            OpenSource = () => ImageFeatures.Open([picture], PatchSize, (Side, Side)),
+            OpenSource = () => ImageFeatures.Open([picture], PatchSize, new ImageSize(Side, Side)),
             Output = Path.Combine(folder, "tokens.safetensors"),
             MapFolder = Path.Combine(folder, "maps"),
         }, terminal, cancellationToken);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using MsResampler.Cli.Engines;
+using MsResampler.Cli.Input;
 
 namespace MsResampler.Cli.Commands;
 
@@ -80,15 +81,15 @@ internal static class Options
     };
 
     /// <summary>A side in pixels, or height x width.</summary>
-    public static Option<(int Height, int Width)> Size(int defaultSide) => new("--size")
+    public static Option<ImageSize> Size(int defaultSide) => new("--size")
     {
         Description = "Images are resized to this height x width in pixels (one number: a square).",
         HelpName = "S|HxW",
-        DefaultValueFactory = _ => (defaultSide, defaultSide),
+        DefaultValueFactory = _ => new ImageSize(defaultSide, defaultSide),
         CustomParser = result => TryParsePair(Text(result), out int height, out int width)
             || (TryParseExtent(Text(result), out height) && (width = height) > 0)
-                ? (height, width)
-                : Fail<(int, int)>(result, "--size",
+                ? new ImageSize(height, width)
+                : Fail<ImageSize>(result, "--size",
                     $"a side in pixels such as 336, or height x width such as 336x448, each from 1 to {MaxExtent}"),
     };
 

@@ -40,7 +40,7 @@ internal static class RunCommand
             Arity = ArgumentArity.OneOrMore,
         };
         Option<int> patch = Options.Int("--patch", "Pixels along a patch, with --image.", DefaultPatchSize, 1, MaxPatchSize);
-        Option<(int Height, int Width)> size = Options.Size(DefaultImageSide);
+        Option<ImageSize> size = Options.Size(DefaultImageSide);
         Option<string> output = new("--out")
         {
             Description = "The tokens [B,M,L] in float32, .safetensors (tensor 'tokens') or .npy.",

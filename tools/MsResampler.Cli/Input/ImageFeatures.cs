@@ -25,11 +25,11 @@ internal sealed class ImageFeatures : IFeatureSource
 
     /// <summary>Checks the sizes and that every file is a picture.</summary>
     /// <exception cref="InputException">One is not, or the sizes do not fit each other.</exception>
-    public static ImageFeatures Open(IReadOnlyList<string> paths, int patchSize, (int Height, int Width) size)
+    public static ImageFeatures Open(IReadOnlyList<string> paths, int patchSize, ImageSize size)
     {
         if (size.Height % patchSize != 0 || size.Width % patchSize != 0)
-            throw new InputException($"--size {size.Height}x{size.Width} is not a multiple of --patch {patchSize}; the nearest " +
-                $"that is: {NearestMultiple(size.Height, patchSize)}x{NearestMultiple(size.Width, patchSize)}");
+            throw new InputException($"--size {size} is not a multiple of --patch {patchSize}; the nearest " +
+                $"that is: {new ImageSize(NearestMultiple(size.Height, patchSize), NearestMultiple(size.Width, patchSize))}");
         foreach (string path in paths)
             ImageDecoder.Check(path);
         return new ImageFeatures(paths, patchSize, new SKSizeI(size.Width, size.Height));

@@ -24,9 +24,13 @@ internal sealed class MapSheet : IDisposable
         _canvas.Clear(Palette.Background);
     }
 
-    /// <summary>Draws one line of large text, cut to the sheet.</summary>
-    public void Title(string text) => PixelFont.Draw(_canvas,
-        PixelFont.Fit(text, TitleScale, _bitmap.Width - (2 * Margin)), Margin, Margin, TitleScale, Palette.Text);
+    /// <summary>Draws a line of large text and a line of small text at the top.</summary>
+    public void Title(string text, string explanation)
+    {
+        int width = _bitmap.Width - (2 * Margin);
+        PixelFont.Draw(_canvas, PixelFont.Fit(text, TitleScale, width), Margin, Margin, TitleScale, Palette.Text);
+        Label(explanation, Margin, Margin + TitleHeight, width, Palette.Text);
+    }
 
     /// <summary>Draws one line of small text, cut to a width.</summary>
     public void Label(string text, int x, int y, int width, SKColor color)

@@ -57,12 +57,12 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         int[] columns = Spread(config.QueryGrid.Columns);
         SKSizeI thumbnail = new((panel.Width - (2 * Gap)) / ThumbnailCount, (panel.Height - (2 * Gap)) / ThumbnailCount);
         int columnWidth = Math.Max(panel.Width, PanelSide);
-        int panelY = MapSheet.Margin + MapSheet.TitleHeight + MapSheet.LabelHeight;
+        int panelY = MapSheet.Margin + MapSheet.TitleHeight + (2 * MapSheet.LabelHeight);
         int rightX = MapSheet.Margin + columnWidth + (2 * Gap);
         int height = panelY + panel.Height + Gap + (2 * MapSheet.LabelHeight) + MapSheet.Margin;
         using MapSheet sheet = new(rightX + columnWidth + MapSheet.Margin, height);
         ScopeConfig scopeConfig = config.Scopes[scope];
-        sheet.Title($"{scopeConfig.Name}: {ScopeText.Describe(scopeConfig)}");
+        sheet.Title(scopeConfig.Name, ScopeText.Describe(scopeConfig));
         sheet.Label("attention, mean over all tokens and heads", MapSheet.Margin, panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
         sheet.Label($"{rows.Length * columns.Length} of {config.QueryGrid.QueryCount} tokens; + is a token's place", rightX,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
@@ -107,15 +107,15 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         SKSizeI small = new(panel.Width * 2 / 3, panel.Height * 2 / 3);
         int smallWidth = Math.Max(small.Width, PanelSide * 2 / 3);
         int columnWidth = Math.Max(panel.Width, PanelSide);
-        int panelY = MapSheet.Margin + MapSheet.TitleHeight + MapSheet.LabelHeight;
+        int panelY = MapSheet.Margin + MapSheet.TitleHeight + (2 * MapSheet.LabelHeight);
         int rightX = MapSheet.Margin + columnWidth + (2 * Gap);
         int rowStep = small.Height + Gap + MapSheet.LabelHeight;
-        int legendY = panelY + panel.Height + Gap;
         int barY = panelY + (rowCount * rowStep) - MapSheet.LabelHeight;
+        int legendY = Math.Max(panelY + panel.Height, barY + (2 * MapSheet.LabelHeight)) + Gap;
         int rightWidth = (perRow * (smallWidth + Gap)) - Gap;
-        int height = Math.Max(legendY + (scopeCount * MapSheet.LabelHeight), barY + (2 * MapSheet.LabelHeight)) + MapSheet.Margin;
-        using MapSheet sheet = new(rightX + rightWidth + MapSheet.Margin, height);
-        sheet.Title("gate: which scope each token takes");
+        int width = rightX + rightWidth + MapSheet.Margin;
+        using MapSheet sheet = new(width, legendY + (scopeCount * MapSheet.LabelHeight) + MapSheet.Margin);
+        sheet.Title("gate", "which scope each token takes");
         sheet.Label($"the scope that weighs most, {queries} tokens", MapSheet.Margin, panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
         sheet.Panel(picture, SKRectI.Create(MapSheet.Margin, panelY, panel.Width, panel.Height), queries,
             (row, column) => Palette.Scope(winners[(row * queries.Columns) + column]).WithAlpha(190));
@@ -123,7 +123,7 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         {
             float[] weights = view.Gate[scope];
             string name = config.Scopes[scope].Name;
-            sheet.Key(MapSheet.Margin, legendY + (scope * MapSheet.LabelHeight), columnWidth, Palette.Scope(scope),
+            sheet.Key(MapSheet.Margin, legendY + (scope * MapSheet.LabelHeight), width - (2 * MapSheet.Margin), Palette.Scope(scope),
                 $"{name}: most in {winners.Count(winner => winner == scope)} of {winners.Length}, {Quantity.Percent(weights.Average())} of all weight");
             int x = rightX + (scope % perRow * (smallWidth + Gap));
             int y = panelY + (scope / perRow * rowStep);

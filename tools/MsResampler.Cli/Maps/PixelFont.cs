@@ -2,16 +2,16 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;
 
-/// <summary>A 5×7 bitmap font for printable ASCII: machines without fonts draw the same labels.</summary>
+/// <summary>A 5×8 bitmap font for printable ASCII: machines without fonts draw the same labels.</summary>
 internal static class PixelFont
 {
     private const int GlyphWidth = 5;
-    private const int GlyphHeight = 7;
+    private const int GlyphHeight = 8;
     private const char First = ' ';
     private const char Last = '~';
 
     /// <summary>The height of a line with the space below it, at scale 1.</summary>
-    public const int LineHeight = GlyphHeight + 3;
+    public const int LineHeight = GlyphHeight + 2;
 
     // Five columns a glyph, two hexadecimal digits each, from U+0020; the lowest bit is the top row.
     private const string Glyphs =
@@ -23,10 +23,10 @@ internal static class PixelFont
         "7F0808087F" + "00417F4100" + "2040413F01" + "7F08142241" + "7F40404040" + "7F020C027F" + "7F0408107F" + "3E4141413E" +
         "7F09090906" + "3E4151215E" + "7F09192946" + "4649494931" + "01017F0101" + "3F4040403F" + "1F2040201F" + "3F4038403F" +
         "6314081463" + "0708700807" + "6151494543" + "007F414100" + "0204081020" + "0041417F00" + "0402010204" + "4040404040" +
-        "0001020400" + "2054545478" + "7F48444438" + "3844444420" + "384444487F" + "3854545418" + "087E090102" + "0C5252523E" +
-        "7F08040478" + "00447D4000" + "2040443D00" + "7F10284400" + "00417F4000" + "7C04180478" + "7C08040478" + "3844444438" +
-        "7C14141408" + "081414187C" + "7C08040408" + "4854545420" + "043F444020" + "3C4040207C" + "1C2040201C" + "3C4030403C" +
-        "4428102844" + "0C5050503C" + "4464544C44" + "0008364100" + "00007F0000" + "0041360800" + "1008081008";
+        "0001020400" + "2054545478" + "7F48444438" + "3844444420" + "384444487F" + "3854545418" + "087E090102" + "18A4A4A47C" +
+        "7F08040478" + "00447D4000" + "4080847D00" + "7F10284400" + "00417F4000" + "7C04180478" + "7C08040478" + "3844444438" +
+        "FC24242418" + "18242418FC" + "7C08040408" + "4854545420" + "043F444020" + "3C4040207C" + "1C2040201C" + "3C4030403C" +
+        "4428102844" + "1CA0A0A07C" + "4464544C44" + "0008364100" + "00007F0000" + "0041360800" + "1008081008";
 
     /// <summary>The width of a text at a scale, without the space after its last character.</summary>
     public static int Measure(string text, int scale) => Math.Max((text.Length * (GlyphWidth + 1)) - 1, 0) * scale;
