@@ -134,6 +134,8 @@ public class SafetensorsErrorTests
                 "[4294967296, 4294967296]");
         yield return Case("Product of extents in the 64th bit", SizeOverflow,
             Tensor("\"U8\"", "[4294967296,2147483648]", "[0,0]"), NamesTensor, "2^63");
+        yield return Case("Product above 63 bits before a zero", SizeOverflow,
+            Tensor("\"U8\"", "[4294967296,2147483648,0]", "[0,0]"), NamesTensor, "2^63");
         yield return Case("Product with the type above 63 bits", SizeOverflow,
             Tensor("\"F64\"", "[2305843009213693952]", "[0,0]"), NamesTensor, "F64");
         yield return Case("Half a byte", PartialByte, Tensor("\"F4\"", "[3]", "[0,1]"), NamesTensor,
