@@ -24,6 +24,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private readonly AlignedBuffer?[] _keys;
     private readonly AlignedBuffer?[] _values;
     private readonly AlignedBuffer?[] _probabilities;
+    private readonly int[] _probabilityStrides;
     private readonly GemmList _inputGemm = new();
     private readonly GemmList _keyValueGemm = new();
     private readonly GemmList _outputGemm = new();
@@ -50,6 +51,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _keys = new AlignedBuffer?[scopeCount];
         _values = new AlignedBuffer?[scopeCount];
         _probabilities = new AlignedBuffer?[scopeCount];
+        _probabilityStrides = new int[scopeCount];
         RowStride = RowStrideOf(_config.HiddenSize);
         BranchStride = RowStrideOf(checked(scopeCount * _config.HiddenSize));
         _stages = [Stage.Input, Stage.Norm, Stage.KeysAndValues, Stage.Attention, Stage.AbsorbedValues, Stage.Outputs,
@@ -223,6 +225,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Grow(ref _attention, tokenRows * BranchStride);
         Grow(ref _branches, tokenRows * BranchStride);
         Grow(ref _fused, tokenRows * RowStride);
+        Array.Clear(_probabilityStrides);
         int scratch = FusionGate<TSimd, TVector>.ScratchCount(_config);
         for (int image = 0; image < _imageCount; image++)
         {
@@ -237,7 +240,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 if (absorbed.AreValuesAbsorbed)
                 {
                     scratch = Math.Max(scratch, AbsorbedValues.ScratchCount);
-                    Grow(ref _probabilities[scope], (long)_imageCount * ProbabilityCount(absorbed));
+                    // The widest window of the group sets the distance between its images.
+                    _probabilityStrides[scope] = Math.Max(_probabilityStrides[scope], ProbabilityCount(absorbed));
+                    Grow(ref _probabilities[scope], (long)_imageCount * _probabilityStrides[scope]);
                 }
             }
         }
@@ -308,7 +313,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 RowStride, scratch);
             int count = absorbed.MaxKeyCount * absorbed.LaneCount;
             new ReadOnlySpan<float>(scratch, count).CopyTo(
-                new Span<float>(Probabilities(unit.Scope, absorbed, image) + ((nint)unit.Index * count), count));
+                new Span<float>(Probabilities(unit.Scope, image) + ((nint)unit.Index * count), count));
             return;
         }
 
@@ -327,7 +332,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         ValueTask unit = _grids[image].ValueTasks[task];
         AbsorbedScope absorbed = _grids[image].Absorbed[unit.Scope]!;
         AbsorbedValues.Run<TSimd, TVector>(absorbed, unit, _model.Scopes[unit.Scope].HeadValues, _config,
-            Probabilities(unit.Scope, absorbed, image), Features + ((nint)_firstRow[image] * RowStride), RowStride,
+            Probabilities(unit.Scope, image), Features + ((nint)_firstRow[image] * RowStride), RowStride,
             BranchRow(_attention, image, unit.Scope), BranchStride, scratch);
     }
 
@@ -341,8 +346,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             _fused.Pointer + ((nint)row * RowStride), RowStride, weights, scratch);
     }
 
-    private float* Probabilities(int scope, AbsorbedScope absorbed, int image)
-        => _probabilities[scope]!.Pointer + ((nint)image * ProbabilityCount(absorbed));
+    private float* Probabilities(int scope, int image)
+        => _probabilities[scope]!.Pointer + ((nint)image * _probabilityStrides[scope]);
 
     private float* BranchRow(AlignedBuffer buffer, int image, int scope)
         => buffer.Pointer + ((nint)image * QueryCount * BranchStride) + ((nint)scope * _config.HiddenSize);
