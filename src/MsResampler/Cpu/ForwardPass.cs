@@ -24,7 +24,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private readonly AlignedBuffer?[] _keys;
     private readonly AlignedBuffer?[] _values;
     private readonly AlignedBuffer?[] _probabilities;
-    private readonly int[] _probabilityStrides;
+    private readonly int[] _probabilityStride;
     private readonly GemmList _inputGemm = new();
     private readonly GemmList _keyValueGemm = new();
     private readonly GemmList _outputGemm = new();
@@ -51,7 +51,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _keys = new AlignedBuffer?[scopeCount];
         _values = new AlignedBuffer?[scopeCount];
         _probabilities = new AlignedBuffer?[scopeCount];
-        _probabilityStrides = new int[scopeCount];
+        _probabilityStride = new int[scopeCount];
         RowStride = RowStrideOf(_config.HiddenSize);
         BranchStride = RowStrideOf(checked(scopeCount * _config.HiddenSize));
         _stages = [Stage.Input, Stage.Norm, Stage.KeysAndValues, Stage.Attention, Stage.AbsorbedValues, Stage.Outputs,
@@ -225,8 +225,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Grow(ref _attention, tokenRows * BranchStride);
         Grow(ref _branches, tokenRows * BranchStride);
         Grow(ref _fused, tokenRows * RowStride);
-        Array.Clear(_probabilityStrides);
         int scratch = FusionGate<TSimd, TVector>.ScratchCount(_config);
+        _probabilityStride.AsSpan().Clear();
         for (int image = 0; image < _imageCount; image++)
         {
             for (int scope = 0; scope < _config.Scopes.Count; scope++)
@@ -240,12 +240,15 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 if (absorbed.AreValuesAbsorbed)
                 {
                     scratch = Math.Max(scratch, AbsorbedValues.ScratchCount);
-                    // The widest window of the group sets the distance between its images.
-                    _probabilityStrides[scope] = Math.Max(_probabilityStrides[scope], ProbabilityCount(absorbed));
-                    Grow(ref _probabilities[scope], (long)_imageCount * _probabilityStrides[scope]);
+                    _probabilityStride[scope] = Math.Max(_probabilityStride[scope],
+                        QueryCount * absorbed.MaxKeyCount * absorbed.LaneCount);
                 }
             }
         }
+
+        for (int scope = 0; scope < _config.Scopes.Count; scope++)
+            if (_probabilityStride[scope] > 0)
+                Grow(ref _probabilities[scope], (long)_imageCount * _probabilityStride[scope]);
 
         // A line apart, so that workers do not share one.
         _scratchStride = ((scratch + 15) & ~15) + 16;
@@ -257,10 +260,6 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         if (buffer is null || buffer.Count < count)
             buffer = new AlignedBuffer(count);
     }
-
-    /// <summary>Floats of one image's attention weights, with room for the last tile's surplus rows.</summary>
-    private int ProbabilityCount(AbsorbedScope scope)
-        => ((QueryCount * scope.MaxKeyCount) + MicroKernel<TSimd, TVector>.RowCount) * scope.LaneCount;
 
     private int CountTasks(Func<GridOperands, int> count)
     {
@@ -306,19 +305,17 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         }
 
         AbsorbedScope absorbed = grid.Absorbed[unit.Scope]!;
+        ScopeAttentionAbsorbed<TSimd, TVector>.Weigh(absorbed, unit.Index, _config.HiddenSize, KeyFeatures + first,
+            RowStride, scratch);
         if (absorbed.AreValuesAbsorbed)
         {
-            // A query's surplus rows would fall on its neighbour's weights, which another thread may have written.
-            ScopeAttentionAbsorbed<TSimd, TVector>.Weigh(absorbed, unit.Index, _config.HiddenSize, KeyFeatures + first,
-                RowStride, scratch);
+            // Copied: in place, the surplus rows of the last tile would fall on another query's weights.
             int count = absorbed.MaxKeyCount * absorbed.LaneCount;
             new ReadOnlySpan<float>(scratch, count).CopyTo(
                 new Span<float>(Probabilities(unit.Scope, image) + ((nint)unit.Index * count), count));
             return;
         }
 
-        ScopeAttentionAbsorbed<TSimd, TVector>.Weigh(absorbed, unit.Index, _config.HiddenSize, KeyFeatures + first,
-            RowStride, scratch);
         ScopeAttentionAbsorbed<TSimd, TVector>.SumValues(absorbed, unit.Index, _config,
             _values[Owner(unit.Scope)]!.Pointer + first, RowStride, scratch, output + ((nint)unit.Index * BranchStride),
             scratch + ((absorbed.MaxKeyCount + MicroKernel<TSimd, TVector>.RowCount) * absorbed.LaneCount));
@@ -347,7 +344,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     }
 
     private float* Probabilities(int scope, int image)
-        => _probabilities[scope]!.Pointer + ((nint)image * _probabilityStrides[scope]);
+        => _probabilities[scope]!.Pointer + ((nint)image * _probabilityStride[scope]);
 
     private float* BranchRow(AlignedBuffer buffer, int image, int scope)
         => buffer.Pointer + ((nint)image * QueryCount * BranchStride) + ((nint)scope * _config.HiddenSize);
