@@ -14,6 +14,11 @@ internal static class Tolerances
     /// edge, axis, bias or group shows at 1e-3 and above.</remarks>
     public const double SinglePrecision = 3e-6;
 
+    /// <summary>Relative L2 difference between two float32 implementations: each is within
+    /// <see cref="SinglePrecision"/> of exact arithmetic, and independent errors add in squares: √2·3e-6, rounded
+    /// up.</summary>
+    public const double TwoSinglePrecisions = 5e-6;
+
     /// <summary>Relative L2 error of a double-precision result against exact arithmetic: the same argument
     /// with u = 2⁻⁵³ ≈ 1.1e-16 asks for 50 u ≈ 6e-15; the rest is for the naive sums that tests compare
     /// with.</summary>

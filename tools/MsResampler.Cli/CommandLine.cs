@@ -70,6 +70,7 @@ internal static class CommandLine
         root.Subcommands.Add(RunCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(VerifyCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(BenchCommand.Create(terminal, cancellationToken));
+        root.Subcommands.Add(ExportOnnxCommand.Create(terminal));
         root.Subcommands.Add(DemoCommand.Create(terminal, cancellationToken));
         foreach (Option option in root.Options)
         {

@@ -36,6 +36,8 @@ internal sealed class UsageTests : CliFixture
         new("bench --model m --grid 3x4x5", "'3x4x5'"),
         new("bench --model m --grid 3x4 --batch 0", "--batch"),
         new("bench --model m --grid 3x4 --seconds -1", "--seconds"),
+        new("export-onnx --model m", "--out"),
+        new("export-onnx --model m --out o.onnx --grid 24", "24x24"),
         new("init --out d", "--config"),
         new("init --config c --out d --seed -1", "--seed"),
         new("init --config c --out d --dtype int8", "f32, f16 or bf16"),
@@ -56,6 +58,8 @@ internal sealed class UsageTests : CliFixture
         new("verify --model {0}", "safetensors"),
         new("bench --model {0}/none --grid 2x2", "none"),
         new("bench --model {0}/model --grid 2x2 --json {0}/none/b.json", "none"),
+        new("export-onnx --model {0}/none --out {0}/o.onnx", "none: there is no such model folder"),
+        new("export-onnx --model {0}/model --out {0}/none/o.onnx", "none"),
         new("init --config {0}/none.json --out {0}/new", "none.json"),
         new("init --config {0}/config.json --out {0}/config.json", "is a file"),
         new("init --config {0}/config.json --out {0}/model", "--force"),
@@ -96,7 +100,8 @@ internal sealed class UsageTests : CliFixture
 
     [Test]
     public void Every_command_has_help_with_an_example(
-        [Values("init", "inspect", "run", "verify", "bench", "demo")] string command)
+        [Values("init", "inspect", "run", "verify", "bench", "export-onnx",
+            "demo")] string command)
     {
         Assert.That(CliRun.Of("--help").Succeeds().Output, Does.Contain($"  {command} "));
         Assert.That(CliRun.Of(command, "--help").Succeeds().Output, Does.Contain("Examples:\n").And.Contain($"  msresampler {command}"));

@@ -1,0 +1,149 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+using MsResampler.Onnx.Proto;
+
+namespace MsResampler.Onnx;
+
+/// <summary>An ONNX graph that grows node by node: every verb adds a node and returns the name of its output, which is
+/// the node's own name.</summary>
+internal sealed class OnnxGraph
+{
+    /// <summary>The oldest operator set that has LayerNormalization.</summary>
+    private const int OperatorSetVersion = 17;
+
+    /// <summary>The file format's version that came with it.</summary>
+    private const int FormatVersion = 8;
+
+    /// <summary>What constants may take of protobuf's 2 GiB; names and nodes are far below the rest.</summary>
+    private const long MaxConstantBytes = (1L << 31) - (16L << 20);
+
+    private readonly GraphProto _graph;
+    private long _constantBytes;
+
+    public OnnxGraph(string name) => _graph = new GraphProto { Name = name };
+
+    /// <summary>Declares a float32 input. An extent is a number or, as text, the name of one that may vary.</summary>
+    public string Input(string name, params ReadOnlySpan<object> extents)
+    {
+        _graph.Input.Add(Declare(name, extents));
+        return name;
+    }
+
+    /// <summary>Gives <paramref name="value"/> the name of a float32 output.</summary>
+    public void Output(string name, string value, params ReadOnlySpan<object> extents)
+    {
+        NodeProto producer = _graph.Node.Single(node => node.Output[0] == value);
+        producer.Output[0] = name;
+        _graph.Output.Add(Declare(name, extents));
+    }
+
+    public string Constant(string name, ReadOnlySpan<float> values, params ReadOnlySpan<long> extents)
+        => Constant(name, TensorProto.Types.DataType.Float, MemoryMarshal.AsBytes(values), extents);
+
+    public string Constant(string name, params ReadOnlySpan<long> values)
+        => Constant(name, TensorProto.Types.DataType.Int64, MemoryMarshal.AsBytes(values), values.Length);
+
+    public string MatMul(string name, string a, string b) => Add("MatMul", name, [a, b]);
+
+    public string Plus(string name, string a, string b) => Add("Add", name, [a, b]);
+
+    public string Times(string name, string a, string b) => Add("Mul", name, [a, b]);
+
+    public string LayerNorm(string name, string x, string weight, string bias, double epsilon)
+        => Add("LayerNormalization", name, [x, weight, bias], Integer("axis", -1), new AttributeProto
+        {
+            Name = "epsilon",
+            F = (float)epsilon,
+            Type = AttributeProto.Types.AttributeType.Float,
+        });
+
+    public string Softmax(string name, string x, int axis) => Add("Softmax", name, [x], Integer("axis", axis));
+
+    public string Concatenate(string name, IEnumerable<string> parts, int axis)
+        => Add("Concat", name, parts, Integer("axis", axis));
+
+    public string Transpose(string name, string x, params ReadOnlySpan<long> order)
+    {
+        AttributeProto permutation = new() { Name = "perm", Type = AttributeProto.Types.AttributeType.Ints };
+        foreach (long axis in order)
+            permutation.Ints.Add(axis);
+        return Add("Transpose", name, [x], permutation);
+    }
+
+    /// <summary>An extent of 0 is kept, −1 is what is left.</summary>
+    public string Reshape(string name, string x, params ReadOnlySpan<long> extents)
+        => Add("Reshape", name, [x, Constant(name + ".shape", extents)]);
+
+    public string Sum(string name, string x, long axis)
+        => Add("ReduceSum", name, [x, Constant(name + ".axes", axis)], Integer("keepdims", 0));
+
+    /// <summary>x·½·(1 + erf(x/√2)), in the order of operations that runtimes recognise and fuse.</summary>
+    public string Gelu(string name, string x)
+    {
+        string scaled = Add("Div", name + ".scaled", [x, Scalar(name + ".root2", Math.Sqrt(2))]);
+        string erf = Add("Erf", name + ".erf", [scaled]);
+        string shifted = Plus(name + ".shifted", erf, Scalar(name + ".one", 1));
+        return Times(name, Times(name + ".twice", x, shifted), Scalar(name + ".half", 0.5));
+    }
+
+    public ModelProto ToModel(string description)
+    {
+        ModelProto model = new()
+        {
+            IrVersion = FormatVersion,
+            ProducerName = "msresampler",
+            ProducerVersion = typeof(OnnxGraph).Assembly.GetName().Version!.ToString(3),
+            DocString = description,
+            Graph = _graph,
+        };
+        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = OperatorSetVersion });
+        return model;
+    }
+
+    private string Scalar(string name, double value) => Constant(name, [(float)value], extents: []);
+
+    private string Constant(string name, TensorProto.Types.DataType type, ReadOnlySpan<byte> bytes,
+        params ReadOnlySpan<long> extents)
+    {
+        _constantBytes += bytes.Length;
+        if (_constantBytes > MaxConstantBytes)
+            ThrowTooLarge(name);
+        TensorProto tensor = new() { Name = name, DataType = (int)type, RawData = ByteString.CopyFrom(bytes) };
+        foreach (long extent in extents)
+            tensor.Dims.Add(extent);
+        _graph.Initializer.Add(tensor);
+        return name;
+    }
+
+    private string Add(string operation, string name, IEnumerable<string> inputs,
+        params ReadOnlySpan<AttributeProto> attributes)
+    {
+        NodeProto node = new() { OpType = operation, Name = name };
+        node.Input.Add(inputs);
+        node.Output.Add(name);
+        foreach (AttributeProto attribute in attributes)
+            node.Attribute.Add(attribute);
+        _graph.Node.Add(node);
+        return name;
+    }
+
+    [DoesNotReturn]
+    private static void ThrowTooLarge(string name) => throw new NotSupportedException($"{name}: expected the graph's " +
+        $"constants within {MaxConstantBytes >> 20} MiB, the most that an ONNX file holds, found more; a smaller patch " +
+        "grid needs smaller tables, but the weights have to fit");
+
+    private static AttributeProto Integer(string name, long value)
+        => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
+
+    private static ValueInfoProto Declare(string name, ReadOnlySpan<object> extents)
+    {
+        TensorShapeProto shape = new();
+        foreach (object extent in extents)
+            shape.Dim.Add(extent is string variable
+                ? new TensorShapeProto.Types.Dimension { DimParam = variable }
+                : new TensorShapeProto.Types.Dimension { DimValue = (int)extent });
+        TypeProto.Types.Tensor tensor = new() { ElemType = (int)TensorProto.Types.DataType.Float, Shape = shape };
+        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = tensor } };
+    }
+}

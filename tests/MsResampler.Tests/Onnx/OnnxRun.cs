@@ -1,0 +1,46 @@
+using Microsoft.ML.OnnxRuntime;
+using MsResampler.Model;
+using MsResampler.Onnx;
+
+namespace MsResampler.Tests.Onnx;
+
+/// <summary>A graph loaded into ONNX Runtime.</summary>
+internal sealed class OnnxRun : IDisposable
+{
+    private readonly InferenceSession _session;
+    private readonly RunOptions _options = new();
+
+    public OnnxRun(byte[] graph)
+    {
+        using SessionOptions options = new()
+        {
+            GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
+            IntraOpNumThreads = 1,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+        };
+        _session = new InferenceSession(graph, options);
+    }
+
+    public static OnnxRun Of(ResamplerModel model, PatchGrid grid)
+    {
+        using MemoryStream stream = new();
+        OnnxExporter.Write(model, grid, stream);
+        return new OnnxRun(stream.ToArray());
+    }
+
+    /// <summary>Runs images one after another in memory, each [N, C]; tokens come out the same way.</summary>
+    public float[] Tokens(float[] features, int batch, int channelCount)
+    {
+        using OrtValue input = OrtValue.CreateTensorValueFromMemory(features,
+            [batch, features.Length / batch / channelCount, channelCount]);
+        using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(_options, [OnnxExporter.InputName], [input],
+            [OnnxExporter.OutputName]);
+        return outputs[0].GetTensorDataAsSpan<float>().ToArray();
+    }
+
+    public void Dispose()
+    {
+        _options.Dispose();
+        _session.Dispose();
+    }
+}

@@ -1,0 +1,70 @@
+using System.CommandLine;
+using MsResampler.Cli.Display;
+using MsResampler.Cli.Engines;
+using MsResampler.Cli.Output;
+using MsResampler.Model;
+using MsResampler.Onnx;
+
+namespace MsResampler.Cli.Commands;
+
+/// <summary><c>export-onnx</c>: the model as a standard ONNX graph.</summary>
+internal static class ExportOnnxCommand
+{
+    private static readonly PatchGrid s_defaultGrid = new(24, 24);
+
+    public static Command Create(Terminal terminal)
+    {
+        Option<string> model = Options.Model();
+        Option<string> output = new("--out")
+        {
+            Description = "The ONNX file to write.",
+            HelpName = "FILE",
+            Required = true,
+        };
+        Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.", s_defaultGrid);
+        ExampleCommand command = new("export-onnx", "Write a model as a standard ONNX graph for one patch grid.")
+        {
+            Notes =
+            [
+                "The graph takes features [batch, patches, channels] and gives tokens [batch, queries, size], in float32, " +
+                "for a batch of any size.",
+                "Positions, queries and scopes depend on the patch grid, so each grid needs a file of its own.",
+            ],
+            Examples =
+            [
+                "msresampler export-onnx --model model --out model.onnx",
+                "msresampler export-onnx --model model --out wide.onnx --grid 24x32",
+            ],
+        };
+        command.Options.Add(model);
+        command.Options.Add(output);
+        command.Options.Add(grid);
+        command.SetAction(parsed =>
+        {
+            Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(output), parsed.GetValue(grid)!.Value, terminal);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Run(string folder, string path, PatchGrid grid, Terminal terminal)
+    {
+        using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
+        using AtomicFile file = new(path);
+        try
+        {
+            OnnxExporter.Write(model, grid, file.Stream);
+        }
+        catch (NotSupportedException exception)
+        {
+            throw new InputException($"{path}: {exception.Message}", exception);
+        }
+
+        long byteCount = file.Stream.Length;
+        file.Commit();
+        ResamplerConfig config = model.Config;
+        terminal.Line($"{path}: {OnnxExporter.InputName} [batch, {grid.PatchCount}, {config.VisionHiddenSize}] -> " +
+            $"{OnnxExporter.OutputName} [batch, {config.QueryGrid.QueryCount}, {config.OutputSize}], " +
+            $"{Quantity.Scaled(byteCount)}B");
+    }
+}
