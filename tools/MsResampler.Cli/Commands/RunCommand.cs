@@ -20,9 +20,11 @@ internal static class RunCommand
     private const int DefaultImageSide = 336;
     private const int MaxPatchSize = 1_024;
 
-    // What is in memory at a time: enough images to keep every thread busy, bounded in bytes whatever their number.
+    // What is in memory at a time: enough images to keep every thread busy, bounded whatever their number. 2^25 floats
+    // are 128 MiB; a decoded photograph of 12 megapixels is 48 MiB.
     private const int MaxChunkImageCount = 64;
-    private const long MaxChunkElementCount = 64L << 18;
+    private const long MaxChunkElementCount = 1L << 25;
+    private const int MaxReaderCount = 8;
 
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
@@ -159,11 +161,14 @@ internal static class RunCommand
 
     private static int ChunkEnd(IReadOnlyList<PatchGrid> grids, ResamplerConfig config, int first)
     {
+        // Features, and the keys and values that an engine may hold for each patch; tokens.
+        long elementsPerPatch = config.VisionHiddenSize + (2L * config.Scopes.Count * config.HiddenSize);
+        long elementsPerImage = (long)config.QueryGrid.QueryCount * config.OutputSize;
         long elements = 0;
         int end = first;
         do
         {
-            elements += (grids[end].PatchCount * config.VisionHiddenSize) + ((long)config.QueryGrid.QueryCount * config.OutputSize);
+            elements += (grids[end].PatchCount * elementsPerPatch) + elementsPerImage;
             end++;
         }
         while (end < grids.Count && end - first < MaxChunkImageCount && elements < MaxChunkElementCount);
@@ -230,7 +235,7 @@ internal static class RunCommand
         {
             ParallelOptions options = new()
             {
-                MaxDegreeOfParallelism = threadCount ?? Environment.ProcessorCount,
+                MaxDegreeOfParallelism = Math.Min(threadCount ?? Environment.ProcessorCount, MaxReaderCount),
                 CancellationToken = cancellationToken,
             };
             try

@@ -57,7 +57,7 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         int[] columns = Spread(config.QueryGrid.Columns);
         SKSizeI thumbnail = new((panel.Width - (2 * Gap)) / ThumbnailCount, (panel.Height - (2 * Gap)) / ThumbnailCount);
         int columnWidth = Math.Max(panel.Width, PanelSide);
-        int panelY = MapSheet.Margin + MapSheet.TitleHeight + (2 * MapSheet.LabelHeight);
+        int panelY = MapSheet.Margin + MapSheet.TitleHeight + MapSheet.LabelHeight;
         int rightX = MapSheet.Margin + columnWidth + (2 * Gap);
         int height = panelY + panel.Height + Gap + (2 * MapSheet.LabelHeight) + MapSheet.Margin;
         using MapSheet sheet = new(rightX + columnWidth + MapSheet.Margin, height);
@@ -107,7 +107,7 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         SKSizeI small = new(panel.Width * 2 / 3, panel.Height * 2 / 3);
         int smallWidth = Math.Max(small.Width, PanelSide * 2 / 3);
         int columnWidth = Math.Max(panel.Width, PanelSide);
-        int panelY = MapSheet.Margin + MapSheet.TitleHeight + (2 * MapSheet.LabelHeight);
+        int panelY = MapSheet.Margin + MapSheet.TitleHeight + MapSheet.LabelHeight;
         int rightX = MapSheet.Margin + columnWidth + (2 * Gap);
         int rowStep = small.Height + Gap + MapSheet.LabelHeight;
         int barY = panelY + (rowCount * rowStep) - MapSheet.LabelHeight;
