@@ -219,7 +219,7 @@ internal sealed class SafetensorsHeader
     private static void CheckCoverage(TensorInfo[] ordered, long dataBytes, string source)
     {
         long end = 0;
-        TensorInfo? previous = null;
+        string? previous = null;
         foreach (TensorInfo tensor in ordered)
         {
             if (tensor.FirstByte != end)
@@ -227,21 +227,21 @@ internal sealed class SafetensorsHeader
                 SafetensorsError error = tensor.FirstByte < end ? SafetensorsError.Overlap
                     : previous is null ? SafetensorsError.FirstOffsetNotZero
                     : SafetensorsError.Hole;
-                string place = previous is null ? "as the first" : $"where tensor {Quote(previous.Name)} ends";
+                string place = previous is null ? "as the first" : $"where tensor {Quote(previous)} ends";
                 throw new SafetensorsException(error, source, $"tensor {Quote(tensor.Name)}: " +
                     $"expected to start at offset {end}, {place}, found {tensor.FirstByte}");
             }
 
             end += tensor.ByteCount;
-            previous = tensor;
+            previous = tensor.Name;
         }
 
         if (end != dataBytes)
         {
-            string reason = previous is null ? "as there is no tensor" : $"where tensor {Quote(previous.Name)} ends";
+            string place = previous is null ? "for no tensor" : $"where tensor {Quote(previous)} ends";
             throw new SafetensorsException(
                 end > dataBytes ? SafetensorsError.DataTooShort : SafetensorsError.DataTooLong, source,
-                $"expected {end} bytes after the header, {reason}, found {dataBytes}" +
+                $"expected {end} bytes after the header, {place}, found {dataBytes}" +
                 (end > dataBytes ? "; was the file cut short?" : ""));
         }
     }

@@ -9,7 +9,7 @@ namespace MsResampler.Safetensors;
 /// <summary>Writes safetensors files whose bytes depend on the content alone.</summary>
 public static class SafetensorsWriter
 {
-    // A multiple of every element's size.
+    // A multiple of the size of every element that values are converted to.
     private const int BlockBytes = 1 << 20;
 
     /// <summary>Writes a file: to a temporary name beside <paramref name="path"/> first, then renamed over
@@ -19,8 +19,9 @@ public static class SafetensorsWriter
     /// <param name="tensors">The tensors, in any order; names are unique.</param>
     /// <param name="metadata">Optional strings for <c>__metadata__</c>.</param>
     /// <param name="cancellationToken">Stops between blocks of 1 MiB and removes what was written.</param>
-    /// <exception cref="ArgumentException">Two tensors have the same name, the metadata are not text, all bytes together exceed 63 bits,
-    /// or the header exceeds 100,000,000 bytes; nothing has been written.</exception>
+    /// <exception cref="ArgumentException">Two tensors have the same name, the metadata are not text, the
+    /// bytes together exceed 63 bits, or the header exceeds 100,000,000 bytes; nothing has been
+    /// written.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">The write was cancelled.</exception>
     public static void Write(string path, IEnumerable<TensorToWrite> tensors,
@@ -83,8 +84,9 @@ public static class SafetensorsWriter
                 {
                     if (!TensorToWrite.IsText(key) || !TensorToWrite.IsText(value))
                     {
-                        throw new ArgumentException($"{SafetensorsHeader.MetadataName}: expected text, found half a " +
-                            $"surrogate pair in {Quote(key)} or its value.", nameof(metadata));
+                        throw new ArgumentException(
+                            $"Metadata {Quote(key)}: expected text, found half a surrogate pair.",
+                            nameof(metadata));
                     }
 
                     json.WriteString(key, value);
@@ -113,8 +115,9 @@ public static class SafetensorsWriter
                 json.WriteNumberValue(first);
                 if (tensor.ByteCount > long.MaxValue - first)
                 {
-                    throw new ArgumentException($"Tensor {Quote(tensor.Name)}: expected fewer than 2^63 bytes in " +
-                        $"all, found {tensor.ByteCount} more after {first}.", nameof(tensors));
+                    throw new ArgumentException(
+                        $"Tensor {Quote(tensor.Name)}: expected an end below 2^63 bytes, found " +
+                        $"{tensor.ByteCount} bytes after {first}.", nameof(tensors));
                 }
 
                 first += tensor.ByteCount;

@@ -1,3 +1,4 @@
+using MsResampler.Cpu;
 using MsResampler.Model;
 using MsResampler.Reference;
 using MsResampler.Tests.Reference;
@@ -5,7 +6,8 @@ using NUnit.Framework;
 
 namespace MsResampler.Tests.Parity;
 
-/// <summary>The engine against the double-precision reference over random configurations.</summary>
+/// <summary>The engine, on every instruction set there is, against the double-precision reference over random
+/// configurations.</summary>
 public class ParityTests
 {
     private const int CaseCount = 320;
@@ -15,35 +17,37 @@ public class ParityTests
     {
         RandomCase @case = new(caseIndex);
         using TestModel model = new(@case.Config, @case.Options, seed: (ulong)caseIndex);
+        int tokenLength = @case.Config.QueryGrid.QueryCount * @case.Config.OutputSize;
         float[][] features = [.. @case.Grids.Select((grid, image) =>
             model.RandomFeatures(grid, caseIndex + image))];
-        int tokenLength = @case.Config.QueryGrid.QueryCount * @case.Config.OutputSize;
-        float[] tokens = new float[features.Length * tokenLength];
-
-        model.Engine.Resample([.. features.SelectMany(values => values)], @case.Grids, tokens);
+        ReferenceExplanation[] expected = [.. features.Select((image, index) =>
+            model.Reference.Explain(image, @case.Grids[index]))];
+        float[] batch = [.. features.SelectMany(values => values)];
 
         using (Assert.EnterMultipleScope())
         {
-            for (int image = 0; image < features.Length; image++)
+            foreach (CpuVariant variant in CpuVariant.All.Where(variant => variant.IsSupported))
             {
-                ReferenceExplanation expected = model.Reference.Explain(features[image], @case.Grids[image]);
-                AssertClose(tokens.AsSpan(image * tokenLength, tokenLength), expected.Tokens, "tokens", image,
-                    @case);
-                if (image != features.Length - 1)
-                    continue;
-                Explanation actual = model.Engine.Explain(features[image], @case.Grids[image]);
-                AssertClose(actual.Gate, expected.Gate, "gate", image, @case);
+                string where = $"{variant}, {@case}";
+                using CpuBackend engine = variant.Create(model.Model, new ResamplerOptions());
+                float[] tokens = new float[features.Length * tokenLength];
+                engine.Resample(batch, @case.Grids, tokens, CancellationToken.None);
+                for (int image = 0; image < features.Length; image++)
+                    AssertClose(tokens.AsSpan(image * tokenLength, tokenLength), expected[image].Tokens,
+                        $"tokens of image {image}, {where}");
+
+                Explanation explanation = engine.Explain(features[^1], @case.Grids[^1]);
+                AssertClose(explanation.Gate, expected[^1].Gate, $"gate of the last image, {where}");
                 for (int scope = 0; scope < @case.Config.Scopes.Count; scope++)
                     for (int head = 0; head < @case.Config.AttentionHeadCount; head++)
-                        AssertClose(actual.Attention(scope, head), expected.Attention(scope, head),
-                            $"attention of scope {scope}, head {head}", image, @case);
+                        AssertClose(explanation.Attention(scope, head), expected[^1].Attention(scope, head),
+                            $"attention of the last image, scope {scope}, head {head}, {where}");
             }
         }
     }
 
-    private static void AssertClose(ReadOnlySpan<float> actual, double[] expected, string what, int image,
-        RandomCase @case) => Assert.That(Tolerances.RelativeError(actual, expected),
-            Is.LessThanOrEqualTo(Tolerances.SinglePrecision), $"{what} of image {image} of {@case}");
+    private static void AssertClose(ReadOnlySpan<float> actual, double[] expected, string what) => Assert.That(
+        Tolerances.RelativeError(actual, expected), Is.LessThanOrEqualTo(Tolerances.SinglePrecision), what);
 
     [Test]
     public void Cases_cover_every_option()

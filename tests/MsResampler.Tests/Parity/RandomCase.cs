@@ -14,6 +14,10 @@ internal sealed class RandomCase
     private static readonly int[] s_extents = [1, 1, 2, 3, 4, 5, 7, 8, 9, 11, 13, 15, 16, 17];
     private static readonly int[] s_queryExtents = [1, 2, 3, 4, 5, 7, 9];
     private static readonly int[] s_widths = [1, 3, 7, 8, 15, 16, 17, 31, 32, 33, 48, 61, 64, 65, 97];
+
+    // Not 1: an image whose tokens are one number can cancel to almost nothing, and its relative error says little.
+    private static readonly int[] s_outputWidths = s_widths[1..];
+
     private static readonly int[] s_headSizes = [4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 64];
     private static readonly int[] s_headCounts = [1, 2, 3, 4, 5, 8];
 
@@ -75,7 +79,7 @@ internal sealed class RandomCase
             QueryGrid = IsLarge
                 ? new QueryGrid(12, 12)
                 : new QueryGrid(NextOf(s_queryExtents), NextOf(s_queryExtents)),
-            OutputSize = NextOf(s_widths),
+            OutputSize = NextOf(s_outputWidths),
             Scopes = [.. Enumerable.Range(0, scopeCount).Select(NextScope)],
             ShareQueries = NextBool(),
             ShareKeyValues = NextBool(),

@@ -8,7 +8,8 @@ public class ElementConversionTests
 {
     private const int PatternCount = 1 << 16;
 
-    private static readonly ushort[] s_patterns = [.. Enumerable.Range(0, PatternCount).Select(bits => (ushort)bits)];
+    private static readonly ushort[] s_patterns =
+        [.. Enumerable.Range(0, PatternCount).Select(bits => (ushort)bits)];
 
     [TestCase(TensorType.F16)]
     [TestCase(TensorType.BF16)]
@@ -16,12 +17,16 @@ public class ElementConversionTests
     {
         uint[] singles = new uint[PatternCount];
         ulong[] doubles = new ulong[PatternCount];
-        ElementConversion.ToSingle(type, MemoryMarshal.AsBytes<ushort>(s_patterns), MemoryMarshal.Cast<uint, float>(singles.AsSpan()));
-        ElementConversion.ToDouble(type, MemoryMarshal.AsBytes<ushort>(s_patterns), MemoryMarshal.Cast<ulong, double>(doubles.AsSpan()));
+        ReadOnlySpan<byte> stored = MemoryMarshal.AsBytes<ushort>(s_patterns);
+        ElementConversion.ToSingle(type, stored, MemoryMarshal.Cast<uint, float>(singles.AsSpan()));
+        ElementConversion.ToDouble(type, stored, MemoryMarshal.Cast<ulong, double>(doubles.AsSpan()));
 
         int mantissaBits = type == TensorType.F16 ? 10 : 7;
-        Assert.That(singles, Is.EqualTo(s_patterns.Select(bits => (uint)(Widen(bits, 15 - mantissaBits, mantissaBits, 8, 23)))));
-        Assert.That(doubles, Is.EqualTo(s_patterns.Select(bits => Widen(bits, 15 - mantissaBits, mantissaBits, 11, 52))));
+        int exponentBits = 15 - mantissaBits;
+        Assert.That(singles,
+            Is.EqualTo(s_patterns.Select(bits => (uint)Widen(bits, exponentBits, mantissaBits, 8, 23))));
+        Assert.That(doubles,
+            Is.EqualTo(s_patterns.Select(bits => Widen(bits, exponentBits, mantissaBits, 11, 52))));
     }
 
     [Test]
@@ -29,13 +34,16 @@ public class ElementConversionTests
     {
         // Every sign and exponent, with mantissas that show each bit's place.
         uint[] mantissas = [0, 1, 0x3f_ffff, 0x40_0000, 0x40_0001, 0x55_5555, 0x7f_ffff];
-        uint[] singles = [.. Enumerable.Range(0, 512).SelectMany(high => mantissas.Select(low => ((uint)high << 23) | low))];
+        uint[] singles = [.. Enumerable.Range(0, 512)
+            .SelectMany(high => mantissas.Select(low => ((uint)high << 23) | low))];
         ulong[] doubles = new ulong[singles.Length];
-        ElementConversion.ToDouble(TensorType.F32, MemoryMarshal.AsBytes<uint>(singles), MemoryMarshal.Cast<ulong, double>(doubles.AsSpan()));
+        ReadOnlySpan<byte> stored = MemoryMarshal.AsBytes<uint>(singles);
+        ElementConversion.ToDouble(TensorType.F32, stored,
+            MemoryMarshal.Cast<ulong, double>(doubles.AsSpan()));
         Assert.That(doubles, Is.EqualTo(singles.Select(bits => Widen(bits, 8, 23, 11, 52))));
 
         uint[] copy = new uint[singles.Length];
-        ElementConversion.ToSingle(TensorType.F32, MemoryMarshal.AsBytes<uint>(singles), MemoryMarshal.Cast<uint, float>(copy.AsSpan()));
+        ElementConversion.ToSingle(TensorType.F32, stored, MemoryMarshal.Cast<uint, float>(copy.AsSpan()));
         Assert.That(copy, Is.EqualTo(singles));
     }
 
@@ -46,9 +54,13 @@ public class ElementConversionTests
         double halfUlp = Math.ScaleB(1, -24);
         double[] values =
         [
-            0, -0.0, 1 + halfUlp, 1 + (3 * halfUlp), Math.BitIncrement(1 + halfUlp), Math.BitDecrement(1 + (3 * halfUlp)),
-            double.MaxValue, double.Epsilon, double.PositiveInfinity, double.NegativeInfinity, float.Epsilon / 2.0,
-            .. Enumerable.Range(0, 1000).Select(_ => Math.ScaleB(random.NextDouble() - 0.5, random.Next(-160, 140))),
+            0, -0.0,
+            1 + halfUlp, 1 + (3 * halfUlp),
+            Math.BitIncrement(1 + halfUlp), Math.BitDecrement(1 + (3 * halfUlp)),
+            double.MaxValue, double.Epsilon, double.PositiveInfinity, double.NegativeInfinity,
+            float.Epsilon / 2.0,
+            .. Enumerable.Range(0, 1000)
+                .Select(_ => Math.ScaleB(random.NextDouble() - 0.5, random.Next(-160, 140))),
         ];
         float[] singles = new float[values.Length];
         ElementConversion.ToSingle(TensorType.F64, MemoryMarshal.AsBytes<double>(values), singles);
@@ -56,9 +68,11 @@ public class ElementConversionTests
             { 1, 1 + (4 * (float)halfUlp), float.BitIncrement(1), float.BitIncrement(1) }));
         Assert.That(singles, Is.EqualTo(values.Select(value => (float)value)));
 
-        ulong[] patterns = [0x7ff0_0000_0000_0001, 0xfff8_1234_5678_9abc, .. values.Select(BitConverter.DoubleToUInt64Bits)];
+        ulong[] patterns =
+            [0x7ff0_0000_0000_0001, 0xfff8_1234_5678_9abc, .. values.Select(BitConverter.DoubleToUInt64Bits)];
         ulong[] copy = new ulong[patterns.Length];
-        ElementConversion.ToDouble(TensorType.F64, MemoryMarshal.AsBytes<ulong>(patterns), MemoryMarshal.Cast<ulong, double>(copy.AsSpan()));
+        ElementConversion.ToDouble(TensorType.F64, MemoryMarshal.AsBytes<ulong>(patterns),
+            MemoryMarshal.Cast<ulong, double>(copy.AsSpan()));
         Assert.That(copy, Is.EqualTo(patterns));
 
         float[] nans = new float[2];
@@ -87,11 +101,14 @@ public class ElementConversionTests
                 ElementConversion.ToDouble(type, bytes.AsSpan(offset, length * elementBytes), doubles);
                 for (int index = 0; index < length; index++)
                 {
-                    byte[] aligned = bytes[(offset + (index * elementBytes))..(offset + ((index + 1) * elementBytes))];
+                    byte[] aligned = bytes.AsSpan(offset + (index * elementBytes), elementBytes).ToArray();
                     ElementConversion.ToSingle(type, aligned, one);
                     ElementConversion.ToDouble(type, aligned, oneDouble);
-                    if (BitConverter.SingleToUInt32Bits(singles[index]) != BitConverter.SingleToUInt32Bits(one[0])
-                        || BitConverter.DoubleToUInt64Bits(doubles[index]) != BitConverter.DoubleToUInt64Bits(oneDouble[0]))
+                    bool isSame = BitConverter.SingleToUInt32Bits(singles[index]) ==
+                            BitConverter.SingleToUInt32Bits(one[0])
+                        && BitConverter.DoubleToUInt64Bits(doubles[index]) ==
+                            BitConverter.DoubleToUInt64Bits(oneDouble[0]);
+                    if (!isSame)
                         Assert.Fail($"offset {offset}, length {length}, element {index}");
                 }
             }
@@ -106,14 +123,15 @@ public class ElementConversionTests
         List<ushort> expected = [];
         for (int bits = 0; bits < infinity; bits++)
         {
-            // In these formats' own order the next pattern is the next value; above the largest lies 2^(max + 1),
-            // whose pattern is that of infinity.
+            // In these formats' own order the next pattern is the next value; above the largest lies
+            // 2^(max + 1), whose pattern is that of infinity.
             double low = ValueOf(bits), high = ValueOf(bits + 1);
             float middle = (float)((low + high) / 2);
             int even = bits + (bits & 1);
             foreach ((float value, int result) in new[]
             {
-                ((float)low, bits), (middle, even), (float.BitDecrement(middle), bits), (float.BitIncrement(middle), bits + 1),
+                ((float)low, bits), (middle, even),
+                (float.BitDecrement(middle), bits), (float.BitIncrement(middle), bits + 1),
             })
             {
                 sources.AddRange(value, -value);
@@ -143,7 +161,8 @@ public class ElementConversionTests
     [TestCase(TensorType.F64)]
     public void A_NaN_stays_one_when_narrowed(TensorType type)
     {
-        uint[] payloads = [.. Enumerable.Range(0, 23).SelectMany(bit => new[] { 0x7f80_0000u, 0xff80_0000u }.Select(high => high | (1u << bit)))];
+        uint[] payloads = [.. Enumerable.Range(0, 23)
+            .SelectMany(bit => new[] { 0x7f80_0000u | (1u << bit), 0xff80_0000u | (1u << bit) })];
         byte[] bytes = new byte[payloads.Length * TensorTypes.BitsOf(type) / 8];
         ElementConversion.FromSingle(type, MemoryMarshal.Cast<uint, float>(payloads), bytes);
         double[] values = new double[payloads.Length];
@@ -151,8 +170,10 @@ public class ElementConversionTests
         Assert.That(values, Is.All.NaN);
     }
 
-    /// <summary>The definition of widening from one binary floating-point format to a larger one, in integers.</summary>
-    private static ulong Widen(uint bits, int exponentBits, int mantissaBits, int toExponentBits, int toMantissaBits)
+    /// <summary>The definition of widening from one binary floating-point format to a larger one, in
+    /// integers.</summary>
+    private static ulong Widen(uint bits, int exponentBits, int mantissaBits, int toExponentBits,
+        int toMantissaBits)
     {
         ulong mantissa = bits & ((1u << mantissaBits) - 1);
         int maxExponent = (1 << exponentBits) - 1;

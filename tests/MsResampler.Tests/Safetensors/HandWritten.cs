@@ -7,7 +7,8 @@ namespace MsResampler.Tests.Safetensors;
 internal static class HandWritten
 {
     /// <summary>A header as it is written here, its true length before it, and zeros after it.</summary>
-    public static byte[] File(string header, int dataBytes = 0) => File(Encoding.UTF8.GetBytes(header), new byte[dataBytes]);
+    public static byte[] File(string header, int dataBytes = 0) => File(Encoding.UTF8.GetBytes(header),
+        new byte[dataBytes]);
 
     public static byte[] File(byte[] header, byte[] data)
     {

@@ -6,7 +6,8 @@ using NUnit.Framework;
 
 namespace MsResampler.Tests.Safetensors;
 
-/// <summary>Mutated files and indexes: each ends in success or in a <see cref="SafetensorsException"/>.</summary>
+/// <summary>Mutated files and indexes: each ends in success or in a
+/// <see cref="SafetensorsException"/>.</summary>
 public class SafetensorsFuzzTests
 {
     private const int InputCount = 600_000;
@@ -16,9 +17,12 @@ public class SafetensorsFuzzTests
     private static readonly byte[][] s_files =
     [
         HandWritten.File("{}"),
-        HandWritten.File("""{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"F16","shape":[],"data_offsets":[24,26]}}  """, 26),
-        HandWritten.File("""{"b":{"data_offsets":[8,14],"shape":[2,2,3],"dtype":"F4"},"c":{"dtype":"U8","shape":[0],"data_offsets":[8,8]},"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}""", 14),
-        HandWritten.File("""{"w":{"dtype":"F6_E3M2","shape":[4],"data_offsets":[0,3],"more":{"x":[[1]]}},"v":{"dtype":"BF16","shape":[1],"data_offsets":[3,5]}}""", 5),
+        HandWritten.File("""{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"F16","shape":[],"data_offsets":[24,26]}}  """,
+            26),
+        HandWritten.File("""{"b":{"data_offsets":[8,14],"shape":[2,2,3],"dtype":"F4"},"c":{"dtype":"U8","shape":[0],"data_offsets":[8,8]},"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}""",
+            14),
+        HandWritten.File("""{"w":{"dtype":"F6_E3M2","shape":[4],"data_offsets":[0,3],"more":{"x":[[1]]}},"v":{"dtype":"BF16","shape":[1],"data_offsets":[3,5]}}""",
+            5),
     ];
 
     private static readonly byte[][] s_indexes =
@@ -31,10 +35,14 @@ public class SafetensorsFuzzTests
     [
         .. new[]
         {
-            "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u0061", "\\ud800", " ", "\t", "\0", "-", "-1", "0", "1", "0.5", "1e3", "9223372036854775807",
-            "9223372036854775808", "18446744073709551615", "4294967296", "null", "true", "[]", "{}", "\"\"", "\"F32\"", "\"F4\"", "\"F99\"",
-            "\"a\":", "\"w\":", "\"shape\":", "\"dtype\":", "\"data_offsets\":", "\"__metadata__\":", "\"weight_map\":", "[0,0]", "[0,4]",
-            "../", "\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},", "\"__metadata__\":{\"a\":\"b\"},", "//", "NaN", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+            "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u0061", "\\ud800", " ", "\t", "\0", "-", "-1", "0",
+                "1", "0.5", "1e3", "9223372036854775807",
+            "9223372036854775808", "18446744073709551615", "4294967296", "null", "true", "[]", "{}", "\"\"",
+                "\"F32\"", "\"F4\"", "\"F99\"",
+            "\"a\":", "\"w\":", "\"shape\":", "\"dtype\":", "\"data_offsets\":", "\"__metadata__\":",
+                "\"weight_map\":", "[0,0]", "[0,4]",
+            "../", "\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},",
+                "\"__metadata__\":{\"a\":\"b\"},", "//", "NaN", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
         }.Select(Encoding.UTF8.GetBytes),
         [0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xef, 0xbb, 0xbf],
     ];
@@ -42,11 +50,15 @@ public class SafetensorsFuzzTests
     // What stands between one of the first characters and one of the second, and what may take its place.
     private static readonly (string Begin, string End, string[] Values)[] s_structures =
     [
-        ("[,", ",]", ["0", "1", "2", "3", "4", "8", "24", "-1", "1.5", "1e1", "\"1\"", "null", "[]", "9223372036854775807", "9223372036854775808", "4294967296"]),
-        ("[", "]", ["", "0", "3", "0,0", "1,1", "2,2", "0,4", "2,6", "8,0", "1,2,3", "4294967296,4294967296", "0,9223372036854775807"]),
-        ("\"", "\"", ["a", "b", "w", "x", "F32", "U8", "F4", "F64", "f32", "dtype", "shape", "data_offsets", "__metadata__", "weight_map", "../x", "\\ud800", "\\u0061"]),
+        ("[,", ",]", ["0", "1", "2", "3", "4", "8", "24", "-1", "1.5", "1e1", "\"1\"", "null", "[]",
+            "9223372036854775807", "9223372036854775808", "4294967296"]),
+        ("[", "]", ["", "0", "3", "0,0", "1,1", "2,2", "0,4", "2,6", "8,0", "1,2,3", "4294967296,4294967296",
+            "0,9223372036854775807"]),
+        ("\"", "\"", ["a", "b", "w", "x", "F32", "U8", "F4", "F64", "f32", "dtype", "shape", "data_offsets",
+            "__metadata__", "weight_map", "../x", "\\ud800", "\\u0061"]),
         (":", ",}", ["0", "\"a\"", "{}", "[]", "[0,0]", "[2]", "{\"a\":\"b\"}", new string('[', 40)]),
-        ("{", "\"", ["\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},", "\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[2,2]},",
+        ("{", "\"", ["\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},",
+            "\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[2,2]},",
             "\"__metadata__\":{\"a\":\"b\"},", "\"weight_map\":{},", "\"a\":\"x.safetensors\","]),
     ];
 
@@ -71,7 +83,8 @@ public class SafetensorsFuzzTests
         {
             bool isIndex = input % 6 == 0;
             byte[][] seeds = isIndex ? s_indexes : s_files;
-            byte[] bytes = Mutate(random, seeds[random.Next(seeds.Length)], isIndex ? 0 : SafetensorsHeader.LengthBytes);
+            byte[] bytes = Mutate(random, seeds[random.Next(seeds.Length)],
+                isIndex ? 0 : SafetensorsHeader.LengthBytes);
             long before = GC.GetAllocatedBytesForCurrentThread();
             try
             {
@@ -93,17 +106,19 @@ public class SafetensorsFuzzTests
             mostAllocated = Math.Max(mostAllocated, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        TestContext.Out.WriteLine($"{InputCount} inputs in {watch.Elapsed.TotalSeconds:F1} s, {successes} successes, at most {mostAllocated} bytes allocated; " +
-            string.Join(", ", errors.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));
+        TestContext.Out.WriteLine($"{InputCount} inputs in {watch.Elapsed.TotalSeconds:F1} s, " +
+            $"{successes} successes, at most {mostAllocated} bytes allocated; " +
+            string.Join(", ", errors.OrderBy(pair => -pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));
         Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(60)));
         // All that one input allocates, freed or not, bounds what it can hold at once.
         Assert.That(mostAllocated, Is.LessThan(MaxAllocatedBytes));
 
-        // The mutations have to reach what they are meant to test: every error that does not take a file to see.
+        // The mutations have to reach what they are meant to test: every error that takes no file to see.
         Assert.That(successes, Is.GreaterThan(InputCount / 100));
         SafetensorsError[] needFiles =
         [
-            SafetensorsError.MissingShard, SafetensorsError.TensorNotInShard, SafetensorsError.AmbiguousFolder, SafetensorsError.UnsupportedType,
+            SafetensorsError.MissingShard, SafetensorsError.TensorNotInShard,
+            SafetensorsError.AmbiguousFolder, SafetensorsError.UnsupportedType,
         ];
         Assert.That(errors.Keys, Is.EquivalentTo(Enum.GetValues<SafetensorsError>().Except(needFiles)));
     }
@@ -117,7 +132,8 @@ public class SafetensorsFuzzTests
         int successes = 0;
         for (int input = 0; input < 2000; input++)
         {
-            byte[] bytes = Mutate(random, s_files[random.Next(s_files.Length)], SafetensorsHeader.LengthBytes);
+            byte[] bytes = Mutate(random, s_files[random.Next(s_files.Length)],
+                SafetensorsHeader.LengthBytes);
             File.WriteAllBytes(path, bytes);
             try
             {
@@ -151,7 +167,8 @@ public class SafetensorsFuzzTests
             end += tensor.ByteCount;
         }
 
-        if (end != fileBytes || header.Tensors.DistinctBy(tensor => tensor.Name).Count() != header.Tensors.Length)
+        int nameCount = header.Tensors.DistinctBy(tensor => tensor.Name).Count();
+        if (end != fileBytes || nameCount != header.Tensors.Length)
             throw new InvalidDataException("a file was accepted whose tensors do not cover it");
     }
 
@@ -176,7 +193,8 @@ public class SafetensorsFuzzTests
         if (prefixBytes > 0 && result.Length >= prefixBytes && random.Next(10) != 0)
         {
             int dataBytes = seed.Length - prefixBytes - (int)BinaryPrimitives.ReadInt64LittleEndian(seed);
-            BinaryPrimitives.WriteInt64LittleEndian(result, Math.Max(0, result.Length - prefixBytes - dataBytes));
+            BinaryPrimitives.WriteInt64LittleEndian(result,
+                Math.Max(0, result.Length - prefixBytes - dataBytes));
         }
 
         return result;

@@ -28,7 +28,8 @@ public class SafetensorsIndexTests
         Assert.That(checkpoint.SourcePath, Does.EndWith("model.safetensors.index.json"));
         Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EqualTo(new[] { "a", "b", "c" }));
         Assert.That(checkpoint.Find("unnamed"), Is.Null, "the index decides");
-        Assert.That(checkpoint.Metadata, Is.EqualTo(new Dictionary<string, string> { ["from"] = "1.safetensors" }));
+        Assert.That(checkpoint.Metadata,
+            Is.EqualTo(new Dictionary<string, string> { ["from"] = "1.safetensors" }));
         foreach (TensorInfo tensor in checkpoint.Tensors)
         {
             float[] value = new float[1];
@@ -45,9 +46,12 @@ public class SafetensorsIndexTests
     [TestCase("""{"weight_map":[]}""", EntryNotObject, "weight_map", "an array")]
     [TestCase("""{"weight_map":{"a":1}}""", ShardNotString, "'a'", "'1'")]
     [TestCase("""{"weight_map":{"a":"3.safetensors"}}""", MissingShard, "'3.safetensors'", "no such file")]
-    [TestCase("""{"weight_map":{"d":"1.safetensors"}}""", TensorNotInShard, "'d'", "'1.safetensors'", "in no shard")]
-    [TestCase("""{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}""", TensorNotInShard, "'b'", "'2.safetensors'", "in '1.safetensors'")]
-    [TestCase("""{"weight_map":{"a":"1.safetensors","a":"2.safetensors"}}""", TensorInTwoShards, "'a'", "'1.safetensors' and '2.safetensors'")]
+    [TestCase("""{"weight_map":{"d":"1.safetensors"}}""", TensorNotInShard, "'d'", "'1.safetensors'",
+        "in no shard")]
+    [TestCase("""{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}""", TensorNotInShard, "'b'",
+        "'2.safetensors'", "in '1.safetensors'")]
+    [TestCase("""{"weight_map":{"a":"1.safetensors","a":"2.safetensors"}}""", TensorInTwoShards, "'a'",
+        "'1.safetensors' and '2.safetensors'")]
     [TestCase("""{"weight_map":{"a":""}}""", ShardOutsideFolder, "'a'", "''")]
     [TestCase("""{"weight_map":{"a":"."}}""", ShardOutsideFolder, "'a'", "'.'")]
     [TestCase("""{"weight_map":{"a":".."}}""", ShardOutsideFolder, "'a'", "'..'")]
@@ -61,7 +65,8 @@ public class SafetensorsIndexTests
     public void A_wrong_index_is_refused(string json, SafetensorsError error, params string[] messageParts)
     {
         string path = WriteIndex(json);
-        SafetensorsException exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
+        SafetensorsException exception =
+            Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
         Assert.That(exception.Error, Is.EqualTo(error), exception.Message);
         foreach (string part in messageParts)
             Assert.That(exception.Message, Does.Contain(part));
@@ -72,9 +77,11 @@ public class SafetensorsIndexTests
     {
         WriteShard("3.safetensors", ("a", 5), ("z", 6));
         string path = WriteIndex("""{"weight_map":{"a":"1.safetensors","z":"3.safetensors"}}""");
-        SafetensorsException exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
+        SafetensorsException exception =
+            Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
         Assert.That(exception.Error, Is.EqualTo(TensorInTwoShards));
-        Assert.That(exception.Message, Does.Contain("'a'").And.Contain("'1.safetensors' and '3.safetensors'"));
+        Assert.That(exception.Message,
+            Does.Contain("'a'").And.Contain("'1.safetensors' and '3.safetensors'"));
     }
 
     [Test]
@@ -83,9 +90,11 @@ public class SafetensorsIndexTests
         string path = WriteIndex("{}");
         using (FileStream stream = new(path, FileMode.Open))
             stream.SetLength(100_000_001);
-        SafetensorsException exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
+        SafetensorsException exception =
+            Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
         Assert.That(exception.Error, Is.EqualTo(HeaderTooLong));
-        Assert.That(exception.Message, Does.Contain("at most 100000000 bytes").And.Contain("found 100000001"));
+        Assert.That(exception.Message,
+            Does.Contain("at most 100000000 bytes").And.Contain("found 100000001"));
     }
 
     [Test]
@@ -93,7 +102,8 @@ public class SafetensorsIndexTests
     {
         File.WriteAllBytes(_folder.File("2.safetensors"), [1, 2, 3]);
         string path = WriteIndex("""{"weight_map":{"a":"1.safetensors","c":"2.safetensors"}}""");
-        SafetensorsException exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
+        SafetensorsException exception =
+            Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
         Assert.That(exception.Error, Is.EqualTo(FileTooShort));
         Assert.That(exception.SourcePath, Is.EqualTo(_folder.File("2.safetensors")));
     }
@@ -107,6 +117,7 @@ public class SafetensorsIndexTests
 
     private void WriteShard(string name, params (string Name, float Value)[] scalars) =>
         SafetensorsWriter.Write(_folder.File(name),
-            scalars.Select(scalar => new TensorToWrite(scalar.Name, TensorType.F32, [], new[] { scalar.Value })),
+            scalars.Select(scalar => new TensorToWrite(scalar.Name, TensorType.F32, [],
+                new[] { scalar.Value })),
             new Dictionary<string, string> { ["from"] = name });
 }

@@ -34,7 +34,8 @@ public class SafetensorsWriterTests
         int padded = (header.Length + 7) / 8 * 8;
         byte[] expected =
         [
-            .. BitConverter.GetBytes((long)padded), .. header, .. Enumerable.Repeat((byte)' ', padded - header.Length),
+            .. BitConverter.GetBytes((long)padded), .. header,
+                .. Enumerable.Repeat((byte)' ', padded - header.Length),
             0, 0, 0x80, 0x3f, 0, 0x38, 0, 0x3c, 0, 0xc0,
         ];
         Assert.That(File.ReadAllBytes(path), Is.EqualTo(expected));
@@ -49,13 +50,16 @@ public class SafetensorsWriterTests
         new Random(1).NextBytes(bytes);
         // 24 elements fill whole bytes in every type.
         TensorToWrite[] tensors = [.. Enum.GetValues<TensorType>().Select(type => TensorToWrite.FromBytes(
-            "tensor of " + type, type, [2, 3, 4], bytes.AsMemory(0, 3 * TensorTypes.BitsOf(type)).ToArray()))];
+            "tensor of " + type, type, [2, 3, 4],
+                bytes.AsMemory(0, 3 * TensorTypes.BitsOf(type)).ToArray()))];
         SafetensorsWriter.Write(first, tensors, new Dictionary<string, string> { ["key"] = "value" });
 
         using (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(first))
         {
-            SafetensorsWriter.Write(second, checkpoint.Tensors.Select(tensor => TensorToWrite.FromBytes(tensor.Name,
-                tensor.Type, tensor.Shape, (position, span) => checkpoint.ReadBytes(tensor, position, span))), checkpoint.Metadata);
+            SafetensorsWriter.Write(second,
+                checkpoint.Tensors.Select(tensor => TensorToWrite.FromBytes(tensor.Name, tensor.Type, tensor.Shape,
+                    (position, span) => checkpoint.ReadBytes(tensor, position, span))),
+                checkpoint.Metadata);
         }
 
         Assert.That(File.ReadAllBytes(second), Is.EqualTo(File.ReadAllBytes(first)));
@@ -94,9 +98,12 @@ public class SafetensorsWriterTests
     public void The_order_given_does_not_matter()
     {
         TensorToWrite[] tensors = [.. Enumerable.Range(0, 20).Select(index =>
-            new TensorToWrite($"t{index}", index % 2 == 0 ? TensorType.BF16 : TensorType.F64, [index], Enumerable.Repeat(index + 0.5f, index).ToArray()))];
-        SafetensorsWriter.Write(_folder.File("a"), tensors, new Dictionary<string, string> { ["a"] = "1", ["b"] = "2" });
-        SafetensorsWriter.Write(_folder.File("b"), tensors.Reverse(), new Dictionary<string, string> { ["b"] = "2", ["a"] = "1" });
+            new TensorToWrite($"t{index}", index % 2 == 0 ? TensorType.BF16 : TensorType.F64, [index],
+                Enumerable.Repeat(index + 0.5f, index).ToArray()))];
+        SafetensorsWriter.Write(_folder.File("a"), tensors,
+            new Dictionary<string, string> { ["a"] = "1", ["b"] = "2" });
+        SafetensorsWriter.Write(_folder.File("b"), tensors.Reverse(),
+            new Dictionary<string, string> { ["b"] = "2", ["a"] = "1" });
         Assert.That(File.ReadAllBytes(_folder.File("b")), Is.EqualTo(File.ReadAllBytes(_folder.File("a"))));
     }
 
@@ -104,7 +111,8 @@ public class SafetensorsWriterTests
     public void Names_and_metadata_of_any_text_come_back()
     {
         string[] names = ["", "a\"b\\c/d", "\0\u001b\n", "é€😀", "\u007f\u0085\u2028\ufffd", "dtype"];
-        SafetensorsWriter.Write(_folder.File("a"), names.Select(name => new TensorToWrite(name, TensorType.F32, [1], new float[1])),
+        SafetensorsWriter.Write(_folder.File("a"),
+            names.Select(name => new TensorToWrite(name, TensorType.F32, [1], new float[1])),
             names.ToDictionary(name => name));
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.File("a"));
         Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EquivalentTo(names));
@@ -119,7 +127,8 @@ public class SafetensorsWriterTests
         using SafetensorsCheckpoint before = SafetensorsCheckpoint.Open(path);
         if (OperatingSystem.IsWindows())
         {
-            Assert.That(() => SafetensorsWriter.Write(path, []), Throws.InstanceOf<IOException>().Or.InstanceOf<UnauthorizedAccessException>());
+            Assert.That(() => SafetensorsWriter.Write(path, []),
+                Throws.InstanceOf<IOException>().Or.InstanceOf<UnauthorizedAccessException>());
             return;
         }
 
@@ -136,16 +145,19 @@ public class SafetensorsWriterTests
     {
         string path = _folder.File("a.safetensors");
         File.WriteAllText(path, "before");
-        Assert.That(() => SafetensorsWriter.Write(path, [new TensorToWrite("t", TensorType.F32, [1 << 20], (first, _) =>
+        Assert.That(() => SafetensorsWriter.Write(path,
+            [new TensorToWrite("t", TensorType.F32, [1 << 20], (first, _) =>
         {
-            Assert.That(Directory.GetFiles(_folder.Path), Has.Length.EqualTo(2), "the temporary file is beside the other");
+            Assert.That(Directory.GetFiles(_folder.Path), Has.Length.EqualTo(2),
+                "the temporary file is beside the other");
             if (first > 0)
                 throw new InvalidOperationException("no more");
         })]), Throws.InvalidOperationException.With.Message.EqualTo("no more"));
         AssertUntouched(path);
 
         using CancellationTokenSource cancellation = new();
-        Assert.That(() => SafetensorsWriter.Write(path, [new TensorToWrite("t", TensorType.F16, [1 << 20], (_, _) => cancellation.Cancel())],
+        Assert.That(() => SafetensorsWriter.Write(path,
+            [new TensorToWrite("t", TensorType.F16, [1 << 20], (_, _) => cancellation.Cancel())],
             cancellationToken: cancellation.Token), Throws.InstanceOf<OperationCanceledException>());
         AssertUntouched(path);
     }
@@ -157,25 +169,38 @@ public class SafetensorsWriterTests
         File.WriteAllText(path, "before");
         TensorToWrite tensor = new("w", TensorType.F32, [1], new float[1]);
         Assert.That(() => SafetensorsWriter.Write(path, [tensor, tensor]), Refused("'w'", "once", "twice"));
-        Assert.That(() => SafetensorsWriter.Write(path, [TensorToWrite.FromBytes("a", TensorType.U8, [long.MaxValue / 8], (_, _) => { }),
-            .. Enumerable.Range(0, 8).Select(index => TensorToWrite.FromBytes($"b{index}", TensorType.U8, [long.MaxValue / 8], (_, _) => { }))]),
+        Assert.That(() => SafetensorsWriter.Write(path,
+            [TensorToWrite.FromBytes("a", TensorType.U8, [long.MaxValue / 8], (_, _) => { }),
+            .. Enumerable.Range(0, 8).Select(index => TensorToWrite.FromBytes($"b{index}", TensorType.U8,
+                [long.MaxValue / 8], (_, _) => { }))]),
             Refused("'b7'", "2^63"));
-        Assert.That(() => SafetensorsWriter.Write(path, [], new Dictionary<string, string> { ["k"] = new string('x', 100_000_000) }),
+        Assert.That(() => SafetensorsWriter.Write(path, [],
+            new Dictionary<string, string> { ["k"] = new string('x', 100_000_000) }),
             Refused("at most 100000000 bytes"));
-        Assert.That(() => SafetensorsWriter.Write(path, [], new Dictionary<string, string> { ["k"] = "\ud800" }), Refused("'k'", "surrogate"));
+        Assert.That(() => SafetensorsWriter.Write(path, [],
+            new Dictionary<string, string> { ["k"] = "\ud800" }), Refused("'k'", "surrogate"));
         AssertUntouched(path);
 
-        Assert.That(() => new TensorToWrite("__metadata__", TensorType.F32, [], new float[1]), Refused("__metadata__"));
-        Assert.That(() => new TensorToWrite("\ud800", TensorType.F32, [], new float[1]), Refused("Expected text"));
-        Assert.That(() => new TensorToWrite("w", TensorType.F32, [2, -1], new float[1]), Refused("'w'", "at least 0", "[2, -1]"));
-        Assert.That(() => new TensorToWrite("w", TensorType.F32, [2, 3], new float[5]), Refused("'w'", "expected 6 values for F32 [2, 3]", "found 5"));
-        Assert.That(() => new TensorToWrite("w", TensorType.I32, [1], new float[1]), Refused("'w'", "F32, F16, BF16 or F64", "found I32"));
-        Assert.That(() => new TensorToWrite("w", TensorType.F32, [1L << 32, 1L << 32], (_, _) => { }), Refused("'w'", "2^63"));
-        Assert.That(() => TensorToWrite.FromBytes("w", TensorType.F4, [3], new byte[2]), Refused("'w'", "whole bytes"));
-        Assert.That(() => TensorToWrite.FromBytes("w", TensorType.I64, [3], new byte[23]), Refused("'w'", "expected 24 bytes", "found 23"));
+        Assert.That(() => new TensorToWrite("__metadata__", TensorType.F32, [], new float[1]),
+            Refused("__metadata__"));
+        Assert.That(() => new TensorToWrite("\ud800", TensorType.F32, [], new float[1]),
+            Refused("Expected text"));
+        Assert.That(() => new TensorToWrite("w", TensorType.F32, [2, -1], new float[1]),
+            Refused("'w'", "at least 0", "[2, -1]"));
+        Assert.That(() => new TensorToWrite("w", TensorType.F32, [2, 3], new float[5]),
+            Refused("'w'", "expected 6 values for F32 [2, 3]", "found 5"));
+        Assert.That(() => new TensorToWrite("w", TensorType.I32, [1], new float[1]),
+            Refused("'w'", "F32, F16, BF16 or F64", "found I32"));
+        Assert.That(() => new TensorToWrite("w", TensorType.F32, [1L << 32, 1L << 32], (_, _) => { }),
+            Refused("'w'", "2^63"));
+        Assert.That(() => TensorToWrite.FromBytes("w", TensorType.F4, [3], new byte[2]),
+            Refused("'w'", "whole bytes"));
+        Assert.That(() => TensorToWrite.FromBytes("w", TensorType.I64, [3], new byte[23]),
+            Refused("'w'", "expected 24 bytes", "found 23"));
 
         static NUnit.Framework.Constraints.Constraint Refused(params string[] parts) =>
-            parts.Aggregate<string, NUnit.Framework.Constraints.Constraint>(Throws.InstanceOf<ArgumentException>(), (constraint, part) => constraint.And.Message.Contains(part));
+            parts.Aggregate<string, NUnit.Framework.Constraints.Constraint>(
+                Throws.InstanceOf<ArgumentException>(), (constraint, part) => constraint.And.Message.Contains(part));
     }
 
     private void AssertUntouched(string path)
