@@ -31,7 +31,8 @@ internal sealed class MapSheet : IDisposable
     public void Title(string text, string explanation)
     {
         int width = _bitmap.Width - (2 * Margin);
-        PixelFont.Draw(_canvas, PixelFont.Fit(text, TitleScale, width), Margin, Margin, TitleScale, Palette.Text);
+        PixelFont.Draw(_canvas, PixelFont.Fit(text, TitleScale, width), Margin, Margin, TitleScale,
+            Palette.Text);
         Label(explanation, Margin, Margin + TitleLineHeight, width, Palette.Text);
     }
 
