@@ -63,8 +63,7 @@ internal static class CommandLine
         CancellationToken cancellationToken)
     {
         RootCommand root = new("Turns the patch features of images into a few visual tokens with " +
-            "MS-Resampler models: " +
-            "several spatial scopes, from local to global, fused by a gate.");
+            "MS-Resampler models: several spatial scopes, from local to global, fused by a gate.");
         root.Options.Add(verbose);
         root.Directives.Clear();
         root.Subcommands.Add(InitCommand.Create(terminal));

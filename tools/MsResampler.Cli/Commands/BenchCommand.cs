@@ -35,15 +35,13 @@ internal static class BenchCommand
         {
             Notes =
             [
-                "FLOP/s counts the operations that the model defines (see msresampler inspect), whether " +
-                    "computed or saved.",
+                "FLOP/s counts the operations that the model defines (see inspect), computed or saved.",
                 "Exits with 1, untimed, when the result is further from the reference than verify allows.",
             ],
             Examples =
             [
                 "msresampler bench --model model --grid 24x24",
-                "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --seconds 10 --json " +
-                "bench.json",
+                "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --json bench.json",
             ],
         };
         foreach (Option option in (ReadOnlySpan<Option>)[model, grid, batch, backend, threads, seconds, json])

@@ -75,8 +75,7 @@ internal static class DemoCommand
         }, terminal, cancellationToken);
 
         terminal.Line();
-        terminal.Line($"{picture} was cut into 24x24 patches; 64 queries on an 8x8 grid made one token " +
-            "each.");
+        terminal.Line($"{picture} was cut into 24x24 patches; 64 queries on an 8x8 grid made a token each.");
         terminal.Line("Three scopes looked at the patches; a gate weighed them. Open these:");
         foreach (string map in maps)
             terminal.Line($"  {map}");

@@ -105,9 +105,8 @@ internal static class InitCommand
         long parameterCount;
         using (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder))
             parameterCount = checkpoint.Tensors.Sum(tensor => tensor.ElementCount);
-        terminal.Line($"{folder}: {Quantity.Scaled(parameterCount)}parameters in {configType}, seed " +
-            $"{seed}, " +
-            $"{config.Scopes.Count} scopes, {config.QueryGrid} queries");
+        terminal.Line($"{folder}: {Quantity.Scaled(parameterCount)}parameters in {configType}, " +
+            $"seed {seed}, {config.Scopes.Count} scopes, {config.QueryGrid} queries");
     }
 
     private static void RefuseToOverwrite(string folder, bool force)
@@ -116,8 +115,7 @@ internal static class InitCommand
             throw new InputException($"{folder}: this is a file; --out names a folder");
         if (File.Exists(Path.Combine(folder, IndexName)))
             throw new InputException($"{folder}: holds a sharded model ({IndexName}), which would hide the " +
-                "new one; " +
-                "choose another folder");
+                "new one; choose another folder");
         foreach (string name in (ReadOnlySpan<string>)[ConfigName, WeightsName])
         {
             if (!force && File.Exists(Path.Combine(folder, name)))

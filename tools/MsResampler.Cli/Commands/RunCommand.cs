@@ -63,21 +63,19 @@ internal static class RunCommand
         {
             Notes =
             [
-                "--features: a tensor 'features' [H,W,C] or [B,H,W,C], or 'features.0', 'features.1', ... " +
-                    "each [H,W,C] with a",
-                "  grid of its own; or a .npy array [H,W,C] or [B,H,W,C] in float32 or float16, C order.",
-                "--image: a picture is turned upright, laid over white, resized (bicubic, antialiased) to " +
-                "--size and cut into",
-                "  patches of --patch pixels. A patch's feature is its pixels, (v/255 - 0.5)/0.5, in the " +
-                "order channel, row,",
-                "  column: the model's vision_hidden_size must be 3 x patch x patch, 588 for 14.",
+                "--features: a tensor 'features' [H,W,C] or [B,H,W,C]; or 'features.0', 'features.1', ...",
+                "  each [H,W,C] with a grid of its own; or a .npy array [H,W,C] or [B,H,W,C], float32 or",
+                "  float16 in C order.",
+                "--image: a picture is turned upright, laid over white, resized (bicubic, antialiased) to",
+                "  --size and cut into patches of --patch pixels. A patch's feature is its pixels,",
+                "  (v/255 - 0.5)/0.5, in the order channel, row, column: the model's vision_hidden_size",
+                "  must be 3 x patch x patch, 588 for 14.",
             ],
             Examples =
             [
                 "msresampler run --model model --image photo.jpg --out tokens.safetensors --maps maps",
                 "msresampler run --model model --image a.png b.webp --size 448x336 --out tokens.npy",
-                "msresampler run --model model --features features.safetensors --out tokens.safetensors " +
-                "--threads 4",
+                "msresampler run --model model --features features.npy --out tokens.safetensors --threads 4",
             ],
         };
         foreach (Option option in (ReadOnlySpan<Option>)[model, features, images, patch, size, output,
@@ -163,8 +161,7 @@ internal static class RunCommand
         if (source.ChannelCount == config.VisionHiddenSize)
             return;
         string mismatch = $"{source.Describe(0)}: features have {source.ChannelCount} channels, but " +
-            $"{model} expects " +
-            $"vision_hidden_size = {config.VisionHiddenSize}";
+            $"{model} expects vision_hidden_size = {config.VisionHiddenSize}";
         if (source is not ImageFeatures)
             throw new InputException(mismatch);
         int fitting = (int)Math.Round(Math.Sqrt(config.VisionHiddenSize / 3.0));
@@ -280,10 +277,10 @@ internal static class RunCommand
                 index++;
             int channelCount = _engine.Config.VisionHiddenSize;
             (int row, int column) = Math.DivRem(index / channelCount, _grids[image].Columns);
+            string value = features[index].ToString(CultureInfo.InvariantCulture);
             throw new InputException($"{_source.Describe(_first + image)}: the feature at row {row}, " +
-                $"column {column}, channel " +
-                $"{index % channelCount} is {features[index].ToString(CultureInfo.InvariantCulture)}; " +
-                "every feature must be finite");
+                $"column {column}, channel {index % channelCount} is {value}; every " +
+                "feature must be finite");
         }
     }
 }

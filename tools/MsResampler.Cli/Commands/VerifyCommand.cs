@@ -26,8 +26,8 @@ internal static class VerifyCommand
         {
             Notes =
             [
-                "Exits with 1 when a relative error is above --bound, or when an image's tokens change " +
-                    "with its batch.",
+                "Exits with 1 when a relative error is above --bound, or an image's tokens change with its",
+                "batch.",
             ],
             Examples =
             [

@@ -49,7 +49,7 @@ internal sealed class ImageFeatures : IFeatureSource
                 for (int channel = 0; channel < 3; channel++)
                     for (int y = row * _patchSize; y < (row + 1) * _patchSize; y++)
                         for (int x = column * _patchSize; x < (column + 1) * _patchSize; x++)
-                            destination[index++] = Normalize(image.Pixels[(3 * ((y * _size.Width) + x)) + channel]);
+                            destination[index++] = Normalize(image, x, y, channel);
     }
 
     public SKBitmap? ReadPicture(int imageIndex, int longSide)
@@ -63,7 +63,8 @@ internal sealed class ImageFeatures : IFeatureSource
     {
     }
 
-    private static float Normalize(float value) => ((value / 255) - 0.5f) / 0.5f;
+    private static float Normalize(RgbImage image, int x, int y, int channel)
+        => ((image.Pixels[(3 * ((y * image.Width) + x)) + channel] / 255) - 0.5f) / 0.5f;
 
     private static ImageSize NearestMultiple(ImageSize size, int factor)
     {

@@ -117,8 +117,7 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
                 "<f4" => sizeof(float),
                 "<f2" => 2,
                 var other => throw new FormatException($"the array's type is '{other}'; expected '<f4' " +
-                    "(float32) or " +
-                    "'<f2' (float16): save x.astype('<f4') instead"),
+                    "(float32) or '<f2' (float16): save x.astype('<f4') instead"),
             };
         }
 

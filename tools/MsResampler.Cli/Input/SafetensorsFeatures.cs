@@ -39,8 +39,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
         int other = Array.FindIndex(shapes, shape => shape.ChannelCount != shapes[0].ChannelCount);
         if (other >= 0)
             throw new InputException($"{checkpoint.SourcePath}: '{Name}.0' has {shapes[0].ChannelCount} " +
-                "channels but " +
-                $"'{Name}.{other}' has {shapes[other].ChannelCount}; all images need the same");
+                $"channels but '{Name}.{other}' has {shapes[other].ChannelCount}; all images need the same");
         _grids = [.. shapes.Select(shape => shape.Grid)];
         ChannelCount = shapes[0].ChannelCount;
     }

@@ -66,8 +66,8 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         sheet.Title(scopeConfig.Name, ScopeText.Describe(scopeConfig));
         sheet.Label("attention, mean over all tokens and heads", MapSheet.Margin,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
-        sheet.Label($"{rows.Length * columns.Length} of {config.QueryGrid.QueryCount} tokens; + is a " +
-            "token's place", rightX,
+        sheet.Label($"{rows.Length * columns.Length} of {config.QueryGrid.QueryCount} tokens; " +
+            "+ is a token's place", rightX,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
 
         SKRectI area = SKRectI.Create(MapSheet.Margin, panelY, panel.Width, panel.Height);

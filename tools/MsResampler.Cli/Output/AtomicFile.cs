@@ -12,8 +12,8 @@ internal sealed class AtomicFile : IDisposable
     public AtomicFile(string path)
     {
         _path = Path.GetFullPath(path);
-        string folder = Path.GetDirectoryName(_path) ?? throw new InputException($"{path}: this is a " +
-            "folder; name a file");
+        string folder = Path.GetDirectoryName(_path)
+            ?? throw new InputException($"{path}: this is a folder; name a file");
         if (Directory.Exists(_path))
             throw new InputException($"{path}: this is a folder; name a file in it");
         if (!Directory.Exists(folder))

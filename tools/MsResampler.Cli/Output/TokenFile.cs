@@ -57,8 +57,8 @@ internal sealed class TokenFile : IDisposable
         const int PrefixBytes = 10;
         const int Alignment = 64;
         string dictionary = string.Create(CultureInfo.InvariantCulture,
-            $"{{'descr': '<f4', 'fortran_order': False, 'shape': ({imageCount}, {queryCount}, " +
-            $"{tokenSize}), }}");
+            $"{{'descr': '<f4', 'fortran_order': False, " +
+            $"'shape': ({imageCount}, {queryCount}, {tokenSize}), }}");
         int total = (PrefixBytes + dictionary.Length + 1 + Alignment - 1) / Alignment * Alignment;
         string padded = dictionary.PadRight(total - PrefixBytes - 1) + "\n";
         return [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)padded.Length),
