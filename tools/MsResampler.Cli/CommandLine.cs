@@ -59,10 +59,11 @@ internal static class CommandLine
         }
     }
 
-    private static RootCommand CreateRoot(Option<bool> verbose, Terminal terminal, CancellationToken cancellationToken)
+    private static RootCommand CreateRoot(Option<bool> verbose, Terminal terminal,
+        CancellationToken cancellationToken)
     {
-        RootCommand root = new("Turns the patch features of images into a few visual tokens with MS-Resampler models: " +
-            "several spatial scopes, from local to global, fused by a gate.");
+        RootCommand root = new("Turns the patch features of images into a few visual tokens with " +
+            "MS-Resampler models: several spatial scopes, from local to global, fused by a gate.");
         root.Options.Add(verbose);
         root.Directives.Clear();
         root.Subcommands.Add(InitCommand.Create(terminal));
@@ -93,7 +94,8 @@ internal static class CommandLine
         {
             string known = string.Join(", ", subcommands.Select(subcommand => subcommand.Name));
             return parsed.UnmatchedTokens.Count > 0
-                ? $"there is no command or option '{parsed.UnmatchedTokens[0]}'; the commands are {known} ({hint})"
+                ? $"there is no command or option '{parsed.UnmatchedTokens[0]}'; the commands are {known} " +
+                $"({hint})"
                 : $"no command given; the commands are {known} ({hint})";
         }
 

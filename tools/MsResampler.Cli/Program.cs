@@ -5,7 +5,8 @@ using MsResampler.Cli.Display;
 using CancellationTokenSource interruption = new();
 int signalExitCode = ExitCode.Interrupted;
 
-// The first signal asks for a clean end, which removes temporary files; a second one ends the process at once.
+// The first signal asks for a clean end, which removes temporary files; a second one ends the process at
+// once.
 void Interrupt(PosixSignalContext context)
 {
     context.Cancel = !interruption.IsCancellationRequested;

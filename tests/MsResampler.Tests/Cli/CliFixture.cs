@@ -55,7 +55,8 @@ internal abstract class CliFixture
         return [.. Enumerable.Range(0, count).Select(_ => (random.NextSingle() * 2) - 1)];
     }
 
-    protected string WriteFeatures(string name, params (string Tensor, long[] Shape, float[] Values)[] tensors)
+    protected string WriteFeatures(string name,
+        params (string Tensor, long[] Shape, float[] Values)[] tensors)
     {
         SafetensorsWriter.Write(In(name), tensors.Select(tensor =>
             new TensorToWrite(tensor.Tensor, TensorType.F32, tensor.Shape, tensor.Values)));
@@ -69,10 +70,12 @@ internal abstract class CliFixture
     }
 
     protected string WriteNpy(string name, long[] shape, float[] values) => WriteNpy(name,
-        $"{{'descr': '<f4', 'fortran_order': False, 'shape': ({Extents(shape)}), }}", MemoryMarshal.AsBytes<float>(values));
+        $"{{'descr': '<f4', 'fortran_order': False, 'shape': ({Extents(shape)}), }}",
+        MemoryMarshal.AsBytes<float>(values));
 
     protected static byte[] NpyBytes(string header)
-        => [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)header.Length), .. Encoding.Latin1.GetBytes(header)];
+        => [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)header.Length),
+            .. Encoding.Latin1.GetBytes(header)];
 
     protected static string Extents(long[] shape)
         => string.Join(", ", shape.Select(extent => extent.ToString(CultureInfo.InvariantCulture)));
@@ -100,7 +103,8 @@ internal abstract class CliFixture
         return tokens;
     }
 
-    /// <summary>Files in the fixture's folder, hidden ones included, that a run left behind unfinished.</summary>
+    /// <summary>Files in the fixture's folder, hidden ones included, that a run left behind
+    /// unfinished.</summary>
     protected string[] TemporaryFiles() => Directory.GetFiles(Folder, "*.tmp", new EnumerationOptions
     {
         RecurseSubdirectories = true,

@@ -16,7 +16,8 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
     {
         using StringWriter output = new() { NewLine = "\n" };
         using StringWriter error = new() { NewLine = "\n" };
-        int exitCode = CommandLine.Run(args, new Terminal(output, error, isInteractive: false), cancellationToken);
+        int exitCode = CommandLine.Run(args, new Terminal(output, error, isInteractive: false),
+            cancellationToken);
         return new CliRun(exitCode, output.ToString(), error.ToString());
     }
 
@@ -32,7 +33,8 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
         return this;
     }
 
-    /// <summary>Asserts exit code 2 and exactly one line on standard error that holds each of the words.</summary>
+    /// <summary>Asserts exit code 2 and exactly one line on standard error that holds each of the
+    /// words.</summary>
     public void FailsNaming(params string[] words)
     {
         using (Assert.EnterMultipleScope())

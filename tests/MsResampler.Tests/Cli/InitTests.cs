@@ -29,7 +29,8 @@ internal sealed class InitTests : CliFixture
         using (Assert.EnterMultipleScope())
         {
             Assert.That(checkpoint.Tensors, Has.All.Property(nameof(TensorInfo.Type)).EqualTo(expected));
-            Assert.That(File.ReadAllText(Path.Combine(folder, "config.json")), Does.Contain($"\"torch_dtype\": \"{name}\""));
+            Assert.That(File.ReadAllText(Path.Combine(folder, "config.json")),
+                Does.Contain($"\"torch_dtype\": \"{name}\""));
         }
     }
 
@@ -37,7 +38,8 @@ internal sealed class InitTests : CliFixture
     public void A_model_is_replaced_only_when_forced()
     {
         byte[] before = Weights("forced");
-        CliRun.Of("init", "--config", In("config.json"), "--out", In("forced"), "--seed", "9").FailsNaming("forced", "--force");
+        CliRun.Of("init", "--config", In("config.json"), "--out", In("forced"), "--seed", "9")
+            .FailsNaming("forced", "--force");
         Assert.That(File.ReadAllBytes(In("forced/model.safetensors")), Is.EqualTo(before));
         Assert.That(Weights("forced", "--seed", "9", "--force"), Is.Not.EqualTo(before));
     }
@@ -47,22 +49,26 @@ internal sealed class InitTests : CliFixture
     {
         Directory.CreateDirectory(In("sharded"));
         File.WriteAllText(In("sharded/model.safetensors.index.json"), "{}");
-        CliRun.Of("init", "--config", In("config.json"), "--out", In("sharded"), "--force").FailsNaming("sharded", "another folder");
+        CliRun.Of("init", "--config", In("config.json"), "--out", In("sharded"), "--force")
+            .FailsNaming("sharded", "another folder");
     }
 
     [Test]
     public void A_bad_config_is_one_line_with_every_problem()
     {
-        File.WriteAllText(In("bad.json"), Config.Replace("\"hidden_size\": 8", "\"hidden_size\": -8", StringComparison.Ordinal)
+        File.WriteAllText(In("bad.json"),
+            Config.Replace("\"hidden_size\": 8", "\"hidden_size\": -8", StringComparison.Ordinal)
             .Replace("\"output_size\": 5,", "", StringComparison.Ordinal));
-        CliRun.Of("init", "--config", In("bad.json"), "--out", In("bad")).FailsNaming("bad.json", "hidden_size", "output_size");
+        CliRun.Of("init", "--config", In("bad.json"), "--out", In("bad"))
+            .FailsNaming("bad.json", "hidden_size", "output_size");
         Assert.That(Directory.Exists(In("bad")), Is.False);
     }
 
     [Test]
     public void An_unknown_field_is_a_warning()
     {
-        File.WriteAllText(In("extra.json"), Config.Replace("\"share_kv\"", "\"colour\": 1, \"share_kv\"", StringComparison.Ordinal));
+        File.WriteAllText(In("extra.json"),
+            Config.Replace("\"share_kv\"", "\"colour\": 1, \"share_kv\"", StringComparison.Ordinal));
         CliRun run = CliRun.Of("init", "--config", In("extra.json"), "--out", In("extra"));
         using (Assert.EnterMultipleScope())
         {

@@ -13,7 +13,8 @@ internal sealed class NpyHeaderTests : CliFixture
         new("{\"shape\":(2,3,4),\"fortran_order\":False,\"descr\":\"<f2\"}", 2, [2, 3, 4]),
         new("{'descr': '<f4', 'fortran_order': False, 'shape': (5,)}\n", 4, [5]),
         new("{'descr': '<f4', 'fortran_order': False, 'shape': ()}\n", 4, []),
-        new("{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 0)}\n", 4, [long.MaxValue, 0]),
+        new("{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 0)}\n", 4,
+            [long.MaxValue, 0]),
     ];
 
     private static readonly TestCaseData<string, string>[] s_bad =
@@ -63,27 +64,32 @@ internal sealed class NpyHeaderTests : CliFixture
 
     [TestCaseSource(nameof(s_bad))]
     public void A_bad_header_is_an_error_that_says_why(string header, string cause)
-        => Assert.That(() => NpyHeader.Parse(NpyBytes(header)), Throws.TypeOf<FormatException>().With.Message.Contains(cause));
+        => Assert.That(() => NpyHeader.Parse(NpyBytes(header)),
+            Throws.TypeOf<FormatException>().With.Message.Contains(cause));
 
     [Test]
     public void Every_cut_of_a_header_is_an_error()
     {
         byte[] bytes = NpyBytes(Good);
         for (int length = 0; length < bytes.Length; length++)
-            Assert.That(() => NpyHeader.Parse(bytes.AsSpan(0, length)), Throws.TypeOf<FormatException>(), $"{length} bytes");
+            Assert.That(() => NpyHeader.Parse(bytes.AsSpan(0, length)), Throws.TypeOf<FormatException>(),
+                $"{length} bytes");
     }
 
     [Test]
     public void Versions_2_and_3_have_longer_lengths_and_others_are_refused()
     {
         byte[] header = NpyBytes(Good)[10..];
-        byte[] Versioned(byte major, byte minor) => [0x93, .. "NUMPY"u8, major, minor, .. BitConverter.GetBytes((uint)header.Length), .. header];
+        byte[] Versioned(byte major, byte minor)
+            => [0x93, .. "NUMPY"u8, major, minor, .. BitConverter.GetBytes((uint)header.Length), .. header];
         using (Assert.EnterMultipleScope())
         {
             Assert.That(NpyHeader.Parse(Versioned(2, 0)).DataOffset, Is.EqualTo(12 + header.Length));
             Assert.That(NpyHeader.Parse(Versioned(3, 0)).Shape, Is.EqualTo(new long[] { 2, 3, 4 }));
-            Assert.That(() => NpyHeader.Parse(Versioned(4, 0)), Throws.TypeOf<FormatException>().With.Message.Contains("4.0"));
-            Assert.That(() => NpyHeader.Parse(Versioned(1, 1)), Throws.TypeOf<FormatException>().With.Message.Contains("1.1"));
+            Assert.That(() => NpyHeader.Parse(Versioned(4, 0)),
+                Throws.TypeOf<FormatException>().With.Message.Contains("4.0"));
+            Assert.That(() => NpyHeader.Parse(Versioned(1, 1)),
+                Throws.TypeOf<FormatException>().With.Message.Contains("1.1"));
         }
     }
 

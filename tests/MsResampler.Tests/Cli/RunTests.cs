@@ -22,7 +22,8 @@ internal sealed class RunTests : CliFixture
     {
         float[] values = Values(2 * 3 * 4 * ChannelCount, 1);
         string batch = WriteFeatures("batch.safetensors", ("features", [2, 3, 4, ChannelCount], values));
-        string second = WriteFeatures("second.safetensors", ("features", [3, 4, ChannelCount], values[(3 * 4 * ChannelCount)..]));
+        string second = WriteFeatures("second.safetensors",
+            ("features", [3, 4, ChannelCount], values[(3 * 4 * ChannelCount)..]));
         float[] tokens = Tokens(batch, out long[] shape);
         float[] alone = Tokens(second, out long[] aloneShape);
         using (Assert.EnterMultipleScope())
@@ -37,8 +38,10 @@ internal sealed class RunTests : CliFixture
     [Test]
     public void Numbered_features_have_grids_of_their_own_and_numeric_order()
     {
-        PatchGrid[] grids = [.. Enumerable.Range(0, 12).Select(index => new PatchGrid(1 + (index % 3), 1 + (index % 5)))];
-        float[][] features = [.. grids.Select((grid, index) => Values((int)grid.PatchCount * ChannelCount, index))];
+        PatchGrid[] grids = [.. Enumerable.Range(0, 12)
+            .Select(index => new PatchGrid(1 + (index % 3), 1 + (index % 5)))];
+        float[][] features = [.. grids
+            .Select((grid, index) => Values((int)grid.PatchCount * ChannelCount, index))];
         string ragged = WriteFeatures("ragged.safetensors", [.. grids.Select((grid, index) =>
             ($"features.{index}", new long[] { grid.Rows, grid.Columns, ChannelCount }, features[index]))]);
         float[] tokens = Tokens(ragged, out long[] shape);
@@ -58,7 +61,8 @@ internal sealed class RunTests : CliFixture
         byte[] bytes = type == "<f4"
             ? MemoryMarshal.AsBytes<float>(values).ToArray()
             : MemoryMarshal.AsBytes<Half>(values.Select(value => (Half)value).ToArray()).ToArray();
-        string npy = WriteNpy("in.npy", $"{{'descr': '{type}', 'fortran_order': False, 'shape': (2, 2, 3, {ChannelCount}), }}", bytes);
+        string npy = WriteNpy("in.npy",
+            $"{{'descr': '{type}', 'fortran_order': False, 'shape': (2, 2, 3, {ChannelCount}), }}", bytes);
         string safetensors = WriteFeatures("in.safetensors", ("features", [2, 2, 3, ChannelCount], values));
         CliRun.Of("run", "--model", Model, "--features", npy, "--out", In("out.npy")).Succeeds();
 
@@ -76,16 +80,20 @@ internal sealed class RunTests : CliFixture
     [Test]
     public void The_token_file_is_what_the_library_would_write()
     {
-        string input = WriteFeatures("plain.safetensors", ("features", [1, 2, ChannelCount], Values(2 * ChannelCount, 3)));
+        string input = WriteFeatures("plain.safetensors",
+            ("features", [1, 2, ChannelCount], Values(2 * ChannelCount, 3)));
         float[] tokens = Tokens(input, out long[] shape);
-        SafetensorsWriter.Write(In("expected.safetensors"), [new TensorToWrite("tokens", TensorType.F32, shape, tokens)]);
-        Assert.That(File.ReadAllBytes(In("plain.safetensors.tokens.safetensors")), Is.EqualTo(File.ReadAllBytes(In("expected.safetensors"))));
+        SafetensorsWriter.Write(In("expected.safetensors"),
+            [new TensorToWrite("tokens", TensorType.F32, shape, tokens)]);
+        Assert.That(File.ReadAllBytes(In("plain.safetensors.tokens.safetensors")),
+            Is.EqualTo(File.ReadAllBytes(In("expected.safetensors"))));
     }
 
     [Test]
     public void Backends_agree()
     {
-        string input = WriteFeatures("agree.safetensors", ("features", [5, 7, ChannelCount], Values(35 * ChannelCount, 4)));
+        string input = WriteFeatures("agree.safetensors",
+            ("features", [5, 7, ChannelCount], Values(35 * ChannelCount, 4)));
         float[] cpu = Tokens(input, out _, "--backend", "cpu", "--threads", "1");
         float[] reference = Tokens(input, out _, "--backend", "reference");
         // 3e-6 relative to the vector, of which one value may carry all.
@@ -129,13 +137,15 @@ internal sealed class RunTests : CliFixture
     public void A_npy_file_of_the_wrong_length_is_an_error([Values(-1, 1)] int extra)
     {
         byte[] data = new byte[(2 * 2 * ChannelCount * sizeof(float)) + extra];
-        string path = WriteNpy("length.npy", $"{{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2, {ChannelCount}), }}", data);
+        string path = WriteNpy("length.npy",
+            $"{{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2, {ChannelCount}), }}", data);
         Run(path).FailsNaming("length.npy", "promises");
     }
 
     [Test]
     public void A_shape_whose_size_overflows_is_an_error()
-        => Run(WriteNpy("overflow.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4294967296), }", []))
+        => Run(WriteNpy("overflow.npy",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4294967296), }", []))
             .FailsNaming("overflow.npy", "too large");
 
     [TestCase(float.NaN, "NaN")]
@@ -154,9 +164,11 @@ internal sealed class RunTests : CliFixture
     [Test]
     public void A_run_that_is_cancelled_leaves_the_old_file_and_no_other()
     {
-        string path = WriteFeatures("cancel.safetensors", ("features", [2, 2, ChannelCount], Values(4 * ChannelCount, 6)));
+        string path = WriteFeatures("cancel.safetensors",
+            ("features", [2, 2, ChannelCount], Values(4 * ChannelCount, 6)));
         File.WriteAllText(In("cancel.npy"), "old");
-        CliRun run = CliRun.Of(new CancellationToken(canceled: true), "run", "--model", Model, "--features", path, "--out", In("cancel.npy"));
+        CliRun run = CliRun.Of(new CancellationToken(canceled: true), "run", "--model", Model, "--features",
+            path, "--out", In("cancel.npy"));
         using (Assert.EnterMultipleScope())
         {
             Assert.That(run.ExitCode, Is.EqualTo(130));
@@ -169,30 +181,43 @@ internal sealed class RunTests : CliFixture
     [Test]
     public void An_output_that_cannot_be_written_is_an_error_before_any_work()
     {
-        string path = WriteFeatures("output.safetensors", ("features", [2, 2, ChannelCount], Values(4 * ChannelCount, 7)));
-        CliRun.Of("run", "--model", Model, "--features", path, "--out", In("none/out.npy")).FailsNaming("none", "does not exist");
+        string path = WriteFeatures("output.safetensors",
+            ("features", [2, 2, ChannelCount], Values(4 * ChannelCount, 7)));
+        CliRun.Of("run", "--model", Model, "--features", path, "--out",
+            In("none/out.npy"))
+            .FailsNaming("none", "does not exist");
         Directory.CreateDirectory(In("folder.npy"));
-        CliRun.Of("run", "--model", Model, "--features", path, "--out", In("folder.npy")).FailsNaming("folder.npy", "folder");
-        CliRun.Of("run", "--model", Model, "--features", path, "--out", In("o.npy"), "--maps", path).FailsNaming("--maps");
+        CliRun.Of("run", "--model", Model, "--features", path, "--out",
+            In("folder.npy"))
+            .FailsNaming("folder.npy", "folder");
+        CliRun.Of("run", "--model", Model, "--features", path, "--out", In("o.npy"), "--maps",
+            path)
+            .FailsNaming("--maps");
     }
 
     [Test]
     public void Many_images_report_progress_in_plain_lines()
     {
-        string path = WriteFeatures("many.safetensors", ("features", [150, 1, 1, ChannelCount], Values(150 * ChannelCount, 8)));
+        string path = WriteFeatures("many.safetensors",
+            ("features", [150, 1, 1, ChannelCount], Values(150 * ChannelCount, 8)));
         string output = Run(path).Succeeds().Output;
-        Assert.That(output, Does.StartWith("images: 64 of 150\nimages: 128 of 150\nimages: 150 of 150\n150 images of 1x1 patches"));
+        Assert.That(output, Does.StartWith("images: 64 of 150\nimages: 128 of 150\nimages: 150 of 150\n" +
+            "150 images of 1x1 patches"));
     }
 
     [Test]
     public void Maps_are_pictures_named_after_the_image_and_the_scopes()
     {
-        string picture = WritePicture("photo.png", 30, 20, (x, y) => new SKColor((byte)(8 * x), (byte)(12 * y), 90));
-        CliRun.Of("run", "--model", Model, "--image", picture, "--patch", "2", "--size", "8x12", "--out", In("photo.npy"),
+        string picture = WritePicture("photo.png", 30, 20,
+            (x, y) => new SKColor((byte)(8 * x), (byte)(12 * y), 90));
+        CliRun.Of("run", "--model", Model, "--image", picture, "--patch", "2", "--size", "8x12", "--out",
+            In("photo.npy"),
             "--maps", In("maps")).Succeeds();
-        string[] names = [.. Directory.GetFiles(In("maps")).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+        string[] names = [.. Directory.GetFiles(In("maps"))
+            .Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
         Assert.That(names, Is.EqualTo(new[]
-            { "photo-gate.png", "photo-look-0-local.png", "photo-look-1-soft.png", "photo-look-2-wide.png" }));
+            { "photo-gate.png", "photo-look-0-local.png", "photo-look-1-soft.png",
+                "photo-look-2-wide.png" }));
         foreach (string name in names)
         {
             using SKBitmap map = SKBitmap.Decode(Path.Combine(In("maps"), name));
@@ -203,13 +228,16 @@ internal sealed class RunTests : CliFixture
     [Test]
     public void Maps_of_several_images_do_not_overwrite_each_other()
     {
-        string path = WriteFeatures("two.safetensors", ("features", [2, 2, 3, ChannelCount], Values(12 * ChannelCount, 9)));
-        CliRun.Of("run", "--model", Model, "--features", path, "--out", In("two.npy"), "--maps", In("two-maps")).Succeeds();
+        string path = WriteFeatures("two.safetensors",
+            ("features", [2, 2, 3, ChannelCount], Values(12 * ChannelCount, 9)));
+        CliRun.Of("run", "--model", Model, "--features", path, "--out", In("two.npy"), "--maps",
+            In("two-maps")).Succeeds();
         Assert.That(Directory.GetFiles(In("two-maps")), Has.Length.EqualTo(8));
     }
 
     private CliRun Run(string features, params string[] more)
-        => CliRun.Of(["run", "--model", Model, "--features", features, "--out", features + ".tokens.safetensors", .. more]);
+        => CliRun.Of(["run", "--model", Model, "--features", features, "--out",
+            features + ".tokens.safetensors", .. more]);
 
     private float[] Tokens(string features, out long[] shape, params string[] more)
     {

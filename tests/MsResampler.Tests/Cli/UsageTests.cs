@@ -25,7 +25,8 @@ internal sealed class UsageTests : CliFixture
         new("run --model m --out o.npy --image i.png --patch -1", "--patch"),
         new("run --model m --out o.npy --image i.png --size 10x", "'10x'"),
         new("run --model m --out o.npy --image i.png --size 99999999999", "--size"),
-        new("run --model m --out o.npy --image i.png --size 30 --patch 14", "--patch 14; the nearest that is: 28"),
+        new("run --model m --out o.npy --image i.png --size 30 --patch 14",
+            "--patch 14; the nearest that is: 28"),
         new("run --model m --out o.npy --image i.png --backend gpu", "auto, cpu, reference"),
         new("verify --model m --backend reference", "auto, cpu"),
         new("verify --model m --bound 0", "--bound"),
@@ -72,7 +73,8 @@ internal sealed class UsageTests : CliFixture
 
     [TestCaseSource(nameof(s_badInput))]
     public void Bad_input_is_one_line_that_names_the_file(string arguments, string cause)
-        => CliRun.Of([.. arguments.Split(' ').Select(argument => argument.Replace("{0}", Folder, StringComparison.Ordinal))])
+        => CliRun.Of([.. arguments.Split(' ').Select(argument =>
+                argument.Replace("{0}", Folder, StringComparison.Ordinal))])
             .FailsNaming(cause);
 
     [Test]
@@ -96,7 +98,8 @@ internal sealed class UsageTests : CliFixture
 
     [Test]
     public void Version_is_one_line()
-        => Assert.That(CliRun.Of("--version").Succeeds().Output, Does.Match(@"^msresampler \d+\.\d+\.\d+\n$"));
+        => Assert.That(CliRun.Of("--version").Succeeds().Output,
+            Does.Match(@"^msresampler \d+\.\d+\.\d+\n$"));
 
     [Test]
     public void Every_command_has_help_with_an_example(
@@ -104,6 +107,7 @@ internal sealed class UsageTests : CliFixture
             "demo")] string command)
     {
         Assert.That(CliRun.Of("--help").Succeeds().Output, Does.Contain($"  {command} "));
-        Assert.That(CliRun.Of(command, "--help").Succeeds().Output, Does.Contain("Examples:\n").And.Contain($"  msresampler {command}"));
+        Assert.That(CliRun.Of(command, "--help").Succeeds().Output,
+            Does.Contain("Examples:\n").And.Contain($"  msresampler {command}"));
     }
 }

@@ -22,7 +22,8 @@ internal sealed class VerifyBenchDemoTests : CliFixture
     [Test]
     public void Bench_reports_the_same_figures_on_screen_and_in_json()
     {
-        CliRun run = CliRun.Of("bench", "--model", Model, "--grid", "3x4", "--batch", "2", "--seconds", "0.05", "--json", In("bench.json"));
+        CliRun run = CliRun.Of("bench", "--model", Model, "--grid", "3x4", "--batch", "2", "--seconds",
+            "0.05", "--json", In("bench.json"));
         run.Succeeds();
         using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(In("bench.json")));
         JsonElement root = json.RootElement;
@@ -33,7 +34,8 @@ internal sealed class VerifyBenchDemoTests : CliFixture
             Assert.That(median, Is.Positive);
             Assert.That(root.GetProperty("p10_seconds").GetDouble(), Is.LessThanOrEqualTo(median));
             Assert.That(root.GetProperty("p90_seconds").GetDouble(), Is.GreaterThanOrEqualTo(median));
-            Assert.That(root.GetProperty("images_per_second").GetDouble(), Is.EqualTo(2 / median).Within(1e-9).Percent);
+            Assert.That(root.GetProperty("images_per_second").GetDouble(),
+                Is.EqualTo(2 / median).Within(1e-9).Percent);
             Assert.That(root.GetProperty("calls").GetInt32(), Is.GreaterThanOrEqualTo(5));
         }
     }
@@ -42,7 +44,8 @@ internal sealed class VerifyBenchDemoTests : CliFixture
     public void Demo_writes_what_it_names_and_can_be_repeated()
     {
         string output = CliRun.Of("demo", "--out", In("demo")).Succeeds().Output;
-        string[] named = [.. output.Split('\n').Where(line => line.EndsWith(".png", StringComparison.Ordinal)).Select(line => line.Trim())];
+        string[] named = [.. output.Split('\n')
+            .Where(line => line.EndsWith(".png", StringComparison.Ordinal)).Select(line => line.Trim())];
         byte[] tokens = File.ReadAllBytes(In("demo/tokens.safetensors"));
         CliRun.Of("demo", "--out", In("demo")).Succeeds();
         using (Assert.EnterMultipleScope())

@@ -24,30 +24,38 @@ internal static class BenchCommand
         Option<int> batch = Options.Int("--batch", "Images in a call.", 1, 1, MaxBatch);
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu);
         Option<int?> threads = Options.Threads();
-        Option<double> seconds = Options.Positive("--seconds", "S", "How long to measure, after a warm-up of a quarter of it.", 3);
-        Option<string?> json = new("--json") { Description = "Also write the figures to this file.", HelpName = "FILE" };
+        Option<double> seconds = Options.Positive("--seconds", "S",
+            "How long to measure, after a warm-up of a quarter of it.", 3);
+        Option<string?> json = new("--json")
+        {
+            Description = "Also write the figures to this file.",
+            HelpName = "FILE",
+        };
         ExampleCommand command = new("bench", "Time an engine on random features, after checking its result.")
         {
             Notes =
             [
-                "FLOP/s counts the operations that the model defines (see msresampler inspect), whether computed or saved.",
+                "FLOP/s counts the operations that the model defines (see inspect), computed or saved.",
                 "Exits with 1, untimed, when the result is further from the reference than verify allows.",
             ],
             Examples =
             [
                 "msresampler bench --model model --grid 24x24",
-                "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --seconds 10 --json bench.json",
+                "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --json bench.json",
             ],
         };
         foreach (Option option in (ReadOnlySpan<Option>)[model, grid, batch, backend, threads, seconds, json])
             command.Options.Add(option);
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(grid)!.Value, parsed.GetValue(batch),
-            parsed.GetRequiredValue(backend), parsed.GetValue(threads), TimeSpan.FromSeconds(Math.Min(parsed.GetValue(seconds), 3600)),
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(grid)!.Value,
+            parsed.GetValue(batch),
+            parsed.GetRequiredValue(backend), parsed.GetValue(threads),
+            TimeSpan.FromSeconds(Math.Min(parsed.GetValue(seconds), 3600)),
             parsed.GetValue(json), terminal, cancellationToken));
         return command;
     }
 
-    private static int Run(string folder, PatchGrid grid, int batch, BackendChoice backend, int? threadCount, TimeSpan duration,
+    private static int Run(string folder, PatchGrid grid, int batch, BackendChoice backend, int? threadCount,
+        TimeSpan duration,
         string? json, Terminal terminal, CancellationToken cancellationToken)
     {
         using AtomicFile? report = json is null ? null : new AtomicFile(json);
@@ -57,7 +65,8 @@ internal static class BenchCommand
         int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
         float[] image = RandomFeatures.Create(seed: 0, grid, config.VisionHiddenSize);
         if ((long)image.Length * batch > Array.MaxLength || (long)tokenCount * batch > Array.MaxLength)
-            throw new InputException($"--batch {batch}: images of {grid} patches are too large for so many in one call");
+            throw new InputException($"--batch {batch}: images of {grid} patches are too large for so many " +
+                "in one call");
         float[] features = new float[image.Length * batch];
         for (int index = 0; index < batch; index++)
             image.CopyTo(features, index * image.Length);
@@ -65,17 +74,21 @@ internal static class BenchCommand
         float[] tokens = new float[tokenCount * batch];
 
         engine.Resample(features, grids, tokens, cancellationToken);
-        Deviation deviation = Deviation.Between(tokens.AsSpan(0, tokenCount), ReferenceResampler.Load(model).Resample(image, grid));
-        terminal.Line($"{folder}: {engine.Description}; {batch} x {grid} patches; relative error {Quantity.Error(deviation.RelativeL2)}");
+        Deviation deviation = Deviation.Between(tokens.AsSpan(0, tokenCount),
+            ReferenceResampler.Load(model).Resample(image, grid));
+        terminal.Line($"{folder}: {engine.Description}; {batch} x {grid} patches; relative error " +
+            $"{Quantity.Error(deviation.RelativeL2)}");
         if (!deviation.IsWithin(Deviation.DefaultBound))
         {
-            terminal.Line($"FAILED: the error is above {Quantity.Error(Deviation.DefaultBound)}; a wrong result is not timed");
+            terminal.Line($"FAILED: the error is above {Quantity.Error(Deviation.DefaultBound)}; a wrong " +
+                "result is not timed");
             return ExitCode.CheckFailed;
         }
 
         Measure(duration / 4, Call);
         double[] samples = Measure(duration, Call);
-        Figures figures = new(samples, batch, batch * FlopCount.ByStage(model, grid).Sum(stage => stage.Flops));
+        Figures figures = new(samples, batch,
+            batch * FlopCount.ByStage(model, grid).Sum(stage => stage.Flops));
         terminal.Table(["calls", ">median", ">p10", ">p90", ">images/s", ">FLOP/s"],
         [
             [Quantity.Count(samples.Length), Time(figures.Median), Time(figures.P10), Time(figures.P90),
@@ -99,7 +112,8 @@ internal static class BenchCommand
     {
         List<double> samples = [];
         long start = Stopwatch.GetTimestamp();
-        while (samples.Count < MinSampleCount || (Stopwatch.GetElapsedTime(start) < duration && samples.Count < MaxSampleCount))
+        while (samples.Count < MinSampleCount
+            || (Stopwatch.GetElapsedTime(start) < duration && samples.Count < MaxSampleCount))
         {
             long before = Stopwatch.GetTimestamp();
             call();
@@ -110,7 +124,8 @@ internal static class BenchCommand
         return [.. samples];
     }
 
-    private static void WriteJson(Stream stream, string model, string engine, PatchGrid grid, Figures figures, Deviation deviation)
+    private static void WriteJson(Stream stream, string model, string engine, PatchGrid grid, Figures figures,
+        Deviation deviation)
     {
         using Utf8JsonWriter writer = new(stream, new JsonWriterOptions { Indented = true });
         writer.WriteStartObject();

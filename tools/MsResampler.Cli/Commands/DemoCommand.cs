@@ -38,7 +38,8 @@ internal static class DemoCommand
             HelpName = "DIR",
             DefaultValueFactory = _ => "demo",
         };
-        ExampleCommand command = new("demo", "Make a small model and a picture, turn the picture into tokens, and draw maps.")
+        ExampleCommand command = new("demo",
+            "Make a small model and a picture, turn the picture into tokens, and draw maps.")
         {
             Examples =
             [
@@ -62,7 +63,8 @@ internal static class DemoCommand
         Directory.CreateDirectory(folder);
         string model = Path.Combine(folder, "model");
         string picture = Path.Combine(folder, "landscape.png");
-        InitCommand.Run(Encoding.UTF8.GetBytes(Config), "the demo's configuration", model, seed: 1, type: null, force: true, terminal);
+        InitCommand.Run(Encoding.UTF8.GetBytes(Config), "the demo's configuration", model, seed: 1,
+            type: null, force: true, terminal);
         DemoPicture.Write(picture);
         IReadOnlyList<string> maps = RunCommand.Run(new RunRequest
         {
@@ -73,7 +75,7 @@ internal static class DemoCommand
         }, terminal, cancellationToken);
 
         terminal.Line();
-        terminal.Line($"{picture} was cut into 24x24 patches; 64 queries on an 8x8 grid made one token each.");
+        terminal.Line($"{picture} was cut into 24x24 patches; 64 queries on an 8x8 grid made a token each.");
         terminal.Line("Three scopes looked at the patches; a gate weighed them. Open these:");
         foreach (string map in maps)
             terminal.Line($"  {map}");
@@ -81,8 +83,10 @@ internal static class DemoCommand
         terminal.Line("look-1-region   it sees 12x12 patches, fading with distance: a soft spot.");
         terminal.Line("look-2-global   it sees everything: no square, no spot, only what its query finds.");
         terminal.Line("gate            which scope each token takes, and how much of each.");
-        terminal.Line("The weights are random: squares and spots are the scopes' priors, and nothing here was learned.");
+        terminal.Line("The weights are random: squares and spots are the scopes' priors, and nothing here " +
+            "was learned.");
         terminal.Line($"Next: msresampler inspect {model}");
-        terminal.Line($"      msresampler run --model {model} --image YOUR.jpg --out tokens.safetensors --maps maps");
+        terminal.Line($"      msresampler run --model {model} --image YOUR.jpg --out tokens.safetensors " +
+            "--maps maps");
     }
 }

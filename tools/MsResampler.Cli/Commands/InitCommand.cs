@@ -52,7 +52,8 @@ internal static class InitCommand
             },
         };
         Option<bool> force = new("--force") { Description = "Replace the model that the folder holds." };
-        ExampleCommand command = new("init", "Write a model with random weights: the same seed gives the same bytes.")
+        ExampleCommand command = new("init",
+            "Write a model with random weights: the same seed gives the same bytes.")
         {
             Notes =
             [
@@ -82,7 +83,8 @@ internal static class InitCommand
     }
 
     /// <summary>Writes the model.</summary>
-    public static void Run(byte[] configJson, string configSource, string folder, ulong seed, string? type, bool force,
+    public static void Run(byte[] configJson, string configSource, string folder, ulong seed, string? type,
+        bool force,
         Terminal terminal)
     {
         List<string> warnings = [];
@@ -101,10 +103,10 @@ internal static class InitCommand
 
         RandomModel.Write(folder, config, configJson, seed, new RandomModelOptions { Type = tensorType });
         long parameterCount;
-        using (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Path.Combine(folder, WeightsName)))
+        using (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder))
             parameterCount = checkpoint.Tensors.Sum(tensor => tensor.ElementCount);
-        terminal.Line($"{folder}: {Quantity.Scaled(parameterCount)}parameters in {configType}, seed {seed}, " +
-            $"{config.Scopes.Count} scopes, {config.QueryGrid} queries");
+        terminal.Line($"{folder}: {Quantity.Scaled(parameterCount)}parameters in {configType}, " +
+            $"seed {seed}, {config.Scopes.Count} scopes, {config.QueryGrid} queries");
     }
 
     private static void RefuseToOverwrite(string folder, bool force)
@@ -112,8 +114,8 @@ internal static class InitCommand
         if (File.Exists(folder))
             throw new InputException($"{folder}: this is a file; --out names a folder");
         if (File.Exists(Path.Combine(folder, IndexName)))
-            throw new InputException($"{folder}: holds a sharded model ({IndexName}), which would hide the new one; " +
-                "choose another folder");
+            throw new InputException($"{folder}: holds a sharded model ({IndexName}), which would hide the " +
+                "new one; choose another folder");
         foreach (string name in (ReadOnlySpan<string>)[ConfigName, WeightsName])
         {
             if (!force && File.Exists(Path.Combine(folder, name)))

@@ -18,8 +18,10 @@ internal static class InspectCommand
         {
             Description = "A model folder; or a .safetensors file or its index, to list tensors only.",
         };
-        Option<PatchGrid?> grid = Options.Grid("The patch grid that scopes and FLOPs are shown for.", new PatchGrid(24, 24));
-        ExampleCommand command = new("inspect", "Show a model's configuration, scopes, tensors, parameters and FLOPs.")
+        Option<PatchGrid?> grid = Options.Grid("The patch grid that scopes and FLOPs are shown for.",
+            new PatchGrid(24, 24));
+        ExampleCommand command = new("inspect",
+            "Show a model's configuration, scopes, tensors, parameters and FLOPs.")
         {
             Examples =
             [
@@ -64,16 +66,21 @@ internal static class InspectCommand
         terminal.Table(["field", "value"],
         [
             ["patch features (C)", Number(config.VisionHiddenSize)],
-            ["width (D)", $"{Number(config.HiddenSize)} in {config.AttentionHeadCount} heads of {config.HeadSize}"],
-            ["queries (M)", $"{config.QueryGrid} = {Number(config.QueryGrid.QueryCount)}{(config.ShareQueries ? ", shared by the scopes" : ", for each scope")}"],
+            ["width (D)", $"{Number(config.HiddenSize)} in {config.AttentionHeadCount} heads of " +
+                $"{config.HeadSize}"],
+            ["queries (M)", $"{config.QueryGrid} = {Number(config.QueryGrid.QueryCount)}, " +
+                (config.ShareQueries ? "shared by the scopes" : "for each scope")],
             ["tokens (L)", Number(config.OutputSize)],
             ["keys and values", config.ShareKeyValues ? "shared by the scopes" : "for each scope"],
             ["positions", position.Type == PositionEmbeddingType.None ? "none"
-                : $"{(position.Type == PositionEmbeddingType.Stored ? "stored" : "sincos2d")}, on {Where(position)}"],
+                : $"{(position.Type == PositionEmbeddingType.Stored ? "stored" : "sincos2d")}, on " +
+                    $"{Where(position)}"],
             ["gate", config.Gate is { } gate
-                ? $"mlp of {Number(gate.HiddenSize)}, one weight per {(gate.Granularity == GateGranularity.Head ? "head" : "token")}"
+                ? $"mlp of {Number(gate.HiddenSize)}, one weight per " +
+                    $"{(gate.Granularity == GateGranularity.Head ? "head" : "token")}"
                 : "none: one scope"],
-            ["layer norm epsilon", config.LayerNormEpsilon.ToString("0.###e-00", CultureInfo.InvariantCulture)],
+            ["layer norm epsilon",
+                config.LayerNormEpsilon.ToString("0.###e-00", CultureInfo.InvariantCulture)],
             ["tensor name prefix", model.TensorPrefix.Length == 0 ? "none" : model.TensorPrefix],
         ]);
     }
@@ -91,7 +98,8 @@ internal static class InspectCommand
         ResamplerConfig config = model.Config;
         QueryGrid queries = config.QueryGrid;
         (int Row, int Column) middle = (queries.Rows / 2, queries.Columns / 2);
-        terminal.Heading($"Scopes on {grid} patches: what the query in the middle {middle} and in the corner (0, 0) see");
+        terminal.Heading($"Scopes on {grid} patches: what the query in the middle {middle} and in the " +
+            "corner (0, 0) see");
         for (int index = 0; index < config.Scopes.Count; index++)
         {
             ScopeConfig scope = config.Scopes[index];
@@ -100,7 +108,8 @@ internal static class InspectCommand
             AxisPair? sigma = Sigma(scope, learned, grid);
             double share = (double)windows.PairCount / queries.QueryCount / grid.PatchCount;
             terminal.Line();
-            terminal.Line($"{index} {scope.Name}: {ScopeText.Describe(scope)}; a query sees {Quantity.Percent(share)} of the patches" +
+            terminal.Line($"{index} {scope.Name}: {ScopeText.Describe(scope)}; a query sees " +
+                $"{Quantity.Percent(share)} of the patches" +
                 (learned is null ? "" : " (sigma learned per head; drawn: their geometric mean)"));
             int cellWidth = (4 * grid.Columns) + PictureGap <= Math.Min(terminal.Width, 132) ? 2 : 1;
             IReadOnlyList<string> first = ScopePicture.Draw(scope, sigma, queries, grid, middle, cellWidth);
@@ -135,11 +144,12 @@ internal static class InspectCommand
             [
                 tensor.Name,
                 tensor.Type.ToString(),
-                $"[{string.Join(", ", tensor.Shape.Select(extent => extent.ToString(CultureInfo.InvariantCulture)))}]",
+                $"[{string.Join(", ", tensor.Shape)}]",
                 Quantity.Count(tensor.ByteCount),
             ]),
         ]);
-        terminal.Line($"{Number(checkpoint.Tensors.Count)} tensors, {Quantity.Count(checkpoint.Tensors.Sum(tensor => tensor.ElementCount))} " +
+        terminal.Line($"{Number(checkpoint.Tensors.Count)} tensors, " +
+            $"{Quantity.Count(checkpoint.Tensors.Sum(tensor => tensor.ElementCount))} " +
             $"parameters, {Quantity.Scaled(checkpoint.Tensors.Sum(tensor => tensor.ByteCount))}B");
     }
 

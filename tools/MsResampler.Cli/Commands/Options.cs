@@ -40,34 +40,38 @@ internal static class Options
         CustomParser = result => ParseInt(result, "--threads", 1, MaxThreadCount),
     };
 
-    public static Option<int> Int(string name, string description, int defaultValue, int min, int max) => new(name)
-    {
-        Description = description,
-        HelpName = "N",
-        DefaultValueFactory = _ => defaultValue,
-        CustomParser = result => ParseInt(result, name, min, max),
-    };
+    public static Option<int> Int(string name, string description, int defaultValue, int min, int max)
+        => new(name)
+        {
+            Description = description,
+            HelpName = "N",
+            DefaultValueFactory = _ => defaultValue,
+            CustomParser = result => ParseInt(result, name, min, max),
+        };
 
     public static Option<ulong> Seed() => new("--seed")
     {
         Description = "Decides the weights: the same seed gives the same bytes.",
         HelpName = "N",
         DefaultValueFactory = _ => 0,
-        CustomParser = result => ulong.TryParse(Text(result), NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed)
+        CustomParser = result =>
+            ulong.TryParse(Text(result), NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed)
             ? seed
             : Fail<ulong>(result, "--seed", "a whole number from 0 to 2^64-1"),
     };
 
-    public static Option<double> Positive(string name, string helpName, string description, double defaultValue) => new(name)
-    {
-        Description = description,
-        HelpName = helpName,
-        DefaultValueFactory = _ => defaultValue,
-        CustomParser = result => double.TryParse(Text(result), NumberStyles.Float, CultureInfo.InvariantCulture,
-            out double value) && value > 0 && double.IsFinite(value)
-                ? value
-                : Fail<double>(result, name, "a positive number"),
-    };
+    public static Option<double> Positive(string name, string helpName, string description,
+        double defaultValue) => new(name)
+        {
+            Description = description,
+            HelpName = helpName,
+            DefaultValueFactory = _ => defaultValue,
+            CustomParser = result =>
+                double.TryParse(Text(result), NumberStyles.Float, CultureInfo.InvariantCulture,
+                out double value) && value > 0 && double.IsFinite(value)
+                    ? value
+                    : Fail<double>(result, name, "a positive number"),
+        };
 
     public static Option<PatchGrid?> Grid(string description, PatchGrid? defaultValue = null) => new("--grid")
     {
@@ -90,7 +94,8 @@ internal static class Options
             || (TryParseExtent(Text(result), out height) && (width = height) > 0)
                 ? new ImageSize(height, width)
                 : Fail<ImageSize>(result, "--size",
-                    $"a side in pixels such as 336, or height x width such as 336x448, each from 1 to {MaxExtent}"),
+                    "a side in pixels such as 336, or height x width such as 336x448, each from 1 to " +
+                    $"{MaxExtent}"),
     };
 
     private static int ParseInt(ArgumentResult result, string name, int min, int max)
@@ -103,13 +108,16 @@ internal static class Options
     {
         string[] parts = text.Split('x', 'X', '×');
         second = 0;
-        return TryParseExtent(parts[0], out first) && parts.Length == 2 && TryParseExtent(parts[1], out second);
+        return TryParseExtent(parts[0], out first) && parts.Length == 2
+            && TryParseExtent(parts[1], out second);
     }
 
     private static bool TryParseExtent(string text, out int value)
-        => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value is > 0 and <= MaxExtent;
+        => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value)
+            && value is > 0 and <= MaxExtent;
 
-    private static string Text(ArgumentResult result) => result.Tokens.Count == 0 ? "" : result.Tokens[^1].Value;
+    private static string Text(ArgumentResult result)
+        => result.Tokens.Count == 0 ? "" : result.Tokens[^1].Value;
 
     private static T Fail<T>(ArgumentResult result, string name, string expected)
     {

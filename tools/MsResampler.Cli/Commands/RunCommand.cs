@@ -20,9 +20,11 @@ internal static class RunCommand
     private const int DefaultImageSide = 336;
     private const int MaxPatchSize = 1_024;
 
-    // What is in memory at a time: enough images to keep every thread busy, bounded in bytes whatever their number.
+    // What is in memory at a time: enough images to keep every thread busy, bounded whatever their number.
+    // 2^25 floats are 128 MiB; a decoded photograph of 12 megapixels is 48 MiB.
     private const int MaxChunkImageCount = 64;
-    private const long MaxChunkElementCount = 64L << 18;
+    private const long MaxChunkElementCount = 1L << 25;
+    private const int MaxReaderCount = 8;
 
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
@@ -39,7 +41,8 @@ internal static class RunCommand
             AllowMultipleArgumentsPerToken = true,
             Arity = ArgumentArity.OneOrMore,
         };
-        Option<int> patch = Options.Int("--patch", "Pixels along a patch, with --image.", DefaultPatchSize, 1, MaxPatchSize);
+        Option<int> patch = Options.Int("--patch", "Pixels along a patch, with --image.", DefaultPatchSize, 1,
+            MaxPatchSize);
         Option<ImageSize> size = Options.Size(DefaultImageSide);
         Option<string> output = new("--out")
         {
@@ -47,31 +50,36 @@ internal static class RunCommand
             HelpName = "FILE",
             Required = true,
         };
-        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Reference);
+        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu,
+            BackendChoice.Reference);
         Option<int?> threads = Options.Threads();
         Option<string?> maps = new("--maps")
         {
-            Description = "Also draw where each scope looks and which scope each token takes, as PNG files in this folder.",
+            Description = "Also draw where each scope looks and which scope each token takes, as PNG files " +
+                "in this folder.",
             HelpName = "DIR",
         };
         ExampleCommand command = new("run", "Turn images, or the features of images, into visual tokens.")
         {
             Notes =
             [
-                "--features: a tensor 'features' [H,W,C] or [B,H,W,C], or 'features.0', 'features.1', ... each [H,W,C] with a",
-                "  grid of its own; or a .npy array [H,W,C] or [B,H,W,C] in float32 or float16, C order.",
-                "--image: a picture is turned upright, laid over white, resized (bicubic, antialiased) to --size and cut into",
-                "  patches of --patch pixels. A patch's feature is its pixels, (v/255 - 0.5)/0.5, in the order channel, row,",
-                "  column: the model's vision_hidden_size must be 3 x patch x patch, 588 for 14.",
+                "--features: a tensor 'features' [H,W,C] or [B,H,W,C]; or 'features.0', 'features.1', ...",
+                "  each [H,W,C] with a grid of its own; or a .npy array [H,W,C] or [B,H,W,C], float32 or",
+                "  float16 in C order.",
+                "--image: a picture is turned upright, laid over white, resized (bicubic, antialiased) to",
+                "  --size and cut into patches of --patch pixels. A patch's feature is its pixels,",
+                "  (v/255 - 0.5)/0.5, in the order channel, row, column: the model's vision_hidden_size",
+                "  must be 3 x patch x patch, 588 for 14.",
             ],
             Examples =
             [
                 "msresampler run --model model --image photo.jpg --out tokens.safetensors --maps maps",
                 "msresampler run --model model --image a.png b.webp --size 448x336 --out tokens.npy",
-                "msresampler run --model model --features features.safetensors --out tokens.safetensors --threads 4",
+                "msresampler run --model model --features features.npy --out tokens.safetensors --threads 4",
             ],
         };
-        foreach (Option option in (ReadOnlySpan<Option>)[model, features, images, patch, size, output, backend, threads, maps])
+        foreach (Option option in (ReadOnlySpan<Option>)[model, features, images, patch, size, output,
+            backend, threads, maps])
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
@@ -83,7 +91,8 @@ internal static class RunCommand
             foreach (Option option in (ReadOnlySpan<Option>)[patch, size])
             {
                 if (featureFile is not null && parsed.GetResult(option) is { Implicit: false })
-                    throw new InputException($"{option.Name} goes with --image only; {featureFile} has its own grid");
+                    throw new InputException($"{option.Name} goes with --image only; {featureFile} has its " +
+                        "own grid");
             }
 
             Run(new RunRequest
@@ -103,20 +112,23 @@ internal static class RunCommand
     }
 
     /// <summary>Runs the model and returns the maps drawn.</summary>
-    public static IReadOnlyList<string> Run(RunRequest request, Terminal terminal, CancellationToken cancellationToken)
+    public static IReadOnlyList<string> Run(RunRequest request, Terminal terminal,
+        CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
         TokenFile.CheckName(request.Output);
         if (File.Exists(request.MapFolder))
             throw new InputException($"{request.MapFolder}: this is a file; --maps names a folder");
         using IFeatureSource source = request.OpenSource();
-        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Backend, request.ThreadCount, terminal);
+        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Backend, request.ThreadCount,
+            terminal);
         CheckChannels(source, engine.Config, request.Model);
 
         ResamplerConfig config = engine.Config;
         int imageCount = source.Grids.Count;
         List<string> maps = [];
-        using TokenFile file = TokenFile.Create(request.Output, imageCount, config.QueryGrid.QueryCount, config.OutputSize);
+        using TokenFile file = TokenFile.Create(request.Output, imageCount, config.QueryGrid.QueryCount,
+            config.OutputSize);
         if (request.MapFolder is not null)
             Directory.CreateDirectory(request.MapFolder);
         terminal.Track("images", imageCount, report =>
@@ -135,7 +147,8 @@ internal static class RunCommand
         cancellationToken.ThrowIfCancellationRequested();
         file.Commit();
 
-        terminal.Line($"{imageCount} {(imageCount == 1 ? "image" : "images")} of {DescribeGrids(source.Grids)} patches -> tokens " +
+        terminal.Line($"{imageCount} {(imageCount == 1 ? "image" : "images")} of " +
+            $"{DescribeGrids(source.Grids)} patches -> tokens " +
             $"[{imageCount}, {config.QueryGrid.QueryCount}, {config.OutputSize}] in {request.Output} " +
             $"({Quantity.Duration(Stopwatch.GetElapsedTime(start))}; {engine.Description})");
         if (maps.Count > 0)
@@ -147,8 +160,8 @@ internal static class RunCommand
     {
         if (source.ChannelCount == config.VisionHiddenSize)
             return;
-        string mismatch = $"{source.Describe(0)}: features have {source.ChannelCount} channels, but {model} expects " +
-            $"vision_hidden_size = {config.VisionHiddenSize}";
+        string mismatch = $"{source.Describe(0)}: features have {source.ChannelCount} channels, but " +
+            $"{model} expects vision_hidden_size = {config.VisionHiddenSize}";
         if (source is not ImageFeatures)
             throw new InputException(mismatch);
         int fitting = (int)Math.Round(Math.Sqrt(config.VisionHiddenSize / 3.0));
@@ -159,11 +172,14 @@ internal static class RunCommand
 
     private static int ChunkEnd(IReadOnlyList<PatchGrid> grids, ResamplerConfig config, int first)
     {
+        // Features, and the keys and values that an engine may hold for each patch; tokens.
+        long elementsPerPatch = config.VisionHiddenSize + (2L * config.Scopes.Count * config.HiddenSize);
+        long elementsPerImage = (long)config.QueryGrid.QueryCount * config.OutputSize;
         long elements = 0;
         int end = first;
         do
         {
-            elements += (grids[end].PatchCount * config.VisionHiddenSize) + ((long)config.QueryGrid.QueryCount * config.OutputSize);
+            elements += (grids[end].PatchCount * elementsPerPatch) + elementsPerImage;
             end++;
         }
         while (end < grids.Count && end - first < MaxChunkImageCount && elements < MaxChunkElementCount);
@@ -195,7 +211,8 @@ internal static class RunCommand
             _grids = [.. source.Grids.Skip(first).Take(end - first)];
             _starts = new int[_grids.Length + 1];
             for (int image = 0; image < _grids.Length; image++)
-                _starts[image + 1] = checked((int)(_starts[image] + (_grids[image].PatchCount * engine.Config.VisionHiddenSize)));
+                _starts[image + 1] = checked(_starts[image]
+                    + (int)(_grids[image].PatchCount * engine.Config.VisionHiddenSize));
             _features = GC.AllocateUninitializedArray<float>(_starts[^1]);
         }
 
@@ -203,7 +220,8 @@ internal static class RunCommand
         {
             Read(threadCount, cancellationToken);
             ResamplerConfig config = _engine.Config;
-            float[] tokens = new float[checked(_grids.Length * config.QueryGrid.QueryCount * config.OutputSize)];
+            int tokenCount = checked(config.QueryGrid.QueryCount * config.OutputSize);
+            float[] tokens = new float[checked(_grids.Length * tokenCount)];
             _engine.Resample(_features, _grids, tokens, cancellationToken);
             return tokens;
         }
@@ -216,7 +234,8 @@ internal static class RunCommand
                 cancellationToken.ThrowIfCancellationRequested();
                 int index = _first + image;
                 // Files of several folders may have one name.
-                string prefix = _source.Grids.Count == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"{index:D3}-");
+                string prefix = _source.Grids.Count == 1
+                    ? "" : string.Create(CultureInfo.InvariantCulture, $"{index:D3}-");
                 using SKBitmap? picture = _source.ReadPicture(index, MapWriter.PanelSide);
                 TokenView view = _engine.Explain(Features(image).Span, _grids[image]);
                 foreach (string path in writer.Write(prefix + _source.FileStem(index), view, picture))
@@ -230,7 +249,7 @@ internal static class RunCommand
         {
             ParallelOptions options = new()
             {
-                MaxDegreeOfParallelism = threadCount ?? Environment.ProcessorCount,
+                MaxDegreeOfParallelism = Math.Min(threadCount ?? Environment.ProcessorCount, MaxReaderCount),
                 CancellationToken = cancellationToken,
             };
             try
@@ -258,8 +277,10 @@ internal static class RunCommand
                 index++;
             int channelCount = _engine.Config.VisionHiddenSize;
             (int row, int column) = Math.DivRem(index / channelCount, _grids[image].Columns);
-            throw new InputException($"{_source.Describe(_first + image)}: the feature at row {row}, column {column}, channel " +
-                $"{index % channelCount} is {features[index].ToString(CultureInfo.InvariantCulture)}; every feature must be finite");
+            string value = features[index].ToString(CultureInfo.InvariantCulture);
+            throw new InputException($"{_source.Describe(_first + image)}: the feature at row {row}, " +
+                $"column {column}, channel {index % channelCount} is {value}; every " +
+                "feature must be finite");
         }
     }
 }

@@ -32,7 +32,8 @@ internal static class Quantity
         : value.ToString("0.0e-00", CultureInfo.InvariantCulture);
 
     /// <summary>A share in whole percent.</summary>
-    public static string Percent(double share) => (share * 100).ToString("0", CultureInfo.InvariantCulture) + "%";
+    public static string Percent(double share)
+        => (share * 100).ToString("0", CultureInfo.InvariantCulture) + "%";
 
     /// <summary>Three significant digits, no exponent below 10^15.</summary>
     public static string Digits(double value) => value switch

@@ -9,14 +9,16 @@ internal static class ScopePicture
     private const char Outside = '·';
     private const string Shades = "░▒▓█";
 
-    /// <summary>Draws the patches that query (row, column) sees, darker where its prior weighs them more.</summary>
+    /// <summary>Draws the patches that query (row, column) sees, darker where its prior weighs them
+    /// more.</summary>
     /// <param name="scope">The scope.</param>
     /// <param name="sigma">Its standard deviations in patches; null where its prior has none.</param>
     /// <param name="queries">The query grid.</param>
     /// <param name="grid">The patch grid; above 32 a side, a cell stands for several patches.</param>
     /// <param name="query">The query's row and column.</param>
     /// <param name="cellWidth">Characters a cell.</param>
-    public static IReadOnlyList<string> Draw(ScopeConfig scope, AxisPair? sigma, QueryGrid queries, PatchGrid grid,
+    public static IReadOnlyList<string> Draw(ScopeConfig scope, AxisPair? sigma, QueryGrid queries,
+        PatchGrid grid,
         (int Row, int Column) query, int cellWidth)
     {
         ScopeWindows windows = ScopeWindows.Resolve(scope, queries, grid);
@@ -37,7 +39,8 @@ internal static class ScopePicture
                     for (int column = left; column < Math.Min(left + step, grid.Columns); column++)
                         if (rows.Contains(row) && columns.Contains(column))
                             strongest = Math.Max(strongest, Weight(row - anchorY, column - anchorX, sigma));
-                char shade = strongest < 0 ? Outside : Shades[Math.Min((int)(strongest * Shades.Length), Shades.Length - 1)];
+                char shade = strongest < 0
+                    ? Outside : Shades[Math.Min((int)(strongest * Shades.Length), Shades.Length - 1)];
                 line.AsSpan(left / step * cellWidth, cellWidth).Fill(shade);
             }
 

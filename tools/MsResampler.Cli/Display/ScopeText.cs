@@ -14,7 +14,8 @@ internal static class ScopeText
         if (scope.Prior == ScopePrior.Gaussian)
             parts.Add("gaussian" + (scope.Sigma is { } sigma ? $", sigma {Extents(sigma)}{unit}" : ""));
         if (scope.Window is { } window)
-            parts.Add($"window {Extents(window)}{unit}, {(scope.Border == WindowBorder.Shift ? "shift" : "clip")}");
+            parts.Add($"window {Extents(window)}{unit}, " +
+            $"{(scope.Border == WindowBorder.Shift ? "shift" : "clip")}");
         return parts.Count == 0 ? "sees every patch" : string.Join("; ", parts);
     }
 

@@ -2,8 +2,9 @@ using Spectre.Console;
 
 namespace MsResampler.Cli.Display;
 
-/// <summary>Where a command writes. On a terminal: tables with borders and a progress bar. In a pipe: plain lines, as
-/// wide as they need to be, without escape sequences. Control characters in names from files never get through.</summary>
+/// <summary>Where a command writes. On a terminal: tables with borders and a progress bar. In a pipe: plain
+/// lines, as wide as they need to be, without escape sequences. Control characters in names from files never
+/// get through.</summary>
 internal sealed class Terminal
 {
     private const int MinTrackedCount = 8;
@@ -55,8 +56,8 @@ internal sealed class Terminal
             BorderedTable(_console, columns, rows);
     }
 
-    /// <summary>Runs <paramref name="work"/>, which reports how many of <paramref name="count"/> items are done.
-    /// Progress shows only where there are many.</summary>
+    /// <summary>Runs <paramref name="work"/>, which reports how many of <paramref name="count"/> items are
+    /// done. Progress shows only where there are many.</summary>
     public void Track(string label, int count, Action<Action<int>> work)
     {
         if (count < MinTrackedCount)
@@ -77,7 +78,8 @@ internal sealed class Terminal
         else
         {
             _console.Progress()
-                .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+                .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(),
+                new RemainingTimeColumn())
                 .Start(context =>
                 {
                     ProgressTask task = context.AddTask(Markup.Escape(label), maxValue: count);
@@ -86,7 +88,8 @@ internal sealed class Terminal
         }
     }
 
-    /// <summary>Keeps a warning for the end of a command that succeeds: an error stays the only line.</summary>
+    /// <summary>Keeps a warning for the end of a command that succeeds: an error stays the only
+    /// line.</summary>
     public void Warn(string text) => _warnings.Add(text);
 
     /// <summary>Writes the warnings to standard error.</summary>
@@ -117,7 +120,8 @@ internal sealed class Terminal
             WriteRow(row);
 
         void WriteRow(IReadOnlyList<string> cells) => Line(string.Join("  ", cells.Select((cell, index) =>
-            Split(columns[index]).IsNumber ? cell.PadLeft(widths[index]) : cell.PadRight(widths[index]))).TrimEnd());
+            Split(columns[index]).IsNumber
+                ? cell.PadLeft(widths[index]) : cell.PadRight(widths[index]))).TrimEnd());
     }
 
     private static void BorderedTable(IAnsiConsole console, IReadOnlyList<string> columns,
@@ -127,7 +131,10 @@ internal sealed class Terminal
         foreach (string column in columns)
         {
             (string title, bool isNumber) = Split(column);
-            table.AddColumn(new TableColumn(Markup.Escape(title)) { Alignment = isNumber ? Justify.Right : Justify.Left });
+            table.AddColumn(new TableColumn(Markup.Escape(title))
+            {
+                Alignment = isNumber ? Justify.Right : Justify.Left,
+            });
         }
 
         foreach (IReadOnlyList<string> row in rows)

@@ -2,8 +2,9 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Engines;
 
-/// <summary>The floating-point operations of one image's matrix products as the model defines them, a multiplication
-/// and an addition counting two. An engine may need fewer: it is a measure of work, not of a plan.</summary>
+/// <summary>The floating-point operations of one image's matrix products as the model defines them, a
+/// multiplication and an addition counting two. An engine may need fewer: it is a measure of work, not of a
+/// plan.</summary>
 /// <param name="Stage">The stage, in the model's names.</param>
 /// <param name="Flops">Operations for one image.</param>
 internal sealed record FlopCount(string Stage, double Flops)
@@ -34,7 +35,8 @@ internal sealed record FlopCount(string Stage, double Flops)
 
         if (config.Gate is { } gate)
         {
-            stages.Add(new("gate", 2 * queries * gate.HiddenSize * scopeCount * (width + config.GateGroupCount)));
+            stages.Add(new("gate", 2 * queries * gate.HiddenSize * scopeCount
+                * (width + config.GateGroupCount)));
             stages.Add(new("fusion", 2 * queries * scopeCount * width));
         }
 

@@ -13,7 +13,8 @@ internal sealed class ResamplerEngine(Resampler resampler) : ITokenEngine
     public string Description => resampler.Description;
 
     public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
-        CancellationToken cancellationToken) => resampler.Resample(features, grids, tokens, cancellationToken);
+        CancellationToken cancellationToken)
+        => resampler.Resample(features, grids, tokens, cancellationToken);
 
     public TokenView Explain(ReadOnlySpan<float> features, PatchGrid grid)
     {

@@ -13,7 +13,8 @@ internal sealed record TokenView(PatchGrid Grid, float[][] Attention, float[][] 
     /// <param name="grid">The image's patch grid.</param>
     /// <param name="addAttention">Adds one scope's and head's attention to a sum.</param>
     /// <param name="gate">Entry (query, scope, group) of the gate.</param>
-    public static TokenView Average(ResamplerConfig config, PatchGrid grid, Action<int, int, float[]> addAttention,
+    public static TokenView Average(ResamplerConfig config, PatchGrid grid,
+        Action<int, int, float[]> addAttention,
         Func<int, double> gate)
     {
         int scopeCount = config.Scopes.Count;

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace MsResampler.Cli.Input;
 
 /// <summary>Opens the file that <c>--features</c> names.</summary>
@@ -7,7 +5,8 @@ internal static class FeatureFile
 {
     private const int MaxFeatureCount = int.MaxValue / sizeof(float);
 
-    /// <exception cref="InputException">The file is missing, of another format, or does not hold features.</exception>
+    /// <exception cref="InputException">The file is missing, of another format, or does not hold
+    /// features.</exception>
     public static IFeatureSource Open(string path)
     {
         if (!File.Exists(path))
@@ -16,7 +15,8 @@ internal static class FeatureFile
         {
             ".SAFETENSORS" => SafetensorsFeatures.Open(path),
             ".NPY" => NpyFeatures.Open(path),
-            _ => throw new InputException($"{path}: expected a .safetensors or .npy file of features; for a picture use --image"),
+            _ => throw new InputException($"{path}: expected a .safetensors or .npy file of features; for " +
+                "a picture use --image"),
         };
     }
 
@@ -28,15 +28,19 @@ internal static class FeatureFile
     {
         bool isBatch = shape.Count == 4 && allowBatch;
         string expected = allowBatch ? "[H,W,C] or [B,H,W,C]" : "[H,W,C]";
-        string found = $"[{string.Join(',', shape.Select(extent => extent.ToString(CultureInfo.InvariantCulture)))}]";
+        string found = $"[{string.Join(',', shape)}]";
         if (shape.Count != 3 && !isBatch)
             throw new InputException($"{what}: expected the shape {expected}, found {found}");
         if (shape.Any(extent => extent < 1))
-            throw new InputException($"{what}: expected the shape {expected} without empty dimensions, found {found}");
-        if (shape.TakeLast(3).Aggregate(UInt128.One, (product, extent) => product * (UInt128)extent) > MaxFeatureCount
+            throw new InputException($"{what}: expected the shape {expected} without empty dimensions, " +
+                $"found {found}");
+        if (shape.TakeLast(3).Aggregate(UInt128.One,
+            (product, extent) => product * (UInt128)extent) > MaxFeatureCount
             || shape[0] > int.MaxValue)
-            throw new InputException($"{what}: {found} is too large: an image may have {MaxFeatureCount} features");
-        return new FeatureShape(isBatch ? (int)shape[0] : 1, new PatchGrid((int)shape[^3], (int)shape[^2]), (int)shape[^1]);
+            throw new InputException($"{what}: {found} is too large: an image may have {MaxFeatureCount} " +
+                "features");
+        return new FeatureShape(isBatch ? (int)shape[0] : 1, new PatchGrid((int)shape[^3], (int)shape[^2]),
+            (int)shape[^1]);
     }
 }
 

@@ -2,8 +2,8 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>The images of one run, read on demand so that only a few are in memory at a time. Reads may come from
-/// several threads.</summary>
+/// <summary>The images of one run, read on demand so that only a few are in memory at a time. Reads may come
+/// from several threads.</summary>
 internal interface IFeatureSource : IDisposable
 {
     /// <summary>C of every image.</summary>
@@ -21,6 +21,7 @@ internal interface IFeatureSource : IDisposable
     /// <summary>Reads the features of one image, [H·W, C] row-major.</summary>
     void Read(int imageIndex, Span<float> destination);
 
-    /// <summary>The picture to draw maps over, with the longer side given; null where only features are known.</summary>
+    /// <summary>The picture to draw maps over, with the longer side given; null where only features are
+    /// known.</summary>
     SKBitmap? ReadPicture(int imageIndex, int longSide);
 }

@@ -2,7 +2,8 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>Decodes PNG, JPEG and WebP files to opaque sRGB, upright as their EXIF orientation says.</summary>
+/// <summary>Decodes PNG, JPEG and WebP files to opaque sRGB, upright as their EXIF orientation
+/// says.</summary>
 internal static class ImageDecoder
 {
     // 512 MiB decoded; a picture of a few kilobytes can claim to be far larger.
@@ -11,7 +12,8 @@ internal static class ImageDecoder
     /// <summary>Decodes a file and resizes it.</summary>
     /// <param name="path">The file.</param>
     /// <param name="chooseSize">The size wanted, from the size of the upright picture.</param>
-    /// <exception cref="InputException">The file is missing, damaged, too large or of another format.</exception>
+    /// <exception cref="InputException">The file is missing, damaged, too large or of another
+    /// format.</exception>
     public static RgbImage Decode(string path, Func<SKSizeI, SKSizeI> chooseSize)
     {
         using SKCodec codec = Open(path);
@@ -23,8 +25,10 @@ internal static class ImageDecoder
 
         using SKColorSpace srgb = SKColorSpace.CreateSrgb();
         using SKBitmap bitmap = new();
-        if (!bitmap.TryAllocPixels(new SKImageInfo(stored.Width, stored.Height, SKColorType.Rgba8888, SKAlphaType.Premul, srgb)))
-            throw new InputException($"{path}: there is not enough memory to decode {stored.Width}x{stored.Height} pixels");
+        if (!bitmap.TryAllocPixels(new SKImageInfo(stored.Width, stored.Height, SKColorType.Rgba8888,
+            SKAlphaType.Premul, srgb)))
+            throw new InputException($"{path}: there is not enough memory to decode " +
+                $"{stored.Width}x{stored.Height} pixels");
         SKCodecResult result = codec.GetPixels(bitmap.Info, bitmap.GetPixels());
         if (result != SKCodecResult.Success)
             throw new InputException($"{path}: the picture is damaged or cut off ({result})");
@@ -47,7 +51,8 @@ internal static class ImageDecoder
         }
 
         SKCodec? codec = SKCodec.Create(path, out SKCodecResult result);
-        if (codec is not { EncodedFormat: SKEncodedImageFormat.Png or SKEncodedImageFormat.Jpeg or SKEncodedImageFormat.Webp })
+        if (codec?.EncodedFormat is not (SKEncodedImageFormat.Png or SKEncodedImageFormat.Jpeg
+            or SKEncodedImageFormat.Webp))
         {
             string found = codec is null ? result.ToString() : codec.EncodedFormat.ToString();
             codec?.Dispose();
@@ -58,6 +63,7 @@ internal static class ImageDecoder
         if ((long)info.Width * info.Height <= MaxPixelCount)
             return codec;
         codec.Dispose();
-        throw new InputException($"{path}: {info.Width}x{info.Height} pixels are too many; at most {MaxPixelCount} are decoded");
+        throw new InputException($"{path}: {info.Width}x{info.Height} pixels are too many; at most " +
+            $"{MaxPixelCount} are decoded");
     }
 }

@@ -2,8 +2,8 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>Pictures as features without an encoder: each is resized and cut into patches, and a patch's feature is its
-/// pixels, (v/255 − ½)/½, in the order channel, row, column; C = 3·P².</summary>
+/// <summary>Pictures as features without an encoder: each is resized and cut into patches, and a patch's
+/// feature is its pixels, (v/255 − ½)/½, in the order channel, row, column; C = 3·P².</summary>
 internal sealed class ImageFeatures : IFeatureSource
 {
     private readonly IReadOnlyList<string> _paths;
@@ -29,7 +29,7 @@ internal sealed class ImageFeatures : IFeatureSource
     {
         if (size.Height % patchSize != 0 || size.Width % patchSize != 0)
             throw new InputException($"--size {size} is not a multiple of --patch {patchSize}; the nearest " +
-                $"that is: {new ImageSize(NearestMultiple(size.Height, patchSize), NearestMultiple(size.Width, patchSize))}");
+                $"that is: {NearestMultiple(size, patchSize)}");
         foreach (string path in paths)
             ImageDecoder.Check(path);
         return new ImageFeatures(paths, patchSize, new SKSizeI(size.Width, size.Height));
@@ -49,10 +49,11 @@ internal sealed class ImageFeatures : IFeatureSource
                 for (int channel = 0; channel < 3; channel++)
                     for (int y = row * _patchSize; y < (row + 1) * _patchSize; y++)
                         for (int x = column * _patchSize; x < (column + 1) * _patchSize; x++)
-                            destination[index++] = ((image.Pixels[(3 * ((y * _size.Width) + x)) + channel] / 255) - 0.5f) / 0.5f;
+                            destination[index++] = Normalize(image, x, y, channel);
     }
 
-    public SKBitmap? ReadPicture(int imageIndex, int longSide) => ImageDecoder.Decode(_paths[imageIndex], size =>
+    public SKBitmap? ReadPicture(int imageIndex, int longSide)
+        => ImageDecoder.Decode(_paths[imageIndex], size =>
     {
         double scale = (double)longSide / Math.Max(size.Width, size.Height);
         return new SKSizeI(Math.Max((int)(size.Width * scale), 1), Math.Max((int)(size.Height * scale), 1));
@@ -62,5 +63,13 @@ internal sealed class ImageFeatures : IFeatureSource
     {
     }
 
-    private static int NearestMultiple(int value, int factor) => Math.Max((value + (factor / 2)) / factor, 1) * factor;
+    private static float Normalize(RgbImage image, int x, int y, int channel)
+        => ((image.Pixels[(3 * ((y * image.Width) + x)) + channel] / 255) - 0.5f) / 0.5f;
+
+    private static ImageSize NearestMultiple(ImageSize size, int factor)
+    {
+        return new ImageSize(Nearest(size.Height), Nearest(size.Width));
+
+        int Nearest(int extent) => Math.Max((extent + (factor / 2)) / factor, 1) * factor;
+    }
 }

@@ -3,9 +3,9 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>Antialiased bicubic resizing (a = −½), columns first: the filter widens with the reduction, as image
-/// processors of vision encoders do, so that fine detail does not alias into the patches. Values are clamped to
-/// 0…255 and not rounded.</summary>
+/// <summary>Antialiased bicubic resizing (a = −½), columns first: the filter widens with the reduction, as
+/// image processors of vision encoders do, so that fine detail does not alias into the patches. Values are
+/// clamped to 0…255 and not rounded.</summary>
 internal static class ImageResizer
 {
     private const int Support = 2;
@@ -38,7 +38,8 @@ internal static class ImageResizer
             Span<float> output = result.AsSpan(y * outputStride, outputStride);
             for (int tap = 0; tap < taps.Weights.Length; tap++)
             {
-                ReadOnlySpan<float> row = ring.AsSpan((taps.Start + tap) % ringCount * outputStride, outputStride);
+                ReadOnlySpan<float> row = ring.AsSpan((taps.Start + tap) % ringCount * outputStride,
+                    outputStride);
                 TensorPrimitives.MultiplyAdd(row, taps.Weights[tap], output, output);
             }
 

@@ -23,7 +23,8 @@ internal sealed class NpyFeatures : IFeatureSource
             + ((UInt128)_shape.ImageCount * (UInt128)_shape.FeatureCount * (UInt128)_header.ElementBytes);
         long length = RandomAccess.GetLength(file);
         if (expected != (UInt128)length)
-            throw new InputException($"{path}: the header promises a file of {expected} bytes, found {length}");
+            throw new InputException($"{path}: the header promises a file of {expected} bytes, found " +
+                $"{length}");
         Grids = [.. Enumerable.Repeat(_shape.Grid, _shape.ImageCount)];
     }
 

@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>The header of a <c>.npy</c> file (format versions 1.0 to 3.0): a Python dictionary with exactly the keys
-/// <c>descr</c>, <c>fortran_order</c> and <c>shape</c>.</summary>
+/// <summary>The header of a <c>.npy</c> file (format versions 1.0 to 3.0): a Python dictionary with exactly
+/// the keys <c>descr</c>, <c>fortran_order</c> and <c>shape</c>.</summary>
 /// <param name="ElementBytes">4 for float32, 2 for float16.</param>
 /// <param name="Shape">The extents, outermost first.</param>
 /// <param name="DataOffset">Where the elements start.</param>
@@ -42,7 +42,8 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
             throw new FormatException("the .npy header is cut off");
         (int major, int minor) = (bytes[6], bytes[7]);
         if (major is < 1 or > 3 || minor != 0)
-            throw new FormatException($".npy format version {major}.{minor} is not known; expected 1.0, 2.0 or 3.0");
+            throw new FormatException($".npy format version {major}.{minor} is not known; expected 1.0, " +
+                "2.0 or 3.0");
         int prefix = major == 1 ? 10 : 12;
         if (bytes.Length < prefix)
             throw new FormatException("the .npy header is cut off");
@@ -50,9 +51,11 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
             ? BinaryPrimitives.ReadUInt16LittleEndian(bytes[8..])
             : BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
         if (length > MaxHeaderBytes)
-            throw new FormatException($"the .npy header has {length} bytes; expected at most {MaxHeaderBytes}");
+            throw new FormatException($"the .npy header has {length} bytes; expected at most " +
+                $"{MaxHeaderBytes}");
         if (bytes.Length < prefix + length)
-            throw new FormatException($"the .npy header is cut off: expected {length} bytes, found {bytes.Length - prefix}");
+            throw new FormatException($"the .npy header is cut off: expected {length} bytes, found " +
+                $"{bytes.Length - prefix}");
         return new Parser(Encoding.UTF8.GetString(bytes.Slice(prefix, (int)length))).Parse(prefix + length);
     }
 
@@ -95,9 +98,11 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
             if (_position != text.Length)
                 throw Unexpected("the end of the header");
             if (isFortranOrder == true)
-                throw new FormatException("the array is in Fortran order; save numpy.ascontiguousarray(x) instead");
+                throw new FormatException("the array is in Fortran order; save numpy.ascontiguousarray(x) " +
+                    "instead");
             if (elementBytes is null || isFortranOrder is null || shape is null)
-                throw new FormatException("the .npy header lacks one of 'descr', 'fortran_order' and 'shape'");
+                throw new FormatException("the .npy header lacks one of 'descr', 'fortran_order' and " +
+                    "'shape'");
             return new NpyHeader(elementBytes.Value, shape, dataOffset);
         }
 
@@ -105,20 +110,22 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
         {
             SkipSpace();
             if (_position < text.Length && text[_position] is '[' or '(')
-                throw new FormatException("the array is structured; expected '<f4' (float32) or '<f2' (float16)");
+                throw new FormatException("the array is structured; expected '<f4' (float32) or '<f2' " +
+                    "(float16)");
             return QuotedString() switch
             {
                 "<f4" => sizeof(float),
                 "<f2" => 2,
-                var other => throw new FormatException($"the array's type is '{other}'; expected '<f4' (float32) or " +
-                    "'<f2' (float16): save x.astype('<f4') instead"),
+                var other => throw new FormatException($"the array's type is '{other}'; expected '<f4' " +
+                    "(float32) or '<f2' (float16): save x.astype('<f4') instead"),
             };
         }
 
         private bool Boolean()
         {
             SkipSpace();
-            foreach ((string word, bool value) in (ReadOnlySpan<(string, bool)>)[("True", true), ("False", false)])
+            foreach ((string word, bool value) in (ReadOnlySpan<(string, bool)>)
+                [("True", true), ("False", false)])
             {
                 if (string.CompareOrdinal(text, _position, word, 0, word.Length) == 0)
                 {
@@ -141,8 +148,8 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
                 int start = _position;
                 while (_position < text.Length && char.IsAsciiDigit(text[_position]))
                     _position++;
-                if (!long.TryParse(text.AsSpan(start, _position - start), NumberStyles.None, CultureInfo.InvariantCulture,
-                    out long extent))
+                if (!long.TryParse(text.AsSpan(start, _position - start), NumberStyles.None,
+                    CultureInfo.InvariantCulture, out long extent))
                 {
                     _position = start;
                     throw Unexpected("an extent");
@@ -198,7 +205,8 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
                 _position++;
         }
 
-        private FormatException Unexpected(string expected) => new($"the .npy header is malformed at byte {_position}: " +
+        private FormatException Unexpected(string expected)
+            => new($"the .npy header is malformed at byte {_position}: " +
             $"expected {expected}, found {(_position < text.Length ? $"'{text[_position]}'" : "the end")}");
     }
 }

@@ -36,7 +36,8 @@ internal sealed record RgbImage(int Width, int Height, float[] Pixels)
         return bitmap;
     }
 
-    /// <summary>Pixel (x, y) of the result is pixel <paramref name="source"/>(x, y) of this picture.</summary>
+    /// <summary>Pixel (x, y) of the result is pixel <paramref name="source"/>(x, y) of this
+    /// picture.</summary>
     private RgbImage Rearrange(int width, int height, Func<int, int, (int X, int Y)> source)
     {
         float[] pixels = new float[Pixels.Length];

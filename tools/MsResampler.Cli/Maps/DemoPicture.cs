@@ -33,7 +33,8 @@ internal static class DemoPicture
 
     private static void DrawSky(SKCanvas canvas)
     {
-        using SKPaint sky = Gradient(0, Shore, new SKColor(38, 58, 112), new SKColor(226, 120, 92), new SKColor(255, 208, 128));
+        using SKPaint sky = Gradient(0, Shore, new SKColor(38, 58, 112), new SKColor(226, 120, 92),
+            new SKColor(255, 208, 128));
         canvas.DrawRect(0, 0, Width, Shore, sky);
         using SKPaint glow = new()
         {
@@ -44,7 +45,8 @@ internal static class DemoPicture
         using SKPaint sun = Fill(new SKColor(255, 250, 224));
         canvas.DrawCircle(300, 250, 54, sun);
         using SKPaint cloud = Fill(new SKColor(255, 232, 220, 150));
-        foreach ((int x, int y, int width) in (ReadOnlySpan<(int, int, int)>)[(520, 110, 190), (600, 132, 230), (90, 150, 150), (690, 210, 130)])
+        foreach ((int x, int y, int width) in (ReadOnlySpan<(int, int, int)>)
+            [(520, 110, 190), (600, 132, 230), (90, 150, 150), (690, 210, 130)])
             canvas.DrawRoundRect(x, y, width, 18, 9, 9, cloud);
     }
 
@@ -54,7 +56,8 @@ internal static class DemoPicture
         builder.MoveTo(0, Shore);
         for (int x = 0; x <= Width; x += 4)
         {
-            double wave = Math.Abs(Math.Sin((x / 130.0) + phase)) + (0.35 * Math.Abs(Math.Sin((x / 47.0) + (2 * phase))))
+            double wave = Math.Abs(Math.Sin((x / 130.0) + phase))
+                + (0.35 * Math.Abs(Math.Sin((x / 47.0) + (2 * phase))))
                 + (0.1 * Math.Sin(x / 11.0));
             builder.LineTo(x, (float)(baseline - (height * (wave - 0.5))));
         }
@@ -68,11 +71,13 @@ internal static class DemoPicture
 
     private static void DrawLake(SKCanvas canvas)
     {
-        using SKPaint water = Gradient(Shore, Height, new SKColor(236, 168, 120), new SKColor(120, 96, 140), new SKColor(34, 50, 92));
+        using SKPaint water = Gradient(Shore, Height, new SKColor(236, 168, 120), new SKColor(120, 96, 140),
+            new SKColor(34, 50, 92));
         canvas.DrawRect(0, Shore, Width, Height - Shore, water);
         using SKPaint glint = Fill(new SKColor(255, 244, 206, 170));
         for (int row = 0; row < 11; row++)
-            canvas.DrawRoundRect(300 - 70 + (row * 5) + (13 * (row % 3)), Shore + 10 + (row * 15), 120 - (row * 9), 5, 2, 2, glint);
+            canvas.DrawRoundRect(300 - 70 + (row * 5) + (13 * (row % 3)), Shore + 10 + (row * 15),
+                120 - (row * 9), 5, 2, 2, glint);
     }
 
     private static void DrawShore(SKCanvas canvas)
@@ -84,7 +89,8 @@ internal static class DemoPicture
         builder.QuadTo(470, 500, Width, 520);
         builder.LineTo(Width, Height);
         builder.Close();
-        using SKPaint paint = Gradient(500, Height, new SKColor(64, 92, 58), new SKColor(44, 66, 46), new SKColor(20, 34, 28));
+        using SKPaint paint = Gradient(500, Height, new SKColor(64, 92, 58), new SKColor(44, 66, 46),
+            new SKColor(20, 34, 28));
         using SKPath path = builder.Detach();
         canvas.DrawPath(path, paint);
     }
@@ -110,11 +116,13 @@ internal static class DemoPicture
         {
             float top = y - height + (tier * height * 0.19f);
             float half = height * (0.1f + (tier * 0.05f));
-            DrawTriangle(canvas, needles, x - half, top + (height * 0.31f), x, top, x + half, top + (height * 0.31f));
+            DrawTriangle(canvas, needles, x - half, top + (height * 0.31f), x, top, x + half,
+                top + (height * 0.31f));
         }
     }
 
-    private static void DrawTriangle(SKCanvas canvas, SKPaint paint, float x0, float y0, float x1, float y1, float x2, float y2)
+    private static void DrawTriangle(SKCanvas canvas, SKPaint paint, float x0, float y0, float x1, float y1,
+        float x2, float y2)
     {
         using SKPathBuilder builder = new();
         builder.MoveTo(x0, y0);
@@ -130,6 +138,7 @@ internal static class DemoPicture
     private static SKPaint Gradient(float top, float bottom, params SKColor[] colors) => new()
     {
         IsAntialias = true,
-        Shader = SKShader.CreateLinearGradient(new SKPoint(0, top), new SKPoint(0, bottom), colors, SKShaderTileMode.Clamp),
+        Shader = SKShader.CreateLinearGradient(new SKPoint(0, top), new SKPoint(0, bottom), colors,
+            SKShaderTileMode.Clamp),
     };
 }

@@ -7,11 +7,14 @@ namespace MsResampler.Cli.Maps;
 internal sealed class MapSheet : IDisposable
 {
     public const int Margin = 24;
-    public const int TitleScale = 3;
-    public const int LabelScale = 2;
-    public const int TitleHeight = TitleScale * PixelFont.LineHeight;
+    private const int LabelScale = 2;
     public const int LabelHeight = LabelScale * PixelFont.LineHeight;
 
+    /// <summary>The title and the line below it, with the space that follows.</summary>
+    public const int TitleHeight = TitleLineHeight + LabelHeight + 8;
+
+    private const int TitleScale = 3;
+    private const int TitleLineHeight = TitleScale * PixelFont.LineHeight;
     private const int BarHeight = 14;
 
     private readonly SKBitmap _bitmap;
@@ -28,8 +31,9 @@ internal sealed class MapSheet : IDisposable
     public void Title(string text, string explanation)
     {
         int width = _bitmap.Width - (2 * Margin);
-        PixelFont.Draw(_canvas, PixelFont.Fit(text, TitleScale, width), Margin, Margin, TitleScale, Palette.Text);
-        Label(explanation, Margin, Margin + TitleHeight, width, Palette.Text);
+        PixelFont.Draw(_canvas, PixelFont.Fit(text, TitleScale, width), Margin, Margin, TitleScale,
+            Palette.Text);
+        Label(explanation, Margin, Margin + TitleLineHeight, width, Palette.Text);
     }
 
     /// <summary>Draws one line of small text, cut to a width.</summary>

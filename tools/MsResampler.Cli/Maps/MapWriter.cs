@@ -15,8 +15,8 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
     private const int Gap = 12;
     private const int ThumbnailCount = 3;
 
-    /// <summary>Writes the maps of one image: <c>STEM-look-S-NAME.png</c> for each scope and, where there is more than
-    /// one scope, <c>STEM-gate.png</c>.</summary>
+    /// <summary>Writes the maps of one image: <c>STEM-look-S-NAME.png</c> for each scope and, where there is
+    /// more than one scope, <c>STEM-gate.png</c>.</summary>
     /// <param name="stem">What the file names start with.</param>
     /// <param name="view">What to draw.</param>
     /// <param name="picture">The picture to draw over, or null.</param>
@@ -55,20 +55,24 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
 
         int[] rows = Spread(config.QueryGrid.Rows);
         int[] columns = Spread(config.QueryGrid.Columns);
-        SKSizeI thumbnail = new((panel.Width - (2 * Gap)) / ThumbnailCount, (panel.Height - (2 * Gap)) / ThumbnailCount);
+        SKSizeI thumbnail = new((panel.Width - (2 * Gap)) / ThumbnailCount,
+            (panel.Height - (2 * Gap)) / ThumbnailCount);
         int columnWidth = Math.Max(panel.Width, PanelSide);
-        int panelY = MapSheet.Margin + MapSheet.TitleHeight + (2 * MapSheet.LabelHeight);
+        int panelY = MapSheet.Margin + MapSheet.TitleHeight + MapSheet.LabelHeight;
         int rightX = MapSheet.Margin + columnWidth + (2 * Gap);
         int height = panelY + panel.Height + Gap + (2 * MapSheet.LabelHeight) + MapSheet.Margin;
         using MapSheet sheet = new(rightX + columnWidth + MapSheet.Margin, height);
         ScopeConfig scopeConfig = config.Scopes[scope];
         sheet.Title(scopeConfig.Name, ScopeText.Describe(scopeConfig));
-        sheet.Label("attention, mean over all tokens and heads", MapSheet.Margin, panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
-        sheet.Label($"{rows.Length * columns.Length} of {config.QueryGrid.QueryCount} tokens; + is a token's place", rightX,
+        sheet.Label("attention, mean over all tokens and heads", MapSheet.Margin,
+            panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
+        sheet.Label($"{rows.Length * columns.Length} of {config.QueryGrid.QueryCount} tokens; " +
+            "+ is a token's place", rightX,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
 
         SKRectI area = SKRectI.Create(MapSheet.Margin, panelY, panel.Width, panel.Height);
-        sheet.Panel(picture, area, view.Grid, (row, column) => HeatOver(mean[(row * view.Grid.Columns) + column] / top));
+        sheet.Panel(picture, area, view.Grid,
+            (row, column) => HeatOver(mean[(row * view.Grid.Columns) + column] / top));
         int barY = area.Bottom + Gap;
         sheet.HeatBar(area.Left, barY, columnWidth, "0", $"{Quantity.Digits(top)} x even");
 
@@ -79,9 +83,11 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
                 int query = (rows[r] * config.QueryGrid.Columns) + columns[c];
                 float[] own = attention[(query * patchCount)..((query + 1) * patchCount)];
                 double max = Math.Max(own.Max(), float.Epsilon);
-                SKRectI place = SKRectI.Create(rightX + (c * (thumbnail.Width + Gap)), panelY + (r * (thumbnail.Height + Gap)),
+                SKRectI place = SKRectI.Create(rightX + (c * (thumbnail.Width + Gap)),
+                    panelY + (r * (thumbnail.Height + Gap)),
                     thumbnail.Width, thumbnail.Height);
-                sheet.Panel(picture, place, view.Grid, (row, column) => HeatOver(own[(row * view.Grid.Columns) + column] / max));
+                sheet.Panel(picture, place, view.Grid,
+                    (row, column) => HeatOver(own[(row * view.Grid.Columns) + column] / max));
                 sheet.Cross(place, view.Grid,
                     ScopeGeometry.Anchor(rows[r], config.QueryGrid.Rows, view.Grid.Rows),
                     ScopeGeometry.Anchor(columns[c], config.QueryGrid.Columns, view.Grid.Columns));
@@ -107,7 +113,7 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         SKSizeI small = new(panel.Width * 2 / 3, panel.Height * 2 / 3);
         int smallWidth = Math.Max(small.Width, PanelSide * 2 / 3);
         int columnWidth = Math.Max(panel.Width, PanelSide);
-        int panelY = MapSheet.Margin + MapSheet.TitleHeight + (2 * MapSheet.LabelHeight);
+        int panelY = MapSheet.Margin + MapSheet.TitleHeight + MapSheet.LabelHeight;
         int rightX = MapSheet.Margin + columnWidth + (2 * Gap);
         int rowStep = small.Height + Gap + MapSheet.LabelHeight;
         int barY = panelY + (rowCount * rowStep) - MapSheet.LabelHeight;
@@ -116,15 +122,18 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         int width = rightX + rightWidth + MapSheet.Margin;
         using MapSheet sheet = new(width, legendY + (scopeCount * MapSheet.LabelHeight) + MapSheet.Margin);
         sheet.Title("gate", "which scope each token takes");
-        sheet.Label($"the scope that weighs most, {queries} tokens", MapSheet.Margin, panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
+        sheet.Label($"the scope that weighs most, {queries} tokens", MapSheet.Margin,
+            panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
         sheet.Panel(picture, SKRectI.Create(MapSheet.Margin, panelY, panel.Width, panel.Height), queries,
             (row, column) => Palette.Scope(winners[(row * queries.Columns) + column]).WithAlpha(190));
         for (int scope = 0; scope < scopeCount; scope++)
         {
             float[] weights = view.Gate[scope];
             string name = config.Scopes[scope].Name;
-            sheet.Key(MapSheet.Margin, legendY + (scope * MapSheet.LabelHeight), width - (2 * MapSheet.Margin), Palette.Scope(scope),
-                $"{name}: most in {winners.Count(winner => winner == scope)} of {winners.Length}, {Quantity.Percent(weights.Average())} of all weight");
+            sheet.Key(MapSheet.Margin, legendY + (scope * MapSheet.LabelHeight),
+                width - (2 * MapSheet.Margin), Palette.Scope(scope),
+                $"{name}: most in {winners.Count(winner => winner == scope)} of {winners.Length}, " +
+                $"{Quantity.Percent(weights.Average())} of all weight");
             int x = rightX + (scope % perRow * (smallWidth + Gap));
             int y = panelY + (scope / perRow * rowStep);
             sheet.Label($"weight of {name}", x, y - MapSheet.LabelHeight, smallWidth, Palette.FaintText);
@@ -137,11 +146,13 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
     }
 
     // Cold cells let the picture through.
-    private static SKColor HeatOver(double heat) => Palette.Heat(heat).WithAlpha((byte)(heat <= 0 ? 0 : 90 + (120 * heat)));
+    private static SKColor HeatOver(double heat)
+        => Palette.Heat(heat).WithAlpha((byte)(heat <= 0 ? 0 : 90 + (120 * heat)));
 
     private static SKSizeI PanelSize(PatchGrid grid, SKBitmap? picture)
     {
-        double ratio = picture is null ? (double)grid.Columns / grid.Rows : (double)picture.Width / picture.Height;
+        double ratio = picture is null
+            ? (double)grid.Columns / grid.Rows : (double)picture.Width / picture.Height;
         return ratio >= 1
             ? new SKSizeI(PanelSide, Math.Max((int)(PanelSide / ratio), MinPanelSide))
             : new SKSizeI(Math.Max((int)(PanelSide * ratio), MinPanelSide), PanelSide);
@@ -152,5 +163,5 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         .Select(index => index * (count - 1) / (ThumbnailCount - 1)).Distinct()];
 
     private static string FileName(string name)
-        => new([.. name.Select(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' ? character : '_')]);
+        => new([.. name.Select(symbol => char.IsAsciiLetterOrDigit(symbol) || symbol is '-' ? symbol : '_')]);
 }

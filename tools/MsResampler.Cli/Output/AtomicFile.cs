@@ -1,7 +1,7 @@
 namespace MsResampler.Cli.Output;
 
-/// <summary>A file that exists under its name only once it is whole: written beside it, renamed at the end, removed
-/// where the end is never reached.</summary>
+/// <summary>A file that exists under its name only once it is whole: written beside it, renamed at the end,
+/// removed where the end is never reached.</summary>
 internal sealed class AtomicFile : IDisposable
 {
     private readonly string _path;
@@ -12,7 +12,8 @@ internal sealed class AtomicFile : IDisposable
     public AtomicFile(string path)
     {
         _path = Path.GetFullPath(path);
-        string folder = Path.GetDirectoryName(_path) ?? throw new InputException($"{path}: this is a folder; name a file");
+        string folder = Path.GetDirectoryName(_path)
+            ?? throw new InputException($"{path}: this is a folder; name a file");
         if (Directory.Exists(_path))
             throw new InputException($"{path}: this is a folder; name a file in it");
         if (!Directory.Exists(folder))

@@ -4,8 +4,9 @@ using System.Text;
 
 namespace MsResampler.Cli.Output;
 
-/// <summary>Tokens [B, M, L] in float32, as the tensor <c>tokens</c> of a <c>.safetensors</c> file or as a <c>.npy</c>
-/// file. Images are appended one after another, so that a long run never holds all of them.</summary>
+/// <summary>Tokens [B, M, L] in float32, as the tensor <c>tokens</c> of a <c>.safetensors</c> file or as a
+/// <c>.npy</c> file. Images are appended one after another, so that a long run never holds all of
+/// them.</summary>
 internal sealed class TokenFile : IDisposable
 {
     private readonly AtomicFile _file;
@@ -44,10 +45,9 @@ internal sealed class TokenFile : IDisposable
 
     private static byte[] SafetensorsHeader(long imageCount, long queryCount, long tokenSize)
     {
-        string json = string.Create(CultureInfo.InvariantCulture, $$$"""
-            {"tokens":{"dtype":"F32","shape":[{{{imageCount}}},{{{queryCount}}},{{{tokenSize}}}],"data_offsets":[0,{{{
-            imageCount * queryCount * tokenSize * sizeof(float)}}}]}}
-            """);
+        long bytes = imageCount * queryCount * tokenSize * sizeof(float);
+        string json = string.Create(CultureInfo.InvariantCulture, $"{{\"tokens\":{{\"dtype\":\"F32\"," +
+            $"\"shape\":[{imageCount},{queryCount},{tokenSize}],\"data_offsets\":[0,{bytes}]}}}}");
         string padded = json.PadRight((json.Length + 7) / 8 * 8);
         return [.. BitConverter.GetBytes((ulong)padded.Length), .. Encoding.ASCII.GetBytes(padded)];
     }
@@ -57,9 +57,11 @@ internal sealed class TokenFile : IDisposable
         const int PrefixBytes = 10;
         const int Alignment = 64;
         string dictionary = string.Create(CultureInfo.InvariantCulture,
-            $"{{'descr': '<f4', 'fortran_order': False, 'shape': ({imageCount}, {queryCount}, {tokenSize}), }}");
+            $"{{'descr': '<f4', 'fortran_order': False, " +
+            $"'shape': ({imageCount}, {queryCount}, {tokenSize}), }}");
         int total = (PrefixBytes + dictionary.Length + 1 + Alignment - 1) / Alignment * Alignment;
         string padded = dictionary.PadRight(total - PrefixBytes - 1) + "\n";
-        return [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)padded.Length), .. Encoding.ASCII.GetBytes(padded)];
+        return [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)padded.Length),
+            .. Encoding.ASCII.GetBytes(padded)];
     }
 }
