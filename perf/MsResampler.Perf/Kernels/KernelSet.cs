@@ -1,0 +1,168 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using MsResampler.Cpu;
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+using MsResampler.Planning;
+
+namespace MsResampler.Perf.Kernels;
+
+/// <summary>The engine's kernels of one instruction set, each set up to run over and over.</summary>
+internal abstract class KernelSet
+{
+    /// <summary>The kernels of a variant of the CPU backend.</summary>
+    public static KernelSet Of(CpuVariant variant) => variant.Name switch
+    {
+        "avx512" => new KernelSet<Simd512, Vector512<float>>(),
+        "avx2" => new KernelSet<Simd256, Vector256<float>>(),
+        "vector128" => new KernelSet<Simd128, Vector128<float>>(),
+        "scalar" => new KernelSet<SimdScalar, float>(),
+        _ => throw new NotSupportedException($"{variant.Name}: expected a variant that this switch knows; add it"),
+    };
+
+    /// <summary>Runs multiply-adds that touch registers alone.</summary>
+    /// <param name="steps">Steps of every chain.</param>
+    /// <returns>The floating-point operations done.</returns>
+    public abstract double MultiplyAddChains(long steps);
+
+    /// <summary>C = A·B with a packed B.</summary>
+    /// <param name="a">A, [rows, inner].</param>
+    /// <param name="b">Bᵀ, [columns, inner].</param>
+    /// <param name="c">Receives C, [rows, columns].</param>
+    /// <param name="shape">The extents.</param>
+    /// <param name="threadCount">Threads.</param>
+    public abstract Action Gemm(float[] a, float[] b, float[] c, GemmShape shape, int threadCount);
+
+    /// <summary>Layer norms of <paramref name="rowCount"/> rows.</summary>
+    public abstract Action LayerNorm(int rowCount, int width);
+
+    /// <summary>Attention of a model's last scope over one image on one thread, keys and values projected already.</summary>
+    public abstract Action ScopeAttention(ResamplerModel model, PatchGrid grid);
+
+    /// <summary>A model's gate over one image's tokens on one thread.</summary>
+    public abstract Action Gate(ResamplerModel model);
+}
+
+/// <inheritdoc/>
+internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    /// <summary>Enough independent chains to hide the latency of two units: 2 × 4 or 5 cycles.</summary>
+    private const int ChainCount = 12;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override double MultiplyAddChains(long steps)
+    {
+        // x·m + n tends to 1 from 1: no overflow, no denormals.
+        TVector m = TSimd.Create(0.5f), n = TSimd.Create(0.5f);
+        TVector c0 = TSimd.Create(1), c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0, c8 = c0, c9 = c0,
+            c10 = c0, c11 = c0;
+        for (long step = 0; step < steps; step++)
+        {
+            c0 = TSimd.MultiplyAdd(c0, m, n);
+            c1 = TSimd.MultiplyAdd(c1, m, n);
+            c2 = TSimd.MultiplyAdd(c2, m, n);
+            c3 = TSimd.MultiplyAdd(c3, m, n);
+            c4 = TSimd.MultiplyAdd(c4, m, n);
+            c5 = TSimd.MultiplyAdd(c5, m, n);
+            c6 = TSimd.MultiplyAdd(c6, m, n);
+            c7 = TSimd.MultiplyAdd(c7, m, n);
+            c8 = TSimd.MultiplyAdd(c8, m, n);
+            c9 = TSimd.MultiplyAdd(c9, m, n);
+            c10 = TSimd.MultiplyAdd(c10, m, n);
+            c11 = TSimd.MultiplyAdd(c11, m, n);
+        }
+
+        // Read, so that no chain is left out.
+        TVector sum = TSimd.Add(TSimd.Add(TSimd.Add(c0, c1), TSimd.Add(c2, c3)), TSimd.Add(TSimd.Add(c4, c5), TSimd.Add(c6, c7)));
+        sum = TSimd.Add(sum, TSimd.Add(TSimd.Add(c8, c9), TSimd.Add(c10, c11)));
+        return TSimd.Sum(sum) > 0 ? 2.0 * steps * ChainCount * TSimd.Width : throw new InvalidOperationException();
+    }
+
+    public override Action Gemm(float[] a, float[] b, float[] c, GemmShape shape, int threadCount)
+    {
+        GemmWork<TSimd, TVector> work = new(b, shape);
+        WorkerPool pool = new(threadCount);
+        return () =>
+        {
+            fixed (float* source = a)
+            fixed (float* target = c)
+            {
+                work.Bind(source, target);
+                pool.Run(work, CancellationToken.None);
+            }
+        };
+    }
+
+    public override Action LayerNorm(int rowCount, int width)
+    {
+        float[] ones = [.. Enumerable.Repeat(1f, width)];
+        LayerNorm<TSimd, TVector> norm = new(ones, new float[width], epsilon: 1e-6);
+        AlignedBuffer rows = Random((long)rowCount * width);
+        AlignedBuffer result = new((long)rowCount * width);
+        return () =>
+        {
+            for (int row = 0; row < rowCount; row++)
+                norm.Apply(rows.Pointer + ((nint)row * width), result.Pointer + ((nint)row * width));
+            GC.KeepAlive(rows);
+            GC.KeepAlive(result);
+        };
+    }
+
+    public override Action ScopeAttention(ResamplerModel model, PatchGrid grid)
+    {
+        ResamplerConfig config = model.Config;
+        int scope = config.Scopes.Count - 1;
+        ModelOperands<TSimd, TVector> operands = new(config, model.Weights);
+        CostModel costs = new([MicroKernel<TSimd, TVector>.PanelWidth], [1]);
+        ScopePlan plan = new Planner(config, operands.KeyValueInput is not null, costs).Plan(grid).Scopes[scope];
+        if (plan.Keys != ProjectionStrategy.Projected)
+            throw new ArgumentException($"{config.Scopes[scope].Name}: expected a scope whose keys are projected on {grid}",
+                nameof(model));
+        TiledScope tiled = new(plan, operands.Queries(scope, grid),
+            new ScopeBias(config.Scopes[scope], plan.Windows, config.QueryGrid, logSigma: null), config);
+        HeadLayout layout = HeadLayout.For(config.HeadSize, (int)grid.PatchCount);
+        long count = (config.AttentionHeadCount * (long)layout.HeadStride) + MicroKernel<TSimd, TVector>.PanelWidth;
+        AlignedBuffer keys = Random(count);
+        AlignedBuffer values = Random(count);
+        AlignedBuffer output = new((long)config.QueryGrid.QueryCount * config.HiddenSize);
+        AlignedBuffer scratch = new(ScopeAttentionTiled<TSimd, TVector>.ScratchCount(tiled.MaxLaneCount, config.HeadSize));
+        return () =>
+        {
+            for (int tile = 0; tile < tiled.Tiles.Count; tile++)
+                for (int head = 0; head < config.AttentionHeadCount; head++)
+                    ScopeAttentionTiled<TSimd, TVector>.Run(tiled, tile, head, grid.Columns, keys.Pointer, values.Pointer,
+                        layout, output.Pointer, config.HiddenSize, scratch.Pointer);
+            GC.KeepAlive((keys, values, output, scratch));
+        };
+    }
+
+    public override Action Gate(ResamplerModel model)
+    {
+        ResamplerConfig config = model.Config;
+        ModelOperands<TSimd, TVector> operands = new(config, model.Weights);
+        int rowCount = config.QueryGrid.QueryCount;
+        int stride = config.Scopes.Count * config.HiddenSize;
+        AlignedBuffer branches = Random((long)rowCount * stride);
+        AlignedBuffer fused = new((long)rowCount * config.HiddenSize);
+        AlignedBuffer scratch = new(FusionGate<TSimd, TVector>.ScratchCount(config));
+        return () =>
+        {
+            for (int row = 0; row < rowCount; row += FusionGate<TSimd, TVector>.RowCount)
+                FusionGate<TSimd, TVector>.Run(operands, branches.Pointer + ((nint)row * stride), stride,
+                    Math.Min(FusionGate<TSimd, TVector>.RowCount, rowCount - row),
+                    fused.Pointer + ((nint)row * config.HiddenSize), config.HiddenSize, weights: null, scratch.Pointer);
+            GC.KeepAlive((branches, fused, scratch));
+        };
+    }
+
+    private static AlignedBuffer Random(long count)
+    {
+        Random random = new(1);
+        AlignedBuffer buffer = new(count);
+        foreach (ref float value in buffer.Span)
+            value = random.NextSingle() - 0.5f;
+        return buffer;
+    }
+}

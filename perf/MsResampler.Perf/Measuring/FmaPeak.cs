@@ -1,0 +1,38 @@
+using System.Diagnostics;
+using MsResampler.Perf.Kernels;
+
+namespace MsResampler.Perf.Measuring;
+
+/// <summary>The most multiply-adds that the processor does: independent chains in registers, no memory.</summary>
+internal static class FmaPeak
+{
+    private const long Steps = 2_000_000;
+    private const int Repeats = 12;
+
+    /// <summary>Floating-point operations per second of <paramref name="threadCount"/> threads at once; the best of
+    /// several tries, since disturbances only ever slow it down.</summary>
+    public static double Measure(KernelSet kernels, int threadCount)
+    {
+        double best = 0;
+        using Barrier barrier = new(threadCount);
+        TimeSpan[] times = new TimeSpan[threadCount];
+        double flops = 0;
+        for (int repeat = 0; repeat < Repeats; repeat++)
+        {
+            Thread[] threads = [.. Enumerable.Range(0, threadCount).Select(index => new Thread(() =>
+            {
+                barrier.SignalAndWait();
+                long start = Stopwatch.GetTimestamp();
+                flops = kernels.MultiplyAddChains(Steps);
+                times[index] = Stopwatch.GetElapsedTime(start);
+            }))];
+            foreach (Thread thread in threads)
+                thread.Start();
+            foreach (Thread thread in threads)
+                thread.Join();
+            best = Math.Max(best, flops * threadCount / times.Max().TotalSeconds);
+        }
+
+        return best;
+    }
+}

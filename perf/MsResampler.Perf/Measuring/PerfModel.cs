@@ -1,0 +1,49 @@
+using MsResampler.Model;
+using MsResampler.Onnx;
+using MsResampler.Perf.Peers;
+
+namespace MsResampler.Perf.Measuring;
+
+/// <summary>A shape's random model and graph on disk, kept between runs in the temporary folder.</summary>
+/// <param name="Shape">The shape.</param>
+/// <param name="Folder">The model folder.</param>
+internal sealed record PerfModel(PeerShape Shape, string Folder)
+{
+    private const ulong Seed = 1;
+
+    /// <summary>The model of a shape, written where it is missing or was written for another configuration.</summary>
+    public static PerfModel Of(PeerShape shape)
+    {
+        string folder = Path.Combine(Path.GetTempPath(), "ms-resampler-perf", shape.Key);
+        byte[] json = shape.ConfigJson();
+        string configPath = Path.Combine(folder, ResamplerModel.ConfigFileName);
+        if (!File.Exists(configPath) || !File.ReadAllBytes(configPath).AsSpan().SequenceEqual(json))
+            RandomModel.Write(folder, ConfigReader.Read(json, shape.Name, new List<string>()), json, Seed);
+        return new PerfModel(shape, folder);
+    }
+
+    /// <summary>Writes the model's graph for the shape's grid and returns its path. Always anew: it is cheap, and an
+    /// exporter that changed must not be timed by what it wrote before.</summary>
+    public string WriteGraph()
+    {
+        string path = Path.Combine(Folder, $"model-{Shape.Grid}.onnx");
+        using ResamplerModel model = ResamplerModel.Open(Folder);
+        using FileStream stream = File.Create(path);
+        OnnxExporter.Write(model, Shape.Grid, stream);
+        return path;
+    }
+
+    /// <summary>Features of a batch, [batch, N, C]: uniform, with a variance of 1.</summary>
+    public float[] Features(int batch)
+    {
+        Random random = new(1);
+        float[] features = new float[batch * Shape.Grid.PatchCount * Shape.VisionWidth];
+        for (int index = 0; index < features.Length; index++)
+            features[index] = (random.NextSingle() - 0.5f) * MathF.Sqrt(12);
+        return features;
+    }
+
+    public float[] Tokens(int batch) => new float[batch * Shape.QueryCount * Shape.OutputSize];
+
+    public PatchGrid[] Grids(int batch) => [.. Enumerable.Repeat(Shape.Grid, batch)];
+}

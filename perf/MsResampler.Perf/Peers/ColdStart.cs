@@ -1,0 +1,86 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using MsResampler.Perf.Measuring;
+
+namespace MsResampler.Perf.Peers;
+
+/// <summary>How long loading and the first call take in a fresh process, where nothing is compiled or mapped yet.
+/// </summary>
+/// <param name="LoadMs">From the call that loads to its return.</param>
+/// <param name="FirstMs">The first call after it.</param>
+internal sealed record ColdStart(double LoadMs, double FirstMs)
+{
+    /// <summary>The command that a fresh process is started with.</summary>
+    public const string CommandName = "cold-start";
+
+    /// <summary>Starts fresh processes and takes the medians.</summary>
+    /// <param name="path">A model folder for the engine, a graph for ONNX Runtime.</param>
+    /// <param name="shape">The shape.</param>
+    /// <param name="batch">Images in the call.</param>
+    /// <param name="threadCount">Threads.</param>
+    /// <param name="processCount">How many processes.</param>
+    public static ColdStart Measure(string path, PeerShape shape, int batch, int threadCount, int processCount)
+    {
+        ColdStart[] starts = [.. Enumerable.Range(0, processCount).Select(_ => Start(path, shape, batch, threadCount))];
+        return new ColdStart(Median(starts.Select(start => start.LoadMs)), Median(starts.Select(start => start.FirstMs)));
+    }
+
+    /// <summary>What the fresh process does: prints one measurement as JSON.</summary>
+    public static void Run(string path, long[] inputShape, long[] outputShape, PatchGrid grid, int threadCount)
+    {
+        float[] features = new float[inputShape.Aggregate(1L, (product, extent) => product * extent)];
+        Array.Fill(features, 0.5f);
+        float[] tokens = new float[outputShape.Aggregate(1L, (product, extent) => product * extent)];
+        long start = Stopwatch.GetTimestamp();
+        TimeSpan load;
+        if (Directory.Exists(path))
+        {
+            using Resampler engine = Resampler.Load(path, new ResamplerOptions { ThreadCount = threadCount });
+            load = Stopwatch.GetElapsedTime(start);
+            PatchGrid[] grids = [.. Enumerable.Repeat(grid, (int)inputShape[0])];
+            start = Stopwatch.GetTimestamp();
+            engine.Resample(features, grids, tokens);
+            Print(load, Stopwatch.GetElapsedTime(start));
+        }
+        else
+        {
+            using OnnxPeer peer = new(path, threadCount);
+            load = Stopwatch.GetElapsedTime(start);
+            peer.Bind(features, inputShape, tokens, outputShape);
+            start = Stopwatch.GetTimestamp();
+            peer.Run();
+            Print(load, Stopwatch.GetElapsedTime(start));
+        }
+    }
+
+    private static void Print(TimeSpan load, TimeSpan first)
+        => Console.WriteLine(JsonSerializer.Serialize(new ColdStart(load.TotalMilliseconds, first.TotalMilliseconds)));
+
+    private static ColdStart Start(string path, PeerShape shape, int batch, int threadCount)
+    {
+        string[] arguments =
+        [
+            CommandName, path, Extents(shape.InputShape(batch)), Extents(shape.OutputShape(batch)), $"{shape.Grid}",
+            threadCount.ToString(CultureInfo.InvariantCulture),
+        ];
+        using Process process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, arguments)
+        {
+            RedirectStandardOutput = true,
+        })!;
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode == 0 ? JsonSerializer.Deserialize<ColdStart>(output)!
+            : throw new InvalidOperationException($"{CommandName} {path}: expected exit code 0, found {process.ExitCode}");
+    }
+
+    private static string Extents(long[] shape) => string.Join('x', shape);
+
+    private static double Median(IEnumerable<double> values)
+    {
+        Samples samples = new();
+        foreach (double value in values)
+            samples.Add(TimeSpan.FromMilliseconds(value));
+        return samples.Median;
+    }
+}

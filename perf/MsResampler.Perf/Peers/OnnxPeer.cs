@@ -1,0 +1,60 @@
+using Microsoft.ML.OnnxRuntime;
+using MsResampler.Onnx;
+
+namespace MsResampler.Perf.Peers;
+
+/// <summary>A graph in ONNX Runtime at its best settings, with input and output bound once to memory of our own.</summary>
+internal sealed class OnnxPeer : IDisposable
+{
+    /// <summary>The settings, in words, for the table.</summary>
+    public const string Settings = "all graph optimisations, sequential execution, intra-op threads as ours, inter-op 1, " +
+        "spinning on, memory pattern and arena on, input and output preallocated";
+
+    public static string Version { get; } = $"ONNX Runtime {OrtEnv.Instance().GetVersionString()}";
+
+    private static readonly string[] s_inputNames = [OnnxExporter.InputName];
+    private static readonly string[] s_outputNames = [OnnxExporter.OutputName];
+
+    private readonly InferenceSession _session;
+    private readonly RunOptions _runOptions = new();
+    private OrtValue[] _input = [];
+    private OrtValue[] _output = [];
+
+    /// <param name="graph">The ONNX file.</param>
+    /// <param name="threadCount">Threads, the caller's included.</param>
+    public OnnxPeer(string graph, int threadCount)
+    {
+        using SessionOptions options = new()
+        {
+            GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
+            ExecutionMode = ExecutionMode.ORT_SEQUENTIAL,
+            IntraOpNumThreads = threadCount,
+            InterOpNumThreads = 1,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+        };
+        _session = new InferenceSession(graph, options);
+    }
+
+    /// <summary>Binds the arrays that <see cref="Run"/> reads and writes.</summary>
+    public void Bind(float[] input, long[] inputShape, float[] output, long[] outputShape)
+    {
+        Release();
+        _input = [OrtValue.CreateTensorValueFromMemory(input, inputShape)];
+        _output = [OrtValue.CreateTensorValueFromMemory(output, outputShape)];
+    }
+
+    public void Run() => _session.Run(_runOptions, s_inputNames, _input, s_outputNames, _output);
+
+    public void Dispose()
+    {
+        Release();
+        _runOptions.Dispose();
+        _session.Dispose();
+    }
+
+    private void Release()
+    {
+        foreach (OrtValue value in (ReadOnlySpan<OrtValue>)[.. _input, .. _output])
+            value.Dispose();
+    }
+}

@@ -1,0 +1,60 @@
+using System.Globalization;
+using System.Text;
+
+namespace MsResampler.Perf.Peers;
+
+/// <summary>A model and an image size to time.</summary>
+/// <param name="Name">The name in tables.</param>
+/// <param name="Grid">The patch grid.</param>
+/// <param name="VisionWidth">C.</param>
+/// <param name="Width">D.</param>
+/// <param name="QuerySide">The query grid is this number square.</param>
+/// <param name="OutputSize">L.</param>
+/// <param name="ShareKeyValues">Whether scopes share keys and values.</param>
+internal sealed record PeerShape(string Name, PatchGrid Grid, int VisionWidth, int Width, int QuerySide, int OutputSize,
+    bool ShareKeyValues)
+{
+    private const string Window4 = """{ "name": "local", "prior": "window", "window": [4, 4] }""";
+    private const string Window12 = """{ "name": "region", "prior": "window", "window": [12, 12] }""";
+    private const string Global = """{ "name": "global", "prior": "none" }""";
+
+    /// <summary>The scopes as JSON: three, from local to global.</summary>
+    public IReadOnlyList<string> Scopes { get; init; } = [Window4, Window12, Global];
+
+    /// <summary>The shapes of the table, with separate keys and values.</summary>
+    public static IReadOnlyList<PeerShape> All { get; } =
+    [
+        new("clip-l-336", new PatchGrid(24, 24), 1024, 1024, 12, 4096, ShareKeyValues: false),
+        new("siglip-384", new PatchGrid(27, 27), 1152, 1152, 9, 3584, ShareKeyValues: false),
+        new("hires", new PatchGrid(48, 48), 1024, 1024, 16, 4096, ShareKeyValues: false),
+    ];
+
+    public int QueryCount => QuerySide * QuerySide;
+
+    public long[] InputShape(int batch) => [batch, Grid.PatchCount, VisionWidth];
+
+    public long[] OutputShape(int batch) => [batch, QueryCount, OutputSize];
+
+    /// <summary>The same model with its global scope alone.</summary>
+    public PeerShape GlobalOnly() => this with { Name = Name + " global only", Scopes = [Global] };
+
+    /// <summary>Everything that tells this model from others, fit for a folder's name.</summary>
+    public string Key => $"{Name.Replace(' ', '-')}-{(ShareKeyValues ? "shared" : "separate")}";
+
+    public byte[] ConfigJson()
+    {
+        const string Gate = """ "gate": { "type": "mlp", "hidden_size": 256, "granularity": "token" },""";
+        return Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $$"""
+            {
+              "model_type": "ms_resampler",
+              "vision_hidden_size": {{VisionWidth}}, "hidden_size": {{Width}}, "num_attention_heads": 16,
+              "query_grid": [{{QuerySide}}, {{QuerySide}}], "output_size": {{OutputSize}},
+              "scopes": [{{string.Join(", ", Scopes)}}],
+              "share_queries": true, "share_kv": {{(ShareKeyValues ? "true" : "false")}},
+              "position_embedding": { "type": "sincos2d", "keys": true, "queries": false },
+              {{(Scopes.Count > 1 ? Gate : "")}}
+              "layer_norm_eps": 1e-6, "torch_dtype": "float32"
+            }
+            """));
+    }
+}

@@ -1,0 +1,174 @@
+using System.CommandLine;
+using MsResampler.Cpu;
+using MsResampler.Perf.Kernels;
+using MsResampler.Perf.Measuring;
+using MsResampler.Planning;
+
+namespace MsResampler.Perf.Peers;
+
+/// <summary><c>peers</c>: the engine beside ONNX Runtime, on the same weights, in the same process, with the same
+/// answers.</summary>
+internal sealed class PeersCommand
+{
+    /// <summary>Two float32 implementations: each within 3e-6 of exact arithmetic, errors add in squares.</summary>
+    private const double MaxRelativeL2 = 5e-6;
+
+    private static readonly int[] s_batches = [1, 8];
+
+    private readonly CpuVariant _variant = CpuVariant.Choose();
+    private readonly KernelSet _kernels;
+    private readonly List<PeerRow> _rows = [];
+    private readonly SortedDictionary<int, double> _peaks = [];
+    private readonly int _threadCount;
+    private readonly TimeSpan _duration;
+    private readonly int _coldProcessCount;
+
+    private PeersCommand(int threadCount, bool isQuick)
+    {
+        _kernels = KernelSet.Of(_variant);
+        _threadCount = threadCount;
+        _duration = TimeSpan.FromSeconds(isQuick ? 3 : 20);
+        _coldProcessCount = isQuick ? 1 : 5;
+    }
+
+    public static Command Create()
+    {
+        Option<bool> quick = new("--quick") { Description = "A few seconds a row." };
+        Option<int> threads = new("--threads")
+        {
+            Description = "Threads of both; one per processor when left out.",
+            DefaultValueFactory = _ => Environment.ProcessorCount,
+        };
+        Option<string[]> shapes = new("--shape") { Description = "Only these shapes.", AllowMultipleArgumentsPerToken = true };
+        Option<string?> json = new("--json") { Description = "Also write the rows to this file." };
+        Command command = new("peers", "Time the engine and ONNX Runtime in turns.") { quick, threads, shapes, json };
+        command.SetAction(parsed =>
+        {
+            bool isQuick = parsed.GetValue(quick);
+            PeersCommand peers = new(parsed.GetValue(threads), isQuick);
+            PeerReport report = peers.Run(parsed.GetValue(shapes) ?? []);
+            string line = $"peers --threads {peers._threadCount}{(isQuick ? " --quick" : "")}";
+            peers.Save(report, line, parsed.GetValue(json));
+        });
+        return command;
+    }
+
+    private PeerReport Run(string[] shapeNames)
+    {
+        MeasurePeaks();
+        foreach (int threadCount in (int[])[.. _peaks.Keys])
+            AddGemm(threadCount);
+        List<ScopeOverhead> overheads = [];
+        foreach (PeerShape separate in PeerShape.All.Where(shape => shapeNames.Length == 0 || shapeNames.Contains(shape.Name)))
+        {
+            PeerShape shared = separate with { ShareKeyValues = true };
+            foreach (PeerShape shape in (ReadOnlySpan<PeerShape>)[separate, shared])
+                AddModel(shape, s_batches);
+            PeerRow three = _rows.Single(row => row.Shape == shared.Name && row.ShareKv && row.Batch == 1);
+            AddModel(shared.GlobalOnly(), [1]);
+            PeerRow one = _rows[^1];
+            overheads.Add(new ScopeOverhead(shared.Name, 1, three.OursMs / one.OursMs, three.PeerMs / one.PeerMs));
+        }
+
+        // Again, since a machine may have been disturbed at the start; the larger counts.
+        MeasurePeaks();
+        return new PeerReport([.. _rows.Select(row => row with
+        {
+            PeakShare = row.Gflop / row.OursMs * 1e3 / _peaks[row.Threads],
+        })], overheads, _peaks);
+    }
+
+    private void Save(PeerReport report, string command, string? jsonPath)
+    {
+        string markdown = report.ToMarkdown(_variant.Name, command);
+        string folder = Machine.ResultsFolder(_variant.Name);
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "peers.md"), markdown);
+        if (jsonPath is not null)
+            File.WriteAllText(jsonPath, report.ToJson(_variant.Name, command));
+        Console.WriteLine(markdown);
+    }
+
+    private void MeasurePeaks()
+    {
+        foreach (int threadCount in (ReadOnlySpan<int>)[1, _threadCount])
+            _peaks[threadCount] = Math.Max(_peaks.GetValueOrDefault(threadCount),
+                FmaPeak.Measure(_kernels, threadCount) / 1e9);
+    }
+
+    private void AddGemm(int threadCount)
+    {
+        GemmShape shape = GemmShape.KeysAndValues;
+        Random random = new(1);
+        float[] a = [.. Enumerable.Range(0, shape.Rows * shape.Inner).Select(_ => random.NextSingle() - 0.5f)];
+        float[] b = [.. Enumerable.Range(0, shape.Columns * shape.Inner).Select(_ => random.NextSingle() - 0.5f)];
+        float[] ours = new float[shape.Rows * shape.Columns];
+        float[] theirs = new float[ours.Length];
+        string path = Path.Combine(Path.GetTempPath(), "ms-resampler-perf", $"gemm-{shape}.onnx");
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllBytes(path, MatMulGraph.Write(shape, b));
+        using OnnxPeer peer = new(path, threadCount);
+        peer.Bind(a, [shape.Rows, shape.Inner], theirs, [shape.Rows, shape.Columns]);
+        Add($"gemm {shape}", 1, shareKeyValues: false, threadCount, _kernels.Gemm(a, b, ours, shape, threadCount), peer.Run,
+            ours, theirs, shape.Flops, shape.Flops);
+    }
+
+    private void AddModel(PeerShape shape, int[] batches)
+    {
+        PerfModel model = PerfModel.Of(shape);
+        string graph = model.WriteGraph();
+        using Resampler engine = Resampler.Load(model.Folder, new ResamplerOptions { ThreadCount = _threadCount });
+        using OnnxPeer peer = new(graph, _threadCount);
+        ExecutionPlan plan = engine.Plan(shape.Grid);
+        foreach (int batch in batches)
+        {
+            float[] features = model.Features(batch);
+            float[] ours = model.Tokens(batch);
+            float[] theirs = model.Tokens(batch);
+            PatchGrid[] grids = model.Grids(batch);
+            peer.Bind(features, shape.InputShape(batch), theirs, shape.OutputShape(batch));
+            Add(shape.Name, batch, shape.ShareKeyValues, _threadCount, () => engine.Resample(features, grids, ours), peer.Run,
+                ours, theirs, plan.Flops * batch, plan.NaiveFlops * batch);
+            ColdStart oursCold = ColdStart.Measure(model.Folder, shape, batch, _threadCount, _coldProcessCount);
+            ColdStart theirsCold = ColdStart.Measure(graph, shape, batch, _threadCount, _coldProcessCount);
+            _rows[^1] = _rows[^1] with
+            {
+                OursLoadMs = oursCold.LoadMs,
+                OursFirstMs = oursCold.FirstMs,
+                PeerLoadMs = theirsCold.LoadMs,
+                PeerFirstMs = theirsCold.FirstMs,
+            };
+        }
+    }
+
+    /// <summary>Checks that both give the same, then times both.</summary>
+    private void Add(string name, int batch, bool shareKeyValues, int threadCount, Action ours, Action peer,
+        float[] oursResult, float[] peerResult, double flops, double naiveFlops)
+    {
+        ours();
+        peer();
+        double difference = RelativeL2(oursResult, peerResult);
+        if (!(difference <= MaxRelativeL2))
+            throw new InvalidOperationException($"{name}: expected results within {MaxRelativeL2} of each other, found {difference}");
+        (Samples oursTimes, Samples peerTimes) = Alternation.Measure(ours, peer, _duration);
+        PeerRow row = PeerRow.Of(name, batch, shareKeyValues, threadCount, oursTimes, peerTimes, flops / 1e9, naiveFlops / 1e9,
+            difference);
+        _rows.Add(row);
+        Console.Error.WriteLine($"{name}, {(shareKeyValues ? "shared" : "separate")}, batch {batch}, {threadCount} threads: " +
+            $"{row.OursMs:0.00} ms, ONNX Runtime {row.PeerMs:0.00} ms, ratio {row.Ratio:0.00}");
+    }
+
+    private static double RelativeL2(float[] actual, float[] expected)
+    {
+        double error = 0;
+        double norm = 0;
+        for (int index = 0; index < actual.Length; index++)
+        {
+            double difference = actual[index] - expected[index];
+            error += difference * difference;
+            norm += (double)expected[index] * expected[index];
+        }
+
+        return Math.Sqrt(error / norm);
+    }
+}

@@ -1,0 +1,41 @@
+using System.CommandLine;
+using System.Globalization;
+using BenchmarkDotNet.Running;
+using MsResampler;
+using MsResampler.Perf.Peers;
+
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+RootCommand root = new("Measures the engine.") { PeersCommand.Create(), Benchmarks(), ColdStartCommand() };
+return root.Parse(args).Invoke();
+
+static Command Benchmarks()
+{
+    Argument<string[]> arguments = new("arguments") { Description = "BenchmarkDotNet's own, such as --filter *Gemm*." };
+    Command command = new("benchmarks", "Run BenchmarkDotNet benchmarks of kernels and whole models.") { arguments };
+    command.TreatUnmatchedTokensAsErrors = false;
+    command.SetAction(parsed =>
+        BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run([.. parsed.GetValue(arguments)!, .. parsed.UnmatchedTokens]));
+    return command;
+}
+
+// Started by peers, in a process of its own.
+static Command ColdStartCommand()
+{
+    Argument<string> path = new("path");
+    Argument<long[]> input = Extents("input");
+    Argument<long[]> output = Extents("output");
+    Argument<long[]> grid = Extents("grid");
+    Argument<int> threads = new("threads");
+    Command command = new(ColdStart.CommandName) { path, input, output, grid, threads };
+    command.Hidden = true;
+    command.SetAction(parsed => ColdStart.Run(parsed.GetRequiredValue(path), parsed.GetRequiredValue(input),
+        parsed.GetRequiredValue(output), new PatchGrid((int)parsed.GetRequiredValue(grid)[0], (int)parsed.GetRequiredValue(grid)[1]),
+        parsed.GetValue(threads)));
+    return command;
+}
+
+static Argument<long[]> Extents(string name) => new(name)
+{
+    Arity = ArgumentArity.ExactlyOne,
+    CustomParser = result => [.. result.Tokens[0].Value.Split('x').Select(text => long.Parse(text, CultureInfo.InvariantCulture))],
+};
