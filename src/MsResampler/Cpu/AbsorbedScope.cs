@@ -79,6 +79,29 @@ internal sealed unsafe class AbsorbedScope
         where TVector : unmanaged
         => MicroKernel<TSimd, TVector>.TileWidth(Math.Min(laneCount - lane, MicroKernel<TSimd, TVector>.PanelWidth));
 
+    /// <summary>The patches that a query sees, in the order of its attention weights: per key the offset of its weights
+    /// and the offset of its row in a table of patches.</summary>
+    /// <param name="query">The query.</param>
+    /// <param name="rowStride">Floats from one patch's row to the next.</param>
+    /// <param name="offsets">Receives 2·keys values; room for 2·<see cref="MaxKeyCount"/>.</param>
+    /// <returns>The number of keys.</returns>
+    public int KeyOffsets(int query, int rowStride, int* offsets)
+    {
+        AxisRange rows = Windows.Rows[query / GridColumns];
+        AxisRange columns = Windows.Columns[query % GridColumns];
+        int key = 0;
+        for (int i = rows.Start; i < rows.End; i++)
+        {
+            for (int j = columns.Start; j < columns.End; j++, key++)
+            {
+                offsets[2 * key] = key * LaneCount;
+                offsets[(2 * key) + 1] = ((i * Windows.Grid.Columns) + j) * rowStride;
+            }
+        }
+
+        return key;
+    }
+
     /// <summary>Moves k_proj to the query side: row h of query m becomes <c>Wk_hᵀ·Q_mh</c>.</summary>
     /// <param name="queries">Projected and scaled queries, [M, D].</param>
     /// <param name="keys">k_proj.</param>

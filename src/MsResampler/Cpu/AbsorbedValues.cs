@@ -16,8 +16,10 @@ internal static unsafe class AbsorbedValues
     /// <summary>Channels of Z handled at once: 6 heads × 48 queries × 192 channels are 216 KiB.</summary>
     private const int ChannelBlock = 192;
 
-    /// <summary>Floats of scratch that a task needs.</summary>
-    public const int ScratchCount = HeadCount * QueryCount * ChannelBlock;
+    private const int SumCount = HeadCount * QueryCount * ChannelBlock;
+
+    /// <summary>Floats of scratch that a task needs: sums and key offsets.</summary>
+    public static int ScratchCount(AbsorbedScope scope) => SumCount + (2 * scope.MaxKeyCount);
 
     /// <param name="scope">The scope's operands.</param>
     /// <param name="task">The heads and queries.</param>
@@ -30,7 +32,7 @@ internal static unsafe class AbsorbedValues
     /// <param name="outputStride">Floats between its rows.</param>
     /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
     public static void Run<TSimd, TVector>(AbsorbedScope scope, ValueTask task, PackedMatrix[] weights,
-        ResamplerConfig config, float* probabilities, float* features, nint stride, float* output, nint outputStride,
+        ResamplerConfig config, float* probabilities, float* features, int stride, float* output, nint outputStride,
         float* scratch)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
@@ -40,6 +42,7 @@ internal static unsafe class AbsorbedValues
         float* zeros = stackalloc float[panelWidth];
         new Span<float>(zeros, panelWidth).Clear();
         float** rows = stackalloc float*[HeadCount];
+        int* offsets = (int*)(scratch + SumCount);
         const nint SumStride = QueryCount * ChannelBlock;
         for (int channel = 0; channel < config.HiddenSize; channel += ChannelBlock)
         {
@@ -47,22 +50,13 @@ internal static unsafe class AbsorbedValues
             for (int index = 0; index < task.QueryCount; index++)
             {
                 int query = task.Query + index;
-                AxisRange keyRows = scope.Windows.Rows[query / scope.GridColumns];
-                AxisRange keyColumns = scope.Windows.Columns[query % scope.GridColumns];
+                int keyCount = scope.KeyOffsets(query, stride, offsets);
                 float* weight = probabilities + ((nint)query * scope.MaxKeyCount * scope.LaneCount);
-                for (int i = keyRows.Start; i < keyRows.End; i++, weight += keyColumns.Count * scope.LaneCount)
-                {
-                    float* z = features + ((((nint)i * scope.Windows.Grid.Columns) + keyColumns.Start) * stride) + channel;
-                    for (int r = 0; r < HeadCount; r++)
-                        rows[r] = weight + task.Head + Math.Min(r, task.HeadCount - 1);
-                    for (int c = 0; c < channels; c += panelWidth)
-                    {
-                        float* sum = scratch + ((nint)index * ChannelBlock) + c;
-                        bool isFirst = i == keyRows.Start;
-                        MicroKernel<TSimd, TVector>.Tile(panelWidth, rows, scope.LaneCount, keyColumns.Count, z + c, stride,
-                            isFirst ? zeros : sum, isFirst ? 0 : SumStride, sum, SumStride);
-                    }
-                }
+                for (int r = 0; r < HeadCount; r++)
+                    rows[r] = weight + task.Head + Math.Min(r, task.HeadCount - 1);
+                for (int c = 0; c < channels; c += panelWidth)
+                    MicroKernel<TSimd, TVector>.Gather(panelWidth, rows, features + channel + c, offsets, keyCount, zeros, 0,
+                        scratch + ((nint)index * ChannelBlock) + c, SumStride);
             }
 
             for (int r = 0; r < task.HeadCount; r++)

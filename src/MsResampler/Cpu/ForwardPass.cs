@@ -15,7 +15,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 {
     private const int NormRows = 16;
     private const int MaxChunkRows = 288;
-    private const int MinChunkRows = 2 * MicroKernel<TSimd, TVector>.RowCount;
+    private const int RowMultiple = MicroKernel<TSimd, TVector>.RowMultiple;
 
     private readonly ModelOperands<TSimd, TVector> _model;
     private readonly ResamplerConfig _config;
@@ -41,6 +41,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private float* _input;
     private float* _gateWeights;
     private int _scratchStride;
+    private HeadLayout _heads;
 
     public ForwardPass(ModelOperands<TSimd, TVector> model, int threadCount)
     {
@@ -113,6 +114,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             _firstRow[image + 1] = _firstRow[image] + grids[image].PatchCount;
         _input = input;
         _gateWeights = gateWeights;
+        _heads = HeadLayout.For(_config.HeadSize, RowCount);
         Reserve();
 
         int tokenRows = _imageCount * QueryCount;
@@ -125,9 +127,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         for (int scope = 0; scope < OwnerCount; scope++)
         {
             if (IsProjected(scope, areKeys: true))
-                _keyValueGemm.Add(KeyFeatures, RowStride, _model.Scopes[scope].Keys, _keys[scope]!.Pointer, RowStride);
+                _keyValueGemm.Add(KeyFeatures, RowStride, _model.Scopes[scope].Keys, _keys[scope]!.Pointer, _heads);
             if (IsProjected(scope, areKeys: false))
-                _keyValueGemm.Add(Features, RowStride, _model.Scopes[scope].Values, _values[scope]!.Pointer, RowStride);
+                _keyValueGemm.Add(Features, RowStride, _model.Scopes[scope].Values, _values[scope]!.Pointer, _heads);
         }
 
         _keyValueGemm.Cut(_threadCount);
@@ -213,12 +215,13 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Grow(ref _features, rows);
         if (_config.PositionEmbedding.Keys)
             Grow(ref _positioned, rows);
+        long headRows = (_config.AttentionHeadCount * (long)_heads.HeadStride) + slack;
         for (int scope = 0; scope < OwnerCount; scope++)
         {
             if (IsProjected(scope, areKeys: true))
-                Grow(ref _keys[scope], rows);
+                Grow(ref _keys[scope], headRows);
             if (IsProjected(scope, areKeys: false))
-                Grow(ref _values[scope], rows);
+                Grow(ref _values[scope], headRows);
         }
 
         long tokenRows = (long)_imageCount * QueryCount;
@@ -239,7 +242,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 scratch = Math.Max(scratch, ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
                 if (absorbed.AreValuesAbsorbed)
                 {
-                    scratch = Math.Max(scratch, AbsorbedValues.ScratchCount);
+                    scratch = Math.Max(scratch, AbsorbedValues.ScratchCount(absorbed));
                     _probabilityStride[scope] = Math.Max(_probabilityStride[scope],
                         QueryCount * absorbed.MaxKeyCount * absorbed.LaneCount);
                 }
@@ -294,19 +297,19 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             task -= _grids[image].Tasks.Length;
         GridOperands grid = _grids[image];
         AttentionTask unit = grid.Tasks[task];
-        nint first = (nint)_firstRow[image] * RowStride;
         float* output = BranchRow(_attention, image, unit.Scope);
+        nint firstRow = _firstRow[image];
         if (grid.Tiled[unit.Scope] is { } tiled)
         {
-            ScopeAttentionTiled<TSimd, TVector>.Run(tiled, unit.Index, unit.Head, _config.HeadSize,
-                grid.Plan.Grid.Columns, _keys[Owner(unit.Scope)]!.Pointer + first,
-                _values[Owner(unit.Scope)]!.Pointer + first, RowStride, output, BranchStride, scratch);
+            ScopeAttentionTiled<TSimd, TVector>.Run(tiled, unit.Index, unit.Head, grid.Plan.Grid.Columns,
+                _keys[Owner(unit.Scope)]!.Pointer + (firstRow * _heads.RowStride),
+                _values[Owner(unit.Scope)]!.Pointer + (firstRow * _heads.RowStride), _heads, output, BranchStride, scratch);
             return;
         }
 
         AbsorbedScope absorbed = grid.Absorbed[unit.Scope]!;
-        ScopeAttentionAbsorbed<TSimd, TVector>.Weigh(absorbed, unit.Index, _config.HiddenSize, KeyFeatures + first,
-            RowStride, scratch);
+        ScopeAttentionAbsorbed<TSimd, TVector>.Weigh(absorbed, unit.Index, _config.HiddenSize,
+            KeyFeatures + (firstRow * RowStride), RowStride, scratch);
         if (absorbed.AreValuesAbsorbed)
         {
             // Copied: in place, the surplus rows of the last tile would fall on another query's weights.
@@ -316,9 +319,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             return;
         }
 
-        ScopeAttentionAbsorbed<TSimd, TVector>.SumValues(absorbed, unit.Index, _config,
-            _values[Owner(unit.Scope)]!.Pointer + first, RowStride, scratch, output + ((nint)unit.Index * BranchStride),
-            scratch + ((absorbed.MaxKeyCount + MicroKernel<TSimd, TVector>.RowCount) * absorbed.LaneCount));
+        ScopeAttentionAbsorbed<TSimd, TVector>.SumValues(absorbed, unit.Index, _config.AttentionHeadCount,
+            _values[Owner(unit.Scope)]!.Pointer + (firstRow * _heads.RowStride), _heads,
+            output + ((nint)unit.Index * BranchStride), scratch);
     }
 
     private void SumAbsorbedValues(int task, float* scratch)
@@ -356,8 +359,10 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         private int _rowCount;
         private int _chunkRows;
         private int _chunkCount;
+        private int _threadCount;
 
-        private readonly record struct Product(nint A, int AStride, PackedMatrix B, nint C, int CStride, int FirstPanel);
+        private readonly record struct Product(nint A, int AStride, PackedMatrix B, nint C, int CStride,
+            HeadLayout Heads, int FirstPanel);
 
         public int TaskCount => _products.Count == 0 ? 0 : PanelCount * _chunkCount;
 
@@ -370,31 +375,50 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         }
 
         public void Add(float* a, int aStride, PackedMatrix b, float* c, int cStride)
-            => _products.Add(new Product((nint)a, aStride, b, (nint)c, cStride, PanelCount));
+            => _products.Add(new Product((nint)a, aStride, b, (nint)c, cStride, default, PanelCount));
+
+        public void Add(float* a, int aStride, PackedMatrix b, float* c, HeadLayout heads)
+            => _products.Add(new Product((nint)a, aStride, b, (nint)c, heads.RowStride, heads, PanelCount));
 
         /// <summary>Cuts rows so that every thread has several tasks, but a panel serves many rows.</summary>
         public void Cut(int threadCount)
         {
+            _threadCount = threadCount;
             if (_products.Count == 0)
                 return;
             int wanted = Math.Max((_rowCount + MaxChunkRows - 1) / MaxChunkRows, 8 * threadCount / PanelCount);
-            int rows = Math.Max(MinChunkRows, (_rowCount + wanted - 1) / wanted);
-            _chunkRows = (rows + MicroKernel<TSimd, TVector>.RowCount - 1)
-                / MicroKernel<TSimd, TVector>.RowCount * MicroKernel<TSimd, TVector>.RowCount;
+            int rows = (_rowCount + wanted - 1) / wanted;
+            _chunkRows = (rows + RowMultiple - 1) / RowMultiple * RowMultiple;
             _chunkCount = (_rowCount + _chunkRows - 1) / _chunkRows;
         }
 
         public void Execute(int task)
         {
             (int panel, int chunk) = Math.DivRem(task, _chunkCount);
+            Product product = Find(panel);
+            // With tasks handed out in turn, this is the panel this thread is likely to get next.
+            int nextPanel = (task + _threadCount) / _chunkCount;
+            float* next = null;
+            if (nextPanel > panel && nextPanel < PanelCount && Find(nextPanel) is { } nextProduct)
+                next = nextProduct.B.Panel(nextPanel - nextProduct.FirstPanel);
+            int row = chunk * _chunkRows;
+            int rows = Math.Min(_chunkRows, _rowCount - row);
+            float* a = (float*)product.A + ((nint)row * product.AStride);
+            float* c = (float*)product.C + ((nint)row * product.CStride);
+            if (product.Heads.HeadSize == 0)
+                Gemm<TSimd, TVector>.Panel(a, product.AStride, rows, product.B, panel - product.FirstPanel, c,
+                    product.CStride, next);
+            else
+                Gemm<TSimd, TVector>.PanelToHeads(a, product.AStride, rows, product.B, panel - product.FirstPanel, c,
+                    product.Heads, next);
+        }
+
+        private Product Find(int panel)
+        {
             int index = _products.Count - 1;
             while (panel < _products[index].FirstPanel)
                 index--;
-            Product product = _products[index];
-            int row = chunk * _chunkRows;
-            Gemm<TSimd, TVector>.Panel((float*)product.A + ((nint)row * product.AStride), product.AStride,
-                Math.Min(_chunkRows, _rowCount - row), product.B, panel - product.FirstPanel,
-                (float*)product.C + ((nint)row * product.CStride), product.CStride);
+            return _products[index];
         }
     }
 }

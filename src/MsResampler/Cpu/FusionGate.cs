@@ -9,7 +9,7 @@ internal static unsafe class FusionGate<TSimd, TVector>
     where TVector : unmanaged
 {
     /// <summary>Rows of a block: whole register tiles, few enough that many threads share one image.</summary>
-    public const int RowCount = 2 * MicroKernel<TSimd, TVector>.RowCount;
+    public const int RowCount = 12;
 
     /// <summary>Floats of scratch that a block needs.</summary>
     public static int ScratchCount(ResamplerConfig config) => config.Gate is not { } gate ? 0
@@ -40,7 +40,9 @@ internal static unsafe class FusionGate<TSimd, TVector>
         float* logits = scratch + (RowCount * hiddenCount);
         for (int panel = 0; panel < hiddenLayer.PanelCount; panel++)
             Gemm<TSimd, TVector>.Panel(branches, stride, rowCount, hiddenLayer, panel, hidden, hiddenCount);
-        VectorMath<TSimd, TVector>.Gelu(hidden, rowCount * hiddenCount);
+        // Row by row: whether a value is in a vector or in the rest must not depend on the other rows of the block.
+        for (int row = 0; row < rowCount; row++)
+            VectorMath<TSimd, TVector>.Gelu(hidden + (row * hiddenCount), hiddenCount);
         for (int panel = 0; panel < model.GateOutput.PanelCount; panel++)
             Gemm<TSimd, TVector>.Panel(hidden, hiddenCount, rowCount, model.GateOutput, panel, logits, logitCount);
         for (int row = 0; row < rowCount; row++)

@@ -1,5 +1,4 @@
 using MsResampler.Cpu.Simd;
-using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
@@ -10,46 +9,55 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    private const int RowCount = MicroKernel<TSimd, TVector>.RowCount;
+    private const int MaxRowCount = MicroKernel<TSimd, TVector>.MaxRowCount;
 
-    /// <summary>Floats of scratch that a query needs when values are projected.</summary>
-    public static int ScratchCount(AbsorbedScope scope, int headSize)
-        => ((scope.MaxKeyCount + RowCount) * scope.LaneCount) + headSize + MicroKernel<TSimd, TVector>.PanelWidth;
+    /// <summary>Channels handled at once: a block of folded queries, 16 KiB with 16 heads, stays in the first-level
+    /// cache while all keys of the window pass over it.</summary>
+    private const int ChannelBlock = 256;
 
-    /// <summary>Computes the query's attention weights.</summary>
+    /// <summary>Floats of scratch that a query needs: weights, key offsets, and the sums of a head.</summary>
+    public static int ScratchCount(AbsorbedScope scope, int headSize) => WeightCount(scope) + (2 * scope.MaxKeyCount)
+        + headSize + MicroKernel<TSimd, TVector>.PanelWidth;
+
+    /// <summary>Computes the query's attention weights at the start of <paramref name="scratch"/>, [keys, lanes].
+    /// </summary>
     /// <param name="scope">The scope's operands.</param>
     /// <param name="query">The query.</param>
     /// <param name="width">D.</param>
     /// <param name="features">The image's Z with positions, [N, <paramref name="stride"/>].</param>
     /// <param name="stride">Floats between its rows.</param>
-    /// <param name="weights">Receives [keys of the window, lanes]; six more rows are overwritten.</param>
-    public static void Weigh(AbsorbedScope scope, int query, int width, float* features, nint stride, float* weights)
+    /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
+    public static void Weigh(AbsorbedScope scope, int query, int width, float* features, int stride, float* scratch)
     {
+        float* weights = scratch;
+        int* offsets = Offsets(scope, scratch);
         int lanes = scope.LaneCount;
-        AxisRange keyRows = scope.Windows.Rows[query / scope.GridColumns];
-        AxisRange keyColumns = scope.Windows.Columns[query % scope.GridColumns];
-        int keyCount = keyRows.Count * keyColumns.Count;
+        int keyCount = scope.KeyOffsets(query, stride, offsets);
+        int keyColumns = scope.Windows.Columns[query % scope.GridColumns].Count;
         float* rowBias = scope.RowBias(query / scope.GridColumns);
         float* columnBias = rowBias is null ? null : scope.ColumnBias(query % scope.GridColumns);
         float* zeros = stackalloc float[MicroKernel<TSimd, TVector>.PanelWidth];
         new Span<float>(zeros, MicroKernel<TSimd, TVector>.PanelWidth).Clear();
-        float** rows = stackalloc float*[RowCount];
-        for (int key = 0; key < keyCount; key += RowCount)
+        float** rows = stackalloc float*[MaxRowCount];
+        for (int lane = 0; lane < lanes;)
         {
-            for (int r = 0; r < RowCount; r++)
+            int block = AbsorbedScope.LaneBlock<TSimd, TVector>(lane, lanes);
+            int tileRows = MicroKernel<TSimd, TVector>.RowCount(block);
+            float* queries = scope.Queries(query) + ((nint)lane * width);
+            for (int channel = 0; channel < width; channel += ChannelBlock)
             {
-                (int i, int j) = Math.DivRem(Math.Min(key + r, keyCount - 1), keyColumns.Count);
-                rows[r] = features + (((((nint)keyRows.Start + i) * scope.Windows.Grid.Columns) + keyColumns.Start + j)
-                    * stride);
+                int channels = Math.Min(ChannelBlock, width - channel);
+                for (int key = 0; key < keyCount; key += tileRows)
+                {
+                    for (int r = 0; r < tileRows; r++)
+                        rows[r] = features + offsets[(2 * Math.Min(key + r, keyCount - 1)) + 1] + channel;
+                    float* logits = weights + (key * lanes) + lane;
+                    MicroKernel<TSimd, TVector>.Tile(block, rows, 1, channels, queries + (channel * block), block,
+                        channel == 0 ? zeros : logits, channel == 0 ? 0 : lanes, logits, lanes);
+                }
             }
 
-            for (int lane = 0; lane < lanes;)
-            {
-                int block = AbsorbedScope.LaneBlock<TSimd, TVector>(lane, lanes);
-                MicroKernel<TSimd, TVector>.Tile(block, rows, 1, width, scope.Queries(query) + ((nint)lane * width), block,
-                    zeros, 0, weights + (key * lanes) + lane, lanes);
-                lane += block;
-            }
+            lane += block;
         }
 
         for (int lane = 0; lane < lanes; lane += TSimd.Width)
@@ -60,7 +68,7 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
                 float* logit = weights + (key * lanes) + lane;
                 if (rowBias is not null)
                 {
-                    (int i, int j) = Math.DivRem(key, keyColumns.Count);
+                    (int i, int j) = Math.DivRem(key, keyColumns);
                     TSimd.Store(logit, TSimd.Add(TSimd.Load(logit), TSimd.Add(TSimd.Load(rowBias + (i * lanes) + lane),
                         TSimd.Load(columnBias + (j * lanes) + lane))));
                 }
@@ -86,37 +94,35 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
         }
     }
 
-    /// <summary>The weighted sum of projected values for one query.</summary>
+    /// <summary>The weighted sum of projected values for one query, after <see cref="Weigh"/>.</summary>
     /// <param name="scope">The scope's operands.</param>
     /// <param name="query">The query.</param>
-    /// <param name="config">The model.</param>
-    /// <param name="values">The image's projected values, [N, <paramref name="stride"/>], followed by at least a tile's
-    /// width of readable floats.</param>
-    /// <param name="stride">Floats between its rows.</param>
-    /// <param name="weights">The query's attention weights.</param>
+    /// <param name="headCount">A.</param>
+    /// <param name="values">The image's projected values, followed by at least a tile's width of readable floats.
+    /// </param>
+    /// <param name="layout">How values are stored.</param>
     /// <param name="output">The query's attention output, [D].</param>
-    /// <param name="scratch">d and a tile's width of floats.</param>
-    public static void SumValues(AbsorbedScope scope, int query, ResamplerConfig config, float* values, nint stride,
-        float* weights, float* output, float* scratch)
+    /// <param name="scratch">What <see cref="Weigh"/> was given.</param>
+    public static void SumValues(AbsorbedScope scope, int query, int headCount, float* values, HeadLayout layout,
+        float* output, float* scratch)
     {
         int panelWidth = MicroKernel<TSimd, TVector>.PanelWidth;
-        int headSize = config.HeadSize;
-        AxisRange keyRows = scope.Windows.Rows[query / scope.GridColumns];
-        AxisRange keyColumns = scope.Windows.Columns[query % scope.GridColumns];
-        for (int head = 0; head < config.AttentionHeadCount; head++)
+        int* offsets = Offsets(scope, scratch);
+        int keyCount = scope.KeyOffsets(query, layout.RowStride, offsets);
+        float* sums = (float*)(offsets + (2 * scope.MaxKeyCount));
+        for (int head = 0; head < headCount; head++)
         {
-            new Span<float>(scratch, headSize + panelWidth).Clear();
-            float* weight = weights + head;
-            for (int i = keyRows.Start; i < keyRows.End; i++, weight += keyColumns.Count * scope.LaneCount)
-            {
-                float* first = values + ((((nint)i * scope.Windows.Grid.Columns) + keyColumns.Start) * stride)
-                    + (head * headSize);
-                for (int channel = 0; channel < headSize; channel += panelWidth)
-                    MicroKernel<TSimd, TVector>.Row(panelWidth, weight, scope.LaneCount, keyColumns.Count, first + channel,
-                        stride, scratch + channel, scratch + channel);
-            }
-
-            new ReadOnlySpan<float>(scratch, headSize).CopyTo(new Span<float>(output + (head * headSize), headSize));
+            new Span<float>(sums, layout.HeadSize + panelWidth).Clear();
+            for (int channel = 0; channel < layout.HeadSize; channel += panelWidth)
+                MicroKernel<TSimd, TVector>.GatherRow(panelWidth, scratch + head,
+                    values + (head * layout.HeadStride) + channel, offsets, keyCount, sums + channel, sums + channel);
+            new ReadOnlySpan<float>(sums, layout.HeadSize).CopyTo(
+                new Span<float>(output + (head * layout.HeadSize), layout.HeadSize));
         }
     }
+
+    /// <summary>A tile's surplus rows are written too.</summary>
+    private static int WeightCount(AbsorbedScope scope) => (scope.MaxKeyCount + MaxRowCount) * scope.LaneCount;
+
+    private static int* Offsets(AbsorbedScope scope, float* scratch) => (int*)(scratch + WeightCount(scope));
 }

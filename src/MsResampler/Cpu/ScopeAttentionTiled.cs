@@ -16,7 +16,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
     /// cache of 48 KiB.</summary>
     private const int KeyBlock = 96;
 
-    private const int RowCount = MicroKernel<TSimd, TVector>.RowCount;
+    private const int MaxRowCount = MicroKernel<TSimd, TVector>.MaxRowCount;
 
     /// <summary>Stands for the maximum of no logits: finite, so that a block whose keys are all masked for a query gives
     /// weights of 0 instead of NaN.</summary>
@@ -24,93 +24,106 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
 
     /// <summary>Floats of scratch that a tile needs.</summary>
     public static int ScratchCount(int laneCount, int headSize)
-        => (KeyBlock + RowCount + headSize + RowCount + 3) * laneCount;
+        => (KeyBlock + MaxRowCount + headSize + MaxRowCount + 3) * laneCount;
 
     /// <param name="scope">The scope's operands.</param>
     /// <param name="tileIndex">The tile.</param>
     /// <param name="head">The head.</param>
-    /// <param name="headSize">d.</param>
     /// <param name="gridColumns">W.</param>
-    /// <param name="keys">The image's projected keys, [N, <paramref name="stride"/>].</param>
-    /// <param name="values">The image's projected values, [N, <paramref name="stride"/>].</param>
-    /// <param name="stride">Floats between rows of keys and values.</param>
+    /// <param name="keys">The image's projected keys.</param>
+    /// <param name="values">The image's projected values.</param>
+    /// <param name="layout">How keys and values are stored.</param>
     /// <param name="output">The image's attention outputs at this scope's channel 0, [M, …].</param>
     /// <param name="outputStride">Floats between its rows.</param>
     /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
-    public static void Run(TiledScope scope, int tileIndex, int head, int headSize, int gridColumns, float* keys,
-        float* values, nint stride, float* output, nint outputStride, float* scratch)
+    public static void Run(TiledScope scope, int tileIndex, int head, int gridColumns, float* keys, float* values,
+        HeadLayout layout, float* output, nint outputStride, float* scratch)
     {
         QueryTile tile = scope.Tiles[tileIndex];
+        int headSize = layout.HeadSize;
         int lanes = tile.LaneCount;
         float* logits = scratch;
-        float* sums = logits + ((KeyBlock + RowCount) * lanes);
-        float* maximum = sums + ((headSize + RowCount) * lanes);
+        float* sums = logits + ((KeyBlock + MaxRowCount) * lanes);
+        float* maximum = sums + ((headSize + MaxRowCount) * lanes);
         float* total = maximum + lanes;
         float* rescale = total + lanes;
-        new Span<float>(sums, (headSize + RowCount) * lanes).Clear();
+        new Span<float>(sums, (headSize + MaxRowCount) * lanes).Clear();
         new Span<float>(maximum, lanes).Fill(Lowest);
         new Span<float>(total, lanes).Clear();
         float* queries = scope.Queries(tileIndex, head);
         float* rowBias = scope.Bias(tileIndex, head);
         float* columnBias = rowBias + (tile.KeyRows.Count * lanes);
+        keys += head * layout.HeadStride;
+        values += head * layout.HeadStride;
 
-        // A rectangle as wide as the grid is one run of keys, unless each key needs its own bias.
-        bool isRun = rowBias is null && tile.KeyColumns.Count == gridColumns;
-        int runCount = isRun ? 1 : tile.KeyRows.Count;
-        int runLength = isRun ? tile.KeyCount : tile.KeyColumns.Count;
-        keys += (head * headSize) + ((((nint)tile.KeyRows.Start * gridColumns) + tile.KeyColumns.Start) * stride);
-        values += (head * headSize) + ((((nint)tile.KeyRows.Start * gridColumns) + tile.KeyColumns.Start) * stride);
-        nint runStride = gridColumns * stride;
-        int runsPerBlock = Math.Max(1, KeyBlock / runLength);
-        for (int run = 0; run < runCount; run += runsPerBlock)
+        // Offsets of a block's keys, for values and for their weights.
+        int* offsets = stackalloc int[2 * KeyBlock];
+        int keyColumns = tile.KeyColumns.Count;
+        for (int first = 0; first < tile.KeyCount; first += KeyBlock)
         {
-            int runs = Math.Min(runsPerBlock, runCount - run);
-            for (int first = 0; first < runLength; first += KeyBlock)
+            int count = Math.Min(KeyBlock, tile.KeyCount - first);
+            (int row, int column) = Math.DivRem(first, keyColumns);
+            for (int key = 0, i = row, j = column; key < count; key++)
             {
-                int length = Math.Min(KeyBlock, runLength - first);
-                for (int r = 0; r < runs; r++)
-                    Logits(keys + ((run + r) * runStride) + (first * stride), stride, length, queries, headSize,
-                        logits + (r * length * lanes), lanes);
-                if (rowBias is not null)
-                    for (int r = 0; r < runs; r++)
-                        AddBias(logits + (r * length * lanes), length, rowBias + ((run + r) * lanes),
-                            columnBias + (first * lanes), lanes);
-                if (Softmax(logits, runs * length, lanes, maximum, total, rescale))
-                    Rescale(sums, headSize, rescale, lanes);
-                for (int r = 0; r < runs; r++)
-                    AddValues(values + ((run + r) * runStride) + (first * stride), stride, length,
-                        logits + (r * length * lanes), headSize, sums, lanes);
+                offsets[2 * key] = (((tile.KeyRows.Start + i) * gridColumns) + tile.KeyColumns.Start + j) * layout.RowStride;
+                offsets[(2 * key) + 1] = key * lanes;
+                if (++j == keyColumns)
+                    (i, j) = (i + 1, 0);
             }
+
+            // Values are needed after the logits, the next block's keys after the values.
+            Prefetch(values, offsets, count, headSize);
+            Logits(keys, offsets, count, queries, headSize, logits, lanes);
+            if (rowBias is not null)
+                AddBias(logits, count, rowBias, columnBias, row, column, keyColumns, lanes);
+            if (Softmax(logits, count, lanes, maximum, total, rescale))
+                Rescale(sums, headSize, rescale, lanes);
+            Prefetch(keys + (count * layout.RowStride), offsets, count, headSize);
+            AddValues(values, offsets, count, logits, headSize, sums, lanes);
         }
 
         Store(scope, tile, head, headSize, sums, total, output, outputStride);
     }
 
-    private static void Logits(float* keys, nint stride, int count, float* queries, int headSize, float* logits, int lanes)
+    private static void Prefetch(float* rows, int* offsets, int count, int headSize)
+    {
+        const int LineFloats = 16;
+        for (int key = 0; key < count; key++)
+            for (int channel = 0; channel < headSize; channel += LineFloats)
+                TSimd.Prefetch(rows + offsets[2 * key] + channel);
+    }
+
+    private static void Logits(float* keys, int* offsets, int count, float* queries, int headSize, float* logits,
+        int lanes)
     {
         float* zeros = stackalloc float[lanes];
         new Span<float>(zeros, lanes).Clear();
-        float** rows = stackalloc float*[RowCount];
-        for (int key = 0; key < count; key += RowCount)
+        float** rows = stackalloc float*[MaxRowCount];
+        int tileRows = MicroKernel<TSimd, TVector>.RowCount(lanes);
+        for (int key = 0; key < count; key += tileRows)
         {
-            for (int r = 0; r < RowCount; r++)
-                rows[r] = keys + (Math.Min(key + r, count - 1) * stride);
+            for (int r = 0; r < tileRows; r++)
+                rows[r] = keys + offsets[2 * Math.Min(key + r, count - 1)];
             MicroKernel<TSimd, TVector>.Tile(lanes, rows, 1, headSize, queries, lanes, zeros, 0, logits + (key * lanes),
                 lanes);
         }
     }
 
-    private static void AddBias(float* logits, int count, float* rowBias, float* columnBias, int lanes)
+    private static void AddBias(float* logits, int count, float* rowBias, float* columnBias, int row, int column,
+        int keyColumns, int lanes)
     {
-        for (int lane = 0; lane < lanes; lane += TSimd.Width)
+        for (int key = 0; key < count; key++)
         {
-            TVector row = TSimd.Load(rowBias + lane);
-            for (int key = 0; key < count; key++)
+            for (int lane = 0; lane < lanes; lane += TSimd.Width)
             {
+                TVector bias = TSimd.Add(TSimd.Load(rowBias + (row * lanes) + lane),
+                    TSimd.Load(columnBias + (column * lanes) + lane));
                 float* logit = logits + (key * lanes) + lane;
-                TVector bias = TSimd.Add(row, TSimd.Load(columnBias + (key * lanes) + lane));
                 TSimd.Store(logit, TSimd.Add(TSimd.Load(logit), bias));
             }
+
+            if (++column == keyColumns)
+                (row, column) = (row + 1, 0);
         }
     }
 
@@ -152,16 +165,17 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
                     TSimd.Multiply(TSimd.Load(sums + (row * lanes) + lane), TSimd.Load(rescale + lane)));
     }
 
-    private static void AddValues(float* values, nint stride, int count, float* weights, int headSize, float* sums,
+    private static void AddValues(float* values, int* offsets, int count, float* weights, int headSize, float* sums,
         int lanes)
     {
-        float** rows = stackalloc float*[RowCount];
-        for (int channel = 0; channel < headSize; channel += RowCount)
+        float** rows = stackalloc float*[MaxRowCount];
+        int tileRows = MicroKernel<TSimd, TVector>.RowCount(lanes);
+        for (int channel = 0; channel < headSize; channel += tileRows)
         {
-            for (int r = 0; r < RowCount; r++)
+            for (int r = 0; r < tileRows; r++)
                 rows[r] = values + Math.Min(channel + r, headSize - 1);
             float* target = sums + (channel * lanes);
-            MicroKernel<TSimd, TVector>.Tile(lanes, rows, stride, count, weights, lanes, target, lanes, target, lanes);
+            MicroKernel<TSimd, TVector>.Gather(lanes, rows, weights, offsets, count, target, lanes, target, lanes);
         }
     }
 

@@ -1,0 +1,16 @@
+namespace MsResampler.Cpu;
+
+/// <summary>Keys or values stored head by head: head h of row n starts at <c>h·HeadStride + n·RowStride</c>. A head's rows
+/// follow each other, so attention streams through memory instead of touching one page per patch.</summary>
+/// <param name="HeadSize">d.</param>
+/// <param name="RowStride">d rounded up to whole cache lines.</param>
+/// <param name="HeadStride">Floats from one head to the next.</param>
+internal readonly record struct HeadLayout(int HeadSize, int RowStride, nint HeadStride)
+{
+    /// <summary>The layout of <paramref name="rowCount"/> rows.</summary>
+    public static HeadLayout For(int headSize, int rowCount)
+    {
+        int rowStride = (headSize + 15) & ~15;
+        return new HeadLayout(headSize, rowStride, (nint)rowCount * rowStride);
+    }
+}

@@ -1,0 +1,162 @@
+using MsResampler.Cli.Input;
+using NUnit.Framework;
+using SkiaSharp;
+
+namespace MsResampler.Tests.Cli;
+
+internal sealed class ImageFeaturesTests : CliFixture
+{
+    // PNG and lossless decoding give exact bytes; the filter's weights sum to 1 within float rounding.
+    private const double Tolerance = 1e-5;
+
+    private static readonly TestCaseData<int, int[]>[] s_orientations =
+    [
+        // The stored picture is 0 1 2 / 3 4 5; what each orientation should show, row by row.
+        new(1, [0, 1, 2, 3, 4, 5]),
+        new(2, [2, 1, 0, 5, 4, 3]),
+        new(3, [5, 4, 3, 2, 1, 0]),
+        new(4, [3, 4, 5, 0, 1, 2]),
+        new(5, [0, 3, 1, 4, 2, 5]),
+        new(6, [3, 0, 4, 1, 5, 2]),
+        new(7, [5, 2, 4, 1, 3, 0]),
+        new(8, [2, 5, 1, 4, 0, 3]),
+    ];
+
+    [Test]
+    public void A_feature_is_the_patchs_pixels_in_the_order_channel_row_column()
+    {
+        string path = WritePicture("order.png", 6, 4,
+            (x, y) => new SKColor((byte)(10 * x), (byte)(20 * y), (byte)((x * y) + 3)));
+        using ImageFeatures source = ImageFeatures.Open([path], patchSize: 2, new ImageSize(4, 6));
+        float[] features = new float[2 * 3 * ChannelCount];
+        source.Read(0, features);
+
+        float[] expected = new float[features.Length];
+        for (int row = 0; row < 2; row++)
+            for (int column = 0; column < 3; column++)
+                for (int y = 0; y < 2; y++)
+                    for (int x = 0; x < 2; x++)
+                    {
+                        (int px, int py) = ((2 * column) + x, (2 * row) + y);
+                        int[] rgb = [10 * px, 20 * py, (px * py) + 3];
+                        for (int channel = 0; channel < 3; channel++)
+                            expected[(((row * 3) + column) * 12) + (channel * 4) + (y * 2) + x] =
+                                ((rgb[channel] / 255f) - 0.5f) / 0.5f;
+                    }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(source.Grids, Is.EqualTo(new[] { new PatchGrid(2, 3) }));
+            Assert.That(source.ChannelCount, Is.EqualTo(ChannelCount));
+            Assert.That(features, Is.EqualTo(expected).Within(Tolerance));
+        }
+    }
+
+    [TestCaseSource(nameof(s_orientations))]
+    public void Pictures_are_turned_upright(int origin, int[] expected)
+    {
+        RgbImage stored = new(3, 2,
+            [.. Enumerable.Range(0, 6).SelectMany(value => Enumerable.Repeat((float)value, 3))]);
+        RgbImage upright = stored.Upright((SKEncodedOrigin)origin);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(upright.Pixels.Where((_, index) => index % 3 == 0), Is.EqualTo(expected));
+            Assert.That((upright.Width, upright.Height), Is.EqualTo(origin < 5 ? (3, 2) : (2, 3)));
+        }
+    }
+
+    [Test]
+    public void The_exif_orientation_of_a_jpeg_is_obeyed()
+    {
+        // Stored: left half black, right half white. Orientation 6: the camera was turned, the top is the
+        // stored left.
+        string path = WritePicture("turned.jpg", 32, 16, (x, _) => x < 16 ? SKColors.Black : SKColors.White,
+            SKEncodedImageFormat.Jpeg);
+        byte[] jpeg = File.ReadAllBytes(path);
+        byte[] exif =
+        [
+            0xFF, 0xE1, 0, 34, .. "Exif\0\0"u8, .. "II"u8, 42, 0, 8, 0, 0, 0,
+            1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        File.WriteAllBytes(path, [.. jpeg.AsSpan(0, 2), .. exif, .. jpeg.AsSpan(2)]);
+
+        RgbImage image = ImageDecoder.Decode(path, size => size);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((image.Width, image.Height), Is.EqualTo((16, 32)));
+            // JPEG rings at the edge; far from it the halves are plain.
+            Assert.That(image.Pixels[0], Is.EqualTo(0).Within(2));
+            Assert.That(image.Pixels[^1], Is.EqualTo(255).Within(2));
+        }
+    }
+
+    [Test]
+    public void Transparent_pixels_lie_over_white()
+    {
+        string path = WritePicture("clear.png", 2, 2, (_, _) => new SKColor(0, 0, 0, 0));
+        Assert.That(ImageDecoder.Decode(path, size => size).Pixels,
+            Has.All.EqualTo(255).Within(Tolerance * 255));
+    }
+
+    [TestCase(7, 3)]
+    [TestCase(64, 64)]
+    [TestCase(1, 1)]
+    [TestCase(100, 150)]
+    public void Resizing_keeps_a_plain_picture_plain(int width, int height)
+    {
+        string path = WritePicture("plain.png", 64, 48, (_, _) => new SKColor(200, 100, 50));
+        RgbImage image = ImageDecoder.Decode(path, _ => new SKSizeI(width, height));
+        Assert.That(image.Pixels,
+            Is.EqualTo(Enumerable.Repeat(new float[] { 200, 100, 50 }, width * height).SelectMany(rgb => rgb))
+            .Within(Tolerance * 255));
+    }
+
+    [Test]
+    public void Reducing_averages_detail_that_does_not_fit()
+    {
+        string path = WritePicture("checks.png", 64, 64,
+            (x, y) => (x + y) % 2 == 0 ? SKColors.Black : SKColors.White);
+        RgbImage image = ImageDecoder.Decode(path, _ => new SKSizeI(4, 4));
+        // The filter of 64 taps cancels the finest checks but for its edges: within a grey level or two.
+        Assert.That(image.Pixels, Has.All.EqualTo(127.5).Within(2));
+    }
+
+    [TestCase(SKEncodedImageFormat.Png)]
+    [TestCase(SKEncodedImageFormat.Jpeg)]
+    [TestCase(SKEncodedImageFormat.Webp)]
+    public void Each_format_decodes_and_each_cut_file_is_an_error(SKEncodedImageFormat format)
+    {
+        string path = WritePicture($"cut.{format}", 40, 30,
+            (x, y) => new SKColor((byte)(6 * x), (byte)(8 * y), (byte)(x * y)), format);
+        Assert.That(ImageDecoder.Decode(path, size => size).Width, Is.EqualTo(40));
+        byte[] bytes = File.ReadAllBytes(path);
+        File.WriteAllBytes(path, bytes[..(bytes.Length / 2)]);
+        CliRun.Of("run", "--model", Model, "--patch", "2", "--size", "4", "--image", path, "--out",
+            In("cut.npy"))
+            .FailsNaming($"cut.{format}");
+    }
+
+    [Test]
+    public void A_model_that_does_not_fit_the_patch_says_which_would()
+    {
+        string path = WritePicture("fit.png", 4, 4, (_, _) => SKColors.Gray);
+        CliRun.Of("run", "--model", Model, "--image", path, "--out", In("fit.npy"))
+            .FailsNaming("588 channels", "--patch 2 would fit");
+        File.WriteAllText(In("odd.json"),
+            Config.Replace("\"vision_hidden_size\": 12", "\"vision_hidden_size\": 13",
+                StringComparison.Ordinal));
+        CliRun.Of("init", "--config", In("odd.json"), "--out", In("odd")).Succeeds();
+        CliRun.Of("run", "--model", In("odd"), "--image", path, "--out", In("fit.npy"))
+            .FailsNaming("--features");
+    }
+
+    [Test]
+    public void A_bad_picture_among_many_is_named()
+    {
+        string good = WritePicture("good.png", 4, 4, (_, _) => SKColors.Gray);
+        File.WriteAllText(In("bad.png"), "not a picture");
+        CliRun.Of("run", "--model", Model, "--patch", "2", "--size", "4", "--image", good, In("bad.png"),
+            good, "--out", In("b.npy"))
+            .FailsNaming("bad.png");
+    }
+}

@@ -1,0 +1,60 @@
+using System.Text;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Cli;
+
+internal sealed class InspectTests : CliFixture
+{
+    [Test]
+    public void A_model_shows_its_parts_in_plain_lines()
+    {
+        string output = CliRun.Of("inspect", Model, "--grid", "4x6").Succeeds().Output;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(output, Does.Contain("2x3 = 6").And.Contain("window 2x2 patches, clip")
+                .And.Contain("sigma 1.5x1.5"));
+            Assert.That(output, Does.Contain("gate.fc1.weight").And.Contain("[4, 24]").And.Contain("384"));
+            // kv_proj: 2·N·C·D = 2·24·12·8.
+            Assert.That(output, Does.Match(@"kv_proj +4\.61 k"));
+            Assert.That(output, Does.Not.Contain('\u001b'));
+            Assert.That(output.Split('\n'), Has.None.Match(@"[ \t]$"));
+        }
+    }
+
+    [Test]
+    public void A_picture_shows_what_a_query_sees()
+    {
+        string[] lines = CliRun.Of("inspect", Model, "--grid", "4x6").Succeeds().Output.Split('\n');
+        int first = Array.FindIndex(lines, line => line.StartsWith("0 local", StringComparison.Ordinal)) + 1;
+        // Query (1, 1) of 2x3 on 4x6: the centre is patch (3, 3); an even window reaches one further down and
+        // right. Query (0, 0): centre (1, 1).
+        Assert.That(lines[first..(first + 4)], Is.EqualTo(new[]
+        {
+            "  ············    ············",
+            "  ············    ··████······",
+            "  ············    ··████······",
+            "  ······████··    ············",
+        }));
+    }
+
+    [Test]
+    public void A_bare_file_lists_tensors_of_any_type()
+    {
+        byte[] header = Encoding.ASCII.GetBytes("""
+            {"a":{"dtype":"I64","shape":[2],"data_offsets":[0,16]},
+            "b":{"dtype":"F8_E4M3","shape":[3],"data_offsets":[16,19]}}
+            """);
+        File.WriteAllBytes(In("any.safetensors"),
+            [.. BitConverter.GetBytes((ulong)header.Length), .. header, .. new byte[19]]);
+        string output = CliRun.Of("inspect", In("any.safetensors")).Succeeds().Output;
+        Assert.That(output, Does.Match(@"a +I64 +\[2\] +16\n").And.Match(@"b +F8_E4M3 +\[3\] +3\n")
+            .And.Contain("2 tensors, 5 parameters"));
+    }
+
+    [Test]
+    public void A_damaged_file_is_an_error_that_names_it()
+    {
+        File.WriteAllBytes(In("damaged.safetensors"), [1, 2, 3]);
+        CliRun.Of("inspect", In("damaged.safetensors")).FailsNaming("damaged.safetensors");
+    }
+}

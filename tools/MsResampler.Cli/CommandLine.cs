@@ -1,0 +1,126 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.Reflection;
+using MsResampler.Cli.Commands;
+using MsResampler.Cli.Display;
+using MsResampler.Model;
+using MsResampler.Safetensors;
+
+namespace MsResampler.Cli;
+
+/// <summary>Parses the arguments, runs the command and turns whatever happens into an exit code.</summary>
+internal static class CommandLine
+{
+    private static readonly ParserConfiguration s_parser = new()
+    {
+        EnablePosixBundling = false,
+        ResponseFileTokenReplacer = null,
+    };
+
+    /// <summary>Runs one command line and returns its exit code; never throws.</summary>
+    public static int Run(string[] args, Terminal terminal, CancellationToken cancellationToken)
+    {
+        Option<bool> verbose = new("--verbose")
+        {
+            Description = "Show the stack trace of an error.",
+            Recursive = true,
+        };
+        bool isVerbose = false;
+        try
+        {
+            RootCommand root = CreateRoot(verbose, terminal, cancellationToken);
+            ParseResult parsed = root.Parse(args, s_parser);
+            isVerbose = parsed.GetResult(verbose) is { Implicit: false };
+            if (parsed.Errors.Count > 0 && !(parsed.Action?.ClearsParseErrors ?? false))
+                throw new InputException(DescribeUsageError(parsed));
+            int exitCode = parsed.Invoke(new InvocationConfiguration
+            {
+                Output = terminal.Output,
+                Error = terminal.Error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            });
+            terminal.WriteWarnings();
+            return exitCode;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            terminal.WriteError("interrupted; nothing half-written was left behind");
+            return ExitCode.Interrupted;
+        }
+#pragma warning disable CA1031 // The last line of defence: a user sees one line, whatever went wrong.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            terminal.WriteError(Describe(exception));
+            if (isVerbose)
+                terminal.Error.WriteLine(exception);
+            return ExitCode.BadInput;
+        }
+    }
+
+    private static RootCommand CreateRoot(Option<bool> verbose, Terminal terminal,
+        CancellationToken cancellationToken)
+    {
+        RootCommand root = new("Turns the patch features of images into a few visual tokens with " +
+            "MS-Resampler models: several spatial scopes, from local to global, fused by a gate.");
+        root.Options.Add(verbose);
+        root.Directives.Clear();
+        root.Subcommands.Add(InitCommand.Create(terminal));
+        root.Subcommands.Add(InspectCommand.Create(terminal));
+        root.Subcommands.Add(RunCommand.Create(terminal, cancellationToken));
+        root.Subcommands.Add(VerifyCommand.Create(terminal, cancellationToken));
+        root.Subcommands.Add(BenchCommand.Create(terminal, cancellationToken));
+        root.Subcommands.Add(DemoCommand.Create(terminal, cancellationToken));
+        foreach (Option option in root.Options)
+        {
+            if (option is HelpOption { Action: HelpAction help })
+                option.Action = new ExampleHelpAction(help);
+            else if (option is VersionOption)
+                option.Action = new VersionAction();
+        }
+
+        return root;
+    }
+
+    private static string DescribeUsageError(ParseResult parsed)
+    {
+        string command = parsed.CommandResult.Command is RootCommand
+            ? "msresampler"
+            : $"msresampler {parsed.CommandResult.Command.Name}";
+        string hint = $"see {command} --help";
+        if (parsed.CommandResult.Command is RootCommand { Subcommands: var subcommands })
+        {
+            string known = string.Join(", ", subcommands.Select(subcommand => subcommand.Name));
+            return parsed.UnmatchedTokens.Count > 0
+                ? $"there is no command or option '{parsed.UnmatchedTokens[0]}'; the commands are {known} " +
+                $"({hint})"
+                : $"no command given; the commands are {known} ({hint})";
+        }
+
+        return parsed.UnmatchedTokens.Count > 0
+            ? $"{command} does not know '{parsed.UnmatchedTokens[0]}' ({hint})"
+            : $"{parsed.Errors[0].Message.TrimEnd('.')} ({hint})";
+    }
+
+    private static string Describe(Exception exception) => exception switch
+    {
+        InputException or InvalidModelException or SafetensorsException or IOException
+            or UnauthorizedAccessException => exception.Message,
+        OutOfMemoryException => "out of memory: fewer or smaller images, or a smaller model, would fit",
+        _ => $"unexpected {exception.GetType().Name}: {exception.Message} (--verbose shows where)",
+    };
+
+    private sealed class VersionAction : System.CommandLine.Invocation.SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            string version = typeof(CommandLine).Assembly
+                .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+            parseResult.InvocationConfiguration.Output.WriteLine($"msresampler {version.Split('+')[0]}");
+            return ExitCode.Done;
+        }
+    }
+}

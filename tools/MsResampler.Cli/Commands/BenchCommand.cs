@@ -1,0 +1,175 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using MsResampler.Cli.Display;
+using MsResampler.Cli.Engines;
+using MsResampler.Cli.Output;
+using MsResampler.Model;
+using MsResampler.Reference;
+
+namespace MsResampler.Cli.Commands;
+
+/// <summary><c>bench</c>: how long a batch takes.</summary>
+internal static class BenchCommand
+{
+    private const int MaxBatch = 4_096;
+    private const int MinSampleCount = 5;
+    private const int MaxSampleCount = 100_000;
+
+    public static Command Create(Terminal terminal, CancellationToken cancellationToken)
+    {
+        Option<string> model = Options.Model();
+        Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.");
+        Option<int> batch = Options.Int("--batch", "Images in a call.", 1, 1, MaxBatch);
+        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu);
+        Option<int?> threads = Options.Threads();
+        Option<double> seconds = Options.Positive("--seconds", "S",
+            "How long to measure, after a warm-up of a quarter of it.", 3);
+        Option<string?> json = new("--json")
+        {
+            Description = "Also write the figures to this file.",
+            HelpName = "FILE",
+        };
+        ExampleCommand command = new("bench", "Time an engine on random features, after checking its result.")
+        {
+            Notes =
+            [
+                "FLOP/s counts the operations that the model defines (see inspect), computed or saved.",
+                "Exits with 1, untimed, when the result is further from the reference than verify allows.",
+            ],
+            Examples =
+            [
+                "msresampler bench --model model --grid 24x24",
+                "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --json bench.json",
+            ],
+        };
+        foreach (Option option in (ReadOnlySpan<Option>)[model, grid, batch, backend, threads, seconds, json])
+            command.Options.Add(option);
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(grid)!.Value,
+            parsed.GetValue(batch),
+            parsed.GetRequiredValue(backend), parsed.GetValue(threads),
+            TimeSpan.FromSeconds(Math.Min(parsed.GetValue(seconds), 3600)),
+            parsed.GetValue(json), terminal, cancellationToken));
+        return command;
+    }
+
+    private static int Run(string folder, PatchGrid grid, int batch, BackendChoice backend, int? threadCount,
+        TimeSpan duration,
+        string? json, Terminal terminal, CancellationToken cancellationToken)
+    {
+        using AtomicFile? report = json is null ? null : new AtomicFile(json);
+        using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
+        using ITokenEngine engine = TokenEngine.Open(model, backend, threadCount);
+        ResamplerConfig config = model.Config;
+        int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
+        float[] image = RandomFeatures.Create(seed: 0, grid, config.VisionHiddenSize);
+        if ((long)image.Length * batch > Array.MaxLength || (long)tokenCount * batch > Array.MaxLength)
+            throw new InputException($"--batch {batch}: images of {grid} patches are too large for so many " +
+                "in one call");
+        float[] features = new float[image.Length * batch];
+        for (int index = 0; index < batch; index++)
+            image.CopyTo(features, index * image.Length);
+        PatchGrid[] grids = [.. Enumerable.Repeat(grid, batch)];
+        float[] tokens = new float[tokenCount * batch];
+
+        engine.Resample(features, grids, tokens, cancellationToken);
+        Deviation deviation = Deviation.Between(tokens.AsSpan(0, tokenCount),
+            ReferenceResampler.Load(model).Resample(image, grid));
+        terminal.Line($"{folder}: {engine.Description}; {batch} x {grid} patches; relative error " +
+            $"{Quantity.Error(deviation.RelativeL2)}");
+        if (!deviation.IsWithin(Deviation.DefaultBound))
+        {
+            terminal.Line($"FAILED: the error is above {Quantity.Error(Deviation.DefaultBound)}; a wrong " +
+                "result is not timed");
+            return ExitCode.CheckFailed;
+        }
+
+        Measure(duration / 4, Call);
+        double[] samples = Measure(duration, Call);
+        Figures figures = new(samples, batch,
+            batch * FlopCount.ByStage(model, grid).Sum(stage => stage.Flops));
+        terminal.Table(["calls", ">median", ">p10", ">p90", ">images/s", ">FLOP/s"],
+        [
+            [Quantity.Count(samples.Length), Time(figures.Median), Time(figures.P10), Time(figures.P90),
+                Quantity.Digits(figures.ImagesPerSecond), Quantity.Scaled(figures.FlopsPerSecond).TrimEnd()],
+        ]);
+        if (report is not null)
+        {
+            WriteJson(report.Stream, folder, engine.Description, grid, figures, deviation);
+            report.Commit();
+        }
+
+        return ExitCode.Done;
+
+        void Call() => engine.Resample(features, grids, tokens, cancellationToken);
+    }
+
+    private static string Time(double seconds) => Quantity.Duration(TimeSpan.FromSeconds(seconds));
+
+    /// <summary>Times single calls, in seconds, for a duration and at least a few times.</summary>
+    private static double[] Measure(TimeSpan duration, Action call)
+    {
+        List<double> samples = [];
+        long start = Stopwatch.GetTimestamp();
+        while (samples.Count < MinSampleCount
+            || (Stopwatch.GetElapsedTime(start) < duration && samples.Count < MaxSampleCount))
+        {
+            long before = Stopwatch.GetTimestamp();
+            call();
+            samples.Add(Stopwatch.GetElapsedTime(before).TotalSeconds);
+        }
+
+        samples.Sort();
+        return [.. samples];
+    }
+
+    private static void WriteJson(Stream stream, string model, string engine, PatchGrid grid, Figures figures,
+        Deviation deviation)
+    {
+        using Utf8JsonWriter writer = new(stream, new JsonWriterOptions { Indented = true });
+        writer.WriteStartObject();
+        writer.WriteString("model", model);
+        writer.WriteString("engine", engine);
+        writer.WriteString("version", typeof(BenchCommand).Assembly.GetName().Version!.ToString(3));
+        writer.WriteString("runtime", RuntimeInformation.FrameworkDescription);
+        writer.WriteString("os", RuntimeInformation.OSDescription);
+        writer.WriteString("architecture", RuntimeInformation.ProcessArchitecture.ToString());
+        writer.WriteNumber("processors", Environment.ProcessorCount);
+        writer.WriteString("grid", grid.ToString());
+        writer.WriteNumber("batch", figures.Batch);
+        writer.WriteNumber("calls", figures.Samples.Length);
+        writer.WriteNumber("median_seconds", figures.Median);
+        writer.WriteNumber("p10_seconds", figures.P10);
+        writer.WriteNumber("p90_seconds", figures.P90);
+        writer.WriteNumber("images_per_second", figures.ImagesPerSecond);
+        writer.WriteNumber("flop_per_call", figures.Flops);
+        writer.WriteNumber("flop_per_second", figures.FlopsPerSecond);
+        writer.WriteNumber("relative_error", deviation.RelativeL2);
+        writer.WriteEndObject();
+    }
+
+    /// <summary>What the samples say.</summary>
+    /// <param name="Samples">Seconds of each call, ascending.</param>
+    /// <param name="Batch">Images in a call.</param>
+    /// <param name="Flops">Operations in a call.</param>
+    private sealed record Figures(double[] Samples, int Batch, double Flops)
+    {
+        public double Median => Quantile(0.5);
+
+        public double P10 => Quantile(0.1);
+
+        public double P90 => Quantile(0.9);
+
+        public double ImagesPerSecond => Batch / Median;
+
+        public double FlopsPerSecond => Flops / Median;
+
+        private double Quantile(double share)
+        {
+            double position = share * (Samples.Length - 1);
+            int index = Math.Min((int)position, Samples.Length - 2);
+            return Samples[index] + ((position - index) * (Samples[index + 1] - Samples[index]));
+        }
+    }
+}

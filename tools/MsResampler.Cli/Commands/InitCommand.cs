@@ -1,0 +1,125 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using MsResampler.Cli.Display;
+using MsResampler.Model;
+using MsResampler.Safetensors;
+
+namespace MsResampler.Cli.Commands;
+
+/// <summary><c>init</c>: a model with random weights.</summary>
+internal static class InitCommand
+{
+    private const string ConfigName = "config.json";
+    private const string WeightsName = "model.safetensors";
+    private const string IndexName = "model.safetensors.index.json";
+
+    private static readonly (string Option, string Config, TensorType Tensor, WeightType Weight)[] s_types =
+    [
+        ("f32", "float32", TensorType.F32, WeightType.Float32),
+        ("f16", "float16", TensorType.F16, WeightType.Float16),
+        ("bf16", "bfloat16", TensorType.BF16, WeightType.BFloat16),
+        ("f64", "float64", TensorType.F64, WeightType.Float64),
+    ];
+
+    private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
+
+    public static Command Create(Terminal terminal)
+    {
+        Option<string> config = new("--config")
+        {
+            Description = "The config.json to make a model for.",
+            HelpName = "FILE",
+            Required = true,
+        };
+        Option<string> output = new("--out")
+        {
+            Description = "The model folder to write; created where it is missing.",
+            HelpName = "DIR",
+            Required = true,
+        };
+        Option<ulong> seed = Options.Seed();
+        Option<string?> type = new("--dtype")
+        {
+            Description = "The weights' type; the config's torch_dtype when left out.",
+            HelpName = "f32|f16|bf16",
+            CustomParser = result =>
+            {
+                string text = result.Tokens[0].Value;
+                if (text is not ("f32" or "f16" or "bf16"))
+                    result.AddError($"--dtype: expected f32, f16 or bf16, found '{text}'");
+                return text;
+            },
+        };
+        Option<bool> force = new("--force") { Description = "Replace the model that the folder holds." };
+        ExampleCommand command = new("init",
+            "Write a model with random weights: the same seed gives the same bytes.")
+        {
+            Notes =
+            [
+                "The model is untrained: it is for trying and timing, not for seeing.",
+            ],
+            Examples =
+            [
+                "msresampler init --config config.json --out model",
+                "msresampler init --config config.json --out model-bf16 --seed 7 --dtype bf16",
+            ],
+        };
+        command.Options.Add(config);
+        command.Options.Add(output);
+        command.Options.Add(seed);
+        command.Options.Add(type);
+        command.Options.Add(force);
+        command.SetAction(parsed =>
+        {
+            string path = parsed.GetRequiredValue(config);
+            if (!File.Exists(path))
+                throw new InputException($"{path}: there is no such file");
+            Run(File.ReadAllBytes(path), path, parsed.GetRequiredValue(output), parsed.GetValue(seed),
+                parsed.GetValue(type), parsed.GetValue(force), terminal);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    /// <summary>Writes the model.</summary>
+    public static void Run(byte[] configJson, string configSource, string folder, ulong seed, string? type,
+        bool force,
+        Terminal terminal)
+    {
+        List<string> warnings = [];
+        ResamplerConfig config = ConfigReader.Read(configJson, configSource, warnings);
+        warnings.ForEach(terminal.Warn);
+        RefuseToOverwrite(folder, force);
+        (_, string configType, TensorType tensorType, _) = type is null
+            ? s_types.Single(candidate => candidate.Weight == config.TorchDType)
+            : s_types.Single(candidate => candidate.Option == type);
+        if (type is not null)
+        {
+            JsonNode root = JsonNode.Parse(configJson)!;
+            root["torch_dtype"] = configType;
+            configJson = JsonSerializer.SerializeToUtf8Bytes(root, s_indented);
+        }
+
+        RandomModel.Write(folder, config, configJson, seed, new RandomModelOptions { Type = tensorType });
+        long parameterCount;
+        using (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder))
+            parameterCount = checkpoint.Tensors.Sum(tensor => tensor.ElementCount);
+        terminal.Line($"{folder}: {Quantity.Scaled(parameterCount)}parameters in {configType}, " +
+            $"seed {seed}, {config.Scopes.Count} scopes, {config.QueryGrid} queries");
+    }
+
+    private static void RefuseToOverwrite(string folder, bool force)
+    {
+        if (File.Exists(folder))
+            throw new InputException($"{folder}: this is a file; --out names a folder");
+        if (File.Exists(Path.Combine(folder, IndexName)))
+            throw new InputException($"{folder}: holds a sharded model ({IndexName}), which would hide the " +
+                "new one; choose another folder");
+        foreach (string name in (ReadOnlySpan<string>)[ConfigName, WeightsName])
+        {
+            if (!force && File.Exists(Path.Combine(folder, name)))
+                throw new InputException($"{folder}: holds a model already ({name}); --force replaces it");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+using System.CommandLine;
+using System.Globalization;
+using MsResampler.Cli.Display;
+using MsResampler.Cli.Engines;
+using MsResampler.Model;
+using MsResampler.Safetensors;
+
+namespace MsResampler.Cli.Commands;
+
+/// <summary><c>inspect</c>: what a model is made of.</summary>
+internal static class InspectCommand
+{
+    private const int PictureGap = 4;
+
+    public static Command Create(Terminal terminal)
+    {
+        Argument<string> path = new("PATH")
+        {
+            Description = "A model folder; or a .safetensors file or its index, to list tensors only.",
+        };
+        Option<PatchGrid?> grid = Options.Grid("The patch grid that scopes and FLOPs are shown for.",
+            new PatchGrid(24, 24));
+        ExampleCommand command = new("inspect",
+            "Show a model's configuration, scopes, tensors, parameters and FLOPs.")
+        {
+            Examples =
+            [
+                "msresampler inspect model",
+                "msresampler inspect model --grid 16x32",
+                "msresampler inspect model/model.safetensors",
+            ],
+        };
+        command.Arguments.Add(path);
+        command.Options.Add(grid);
+        command.SetAction(parsed =>
+        {
+            Run(parsed.GetRequiredValue(path), parsed.GetValue(grid)!.Value, terminal);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Run(string path, PatchGrid grid, Terminal terminal)
+    {
+        if (File.Exists(path))
+        {
+            using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
+            WriteTensors(checkpoint, terminal);
+            return;
+        }
+
+        if (!Directory.Exists(path))
+            throw new InputException($"{path}: there is no such file or folder");
+        using ResamplerModel model = TokenEngine.OpenModel(path, terminal);
+        WriteConfig(model, terminal);
+        WriteScopes(model, grid, terminal);
+        WriteTensors(model.Checkpoint, terminal);
+        WriteFlops(model, grid, terminal);
+    }
+
+    private static void WriteConfig(ResamplerModel model, Terminal terminal)
+    {
+        ResamplerConfig config = model.Config;
+        PositionEmbeddingConfig position = config.PositionEmbedding;
+        terminal.Heading("Configuration");
+        terminal.Table(["field", "value"],
+        [
+            ["patch features (C)", Number(config.VisionHiddenSize)],
+            ["width (D)", $"{Number(config.HiddenSize)} in {config.AttentionHeadCount} heads of " +
+                $"{config.HeadSize}"],
+            ["queries (M)", $"{config.QueryGrid} = {Number(config.QueryGrid.QueryCount)}, " +
+                (config.ShareQueries ? "shared by the scopes" : "for each scope")],
+            ["tokens (L)", Number(config.OutputSize)],
+            ["keys and values", config.ShareKeyValues ? "shared by the scopes" : "for each scope"],
+            ["positions", position.Type == PositionEmbeddingType.None ? "none"
+                : $"{(position.Type == PositionEmbeddingType.Stored ? "stored" : "sincos2d")}, on " +
+                    $"{Where(position)}"],
+            ["gate", config.Gate is { } gate
+                ? $"mlp of {Number(gate.HiddenSize)}, one weight per " +
+                    $"{(gate.Granularity == GateGranularity.Head ? "head" : "token")}"
+                : "none: one scope"],
+            ["layer norm epsilon",
+                config.LayerNormEpsilon.ToString("0.###e-00", CultureInfo.InvariantCulture)],
+            ["tensor name prefix", model.TensorPrefix.Length == 0 ? "none" : model.TensorPrefix],
+        ]);
+    }
+
+    private static string Where(PositionEmbeddingConfig position) => (position.Keys, position.Queries) switch
+    {
+        (true, true) => "keys and queries",
+        (true, false) => "keys",
+        (false, true) => "queries",
+        _ => "nothing",
+    };
+
+    private static void WriteScopes(ResamplerModel model, PatchGrid grid, Terminal terminal)
+    {
+        ResamplerConfig config = model.Config;
+        QueryGrid queries = config.QueryGrid;
+        (int Row, int Column) middle = (queries.Rows / 2, queries.Columns / 2);
+        terminal.Heading($"Scopes on {grid} patches: what the query in the middle {middle} and in the " +
+            "corner (0, 0) see");
+        for (int index = 0; index < config.Scopes.Count; index++)
+        {
+            ScopeConfig scope = config.Scopes[index];
+            ScopeWindows windows = ScopeWindows.Resolve(scope, queries, grid);
+            WeightTensor? learned = model.Weights.Scopes[index].LogSigma;
+            AxisPair? sigma = Sigma(scope, learned, grid);
+            double share = (double)windows.PairCount / queries.QueryCount / grid.PatchCount;
+            terminal.Line();
+            terminal.Line($"{index} {scope.Name}: {ScopeText.Describe(scope)}; a query sees " +
+                $"{Quantity.Percent(share)} of the patches" +
+                (learned is null ? "" : " (sigma learned per head; drawn: their geometric mean)"));
+            int cellWidth = (4 * grid.Columns) + PictureGap <= Math.Min(terminal.Width, 132) ? 2 : 1;
+            IReadOnlyList<string> first = ScopePicture.Draw(scope, sigma, queries, grid, middle, cellWidth);
+            IReadOnlyList<string> second = ScopePicture.Draw(scope, sigma, queries, grid, (0, 0), cellWidth);
+            foreach ((string left, string right) in first.Zip(second))
+                terminal.Line($"  {left}{new string(' ', PictureGap)}{right}");
+        }
+    }
+
+    private static AxisPair? Sigma(ScopeConfig scope, WeightTensor? learned, PatchGrid grid)
+    {
+        AxisPair? sigma = scope.Sigma;
+        if (learned is not null)
+        {
+            double[] logs = learned.ToDouble();
+            sigma = new AxisPair(
+                Math.Exp(logs.Where((_, index) => index % 2 == 0).Average()),
+                Math.Exp(logs.Where((_, index) => index % 2 == 1).Average()));
+        }
+
+        return sigma is { } given && scope.Units == ScopeUnits.Fraction
+            ? new AxisPair(given.Rows * grid.Rows, given.Columns * grid.Columns)
+            : sigma;
+    }
+
+    private static void WriteTensors(SafetensorsCheckpoint checkpoint, Terminal terminal)
+    {
+        terminal.Heading($"Tensors of {checkpoint.SourcePath}");
+        terminal.Table(["name", "type", "shape", ">bytes"],
+        [
+            .. checkpoint.Tensors.Select(tensor => (IReadOnlyList<string>)
+            [
+                tensor.Name,
+                tensor.Type.ToString(),
+                $"[{string.Join(", ", tensor.Shape)}]",
+                Quantity.Count(tensor.ByteCount),
+            ]),
+        ]);
+        terminal.Line($"{Number(checkpoint.Tensors.Count)} tensors, " +
+            $"{Quantity.Count(checkpoint.Tensors.Sum(tensor => tensor.ElementCount))} " +
+            $"parameters, {Quantity.Scaled(checkpoint.Tensors.Sum(tensor => tensor.ByteCount))}B");
+    }
+
+    private static void WriteFlops(ResamplerModel model, PatchGrid grid, Terminal terminal)
+    {
+        IReadOnlyList<FlopCount> stages = FlopCount.ByStage(model, grid);
+        double total = stages.Sum(stage => stage.Flops);
+        terminal.Heading($"FLOPs of one image of {grid} patches, as the model defines them");
+        terminal.Table(["stage", ">FLOP", ">share"],
+        [
+            .. stages.Append(new FlopCount("total", total)).Select(stage => (IReadOnlyList<string>)
+                [stage.Stage, Quantity.Scaled(stage.Flops).TrimEnd(), Quantity.Percent(stage.Flops / total)]),
+        ]);
+    }
+
+    private static string Number(int value) => Quantity.Count(value);
+}

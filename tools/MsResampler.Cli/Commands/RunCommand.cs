@@ -1,0 +1,286 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Numerics.Tensors;
+using System.Runtime.ExceptionServices;
+using MsResampler.Cli.Display;
+using MsResampler.Cli.Engines;
+using MsResampler.Cli.Input;
+using MsResampler.Cli.Maps;
+using MsResampler.Cli.Output;
+using MsResampler.Model;
+using SkiaSharp;
+
+namespace MsResampler.Cli.Commands;
+
+/// <summary><c>run</c>: images or features to tokens.</summary>
+internal static class RunCommand
+{
+    private const int DefaultPatchSize = 14;
+    private const int DefaultImageSide = 336;
+    private const int MaxPatchSize = 1_024;
+
+    // What is in memory at a time: enough images to keep every thread busy, bounded whatever their number.
+    // 2^25 floats are 128 MiB; a decoded photograph of 12 megapixels is 48 MiB.
+    private const int MaxChunkImageCount = 64;
+    private const long MaxChunkElementCount = 1L << 25;
+    private const int MaxReaderCount = 8;
+
+    public static Command Create(Terminal terminal, CancellationToken cancellationToken)
+    {
+        Option<string> model = Options.Model();
+        Option<string?> features = new("--features")
+        {
+            Description = "Patch features from an encoder, .safetensors or .npy.",
+            HelpName = "FILE",
+        };
+        Option<string[]> images = new("--image")
+        {
+            Description = "Pictures (PNG, JPEG, WebP) whose pixels are the features; several make a batch.",
+            HelpName = "FILE...",
+            AllowMultipleArgumentsPerToken = true,
+            Arity = ArgumentArity.OneOrMore,
+        };
+        Option<int> patch = Options.Int("--patch", "Pixels along a patch, with --image.", DefaultPatchSize, 1,
+            MaxPatchSize);
+        Option<ImageSize> size = Options.Size(DefaultImageSide);
+        Option<string> output = new("--out")
+        {
+            Description = "The tokens [B,M,L] in float32, .safetensors (tensor 'tokens') or .npy.",
+            HelpName = "FILE",
+            Required = true,
+        };
+        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu,
+            BackendChoice.Reference);
+        Option<int?> threads = Options.Threads();
+        Option<string?> maps = new("--maps")
+        {
+            Description = "Also draw where each scope looks and which scope each token takes, as PNG files " +
+                "in this folder.",
+            HelpName = "DIR",
+        };
+        ExampleCommand command = new("run", "Turn images, or the features of images, into visual tokens.")
+        {
+            Notes =
+            [
+                "--features: a tensor 'features' [H,W,C] or [B,H,W,C]; or 'features.0', 'features.1', ...",
+                "  each [H,W,C] with a grid of its own; or a .npy array [H,W,C] or [B,H,W,C], float32 or",
+                "  float16 in C order.",
+                "--image: a picture is turned upright, laid over white, resized (bicubic, antialiased) to",
+                "  --size and cut into patches of --patch pixels. A patch's feature is its pixels,",
+                "  (v/255 - 0.5)/0.5, in the order channel, row, column: the model's vision_hidden_size",
+                "  must be 3 x patch x patch, 588 for 14.",
+            ],
+            Examples =
+            [
+                "msresampler run --model model --image photo.jpg --out tokens.safetensors --maps maps",
+                "msresampler run --model model --image a.png b.webp --size 448x336 --out tokens.npy",
+                "msresampler run --model model --features features.npy --out tokens.safetensors --threads 4",
+            ],
+        };
+        foreach (Option option in (ReadOnlySpan<Option>)[model, features, images, patch, size, output,
+            backend, threads, maps])
+            command.Options.Add(option);
+        command.SetAction(parsed =>
+        {
+            string? featureFile = parsed.GetValue(features);
+            string[] imageFiles = parsed.GetValue(images) ?? [];
+            if (featureFile is null == (imageFiles.Length == 0))
+                throw new InputException("expected either --features or --image, found " +
+                    (featureFile is null ? "neither" : "both") + " (see msresampler run --help)");
+            foreach (Option option in (ReadOnlySpan<Option>)[patch, size])
+            {
+                if (featureFile is not null && parsed.GetResult(option) is { Implicit: false })
+                    throw new InputException($"{option.Name} goes with --image only; {featureFile} has its " +
+                        "own grid");
+            }
+
+            Run(new RunRequest
+            {
+                Model = parsed.GetRequiredValue(model),
+                OpenSource = () => featureFile is not null
+                    ? FeatureFile.Open(featureFile)
+                    : ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size)),
+                Output = parsed.GetRequiredValue(output),
+                Backend = parsed.GetRequiredValue(backend),
+                ThreadCount = parsed.GetValue(threads),
+                MapFolder = parsed.GetValue(maps),
+            }, terminal, cancellationToken);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    /// <summary>Runs the model and returns the maps drawn.</summary>
+    public static IReadOnlyList<string> Run(RunRequest request, Terminal terminal,
+        CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        TokenFile.CheckName(request.Output);
+        if (File.Exists(request.MapFolder))
+            throw new InputException($"{request.MapFolder}: this is a file; --maps names a folder");
+        using IFeatureSource source = request.OpenSource();
+        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Backend, request.ThreadCount,
+            terminal);
+        CheckChannels(source, engine.Config, request.Model);
+
+        ResamplerConfig config = engine.Config;
+        int imageCount = source.Grids.Count;
+        List<string> maps = [];
+        using TokenFile file = TokenFile.Create(request.Output, imageCount, config.QueryGrid.QueryCount,
+            config.OutputSize);
+        if (request.MapFolder is not null)
+            Directory.CreateDirectory(request.MapFolder);
+        terminal.Track("images", imageCount, report =>
+        {
+            for (int first = 0; first < imageCount;)
+            {
+                int end = ChunkEnd(source.Grids, config, first);
+                Chunk chunk = new(source, engine, first, end);
+                file.Append(chunk.Resample(request.ThreadCount, cancellationToken));
+                if (request.MapFolder is not null)
+                    maps.AddRange(chunk.DrawMaps(request.MapFolder, cancellationToken));
+                report(end);
+                first = end;
+            }
+        });
+        cancellationToken.ThrowIfCancellationRequested();
+        file.Commit();
+
+        terminal.Line($"{imageCount} {(imageCount == 1 ? "image" : "images")} of " +
+            $"{DescribeGrids(source.Grids)} patches -> tokens " +
+            $"[{imageCount}, {config.QueryGrid.QueryCount}, {config.OutputSize}] in {request.Output} " +
+            $"({Quantity.Duration(Stopwatch.GetElapsedTime(start))}; {engine.Description})");
+        if (maps.Count > 0)
+            terminal.Line($"{maps.Count} maps in {request.MapFolder}");
+        return maps;
+    }
+
+    private static void CheckChannels(IFeatureSource source, ResamplerConfig config, string model)
+    {
+        if (source.ChannelCount == config.VisionHiddenSize)
+            return;
+        string mismatch = $"{source.Describe(0)}: features have {source.ChannelCount} channels, but " +
+            $"{model} expects vision_hidden_size = {config.VisionHiddenSize}";
+        if (source is not ImageFeatures)
+            throw new InputException(mismatch);
+        int fitting = (int)Math.Round(Math.Sqrt(config.VisionHiddenSize / 3.0));
+        throw new InputException(mismatch + (3L * fitting * fitting == config.VisionHiddenSize
+            ? $"; --patch {fitting} would fit"
+            : ", which is not 3 x patch x patch for any patch: this model needs an encoder's --features"));
+    }
+
+    private static int ChunkEnd(IReadOnlyList<PatchGrid> grids, ResamplerConfig config, int first)
+    {
+        // Features, and the keys and values that an engine may hold for each patch; tokens.
+        long elementsPerPatch = config.VisionHiddenSize + (2L * config.Scopes.Count * config.HiddenSize);
+        long elementsPerImage = (long)config.QueryGrid.QueryCount * config.OutputSize;
+        long elements = 0;
+        int end = first;
+        do
+        {
+            elements += (grids[end].PatchCount * elementsPerPatch) + elementsPerImage;
+            end++;
+        }
+        while (end < grids.Count && end - first < MaxChunkImageCount && elements < MaxChunkElementCount);
+        return end;
+    }
+
+    private static string DescribeGrids(IReadOnlyList<PatchGrid> grids)
+    {
+        PatchGrid smallest = grids.MinBy(grid => grid.PatchCount);
+        PatchGrid largest = grids.MaxBy(grid => grid.PatchCount);
+        return smallest == largest ? $"{largest}" : $"{smallest} to {largest}";
+    }
+
+    /// <summary>The images that are in memory together.</summary>
+    private sealed class Chunk
+    {
+        private readonly IFeatureSource _source;
+        private readonly ITokenEngine _engine;
+        private readonly int _first;
+        private readonly PatchGrid[] _grids;
+        private readonly int[] _starts;
+        private readonly float[] _features;
+
+        public Chunk(IFeatureSource source, ITokenEngine engine, int first, int end)
+        {
+            _source = source;
+            _engine = engine;
+            _first = first;
+            _grids = [.. source.Grids.Skip(first).Take(end - first)];
+            _starts = new int[_grids.Length + 1];
+            for (int image = 0; image < _grids.Length; image++)
+                _starts[image + 1] = checked(_starts[image]
+                    + (int)(_grids[image].PatchCount * engine.Config.VisionHiddenSize));
+            _features = GC.AllocateUninitializedArray<float>(_starts[^1]);
+        }
+
+        public float[] Resample(int? threadCount, CancellationToken cancellationToken)
+        {
+            Read(threadCount, cancellationToken);
+            ResamplerConfig config = _engine.Config;
+            int tokenCount = checked(config.QueryGrid.QueryCount * config.OutputSize);
+            float[] tokens = new float[checked(_grids.Length * tokenCount)];
+            _engine.Resample(_features, _grids, tokens, cancellationToken);
+            return tokens;
+        }
+
+        public IEnumerable<string> DrawMaps(string folder, CancellationToken cancellationToken)
+        {
+            MapWriter writer = new(folder, _engine.Config);
+            for (int image = 0; image < _grids.Length; image++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                int index = _first + image;
+                // Files of several folders may have one name.
+                string prefix = _source.Grids.Count == 1
+                    ? "" : string.Create(CultureInfo.InvariantCulture, $"{index:D3}-");
+                using SKBitmap? picture = _source.ReadPicture(index, MapWriter.PanelSide);
+                TokenView view = _engine.Explain(Features(image).Span, _grids[image]);
+                foreach (string path in writer.Write(prefix + _source.FileStem(index), view, picture))
+                    yield return path;
+            }
+        }
+
+        private Memory<float> Features(int image) => _features.AsMemory(_starts[image].._starts[image + 1]);
+
+        private void Read(int? threadCount, CancellationToken cancellationToken)
+        {
+            ParallelOptions options = new()
+            {
+                MaxDegreeOfParallelism = Math.Min(threadCount ?? Environment.ProcessorCount, MaxReaderCount),
+                CancellationToken = cancellationToken,
+            };
+            try
+            {
+                Parallel.For(0, _grids.Length, options, image =>
+                {
+                    _source.Read(_first + image, Features(image).Span);
+                    CheckFinite(image);
+                });
+            }
+            catch (AggregateException exception)
+            {
+                ExceptionDispatchInfo.Throw(exception.InnerExceptions[0]);
+            }
+        }
+
+        // Checked here for every backend; only here are the file and the tensor known.
+        private void CheckFinite(int image)
+        {
+            ReadOnlySpan<float> features = Features(image).Span;
+            if (TensorPrimitives.IsFiniteAll(features))
+                return;
+            int index = 0;
+            while (float.IsFinite(features[index]))
+                index++;
+            int channelCount = _engine.Config.VisionHiddenSize;
+            (int row, int column) = Math.DivRem(index / channelCount, _grids[image].Columns);
+            string value = features[index].ToString(CultureInfo.InvariantCulture);
+            throw new InputException($"{_source.Describe(_first + image)}: the feature at row {row}, " +
+                $"column {column}, channel {index % channelCount} is {value}; every " +
+                "feature must be finite");
+        }
+    }
+}

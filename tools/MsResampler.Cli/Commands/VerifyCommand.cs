@@ -1,0 +1,89 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using MsResampler.Cli.Display;
+using MsResampler.Cli.Engines;
+using MsResampler.Model;
+using MsResampler.Reference;
+
+namespace MsResampler.Cli.Commands;
+
+/// <summary><c>verify</c>: the engine against the reference.</summary>
+internal static class VerifyCommand
+{
+    // Square, one patch, a strip, odd sides, and more rows than columns.
+    private static readonly PatchGrid[] s_grids =
+        [new(24, 24), new(1, 1), new(2, 61), new(13, 7), new(20, 11)];
+
+    public static Command Create(Terminal terminal, CancellationToken cancellationToken)
+    {
+        Option<string> model = Options.Model();
+        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu);
+        Option<int?> threads = Options.Threads();
+        Option<double> bound = Options.Positive("--bound", "X", "The relative L2 error allowed.",
+            Deviation.DefaultBound);
+        ExampleCommand command = new("verify",
+            "Check an engine against the double-precision reference on random features.")
+        {
+            Notes =
+            [
+                "Exits with 1 when a relative error is above --bound, or an image's tokens change with its",
+                "batch.",
+            ],
+            Examples =
+            [
+                "msresampler verify --model model",
+                "msresampler verify --model model --backend cpu --threads 1 --bound 1e-6",
+            ],
+        };
+        foreach (Option option in (ReadOnlySpan<Option>)[model, backend, threads, bound])
+            command.Options.Add(option);
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(backend),
+            parsed.GetValue(threads), parsed.GetValue(bound), terminal, cancellationToken));
+        return command;
+    }
+
+    private static int Run(string folder, BackendChoice backend, int? threadCount, double bound,
+        Terminal terminal,
+        CancellationToken cancellationToken)
+    {
+        using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
+        using ITokenEngine engine = TokenEngine.Open(model, backend, threadCount);
+        ReferenceResampler reference = ReferenceResampler.Load(model);
+        ResamplerConfig config = model.Config;
+        int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
+
+        float[][] features = [.. s_grids
+            .Select((grid, seed) => RandomFeatures.Create(seed, grid, config.VisionHiddenSize))];
+        float[] batch = new float[s_grids.Length * tokenCount];
+        engine.Resample(features.SelectMany(values => values).ToArray(), s_grids, batch, cancellationToken);
+
+        List<IReadOnlyList<string>> rows = [];
+        double worst = 0;
+        int failureCount = 0;
+        for (int image = 0; image < s_grids.Length; image++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            float[] alone = new float[tokenCount];
+            engine.Resample(features[image], [s_grids[image]], alone, cancellationToken);
+            Deviation deviation = Deviation.Between(alone,
+                reference.Resample(features[image], s_grids[image]));
+            // Bit for bit, so that a NaN equals itself.
+            bool isSame = MemoryMarshal.AsBytes<float>(alone).SequenceEqual(
+                MemoryMarshal.AsBytes(batch.AsSpan(image * tokenCount, tokenCount)));
+            bool isGood = deviation.IsWithin(bound) && isSame;
+            failureCount += isGood ? 0 : 1;
+            worst = Math.Max(worst, deviation.RelativeL2);
+            rows.Add([$"{s_grids[image]}", Quantity.Error(deviation.RelativeL2),
+                Quantity.Error(deviation.MaxAbsolute),
+                isSame ? "same bits" : "DIFFERS", isGood ? "ok" : "FAILED"]);
+        }
+
+        terminal.Line($"{folder}: {engine.Description}, against the reference in double precision");
+        terminal.Table(["patches", ">relative L2", ">max abs", "in a ragged batch", "result"], rows);
+        terminal.Line(failureCount == 0
+            ? $"all {rows.Count} within {Quantity.Error(bound)}; the worst is {Quantity.Error(worst)}"
+            : $"{failureCount} of {rows.Count} FAILED at a bound of {Quantity.Error(bound)}; the worst is " +
+            $"{Quantity.Error(worst)}");
+        return failureCount == 0 ? ExitCode.Done : ExitCode.CheckFailed;
+    }
+}

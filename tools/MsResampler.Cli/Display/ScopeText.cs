@@ -1,0 +1,24 @@
+using System.Globalization;
+using MsResampler.Model;
+
+namespace MsResampler.Cli.Display;
+
+/// <summary>Scopes in words.</summary>
+internal static class ScopeText
+{
+    /// <summary>One scope's prior: "gaussian, sigma 4x4, window 12x12 patches, clip".</summary>
+    public static string Describe(ScopeConfig scope)
+    {
+        string unit = scope.Units == ScopeUnits.Fraction ? " of the grid" : " patches";
+        List<string> parts = [];
+        if (scope.Prior == ScopePrior.Gaussian)
+            parts.Add("gaussian" + (scope.Sigma is { } sigma ? $", sigma {Extents(sigma)}{unit}" : ""));
+        if (scope.Window is { } window)
+            parts.Add($"window {Extents(window)}{unit}, " +
+            $"{(scope.Border == WindowBorder.Shift ? "shift" : "clip")}");
+        return parts.Count == 0 ? "sees every patch" : string.Join("; ", parts);
+    }
+
+    private static string Extents(AxisPair pair)
+        => string.Create(CultureInfo.InvariantCulture, $"{pair.Rows:0.###}x{pair.Columns:0.###}");
+}

@@ -1,0 +1,28 @@
+namespace MsResampler.Cli.Engines;
+
+/// <summary>How far tokens are from the reference.</summary>
+/// <param name="RelativeL2">‖x − y‖ / ‖y‖.</param>
+/// <param name="MaxAbsolute">The largest |x − y|.</param>
+internal readonly record struct Deviation(double RelativeL2, double MaxAbsolute)
+{
+    /// <summary>The relative error allowed to a float32 engine.</summary>
+    public const double DefaultBound = 3e-6;
+
+    /// <summary>Compares; a NaN anywhere makes both measures NaN.</summary>
+    public static Deviation Between(ReadOnlySpan<float> tokens, ReadOnlySpan<double> exact)
+    {
+        double squaredError = 0, squaredNorm = 0, max = 0;
+        for (int index = 0; index < exact.Length; index++)
+        {
+            double error = tokens[index] - exact[index];
+            squaredError += error * error;
+            squaredNorm += exact[index] * exact[index];
+            max = Math.Max(max, Math.Abs(error));
+        }
+
+        return new Deviation(squaredError == 0 ? 0 : Math.Sqrt(squaredError / squaredNorm), max);
+    }
+
+    /// <summary>Whether the error is within a bound; NaN is not.</summary>
+    public bool IsWithin(double bound) => RelativeL2 <= bound;
+}

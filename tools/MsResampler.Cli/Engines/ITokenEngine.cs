@@ -1,0 +1,21 @@
+using MsResampler.Model;
+
+namespace MsResampler.Cli.Engines;
+
+/// <summary>What computes tokens: a backend of the library or the reference.</summary>
+internal interface ITokenEngine : IDisposable
+{
+    ResamplerConfig Config { get; }
+
+    IReadOnlyList<string> Warnings { get; }
+
+    /// <summary>What computes, in words.</summary>
+    string Description { get; }
+
+    /// <inheritdoc cref="Resampler.Resample"/>
+    void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
+        CancellationToken cancellationToken);
+
+    /// <summary>Says where one image's tokens look and which scopes they take.</summary>
+    TokenView Explain(ReadOnlySpan<float> features, PatchGrid grid);
+}

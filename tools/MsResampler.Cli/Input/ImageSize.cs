@@ -1,0 +1,10 @@
+namespace MsResampler.Cli.Input;
+
+/// <summary>A size in pixels, as a user writes it.</summary>
+/// <param name="Height">Rows.</param>
+/// <param name="Width">Columns.</param>
+internal readonly record struct ImageSize(int Height, int Width)
+{
+    /// <inheritdoc/>
+    public override string ToString() => Height == Width ? $"{Height}" : $"{Height}x{Width}";
+}

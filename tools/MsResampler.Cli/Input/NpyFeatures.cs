@@ -1,0 +1,82 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using SkiaSharp;
+
+namespace MsResampler.Cli.Input;
+
+/// <summary>Features in a NumPy <c>.npy</c> file: float32 or float16, little-endian, C order.</summary>
+internal sealed class NpyFeatures : IFeatureSource
+{
+    private readonly string _path;
+    private readonly SafeFileHandle _file;
+    private readonly NpyHeader _header;
+    private readonly FeatureShape _shape;
+
+    private NpyFeatures(string path, SafeFileHandle file)
+    {
+        _path = path;
+        _file = file;
+        _header = NpyHeader.Read(path, file);
+        _shape = FeatureFile.ReadShape(path, _header.Shape, allowBatch: true);
+        UInt128 expected = (UInt128)_header.DataOffset
+            + ((UInt128)_shape.ImageCount * (UInt128)_shape.FeatureCount * (UInt128)_header.ElementBytes);
+        long length = RandomAccess.GetLength(file);
+        if (expected != (UInt128)length)
+            throw new InputException($"{path}: the header promises a file of {expected} bytes, found " +
+                $"{length}");
+        Grids = [.. Enumerable.Repeat(_shape.Grid, _shape.ImageCount)];
+    }
+
+    public long ChannelCount => _shape.ChannelCount;
+
+    public IReadOnlyList<PatchGrid> Grids { get; }
+
+    public static NpyFeatures Open(string path)
+    {
+        SafeFileHandle file = File.OpenHandle(path);
+        try
+        {
+            return new NpyFeatures(path, file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    public string Describe(int imageIndex) => $"{_path}: image {imageIndex}";
+
+    public string FileStem(int imageIndex) => $"features.{imageIndex}";
+
+    public void Read(int imageIndex, Span<float> destination)
+    {
+        long offset = _header.DataOffset + ((long)imageIndex * _shape.FeatureCount * _header.ElementBytes);
+        if (_header.ElementBytes == sizeof(float))
+        {
+            ReadExactly(offset, MemoryMarshal.AsBytes(destination));
+            return;
+        }
+
+        Half[] halves = GC.AllocateUninitializedArray<Half>(destination.Length);
+        ReadExactly(offset, MemoryMarshal.AsBytes(halves.AsSpan()));
+        TensorPrimitives.ConvertToSingle(halves, destination);
+    }
+
+    public SKBitmap? ReadPicture(int imageIndex, int longSide) => null;
+
+    public void Dispose() => _file.Dispose();
+
+    private void ReadExactly(long offset, Span<byte> destination)
+    {
+        while (!destination.IsEmpty)
+        {
+            int count = RandomAccess.Read(_file, destination, offset);
+            if (count == 0)
+                throw new InputException($"{_path}: the file ended while it was read");
+            offset += count;
+            destination = destination[count..];
+        }
+    }
+}

@@ -1,0 +1,167 @@
+using MsResampler.Cli.Display;
+using MsResampler.Cli.Engines;
+using MsResampler.Model;
+using SkiaSharp;
+
+namespace MsResampler.Cli.Maps;
+
+/// <summary>Draws where tokens look and which scopes they take.</summary>
+internal sealed class MapWriter(string folder, ResamplerConfig config)
+{
+    /// <summary>The longer side of a large panel, and of a picture drawn under it.</summary>
+    public const int PanelSide = 504;
+
+    private const int MinPanelSide = 32;
+    private const int Gap = 12;
+    private const int ThumbnailCount = 3;
+
+    /// <summary>Writes the maps of one image: <c>STEM-look-S-NAME.png</c> for each scope and, where there is
+    /// more than one scope, <c>STEM-gate.png</c>.</summary>
+    /// <param name="stem">What the file names start with.</param>
+    /// <param name="view">What to draw.</param>
+    /// <param name="picture">The picture to draw over, or null.</param>
+    /// <returns>The files.</returns>
+    public IReadOnlyList<string> Write(string stem, TokenView view, SKBitmap? picture)
+    {
+        List<string> paths = [];
+        for (int scope = 0; scope < config.Scopes.Count; scope++)
+        {
+            paths.Add(Path.Combine(folder, $"{stem}-look-{scope}-{FileName(config.Scopes[scope].Name)}.png"));
+            WriteLook(paths[^1], scope, view, picture);
+        }
+
+        if (config.Scopes.Count > 1)
+        {
+            paths.Add(Path.Combine(folder, $"{stem}-gate.png"));
+            WriteGate(paths[^1], view, picture);
+        }
+
+        return paths;
+    }
+
+    /// <summary>Left: the mean over all tokens. Right: a few tokens one by one.</summary>
+    private void WriteLook(string path, int scope, TokenView view, SKBitmap? picture)
+    {
+        SKSizeI panel = PanelSize(view.Grid, picture);
+        int patchCount = (int)view.Grid.PatchCount;
+        float[] attention = view.Attention[scope];
+        double[] mean = new double[patchCount];
+        for (int index = 0; index < attention.Length; index++)
+            mean[index % patchCount] += attention[index];
+        for (int patch = 0; patch < patchCount; patch++)
+            mean[patch] *= (double)patchCount / config.QueryGrid.QueryCount;
+        // Never below twice the even share: noise about it is not stretched into a pattern.
+        double top = Math.Max(mean.Max(), 2);
+
+        int[] rows = Spread(config.QueryGrid.Rows);
+        int[] columns = Spread(config.QueryGrid.Columns);
+        SKSizeI thumbnail = new((panel.Width - (2 * Gap)) / ThumbnailCount,
+            (panel.Height - (2 * Gap)) / ThumbnailCount);
+        int columnWidth = Math.Max(panel.Width, PanelSide);
+        int panelY = MapSheet.Margin + MapSheet.TitleHeight + MapSheet.LabelHeight;
+        int rightX = MapSheet.Margin + columnWidth + (2 * Gap);
+        int height = panelY + panel.Height + Gap + (2 * MapSheet.LabelHeight) + MapSheet.Margin;
+        using MapSheet sheet = new(rightX + columnWidth + MapSheet.Margin, height);
+        ScopeConfig scopeConfig = config.Scopes[scope];
+        sheet.Title(scopeConfig.Name, ScopeText.Describe(scopeConfig));
+        sheet.Label("attention, mean over all tokens and heads", MapSheet.Margin,
+            panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
+        sheet.Label($"{rows.Length * columns.Length} of {config.QueryGrid.QueryCount} tokens; " +
+            "+ is a token's place", rightX,
+            panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
+
+        SKRectI area = SKRectI.Create(MapSheet.Margin, panelY, panel.Width, panel.Height);
+        sheet.Panel(picture, area, view.Grid,
+            (row, column) => HeatOver(mean[(row * view.Grid.Columns) + column] / top));
+        int barY = area.Bottom + Gap;
+        sheet.HeatBar(area.Left, barY, columnWidth, "0", $"{Quantity.Digits(top)} x even");
+
+        for (int r = 0; r < rows.Length; r++)
+        {
+            for (int c = 0; c < columns.Length; c++)
+            {
+                int query = (rows[r] * config.QueryGrid.Columns) + columns[c];
+                float[] own = attention[(query * patchCount)..((query + 1) * patchCount)];
+                double max = Math.Max(own.Max(), float.Epsilon);
+                SKRectI place = SKRectI.Create(rightX + (c * (thumbnail.Width + Gap)),
+                    panelY + (r * (thumbnail.Height + Gap)),
+                    thumbnail.Width, thumbnail.Height);
+                sheet.Panel(picture, place, view.Grid,
+                    (row, column) => HeatOver(own[(row * view.Grid.Columns) + column] / max));
+                sheet.Cross(place, view.Grid,
+                    ScopeGeometry.Anchor(rows[r], config.QueryGrid.Rows, view.Grid.Rows),
+                    ScopeGeometry.Anchor(columns[c], config.QueryGrid.Columns, view.Grid.Columns));
+            }
+        }
+
+        sheet.HeatBar(rightX, barY, columnWidth, "0", "each token's own maximum");
+        sheet.Save(path);
+    }
+
+    /// <summary>Left: the scope that weighs most in each token. Then each scope's weight.</summary>
+    private void WriteGate(string path, TokenView view, SKBitmap? picture)
+    {
+        SKSizeI panel = PanelSize(view.Grid, picture);
+        PatchGrid queries = new(config.QueryGrid.Rows, config.QueryGrid.Columns);
+        int scopeCount = config.Scopes.Count;
+        int[] winners = [.. Enumerable.Range(0, config.QueryGrid.QueryCount).Select(query =>
+            Enumerable.Range(0, scopeCount).MaxBy(scope => view.Gate[scope][query]))];
+        double top = view.Gate.Max(weights => weights.Max());
+
+        int perRow = Math.Min(scopeCount, ThumbnailCount);
+        int rowCount = (scopeCount + perRow - 1) / perRow;
+        SKSizeI small = new(panel.Width * 2 / 3, panel.Height * 2 / 3);
+        int smallWidth = Math.Max(small.Width, PanelSide * 2 / 3);
+        int columnWidth = Math.Max(panel.Width, PanelSide);
+        int panelY = MapSheet.Margin + MapSheet.TitleHeight + MapSheet.LabelHeight;
+        int rightX = MapSheet.Margin + columnWidth + (2 * Gap);
+        int rowStep = small.Height + Gap + MapSheet.LabelHeight;
+        int barY = panelY + (rowCount * rowStep) - MapSheet.LabelHeight;
+        int legendY = Math.Max(panelY + panel.Height, barY + (2 * MapSheet.LabelHeight)) + Gap;
+        int rightWidth = (perRow * (smallWidth + Gap)) - Gap;
+        int width = rightX + rightWidth + MapSheet.Margin;
+        using MapSheet sheet = new(width, legendY + (scopeCount * MapSheet.LabelHeight) + MapSheet.Margin);
+        sheet.Title("gate", "which scope each token takes");
+        sheet.Label($"the scope that weighs most, {queries} tokens", MapSheet.Margin,
+            panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
+        sheet.Panel(picture, SKRectI.Create(MapSheet.Margin, panelY, panel.Width, panel.Height), queries,
+            (row, column) => Palette.Scope(winners[(row * queries.Columns) + column]).WithAlpha(190));
+        for (int scope = 0; scope < scopeCount; scope++)
+        {
+            float[] weights = view.Gate[scope];
+            string name = config.Scopes[scope].Name;
+            sheet.Key(MapSheet.Margin, legendY + (scope * MapSheet.LabelHeight),
+                width - (2 * MapSheet.Margin), Palette.Scope(scope),
+                $"{name}: most in {winners.Count(winner => winner == scope)} of {winners.Length}, " +
+                $"{Quantity.Percent(weights.Average())} of all weight");
+            int x = rightX + (scope % perRow * (smallWidth + Gap));
+            int y = panelY + (scope / perRow * rowStep);
+            sheet.Label($"weight of {name}", x, y - MapSheet.LabelHeight, smallWidth, Palette.FaintText);
+            sheet.Panel(picture, SKRectI.Create(x, y, small.Width, small.Height), queries,
+                (row, column) => HeatOver(weights[(row * queries.Columns) + column] / top));
+        }
+
+        sheet.HeatBar(rightX, barY, rightWidth, "0", Quantity.Digits(top));
+        sheet.Save(path);
+    }
+
+    // Cold cells let the picture through.
+    private static SKColor HeatOver(double heat)
+        => Palette.Heat(heat).WithAlpha((byte)(heat <= 0 ? 0 : 90 + (120 * heat)));
+
+    private static SKSizeI PanelSize(PatchGrid grid, SKBitmap? picture)
+    {
+        double ratio = picture is null
+            ? (double)grid.Columns / grid.Rows : (double)picture.Width / picture.Height;
+        return ratio >= 1
+            ? new SKSizeI(PanelSide, Math.Max((int)(PanelSide / ratio), MinPanelSide))
+            : new SKSizeI(Math.Max((int)(PanelSide * ratio), MinPanelSide), PanelSide);
+    }
+
+    /// <summary>The first, middle and last of <paramref name="count"/>.</summary>
+    private static int[] Spread(int count) => [.. Enumerable.Range(0, ThumbnailCount)
+        .Select(index => index * (count - 1) / (ThumbnailCount - 1)).Distinct()];
+
+    private static string FileName(string name)
+        => new([.. name.Select(symbol => char.IsAsciiLetterOrDigit(symbol) || symbol is '-' ? symbol : '_')]);
+}

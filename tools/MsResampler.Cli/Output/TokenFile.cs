@@ -1,0 +1,67 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace MsResampler.Cli.Output;
+
+/// <summary>Tokens [B, M, L] in float32, as the tensor <c>tokens</c> of a <c>.safetensors</c> file or as a
+/// <c>.npy</c> file. Images are appended one after another, so that a long run never holds all of
+/// them.</summary>
+internal sealed class TokenFile : IDisposable
+{
+    private readonly AtomicFile _file;
+
+    private TokenFile(AtomicFile file) => _file = file;
+
+    /// <summary>Checks that tokens can be written under a name.</summary>
+    /// <exception cref="InputException">The extension is unknown.</exception>
+    public static void CheckName(string path) => _ = HeaderFor(path, 1, 1, 1);
+
+    /// <summary>Starts a file for as many images as there will be.</summary>
+    public static TokenFile Create(string path, int imageCount, int queryCount, int tokenSize)
+    {
+        byte[] header = HeaderFor(path, imageCount, queryCount, tokenSize);
+        AtomicFile file = new(path);
+        file.Stream.Write(header);
+        return new TokenFile(file);
+    }
+
+    /// <summary>Appends the tokens of one or more images.</summary>
+    public void Append(ReadOnlySpan<float> tokens) => _file.Stream.Write(MemoryMarshal.AsBytes(tokens));
+
+    /// <summary>Gives the file its name.</summary>
+    public void Commit() => _file.Commit();
+
+    /// <summary>Removes the file unless it was committed.</summary>
+    public void Dispose() => _file.Dispose();
+
+    private static byte[] HeaderFor(string path, long imageCount, long queryCount, long tokenSize)
+        => Path.GetExtension(path).ToUpperInvariant() switch
+        {
+            ".SAFETENSORS" => SafetensorsHeader(imageCount, queryCount, tokenSize),
+            ".NPY" => NpyHeader(imageCount, queryCount, tokenSize),
+            _ => throw new InputException($"{path}: expected a name that ends in .safetensors or .npy"),
+        };
+
+    private static byte[] SafetensorsHeader(long imageCount, long queryCount, long tokenSize)
+    {
+        long bytes = imageCount * queryCount * tokenSize * sizeof(float);
+        string json = string.Create(CultureInfo.InvariantCulture, $"{{\"tokens\":{{\"dtype\":\"F32\"," +
+            $"\"shape\":[{imageCount},{queryCount},{tokenSize}],\"data_offsets\":[0,{bytes}]}}}}");
+        string padded = json.PadRight((json.Length + 7) / 8 * 8);
+        return [.. BitConverter.GetBytes((ulong)padded.Length), .. Encoding.ASCII.GetBytes(padded)];
+    }
+
+    private static byte[] NpyHeader(long imageCount, long queryCount, long tokenSize)
+    {
+        const int PrefixBytes = 10;
+        const int Alignment = 64;
+        string dictionary = string.Create(CultureInfo.InvariantCulture,
+            $"{{'descr': '<f4', 'fortran_order': False, " +
+            $"'shape': ({imageCount}, {queryCount}, {tokenSize}), }}");
+        int total = (PrefixBytes + dictionary.Length + 1 + Alignment - 1) / Alignment * Alignment;
+        string padded = dictionary.PadRight(total - PrefixBytes - 1) + "\n";
+        return [0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)padded.Length),
+            .. Encoding.ASCII.GetBytes(padded)];
+    }
+}
