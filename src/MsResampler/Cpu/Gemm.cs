@@ -17,6 +17,7 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="panel">The panel of B.</param>
     /// <param name="c">The first row of C at its column 0.</param>
     /// <param name="cStride">Floats from one row of C to the next.</param>
+    /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
     public static void Panel(float* a, nint aStride, int rowCount, PackedMatrix b, int panel, float* c, nint cStride,
         float* next = null)
     {
@@ -34,6 +35,7 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="panel">The panel of B.</param>
     /// <param name="c">The first row of head 0.</param>
     /// <param name="heads">How C is stored.</param>
+    /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
     public static void PanelToHeads(float* a, nint aStride, int rowCount, PackedMatrix b, int panel, float* c,
         HeadLayout heads, float* next = null)
     {
@@ -80,6 +82,7 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="initStride">Floats between its rows; 0 repeats one row, such as a bias.</param>
     /// <param name="c">The result at the panel's first column.</param>
     /// <param name="cStride">Floats from one row of C to the next.</param>
+    /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
     public static void Multiply(float* a, nint aStride, int rowCount, int steps, float* panel, nint panelStep, int width,
         int columns, float* init, nint initStride, float* c, nint cStride, float* next = null)
     {
