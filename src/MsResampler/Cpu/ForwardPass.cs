@@ -359,6 +359,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         private int _rowCount;
         private int _chunkRows;
         private int _chunkCount;
+        private int _threadCount;
 
         private readonly record struct Product(nint A, int AStride, PackedMatrix B, nint C, int CStride,
             HeadLayout Heads, int FirstPanel);
@@ -382,6 +383,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         /// <summary>Cuts rows so that every thread has several tasks, but a panel serves many rows.</summary>
         public void Cut(int threadCount)
         {
+            _threadCount = threadCount;
             if (_products.Count == 0)
                 return;
             int wanted = Math.Max((_rowCount + MaxChunkRows - 1) / MaxChunkRows, 8 * threadCount / PanelCount);
@@ -393,20 +395,30 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         public void Execute(int task)
         {
             (int panel, int chunk) = Math.DivRem(task, _chunkCount);
-            int index = _products.Count - 1;
-            while (panel < _products[index].FirstPanel)
-                index--;
-            Product product = _products[index];
+            Product product = Find(panel);
+            // With tasks handed out in turn, this is the panel this thread is likely to get next.
+            int nextPanel = (task + _threadCount) / _chunkCount;
+            float* next = null;
+            if (nextPanel > panel && nextPanel < PanelCount && Find(nextPanel) is { } nextProduct)
+                next = nextProduct.B.Panel(nextPanel - nextProduct.FirstPanel);
             int row = chunk * _chunkRows;
             int rows = Math.Min(_chunkRows, _rowCount - row);
             float* a = (float*)product.A + ((nint)row * product.AStride);
             float* c = (float*)product.C + ((nint)row * product.CStride);
             if (product.Heads.HeadSize == 0)
                 Gemm<TSimd, TVector>.Panel(a, product.AStride, rows, product.B, panel - product.FirstPanel, c,
-                    product.CStride);
+                    product.CStride, next);
             else
                 Gemm<TSimd, TVector>.PanelToHeads(a, product.AStride, rows, product.B, panel - product.FirstPanel, c,
-                    product.Heads);
+                    product.Heads, next);
+        }
+
+        private Product Find(int panel)
+        {
+            int index = _products.Count - 1;
+            while (panel < _products[index].FirstPanel)
+                index--;
+            return _products[index];
         }
     }
 }

@@ -17,11 +17,13 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="panel">The panel of B.</param>
     /// <param name="c">The first row of C at its column 0.</param>
     /// <param name="cStride">Floats from one row of C to the next.</param>
-    public static void Panel(float* a, nint aStride, int rowCount, PackedMatrix b, int panel, float* c, nint cStride)
+    /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
+    public static void Panel(float* a, nint aStride, int rowCount, PackedMatrix b, int panel, float* c, nint cStride,
+        float* next = null)
     {
         int width = b.WidthOf(panel);
         Multiply(a, aStride, rowCount, b.InnerCount, b.Panel(panel), width, width, b.ColumnsOf(panel), b.Bias(panel), 0,
-            c + ((nint)panel * MicroKernel<TSimd, TVector>.PanelWidth), cStride);
+            c + ((nint)panel * MicroKernel<TSimd, TVector>.PanelWidth), cStride, next);
     }
 
     /// <summary>The same with C stored head by head, so that attention reads each head's rows one after another.
@@ -33,8 +35,9 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="panel">The panel of B.</param>
     /// <param name="c">The first row of head 0.</param>
     /// <param name="heads">How C is stored.</param>
+    /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
     public static void PanelToHeads(float* a, nint aStride, int rowCount, PackedMatrix b, int panel, float* c,
-        HeadLayout heads)
+        HeadLayout heads, float* next = null)
     {
         (int headSize, int cStride, nint headStride) = heads;
         int width = b.WidthOf(panel);
@@ -43,7 +46,7 @@ internal static unsafe class Gemm<TSimd, TVector>
         if ((firstColumn % headSize) + columns <= headSize)
         {
             Multiply(a, aStride, rowCount, b.InnerCount, b.Panel(panel), width, width, columns, b.Bias(panel), 0,
-                c + (firstColumn / headSize * headStride) + (firstColumn % headSize), cStride);
+                c + (firstColumn / headSize * headStride) + (firstColumn % headSize), cStride, next);
             return;
         }
 
@@ -79,8 +82,9 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="initStride">Floats between its rows; 0 repeats one row, such as a bias.</param>
     /// <param name="c">The result at the panel's first column.</param>
     /// <param name="cStride">Floats from one row of C to the next.</param>
+    /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
     public static void Multiply(float* a, nint aStride, int rowCount, int steps, float* panel, nint panelStep, int width,
-        int columns, float* init, nint initStride, float* c, nint cStride)
+        int columns, float* init, nint initStride, float* c, nint cStride, float* next = null)
     {
         int tileRows = MicroKernel<TSimd, TVector>.RowCount(width);
         float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
@@ -96,7 +100,11 @@ internal static unsafe class Gemm<TSimd, TVector>
             if (count == tileRows && columns == width)
             {
                 MicroKernel<TSimd, TVector>.Tile(width, rows, 1, steps, panel, panelStep, start, initStride, target,
-                    cStride);
+                    cStride, next);
+                if (next != null && (row / tileRows) + 1 < width / MicroKernel<TSimd, TVector>.LineFloats)
+                    next += steps * MicroKernel<TSimd, TVector>.LineFloats;
+                else
+                    next = null;
                 continue;
             }
 

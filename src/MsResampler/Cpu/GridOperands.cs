@@ -67,8 +67,9 @@ internal sealed class GridOperands
             if (scopePlan.Keys == ProjectionStrategy.Projected)
             {
                 tiled[scope] = new TiledScope(scopePlan, model.Queries(scope, plan.Grid), bias, config);
-                for (int tile = 0; tile < scopePlan.Tiles.Count; tile++)
-                    for (int head = 0; head < config.AttentionHeadCount; head++)
+                // Tiles of a head follow each other: they share its keys and values.
+                for (int head = 0; head < config.AttentionHeadCount; head++)
+                    for (int tile = 0; tile < scopePlan.Tiles.Count; tile++)
                         tasks.Add(((double)scopePlan.Tiles[tile].KeyCount * scopePlan.Tiles[tile].LaneCount
                             * config.HeadSize, new AttentionTask(scope, tile, head)));
                 continue;

@@ -22,6 +22,9 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     /// <summary>Rows of the tallest tile.</summary>
     public const int MaxRowCount = 8;
 
+    /// <summary>Floats in a cache line: what a step of the widest tile fetches ahead.</summary>
+    public const int LineFloats = 16;
+
     /// <summary>A number of rows that every tile height divides.</summary>
     public const int RowMultiple = 24;
 
@@ -48,12 +51,13 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     /// <param name="initStride">Floats between rows of <paramref name="init"/>; 0 repeats one row.</param>
     /// <param name="c">The result, rows of <paramref name="width"/> floats.</param>
     /// <param name="cStride">Floats between rows of <paramref name="c"/>.</param>
+    /// <param name="next">What is read next: the widest tile fetches one of its lines per step; or null.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Tile(int width, float** rows, nint rowStep, int steps, float* b, nint bStep, float* init,
-        nint initStride, float* c, nint cStride)
+        nint initStride, float* c, nint cStride, float* next = null)
     {
         if (TSimd.PanelVectors == 4 && width == 4 * TSimd.Width)
-            Tile4(rows, rowStep, steps, b, bStep, init, initStride, c, cStride);
+            Tile4(rows, rowStep, steps, b, bStep, init, initStride, c, cStride, next == null ? b : next);
         else if (width == 2 * TSimd.Width)
             Tile2(rows, rowStep, steps, b, bStep, init, initStride, c, cStride);
         else
@@ -88,7 +92,7 @@ internal static unsafe class MicroKernel<TSimd, TVector>
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Tile4(float** rows, nint rowStep, int steps, float* b, nint bStep, float* init,
-        nint initStride, float* c, nint cStride)
+        nint initStride, float* c, nint cStride, float* next)
     {
         float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3], a4 = rows[4], a5 = rows[5];
         TVector c00 = TSimd.Load(init), c01 = TSimd.Load(init + TSimd.Width),
@@ -142,6 +146,8 @@ internal static unsafe class MicroKernel<TSimd, TVector>
             c51 = TSimd.MultiplyAdd(x, b1, c51);
             c52 = TSimd.MultiplyAdd(x, b2, c52);
             c53 = TSimd.MultiplyAdd(x, b3, c53);
+            TSimd.Prefetch(next);
+            next += LineFloats;
             k += rowStep;
             b += bStep;
         }

@@ -71,15 +71,26 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
                     (i, j) = (i + 1, 0);
             }
 
+            // Values are needed after the logits, the next block's keys after the values.
+            Prefetch(values, offsets, count, headSize);
             Logits(keys, offsets, count, queries, headSize, logits, lanes);
             if (rowBias is not null)
                 AddBias(logits, count, rowBias, columnBias, row, column, keyColumns, lanes);
             if (Softmax(logits, count, lanes, maximum, total, rescale))
                 Rescale(sums, headSize, rescale, lanes);
+            Prefetch(keys + (count * layout.RowStride), offsets, count, headSize);
             AddValues(values, offsets, count, logits, headSize, sums, lanes);
         }
 
         Store(scope, tile, head, headSize, sums, total, output, outputStride);
+    }
+
+    private static void Prefetch(float* rows, int* offsets, int count, int headSize)
+    {
+        const int LineFloats = 16;
+        for (int key = 0; key < count; key++)
+            for (int channel = 0; channel < headSize; channel += LineFloats)
+                TSimd.Prefetch(rows + offsets[2 * key] + channel);
     }
 
     private static void Logits(float* keys, int* offsets, int count, float* queries, int headSize, float* logits,

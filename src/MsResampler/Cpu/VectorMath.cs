@@ -52,13 +52,19 @@ internal static unsafe class VectorMath<TSimd, TVector>
         return TSimd.Multiply(x, TSimd.SelectNegative(x, tail, TSimd.Subtract(TSimd.Create(1f), tail)));
     }
 
-    /// <summary>Applies <see cref="Gelu(TVector)"/> in place.</summary>
+    /// <summary>Applies <see cref="Gelu(TVector)"/> in place. The rest that fills no vector is computed as a vector too:
+    /// where the rest begins depends on the number of rows, and bits must not.</summary>
     public static void Gelu(float* values, int count)
     {
         int index = 0;
         for (; index + TSimd.Width <= count; index += TSimd.Width)
             TSimd.Store(values + index, Gelu(TSimd.Load(values + index)));
-        for (; index < count; index++)
-            values[index] = VectorMath<SimdScalar, float>.Gelu(values[index]);
+        if (index == count)
+            return;
+        float* rest = stackalloc float[TSimd.Width];
+        TSimd.Store(rest, TSimd.Zero);
+        new ReadOnlySpan<float>(values + index, count - index).CopyTo(new Span<float>(rest, TSimd.Width));
+        TSimd.Store(rest, Gelu(TSimd.Load(rest)));
+        new ReadOnlySpan<float>(rest, count - index).CopyTo(new Span<float>(values + index, count - index));
     }
 }

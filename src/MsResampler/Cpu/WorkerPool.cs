@@ -8,14 +8,14 @@ namespace MsResampler.Cpu;
 /// refers to any more is finalised and its threads end.</remarks>
 internal sealed class WorkerPool : IDisposable
 {
-    private readonly Shared _shared;
-    private readonly Lock _gate = new();
+    // Set before the constructor can throw: the finaliser runs even then.
+    private readonly Shared _shared = new();
+    private int _isTaken;
 
     public WorkerPool(int threadCount)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threadCount, 1);
         ThreadCount = threadCount;
-        _shared = new Shared();
         for (int index = 1; index < threadCount; index++)
         {
             int worker = index;
@@ -39,7 +39,8 @@ internal sealed class WorkerPool : IDisposable
     /// every task. The first exception of a task is rethrown likewise, after all threads have left the work.</exception>
     public void Run(IPhasedWork work, CancellationToken cancellationToken)
     {
-        if (ThreadCount > 1 && _gate.TryEnter())
+        // Not a lock, which would let a task's own thread in again.
+        if (ThreadCount > 1 && Interlocked.Exchange(ref _isTaken, 1) == 0)
         {
             try
             {
@@ -47,7 +48,7 @@ internal sealed class WorkerPool : IDisposable
             }
             finally
             {
-                _gate.Exit();
+                Volatile.Write(ref _isTaken, 0);
             }
 
             GC.KeepAlive(this);

@@ -41,7 +41,8 @@ public static class ConfigReader
             ResamplerConfig config = ReadRoot(document.RootElement, problems, warnings);
             return problems.Count == 0 ? config : throw new InvalidModelException(source, problems);
         }
-        catch (JsonException e)
+        // Reading a string that is not Unicode text, which parsing lets through, is an invalid operation.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new InvalidModelException(source, [$"expected JSON: {e.Message}"], e);
         }
@@ -52,7 +53,7 @@ public static class ConfigReader
         JsonFields fields = new(root, "", problems, warnings);
         fields.Choice("model_type", (ModelType, true));
         int headCount = fields.Extent("num_attention_heads", MaxExtent);
-        int hiddenSize = fields.Extent("hidden_size", MaxExtent);
+        int hiddenSize = fields.Extent("hidden_size", MaxExtent, fallback: 4 * headCount);
         if (hiddenSize % headCount != 0)
             fields.Problem("hidden_size", $"a multiple of num_attention_heads ({headCount})", hiddenSize.ToString());
         int[] queryGrid = fields.Extents("query_grid", 2, MaxExtent);

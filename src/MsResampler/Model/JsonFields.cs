@@ -41,8 +41,8 @@ internal sealed class JsonFields
     public void Problem(string name, string expected, string found)
         => _problems.Add($"field '{Path(name)}': expected {expected}, found {found}");
 
-    public int Extent(string name, int max) => Find(name, $"a whole number from 1 to {max}", out JsonElement value,
-        v => IsExtent(v, max)) ? value.GetInt32() : 1;
+    public int Extent(string name, int max, int fallback = 1) => Find(name, $"a whole number from 1 to {max}",
+        out JsonElement value, v => IsExtent(v, max)) ? value.GetInt32() : fallback;
 
     public int[] Extents(string name, int count, int max)
         => Find(name, $"{count} whole numbers from 1 to {max}", out JsonElement value,

@@ -24,6 +24,10 @@ internal unsafe interface ISimd<TVector>
 
     static abstract TVector Create(float value);
 
+    /// <summary>Asks for the cache line at <paramref name="address"/> in the second-level cache, where the machine can.
+    /// </summary>
+    static abstract void Prefetch(float* address);
+
     static abstract TVector Add(TVector a, TVector b);
 
     static abstract TVector Subtract(TVector a, TVector b);

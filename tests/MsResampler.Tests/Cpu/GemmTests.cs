@@ -1,0 +1,220 @@
+using MsResampler.Cpu;
+using MsResampler.Cpu.Simd;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Cpu;
+
+[TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
+internal sealed unsafe class GemmTests<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    private const float Guard = 12345.5f;
+
+    private static readonly int s_tile = MicroKernel<TSimd, TVector>.RowCount;
+    private static readonly int s_panel = MicroKernel<TSimd, TVector>.PanelWidth;
+
+    private static int[] RowCounts => [.. new[] { 1, s_tile - 1, s_tile, s_tile + 1, 2 * s_tile, 37 }.Distinct()];
+
+    private static int[] ColumnCounts => [.. new[] { 1, TSimd.Width - 1, TSimd.Width, TSimd.Width + 1, (2 * TSimd.Width) + 1,
+        s_panel - 1, s_panel, s_panel + 1, (2 * s_panel) + 3, 101 }.Where(count => count > 0).Distinct()];
+
+    private static int[] InnerCounts => [1, 2, 7, 64, 131];
+
+    private static PackedMatrix Pack(ReadOnlySpan<float> weight, int columns, int inner, ReadOnlySpan<float> bias = default)
+        => PackedMatrix.FromTransposed<TSimd, TVector>(weight, columns, inner, bias);
+
+    private static void Multiply(float* a, int aStride, int rows, PackedMatrix b, float* c, int cStride)
+    {
+        for (int panel = 0; panel < b.PanelCount; panel++)
+            Gemm<TSimd, TVector>.Panel(a, aStride, rows, b, panel, c, cStride);
+        GC.KeepAlive(b);
+    }
+
+    [Test]
+    public void A_product_agrees_with_loops_and_writes_nothing_else(
+        [ValueSource(nameof(RowCounts))] int rows, [ValueSource(nameof(ColumnCounts))] int columns, [Values] bool hasBias)
+    {
+        foreach (int inner in InnerCounts)
+        {
+            int aStride = inner + 2;
+            int cStride = columns + 3;
+            AlignedBuffer a = Values.Random(rows * aStride, seed: 1);
+            for (int row = 0; row < rows; row++)
+                a.Span.Slice((row * aStride) + inner, 2).Fill(float.NaN);
+            AlignedBuffer weight = Values.Random(columns * inner, seed: 2);
+            AlignedBuffer bias = Values.Random(columns, seed: 3);
+            AlignedBuffer c = Values.Filled(((rows + 2) * cStride) + s_panel, Guard);
+
+            Multiply(a.Pointer, aStride, rows, Pack(weight.Span, columns, inner, hasBias ? bias.Span : default),
+                c.Pointer + cStride, cStride);
+
+            for (int index = 0; index < c.Count; index++)
+            {
+                (int row, int column) = ((index / cStride) - 1, index % cStride);
+                if (row < 0 || row >= rows || column >= columns)
+                {
+                    if (c.Span[index] != Guard)
+                        Assert.Fail($"inner {inner}: row {row}, column {column} is outside and was written");
+                    continue;
+                }
+
+                // Each step rounds a partial sum that is at most the sum of all magnitudes: Higham, Accuracy and
+                // Stability of Numerical Algorithms, section 3.1.
+                double exact = hasBias ? bias.Span[column] : 0;
+                double magnitude = Math.Abs(exact);
+                for (int k = 0; k < inner; k++)
+                {
+                    double term = (double)a.Span[(row * aStride) + k] * weight.Span[(column * inner) + k];
+                    exact += term;
+                    magnitude += Math.Abs(term);
+                }
+
+                double bound = (inner + 1) * Values.Roundoff * magnitude;
+                if (!(Math.Abs(c.Span[index] - exact) <= bound))
+                    Assert.Fail($"inner {inner}, row {row}, column {column}: {c.Span[index]}, expected {exact} ± {bound}");
+            }
+        }
+    }
+
+    [Test]
+    public void A_product_can_start_from_another_matrix_or_from_its_own_result([Values] bool isInPlace)
+    {
+        const int Inner = 5;
+        foreach (int rows in RowCounts)
+        {
+            foreach (int columns in ColumnCounts.Where(count => count <= s_panel))
+            {
+                int stride = columns + 1;
+                PackedMatrix b = Pack(Values.Array(columns * Inner, seed: 1), columns, Inner);
+                AlignedBuffer a = Values.Random(rows * Inner, seed: 2);
+                AlignedBuffer init = Values.Random((rows * stride) + s_panel, seed: 3);
+                AlignedBuffer c = isInPlace ? AlignedBuffer.Copy(init.Span) : Values.Filled(init.Count, Guard);
+                AlignedBuffer product = new(rows * columns);
+                Multiply(a.Pointer, Inner, rows, b, product.Pointer, columns);
+
+                Gemm<TSimd, TVector>.Multiply(a.Pointer, Inner, rows, Inner, b.Panel(0), b.WidthOf(0), b.WidthOf(0), columns,
+                    isInPlace ? c.Pointer : init.Pointer, stride, c.Pointer, stride);
+
+                for (int index = 0; index < c.Count; index++)
+                {
+                    (int row, int column) = Math.DivRem(index, stride);
+                    bool isInside = row < rows && column < columns;
+                    // Six products and sums of magnitude at most 1 each.
+                    Assert.That(c.Span[index], isInside
+                        ? Is.EqualTo(init.Span[index] + product.Span[(row * columns) + column]).Within(12 * 6 * Values.Roundoff)
+                        : Is.EqualTo(isInPlace ? init.Span[index] : Guard));
+                }
+            }
+        }
+    }
+
+    [Test]
+    public void Bits_of_an_element_do_not_depend_on_the_rows_around_it()
+    {
+        const int Inner = 67;
+        const int Rows = 25;
+        int columns = (2 * s_panel) + 5;
+        PackedMatrix b = Pack(Values.Array(columns * Inner, seed: 1), columns, Inner, Values.Array(columns, seed: 2));
+        AlignedBuffer a = Values.Random(Rows * Inner, seed: 3);
+        AlignedBuffer all = new(Rows * columns);
+        AlignedBuffer some = new(Rows * columns);
+        Multiply(a.Pointer, Inner, Rows, b, all.Pointer, columns);
+
+        for (int first = 0; first < Rows; first++)
+        {
+            for (int count = 1; count <= Math.Min(8, Rows - first); count++)
+            {
+                Multiply(a.Pointer + (first * Inner), Inner, count, b, some.Pointer, columns);
+                Assert.That(Values.Bits(some.Span[..(count * columns)]),
+                    Is.EqualTo(Values.Bits(all.Span.Slice(first * columns, count * columns))));
+            }
+        }
+    }
+
+    [Test]
+    public void Bits_of_an_element_do_not_depend_on_the_width_of_its_tile()
+    {
+        const int Inner = 67;
+        const int Rows = 7;
+        AlignedBuffer weight = Values.Random(s_panel * Inner, seed: 1);
+        AlignedBuffer a = Values.Random(Rows * Inner, seed: 2);
+        AlignedBuffer wide = new(Rows * s_panel);
+        Multiply(a.Pointer, Inner, Rows, Pack(weight.Span, s_panel, Inner), wide.Pointer, s_panel);
+
+        for (int columns = 1; columns < s_panel; columns++)
+        {
+            AlignedBuffer narrow = new(Rows * columns);
+            Multiply(a.Pointer, Inner, Rows, Pack(weight.Span[..(columns * Inner)], columns, Inner), narrow.Pointer, columns);
+            for (int row = 0; row < Rows; row++)
+                Assert.That(Values.Bits(narrow.Span.Slice(row * columns, columns)),
+                    Is.EqualTo(Values.Bits(wide.Span.Slice(row * s_panel, columns))), $"{columns} columns, row {row}");
+        }
+    }
+
+    [Test]
+    public void A_single_row_has_the_bits_of_a_tile()
+    {
+        const int Inner = 29;
+        float** rows = stackalloc float*[s_tile];
+        for (int width = TSimd.Width; width <= s_panel; width *= 2)
+        {
+            AlignedBuffer a = Values.Random(Inner * s_tile, seed: 1);
+            AlignedBuffer b = Values.Random(Inner * width, seed: 2);
+            AlignedBuffer init = Values.Random(width, seed: 3);
+            AlignedBuffer tile = new(s_tile * width);
+            AlignedBuffer row = new(width);
+            // A transposed left operand: rows lie one float apart, steps a row of six.
+            for (int r = 0; r < s_tile; r++)
+                rows[r] = a.Pointer + r;
+
+            MicroKernel<TSimd, TVector>.Tile(width, rows, s_tile, Inner, b.Pointer, width, init.Pointer, 0, tile.Pointer, width);
+
+            for (int r = 0; r < s_tile; r++)
+            {
+                MicroKernel<TSimd, TVector>.Row(width, a.Pointer + r, s_tile, Inner, b.Pointer, width, init.Pointer, row.Pointer);
+                Assert.That(Values.Bits(row.Span), Is.EqualTo(Values.Bits(tile.Span.Slice(r * width, width))));
+            }
+
+            GC.KeepAlive((a, b, init, tile));
+        }
+    }
+
+    [Test]
+    public void Packing_keeps_every_weight_and_pads_with_zeros([ValueSource(nameof(ColumnCounts))] int columns)
+    {
+        foreach (int inner in InnerCounts)
+        {
+            AlignedBuffer weight = Values.Random(columns * inner, seed: 1);
+            AlignedBuffer bias = Values.Random(columns, seed: 2);
+            AlignedBuffer copy = Values.Filled((columns * inner) + 1, Guard);
+
+            PackedMatrix packed = Pack(weight.Span, columns, inner, bias.Span);
+            packed.CopyWeightTo(copy.Pointer);
+
+            Assert.That(copy.Span[..^1].SequenceEqual(weight.Span), Is.True);
+            Assert.That(copy.Span[^1], Is.EqualTo(Guard));
+            Assert.That(packed.BiasValues.SequenceEqual(bias.Span), Is.True);
+            Assert.That(Pack(weight.Span, columns, inner).BiasValues.ToArray(), Is.All.Zero);
+            Assert.That((packed.InnerCount, packed.ColumnCount), Is.EqualTo((inner, columns)));
+            Assert.That(Enumerable.Range(0, packed.PanelCount).Sum(packed.ColumnsOf), Is.EqualTo(columns));
+            int last = packed.PanelCount - 1;
+            for (int k = 0; k < inner; k++)
+                for (int column = packed.ColumnsOf(last); column < packed.WidthOf(last); column++)
+                    Assert.That(packed.Panel(last)[(k * packed.WidthOf(last)) + column], Is.Zero);
+        }
+    }
+
+    [Test]
+    public void Buffers_start_at_a_cache_line_and_at_zero()
+    {
+        for (int count = 0; count < 40; count++)
+        {
+            AlignedBuffer buffer = new(count);
+            Assert.That((long)buffer.Pointer % 64, Is.Zero);
+            Assert.That(buffer.Span.ToArray(), Has.Length.EqualTo(count).And.All.Zero);
+        }
+
+        Assert.That(() => new AlignedBuffer(int.MaxValue), Throws.TypeOf<InsufficientMemoryException>());
+    }
+}

@@ -1,0 +1,26 @@
+using System.Runtime.Intrinsics;
+using MsResampler.Cpu;
+using MsResampler.Cpu.Simd;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Cpu;
+
+/// <summary>The type arguments under which kernel fixtures run: one pair for each instruction set of
+/// <see cref="CpuVariant.All"/>.</summary>
+internal static class SimdFixtures
+{
+    public static IEnumerable<TestFixtureData> All => CpuVariant.All.Select(variant =>
+    {
+        TestFixtureData fixture = new() { TypeArgs = TypesOf(variant.Name) };
+        return variant.IsSupported ? fixture : fixture.Ignore($"this processor lacks {variant.Name}");
+    });
+
+    private static Type[] TypesOf(string name) => name switch
+    {
+        "avx512" => [typeof(Simd512), typeof(Vector512<float>)],
+        "avx2" => [typeof(Simd256), typeof(Vector256<float>)],
+        "vector128" => [typeof(Simd128), typeof(Vector128<float>)],
+        "scalar" => [typeof(SimdScalar), typeof(float)],
+        _ => throw new InvalidOperationException($"add the types of the instruction set '{name}' here"),
+    };
+}

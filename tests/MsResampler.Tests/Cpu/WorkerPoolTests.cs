@@ -1,0 +1,180 @@
+using System.Diagnostics;
+using MsResampler.Cpu;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Cpu;
+
+public class WorkerPoolTests
+{
+    private sealed class Work(int[] counts, Action<int, int, int> execute) : IPhasedWork
+    {
+        public int PhaseCount => counts.Length;
+
+        public int TaskCount(int phase) => counts[phase];
+
+        public void Execute(int phase, int task, int worker) => execute(phase, task, worker);
+    }
+
+    private static readonly int[] s_counts = [3, 0, 1, 200, 0, 7, 64, 1, 1, 5, 2, 2, 2, 2, 2, 2, 2, 9];
+
+    [Test]
+    public void Every_task_runs_once_and_phases_follow_each_other([Values(1, 2, 3, 8)] int threadCount)
+    {
+        using WorkerPool pool = new(threadCount);
+        for (int run = 0; run < 50; run++)
+        {
+            int[][] runs = [.. s_counts.Select(count => new int[count])];
+            int[] inUse = new int[threadCount];
+            int errors = 0;
+            int done = 0;
+            pool.Run(new Work(s_counts, (phase, task, worker) =>
+            {
+                if (Interlocked.Increment(ref inUse[worker]) != 1)
+                    Interlocked.Increment(ref errors);
+                int before = s_counts.Take(phase).Sum();
+                int now = Volatile.Read(ref done);
+                if (now < before || now > before + s_counts[phase])
+                    Interlocked.Increment(ref errors);
+                Interlocked.Increment(ref runs[phase][task]);
+                Interlocked.Increment(ref done);
+                Interlocked.Decrement(ref inUse[worker]);
+            }), CancellationToken.None);
+
+            Assert.That(errors, Is.Zero);
+            Assert.That(runs.SelectMany(phase => phase), Is.All.EqualTo(1));
+        }
+    }
+
+    [Test]
+    public void Threads_share_the_tasks()
+    {
+        using WorkerPool pool = new(3);
+        using CountdownEvent present = new(3);
+
+        // Each task waits for the others, which only different threads can bring about.
+        pool.Run(new Work([3], (_, _, _) =>
+        {
+            present.Signal();
+            Assert.That(present.Wait(TimeSpan.FromSeconds(20)), Is.True);
+        }), CancellationToken.None);
+
+        Assert.That(present.IsSet, Is.True);
+    }
+
+    [Test]
+    public void An_exception_reaches_the_caller_and_the_pool_stays_usable([Values(1, 4)] int threadCount,
+        [Values(0, 2, 17)] int badPhase)
+    {
+        using WorkerPool pool = new(threadCount);
+        for (int run = 0; run < 50; run++)
+        {
+            int late = 0;
+            Assert.That(() => pool.Run(new Work(s_counts, (phase, _, _) =>
+            {
+                if (phase > badPhase)
+                    Interlocked.Increment(ref late);
+                if (phase == badPhase)
+                    throw new FormatException("task");
+            }), CancellationToken.None), Throws.TypeOf<FormatException>());
+            Assert.That(late, Is.Zero);
+
+            int count = 0;
+            pool.Run(new Work([100, 100], (_, _, _) => Interlocked.Increment(ref count)), CancellationToken.None);
+            Assert.That(count, Is.EqualTo(200));
+        }
+    }
+
+    [Test]
+    public void Cancellation_stops_before_the_next_task([Values(1, 4)] int threadCount)
+    {
+        using WorkerPool pool = new(threadCount);
+        using CancellationTokenSource source = new();
+        int count = 0;
+
+        Assert.That(() => pool.Run(new Work([100_000, 5], (_, _, _) =>
+        {
+            if (Interlocked.Increment(ref count) == 10)
+                source.Cancel();
+        }), source.Token), Throws.InstanceOf<OperationCanceledException>());
+
+        // One task of each thread may have been under way.
+        Assert.That(count, Is.InRange(10, 10 + threadCount));
+        Assert.That(() => pool.Run(new Work([1], (_, _, _) => count = -1), source.Token),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(count, Is.Not.EqualTo(-1));
+    }
+
+    [Test]
+    public void A_run_within_a_task_runs_on_its_thread([Values(1, 3)] int threadCount)
+    {
+        using WorkerPool pool = new(threadCount);
+        int inner = 0;
+        int strayed = 0;
+        int[] runs = new int[40];
+
+        pool.Run(new Work([20, 20], (phase, task, _) =>
+        {
+            int thread = Environment.CurrentManagedThreadId;
+            Interlocked.Increment(ref runs[(20 * phase) + task]);
+            pool.Run(new Work([5, 5], (_, _, worker) =>
+            {
+                Interlocked.Increment(ref inner);
+                if (worker != 0 || Environment.CurrentManagedThreadId != thread)
+                    Interlocked.Increment(ref strayed);
+            }), CancellationToken.None);
+        }), CancellationToken.None);
+
+        Assert.That(runs, Is.All.EqualTo(1));
+        Assert.That((inner, strayed), Is.EqualTo((400, 0)));
+    }
+
+    [Test]
+    public void Many_callers_at_once_each_finish_their_own_work()
+    {
+        using WorkerPool pool = new(2);
+        int[] sums = new int[8];
+
+        Parallel.For(0, sums.Length, new ParallelOptions { MaxDegreeOfParallelism = 8 }, caller =>
+        {
+            for (int run = 0; run < 200; run++)
+                pool.Run(new Work([4, 3], (_, _, _) => Interlocked.Increment(ref sums[caller])), CancellationToken.None);
+        });
+
+        Assert.That(sums, Is.All.EqualTo(1400));
+    }
+
+    [Test]
+    public void Ten_thousand_tiny_runs_are_quick()
+    {
+        using WorkerPool pool = new(2);
+        int count = 0;
+        Work work = new([2, 2], (_, _, _) => Interlocked.Increment(ref count));
+        long start = Stopwatch.GetTimestamp();
+
+        for (int run = 0; run < 10_000; run++)
+            pool.Run(work, CancellationToken.None);
+
+        Assert.That(count, Is.EqualTo(40_000));
+        // A millisecond a run, some fifty times what it takes, would still pass.
+        Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(TimeSpan.FromSeconds(10)));
+    }
+
+    [Test]
+    public void After_disposal_work_runs_on_the_caller()
+    {
+        WorkerPool pool = new(3);
+        pool.Dispose();
+        pool.Dispose();
+        int strayed = 0;
+        int thread = Environment.CurrentManagedThreadId;
+
+        pool.Run(new Work([20], (_, _, _) => strayed += Environment.CurrentManagedThreadId == thread ? 0 : 1),
+            CancellationToken.None);
+
+        Assert.That(strayed, Is.Zero);
+    }
+
+    [Test]
+    public void A_pool_has_at_least_one_thread()
+        => Assert.That(() => new WorkerPool(0), Throws.TypeOf<ArgumentOutOfRangeException>());
+}

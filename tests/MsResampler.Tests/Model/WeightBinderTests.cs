@@ -1,0 +1,319 @@
+using System.Text;
+using MsResampler.Model;
+using MsResampler.Safetensors;
+using MsResampler.Tests.Reference;
+using MsResampler.Tests.Safetensors;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Model;
+
+/// <summary>Which tensors a model accepts, under which names, and how it reports the others.</summary>
+public class WeightBinderTests
+{
+    private static readonly ResamplerConfig s_config = Configs.Of(Configs.Gaussian(1, 2), Configs.None);
+
+    private static readonly ResamplerConfig s_single = Configs.Of(Configs.None);
+
+    private static List<TensorToWrite> Tensors(ResamplerConfig config, RandomModelOptions? options = null, ulong seed = 1)
+        => [.. RandomModel.CreateTensors(config, seed, options ?? new()).Select(tensor => tensor.ToWrite(TensorType.F32))];
+
+    private static TensorToWrite Zeros(string name, params long[] shape)
+        => new(name, TensorType.F32, shape, (_, values) => values.Clear());
+
+    private static List<TensorToWrite> Replace(List<TensorToWrite> tensors, TensorToWrite tensor)
+        => [.. tensors.Where(other => other.Name != tensor.Name), tensor];
+
+    private static T Open<T>(ResamplerConfig config, IEnumerable<TensorToWrite> tensors, Func<ResamplerModel, T> use)
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), ConfigJson.Of(config));
+        SafetensorsWriter.Write(folder.File("model.safetensors"), tensors);
+        using ResamplerModel model = ResamplerModel.Open(folder.Path);
+        return use(model);
+    }
+
+    private static string Prefix(ResamplerConfig config, IEnumerable<TensorToWrite> tensors)
+        => Open(config, tensors, model => model.TensorPrefix);
+
+    private static IReadOnlyList<string> Problems(ResamplerConfig config, IEnumerable<TensorToWrite> tensors)
+        => Assert.Throws<InvalidModelException>(() => Prefix(config, tensors))!.Problems;
+
+    private static float[] Tokens(ResamplerConfig config, IEnumerable<TensorToWrite> tensors) => Open(config, tensors, model =>
+    {
+        using Resampler resampler = Resampler.Load(model, new ResamplerOptions { ThreadCount = 1 });
+        PatchGrid grid = new(4, 3);
+        float[] features = [.. Enumerable.Range(0, 12 * config.VisionHiddenSize).Select(index => MathF.Sin(index))];
+        float[] tokens = new float[config.QueryGrid.QueryCount * config.OutputSize];
+        resampler.Resample(features, [grid], tokens);
+        return tokens;
+    });
+
+    [Test]
+    public void Every_tensor_is_needed_but_the_optional_ones()
+    {
+        List<TensorToWrite> tensors = Tensors(s_config, new() { LearnedSigmaScopes = [0] });
+        string[] optional = ["proj.bias", "scopes.0.log_sigma"];
+
+        foreach (TensorToWrite missing in tensors)
+        {
+            List<TensorToWrite> rest = [.. tensors.Where(tensor => tensor != missing)];
+            if (optional.Contains(missing.Name))
+                Assert.That(() => Prefix(s_config, rest), Throws.Nothing, missing.Name);
+            else
+                Assert.That(Problems(s_config, rest), Is.EqualTo(new[] { $"tensor '{missing.Name}': expected shape " +
+                    $"[{string.Join(", ", missing.Shape)}], found no such tensor" }));
+        }
+    }
+
+    [Test]
+    public void Every_shape_is_checked()
+    {
+        List<TensorToWrite> tensors = Tensors(s_config, new() { LearnedSigmaScopes = [0] });
+
+        foreach (TensorToWrite tensor in tensors)
+        {
+            long[] shape = [.. tensor.Shape, 1];
+            Assert.That(Problems(s_config, Replace(tensors, Zeros(tensor.Name, shape))),
+                Is.EqualTo(new[] { $"tensor '{tensor.Name}': expected shape [{string.Join(", ", tensor.Shape)}], " +
+                    $"found [{string.Join(", ", shape)}]" }));
+        }
+    }
+
+    [Test]
+    public void A_transposed_matrix_is_misshapen()
+    {
+        List<TensorToWrite> tensors = Replace(Tensors(s_config), Zeros("kv_proj.weight", 12, 24));
+
+        Assert.That(Problems(s_config, tensors),
+            Is.EqualTo(new[] { "tensor 'kv_proj.weight': expected shape [24, 12], found [12, 24]" }));
+    }
+
+    [Test]
+    public void All_problems_are_in_one_error()
+    {
+        List<TensorToWrite> tensors = [.. Tensors(s_config).Where(tensor => tensor.Name != "ln_q.bias")];
+        tensors = Replace(tensors, Zeros("query", 6, 23));
+        tensors = Replace(tensors, TensorToWrite.FromBytes("gate.fc1.bias", TensorType.I32, [7], new byte[28]));
+        tensors.Add(Zeros("scopes.2.attn.q_proj.weight", 24, 24));
+
+        Assert.That(Problems(s_config, tensors), Is.EquivalentTo(new[]
+        {
+            "tensor 'ln_q.bias': expected shape [24], found no such tensor",
+            "tensor 'query': expected shape [6, 24], found [6, 23]",
+            "tensor 'gate.fc1.bias': expected type F32, F16, BF16 or F64, found I32",
+            "tensor 'scopes.2.attn.q_proj.weight': unexpected, this configuration has no use for it; found F32 [24, 24]",
+        }));
+    }
+
+    [Test]
+    public void A_checkpoint_without_any_known_name_misses_everything()
+    {
+        IReadOnlyList<string> problems = Problems(s_config, [Zeros("x", 1)]);
+
+        IEnumerable<string> needed = Tensors(s_config, new() { HasProjectionBias = false })
+            .Select(tensor => $"tensor '{tensor.Name}': expected shape [{string.Join(", ", tensor.Shape)}], found no such tensor");
+        Assert.That(problems, Is.EquivalentTo(needed.Append(
+            "tensor 'x': unexpected, this configuration has no use for it; found F32 [1]")));
+    }
+
+    [TestCase("")]
+    [TestCase("resampler.")]
+    [TestCase("model.vision.resampler.")]
+    [TestCase("attn.")]
+    public void A_prefix_is_detected(string prefix)
+        => Assert.That(Prefix(s_config, Tensors(s_config, new() { Prefix = prefix })), Is.EqualTo(prefix));
+
+    [Test]
+    public void A_prefix_is_detected_among_the_tensors_of_a_whole_model()
+    {
+        List<TensorToWrite> tensors = Tensors(s_single, new() { Prefix = "resampler." });
+        for (int layer = 0; layer < 40; layer++)
+        {
+            foreach (string name in new[] { "q_proj", "k_proj", "v_proj", "out_proj" })
+                tensors.Add(Zeros($"vpm.encoder.layers.{layer}.self_attn.{name}.weight", 2, 2));
+            tensors.Add(Zeros($"vision.layers.{layer}.attn.q_proj.weight", 2, 2));
+            tensors.Add(Zeros($"vision.layers.{layer}.attn.out_proj.weight", 2, 2));
+        }
+
+        tensors.Add(TensorToWrite.FromBytes("vpm.position_ids", TensorType.I64, [1], new byte[8]));
+
+        Assert.That(Prefix(s_single, tensors), Is.EqualTo("resampler."));
+    }
+
+    [Test]
+    public void Two_equally_good_prefixes_are_refused()
+    {
+        List<TensorToWrite> tensors = [.. Tensors(s_config, new() { Prefix = "a." }),
+            .. Tensors(s_config, new() { Prefix = "b.c." })];
+
+        Assert.That(Problems(s_config, tensors), Is.EqualTo(new[] { "tensor names: expected one resampler, found two " +
+            "that fit equally well, under 'a.' and 'b.c.'" }));
+    }
+
+    [Test]
+    public void The_more_complete_of_two_prefixes_is_taken()
+    {
+        List<TensorToWrite> tensors = [.. Tensors(s_config, new() { Prefix = "a." }).Skip(1),
+            .. Tensors(s_config, new() { Prefix = "b.c." })];
+
+        Assert.That(Prefix(s_config, tensors), Is.EqualTo("b.c."));
+    }
+
+    [Test]
+    public void Under_no_prefix_foreign_tensors_are_unexpected()
+        => Assert.That(Problems(s_config, [.. Tensors(s_config), Zeros("vpm.weight", 2)]), Is.EqualTo(new[] {
+            "tensor 'vpm.weight': unexpected, this configuration has no use for it; found F32 [2]" }));
+
+    [Test]
+    public void Shared_keys_and_values_exist_for_the_first_scope_only([Values("k_proj", "v_proj")] string name)
+    {
+        ResamplerConfig config = s_config with { ShareKeyValues = true };
+        TensorToWrite stray = Zeros($"scopes.1.attn.{name}.weight", 24, 24);
+
+        Assert.That(() => Prefix(config, Tensors(config)), Throws.Nothing);
+        Assert.That(Problems(config, [.. Tensors(config), stray]), Is.EqualTo(new[] {
+            $"tensor '{stray.Name}': unexpected, this configuration has no use for it; found F32 [24, 24]" }));
+    }
+
+    [Test]
+    public void Shared_queries_are_not_repeated_by_scope() => Assert.That(
+        Problems(s_config, [.. Tensors(s_config), Zeros("scopes.0.query", 6, 24)]).Single(),
+        Does.StartWith("tensor 'scopes.0.query': unexpected"));
+
+    [Test]
+    public void A_sigma_needs_a_gaussian() => Assert.That(
+        Problems(s_config, [.. Tensors(s_config), Zeros("scopes.1.log_sigma", 3, 2)]).Single(),
+        Does.StartWith("tensor 'scopes.1.log_sigma': unexpected"));
+
+    [Test]
+    public void One_scope_has_no_gate_tensors() => Assert.That(
+        Problems(s_single, [.. Tensors(s_single), Zeros("gate.fc1.bias", 7)]).Single(),
+        Does.StartWith("tensor 'gate.fc1.bias': unexpected"));
+
+    [Test]
+    public void Stacked_and_separate_projections_together_are_refused()
+    {
+        List<TensorToWrite> tensors = Tensors(s_config, new() { StackInputProjections = true });
+        tensors.Add(Zeros("scopes.1.attn.q_proj.weight", 24, 24));
+
+        Assert.That(Problems(s_config, tensors).Single(), Does.StartWith("tensor 'scopes.1.attn.q_proj.weight': unexpected"));
+    }
+
+    [Test]
+    public void A_stacked_projection_must_hold_three()
+    {
+        List<TensorToWrite> tensors = Replace(Tensors(s_config, new() { StackInputProjections = true }),
+            Zeros("scopes.0.attn.in_proj_weight", 48, 24));
+
+        Assert.That(Problems(s_config, tensors),
+            Is.EqualTo(new[] { "tensor 'scopes.0.attn.in_proj_weight': expected shape [72, 24], found [48, 24]" }));
+    }
+
+    [Test]
+    public void Kv_proj_may_be_left_out_only_where_it_can_be_the_identity()
+    {
+        ResamplerConfig square = s_config with { VisionHiddenSize = 24 };
+        List<TensorToWrite> tensors = Tensors(square, new() { OmitKeyValueInput = true });
+
+        Assert.That(Open(square, tensors, model => model.Weights.KeyValueInput is null), Is.True);
+        Assert.That(Problems(s_config, tensors),
+            Is.EqualTo(new[] { "tensor 'kv_proj.weight': expected shape [24, 12], found no such tensor" }));
+    }
+
+    [Test]
+    public void The_layout_of_MiniCPM_gives_the_tokens_of_the_native_one()
+    {
+        RandomModelOptions published = new()
+        {
+            Prefix = "resampler.",
+            UsePublishedNames = true,
+            StackInputProjections = true,
+            HasProjectionBias = false,
+        };
+        List<TensorToWrite> tensors = Tensors(s_single, published);
+
+        Assert.That(tensors.Select(tensor => tensor.Name), Is.EquivalentTo(new[]
+        {
+            "resampler.query", "resampler.kv_proj.weight", "resampler.attn.in_proj_weight", "resampler.attn.in_proj_bias",
+            "resampler.attn.out_proj.weight", "resampler.attn.out_proj.bias", "resampler.ln_q.weight",
+            "resampler.ln_q.bias", "resampler.ln_kv.weight", "resampler.ln_kv.bias", "resampler.ln_post.weight",
+            "resampler.ln_post.bias", "resampler.proj",
+        }));
+        Assert.That(tensors.Single(tensor => tensor.Name == "resampler.proj").Shape, Is.EqualTo(new[] { 24, 10 }));
+        Assert.That(Tokens(s_single, tensors),
+            Is.EqualTo(Tokens(s_single, Tensors(s_single, new() { HasProjectionBias = false }))));
+    }
+
+    [Test]
+    public void The_layout_of_QwenVL_gives_the_tokens_of_the_native_one()
+    {
+        ResamplerConfig config = s_single with
+        {
+            PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: true, Queries: true),
+        };
+        const string Pool = "transformer.visual.attn_pool.";
+        const string Outer = "transformer.visual.";
+        List<TensorToWrite> tensors = [.. RandomModel.CreateTensors(config, 1, new()
+        {
+            Prefix = Pool,
+            UsePublishedNames = true,
+            StackInputProjections = true,
+            HasProjectionBias = false,
+        }).Select(tensor => tensor.Name[Pool.Length..] is "ln_post.weight" or "ln_post.bias" or "proj"
+            ? tensor with { Name = Outer + tensor.Name[Pool.Length..] } : tensor)
+            .Select(tensor => tensor.ToWrite(TensorType.F32))];
+        tensors.Add(Zeros(Outer + "ln_pre.weight", 3));
+        tensors.Add(Zeros(Outer + "transformer.resblocks.0.attn.in_proj.weight", 3, 3));
+        tensors.Add(Zeros("transformer.wte.weight", 3, 3));
+
+        Assert.That(Tokens(config, tensors), Is.EqualTo(Tokens(config, Tensors(config, new() { HasProjectionBias = false }))));
+        Assert.That(Prefix(config, tensors), Is.EqualTo(Pool));
+        Assert.That(Problems(config, tensors.Where(tensor => tensor.Name != Outer + "proj")).Single(),
+            Does.Contain("proj.weight': expected shape [10, 24], found no such tensor"));
+    }
+
+    [Test]
+    public void A_folder_that_is_none_and_files_that_are_missing()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(folder.File("file"), "");
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => ResamplerModel.Open(folder.File("none")), Throws.TypeOf<DirectoryNotFoundException>());
+            Assert.That(() => ResamplerModel.Open(folder.File("file")),
+                Throws.TypeOf<DirectoryNotFoundException>().With.Message.EndsWith("found a file"));
+            Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<FileNotFoundException>()
+                .With.Message.Contains(ResamplerModel.ConfigFileName));
+            File.WriteAllBytes(folder.File(ResamplerModel.ConfigFileName), Encoding.UTF8.GetBytes(ConfigJson.Of(s_single)));
+            Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<FileNotFoundException>());
+        }
+    }
+
+    [Test]
+    public void A_refused_checkpoint_is_closed_again()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), ConfigJson.Of(s_config));
+        string path = folder.File("model.safetensors");
+        SafetensorsWriter.Write(path, [Zeros("x", 1)]);
+
+        Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<InvalidModelException>());
+        if (OperatingSystem.IsLinux())
+            Assert.That(File.ReadAllText("/proc/self/maps"), Does.Not.Contain(path));
+    }
+
+    [Test]
+    public void Warnings_reach_the_model()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), ConfigJson.Of(s_single).Insert(1, "\"extra\": 1,"));
+        SafetensorsWriter.Write(folder.File("model.safetensors"), Tensors(s_single));
+
+        using ResamplerModel model = ResamplerModel.Open(folder.Path);
+        using Resampler resampler = Resampler.Load(folder.Path);
+
+        Assert.That(model.Warnings, Is.EqualTo(new[] { "unknown field 'extra' was ignored" }));
+        Assert.That(resampler.Warnings, Is.EqualTo(model.Warnings));
+    }
+}

@@ -1,0 +1,235 @@
+using MsResampler.Model;
+using MsResampler.Planning;
+using MsResampler.Tests.Model;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Planning;
+
+public class PlannerTests
+{
+    // A processor with 512-bit vectors, written out so that tuning a backend moves no expectation here.
+    private static readonly CostModel s_costs = new([16, 32, 64], [0.6, 0.9, 1])
+    {
+        RowEfficiency = 0.35,
+        AbsorbedValueEfficiency = 0.6,
+        LogitCost = 40,
+    };
+
+    private static ExecutionPlan Plan(ResamplerConfig config, PatchGrid grid, CostModel? costs = null)
+        => new Planner(config, hasKeyValueInput: true, costs ?? s_costs).Plan(grid);
+
+    private static ResamplerConfig Large(params ScopeConfig[] scopes) => Configs.Of(scopes) with
+    {
+        VisionHiddenSize = 1024,
+        HiddenSize = 1024,
+        AttentionHeadCount = 16,
+        QueryGrid = new QueryGrid(12, 12),
+        OutputSize = 4096,
+        Gate = new GateConfig(256, GateGranularity.Token),
+    };
+
+    private static (ProjectionStrategy Keys, ProjectionStrategy Values)[] Strategies(ExecutionPlan plan)
+        => [.. plan.Scopes.Select(scope => (scope.Keys, scope.Values))];
+
+    private static IEnumerable<(ResamplerConfig Config, PatchGrid Grid)> RandomCases(int count)
+    {
+        Random random = new(1);
+        for (int index = 0; index < count; index++)
+        {
+            int heads = random.Next(1, 20);
+            ScopeConfig[] scopes = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => random.Next(3) switch
+            {
+                0 => Configs.None,
+                1 => Configs.Gaussian(2, 2),
+                _ => Configs.Window(random.Next(1, 12), random.Next(1, 12),
+                    random.Next(2) == 0 ? WindowBorder.Clip : WindowBorder.Shift),
+            })];
+            yield return (Configs.Of(scopes) with
+            {
+                HiddenSize = heads * random.Next(1, 40),
+                AttentionHeadCount = heads,
+                QueryGrid = new QueryGrid(random.Next(1, 14), random.Next(1, 14)),
+                ShareKeyValues = random.Next(2) == 0,
+            }, new PatchGrid(random.Next(1, 30), random.Next(1, 30)));
+        }
+    }
+
+    [Test]
+    public void Tiles_partition_the_queries_and_span_their_windows()
+    {
+        int tileCount = 0;
+        foreach ((ResamplerConfig config, PatchGrid grid) in RandomCases(200))
+        {
+            foreach (ScopePlan scope in Plan(config, grid).Scopes.Where(scope => scope.Tiles.Count > 0))
+            {
+                List<int> queries = [];
+                foreach (QueryTile tile in scope.Tiles)
+                {
+                    AssertTile(tile, scope.Windows, config.QueryGrid);
+                    queries.AddRange(Enumerable.Range(0, tile.QueryCount)
+                        .Select(lane => tile.QueryIndex(lane, config.QueryGrid.Columns)));
+                    tileCount++;
+                }
+
+                Assert.That(queries.Order(), Is.EqualTo(Enumerable.Range(0, config.QueryGrid.QueryCount)));
+            }
+        }
+
+        Assert.That(tileCount, Is.GreaterThan(200));
+    }
+
+    private static void AssertTile(QueryTile tile, ScopeWindows windows, QueryGrid queries)
+    {
+        HashSet<(int, int)> seen = [];
+        bool isFull = true;
+        for (int lane = 0; lane < tile.QueryCount; lane++)
+        {
+            (int qi, int qj) = Math.DivRem(tile.QueryIndex(lane, queries.Columns), queries.Columns);
+            AxisRange rows = windows.Rows[qi];
+            AxisRange columns = windows.Columns[qj];
+            seen.UnionWith(from i in Enumerable.Range(rows.Start, rows.Count)
+                           from j in Enumerable.Range(columns.Start, columns.Count)
+                           select (i, j));
+            isFull &= rows == tile.KeyRows && columns == tile.KeyColumns;
+        }
+
+        Assert.That((tile.KeyRows.Start, tile.KeyRows.End - 1, tile.KeyColumns.Start, tile.KeyColumns.End - 1), Is.EqualTo(
+            (seen.Min(key => key.Item1), seen.Max(key => key.Item1), seen.Min(key => key.Item2), seen.Max(key => key.Item2))));
+        Assert.That(tile.IsFull, Is.EqualTo(isFull));
+        Assert.That(tile.KeyCount, Is.EqualTo(tile.KeyRows.Count * tile.KeyColumns.Count));
+        Assert.That(s_costs.LaneWidths, Has.Member(tile.LaneCount));
+        Assert.That(tile.QueryCount, Is.LessThanOrEqualTo(tile.LaneCount));
+    }
+
+    [Test]
+    public void Values_are_absorbed_only_where_keys_are_and_absorbed_keys_need_no_tiles()
+    {
+        foreach ((ResamplerConfig config, PatchGrid grid) in RandomCases(200))
+        {
+            foreach (ScopePlan scope in Plan(config, grid).Scopes)
+            {
+                if (scope.Values == ProjectionStrategy.Absorbed)
+                    Assert.That(scope.Keys, Is.EqualTo(ProjectionStrategy.Absorbed));
+                Assert.That(scope.Tiles, scope.Keys == ProjectionStrategy.Absorbed ? Is.Empty : Is.Not.Empty);
+            }
+        }
+    }
+
+    [Test]
+    public void Scopes_that_share_keys_share_their_strategy()
+    {
+        foreach ((ResamplerConfig config, PatchGrid grid) in RandomCases(200))
+            if (config.ShareKeyValues)
+                Assert.That(Strategies(Plan(config, grid)).Distinct().Count(), Is.EqualTo(1));
+    }
+
+    [Test]
+    public void Narrow_scopes_absorb_and_global_ones_project()
+    {
+        ExecutionPlan plan = Plan(Large(Configs.Window(4, 4), Configs.None), new PatchGrid(24, 24));
+
+        Assert.That(Strategies(plan), Is.EqualTo(new[]
+        {
+            (ProjectionStrategy.Absorbed, ProjectionStrategy.Absorbed),
+            (ProjectionStrategy.Projected, ProjectionStrategy.Projected),
+        }));
+        Assert.That(plan.Scopes[1].Tiles, Has.All.Property(nameof(QueryTile.IsFull)).True);
+    }
+
+    [Test]
+    public void A_global_scope_that_shares_its_keys_makes_narrow_ones_project()
+    {
+        ExecutionPlan plan = Plan(Large(Configs.Window(4, 4), Configs.None) with { ShareKeyValues = true },
+            new PatchGrid(24, 24));
+
+        Assert.That(Strategies(plan), Is.All.EqualTo((ProjectionStrategy.Projected, ProjectionStrategy.Projected)));
+    }
+
+    [Test]
+    public void More_queries_than_patches_absorb_keys_alone()
+    {
+        // Every query sees one patch, so keys are cheap to absorb, but each of the 16 patches serves several queries.
+        ExecutionPlan plan = Plan(Large(Configs.Window(1, 1), Configs.Window(1, 1)) with { QueryGrid = new QueryGrid(6, 4) },
+            new PatchGrid(4, 4));
+
+        Assert.That(Strategies(plan), Is.All.EqualTo((ProjectionStrategy.Absorbed, ProjectionStrategy.Projected)));
+    }
+
+    [Test]
+    public void A_plan_depends_on_the_grid_alone()
+    {
+        Planner planner = new(Large(Configs.Window(4, 4), Configs.None), hasKeyValueInput: true, s_costs);
+        PatchGrid grid = new(24, 24);
+        ExecutionPlan first = planner.Plan(grid);
+
+        planner.Plan(new PatchGrid(3, 50));
+        ExecutionPlan again = planner.Plan(grid);
+
+        Assert.That(Strategies(again), Is.EqualTo(Strategies(first)));
+        Assert.That(again.Stages, Is.EqualTo(first.Stages));
+        for (int scope = 0; scope < first.Scopes.Count; scope++)
+            Assert.That(again.Scopes[scope].Tiles, Is.EqualTo(first.Scopes[scope].Tiles));
+    }
+
+    [Test]
+    public void Operations_of_a_336_pixel_image_match_a_count_by_hand()
+    {
+        ExecutionPlan plan = Plan(Large(Configs.Window(4, 4), Configs.Window(12, 12), Configs.None), new PatchGrid(24, 24));
+
+        // N = 576, M = 144, D = C = 1024, A = 16, S = 3, G = 256, L = 4096.
+        const double PatchProjection = 2.0 * 576 * 1024 * 1024;
+        const double QueryProjection = 2.0 * 144 * 1024 * 1024;
+        // Query rows are centred at 1, 3, …, 23. Windows of 4 hold 4 rows, the last one 2: 46 in all. Windows of 12
+        // hold 8, 10, 7 times 12, 10, 8 and 6 rows: 126.
+        const double LocalPairs = 46 * 46;
+        const double RegionPairs = 126 * 126;
+        double absorbed = ((LocalPairs + RegionPairs) * 4 * 16 * 1024) + (2 * QueryProjection);
+        const double Dense = 4.0 * 144 * 576 * 1024;
+        const double Gate = (2.0 * 144 * 3072 * 256) + (2.0 * 144 * 256 * 3);
+
+        Assert.That(Strategies(plan), Is.EqualTo(new[]
+        {
+            (ProjectionStrategy.Absorbed, ProjectionStrategy.Absorbed),
+            (ProjectionStrategy.Absorbed, ProjectionStrategy.Absorbed),
+            (ProjectionStrategy.Projected, ProjectionStrategy.Projected),
+        }));
+        Assert.That(plan.Scopes.Select(scope => scope.Windows.PairCount),
+            Is.EqualTo(new[] { LocalPairs, RegionPairs, 144 * 576 }));
+        // 12×12 queries fill tiles of 8×8, 8×4, 4×8 and 4×4 without a lane to spare.
+        Assert.That(plan.Scopes[2].Tiles.Sum(tile => tile.LaneCount), Is.EqualTo(144));
+        Assert.That(plan.Stages, Is.EqualTo(new StageCost[]
+        {
+            new("input projection", PatchProjection, PatchProjection),
+            new("query projection", 0, 3 * QueryProjection),
+            new("key projection", PatchProjection, 3 * PatchProjection),
+            new("value projection", PatchProjection, 3 * PatchProjection),
+            new("attention", absorbed + Dense, 3 * Dense),
+            new("branch outputs", 3 * QueryProjection, 3 * QueryProjection),
+            new("gate", Gate, Gate),
+            new("token projection", 4 * QueryProjection, 4 * QueryProjection),
+        }));
+        Assert.That(plan.Flops, Is.EqualTo(plan.Stages.Sum(stage => stage.Flops)));
+        Assert.That(plan.NaiveFlops, Is.EqualTo(plan.Stages.Sum(stage => stage.NaiveFlops)));
+    }
+
+    [Test]
+    public void A_model_without_kv_proj_or_gate_does_not_count_them()
+    {
+        ResamplerConfig config = Configs.Of(Configs.None);
+
+        ExecutionPlan plan = new Planner(config, hasKeyValueInput: false, s_costs).Plan(new PatchGrid(3, 3));
+
+        Assert.That(plan.Stages.Where(stage => stage.Name is "input projection" or "gate")
+            .Sum(stage => stage.Flops + stage.NaiveFlops), Is.Zero);
+    }
+
+    [TestCase(1, 16)]
+    [TestCase(16, 16)]
+    [TestCase(17, 32)]
+    [TestCase(33, 64)]
+    [TestCase(64, 64)]
+    [TestCase(65, 80)]
+    [TestCase(100, 128)]
+    public void Lanes_are_padded_to_whole_tiles(int count, int expected)
+        => Assert.That(s_costs.PaddedLanes(count), Is.EqualTo(expected));
+}
