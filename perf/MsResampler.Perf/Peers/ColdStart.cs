@@ -64,7 +64,9 @@ internal sealed record ColdStart(double LoadMs, double FirstMs)
             CommandName, path, Extents(shape.InputShape(batch)), Extents(shape.OutputShape(batch)), $"{shape.Grid}",
             threadCount.ToString(CultureInfo.InvariantCulture),
         ];
-        using Process process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, arguments)
+        // Not Environment.ProcessPath, which is dotnet itself after "dotnet MsResampler.Perf.dll".
+        string host = Path.ChangeExtension(typeof(ColdStart).Assembly.Location, OperatingSystem.IsWindows() ? "exe" : null);
+        using Process process = Process.Start(new ProcessStartInfo(host, arguments)
         {
             RedirectStandardOutput = true,
         })!;
