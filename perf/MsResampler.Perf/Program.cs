@@ -2,10 +2,11 @@ using System.CommandLine;
 using System.Globalization;
 using BenchmarkDotNet.Running;
 using MsResampler;
+using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-RootCommand root = new("Measures the engine.") { PeersCommand.Create(), Benchmarks(), ColdStartCommand() };
+RootCommand root = new("Measures the engine.") { PeersCommand.Create(), GrowthCommand.Create(), Benchmarks(), ColdStartCommand() };
 return root.Parse(args).Invoke();
 
 static Command Benchmarks()

@@ -1,0 +1,109 @@
+using System.CommandLine;
+using System.Globalization;
+using MsResampler.Cpu;
+using MsResampler.Perf.Measuring;
+using MsResampler.Perf.Peers;
+
+namespace MsResampler.Perf.Growth;
+
+/// <summary><c>growth</c>: how the time of a call grows with patches, window and batch. Models are narrow, so that
+/// attention weighs as much as it can beside projections and the largest sizes stay quick.</summary>
+internal sealed class GrowthCommand
+{
+    private const int Width = 256;
+    private const int QuerySide = 8;
+    private const int WindowSide = 8;
+
+    /// <summary>One query for so many patches, squared, where queries grow with the patches.</summary>
+    private const int PatchesPerQuerySide = 2;
+
+    private const string Global = """{ "name": "global", "prior": "none" }""";
+
+    /// <summary>64 to 9216 patches.</summary>
+    private static readonly int[] s_sides = [8, 12, 16, 24, 32, 48, 64, 96];
+
+    private static readonly int[] s_windowSides = [4, 8, 16, 32, 64];
+    private static readonly int[] s_batches = [1, 2, 4, 8, 16, 32, 64];
+    private static readonly TimeSpan s_duration = TimeSpan.FromSeconds(0.8);
+
+    private readonly int _threadCount;
+
+    private GrowthCommand(int threadCount) => _threadCount = threadCount;
+
+    public static Command Create()
+    {
+        Option<int> threads = new("--threads")
+        {
+            Description = "Threads; one per processor when left out.",
+            DefaultValueFactory = _ => Environment.ProcessorCount,
+        };
+        Command command = new("growth", "Time the engine as patches, window and batch grow, and fit exponents.") { threads };
+        command.SetAction(parsed =>
+        {
+            GrowthCommand growth = new(parsed.GetValue(threads));
+            string variant = CpuVariant.Choose().Name;
+            string folder = Machine.ResultsFolder(variant);
+            string description = Machine.Describe(variant, $"growth --threads {growth._threadCount}")
+                + string.Create(CultureInfo.InvariantCulture, $"- models: C = D = L = {Width}, 16 heads, one scope\n");
+            growth.Run().Save(folder, "growth", description);
+            Console.WriteLine(Path.Combine(folder, "growth.md"));
+        });
+        return command;
+    }
+
+    private static string Window(int side) => string.Create(CultureInfo.InvariantCulture,
+        $$"""{ "name": "local", "prior": "window", "window": [{{side}}, {{side}}] }""");
+
+    private static PeerShape Shape(int side, int querySide, string scope, string scopeName)
+        => new($"growth-{scopeName}-{querySide}", new PatchGrid(side, side), Width, Width, querySide, Width,
+            ShareKeyValues: false)
+        { Scopes = [scope] };
+
+    private GrowthReport Run()
+    {
+        string window = Window(WindowSide);
+        string windowName = $"{WindowSide}×{WindowSide} window";
+        PeerShape globalShape = Shape(24, QuerySide, Global, "global");
+        PeerShape windowShape = Shape(24, QuerySide, window, $"window{WindowSide}");
+        return new GrowthReport(
+        [
+            new($"Patches, {QuerySide * QuerySide} queries", "patches",
+            [
+                Series("global", s_sides, side => side * side, side => (globalShape with { Grid = new(side, side) }, 1)),
+                Series(windowName, s_sides, side => side * side, side => (windowShape with { Grid = new(side, side) }, 1)),
+            ]),
+            new($"Patches, a query for every {PatchesPerQuerySide}×{PatchesPerQuerySide} of them", "patches",
+            [
+                Series("global", s_sides, side => side * side,
+                    side => (Shape(side, side / PatchesPerQuerySide, Global, "global"), 1)),
+                Series(windowName, s_sides, side => side * side,
+                    side => (Shape(side, side / PatchesPerQuerySide, window, $"window{WindowSide}"), 1)),
+            ]),
+            new("Window, 64×64 patches, 32×32 queries", "patches in a window",
+            [
+                Series("window", s_windowSides, side => side * side,
+                    side => (Shape(64, 32, Window(side), $"window{side}"), 1)),
+            ]),
+            new($"Batch, 24×24 patches, {QuerySide * QuerySide} queries", "images",
+            [
+                Series("global", s_batches, batch => batch, batch => (globalShape, batch)),
+                Series(windowName, s_batches, batch => batch, batch => (windowShape, batch)),
+            ]),
+        ]);
+    }
+
+    private GrowthSeries Series(string name, int[] steps, Func<int, int> size, Func<int, (PeerShape Shape, int Batch)> at)
+        => new(name, [.. steps.Select(step => (size(step), Measure(at(step).Shape, at(step).Batch)))]);
+
+    private Samples Measure(PeerShape shape, int batch)
+    {
+        PerfModel model = PerfModel.Of(shape);
+        using Resampler engine = Resampler.Load(model.Folder, new ResamplerOptions { ThreadCount = _threadCount });
+        float[] features = model.Features(batch);
+        float[] tokens = model.Tokens(batch);
+        PatchGrid[] grids = model.Grids(batch);
+        Samples samples = Alternation.Measure(() => engine.Resample(features, grids, tokens), s_duration);
+        Console.Error.WriteLine($"{shape.Key}, {shape.Grid}, batch {batch}: {samples.Median:0.000} ms");
+        return samples;
+    }
+}
