@@ -54,13 +54,7 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Sco
 
             """);
         foreach (PeerRow row in Rows)
-            text.Append(CultureInfo.InvariantCulture, $"""
-                | {row.Shape} | {(row.ShareKv ? "shared" : "separate")} | {row.Batch} | {row.Threads} | {
-                Spread(row.OursMs, row.OursP10Ms, row.OursP90Ms)} | {Spread(row.PeerMs, row.PeerP10Ms, row.PeerP90Ms)} | **{
-                row.Ratio:0.00}** | {row.Gflop:0.0} | {row.NaiveGflop:0.0} | {row.PeakShare:0%} | {
-                row.RelativeL2:0.0e-0} | {row.OursLoadMs:0} | {row.PeerLoadMs:0} | {row.OursFirstMs:0} | {row.PeerFirstMs:0} |
-
-                """);
+            Append(text, row);
         if (ScopeOverheads.Count > 0)
         {
             text.Append("""
@@ -79,6 +73,17 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Sco
         }
 
         return text.ToString();
+    }
+
+    private static void Append(StringBuilder text, PeerRow row)
+    {
+        string ours = Spread(row.OursMs, row.OursP10Ms, row.OursP90Ms);
+        string peer = Spread(row.PeerMs, row.PeerP10Ms, row.PeerP90Ms);
+        CultureInfo culture = CultureInfo.InvariantCulture;
+        text.Append(culture, $"| {row.Shape} | {(row.ShareKv ? "shared" : "separate")} | {row.Batch} | {row.Threads} ");
+        text.Append(culture, $"| {ours} | {peer} | **{row.Ratio:0.00}** | {row.Gflop:0.0} | {row.NaiveGflop:0.0} ");
+        text.Append(culture, $"| {row.PeakShare:0%} | {row.RelativeL2:0.0e-0} | {row.OursLoadMs:0} | {row.PeerLoadMs:0} ");
+        text.Append(culture, $"| {row.OursFirstMs:0} | {row.PeerFirstMs:0} |\n");
     }
 
     private static string Spread(double median, double low, double high)
