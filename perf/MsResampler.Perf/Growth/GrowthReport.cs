@@ -23,6 +23,7 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, name + ".md"), ToMarkdown(description, name + ".png"));
         UseFont();
+        PlotFont.Install();
         Multiplot plot = new() { Layout = new Grid(2, (Panels.Count + 1) / 2) };
         plot.AddPlots(Panels.Count);
         for (int index = 0; index < Panels.Count; index++)
