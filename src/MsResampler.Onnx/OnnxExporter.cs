@@ -12,14 +12,17 @@ public static class OnnxExporter
     /// <summary>The name of the graph's output: visual tokens, [batch, M, L], float32.</summary>
     public const string OutputName = "tokens";
 
-    /// <summary>Writes the whole model for images of one patch grid: operators of the standard set alone (version 17),
-    /// float32, with a batch of any size. Whatever does not depend on the features is computed here, in double
-    /// precision, and stored as a constant: projected queries, positions, scope priors as additive masks.</summary>
+    /// <summary>Writes the whole model for images of one patch grid: operators of the standard set alone
+    /// (version 17), float32, with a batch of any size. Whatever does not depend on the features is computed
+    /// here, in double precision, and stored as a constant: projected queries, positions, scope priors as
+    /// additive masks.</summary>
     /// <param name="model">The model; not kept.</param>
     /// <param name="grid">The patch grid of every image.</param>
     /// <param name="destination">Receives the file's bytes; left open.</param>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="grid"/> has no rows or no columns.</exception>
-    /// <exception cref="NotSupportedException">The file would exceed the 2 GiB that protobuf allows.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="grid"/> has no rows or no
+    /// columns.</exception>
+    /// <exception cref="NotSupportedException">The file would exceed the 2 GiB that protobuf
+    /// allows.</exception>
     /// <exception cref="IOException">The stream cannot be written.</exception>
     public static void Write(ResamplerModel model, PatchGrid grid, Stream destination)
     {

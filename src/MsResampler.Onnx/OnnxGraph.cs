@@ -5,8 +5,8 @@ using MsResampler.Onnx.Proto;
 
 namespace MsResampler.Onnx;
 
-/// <summary>An ONNX graph that grows node by node: every verb adds a node and returns the name of its output, which is
-/// the node's own name.</summary>
+/// <summary>An ONNX graph that grows node by node: every verb adds a node and returns the name of its output,
+/// which is the node's own name.</summary>
 internal sealed class OnnxGraph
 {
     /// <summary>The oldest operator set that has LayerNormalization.</summary>
@@ -15,7 +15,8 @@ internal sealed class OnnxGraph
     /// <summary>The file format's version that came with it.</summary>
     private const int FormatVersion = 8;
 
-    /// <summary>What constants may take of protobuf's 2 GiB; names and nodes are far below the rest.</summary>
+    /// <summary>What constants may take of protobuf's 2 GiB; names and nodes are far below the
+    /// rest.</summary>
     private const long MaxConstantBytes = (1L << 31) - (16L << 20);
 
     private readonly GraphProto _graph;
@@ -23,7 +24,8 @@ internal sealed class OnnxGraph
 
     public OnnxGraph(string name) => _graph = new GraphProto { Name = name };
 
-    /// <summary>Declares a float32 input. An extent is a number or, as text, the name of one that may vary.</summary>
+    /// <summary>Declares a float32 input. An extent is a number or, as text, the name of one that may
+    /// vary.</summary>
     public string Input(string name, params ReadOnlySpan<object> extents)
     {
         _graph.Input.Add(Declare(name, extents));
@@ -58,7 +60,8 @@ internal sealed class OnnxGraph
             Type = AttributeProto.Types.AttributeType.Float,
         });
 
-    public string Softmax(string name, string x, int axis) => Add("Softmax", name, [x], Integer("axis", axis));
+    public string Softmax(string name, string x, int axis)
+        => Add("Softmax", name, [x], Integer("axis", axis));
 
     public string Concatenate(string name, IEnumerable<string> parts, int axis)
         => Add("Concat", name, parts, Integer("axis", axis));
@@ -109,7 +112,8 @@ internal sealed class OnnxGraph
         _constantBytes += bytes.Length;
         if (_constantBytes > MaxConstantBytes)
             ThrowTooLarge(name);
-        TensorProto tensor = new() { Name = name, DataType = (int)type, RawData = ByteString.CopyFrom(bytes) };
+        ByteString data = ByteString.CopyFrom(bytes);
+        TensorProto tensor = new() { Name = name, DataType = (int)type, RawData = data };
         foreach (long extent in extents)
             tensor.Dims.Add(extent);
         _graph.Initializer.Add(tensor);
@@ -129,9 +133,9 @@ internal sealed class OnnxGraph
     }
 
     [DoesNotReturn]
-    private static void ThrowTooLarge(string name) => throw new NotSupportedException($"{name}: expected the graph's " +
-        $"constants within {MaxConstantBytes >> 20} MiB, the most that an ONNX file holds, found more; a smaller patch " +
-        "grid needs smaller tables, but the weights have to fit");
+    private static void ThrowTooLarge(string name) => throw new NotSupportedException($"{name}: expected the " +
+        $"graph's constants within {MaxConstantBytes >> 20} MiB, the most that an ONNX file holds, found more; " +
+        "a smaller patch grid needs smaller tables, but the weights have to fit");
 
     private static AttributeProto Integer(string name, long value)
         => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
@@ -143,7 +147,7 @@ internal sealed class OnnxGraph
             shape.Dim.Add(extent is string variable
                 ? new TensorShapeProto.Types.Dimension { DimParam = variable }
                 : new TensorShapeProto.Types.Dimension { DimValue = (int)extent });
-        TypeProto.Types.Tensor tensor = new() { ElemType = (int)TensorProto.Types.DataType.Float, Shape = shape };
-        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = tensor } };
+        TypeProto.Types.Tensor type = new() { ElemType = (int)TensorProto.Types.DataType.Float, Shape = shape };
+        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = type } };
     }
 }

@@ -5,7 +5,8 @@ namespace MsResampler.Onnx;
 /// <summary>Position tables in double precision.</summary>
 internal static class Positions
 {
-    /// <summary>What queries see, [M, D]: the sine–cosine embedding at their anchors, or the stored table.</summary>
+    /// <summary>What queries see, [M, D]: the sine–cosine embedding at their anchors, or the stored
+    /// table.</summary>
     public static double[] OfQueries(ResamplerConfig config, ResamplerWeights weights, PatchGrid grid)
     {
         QueryGrid queries = config.QueryGrid;
@@ -14,13 +15,15 @@ internal static class Positions
             column => ScopeGeometry.Anchor(column, queries.Columns, grid.Columns));
     }
 
-    /// <summary>What keys see, [N, D]: the sine–cosine embedding of their patches, or the stored table resized.</summary>
+    /// <summary>What keys see, [N, D]: the sine–cosine embedding of their patches, or the stored table
+    /// resized.</summary>
     public static double[] OfKeys(ResamplerConfig config, ResamplerWeights weights, PatchGrid grid)
         => weights.PositionTable is { } table
             ? Resize(table.ToDouble(), config.QueryGrid, grid)
             : SinCos(grid.Rows, grid.Columns, config.HiddenSize, row => row, column => column);
 
-    private static double[] SinCos(int rowCount, int columnCount, int width, Func<int, double> y, Func<int, double> x)
+    private static double[] SinCos(int rowCount, int columnCount, int width, Func<int, double> y,
+        Func<int, double> x)
     {
         int quarter = width / 4;
         double[] table = new double[checked(rowCount * columnCount * width)];
@@ -36,7 +39,8 @@ internal static class Positions
         return table;
     }
 
-    /// <summary>Bicubic with a = −0.75, half-pixel centres, edges repeated: one axis after the other.</summary>
+    /// <summary>Bicubic with a = −0.75, half-pixel centres, edges repeated: one axis after the
+    /// other.</summary>
     private static double[] Resize(double[] table, QueryGrid from, PatchGrid to)
     {
         int width = table.Length / from.QueryCount;
@@ -44,7 +48,8 @@ internal static class Positions
         return ResizeAxis(tall, outer: to.Rows, from.Columns, to.Columns, inner: width);
     }
 
-    private static double[] ResizeAxis(double[] source, int outer, int sourceCount, int targetCount, int inner)
+    private static double[] ResizeAxis(double[] source, int outer, int sourceCount, int targetCount,
+        int inner)
     {
         double[] result = new double[checked(outer * targetCount * inner)];
         for (int target = 0; target < targetCount; target++)

@@ -6,8 +6,8 @@ namespace MsResampler.Onnx;
 /// <summary>What a scope computes without looking at the image, in double precision.</summary>
 internal static class QuerySide
 {
-    /// <summary>Queries as the logits need them: normalised, at their anchors, projected, divided by √d, and laid out
-    /// [A, M, d].</summary>
+    /// <summary>Queries as the logits need them: normalised, at their anchors, projected, divided by √d, and
+    /// laid out [A, M, d].</summary>
     public static float[] Queries(ResamplerConfig config, ResamplerWeights weights, int scope, PatchGrid grid)
     {
         ScopeWeights scopeWeights = weights.Scopes[scope];
@@ -28,15 +28,16 @@ internal static class QuerySide
             for (int channel = 0; channel < width; channel++)
             {
                 (int head, int k) = Math.DivRem(channel, config.HeadSize);
-                double value = TensorPrimitives.Dot(row, projection.AsSpan(channel * width, width)) + (bias?[channel] ?? 0);
+                double value = TensorPrimitives.Dot(row, projection.AsSpan(channel * width, width))
+                    + (bias?[channel] ?? 0);
                 result[(((head * count) + query) * config.HeadSize) + k] = (float)(value * scale);
             }
         });
         return result;
     }
 
-    /// <summary>The bias of a branch's output. Attention weights sum to 1, so the bias of the values passes through
-    /// them whole: out_proj(bv) + bo.</summary>
+    /// <summary>The bias of a branch's output. Attention weights sum to 1, so the bias of the values passes
+    /// through them whole: out_proj(bv) + bo.</summary>
     public static float[] OutputBias(ScopeWeights weights)
     {
         double[] output = weights.OutputProjection.Weight.ToDouble();
@@ -50,12 +51,13 @@ internal static class QuerySide
         return result;
     }
 
-    /// <summary>What a scope adds to its logits, [heads, M, N]: −∞ outside the window, and the Gaussian prior. Heads is
-    /// 1 unless each has its own sigma.</summary>
-    /// <remarks>A constant per row drops out of the softmax, so each row is shifted to a maximum of 0: a narrow sigma
-    /// then leaves finite values in single precision. The scope's rectangle makes that maximum the product of two
-    /// axes.</remarks>
-    public static float[] Prior(ResamplerConfig config, int scopeIndex, WeightTensor? logSigma, PatchGrid grid)
+    /// <summary>What a scope adds to its logits, [heads, M, N]: −∞ outside the window, and the Gaussian
+    /// prior. Heads is 1 unless each has its own sigma.</summary>
+    /// <remarks>A constant per row drops out of the softmax, so each row is shifted to a maximum of 0: a
+    /// narrow sigma then leaves finite values in single precision. The scope's rectangle makes that maximum
+    /// the product of two axes.</remarks>
+    public static float[] Prior(ResamplerConfig config, int scopeIndex, WeightTensor? logSigma,
+        PatchGrid grid)
     {
         ScopeConfig scope = config.Scopes[scopeIndex];
         ScopeWindows windows = ScopeWindows.Resolve(scope, config.QueryGrid, grid);
@@ -71,7 +73,8 @@ internal static class QuerySide
                     Sigma(scope, scope.Sigma?.Rows, learned, head, axis: 0, grid.Rows));
                 for (int queryColumn = 0; queryColumn < config.QueryGrid.Columns; queryColumn++)
                 {
-                    double[] columns = Axis(windows.Columns[queryColumn], queryColumn, config.QueryGrid.Columns, grid.Columns,
+                    double[] columns = Axis(windows.Columns[queryColumn], queryColumn,
+                        config.QueryGrid.Columns, grid.Columns,
                         Sigma(scope, scope.Sigma?.Columns, learned, head, axis: 1, grid.Columns));
                     for (int i = 0; i < grid.Rows; i++)
                         for (int j = 0; j < grid.Columns; j++)

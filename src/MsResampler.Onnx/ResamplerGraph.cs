@@ -3,10 +3,11 @@ using MsResampler.Onnx.Proto;
 
 namespace MsResampler.Onnx;
 
-/// <summary>The model as nodes, laid out for speed: B is the batch, N the patches, M the queries, A the heads, d a
-/// head's width.</summary>
-/// <remarks>Weights are stored as the products read them. The one large tensor that is transposed is the values; keys
-/// come out of their product transposed already. Biases move to where there are M rows instead of N.</remarks>
+/// <summary>The model as nodes, laid out for speed: B is the batch, N the patches, M the queries, A the
+/// heads, d a head's width.</summary>
+/// <remarks>Weights are stored as the products read them. The one large tensor that is transposed is the
+/// values; keys come out of their product transposed already. Biases move to where there are M rows instead
+/// of N.</remarks>
 internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
 {
     private const string Batch = "batch";
@@ -22,8 +23,8 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
     public ModelProto Build()
     {
         string features = _graph.Input(OnnxExporter.InputName, Batch, PatchCount, _config.VisionHiddenSize);
-        string z = Norm("ln_kv", _weights.KeyValueInput is { } input ? Product("kv_proj", features, input) : features,
-            _weights.KeyValueNorm);
+        string x = _weights.KeyValueInput is { } input ? Product("kv_proj", features, input) : features;
+        string z = Norm("ln_kv", x, _weights.KeyValueNorm);
         string zk = _config.PositionEmbedding.Keys ? _graph.Plus("key_features", z, KeyPositions()) : z;
         string transposedZk = _graph.Transpose("key_features.transposed", zk, 0, 2, 1);
 
@@ -50,27 +51,31 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
     private string KeyPositions()
     {
         double[] positions = Positions.OfKeys(_config, _weights, grid);
-        return _graph.Constant("key_positions", [.. positions.Select(value => (float)value)], PatchCount, _config.HiddenSize);
+        return _graph.Constant("key_positions", [.. positions.Select(value => (float)value)], PatchCount,
+            _config.HiddenSize);
     }
 
-    /// <summary>Keys as the logits read them, [B, A, d, N]: Wk·ZKᵀ is in that order already. Their bias is the same for
-    /// every key of a query, so it drops out of the softmax.</summary>
+    /// <summary>Keys as the logits read them, [B, A, d, N]: Wk·ZKᵀ is in that order already. Their bias is
+    /// the same for every key of a query, so it drops out of the softmax.</summary>
     private string Keys(int scope, string transposedZk)
     {
         string name = $"scopes.{scope}.k_proj";
         WeightTensor weight = _weights.Scopes[scope].KeyProjection.Weight;
         string keys = _graph.MatMul(name,
             _graph.Constant(name + ".weight", weight.ToSingle(), weight.Rows, weight.Columns), transposedZk);
-        return _graph.Reshape(name + ".heads", keys, 0, _config.AttentionHeadCount, _config.HeadSize, PatchCount);
+        return _graph.Reshape(name + ".heads", keys, 0, _config.AttentionHeadCount, _config.HeadSize,
+            PatchCount);
     }
 
-    /// <summary>Values by head, [B, A, N, d], without their bias, which is in that of the branch's output.</summary>
+    /// <summary>Values by head, [B, A, N, d], without their bias, which is in that of the branch's
+    /// output.</summary>
     private string Values(int scope, string z)
     {
         string name = $"scopes.{scope}.v_proj";
-        string values = _graph.Reshape(name + ".split", Product(name, z, _weights.Scopes[scope].ValueProjection.Weight),
-            0, PatchCount, _config.AttentionHeadCount, _config.HeadSize);
-        return _graph.Transpose(name + ".heads", values, 0, 2, 1, 3);
+        string values = Product(name, z, _weights.Scopes[scope].ValueProjection.Weight);
+        string split = _graph.Reshape(name + ".split", values, 0, PatchCount, _config.AttentionHeadCount,
+            _config.HeadSize);
+        return _graph.Transpose(name + ".heads", split, 0, 2, 1, 3);
     }
 
     private string Branch(int scope, string keys, string values)
@@ -78,16 +83,17 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
         string name = $"scopes.{scope}.";
         ScopeWeights weights = _weights.Scopes[scope];
         int headCount = _config.AttentionHeadCount;
-        string queries = _graph.Constant(name + "queries", QuerySide.Queries(_config, _weights, scope, grid), headCount,
-            QueryCount, _config.HeadSize);
+        string queries = _graph.Constant(name + "queries", QuerySide.Queries(_config, _weights, scope, grid),
+            headCount, QueryCount, _config.HeadSize);
         string logits = _graph.MatMul(name + "logits", queries, keys);
         float[] prior = QuerySide.Prior(_config, scope, weights.LogSigma, grid);
         if (prior.AsSpan().ContainsAnyExcept(0f))
             logits = _graph.Plus(name + "logits.in_scope", logits, _graph.Constant(name + "prior", prior,
                 weights.LogSigma is null ? 1 : headCount, QueryCount, PatchCount));
-        string sums = _graph.MatMul(name + "attention", _graph.Softmax(name + "softmax", logits, axis: -1), values);
-        string joined = _graph.Reshape(name + "heads", _graph.Transpose(name + "attention.by_query", sums, 0, 2, 1, 3), 0,
-            QueryCount, _config.HiddenSize);
+        string shares = _graph.Softmax(name + "softmax", logits, axis: -1);
+        string sums = _graph.MatMul(name + "attention", shares, values);
+        string byQuery = _graph.Transpose(name + "attention.by_query", sums, 0, 2, 1, 3);
+        string joined = _graph.Reshape(name + "heads", byQuery, 0, QueryCount, _config.HiddenSize);
         string output = Product(name + "out_proj", joined, weights.OutputProjection.Weight);
         return _graph.Plus(name + "output", output,
             _graph.Constant(name + "out_proj.bias", QuerySide.OutputBias(weights), _config.HiddenSize));
@@ -100,12 +106,13 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
         int groupCount = _config.GateGroupCount;
         string joined = _graph.Concatenate("branches", branches, axis: -1);
         string hidden = _graph.Gelu("gate.hidden", Linear("gate.fc1", joined, gate.Hidden));
-        string logits = _graph.Reshape("gate.logits", Linear("gate.fc2", hidden, gate.Output), 0, QueryCount, scopeCount,
-            groupCount, 1);
+        string logits = _graph.Reshape("gate.logits", Linear("gate.fc2", hidden, gate.Output), 0, QueryCount,
+            scopeCount, groupCount, 1);
         string groups = _graph.Reshape("branches.groups", joined, 0, QueryCount, scopeCount, groupCount,
             _config.HiddenSize / groupCount);
         string gated = _graph.Times("branches.gated", groups, _graph.Softmax("gate", logits, axis: 2));
-        return _graph.Reshape("fused", _graph.Sum("fused.groups", gated, axis: 2), 0, QueryCount, _config.HiddenSize);
+        string sum = _graph.Sum("fused.groups", gated, axis: 2);
+        return _graph.Reshape("fused", sum, 0, QueryCount, _config.HiddenSize);
     }
 
     private string Norm(string name, string x, NormWeights norm) => _graph.LayerNorm(name, x,
@@ -114,7 +121,8 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
     private string Linear(string name, string x, LinearWeights linear)
     {
         string product = Product(name, x, linear.Weight);
-        return linear.Bias is { } bias ? _graph.Plus(name + ".biased", product, Vector(name + ".bias", bias)) : product;
+        return linear.Bias is { } bias
+            ? _graph.Plus(name + ".biased", product, Vector(name + ".bias", bias)) : product;
     }
 
     /// <summary>x·Wᵀ.</summary>
@@ -125,8 +133,10 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
         for (int row = 0; row < weight.Rows; row++)
             for (int column = 0; column < weight.Columns; column++)
                 transposed[(column * weight.Rows) + row] = values[(row * weight.Columns) + column];
-        return _graph.MatMul(name, x, _graph.Constant(name + ".weight", transposed, weight.Columns, weight.Rows));
+        return _graph.MatMul(name, x,
+            _graph.Constant(name + ".weight", transposed, weight.Columns, weight.Rows));
     }
 
-    private string Vector(string name, WeightTensor weight) => _graph.Constant(name, weight.ToSingle(), weight.Rows);
+    private string Vector(string name, WeightTensor weight)
+        => _graph.Constant(name, weight.ToSingle(), weight.Rows);
 }

@@ -6,8 +6,8 @@ using MsResampler.Perf.Peers;
 
 namespace MsResampler.Perf.Growth;
 
-/// <summary><c>growth</c>: how the time of a call grows with patches, window and batch. Models are narrow, so that
-/// attention weighs as much as it can beside projections and the largest sizes stay quick.</summary>
+/// <summary><c>growth</c>: how the time of a call grows with patches, window and batch. Models are narrow, so
+/// that attention weighs as much as it can beside projections and the largest sizes stay quick.</summary>
 internal sealed class GrowthCommand
 {
     private const int Width = 256;
@@ -102,7 +102,7 @@ internal sealed class GrowthCommand
         float[] features = model.Features(batch);
         float[] tokens = model.Tokens(batch);
         PatchGrid[] grids = model.Grids(batch);
-        Samples samples = Alternation.Measure(() => engine.Resample(features, grids, tokens), s_duration);
+        Samples samples = Alternation.Measure(s_duration, () => engine.Resample(features, grids, tokens))[0];
         Console.Error.WriteLine($"{shape.Key}, {shape.Grid}, batch {batch}: {samples.Median:0.000} ms");
         return samples;
     }

@@ -41,7 +41,7 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
             ![Time of a call against sizes, log-log]({plotName})
 
             Times in ms: median (10th–90th percentile) of a call. Exponent: e of time ∝ sizeᵉ, by least squares in
-            log-log over all rows, and over the lower half of the table, where the fixed cost of a call weighs less.
+            log-log over all sizes, and over the larger half of them, where the fixed cost of a call weighs less.
 
 
             """);
@@ -69,11 +69,12 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
 
         text.Append("| exponent |");
         foreach (GrowthSeries series in panel.Series)
-            text.Append(CultureInfo.InvariantCulture, $" **{series.Exponent:0.00}**, lower half {series.UpperExponent:0.00} |");
+            text.Append(CultureInfo.InvariantCulture, $" **{series.Exponent:0.00}**, larger half {series.LargerExponent:0.00} |");
         text.Append("\n\n");
     }
 
-    /// <summary>Skia's build for Linux without dependencies finds no fonts by itself and draws no text then.</summary>
+    /// <summary>Skia's build for Linux without dependencies finds no fonts by itself and draws no text
+    /// then.</summary>
     private static void UseFont()
     {
         const string Folder = "/usr/share/fonts";
@@ -100,7 +101,7 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
             line.LineWidth = 2;
             line.MarkerSize = 7;
             line.LegendText = string.Create(CultureInfo.InvariantCulture,
-                $"{series.Name}: exponent {series.Exponent:0.00}, upper half {series.UpperExponent:0.00}");
+                $"{series.Name}: exponent {series.Exponent:0.00}, larger half {series.LargerExponent:0.00}");
         }
 
         plot.Title(panel.Title, size: 15);

@@ -10,8 +10,9 @@ internal sealed record GrowthSeries(string Name, IReadOnlyList<(int Size, Sample
     /// <summary>e of time ∝ sizeᵉ by least squares in log-log, over all points.</summary>
     public double Exponent => Fit(Points);
 
-    /// <summary>The same over the larger half of the points, where what a call costs at any size weighs less.</summary>
-    public double UpperExponent => Fit([.. Points.Skip(Points.Count / 2)]);
+    /// <summary>The same over the larger half of the points, where what a call costs at any size weighs
+    /// less.</summary>
+    public double LargerExponent => Fit([.. Points.Skip(Points.Count / 2)]);
 
     private static double Fit(IReadOnlyList<(int Size, Samples Times)> points)
     {

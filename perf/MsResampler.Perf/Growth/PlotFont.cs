@@ -2,8 +2,8 @@ using ScottPlot;
 
 namespace MsResampler.Perf.Growth;
 
-/// <summary>The plots' font. The drawing library is built without fontconfig on Linux, so it is told where a font
-/// lies.</summary>
+/// <summary>The plots' font. The drawing library is built without fontconfig on Linux, so it is told where a
+/// font lies.</summary>
 internal static class PlotFont
 {
     private const string Name = "plot font";
@@ -25,7 +25,9 @@ internal static class PlotFont
             return;
         }
 
-        Fonts.AddFontFile(Name, file);
+        // Titles ask for bold; one weight is enough.
+        Fonts.AddFontFile(Name, file, bold: false, italic: false);
+        Fonts.AddFontFile(Name, file, bold: true, italic: false);
         Fonts.Default = Name;
     }
 }

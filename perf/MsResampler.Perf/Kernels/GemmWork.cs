@@ -3,8 +3,8 @@ using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Perf.Kernels;
 
-/// <summary>One matrix product on a pool of threads: tasks of one panel and a chunk of rows, as the engine cuts it.
-/// </summary>
+/// <summary>One matrix product on a pool of threads: tasks of one panel and a chunk of rows, as the engine
+/// cuts it. </summary>
 internal sealed unsafe class GemmWork<TSimd, TVector>(float[] b, GemmShape shape) : IPhasedWork
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged

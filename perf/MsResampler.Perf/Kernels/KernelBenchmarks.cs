@@ -6,7 +6,8 @@ using MsResampler.Perf.Peers;
 
 namespace MsResampler.Perf.Kernels;
 
-/// <summary>The kernels at the sizes of clip-l-336, on one thread, over every instruction set of this machine.</summary>
+/// <summary>The kernels at the sizes of clip-l-336, on one thread, over every instruction set of this
+/// machine.</summary>
 [InProcess]
 public class KernelBenchmarks
 {

@@ -36,7 +36,8 @@ internal abstract class KernelSet
     /// <summary>Layer norms of <paramref name="rowCount"/> rows.</summary>
     public abstract Action LayerNorm(int rowCount, int width);
 
-    /// <summary>Attention of a model's last scope over one image on one thread, keys and values projected already.</summary>
+    /// <summary>Attention of a model's last scope over one image on one thread, keys and values projected
+    /// already.</summary>
     public abstract Action ScopeAttention(ResamplerModel model, PatchGrid grid);
 
     /// <summary>A model's gate over one image's tokens on one thread.</summary>

@@ -2,8 +2,9 @@ using System.Diagnostics;
 
 namespace MsResampler.Perf.Measuring;
 
-/// <summary>Times two things in turns, so that both see the same machine: blocks of calls, the first of each block not
-/// counted, and between blocks a wait until the threads of the other have gone to sleep.</summary>
+/// <summary>Times things in turns, so that all see the same machine: blocks of calls, the first of each block
+/// not counted, and before each block a wait until the threads of the one before have gone to
+/// sleep.</summary>
 internal static class Alternation
 {
     private const int CallsPerBlock = 5;
@@ -15,32 +16,23 @@ internal static class Alternation
     private static readonly TimeSpan s_probe = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan s_longestWait = TimeSpan.FromSeconds(2);
 
-    public static (Samples First, Samples Second) Measure(Action first, Action second, TimeSpan duration)
+    /// <summary>Times actions in turns, each of them first in its turn of rounds.</summary>
+    /// <param name="duration">How long in all; every action has a few blocks whatever it takes.</param>
+    /// <param name="actions">What to time.</param>
+    /// <returns>One series per action.</returns>
+    public static Samples[] Measure(TimeSpan duration, params Action[] actions)
     {
-        Samples firstSamples = new();
-        Samples secondSamples = new();
+        Samples[] samples = [.. actions.Select(_ => new Samples())];
         Stopwatch total = Stopwatch.StartNew();
         for (int round = 0; round < MinRounds || total.Elapsed < duration; round++)
         {
-            // Each goes first every other time.
-            if (round % 2 == 0)
-                RunBlock(first, firstSamples);
-            RunBlock(second, secondSamples);
-            if (round % 2 == 1)
-                RunBlock(first, firstSamples);
+            for (int turn = 0; turn < actions.Length; turn++)
+            {
+                int index = (round + turn) % actions.Length;
+                RunBlock(actions[index], samples[index]);
+            }
         }
 
-        return (firstSamples, secondSamples);
-    }
-
-    /// <summary>Times one thing by itself.</summary>
-    public static Samples Measure(Action action, TimeSpan duration)
-    {
-        Samples samples = new();
-        Stopwatch total = Stopwatch.StartNew();
-        do
-            RunBlock(action, samples);
-        while (total.Elapsed < duration);
         return samples;
     }
 
@@ -56,7 +48,8 @@ internal static class Alternation
         }
     }
 
-    /// <summary>Thread pools spin after their last work, in hope of more; that must not slow whoever comes next.</summary>
+    /// <summary>Thread pools spin after their last work, in hope of more; that must not slow whoever comes
+    /// next.</summary>
     private static void WaitUntilIdle()
     {
         Stopwatch waited = Stopwatch.StartNew();

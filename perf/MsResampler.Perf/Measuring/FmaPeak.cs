@@ -3,14 +3,15 @@ using MsResampler.Perf.Kernels;
 
 namespace MsResampler.Perf.Measuring;
 
-/// <summary>The most multiply-adds that the processor does: independent chains in registers, no memory.</summary>
+/// <summary>The most multiply-adds that the processor does: independent chains in registers, no
+/// memory.</summary>
 internal static class FmaPeak
 {
     private const long Steps = 2_000_000;
     private const int Repeats = 12;
 
-    /// <summary>Floating-point operations per second of <paramref name="threadCount"/> threads at once; the best of
-    /// several tries, since disturbances only ever slow it down.</summary>
+    /// <summary>Floating-point operations per second of <paramref name="threadCount"/> threads at once; the
+    /// best of several tries, since disturbances only ever slow it down.</summary>
     public static double Measure(KernelSet kernels, int threadCount)
     {
         double best = 0;

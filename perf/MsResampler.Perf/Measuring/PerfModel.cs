@@ -11,7 +11,8 @@ internal sealed record PerfModel(PeerShape Shape, string Folder)
 {
     private const ulong Seed = 1;
 
-    /// <summary>The model of a shape, written where it is missing or was written for another configuration.</summary>
+    /// <summary>The model of a shape, written where it is missing or was written for another
+    /// configuration.</summary>
     public static PerfModel Of(PeerShape shape)
     {
         string folder = Path.Combine(Path.GetTempPath(), "ms-resampler-perf", shape.Key);
@@ -22,8 +23,8 @@ internal sealed record PerfModel(PeerShape Shape, string Folder)
         return new PerfModel(shape, folder);
     }
 
-    /// <summary>Writes the model's graph for the shape's grid and returns its path. Always anew: it is cheap, and an
-    /// exporter that changed must not be timed by what it wrote before.</summary>
+    /// <summary>Writes the model's graph for the shape's grid and returns its path. Always anew: it is cheap,
+    /// and an exporter that changed must not be timed by what it wrote before.</summary>
     public string WriteGraph()
     {
         string path = Path.Combine(Folder, $"model-{Shape.Grid}.onnx");

@@ -5,8 +5,8 @@ using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary>How long loading and the first call take in a fresh process, where nothing is compiled or mapped yet.
-/// </summary>
+/// <summary>How long loading and the first call take in a fresh process, where nothing is compiled or mapped
+/// yet. </summary>
 /// <param name="LoadMs">From the call that loads to its return.</param>
 /// <param name="FirstMs">The first call after it.</param>
 internal sealed record ColdStart(double LoadMs, double FirstMs)

@@ -3,7 +3,8 @@ using MsResampler.Onnx;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary>A graph in ONNX Runtime at its best settings, with input and output bound once to memory of our own.</summary>
+/// <summary>A graph in ONNX Runtime at its best settings, with input and output bound once to memory of our
+/// own.</summary>
 internal sealed class OnnxPeer : IDisposable
 {
     /// <summary>The settings, in words, for the table.</summary>

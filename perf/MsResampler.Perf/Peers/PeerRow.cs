@@ -2,8 +2,8 @@ using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary>One line of the table: the engine and ONNX Runtime on the same work. Times in milliseconds. The names are
-/// those of the JSON file, in snake case.</summary>
+/// <summary>One line of the table: the engine and ONNX Runtime on the same work. Times in milliseconds. The
+/// names are those of the JSON file, in snake case.</summary>
 /// <param name="Shape">The shape's name.</param>
 /// <param name="Batch">Images in a call.</param>
 /// <param name="ShareKv">Whether scopes share keys and values.</param>

@@ -2,15 +2,15 @@ using System.CommandLine;
 using MsResampler.Cpu;
 using MsResampler.Perf.Kernels;
 using MsResampler.Perf.Measuring;
-using MsResampler.Planning;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary><c>peers</c>: the engine beside ONNX Runtime, on the same weights, in the same process, with the same
-/// answers.</summary>
+/// <summary><c>peers</c>: the engine beside ONNX Runtime, on the same weights, in the same process, with the
+/// same answers.</summary>
 internal sealed class PeersCommand
 {
-    /// <summary>Two float32 implementations: each within 3e-6 of exact arithmetic, errors add in squares.</summary>
+    /// <summary>Two float32 implementations: each within 3e-6 of exact arithmetic, errors add in
+    /// squares.</summary>
     private const double MaxRelativeL2 = 5e-6;
 
     private static readonly int[] s_batches = [1, 8];
@@ -59,15 +59,13 @@ internal sealed class PeersCommand
         foreach (int threadCount in (int[])[.. _peaks.Keys])
             AddGemm(threadCount);
         List<ScopeOverhead> overheads = [];
-        foreach (PeerShape separate in PeerShape.All.Where(shape => shapeNames.Length == 0 || shapeNames.Contains(shape.Name)))
+        foreach (PeerShape shape in PeerShape.All)
         {
-            PeerShape shared = separate with { ShareKeyValues = true };
-            foreach (PeerShape shape in (ReadOnlySpan<PeerShape>)[separate, shared])
-                AddModel(shape, s_batches);
-            PeerRow three = _rows.Single(row => row.Shape == shared.Name && row.ShareKv && row.Batch == 1);
-            AddModel(shared.GlobalOnly(), [1]);
-            PeerRow one = _rows[^1];
-            overheads.Add(new ScopeOverhead(shared.Name, 1, three.OursMs / one.OursMs, three.PeerMs / one.PeerMs));
+            if (shapeNames.Length > 0 && !shapeNames.Contains(shape.Name))
+                continue;
+            AddModel(shape);
+            AddModel(shape with { ShareKeyValues = true });
+            overheads.Add(MeasureOverhead(shape with { ShareKeyValues = true }));
         }
 
         // Again, since a machine may have been disturbed at the start; the larger counts.
@@ -109,53 +107,61 @@ internal sealed class PeersCommand
         File.WriteAllBytes(path, MatMulGraph.Write(shape, b));
         using OnnxPeer peer = new(path, threadCount);
         peer.Bind(a, [shape.Rows, shape.Inner], theirs, [shape.Rows, shape.Columns]);
-        Add($"gemm {shape}", 1, shareKeyValues: false, threadCount, _kernels.Gemm(a, b, ours, shape, threadCount), peer.Run,
-            ours, theirs, shape.Flops, shape.Flops);
+        _rows.Add(Compare($"gemm {shape}", 1, shareKeyValues: false, threadCount,
+            _kernels.Gemm(a, b, ours, shape, threadCount), peer.Run, ours, theirs, shape.Flops, shape.Flops));
     }
 
-    private void AddModel(PeerShape shape, int[] batches)
+    private void AddModel(PeerShape shape)
     {
-        PerfModel model = PerfModel.Of(shape);
-        string graph = model.WriteGraph();
-        using Resampler engine = Resampler.Load(model.Folder, new ResamplerOptions { ThreadCount = _threadCount });
-        using OnnxPeer peer = new(graph, _threadCount);
-        ExecutionPlan plan = engine.Plan(shape.Grid);
-        foreach (int batch in batches)
+        using PeerPair pair = new(shape, _threadCount);
+        foreach (int batch in s_batches)
         {
-            float[] features = model.Features(batch);
-            float[] ours = model.Tokens(batch);
-            float[] theirs = model.Tokens(batch);
-            PatchGrid[] grids = model.Grids(batch);
-            peer.Bind(features, shape.InputShape(batch), theirs, shape.OutputShape(batch));
-            Add(shape.Name, batch, shape.ShareKeyValues, _threadCount, () => engine.Resample(features, grids, ours), peer.Run,
-                ours, theirs, plan.Flops * batch, plan.NaiveFlops * batch);
-            ColdStart oursCold = ColdStart.Measure(model.Folder, shape, batch, _threadCount, _coldProcessCount);
-            ColdStart theirsCold = ColdStart.Measure(graph, shape, batch, _threadCount, _coldProcessCount);
-            _rows[^1] = _rows[^1] with
+            pair.Bind(batch);
+            PeerRow row = Compare(shape.Name, batch, shape.ShareKeyValues, _threadCount, pair.RunOurs, pair.RunPeer,
+                pair.OursTokens, pair.PeerTokens, pair.Plan.Flops * batch, pair.Plan.NaiveFlops * batch);
+            (ColdStart ours, ColdStart peer) = pair.MeasureColdStarts(batch, _coldProcessCount);
+            _rows.Add(row with
             {
-                OursLoadMs = oursCold.LoadMs,
-                OursFirstMs = oursCold.FirstMs,
-                PeerLoadMs = theirsCold.LoadMs,
-                PeerFirstMs = theirsCold.FirstMs,
-            };
+                OursLoadMs = ours.LoadMs,
+                OursFirstMs = ours.FirstMs,
+                PeerLoadMs = peer.LoadMs,
+                PeerFirstMs = peer.FirstMs,
+            });
         }
     }
 
+    private ScopeOverhead MeasureOverhead(PeerShape shape)
+    {
+        const int Batch = 1;
+        using PeerPair three = new(shape, _threadCount);
+        using PeerPair one = new(shape.GlobalOnly(), _threadCount);
+        three.Bind(Batch);
+        one.Bind(Batch);
+        Samples[] times = Alternation.Measure(2 * _duration, three.RunOurs, one.RunOurs, three.RunPeer, one.RunPeer);
+        Check(one.OursTokens, one.PeerTokens, shape.GlobalOnly().Name);
+        return new ScopeOverhead(shape.Name, Batch, times[0].Median, times[1].Median, times[2].Median, times[3].Median);
+    }
+
     /// <summary>Checks that both give the same, then times both.</summary>
-    private void Add(string name, int batch, bool shareKeyValues, int threadCount, Action ours, Action peer,
+    private PeerRow Compare(string name, int batch, bool shareKeyValues, int threadCount, Action ours, Action peer,
         float[] oursResult, float[] peerResult, double flops, double naiveFlops)
     {
         ours();
         peer();
-        double difference = RelativeL2(oursResult, peerResult);
-        if (!(difference <= MaxRelativeL2))
-            throw new InvalidOperationException($"{name}: expected results within {MaxRelativeL2} of each other, found {difference}");
-        (Samples oursTimes, Samples peerTimes) = Alternation.Measure(ours, peer, _duration);
-        PeerRow row = PeerRow.Of(name, batch, shareKeyValues, threadCount, oursTimes, peerTimes, flops / 1e9, naiveFlops / 1e9,
-            difference);
-        _rows.Add(row);
-        Console.Error.WriteLine($"{name}, {(shareKeyValues ? "shared" : "separate")}, batch {batch}, {threadCount} threads: " +
-            $"{row.OursMs:0.00} ms, ONNX Runtime {row.PeerMs:0.00} ms, ratio {row.Ratio:0.00}");
+        double difference = Check(oursResult, peerResult, name);
+        Samples[] times = Alternation.Measure(_duration, ours, peer);
+        PeerRow row = PeerRow.Of(name, batch, shareKeyValues, threadCount, times[0], times[1], flops / 1e9,
+            naiveFlops / 1e9, difference);
+        Console.Error.WriteLine($"{name}, {(shareKeyValues ? "shared" : "separate")}, batch {batch}, {threadCount} " +
+            $"threads: {row.OursMs:0.00} ms, ONNX Runtime {row.PeerMs:0.00} ms, ratio {row.Ratio:0.00}");
+        return row;
+    }
+
+    private static double Check(float[] ours, float[] peer, string name)
+    {
+        double difference = RelativeL2(ours, peer);
+        return difference <= MaxRelativeL2 ? difference : throw new InvalidOperationException(
+            $"{name}: expected results within {MaxRelativeL2} of each other, found {difference}");
     }
 
     private static double RelativeL2(float[] actual, float[] expected)

@@ -8,7 +8,8 @@ internal sealed class ExportOnnxTests : CliFixture
     [Test]
     public void The_file_is_a_graph_for_the_grid_asked_for()
     {
-        string output = CliRun.Of("export-onnx", "--model", Model, "--out", In("m.onnx"), "--grid", "4x6").Succeeds().Output;
+        string output = CliRun.Of("export-onnx", "--model", Model, "--out", In("m.onnx"), "--grid", "4x6")
+            .Succeeds().Output;
 
         ModelProto model = ModelProto.Parser.ParseFrom(File.ReadAllBytes(In("m.onnx")));
         using (Assert.EnterMultipleScope())

@@ -20,7 +20,7 @@ public class OnnxGraphTests
         [
             new ScopeConfig { Name = "local", Prior = ScopePrior.Window, Window = new AxisPair(2, 2) },
             new ScopeConfig { Name = "wide", Prior = ScopePrior.Window, Window = new AxisPair(99, 99) },
-            new ScopeConfig { Name = "narrow", Prior = ScopePrior.Gaussian, Sigma = new AxisPair(1e-6, 1e-6) },
+            new ScopeConfig { Name = "point", Prior = ScopePrior.Gaussian, Sigma = new AxisPair(1e-6, 1e-6) },
         ],
         ShareQueries = true,
         ShareKeyValues = false,
@@ -44,11 +44,12 @@ public class OnnxGraphTests
         ModelProto model = Export(new PatchGrid(4, 5));
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(model.OpsetImport.Select(set => (set.Domain, set.Version)), Is.EqualTo(new[] { ("", 17L) }));
+            Assert.That(model.OpsetImport.Select(set => (set.Domain, set.Version)),
+                Is.EqualTo(new[] { ("", 17L) }));
             Assert.That(model.Graph.Node.Select(node => node.OpType).Distinct(), Is.SubsetOf(new[]
             {
-                "Add", "Concat", "Div", "Erf", "LayerNormalization", "MatMul", "Mul", "ReduceSum", "Reshape", "Softmax",
-                "Transpose",
+                "Add", "Concat", "Div", "Erf", "LayerNormalization", "MatMul", "Mul", "ReduceSum", "Reshape",
+                "Softmax", "Transpose",
             }));
         }
     }
@@ -63,8 +64,12 @@ public class OnnxGraphTests
             Assert.That(Extents(model.Graph.Output.Single()), Is.EqualTo("tokens [batch, 6, 5]"));
         }
 
-        static string Extents(ValueInfoProto value) => $"{value.Name} [" + string.Join(", ",
-            value.Type.TensorType.Shape.Dim.Select(dim => dim.HasDimParam ? dim.DimParam : $"{dim.DimValue}")) + "]";
+        static string Extents(ValueInfoProto value)
+        {
+            IEnumerable<string> extents = value.Type.TensorType.Shape.Dim.Select(dim =>
+                dim.HasDimParam ? dim.DimParam : $"{dim.DimValue}");
+            return $"{value.Name} [{string.Join(", ", extents)}]";
+        }
     }
 
     [Test]
@@ -88,7 +93,8 @@ public class OnnxGraphTests
     public void An_empty_grid_is_refused([Values] bool hasNoRows)
     {
         using TestModel model = new(s_config);
-        Assert.That(() => OnnxExporter.Write(model.Model, hasNoRows ? new PatchGrid(0, 3) : new PatchGrid(3, 0), Stream.Null),
+        PatchGrid grid = hasNoRows ? new PatchGrid(0, 3) : new PatchGrid(3, 0);
+        Assert.That(() => OnnxExporter.Write(model.Model, grid, Stream.Null),
             Throws.InstanceOf<ArgumentOutOfRangeException>().With.Property("ParamName").EqualTo("grid"));
     }
 }

@@ -5,14 +5,15 @@ using NUnit.Framework;
 
 namespace MsResampler.Tests.Onnx;
 
-/// <summary>The exported graph, run by ONNX Runtime, against the engine: two implementations that share neither code nor
-/// kernels.</summary>
+/// <summary>The exported graph, run by ONNX Runtime, against the engine: two implementations that share
+/// neither code nor kernels.</summary>
 public class OnnxParityTests
 {
     private const int CaseCount = 48;
 
     [Test]
-    public void Exported_graph_agrees_with_the_engine([Range(0, CaseCount - 1)] int caseIndex, [Values(1, 3)] int batch)
+    public void Exported_graph_agrees_with_the_engine(
+        [Range(0, CaseCount - 1)] int caseIndex, [Values(1, 3)] int batch)
     {
         RandomCase @case = new(caseIndex);
         using TestModel model = new(@case.Config, @case.Options, seed: (ulong)caseIndex);
@@ -20,8 +21,10 @@ public class OnnxParityTests
         {
             foreach (PatchGrid grid in @case.Grids)
             {
-                float[] features = [.. Enumerable.Range(0, batch).SelectMany(image => model.RandomFeatures(grid, image))];
-                float[] expected = new float[batch * @case.Config.QueryGrid.QueryCount * @case.Config.OutputSize];
+                float[] features =
+                    [.. Enumerable.Range(0, batch).SelectMany(image => model.RandomFeatures(grid, image))];
+                int tokenLength = @case.Config.QueryGrid.QueryCount * @case.Config.OutputSize;
+                float[] expected = new float[batch * tokenLength];
                 model.Engine.Resample(features, [.. Enumerable.Repeat(grid, batch)], expected);
 
                 using OnnxRun graph = OnnxRun.Of(model.Model, grid);
@@ -43,7 +46,8 @@ public class OnnxParityTests
         {
             AssertAll(cases.Select(@case => @case.Config.Scopes.Count), [1, 2, 3, 4, 5]);
             AssertAll(cases.Select(@case => @case.Config.ShareQueries), [false, true]);
-            AssertAll(cases.Where(@case => @case.Config.Scopes.Count > 1).Select(@case => @case.Config.ShareKeyValues),
+            AssertAll(
+                cases.Where(@case => @case.Config.Scopes.Count > 1).Select(@case => @case.Config.ShareKeyValues),
                 [false, true]);
             AssertAll(cases.Select(@case => @case.Config.Gate?.Granularity),
                 [null, GateGranularity.Token, GateGranularity.Head]);
@@ -60,7 +64,9 @@ public class OnnxParityTests
             AssertAll(cases.Select(@case => @case.Options.HasProjectionBias), [false, true]);
             AssertAll(cases.Select(@case => @case.Options.UsePublishedNames), [false, true]);
             AssertAll(scopes.Select(scope => scope.Prior), Enum.GetValues<ScopePrior>());
-            AssertAll(scopes.Where(scope => scope.Window is not null).Select(scope => (scope.Prior, scope.Border, scope.Units)),
+            AssertAll(
+                scopes.Where(scope => scope.Window is not null)
+                    .Select(scope => (scope.Prior, scope.Border, scope.Units)),
                 [
                     .. from prior in new[] { ScopePrior.Window, ScopePrior.Gaussian }
                        from border in Enum.GetValues<WindowBorder>()

@@ -33,8 +33,8 @@ internal sealed class OnnxRun : IDisposable
     {
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(features,
             [batch, features.Length / batch / channelCount, channelCount]);
-        using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(_options, [OnnxExporter.InputName], [input],
-            [OnnxExporter.OutputName]);
+        using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(_options,
+            [OnnxExporter.InputName], [input], [OnnxExporter.OutputName]);
         return outputs[0].GetTensorDataAsSpan<float>().ToArray();
     }
 

@@ -22,13 +22,14 @@ internal static class ExportOnnxCommand
             Required = true,
         };
         Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.", s_defaultGrid);
-        ExampleCommand command = new("export-onnx", "Write a model as a standard ONNX graph for one patch grid.")
+        ExampleCommand command = new("export-onnx",
+            "Write a model as a standard ONNX graph for one patch grid.")
         {
             Notes =
             [
-                "The graph takes features [batch, patches, channels] and gives tokens [batch, queries, size], in float32, " +
-                "for a batch of any size.",
-                "Positions, queries and scopes depend on the patch grid, so each grid needs a file of its own.",
+                "The graph takes features [batch, patches, channels] and gives tokens [batch, queries, size], in " +
+                "float32, for a batch of any size.",
+                "Positions and scopes depend on the patch grid, so each grid needs a file of its own.",
             ],
             Examples =
             [
@@ -41,7 +42,8 @@ internal static class ExportOnnxCommand
         command.Options.Add(grid);
         command.SetAction(parsed =>
         {
-            Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(output), parsed.GetValue(grid)!.Value, terminal);
+            Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(output), parsed.GetValue(grid)!.Value,
+                terminal);
             return ExitCode.Done;
         });
         return command;
@@ -63,7 +65,8 @@ internal static class ExportOnnxCommand
         long byteCount = file.Stream.Length;
         file.Commit();
         ResamplerConfig config = model.Config;
-        terminal.Line($"{path}: {OnnxExporter.InputName} [batch, {grid.PatchCount}, {config.VisionHiddenSize}] -> " +
+        terminal.Line($"{path}: " +
+            $"{OnnxExporter.InputName} [batch, {grid.PatchCount}, {config.VisionHiddenSize}] -> " +
             $"{OnnxExporter.OutputName} [batch, {config.QueryGrid.QueryCount}, {config.OutputSize}], " +
             $"{Quantity.Scaled(byteCount)}B");
     }
