@@ -35,8 +35,11 @@ public sealed class Explanation
 
     /// <summary>Attention weights of one scope and head, [M, N] row-major; each row sums to 1 and is 0 outside the
     /// query's scope.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such scope or head.</exception>
     public ReadOnlySpan<float> Attention(int scopeIndex, int headIndex)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(scopeIndex);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(scopeIndex, ScopeCount);
         ArgumentOutOfRangeException.ThrowIfNegative(headIndex);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(headIndex, HeadCount);
         int count = QueryCount * (int)Grid.PatchCount;

@@ -32,7 +32,7 @@ public class ResamplerTests
 
     private float[][] _alone = null!;
 
-    private int TokenCount => s_config.QueryGrid.QueryCount * s_config.OutputSize;
+    private static int TokenCount => s_config.QueryGrid.QueryCount * s_config.OutputSize;
 
     [OneTimeSetUp]
     public void Create()

@@ -102,9 +102,8 @@ internal sealed class WorkerPool : IDisposable
             RunPhases(work, worker: 0);
             lock (_signal)
                 _work = null;
-            SpinWait spin = default;
-            while (Volatile.Read(ref _helperCount) > 0)
-                spin.SpinOnce(sleep1Threshold: -1);
+            for (int pause = 0; Volatile.Read(ref _helperCount) > 0; pause++)
+                Pause(pause);
             if (_failure is { } failure)
                 System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         }
@@ -170,14 +169,25 @@ internal sealed class WorkerPool : IDisposable
                     Interlocked.Increment(ref _done[phase]);
                 }
 
-                SpinWait spin = default;
-                while (Volatile.Read(ref _done[phase]) < count)
+                for (int pause = 0; Volatile.Read(ref _done[phase]) < count; pause++)
                 {
                     if (Volatile.Read(ref _failure) is not null)
                         return;
-                    spin.SpinOnce(sleep1Threshold: -1);
+                    Pause(pause);
                 }
             }
+        }
+
+        /// <summary>Spins for about a millisecond, more than the last tasks of a phase take, then sleeps: whoever is
+        /// waited for may have lost its processor. Nothing yields: a scheduler may charge a thread for each of many
+        /// yields, and keep it from running for seconds afterwards.</summary>
+        private static void Pause(int index)
+        {
+            const int SpinCount = 2000;
+            if (index < SpinCount)
+                Thread.SpinWait(10);
+            else
+                Thread.Sleep(1);
         }
     }
 }

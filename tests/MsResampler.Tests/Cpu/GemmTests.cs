@@ -11,10 +11,10 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
 {
     private const float Guard = 12345.5f;
 
-    private static readonly int s_tile = MicroKernel<TSimd, TVector>.RowCount;
     private static readonly int s_panel = MicroKernel<TSimd, TVector>.PanelWidth;
 
-    private static int[] RowCounts => [.. new[] { 1, s_tile - 1, s_tile, s_tile + 1, 2 * s_tile, 37 }.Distinct()];
+    // Tiles are six or eight rows high.
+    private static int[] RowCounts => [1, 5, 6, 7, 8, 9, 12, 16, 37];
 
     private static int[] ColumnCounts => [.. new[] { 1, TSimd.Width - 1, TSimd.Width, TSimd.Width + 1, (2 * TSimd.Width) + 1,
         s_panel - 1, s_panel, s_panel + 1, (2 * s_panel) + 3, 101 }.Where(count => count > 0).Distinct()];
@@ -123,7 +123,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
 
         for (int first = 0; first < Rows; first++)
         {
-            for (int count = 1; count <= Math.Min(8, Rows - first); count++)
+            for (int count = 1; count <= Math.Min(11, Rows - first); count++)
             {
                 Multiply(a.Pointer + (first * Inner), Inner, count, b, some.Pointer, columns);
                 Assert.That(Values.Bits(some.Span[..(count * columns)]),
@@ -153,31 +153,95 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
     }
 
     [Test]
-    public void A_single_row_has_the_bits_of_a_tile()
+    public void Steps_may_lie_anywhere_and_rows_be_single_without_changing_a_bit()
     {
         const int Inner = 29;
-        float** rows = stackalloc float*[s_tile];
+        float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
+        int* offsets = stackalloc int[2 * Inner];
         for (int width = TSimd.Width; width <= s_panel; width *= 2)
         {
-            AlignedBuffer a = Values.Random(Inner * s_tile, seed: 1);
+            int rowCount = MicroKernel<TSimd, TVector>.RowCount(width);
+            AlignedBuffer a = Values.Random(Inner * rowCount, seed: 1);
             AlignedBuffer b = Values.Random(Inner * width, seed: 2);
             AlignedBuffer init = Values.Random(width, seed: 3);
-            AlignedBuffer tile = new(s_tile * width);
+            AlignedBuffer scattered = new(Inner * width);
+            AlignedBuffer tile = new(rowCount * width);
+            AlignedBuffer gathered = new(rowCount * width);
             AlignedBuffer row = new(width);
-            // A transposed left operand: rows lie one float apart, steps a row of six.
-            for (int r = 0; r < s_tile; r++)
+            // A transposed left operand: rows lie one float apart, steps a row of six or eight. The right one backwards.
+            for (int r = 0; r < rowCount; r++)
                 rows[r] = a.Pointer + r;
-
-            MicroKernel<TSimd, TVector>.Tile(width, rows, s_tile, Inner, b.Pointer, width, init.Pointer, 0, tile.Pointer, width);
-
-            for (int r = 0; r < s_tile; r++)
+            for (int k = 0; k < Inner; k++)
             {
-                MicroKernel<TSimd, TVector>.Row(width, a.Pointer + r, s_tile, Inner, b.Pointer, width, init.Pointer, row.Pointer);
+                offsets[2 * k] = k * rowCount;
+                offsets[(2 * k) + 1] = (Inner - 1 - k) * width;
+                b.Span.Slice(k * width, width).CopyTo(scattered.Span[offsets[(2 * k) + 1]..]);
+            }
+
+            MicroKernel<TSimd, TVector>.Tile(width, rows, rowCount, Inner, b.Pointer, width, init.Pointer, 0,
+                tile.Pointer, width);
+            MicroKernel<TSimd, TVector>.Gather(width, rows, scattered.Pointer, offsets, Inner, init.Pointer, 0,
+                gathered.Pointer, width);
+
+            Assert.That(Values.Bits(gathered.Span), Is.EqualTo(Values.Bits(tile.Span)));
+            for (int r = 0; r < rowCount; r++)
+            {
+                MicroKernel<TSimd, TVector>.GatherRow(width, a.Pointer + r, scattered.Pointer, offsets, Inner, init.Pointer,
+                    row.Pointer);
                 Assert.That(Values.Bits(row.Span), Is.EqualTo(Values.Bits(tile.Span.Slice(r * width, width))));
             }
 
-            GC.KeepAlive((a, b, init, tile));
+            GC.KeepAlive((a, b, init, scattered));
+            GC.KeepAlive((tile, gathered, row));
         }
+    }
+
+    [Test]
+    public void A_product_can_be_stored_head_by_head([Values(1, 3, 8, 16, 17, 32, 64, 67)] int headSize,
+        [Values(1, 2, 5)] int headCount)
+    {
+        const int Inner = 9;
+        int columns = headCount * headSize;
+        PackedMatrix b = Pack(Values.Array(columns * Inner, seed: 1), columns, Inner, Values.Array(columns, seed: 2));
+        foreach (int rows in RowCounts)
+        {
+            AlignedBuffer a = Values.Random(rows * Inner, seed: 3);
+            AlignedBuffer plain = new(rows * columns);
+            Multiply(a.Pointer, Inner, rows, b, plain.Pointer, columns);
+            HeadLayout layout = HeadLayout.For(headSize, rows);
+            AlignedBuffer heads = Values.Filled((int)(headCount * layout.HeadStride) + 16, Guard);
+
+            for (int panel = 0; panel < b.PanelCount; panel++)
+                Gemm<TSimd, TVector>.PanelToHeads(a.Pointer, Inner, rows, b, panel, heads.Pointer, layout);
+
+            float[] expected = [.. Enumerable.Repeat(Guard, heads.Count)];
+            for (int row = 0; row < rows; row++)
+                for (int column = 0; column < columns; column++)
+                    expected[(column / headSize * layout.HeadStride) + (row * layout.RowStride) + (column % headSize)] =
+                        plain.Span[(row * columns) + column];
+            Assert.That(Values.Bits(heads.Span), Is.EqualTo(Values.Bits(expected)), $"{rows} rows");
+            GC.KeepAlive((a, b, plain, heads));
+        }
+    }
+
+    [Test]
+    public void Fetching_ahead_changes_nothing()
+    {
+        const int Inner = 13;
+        const int Rows = 40;
+        int columns = 3 * s_panel;
+        PackedMatrix b = Pack(Values.Array(columns * Inner, seed: 1), columns, Inner);
+        AlignedBuffer a = Values.Random(Rows * Inner, seed: 2);
+        AlignedBuffer plain = new(Rows * columns);
+        AlignedBuffer fetched = new(Rows * columns);
+        Multiply(a.Pointer, Inner, Rows, b, plain.Pointer, columns);
+
+        for (int panel = 0; panel < b.PanelCount; panel++)
+            Gemm<TSimd, TVector>.Panel(a.Pointer, Inner, Rows, b, panel, fetched.Pointer, columns,
+                b.Panel((panel + 1) % b.PanelCount));
+
+        Assert.That(Values.Bits(fetched.Span), Is.EqualTo(Values.Bits(plain.Span)));
+        GC.KeepAlive((a, b, plain, fetched));
     }
 
     [Test]
