@@ -22,7 +22,6 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
     {
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, name + ".md"), ToMarkdown(description, name + ".png"));
-        UseFont();
         PlotFont.Install();
         Multiplot plot = new() { Layout = new Grid(2, (Panels.Count + 1) / 2) };
         plot.AddPlots(Panels.Count);
@@ -71,22 +70,6 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
         foreach (GrowthSeries series in panel.Series)
             text.Append(CultureInfo.InvariantCulture, $" **{series.Exponent:0.00}**, larger half {series.LargerExponent:0.00} |");
         text.Append("\n\n");
-    }
-
-    /// <summary>Skia's build for Linux without dependencies finds no fonts by itself and draws no text
-    /// then.</summary>
-    private static void UseFont()
-    {
-        const string Folder = "/usr/share/fonts";
-        if (!OperatingSystem.IsLinux() || !Directory.Exists(Folder))
-            return;
-        if (Directory.EnumerateFiles(Folder, "DejaVuSans.ttf", SearchOption.AllDirectories).FirstOrDefault() is string regular)
-        {
-            const string Name = "DejaVu Sans";
-            Fonts.AddFontFile(Name, regular, bold: false, italic: false);
-            Fonts.AddFontFile(Name, regular, bold: true, italic: false);
-            Fonts.Default = Name;
-        }
     }
 
     private static void Draw(GrowthPanel panel, Plot plot)
