@@ -67,9 +67,7 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Sco
                 """);
             foreach (ScopeOverhead overhead in ScopeOverheads)
                 text.Append(CultureInfo.InvariantCulture, $"""
-                    | {overhead.Shape} | {overhead.Batch} | {overhead.OursThreeMs:0.00} | {overhead.OursOneMs:0.00} | **{
-                    overhead.OursRatio:0.00}** | {overhead.PeerThreeMs:0.00} | {overhead.PeerOneMs:0.00} | {
-                    overhead.PeerRatio:0.00} |
+                    | {overhead.Shape} | {overhead.Batch} | {overhead.OursThreeMs:0.00} | {overhead.OursOneMs:0.00} | **{overhead.OursRatio:0.00}** | {overhead.PeerThreeMs:0.00} | {overhead.PeerOneMs:0.00} | {overhead.PeerRatio:0.00} |
 
                     """);
         }

@@ -36,7 +36,8 @@ public class StrategyTests
             isGlobal ? Configs.Window(50, 60) : Configs.Window(1, 1),
             Configs.Gaussian(1.5, 2.5, isGlobal ? null : window),
             Configs.Gaussian(0.4, 0.3, isGlobal ? null : new AxisPair(0.01, 0.01), ScopeUnits.Fraction)
-                with { Border = WindowBorder.Shift },
+                with
+            { Border = WindowBorder.Shift },
             Configs.Gaussian(1e-3, 1e-3, isGlobal ? null : window),
             isGlobal ? Configs.None : Configs.Window(2, 1, WindowBorder.Shift)) with
         {
