@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using MsResampler.Cpu;
 using MsResampler.Model;
 using MsResampler.Planning;
 using MsResampler.Safetensors;
@@ -12,14 +11,14 @@ namespace MsResampler;
 /// finalised, and its threads end.</remarks>
 public sealed class Resampler : IDisposable
 {
-    private readonly CpuBackend _backend;
+    private readonly ModelEngine _engine;
     private volatile bool _isDisposed;
 
     private Resampler(ResamplerModel model, ResamplerOptions options)
     {
         Config = model.Config;
         Warnings = model.Warnings;
-        _backend = CpuVariant.Choose().Create(model, options);
+        _engine = options.Backend.Create(model, options);
     }
 
     /// <summary>The model's configuration.</summary>
@@ -29,10 +28,10 @@ public sealed class Resampler : IDisposable
     public IReadOnlyList<string> Warnings { get; }
 
     /// <summary>The most threads one call uses, the caller's included.</summary>
-    public int ThreadCount => _backend.ThreadCount;
+    public int ThreadCount => _engine.ThreadCount;
 
     /// <summary>What computes, in words, such as "cpu, avx512, 8 threads".</summary>
-    public string Description => _backend.Description;
+    public string Description => _engine.Description;
 
     /// <summary>Loads a model folder (config.json and a safetensors checkpoint) and prepares it to run. The files are
     /// not needed afterwards.</summary>
@@ -89,7 +88,7 @@ public sealed class Resampler : IDisposable
         if (tokens.Overlaps(features))
             throw new ArgumentException("expected tokens in memory of their own, found them overlapping the features",
                 nameof(tokens));
-        _backend.Resample(features, grids, tokens, cancellationToken);
+        _engine.Resample(features, grids, tokens, cancellationToken);
     }
 
     /// <summary>Computes what one image's tokens are made of: attention per scope and head, and gate weights.</summary>
@@ -103,17 +102,17 @@ public sealed class Resampler : IDisposable
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         CheckGrids([grid], features.Length);
-        return _backend.Explain(features, grid);
+        return _engine.Explain(features, grid);
     }
 
     /// <summary>The plan for a grid.</summary>
-    internal ExecutionPlan Plan(PatchGrid grid) => _backend.Plan(grid);
+    internal ExecutionPlan Plan(PatchGrid grid) => _engine.Plan(grid);
 
     /// <summary>Ends the threads and refuses further calls. Calling it again does nothing.</summary>
     public void Dispose()
     {
         _isDisposed = true;
-        _backend.Dispose();
+        _engine.Dispose();
     }
 
     private void CheckGrids(ReadOnlySpan<PatchGrid> grids, int featureCount)

@@ -1,20 +1,10 @@
 namespace MsResampler;
 
-/// <summary>What computes.</summary>
-public enum Backend
-{
-    /// <summary>The fastest backend this machine can run.</summary>
-    Auto,
-
-    /// <summary>Managed SIMD code on the processor, in float32.</summary>
-    Cpu,
-}
-
 /// <summary>How a <see cref="Resampler"/> runs. Immutable; defaults suit most callers.</summary>
 public sealed record ResamplerOptions
 {
     /// <summary>What computes.</summary>
-    public Backend Backend { get; init; } = Backend.Auto;
+    public Backend Backend { get; init; } = Backend.Cpu;
 
     /// <summary>Threads of the CPU backend, the caller's included; 0 means one per processor.</summary>
     public int ThreadCount { get; init; }

@@ -11,7 +11,7 @@ namespace MsResampler.Perf.Kernels;
 [MemoryDiagnoser]
 public class ModelBenchmarks
 {
-    private CpuBackend? _engine;
+    private ModelEngine? _engine;
     private float[] _features = [];
     private float[] _tokens = [];
     private PatchGrid[] _grids = [];

@@ -4,25 +4,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The CPU backend, whatever its instruction set.</summary>
-internal abstract class CpuBackend : IDisposable
-{
-    public abstract string Description { get; }
-
-    public abstract int ThreadCount { get; }
-
-    public abstract ExecutionPlan Plan(PatchGrid grid);
-
-    public abstract void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
-        CancellationToken cancellationToken);
-
-    public abstract Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid);
-
-    public abstract void Dispose();
-}
-
 /// <summary>The CPU backend on one instruction set.</summary>
-internal sealed unsafe class CpuBackend<TSimd, TVector> : CpuBackend
+internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {

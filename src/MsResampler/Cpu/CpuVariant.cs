@@ -12,9 +12,9 @@ internal sealed class CpuVariant
     /// <summary>The environment variable that forces a variant by name.</summary>
     public const string EnvironmentVariable = "MSRESAMPLER_CPU";
 
-    private readonly Func<ResamplerModel, ResamplerOptions, CpuBackend> _create;
+    private readonly Func<ResamplerModel, ResamplerOptions, ModelEngine> _create;
 
-    private CpuVariant(string name, bool isSupported, Func<ResamplerModel, ResamplerOptions, CpuBackend> create)
+    private CpuVariant(string name, bool isSupported, Func<ResamplerModel, ResamplerOptions, ModelEngine> create)
     {
         Name = name;
         IsSupported = isSupported;
@@ -47,7 +47,7 @@ internal sealed class CpuVariant
                 $" on this machine, found '{name}'");
     }
 
-    public CpuBackend Create(ResamplerModel model, ResamplerOptions options) => _create(model, options);
+    public ModelEngine Create(ResamplerModel model, ResamplerOptions options) => _create(model, options);
 
     public override string ToString() => Name;
 

@@ -49,7 +49,7 @@ public class StrategyTests
         };
     }
 
-    private static void AssertAgreement(TestModel model, PatchGrid[] grids, Action<CpuBackend> check)
+    private static void AssertAgreement(TestModel model, PatchGrid[] grids, Action<ModelEngine> check)
     {
         float[][] features = [.. grids.Select((grid, image) => model.RandomFeatures(grid, image))];
         double[][] expected = [.. grids.Select((grid, image) => model.Reference.Resample(features[image], grid))];
@@ -58,7 +58,7 @@ public class StrategyTests
         {
             foreach (CpuVariant variant in CpuVariant.All.Where(variant => variant.IsSupported))
             {
-                using CpuBackend backend = variant.Create(model.Model, new ResamplerOptions { ThreadCount = 2 });
+                using ModelEngine backend = variant.Create(model.Model, new ResamplerOptions { ThreadCount = 2 });
                 float[] tokens = new float[grids.Length * tokenCount];
                 backend.Resample([.. features.SelectMany(values => values)], grids, tokens, CancellationToken.None);
                 check(backend);

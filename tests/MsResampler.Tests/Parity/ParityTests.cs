@@ -29,7 +29,7 @@ public class ParityTests
             foreach (CpuVariant variant in CpuVariant.All.Where(variant => variant.IsSupported))
             {
                 string where = $"{variant}, {@case}";
-                using CpuBackend engine = variant.Create(model.Model, new ResamplerOptions());
+                using ModelEngine engine = variant.Create(model.Model, new ResamplerOptions());
                 float[] tokens = new float[features.Length * tokenLength];
                 engine.Resample(batch, @case.Grids, tokens, CancellationToken.None);
                 for (int image = 0; image < features.Length; image++)

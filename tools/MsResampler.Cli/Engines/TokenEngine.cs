@@ -17,7 +17,6 @@ internal static class TokenEngine
             ? new ReferenceEngine(model)
             : new ResamplerEngine(Resampler.Load(model, new ResamplerOptions
             {
-                Backend = backend == BackendChoice.Cpu ? Backend.Cpu : Backend.Auto,
                 ThreadCount = threadCount ?? 0,
                 ValidateFeatures = false,
             }));

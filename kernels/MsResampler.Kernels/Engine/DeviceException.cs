@@ -1,0 +1,22 @@
+namespace MsResampler.Kernels.Engine;
+
+/// <summary>A device refused or failed.</summary>
+public sealed class DeviceException : Exception
+{
+    /// <summary>Creates the exception.</summary>
+    public DeviceException()
+    {
+    }
+
+    /// <summary>Creates the exception with what failed.</summary>
+    public DeviceException(string message)
+        : base(message)
+    {
+    }
+
+    /// <summary>Creates the exception with what failed and why.</summary>
+    public DeviceException(string message, Exception innerException)
+        : base(message, innerException)
+    {
+    }
+}
