@@ -330,6 +330,19 @@ public class ResamplerTests
         return count;
     }
 
+    /// <summary>The number once the threads of earlier tests have ended.</summary>
+    private static int SettledWorkerThreads()
+    {
+        int count;
+        do
+        {
+            count = WorkerThreads();
+            Thread.Sleep(50);
+        }
+        while (count != WorkerThreads());
+        return count;
+    }
+
     private static void AssertWorkerThreads(int expected)
     {
         for (int wait = 0; wait < 500 && WorkerThreads() != expected; wait++)
@@ -341,7 +354,7 @@ public class ResamplerTests
     [Platform("Linux", Reason = "counts threads by name in /proc")]
     public void Disposal_ends_the_threads()
     {
-        int before = WorkerThreads();
+        int before = SettledWorkerThreads();
         Resampler resampler = Load(5);
         Resample(resampler, 0);
         AssertWorkerThreads(before + 4);
@@ -355,7 +368,7 @@ public class ResamplerTests
     [Platform("Linux", Reason = "counts threads by name in /proc")]
     public void An_abandoned_instance_is_finalised_and_its_threads_end()
     {
-        int before = WorkerThreads();
+        int before = SettledWorkerThreads();
         WeakReference abandoned = Abandon();
         AssertWorkerThreads(before + 4);
 

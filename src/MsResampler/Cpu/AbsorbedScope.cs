@@ -59,8 +59,7 @@ internal sealed unsafe class AbsorbedScope
     /// <summary>The most patches that a query sees.</summary>
     public int MaxKeyCount => _maxRows * _maxColumns;
 
-    public long Bytes => sizeof(float)
-        * (long)(_foldedQueries.Count + (_rowBias?.Count ?? 0) + (_columnBias?.Count ?? 0));
+    public long BiasBytes => sizeof(float) * (long)((_rowBias?.Count ?? 0) + (_columnBias?.Count ?? 0));
 
     /// <summary>Folded queries of one query: blocks of lanes (see <see cref="LaneBlock"/>), each [D, lanes of the
     /// block].</summary>

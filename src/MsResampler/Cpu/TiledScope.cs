@@ -21,6 +21,7 @@ internal sealed unsafe class TiledScope
     public TiledScope(ScopePlan plan, AlignedBuffer queries, ScopeBias bias, ResamplerConfig config)
     {
         Tiles = plan.Tiles;
+        MaxLaneCount = Tiles.Max(tile => tile.LaneCount);
         GridColumns = config.QueryGrid.Columns;
         _headSize = config.HeadSize;
         _isBiasPerHead = bias.IsPerHead;
@@ -57,7 +58,7 @@ internal sealed unsafe class TiledScope
     public int GridColumns { get; }
 
     /// <summary>The widest tile.</summary>
-    public int MaxLaneCount => Tiles.Max(tile => tile.LaneCount);
+    public int MaxLaneCount { get; }
 
     public long Bytes => sizeof(float) * (long)(_packedQueries.Count + (_bias?.Count ?? 0));
 
