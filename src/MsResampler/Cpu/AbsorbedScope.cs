@@ -127,8 +127,8 @@ internal sealed unsafe class AbsorbedScope
             for (int head = 0; head < config.AttentionHeadCount; head++)
             {
                 Gemm<TSimd, TVector>.Multiply(queries.Pointer + (head * headSize), width, queryCount, headSize,
-                    weight.Pointer + ((nint)head * headSize * width) + first, width, panelWidth, columns, zeros.Pointer, 0,
-                    product.Pointer, panelWidth);
+                    weight.Pointer + ((nint)head * headSize * width) + first, width, panelWidth, columns, zeros.Pointer,
+                    0, product.Pointer, panelWidth);
                 int block = head / panelWidth * panelWidth;
                 int blockWidth = LaneBlock<TSimd, TVector>(block, laneCount);
                 for (int query = 0; query < queryCount; query++)

@@ -55,8 +55,8 @@ internal static unsafe class AbsorbedValues
                 for (int r = 0; r < HeadCount; r++)
                     rows[r] = weight + task.Head + Math.Min(r, task.HeadCount - 1);
                 for (int c = 0; c < channels; c += panelWidth)
-                    MicroKernel<TSimd, TVector>.Gather(panelWidth, rows, features + channel + c, offsets, keyCount, zeros, 0,
-                        scratch + ((nint)index * ChannelBlock) + c, SumStride);
+                    MicroKernel<TSimd, TVector>.Gather(panelWidth, rows, features + channel + c, offsets, keyCount,
+                        zeros, 0, scratch + ((nint)index * ChannelBlock) + c, SumStride);
             }
 
             for (int r = 0; r < task.HeadCount; r++)
@@ -69,7 +69,8 @@ internal static unsafe class AbsorbedValues
                         + (panel * panelWidth);
                     Gemm<TSimd, TVector>.Multiply(scratch + (r * SumStride), ChannelBlock, task.QueryCount, channels,
                         weight.Panel(panel) + ((nint)channel * width), width, width, weight.ColumnsOf(panel),
-                        channel == 0 ? weight.Bias(panel) : target, channel == 0 ? 0 : outputStride, target, outputStride);
+                        channel == 0 ? weight.Bias(panel) : target, channel == 0 ? 0 : outputStride, target,
+                        outputStride);
                 }
             }
         }

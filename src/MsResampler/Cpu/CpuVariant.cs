@@ -42,7 +42,8 @@ internal sealed class CpuVariant
     public CostModel Costs { get; }
 
     /// <summary>The variant that <see cref="EnvironmentVariable"/> names, else the fastest supported one.</summary>
-    /// <exception cref="NotSupportedException">The variable names no variant, or one this machine cannot run.</exception>
+    /// <exception cref="NotSupportedException">The variable names no variant, or one that this machine
+    /// cannot run.</exception>
     public static CpuVariant Choose()
     {
         if (Environment.GetEnvironmentVariable(EnvironmentVariable) is not { Length: > 0 } name)

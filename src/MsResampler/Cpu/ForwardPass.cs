@@ -9,11 +9,11 @@ namespace MsResampler.Cpu;
 /// <remarks>
 /// An element's arithmetic depends on its image's plan alone, not on where its row lies or which thread takes it, so
 /// tokens are the same bit for bit in any batch.
-/// <para>Intermediate results lie in one block of memory, as large as the largest group so far needs. Let Z be the rows
-/// of features (twice, when keys see positions), P the projected keys and values of all scopes, W the weights of absorbed
-/// scopes and the threads' scratch, and B one row of S·D floats per query. Attention reads and writes Z + P + W + B,
-/// branch outputs 2·B, and the block holds Z + P + W + 2·B: never more than 1.5 times what the larger of the two needs,
-/// whatever the plan.</para>
+/// <para>Intermediate results lie in one block of memory, as large as the largest group so far needs. Let Z be the
+/// rows of features (twice, when keys see positions), P the projected keys and values of all scopes, W the weights of
+/// absorbed scopes and the threads' scratch, and B one row of S·D floats per query. Attention reads and writes
+/// Z + P + W + B, branch outputs 2·B, and the block holds Z + P + W + 2·B: never more than 1.5 times what the larger of
+/// the two needs, whatever the plan.</para>
 /// </remarks>
 internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     where TSimd : struct, ISimd<TVector>

@@ -63,7 +63,8 @@ internal sealed class GridOperands
         for (int scope = 0; scope < scopeCount; scope++)
         {
             ScopePlan scopePlan = plan.Scopes[scope];
-            ScopeBias bias = new(config.Scopes[scope], scopePlan.Windows, config.QueryGrid, model.Scopes[scope].LogSigma);
+            ScopeBias bias = new(config.Scopes[scope], scopePlan.Windows, config.QueryGrid,
+                model.Scopes[scope].LogSigma);
             if (scopePlan.Keys == ProjectionStrategy.Projected)
             {
                 tiled[scope] = new TiledScope(scopePlan, model.Queries(scope, plan.Grid), bias, config);

@@ -59,6 +59,7 @@ internal sealed class KeyPositions
         TensorPrimitives.Add(row[.._columnWidth], _columns.AsSpan(j * _columnWidth, _columnWidth), destination);
         int rowWidth = row.Length - _columnWidth;
         if (rowWidth > 0)
-            TensorPrimitives.Add(row[_columnWidth..], _rows.AsSpan(i * rowWidth, rowWidth), destination[_columnWidth..]);
+            TensorPrimitives.Add(row[_columnWidth..], _rows.AsSpan(i * rowWidth, rowWidth),
+                destination[_columnWidth..]);
     }
 }

@@ -62,7 +62,8 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     /// <summary>Whether queries see their anchors' positions, so that they differ from grid to grid.</summary>
     public bool DependsOnAnchors => Config.PositionEmbedding is { Type: PositionEmbeddingType.SinCos2D, Queries: true };
 
-    /// <summary>The projected queries of a scope, [M, D], scaled by log₂e/√d so that attention works in base 2.</summary>
+    /// <summary>The projected queries of a scope, [M, D], scaled by log₂e/√d so that attention works in base 2.
+    /// </summary>
     public AlignedBuffer Queries(int scope, PatchGrid grid) => _queries?[scope] ?? ProjectQueries(scope, grid);
 
     /// <summary>What keys add to Z, or null when they add nothing.</summary>
@@ -105,7 +106,11 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     {
         fixed (float* pointer = queries)
             for (int query = 0; query < Config.QueryGrid.QueryCount; query++)
-                _queryNorm.Apply(pointer + ((nint)query * Config.HiddenSize), pointer + ((nint)query * Config.HiddenSize));
+            {
+                float* row = pointer + ((nint)query * Config.HiddenSize);
+                _queryNorm.Apply(row, row);
+            }
+
         return queries;
     }
 

@@ -4,9 +4,10 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The right operand of a matrix product, stored in the order in which <see cref="MicroKernel{TSimd,TVector}"/>
-/// reads it: panels of columns one after another, each [inner, panel width] row-major, the last one as narrow as a tile
-/// allows and padded with zeros; and a bias, zero where there is none.</summary>
+/// <summary>The right operand of a matrix product, stored in the order in which
+/// <see cref="MicroKernel{TSimd,TVector}"/> reads it: panels of columns one after another, each [inner, panel width]
+/// row-major, the last one as narrow as a tile allows and padded with zeros; and a bias, zero where there is none.
+/// </summary>
 internal sealed unsafe class PackedMatrix
 {
     private readonly AlignedBuffer _values;

@@ -25,7 +25,8 @@ internal static class Position
     }
 
     /// <summary>Resizes a table stored on the query grid to a patch grid: bicubic with a = −0.75, half-pixel centres,
-    /// edges repeated, in single precision; PyTorch's <c>interpolate(mode="bicubic", align_corners=False)</c>.</summary>
+    /// edges repeated, in single precision; PyTorch's
+    /// <c>interpolate(mode="bicubic", align_corners=False)</c>.</summary>
     /// <param name="table">[M, D] on <paramref name="from"/>.</param>
     /// <param name="from">The query grid.</param>
     /// <param name="to">The patch grid.</param>

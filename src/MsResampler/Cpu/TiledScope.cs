@@ -71,7 +71,8 @@ internal sealed unsafe class TiledScope
     public float* Bias(int tile, int head) => _biasOffsets[tile] < 0 ? null
         : _bias!.Pointer + _biasOffsets[tile] + (_isBiasPerHead ? head * BiasCount(Tiles[tile]) : 0);
 
-    private static nint BiasCount(QueryTile tile) => (nint)(tile.KeyRows.Count + tile.KeyColumns.Count) * tile.LaneCount;
+    private static nint BiasCount(QueryTile tile)
+        => (nint)(tile.KeyRows.Count + tile.KeyColumns.Count) * tile.LaneCount;
 
     private void PackQueries(int index, float* queries, int width, int headCount)
     {

@@ -15,14 +15,10 @@ internal sealed class MemoryTests<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    private static readonly ResamplerConfig s_config = Configs.Of(Configs.Window(2, 2),
-        Configs.Gaussian(2, 3, new AxisPair(5, 4)), Configs.None) with
-    {
-        HiddenSize = 36,
-        QueryGrid = new QueryGrid(3, 3),
-    };
+    private static readonly ResamplerConfig s_config = Configs.Mixed;
 
-    private static readonly PatchGrid[] s_grids = [new(4, 5), new(1, 1), new(12, 9), new(4, 5), new(1, 30), new(48, 47)];
+    private static readonly PatchGrid[] s_grids =
+        [new(4, 5), new(1, 1), new(12, 9), new(4, 5), new(1, 30), new(48, 47)];
 
     private static CpuBackend<TSimd, TVector> Load(TestModel model, int threadCount)
         => new("test", model.Model, new ResamplerOptions { ThreadCount = threadCount });
@@ -111,7 +107,8 @@ internal sealed class MemoryTests<TSimd, TVector>
         int owners = config.ShareKeyValues ? 1 : plan.Scopes.Count;
         long features = patches * RowStride(config.HiddenSize) * (config.PositionEmbedding.Keys ? 2 : 1);
         long projected = plan.Scopes.Take(owners).Sum(scope =>
-            (scope.Keys == ProjectionStrategy.Projected ? 1 : 0) + (scope.Values == ProjectionStrategy.Projected ? 1 : 0))
+            (scope.Keys == ProjectionStrategy.Projected ? 1 : 0) +
+            (scope.Values == ProjectionStrategy.Projected ? 1 : 0))
             * patches * config.HiddenSize;
         long lanes = CpuBackend<TSimd, TVector>.Costs.PaddedLanes(config.AttentionHeadCount);
         long weights = plan.Scopes.Where(scope => scope.Values == ProjectionStrategy.Absorbed)

@@ -177,16 +177,16 @@ internal static class InspectCommand
                 scope.Keys == ProjectionStrategy.Absorbed ? "-" : Number(scope.Tiles.Count),
             ]),
         ]);
-        terminal.Line("  window: the most patches a query sees; pairs: of a query and a patch, in scope and as computed;");
-        terminal.Line("  projected: formed for every patch; absorbed: moved to the query side; tiles: of queries");
+        terminal.Line("  window: the most patches a query sees; pairs of a query and a patch: in scope, as computed");
+        terminal.Line("  projected: formed for every patch; absorbed: moved to the query side; tiles of queries");
         terminal.Line();
         terminal.Table(["stage", ">as written", ">executed"],
         [
             .. plan.Stages.Append(new StageCost("total", plan.Flops, plan.NaiveFlops)).Select(stage =>
                 (IReadOnlyList<string>)[stage.Name, Flop(stage.NaiveFlops), Flop(stage.Flops)]),
         ]);
-        terminal.Line("  FLOP, additions and multiplications of matrix products; as written: every patch projected for");
-        terminal.Line("  every scope, every query against every patch");
+        terminal.Line("  additions and multiplications; as written: every patch projected for every scope, every");
+        terminal.Line("  query against every patch");
     }
 
     private static string Name(ProjectionStrategy strategy)
