@@ -14,11 +14,12 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
     /// <summary>Queries of one task.</summary>
     public const int QueryCount = 36;
 
-    /// <summary>Channels of Z handled at once: runs long enough for the processor to fetch ahead, while the sums of 8
-    /// heads and 36 queries, 576 KiB, stay in the second-level cache.</summary>
+    /// <summary>Channels of Z handled at once: runs long enough for the processor to fetch ahead, while the sums of 8 heads
+    /// and 36 queries, 576 KiB, stay in the second-level cache.</summary>
     private const int ChannelBlock = 512;
 
-    private const int SumCount = MicroKernel<TSimd, TVector>.MaxRowCount * QueryCount * ChannelBlock;
+    /// <summary>Floats of a task's sums.</summary>
+    public const int SumCount = MicroKernel<TSimd, TVector>.MaxRowCount * QueryCount * ChannelBlock;
 
     private const nint SumStride = QueryCount * ChannelBlock;
 
@@ -28,7 +29,7 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
     private static int TileWidth => 2 * TSimd.Width;
 
     /// <summary>Floats of scratch that a task needs: sums and key offsets.</summary>
-    public static int ScratchCount(int maxKeyCount) => SumCount + (2 * maxKeyCount);
+    public static int ScratchCount(AbsorbedScope scope) => SumCount + (2 * scope.MaxKeyCount);
 
     /// <param name="scope">The scope's operands.</param>
     /// <param name="task">The heads and queries.</param>
@@ -71,16 +72,18 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
                 (int r, int panel) = Math.DivRem(index, panelCount);
                 PackedMatrix weight = weights[task.Head + r];
                 int width = weight.WidthOf(panel);
-                float* next = index + 1 == task.HeadCount * panelCount ? null
-                    : weights[task.Head + ((index + 1) / panelCount)].Panel((index + 1) % panelCount) +
-                    ((nint)channel * width);
                 float* target = output + ((nint)task.Query * outputStride) + ((task.Head + r) * headSize)
                     + (panel * panelWidth);
                 Gemm<TSimd, TVector>.Multiply(scratch + (r * SumStride), ChannelBlock, task.QueryCount, channels,
-                    weight.Panel(panel) + ((nint)channel * width), width, width, weight.ColumnsOf(panel),
+                    Rows(weight, panel, channel), width, width, weight.ColumnsOf(panel),
                     channel == 0 ? weight.Bias(panel) : target, channel == 0 ? 0 : outputStride, target, outputStride,
-                    next);
+                    index + 1 == task.HeadCount * panelCount ? null
+                        : Rows(weights[task.Head + ((index + 1) / panelCount)], (index + 1) % panelCount, channel));
             }
         }
     }
+
+    /// <summary>A panel from one of its rows on.</summary>
+    private static float* Rows(PackedMatrix weight, int panel, int first)
+        => weight.Panel(panel) + ((nint)first * weight.WidthOf(panel));
 }

@@ -288,7 +288,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                     ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
                 if (absorbed.AreValuesAbsorbed)
                 {
-                    scratch = Math.Max(scratch, AbsorbedValues<TSimd, TVector>.ScratchCount(absorbed.MaxKeyCount));
+                    scratch = Math.Max(scratch, AbsorbedValues<TSimd, TVector>.ScratchCount(absorbed));
                     _probabilityStride[scope] = Math.Max(_probabilityStride[scope],
                         QueryCount * absorbed.MaxKeyCount * absorbed.LaneCount);
                 }

@@ -122,7 +122,7 @@ internal sealed class MemoryTests<TSimd, TVector>
         scope.Keys == ProjectionStrategy.Projected
             ? ScopeAttentionTiled<TSimd, TVector>.ScratchCount(scope.Tiles.Max(tile => tile.LaneCount), config.HeadSize)
             : (MaxKeyCount(scope) * (lanes + 4)) + config.HeadSize + (scope.Values == ProjectionStrategy.Absorbed
-                ? AbsorbedValues<TSimd, TVector>.ScratchCount((int)MaxKeyCount(scope)) : 0))
+                ? AbsorbedValues<TSimd, TVector>.SumCount : 0))
         + FusionGate<TSimd, TVector>.ScratchCount(config);
 
     private static long MaxKeyCount(ScopePlan scope)
