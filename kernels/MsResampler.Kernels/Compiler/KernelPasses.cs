@@ -12,7 +12,8 @@ internal readonly struct KernelPasses : IBackendHook
     /// over it is, and neither ILGPU nor ptxas does so by itself.</summary>
     public const int MaxUnrolledTrips = 64;
 
-    /// <summary>Unrolls while arrays are still arrays and everything is inlined.</summary>
+    /// <summary>Unrolls while arrays are still arrays and everything is inlined. A <c>continue</c> before an inner loop
+    /// is more than ILGPU's unrolling can do: such a kernel does not compile.</summary>
     public void InitializedKernelContext(IRContext kernelContext, Method kernelMethod) =>
         kernelContext.Transform(Transformer.Create(TransformerConfiguration.Empty,
             new LoopUnrolling(MaxUnrolledTrips),

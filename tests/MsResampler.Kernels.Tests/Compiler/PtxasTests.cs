@@ -27,23 +27,25 @@ public sealed class PtxasTests
                     /*0040*/                   EXIT ;                                  /* 0x000000000000794d */
             """;
 
-        PtxasReport report = Ptxas.Parse(log, listing);
+        PtxasReport report = Ptxas.ParseReport(log);
+        MachineCode code = Ptxas.ParseListing(listing);
 
         Assert.That(report.Registers, Is.EqualTo(122));
         Assert.That(report.SharedBytes, Is.EqualTo(4096));
         Assert.That(report.StackBytes, Is.EqualTo(24));
         Assert.That(report.SpillBytes, Is.EqualTo(36));
-        Assert.That(report.Instructions.Values.Sum(), Is.EqualTo(5));
-        Assert.That(report.Count("LDG"), Is.EqualTo(2));
-        Assert.That(report.Count("LDG.E.128"), Is.EqualTo(1));
-        Assert.That(report.Count("LDGSTS"), Is.EqualTo(1));
+        Assert.That(code.Instructions.Values.Sum(), Is.EqualTo(5));
+        Assert.That(code.Count("LDG"), Is.EqualTo(2));
+        Assert.That(code.Count("LDG.E.128"), Is.EqualTo(1));
+        Assert.That(code.Count("LDGSTS"), Is.EqualTo(1));
     }
 
     [Test]
     public void A_kernel_without_shared_memory_has_none()
     {
-        PtxasReport report = Ptxas.Parse("    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n" +
-            "ptxas info    : Used 8 registers, 368 bytes cmem[0]\n", "");
+        PtxasReport report = Ptxas.ParseReport(
+            "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n" +
+            "ptxas info    : Used 8 registers, 368 bytes cmem[0]\n");
 
         Assert.That((report.Registers, report.SharedBytes), Is.EqualTo((8, 0)));
     }
