@@ -5,7 +5,8 @@ using ILGPU.IR.Transformations;
 namespace MsResampler.Kernels.Compiler;
 
 /// <summary>The compiler passes that ILGPU's own pipeline lacks. Its level O2 has most of them, but its code placement
-/// moves loads of shared memory across the last barrier of a loop's body; level O1 with these passes does not.</summary>
+/// moves loads of shared memory across the last barrier of a loop's body; level O1 with these passes does
+/// not.</summary>
 internal readonly struct KernelPasses : IBackendHook
 {
     /// <summary>Loops of up to so many constant trips are unrolled. An array is held in registers only when every loop

@@ -31,8 +31,8 @@ internal static class PtxInstructions
                 IntrinsicImplementationMode.GenerateCode));
             if (method.GetCustomAttribute<PtxInstructionAttribute>()!.OpenCl is not null)
             {
-                manager.RegisterMethod(method, new CLIntrinsic(typeof(OpenClGenerator), nameof(OpenClGenerator.Generate),
-                    IntrinsicImplementationMode.GenerateCode));
+                manager.RegisterMethod(method, new CLIntrinsic(typeof(OpenClGenerator),
+                    nameof(OpenClGenerator.Generate), IntrinsicImplementationMode.GenerateCode));
             }
         }
     }

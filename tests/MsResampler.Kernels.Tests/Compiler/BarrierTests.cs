@@ -12,9 +12,9 @@ using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 
-/// <summary>Loops whose last memory operations ILGPU's level O2 moves to where they do not belong. The project's pipeline
-/// must leave them where they are; if a later ILGPU no longer moves them, the second test says so, and its level O2 can
-/// be considered again.</summary>
+/// <summary>Loops whose last memory operations ILGPU's level O2 moves to where they do not belong. The project's
+/// pipeline must leave them where they are; if a later ILGPU no longer moves them, the second test says so, and its
+/// level O2 can be considered again.</summary>
 public sealed class BarrierTests
 {
     private const int GroupSize = 128;

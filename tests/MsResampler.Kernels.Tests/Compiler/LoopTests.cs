@@ -7,8 +7,8 @@ using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 
-/// <summary>Loops of every shape compute what C# says, unrolled, partly unrolled or not: the same method runs here and in
-/// the emulator.</summary>
+/// <summary>Loops of every shape compute what C# says, unrolled, partly unrolled or not: the same method runs here and
+/// in the emulator.</summary>
 public sealed class LoopTests
 {
     private KernelCompiler _compiler = null!;

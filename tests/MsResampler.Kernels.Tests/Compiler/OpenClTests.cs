@@ -12,7 +12,8 @@ public sealed class OpenClTests
     [TestCase(nameof(InstructionKernels.Fma), "fma (")]
     [TestCase(nameof(InstructionKernels.Shuffles), "sub_group_shuffle_xor (")]
     public void Kernels_compile_to_OpenCL_without_a_device(string kernel, string call) =>
-        Assert.That(OpenClSource.Compile(InstructionKernels.Method(kernel)), Does.Contain("kernel void").And.Contain(call));
+        Assert.That(OpenClSource.Compile(InstructionKernels.Method(kernel)),
+            Does.Contain("kernel void").And.Contain(call));
 
     [Test]
     public void What_OpenCL_lacks_is_refused() =>

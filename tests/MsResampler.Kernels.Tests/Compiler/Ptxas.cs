@@ -109,7 +109,8 @@ internal static partial class Ptxas
     [GeneratedRegex(@"Used (?<registers>\d+) registers(.*?, (?<shared>\d+) bytes smem)?")]
     private static partial Regex Usage();
 
-    [GeneratedRegex(@"(?<stack>\d+) bytes stack frame, (?<stores>\d+) bytes spill stores, (?<loads>\d+) bytes spill loads")]
+    [GeneratedRegex(@"(?<stack>\d+) bytes stack frame, (?<stores>\d+) bytes spill stores, " +
+        @"(?<loads>\d+) bytes spill loads")]
     private static partial Regex Memory();
 
     [GeneratedRegex(@"^\s+/\*[0-9a-f]{4,}\*/\s+(@!?U?P\w+\s+)?(?<opcode>[A-Z][\w.]*)", RegexOptions.Multiline)]

@@ -6,7 +6,8 @@ using static MsResampler.Kernels.Tests.Ptx.ScalarExpectations;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 
-/// <summary>What every instruction computes in the emulator, against formulas of the PTX ISA written out here.</summary>
+/// <summary>What every instruction computes in the emulator, against formulas of the PTX ISA written out
+/// here.</summary>
 public sealed class InstructionResultTests
 {
     private const int LaneCount = 32;
@@ -134,7 +135,8 @@ public sealed class InstructionResultTests
             // PTX ISA, mma.m16n8k8 with .tf32: elements a0..a3 and b0, b1 of a lane.
             int group = lane >> 2;
             int place = lane % 4;
-            uint A(int i) => BitConverter.SingleToUInt32Bits(a[i is 0 or 2 ? group : group + 8, i < 2 ? place : place + 4]);
+            uint A(int i) => BitConverter.SingleToUInt32Bits(
+                a[i is 0 or 2 ? group : group + 8, i < 2 ? place : place + 4]);
             uint B(int i) => BitConverter.SingleToUInt32Bits(b[i == 0 ? place : place + 4, group]);
             fragmentsA[lane] = new UInt4(A(0), A(1), A(2), A(3));
             fragmentsB[lane] = new UInt2(B(0), B(1));
@@ -290,7 +292,8 @@ public sealed class InstructionResultTests
     private static float[] Floats() =>
     [
         .. Values, 1 + (1f / 256), 1 + (3f / 256), -1 - (1f / 256), 1 + (1f / 2048), 1 + (3f / 2048), -1 - (1f / 2048),
-        .. Enumerable.Range(0, 64).Select(_ => BitConverter.Int32BitsToSingle(s_random.Next(int.MinValue, int.MaxValue))),
+        .. Enumerable.Range(0, 64).Select(_ => BitConverter.Int32BitsToSingle(
+            s_random.Next(int.MinValue, int.MaxValue))),
     ];
 
     /// <summary>Products and sums of these are exact in whatever order.</summary>

@@ -8,7 +8,8 @@ using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 
-/// <summary>The instructions together: a warp multiplies matrices through shared memory, its sums in an array.</summary>
+/// <summary>The instructions together: a warp multiplies matrices through shared memory, its sums in an
+/// array.</summary>
 public sealed class TensorCoreLoopTests
 {
     private const int Size = 32;
