@@ -8,8 +8,8 @@ using MsResampler.Kernels.Engine;
 namespace MsResampler.Kernels.Compiler;
 
 /// <summary>Compiled kernels, in memory and in a folder that processes may share. What the folder holds is believed
-/// only if its checksum and its key are right; whatever goes wrong with it, kernels are compiled again and nothing fails.
-/// Methods may be called from many threads.</summary>
+/// only if its checksum and its key are right; whatever goes wrong with it, kernels are compiled again and nothing
+/// fails. Methods may be called from many threads.</summary>
 internal sealed class KernelCache
 {
     /// <summary>The environment variable that names the folder; <c>none</c> keeps kernels in memory alone.</summary>

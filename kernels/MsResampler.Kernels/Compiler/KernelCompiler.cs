@@ -112,7 +112,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
             cache.Write(key, ptx);
             return Describe(ptx, name);
         }
-        catch (InternalCompilerException e)
+        catch (Exception e) when (e is InternalCompilerException or NotSupportedException)
         {
             throw new NotSupportedException(
                 $"Kernel '{name}' cannot be compiled for sm_{architecture}: {e.GetBaseException().Message}", e);

@@ -12,7 +12,7 @@ internal static class PtxInstructions
 {
     private static readonly Type[] s_types =
     [
-        typeof(PtxMath), typeof(Pack), typeof(Mma), typeof(LoadMatrix), typeof(AsyncCopy), typeof(SharedMemoryAccess),
+        typeof(Loop), typeof(PtxMath), typeof(Pack), typeof(Mma), typeof(LoadMatrix), typeof(AsyncCopy), typeof(SharedMemoryAccess),
         typeof(GlobalMemoryAccess),
     ];
 

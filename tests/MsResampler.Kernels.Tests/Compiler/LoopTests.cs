@@ -1,6 +1,7 @@
 using System.Reflection;
 using ILGPU;
 using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Ptx;
 using NUnit.Framework;
 using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
@@ -55,10 +56,16 @@ public sealed class LoopTests
     public void Once_more_than_is_unrolled() => Check<OneMore>(isUnrolled: false);
 
     [Test]
-    public void A_multiple_of_what_is_unrolled() => Check<Multiple>(isUnrolled: false);
+    public void A_power_of_two_times() => Check<PowerOfTwo>(isUnrolled: false);
 
     [Test]
-    public void A_prime_number_of_times() => Check<Prime>(isUnrolled: false);
+    public void More_often_than_is_unrolled_by_a_rolled_bound() => Check<RolledMultiple>(isUnrolled: false);
+
+    [Test]
+    public void As_often_as_would_be_unrolled_in_part_is_refused() =>
+        Assert.That(Compile<Multiple>, Throws.TypeOf<NotSupportedException>().With.Message.EqualTo(
+            "Kernel 'Multiple' cannot be compiled for sm_80: A loop has 381 constant trips, but more than 127 are " +
+            "not unrolled; give its bound as Loop.Rolled(bound)."));
 
     [Test]
     public void With_the_counter_used_afterwards() => Check<UsedAfter>(isUnrolled: null);
@@ -234,11 +241,21 @@ public sealed class LoopTests
         }
     }
 
-    private readonly struct Prime : ILoop
+    private readonly struct RolledMultiple : ILoop
     {
         public static int Of(int x)
         {
-            for (int i = 0; i < 101; i++)
+            for (int i = 0; i < Loop.Rolled(3 * KernelPasses.MaxUnrolledTrips); i++)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct PowerOfTwo : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < 256; i++)
                 x = (x * 3) + i;
             return x;
         }

@@ -5,6 +5,7 @@ namespace MsResampler.Kernels.Tests.Compiler;
 
 public sealed class OpenClTests
 {
+    [TestCase(nameof(InstructionKernels.Rolled), "(int) (")]
     [TestCase(nameof(InstructionKernels.Exp2), "native_exp2 (")]
     [TestCase(nameof(InstructionKernels.Log2), "native_log2 (")]
     [TestCase(nameof(InstructionKernels.Reciprocal), "native_recip (")]

@@ -21,6 +21,17 @@ public sealed class InstructionResultTests
     public void Release() => _compiler.Dispose();
 
     [Test]
+    public void Rolled_bounds()
+    {
+        int[] x = [.. Enumerable.Range(-16, LaneCount)];
+        int[] y = new int[LaneCount];
+
+        Run(nameof(InstructionKernels.Rolled), LaneCount, x, y);
+
+        Assert.That(y, Is.EqualTo(x));
+    }
+
+    [Test]
     public void Exp2() => CheckExp2(OfValues(nameof(InstructionKernels.Exp2)));
 
     [Test]

@@ -20,6 +20,7 @@ public sealed class InstructionTextTests
 
     private static readonly (string Kernel, string Text)[] s_texts =
     [
+        ("Rolled", $@"mov\.b32\t{R}, {R}"),
         ("Exp2", $@"ex2\.approx\.ftz\.f32\t{F}, {F}"),
         ("Log2", $@"lg2\.approx\.ftz\.f32\t{F}, {F}"),
         ("Reciprocal", $@"rcp\.approx\.ftz\.f32\t{F}, {F}"),

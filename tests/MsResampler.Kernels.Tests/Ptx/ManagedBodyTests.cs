@@ -33,6 +33,13 @@ public sealed class ManagedBodyTests
     }
 
     [Test]
+    public void Rolled_bounds()
+    {
+        int[] x = [3, -5, int.MaxValue, 0];
+        Assert.That(Run<int, int>(InstructionKernels.Rolled, x), Is.EqualTo(x));
+    }
+
+    [Test]
     public void Exp2() => CheckExp2(Run<float, float>(InstructionKernels.Exp2, Values));
 
     [Test]
