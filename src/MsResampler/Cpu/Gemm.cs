@@ -86,8 +86,8 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="c">The result at the panel's first column.</param>
     /// <param name="cStride">Floats from one row of C to the next.</param>
     /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
-    public static void Multiply(float* a, nint aStride, int rowCount, int steps, float* panel, nint panelStep, int width,
-        int columns, float* init, nint initStride, float* c, nint cStride, float* next = null)
+    public static void Multiply(float* a, nint aStride, int rowCount, int steps, float* panel, nint panelStep,
+        int width, int columns, float* init, nint initStride, float* c, nint cStride, float* next = null)
     {
         int tileRows = MicroKernel<TSimd, TVector>.RowCount(width);
         float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
