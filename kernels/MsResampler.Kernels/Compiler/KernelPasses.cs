@@ -61,8 +61,8 @@ internal readonly struct KernelPasses : IBackendHook
                 && bounds.TryGetTripCount(out _) is > MaxUnrolledTrips and int trips
                 && IsUnrolledInPart(trips))
             {
-                throw new NotSupportedException($"A loop has {trips} constant trips, but more than {MaxUnrolledTrips} " +
-                    $"are not unrolled; give its bound as {nameof(Loop)}.{nameof(Loop.Rolled)}(bound).");
+                throw new NotSupportedException($"A loop has {trips} constant trips, but more than " +
+                    $"{MaxUnrolledTrips} are not unrolled; give its bound as Loop.{nameof(Loop.Rolled)}(bound).");
             }
         }
     }

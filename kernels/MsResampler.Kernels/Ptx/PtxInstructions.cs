@@ -12,8 +12,8 @@ internal static class PtxInstructions
 {
     private static readonly Type[] s_types =
     [
-        typeof(Loop), typeof(PtxMath), typeof(Pack), typeof(Mma), typeof(LoadMatrix), typeof(AsyncCopy), typeof(SharedMemoryAccess),
-        typeof(GlobalMemoryAccess),
+        typeof(Loop), typeof(PtxMath), typeof(Pack), typeof(Mma), typeof(LoadMatrix), typeof(AsyncCopy),
+        typeof(SharedMemoryAccess), typeof(GlobalMemoryAccess),
     ];
 
     /// <summary>The methods.</summary>
