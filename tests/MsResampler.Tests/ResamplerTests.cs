@@ -138,6 +138,31 @@ public class ResamplerTests
     }
 
     [Test]
+    public void Tokens_are_the_same_bits_where_rows_fill_whole_tiles_or_do_not()
+    {
+        // Widths that fill the widest tile, so that rows alone decide whether a tile is whole.
+        using TestModel model = new(s_config with
+        {
+            VisionHiddenSize = 64,
+            HiddenSize = 128,
+            AttentionHeadCount = 2,
+            OutputSize = 64,
+            Gate = new GateConfig(64, GateGranularity.Token),
+        });
+        PatchGrid[] grids = [new(1, 1), new(5, 7), new(12, 9), new(1, 30), new(3, 3)];
+        float[][] features = [.. grids.Select((grid, image) => model.RandomFeatures(grid, image))];
+        int tokenCount = s_config.QueryGrid.QueryCount * 64;
+        float[] batch = new float[grids.Length * tokenCount];
+        float[] alone = new float[batch.Length];
+
+        model.Engine.Resample([.. features.SelectMany(values => values)], grids, batch);
+        for (int image = 0; image < grids.Length; image++)
+            model.Engine.Resample(features[image], [grids[image]], alone.AsSpan(image * tokenCount, tokenCount));
+
+        Assert.That(Bits(batch), Is.EqualTo(Bits(alone)));
+    }
+
+    [Test]
     public void Wrong_arguments_are_refused_before_any_work()
     {
         using Resampler resampler = Load();

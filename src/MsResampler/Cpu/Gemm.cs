@@ -125,8 +125,8 @@ internal static unsafe class Gemm<TSimd, TVector>
         }
     }
 
-    /// <summary>What the tile after <paramref name="tile"/> fetches ahead: the next lines of the panel to come, until all
-    /// of them were.</summary>
+    /// <summary>What the tile after <paramref name="tile"/> fetches ahead: the next lines of the panel to come, until
+    /// all of them were.</summary>
     private static float* Following(float* next, int tile, int steps, int width)
         => next != null && tile + 1 < width / MicroKernel<TSimd, TVector>.LineFloats
             ? next + (steps * MicroKernel<TSimd, TVector>.LineFloats) : null;

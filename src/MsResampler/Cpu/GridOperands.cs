@@ -89,7 +89,8 @@ internal sealed class GridOperands
                     * (double)scopePlan.Windows.Columns[query % config.QueryGrid.Columns].Count * headLanes
                     * config.HiddenSize, new AttentionTask(scope, query, -1)));
             if (scopePlan.Values == ProjectionStrategy.Absorbed)
-                AddValueTasks(scope, config, AbsorbedValues<TSimd, TVector>.HeadCount, AbsorbedValues<TSimd, TVector>.QueryCount,
+                AddValueTasks(scope, config,
+                    AbsorbedValues<TSimd, TVector>.HeadCount, AbsorbedValues<TSimd, TVector>.QueryCount,
                     valueTasks);
         }
 

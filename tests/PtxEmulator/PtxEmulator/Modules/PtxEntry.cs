@@ -1,0 +1,26 @@
+using PtxEmulator.Decoding;
+
+namespace PtxEmulator;
+
+/// <summary>A kernel of a module.</summary>
+public sealed class PtxEntry
+{
+    internal PtxEntry(KernelCode code, IReadOnlyList<PtxParameter> parameters)
+    {
+        Code = code;
+        Parameters = parameters;
+        ParameterBytes = parameters.Count == 0 ? 0 : parameters[^1].Offset + parameters[^1].Size;
+    }
+
+    public string Name => Code.Name;
+
+    public IReadOnlyList<PtxParameter> Parameters { get; }
+
+    /// <summary>Bytes of all parameters.</summary>
+    public int ParameterBytes { get; }
+
+    /// <summary>Shared memory that the kernel and the functions it calls declare.</summary>
+    public int StaticSharedBytes => Code.StaticSharedBytes;
+
+    internal KernelCode Code { get; }
+}
