@@ -57,17 +57,21 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
         (IReadOnlyList<QueryTile> tiles, double tiledCost) = ChooseTiles(windows);
         int headLanes = costs.PaddedLanes(config.AttentionHeadCount);
         int lastWidth = costs.LaneWidth(((headLanes - 1) % costs.LaneWidths[^1]) + 1);
+        int headCount = config.AttentionHeadCount;
         double pairs = windows.PairCount;
-        double absorbedKeys = pairs * headLanes * ((2 * Width) + costs.LogitCost) / costs.Efficiency(lastWidth);
-        double rowValues = pairs * 2 * Width / costs.RowEfficiency;
-        double absorbedValues = (pairs * 2 * config.AttentionHeadCount * Width / costs.AbsorbedValueEfficiency)
-            + (2 * QueryCount * Width * Width);
+        double absorbedKeys = (pairs * headLanes * ((2 * Width) + costs.LogitCost) / costs.Efficiency(lastWidth))
+            + (QueryCount * headLanes * Width * costs.ReadCost);
+        double rowValues = pairs * headCount * 2 * RoundUp(config.HeadSize, costs.LaneWidths[^1]) / costs.RowEfficiency;
+        double absorbedValues = ((pairs * 2 * RoundUp(headCount, costs.AbsorbedValueHeads) * Width)
+            + (2 * QueryCount * Width * Width)) / costs.AbsorbedValueEfficiency;
         double absorbedLogits = pairs * 2 * headLanes * Width;
         return new Candidate(windows, tiles, tiledCost, absorbedKeys, rowValues, absorbedValues,
             tiles.Sum(tile => (double)tile.LaneCount * tile.KeyCount) * 4 * Width,
             absorbedLogits + (pairs * 2 * Width),
-            absorbedLogits + (pairs * 2 * config.AttentionHeadCount * Width) + (2 * QueryCount * Width * Width));
+            absorbedLogits + (pairs * 2 * headCount * Width) + (2 * QueryCount * Width * Width));
     }
+
+    private static int RoundUp(int count, int multiple) => (count + multiple - 1) / multiple * multiple;
 
     /// <summary>Tries every tile height, with the columns that fit beside it, and keeps the cheapest.</summary>
     private (IReadOnlyList<QueryTile> Tiles, double Cost) ChooseTiles(ScopeWindows windows)
@@ -80,8 +84,8 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
             {
                 int columns = Math.Min(config.QueryGrid.Columns, lanes / rows);
                 List<QueryTile> tiles = Cut(windows, rows, columns);
-                double cost = tiles.Sum(tile => tile.KeyCount * (double)tile.LaneCount * ((4 * Width) +
-                    (config.AttentionHeadCount * costs.LogitCost)) / costs.Efficiency(tile.LaneCount));
+                double cost = tiles.Sum(tile => tile.KeyCount * ((2 * Width * costs.ReadCost) + (tile.LaneCount *
+                    ((4 * Width) + (config.AttentionHeadCount * costs.LogitCost)) / costs.Efficiency(tile.LaneCount))));
                 if (cost < bestCost)
                     (best, bestCost) = (tiles, cost);
             }

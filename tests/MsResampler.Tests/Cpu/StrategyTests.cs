@@ -101,4 +101,32 @@ public class StrategyTests
 
         AssertAgreement(model, [new PatchGrid(15, 20)], _ => { });
     }
+
+    [Test]
+    public void Forced_strategies_agree_with_each_other([Values] bool isShared)
+    {
+        using TestModel model = new(Configs.Mixed with { ShareKeyValues = isShared });
+        PatchGrid[] grids = [new(9, 7), new(2, 11)];
+        float[] features = [.. grids.SelectMany((grid, image) => model.RandomFeatures(grid, image))];
+        int tokenCount = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (CpuVariant variant in CpuVariant.All.Where(variant => variant.IsSupported))
+            {
+                double[]? first = null;
+                foreach (ScopeStrategy strategy in ScopeStrategy.All)
+                {
+                    using ModelEngine backend = variant.Create(model.Model, new() { ThreadCount = 2 }, _ => strategy);
+                    float[] tokens = new float[grids.Length * tokenCount];
+                    backend.Resample(features, grids, tokens, CancellationToken.None);
+                    first ??= [.. tokens.Select(token => (double)token)];
+
+                    Assert.That(backend.Plan(grids[0]).Scopes.Select(scope => new ScopeStrategy(scope.Keys,
+                        scope.Values)), Is.All.EqualTo(strategy));
+                    Assert.That(Tolerances.RelativeError(tokens, first),
+                        Is.LessThanOrEqualTo(Tolerances.TwoSinglePrecisions), $"{variant}, {strategy}");
+                }
+            }
+        }
+    }
 }
