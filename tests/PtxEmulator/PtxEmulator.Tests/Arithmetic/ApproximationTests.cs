@@ -2,7 +2,7 @@ using NUnit.Framework;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>The .approx instructions within the error that PTX ISA 9.7.3 and 9.7.4 allow; exact at zeros, infinities and NaN.</summary>
+/// <summary>The .approx instructions within the ISA's error, and exact at zeros, infinities and NaN.</summary>
 internal sealed class ApproximationTests
 {
     private static readonly float[] s_edges = [.. Values.Of<float>(), .. Spread(-30, 30)];
@@ -59,7 +59,8 @@ internal sealed class ApproximationTests
 
     /// <summary>What is too large for a float is infinite.</summary>
     private static Func<double, double> Bounded(Func<double, double> exact) => a =>
-        exact(a) is var value && Math.Abs(value) > float.MaxValue ? double.CopySign(double.PositiveInfinity, value) : value;
+        exact(a) is var value && Math.Abs(value) > float.MaxValue
+            ? double.CopySign(double.PositiveInfinity, value) : value;
 
     /// <summary>What is subnormal, on either side, is zero.</summary>
     private static Func<double, double> Flushed(Func<double, double> exact) => a => Normal(Bounded(exact)(Normal(a)));

@@ -28,13 +28,14 @@ internal sealed class BitTests
         yield return PtxCase.Unary<bool, bool>("mov.pred %r, %a;", a => a);
     }
 
-    /// <remarks>A count of the width or more shifts everything out: it is clamped, not taken modulo the width.</remarks>
+    /// <remarks>A count of the width or more shifts everything out: it is clamped, not taken modulo it.</remarks>
     private static IEnumerable<PtxCase> Shifts<T>(string type, int bits)
         where T : unmanaged, IBinaryInteger<T>
     {
         bool isSigned = type[0] == 's';
         yield return PtxCase.Binary<T, uint, T>($"shl.b{bits} %r, %a, %b;",
-            (a, b) => b >= bits ? T.Zero : T.CreateTruncating(BigInteger.CreateChecked(a) << (int)b), null, Values.Counts);
+            (a, b) => b >= bits ? T.Zero : T.CreateTruncating(BigInteger.CreateChecked(a) << (int)b), null,
+            Values.Counts);
         yield return PtxCase.Binary<T, uint, T>($"shr.{type} %r, %a, %b;",
             (a, b) => b < bits ? T.CreateChecked(BigInteger.CreateChecked(a) >> (int)b)
                 : isSigned && T.IsNegative(a) ? ~T.Zero : T.Zero, null, Values.Counts);
@@ -58,15 +59,17 @@ internal sealed class BitTests
     {
         yield return PtxCase.Unary<uint, int>("popc.b32 %r, %a;", a => Binary(a, 32).Count(bit => bit == '1'));
         yield return PtxCase.Unary<ulong, int>("popc.b64 %r, %a;", a => Binary(a, 64).Count(bit => bit == '1'));
-        yield return PtxCase.Unary<uint, int>("clz.b32 %r, %a;", a => (Binary(a, 32) + "1").IndexOf('1', StringComparison.Ordinal));
-        yield return PtxCase.Unary<ulong, int>("clz.b64 %r, %a;", a => (Binary(a, 64) + "1").IndexOf('1', StringComparison.Ordinal));
+        yield return PtxCase.Unary<uint, int>("clz.b32 %r, %a;", a => Leading(a, 32));
+        yield return PtxCase.Unary<ulong, int>("clz.b64 %r, %a;", a => Leading(a, 64));
         yield return PtxCase.Unary<uint, uint>("brev.b32 %r, %a;",
             a => Convert.ToUInt32(new string([.. Binary(a, 32).Reverse()]), 2));
         yield return PtxCase.Unary<ulong, ulong>("brev.b64 %r, %a;",
             a => Convert.ToUInt64(new string([.. Binary(a, 64).Reverse()]), 2));
+
+        static int Leading(ulong value, int bits) => Binary(value, bits).TakeWhile(bit => bit == '0').Count();
     }
 
-    /// <remarks>The leading bit of a negative number is its first 0. There is none in 0 and −1: the result is −1.</remarks>
+    /// <remarks>The leading bit of a negative number is its first 0. 0 and −1 have none, which is −1.</remarks>
     private static IEnumerable<PtxCase> FindLeading()
     {
         yield return PtxCase.Unary<uint, int>("bfind.u32 %r, %a;", a => Leading(a, 32));

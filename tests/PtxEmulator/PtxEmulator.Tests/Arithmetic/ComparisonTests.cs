@@ -6,9 +6,12 @@ namespace PtxEmulator.Tests;
 /// <summary>PTX ISA 9.7.5 and 9.7.6: setp, set, selp and slct.</summary>
 internal sealed class ComparisonTests
 {
+    /// <summary>Two predicates in one number.</summary>
+    private const string Both = "selp.u32 %t, 1, 0, %p; selp.u32 %u, 2, 0, %q; or.b32 %r, %t, %u;";
+
     private static readonly float[] s_floats =
-        [0, -0f, 1, -1, 1.5f, float.Epsilon, -float.Epsilon, float.MaxValue, float.PositiveInfinity, float.NegativeInfinity,
-            float.NaN];
+        [0, -0f, 1, -1, 1.5f, float.Epsilon, -float.Epsilon, float.MaxValue,
+            float.PositiveInfinity, float.NegativeInfinity, float.NaN];
 
     /// <summary>Every comparison by what it says of less, equal, greater and unordered operands.</summary>
     private static readonly (string Name, bool Less, bool Equal, bool Greater, bool Unordered)[] s_ordered =
@@ -50,14 +53,14 @@ internal sealed class ComparisonTests
                 (a, b, c) => combine(a < b, !c), ints, ints);
             // The second result combines the opposite comparison with the same predicate.
             yield return PtxCase.Ternary<int, int, bool, int>(
-                $"setp.lt.{name}.s32 %p|%q, %a, %b, %c; selp.u32 %t, 1, 0, %p; selp.u32 %u, 2, 0, %q; or.b32 %r, %t, %u;",
+                $"setp.lt.{name}.s32 %p|%q, %a, %b, %c; {Both}",
                 (a, b, c) => (combine(a < b, c) ? 1 : 0) + (combine(!(a < b), c) ? 2 : 0), ints, ints);
             yield return PtxCase.Ternary<float, float, bool, int>(
-                $"setp.lt.{name}.f32 %p|%q, %a, %b, %c; selp.u32 %t, 1, 0, %p; selp.u32 %u, 2, 0, %q; or.b32 %r, %t, %u;",
+                $"setp.lt.{name}.f32 %p|%q, %a, %b, %c; {Both}",
                 (a, b, c) => (combine(a < b, c) ? 1 : 0) + (combine(!(a < b), c) ? 2 : 0), s_floats, s_floats);
         }
         yield return PtxCase.Binary<int, int, int>(
-            "setp.eq.s32 %p|%q, %a, %b; selp.u32 %t, 1, 0, %p; selp.u32 %u, 2, 0, %q; or.b32 %r, %t, %u;",
+            $"setp.eq.s32 %p|%q, %a, %b; {Both}",
             (a, b) => a == b ? 1 : 2);
         yield return PtxCase.Binary<float, float, bool>(
             "setp.gt.ftz.f32 %r, %a, %b;", (a, b) => Flushed(a) > Flushed(b));
@@ -73,8 +76,10 @@ internal sealed class ComparisonTests
 
     private static IEnumerable<PtxCase> Selections()
     {
-        yield return PtxCase.Ternary<int, int, bool, int>("selp.s32 %r, %a, %b, %c;", (a, b, c) => c ? a : b, [1, -7], [2, 9]);
-        yield return PtxCase.Ternary<long, long, bool, long>("selp.b64 %r, %a, %b, %c;", (a, b, c) => c ? a : b, [1, -7], [2, 9]);
+        yield return PtxCase.Ternary<int, int, bool, int>(
+            "selp.s32 %r, %a, %b, %c;", (a, b, c) => c ? a : b, [1, -7], [2, 9]);
+        yield return PtxCase.Ternary<long, long, bool, long>(
+            "selp.b64 %r, %a, %b, %c;", (a, b, c) => c ? a : b, [1, -7], [2, 9]);
         yield return PtxCase.Ternary<short, short, bool, short>(
             "selp.b16 %r, %a, %b, %c;", (a, b, c) => c ? a : b, [1, -7], [2, 9]);
         yield return PtxCase.Ternary<float, float, bool, float>(
@@ -95,7 +100,8 @@ internal sealed class ComparisonTests
 
     private static IEnumerable<PtxCase> Table() =>
     [
-        .. Comparisons<short>("s16", s_ordered), .. Comparisons<int>("s32", s_ordered), .. Comparisons<long>("s64", s_ordered),
+        .. Comparisons<short>("s16", s_ordered), .. Comparisons<int>("s32", s_ordered),
+        .. Comparisons<long>("s64", s_ordered),
         .. Comparisons<ushort>("u16", s_unsigned), .. Comparisons<uint>("u32", s_unsigned),
         .. Comparisons<ulong>("u64", s_unsigned), .. Comparisons<uint>("b32", s_ordered[..2]),
         .. Comparisons<ulong>("b64", s_ordered[..2]), .. Comparisons<float>("f32", s_floating),

@@ -74,7 +74,8 @@ internal sealed class OracleTests
     }
 
     [TestCase(Rounding.NearestEven, MidpointRounding.ToEven), TestCase(Rounding.TowardZero, MidpointRounding.ToZero),
-        TestCase(Rounding.Down, MidpointRounding.ToNegativeInfinity), TestCase(Rounding.Up, MidpointRounding.ToPositiveInfinity),
+        TestCase(Rounding.Down, MidpointRounding.ToNegativeInfinity),
+        TestCase(Rounding.Up, MidpointRounding.ToPositiveInfinity),
         TestCase(Rounding.NearestAway, MidpointRounding.AwayFromZero)]
     public void Rounding_to_whole_numbers_is_the_hosts(Rounding rounding, MidpointRounding host)
     {

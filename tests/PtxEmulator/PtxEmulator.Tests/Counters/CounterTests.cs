@@ -7,9 +7,10 @@ internal sealed class CounterTests
 {
     private const int BlockCount = 3;
     private const int BlockSize = 64;
+    private const string Operands = "{%f0, %f1, %f2, %f3}, {%x0, %x1, %x2, %x3}, {%x0, %x1}, {%f0, %f1, %f2, %f3}";
     private const int WarpCount = BlockCount * BlockSize / 32;
 
-    /// <summary>The bytes a lane accesses, where it does so, and the sectors of 32 bytes that a warp touches then.</summary>
+    /// <summary>The bytes a lane accesses, where it does so, and the sectors that a warp touches then.</summary>
     private static readonly TestCaseData[] s_globalAccesses =
     [
         new TestCaseData("b32", "mul.lo.u32 %at, %lane, 4;", 4, 4).SetArgDisplayNames("neighbouring words"),
@@ -18,8 +19,10 @@ internal sealed class CounterTests
         new TestCaseData("b32", "mul.lo.u32 %at, %lane, 32;", 32, 4).SetArgDisplayNames("one word a sector"),
         new TestCaseData("b32", "mul.lo.u32 %at, %lane, 100;", 32, 4).SetArgDisplayNames("words far apart"),
         new TestCaseData("b32", "mov.u32 %at, 64;", 1, 1).SetArgDisplayNames("one word for all"),
-        new TestCaseData("b32", "shr.u32 %at, %lane, 1; mul.lo.u32 %at, %at, 4;", 2, 2).SetArgDisplayNames("pairs of lanes"),
-        new TestCaseData("b32", "xor.b32 %at, %lane, 31; mul.lo.u32 %at, %at, 4;", 4, 4).SetArgDisplayNames("words backwards"),
+        new TestCaseData("b32", "and.b32 %at, %lane, 30; mul.lo.u32 %at, %at, 2;", 2, 2)
+            .SetArgDisplayNames("pairs of lanes"),
+        new TestCaseData("b32", "xor.b32 %at, %lane, 31; mul.lo.u32 %at, %at, 4;", 4, 4)
+            .SetArgDisplayNames("words backwards"),
         new TestCaseData("b8", "mov.u32 %at, %lane;", 1, 1).SetArgDisplayNames("bytes"),
         new TestCaseData("b16", "mul.lo.u32 %at, %lane, 2;", 2, 2).SetArgDisplayNames("halves"),
         new TestCaseData("b64", "mul.lo.u32 %at, %lane, 8;", 8, 8).SetArgDisplayNames("longs"),
@@ -34,7 +37,13 @@ internal sealed class CounterTests
         int count = width[0] == 'v' ? width[1] - '0' : 1;
         string type = width[^3..].TrimStart('.');
         int bytes = count * int.Parse(type[1..], System.Globalization.CultureInfo.InvariantCulture) / 8;
-        string registers = type == "b64" ? "%w" : count == 1 ? "%x0" : $"{{{string.Join(", ", Enumerable.Range(0, count).Select(index => $"%x{index}"))}}}";
+        string registers = (type, count) switch
+        {
+            ("b64", _) => "%w",
+            (_, 2) => "{%x0, %x1}",
+            (_, 4) => "{%x0, %x1, %x2, %x3}",
+            _ => "%x0",
+        };
         CheckEverywhere($$"""
             {{address}}
             cvt.u64.u32 %offset, %at;
@@ -99,11 +108,12 @@ internal sealed class CounterTests
         Assert.That(report.Instructions["atom.global.add.u32"], Is.EqualTo(WarpCount));
     });
 
-    /// <summary>Lanes apart by a stride. An access of 8 or 16 bytes is made in halves or quarters of the warp.</summary>
-    [TestCase("b32", 4, 0), TestCase("b32", 8, 1), TestCase("b32", 16, 3), TestCase("b32", 32, 7), TestCase("b32", 64, 15),
-        TestCase("b32", 128, 31), TestCase("b32", 132, 0), TestCase("b32", 12, 0), TestCase("b32", 0, 0), TestCase("b16", 2, 0),
-        TestCase("b8", 1, 0), TestCase("b16", 4, 0), TestCase("b64", 8, 0), TestCase("b64", 16, 2), TestCase("b64", 136, 0),
-        TestCase("v4.b32", 16, 0), TestCase("v4.b32", 32, 4), TestCase("v4.b32", 64, 12), TestCase("v4.b32", 128, 28),
+    /// <summary>Lanes apart by a stride. An access of 8 or 16 bytes is made by half or quarter warps.</summary>
+    [TestCase("b32", 4, 0), TestCase("b32", 8, 1), TestCase("b32", 16, 3), TestCase("b32", 32, 7),
+        TestCase("b32", 64, 15), TestCase("b32", 128, 31), TestCase("b32", 132, 0), TestCase("b32", 12, 0),
+        TestCase("b32", 0, 0), TestCase("b16", 2, 0), TestCase("b8", 1, 0), TestCase("b16", 4, 0),
+        TestCase("b64", 8, 0), TestCase("b64", 16, 2), TestCase("b64", 136, 0), TestCase("v4.b32", 16, 0),
+        TestCase("v4.b32", 32, 4), TestCase("v4.b32", 64, 12), TestCase("v4.b32", 128, 28),
         TestCase("v4.b32", 144, 0), TestCase("v2.b32", 8, 0), TestCase("v2.b32", 128, 30)]
     public void Shared_bank_conflicts(string width, int stride, int extra)
     {
@@ -147,7 +157,8 @@ internal sealed class CounterTests
 
         LaunchReport report = run.Launch(1, 64, run.Buffer(new int[4096]));
 
-        Assert.That(report.SharedBankConflicts.Select(conflict => (conflict.ExtraWavefronts, conflict.Instruction.TrimEnd(';'))),
+        Assert.That(report.SharedBankConflicts.Select(conflict =>
+            (conflict.ExtraWavefronts, conflict.Instruction.TrimEnd(';'))),
             Is.EqualTo(new[] { (15L, "st.shared.b32 [%slot], %x0"), (31L, "st.shared.b32 [%at], %x0") }));
         string[] lines = (KernelRun.Header + text).Split('\n');
         foreach (SharedBankConflict conflict in report.SharedBankConflicts)
@@ -166,7 +177,8 @@ internal sealed class CounterTests
         ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%x0, %x1, %x2, %x3}, [%at];
         """, report =>
     {
-        Assert.That(report.SharedBankConflicts.Where(conflict => conflict.Instruction.StartsWith("ldmatrix", StringComparison.Ordinal))
+        Assert.That(report.SharedBankConflicts.Where(conflict =>
+            conflict.Instruction.StartsWith("ldmatrix", StringComparison.Ordinal))
             .Sum(conflict => conflict.ExtraWavefronts), Is.EqualTo(BlockCount * extra));
     });
 
@@ -185,12 +197,15 @@ internal sealed class CounterTests
         Assert.That(report.Count("bar"), Is.EqualTo(WarpCount * 8));
     });
 
-    [TestCase("add.f32 %f0, %f0, %f1;", 1), TestCase("sub.rn.f32 %f0, %f0, %f1;", 1), TestCase("mul.ftz.f32 %f0, %f0, %f1;", 1),
-        TestCase("fma.rn.f32 %f0, %f0, %f1, %f1;", 2), TestCase("div.rn.f32 %f0, %f0, %f1;", 1), TestCase("ex2.approx.f32 %f0, %f1;", 1),
-        TestCase("rcp.approx.ftz.f32 %f0, %f1;", 1), TestCase("sqrt.rn.f32 %f0, %f1;", 1), TestCase("rsqrt.approx.f32 %f0, %f1;", 1),
-        TestCase("add.rn.f16x2 %x0, %x1, %x2;", 2), TestCase("fma.rn.f16x2 %x0, %x1, %x2, %x3;", 4), TestCase("fma.rn.bf16x2 %x0, %x1, %x2, %x3;", 4),
-        TestCase("fma.rn.f64 %d0, %d0, %d0, %d0;", 2), TestCase("add.u32 %x0, %x1, %x2;", 0), TestCase("mad.lo.u32 %x0, %x1, %x2, %x3;", 0),
-        TestCase("mov.f32 %f0, %f1;", 0), TestCase("setp.lt.u32 %p, %i, 0;\n@%p add.f32 %f0, %f0, %f1;", 0)]
+    [TestCase("add.f32 %f0, %f0, %f1;", 1), TestCase("sub.rn.f32 %f0, %f0, %f1;", 1),
+        TestCase("mul.ftz.f32 %f0, %f0, %f1;", 1), TestCase("fma.rn.f32 %f0, %f0, %f1, %f1;", 2),
+        TestCase("div.rn.f32 %f0, %f0, %f1;", 1), TestCase("ex2.approx.f32 %f0, %f1;", 1),
+        TestCase("rcp.approx.ftz.f32 %f0, %f1;", 1), TestCase("sqrt.rn.f32 %f0, %f1;", 1),
+        TestCase("rsqrt.approx.f32 %f0, %f1;", 1), TestCase("add.rn.f16x2 %x0, %x1, %x2;", 2),
+        TestCase("fma.rn.f16x2 %x0, %x1, %x2, %x3;", 4), TestCase("fma.rn.bf16x2 %x0, %x1, %x2, %x3;", 4),
+        TestCase("fma.rn.f64 %d0, %d0, %d0, %d0;", 2), TestCase("add.u32 %x0, %x1, %x2;", 0),
+        TestCase("mad.lo.u32 %x0, %x1, %x2, %x3;", 0), TestCase("mov.f32 %f0, %f1;", 0),
+        TestCase("setp.lt.u32 %p, %i, 0;\n@%p add.f32 %f0, %f0, %f1;", 0)]
     public void Flops_of_each_thread(string instruction, int flops) => CheckEverywhere(instruction, report =>
         Assert.That(report.Flops, Is.EqualTo(WarpCount * 32 * flops)));
 
@@ -207,14 +222,14 @@ internal sealed class CounterTests
     [TestCase("m16n8k16.row.col.f32.f16.f16.f32", 4096), TestCase("m16n8k16.row.col.f32.bf16.bf16.f32", 4096),
         TestCase("m16n8k8.row.col.f32.tf32.tf32.f32", 2048)]
     public void Flops_of_a_matrix_instruction(string shape, int flops) => CheckEverywhere(
-        $"mma.sync.aligned.{shape} {{%f0, %f1, %f2, %f3}}, {{%x0, %x1, %x2, %x3}}, {{%x0, %x1}}, {{%f0, %f1, %f2, %f3}};", report =>
+        $"mma.sync.aligned.{shape} {Operands};", report =>
         {
             Assert.That(report.Flops, Is.EqualTo(WarpCount * flops));
             Assert.That(report.MatrixInstructions, Is.EqualTo(WarpCount));
             Assert.That(report.Instructions[$"mma.sync.aligned.{shape}"], Is.EqualTo(WarpCount));
         });
 
-    /// <summary>A warp executes both sides of a branch on which its lanes disagree, and a loop as often as its longest lane.</summary>
+    /// <summary>A warp executes both sides of a branch on which its lanes disagree, and a loop as its last.</summary>
     [Test]
     public void Instructions_are_counted_by_warp() => CheckEverywhere("""
         and.b32 %at, %lane, 1;
@@ -261,7 +276,8 @@ internal sealed class CounterTests
         }
     }
 
-    /// <summary>%in points to 4096 words, %slot to the thread's own 64 bytes of shared memory, %base to its beginning.</summary>
+    /// <summary>%in points to 4096 words, %slot to the thread's own 64 bytes of shared memory, %base to its
+    /// beginning.</summary>
     private static string Text(string body) => $$"""
         .visible .entry counted(.param .u64 words)
         {

@@ -75,7 +75,8 @@ internal sealed class OrderTests
 
     [Test]
     public void The_seed_changes_the_order_of_warps() => Assert.That(
-        Enumerable.Range(0, 8).Select(seed => string.Join(",", Drawn((ulong)seed, 1))).Distinct().Count(), Is.GreaterThan(1));
+        Enumerable.Range(0, 8).Select(seed => string.Join(",", Drawn((ulong)seed, 1))).Distinct().Count(),
+            Is.GreaterThan(1));
 
     [Test]
     public void The_same_seed_gives_the_same_order_with_any_number_of_workers([Values(1, 2, 7)] int workers) =>
@@ -86,7 +87,8 @@ internal sealed class OrderTests
     {
         int[] drawn = Drawn(3, 1);
 
-        Assert.That(drawn.Chunk(BlockSize).Select(block => string.Join(",", block)).Distinct().Count(), Is.GreaterThan(1));
+        Assert.That(drawn.Chunk(BlockSize).Select(block => string.Join(",", block)).Distinct().Count(),
+            Is.GreaterThan(1));
     }
 
     [Test]
@@ -151,7 +153,8 @@ internal sealed class OrderTests
 
         Parallel.ForEach(results, result => run.Launch(1, BlockSize, values, result));
 
-        Assert.That(results.Select(result => run.Read<float>(result, 1)[0]), Is.All.EqualTo(BlockSize * (BlockSize - 1) / 2f));
+        Assert.That(results.Select(result => run.Read<float>(result, 1)[0]),
+            Is.All.EqualTo(BlockSize * (BlockSize - 1) / 2f));
     }
 
     private static int[] Drawn(ulong seed, int workers)

@@ -4,7 +4,7 @@ using NUnit.Framework;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>Random nests of ifs, loops, breaks, continues and early returns, each lane against the same program run alone.</summary>
+/// <summary>Random nests of ifs, loops, breaks, continues and early returns, each lane against itself alone.</summary>
 internal sealed class RandomProgramTests
 {
     private const int ThreadCount = 64;
@@ -57,7 +57,8 @@ internal sealed class RandomProgramTests
             program(variables);
             // Wherever the lanes went, at the end all 32 are together.
             variables[3] += 32;
-            Assert.That(actual[(int)(thread * VariableCount)..][..VariableCount], Is.EqualTo(variables), $"thread {thread}");
+            Assert.That(actual[(int)(thread * VariableCount)..][..VariableCount], Is.EqualTo(variables),
+                $"thread {thread}");
         }
     }
 

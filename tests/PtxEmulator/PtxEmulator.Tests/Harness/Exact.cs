@@ -18,7 +18,7 @@ internal readonly record struct Exact(BigInteger Mantissa, int Exponent)
     public static Exact operator *(Exact left, Exact right) =>
         new(left.Mantissa * right.Mantissa, left.Exponent + right.Exponent);
 
-    /// <summary>The quotient's leading bits, at least <paramref name="bits"/> of them, then one that says whether more follow.</summary>
+    /// <summary>At least so many leading bits of the quotient, then one that says whether more follow.</summary>
     public static Exact Quotient(Exact left, Exact right, int bits)
     {
         int shift = bits + (int)right.Mantissa.GetBitLength();
@@ -28,7 +28,7 @@ internal readonly record struct Exact(BigInteger Mantissa, int Exponent)
         return new(left.Mantissa.Sign * right.Mantissa.Sign * quotient, left.Exponent - right.Exponent - shift - 1);
     }
 
-    /// <summary>The root's leading bits, at least <paramref name="bits"/> of them, then one that says whether more follow.</summary>
+    /// <summary>At least so many leading bits of the root, then one that says whether more follow.</summary>
     public Exact Root(int bits)
     {
         int shift = (2 * bits) + (Exponent & 1);

@@ -5,13 +5,15 @@ using NUnit.Framework;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>A few instructions, the operands they are tried on, and what they must give. Each row runs in a lane of its own.</summary>
+/// <summary>A few instructions, the operands they are tried on, and what they must give; a lane for each row.</summary>
 /// <remarks>The operands are in %a, %b, %c and %d, the result goes to %r. The registers %p and %q (predicates), %t
-/// and %u (32 bits), %v and %w (64 bits), %h and %g (16 bits) are free. A predicate operand or result is a bool.</remarks>
+/// and %u (32 bits), %v and %w (64 bits), %h and %g (16 bits) are free. A predicate is a bool.</remarks>
 internal sealed class PtxCase
 {
     private const int WarpSize = 32;
     private const int SlotBytes = 8;
+
+    private static readonly Type[] s_halfWords = [typeof(short), typeof(ushort), typeof(Half), typeof(BFloat16)];
 
     private readonly string _instructions;
     private readonly Type[] _operandTypes;
@@ -83,7 +85,7 @@ internal sealed class PtxCase
     /// <summary>A function of one number that the hardware only approximates.</summary>
     /// <param name="instructions">The snippet.</param>
     /// <param name="values">The numbers it is tried on.</param>
-    /// <param name="exact">The function. Where it is infinite, zero or NaN, so must the result be, with the same sign.</param>
+    /// <param name="exact">The function. Where it is infinite, zero or NaN, so must the result be.</param>
     /// <param name="allowed">The error allowed around a finite value of the function.</param>
     public static PtxCase Near(
         string instructions, float[] values, Func<double, double> exact, Func<double, double> allowed)
@@ -110,7 +112,8 @@ internal sealed class PtxCase
         List<string> wrong = [];
         for (int index = 0; index < _rows.Count; index++)
             if (!_rows[index].IsRight(results[index]))
-                wrong.Add($"{_instructions}  {Operands(_rows[index])}: {Show(_resultType, results[index])}, expected {_rows[index].Expected}");
+                wrong.Add($"{_instructions}  {Operands(_rows[index])}: {Show(_resultType, results[index])}, "
+                    + $"expected {_rows[index].Expected}");
         Assert.That(wrong.Take(12), Is.Empty, $"{wrong.Count} of {_rows.Count} rows");
     }
 
@@ -207,7 +210,7 @@ internal sealed class PtxCase
     {
         _ when type == typeof(float) => ".f32",
         _ when type == typeof(double) => ".f64",
-        _ when type == typeof(short) || type == typeof(ushort) || type == typeof(Half) || type == typeof(BFloat16) => ".b16",
+        _ when s_halfWords.Contains(type) => ".b16",
         _ when type == typeof(long) || type == typeof(ulong) => ".b64",
         _ => ".b32",
     };

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>How a result that a format cannot hold is rounded; the order is that of <see cref="FloatFormat.Directed"/>.</summary>
+/// <summary>How a result that a format cannot hold is rounded.</summary>
 internal enum Rounding
 {
     /// <summary>.rn and .rni</summary>

@@ -28,7 +28,8 @@ internal static class Values
     }
 
     /// <summary>Shift counts and bit positions around 0, 32, 64 and 256.</summary>
-    public static uint[] Counts { get; } = [0, 1, 4, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256, 0x8000_0000, uint.MaxValue];
+    public static uint[] Counts { get; } =
+        [0, 1, 4, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256, 0x8000_0000, uint.MaxValue];
 
     public static FloatFormat? FormatOf<T>() =>
         typeof(T) == typeof(float) ? FloatFormat.F32

@@ -9,7 +9,8 @@ internal sealed class AccessTests
 
     private static readonly string[] s_widths =
     [
-        "b8", "b16", "b32", "b64", "u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "f32", "f64", "v2.b8", "v4.b8", "v2.b16",
+        "b8", "b16", "b32", "b64", "u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "f32", "f64", "v2.b8", "v4.b8",
+        "v2.b16",
         "v4.b16", "v2.b32", "v4.b32", "v2.u32", "v4.s32", "v2.f32", "v4.f32", "v2.b64", "v2.u64", "v2.f64",
     ];
 
@@ -69,7 +70,8 @@ internal sealed class AccessTests
         TestCase("ld.global.cg.u32 %r, [%in+4];", 0x87868584L), TestCase("ld.volatile.global.u8 %r, [%in+2];", 0x82L),
         TestCase("ld.u16 %r, [%in+2];", 0x8382L), TestCase("ldu.global.u16 %r, [%in+2];", 0x8382L),
         TestCase("ld.global.L1::no_allocate.u16 %r, [%in+2];", 0x8382L),
-        TestCase("ld.relaxed.gpu.global.u16 %r, [%in+2];", 0x8382L), TestCase("ld.acquire.gpu.global.u16 %r, [%in+2];", 0x8382L)]
+        TestCase("ld.relaxed.gpu.global.u16 %r, [%in+2];", 0x8382L),
+        TestCase("ld.acquire.gpu.global.u16 %r, [%in+2];", 0x8382L)]
     public void A_narrow_load_is_extended_to_its_register(string load, long expected)
     {
         using KernelRun run = new($$"""
@@ -90,8 +92,10 @@ internal sealed class AccessTests
         Assert.That(run.Read<long>(target, 1)[0], Is.EqualTo(expected));
     }
 
-    [TestCase("st.global.u8 [%out+1], %r;", 0x0000_0000_0000_EF00), TestCase("st.global.u16 [%out+6], %r;", unchecked((long)0xBEEF_0000_0000_0000)),
-        TestCase("st.global.wb.u32 [%out], %r;", 0xDEAD_BEEF), TestCase("st.volatile.global.u32 [%out+4], %r;", unchecked((long)0xDEAD_BEEF_0000_0000)),
+    [TestCase("st.global.u8 [%out+1], %r;", 0x0000_0000_0000_EF00),
+        TestCase("st.global.u16 [%out+6], %r;", unchecked((long)0xBEEF_0000_0000_0000)),
+        TestCase("st.global.wb.u32 [%out], %r;", 0xDEAD_BEEF),
+        TestCase("st.volatile.global.u32 [%out+4], %r;", unchecked((long)0xDEAD_BEEF_0000_0000)),
         TestCase("st.global.v2.u8 [%out+2], {%r, %r};", 0xEFEF_0000), TestCase("st.u8 [%out], %r;", 0xEF),
         TestCase("st.release.gpu.global.u8 [%out], %r;", 0xEF), TestCase("st.global.u32 [%out], 7;", 7)]
     public void A_narrow_store_writes_its_own_bytes_only(string store, long expected)

@@ -262,8 +262,8 @@ internal sealed class AddressSpaceTests
     public void Parameters_lie_at_multiples_of_their_size()
     {
         using KernelRun run = new("""
-            .visible .entry parameters(.param .u8 small, .param .u16 short, .param .f32 single, .param .align 8 .b8 view[16],
-                .param .u32 last, .param .f64 double)
+            .visible .entry parameters(.param .u8 small, .param .u16 short, .param .f32 single,
+                .param .align 8 .b8 view[16], .param .u32 last, .param .f64 double)
             {
                 .reg .b64 %out, %w;
                 .reg .b32 %r, %x, %y;
@@ -296,7 +296,10 @@ internal sealed class AddressSpaceTests
     public void A_modules_parameters_are_described()
     {
         PtxModule module = PtxModule.Parse(KernelRun.Header + """
-            .visible .entry first(.param .u32 count, .param .u64 source, .param .align 16 .b8 view[24], .param .u8 flag) { ret; }
+            .visible .entry first(.param .u32 count, .param .u64 source, .param .align 16 .b8 view[24], .param .u8 flag)
+            {
+                ret;
+            }
             .visible .entry second() { .shared .align 16 .b8 tile[100]; ret; }
             """);
 

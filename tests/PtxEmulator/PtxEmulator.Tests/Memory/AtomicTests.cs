@@ -9,7 +9,8 @@ internal sealed class AtomicTests
     private const int BlockSize = 96;
     private const int ThreadCount = BlockCount * BlockSize;
 
-    private static readonly ulong[] s_numbers = [.. Enumerable.Range(0, ThreadCount).Select(index => (ulong)((index * 37) + 11))];
+    private static readonly ulong[] s_numbers =
+        [.. Enumerable.Range(0, ThreadCount).Select(index => (ulong)((index * 37) + 11))];
 
     private static IEnumerable<TestCaseData> Table()
     {
@@ -112,7 +113,8 @@ internal sealed class AtomicTests
         int[] seen = Old("atom.global.dec.u32 %old, [%place], 6;", out int final);
 
         // 0, 6, 5, 4, 3, 2, 1, 0, 6 ...
-        Assert.That(seen.Order(), Is.EqualTo(Enumerable.Range(0, ThreadCount).Select(index => (7 - (index % 7)) % 7).Order()));
+        Assert.That(seen.Order(),
+            Is.EqualTo(Enumerable.Range(0, ThreadCount).Select(index => (7 - (index % 7)) % 7).Order()));
         Assert.That(final, Is.EqualTo((7 - (ThreadCount % 7)) % 7));
     }
 
@@ -142,7 +144,7 @@ internal sealed class AtomicTests
         atom.global.cas.b32 %old, [%place], %before, %next;
         setp.ne.u32 %p, %old, %before;
         @%p bra AGAIN;
-        """, out int final).Order(), Is.EqualTo(Enumerable.Range(0, ThreadCount).Select(index => 3 * index)), $"{final}");
+        """, out _).Order(), Is.EqualTo(Enumerable.Range(0, ThreadCount).Select(index => 3 * index)));
 
     [Test]
     public void Cas_of_64_bits_compares_them_all()
@@ -171,10 +173,10 @@ internal sealed class AtomicTests
 
     [Test]
     public void A_fence_is_accepted() => Assert.That(
-        Old("membar.gl; membar.cta; fence.acq_rel.gpu; fence.sc.cta; atom.global.add.u32 %old, [%place], 1;", out int final).Sum(),
-        Is.EqualTo(ThreadCount * (ThreadCount - 1) / 2), $"{final}");
+        Old("membar.gl; membar.cta; fence.acq_rel.gpu; fence.sc.cta; atom.global.add.u32 %old, [%place], 1;",
+            out _).Sum(), Is.EqualTo(ThreadCount * (ThreadCount - 1) / 2));
 
-    /// <summary>What each thread gets as the old value of a place that starts at 0; %number is the thread's, from 1.</summary>
+    /// <summary>Each thread's old value of a place that starts at 0; %number is the thread's plus 1.</summary>
     private static int[] Old(string instructions, out int final)
     {
         using KernelRun run = new($$"""

@@ -7,16 +7,21 @@ internal sealed class ParseTests
 {
     /// <summary>A statement at fault and a word that the message must have.</summary>
     [TestCase("frobnicate.u32 %r, %s, 1;", "frobnicate.u32"), TestCase("add.q32 %r, %s, 1;", "add.q32"),
-        TestCase("add.u32 %r, %s;", "add.u32"), TestCase("add.u32 %r, %s, 1, 2;", "add.u32"), TestCase("add.u32 %r, %nobody, 1;", "%nobody"),
-        TestCase("add %r, %s, 1;", "add"), TestCase("ld.global.v3.f32 {%f, %f, %f}, [%a];", "v3"), TestCase("ld.global.u32 %r, %a;", "ld.global.u32"),
-        TestCase("ld.global.v2.u32 {%r}, [%a];", "v2"), TestCase("bra NOWHERE;", "NOWHERE"), TestCase("call nobody, (%r);", "nobody"),
-        TestCase("ld.param.u32 %r, [missing];", "missing"), TestCase("mov.u32 %r, nothing;", "nothing"),
-        TestCase("setp.sometimes.u32 %p, %r, 1;", "sometimes"), TestCase("add.u32 1, %r, %s;", "add.u32"),
-        TestCase("@%r add.u32 %r, %s, 1;", "%r"), TestCase("brx.idx %r, NOLIST;", "NOLIST"), TestCase("st.global.u32 [%a], {%r, %s};", "st.global.u32"),
+        TestCase("add.u32 %r, %s;", "add.u32"), TestCase("add.u32 %r, %s, 1, 2;", "add.u32"),
+        TestCase("add.u32 %r, %nobody, 1;", "%nobody"), TestCase("add %r, %s, 1;", "add"),
+        TestCase("ld.global.v3.f32 {%f, %f, %f}, [%a];", "v3"), TestCase("ld.global.u32 %r, %a;", "ld.global.u32"),
+        TestCase("ld.global.v2.u32 {%r}, [%a];", "v2"), TestCase("bra NOWHERE;", "NOWHERE"),
+        TestCase("call nobody, (%r);", "nobody"), TestCase("ld.param.u32 %r, [missing];", "missing"),
+        TestCase("mov.u32 %r, nothing;", "nothing"), TestCase("setp.sometimes.u32 %p, %r, 1;", "sometimes"),
+        TestCase("add.u32 1, %r, %s;", "add.u32"), TestCase("@%r add.u32 %r, %s, 1;", "%r"),
+        TestCase("brx.idx %r, NOLIST;", "NOLIST"), TestCase("st.global.u32 [%a], {%r, %s};", "st.global.u32"),
         TestCase("mma.sync.aligned.m7n7k7.row.col.f32.f16.f16.f32 {%f}, {%r}, {%r}, {%f};", "m7n7k7"),
-        TestCase("ldmatrix.sync.aligned.m8n8.x3.shared.b16 {%r, %r, %r}, [%r];", "x3"), TestCase("cp.async.ca.shared.global [%r], [%a], 7;", "7"),
-        TestCase("shfl.sync.sideways.b32 %r, %s, 1, 31, -1;", "sideways"), TestCase("add.f32 %f, %f, 0fXYZ;", "0fXYZ"), TestCase("mov.u32 %r, 99999999999999999999999;", "99999"),
-        TestCase("fma.f32 %f, %f, %f, %f;", "fma.f32"), TestCase("cvt.s32.f32 %r, %f;", "cvt.s32.f32"), TestCase("wgmma.fence.sync.aligned;", "wgmma")]
+        TestCase("ldmatrix.sync.aligned.m8n8.x3.shared.b16 {%r, %r, %r}, [%r];", "x3"),
+        TestCase("cp.async.ca.shared.global [%r], [%a], 7;", "7"),
+        TestCase("shfl.sync.sideways.b32 %r, %s, 1, 31, -1;", "sideways"),
+        TestCase("add.f32 %f, %f, 0fXYZ;", "0fXYZ"), TestCase("mov.u32 %r, 99999999999999999999999;", "99999"),
+        TestCase("fma.f32 %f, %f, %f, %f;", "fma.f32"), TestCase("cvt.s32.f32 %r, %f;", "cvt.s32.f32"),
+        TestCase("wgmma.fence.sync.aligned;", "wgmma")]
     public void A_statement_that_is_not_known_is_an_error_with_its_text(string statement, string word)
     {
         string text = Kernel(statement);
@@ -29,20 +34,22 @@ internal sealed class ParseTests
         Assert.That(error.Message, Does.Contain($"{error.Line}"));
     }
 
-    [TestCase(""), TestCase(".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry open() {"), TestCase("this is no PTX"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 32\n.visible .entry small() { ret; }"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u32 a { ret; }"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry k() { ret }"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry k() { ret; } }"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 64\n.frob 3;\n.visible .entry k() { ret; }"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry k() { .frob 3; ret; }"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry k() { L: L: ret; }"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry k() { ret; } .visible .entry k() { ret; }"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry k() { .reg .b32 %a; .reg .b32 %a; ret; }"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 64\n.const .b32 t[1] = {1, 2};\n.visible .entry k() { ret; }"),
-        TestCase(".version 7.8\n.target sm_80\n.address_size 64\n/* open comment\n.visible .entry k() { ret; }")]
+    [TestCase(""), TestCase("this is no PTX"), TestCase(".visible .entry open() {"),
+        TestCase(".visible .entry k(.param .u32 a { ret; }"), TestCase(".visible .entry k() { ret }"),
+        TestCase(".visible .entry k() { ret; } }"), TestCase(".frob 3;\n.visible .entry k() { ret; }"),
+        TestCase(".visible .entry k() { .frob 3; ret; }"), TestCase(".visible .entry k() { L: L: ret; }"),
+        TestCase(".visible .entry k() { ret; } .visible .entry k() { ret; }"),
+        TestCase(".visible .entry k() { .reg .b32 %a; .reg .b32 %a; ret; }"),
+        TestCase(".const .b32 t[1] = {1, 2};\n.visible .entry k() { ret; }"),
+        TestCase("/* open comment\n.visible .entry k() { ret; }")]
     public void Text_that_is_no_module_is_an_error(string text) =>
-        Assert.That(() => PtxModule.Parse(text), Throws.InstanceOf<PtxParseException>());
+        Assert.That(() => PtxModule.Parse(text.Length == 0 ? text : KernelRun.Header + text),
+            Throws.InstanceOf<PtxParseException>());
+
+    [Test]
+    public void Addresses_have_64_bits() => Assert.That(
+        () => PtxModule.Parse(".version 7.8\n.target sm_80\n.address_size 32\n.visible .entry small() { ret; }"),
+        Throws.InstanceOf<PtxParseException>().With.Message.Contains("address_size"));
 
     [Test]
     public void Every_prefix_of_a_module_is_an_error_or_a_module()
@@ -100,11 +107,13 @@ internal sealed class ParseTests
     }
 
     [TestCase("mov.u32 %r, 0x1F;", 31u), TestCase("mov.u32 %r, 037;", 31u), TestCase("mov.u32 %r, 0b11111;", 31u),
-        TestCase("mov.u32 %r, 31U;", 31u), TestCase("mov.s32 %r, -1;", uint.MaxValue), TestCase("mov.u32 %r, 4294967295;", uint.MaxValue),
-        TestCase("mov.b32 %r, 0f3F800000;", 0x3F80_0000u), TestCase("mov.b32 %r, 0F3f800000;", 0x3F80_0000u), TestCase("mov.f32 %f, 0.5; mov.b32 %r, %f;", 0x3F00_0000u),
-        TestCase("mov.f32 %f, 1e2; mov.b32 %r, %f;", 0x42C8_0000u), TestCase("mov.f32 %f, -1.5; mov.b32 %r, %f;", 0xBFC0_0000u),
-        TestCase("mov.f32 %f, 0d3FF0000000000000; mov.b32 %r, %f;", 0x3F80_0000u),
-        TestCase("add.u32 %r, 5, -3;", 2u), TestCase("mov.u32 %r, tile;", 0u)]
+        TestCase("mov.u32 %r, 31U;", 31u), TestCase("mov.s32 %r, -1;", uint.MaxValue),
+        TestCase("mov.u32 %r, 4294967295;", uint.MaxValue), TestCase("mov.b32 %r, 0f3F800000;", 0x3F80_0000u),
+        TestCase("mov.b32 %r, 0F3f800000;", 0x3F80_0000u), TestCase("mov.f32 %f, 0.5; mov.b32 %r, %f;", 0x3F00_0000u),
+        TestCase("mov.f32 %f, 1e2; mov.b32 %r, %f;", 0x42C8_0000u),
+        TestCase("mov.f32 %f, -1.5; mov.b32 %r, %f;", 0xBFC0_0000u),
+        TestCase("mov.f32 %f, 0d3FF0000000000000; mov.b32 %r, %f;", 0x3F80_0000u), TestCase("add.u32 %r, 5, -3;", 2u),
+        TestCase("mov.u32 %r, tile;", 0u)]
     public void Literals(string statement, uint expected)
     {
         using KernelRun run = new($$"""
@@ -143,11 +152,16 @@ internal sealed class ParseTests
         PtxModule module = PtxModule.Parse(Kernel("ret;"));
         using EmulatedGpu gpu = new(new());
 
-        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1), 0, new byte[7]), Throws.InstanceOf<ArgumentException>());
-        Assert.That(() => gpu.Launch(module, "known", new Dim3(0), new Dim3(1), 0, new byte[8]), Throws.InstanceOf<ArgumentException>());
-        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1025), 0, new byte[8]), Throws.InstanceOf<ArgumentException>());
-        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1), -1, new byte[8]), Throws.InstanceOf<ArgumentException>());
-        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1), 1 << 20, new byte[8]), Throws.InstanceOf<ArgumentException>());
+        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1), 0, new byte[7]),
+            Throws.InstanceOf<ArgumentException>());
+        Assert.That(() => gpu.Launch(module, "known", new Dim3(0), new Dim3(1), 0, new byte[8]),
+            Throws.InstanceOf<ArgumentException>());
+        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1025), 0, new byte[8]),
+            Throws.InstanceOf<ArgumentException>());
+        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1), -1, new byte[8]),
+            Throws.InstanceOf<ArgumentException>());
+        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1), 1 << 20, new byte[8]),
+            Throws.InstanceOf<ArgumentException>());
     }
 
     private static string Kernel(string statement) => $$"""

@@ -258,7 +258,8 @@ internal sealed class FaultTests
     private static IEnumerable<FaultCase> Barriers() =>
     [
         new("a barrier inside an if", PtxFaultKind.BarrierDivergence,
-            "@%p bra SKIP;\nbar.sync 0; // here\nSKIP:", "@%p bra SKIP;\nSKIP:\nbar.sync 0;") { Threads = s_everyThread },
+            "@%p bra SKIP;\nbar.sync 0; // here\nSKIP:",
+            "@%p bra SKIP;\nSKIP:\nbar.sync 0;") { Threads = s_everyThread },
         new("a barrier that one thread's predicate leaves out", PtxFaultKind.BarrierDivergence,
             "@!%p bar.sync 0; // here", "bar.sync 0;") { Threads = s_everyThread },
         new("two warps at two barriers", PtxFaultKind.BarrierDivergence,
@@ -311,7 +312,8 @@ internal sealed class FaultTests
 
     private static IEnumerable<FaultCase> Table() =>
     [
-        .. OutOfBounds(), .. Misaligned(), .. Unwritten(), .. Races(), .. AsyncCopies(), .. Barriers(), .. PartialWarps(),
+        .. OutOfBounds(), .. Misaligned(), .. Unwritten(), .. Races(), .. AsyncCopies(), .. Barriers(),
+        .. PartialWarps(),
         .. Others(),
     ];
 
@@ -324,18 +326,22 @@ internal sealed class FaultTests
             using KernelRun run = new(text, new() { Seed = seed });
             (object[] arguments, Dictionary<string, ulong> starts) = Buffers(run);
 
-            PtxFaultException error = Assert.Throws<PtxFaultException>(() => run.Launch(BlockCount, BlockSize, arguments))!;
+            PtxFaultException error = Assert.Throws<PtxFaultException>(() =>
+                run.Launch(BlockCount, BlockSize, arguments))!;
 
             string[] lines = (KernelRun.Header + text).Split('\n');
             Assert.That(error.Kind, Is.EqualTo(fault.Kind), error.Message);
             Assert.That(error.Kernel, Is.EqualTo("suspect"), error.Message);
             Assert.That(error.Block, Is.EqualTo(new Dim3(2, 0, 0)), error.Message);
-            Assert.That(error.Thread, Is.AnyOf(fault.Threads.Select(thread => (object)new Dim3(thread, 0, 0)).ToArray()), error.Message);
+            Assert.That(error.Thread,
+                Is.AnyOf(fault.Threads.Select(thread => (object)new Dim3(thread, 0, 0)).ToArray()), error.Message);
             Assert.That(lines[error.Line - 1], Does.EndWith("// here"), error.Message);
             Assert.That(lines[error.Line - 1], Does.Contain(error.Instruction), error.Message);
             Assert.That(error.Address,
-                Is.EqualTo(fault.Space is null ? (ulong?)null : starts[fault.Space] + (ulong)fault.Offset), error.Message);
-            Assert.That(error.Message, Does.Contain(error.Instruction).And.Contain("suspect").And.Contain(fault.Kind.ToString())
+                Is.EqualTo(fault.Space is null ? (ulong?)null : starts[fault.Space] + (ulong)fault.Offset),
+                    error.Message);
+            Assert.That(error.Message,
+                Does.Contain(error.Instruction).And.Contain("suspect").And.Contain(fault.Kind.ToString())
                 .And.Contain($"{error.Block}").And.Contain($"{error.Thread}"));
             if (fault.Space is not null)
                 Assert.That(error.Message, Does.Contain($"0x{error.Address:x}"));
@@ -361,7 +367,8 @@ internal sealed class FaultTests
         ulong data = run.Buffer(new int[63], "data");
         ulong fresh = run.Unwritten(256, "fresh");
         ulong target = run.Buffer(new int[BlockCount * BlockSize], "target");
-        return ([data, fresh, target], new() { ["data"] = data, ["fresh"] = fresh, ["zero"] = 0, ["slots"] = 0, ["own"] = 0 });
+        return ([data, fresh, target],
+            new() { ["data"] = data, ["fresh"] = fresh, ["zero"] = 0, ["slots"] = 0, ["own"] = 0 });
     }
 
     private static string Text(string instructions) => $$"""

@@ -17,8 +17,8 @@ internal sealed class LifetimeTests
         }
         """;
 
-    [TestCase("st.global.u32 [%a+8], 1;"), TestCase("ld.global.u32 %r, [%a+8];"), TestCase("atom.global.add.u32 %r, [%a+8], 1;"),
-        TestCase("st.u32 [%a+8], 1;")]
+    [TestCase("st.global.u32 [%a+8], 1;"), TestCase("ld.global.u32 %r, [%a+8];"),
+        TestCase("atom.global.add.u32 %r, [%a+8], 1;"), TestCase("st.u32 [%a+8], 1;")]
     public void A_kernel_may_not_touch_freed_memory(string instruction)
     {
         using KernelRun run = new($$"""
@@ -38,7 +38,8 @@ internal sealed class LifetimeTests
 
         Assert.That(error.Kind, Is.EqualTo(PtxFaultKind.FreedMemory), error.Message);
         Assert.That(error.Address, Is.EqualTo(buffer + 8), error.Message);
-        Assert.That((error.Kernel, error.Block, error.Thread), Is.EqualTo(("late", (Dim3?)default(Dim3), (Dim3?)default(Dim3))), error.Message);
+        Assert.That((error.Kernel, error.Block, error.Thread),
+            Is.EqualTo(("late", (Dim3?)default(Dim3), (Dim3?)default(Dim3))), error.Message);
         Assert.That(instruction, Does.StartWith(error.Instruction), error.Message);
         Assert.That(error.Message, Does.Contain("gone"), "the buffer's name");
     }
@@ -65,7 +66,8 @@ internal sealed class LifetimeTests
         ulong buffer = run.Buffer(new int[4]);
         run.Gpu.Free(buffer);
 
-        Assert.That(Assert.Throws<PtxFaultException>(() => run.Gpu.Free(buffer))!.Kind, Is.EqualTo(PtxFaultKind.FreedMemory));
+        Assert.That(Assert.Throws<PtxFaultException>(() => run.Gpu.Free(buffer))!.Kind,
+            Is.EqualTo(PtxFaultKind.FreedMemory));
     }
 
     [Test]
@@ -169,7 +171,8 @@ internal sealed class LifetimeTests
         if (isFull)
             Assert.That(run.Launch(1, threadCount).Count("shfl"), Is.EqualTo(threadCount / 32));
         else
-            Assert.That(Assert.Throws<PtxFaultException>(() => run.Launch(1, threadCount))!.Kind, Is.EqualTo(PtxFaultKind.PartialWarp));
+            Assert.That(Assert.Throws<PtxFaultException>(() => run.Launch(1, threadCount))!.Kind,
+                Is.EqualTo(PtxFaultKind.PartialWarp));
     }
 
     [Test]

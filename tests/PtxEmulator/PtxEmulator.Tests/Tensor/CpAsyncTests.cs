@@ -7,8 +7,10 @@ internal sealed class CpAsyncTests
 {
     private static readonly byte[] s_source = [.. Enumerable.Range(1, 64).Select(value => (byte)value)];
 
-    [TestCase("cp.async.ca.shared.global [tile], [%in], 4;", 4), TestCase("cp.async.ca.shared.global [tile], [%in], 8;", 8),
-        TestCase("cp.async.ca.shared.global [tile], [%in], 16;", 16), TestCase("cp.async.cg.shared.global [tile], [%in], 16;", 16),
+    [TestCase("cp.async.ca.shared.global [tile], [%in], 4;", 4),
+        TestCase("cp.async.ca.shared.global [tile], [%in], 8;", 8),
+        TestCase("cp.async.ca.shared.global [tile], [%in], 16;", 16),
+        TestCase("cp.async.cg.shared.global [tile], [%in], 16;", 16),
         TestCase("cp.async.cg.shared.global.L2::128B [tile], [%in], 16;", 16)]
     public void A_copy_brings_its_bytes(string copy, int count) =>
         Assert.That(Run($"{copy} cp.async.wait_all;"), Is.EqualTo(Expected((0, 0, count))));
@@ -118,10 +120,11 @@ internal sealed class CpAsyncTests
         return bytes;
     }
 
-    /// <summary>Runs the instructions in one thread on 64 bytes of shared memory filled with 0xEE; their contents afterwards.</summary>
+    /// <summary>Runs the instructions in one thread on 64 bytes of shared memory, at first 0xEE each.</summary>
     private static byte[] Run(string instructions)
     {
-        string fill = string.Concat(Enumerable.Range(0, 16).Select(word => $"st.shared.b32 [tile+{4 * word}], 0xEEEEEEEE;\n"));
+        string fill = string.Concat(Enumerable.Range(0, 16).Select(word =>
+            $"st.shared.b32 [tile+{4 * word}], 0xEEEEEEEE;\n"));
         string store = string.Concat(Enumerable.Range(0, 16).Select(
             word => $"ld.shared.b32 %r, [tile+{4 * word}]; st.global.b32 [%out+{4 * word}], %r;\n"));
         using KernelRun run = new($$"""

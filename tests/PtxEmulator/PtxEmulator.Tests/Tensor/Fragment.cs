@@ -2,7 +2,8 @@ namespace PtxEmulator.Tests;
 
 /// <summary>Where the elements of a matrix lie in the registers of a warp, as PTX ISA 9.7.14 draws it.</summary>
 /// <remarks>Every fragment is put together from one kind of tile: eight rows of four lanes each. A lane holds the
-/// neighbours of a pair of columns in one register (16-bit operands) or in two (accumulators), or one column only (tf32).</remarks>
+/// neighbours of a pair of columns in one register (16-bit operands) or in two (accumulators), or one column only
+/// (tf32).</remarks>
 internal sealed class Fragment
 {
     /// <summary>The lane that holds the elements of a row (down) and a column or pair of columns (across).</summary>

@@ -13,6 +13,7 @@ internal sealed class LdmatrixTests
         // Rows lie 48 bytes apart and in reverse order, so that each lane's own address matters.
         const int RowStride = 48;
         int rowCount = TileSize * matrixCount;
+        string shape = $"x{matrixCount}{(isTransposed ? ".trans" : "")}";
         string registers = string.Join(", ", Enumerable.Range(0, matrixCount).Select(index => $"%r{index}"));
         string stores = string.Concat(
             Enumerable.Range(0, matrixCount).Select(index => $"st.global.b32 [%out+{4 * index}], %r{index};\n"));
@@ -37,7 +38,7 @@ internal sealed class LdmatrixTests
                 @%p ld.global.v4.b32 {%w0, %w1, %w2, %w3}, [%in];
                 @%p st.shared.v4.b32 [%at], {%w0, %w1, %w2, %w3};
                 bar.sync 0;
-                ldmatrix.sync.aligned.m8n8.x{{matrixCount}}{{(isTransposed ? ".trans" : "")}}.shared.b16 {{{registers}}}, [%at];
+                ldmatrix.sync.aligned.m8n8.{{shape}}.shared.b16 {{{registers}}}, [%at];
                 ld.param.u64 %out, [results];
                 mul.wide.u32 %offset, %i, {{4 * matrixCount}};
                 add.u64 %out, %out, %offset;
@@ -57,7 +58,9 @@ internal sealed class LdmatrixTests
             {
                 for (int column = 0; column < TileSize; column++)
                 {
-                    (int lane, int element) = isTransposed ? Fragment.Matrix[column, row] : Fragment.Matrix[row, column];
+                    (int lane, int element) = isTransposed
+                        ? Fragment.Matrix[column, row]
+                        : Fragment.Matrix[row, column];
                     Assert.That(actual[(((lane * matrixCount) + matrix) * 2) + element],
                         Is.EqualTo(source[(((matrix * TileSize) + row) * TileSize) + column]),
                         $"matrix {matrix}, row {row}, column {column}");

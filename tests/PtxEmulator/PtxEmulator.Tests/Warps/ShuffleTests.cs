@@ -7,8 +7,10 @@ internal sealed class ShuffleTests
 {
     private const int WarpSize = 32;
 
-    /// <summary>Clamp value in the low bits, segment mask from bit 8: whole warps, halves, quarters of eight and pairs.</summary>
-    private static readonly uint[] s_controls = [0x1F, 0x0, 0x0F, 0x100F, 0x1000, 0x1807, 0x181F, 0x1E01, 0x1F1F, 0x0807];
+    /// <summary>Clamp value in the low bits, segment mask from bit 8.</summary>
+    private static readonly uint[] s_controls =
+        [0x1F, 0x0, 0x0F, 0x100F, 0x1000, 0x1807, 0x181F, 0x1E01, 0x1F1F, 0x0807];
+
     private static readonly uint[] s_distances = [0, 1, 2, 5, 8, 16, 31, 32, 33];
 
     [Test]

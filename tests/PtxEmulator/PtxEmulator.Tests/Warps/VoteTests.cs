@@ -28,7 +28,7 @@ internal sealed class VoteTests
         [
             ballot, ballot == uint.MaxValue ? 1u : 0, ballot != 0 ? 1u : 0, ballot is 0 or uint.MaxValue ? 1u : 0,
         ];
-        Assert.That(results, Is.EqualTo(Enumerable.Repeat(expected, 32).SelectMany(values => values)));
+        Assert.That(results, Is.EqualTo(ForAll(expected)));
     }
 
     [Test]
@@ -37,7 +37,7 @@ internal sealed class VoteTests
         vote.sync.ballot.b32 %r, !%p, 0xffffffff;
         vote.sync.any.pred %q, !%p, -1;
         selp.u32 %x, 1, 0, %q;
-        """, 2), Is.EqualTo(Enumerable.Repeat(new uint[] { 0xFFFF_FFE0, 1 }, 32).SelectMany(values => values)));
+        """, 2), Is.EqualTo(ForAll(0xFFFF_FFE0, 1)));
 
     [Test]
     public void Lanes_outside_the_mask_have_no_vote() => Assert.That(Run("""
@@ -59,7 +59,8 @@ internal sealed class VoteTests
         activemask.b32 %r;
         DONE:
         activemask.b32 %x;
-        """, 2), Is.EqualTo(Enumerable.Range(0, 32).SelectMany(lane => new[] { lane < 4 ? 15 : uint.MaxValue, uint.MaxValue })));
+        """, 2), Is.EqualTo(Enumerable.Range(0, 32).SelectMany(
+            lane => new[] { lane < 4 ? 15 : uint.MaxValue, uint.MaxValue })));
 
     [Test]
     public void Match_any_finds_lanes_of_equal_value() => Assert.That(Run("""
@@ -67,7 +68,8 @@ internal sealed class VoteTests
         match.any.sync.b32 %r, %a, 0xffffffff;
         cvt.u64.u32 %w, %a;
         match.any.sync.b64 %x, %w, 0xffffffff;
-        """, 2), Is.EqualTo(Enumerable.Range(0, 32).SelectMany(lane => Enumerable.Repeat(0x1111_1111u << (lane % 4), 2))));
+        """, 2), Is.EqualTo(Enumerable.Range(0, 32).SelectMany(
+            lane => Enumerable.Repeat(0x1111_1111u << (lane % 4), 2))));
 
     [Test]
     public void Match_all_says_whether_all_are_equal() => Assert.That(Run("""
@@ -76,10 +78,11 @@ internal sealed class VoteTests
         mov.u32 %a, 7;
         match.all.sync.b32 %y|%p, %a, 0xffffffff;
         selp.u32 %z, 1, 0, %p;
-        """, 4), Is.EqualTo(Enumerable.Repeat(new uint[] { 0, 0, uint.MaxValue, 1 }, 32).SelectMany(values => values)));
+        """, 4), Is.EqualTo(ForAll(0, 0, uint.MaxValue, 1)));
 
-    [TestCase("add.u32", 32u * 100 + 496), TestCase("add.s32", 32u * 100 + 496), TestCase("min.u32", 100u), TestCase("max.u32", 131u),
-        TestCase("min.s32", 100u), TestCase("max.s32", 131u), TestCase("and.b32", 0u), TestCase("or.b32", 255u), TestCase("xor.b32", 0u)]
+    [TestCase("add.u32", 32u * 100 + 496), TestCase("add.s32", 32u * 100 + 496), TestCase("min.u32", 100u),
+        TestCase("max.u32", 131u), TestCase("min.s32", 100u), TestCase("max.s32", 131u), TestCase("and.b32", 0u),
+        TestCase("or.b32", 255u), TestCase("xor.b32", 0u)]
     public void Redux_combines_all_lanes(string operation, uint expected) => Assert.That(Run($"""
         add.u32 %a, %lane, 100;
         redux.sync.{operation} %r, %a, 0xffffffff;
@@ -91,7 +94,7 @@ internal sealed class VoteTests
         redux.sync.min.s32 %r, %a, 0xffffffff;
         redux.sync.max.u32 %x, %a, 0xffffffff;
         redux.sync.max.s32 %y, %a, 0xffffffff;
-        """, 3), Is.EqualTo(Enumerable.Repeat(new uint[] { uint.MaxValue, uint.MaxValue, 30 }, 32).SelectMany(values => values)));
+        """, 3), Is.EqualTo(ForAll(uint.MaxValue, uint.MaxValue, 30)));
 
     [Test]
     public void A_warp_barrier_lets_lanes_share_memory() => Assert.That(Run("""
@@ -103,6 +106,9 @@ internal sealed class VoteTests
         xor.b32 %a, %a, 4;
         ld.shared.u32 %r, [%a];
         """, 1), Is.EqualTo(Enumerable.Range(0, 32).Select(lane => (uint)lane ^ 1)));
+
+    private static IEnumerable<uint> ForAll(params uint[] results) =>
+        Enumerable.Repeat(results, 32).SelectMany(values => values);
 
     /// <summary>Runs the body in one warp; the results are %r, %x, %y and %z of each lane.</summary>
     private static uint[] Run(string body, int resultCount)
