@@ -121,6 +121,18 @@ internal sealed class BitTests
             }
             return result;
         }, s_words, s_words, selectors);
+        foreach ((string mode, string[] orders) in new (string, string[])[]
+        {
+            // For each choice the bytes of the result, the highest first, of b (7 to 4) and a (3 to 0).
+            ("f4e", ["3210", "4321", "5432", "6543"]), ("b4e", ["5670", "6701", "7012", "0123"]),
+            ("rc8", ["0000", "1111", "2222", "3333"]), ("ecl", ["3210", "3211", "3222", "3333"]),
+            ("ecr", ["0000", "1110", "2210", "3210"]), ("rc16", ["1010", "3232", "1010", "3232"]),
+        })
+            yield return PtxCase.Ternary<uint, uint, uint, uint>($"prmt.b32.{mode} %r, %a, %b, %c;", (a, b, c) =>
+            {
+                byte[] bytes = [.. BitConverter.GetBytes(a), .. BitConverter.GetBytes(b)];
+                return orders[c & 3].Aggregate(0u, (result, digit) => (result << 8) | bytes[digit - '0']);
+            }, s_words, s_words, [0, 1, 2, 3, 4, 7, 0xFFFF_FFFE]);
         foreach (int table in new[] { 0x00, 0x01, 0x3C, 0x96, 0xC0, 0xCA, 0xE8, 0xF0, 0xFE, 0xFF })
             yield return PtxCase.Ternary<uint, uint, uint, uint>($"lop3.b32 %r, %a, %b, %c, {table};", (a, b, c) =>
             {

@@ -66,6 +66,17 @@ internal sealed class ComparisonTests
             "setp.gt.ftz.f32 %r, %a, %b;", (a, b) => Flushed(a) > Flushed(b));
     }
 
+    /// <summary>The first predicate compares the lower halves, the second the upper ones.</summary>
+    private static IEnumerable<PtxCase> Pairs()
+    {
+        yield return PtxCase.Binary<Packed<Half>, Packed<Half>, int>(
+            $"setp.lt.f16x2 %p|%q, %a, %b; {Both}", (a, b) => (a.Low < b.Low ? 1 : 0) + (a.High < b.High ? 2 : 0));
+        yield return PtxCase.Binary<Packed<Half>, Packed<Half>, int>(
+            $"setp.neu.f16x2 %p|%q, %a, %b; {Both}", (a, b) => (a.Low == b.Low ? 0 : 1) + (a.High == b.High ? 0 : 2));
+        yield return PtxCase.Binary<BFloat16, BFloat16, bool>(
+            "setp.ge.bf16 %r, %a, %b;", (a, b) => (float)a >= (float)b);
+    }
+
     private static IEnumerable<PtxCase> Sets()
     {
         yield return PtxCase.Binary<int, int, uint>("set.lt.u32.s32 %r, %a, %b;", (a, b) => a < b ? uint.MaxValue : 0);
@@ -106,7 +117,7 @@ internal sealed class ComparisonTests
         .. Comparisons<ulong>("u64", s_unsigned), .. Comparisons<uint>("b32", s_ordered[..2]),
         .. Comparisons<ulong>("b64", s_ordered[..2]), .. Comparisons<float>("f32", s_floating),
         .. Comparisons<double>("f64", s_floating), .. Comparisons<Half>("f16", s_floating),
-        .. Combinations(), .. Sets(), .. Selections(),
+        .. Combinations(), .. Pairs(), .. Sets(), .. Selections(),
     ];
 
     [TestCaseSource(nameof(Table))]

@@ -107,6 +107,17 @@ internal sealed class FloatTests
             format.FusedMultiplyAdd(Values.ToBits(a), Values.ToBits(b), Values.ToBits(c)));
     }
 
+    /// <summary>Of what is negative .relu makes zero, and a NaN stays one.</summary>
+    private static IEnumerable<PtxCase> Rectified<T>(string type)
+        where T : unmanaged
+    {
+        FloatFormat format = Values.FormatOf<T>()!;
+        yield return Ternary<T>($"fma.rn.relu.{type}", (a, b, c) => format.FusedMultiplyAdd(a, b, c) is var sum
+            && format.IsNegative(sum) && !format.IsNaN(sum) ? 0 : sum);
+        yield return Binary<T>($"min.NaN.{type}", (a, b) => format.Extreme(a, b, false, true));
+        yield return Binary<T>($"max.NaN.{type}", (a, b) => format.Extreme(a, b, true, true));
+    }
+
     /// <summary>Where the ISA names the NaN, its bits are tested.</summary>
     private static IEnumerable<PtxCase> NaNs()
     {
@@ -155,7 +166,7 @@ internal sealed class FloatTests
         .. Arithmetic<Half>("f16", "rn"), .. Arithmetic<BFloat16>("bf16", "rn"),
         .. Division<float>("f32"), .. Division<double>("f64"),
         .. FlushedAndSaturated(), .. HalfOnly(), .. Pairs<Half>("f16"), .. Pairs<BFloat16>("bf16"),
-        .. NaNs(), .. SignsAndClasses(),
+        .. Rectified<Half>("f16"), .. Rectified<BFloat16>("bf16"), .. NaNs(), .. SignsAndClasses(),
     ];
 
     [TestCaseSource(nameof(Table))]

@@ -62,6 +62,51 @@ internal sealed class IntegerTests
         yield return PtxCase.Binary<int, int, int>("sub.sat.s32 %r, %a, %b;", (a, b) => Clamped((long)a - b));
     }
 
+    private static IEnumerable<PtxCase> Narrow()
+    {
+        uint[] few = [.. Values.Of<uint>().Where((_, index) => index % 3 == 1)];
+        int[] fewSigned = [.. few.Select(value => (int)value)];
+        yield return PtxCase.Binary<uint, uint, uint>("mul24.lo.u32 %r, %a, %b;", (a, b) => (uint)Product(a, b));
+        yield return PtxCase.Binary<uint, uint, uint>(
+            "mul24.hi.u32 %r, %a, %b;", (a, b) => (uint)(Product(a, b) >> 16));
+        yield return PtxCase.Binary<int, int, int>(
+            "mul24.lo.s32 %r, %a, %b;", (a, b) => (int)SignedProduct(a, b));
+        yield return PtxCase.Binary<int, int, int>(
+            "mul24.hi.s32 %r, %a, %b;", (a, b) => (int)(SignedProduct(a, b) >> 16));
+        yield return PtxCase.Ternary<uint, uint, uint, uint>(
+            "mad24.lo.u32 %r, %a, %b, %c;", (a, b, c) => (uint)Product(a, b) + c, few, few, few);
+        yield return PtxCase.Ternary<int, int, int, int>("sad.s32 %r, %a, %b, %c;",
+            (a, b, c) => c + (a < b ? b - a : a - b), fewSigned, fewSigned, fewSigned);
+        yield return PtxCase.Ternary<uint, uint, uint, uint>("sad.u32 %r, %a, %b, %c;",
+            (a, b, c) => c + (a < b ? b - a : a - b), few, few, few);
+
+        static ulong Product(uint a, uint b) => (ulong)(a & 0xFF_FFFF) * (b & 0xFF_FFFF);
+
+        static long SignedProduct(int a, int b) => (long)(a << 8 >> 8) * (b << 8 >> 8);
+    }
+
+    /// <summary>Numbers of 64 bits by way of their halves and the carry flag.</summary>
+    private static IEnumerable<PtxCase> Carries()
+    {
+        ulong[] values = [.. Values.Of<ulong>(), 0xFFFF_FFFF_0000_0000, 0x7FFF_FFFF_FFFF_FFFF];
+        yield return Halves("add.cc.u32 %t, %t, %x; addc.u32 %u, %u, %y;", (a, b) => a + b);
+        yield return Halves("sub.cc.u32 %t, %t, %x; subc.u32 %u, %u, %y;", (a, b) => a - b);
+        yield return Halves("add.cc.u32 %t, %t, %x; addc.cc.u32 %u, %u, %y; addc.u32 %t, 0, 0; mov.u32 %u, 0;",
+            (a, b) => (ulong)(((UInt128)a + b) >> 64));
+        yield return Halves("sub.cc.u32 %t, %t, %x; subc.cc.u32 %u, %u, %y; subc.u32 %t, 0, 0; mov.u32 %u, 0;",
+            (a, b) => a < b ? uint.MaxValue : 0);
+        yield return Halves("""
+            mul.lo.u32 %l, %t, %x; mul.hi.u32 %h, %t, %x; mad.lo.u32 %h, %t, %y, %h; mad.lo.u32 %h, %u, %x, %h;
+            mov.u32 %t, %l; mov.u32 %u, %h;
+            """, (a, b) => a * b);
+        yield return Halves("mad.lo.cc.u32 %l, %t, %x, %x; madc.hi.u32 %h, %t, %x, %y; mov.u32 %t, %l; mov.u32 %u, %h;",
+            (a, b) => ((ulong)(uint)a * (uint)b) + b);
+
+        PtxCase Halves(string instructions, Func<ulong, ulong, ulong> expected) => PtxCase.Binary(
+            "{ .reg .b32 %x, %y, %l, %h; mov.b64 {%t, %u}, %a; mov.b64 {%x, %y}, %b; "
+            + instructions + " mov.b64 %r, {%t, %u}; }", expected, values, values);
+    }
+
     private static IEnumerable<PtxCase> Table() =>
     [
         .. Common<short>("s16", 16), .. Common<int>("s32", 32), .. Common<long>("s64", 64),
@@ -70,7 +115,7 @@ internal sealed class IntegerTests
         .. Unsigned<ushort>("u16"), .. Unsigned<uint>("u32"), .. Unsigned<ulong>("u64"),
         .. Wide<short, int>("s16"), .. Wide<int, long>("s32"),
         .. Wide<ushort, uint>("u16"), .. Wide<uint, ulong>("u32"),
-        .. Saturated(),
+        .. Saturated(), .. Narrow(), .. Carries(),
     ];
 
     [TestCaseSource(nameof(Table))]

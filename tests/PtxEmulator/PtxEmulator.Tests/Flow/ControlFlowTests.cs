@@ -280,49 +280,6 @@ internal sealed class ControlFlowTests
         }
     }
 
-    [Test]
-    public void A_barrier_in_a_uniform_loop_orders_the_rounds()
-    {
-        // Each round every thread takes its neighbour's number of the round before.
-        using KernelRun run = new("""
-            .shared .align 4 .b8 numbers[512];
-            .visible .entry rotate(.param .u64 result)
-            {
-                .reg .pred %p;
-                .reg .b32 %i, %base, %mine, %next, %value, %round;
-                .reg .b64 %out, %offset;
-                mov.u32 %i, %tid.x;
-                mov.u32 %base, numbers;
-                shl.b32 %mine, %i, 2;
-                add.u32 %mine, %base, %mine;
-                add.u32 %next, %i, 33;
-                and.b32 %next, %next, 127;
-                shl.b32 %next, %next, 2;
-                add.u32 %next, %base, %next;
-                st.shared.u32 [%mine], %i;
-                mov.u32 %round, 0;
-                LOOP:
-                bar.sync 0;
-                ld.shared.u32 %value, [%next];
-                barrier.sync 0;
-                st.shared.u32 [%mine], %value;
-                add.u32 %round, %round, 1;
-                setp.lt.u32 %p, %round, 10;
-                @%p bra LOOP;
-                ld.param.u64 %out, [result];
-                mul.wide.u32 %offset, %i, 4;
-                add.u64 %out, %out, %offset;
-                st.global.u32 [%out], %value;
-                ret;
-            }
-            """);
-        ulong result = run.Buffer(new int[128]);
-
-        run.Launch(1, 128, result);
-
-        Assert.That(run.Read<int>(result, 128), Is.EqualTo(Enumerable.Range(0, 128).Select(i => (i + 330) % 128)));
-    }
-
     /// <summary>Runs the body for 64 threads; %i is the thread, %r its result, %out where it will be stored.</summary>
     private static void Check(string body, Func<int, int> expected)
     {

@@ -9,7 +9,6 @@ internal sealed class FaultTests
     private const int BlockSize = 64;
 
     private static readonly int[] s_everyThread = [.. Enumerable.Range(0, BlockSize)];
-    private static readonly int[] s_secondWarp = [.. Enumerable.Range(32, 32)];
 
     private static IEnumerable<FaultCase> OutOfBounds() =>
     [
@@ -259,9 +258,9 @@ internal sealed class FaultTests
     [
         new("a barrier inside an if", PtxFaultKind.BarrierDivergence,
             "@%p bra SKIP;\nbar.sync 0; // here\nSKIP:",
-            "@%p bra SKIP;\nSKIP:\nbar.sync 0;") { Threads = s_everyThread },
+            "@%p bra SKIP;\nSKIP:\nbar.sync 0;"),
         new("a barrier that one thread's predicate leaves out", PtxFaultKind.BarrierDivergence,
-            "@!%p bar.sync 0; // here", "bar.sync 0;") { Threads = s_everyThread },
+            "@!%p bar.sync 0; // here", "bar.sync 0;"),
         new("two warps at two barriers", PtxFaultKind.BarrierDivergence,
             """
             setp.ge.u32 %w, %i, 32;
@@ -290,16 +289,13 @@ internal sealed class FaultTests
         foreach ((string name, string instruction) in instructions)
         {
             yield return new($"{name} inside an if", PtxFaultKind.PartialWarp,
-                $"{Before}@%p bra SKIP;\n{instruction} // here\nSKIP:", $"{Before}@%p bra SKIP;\nSKIP:\n{instruction}")
-            { Threads = s_secondWarp };
+                $"{Before}@%p bra SKIP;\n{instruction} // here\nSKIP:", $"{Before}@%p bra SKIP;\nSKIP:\n{instruction}");
             yield return new($"{name} that one lane's predicate leaves out", PtxFaultKind.PartialWarp,
-                $"{Before}@!%p {instruction} // here", Before + instruction)
-            { Threads = s_secondWarp };
+                $"{Before}@!%p {instruction} // here", Before + instruction);
         }
         yield return new("a lane that its own mask leaves out", PtxFaultKind.PartialWarp,
             "selp.b32 %s, 0xFFFFFFDF, 0xFFFFFFFF, %p;\nshfl.sync.idx.b32 %r, %i, 0, 31, %s; // here",
-            "shfl.sync.idx.b32 %r, %i, 0, 31, -1;")
-        { Threads = s_secondWarp };
+            "shfl.sync.idx.b32 %r, %i, 0, 31, -1;");
     }
 
     private static IEnumerable<FaultCase> Others() =>
