@@ -30,16 +30,22 @@ internal sealed class DeclarationParser(TokenReader reader, OperandParser operan
             string name = reader.ExpectWord();
             if (!reader.TryTake("<"))
             {
-                scope.Declare(new Register(name, type));
+                Declare(new Register(name, type), scope);
                 continue;
             }
             long count = reader.ExpectInteger();
             reader.Expect(">");
             for (int index = 0; index < count; index++)
-                scope.Declare(new Register(name + index.ToString(CultureInfo.InvariantCulture), type));
+                Declare(new Register(name + index.ToString(CultureInfo.InvariantCulture), type), scope);
         }
         while (reader.TryTake(","));
         reader.Expect(";");
+    }
+
+    private void Declare(Register register, Scope scope)
+    {
+        if (!scope.TryDeclare(register))
+            throw reader.Error($"the register '{register.Name}' is declared twice");
     }
 
     /// <summary>Parses what follows the state space of a variable's declaration, with its semicolon.</summary>

@@ -21,6 +21,8 @@ internal sealed class ModuleParser
     public static ModuleParser Parse(string ptx)
     {
         var parser = new ModuleParser(ptx);
+        if (!parser._reader.IsNext(".version"))
+            throw parser._reader.Error("expected '.version', with which a module begins");
         while (!parser._reader.IsAtEnd)
             parser.ParseItem();
         return parser;
@@ -34,7 +36,13 @@ internal sealed class ModuleParser
         string directive = _reader.Peek.Text;
         switch (directive)
         {
-            case ".version" or ".target" or ".address_size" or ".file" or ".loc" or ".pragma":
+            case ".address_size":
+                _reader.Take();
+                if (_reader.Peek.Text != "64")
+                    throw _reader.Error("expected an .address_size of 64");
+                _reader.Take();
+                return;
+            case ".version" or ".target" or ".file" or ".loc" or ".pragma":
                 _reader.SkipStatement();
                 return;
             case ".section":
@@ -74,7 +82,8 @@ internal sealed class ModuleParser
         foreach (Variable variable in results.Concat(parameters))
             scope.Declare(variable);
         new FunctionParser(_reader, _operands, _declarations, function).ParseBody(scope);
-        Functions[name] = function;
+        if (!Functions.TryAdd(name, function))
+            throw _reader.Error($"the function '{name}' has two bodies");
     }
 
     private List<Variable> ParseParameters(bool isEntry)

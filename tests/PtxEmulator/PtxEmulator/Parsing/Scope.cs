@@ -7,7 +7,8 @@ internal sealed class Scope(Scope? outer)
 
     public Scope? Outer => outer;
 
-    public void Declare(Register register) => _names[register.Name] = register;
+    /// <summary>Makes a register known; false where the braces have the name already.</summary>
+    public bool TryDeclare(Register register) => _names.TryAdd(register.Name, register);
 
     public void Declare(Variable variable)
         => _names[variable.Name] = variable.Register is { } register ? register : variable;
