@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -158,7 +159,9 @@ internal sealed unsafe partial class Warp : IDisposable
         Local.Dispose();
     }
 
-    private void ThrowPartial(uint mask, uint expected)
+    /// <summary>Says that only <paramref name="mask"/> of the expected threads execute the present instruction.</summary>
+    [DoesNotReturn]
+    public void ThrowPartial(uint mask, uint expected)
     {
         int missing = BitOperations.TrailingZeroCount(expected & ~mask);
         throw Fault(PtxFaultKind.PartialWarp, $"the threads 0x{expected:x8} of warp {Index} must execute it together, "

@@ -39,7 +39,9 @@ internal sealed unsafe class ShuffleInstruction(ShuffleMode mode) : Instruction
             int lane = BitOperations.TrailingZeroCount(rest);
             if ((members[lane] >> lane & 1) == 0)
                 throw warp.Fault(PtxFaultKind.PartialWarp, $"the thread is not in its mask 0x{members[lane]:x8}", lane);
-            warp.RequireMembers(mask, members[lane]);
+            // Unlike a vote, a shuffle has no use for threads that the block does not have.
+            if ((members[lane] & ~mask) != 0)
+                warp.ThrowPartial(mask, members[lane]);
             int segment = (int)(clamps[lane] >> 8 & 31);
             int clamp = (int)(clamps[lane] & 31);
             int distance = (int)(distances[lane] & 31);
@@ -53,8 +55,12 @@ internal sealed unsafe class ShuffleInstruction(ShuffleMode mode) : Instruction
             };
             bool isInRange = mode == ShuffleMode.Up ? source >= last : source <= last;
             inRange |= isInRange ? 1u << lane : 0;
-            // Threads that the block does not have hold nothing.
-            results[lane] = !isInRange ? values[lane] : (mask >> source & 1) != 0 ? values[source] : uint.MaxValue;
+            if (isInRange && (members[lane] >> source & 1) == 0)
+            {
+                throw warp.Fault(PtxFaultKind.PartialWarp, $"it reads from thread {source}, which is not in its mask "
+                    + $"0x{members[lane]:x8}", lane);
+            }
+            results[lane] = values[isInRange ? source : lane];
         }
         uint* destinations = (uint*)(warp.Registers + Destination);
         for (uint rest = mask; rest != 0; rest &= rest - 1)
