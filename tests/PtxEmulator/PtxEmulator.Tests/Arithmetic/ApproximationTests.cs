@@ -36,12 +36,13 @@ internal sealed class ApproximationTests
         yield return PtxCase.Near("tanh.approx.f32 %r, %a;", s_edges, Math.Tanh, Relative(-11));
     }
 
-    /// <summary>Two units in the last place, wherever quotient and divisor's reciprocal are normal.</summary>
+    /// <summary>Two units in the last place, wherever operands, quotient and divisor's reciprocal are normal.</summary>
     private static IEnumerable<PtxCase> Quotients() =>
         from name in new[] { "div.approx.f32", "div.full.f32", "div.approx.ftz.f32", "div.full.ftz.f32" }
         from divisor in new[] { 3, -1.1f, 1e-30f, 8e37f, 0.3333333f }
         select PtxCase.Near($"{name} %r, %a, 0f{BitConverter.SingleToUInt32Bits(divisor):X8};",
-            [.. s_edges.Where(value => Math.Abs(value / (double)divisor) is >= 1.2e-38 and < 3.4e38 or 0)],
+            [.. s_edges.Where(value => !float.IsSubnormal(value)
+                && Math.Abs(value / (double)divisor) is >= 1.2e-38 and < 3.4e38 or 0)],
             a => a / divisor, Relative(-22));
 
     private static IEnumerable<PtxCase> Table() => [.. Reciprocals(), .. Transcendentals(), .. Quotients()];

@@ -35,7 +35,7 @@ internal sealed class CounterTests
     public void Global_sectors(string width, string address, int sectors, int ideal)
     {
         int count = width[0] == 'v' ? width[1] - '0' : 1;
-        string type = width[^3..].TrimStart('.');
+        string type = width.Split('.')[^1];
         int bytes = count * int.Parse(type[1..], System.Globalization.CultureInfo.InvariantCulture) / 8;
         string registers = (type, count) switch
         {

@@ -18,7 +18,7 @@ internal sealed class AccessTests
     [Test]
     public void Bytes_survive_a_round_trip([ValueSource(nameof(s_widths))] string width)
     {
-        string type = width[^3..].TrimStart('.');
+        string type = width.Split('.')[^1];
         int count = width[0] == 'v' ? width[1] - '0' : 1;
         int elementBytes = int.Parse(type[1..], System.Globalization.CultureInfo.InvariantCulture) / 8;
         int bytes = count * elementBytes;

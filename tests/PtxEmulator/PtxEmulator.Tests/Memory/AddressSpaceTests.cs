@@ -300,7 +300,13 @@ internal sealed class AddressSpaceTests
             {
                 ret;
             }
-            .visible .entry second() { .shared .align 16 .b8 tile[100]; ret; }
+            .visible .entry second()
+            {
+                .shared .align 16 .b8 tile[100];
+                .reg .b32 %r;
+                mov.u32 %r, tile;
+                ret;
+            }
             """);
 
         Assert.That(module.Entries.Keys, Is.EquivalentTo(new[] { "first", "second" }));

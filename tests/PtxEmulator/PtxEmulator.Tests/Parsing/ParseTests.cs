@@ -20,7 +20,10 @@ internal sealed class ParseTests
         TestCase("cp.async.ca.shared.global [%r], [%a], 7;", "7"),
         TestCase("shfl.sync.sideways.b32 %r, %s, 1, 31, -1;", "sideways"),
         TestCase("add.f32 %f, %f, 0fXYZ;", "0fXYZ"), TestCase("mov.u32 %r, 99999999999999999999999;", "99999"),
-        TestCase("fma.f32 %f, %f, %f, %f;", "fma.f32"), TestCase("cvt.s32.f32 %r, %f;", "cvt.s32.f32"),
+        TestCase("fma.f32 %f, %f, %f, %f;", "fma.f32"), TestCase("div.f32 %f, %f, %f;", "div.f32"),
+        TestCase("sqrt.f32 %f, %f;", "sqrt.f32"), TestCase("rcp.f32 %f, %f;", "rcp.f32"),
+        TestCase("ex2.f32 %f, %f;", "ex2.f32"), TestCase("cvt.f32.s32 %f, %r;", "cvt.f32.s32"),
+        TestCase("add.rz.f64 %w, %w, %w;", "add.rz.f64"), TestCase("sqrt.rp.f64 %w, %w;", "sqrt.rp.f64"), TestCase("cvt.s32.f32 %r, %f;", "cvt.s32.f32"),
         TestCase("wgmma.fence.sync.aligned;", "wgmma")]
     public void A_statement_that_is_not_known_is_an_error_with_its_text(string statement, string word)
     {
@@ -152,16 +155,21 @@ internal sealed class ParseTests
         PtxModule module = PtxModule.Parse(Kernel("ret;"));
         using EmulatedGpu gpu = new(new());
 
-        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1), 0, new byte[7]),
-            Throws.InstanceOf<ArgumentException>());
-        Assert.That(() => gpu.Launch(module, "known", new Dim3(0), new Dim3(1), 0, new byte[8]),
-            Throws.InstanceOf<ArgumentException>());
-        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1025), 0, new byte[8]),
-            Throws.InstanceOf<ArgumentException>());
-        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1), -1, new byte[8]),
-            Throws.InstanceOf<ArgumentException>());
-        Assert.That(() => gpu.Launch(module, "known", new Dim3(1), new Dim3(1), 1 << 20, new byte[8]),
-            Throws.InstanceOf<ArgumentException>());
+        Assert.Multiple(() =>
+        {
+            Refuses(new Dim3(1), new Dim3(1), 0, 7);
+            Refuses(new Dim3(0), new Dim3(1), 0, 8);
+            Refuses(new Dim3(1, 70_000), new Dim3(1), 0, 8);
+            Refuses(new Dim3(1), new Dim3(1025), 0, 8);
+            Refuses(new Dim3(1), new Dim3(32, 32, 2), 0, 8);
+            Refuses(new Dim3(1), new Dim3(1), -1, 8);
+            Refuses(new Dim3(1), new Dim3(1), 1 << 20, 8);
+            Refuses(new Dim3(1), new Dim3(1), int.MaxValue, 8);
+        });
+
+        void Refuses(Dim3 grid, Dim3 block, int sharedBytes, int parameterBytes) => Assert.That(
+            () => gpu.Launch(module, "known", grid, block, sharedBytes, new byte[parameterBytes]),
+            Throws.InstanceOf<ArgumentException>(), $"{grid} {block} {sharedBytes} {parameterBytes}");
     }
 
     private static string Kernel(string statement) => $$"""
@@ -172,6 +180,7 @@ internal sealed class ParseTests
             .reg .b32 %r, %s;
             .reg .b64 %a;
             .reg .f32 %f;
+            .reg .f64 %w;
             ld.param.u64 %a, [there];
             {{statement}}
             ret;

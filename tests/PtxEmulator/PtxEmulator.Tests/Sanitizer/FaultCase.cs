@@ -15,6 +15,9 @@ namespace PtxEmulator.Tests;
 internal sealed record FaultCase(
     string Name, PtxFaultKind Kind, string Wrong, string Right, string? Space = null, int Offset = 0)
 {
+    /// <summary>The address if the other of two instructions is named.</summary>
+    public int OtherOffset { get; init; } = Offset;
+
     /// <summary>The threads that may be named.</summary>
     public int[] Threads { get; init; } = [37];
 

@@ -97,6 +97,29 @@ internal sealed class ShuffleTests
             Is.EqualTo(Enumerable.Range(0, WarpSize).Select(lane => lane < 16 ? lane ^ 2 : 100 + (lane ^ 1))));
     }
 
+    [TestCase(31, true), TestCase(16, true), TestCase(15, false)]
+    public void A_lane_reads_from_a_member_of_its_mask(int source, bool isMember)
+    {
+        using KernelRun run = new($$"""
+            .visible .entry upper()
+            {
+                .reg .pred %p;
+                .reg .b32 %lane, %r;
+                mov.u32 %lane, %tid.x;
+                setp.lt.u32 %p, %lane, 16;
+                @%p ret;
+                shfl.sync.idx.b32 %r, %lane, {{source}}, 31, 0xffff0000;
+                ret;
+            }
+            """);
+
+        if (isMember)
+            Assert.That(() => run.Launch(1, WarpSize), Throws.Nothing);
+        else
+            Assert.That(Assert.Throws<PtxFaultException>(() => run.Launch(1, WarpSize))!.Kind,
+                Is.EqualTo(PtxFaultKind.PartialWarp));
+    }
+
     private static string Text(string mode) => $$"""
         .visible .entry shuffle(.param .u64 operands, .param .u64 results)
         {
