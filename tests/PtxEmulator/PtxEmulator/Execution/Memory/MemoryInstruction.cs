@@ -159,8 +159,8 @@ internal abstract unsafe class MemoryInstruction : Instruction
             for (uint rest = mask; rest != 0; rest &= rest - 1)
             {
                 int lane = BitOperations.TrailingZeroCount(rest);
-                // A read that the thread before did already needs no second check.
-                if (IsWrite || IsSynchronizing || addresses[lane] != previous)
+                // A read that the thread before did already needs no second check, unless it is of that thread's copy.
+                if (IsWrite || IsSynchronizing || addresses[lane] != previous || warp.HasArrivedCopies)
                     CheckShared(warp, shared, lane, addresses[lane], AccessBytes);
                 previous = addresses[lane];
             }
@@ -172,6 +172,8 @@ internal abstract unsafe class MemoryInstruction : Instruction
         }
         CheckShared(warp, shared, 0, addresses[0],
             shape == AccessShape.Contiguous ? AccessBytes * Lanes.Count : AccessBytes);
+        for (int lane = 1; lane < Lanes.Count && shape == AccessShape.Uniform && warp.HasArrivedCopies; lane++)
+            CheckShared(warp, shared, lane, addresses[0], AccessBytes);
         addresses[0] += (ulong)shared.Bytes;
     }
 
