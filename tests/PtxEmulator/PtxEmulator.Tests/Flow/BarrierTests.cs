@@ -48,7 +48,7 @@ internal sealed class BarrierTests
         Assert.That(report.Barriers, Is.EqualTo(20));
     }
 
-    /// <summary>Two halves of a block, each with its own barrier, hand on a number within the half.</summary>
+    /// <summary>Two halves of a block, each with its own barrier, add up the numbers of two warps.</summary>
     [Test]
     public void Warps_may_meet_at_barriers_of_their_own()
     {
@@ -56,7 +56,8 @@ internal sealed class BarrierTests
             .visible .entry halves(.param .u64 result)
             {
                 .shared .align 4 .b8 numbers[512];
-                .reg .b32 %i, %base, %mine, %other, %value, %half;
+                .reg .pred %p;
+                .reg .b32 %i, %base, %mine, %other, %value, %old, %half, %round;
                 .reg .b64 %out, %offset;
                 mov.u32 %i, %tid.x;
                 mov.u32 %base, numbers;
@@ -64,10 +65,20 @@ internal sealed class BarrierTests
                 st.shared.u32 [%mine], %i;
                 shr.u32 %half, %i, 6;
                 add.u32 %half, %half, 1;
-                bar.sync %half, 64;
                 xor.b32 %other, %i, 32;
                 mad.lo.u32 %other, %other, 4, %base;
+                mov.u32 %old, %i;
+                mov.u32 %round, 0;
+                LOOP:
+                bar.sync %half, 64;
                 ld.shared.u32 %value, [%other];
+                bar.sync %half, 64;
+                add.u32 %value, %value, %old;
+                mov.u32 %old, %value;
+                st.shared.u32 [%mine], %value;
+                add.u32 %round, %round, 1;
+                setp.lt.u32 %p, %round, 5;
+                @%p bra LOOP;
                 ld.param.u64 %out, [result];
                 mul.wide.u32 %offset, %i, 4;
                 add.u64 %out, %out, %offset;
@@ -79,7 +90,7 @@ internal sealed class BarrierTests
 
         run.Launch(1, 128, result);
 
-        Assert.That(run.Read<int>(result, 128), Is.EqualTo(Enumerable.Range(0, 128).Select(i => i ^ 32)));
+        Assert.That(run.Read<int>(result, 128), Is.EqualTo(Enumerable.Range(0, 128).Select(i => 16 * (i + (i ^ 32)))));
     }
 
     /// <summary>One warp writes and only arrives, the other waits and reads.</summary>

@@ -1,7 +1,8 @@
 namespace PtxEmulator.Tests;
 
 /// <summary>Instructions that do something forbidden, and the same put right.</summary>
-/// <remarks>They run in a kernel of three blocks of 64 threads. %i is the thread. %p is true in thread 37 of block 2,
+/// <remarks>They run in a kernel of three blocks of 64 threads. %i is the thread, %lane its
+/// place in the warp. %p is true in thread 37 of block 2,
 /// and there %x is 1 and not 0; %q is true in block 2, %z in its threads 5 and 37. %data points to 63 words that are
 /// written, %fresh to 64 that are not. The block's shared memory is slots, 16 bytes for each thread; %mine is the
 /// thread's own, %theirs that of the thread 32 further or before. The thread's local memory is own, 64 bytes. %w

@@ -117,6 +117,109 @@ internal sealed class FaultTests
             """, "slots", 37 * 16),
     ];
 
+    /// <summary>Neighbouring threads on neighbouring words: of their one wide access, the thread at fault is found.</summary>
+    private static IEnumerable<FaultCase> Neighbours() =>
+    [
+        new("neighbours past the end", PtxFaultKind.OutOfBounds,
+            "selp.u32 %r, %i, 0, %q; mad.wide.u32 %a, %r, 4, %data; ld.global.u32 %r, [%a]; // here",
+            "min.u32 %r, %i, 62; mad.wide.u32 %a, %r, 4, %data; ld.global.u32 %r, [%a];", "data", 252)
+        { Threads = [63] },
+        new("neighbours off their words", PtxFaultKind.Misaligned,
+            "selp.u32 %r, 2, 0, %q; mad.lo.u32 %r, %lane, 4, %r; cvt.u64.u32 %a, %r; add.u64 %a, %a, %data; "
+                + "ld.global.u32 %r, [%a]; // here",
+            "mad.wide.u32 %a, %lane, 4, %data; ld.global.u32 %r, [%a];", "data", 2) { Threads = [0] },
+        new("neighbours on what one of them did not write", PtxFaultKind.UninitializedRead,
+            """
+            mad.wide.u32 %a, %i, 4, %fresh;
+            setp.ne.and.u32 %w, %i, 37, %q;
+            @%w st.global.u32 [%a], %i;
+            @%q ld.global.u32 %r, [%a]; // here
+            """,
+            """
+            mad.wide.u32 %a, %i, 4, %fresh;
+            @%q st.global.u32 [%a], %i;
+            @%q ld.global.u32 %r, [%a];
+            """, "fresh", 4 * 37),
+        new("neighbours on shared memory that one of them did not write", PtxFaultKind.UninitializedRead,
+            """
+            mov.u32 %r, slots;
+            mad.lo.u32 %r, %i, 4, %r;
+            @!%p st.shared.u32 [%r], %i;
+            ld.shared.u32 %s, [%r]; // here
+            """,
+            """
+            mov.u32 %r, slots;
+            mad.lo.u32 %r, %i, 4, %r;
+            st.shared.u32 [%r], %i;
+            ld.shared.u32 %s, [%r];
+            """, "slots", 4 * 37),
+        new("neighbours on what another warp rewrites in part", PtxFaultKind.SharedRace,
+            """
+            mov.u32 %r, slots;
+            mad.lo.u32 %r, %i, 4, %r;
+            st.shared.u32 [%r], %i;
+            bar.sync 0;
+            mov.u32 %s, slots;
+            setp.eq.and.u32 %w, %i, 0, %q;
+            ld.shared.u32 %m0, [%r]; // here
+            @%w st.shared.u32 [%s+148], %i; // here
+            """,
+            """
+            mov.u32 %r, slots;
+            mad.lo.u32 %r, %i, 4, %r;
+            st.shared.u32 [%r], %i;
+            bar.sync 0;
+            mov.u32 %s, slots;
+            setp.eq.and.u32 %w, %i, 0, %q;
+            ld.shared.u32 %m0, [%r];
+            @%w st.shared.u32 [%s+124], %i;
+            """, "slots", 4 * 37) { Threads = [0, 37] },
+        new("a neighbour's copy after one's own wait", PtxFaultKind.AsyncCopyNotWaited,
+            """
+            mov.u32 %s, slots;
+            mad.lo.u32 %r, %i, 4, %s;
+            cp.async.ca.shared.global [%r], [%data], 4;
+            cp.async.wait_all;
+            ld.shared.u32 %m0, [%r];
+            xor.b32 %m0, %i, %x;
+            mad.lo.u32 %r, %m0, 4, %s;
+            ld.shared.u32 %m0, [%r]; // here
+            """,
+            """
+            mov.u32 %s, slots;
+            mad.lo.u32 %r, %i, 4, %s;
+            cp.async.ca.shared.global [%r], [%data], 4;
+            cp.async.wait_all;
+            ld.shared.u32 %m0, [%r];
+            bar.warp.sync 0xffffffff;
+            xor.b32 %m0, %i, %x;
+            mad.lo.u32 %r, %m0, 4, %s;
+            ld.shared.u32 %m0, [%r];
+            """, "slots", 4 * 36),
+        new("one copy read by all after its own thread's wait", PtxFaultKind.AsyncCopyNotWaited,
+            """
+            mov.u32 %s, slots;
+            setp.eq.and.u32 %w, %i, 32, %q;
+            @%w cp.async.ca.shared.global [%s], [%data], 4;
+            cp.async.wait_all;
+            setp.ge.and.u32 %w, %i, 32, %q;
+            @!%w bra SKIP;
+            ld.shared.u32 %r, [%s]; // here
+            SKIP:
+            """,
+            """
+            mov.u32 %s, slots;
+            setp.eq.and.u32 %w, %i, 32, %q;
+            @%w cp.async.ca.shared.global [%s], [%data], 4;
+            cp.async.wait_all;
+            setp.ge.and.u32 %w, %i, 32, %q;
+            @!%w bra SKIP;
+            bar.warp.sync 0xffffffff;
+            ld.shared.u32 %r, [%s];
+            SKIP:
+            """, "slots") { Threads = [33] },
+    ];
+
     private static IEnumerable<FaultCase> Races() =>
     [
         new("two warps write one place", PtxFaultKind.SharedRace,
@@ -308,7 +411,7 @@ internal sealed class FaultTests
 
     private static IEnumerable<FaultCase> Table() =>
     [
-        .. OutOfBounds(), .. Misaligned(), .. Unwritten(), .. Races(), .. AsyncCopies(), .. Barriers(),
+        .. OutOfBounds(), .. Misaligned(), .. Unwritten(), .. Neighbours(), .. Races(), .. AsyncCopies(), .. Barriers(),
         .. PartialWarps(),
         .. Others(),
     ];
@@ -378,10 +481,11 @@ internal sealed class FaultTests
             .shared .align 16 .b8 slots[1024];
             .local .align 16 .b8 own[64];
             .reg .pred %p, %q, %w, %z;
-            .reg .b32 %i, %block, %flat, %x, %mine, %theirs, %r, %s, %m<8>;
+            .reg .b32 %i, %lane, %block, %flat, %x, %mine, %theirs, %r, %s, %m<8>;
             .reg .b64 %a, %data, %fresh, %target, %offset;
             .reg .f32 %f<4>;
             mov.u32 %i, %tid.x;
+            and.b32 %lane, %i, 31;
             mov.u32 %block, %ctaid.x;
             mad.lo.u32 %flat, %block, {{BlockSize}}, %i;
             setp.eq.u32 %p, %flat, {{(2 * BlockSize) + 37}};
