@@ -17,8 +17,10 @@ internal static class FloatDecoder
         bool isUnary = context.Name is "neg" or "abs";
         int operands = isTernary ? 4 : isUnary ? 2 : 3;
         context.Statement.Expect(operands, operands);
-        if (isTernary || (context.Name == "div" && !context.Has("approx") && !context.Has("full")))
-            RequireRounding(context.Statement);
+        if (isTernary)
+            context.Statement.RequireOneOf("rn", "rz", "rm", "rp");
+        if (context.Name == "div")
+            context.Statement.RequireOneOf("rn", "rz", "rm", "rp", "approx", "full");
         Rounding rounding = RoundingOf(context.Statement);
         Instruction instruction = rounding != Rounding.NearestEven ? Directed(context, type, rounding)
             : context.Name is "min" or "max" && (context.Has("NaN") || context.Has("xorsign"))
@@ -35,13 +37,6 @@ internal static class FloatDecoder
     public static Rounding RoundingOf(Statement statement)
         => statement.Has("rz") ? Rounding.Zero : statement.Has("rm") ? Rounding.Down
             : statement.Has("rp") ? Rounding.Up : statement.Has("rna") ? Rounding.NearestAway : Rounding.NearestEven;
-
-    /// <summary>Checks that a rounding is given.</summary>
-    public static void RequireRounding(Statement statement)
-    {
-        if (RoundingOf(statement) == Rounding.NearestEven && !statement.Has("rn"))
-            throw statement.Error($"'{statement.Opcode}' needs a rounding");
-    }
 
     /// <summary>Applies <c>.ftz</c> and <c>.sat</c> of float32 to a scalar function.</summary>
     public static LaneOperation WithModifiers(Statement statement, LaneOperation operation)

@@ -25,19 +25,19 @@ internal static class FunctionDecoder
     private static Instruction Decode(DecodeContext context, PtxType type)
     {
         context.Statement.Expect(2, 2);
-        if (!context.Has("approx"))
-            FloatDecoder.RequireRounding(context.Statement);
         Rounding rounding = FloatDecoder.RoundingOf(context.Statement);
         var format = FloatFormat.Of(type);
         if (context.Name is "rcp" or "sqrt")
         {
             if (type.Bits < 32 || (type.Bits == 64 && rounding != Rounding.NearestEven))
                 throw context.Statement.Unknown();
+            context.Statement.RequireOneOf("rn", "rz", "rm", "rp", "approx");
             if (rounding == Rounding.NearestEven)
                 return NearestRoot(context, type);
             LaneOperation exact = FloatDecoder.Exact(context, format, rounding);
             return context.Scalar(type, FloatDecoder.WithModifiers(context.Statement, exact));
         }
+        context.Statement.RequireOneOf("approx");
         Func<double, double> function = context.Name switch
         {
             "rsqrt" => value => value == 0 ? Math.CopySign(double.PositiveInfinity, value) : 1 / Math.Sqrt(value),
@@ -48,7 +48,7 @@ internal static class FunctionDecoder
             "tanh" => Math.Tanh,
             _ => throw context.Statement.Unknown(),
         };
-        bool isKnown = context.Has("approx") && (context.Name, type.Bits) switch
+        bool isKnown = (context.Name, type.Bits) switch
         {
             ("rsqrt", 32 or 64) or ("lg2" or "sin" or "cos", 32) => true,
             ("ex2" or "tanh", 16 or 32) => true,

@@ -16,7 +16,7 @@ internal static class HalfDecoder
         int operands = isTernary ? 4 : isUnary ? 2 : 3;
         context.Statement.Expect(operands, operands);
         if (isTernary)
-            FloatDecoder.RequireRounding(context.Statement);
+            context.Statement.RequireOneOf("rn");
         var format = FloatFormat.Of(type);
         LaneOperation operation = context.Name switch
         {

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -142,12 +141,11 @@ internal sealed unsafe partial class Warp : IDisposable
             ThrowPartial(mask, Lanes.All);
     }
 
-    /// <summary>Checks that all existing threads of <paramref name="members"/> execute the present instruction.
-    /// </summary>
+    /// <summary>Checks that all threads of <paramref name="members"/> execute the present instruction.</summary>
     public void RequireMembers(uint mask, uint members)
     {
-        if ((members & Existing & ~mask) != 0)
-            ThrowPartial(mask, members & Existing);
+        if ((members & ~mask) != 0)
+            ThrowPartial(mask, members);
     }
 
     public void Dispose()
@@ -159,9 +157,7 @@ internal sealed unsafe partial class Warp : IDisposable
         Local.Dispose();
     }
 
-    /// <summary>Says that only <paramref name="mask"/> of the expected threads execute the present instruction.</summary>
-    [DoesNotReturn]
-    public void ThrowPartial(uint mask, uint expected)
+    private void ThrowPartial(uint mask, uint expected)
     {
         int missing = BitOperations.TrailingZeroCount(expected & ~mask);
         throw Fault(PtxFaultKind.PartialWarp, $"the threads 0x{expected:x8} of warp {Index} must execute it together, "

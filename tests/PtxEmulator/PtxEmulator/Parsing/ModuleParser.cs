@@ -22,7 +22,7 @@ internal sealed class ModuleParser
     {
         var parser = new ModuleParser(ptx);
         if (!parser._reader.IsNext(".version"))
-            throw parser._reader.Error("expected '.version', with which a module begins");
+            throw parser._reader.Error("expected '.version'");
         while (!parser._reader.IsAtEnd)
             parser.ParseItem();
         return parser;
@@ -38,9 +38,8 @@ internal sealed class ModuleParser
         {
             case ".address_size":
                 _reader.Take();
-                if (_reader.Peek.Text != "64")
-                    throw _reader.Error("expected an .address_size of 64");
-                _reader.Take();
+                if (_reader.ExpectInteger() != 64)
+                    throw _reader.Error("only '.address_size 64' is known");
                 return;
             case ".version" or ".target" or ".file" or ".loc" or ".pragma":
                 _reader.SkipStatement();
@@ -80,10 +79,10 @@ internal sealed class ModuleParser
         var function = new Function { Name = name, IsEntry = isEntry, Results = results, Parameters = parameters };
         var scope = new Scope(_scope);
         foreach (Variable variable in results.Concat(parameters))
-            scope.Declare(variable);
+            _declarations.Declare(scope, variable);
         new FunctionParser(_reader, _operands, _declarations, function).ParseBody(scope);
         if (!Functions.TryAdd(name, function))
-            throw _reader.Error($"the function '{name}' has two bodies");
+            throw _reader.Error($"the function '{name}' is defined twice");
     }
 
     private List<Variable> ParseParameters(bool isEntry)

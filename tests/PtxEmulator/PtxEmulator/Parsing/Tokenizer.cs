@@ -96,7 +96,7 @@ internal sealed class Tokenizer(string source)
     {
         int end = source.IndexOf("*/", _position + 2, StringComparison.Ordinal);
         if (end < 0)
-            throw new PtxParseException(_line, "/*", "a comment without its end");
+            throw new PtxParseException(_line, source[_position..].Split('\n')[0], "a comment without its end");
         SkipTo(end + 2);
     }
 

@@ -39,9 +39,7 @@ internal sealed unsafe class ShuffleInstruction(ShuffleMode mode) : Instruction
             int lane = BitOperations.TrailingZeroCount(rest);
             if ((members[lane] >> lane & 1) == 0)
                 throw warp.Fault(PtxFaultKind.PartialWarp, $"the thread is not in its mask 0x{members[lane]:x8}", lane);
-            // Unlike a vote, a shuffle has no use for threads that the block does not have.
-            if ((members[lane] & ~mask) != 0)
-                warp.ThrowPartial(mask, members[lane]);
+            warp.RequireMembers(mask, members[lane]);
             int segment = (int)(clamps[lane] >> 8 & 31);
             int clamp = (int)(clamps[lane] & 31);
             int distance = (int)(distances[lane] & 31);
@@ -57,8 +55,8 @@ internal sealed unsafe class ShuffleInstruction(ShuffleMode mode) : Instruction
             inRange |= isInRange ? 1u << lane : 0;
             if (isInRange && (members[lane] >> source & 1) == 0)
             {
-                throw warp.Fault(PtxFaultKind.PartialWarp, $"it reads from thread {source}, which is not in its mask "
-                    + $"0x{members[lane]:x8}", lane);
+                throw warp.Fault(PtxFaultKind.PartialWarp,
+                    $"the source, thread {source}, is not in the mask 0x{members[lane]:x8}", lane);
             }
             results[lane] = values[isInRange ? source : lane];
         }
