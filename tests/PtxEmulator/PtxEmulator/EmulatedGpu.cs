@@ -47,7 +47,8 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    /// <summary>Allocates memory that nobody has written, aligned to 256 bytes, with a guard gap on both sides.</summary>
+    /// <summary>Allocates memory that nobody has written, aligned to 256 bytes, with a guard gap on both sides.
+    /// </summary>
     /// <param name="byteCount">Its size; at least 1.</param>
     /// <param name="name">What faults call it.</param>
     /// <exception cref="InsufficientMemoryException">The device has not so much memory.</exception>
@@ -82,7 +83,8 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    /// <exception cref="PtxFaultException">The source is outside an allocation, freed, or was never written.</exception>
+    /// <exception cref="PtxFaultException">The source is outside an allocation, freed, or was never written.
+    /// </exception>
     public void Read(ulong address, Span<byte> destination)
     {
         lock (_lock)

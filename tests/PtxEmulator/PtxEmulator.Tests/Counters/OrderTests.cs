@@ -121,6 +121,7 @@ internal sealed class OrderTests
         Assert.That(error.Kind, Is.EqualTo(PtxFaultKind.SharedRace), error.Message);
     }
 
+    /// <summary>Block 3 comes to its fault long after the others.</summary>
     [Test]
     public void The_first_of_several_blocks_at_fault_is_reported([Values(1, 2, 7)] int workers)
     {
@@ -128,9 +129,15 @@ internal sealed class OrderTests
             .visible .entry fault(.param .u64 words)
             {
                 .reg .pred %p;
-                .reg .b32 %block;
+                .reg .b32 %block, %rounds;
                 .reg .b64 %a;
                 mov.u32 %block, %ctaid.x;
+                setp.eq.u32 %p, %block, 3;
+                selp.u32 %rounds, 300000, 1, %p;
+                LOOP:
+                sub.u32 %rounds, %rounds, 1;
+                setp.ne.u32 %p, %rounds, 0;
+                @%p bra LOOP;
                 setp.ge.u32 %p, %block, 3;
                 ld.param.u64 %a, [words];
                 @%p ld.global.u32 %block, [%a+64];

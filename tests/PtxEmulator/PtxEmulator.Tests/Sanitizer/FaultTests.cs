@@ -104,6 +104,12 @@ internal sealed class FaultTests
         new("a load of unwritten local memory", PtxFaultKind.UninitializedRead,
             "@!%p st.local.u32 [own], %i;\nld.local.u32 %r, [own]; // here",
             "st.local.u32 [own], %i;\nld.local.u32 %r, [own];", "own"),
+        new("a load of a local word of which half is written", PtxFaultKind.UninitializedRead,
+            "@!%p st.local.u32 [own], %i;\nst.local.u16 [own+2], 7;\nld.local.u32 %r, [own]; // here",
+            "@!%p st.local.u32 [own], %i;\nst.local.u16 [own+2], 7;\nld.local.u16 %r, [own+2];", "own"),
+        new("a load of a shared word of which half is written", PtxFaultKind.UninitializedRead,
+            "@!%p st.shared.u32 [%mine], %i;\nst.shared.u16 [%mine], 7;\nld.shared.u32 %r, [%mine]; // here",
+            "@!%p st.shared.u32 [%mine], %i;\nst.shared.u16 [%mine], 7;\nld.shared.u16 %r, [%mine];", "slots", 37 * 16),
         new("a row of ldmatrix that nobody wrote", PtxFaultKind.UninitializedRead,
             """
             @!%p st.shared.v4.u32 [%mine], {%i, %i, %i, %i};

@@ -8,9 +8,6 @@ internal sealed unsafe partial class Warp
     private readonly List<(uint Address, int Bytes)> _arrived = [];
     private readonly int[] _groups = new int[Lanes.Count];
 
-    /// <summary>Whether copies arrived that only the threads which waited for them may read yet.</summary>
-    public bool HasArrivedCopies => _arrived.Count > 0;
-
     public void BeginCopy(int lane, uint address, int byteCount)
         => _pending.Add((lane, address, byteCount, _groups[lane]));
 
