@@ -21,6 +21,7 @@ public sealed class EmulatedGpu : IDisposable
     private readonly GlobalMemory _memory;
     private readonly GlobalAllocator _allocator;
     private readonly ConditionalWeakTable<PtxModule, Dictionary<Variable, ulong>> _variables = [];
+    private bool _isDisposed;
 
     public EmulatedGpu()
         : this(new EmulatorOptions())
@@ -42,7 +43,7 @@ public sealed class EmulatedGpu : IDisposable
     {
         get
         {
-            lock (_lock)
+            using (Enter())
                 return _allocator.AllocatedBytes;
         }
     }
@@ -54,14 +55,14 @@ public sealed class EmulatedGpu : IDisposable
     /// <exception cref="InsufficientMemoryException">The device has not so much memory.</exception>
     public ulong Allocate(long byteCount, string name = "")
     {
-        lock (_lock)
+        using (Enter())
             return _allocator.Allocate(byteCount, name).Address;
     }
 
     /// <exception cref="PtxFaultException">The address is not of an allocation, or was freed.</exception>
     public void Free(ulong address)
     {
-        lock (_lock)
+        using (Enter())
         {
             Allocation? allocation = _allocator.Find(address);
             if (allocation == null)
@@ -75,7 +76,7 @@ public sealed class EmulatedGpu : IDisposable
     /// <exception cref="PtxFaultException">The destination is outside an allocation or freed.</exception>
     public void Write(ulong address, ReadOnlySpan<byte> source)
     {
-        lock (_lock)
+        using (Enter())
         {
             if (!_memory.TryMarkWritten(address, source.Length))
                 throw HostFault("Write", address, source.Length, isWrite: true);
@@ -87,7 +88,7 @@ public sealed class EmulatedGpu : IDisposable
     /// </exception>
     public void Read(ulong address, Span<byte> destination)
     {
-        lock (_lock)
+        using (Enter())
         {
             if (!_memory.CanRead(address, destination.Length))
                 throw HostFault("Read", address, destination.Length, isWrite: false);
@@ -122,7 +123,7 @@ public sealed class EmulatedGpu : IDisposable
             throw new ArgumentException($"'{entryName}' takes {entry.ParameterBytes} bytes of parameters, found "
                 + $"{parameters.Length}.", nameof(parameters));
         }
-        lock (_lock)
+        using (Enter())
         {
             fixed (byte* bytes = parameters)
             {
@@ -144,7 +145,23 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    public void Dispose() => _memory.Dispose();
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _isDisposed = true;
+            _memory.Dispose();
+        }
+    }
+
+    private Lock.Scope Enter()
+    {
+        Lock.Scope scope = _lock.EnterScope();
+        if (!_isDisposed)
+            return scope;
+        scope.Dispose();
+        throw new ObjectDisposedException(nameof(EmulatedGpu));
+    }
 
     private static void RequireSize(bool isValid, string name, Dim3 size)
     {
