@@ -23,7 +23,8 @@ internal sealed class ParseTests
         TestCase("fma.f32 %f, %f, %f, %f;", "fma.f32"), TestCase("div.f32 %f, %f, %f;", "div.f32"),
         TestCase("sqrt.f32 %f, %f;", "sqrt.f32"), TestCase("rcp.f32 %f, %f;", "rcp.f32"),
         TestCase("ex2.f32 %f, %f;", "ex2.f32"), TestCase("cvt.f32.s32 %f, %r;", "cvt.f32.s32"),
-        TestCase("add.rz.f64 %w, %w, %w;", "add.rz.f64"), TestCase("sqrt.rp.f64 %w, %w;", "sqrt.rp.f64"), TestCase("cvt.s32.f32 %r, %f;", "cvt.s32.f32"),
+        TestCase("add.rz.f64 %w, %w, %w;", "add.rz.f64"), TestCase("sqrt.rp.f64 %w, %w;", "sqrt.rp.f64"),
+        TestCase("cvt.s32.f32 %r, %f;", "cvt.s32.f32"),
         TestCase("wgmma.fence.sync.aligned;", "wgmma")]
     public void A_statement_that_is_not_known_is_an_error_with_its_text(string statement, string word)
     {

@@ -105,8 +105,8 @@ internal sealed class FaultTests
             "@!%p st.local.u32 [own], %i;\nld.local.u32 %r, [own]; // here",
             "st.local.u32 [own], %i;\nld.local.u32 %r, [own];", "own"),
         new("a load of a local word of which half is written", PtxFaultKind.UninitializedRead,
-            "@!%p st.local.u32 [own], %i;\nst.local.u16 [own+2], 7;\nld.local.u32 %r, [own]; // here",
-            "@!%p st.local.u32 [own], %i;\nst.local.u16 [own+2], 7;\nld.local.u16 %r, [own+2];", "own"),
+            "@!%p st.local.u32 [own], %i;\nst.local.u16 [own], 7;\nld.local.u32 %r, [own]; // here",
+            "@!%p st.local.u32 [own], %i;\nst.local.u16 [own], 7;\nld.local.u16 %r, [own];", "own"),
         new("a load of a shared word of which half is written", PtxFaultKind.UninitializedRead,
             "@!%p st.shared.u32 [%mine], %i;\nst.shared.u16 [%mine], 7;\nld.shared.u32 %r, [%mine]; // here",
             "@!%p st.shared.u32 [%mine], %i;\nst.shared.u16 [%mine], 7;\nld.shared.u16 %r, [%mine];", "slots", 37 * 16),
@@ -123,7 +123,7 @@ internal sealed class FaultTests
             """, "slots", 37 * 16),
     ];
 
-    /// <summary>Neighbouring threads on neighbouring words: of their one wide access, the thread at fault is found.</summary>
+    /// <summary>Neighbouring threads on neighbouring words, checked together: the thread at fault is found.</summary>
     private static IEnumerable<FaultCase> Neighbours() =>
     [
         new("neighbours past the end", PtxFaultKind.OutOfBounds,
@@ -259,6 +259,23 @@ internal sealed class FaultTests
             bar.sync 0;
             @%p st.shared.u32 [%mine], 7;
             """, "slots", 37 * 16) { Threads = [5, 37] },
+        new("warps that meet at barriers of their own", PtxFaultKind.SharedRace,
+            """
+            st.shared.u32 [%mine], %i;
+            bar.sync 0;
+            shr.u32 %s, %i, 5;
+            add.u32 %s, %s, 1;
+            @%p st.shared.u32 [%mine], 7; // here
+            bar.sync %s, 32;
+            @%z ld.shared.u32 %r, [%theirs]; // here
+            """,
+            """
+            st.shared.u32 [%mine], %i;
+            bar.sync 0;
+            @%p st.shared.u32 [%mine], 7;
+            bar.sync 1, 64;
+            @%z ld.shared.u32 %r, [%theirs];
+            """, "slots", 37 * 16) { Threads = [5, 37] },
         new("a vector store overlaps another warp's byte", PtxFaultKind.SharedRace,
             """
             setp.eq.u32 %w, %i, 5;
@@ -370,6 +387,10 @@ internal sealed class FaultTests
             "@%p bra SKIP;\nSKIP:\nbar.sync 0;"),
         new("a barrier that one thread's predicate leaves out", PtxFaultKind.BarrierDivergence,
             "@!%p bar.sync 0; // here", "bar.sync 0;"),
+        new("a barrier after one thread has returned", PtxFaultKind.BarrierDivergence,
+            "@%p ret;\nbar.sync 0; // here", "bar.sync 0;"),
+        new("a barrier after one warp has returned", PtxFaultKind.BarrierDivergence,
+            "setp.ge.and.u32 %w, %i, 32, %q;\n@%w ret;\nbar.sync 0; // here", "bar.sync 0;") { Threads = [0] },
         new("two warps at two barriers", PtxFaultKind.BarrierDivergence,
             """
             setp.ge.u32 %w, %i, 32;
