@@ -122,8 +122,7 @@ public sealed class EmulatedGpu : IDisposable
         RequireSize(block.X >= 1 && block.Y >= 1 && block.Z is >= 1 and <= 64 && block.Count <= MaxBlockThreads,
             nameof(block), block);
         ArgumentOutOfRangeException.ThrowIfNegative(dynamicSharedBytes);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(entry.StaticSharedBytes + dynamicSharedBytes, MaxSharedBytes,
-            nameof(dynamicSharedBytes));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(dynamicSharedBytes, MaxSharedBytes - entry.StaticSharedBytes);
         if (parameters.Length < entry.ParameterBytes)
         {
             throw new ArgumentException($"'{entryName}' takes {entry.ParameterBytes} bytes of parameters, found "
