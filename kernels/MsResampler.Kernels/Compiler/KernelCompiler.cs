@@ -4,6 +4,7 @@ using ILGPU.Backends.EntryPoints;
 using ILGPU.Backends.PTX;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
+using MsResampler.Kernels.Ptx;
 using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
 
 namespace MsResampler.Kernels.Compiler;
@@ -60,10 +61,11 @@ internal sealed class KernelCompiler : IDisposable
         }
     }
 
-    private static Context CreateContext() => Context.Create(builder => builder
-        .Optimize(OptimizationLevel.O1)
-        .PTXBackend(PTXBackendMode.Enhanced)
-        .Verify());
+    private static Context CreateContext() => Context.Create(builder =>
+    {
+        builder.Optimize(OptimizationLevel.O1).PTXBackend(PTXBackendMode.Enhanced).Verify();
+        PtxInstructions.Register(builder);
+    });
 
     private string Translate(Context context, MethodInfo kernel, int architecture, KernelSpecialization bounds)
     {
