@@ -63,7 +63,7 @@ internal sealed class KernelCompiler : IDisposable
 
     private static Context CreateContext() => Context.Create(builder =>
     {
-        builder.Optimize(OptimizationLevel.O1).PTXBackend(PTXBackendMode.Enhanced).Verify();
+        builder.Optimize(OptimizationLevel.O1).PTXBackend(PTXBackendMode.Enhanced).Verify().EnableAlgorithms();
         PtxInstructions.Register(builder);
     });
 
