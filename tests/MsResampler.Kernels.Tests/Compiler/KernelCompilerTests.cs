@@ -3,6 +3,7 @@ using ILGPU;
 using ILGPU.Runtime;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Ptx;
 using NUnit.Framework;
 using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
 
@@ -71,6 +72,38 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
+    public void The_text_does_not_depend_on_what_was_compiled_before()
+    {
+        using var other = new KernelCompiler();
+        CompiledKernel first = other.Compile(Method(nameof(SumOf), typeof(Four)), "four", 80);
+        other.Compile(Method(nameof(EveryKindOfParameter)), "another", 80);
+        other.Compile(Method(nameof(SumOf), typeof(Most)), "most", 80);
+        CompiledKernel last = other.Compile(Method(nameof(SumOf), typeof(Four)), "four", 86);
+
+        Assert.That(last.Ptx, Is.EqualTo(first.Ptx));
+        Assert.That(first.Ptx, Does.Contain(".param .align 8 .b8 _source_0[16]").And.Contain("\tL_"));
+    }
+
+    [Test]
+    public void Functions_that_nothing_calls_are_left_out_of_the_text()
+    {
+        CompiledKernel kernel = Compile(nameof(CallsAnInstruction), 80);
+
+        Assert.That(kernel.Ptx, Does.Not.Contain(".func").And.Contain("ex2.approx.ftz.f32"));
+    }
+
+    [Test]
+    public void What_cannot_be_compiled_is_named_with_the_reason()
+    {
+        Assert.That(() => Compile(nameof(CopiesAsynchronously), 75), Throws.TypeOf<NotSupportedException>().With.Message
+            .EqualTo("Kernel 'the name' cannot be compiled for sm_75: AsyncCopy.Commit needs sm_80 or newer; " +
+                "the kernel is compiled for sm_75."));
+        Assert.That(() => Compile(nameof(WaitsForAComputedCount), 80), Throws.TypeOf<NotSupportedException>()
+            .With.Message.Contains("Argument 0 of AsyncCopy.Wait must be a constant once loops are unrolled"));
+        Assert.That(Compile(nameof(CopiesAsynchronously), 80).Ptx, Does.Contain("cp.async.commit_group"));
+    }
+
+    [Test]
     public void What_is_no_kernel_is_refused()
     {
         Assert.That(() => _compiler.Compile(Method(nameof(Count)), "x", 80), Throws.TypeOf<NotSupportedException>()
@@ -95,6 +128,21 @@ public sealed class KernelCompilerTests
 
         for (int i = 0; i < T.Count; i++)
             sums[i] = sum[i];
+    }
+
+    private static void CallsAnInstruction(ArrayView<float> values) =>
+        values[Group.IdxX] = PtxMath.Exp2(values[Group.IdxX]);
+
+    private static void CopiesAsynchronously(ArrayView<float> values)
+    {
+        AsyncCopy.Commit();
+        values[Group.IdxX] = 0;
+    }
+
+    private static void WaitsForAComputedCount(ArrayView<float> values)
+    {
+        AsyncCopy.Wait(Group.IdxX);
+        values[Group.IdxX] = 0;
     }
 
     private static int Count(string text, string part) => text.Split(part).Length - 1;
