@@ -129,7 +129,7 @@ public class GpuEngineTests
         {
             Assert.That(() => engine.Resample(features, [s_grid, s_otherGrid], tokens, CancellationToken.None),
                 Throws.TypeOf<InvalidFeaturesException>().With.Message.EqualTo(message));
-            Assert.That(() => engine.Explain(features[_features.Length..], s_otherGrid),
+            Assert.That(() => engine.Explain(features.AsSpan(_features.Length), s_otherGrid),
                 Throws.TypeOf<InvalidFeaturesException>());
             Assert.That(device.Counts["launch"], Is.EqualTo(launches), "nothing is computed");
         }

@@ -1,5 +1,4 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Tests;
 using NUnit.Framework;

@@ -23,7 +23,7 @@ public class BatchInvarianceTests
     public void Batch_order_seed_and_grouping_change_no_bit()
     {
         using TestModel model = Model();
-        float[][] alone = [.. s_grids.Select((_, image) => Resample(model, [image], 0, 1L << 30, out _)[0])];
+        float[][] alone = [.. s_grids.Select((_, image) => Resample(model, [image], 0, 1L << 30, out int _)[0])];
         using (Assert.EnterMultipleScope())
         {
             foreach (int[] order in new int[][] { [0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0], [3, 3, 3] })
