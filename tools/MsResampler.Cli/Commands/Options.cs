@@ -24,7 +24,8 @@ internal static class Options
         string names = string.Join('|', choices.Select(choice => choice.Name));
         return new Option<BackendChoice>("--backend")
         {
-            Description = "What computes. auto: the fastest that runs here" +
+            Description = "What computes. cuda: the first GPU that msresampler devices shows as usable; auto: cuda " +
+                "where there is one, else cpu" +
                 (choices.Contains(BackendChoice.Reference) ? "; reference: slow, in double precision." : "."),
             HelpName = names,
             DefaultValueFactory = _ => BackendChoice.Auto,
