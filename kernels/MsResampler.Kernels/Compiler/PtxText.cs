@@ -1,0 +1,72 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using MsResampler.Kernels.Engine;
+
+namespace MsResampler.Kernels.Compiler;
+
+/// <summary>What is read from and changed in the PTX text that ILGPU writes.</summary>
+internal static partial class PtxText
+{
+    /// <summary>Leaves out functions that nothing calls, which ILGPU writes for methods that became instructions, and
+    /// numbers labels and names in their order, since ILGPU's numbers depend on what was compiled before. Equal kernels
+    /// then have equal texts.</summary>
+    public static string Clean(string ptx)
+    {
+        ptx = ptx.ReplaceLineEndings("\n");
+        HashSet<string> called = [.. Call().Matches(ptx).Select(call => call.Groups["name"].Value)];
+        ptx = Function().Replace(ptx, function => called.Contains(function.Groups["name"].Value) ? function.Value : "");
+        var numbers = new Dictionary<string, string>();
+        return NumberedName().Replace(ptx, name =>
+        {
+            string number = name.Groups["number"].Value;
+            if (!numbers.TryGetValue(number, out string? renumbered))
+                numbers.Add(number, renumbered = numbers.Count.ToString(CultureInfo.InvariantCulture));
+            return name.Groups["name"].Value + renumbered;
+        });
+    }
+
+    /// <summary>The entry's name and where its parameters lie. Each starts at the next multiple of its alignment, as
+    /// the driver lays them out (CUDA Driver API, cuLaunchKernel, CU_LAUNCH_PARAM_BUFFER_POINTER).</summary>
+    /// <exception cref="FormatException">The text has no entry, or a parameter of unknown form.</exception>
+    public static (string Name, IReadOnlyList<KernelParameter> Parameters, int ParameterBytes) ReadEntry(string ptx)
+    {
+        Match entry = Entry().Match(ptx);
+        if (!entry.Success)
+            throw new FormatException("The PTX text has no entry function.");
+        var parameters = new List<KernelParameter>();
+        int end = 0;
+        foreach (string declaration in entry.Groups["parameters"].Value
+            .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            Match parameter = Parameter().Match(declaration);
+            if (!parameter.Success)
+                throw new FormatException($"Entry {entry.Groups["name"]}: '{declaration}' is no parameter.");
+            int elementBytes = Number(parameter.Groups["bits"]) / 8;
+            int alignment = parameter.Groups["align"].Success ? Number(parameter.Groups["align"]) : elementBytes;
+            int bytes = elementBytes * (parameter.Groups["count"].Success ? Number(parameter.Groups["count"]) : 1);
+            int offset = (end + alignment - 1) / alignment * alignment;
+            parameters.Add(new KernelParameter(offset, bytes));
+            end = offset + bytes;
+        }
+
+        return (entry.Groups["name"].Value, parameters, end);
+    }
+
+    private static int Number(Group group) => int.Parse(group.ValueSpan, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"^\tcall(\.uni)?\s+(\([^)]*\),\s*)?(?<name>\w+)", RegexOptions.Multiline)]
+    private static partial Regex Call();
+
+    [GeneratedRegex(@"^\.visible \.func (\([^)]*\) )?(?<name>\w+)\(.*?^[;}]\n\n?",
+        RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex Function();
+
+    [GeneratedRegex(@"(?<![\w$%.])(?!sm_|Kernel_)(?<name>L_|\w+_)(?<number>\d+)\b")]
+    private static partial Regex NumberedName();
+
+    [GeneratedRegex(@"\.entry\s+(?<name>[\w$%]+)\s*\((?<parameters>[^)]*)\)")]
+    private static partial Regex Entry();
+
+    [GeneratedRegex(@"^\.param\s+(\.align\s+(?<align>\d+)\s+)?\.[busf](?<bits>8|16|32|64)\s+[\w$%]+(\[(?<count>\d+)\])?$")]
+    private static partial Regex Parameter();
+}

@@ -1,0 +1,43 @@
+using System.Reflection;
+using ILGPU;
+using ILGPU.Backends.OpenCL;
+using ILGPU.Backends.PTX;
+using ILGPU.IR;
+using ILGPU.IR.Intrinsics;
+
+namespace MsResampler.Kernels.Ptx;
+
+/// <summary>All methods that stand for a PTX instruction.</summary>
+internal static class PtxInstructions
+{
+    private static readonly Type[] s_types =
+    [
+        typeof(PtxMath), typeof(Pack), typeof(Mma), typeof(LoadMatrix), typeof(AsyncCopy), typeof(SharedMemoryAccess),
+        typeof(GlobalMemoryAccess),
+    ];
+
+    /// <summary>The methods.</summary>
+    public static IEnumerable<MethodInfo> Methods => s_types
+        .SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Static))
+        .Where(method => method.IsDefined(typeof(PtxInstructionAttribute)));
+
+    /// <summary>Tells a context how to translate calls to them.</summary>
+    public static void Register(Context.Builder builder)
+    {
+        IntrinsicImplementationManager manager = builder.GetIntrinsicManager();
+        foreach (MethodInfo method in Methods)
+        {
+            manager.RegisterMethod(method, new PTXIntrinsic(typeof(PtxGenerator), nameof(PtxGenerator.Generate),
+                IntrinsicImplementationMode.GenerateCode));
+            if (method.GetCustomAttribute<PtxInstructionAttribute>()!.OpenCl is not null)
+            {
+                manager.RegisterMethod(method, new CLIntrinsic(typeof(OpenClGenerator), nameof(OpenClGenerator.Generate),
+                    IntrinsicImplementationMode.GenerateCode));
+            }
+        }
+    }
+
+    /// <summary>For bodies of instructions that have no meaning outside a GPU.</summary>
+    public static NotSupportedException NeedsGpu(string what) =>
+        new($"{what} runs on a GPU or in the PTX emulator only.");
+}

@@ -1,0 +1,170 @@
+using System.Reflection;
+using ILGPU;
+using ILGPU.Runtime;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Ptx;
+using NUnit.Framework;
+using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
+
+namespace MsResampler.Kernels.Tests.Compiler;
+
+public sealed class KernelCompilerTests
+{
+    private KernelCompiler _compiler = null!;
+
+    private interface ICount
+    {
+        static abstract int Count { get; }
+    }
+
+    [OneTimeSetUp]
+    public void Create() => _compiler = new KernelCompiler();
+
+    [OneTimeTearDown]
+    public void Release() => _compiler.Dispose();
+
+    [Test]
+    public void The_entry_and_its_parameters_are_read_from_the_text()
+    {
+        CompiledKernel kernel = Compile(nameof(EveryKindOfParameter), 80);
+
+        Assert.That(kernel.EntryName, Is.EqualTo("Kernel_EveryKindOfParameter"));
+        Assert.That(kernel.Name, Is.EqualTo("the name"));
+        Assert.That(kernel.Parameters, Is.EqualTo(new KernelParameter[]
+        {
+            new(0, 16), new(16, 1), new(24, 16), new(40, 4), new(48, 8), new(56, 16), new(72, 2),
+        }));
+        Assert.That(kernel.ParameterBytes, Is.EqualTo(74));
+    }
+
+    [TestCase(60, "sm_60")]
+    [TestCase(75, "sm_75")]
+    [TestCase(80, "sm_80")]
+    [TestCase(90, "sm_80")]
+    [TestCase(120, "sm_80")]
+    public void The_text_is_for_the_architecture_and_never_above_80(int architecture, string target)
+    {
+        CompiledKernel kernel = Compile(nameof(EveryKindOfParameter), architecture);
+
+        Assert.That(kernel.Ptx, Does.Contain($".target {target}\n").And.Contain(".version 7.0\n"));
+    }
+
+    [Test]
+    public void Launch_bounds_are_in_the_text()
+    {
+        CompiledKernel kernel = _compiler.Compile(Method(nameof(EveryKindOfParameter)), "bounded", 80,
+            new KernelSpecialization(256, 2));
+
+        Assert.That(kernel.Ptx, Does.Contain(".maxntid 256, 1, 1").And.Contain(".minnctapersm 2"));
+    }
+
+    [Test]
+    public void Arrays_walked_by_constant_loops_live_in_registers()
+    {
+        CompiledKernel four = _compiler.Compile(Method(nameof(SumOf), typeof(Four)), "four", 80);
+        CompiledKernel most = _compiler.Compile(Method(nameof(SumOf), typeof(Most)), "most", 80);
+
+        Assert.That(four.Ptx, Does.Not.Contain(".local"));
+        Assert.That(Count(four.Ptx, "add.f32"), Is.EqualTo(4));
+        Assert.That(most.Ptx, Does.Not.Contain(".local"));
+        Assert.That(Count(most.Ptx, "add.f32"), Is.EqualTo(KernelPasses.MaxUnrolledTrips));
+    }
+
+    [Test]
+    public void The_text_does_not_depend_on_what_was_compiled_before()
+    {
+        using var other = new KernelCompiler();
+        CompiledKernel first = other.Compile(Method(nameof(SumOf), typeof(Four)), "four", 80);
+        other.Compile(Method(nameof(EveryKindOfParameter)), "another", 80);
+        other.Compile(Method(nameof(SumOf), typeof(Most)), "most", 80);
+        CompiledKernel last = other.Compile(Method(nameof(SumOf), typeof(Four)), "four", 86);
+
+        Assert.That(last.Ptx, Is.EqualTo(first.Ptx));
+        Assert.That(first.Ptx, Does.Contain(".param .align 8 .b8 _source_0[16]").And.Contain("\tL_"));
+    }
+
+    [Test]
+    public void Functions_that_nothing_calls_are_left_out_of_the_text()
+    {
+        CompiledKernel kernel = Compile(nameof(CallsAnInstruction), 80);
+
+        Assert.That(kernel.Ptx, Does.Not.Contain(".func").And.Contain("ex2.approx.ftz.f32"));
+    }
+
+    [Test]
+    public void What_cannot_be_compiled_is_named_with_the_reason()
+    {
+        Assert.That(() => Compile(nameof(CopiesAsynchronously), 75), Throws.TypeOf<NotSupportedException>().With.Message
+            .EqualTo("Kernel 'the name' cannot be compiled for sm_75: AsyncCopy.Commit needs sm_80 or newer; " +
+                "the kernel is compiled for sm_75."));
+        Assert.That(() => Compile(nameof(WaitsForAComputedCount), 80), Throws.TypeOf<NotSupportedException>()
+            .With.Message.Contains("Argument 0 of AsyncCopy.Wait must be a constant once loops are unrolled"));
+        Assert.That(Compile(nameof(CopiesAsynchronously), 80).Ptx, Does.Contain("cp.async.commit_group"));
+    }
+
+    [Test]
+    public void What_is_no_kernel_is_refused()
+    {
+        Assert.That(() => _compiler.Compile(Method(nameof(Count)), "x", 80), Throws.TypeOf<NotSupportedException>()
+            .With.Message.Contains("KernelCompilerTests.Count is no kernel"));
+        Assert.That(() => _compiler.Compile(Method(nameof(SumOf)), "x", 80), Throws.TypeOf<NotSupportedException>());
+    }
+
+    private static void EveryKindOfParameter(ArrayView<float> a, byte b, ArrayView<int> c, int d, double e, Pair f,
+        short g) => a[Grid.IdxX] = b + c[Group.IdxX] + d + (float)e + f.First + f.Second + g;
+
+    private static void SumOf<T>(ArrayView<float> source, int count, ArrayView<float> sums)
+        where T : struct, ICount
+    {
+        var sum = new float[T.Count];
+        for (int i = 0; i < T.Count; i++)
+            sum[i] = 0;
+        for (int k = 0; k < count; k++)
+        {
+            for (int i = 0; i < T.Count; i++)
+                sum[i] += source[(k * T.Count) + i];
+        }
+
+        for (int i = 0; i < T.Count; i++)
+            sums[i] = sum[i];
+    }
+
+    private static void CallsAnInstruction(ArrayView<float> values) =>
+        values[Group.IdxX] = PtxMath.Exp2(values[Group.IdxX]);
+
+    private static void CopiesAsynchronously(ArrayView<float> values)
+    {
+        AsyncCopy.Commit();
+        values[Group.IdxX] = 0;
+    }
+
+    private static void WaitsForAComputedCount(ArrayView<float> values)
+    {
+        AsyncCopy.Wait(Group.IdxX);
+        values[Group.IdxX] = 0;
+    }
+
+    private static int Count(string text, string part) => text.Split(part).Length - 1;
+
+    private static MethodInfo Method(string name, params Type[] arguments)
+    {
+        MethodInfo method = typeof(KernelCompilerTests).GetMethod(name, BindingFlags.NonPublic | BindingFlags.Static)!;
+        return arguments.Length > 0 ? method.MakeGenericMethod(arguments) : method;
+    }
+
+    private CompiledKernel Compile(string method, int architecture) =>
+        _compiler.Compile(Method(method), "the name", architecture);
+
+    private record struct Pair(int First, long Second);
+
+    private readonly struct Four : ICount
+    {
+        public static int Count => 4;
+    }
+
+    private readonly struct Most : ICount
+    {
+        public static int Count => KernelPasses.MaxUnrolledTrips;
+    }
+}

@@ -1,0 +1,75 @@
+using System.Globalization;
+using System.Text;
+
+namespace PtxEmulator;
+
+/// <summary>A kernel, or a copy from the host, did something that the hardware forbids or leaves undefined.</summary>
+public sealed class PtxFaultException : Exception
+{
+    public PtxFaultException()
+    {
+    }
+
+    public PtxFaultException(string message)
+        : base(message)
+    {
+    }
+
+    public PtxFaultException(string message, Exception innerException)
+        : base(message, innerException)
+    {
+    }
+
+    /// <param name="kind">What happened.</param>
+    /// <param name="detail">The facts: what was expected, what was found.</param>
+    /// <param name="site">Where.</param>
+    internal PtxFaultException(PtxFaultKind kind, string detail, FaultSite site)
+        : base(Describe(kind, detail, site))
+    {
+        Kind = kind;
+        Kernel = site.Kernel;
+        Instruction = site.Instruction;
+        Line = site.Line;
+        Block = site.Block;
+        Thread = site.Thread;
+        Address = site.Address;
+    }
+
+    public PtxFaultKind Kind { get; }
+
+    /// <summary>The entry's name; null where the host is at fault.</summary>
+    public string? Kernel { get; }
+
+    /// <summary>The instruction's text; for the host, the operation.</summary>
+    public string Instruction { get; } = "";
+
+    /// <summary>The instruction's line in the PTX text, from 1; 0 for the host.</summary>
+    public int Line { get; }
+
+    /// <summary>The block's position in the grid; null for the host.</summary>
+    public Dim3? Block { get; }
+
+    /// <summary>The thread's position in the block; null for the host.</summary>
+    public Dim3? Thread { get; }
+
+    /// <summary>The address, where the fault has one, in the instruction's own state space.</summary>
+    public ulong? Address { get; }
+
+    private static string Describe(PtxFaultKind kind, string detail, FaultSite site)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{kind}: {detail}");
+        text.Append(CultureInfo.InvariantCulture, $"\n  instruction: {site.Instruction}");
+        if (site.Line > 0)
+            text.Append(CultureInfo.InvariantCulture, $" (line {site.Line})");
+        if (site.Kernel != null)
+            text.Append(CultureInfo.InvariantCulture, $"\n  kernel: {site.Kernel}");
+        if (site.Block is { } block)
+            text.Append(CultureInfo.InvariantCulture, $"\n  block: {block}");
+        if (site.Thread is { } thread)
+            text.Append(CultureInfo.InvariantCulture, $"\n  thread: {thread}");
+        if (site.Address is { } address)
+            text.Append(CultureInfo.InvariantCulture, $"\n  address: 0x{address:x}");
+        return text.ToString();
+    }
+}

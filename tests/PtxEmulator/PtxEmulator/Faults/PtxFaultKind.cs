@@ -1,0 +1,41 @@
+namespace PtxEmulator;
+
+/// <summary>What a kernel or a copy did wrong.</summary>
+public enum PtxFaultKind
+{
+    /// <summary>An address outside every allocation, or past the end of one.</summary>
+    OutOfBounds,
+
+    /// <summary>An address that is not a multiple of the access's size.</summary>
+    Misaligned,
+
+    /// <summary>A read of bytes that nobody has written.</summary>
+    UninitializedRead,
+
+    /// <summary>An access to memory after it was freed, or a second free.</summary>
+    FreedMemory,
+
+    /// <summary>A write to constant memory or to a parameter.</summary>
+    ReadOnlyMemory,
+
+    /// <summary>Two warps access the same shared bytes between two barriers, and one of them writes.</summary>
+    SharedRace,
+
+    /// <summary>An access to the destination of an asynchronous copy that the accessing thread has not waited for.</summary>
+    AsyncCopyNotWaited,
+
+    /// <summary>A barrier that not all of its threads reach.</summary>
+    BarrierDivergence,
+
+    /// <summary>A matrix instruction, shuffle or vote that some of its threads do not execute.</summary>
+    PartialWarp,
+
+    /// <summary>An instruction whose operands or operation the hardware leaves undefined.</summary>
+    InvalidOperation,
+
+    /// <summary>The kernel executed <c>trap</c>.</summary>
+    Trap,
+
+    /// <summary>A warp executed more instructions than <see cref="EmulatorOptions.MaxWarpInstructions"/>.</summary>
+    Timeout,
+}
