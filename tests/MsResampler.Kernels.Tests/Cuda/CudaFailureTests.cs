@@ -59,7 +59,11 @@ internal sealed class CudaFailureTests : CudaFixture
                 using CudaDevice device = new(0);
                 hasFailed = Attempt(() => UseOnce(device), call);
                 if (hasFailed)
-                    Assert.That(() => UseOnce(device), Throws.TypeOf<DeviceException>());
+                {
+                    Assert.That(() => UseOnce(device), Throws.TypeOf<DeviceException>()
+                        .With.Property(nameof(DeviceException.IsDeviceLost)).True);
+                }
+
             }
             catch (DeviceException exception)
             {
@@ -85,7 +89,8 @@ internal sealed class CudaFailureTests : CudaFixture
         {
             Assert.That(() => device.Allocate(6_001), Throws.TypeOf<DeviceException>().With.Message.EqualTo(
                 "CUDA device 0 (Small): 6,001 bytes of memory, where 6,000 of 10,000 are free: cuMemAlloc failed with " +
-                "CUDA_ERROR_OUT_OF_MEMORY (2), in words of error 2"));
+                "CUDA_ERROR_OUT_OF_MEMORY (2), in words of error 2")
+                .And.Property(nameof(DeviceException.IsDeviceLost)).False);
             Assert.That(device.GetFreeBytes(), Is.EqualTo(6_000));
             Assert.That(() => device.Allocate(6_000).Dispose(), Throws.Nothing);
         }
@@ -105,7 +110,8 @@ internal sealed class CudaFailureTests : CudaFixture
                 Assert.That(stream.Synchronize, Throws.TypeOf<DeviceException>().With.Message.StartsWith(
                     "CUDA device 0 (Mock GPU): waiting for a stream after 1 launch, the last of scale (with " +
                     "CUDA_LAUNCH_BLOCKING=1 in the environment, the launch that fails is the one that is named): " +
-                    "cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS (700)"));
+                    "cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS (700)")
+                    .And.Property(nameof(DeviceException.IsDeviceLost)).True);
                 foreach (Action use in (Action[])[stream.Synchronize, () => device.Allocate(1),
                     () => device.CreateStream(), () => stream.Upload(new byte[1], memory)])
                 {

@@ -45,6 +45,9 @@ internal static unsafe class MockDriver
     /// <summary>The context that is current on this thread.</summary>
     public static ulong CurrentContext => ((delegate* unmanaged<ulong>)Export("mock_current_context"))();
 
+    /// <summary>Whether the process's driver is the mock, if it has one at all; tests of a real device must ask.</summary>
+    public static bool IsPreferred => Environment.GetEnvironmentVariable(PreferVariable) == "1" || !HasDriver();
+
     /// <summary>Ignores the test where the mock cannot be had.</summary>
     public static void Require()
     {
@@ -114,12 +117,8 @@ internal static unsafe class MockDriver
     {
         if (!OperatingSystem.IsLinux())
             return (0, "the mock driver is for Linux");
-        if (Environment.GetEnvironmentVariable(PreferVariable) != "1"
-            && NativeLibrary.TryLoad("libcuda.so.1", out nint driver))
-        {
-            NativeLibrary.Free(driver);
+        if (!IsPreferred)
             return (0, $"this machine has a CUDA driver; {PreferVariable}=1 tests with the mock instead");
-        }
 
         string path = Path.Combine(Directory.CreateTempSubdirectory("mock-libcuda-").FullName, "libcuda-mock.so");
         if (Compile(path) is { } reason)
@@ -130,6 +129,14 @@ internal static unsafe class MockDriver
         CudaLibrary.IsAvailable(out _);
         Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
         return (library, null);
+    }
+
+    private static bool HasDriver()
+    {
+        if (!NativeLibrary.TryLoad("libcuda.so.1", out nint driver))
+            return false;
+        NativeLibrary.Free(driver);
+        return true;
     }
 
     private static string? Compile(string path)
@@ -162,7 +169,7 @@ internal static unsafe class MockDriver
     private static ulong Allocate(nuint byteCount) => s_current!.Allocate((long)byteCount);
 
     [UnmanagedCallersOnly]
-    private static void Free(ulong address) => s_current!.Free(address);
+    private static void Free(ulong address) => s_current?.Free(address);
 
     [UnmanagedCallersOnly]
     private static void Write(ulong address, byte* source, nuint byteCount)

@@ -59,13 +59,13 @@ internal sealed class CudaContext : IDisposable
     public void Fail(CudaError error, string call, string asked)
     {
         string message = CudaCall.Describe(call, error, $"{_device}: {asked}");
-        if (CudaCall.EndsContext(error))
+        if (!CudaCall.EndsContext(error))
+            throw new DeviceException(message);
+        _failure ??= message;
+        throw new DeviceException($"{message}; the device can no longer be used: dispose of what uses it and load anew")
         {
-            _failure ??= message;
-            message += "; the device can no longer be used: dispose of what uses it and load anew";
-        }
-
-        throw new DeviceException(message);
+            IsDeviceLost = true,
+        };
     }
 
     /// <inheritdoc/>
@@ -85,7 +85,10 @@ internal sealed class CudaContext : IDisposable
     [DoesNotReturn]
     private static void ThrowEnded(string failure)
         => throw new DeviceException("the device failed earlier and can no longer be used: dispose of what uses it " +
-            $"and load anew. What happened: {failure}");
+            $"and load anew. What happened: {failure}")
+        {
+            IsDeviceLost = true,
+        };
 
     /// <summary>The time during which the context is current.</summary>
     internal readonly ref struct Scope(CudaContext? context)
