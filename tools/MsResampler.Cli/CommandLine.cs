@@ -74,6 +74,7 @@ internal static class CommandLine
         root.Subcommands.Add(BenchCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(ExportOnnxCommand.Create(terminal));
         root.Subcommands.Add(DevicesCommand.Create(terminal));
+        root.Subcommands.Add(PtxCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(DemoCommand.Create(terminal, cancellationToken));
         foreach (Option option in root.Options)
         {

@@ -22,15 +22,16 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
         return new CliRun(exitCode, output.ToString(), error.ToString());
     }
 
-    /// <summary>The same in a process of its own, with one environment variable set.</summary>
-    public static CliRun OfProcess(string variable, string value, params string[] args)
+    /// <summary>The same in a process of its own, with environment variables set.</summary>
+    public static CliRun OfProcess((string Variable, string Value)[] environment, params string[] args)
     {
         ProcessStartInfo start = new("dotnet", [typeof(CommandLine).Assembly.Location, .. args])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment[variable] = value;
+        foreach ((string variable, string value) in environment)
+            start.Environment[variable] = value;
         using Process process = Process.Start(start)!;
         Task<string> error = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();

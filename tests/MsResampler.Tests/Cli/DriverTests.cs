@@ -14,7 +14,7 @@ internal sealed class DriverTests : CliFixture
     {
         if (!OperatingSystem.IsLinux())
             Assert.Ignore("libc.so.6 is a library of Linux");
-        string[] lines = CliRun.OfProcess(Variable, library, "devices").Succeeds().Output.Split('\n');
+        string[] lines = CliRun.OfProcess([(Variable, library)], "devices").Succeeds().Output.Split('\n');
         Assert.That(lines[0], Does.Match("^cpu: (avx512|avx2|vector128|scalar), [0-9]+ processors?$"));
         Assert.That(lines[1], Does.StartWith(reason));
     }
@@ -25,9 +25,9 @@ internal sealed class DriverTests : CliFixture
         string features = WriteFeatures("driver.safetensors",
             ("features", [2, 2, ChannelCount], Values(4 * ChannelCount, 1)));
         string[] arguments = ["run", "--model", Model, "--features", features, "--out", In("driver.npy"), "--backend"];
-        Assert.That(CliRun.OfProcess(Variable, "/none/libcuda.so", [.. arguments, "auto"]).Succeeds().Output,
+        Assert.That(CliRun.OfProcess([(Variable, "/none/libcuda.so")], [.. arguments, "auto"]).Succeeds().Output,
             Does.Contain("; cpu, "));
-        CliRun.OfProcess(Variable, "/none/libcuda.so", [.. arguments, "cuda"])
+        CliRun.OfProcess([(Variable, "/none/libcuda.so")], [.. arguments, "cuda"])
             .FailsNaming("--backend cuda: no CUDA driver", "/none/libcuda.so", "msresampler devices", "--backend cpu");
     }
 }

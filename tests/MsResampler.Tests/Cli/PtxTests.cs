@@ -55,6 +55,46 @@ internal sealed class PtxTests : CliFixture
     public void The_assemblers_words_are_understood(string log, int registers, int sharedBytes, int spillBytes)
         => Assert.That(PtxasUsage.Parse(log), Is.EqualTo(new PtxasUsage(registers, sharedBytes, spillBytes)));
 
+    [Test]
+    public void Kernels_are_written_and_what_the_assembler_says_is_in_the_table()
+    {
+        WriteAssembler("""
+            echo "$@" >>"$(dirname "$0")/calls"
+            echo "    0 bytes stack frame, 4 bytes spill stores, 8 bytes spill loads" >&2
+            echo "ptxas info    : Used 77 registers, 1234 bytes smem" >&2
+            """);
+        string[] lines = CliRun.OfProcess([("MSRESAMPLER_PTXAS", Folder)], "ptx", "--arch", "sm_75", "--out", In("ptx"))
+            .Succeeds().Output.Split('\n');
+        string[] files = Directory.GetFiles(In("ptx"));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(lines[0], Does.Match("^kernel +registers  shared bytes  spill bytes  instructions "));
+            Assert.That(lines[1..^2], Has.Length.EqualTo(files.Length).And.All.Match(@"\S  +77  +1,234  +12  +[\d,]+  "));
+            Assert.That(lines[^2], Is.EqualTo($"{files.Length} kernels for sm_75 in {In("ptx")}"));
+            Assert.That(files.Select(File.ReadAllText), Has.All.Contains(".target sm_75").And.All.Contains(".entry"));
+            Assert.That(File.ReadAllLines(In("calls")), Has.Length.EqualTo(files.Length).And.All.Contains("-arch=sm_75"));
+        }
+    }
+
+    [Test]
+    public void Without_an_assembler_there_are_dashes_and_how_to_get_it()
+    {
+        string output = CliRun.OfProcess([("MSRESAMPLER_PTXAS", ""), ("PATH", ""), ("XDG_CACHE_HOME", Folder)], "ptx",
+            "--arch", "sm_80", "--out", In("plain")).Succeeds().Output;
+        Assert.That(output, Does.Match(@"\S  +-  +[\d,]+  +-  +[\d,]+  ").And.Contain("tools/get-ptxas.sh"));
+    }
+
+    [Test]
+    public void What_the_assembler_refuses_is_an_error()
+    {
+        WriteAssembler("""
+            echo "ptxas fatal   : Value 'sm_75' is not defined for option 'gpu-name'"
+            exit 255
+            """);
+        CliRun.OfProcess([("MSRESAMPLER_PTXAS", In("ptxas"))], "ptx", "--arch", "sm_75", "--out", In("refused"))
+            .FailsNaming("ptxas refuses", ".ptx for sm_75: ptxas fatal   : Value 'sm_75' is not defined");
+    }
+
     [TestCase("ptx --out o", "--arch")]
     [TestCase("ptx --arch sm_80", "--out")]
     [TestCase("ptx --arch 80 --out o", "'80'")]
@@ -65,4 +105,13 @@ internal sealed class PtxTests : CliFixture
     public void Bad_usage_is_one_line_that_names_the_cause(string arguments, string cause)
         => CliRun.Of([.. arguments.Split(' ').Select(argument =>
             argument.Replace("{0}", Folder, StringComparison.Ordinal))]).FailsNaming(cause);
+
+    private void WriteAssembler(string script)
+    {
+        File.WriteAllText(In("ptxas"), $"#!/bin/sh\n{script}\n");
+        if (OperatingSystem.IsWindows())
+            Assert.Ignore("the assembler of these tests is a shell script");
+        else
+            File.SetUnixFileMode(In("ptxas"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
 }

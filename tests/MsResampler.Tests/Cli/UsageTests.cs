@@ -103,7 +103,7 @@ internal sealed class UsageTests : CliFixture
 
     [Test]
     public void Every_command_has_help_with_an_example(
-        [Values("init", "inspect", "run", "verify", "bench", "export-onnx", "devices",
+        [Values("init", "inspect", "run", "verify", "bench", "export-onnx", "devices", "ptx",
             "demo")] string command)
     {
         Assert.That(CliRun.Of("--help").Succeeds().Output, Does.Contain($"  {command} "));

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text;
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Output;
