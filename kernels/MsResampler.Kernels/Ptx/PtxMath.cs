@@ -9,27 +9,29 @@ internal static class PtxMath
     /// PTX ISA 9.7.3, ex2.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("ex2.approx.ftz.f32 = 0", OpenCl = "native_exp2")]
-    public static float Exp2(float x) => float.Exp2(x);
+    public static float Exp2(float x) => Flush(float.Exp2(Flush(x)));
 
     /// <summary>The logarithm to base 2; −∞ for 0. Absolute error up to 2⁻²² between ½ and 2, relative elsewhere.
     /// PTX ISA 9.7.3, lg2.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("lg2.approx.ftz.f32 = 0", OpenCl = "native_log2")]
-    public static float Log2(float x) => float.Log2(x);
+    public static float Log2(float x) => float.Log2(Flush(x));
 
     /// <summary>1 / <paramref name="x"/>. Error up to 1 ulp. PTX ISA 9.7.3, rcp.approx.ftz.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("rcp.approx.ftz.f32 = 0", OpenCl = "native_recip")]
-    public static float Reciprocal(float x) => 1 / x;
+    public static float Reciprocal(float x) => Flush(1 / Flush(x));
 
     /// <summary>1 / √<paramref name="x"/>. Relative error up to 2⁻²². PTX ISA 9.7.3, rsqrt.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("rsqrt.approx.ftz.f32 = 0", OpenCl = "native_rsqrt")]
-    public static float ReciprocalSqrt(float x) => 1 / MathF.Sqrt(x);
+    public static float ReciprocalSqrt(float x) => 1 / MathF.Sqrt(Flush(x));
 
     /// <summary><paramref name="a"/>·<paramref name="b"/> + <paramref name="c"/>, rounded once. PTX ISA 9.7.3,
     /// fma.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("fma.rn.f32 = 0 1 2", OpenCl = "fma")]
     public static float Fma(float a, float b, float c) => MathF.FusedMultiplyAdd(a, b, c);
+
+    private static float Flush(float x) => float.IsSubnormal(x) ? MathF.CopySign(0, x) : x;
 }

@@ -109,15 +109,9 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
             return;
         FeatureCheck<TSimd, TVector> check = new(features, count);
         _pool.Run(check, cancellationToken);
-        if (check.FirstIndex < 0)
-            return;
-        long index = check.FirstIndex;
-        int image = 0;
-        for (; index >= grids[image].PatchCount * Config.VisionHiddenSize; image++)
-            index -= grids[image].PatchCount * Config.VisionHiddenSize;
-        (long patch, long channel) = Math.DivRem(index, Config.VisionHiddenSize);
-        throw new InvalidFeaturesException(image, grids[image], (int)(patch / grids[image].Columns),
-            (int)(patch % grids[image].Columns), (int)channel, features[check.FirstIndex]);
+        if (check.FirstIndex >= 0)
+            throw InvalidFeaturesException.At(new ReadOnlySpan<float>(features, count), check.FirstIndex, grids,
+                Config.VisionHiddenSize);
     }
 
     private void RunGroups(ForwardPass<TSimd, TVector> pass, float* input, ReadOnlySpan<PatchGrid> grids, float* output,

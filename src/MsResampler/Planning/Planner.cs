@@ -9,6 +9,7 @@ namespace MsResampler.Planning;
 /// <param name="costs">The backend's costs.</param>
 internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, CostModel costs)
 {
+    // The first is what every backend can do.
     private static readonly (ProjectionStrategy Keys, ProjectionStrategy Values)[] s_options =
     [
         (ProjectionStrategy.Projected, ProjectionStrategy.Projected),
@@ -36,8 +37,8 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
 
     /// <summary>The cheapest choice for scopes that share their keys and values: a projection is paid once, whoever
     /// reads it.</summary>
-    private static (ProjectionStrategy Keys, ProjectionStrategy Values) Cheapest(Candidate[] sharers,
-        double projection) => s_options.MinBy(option => sharers.Sum(scope => scope.Cost(option.Keys, option.Values))
+    private (ProjectionStrategy Keys, ProjectionStrategy Values) Cheapest(Candidate[] sharers, double projection)
+        => s_options.Take(costs.CanAbsorb ? s_options.Length : 1).MinBy(option => sharers.Sum(scope => scope.Cost(option.Keys, option.Values))
             + (option.Keys == ProjectionStrategy.Projected ? projection : 0)
             + (option.Values == ProjectionStrategy.Projected ? projection : 0));
 

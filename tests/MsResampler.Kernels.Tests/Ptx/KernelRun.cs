@@ -1,0 +1,53 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Engine;
+using PtxEmulator;
+
+namespace MsResampler.Kernels.Tests.Ptx;
+
+/// <summary>Runs a kernel on a fresh emulated GPU: arrays become views and hold afterwards what the kernel
+/// wrote.</summary>
+internal static class KernelRun
+{
+    /// <summary>Compiles a kernel with the project's pipeline and runs it.</summary>
+    public static LaunchReport Run(KernelCompiler compiler, MethodInfo kernel, int groupCount, int groupSize,
+        params object[] arguments) =>
+        Run(compiler.Compile(kernel, kernel.Name, 80), groupCount, groupSize, seed: 0, arguments);
+
+    /// <summary>Runs a compiled kernel.</summary>
+    public static LaunchReport Run(CompiledKernel kernel, int groupCount, int groupSize, ulong seed,
+        params object[] arguments)
+    {
+        using var gpu = new EmulatedGpu(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 24 });
+        byte[] parameters = new byte[kernel.ParameterBytes];
+        var views = new Dictionary<Array, ulong>();
+        for (int i = 0; i < arguments.Length; i++)
+        {
+            Span<byte> parameter = parameters.AsSpan(kernel.Parameters[i].Offset, kernel.Parameters[i].Bytes);
+            if (arguments[i] is Array array)
+            {
+                Span<byte> content = Bytes(array);
+                ulong address = gpu.Allocate(content.Length, $"argument {i}");
+                gpu.Write(address, content);
+                views.Add(array, address);
+                MemoryMarshal.Write(parameter, address);
+                MemoryMarshal.Write(parameter[8..], (long)array.Length);
+            }
+            else
+            {
+                MemoryMarshal.Write(parameter, (int)arguments[i]);
+            }
+        }
+
+        LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName, new Dim3(groupCount),
+            new Dim3(groupSize), 0, parameters);
+        foreach ((Array array, ulong address) in views)
+            gpu.Read(address, Bytes(array));
+        return report;
+    }
+
+    private static Span<byte> Bytes(Array array) => MemoryMarshal.CreateSpan(
+        ref MemoryMarshal.GetArrayDataReference(array),
+        array.Length * Marshal.SizeOf(array.GetType().GetElementType()!));
+}
