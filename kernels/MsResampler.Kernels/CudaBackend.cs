@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Engine.Cuda;
 using MsResampler.Model;
@@ -53,10 +54,8 @@ public sealed class CudaBackend : Backend
 
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
     {
-        CudaDevice device = Open();
-        device.Dispose();
-        throw new NotSupportedException(model.Config + options.Backend.ToString());
+        CudaDevice device = _index is { } index ? new CudaDevice(index) : CudaDevices.OpenFirst();
+        using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
+        return new GpuEngine(device, compiler, model, options);
     }
-
-    private CudaDevice Open() => _index is { } index ? new CudaDevice(index) : CudaDevices.OpenFirst();
 }
