@@ -1,17 +1,18 @@
+using PtxEmulator.Decoding;
+
 namespace PtxEmulator;
 
 /// <summary>A kernel of a module.</summary>
 public sealed class PtxEntry
 {
-    internal PtxEntry(string name, IReadOnlyList<PtxParameter> parameters, int parameterBytes, int staticSharedBytes)
+    internal PtxEntry(KernelCode code, IReadOnlyList<PtxParameter> parameters)
     {
-        Name = name;
+        Code = code;
         Parameters = parameters;
-        ParameterBytes = parameterBytes;
-        StaticSharedBytes = staticSharedBytes;
+        ParameterBytes = parameters.Count == 0 ? 0 : parameters[^1].Offset + parameters[^1].Size;
     }
 
-    public string Name { get; }
+    public string Name => Code.Name;
 
     public IReadOnlyList<PtxParameter> Parameters { get; }
 
@@ -19,5 +20,7 @@ public sealed class PtxEntry
     public int ParameterBytes { get; }
 
     /// <summary>Shared memory that the kernel and the functions it calls declare.</summary>
-    public int StaticSharedBytes { get; }
+    public int StaticSharedBytes => Code.StaticSharedBytes;
+
+    internal KernelCode Code { get; }
 }

@@ -1,0 +1,86 @@
+using System.Numerics;
+
+namespace PtxEmulator.Counters;
+
+/// <summary>Counts sectors and bank conflicts of the addresses of a warp.</summary>
+internal static unsafe class AccessPattern
+{
+    public const int SectorBytes = 32;
+    private const int BankCount = 32;
+    private const int BankBytes = 4;
+    private const int LineBytes = BankCount * BankBytes;
+
+    /// <summary>Sectors that an aligned access of consecutive threads touches.</summary>
+    public static int CountSectors(ulong address, int byteCount)
+        => (int)(((address + (ulong)byteCount - 1) / SectorBytes) - (address / SectorBytes)) + 1;
+
+    /// <summary>Distinct sectors that the threads of a mask touch, each by an aligned access of at most a sector.
+    /// </summary>
+    public static int CountSectors(ulong* addresses, uint mask)
+    {
+        ulong* seen = stackalloc ulong[Execution.Lanes.Count];
+        int count = 0;
+        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        {
+            ulong sector = addresses[BitOperations.TrailingZeroCount(rest)] / SectorBytes;
+            int index = count - 1;
+            while (index >= 0 && seen[index] != sector)
+                index--;
+            if (index < 0)
+                seen[count++] = sector;
+        }
+        return count;
+    }
+
+    /// <summary>Sectors of as many bytes side by side, but never more than were touched.</summary>
+    public static int IdealSectors(int touched, int byteCount)
+        => Math.Min(touched, (byteCount + SectorBytes - 1) / SectorBytes);
+
+    /// <summary>Passes over the banks beyond those that the width needs. Threads of a wide access go in phases of
+    /// 128 bytes: 16 threads of 8 bytes, 8 of 16.</summary>
+    public static int CountExtraWavefronts(ulong* addresses, uint mask, int byteCount)
+    {
+        int unitBytes = Math.Max(byteCount, BankBytes);
+        int threads = Math.Min(Execution.Lanes.Count, LineBytes / unitBytes);
+        uint phaseMask = threads == Execution.Lanes.Count ? uint.MaxValue : (1u << threads) - 1;
+        int extra = 0;
+        for (int first = 0; first < Execution.Lanes.Count; first += threads)
+        {
+            uint phase = mask & (phaseMask << first);
+            if (phase != 0)
+                extra += CountPhase(addresses, phase, (ulong)unitBytes) - 1;
+        }
+        return extra;
+    }
+
+    /// <summary>The most distinct units in one group of banks.</summary>
+    private static int CountPhase(ulong* addresses, uint phase, ulong unitBytes)
+    {
+        // The units of each group form a chain through the threads that brought them.
+        int* heads = stackalloc int[BankCount];
+        int* next = stackalloc int[Execution.Lanes.Count];
+        int* lengths = stackalloc int[BankCount];
+        ulong groups = LineBytes / unitBytes;
+        for (int group = 0; group < (int)groups; group++)
+        {
+            heads[group] = -1;
+            lengths[group] = 0;
+        }
+        int most = 1;
+        for (uint rest = phase; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            ulong unit = addresses[lane] / unitBytes;
+            int group = (int)(unit % groups);
+            int other = heads[group];
+            while (other >= 0 && addresses[other] / unitBytes != unit)
+                other = next[other];
+            if (other >= 0)
+                continue;
+            next[lane] = heads[group];
+            heads[group] = lane;
+            most = Math.Max(most, ++lengths[group]);
+        }
+        return most;
+    }
+}

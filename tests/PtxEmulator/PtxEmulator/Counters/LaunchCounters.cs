@@ -1,0 +1,58 @@
+using PtxEmulator.Decoding;
+using PtxEmulator.Execution;
+
+namespace PtxEmulator.Counters;
+
+/// <summary>Adds up what the workers of a launch counted.</summary>
+internal sealed class LaunchCounters(KernelCode code)
+{
+    private readonly InstructionCounters[] _counters = new InstructionCounters[code.Instructions.Length];
+    private long _barriers;
+
+    public unsafe void Add(Block block)
+    {
+        for (int index = 0; index < _counters.Length; index++)
+            _counters[index].Add(block.Counters[index]);
+        _barriers += block.BarrierCount;
+    }
+
+    public LaunchReport ToReport()
+    {
+        var sum = default(InstructionCounters);
+        var instructions = new SortedDictionary<string, long>(StringComparer.Ordinal);
+        var conflicts = new SortedDictionary<(int Line, string Text), (long Executions, long Extra)>();
+        long flops = 0;
+        foreach (Instruction instruction in code.Instructions)
+        {
+            if (instruction.Source is not { } source)
+                continue;
+            ref InstructionCounters counters = ref _counters[instruction.Index];
+            if (counters.Executions == 0)
+                continue;
+            sum.Add(counters);
+            instructions[source.Opcode] = instructions.GetValueOrDefault(source.Opcode) + counters.Executions;
+            flops += counters.Threads * instruction.Flops;
+            if (counters.ExtraWavefronts == 0)
+                continue;
+            (long executions, long extra) = conflicts.GetValueOrDefault((source.Line, source.Text));
+            conflicts[(source.Line, source.Text)]
+                = (executions + counters.Executions, extra + counters.ExtraWavefronts);
+        }
+        return new LaunchReport
+        {
+            Kernel = code.Name,
+            Instructions = instructions,
+            Flops = flops,
+            GlobalLoadBytes = sum.LoadBytes,
+            GlobalStoreBytes = sum.StoreBytes,
+            GlobalLoadSectors = sum.LoadSectors,
+            GlobalStoreSectors = sum.StoreSectors,
+            IdealLoadSectors = sum.IdealLoadSectors,
+            IdealStoreSectors = sum.IdealStoreSectors,
+            SharedBankConflicts = [.. conflicts.Select(pair => new SharedBankConflict(pair.Key.Line, pair.Key.Text,
+                pair.Value.Executions, pair.Value.Extra))],
+            Barriers = _barriers,
+            AsyncCopyBytes = sum.AsyncCopyBytes,
+        };
+    }
+}

@@ -1,0 +1,145 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace PtxEmulator.Execution;
+
+internal readonly struct Equal<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.Equals(a, b);
+}
+
+internal readonly struct Less<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.LessThan(a, b);
+}
+
+internal readonly struct LessOrEqual<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.LessThanOrEqual(a, b);
+}
+
+internal readonly struct LessOrGreater<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b)
+        => Vector512.LessThan(a, b) | Vector512.GreaterThan(a, b);
+}
+
+internal readonly struct Ordered<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.Equals(a, a) & Vector512.Equals(b, b);
+}
+
+/// <summary>Compares flushed operands.</summary>
+internal readonly struct FlushedCompare<TOperation> : IBinaryOperation<float>
+    where TOperation : IBinaryOperation<float>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Run(Vector512<float> a, Vector512<float> b)
+        => TOperation.Run(Flush.Operand(a), Flush.Operand(b));
+}
+
+/// <summary>Where comparisons put their bits.</summary>
+/// <param name="First">The predicate of the result; negative for none.</param>
+/// <param name="Second">The predicate of its opposite; negative for none.</param>
+/// <param name="Combined">A predicate to combine it with; one that is always true if there is none.</param>
+/// <param name="CombinedFlip">All ones where that is negated.</param>
+/// <param name="Combination">How.</param>
+internal readonly record struct CompareTarget(int First, int Second, int Combined, uint CombinedFlip,
+    PredicateCombination Combination)
+{
+    public unsafe void Write(Warp warp, uint mask, uint result)
+    {
+        byte* registers = warp.Registers;
+        uint other = *(uint*)(registers + Combined) ^ CombinedFlip;
+        if (First >= 0)
+            Set((uint*)(registers + First), mask, Combine(result, other));
+        if (Second >= 0)
+            Set((uint*)(registers + Second), mask, Combine(~result, other));
+    }
+
+    private static unsafe void Set(uint* predicate, uint mask, uint value)
+        => *predicate = (*predicate & ~mask) | (value & mask);
+
+    private uint Combine(uint result, uint other) => Combination switch
+    {
+        PredicateCombination.Or => result | other,
+        PredicateCombination.Xor => result ^ other,
+        _ => result & other,
+    };
+}
+
+internal enum PredicateCombination
+{
+    And,
+    Or,
+    Xor,
+}
+
+/// <summary><c>setp</c> on whole chunks.</summary>
+internal sealed unsafe class CompareInstruction<TOperation, T>(CompareTarget target, int a, int b, uint flip)
+    : Instruction
+    where TOperation : IBinaryOperation<T>
+    where T : unmanaged
+{
+    public override void Execute(Warp warp, uint mask)
+    {
+        byte* registers = warp.Registers;
+        uint result = 0;
+        for (int chunk = 0; chunk < Lanes.ChunkCount<T>(); chunk++)
+        {
+            Vector512<T> comparison
+                = TOperation.Run(Lanes.Load<T>(registers + a, chunk), Lanes.Load<T>(registers + b, chunk));
+            result |= (uint)comparison.ExtractMostSignificantBits() << (chunk * Vector512<T>.Count);
+        }
+        target.Write(warp, mask, result ^ flip);
+    }
+}
+
+/// <summary>A comparison or test of one thread at a time; any result but 0 is true.</summary>
+internal sealed unsafe class ScalarCompareInstruction(LaneOperation operation, CompareTarget target, LaneSlot a,
+    LaneSlot b) : Instruction
+{
+    public override void Execute(Warp warp, uint mask)
+    {
+        byte* registers = warp.Registers;
+        uint result = 0;
+        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            if (operation(Lanes.Get(registers + a.Slot, lane, a.LaneBytes),
+                Lanes.Get(registers + b.Slot, lane, b.LaneBytes), 0) != 0)
+            {
+                result |= 1u << lane;
+            }
+        }
+        target.Write(warp, mask, result);
+    }
+}
+
+/// <summary>A comparison of both halves of packed operands, with a predicate for each.</summary>
+internal sealed unsafe class ScalarPairCompareInstruction(LaneOperation operation, CompareTarget low,
+    CompareTarget high, LaneSlot a, LaneSlot b) : Instruction
+{
+    public override void Execute(Warp warp, uint mask)
+    {
+        byte* registers = warp.Registers;
+        uint lowResult = 0;
+        uint highResult = 0;
+        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            ulong x = Lanes.Get(registers + a.Slot, lane, a.LaneBytes);
+            ulong y = Lanes.Get(registers + b.Slot, lane, b.LaneBytes);
+            lowResult |= operation(x & 0xffff, y & 0xffff, 0) != 0 ? 1u << lane : 0;
+            highResult |= operation(x >> 16, y >> 16, 0) != 0 ? 1u << lane : 0;
+        }
+        low.Write(warp, mask, lowResult);
+        high.Write(warp, mask, highResult);
+    }
+}

@@ -1,0 +1,46 @@
+using System.Numerics;
+using PtxEmulator.Numerics;
+
+namespace PtxEmulator.Execution;
+
+/// <summary>The result of one thread's operands; narrower ones are zero-extended.</summary>
+internal delegate ulong LaneOperation(ulong a, ulong b, ulong c);
+
+/// <summary>An operand or result of one thread at a time.</summary>
+internal readonly record struct LaneSlot(int Slot, int LaneBytes);
+
+/// <summary>An instruction that works on one thread after the other, for everything that is not worth vectors.</summary>
+internal sealed unsafe class ScalarInstruction(LaneOperation operation, LaneSlot destination, LaneSlot a, LaneSlot b,
+    LaneSlot c) : Instruction
+{
+    public override void Execute(Warp warp, uint mask)
+    {
+        byte* registers = warp.Registers;
+        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            ulong result = operation(Lanes.Get(registers + a.Slot, lane, a.LaneBytes),
+                Lanes.Get(registers + b.Slot, lane, b.LaneBytes), Lanes.Get(registers + c.Slot, lane, c.LaneBytes));
+            Lanes.Set(registers + destination.Slot, lane, destination.LaneBytes, result);
+        }
+    }
+}
+
+/// <summary><c>bfi</c>, which has four operands.</summary>
+internal sealed unsafe class BitInsertInstruction(int bits, LaneSlot destination, LaneSlot inserted, LaneSlot value,
+    LaneSlot position, LaneSlot length) : Instruction
+{
+    public override void Execute(Warp warp, uint mask)
+    {
+        byte* registers = warp.Registers;
+        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            Lanes.Set(registers + destination.Slot, lane, destination.LaneBytes, Bits.Insert(
+                Lanes.Get(registers + inserted.Slot, lane, inserted.LaneBytes),
+                Lanes.Get(registers + value.Slot, lane, value.LaneBytes),
+                Lanes.Get(registers + position.Slot, lane, position.LaneBytes),
+                Lanes.Get(registers + length.Slot, lane, length.LaneBytes), bits));
+        }
+    }
+}

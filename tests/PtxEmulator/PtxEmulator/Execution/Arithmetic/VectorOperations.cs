@@ -1,0 +1,171 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace PtxEmulator.Execution;
+
+/// <summary>An operation on a chunk of lanes. Threads that are masked off compute too; their results are dropped.
+/// </summary>
+internal interface IUnaryOperation<T>
+{
+    static abstract Vector512<T> Run(Vector512<T> a);
+}
+
+internal interface IBinaryOperation<T>
+{
+    static abstract Vector512<T> Run(Vector512<T> a, Vector512<T> b);
+}
+
+internal interface ITernaryOperation<T>
+{
+    static abstract Vector512<T> Run(Vector512<T> a, Vector512<T> b, Vector512<T> c);
+}
+
+internal readonly struct Add<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => a + b;
+}
+
+internal readonly struct Subtract<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => a - b;
+}
+
+internal readonly struct Multiply<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => a * b;
+}
+
+internal readonly struct Divide<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => a / b;
+}
+
+internal readonly struct And<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => a & b;
+}
+
+internal readonly struct Or<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => a | b;
+}
+
+internal readonly struct Xor<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => a ^ b;
+}
+
+/// <summary>Of integers.</summary>
+internal readonly struct Minimum<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.Min(a, b);
+}
+
+/// <summary>Of integers.</summary>
+internal readonly struct Maximum<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.Max(a, b);
+}
+
+/// <summary>Of numbers; of a number and a not-a-number it is the number, and −0 is less than 0.</summary>
+internal readonly struct MinimumNumber<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.MinNumber(a, b);
+}
+
+internal readonly struct MaximumNumber<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.MaxNumber(a, b);
+}
+
+internal readonly struct MultiplyAdd<T> : ITernaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b, Vector512<T> c) => (a * b) + c;
+}
+
+internal readonly struct FusedMultiplyAdd32 : ITernaryOperation<float>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Run(Vector512<float> a, Vector512<float> b, Vector512<float> c)
+        => Vector512.FusedMultiplyAdd(a, b, c);
+}
+
+internal readonly struct FusedMultiplyAdd64 : ITernaryOperation<double>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<double> Run(Vector512<double> a, Vector512<double> b, Vector512<double> c)
+        => Vector512.FusedMultiplyAdd(a, b, c);
+}
+
+internal readonly struct Copy<T> : IUnaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a) => a;
+}
+
+internal readonly struct Not<T> : IUnaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a) => ~a;
+}
+
+/// <summary>Of integers.</summary>
+internal readonly struct NegateInteger<T> : IUnaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a) => Vector512<T>.Zero - a;
+}
+
+/// <summary>Of integers; of the least it is itself.</summary>
+internal readonly struct AbsoluteInteger<T> : IUnaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a) => Vector512.Max(a, Vector512<T>.Zero - a);
+}
+
+/// <summary>Of floating-point numbers: the sign's bit changes, whatever the rest is.</summary>
+internal readonly struct NegateFloat<T> : IUnaryOperation<T>
+    where T : IFloatingPointIeee754<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a) => a ^ Vector512.Create(T.NegativeZero);
+}
+
+internal readonly struct AbsoluteFloat<T> : IUnaryOperation<T>
+    where T : IFloatingPointIeee754<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a) => Vector512.AndNot(a, Vector512.Create(T.NegativeZero));
+}
+
+internal readonly struct SquareRoot<T> : IUnaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a) => Vector512.Sqrt(a);
+}
+
+internal readonly struct Reciprocal<T> : IUnaryOperation<T>
+    where T : INumberBase<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a) => Vector512.Create(T.One) / a;
+}
+
+internal readonly struct IntegerToSingle : IUnaryOperation<uint>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<uint> Run(Vector512<uint> a) => Vector512.ConvertToSingle(a.AsInt32()).AsUInt32();
+}

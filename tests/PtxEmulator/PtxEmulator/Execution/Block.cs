@@ -1,0 +1,175 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
+using System.Runtime.InteropServices;
+using PtxEmulator.Counters;
+using PtxEmulator.Memory;
+
+namespace PtxEmulator.Execution;
+
+/// <summary>Runs the blocks of a grid, one after the other. Its warps take turns in an order and for a number of
+/// instructions that a seed decides.</summary>
+internal sealed unsafe class Block : IDisposable
+{
+    // Long enough that the change of warps costs nothing, short enough that warps overlap.
+    private const int MaxTurn = 1024;
+
+    private readonly Launch _launch;
+    private readonly Warp[] _warps;
+    private readonly Barrier[] _barriers = new Barrier[Barrier.Count];
+    private readonly BarrierClock _clock;
+    private readonly ConstantFiller _constants;
+
+    public Block(Launch launch)
+    {
+        _launch = launch;
+        Size = launch.Block;
+        int warpCount = (int)((Size.Count + Lanes.Count - 1) / Lanes.Count);
+        _clock = new BarrierClock(warpCount);
+        Shared = new SharedMemory(launch.SharedBytes, launch.Code.SharedCellShift, _clock);
+        Counters = (InstructionCounters*)NativeMemory.AllocZeroed((nuint)launch.Code.Instructions.Length,
+            (nuint)sizeof(InstructionCounters));
+        _warps = new Warp[warpCount];
+        for (int warp = 0; warp < warpCount; warp++)
+            _warps[warp] = new Warp(launch.Code, this, warp);
+        for (int barrier = 0; barrier < _barriers.Length; barrier++)
+            _barriers[barrier] = new Barrier();
+        _constants = new ConstantFiller(launch);
+    }
+
+    public Dim3 Size { get; }
+
+    /// <summary>The block's position in the grid.</summary>
+    public Dim3 Position { get; private set; }
+
+    public SharedMemory Shared { get; }
+
+    public GlobalMemory Global => _launch.Memory;
+
+    public Launch Launch => _launch;
+
+    /// <summary>One for each instruction, over all blocks that this object ran.</summary>
+    public InstructionCounters* Counters { get; private set; }
+
+    /// <summary>Barriers completed in all blocks.</summary>
+    public long BarrierCount { get; private set; }
+
+    /// <summary>Runs a block to its end.</summary>
+    public void Run(long index)
+    {
+        Position = _launch.Grid.PositionOf(index);
+        _clock.Reset();
+        Shared.Clear();
+        foreach (Barrier barrier in _barriers)
+            barrier.Reset();
+        foreach (Warp warp in _warps)
+        {
+            warp.Reset((int)Math.Min(Lanes.Count, Size.Count - ((long)warp.Index * Lanes.Count)));
+            _constants.Fill(warp);
+        }
+        RunWarps(new SplitMix(_launch.Seed ^ ((ulong)index * 0x9e37_79b9_7f4a_7c15)));
+    }
+
+    /// <summary>A warp arrives at a barrier. If it waits, it goes on when the barrier completes.</summary>
+    /// <param name="warp">The warp.</param>
+    /// <param name="id">The barrier.</param>
+    /// <param name="threadCount">Threads that take part; 0 for all.</param>
+    /// <param name="predicate">The threads' predicates, for a reduction.</param>
+    /// <param name="isWaiting">Whether it waits.</param>
+    public void Arrive(Warp warp, int id, int threadCount, uint predicate, bool isWaiting)
+    {
+        Barrier barrier = _barriers[id];
+        int expected = threadCount == 0 ? _warps.Length * Lanes.Count : threadCount;
+        if (barrier.Arrived != 0 && barrier.ExpectedThreads != expected)
+        {
+            throw warp.Fault(PtxFaultKind.BarrierDivergence, $"barrier {id} is for {expected} threads here and for "
+                + $"{barrier.ExpectedThreads} where another warp arrived", 0);
+        }
+        barrier.Arrive(warp.Index, warp.Existing, predicate, expected, isWaiting);
+        warp.PublishCopies();
+        if (isWaiting)
+            warp.State = WarpState.AtBarrier;
+        if (barrier.IsComplete)
+            Complete(barrier);
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.Free(Counters);
+        Counters = null;
+        Shared.Dispose();
+        foreach (Warp warp in _warps)
+            warp.Dispose();
+    }
+
+    private void Complete(Barrier barrier)
+    {
+        for (uint rest = barrier.Waiting; rest != 0; rest &= rest - 1)
+        {
+            Warp warp = _warps[BitOperations.TrailingZeroCount(rest)];
+            warp.State = WarpState.Ready;
+            if (warp.Current is BarrierInstruction instruction)
+                instruction.Complete(warp, barrier);
+        }
+        _clock.Synchronize(barrier.Arrived);
+        barrier.Reset();
+        BarrierCount++;
+    }
+
+    private void RunWarps(SplitMix random)
+    {
+        // A warp that faults stops; the others run on to their next barrier, so that the fault which is reported does
+        // not depend on who came first.
+        PtxFaultException? fault = null;
+        int faultedWarp = int.MaxValue;
+        while (TryPick(ref random, out Warp? warp))
+        {
+            try
+            {
+                warp.Run(1 + random.Next(MaxTurn));
+                if (warp.Executed > _launch.MaxWarpInstructions)
+                {
+                    throw warp.Fault(PtxFaultKind.Timeout, $"warp {warp.Index} executed {warp.Executed} instructions "
+                        + "without an end", BitOperations.TrailingZeroCount(warp.Live | 1u << 31));
+                }
+            }
+            catch (PtxFaultException exception)
+            {
+                warp.State = WarpState.Faulted;
+                if (warp.Index < faultedWarp)
+                    (fault, faultedWarp) = (exception, warp.Index);
+            }
+        }
+        if (fault != null)
+            throw fault;
+        RequireDone();
+    }
+
+    private bool TryPick(ref SplitMix random, [NotNullWhen(true)] out Warp? picked)
+    {
+        int ready = 0;
+        foreach (Warp warp in _warps)
+            ready += warp.State == WarpState.Ready ? 1 : 0;
+        picked = null;
+        if (ready == 0)
+            return false;
+        int chosen = random.Next(ready);
+        foreach (Warp warp in _warps)
+        {
+            if (warp.State == WarpState.Ready && chosen-- == 0)
+                picked = warp;
+        }
+        return picked != null;
+    }
+
+    private void RequireDone()
+    {
+        foreach (Warp warp in _warps)
+        {
+            if (warp.State == WarpState.Done)
+                continue;
+            Barrier barrier = _barriers.First(barrier => (barrier.Waiting >> warp.Index & 1) != 0);
+            throw warp.Fault(PtxFaultKind.BarrierDivergence, $"warp {warp.Index} waits for "
+                + $"{barrier.ExpectedThreads} threads, {barrier.ArrivedThreads} arrived and no other will", 0);
+        }
+    }
+}

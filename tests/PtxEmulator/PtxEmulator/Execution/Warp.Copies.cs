@@ -1,0 +1,51 @@
+namespace PtxEmulator.Execution;
+
+/// <summary>Asynchronous copies of the warp's threads.</summary>
+internal sealed unsafe partial class Warp
+{
+    // Copies that a thread has not waited for, and those that arrived since the last barrier.
+    private readonly List<(int Lane, uint Address, int Bytes, int Group)> _pending = [];
+    private readonly List<(uint Address, int Bytes)> _arrived = [];
+    private readonly int[] _groups = new int[Lanes.Count];
+
+    public void BeginCopy(int lane, uint address, int byteCount)
+        => _pending.Add((lane, address, byteCount, _groups[lane]));
+
+    /// <summary>Closes the open group of each thread.</summary>
+    public void CommitCopies(uint mask)
+    {
+        for (int lane = 0; lane < Lanes.Count; lane++)
+            _groups[lane] += (int)(mask >> lane & 1);
+    }
+
+    /// <summary>Waits until at most <paramref name="groupCount"/> closed groups of each thread are pending.</summary>
+    public void WaitCopies(uint mask, int groupCount)
+        => _pending.RemoveAll(copy => (mask >> copy.Lane & 1) != 0
+            && copy.Group < _groups[copy.Lane] - groupCount && Arrive(copy.Address, copy.Bytes));
+
+    /// <summary>Waits for every copy of each thread.</summary>
+    public void WaitAllCopies(uint mask)
+        => _pending.RemoveAll(copy => (mask >> copy.Lane & 1) != 0 && Arrive(copy.Address, copy.Bytes));
+
+    /// <summary>At a barrier, what arrived becomes visible to other threads.</summary>
+    public void PublishCopies()
+    {
+        foreach ((uint address, int bytes) in _arrived)
+            Block.Shared.PublishCopy(Index, address, bytes);
+        _arrived.Clear();
+    }
+
+    private bool Arrive(uint address, int byteCount)
+    {
+        Block.Shared.EndCopy(address, byteCount);
+        _arrived.Add((address, byteCount));
+        return true;
+    }
+
+    private void ResetCopies()
+    {
+        _pending.Clear();
+        _arrived.Clear();
+        Array.Clear(_groups);
+    }
+}

@@ -1,0 +1,9 @@
+namespace PtxEmulator.Execution;
+
+internal enum WarpState
+{
+    Ready,
+    AtBarrier,
+    Done,
+    Faulted,
+}

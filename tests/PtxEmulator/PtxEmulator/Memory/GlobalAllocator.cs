@@ -1,0 +1,112 @@
+namespace PtxEmulator.Memory;
+
+/// <summary>Hands out pieces of global memory with gaps between them. Freed pieces rest before they are used again, so
+/// that a stale address meets freed memory rather than somebody else's.</summary>
+internal sealed class GlobalAllocator(GlobalMemory memory)
+{
+    private const long Alignment = 256;
+    private const long Gap = 256;
+
+    private readonly SortedDictionary<ulong, Allocation> _allocations = [];
+    private readonly Queue<Allocation> _resting = new();
+    private readonly List<(ulong Address, long Bytes)> _free = [];
+    private ulong _top = AddressMap.Global + (ulong)Gap;
+    private long _restingBytes;
+
+    /// <summary>Bytes allocated and not freed.</summary>
+    public long AllocatedBytes { get; private set; }
+
+    public Allocation Allocate(long byteCount, string name)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(byteCount, 1);
+        ulong? found = Take(byteCount);
+        while (found == null && _resting.Count > 0)
+        {
+            Release(_resting.Dequeue());
+            found = Take(byteCount);
+        }
+        if (found is not { } address)
+        {
+            throw new InsufficientMemoryException($"'{name}' asks for {byteCount} bytes; of the device's "
+                + $"{memory.ByteCount}, {AllocatedBytes} are allocated.");
+        }
+        var allocation = new Allocation(address, byteCount, name);
+        _allocations[address] = allocation;
+        AllocatedBytes += byteCount;
+        memory.MarkAllocated(address, byteCount);
+        return allocation;
+    }
+
+    /// <summary>Frees an allocation that lives.</summary>
+    public void Free(Allocation allocation)
+    {
+        allocation.IsFreed = true;
+        AllocatedBytes -= allocation.Bytes;
+        memory.MarkFreed(allocation.Address, allocation.Bytes);
+        _resting.Enqueue(allocation);
+        _restingBytes += allocation.Bytes;
+        while (_restingBytes > memory.ByteCount / 4)
+            Release(_resting.Dequeue());
+    }
+
+    /// <summary>The allocation, freed or not, that begins at an address.</summary>
+    public Allocation? Find(ulong address) => _allocations.GetValueOrDefault(address);
+
+    /// <summary>Says where an address lies, for people.</summary>
+    public string Describe(ulong address)
+    {
+        Allocation? before = _allocations.Values.LastOrDefault(allocation => allocation.Address <= address);
+        Allocation? after = _allocations.Values.FirstOrDefault(allocation => allocation.Address > address);
+        if (before != null && address < before.End)
+            return $"byte {address - before.Address} of {before}";
+        ulong fromBefore = before == null ? ulong.MaxValue : address - before.End;
+        ulong toAfter = after == null ? ulong.MaxValue : after.Address - address;
+        if (before == null && after == null)
+            return "there is no allocation";
+        return fromBefore <= toAfter ? $"{fromBefore} bytes past the end of {before}"
+            : $"{toAfter} bytes before {after}";
+    }
+
+    private static long Footprint(long byteCount) => ((byteCount + Alignment - 1) / Alignment * Alignment) + Gap;
+
+    private ulong? Take(long byteCount)
+    {
+        long footprint = Footprint(byteCount);
+        for (int index = 0; index < _free.Count; index++)
+        {
+            (ulong address, long bytes) = _free[index];
+            if (bytes < footprint)
+                continue;
+            _free[index] = (address + (ulong)footprint, bytes - footprint);
+            return address;
+        }
+        ulong end = AddressMap.Global + (ulong)memory.ByteCount;
+        if (footprint < 0 || (ulong)footprint > end - _top)
+            return null;
+        ulong taken = _top;
+        _top += (ulong)footprint;
+        return taken;
+    }
+
+    private void Release(Allocation allocation)
+    {
+        _restingBytes -= allocation.Bytes;
+        _allocations.Remove(allocation.Address);
+        memory.MarkUnused(allocation.Address, allocation.Bytes);
+        _free.Add((allocation.Address, Footprint(allocation.Bytes)));
+        Merge();
+    }
+
+    private void Merge()
+    {
+        _free.RemoveAll(piece => piece.Bytes == 0);
+        _free.Sort();
+        for (int index = _free.Count - 1; index > 0; index--)
+        {
+            if (_free[index - 1].Address + (ulong)_free[index - 1].Bytes != _free[index].Address)
+                continue;
+            _free[index - 1] = (_free[index - 1].Address, _free[index - 1].Bytes + _free[index].Bytes);
+            _free.RemoveAt(index);
+        }
+    }
+}

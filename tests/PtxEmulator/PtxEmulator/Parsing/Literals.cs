@@ -1,0 +1,20 @@
+using PtxEmulator.Numerics;
+
+namespace PtxEmulator.Parsing;
+
+/// <summary>Literals as bits of a type.</summary>
+internal static class Literals
+{
+    /// <summary>The bits of a literal where an operand of <paramref name="type"/> is expected.</summary>
+    public static ulong ToBits(ImmediateOperand literal, PtxType type)
+    {
+        if (!literal.Type.IsFloat)
+            return type.TotalBits >= 64 ? literal.Bits : literal.Bits & ((1ul << type.TotalBits) - 1);
+        bool isBitPattern = literal.Type.Bits == type.TotalBits || !type.IsFloat;
+        if (isBitPattern)
+            return literal.Bits;
+        double value = literal.Type.Bits == 64 ? BitConverter.UInt64BitsToDouble(literal.Bits)
+            : BitConverter.UInt32BitsToSingle((uint)literal.Bits);
+        return FloatFormat.Of(type).Encode(value, Rounding.NearestEven);
+    }
+}

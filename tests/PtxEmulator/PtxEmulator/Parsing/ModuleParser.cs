@@ -1,0 +1,92 @@
+namespace PtxEmulator.Parsing;
+
+/// <summary>Parses a whole text.</summary>
+internal sealed class ModuleParser
+{
+    private readonly TokenReader _reader;
+    private readonly OperandParser _operands;
+    private readonly DeclarationParser _declarations;
+    private readonly Scope _scope = new(null);
+
+    private ModuleParser(string ptx)
+    {
+        _reader = new TokenReader(ptx);
+        _operands = new OperandParser(_reader);
+        _declarations = new DeclarationParser(_reader, _operands);
+    }
+
+    /// <summary>The functions that have a body, by name.</summary>
+    public Dictionary<string, Function> Functions { get; } = [];
+
+    public static ModuleParser Parse(string ptx)
+    {
+        var parser = new ModuleParser(ptx);
+        while (!parser._reader.IsAtEnd)
+            parser.ParseItem();
+        return parser;
+    }
+
+    private void ParseItem()
+    {
+        bool isExternal = false;
+        while (_reader.Peek.Text is ".visible" or ".extern" or ".weak" or ".common")
+            isExternal |= _reader.Take().Text == ".extern";
+        string directive = _reader.Peek.Text;
+        switch (directive)
+        {
+            case ".version" or ".target" or ".address_size" or ".file" or ".loc" or ".pragma":
+                _reader.SkipStatement();
+                return;
+            case ".section":
+                _reader.Take();
+                _reader.ExpectWord();
+                _reader.SkipGroup("{", "}");
+                return;
+            case ".entry" or ".func":
+                _reader.Take();
+                ParseFunction(directive == ".entry");
+                return;
+            default:
+                if (!DeclarationParser.TryGetSpace(directive, out StateSpace space) || space == StateSpace.Parameter)
+                    throw _reader.Error("expected a directive");
+                _reader.Take();
+                _declarations.ParseVariables(space, isExternal, _scope);
+                return;
+        }
+    }
+
+    private void ParseFunction(bool isEntry)
+    {
+        IReadOnlyList<Variable> results = _reader.IsNext("(") ? ParseParameters(isEntry) : [];
+        string name = _reader.ExpectWord();
+        IReadOnlyList<Variable> parameters = _reader.IsNext("(") ? ParseParameters(isEntry) : [];
+        // Directives for tuning: none of them changes what the function computes.
+        while (!_reader.IsNext("{") && !_reader.IsNext(";"))
+        {
+            if (_reader.IsAtEnd)
+                throw _reader.Error("expected a function's body");
+            _reader.Take();
+        }
+        if (_reader.TryTake(";"))
+            return;
+        var function = new Function { Name = name, IsEntry = isEntry, Results = results, Parameters = parameters };
+        var scope = new Scope(_scope);
+        foreach (Variable variable in results.Concat(parameters))
+            scope.Declare(variable);
+        new FunctionParser(_reader, _operands, _declarations, function).ParseBody(scope);
+        Functions[name] = function;
+    }
+
+    private List<Variable> ParseParameters(bool isEntry)
+    {
+        var parameters = new List<Variable>();
+        _reader.Expect("(");
+        while (!_reader.TryTake(")"))
+        {
+            if (parameters.Count > 0)
+                _reader.Expect(",");
+            parameters.Add(_declarations.ParseParameter(isEntry));
+        }
+        return parameters;
+    }
+}
