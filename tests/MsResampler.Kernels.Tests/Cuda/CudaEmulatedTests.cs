@@ -21,7 +21,7 @@ internal sealed class CudaEmulatedTests : CudaModelFixture
     [TearDown]
     public void Detach()
     {
-        Assert.That(_backing.Failure, Is.Null);
+        Assert.That(MockDriver.BackingFailure, Is.Null);
         Assert.That(_backing.LaunchCount, Is.Positive);
         _backing.Dispose();
     }

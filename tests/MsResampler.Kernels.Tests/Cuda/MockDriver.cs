@@ -13,9 +13,12 @@ internal static unsafe class MockDriver
     /// <summary>Set to 1, makes these tests run where there is a driver: other tests then see the mock.</summary>
     private const string PreferVariable = "MSRESAMPLER_MOCK_CUDA";
 
+    private const int LaunchFailed = 719;
+
     private static readonly Lazy<(nint Library, string? Missing)> s_library = new(Load);
     private static BackingTable s_backing;
     private static IMockBacking? s_current;
+    private static Exception? s_backingFailure;
 
     /// <summary>What the tests put behind the mock, which then allocates, copies and runs kernels there.</summary>
     public interface IMockBacking
@@ -28,8 +31,7 @@ internal static unsafe class MockDriver
 
         void Read(ulong address, Span<byte> destination);
 
-        /// <summary>Runs a kernel and returns the driver's error code.</summary>
-        int Launch(string ptx, string entryName, (int X, int Y) grid, int groupSize, int sharedBytes,
+        void Launch(string ptx, string entryName, (int X, int Y) grid, int groupSize, int sharedBytes,
             ReadOnlySpan<byte> arguments);
     }
 
@@ -38,6 +40,10 @@ internal static unsafe class MockDriver
 
     public static string LastViolation
         => Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)Export("mock_last_violation"))())!;
+
+    /// <summary>The first exception of what is behind the mock; to the driver's user it is a launch failure, or nothing
+    /// where no launch is concerned.</summary>
+    public static Exception? BackingFailure => s_backingFailure;
 
     /// <summary>Contexts, allocations, streams, events and modules that exist.</summary>
     public static int LiveCount => ((delegate* unmanaged<int, int>)Export("mock_live"))(0);
@@ -59,6 +65,7 @@ internal static unsafe class MockDriver
     public static void Reset()
     {
         s_current = null;
+        s_backingFailure = null;
         ((delegate* unmanaged<void>)Export("mock_reset"))();
     }
 
@@ -165,25 +172,46 @@ internal static unsafe class MockDriver
         return "there is no C compiler (cc, gcc or clang) to build the mock driver with";
     }
 
-    [UnmanagedCallersOnly]
-    private static ulong Allocate(nuint byteCount) => s_current!.Allocate((long)byteCount);
+    /// <summary>Exceptions cannot pass through the driver.</summary>
+    private static bool Succeeds(Action action)
+    {
+        try
+        {
+            action();
+            return true;
+        }
+        catch (Exception exception)
+        {
+            s_backingFailure ??= exception;
+            return false;
+        }
+    }
 
     [UnmanagedCallersOnly]
-    private static void Free(ulong address) => s_current?.Free(address);
+    private static ulong Allocate(nuint byteCount)
+    {
+        ulong address = 0;
+        Succeeds(() => address = s_current!.Allocate((long)byteCount));
+        return address;
+    }
+
+    [UnmanagedCallersOnly]
+    private static void Free(ulong address) => Succeeds(() => s_current?.Free(address));
 
     [UnmanagedCallersOnly]
     private static void Write(ulong address, byte* source, nuint byteCount)
-        => s_current!.Write(address, new ReadOnlySpan<byte>(source, (int)byteCount));
+        => Succeeds(() => s_current!.Write(address, new ReadOnlySpan<byte>(source, (int)byteCount)));
 
     [UnmanagedCallersOnly]
     private static void Read(byte* destination, ulong address, nuint byteCount)
-        => s_current!.Read(address, new Span<byte>(destination, (int)byteCount));
+        => Succeeds(() => s_current!.Read(address, new Span<byte>(destination, (int)byteCount)));
 
     [UnmanagedCallersOnly]
     private static int Launch(byte* ptx, byte* entryName, int* grid, int* block, int sharedBytes, byte* arguments,
         nuint byteCount)
-        => s_current!.Launch(Marshal.PtrToStringUTF8((nint)ptx)!, Marshal.PtrToStringUTF8((nint)entryName)!,
-            (grid[0], grid[1]), block[0], sharedBytes, new ReadOnlySpan<byte>(arguments, (int)byteCount));
+        => Succeeds(() => s_current!.Launch(Marshal.PtrToStringUTF8((nint)ptx)!,
+            Marshal.PtrToStringUTF8((nint)entryName)!, (grid[0], grid[1]), block[0], sharedBytes,
+            new ReadOnlySpan<byte>(arguments, (int)byteCount))) ? 0 : LaunchFailed;
 
     private struct BackingTable
     {
