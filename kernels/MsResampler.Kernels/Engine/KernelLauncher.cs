@@ -6,7 +6,8 @@ namespace MsResampler.Kernels.Engine;
 /// floats unless they count rows.</summary>
 internal sealed class KernelLauncher(IDevice device, KernelLibrary kernels, IDeviceStream stream)
 {
-    private const int MaxWarps = 4;
+    /// <summary>Warps of a block whose warps work alone.</summary>
+    public const int MaxWarps = 4;
 
     public IDeviceStream Stream => stream;
 

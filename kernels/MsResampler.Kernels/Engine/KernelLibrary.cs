@@ -1,4 +1,3 @@
-using System.Reflection;
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Gate;
@@ -10,35 +9,49 @@ namespace MsResampler.Kernels.Engine;
 /// <summary>The kernels that a model needs.</summary>
 internal sealed class KernelLibrary
 {
+    private static readonly KernelVariant s_gemm64 = GemmOf<GemmTile64, LinearEpilogue>(blockCount: 4);
+    private static readonly KernelVariant s_gemm128 = GemmOf<GemmTile128, LinearEpilogue>(blockCount: 1);
+    private static readonly KernelVariant s_gemmGelu64 = GemmOf<GemmTile64, GeluEpilogue>(blockCount: 4);
+    private static readonly KernelVariant s_plainNorm = RowsOf(typeof(LayerNormWarp<PlainRows>));
+    private static readonly KernelVariant s_positionedNorm = RowsOf(typeof(LayerNormWarp<PositionedRows>));
+    private static readonly KernelVariant s_bothNorm = RowsOf(typeof(LayerNormWarp<BothRows>));
+    private static readonly KernelVariant s_attention32 = AttentionOf<HeadTile32>(blockCount: 3);
+    private static readonly KernelVariant s_attention64 = AttentionOf<HeadTile64>(blockCount: 3);
+    private static readonly KernelVariant s_attention128 = AttentionOf<HeadTile128>(blockCount: 2);
+    private static readonly KernelVariant s_attentionMap = new(typeof(AttentionMapWarp), 32, 1);
+    private static readonly KernelVariant s_fusionGate = RowsOf(typeof(FusionGateWarp));
+
     /// <param name="device">Where they run.</param>
     /// <param name="compiler">Compiles them.</param>
     /// <param name="headVectors">Groups of four channels of a head; decides the attention kernel.</param>
     public KernelLibrary(IDevice device, KernelCompiler compiler, int headVectors)
     {
-        int architecture = device.Properties.Architecture;
-        Gemm64 = Load(typeof(GemmTiled<GemmTile64, LinearEpilogue>));
-        Gemm128 = Load(typeof(GemmTiled<GemmTile128, LinearEpilogue>));
-        GemmGelu64 = Load(typeof(GemmTiled<GemmTile64, GeluEpilogue>));
-        PlainNorm = Load(typeof(LayerNormWarp<PlainRows>));
-        PositionedNorm = Load(typeof(LayerNormWarp<PositionedRows>));
-        BothNorm = Load(typeof(LayerNormWarp<BothRows>));
-        (Type attention, AttentionGroupSize, AttentionSliceVectors) = AttentionOf(headVectors);
+        Gemm64 = Load(s_gemm64);
+        Gemm128 = Load(s_gemm128);
+        GemmGelu64 = Load(s_gemmGelu64);
+        PlainNorm = Load(s_plainNorm);
+        PositionedNorm = Load(s_positionedNorm);
+        BothNorm = Load(s_bothNorm);
+        (KernelVariant attention, AttentionSliceVectors) = headVectors switch
+        {
+            <= 8 => (s_attention32, ScopeAttentionTiled<HeadTile32>.SliceVectors),
+            <= 16 => (s_attention64, ScopeAttentionTiled<HeadTile64>.SliceVectors),
+            _ => (s_attention128, ScopeAttentionTiled<HeadTile128>.SliceVectors),
+        };
         Attention = Load(attention);
-        AttentionMap = Load(typeof(AttentionMapWarp));
-        FusionGate = Load(typeof(FusionGateWarp));
+        AttentionGroupSize = attention.GroupSize;
+        AttentionMap = Load(s_attentionMap);
+        FusionGate = Load(s_fusionGate);
 
-        IDeviceKernel Load(Type type)
-            => device.Load(compiler.Compile(EntryOf(type), NameOf(type), architecture));
+        IDeviceKernel Load(KernelVariant variant)
+            => device.Load(variant.Compile(compiler, device.Properties.Architecture));
     }
 
     /// <summary>Every kernel in every configuration that some model needs.</summary>
-    public static IReadOnlyList<Type> All { get; } =
+    public static IReadOnlyList<KernelVariant> All { get; } =
     [
-        typeof(GemmTiled<GemmTile64, LinearEpilogue>), typeof(GemmTiled<GemmTile128, LinearEpilogue>),
-        typeof(GemmTiled<GemmTile64, GeluEpilogue>), typeof(LayerNormWarp<PlainRows>),
-        typeof(LayerNormWarp<PositionedRows>), typeof(LayerNormWarp<BothRows>),
-        typeof(ScopeAttentionTiled<HeadTile32>), typeof(ScopeAttentionTiled<HeadTile64>),
-        typeof(ScopeAttentionTiled<HeadTile128>), typeof(AttentionMapWarp), typeof(FusionGateWarp),
+        s_gemm64, s_gemm128, s_gemmGelu64, s_plainNorm, s_positionedNorm, s_bothNorm, s_attention32, s_attention64,
+        s_attention128, s_attentionMap, s_fusionGate,
     ];
 
     public IDeviceKernel Gemm64 { get; }
@@ -65,20 +78,15 @@ internal sealed class KernelLibrary
 
     public IDeviceKernel FusionGate { get; }
 
-    /// <summary>A kernel's method.</summary>
-    public static MethodInfo EntryOf(Type kernel) => kernel.GetMethod("Run", BindingFlags.Public | BindingFlags.Static)!;
+    private static KernelVariant GemmOf<TTile, TEpilogue>(int blockCount)
+        where TTile : struct, IGemmTile
+        where TEpilogue : struct, IEpilogue
+        => new(typeof(GemmTiled<TTile, TEpilogue>), GemmTiled<TTile, TEpilogue>.GroupSize, blockCount);
 
-    /// <summary>A kernel's name with its configuration, such as <c>GemmTiled GemmTile64 LinearEpilogue</c>.</summary>
-    public static string NameOf(Type kernel)
-        => string.Join(' ', kernel.GetGenericArguments().Select(type => type.Name).Prepend(kernel.Name.Split('`')[0]));
+    private static KernelVariant AttentionOf<THead>(int blockCount)
+        where THead : struct, IHeadTile
+        => new(typeof(ScopeAttentionTiled<THead>), ScopeAttentionTiled<THead>.GroupSize, blockCount);
 
-    private static (Type Kernel, int GroupSize, int SliceVectors) AttentionOf(int headVectors) => headVectors switch
-    {
-        <= 8 => (typeof(ScopeAttentionTiled<HeadTile32>), ScopeAttentionTiled<HeadTile32>.GroupSize,
-            ScopeAttentionTiled<HeadTile32>.SliceVectors),
-        <= 16 => (typeof(ScopeAttentionTiled<HeadTile64>), ScopeAttentionTiled<HeadTile64>.GroupSize,
-            ScopeAttentionTiled<HeadTile64>.SliceVectors),
-        _ => (typeof(ScopeAttentionTiled<HeadTile128>), ScopeAttentionTiled<HeadTile128>.GroupSize,
-            ScopeAttentionTiled<HeadTile128>.SliceVectors),
-    };
+    /// <summary>A kernel whose warps work alone.</summary>
+    private static KernelVariant RowsOf(Type kernel) => new(kernel, 32 * KernelLauncher.MaxWarps, 8);
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 
@@ -5,18 +6,26 @@ namespace MsResampler.Cpu;
 
 /// <summary>Values of a scope that does not project its patches: <c>Wv·(Σ p·z)</c>, with the sums kept in the
 /// second-level cache between the two products.</summary>
-internal static unsafe class AbsorbedValues
+[SkipLocalsInit]
+internal static unsafe class AbsorbedValues<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
 {
-    /// <summary>Heads of one task: the rows of a register tile, which share every load of z.</summary>
-    public const int HeadCount = 6;
-
     /// <summary>Queries of one task.</summary>
-    public const int QueryCount = 48;
+    public const int QueryCount = 36;
 
-    /// <summary>Channels of Z handled at once: 6 heads × 48 queries × 192 channels are 216 KiB.</summary>
-    private const int ChannelBlock = 192;
+    /// <summary>Channels of Z handled at once: runs long enough for the processor to fetch ahead, while the sums of 8 heads
+    /// and 36 queries, 576 KiB, stay in the second-level cache.</summary>
+    private const int ChannelBlock = 512;
 
-    private const int SumCount = HeadCount * QueryCount * ChannelBlock;
+    private const int SumCount = MicroKernel<TSimd, TVector>.MaxRowCount * QueryCount * ChannelBlock;
+
+    private const nint SumStride = QueryCount * ChannelBlock;
+
+    /// <summary>Heads of one task: the rows of a register tile two vectors wide, which share every load of z.</summary>
+    public static int HeadCount => MicroKernel<TSimd, TVector>.RowCount(TileWidth);
+
+    private static int TileWidth => 2 * TSimd.Width;
 
     /// <summary>Floats of scratch that a task needs: sums and key offsets.</summary>
     public static int ScratchCount(AbsorbedScope scope) => SumCount + (2 * scope.MaxKeyCount);
@@ -31,19 +40,16 @@ internal static unsafe class AbsorbedValues
     /// <param name="output">The image's attention outputs at this scope's channel 0, [M, …].</param>
     /// <param name="outputStride">Floats between its rows.</param>
     /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
-    public static void Run<TSimd, TVector>(AbsorbedScope scope, ValueTask task, PackedMatrix[] weights,
+    public static void Run(AbsorbedScope scope, ValueTask task, PackedMatrix[] weights,
         ResamplerConfig config, float* probabilities, float* features, int stride, float* output, nint outputStride,
         float* scratch)
-        where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
     {
         int headSize = config.HeadSize;
         int panelWidth = MicroKernel<TSimd, TVector>.PanelWidth;
         float* zeros = stackalloc float[panelWidth];
         new Span<float>(zeros, panelWidth).Clear();
-        float** rows = stackalloc float*[HeadCount];
+        float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
         int* offsets = (int*)(scratch + SumCount);
-        const nint SumStride = QueryCount * ChannelBlock;
         for (int channel = 0; channel < config.HiddenSize; channel += ChannelBlock)
         {
             int channels = Math.Min(ChannelBlock, config.HiddenSize - channel);
@@ -54,23 +60,24 @@ internal static unsafe class AbsorbedValues
                 float* weight = probabilities + ((nint)query * scope.MaxKeyCount * scope.LaneCount);
                 for (int r = 0; r < HeadCount; r++)
                     rows[r] = weight + task.Head + Math.Min(r, task.HeadCount - 1);
-                for (int c = 0; c < channels; c += panelWidth)
-                    MicroKernel<TSimd, TVector>.Gather(panelWidth, rows, features + channel + c, offsets, keyCount, zeros, 0,
+                for (int c = 0; c < channels; c += TileWidth)
+                    MicroKernel<TSimd, TVector>.Gather(TileWidth, rows, features + channel + c, offsets, keyCount, zeros, 0,
                         scratch + ((nint)index * ChannelBlock) + c, SumStride);
             }
 
-            for (int r = 0; r < task.HeadCount; r++)
+            int panelCount = weights[task.Head].PanelCount;
+            for (int index = 0; index < task.HeadCount * panelCount; index++)
             {
+                (int r, int panel) = Math.DivRem(index, panelCount);
                 PackedMatrix weight = weights[task.Head + r];
-                for (int panel = 0; panel < weight.PanelCount; panel++)
-                {
-                    int width = weight.WidthOf(panel);
-                    float* target = output + ((nint)task.Query * outputStride) + ((task.Head + r) * headSize)
-                        + (panel * panelWidth);
-                    Gemm<TSimd, TVector>.Multiply(scratch + (r * SumStride), ChannelBlock, task.QueryCount, channels,
-                        weight.Panel(panel) + ((nint)channel * width), width, width, weight.ColumnsOf(panel),
-                        channel == 0 ? weight.Bias(panel) : target, channel == 0 ? 0 : outputStride, target, outputStride);
-                }
+                int width = weight.WidthOf(panel);
+                float* next = index + 1 == task.HeadCount * panelCount ? null
+                    : weights[task.Head + ((index + 1) / panelCount)].Panel((index + 1) % panelCount) + ((nint)channel * width);
+                float* target = output + ((nint)task.Query * outputStride) + ((task.Head + r) * headSize)
+                    + (panel * panelWidth);
+                Gemm<TSimd, TVector>.Multiply(scratch + (r * SumStride), ChannelBlock, task.QueryCount, channels,
+                    weight.Panel(panel) + ((nint)channel * width), width, width, weight.ColumnsOf(panel),
+                    channel == 0 ? weight.Bias(panel) : target, channel == 0 ? 0 : outputStride, target, outputStride, next);
             }
         }
     }

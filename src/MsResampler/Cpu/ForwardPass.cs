@@ -242,7 +242,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 scratch = Math.Max(scratch, ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
                 if (absorbed.AreValuesAbsorbed)
                 {
-                    scratch = Math.Max(scratch, AbsorbedValues.ScratchCount(absorbed));
+                    scratch = Math.Max(scratch, AbsorbedValues<TSimd, TVector>.ScratchCount(absorbed));
                     _probabilityStride[scope] = Math.Max(_probabilityStride[scope],
                         QueryCount * absorbed.MaxKeyCount * absorbed.LaneCount);
                 }
@@ -331,7 +331,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             task -= _grids[image].ValueTasks.Length;
         ValueTask unit = _grids[image].ValueTasks[task];
         AbsorbedScope absorbed = _grids[image].Absorbed[unit.Scope]!;
-        AbsorbedValues.Run<TSimd, TVector>(absorbed, unit, _model.Scopes[unit.Scope].HeadValues, _config,
+        AbsorbedValues<TSimd, TVector>.Run(absorbed, unit, _model.Scopes[unit.Scope].HeadValues, _config,
             Probabilities(unit.Scope, image), Features + ((nint)_firstRow[image] * RowStride), RowStride,
             BranchRow(_attention, image, unit.Scope), BranchStride, scratch);
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
@@ -6,6 +7,7 @@ namespace MsResampler.Cpu;
 /// <remarks>The panel (at most 64 columns, its whole inner dimension) stays in the second-level cache while the rows
 /// of A pass over it, a tile at a time from the first-level cache; nothing is packed on the left and C is written once.
 /// </remarks>
+[SkipLocalsInit]
 internal static unsafe class Gemm<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
@@ -56,7 +58,8 @@ internal static unsafe class Gemm<TSimd, TVector>
         {
             int count = Math.Min(tileRows, rowCount - row);
             Multiply(a + (row * aStride), aStride, count, b.InnerCount, b.Panel(panel), width, width, columns,
-                b.Bias(panel), 0, tile, width);
+                b.Bias(panel), 0, tile, width, next);
+            next = Following(next, row / tileRows, b.InnerCount, width);
             for (int column = 0; column < columns;)
             {
                 int channel = (firstColumn + column) % headSize;
@@ -101,10 +104,7 @@ internal static unsafe class Gemm<TSimd, TVector>
             {
                 MicroKernel<TSimd, TVector>.Tile(width, rows, 1, steps, panel, panelStep, start, initStride, target,
                     cStride, next);
-                if (next != null && (row / tileRows) + 1 < width / MicroKernel<TSimd, TVector>.LineFloats)
-                    next += steps * MicroKernel<TSimd, TVector>.LineFloats;
-                else
-                    next = null;
+                next = Following(next, row / tileRows, steps, width);
                 continue;
             }
 
@@ -124,6 +124,12 @@ internal static unsafe class Gemm<TSimd, TVector>
                 Copy(edge + (r * width), target + (r * cStride), columns);
         }
     }
+
+    /// <summary>What the tile after <paramref name="tile"/> fetches ahead: the next lines of the panel to come, until all
+    /// of them were.</summary>
+    private static float* Following(float* next, int tile, int steps, int width)
+        => next != null && tile + 1 < width / MicroKernel<TSimd, TVector>.LineFloats
+            ? next + (steps * MicroKernel<TSimd, TVector>.LineFloats) : null;
 
     private static void Copy(float* source, float* destination, int count)
         => new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(destination, count));

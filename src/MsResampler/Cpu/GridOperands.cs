@@ -86,21 +86,23 @@ internal sealed class GridOperands
                     * (double)scopePlan.Windows.Columns[query % config.QueryGrid.Columns].Count * headLanes
                     * config.HiddenSize, new AttentionTask(scope, query, -1)));
             if (scopePlan.Values == ProjectionStrategy.Absorbed)
-                AddValueTasks(scope, config, valueTasks);
+                AddValueTasks(scope, config, AbsorbedValues<TSimd, TVector>.HeadCount, AbsorbedValues<TSimd, TVector>.QueryCount,
+                    valueTasks);
         }
 
         AttentionTask[] ordered = [.. tasks.OrderByDescending(task => task.Cost).Select(task => task.Task)];
         return new GridOperands(plan, model.KeyPositions(plan.Grid, stride), tiled, absorbed, ordered, [.. valueTasks]);
     }
 
-    private static void AddValueTasks(int scope, ResamplerConfig config, List<ValueTask> tasks)
+    private static void AddValueTasks(int scope, ResamplerConfig config, int taskHeads, int taskQueries,
+        List<ValueTask> tasks)
     {
+        int headCount = config.AttentionHeadCount;
         int queryCount = config.QueryGrid.QueryCount;
-        for (int head = 0; head < config.AttentionHeadCount; head += AbsorbedValues.HeadCount)
-            for (int query = 0; query < queryCount; query += AbsorbedValues.QueryCount)
-                tasks.Add(new ValueTask(scope, head,
-                    Math.Min(AbsorbedValues.HeadCount, config.AttentionHeadCount - head), query,
-                    Math.Min(AbsorbedValues.QueryCount, queryCount - query)));
+        for (int head = 0; head < headCount; head += taskHeads)
+            for (int query = 0; query < queryCount; query += taskQueries)
+                tasks.Add(new ValueTask(scope, head, Math.Min(taskHeads, headCount - head), query,
+                    Math.Min(taskQueries, queryCount - query)));
     }
 }
 

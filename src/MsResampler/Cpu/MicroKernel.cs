@@ -38,7 +38,8 @@ internal static unsafe class MicroKernel<TSimd, TVector>
 
     /// <summary>Rows of a tile of <paramref name="width"/> columns.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int RowCount(int width) => width == TSimd.Width ? MaxRowCount : 6;
+    public static int RowCount(int width)
+        => width == TSimd.Width || (TSimd.PanelVectors == 4 && width == 2 * TSimd.Width) ? MaxRowCount : 6;
 
     /// <summary>Computes one tile.</summary>
     /// <param name="width">1, 2 or 4 vectors of columns, in floats; at most <see cref="PanelWidth"/>.</param>
@@ -58,6 +59,8 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     {
         if (TSimd.PanelVectors == 4 && width == 4 * TSimd.Width)
             Tile4(rows, rowStep, steps, b, bStep, init, initStride, c, cStride, next == null ? b : next);
+        else if (TSimd.PanelVectors == 4 && width == 2 * TSimd.Width)
+            Tile2Tall(rows, rowStep, steps, b, bStep, init, initStride, c, cStride);
         else if (width == 2 * TSimd.Width)
             Tile2(rows, rowStep, steps, b, bStep, init, initStride, c, cStride);
         else
@@ -72,6 +75,8 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     {
         if (TSimd.PanelVectors == 4 && width == 4 * TSimd.Width)
             Gather4(rows, b, offsets, steps, init, initStride, c, cStride);
+        else if (TSimd.PanelVectors == 4 && width == 2 * TSimd.Width)
+            Gather2Tall(rows, b, offsets, steps, init, initStride, c, cStride);
         else if (width == 2 * TSimd.Width)
             Gather2(rows, b, offsets, steps, init, initStride, c, cStride);
         else
@@ -241,6 +246,83 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         c += cStride;
         TSimd.Store(c, c50);
         TSimd.Store(c + TSimd.Width, c51);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile2Tall(float** rows, nint rowStep, int steps, float* b, nint bStep, float* init,
+        nint initStride, float* c, nint cStride)
+    {
+        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3];
+        float* a4 = rows[4], a5 = rows[5], a6 = rows[6], a7 = rows[7];
+        TVector c00 = TSimd.Load(init), c01 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c10 = TSimd.Load(init), c11 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c20 = TSimd.Load(init), c21 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c30 = TSimd.Load(init), c31 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c40 = TSimd.Load(init), c41 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c50 = TSimd.Load(init), c51 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c60 = TSimd.Load(init), c61 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c70 = TSimd.Load(init), c71 = TSimd.Load(init + TSimd.Width);
+        for (nint k = 0; steps > 0; steps--)
+        {
+            TVector b0 = TSimd.Load(b), b1 = TSimd.Load(b + TSimd.Width);
+            TVector x = TSimd.Broadcast(a0 + k);
+            c00 = TSimd.MultiplyAdd(x, b0, c00);
+            c01 = TSimd.MultiplyAdd(x, b1, c01);
+            x = TSimd.Broadcast(a1 + k);
+            c10 = TSimd.MultiplyAdd(x, b0, c10);
+            c11 = TSimd.MultiplyAdd(x, b1, c11);
+            x = TSimd.Broadcast(a2 + k);
+            c20 = TSimd.MultiplyAdd(x, b0, c20);
+            c21 = TSimd.MultiplyAdd(x, b1, c21);
+            x = TSimd.Broadcast(a3 + k);
+            c30 = TSimd.MultiplyAdd(x, b0, c30);
+            c31 = TSimd.MultiplyAdd(x, b1, c31);
+            x = TSimd.Broadcast(a4 + k);
+            c40 = TSimd.MultiplyAdd(x, b0, c40);
+            c41 = TSimd.MultiplyAdd(x, b1, c41);
+            x = TSimd.Broadcast(a5 + k);
+            c50 = TSimd.MultiplyAdd(x, b0, c50);
+            c51 = TSimd.MultiplyAdd(x, b1, c51);
+            x = TSimd.Broadcast(a6 + k);
+            c60 = TSimd.MultiplyAdd(x, b0, c60);
+            c61 = TSimd.MultiplyAdd(x, b1, c61);
+            x = TSimd.Broadcast(a7 + k);
+            c70 = TSimd.MultiplyAdd(x, b0, c70);
+            c71 = TSimd.MultiplyAdd(x, b1, c71);
+            k += rowStep;
+            b += bStep;
+        }
+
+        TSimd.Store(c, c00);
+        TSimd.Store(c + TSimd.Width, c01);
+        c += cStride;
+        TSimd.Store(c, c10);
+        TSimd.Store(c + TSimd.Width, c11);
+        c += cStride;
+        TSimd.Store(c, c20);
+        TSimd.Store(c + TSimd.Width, c21);
+        c += cStride;
+        TSimd.Store(c, c30);
+        TSimd.Store(c + TSimd.Width, c31);
+        c += cStride;
+        TSimd.Store(c, c40);
+        TSimd.Store(c + TSimd.Width, c41);
+        c += cStride;
+        TSimd.Store(c, c50);
+        TSimd.Store(c + TSimd.Width, c51);
+        c += cStride;
+        TSimd.Store(c, c60);
+        TSimd.Store(c + TSimd.Width, c61);
+        c += cStride;
+        TSimd.Store(c, c70);
+        TSimd.Store(c + TSimd.Width, c71);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -453,6 +535,83 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         c += cStride;
         TSimd.Store(c, c50);
         TSimd.Store(c + TSimd.Width, c51);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Gather2Tall(float** rows, float* b, int* offsets, int steps, float* init, nint initStride,
+        float* c, nint cStride)
+    {
+        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3];
+        float* a4 = rows[4], a5 = rows[5], a6 = rows[6], a7 = rows[7];
+        TVector c00 = TSimd.Load(init), c01 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c10 = TSimd.Load(init), c11 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c20 = TSimd.Load(init), c21 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c30 = TSimd.Load(init), c31 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c40 = TSimd.Load(init), c41 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c50 = TSimd.Load(init), c51 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c60 = TSimd.Load(init), c61 = TSimd.Load(init + TSimd.Width);
+        init += initStride;
+        TVector c70 = TSimd.Load(init), c71 = TSimd.Load(init + TSimd.Width);
+        for (; steps > 0; steps--, offsets += 2)
+        {
+            nint k = offsets[0];
+            float* row = b + offsets[1];
+            TVector b0 = TSimd.Load(row), b1 = TSimd.Load(row + TSimd.Width);
+            TVector x = TSimd.Broadcast(a0 + k);
+            c00 = TSimd.MultiplyAdd(x, b0, c00);
+            c01 = TSimd.MultiplyAdd(x, b1, c01);
+            x = TSimd.Broadcast(a1 + k);
+            c10 = TSimd.MultiplyAdd(x, b0, c10);
+            c11 = TSimd.MultiplyAdd(x, b1, c11);
+            x = TSimd.Broadcast(a2 + k);
+            c20 = TSimd.MultiplyAdd(x, b0, c20);
+            c21 = TSimd.MultiplyAdd(x, b1, c21);
+            x = TSimd.Broadcast(a3 + k);
+            c30 = TSimd.MultiplyAdd(x, b0, c30);
+            c31 = TSimd.MultiplyAdd(x, b1, c31);
+            x = TSimd.Broadcast(a4 + k);
+            c40 = TSimd.MultiplyAdd(x, b0, c40);
+            c41 = TSimd.MultiplyAdd(x, b1, c41);
+            x = TSimd.Broadcast(a5 + k);
+            c50 = TSimd.MultiplyAdd(x, b0, c50);
+            c51 = TSimd.MultiplyAdd(x, b1, c51);
+            x = TSimd.Broadcast(a6 + k);
+            c60 = TSimd.MultiplyAdd(x, b0, c60);
+            c61 = TSimd.MultiplyAdd(x, b1, c61);
+            x = TSimd.Broadcast(a7 + k);
+            c70 = TSimd.MultiplyAdd(x, b0, c70);
+            c71 = TSimd.MultiplyAdd(x, b1, c71);
+        }
+
+        TSimd.Store(c, c00);
+        TSimd.Store(c + TSimd.Width, c01);
+        c += cStride;
+        TSimd.Store(c, c10);
+        TSimd.Store(c + TSimd.Width, c11);
+        c += cStride;
+        TSimd.Store(c, c20);
+        TSimd.Store(c + TSimd.Width, c21);
+        c += cStride;
+        TSimd.Store(c, c30);
+        TSimd.Store(c + TSimd.Width, c31);
+        c += cStride;
+        TSimd.Store(c, c40);
+        TSimd.Store(c + TSimd.Width, c41);
+        c += cStride;
+        TSimd.Store(c, c50);
+        TSimd.Store(c + TSimd.Width, c51);
+        c += cStride;
+        TSimd.Store(c, c60);
+        TSimd.Store(c + TSimd.Width, c61);
+        c += cStride;
+        TSimd.Store(c, c70);
+        TSimd.Store(c + TSimd.Width, c71);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
@@ -5,6 +6,7 @@ namespace MsResampler.Cpu;
 /// <summary>Attention of one query, all heads at once, over exactly its window, with keys absorbed into the query.
 /// </summary>
 /// <remarks>Heads lie along the vector lanes: they share the window's rows of Z, which are read in place.</remarks>
+[SkipLocalsInit]
 internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MsResampler.Cpu.Simd;
 using MsResampler.Planning;
 
@@ -8,6 +9,7 @@ namespace MsResampler.Cpu;
 /// <remarks>Queries lie along the vector lanes, so a logit tile is [keys, lanes], the softmax needs no sums across lanes,
 /// and both products are the same register tile: keys times queries, and values (transposed by their pointers) times
 /// weights. Only the tile's rectangle is visited, a block of keys at a time; no N×M array exists.</remarks>
+[SkipLocalsInit]
 internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
