@@ -77,6 +77,21 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
+    public void A_configuration_limits_the_kernels_to_its_own()
+    {
+        CliRun.Of("ptx", "--arch", "sm_80", "--out", In("all")).Succeeds();
+        CliRun.Of("ptx", "--arch", "sm_80", "--out", In("own"), "--config", In("config.json")).Succeeds();
+        string[] all = [.. Directory.GetFiles(In("all")).Select(path => Path.GetFileName(path))];
+        string[] own = [.. Directory.GetFiles(In("own")).Select(path => Path.GetFileName(path))];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(own, Is.SubsetOf(all));
+            Assert.That(all.Except(own), Is.EquivalentTo(
+                new[] { "scopeattentiontiled-headtile64.ptx", "scopeattentiontiled-headtile128.ptx" }));
+        }
+    }
+
+    [Test]
     public void Without_an_assembler_there_are_dashes_and_how_to_get_it()
     {
         string output = CliRun.OfProcess([("MSRESAMPLER_PTXAS", ""), ("PATH", ""), ("XDG_CACHE_HOME", Folder)], "ptx",

@@ -60,9 +60,13 @@ internal static class PtxCommand
         Directory.CreateDirectory(folder);
         Ptxas? assembler = Ptxas.Find();
         List<IReadOnlyList<string>> rows = [];
-        foreach (CompiledKernel kernel in KernelCatalog.Compile(config, architecture))
+        IEnumerable<KernelVariant> variants = config is null
+            ? KernelLibrary.All : KernelLibrary.Of(new ModelLayout(config).Heads.SegmentVectors);
+        using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
+        foreach (KernelVariant variant in variants)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            CompiledKernel kernel = variant.Compile(compiler, architecture);
             string path = Path.Combine(folder, FileName(kernel));
             using (AtomicFile file = new(path))
             {
