@@ -6,9 +6,6 @@ namespace MsResampler.Kernels.Tests.Cuda;
 /// <summary>Whole models through the driver: the mock hands memory and launches to the PTX emulator.</summary>
 internal sealed class CudaEmulatedTests : CudaModelFixture
 {
-    /// <summary>The bound of a model in float32 kernels against double precision.</summary>
-    private const double Bound = 5e-6;
-
     private EmulatedBacking _backing = null!;
 
     [SetUp]
@@ -27,14 +24,8 @@ internal sealed class CudaEmulatedTests : CudaModelFixture
     }
 
     [Test]
-    public void Tokens_agree_with_the_reference()
-    {
-        using Resampler resampler = Resampler.Load(Folder, Options);
-        float[] tokens = Run(resampler);
-        double error = Math.Sqrt(tokens.Zip(Expected, (found, expected) => (found - expected) * (found - expected)).Sum()
-            / Expected.Sum(value => value * value));
-        Assert.That(error, Is.LessThanOrEqualTo(Bound));
-    }
+    public void Models_agree_with_the_reference_and_with_themselves_in_any_batch([Range(0, 5)] int caseIndex)
+        => CudaModelCheck.Run(caseIndex);
 
     [Test]
     public void Threads_that_call_together_get_the_same_bits()

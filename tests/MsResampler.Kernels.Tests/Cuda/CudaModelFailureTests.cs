@@ -78,7 +78,7 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
             Run(resampler);
             MockDriver.Fail("cuEventSynchronize", IllegalAddress, isSticky: true);
             Assert.That(() => Run(resampler), Throws.TypeOf<DeviceException>()
-                .With.Message.Contains("cuEventSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS (700)")
+                .With.Message.Match("^CUDA device 0 .*: cuEventSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS \\(700\\)")
                 .And.Property(nameof(DeviceException.IsDeviceLost)).True);
             Assert.That(() => Run(resampler), Throws.TypeOf<DeviceException>()
                 .With.Message.StartsWith("the device failed earlier"));
