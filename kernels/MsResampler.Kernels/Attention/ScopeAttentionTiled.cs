@@ -130,7 +130,9 @@ internal static class ScopeAttentionTiled<THead>
                     Group.Barrier();
                 }
 
-                for (int vector = 0; vector < partVectors; vector++)
+                // A warp without keys only waits for the others.
+                int loopVectors = firstKey < block.KeyCount ? partVectors : 0;
+                for (int vector = 0; vector < loopVectors; vector++)
                 {
                     int keyStart = (keyHead + (part * SliceVectors) + vector) * patchCount;
                     var tileKeys = new Float4[LaneKeys];
