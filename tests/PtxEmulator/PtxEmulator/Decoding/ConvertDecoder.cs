@@ -78,6 +78,7 @@ internal static class ConvertDecoder
 
     private static LaneOperation IntegerToFloat(Statement statement, PtxType to, PtxType from)
     {
+        statement.RequireOneOf("rn", "rz", "rm", "rp");
         Rounding rounding = FloatDecoder.RoundingOf(statement);
         var format = FloatFormat.Of(to);
         bool isSaturated = statement.Has("sat");

@@ -17,6 +17,10 @@ internal static class FloatDecoder
         bool isUnary = context.Name is "neg" or "abs";
         int operands = isTernary ? 4 : isUnary ? 2 : 3;
         context.Statement.Expect(operands, operands);
+        if (isTernary)
+            context.Statement.RequireOneOf("rn", "rz", "rm", "rp");
+        if (context.Name == "div")
+            context.Statement.RequireOneOf("rn", "rz", "rm", "rp", "approx", "full");
         Rounding rounding = RoundingOf(context.Statement);
         Instruction instruction = rounding != Rounding.NearestEven ? Directed(context, type, rounding)
             : context.Name is "min" or "max" && (context.Has("NaN") || context.Has("xorsign"))

@@ -31,11 +31,13 @@ internal static class FunctionDecoder
         {
             if (type.Bits < 32)
                 throw context.Statement.Unknown();
+            context.Statement.RequireOneOf("rn", "rz", "rm", "rp", "approx");
             if (rounding == Rounding.NearestEven)
                 return NearestRoot(context, type);
             LaneOperation exact = FloatDecoder.Exact(context, format, rounding);
             return context.Scalar(type, type.Bits == 32 ? FloatDecoder.WithModifiers(context.Statement, exact) : exact);
         }
+        context.Statement.RequireOneOf("approx");
         Func<double, double> function = context.Name switch
         {
             "rsqrt" => value => value == 0 ? Math.CopySign(double.PositiveInfinity, value) : 1 / Math.Sqrt(value),

@@ -141,12 +141,11 @@ internal sealed unsafe partial class Warp : IDisposable
             ThrowPartial(mask, Lanes.All);
     }
 
-    /// <summary>Checks that all existing threads of <paramref name="members"/> execute the present instruction.
-    /// </summary>
+    /// <summary>Checks that all threads of <paramref name="members"/> execute the present instruction.</summary>
     public void RequireMembers(uint mask, uint members)
     {
-        if ((members & Existing & ~mask) != 0)
-            ThrowPartial(mask, members & Existing);
+        if ((members & ~mask) != 0)
+            ThrowPartial(mask, members);
     }
 
     public void Dispose()
