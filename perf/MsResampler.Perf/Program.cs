@@ -6,7 +6,13 @@ using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-RootCommand root = new("Measures the engine.") { PeersCommand.Create(), GrowthCommand.Create(), Benchmarks(), ColdStartCommand() };
+RootCommand root = new("Measures the engine.")
+{
+    PeersCommand.Create(),
+    GrowthCommand.Create(),
+    Benchmarks(),
+    ColdStartCommand(),
+};
 return root.Parse(args).Invoke();
 
 static Command Benchmarks()
@@ -15,7 +21,8 @@ static Command Benchmarks()
     Command command = new("benchmarks", "Run BenchmarkDotNet benchmarks of kernels and whole models.") { arguments };
     command.TreatUnmatchedTokensAsErrors = false;
     command.SetAction(parsed =>
-        BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run([.. parsed.GetValue(arguments)!, .. parsed.UnmatchedTokens]));
+        BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(
+            [.. parsed.GetValue(arguments)!, .. parsed.UnmatchedTokens]));
     return command;
 }
 
@@ -30,7 +37,8 @@ static Command ColdStartCommand()
     Command command = new(ColdStart.CommandName) { path, input, output, grid, threads };
     command.Hidden = true;
     command.SetAction(parsed => ColdStart.Run(parsed.GetRequiredValue(path), parsed.GetRequiredValue(input),
-        parsed.GetRequiredValue(output), new PatchGrid((int)parsed.GetRequiredValue(grid)[0], (int)parsed.GetRequiredValue(grid)[1]),
+        parsed.GetRequiredValue(output),
+        new PatchGrid((int)parsed.GetRequiredValue(grid)[0], (int)parsed.GetRequiredValue(grid)[1]),
         parsed.GetValue(threads)));
     return command;
 }
@@ -38,5 +46,6 @@ static Command ColdStartCommand()
 static Argument<long[]> Extents(string name) => new(name)
 {
     Arity = ArgumentArity.ExactlyOne,
-    CustomParser = result => [.. result.Tokens[0].Value.Split('x').Select(text => long.Parse(text, CultureInfo.InvariantCulture))],
+    CustomParser = result =>
+        [.. result.Tokens[0].Value.Split('x').Select(text => long.Parse(text, CultureInfo.InvariantCulture))],
 };

@@ -4,7 +4,8 @@ namespace MsResampler;
 public sealed class InvalidFeaturesException : Exception
 {
     internal InvalidFeaturesException(int imageIndex, PatchGrid grid, int row, int column, int channel, float value)
-        : base($"image {imageIndex} ({grid} patches): the feature at row {row}, column {column}, channel {channel} is " +
+        : base($"image {imageIndex} ({grid} patches): the feature at row {row}, column {column}, " +
+            $"channel {channel} is " +
             $"{value}; every feature must be finite (ResamplerOptions.ValidateFeatures turns this check off)")
     {
         ImageIndex = imageIndex;

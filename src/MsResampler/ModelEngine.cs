@@ -2,8 +2,8 @@ using MsResampler.Planning;
 
 namespace MsResampler;
 
-/// <summary>A model made ready to compute on one device. <see cref="Resampler"/> has checked lengths and grids before it
-/// calls; every member may be called from many threads at once.</summary>
+/// <summary>A model made ready to compute on one device. <see cref="Resampler"/> has checked lengths and grids before
+/// it calls; every member may be called from many threads at once.</summary>
 internal abstract class ModelEngine : IDisposable
 {
     /// <summary>What computes, in words.</summary>

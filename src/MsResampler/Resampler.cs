@@ -69,7 +69,8 @@ public sealed class Resampler : IDisposable
     /// <param name="features">The images' patch features one after another, each [H·W, C] row-major, float32.</param>
     /// <param name="grids">One patch grid per image.</param>
     /// <param name="tokens">Receives [B, M, L] row-major, float32: M tokens of width L per image. Must not overlap
-    /// <paramref name="features"/>. Its content is undefined when the call throws after it has begun to compute.</param>
+    /// <paramref name="features"/>. Its content is undefined when the call throws after it has begun
+    /// to compute.</param>
     /// <param name="cancellationToken">Checked before every unit of work, many times per image.</param>
     /// <exception cref="ArgumentException">A grid is empty, or a length does not fit the grids; nothing was computed.
     /// </exception>
@@ -121,8 +122,8 @@ public sealed class Resampler : IDisposable
         for (int image = 0; image < grids.Length; image++)
         {
             if (grids[image].Rows < 1 || grids[image].Columns < 1)
-                throw new ArgumentException($"image {image}: expected a patch grid of at least 1x1, found {grids[image]}",
-                    nameof(grids));
+                throw new ArgumentException(
+                    $"image {image}: expected a patch grid of at least 1x1, found {grids[image]}", nameof(grids));
             patchCount += grids[image].PatchCount;
         }
 

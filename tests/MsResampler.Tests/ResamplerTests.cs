@@ -16,15 +16,13 @@ public class ResamplerTests
     private const float Untouched = 77;
 
     // Three strategies on the larger grids; a gate whose width fills no vector.
-    private static readonly ResamplerConfig s_config = Configs.Of(Configs.Window(2, 2), Configs.Gaussian(2, 3, new AxisPair(5, 4)),
-        Configs.None) with
-    {
-        HiddenSize = 36,
-        QueryGrid = new QueryGrid(3, 3),
-    };
+    private static readonly ResamplerConfig s_config = Configs.Mixed;
 
     private static readonly PatchGrid[] s_grids =
-        [new(4, 5), new(1, 1), new(12, 9), new(4, 5), new(1, 30), new(17, 2), new(4, 5), new(12, 9), new(3, 3), new(24, 24)];
+    [
+        new(4, 5), new(1, 1), new(12, 9), new(4, 5), new(1, 30), new(17, 2), new(4, 5), new(12, 9), new(3, 3),
+        new(24, 24),
+    ];
 
     private TestModel _model = null!;
 
@@ -47,12 +45,17 @@ public class ResamplerTests
     public void Delete() => _model.Dispose();
 
     private Resampler Load(int threadCount = 2, bool validate = true)
-        => Resampler.Load(_model.Model, new ResamplerOptions { ThreadCount = threadCount, ValidateFeatures = validate });
+        => Resampler.Load(_model.Model, new ResamplerOptions
+        {
+            ThreadCount = threadCount,
+            ValidateFeatures = validate,
+        });
 
     private float[] Resample(Resampler resampler, params int[] images)
     {
         float[] tokens = new float[images.Length * TokenCount];
-        resampler.Resample([.. images.SelectMany(image => _features[image])], [.. images.Select(image => s_grids[image])], tokens);
+        resampler.Resample([.. images.SelectMany(image => _features[image])],
+            [.. images.Select(image => s_grids[image])], tokens);
         return tokens;
     }
 
@@ -135,6 +138,31 @@ public class ResamplerTests
     }
 
     [Test]
+    public void Tokens_are_the_same_bits_where_rows_fill_whole_tiles_or_do_not()
+    {
+        // Widths that fill the widest tile, so that rows alone decide whether a tile is whole.
+        using TestModel model = new(s_config with
+        {
+            VisionHiddenSize = 64,
+            HiddenSize = 128,
+            AttentionHeadCount = 2,
+            OutputSize = 64,
+            Gate = new GateConfig(64, GateGranularity.Token),
+        });
+        PatchGrid[] grids = [new(1, 1), new(5, 7), new(12, 9), new(1, 30), new(3, 3)];
+        float[][] features = [.. grids.Select((grid, image) => model.RandomFeatures(grid, image))];
+        int tokenCount = s_config.QueryGrid.QueryCount * 64;
+        float[] batch = new float[grids.Length * tokenCount];
+        float[] alone = new float[batch.Length];
+
+        model.Engine.Resample([.. features.SelectMany(values => values)], grids, batch);
+        for (int image = 0; image < grids.Length; image++)
+            model.Engine.Resample(features[image], [grids[image]], alone.AsSpan(image * tokenCount, tokenCount));
+
+        Assert.That(Bits(batch), Is.EqualTo(Bits(alone)));
+    }
+
+    [Test]
     public void Wrong_arguments_are_refused_before_any_work()
     {
         using Resampler resampler = Load();
@@ -144,21 +172,27 @@ public class ResamplerTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(() => resampler.Resample(features.AsSpan(1), [s_grids[0]], tokens),
-                Throws.ArgumentException.With.Message.Contains("features: expected 240 (20 patches x 12 channels) values, found 239"));
-            Assert.That(() => resampler.Resample(features, [s_grids[0], new PatchGrid(1, 1)], new float[2 * TokenCount]),
+                Throws.ArgumentException.With.Message.Contains(
+                    "features: expected 240 (20 patches x 12 channels) values, found 239"));
+            Assert.That(
+                () => resampler.Resample(features, [s_grids[0], new PatchGrid(1, 1)], new float[2 * TokenCount]),
                 Throws.ArgumentException.With.Message.Contains("252 (21 patches"));
             Assert.That(() => resampler.Resample(features, [], []), Throws.ArgumentException);
             Assert.That(() => resampler.Resample(features, [s_grids[0]], tokens.AsSpan(1)),
-                Throws.ArgumentException.With.Message.Contains("tokens: expected 90 (1 images x 9 tokens x 10) values, found 89"));
-            Assert.That(() => resampler.Resample(features, [s_grids[0]], new float[TokenCount + 1]), Throws.ArgumentException);
+                Throws.ArgumentException.With.Message.Contains(
+                    "tokens: expected 90 (1 images x 9 tokens x 10) values, found 89"));
+            Assert.That(() => resampler.Resample(features, [s_grids[0]], new float[TokenCount + 1]),
+                Throws.ArgumentException);
             foreach (PatchGrid grid in new PatchGrid[] { new(0, 5), new(4, 0), new(-4, -5), new(-1, 1), default })
             {
                 Assert.That(() => resampler.Resample(features, [grid], tokens),
-                    Throws.ArgumentException.With.Message.Contains($"image 0: expected a patch grid of at least 1x1, found {grid}"));
+                    Throws.ArgumentException.With.Message.Contains(
+                        $"image 0: expected a patch grid of at least 1x1, found {grid}"));
                 Assert.That(() => resampler.Explain(features, grid), Throws.ArgumentException);
             }
 
-            Assert.That(() => resampler.Resample(features, [new(int.MaxValue, int.MaxValue), new(int.MaxValue, int.MaxValue),
+            Assert.That(() => resampler.Resample(features,
+                [new(int.MaxValue, int.MaxValue), new(int.MaxValue, int.MaxValue),
                 new(int.MaxValue, int.MaxValue)], tokens), Throws.ArgumentException);
             Assert.That(() => resampler.Explain(features, new PatchGrid(5, 5)), Throws.ArgumentException);
             Assert.That(() => resampler.Explain([], new PatchGrid(1, 1)), Throws.ArgumentException);
@@ -184,7 +218,8 @@ public class ResamplerTests
         using (Assert.EnterMultipleScope())
         {
             foreach (int start in new[] { 0, 1, 240 - TokenCount, 239 })
-                Assert.That(() => resampler.Resample(memory.AsSpan(0, 240), [s_grids[0]], memory.AsSpan(start, TokenCount)),
+                Assert.That(() => resampler.Resample(memory.AsSpan(0, 240), [s_grids[0]],
+                        memory.AsSpan(start, TokenCount)),
                     Throws.ArgumentException.With.Message.Contains("overlap"));
             Assert.That(() => resampler.Resample(memory.AsSpan(0, 240), [s_grids[0]], memory.AsSpan(240, TokenCount)),
                 Throws.Nothing);
@@ -207,7 +242,8 @@ public class ResamplerTests
             () => resampler.Resample(features, [s_grids[0], s_grids[2], s_grids[3]], tokens))!;
 
         Assert.That((error.ImageIndex, error.Row, error.Column, error.Channel), Is.EqualTo((1, 7, 4, 11)));
-        Assert.That(error.Message, Does.StartWith($"image 1 (12x9 patches): the feature at row 7, column 4, channel 11 is {bad};"));
+        Assert.That(error.Message,
+            Does.StartWith($"image 1 (12x9 patches): the feature at row 7, column 4, channel 11 is {bad};"));
         Assert.That(tokens, Is.All.EqualTo(Untouched));
         Assert.That(() => resampler.Explain([.. Enumerable.Repeat(bad, 12)], new PatchGrid(1, 1)),
             Throws.TypeOf<InvalidFeaturesException>());
@@ -319,7 +355,8 @@ public class ResamplerTests
         {
             try
             {
-                count += File.ReadAllText(Path.Combine(task, "comm")).StartsWith("MsResampler", StringComparison.Ordinal) ? 1 : 0;
+                string name = File.ReadAllText(Path.Combine(task, "comm"));
+                count += name.StartsWith("MsResampler", StringComparison.Ordinal) ? 1 : 0;
             }
             catch (IOException)
             {
@@ -327,6 +364,19 @@ public class ResamplerTests
             }
         }
 
+        return count;
+    }
+
+    /// <summary>The number once the threads of earlier tests have ended.</summary>
+    private static int SettledWorkerThreads()
+    {
+        int count;
+        do
+        {
+            count = WorkerThreads();
+            Thread.Sleep(50);
+        }
+        while (count != WorkerThreads());
         return count;
     }
 
@@ -341,7 +391,7 @@ public class ResamplerTests
     [Platform("Linux", Reason = "counts threads by name in /proc")]
     public void Disposal_ends_the_threads()
     {
-        int before = WorkerThreads();
+        int before = SettledWorkerThreads();
         Resampler resampler = Load(5);
         Resample(resampler, 0);
         AssertWorkerThreads(before + 4);
@@ -355,7 +405,7 @@ public class ResamplerTests
     [Platform("Linux", Reason = "counts threads by name in /proc")]
     public void An_abandoned_instance_is_finalised_and_its_threads_end()
     {
-        int before = WorkerThreads();
+        int before = SettledWorkerThreads();
         WeakReference abandoned = Abandon();
         AssertWorkerThreads(before + 4);
 

@@ -37,7 +37,8 @@ internal sealed class GrowthCommand
             Description = "Threads; one per processor when left out.",
             DefaultValueFactory = _ => Environment.ProcessorCount,
         };
-        Command command = new("growth", "Time the engine as patches, window and batch grow, and fit exponents.") { threads };
+        Command command = new("growth",
+            "Time the engine as patches, window and batch grow, and fit exponents.") { threads };
         command.SetAction(parsed =>
         {
             GrowthCommand growth = new(parsed.GetValue(threads));
@@ -69,8 +70,10 @@ internal sealed class GrowthCommand
         [
             new($"Patches, {QuerySide * QuerySide} queries", "patches",
             [
-                Series("global", s_sides, side => side * side, side => (globalShape with { Grid = new(side, side) }, 1)),
-                Series(windowName, s_sides, side => side * side, side => (windowShape with { Grid = new(side, side) }, 1)),
+                Series("global", s_sides, side => side * side,
+                    side => (globalShape with { Grid = new(side, side) }, 1)),
+                Series(windowName, s_sides, side => side * side,
+                    side => (windowShape with { Grid = new(side, side) }, 1)),
             ]),
             new($"Patches, a query for every {PatchesPerQuerySide}×{PatchesPerQuerySide} of them", "patches",
             [
@@ -92,7 +95,8 @@ internal sealed class GrowthCommand
         ]);
     }
 
-    private GrowthSeries Series(string name, int[] steps, Func<int, int> size, Func<int, (PeerShape Shape, int Batch)> at)
+    private GrowthSeries Series(string name, int[] steps, Func<int, int> size,
+        Func<int, (PeerShape Shape, int Batch)> at)
         => new(name, [.. steps.Select(step => (size(step), Measure(at(step).Shape, at(step).Batch)))]);
 
     private Samples Measure(PeerShape shape, int batch)

@@ -60,7 +60,8 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
             foreach (GrowthSeries series in panel.Series)
             {
                 Samples times = series.Points[row].Times;
-                text.Append(CultureInfo.InvariantCulture, $" {times.Median:0.000} ({times.P10:0.000}–{times.P90:0.000}) |");
+                text.Append(CultureInfo.InvariantCulture,
+                    $" {times.Median:0.000} ({times.P10:0.000}–{times.P90:0.000}) |");
             }
 
             text.Append('\n');
@@ -68,7 +69,8 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
 
         text.Append("| exponent |");
         foreach (GrowthSeries series in panel.Series)
-            text.Append(CultureInfo.InvariantCulture, $" **{series.Exponent:0.00}**, larger half {series.LargerExponent:0.00} |");
+            text.Append(CultureInfo.InvariantCulture,
+                $" **{series.Exponent:0.00}**, larger half {series.LargerExponent:0.00} |");
         text.Append("\n\n");
     }
 

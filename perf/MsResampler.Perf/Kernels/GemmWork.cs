@@ -31,7 +31,7 @@ internal sealed unsafe class GemmWork<TSimd, TVector>(float[] b, GemmShape shape
     {
         (int panel, int chunk) = Math.DivRem(task, _chunkCount);
         int row = chunk * ChunkRows;
-        Gemm<TSimd, TVector>.Panel(_a + ((nint)row * shape.Inner), shape.Inner, Math.Min(ChunkRows, shape.Rows - row), _b,
-            panel, _c + ((nint)row * shape.Columns), shape.Columns);
+        Gemm<TSimd, TVector>.Panel(_a + ((nint)row * shape.Inner), shape.Inner, Math.Min(ChunkRows, shape.Rows - row),
+            _b, panel, _c + ((nint)row * shape.Columns), shape.Columns);
     }
 }

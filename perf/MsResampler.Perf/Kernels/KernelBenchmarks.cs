@@ -23,7 +23,8 @@ public class KernelBenchmarks
     [ParamsSource(nameof(Variants))]
     public string Variant { get; set; } = "";
 
-    public static IEnumerable<string> Variants => CpuVariant.All.Where(variant => variant.IsSupported).Select(variant => variant.Name);
+    public static IEnumerable<string> Variants
+        => CpuVariant.All.Where(variant => variant.IsSupported).Select(variant => variant.Name);
 
     [GlobalSetup]
     public void Load()

@@ -76,7 +76,8 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
         }
 
         // Read, so that no chain is left out.
-        TVector sum = TSimd.Add(TSimd.Add(TSimd.Add(c0, c1), TSimd.Add(c2, c3)), TSimd.Add(TSimd.Add(c4, c5), TSimd.Add(c6, c7)));
+        TVector sum = TSimd.Add(TSimd.Add(TSimd.Add(c0, c1), TSimd.Add(c2, c3)),
+            TSimd.Add(TSimd.Add(c4, c5), TSimd.Add(c6, c7)));
         sum = TSimd.Add(sum, TSimd.Add(TSimd.Add(c8, c9), TSimd.Add(c10, c11)));
         return TSimd.Sum(sum) > 0 ? 2.0 * steps * ChainCount * TSimd.Width : throw new InvalidOperationException();
     }
@@ -119,7 +120,8 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
         CostModel costs = new([MicroKernel<TSimd, TVector>.PanelWidth], [1]);
         ScopePlan plan = new Planner(config, operands.KeyValueInput is not null, costs).Plan(grid).Scopes[scope];
         if (plan.Keys != ProjectionStrategy.Projected)
-            throw new ArgumentException($"{config.Scopes[scope].Name}: expected a scope whose keys are projected on {grid}",
+            throw new ArgumentException(
+                $"{config.Scopes[scope].Name}: expected a scope whose keys are projected on {grid}",
                 nameof(model));
         TiledScope tiled = new(plan, operands.Queries(scope, grid),
             new ScopeBias(config.Scopes[scope], plan.Windows, config.QueryGrid, logSigma: null), config);
@@ -128,13 +130,14 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
         AlignedBuffer keys = Random(count);
         AlignedBuffer values = Random(count);
         AlignedBuffer output = new((long)config.QueryGrid.QueryCount * config.HiddenSize);
-        AlignedBuffer scratch = new(ScopeAttentionTiled<TSimd, TVector>.ScratchCount(tiled.MaxLaneCount, config.HeadSize));
+        AlignedBuffer scratch =
+            new(ScopeAttentionTiled<TSimd, TVector>.ScratchCount(tiled.MaxLaneCount, config.HeadSize));
         return () =>
         {
             for (int tile = 0; tile < tiled.Tiles.Count; tile++)
                 for (int head = 0; head < config.AttentionHeadCount; head++)
-                    ScopeAttentionTiled<TSimd, TVector>.Run(tiled, tile, head, grid.Columns, keys.Pointer, values.Pointer,
-                        layout, output.Pointer, config.HiddenSize, scratch.Pointer);
+                    ScopeAttentionTiled<TSimd, TVector>.Run(tiled, tile, head, grid.Columns, keys.Pointer,
+                        values.Pointer, layout, output.Pointer, config.HiddenSize, scratch.Pointer);
             GC.KeepAlive((keys, values, output, scratch));
         };
     }

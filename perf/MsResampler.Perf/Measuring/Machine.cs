@@ -8,12 +8,15 @@ namespace MsResampler.Perf.Measuring;
 internal static partial class Machine
 {
     public static string Processor { get; } = File.Exists("/proc/cpuinfo")
-        ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))
+        ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(
+            line => line.StartsWith("model name", StringComparison.Ordinal))
             ?.Split(':', 2)[1].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString()
-        : Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? RuntimeInformation.ProcessArchitecture.ToString();
+        : Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER")
+            ?? RuntimeInformation.ProcessArchitecture.ToString();
 
     /// <summary>The commit the working tree is at, marked where it has changes.</summary>
-    public static string Commit { get; } = $"{Git("rev-parse --short HEAD")}{(Git("status --porcelain") is "" ? "" : " with changes")}";
+    public static string Commit { get; } =
+        $"{Git("rev-parse --short HEAD")}{(Git("status --porcelain") is "" ? "" : " with changes")}";
 
     /// <summary>A folder name that tells machines apart.</summary>
     public static string FolderName(string variant) => NotPlain().Replace(

@@ -23,7 +23,8 @@ internal sealed record ColdStart(double LoadMs, double FirstMs)
     public static ColdStart Measure(string path, PeerShape shape, int batch, int threadCount, int processCount)
     {
         ColdStart[] starts = [.. Enumerable.Range(0, processCount).Select(_ => Start(path, shape, batch, threadCount))];
-        return new ColdStart(Median(starts.Select(start => start.LoadMs)), Median(starts.Select(start => start.FirstMs)));
+        return new ColdStart(Median(starts.Select(start => start.LoadMs)),
+            Median(starts.Select(start => start.FirstMs)));
     }
 
     /// <summary>What the fresh process does: prints one measurement as JSON.</summary>
@@ -65,7 +66,8 @@ internal sealed record ColdStart(double LoadMs, double FirstMs)
             threadCount.ToString(CultureInfo.InvariantCulture),
         ];
         // Not Environment.ProcessPath, which is dotnet itself after "dotnet MsResampler.Perf.dll".
-        string host = Path.ChangeExtension(typeof(ColdStart).Assembly.Location, OperatingSystem.IsWindows() ? "exe" : null);
+        string host = Path.ChangeExtension(typeof(ColdStart).Assembly.Location,
+            OperatingSystem.IsWindows() ? "exe" : null);
         using Process process = Process.Start(new ProcessStartInfo(host, arguments)
         {
             RedirectStandardOutput = true,
@@ -73,7 +75,8 @@ internal sealed record ColdStart(double LoadMs, double FirstMs)
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return process.ExitCode == 0 ? JsonSerializer.Deserialize<ColdStart>(output)!
-            : throw new InvalidOperationException($"{CommandName} {path}: expected exit code 0, found {process.ExitCode}");
+            : throw new InvalidOperationException(
+                $"{CommandName} {path}: expected exit code 0, found {process.ExitCode}");
     }
 
     private static string Extents(long[] shape) => string.Join('x', shape);

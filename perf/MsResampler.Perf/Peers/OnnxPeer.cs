@@ -8,7 +8,8 @@ namespace MsResampler.Perf.Peers;
 internal sealed class OnnxPeer : IDisposable
 {
     /// <summary>The settings, in words, for the table.</summary>
-    public const string Settings = "all graph optimisations, sequential execution, intra-op threads as ours, inter-op 1, " +
+    public const string Settings =
+        "all graph optimisations, sequential execution, intra-op threads as ours, inter-op 1, " +
         "spinning on, memory pattern and arena on, input and output preallocated";
 
     public static string Version { get; } = $"ONNX Runtime {OrtEnv.Instance().GetVersionString()}";

@@ -41,13 +41,14 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Sco
         text.Append("# The engine beside ONNX Runtime\n\n");
         text.Append(Machine.Describe(variant, command));
         foreach ((int threads, double gflops) in PeakGflops)
-            text.Append(CultureInfo.InvariantCulture, $"- multiply-add peak, {threads} thread{(threads == 1 ? "" : "s")}: {gflops:0} GFLOP/s\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"- multiply-add peak, {threads} thread{(threads == 1 ? "" : "s")}: {gflops:0} GFLOP/s\n");
         text.Append(CultureInfo.InvariantCulture, $"- {OnnxPeer.Version}: {OnnxPeer.Settings}\n\n");
         text.Append("""
             Times in ms: median (10th–90th percentile) of calls in alternating blocks in one process. Ratio: ONNX
             Runtime's median over ours. GFLOP: what the engine does, and what the model as written asks for, which is
-            what the graph does. Peak: our operations per second over the multiply-add peak. Load and first call: each in
-            a process of its own, from files in the page cache.
+            what the graph does. Peak: our operations per second over the multiply-add peak. Load and first call: each
+            in a process of its own, from files in the page cache.
 
             | shape | K/V | batch | threads | ours | ONNX Runtime | ratio | GFLOP | as written | peak | rel. L2 | load, ours | load, ORT | first call, ours | first call, ORT |
             |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
@@ -66,10 +67,14 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Sco
 
                 """);
             foreach (ScopeOverhead overhead in ScopeOverheads)
-                text.Append(CultureInfo.InvariantCulture, $"""
-                    | {overhead.Shape} | {overhead.Batch} | {overhead.OursThreeMs:0.00} | {overhead.OursOneMs:0.00} | **{overhead.OursRatio:0.00}** | {overhead.PeerThreeMs:0.00} | {overhead.PeerOneMs:0.00} | {overhead.PeerRatio:0.00} |
+            {
+                CultureInfo culture = CultureInfo.InvariantCulture;
+                text.Append(culture, $"| {overhead.Shape} | {overhead.Batch} ");
+                text.Append(culture, $"| {overhead.OursThreeMs:0.00} | {overhead.OursOneMs:0.00} ");
+                text.Append(culture, $"| **{overhead.OursRatio:0.00}** | {overhead.PeerThreeMs:0.00} ");
+                text.Append(culture, $"| {overhead.PeerOneMs:0.00} | {overhead.PeerRatio:0.00} |\n");
+            }
 
-                    """);
         }
 
         return text.ToString();
@@ -82,8 +87,8 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Sco
         CultureInfo culture = CultureInfo.InvariantCulture;
         text.Append(culture, $"| {row.Shape} | {(row.ShareKv ? "shared" : "separate")} | {row.Batch} | {row.Threads} ");
         text.Append(culture, $"| {ours} | {peer} | **{row.Ratio:0.00}** | {row.Gflop:0.0} | {row.NaiveGflop:0.0} ");
-        text.Append(culture, $"| {row.PeakShare:0%} | {row.RelativeL2:0.0e-0} | {row.OursLoadMs:0} | {row.PeerLoadMs:0} ");
-        text.Append(culture, $"| {row.OursFirstMs:0} | {row.PeerFirstMs:0} |\n");
+        text.Append(culture, $"| {row.PeakShare:0%} | {row.RelativeL2:0.0e-0} | {row.OursLoadMs:0} ");
+        text.Append(culture, $"| {row.PeerLoadMs:0} | {row.OursFirstMs:0} | {row.PeerFirstMs:0} |\n");
     }
 
     private static string Spread(double median, double low, double high)

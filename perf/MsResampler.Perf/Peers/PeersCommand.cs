@@ -39,7 +39,8 @@ internal sealed class PeersCommand
             Description = "Threads of both; one per processor when left out.",
             DefaultValueFactory = _ => Environment.ProcessorCount,
         };
-        Option<string[]> shapes = new("--shape") { Description = "Only these shapes.", AllowMultipleArgumentsPerToken = true };
+        Option<string[]> shapes =
+            new("--shape") { Description = "Only these shapes.", AllowMultipleArgumentsPerToken = true };
         Option<string?> json = new("--json") { Description = "Also write the rows to this file." };
         Command command = new("peers", "Time the engine and ONNX Runtime in turns.") { quick, threads, shapes, json };
         command.SetAction(parsed =>

@@ -59,8 +59,7 @@ internal sealed unsafe class AbsorbedScope
     /// <summary>The most patches that a query sees.</summary>
     public int MaxKeyCount => _maxRows * _maxColumns;
 
-    public long Bytes => sizeof(float)
-        * (long)(_foldedQueries.Count + (_rowBias?.Count ?? 0) + (_columnBias?.Count ?? 0));
+    public long BiasBytes => sizeof(float) * (long)((_rowBias?.Count ?? 0) + (_columnBias?.Count ?? 0));
 
     /// <summary>Folded queries of one query: blocks of lanes (see <see cref="LaneBlock"/>), each [D, lanes of the
     /// block].</summary>
@@ -128,8 +127,8 @@ internal sealed unsafe class AbsorbedScope
             for (int head = 0; head < config.AttentionHeadCount; head++)
             {
                 Gemm<TSimd, TVector>.Multiply(queries.Pointer + (head * headSize), width, queryCount, headSize,
-                    weight.Pointer + ((nint)head * headSize * width) + first, width, panelWidth, columns, zeros.Pointer, 0,
-                    product.Pointer, panelWidth);
+                    weight.Pointer + ((nint)head * headSize * width) + first, width, panelWidth, columns, zeros.Pointer,
+                    0, product.Pointer, panelWidth);
                 int block = head / panelWidth * panelWidth;
                 int blockWidth = LaneBlock<TSimd, TVector>(block, laneCount);
                 for (int query = 0; query < queryCount; query++)

@@ -18,7 +18,8 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
     /// and 36 queries, 576 KiB, stay in the second-level cache.</summary>
     private const int ChannelBlock = 512;
 
-    private const int SumCount = MicroKernel<TSimd, TVector>.MaxRowCount * QueryCount * ChannelBlock;
+    /// <summary>Floats of a task's sums.</summary>
+    public const int SumCount = MicroKernel<TSimd, TVector>.MaxRowCount * QueryCount * ChannelBlock;
 
     private const nint SumStride = QueryCount * ChannelBlock;
 
@@ -61,8 +62,8 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
                 for (int r = 0; r < HeadCount; r++)
                     rows[r] = weight + task.Head + Math.Min(r, task.HeadCount - 1);
                 for (int c = 0; c < channels; c += TileWidth)
-                    MicroKernel<TSimd, TVector>.Gather(TileWidth, rows, features + channel + c, offsets, keyCount, zeros, 0,
-                        scratch + ((nint)index * ChannelBlock) + c, SumStride);
+                    MicroKernel<TSimd, TVector>.Gather(TileWidth, rows, features + channel + c, offsets, keyCount,
+                        zeros, 0, scratch + ((nint)index * ChannelBlock) + c, SumStride);
             }
 
             int panelCount = weights[task.Head].PanelCount;
@@ -71,14 +72,18 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
                 (int r, int panel) = Math.DivRem(index, panelCount);
                 PackedMatrix weight = weights[task.Head + r];
                 int width = weight.WidthOf(panel);
-                float* next = index + 1 == task.HeadCount * panelCount ? null
-                    : weights[task.Head + ((index + 1) / panelCount)].Panel((index + 1) % panelCount) + ((nint)channel * width);
                 float* target = output + ((nint)task.Query * outputStride) + ((task.Head + r) * headSize)
                     + (panel * panelWidth);
                 Gemm<TSimd, TVector>.Multiply(scratch + (r * SumStride), ChannelBlock, task.QueryCount, channels,
-                    weight.Panel(panel) + ((nint)channel * width), width, width, weight.ColumnsOf(panel),
-                    channel == 0 ? weight.Bias(panel) : target, channel == 0 ? 0 : outputStride, target, outputStride, next);
+                    Rows(weight, panel, channel), width, width, weight.ColumnsOf(panel),
+                    channel == 0 ? weight.Bias(panel) : target, channel == 0 ? 0 : outputStride, target, outputStride,
+                    index + 1 == task.HeadCount * panelCount ? null
+                        : Rows(weights[task.Head + ((index + 1) / panelCount)], (index + 1) % panelCount, channel));
             }
         }
     }
+
+    /// <summary>A panel from one of its rows on.</summary>
+    private static float* Rows(PackedMatrix weight, int panel, int first)
+        => weight.Panel(panel) + ((nint)first * weight.WidthOf(panel));
 }

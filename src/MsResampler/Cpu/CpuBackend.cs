@@ -19,7 +19,6 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
     private readonly bool _validateFeatures;
     private readonly ModelOperands<TSimd, TVector> _model;
     private readonly Planner _planner;
-    private readonly WorkerPool _pool;
     private readonly GridCache _grids;
     private readonly Stack<ForwardPass<TSimd, TVector>> _idle = new();
     private readonly AlignedBuffer?[] _foldedQueries;
@@ -30,20 +29,35 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
         _variant = variant;
         _validateFeatures = options.ValidateFeatures;
         _model = new ModelOperands<TSimd, TVector>(model.Config, model.Weights);
-        int[] laneWidths = TSimd.PanelVectors == 4
-            ? [TSimd.Width, 2 * TSimd.Width, 4 * TSimd.Width] : [TSimd.Width, 2 * TSimd.Width];
-        double[] efficiencies = TSimd.PanelVectors == 4 ? [0.6, 0.9, 1] : [0.7, 1];
-        CostModel costs = new(laneWidths, efficiencies);
-        _headLanes = costs.PaddedLanes(model.Config.AttentionHeadCount);
-        _planner = new Planner(model.Config, _model.KeyValueInput is not null, costs);
+        _headLanes = Costs.PaddedLanes(model.Config.AttentionHeadCount);
+        _planner = new Planner(model.Config, _model.KeyValueInput is not null, Costs);
         _foldedQueries = new AlignedBuffer?[model.Config.Scopes.Count];
         _grids = new GridCache(GridCacheBytes, CreateGrid);
-        _pool = new WorkerPool(options.ThreadCount == 0 ? Environment.ProcessorCount : options.ThreadCount);
+        Workers = new WorkerPool(options.ThreadCount == 0 ? Environment.ProcessorCount : options.ThreadCount);
     }
+
+    /// <summary>What the kernels cost.</summary>
+    public static CostModel Costs { get; } = TSimd.PanelVectors == 4
+        ? new([TSimd.Width, 2 * TSimd.Width, 4 * TSimd.Width], [0.6, 0.9, 1])
+        : new([TSimd.Width, 2 * TSimd.Width], [0.7, 1]);
 
     public override string Description => $"cpu, {_variant}, {ThreadCount} thread{(ThreadCount == 1 ? "" : "s")}";
 
-    public override int ThreadCount => _pool.ThreadCount;
+    public override int ThreadCount => Workers.ThreadCount;
+
+    /// <summary>The threads.</summary>
+    public WorkerPool Workers { get; }
+
+    /// <summary>Memory that waits for the next call: one workspace for each call that ran at once with others, at most
+    /// as many as there are threads.</summary>
+    public long WorkspaceBytes
+    {
+        get
+        {
+            lock (_idle)
+                return _idle.Sum(pass => pass.WorkspaceBytes);
+        }
+    }
 
     private ResamplerConfig Config => _model.Config;
 
@@ -55,10 +69,10 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
         fixed (float* input = features)
         fixed (float* output = tokens)
         {
-            Validate(input, features.Length, grids, cancellationToken);
             ForwardPass<TSimd, TVector> pass = Rent();
             try
             {
+                Validate(pass, input, features.Length, grids, cancellationToken);
                 RunGroups(pass, input, grids, output, cancellationToken);
             }
             finally
@@ -82,10 +96,10 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
             fixed (float* output = tokens)
             fixed (float* gateWeights = gate)
             {
-                Validate(input, features.Length, [grid], CancellationToken.None);
+                Validate(pass, input, features.Length, [grid], CancellationToken.None);
                 GridOperands operands = _grids.Get(grid);
                 pass.Prepare([operands], input, output, gateWeights);
-                _pool.Run(pass, CancellationToken.None);
+                Workers.Run(pass, CancellationToken.None);
                 if (Config.Gate is null)
                     Array.Fill(gate, 1f);
                 float[][] attention = [.. Enumerable.Range(0, Config.Scopes.Count).Select(scope =>
@@ -101,16 +115,16 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
         }
     }
 
-    public override void Dispose() => _pool.Dispose();
+    public override void Dispose() => Workers.Dispose();
 
-    private void Validate(float* features, int count, ReadOnlySpan<PatchGrid> grids, CancellationToken cancellationToken)
+    private void Validate(ForwardPass<TSimd, TVector> pass, float* features, int count, ReadOnlySpan<PatchGrid> grids,
+        CancellationToken cancellationToken)
     {
         if (!_validateFeatures)
             return;
-        FeatureCheck<TSimd, TVector> check = new(features, count);
-        _pool.Run(check, cancellationToken);
-        if (check.FirstIndex >= 0)
-            throw InvalidFeaturesException.At(new ReadOnlySpan<float>(features, count), check.FirstIndex, grids,
+        int found = pass.Check.Find(features, count, Workers, cancellationToken);
+        if (found >= 0)
+            throw InvalidFeaturesException.At(new ReadOnlySpan<float>(features, count), found, grids,
                 Config.VisionHiddenSize);
     }
 
@@ -134,8 +148,9 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
                 rows += next.PatchCount;
             }
 
-            pass.Prepare(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(group), input, output, gateWeights: null);
-            _pool.Run(pass, cancellationToken);
+            pass.Prepare(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(group), input, output,
+                gateWeights: null);
+            Workers.Run(pass, cancellationToken);
             input += rows * Config.VisionHiddenSize;
             output += (long)group.Count * queryCount * Config.OutputSize;
         }
@@ -149,8 +164,8 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
         return true;
     }
 
-    private GridOperands CreateGrid(PatchGrid grid) => GridOperands.Create(_model, _planner.Plan(grid),
-        ForwardPass<TSimd, TVector>.RowStrideOf(Config.HiddenSize), _headLanes, _foldedQueries);
+    private GridOperands CreateGrid(PatchGrid grid) => GridOperands.Create(_model, _planner.Plan(grid), _headLanes,
+        _foldedQueries);
 
     private ForwardPass<TSimd, TVector> Rent()
     {

@@ -2,6 +2,7 @@ using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
+using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
@@ -14,10 +15,12 @@ internal sealed class CpuVariant
 
     private readonly Func<ResamplerModel, ResamplerOptions, ModelEngine> _create;
 
-    private CpuVariant(string name, bool isSupported, Func<ResamplerModel, ResamplerOptions, ModelEngine> create)
+    private CpuVariant(string name, bool isSupported, CostModel costs,
+        Func<ResamplerModel, ResamplerOptions, ModelEngine> create)
     {
         Name = name;
         IsSupported = isSupported;
+        Costs = costs;
         _create = create;
     }
 
@@ -35,8 +38,12 @@ internal sealed class CpuVariant
     /// <summary>Whether this machine can run it.</summary>
     public bool IsSupported { get; }
 
+    /// <summary>What its kernels cost, for planning without an engine.</summary>
+    public CostModel Costs { get; }
+
     /// <summary>The variant that <see cref="EnvironmentVariable"/> names, else the fastest supported one.</summary>
-    /// <exception cref="NotSupportedException">The variable names no variant, or one this machine cannot run.</exception>
+    /// <exception cref="NotSupportedException">The variable names no variant, or one that this machine
+    /// cannot run.</exception>
     public static CpuVariant Choose()
     {
         if (Environment.GetEnvironmentVariable(EnvironmentVariable) is not { Length: > 0 } name)
@@ -54,5 +61,6 @@ internal sealed class CpuVariant
     private static CpuVariant Define<TSimd, TVector>(string name, bool isSupported)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
-        => new(name, isSupported, (model, options) => new CpuBackend<TSimd, TVector>(name, model, options));
+        => new(name, isSupported, CpuBackend<TSimd, TVector>.Costs,
+            (model, options) => new CpuBackend<TSimd, TVector>(name, model, options));
 }

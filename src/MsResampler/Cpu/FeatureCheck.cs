@@ -3,25 +3,36 @@ using MsResampler.Cpu.Simd;
 namespace MsResampler.Cpu;
 
 /// <summary>Finds the first value that is NaN or infinite.</summary>
-internal sealed unsafe class FeatureCheck<TSimd, TVector>(float* values, int count) : IPhasedWork
+internal sealed unsafe class FeatureCheck<TSimd, TVector> : IPhasedWork
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
     private const int ChunkCount = 1 << 16;
 
-    private int _first = int.MaxValue;
-
-    /// <summary>Index of the first value that is not finite, or −1.</summary>
-    public int FirstIndex => _first == int.MaxValue ? -1 : _first;
+    private float* _values;
+    private int _count;
+    private int _first;
 
     public int PhaseCount => 1;
 
-    public int TaskCount(int phase) => (int)(((long)count + ChunkCount - 1) / ChunkCount);
+    public int TaskCount(int phase) => (int)(((long)_count + ChunkCount - 1) / ChunkCount);
+
+    /// <summary>Index of the first value that is not finite, or −1. One call at a time.</summary>
+    public int Find(float* values, int count, WorkerPool pool, CancellationToken cancellationToken)
+    {
+        _values = values;
+        _count = count;
+        _first = int.MaxValue;
+        pool.Run(this, cancellationToken);
+        _values = null;
+        return _first == int.MaxValue ? -1 : _first;
+    }
 
     public void Execute(int phase, int task, int worker)
     {
         int start = task * ChunkCount;
-        int end = (int)Math.Min((long)start + ChunkCount, count);
+        int end = (int)Math.Min((long)start + ChunkCount, _count);
+        float* values = _values;
         int vectorEnd = end - ((end - start) % TSimd.Width);
         // Zero times a finite value is zero; times anything else it is NaN, which stays in the sum.
         TVector sum = TSimd.Zero;
@@ -37,7 +48,8 @@ internal sealed unsafe class FeatureCheck<TSimd, TVector>(float* values, int cou
             if (float.IsFinite(values[index]))
                 continue;
             for (int seen = _first; index < seen;)
-                seen = Interlocked.CompareExchange(ref _first, index, seen) is var found && found == seen ? index : found;
+                seen = Interlocked.CompareExchange(ref _first, index, seen) is var found && found == seen
+                    ? index : found;
             return;
         }
     }

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 using MsResampler.Planning;
@@ -7,8 +6,15 @@ namespace MsResampler.Cpu;
 
 /// <summary>The workspace of one call and the stages it runs over a group of images whose plans use the same
 /// strategies: their rows are stacked, so that a weight is read once for all of them.</summary>
-/// <remarks>An element's arithmetic depends on its image's plan alone, not on where its row lies or which thread takes
-/// it, so tokens are the same bit for bit in any batch.</remarks>
+/// <remarks>
+/// An element's arithmetic depends on its image's plan alone, not on where its row lies or which thread takes it, so
+/// tokens are the same bit for bit in any batch.
+/// <para>Intermediate results lie in one block of memory, as large as the largest group so far needs. Let Z be the
+/// rows of features (twice, when keys see positions), P the projected keys and values of all scopes, W the weights of
+/// absorbed scopes and the threads' scratch, and B one row of S·D floats per query. Attention reads and writes
+/// Z + P + W + B, branch outputs 2·B, and the block holds Z + P + W + 2·B: never more than 1.5 times what the larger of
+/// the two needs, whatever the plan.</para>
+/// </remarks>
 internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
@@ -21,20 +27,20 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private readonly ResamplerConfig _config;
     private readonly Stage[] _stages;
     private readonly int _threadCount;
-    private readonly AlignedBuffer?[] _keys;
-    private readonly AlignedBuffer?[] _values;
-    private readonly AlignedBuffer?[] _probabilities;
+    private readonly float*[] _keys;
+    private readonly float*[] _values;
+    private readonly float*[] _probabilities;
     private readonly int[] _probabilityStride;
     private readonly GemmList _inputGemm = new();
     private readonly GemmList _keyValueGemm = new();
     private readonly GemmList _outputGemm = new();
     private readonly GemmList _tokenGemm = new();
-    private AlignedBuffer _features = new(0);
-    private AlignedBuffer _positioned = new(0);
-    private AlignedBuffer _attention = new(0);
-    private AlignedBuffer _branches = new(0);
-    private AlignedBuffer _fused = new(0);
-    private AlignedBuffer _scratch = new(0);
+    private AlignedBuffer _workspace = new(0);
+    private float* _positioned;
+    private float* _attention;
+    private float* _branches;
+    private float* _fused;
+    private float* _scratch;
     private GridOperands[] _grids = [];
     private int[] _firstRow = [0];
     private int _imageCount;
@@ -49,9 +55,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _config = model.Config;
         _threadCount = threadCount;
         int scopeCount = _config.Scopes.Count;
-        _keys = new AlignedBuffer?[scopeCount];
-        _values = new AlignedBuffer?[scopeCount];
-        _probabilities = new AlignedBuffer?[scopeCount];
+        _keys = new float*[scopeCount];
+        _values = new float*[scopeCount];
+        _probabilities = new float*[scopeCount];
         _probabilityStride = new int[scopeCount];
         RowStride = RowStrideOf(_config.HiddenSize);
         BranchStride = RowStrideOf(checked(scopeCount * _config.HiddenSize));
@@ -81,11 +87,17 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     private int BranchStride { get; }
 
+    /// <summary>Finds features that are not finite.</summary>
+    public FeatureCheck<TSimd, TVector> Check { get; } = new();
+
+    /// <summary>Memory held for intermediate results.</summary>
+    public long WorkspaceBytes => sizeof(float) * (long)_workspace.Count;
+
     /// <summary>Z of the last group.</summary>
-    public float* Features => _features.Pointer;
+    public float* Features { get; private set; }
 
     /// <summary>Z with positions, as keys see it.</summary>
-    public float* KeyFeatures => _config.PositionEmbedding.Keys ? _positioned.Pointer : _features.Pointer;
+    public float* KeyFeatures => _config.PositionEmbedding.Keys ? _positioned : Features;
 
     private int RowCount => _firstRow[_imageCount];
 
@@ -121,25 +133,25 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         int width = _config.HiddenSize;
         _inputGemm.Start(RowCount);
         if (_model.KeyValueInput is { } inputWeight)
-            _inputGemm.Add(input, _config.VisionHiddenSize, inputWeight, _features.Pointer, RowStride);
+            _inputGemm.Add(input, _config.VisionHiddenSize, inputWeight, Features, RowStride);
         _inputGemm.Cut(_threadCount);
         _keyValueGemm.Start(RowCount);
         for (int scope = 0; scope < OwnerCount; scope++)
         {
             if (IsProjected(scope, areKeys: true))
-                _keyValueGemm.Add(KeyFeatures, RowStride, _model.Scopes[scope].Keys, _keys[scope]!.Pointer, _heads);
+                _keyValueGemm.Add(KeyFeatures, RowStride, _model.Scopes[scope].Keys, _keys[scope], _heads);
             if (IsProjected(scope, areKeys: false))
-                _keyValueGemm.Add(Features, RowStride, _model.Scopes[scope].Values, _values[scope]!.Pointer, _heads);
+                _keyValueGemm.Add(Features, RowStride, _model.Scopes[scope].Values, _values[scope], _heads);
         }
 
         _keyValueGemm.Cut(_threadCount);
         _outputGemm.Start(tokenRows);
         for (int scope = 0; scope < _config.Scopes.Count; scope++)
-            _outputGemm.Add(_attention.Pointer + ((nint)scope * width), BranchStride, _model.Scopes[scope].Output,
-                _branches.Pointer + ((nint)scope * width), BranchStride);
+            _outputGemm.Add(_attention + ((nint)scope * width), BranchStride, _model.Scopes[scope].Output,
+                _branches + ((nint)scope * width), BranchStride);
         _outputGemm.Cut(_threadCount);
         _tokenGemm.Start(tokenRows);
-        _tokenGemm.Add(_fused.Pointer, RowStride, _model.Projection, tokens, _config.OutputSize);
+        _tokenGemm.Add(_fused, RowStride, _model.Projection, tokens, _config.OutputSize);
         _tokenGemm.Cut(_threadCount);
     }
 
@@ -167,7 +179,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     public void Execute(int phase, int task, int worker)
     {
-        float* scratch = _scratch.Pointer + ((nint)worker * _scratchStride);
+        float* scratch = _scratch + ((nint)worker * _scratchStride);
         switch (_stages[phase])
         {
             case Stage.Input:
@@ -210,24 +222,57 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     private void Reserve()
     {
+        MeasureScratch();
+        long count = Place(null);
+        if (_workspace.Count < count)
+        {
+            // The smaller one may be collected before there is a larger one.
+            _workspace = new AlignedBuffer(0);
+            _workspace = new AlignedBuffer(count);
+        }
+
+        Place(_workspace.Pointer);
+    }
+
+    /// <summary>Lays out every intermediate result from <paramref name="start"/> on; returns the floats needed.
+    /// </summary>
+    private long Place(float* start)
+    {
+        float* next = start;
         int slack = MicroKernel<TSimd, TVector>.PanelWidth;
         long rows = ((long)RowCount * RowStride) + slack;
-        Grow(ref _features, rows);
+        Features = Take(ref next, rows);
         if (_config.PositionEmbedding.Keys)
-            Grow(ref _positioned, rows);
+            _positioned = Take(ref next, rows);
         long headRows = (_config.AttentionHeadCount * (long)_heads.HeadStride) + slack;
         for (int scope = 0; scope < OwnerCount; scope++)
         {
             if (IsProjected(scope, areKeys: true))
-                Grow(ref _keys[scope], headRows);
+                _keys[scope] = Take(ref next, headRows);
             if (IsProjected(scope, areKeys: false))
-                Grow(ref _values[scope], headRows);
+                _values[scope] = Take(ref next, headRows);
         }
 
-        long tokenRows = (long)_imageCount * QueryCount;
-        Grow(ref _attention, tokenRows * BranchStride);
-        Grow(ref _branches, tokenRows * BranchStride);
-        Grow(ref _fused, tokenRows * RowStride);
+        for (int scope = 0; scope < _config.Scopes.Count; scope++)
+            _probabilities[scope] = Take(ref next, (long)_imageCount * _probabilityStride[scope]);
+        _scratch = Take(ref next, (long)_threadCount * _scratchStride);
+        long branchCount = (long)_imageCount * QueryCount * BranchStride;
+        _attention = Take(ref next, branchCount);
+        _branches = Take(ref next, branchCount);
+        // By the time branches are fused, nobody reads what attention wrote.
+        _fused = _attention;
+        return next - start;
+
+        static float* Take(ref float* next, long count)
+        {
+            float* taken = next;
+            next += (count + 15) & ~15L;
+            return taken;
+        }
+    }
+
+    private void MeasureScratch()
+    {
         int scratch = FusionGate<TSimd, TVector>.ScratchCount(_config);
         _probabilityStride.AsSpan().Clear();
         for (int image = 0; image < _imageCount; image++)
@@ -239,7 +284,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                         tiled.MaxLaneCount, _config.HeadSize));
                 if (_grids[image].Absorbed[scope] is not { } absorbed)
                     continue;
-                scratch = Math.Max(scratch, ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
+                scratch = Math.Max(scratch,
+                    ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
                 if (absorbed.AreValuesAbsorbed)
                 {
                     scratch = Math.Max(scratch, AbsorbedValues<TSimd, TVector>.ScratchCount(absorbed));
@@ -249,19 +295,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             }
         }
 
-        for (int scope = 0; scope < _config.Scopes.Count; scope++)
-            if (_probabilityStride[scope] > 0)
-                Grow(ref _probabilities[scope], (long)_imageCount * _probabilityStride[scope]);
-
         // A line apart, so that workers do not share one.
         _scratchStride = ((scratch + 15) & ~15) + 16;
-        Grow(ref _scratch, (long)_threadCount * _scratchStride);
-    }
-
-    private static void Grow([NotNull] ref AlignedBuffer? buffer, long count)
-    {
-        if (buffer is null || buffer.Count < count)
-            buffer = new AlignedBuffer(count);
     }
 
     private int CountTasks(Func<GridOperands, int> count)
@@ -280,13 +315,12 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         {
             while (row >= _firstRow[image + 1])
                 image++;
-            float* target = _features.Pointer + ((nint)row * RowStride);
+            float* target = Features + ((nint)row * RowStride);
             float* source = _model.KeyValueInput is null ? _input + ((nint)row * _config.VisionHiddenSize) : target;
             _model.KeyValueNorm.Apply(source, target);
             if (_grids[image].Positions is { } positions)
-                System.Numerics.Tensors.TensorPrimitives.Add(new ReadOnlySpan<float>(target, _config.HiddenSize),
-                    positions.Span.Slice((row - _firstRow[image]) * RowStride, _config.HiddenSize),
-                    new Span<float>(_positioned.Pointer + ((nint)row * RowStride), _config.HiddenSize));
+                positions.AddTo(new ReadOnlySpan<float>(target, _config.HiddenSize), row - _firstRow[image],
+                    new Span<float>(_positioned + ((nint)row * RowStride), _config.HiddenSize));
         }
     }
 
@@ -297,13 +331,14 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             task -= _grids[image].Tasks.Length;
         GridOperands grid = _grids[image];
         AttentionTask unit = grid.Tasks[task];
-        float* output = BranchRow(_attention, image, unit.Scope);
+        float* output = AttentionRow(image, unit.Scope);
         nint firstRow = _firstRow[image];
         if (grid.Tiled[unit.Scope] is { } tiled)
         {
             ScopeAttentionTiled<TSimd, TVector>.Run(tiled, unit.Index, unit.Head, grid.Plan.Grid.Columns,
-                _keys[Owner(unit.Scope)]!.Pointer + (firstRow * _heads.RowStride),
-                _values[Owner(unit.Scope)]!.Pointer + (firstRow * _heads.RowStride), _heads, output, BranchStride, scratch);
+                _keys[Owner(unit.Scope)] + (firstRow * _heads.RowStride),
+                _values[Owner(unit.Scope)] + (firstRow * _heads.RowStride), _heads, output, BranchStride,
+                scratch);
             return;
         }
 
@@ -320,7 +355,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         }
 
         ScopeAttentionAbsorbed<TSimd, TVector>.SumValues(absorbed, unit.Index, _config.AttentionHeadCount,
-            _values[Owner(unit.Scope)]!.Pointer + (firstRow * _heads.RowStride), _heads,
+            _values[Owner(unit.Scope)] + (firstRow * _heads.RowStride), _heads,
             output + ((nint)unit.Index * BranchStride), scratch);
     }
 
@@ -333,7 +368,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         AbsorbedScope absorbed = _grids[image].Absorbed[unit.Scope]!;
         AbsorbedValues<TSimd, TVector>.Run(absorbed, unit, _model.Scopes[unit.Scope].HeadValues, _config,
             Probabilities(unit.Scope, image), Features + ((nint)_firstRow[image] * RowStride), RowStride,
-            BranchRow(_attention, image, unit.Scope), BranchStride, scratch);
+            AttentionRow(image, unit.Scope), BranchStride, scratch);
     }
 
     private void Fuse(int task, float* scratch)
@@ -342,15 +377,15 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         int rows = Math.Min(FusionGate<TSimd, TVector>.RowCount, (_imageCount * QueryCount) - row);
         float* weights = _gateWeights is null ? null
             : _gateWeights + ((nint)row * _config.Scopes.Count * _config.GateGroupCount);
-        FusionGate<TSimd, TVector>.Run(_model, _branches.Pointer + ((nint)row * BranchStride), BranchStride, rows,
-            _fused.Pointer + ((nint)row * RowStride), RowStride, weights, scratch);
+        FusionGate<TSimd, TVector>.Run(_model, _branches + ((nint)row * BranchStride), BranchStride, rows,
+            _fused + ((nint)row * RowStride), RowStride, weights, scratch);
     }
 
     private float* Probabilities(int scope, int image)
-        => _probabilities[scope]!.Pointer + ((nint)image * _probabilityStride[scope]);
+        => _probabilities[scope] + ((nint)image * _probabilityStride[scope]);
 
-    private float* BranchRow(AlignedBuffer buffer, int image, int scope)
-        => buffer.Pointer + ((nint)image * QueryCount * BranchStride) + ((nint)scope * _config.HiddenSize);
+    private float* AttentionRow(int image, int scope)
+        => _attention + ((nint)image * QueryCount * BranchStride) + ((nint)scope * _config.HiddenSize);
 
     /// <summary>Matrix products over the same rows, cut into tasks of one panel and a chunk of rows.</summary>
     private sealed class GemmList

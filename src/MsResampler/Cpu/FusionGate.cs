@@ -23,8 +23,8 @@ internal static unsafe class FusionGate<TSimd, TVector>
     /// <param name="fusedStride">Floats between its rows.</param>
     /// <param name="weights">Receives gate weights, [rows, S·R], unless null.</param>
     /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
-    public static void Run(ModelOperands<TSimd, TVector> model, float* branches, nint stride, int rowCount, float* fused,
-        nint fusedStride, float* weights, float* scratch)
+    public static void Run(ModelOperands<TSimd, TVector> model, float* branches, nint stride, int rowCount,
+        float* fused, nint fusedStride, float* weights, float* scratch)
     {
         ResamplerConfig config = model.Config;
         if (model.GateHidden is not { } hiddenLayer)
@@ -50,7 +50,8 @@ internal static unsafe class FusionGate<TSimd, TVector>
             float* gate = logits + (row * logitCount);
             SoftmaxOverScopes(gate, config.Scopes.Count, config.GateGroupCount);
             if (weights is not null)
-                new ReadOnlySpan<float>(gate, logitCount).CopyTo(new Span<float>(weights + (row * logitCount), logitCount));
+                new ReadOnlySpan<float>(gate, logitCount).CopyTo(
+                    new Span<float>(weights + (row * logitCount), logitCount));
             Sum(config, branches + (row * stride), gate, fused + (row * fusedStride));
             model.PostNorm.Apply(fused + (row * fusedStride), fused + (row * fusedStride));
         }

@@ -86,8 +86,8 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="c">The result at the panel's first column.</param>
     /// <param name="cStride">Floats from one row of C to the next.</param>
     /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
-    public static void Multiply(float* a, nint aStride, int rowCount, int steps, float* panel, nint panelStep, int width,
-        int columns, float* init, nint initStride, float* c, nint cStride, float* next = null)
+    public static void Multiply(float* a, nint aStride, int rowCount, int steps, float* panel, nint panelStep,
+        int width, int columns, float* init, nint initStride, float* c, nint cStride, float* next = null)
     {
         int tileRows = MicroKernel<TSimd, TVector>.RowCount(width);
         float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
@@ -125,8 +125,8 @@ internal static unsafe class Gemm<TSimd, TVector>
         }
     }
 
-    /// <summary>What the tile after <paramref name="tile"/> fetches ahead: the next lines of the panel to come, until all
-    /// of them were.</summary>
+    /// <summary>What the tile after <paramref name="tile"/> fetches ahead: the next lines of the panel to come, until
+    /// all of them were.</summary>
     private static float* Following(float* next, int tile, int steps, int width)
         => next != null && tile + 1 < width / MicroKernel<TSimd, TVector>.LineFloats
             ? next + (steps * MicroKernel<TSimd, TVector>.LineFloats) : null;

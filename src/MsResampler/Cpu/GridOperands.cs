@@ -8,8 +8,8 @@ namespace MsResampler.Cpu;
 /// queries and bias tables. Immutable, shared by all calls.</summary>
 internal sealed class GridOperands
 {
-    private GridOperands(ExecutionPlan plan, AlignedBuffer? positions, TiledScope?[] tiled, AbsorbedScope?[] absorbed,
-        AttentionTask[] tasks, ValueTask[] valueTasks)
+    private GridOperands(ExecutionPlan plan, KeyPositions? positions, TiledScope?[] tiled, AbsorbedScope?[] absorbed,
+        long foldedCount, AttentionTask[] tasks, ValueTask[] valueTasks)
     {
         Plan = plan;
         Positions = positions;
@@ -17,14 +17,14 @@ internal sealed class GridOperands
         Absorbed = absorbed;
         Tasks = tasks;
         ValueTasks = valueTasks;
-        Bytes = ((positions?.Count ?? 0) * sizeof(float)) + tiled.Sum(scope => scope?.Bytes ?? 0)
-            + absorbed.Sum(scope => scope?.Bytes ?? 0);
+        Bytes = (positions?.Bytes ?? 0) + tiled.Sum(scope => scope?.Bytes ?? 0)
+            + absorbed.Sum(scope => scope?.BiasBytes ?? 0) + (sizeof(float) * foldedCount);
     }
 
     public ExecutionPlan Plan { get; }
 
     /// <summary>What keys add to Z, or null.</summary>
-    public AlignedBuffer? Positions { get; }
+    public KeyPositions? Positions { get; }
 
     /// <summary>Per scope, set where keys are projected.</summary>
     public TiledScope?[] Tiled { get; }
@@ -38,18 +38,17 @@ internal sealed class GridOperands
     /// <summary>The tasks of absorbed values, which follow when all of <see cref="Tasks"/> are done.</summary>
     public ValueTask[] ValueTasks { get; }
 
-    /// <summary>Memory held.</summary>
+    /// <summary>Memory held, without what grids share.</summary>
     public long Bytes { get; }
 
     public int PatchCount => (int)Plan.Grid.PatchCount;
 
     /// <param name="model">The model.</param>
     /// <param name="plan">The plan of the grid.</param>
-    /// <param name="stride">Floats between rows of Z.</param>
     /// <param name="headLanes">Heads rounded up to whole tiles.</param>
     /// <param name="folded">Folded queries by scope that were made before; filled where they do not depend on the grid.
     /// </param>
-    public static GridOperands Create<TSimd, TVector>(ModelOperands<TSimd, TVector> model, ExecutionPlan plan, int stride,
+    public static GridOperands Create<TSimd, TVector>(ModelOperands<TSimd, TVector> model, ExecutionPlan plan,
         int headLanes, AlignedBuffer?[] folded)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
@@ -60,10 +59,12 @@ internal sealed class GridOperands
         AbsorbedScope?[] absorbed = new AbsorbedScope?[scopeCount];
         List<(double Cost, AttentionTask Task)> tasks = [];
         List<ValueTask> valueTasks = [];
+        long foldedCount = 0;
         for (int scope = 0; scope < scopeCount; scope++)
         {
             ScopePlan scopePlan = plan.Scopes[scope];
-            ScopeBias bias = new(config.Scopes[scope], scopePlan.Windows, config.QueryGrid, model.Scopes[scope].LogSigma);
+            ScopeBias bias = new(config.Scopes[scope], scopePlan.Windows, config.QueryGrid,
+                model.Scopes[scope].LogSigma);
             if (scopePlan.Keys == ProjectionStrategy.Projected)
             {
                 tiled[scope] = new TiledScope(scopePlan, model.Queries(scope, plan.Grid), bias, config);
@@ -78,7 +79,9 @@ internal sealed class GridOperands
             AlignedBuffer queries = (model.DependsOnAnchors ? null : folded[scope])
                 ?? AbsorbedScope.Fold<TSimd, TVector>(model.Queries(scope, plan.Grid), model.Scopes[scope].Keys, config,
                     headLanes);
-            if (!model.DependsOnAnchors)
+            if (model.DependsOnAnchors)
+                foldedCount += queries.Count;
+            else
                 folded[scope] = queries;
             absorbed[scope] = new AbsorbedScope(scopePlan, queries, headLanes, bias, config);
             for (int query = 0; query < config.QueryGrid.QueryCount; query++)
@@ -86,12 +89,14 @@ internal sealed class GridOperands
                     * (double)scopePlan.Windows.Columns[query % config.QueryGrid.Columns].Count * headLanes
                     * config.HiddenSize, new AttentionTask(scope, query, -1)));
             if (scopePlan.Values == ProjectionStrategy.Absorbed)
-                AddValueTasks(scope, config, AbsorbedValues<TSimd, TVector>.HeadCount, AbsorbedValues<TSimd, TVector>.QueryCount,
+                AddValueTasks(scope, config,
+                    AbsorbedValues<TSimd, TVector>.HeadCount, AbsorbedValues<TSimd, TVector>.QueryCount,
                     valueTasks);
         }
 
         AttentionTask[] ordered = [.. tasks.OrderByDescending(task => task.Cost).Select(task => task.Task)];
-        return new GridOperands(plan, model.KeyPositions(plan.Grid, stride), tiled, absorbed, ordered, [.. valueTasks]);
+        return new GridOperands(plan, model.KeyPositions(plan.Grid), tiled, absorbed, foldedCount, ordered,
+            [.. valueTasks]);
     }
 
     private static void AddValueTasks(int scope, ResamplerConfig config, int taskHeads, int taskQueries,

@@ -1,7 +1,7 @@
 namespace MsResampler.Cpu;
 
-/// <summary>Keys or values stored head by head: head h of row n starts at <c>h·HeadStride + n·RowStride</c>. A head's rows
-/// follow each other, so attention streams through memory instead of touching one page per patch.</summary>
+/// <summary>Keys or values stored head by head: head h of row n starts at <c>h·HeadStride + n·RowStride</c>. A head's
+/// rows follow each other, so attention streams through memory instead of touching one page per patch.</summary>
 /// <param name="HeadSize">d.</param>
 /// <param name="RowStride">d rounded up to whole cache lines.</param>
 /// <param name="HeadStride">Floats from one head to the next.</param>

@@ -1,6 +1,7 @@
 namespace MsResampler.Cpu;
 
-/// <summary>Work in phases: the tasks of a phase are independent, and a phase starts when the one before is done.</summary>
+/// <summary>Work in phases: the tasks of a phase are independent, and a phase starts when the one
+/// before is done.</summary>
 internal interface IPhasedWork
 {
     int PhaseCount { get; }

@@ -12,7 +12,8 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
     private readonly AlignedBuffer _weight = AlignedBuffer.Copy(weight);
     private readonly AlignedBuffer _bias = AlignedBuffer.Copy(bias);
 
-    /// <summary>Normalises <paramref name="source"/> into <paramref name="destination"/>, which may be the same.</summary>
+    /// <summary>Normalises <paramref name="source"/> into <paramref name="destination"/>, which may be the same.
+    /// </summary>
     public void Apply(float* source, float* destination)
     {
         int count = _weight.Count;

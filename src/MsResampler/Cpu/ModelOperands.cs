@@ -62,21 +62,14 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     /// <summary>Whether queries see their anchors' positions, so that they differ from grid to grid.</summary>
     public bool DependsOnAnchors => Config.PositionEmbedding is { Type: PositionEmbeddingType.SinCos2D, Queries: true };
 
-    /// <summary>The projected queries of a scope, [M, D], scaled by log₂e/√d so that attention works in base 2.</summary>
+    /// <summary>The projected queries of a scope, [M, D], scaled by log₂e/√d so that attention works in base 2.
+    /// </summary>
     public AlignedBuffer Queries(int scope, PatchGrid grid) => _queries?[scope] ?? ProjectQueries(scope, grid);
 
-    /// <summary>What keys add to Z, [N, <paramref name="stride"/>], or null when they add nothing.</summary>
-    public AlignedBuffer? KeyPositions(PatchGrid grid, int stride)
-    {
-        if (!Config.PositionEmbedding.Keys)
-            return null;
-        AlignedBuffer table = new(grid.PatchCount * stride);
-        if (_positionTable is null)
-            Position.SinCosGrid(grid, table.Span, Config.HiddenSize, stride);
-        else
-            Position.Resize(_positionTable, Config.QueryGrid, grid, table.Span, Config.HiddenSize, stride);
-        return table;
-    }
+    /// <summary>What keys add to Z, or null when they add nothing.</summary>
+    public KeyPositions? KeyPositions(PatchGrid grid) => !Config.PositionEmbedding.Keys ? null
+        : _positionTable is null ? Cpu.KeyPositions.SinCos(grid, Config.HiddenSize)
+        : Cpu.KeyPositions.Resized(_positionTable, Config.QueryGrid, grid, Config.HiddenSize);
 
     private AlignedBuffer ProjectQueries(int scope, PatchGrid grid)
     {
@@ -113,7 +106,11 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     {
         fixed (float* pointer = queries)
             for (int query = 0; query < Config.QueryGrid.QueryCount; query++)
-                _queryNorm.Apply(pointer + ((nint)query * Config.HiddenSize), pointer + ((nint)query * Config.HiddenSize));
+            {
+                float* row = pointer + ((nint)query * Config.HiddenSize);
+                _queryNorm.Apply(row, row);
+            }
+
         return queries;
     }
 
@@ -121,5 +118,5 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         => new(weights.Weight.ToSingle(), weights.Bias.ToSingle(), Config.LayerNormEpsilon);
 
     private static PackedMatrix Pack(LinearWeights weights) => PackedMatrix.FromTransposed<TSimd, TVector>(
-        weights.Weight.ToSingle(), weights.Weight.Rows, weights.Weight.Columns, weights.Bias?.ToSingle());
+        weights.Weight, weights.Bias?.ToSingle());
 }

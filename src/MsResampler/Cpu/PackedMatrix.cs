@@ -1,10 +1,13 @@
+using System.Buffers;
 using MsResampler.Cpu.Simd;
+using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The right operand of a matrix product, stored in the order in which <see cref="MicroKernel{TSimd,TVector}"/>
-/// reads it: panels of columns one after another, each [inner, panel width] row-major, the last one as narrow as a tile
-/// allows and padded with zeros; and a bias, zero where there is none.</summary>
+/// <summary>The right operand of a matrix product, stored in the order in which
+/// <see cref="MicroKernel{TSimd,TVector}"/> reads it: panels of columns one after another, each [inner, panel width]
+/// row-major, the last one as narrow as a tile allows and padded with zeros; and a bias, zero where there is none.
+/// </summary>
 internal sealed unsafe class PackedMatrix
 {
     private readonly AlignedBuffer _values;
@@ -52,17 +55,32 @@ internal sealed unsafe class PackedMatrix
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
-        int panelWidth = MicroKernel<TSimd, TVector>.PanelWidth;
-        int lastColumns = ((columnCount - 1) % panelWidth) + 1;
-        PackedMatrix packed = new(innerCount, columnCount, panelWidth,
-            MicroKernel<TSimd, TVector>.TileWidth(lastColumns));
+        PackedMatrix packed = Create<TSimd, TVector>(columnCount, innerCount, bias);
         fixed (float* source = weight)
         {
             nint address = (nint)source;
-            Parallel.For(0, packed.PanelCount, panel => packed.FillPanel(panel, (float*)address));
+            Parallel.For(0, packed.PanelCount, panel => packed.FillPanel(panel,
+                (float*)address + ((nint)panel * packed._panelWidth * innerCount)));
         }
 
-        bias.CopyTo(packed._bias.Span);
+        return packed;
+    }
+
+    /// <summary>Packs a checkpoint's W likewise, a panel at a time: the whole is never in memory twice.</summary>
+    public static PackedMatrix FromTransposed<TSimd, TVector>(WeightTensor weight, ReadOnlySpan<float> bias)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        PackedMatrix packed = Create<TSimd, TVector>(weight.Rows, weight.Columns, bias);
+        Parallel.For(0, packed.PanelCount, panel =>
+        {
+            int count = packed.ColumnsOf(panel) * packed.InnerCount;
+            float[] rows = ArrayPool<float>.Shared.Rent(count);
+            weight.ReadRows(panel * packed._panelWidth, rows.AsSpan(0, count));
+            fixed (float* source = rows)
+                packed.FillPanel(panel, source);
+            ArrayPool<float>.Shared.Return(rows);
+        });
         return packed;
     }
 
@@ -85,12 +103,25 @@ internal sealed unsafe class PackedMatrix
     /// <summary>The bias, one float per column.</summary>
     public ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
 
-    private void FillPanel(int panel, float* weight)
+    private static PackedMatrix Create<TSimd, TVector>(int columnCount, int innerCount, ReadOnlySpan<float> bias)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        int panelWidth = MicroKernel<TSimd, TVector>.PanelWidth;
+        int lastColumns = ((columnCount - 1) % panelWidth) + 1;
+        PackedMatrix packed = new(innerCount, columnCount, panelWidth,
+            MicroKernel<TSimd, TVector>.TileWidth(lastColumns));
+        bias.CopyTo(packed._bias.Span);
+        return packed;
+    }
+
+    /// <param name="panel">The panel.</param>
+    /// <param name="source">The rows of W that are its columns.</param>
+    private void FillPanel(int panel, float* source)
     {
         int width = WidthOf(panel);
         int columns = ColumnsOf(panel);
         float* target = Panel(panel);
-        float* source = weight + ((nint)panel * _panelWidth * InnerCount);
         const int Block = 16;
         for (int k0 = 0; k0 < InnerCount; k0 += Block)
         {

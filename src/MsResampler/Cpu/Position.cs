@@ -2,8 +2,7 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Position tables: the 2-D sine–cosine embedding, column first, and the bicubic resize of a stored one.
-/// </summary>
+/// <summary>Positions: the 2-D sine–cosine embedding, column first, and the bicubic resize of a stored table.</summary>
 internal static class Position
 {
     /// <summary>Writes the sine–cosine embedding of one position.</summary>
@@ -25,41 +24,16 @@ internal static class Position
         }
     }
 
-    /// <summary>The table of all patches of a grid.</summary>
-    /// <param name="grid">The patch grid.</param>
-    /// <param name="destination">[N, <paramref name="stride"/>].</param>
-    /// <param name="width">D.</param>
-    /// <param name="stride">Floats from one row to the next.</param>
-    public static void SinCosGrid(PatchGrid grid, Span<float> destination, int width, int stride)
-    {
-        // A row's half and a column's half repeat: each is computed once.
-        int half = width / 2;
-        float[] position = new float[width];
-        for (int j = 0; j < grid.Columns; j++)
-        {
-            SinCos(0, j, position);
-            for (int i = 0; i < grid.Rows; i++)
-                position.AsSpan(0, half).CopyTo(destination[(((i * grid.Columns) + j) * stride)..]);
-        }
-
-        for (int i = 0; i < grid.Rows; i++)
-        {
-            SinCos(i, 0, position);
-            for (int j = 0; j < grid.Columns; j++)
-                position.AsSpan(half).CopyTo(destination[((((i * grid.Columns) + j) * stride) + half)..]);
-        }
-    }
-
     /// <summary>Resizes a table stored on the query grid to a patch grid: bicubic with a = −0.75, half-pixel centres,
-    /// edges repeated, in single precision; PyTorch's <c>interpolate(mode="bicubic", align_corners=False)</c>.</summary>
+    /// edges repeated, in single precision; PyTorch's
+    /// <c>interpolate(mode="bicubic", align_corners=False)</c>.</summary>
     /// <param name="table">[M, D] on <paramref name="from"/>.</param>
     /// <param name="from">The query grid.</param>
     /// <param name="to">The patch grid.</param>
-    /// <param name="destination">[N, <paramref name="stride"/>].</param>
+    /// <param name="destination">[N, D].</param>
     /// <param name="width">D.</param>
-    /// <param name="stride">Floats from one row to the next.</param>
-    public static void Resize(ReadOnlySpan<float> table, QueryGrid from, PatchGrid to, Span<float> destination, int width,
-        int stride)
+    public static void Resize(ReadOnlySpan<float> table, QueryGrid from, PatchGrid to, Span<float> destination,
+        int width)
     {
         Span<float> rowWeights = stackalloc float[4];
         Span<float> columnWeights = stackalloc float[4];
@@ -69,7 +43,7 @@ internal static class Position
             for (int j = 0; j < to.Columns; j++)
             {
                 int firstColumn = Cubic(j, from.Columns, to.Columns, columnWeights);
-                Span<float> sum = destination.Slice(((i * to.Columns) + j) * stride, width);
+                Span<float> sum = destination.Slice(((i * to.Columns) + j) * width, width);
                 sum.Clear();
                 for (int r = 0; r < 4; r++)
                 {

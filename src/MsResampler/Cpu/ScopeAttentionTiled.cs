@@ -6,9 +6,9 @@ namespace MsResampler.Cpu;
 
 /// <summary>Attention of one tile of queries and one head over the tile's rectangle of patches, with an online softmax
 /// (Milakov and Gimelshein, arXiv 1805.02867; blocked as in FlashAttention, arXiv 2205.14135).</summary>
-/// <remarks>Queries lie along the vector lanes, so a logit tile is [keys, lanes], the softmax needs no sums across lanes,
-/// and both products are the same register tile: keys times queries, and values (transposed by their pointers) times
-/// weights. Only the tile's rectangle is visited, a block of keys at a time; no N×M array exists.</remarks>
+/// <remarks>Queries lie along the vector lanes, so a logit tile is [keys, lanes], the softmax needs no sums across
+/// lanes, and both products are the same register tile: keys times queries, and values (transposed by their pointers)
+/// times weights. Only the tile's rectangle is visited, a block of keys at a time; no N×M array exists.</remarks>
 [SkipLocalsInit]
 internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
@@ -20,8 +20,8 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
 
     private const int MaxRowCount = MicroKernel<TSimd, TVector>.MaxRowCount;
 
-    /// <summary>Stands for the maximum of no logits: finite, so that a block whose keys are all masked for a query gives
-    /// weights of 0 instead of NaN.</summary>
+    /// <summary>Stands for the maximum of no logits: finite, so that a block whose keys are all masked for a query
+    /// gives weights of 0 instead of NaN.</summary>
     private const float Lowest = -1e30f;
 
     /// <summary>Floats of scratch that a tile needs.</summary>
@@ -67,7 +67,8 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
             (int row, int column) = Math.DivRem(first, keyColumns);
             for (int key = 0, i = row, j = column; key < count; key++)
             {
-                offsets[2 * key] = (((tile.KeyRows.Start + i) * gridColumns) + tile.KeyColumns.Start + j) * layout.RowStride;
+                offsets[2 * key] = (((tile.KeyRows.Start + i) * gridColumns) + tile.KeyColumns.Start + j)
+                    * layout.RowStride;
                 offsets[(2 * key) + 1] = key * lanes;
                 if (++j == keyColumns)
                     (i, j) = (i + 1, 0);

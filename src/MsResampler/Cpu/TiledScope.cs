@@ -21,6 +21,7 @@ internal sealed unsafe class TiledScope
     public TiledScope(ScopePlan plan, AlignedBuffer queries, ScopeBias bias, ResamplerConfig config)
     {
         Tiles = plan.Tiles;
+        MaxLaneCount = Tiles.Max(tile => tile.LaneCount);
         GridColumns = config.QueryGrid.Columns;
         _headSize = config.HeadSize;
         _isBiasPerHead = bias.IsPerHead;
@@ -57,7 +58,7 @@ internal sealed unsafe class TiledScope
     public int GridColumns { get; }
 
     /// <summary>The widest tile.</summary>
-    public int MaxLaneCount => Tiles.Max(tile => tile.LaneCount);
+    public int MaxLaneCount { get; }
 
     public long Bytes => sizeof(float) * (long)(_packedQueries.Count + (_bias?.Count ?? 0));
 
@@ -70,7 +71,8 @@ internal sealed unsafe class TiledScope
     public float* Bias(int tile, int head) => _biasOffsets[tile] < 0 ? null
         : _bias!.Pointer + _biasOffsets[tile] + (_isBiasPerHead ? head * BiasCount(Tiles[tile]) : 0);
 
-    private static nint BiasCount(QueryTile tile) => (nint)(tile.KeyRows.Count + tile.KeyColumns.Count) * tile.LaneCount;
+    private static nint BiasCount(QueryTile tile)
+        => (nint)(tile.KeyRows.Count + tile.KeyColumns.Count) * tile.LaneCount;
 
     private void PackQueries(int index, float* queries, int width, int headCount)
     {

@@ -52,8 +52,8 @@ internal static unsafe class VectorMath<TSimd, TVector>
         return TSimd.Multiply(x, TSimd.SelectNegative(x, tail, TSimd.Subtract(TSimd.Create(1f), tail)));
     }
 
-    /// <summary>Applies <see cref="Gelu(TVector)"/> in place. The rest that fills no vector is computed as a vector too:
-    /// where the rest begins depends on the number of rows, and bits must not.</summary>
+    /// <summary>Applies <see cref="Gelu(TVector)"/> in place. The rest that fills no vector is computed as a vector
+    /// too: where the rest begins depends on the number of rows, and bits must not.</summary>
     public static void Gelu(float* values, int count)
     {
         int index = 0;

@@ -36,7 +36,8 @@ internal sealed class WorkerPool : IDisposable
 
     /// <summary>Runs all phases and returns when the last task is done.</summary>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled; checked before
-    /// every task. The first exception of a task is rethrown likewise, after all threads have left the work.</exception>
+    /// every task. The first exception of a task is rethrown likewise, after all threads have left
+    /// the work.</exception>
     public void Run(IPhasedWork work, CancellationToken cancellationToken)
     {
         // Not a lock, which would let a task's own thread in again.

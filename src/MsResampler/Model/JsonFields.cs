@@ -18,7 +18,8 @@ internal sealed class JsonFields
         _problems = problems;
         _warnings = warnings;
         if (element.ValueKind != JsonValueKind.Object)
-            _problems.Add($"{(path.Length == 0 ? "the root" : $"field '{path}'")}: expected an object, found {Found(element)}");
+            _problems.Add($"{(path.Length == 0 ? "the root" : $"field '{path}'")}: expected an object, " +
+                $"found {Found(element)}");
         else
             foreach (JsonProperty property in element.EnumerateObject())
                 _values.Add(property.Name, property.Value);

@@ -48,7 +48,8 @@ public sealed class ResamplerModel : IDisposable
                 (File.Exists(folder) ? "a file" : "nothing"));
         string configPath = Path.Combine(folder, ConfigFileName);
         if (!File.Exists(configPath))
-            throw new FileNotFoundException($"{configPath}: expected the model's configuration, found nothing", configPath);
+            throw new FileNotFoundException($"{configPath}: expected the model's configuration, found nothing",
+                configPath);
         List<string> warnings = [];
         ResamplerConfig config = ConfigReader.ReadFile(configPath, warnings);
         SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder);

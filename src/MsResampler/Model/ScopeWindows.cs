@@ -21,7 +21,8 @@ public sealed class ScopeWindows
     public IReadOnlyList<AxisRange> Columns { get; }
 
     /// <summary>Whether every query sees every patch.</summary>
-    public bool IsDense => Rows.All(range => range.Count == Grid.Rows) && Columns.All(range => range.Count == Grid.Columns);
+    public bool IsDense => Rows.All(range => range.Count == Grid.Rows)
+        && Columns.All(range => range.Count == Grid.Columns);
 
     /// <summary>The number of (query, patch) pairs in scope.</summary>
     public long PairCount => Rows.Sum(range => (long)range.Count) * Columns.Sum(range => (long)range.Count);

@@ -99,7 +99,8 @@ internal sealed class WeightBinder
             ? Take("proj", _config.OutputSize, width, isStoredTransposed: true, isOuter: true)
             : Take("proj.weight", _config.OutputSize, width, isOuter: true);
         return new LinearWeights(weight,
-            Find("proj.bias", isOuter: true) is null ? null : TakeVector("proj.bias", _config.OutputSize, isOuter: true));
+            Find("proj.bias", isOuter: true) is null ? null
+                : TakeVector("proj.bias", _config.OutputSize, isOuter: true));
     }
 
     private NormWeights TakeNorm(string name, bool isOuter = false)
@@ -121,7 +122,8 @@ internal sealed class WeightBinder
 
     /// <summary>The weight named <paramref name="role"/>, stored with the <paramref name="expected"/> shape. A tensor
     /// that does not fit is recorded as a problem.</summary>
-    private WeightTensor Take(string role, long[] expected, int rows, int columns, bool isStoredTransposed, bool isOuter)
+    private WeightTensor Take(string role, long[] expected, int rows, int columns, bool isStoredTransposed,
+        bool isOuter)
     {
         if (Find(role, isOuter) is not { } tensor)
         {
@@ -131,11 +133,13 @@ internal sealed class WeightBinder
 
         _used.Add(tensor.Name);
         if (!tensor.Shape.SequenceEqual(expected))
-            _problems.Add($"tensor '{tensor.Name}': expected shape {Describe(expected)}, found {Describe(tensor.Shape)}");
+            _problems.Add(
+                $"tensor '{tensor.Name}': expected shape {Describe(expected)}, found {Describe(tensor.Shape)}");
         if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16 or TensorType.F64))
             _problems.Add($"tensor '{tensor.Name}': expected type F32, F16, BF16 or F64, found {tensor.Type}");
         if ((long)rows * columns > Array.MaxLength)
-            _problems.Add($"tensor '{tensor.Name}': expected at most {Array.MaxLength} elements, found {(long)rows * columns}");
+            _problems.Add($"tensor '{tensor.Name}': expected at most {Array.MaxLength} elements, " +
+                $"found {(long)rows * columns}");
         return new WeightTensor(_checkpoint, tensor, rows, columns, isStoredTransposed: isStoredTransposed);
     }
 
@@ -173,8 +177,8 @@ internal sealed class WeightBinder
     private IEnumerable<string> RoleNames()
     {
         string[] common = ["kv_proj.weight", "ln_kv.weight", "ln_kv.bias", "ln_q.weight", "ln_q.bias", "ln_post.weight",
-            "ln_post.bias", "query", "pos_embed", "gate.fc1.weight", "gate.fc1.bias", "gate.fc2.weight", "gate.fc2.bias",
-            "proj.weight", "proj.bias", "proj"];
+            "ln_post.bias", "query", "pos_embed", "gate.fc1.weight", "gate.fc1.bias", "gate.fc2.weight",
+            "gate.fc2.bias", "proj.weight", "proj.bias", "proj"];
         string[] attention = ["q_proj.weight", "q_proj.bias", "k_proj.weight", "k_proj.bias", "v_proj.weight",
             "v_proj.bias", "out_proj.weight", "out_proj.bias", "in_proj_weight", "in_proj_bias"];
         IEnumerable<string> scopes = Enumerable.Range(0, _config.Scopes.Count).SelectMany(scope =>

@@ -54,6 +54,25 @@ public sealed class WeightTensor
         return _isStoredTransposed ? Transpose(values) : values;
     }
 
+    /// <summary>Reads whole rows in single precision, as many as fit, from <paramref name="firstRow"/> on: what a
+    /// large weight needs instead of a copy.</summary>
+    internal void ReadRows(int firstRow, Span<float> destination)
+    {
+        if (!_isStoredTransposed)
+        {
+            _checkpoint.Read(_tensor, _firstElement + ((long)firstRow * Columns), destination);
+            return;
+        }
+
+        float[] part = new float[destination.Length / Columns];
+        for (int column = 0; column < Columns; column++)
+        {
+            _checkpoint.Read(_tensor, _firstElement + ((long)column * Rows) + firstRow, part);
+            for (int row = 0; row < part.Length; row++)
+                destination[(row * Columns) + column] = part[row];
+        }
+    }
+
     /// <summary>The rows from <paramref name="firstRow"/> on, as a weight of their own.</summary>
     internal WeightTensor RowSlice(int firstRow, int rowCount)
         => new(_checkpoint, _tensor, rowCount, Columns, (long)firstRow * Columns, _isStoredTransposed);

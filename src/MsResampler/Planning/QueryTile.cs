@@ -20,5 +20,6 @@ internal sealed record QueryTile(AxisRange QueryRows, AxisRange QueryColumns, Ax
 
     /// <summary>The index of the tile's query <paramref name="lane"/> in the model's query order.</summary>
     public int QueryIndex(int lane, int gridColumns)
-        => ((QueryRows.Start + (lane / QueryColumns.Count)) * gridColumns) + QueryColumns.Start + (lane % QueryColumns.Count);
+        => ((QueryRows.Start + (lane / QueryColumns.Count)) * gridColumns)
+            + QueryColumns.Start + (lane % QueryColumns.Count);
 }

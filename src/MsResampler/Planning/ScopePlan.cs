@@ -20,6 +20,7 @@ internal enum ProjectionStrategy
 /// <param name="Values">How values are formed; never absorbed where keys are projected.</param>
 /// <param name="Tiles">The schedule when keys are projected: a tile of queries against its rectangle of patches. When
 /// keys are absorbed each query has its own exact window and the schedule is empty.</param>
-/// <param name="AttentionFlops">Operations of logits and weighted sums as executed, absorbed projections included.</param>
+/// <param name="AttentionFlops">Operations of logits and weighted sums as executed, absorbed projections included.
+/// </param>
 internal sealed record ScopePlan(ScopeWindows Windows, ProjectionStrategy Keys, ProjectionStrategy Values,
     IReadOnlyList<QueryTile> Tiles, double AttentionFlops);

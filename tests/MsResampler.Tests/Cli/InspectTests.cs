@@ -1,4 +1,7 @@
 using System.Text;
+using MsResampler.Cli.Display;
+using MsResampler.Model;
+using MsResampler.Planning;
 using NUnit.Framework;
 
 namespace MsResampler.Tests.Cli;
@@ -14,10 +17,31 @@ internal sealed class InspectTests : CliFixture
             Assert.That(output, Does.Contain("2x3 = 6").And.Contain("window 2x2 patches, clip")
                 .And.Contain("sigma 1.5x1.5"));
             Assert.That(output, Does.Contain("gate.fc1.weight").And.Contain("[4, 24]").And.Contain("384"));
-            // kv_proj: 2·N·C·D = 2·24·12·8.
-            Assert.That(output, Does.Match(@"kv_proj +4\.61 k"));
             Assert.That(output, Does.Not.Contain('\u001b'));
             Assert.That(output.Split('\n'), Has.None.Match(@"[ \t]$"));
+        }
+    }
+
+    [Test]
+    public void The_plan_shows_what_is_computed_beside_the_model_as_written()
+    {
+        string output = CliRun.Of("inspect", Model, "--grid", "4x6").Succeeds().Output;
+        using ResamplerModel model = ResamplerModel.Open(Model);
+        using Resampler resampler = Resampler.Load(model);
+        ExecutionPlan plan = resampler.Plan(new PatchGrid(4, 6));
+        using (Assert.EnterMultipleScope())
+        {
+            // kv_proj: 2·N·C·D = 2·24·12·8; attention as written: 4·M·N·D for each of 3 scopes = 12·6·24·8.
+            Assert.That(output, Does.Match(@"\ninput projection +4\.61 k +4\.61 k\n"));
+            Assert.That(output, Does.Match(@"\nquery projection +2\.30 k +-\n"));
+            Assert.That(output, Does.Match(@"\nattention +13\.8 k +"));
+            Assert.That(output, Does.Contain($"{Quantity.Scaled(plan.Flops)}FLOP in place of " +
+                $"{Quantity.Scaled(plan.NaiveFlops)}FLOP"));
+            Assert.That(output, Does.Match(
+                $@"\ntotal +{Quantity.Scaled(plan.NaiveFlops).Trim()} +{Quantity.Scaled(plan.Flops).Trim()}\n"));
+            string local = plan.Scopes[0].Keys == ProjectionStrategy.Absorbed ? "absorbed" : "projected";
+            Assert.That(output, Does.Match($@"\n0 local +2x2 +{plan.Scopes[0].Windows.PairCount} +\d+ +{local} "));
+            Assert.That(output, Does.Match(@"\n2 wide +4x6 +144 +\d+ +(projected|absorbed) +(projected|absorbed) +"));
         }
     }
 

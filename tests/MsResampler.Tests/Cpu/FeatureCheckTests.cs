@@ -13,10 +13,10 @@ internal sealed unsafe class FeatureCheckTests<TSimd, TVector>
 
     private static int FirstIndex(AlignedBuffer values, WorkerPool pool)
     {
-        FeatureCheck<TSimd, TVector> check = new(values.Pointer, values.Count);
-        pool.Run(check, CancellationToken.None);
+        FeatureCheck<TSimd, TVector> check = new();
+        int index = check.Find(values.Pointer, values.Count, pool, CancellationToken.None);
         GC.KeepAlive(values);
-        return check.FirstIndex;
+        return index;
     }
 
     [Test]

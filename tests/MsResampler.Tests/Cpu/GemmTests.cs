@@ -16,12 +16,14 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
     // Tiles are six or eight rows high.
     private static int[] RowCounts => [1, 5, 6, 7, 8, 9, 12, 16, 37];
 
-    private static int[] ColumnCounts => [.. new[] { 1, TSimd.Width - 1, TSimd.Width, TSimd.Width + 1, (2 * TSimd.Width) + 1,
+    private static int[] ColumnCounts
+        => [.. new[] { 1, TSimd.Width - 1, TSimd.Width, TSimd.Width + 1, (2 * TSimd.Width) + 1,
         s_panel - 1, s_panel, s_panel + 1, (2 * s_panel) + 3, 101 }.Where(count => count > 0).Distinct()];
 
     private static int[] InnerCounts => [1, 2, 7, 64, 131];
 
-    private static PackedMatrix Pack(ReadOnlySpan<float> weight, int columns, int inner, ReadOnlySpan<float> bias = default)
+    private static PackedMatrix Pack(ReadOnlySpan<float> weight, int columns, int inner,
+        ReadOnlySpan<float> bias = default)
         => PackedMatrix.FromTransposed<TSimd, TVector>(weight, columns, inner, bias);
 
     private static void Multiply(float* a, int aStride, int rows, PackedMatrix b, float* c, int cStride)
@@ -33,7 +35,8 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
 
     [Test]
     public void A_product_agrees_with_loops_and_writes_nothing_else(
-        [ValueSource(nameof(RowCounts))] int rows, [ValueSource(nameof(ColumnCounts))] int columns, [Values] bool hasBias)
+        [ValueSource(nameof(RowCounts))] int rows, [ValueSource(nameof(ColumnCounts))] int columns,
+        [Values] bool hasBias)
     {
         foreach (int inner in InnerCounts)
         {
@@ -72,7 +75,8 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
 
                 double bound = (inner + 1) * Values.Roundoff * magnitude;
                 if (!(Math.Abs(c.Span[index] - exact) <= bound))
-                    Assert.Fail($"inner {inner}, row {row}, column {column}: {c.Span[index]}, expected {exact} ± {bound}");
+                    Assert.Fail($"inner {inner}, row {row}, column {column}: {c.Span[index]}, " +
+                        $"expected {exact} ± {bound}");
             }
         }
     }
@@ -93,8 +97,8 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
                 AlignedBuffer product = new(rows * columns);
                 Multiply(a.Pointer, Inner, rows, b, product.Pointer, columns);
 
-                Gemm<TSimd, TVector>.Multiply(a.Pointer, Inner, rows, Inner, b.Panel(0), b.WidthOf(0), b.WidthOf(0), columns,
-                    isInPlace ? c.Pointer : init.Pointer, stride, c.Pointer, stride);
+                Gemm<TSimd, TVector>.Multiply(a.Pointer, Inner, rows, Inner, b.Panel(0), b.WidthOf(0), b.WidthOf(0),
+                    columns, isInPlace ? c.Pointer : init.Pointer, stride, c.Pointer, stride);
 
                 for (int index = 0; index < c.Count; index++)
                 {
@@ -102,7 +106,8 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
                     bool isInside = row < rows && column < columns;
                     // Six products and sums of magnitude at most 1 each.
                     Assert.That(c.Span[index], isInside
-                        ? Is.EqualTo(init.Span[index] + product.Span[(row * columns) + column]).Within(12 * 6 * Values.Roundoff)
+                        ? Is.EqualTo(init.Span[index] + product.Span[(row * columns) + column])
+                            .Within(12 * 6 * Values.Roundoff)
                         : Is.EqualTo(isInPlace ? init.Span[index] : Guard));
                 }
             }
@@ -145,7 +150,8 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
         for (int columns = 1; columns < s_panel; columns++)
         {
             AlignedBuffer narrow = new(Rows * columns);
-            Multiply(a.Pointer, Inner, Rows, Pack(weight.Span[..(columns * Inner)], columns, Inner), narrow.Pointer, columns);
+            Multiply(a.Pointer, Inner, Rows, Pack(weight.Span[..(columns * Inner)], columns, Inner), narrow.Pointer,
+                columns);
             for (int row = 0; row < Rows; row++)
                 Assert.That(Values.Bits(narrow.Span.Slice(row * columns, columns)),
                     Is.EqualTo(Values.Bits(wide.Span.Slice(row * s_panel, columns))), $"{columns} columns, row {row}");
@@ -168,7 +174,8 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
             AlignedBuffer tile = new(rowCount * width);
             AlignedBuffer gathered = new(rowCount * width);
             AlignedBuffer row = new(width);
-            // A transposed left operand: rows lie one float apart, steps a row of six or eight. The right one backwards.
+            // A transposed left operand: rows lie one float apart, steps a row of six or eight. The right one
+            // backwards.
             for (int r = 0; r < rowCount; r++)
                 rows[r] = a.Pointer + r;
             for (int k = 0; k < Inner; k++)
@@ -186,8 +193,8 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
             Assert.That(Values.Bits(gathered.Span), Is.EqualTo(Values.Bits(tile.Span)));
             for (int r = 0; r < rowCount; r++)
             {
-                MicroKernel<TSimd, TVector>.GatherRow(width, a.Pointer + r, scattered.Pointer, offsets, Inner, init.Pointer,
-                    row.Pointer);
+                MicroKernel<TSimd, TVector>.GatherRow(width, a.Pointer + r, scattered.Pointer, offsets, Inner,
+                    init.Pointer, row.Pointer);
                 Assert.That(Values.Bits(row.Span), Is.EqualTo(Values.Bits(tile.Span.Slice(r * width, width))));
             }
 

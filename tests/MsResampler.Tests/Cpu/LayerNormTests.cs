@@ -11,7 +11,8 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector>
 {
     private const float Guard = 12345.5f;
 
-    private static int[] Counts => [.. new[] { 1, 2, TSimd.Width - 1, TSimd.Width, TSimd.Width + 1, (2 * TSimd.Width) + 3, 127,
+    private static int[] Counts
+        => [.. new[] { 1, 2, TSimd.Width - 1, TSimd.Width, TSimd.Width + 1, (2 * TSimd.Width) + 3, 127,
         1024 }.Where(count => count > 0).Distinct()];
 
     // Of unit variance; far from zero; with a variance near ε, and far below.
@@ -41,7 +42,8 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector>
             double shift = (count + 2) * Values.Roundoff * x.Max(Math.Abs) * factor;
             double bound = (Math.Abs(weight.Span[index]) * (shift + (Math.Abs(normal) *
                 (shift + ((count + 10) * Values.Roundoff))))) + (2 * Values.Roundoff * (1 + Math.Abs(normal)));
-            Assert.That((double)result.Span[index], Is.EqualTo((normal * weight.Span[index]) + bias.Span[index]).Within(bound));
+            Assert.That((double)result.Span[index],
+                Is.EqualTo((normal * weight.Span[index]) + bias.Span[index]).Within(bound));
         }
 
         Assert.That(result.Span[count..].ToArray(), Is.All.EqualTo(Guard));

@@ -32,18 +32,37 @@ public class PositionTests
     }
 
     [Test]
-    public void The_table_of_a_grid_is_row_major_and_column_first([Values(4, 20, 64)] int width, [Values(0, 5)] int padding)
+    public void Positions_of_a_grid_are_row_major_and_column_first([Values(4, 20, 64)] int width)
     {
-        PatchGrid grid = new(3, 5);
-        int stride = width + padding;
-        float[] table = [.. Enumerable.Repeat(7f, 15 * stride)];
-
-        Position.SinCosGrid(grid, table, width, stride);
+        KeyPositions positions = KeyPositions.SinCos(new PatchGrid(3, 5), width);
+        float[] zeros = new float[width];
+        float[] sum = new float[width];
 
         for (int patch = 0; patch < 15; patch++)
-            for (int channel = 0; channel < stride; channel++)
-                Assert.That((double)table[(patch * stride) + channel], channel < width
-                    ? Is.EqualTo(SinCos(patch / 5, patch % 5, width, channel)).Within(Values.Roundoff) : Is.EqualTo(7));
+        {
+            positions.AddTo(zeros, patch, sum);
+            for (int channel = 0; channel < width; channel++)
+                Assert.That((double)sum[channel],
+                    Is.EqualTo(SinCos(patch / 5, patch % 5, width, channel)).Within(Values.Roundoff));
+        }
+    }
+
+    [Test]
+    public void Positions_are_added_and_nothing_else_is_touched([Values] bool isResized)
+    {
+        PatchGrid grid = new(3, 2);
+        KeyPositions positions = isResized
+            ? KeyPositions.Resized(Values.Array(2 * 2 * 8, seed: 1), new QueryGrid(2, 2), grid, 8)
+            : KeyPositions.SinCos(grid, 8);
+        float[] row = Values.Array(8, seed: 2);
+        float[] position = new float[8];
+        float[] sum = [.. Enumerable.Repeat(7f, 9)];
+
+        positions.AddTo(new float[8], 5, position);
+        positions.AddTo(row, 5, sum);
+
+        Assert.That(sum, Is.EqualTo(row.Zip(position, (z, p) => z + p).Append(7)));
+        Assert.That(position, Is.Unique);
     }
 
     [TestCase(4, 4, 8, 8)]
@@ -56,13 +75,12 @@ public class PositionTests
     public void A_resized_table_agrees_with_double_precision(int fromRows, int fromColumns, int rows, int columns)
     {
         const int Width = 19;
-        const int Stride = 23;
         QueryGrid from = new(fromRows, fromColumns);
         PatchGrid to = new(rows, columns);
         float[] table = Values.Array(from.QueryCount * Width, seed: 1);
-        float[] resized = [.. Enumerable.Repeat(7f, rows * columns * Stride)];
+        float[] resized = [.. Enumerable.Repeat(7f, rows * columns * Width)];
 
-        Position.Resize(table, from, to, resized, Width, Stride);
+        Position.Resize(table, from, to, resized, Width);
 
         Matrix<double> expected = Positions.Resize(Matrix<double>.Build.DenseOfRowMajor(from.QueryCount, Width,
             Array.ConvertAll(table, value => (double)value)), from, to);
@@ -70,9 +88,9 @@ public class PositionTests
         // up to 1 are summed, which rounds as often.
         const double Bound = ((4 * 24) + 16) * 2 * Values.Roundoff;
         for (int patch = 0; patch < to.PatchCount; patch++)
-            for (int channel = 0; channel < Stride; channel++)
-                Assert.That((double)resized[(patch * Stride) + channel], channel < Width
-                    ? Is.EqualTo(expected[patch, channel]).Within(Bound) : Is.EqualTo(7));
+            for (int channel = 0; channel < Width; channel++)
+                Assert.That((double)resized[(patch * Width) + channel],
+                    Is.EqualTo(expected[patch, channel]).Within(Bound));
     }
 
     [Test]
@@ -81,7 +99,7 @@ public class PositionTests
         float[] table = Values.Array(3 * 4 * 5, seed: 1);
         float[] resized = new float[table.Length];
 
-        Position.Resize(table, new QueryGrid(3, 4), new PatchGrid(3, 4), resized, 5, 5);
+        Position.Resize(table, new QueryGrid(3, 4), new PatchGrid(3, 4), resized, 5);
 
         Assert.That(resized, Is.EqualTo(table));
     }
@@ -93,7 +111,7 @@ public class PositionTests
         float[] table = [.. Enumerable.Range(1, 16).Select(value => (float)value)];
         float[] resized = new float[64];
 
-        Position.Resize(table, new QueryGrid(4, 4), new PatchGrid(8, 8), resized, 1, 1);
+        Position.Resize(table, new QueryGrid(4, 4), new PatchGrid(8, 8), resized, 1);
 
         Assert.That(resized[..16], Is.EqualTo(new[]
         {

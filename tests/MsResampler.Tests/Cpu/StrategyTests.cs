@@ -63,7 +63,8 @@ public class StrategyTests
                 backend.Resample([.. features.SelectMany(values => values)], grids, tokens, CancellationToken.None);
                 check(backend);
                 for (int image = 0; image < grids.Length; image++)
-                    Assert.That(Tolerances.RelativeError(tokens.AsSpan(image * tokenCount, tokenCount), expected[image]),
+                    Assert.That(Tolerances.RelativeError(tokens.AsSpan(image * tokenCount, tokenCount),
+                        expected[image]),
                         Is.LessThanOrEqualTo(Tolerances.SinglePrecision), $"{variant}, image {image}, {grids[image]}");
             }
         }
@@ -72,7 +73,8 @@ public class StrategyTests
     [Test]
     public void Each_strategy_agrees_with_the_reference([Range(0, 2)] int strategy, [Range(0, 4)] int heads)
     {
-        using TestModel model = new(Config(strategy, heads), new() { LearnedSigmaScopes = [2] }, seed: (ulong)(10 + heads));
+        using TestModel model =
+            new(Config(strategy, heads), new() { LearnedSigmaScopes = [2] }, seed: (ulong)(10 + heads));
         PatchGrid[] grids = s_strategies[strategy].Grids;
 
         // The last scope's window of two patches is left to the planner.

@@ -58,7 +58,8 @@ internal sealed unsafe class VectorMathTests<TSimd, TVector>
 
     /// <remarks>With T = Φ(−|x|), gelu is x·(1 − T) or x·T. T has the relative error δ of the fit, 1.2e-7, of exp2,
     /// 2e-7, and of its exponent's rounding: about x²/2 + 2 is summed in ten steps and scaled, each of which rounds by
-    /// u, so 12·u·(x²/2 + 2) allows for all of them. Outside T three more operations round. Below 2⁻¹²⁶ results may be flushed.
+    /// u, so 12·u·(x²/2 + 2) allows for all of them. Outside T three more operations round. Below 2⁻¹²⁶ results may
+    /// be flushed.
     /// </remarks>
     [Test]
     public void Gelu_is_within_its_bound()

@@ -137,7 +137,8 @@ public class WorkerPoolTests
         Parallel.For(0, sums.Length, new ParallelOptions { MaxDegreeOfParallelism = 8 }, caller =>
         {
             for (int run = 0; run < 200; run++)
-                pool.Run(new Work([4, 3], (_, _, _) => Interlocked.Increment(ref sums[caller])), CancellationToken.None);
+                pool.Run(new Work([4, 3], (_, _, _) => Interlocked.Increment(ref sums[caller])),
+                    CancellationToken.None);
         });
 
         Assert.That(sums, Is.All.EqualTo(1400));

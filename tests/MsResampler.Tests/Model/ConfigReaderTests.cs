@@ -152,7 +152,8 @@ public class ConfigReaderTests
     {
         ResamplerConfig config = Read(With("position_embedding", """{"type":"none"}"""), out _);
 
-        Assert.That(config.PositionEmbedding, Is.EqualTo(new PositionEmbeddingConfig(PositionEmbeddingType.None, false, false)));
+        Assert.That(config.PositionEmbedding,
+            Is.EqualTo(new PositionEmbeddingConfig(PositionEmbeddingType.None, false, false)));
     }
 
     [Test]
@@ -296,7 +297,8 @@ public class ConfigReaderTests
 
         Read(json, out List<string> warnings);
 
-        Assert.That(warnings, Is.EquivalentTo(new[] { "a", "scopes[0].b", "gate.c", "position_embedding.d", "scopes[2].sigma" }
+        Assert.That(warnings,
+            Is.EquivalentTo(new[] { "a", "scopes[0].b", "gate.c", "position_embedding.d", "scopes[2].sigma" }
             .Select(field => $"unknown field '{field}' was ignored")));
     }
 

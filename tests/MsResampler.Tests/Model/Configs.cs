@@ -5,6 +5,13 @@ namespace MsResampler.Tests.Model;
 /// <summary>Small configurations to vary.</summary>
 internal static class Configs
 {
+    /// <summary>Three scopes that take different strategies on larger grids, and widths that fill no vector.</summary>
+    public static ResamplerConfig Mixed => Of(Window(2, 2), Gaussian(2, 3, new AxisPair(5, 4)), None) with
+    {
+        HiddenSize = 36,
+        QueryGrid = new QueryGrid(3, 3),
+    };
+
     public static ScopeConfig None { get; } = new() { Name = "global", Prior = ScopePrior.None };
 
     public static ScopeConfig Window(double rows, double columns, WindowBorder border = WindowBorder.Clip,

@@ -12,7 +12,8 @@ public class ScopeGeometryTests
         Gen.Bool.Select(isShifted => isShifted ? WindowBorder.Shift : WindowBorder.Clip);
 
     /// <summary>The definition along one axis, in integers without bound and divisions rounded down.</summary>
-    private static bool Sees(BigInteger patch, int query, int queryCount, int patchCount, int window, WindowBorder border)
+    private static bool Sees(BigInteger patch, int query, int queryCount, int patchCount, int window,
+        WindowBorder border)
     {
         BigInteger center = FloorDivide(((2 * (BigInteger)query) + 1) * patchCount, 2 * (BigInteger)queryCount);
         BigInteger extent = border == WindowBorder.Shift ? BigInteger.Min(window, patchCount) : window;
@@ -71,7 +72,8 @@ public class ScopeGeometryTests
                         AxisRange range = ScopeGeometry.Window(query, queryCount, patchCount, window, border);
                         for (int patch = -2; patch < patchCount + 2; patch++)
                             if (range.Contains(patch) != Sees(patch, query, queryCount, patchCount, window, border))
-                                Assert.Fail($"query {query} of {queryCount}, window {window}, patch {patch} of {patchCount}");
+                                Assert.Fail($"query {query} of {queryCount}, window {window}, " +
+                                    $"patch {patch} of {patchCount}");
                     }
     }
 
@@ -120,7 +122,8 @@ public class ScopeGeometryTests
     [Test]
     public void Every_query_sees_exactly_the_patches_of_its_scope()
     {
-        Gen<QueryGrid> queries = Gen.Select(Gen.Int[1, 9], Gen.Int[1, 9], (rows, columns) => new QueryGrid(rows, columns));
+        Gen<QueryGrid> queries =
+            Gen.Select(Gen.Int[1, 9], Gen.Int[1, 9], (rows, columns) => new QueryGrid(rows, columns));
         Gen<PatchGrid> grids = Gen.OneOf(
             Gen.Select(Gen.Int[1, 13], Gen.Int[1, 13], (rows, columns) => new PatchGrid(rows, columns)),
             Gen.Int[1, 40].Select(count => new PatchGrid(1, count)),
@@ -153,7 +156,8 @@ public class ScopeGeometryTests
                     for (int j = 0; j < grid.Columns; j++)
                     {
                         bool sees = scope.Window is not { } window
-                            || (Sees(i, qi, queries.Rows, grid.Rows, Extent(scope, window.Rows, grid.Rows), scope.Border)
+                            || (Sees(i, qi, queries.Rows, grid.Rows, Extent(scope, window.Rows, grid.Rows),
+                                scope.Border)
                                 && Sees(j, qj, queries.Columns, grid.Columns,
                                     Extent(scope, window.Columns, grid.Columns), scope.Border));
                         if (sees != (windows.Rows[qi].Contains(i) && windows.Columns[qj].Contains(j)))

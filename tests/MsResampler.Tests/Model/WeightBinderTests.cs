@@ -14,8 +14,10 @@ public class WeightBinderTests
 
     private static readonly ResamplerConfig s_single = Configs.Of(Configs.None);
 
-    private static List<TensorToWrite> Tensors(ResamplerConfig config, RandomModelOptions? options = null, ulong seed = 1)
-        => [.. RandomModel.CreateTensors(config, seed, options ?? new()).Select(tensor => tensor.ToWrite(TensorType.F32))];
+    private static List<TensorToWrite> Tensors(ResamplerConfig config, RandomModelOptions? options = null,
+        ulong seed = 1)
+        => [.. RandomModel.CreateTensors(config, seed, options ?? new())
+            .Select(tensor => tensor.ToWrite(TensorType.F32))];
 
     private static TensorToWrite Zeros(string name, params long[] shape)
         => new(name, TensorType.F32, shape, (_, values) => values.Clear());
@@ -38,7 +40,8 @@ public class WeightBinderTests
     private static IReadOnlyList<string> Problems(ResamplerConfig config, IEnumerable<TensorToWrite> tensors)
         => Assert.Throws<InvalidModelException>(() => Prefix(config, tensors))!.Problems;
 
-    private static float[] Tokens(ResamplerConfig config, IEnumerable<TensorToWrite> tensors) => Open(config, tensors, model =>
+    private static float[] Tokens(ResamplerConfig config, IEnumerable<TensorToWrite> tensors)
+        => Open(config, tensors, model =>
     {
         using Resampler resampler = Resampler.Load(model, new ResamplerOptions { ThreadCount = 1 });
         PatchGrid grid = new(4, 3);
@@ -101,7 +104,8 @@ public class WeightBinderTests
             "tensor 'ln_q.bias': expected shape [24], found no such tensor",
             "tensor 'query': expected shape [6, 24], found [6, 23]",
             "tensor 'gate.fc1.bias': expected type F32, F16, BF16 or F64, found I32",
-            "tensor 'scopes.2.attn.q_proj.weight': unexpected, this configuration has no use for it; found F32 [24, 24]",
+            "tensor 'scopes.2.attn.q_proj.weight': unexpected, this configuration has no use for it; " +
+                "found F32 [24, 24]",
         }));
     }
 
@@ -111,7 +115,8 @@ public class WeightBinderTests
         IReadOnlyList<string> problems = Problems(s_config, [Zeros("x", 1)]);
 
         IEnumerable<string> needed = Tensors(s_config, new() { HasProjectionBias = false })
-            .Select(tensor => $"tensor '{tensor.Name}': expected shape [{string.Join(", ", tensor.Shape)}], found no such tensor");
+            .Select(tensor => $"tensor '{tensor.Name}': expected shape [{string.Join(", ", tensor.Shape)}], " +
+                "found no such tensor");
         Assert.That(problems, Is.EquivalentTo(needed.Append(
             "tensor 'x': unexpected, this configuration has no use for it; found F32 [1]")));
     }
@@ -196,7 +201,8 @@ public class WeightBinderTests
         List<TensorToWrite> tensors = Tensors(s_config, new() { StackInputProjections = true });
         tensors.Add(Zeros("scopes.1.attn.q_proj.weight", 24, 24));
 
-        Assert.That(Problems(s_config, tensors).Single(), Does.StartWith("tensor 'scopes.1.attn.q_proj.weight': unexpected"));
+        Assert.That(Problems(s_config, tensors).Single(),
+            Does.StartWith("tensor 'scopes.1.attn.q_proj.weight': unexpected"));
     }
 
     [Test]
@@ -234,7 +240,8 @@ public class WeightBinderTests
 
         Assert.That(tensors.Select(tensor => tensor.Name), Is.EquivalentTo(new[]
         {
-            "resampler.query", "resampler.kv_proj.weight", "resampler.attn.in_proj_weight", "resampler.attn.in_proj_bias",
+            "resampler.query", "resampler.kv_proj.weight", "resampler.attn.in_proj_weight",
+            "resampler.attn.in_proj_bias",
             "resampler.attn.out_proj.weight", "resampler.attn.out_proj.bias", "resampler.ln_q.weight",
             "resampler.ln_q.bias", "resampler.ln_kv.weight", "resampler.ln_kv.bias", "resampler.ln_post.weight",
             "resampler.ln_post.bias", "resampler.proj",
@@ -266,7 +273,8 @@ public class WeightBinderTests
         tensors.Add(Zeros(Outer + "transformer.resblocks.0.attn.in_proj.weight", 3, 3));
         tensors.Add(Zeros("transformer.wte.weight", 3, 3));
 
-        Assert.That(Tokens(config, tensors), Is.EqualTo(Tokens(config, Tensors(config, new() { HasProjectionBias = false }))));
+        Assert.That(Tokens(config, tensors),
+            Is.EqualTo(Tokens(config, Tensors(config, new() { HasProjectionBias = false }))));
         Assert.That(Prefix(config, tensors), Is.EqualTo(Pool));
         Assert.That(Problems(config, tensors.Where(tensor => tensor.Name != Outer + "proj")).Single(),
             Does.Contain("proj.weight': expected shape [10, 24], found no such tensor"));
@@ -285,7 +293,8 @@ public class WeightBinderTests
                 Throws.TypeOf<DirectoryNotFoundException>().With.Message.EndsWith("found a file"));
             Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<FileNotFoundException>()
                 .With.Message.Contains(ResamplerModel.ConfigFileName));
-            File.WriteAllBytes(folder.File(ResamplerModel.ConfigFileName), Encoding.UTF8.GetBytes(ConfigJson.Of(s_single)));
+            File.WriteAllBytes(folder.File(ResamplerModel.ConfigFileName),
+                Encoding.UTF8.GetBytes(ConfigJson.Of(s_single)));
             Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<FileNotFoundException>());
         }
     }
@@ -307,7 +316,8 @@ public class WeightBinderTests
     public void Warnings_reach_the_model()
     {
         using TemporaryFolder folder = new();
-        File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), ConfigJson.Of(s_single).Insert(1, "\"extra\": 1,"));
+        File.WriteAllText(folder.File(ResamplerModel.ConfigFileName),
+            ConfigJson.Of(s_single).Insert(1, "\"extra\": 1,"));
         SafetensorsWriter.Write(folder.File("model.safetensors"), Tensors(s_single));
 
         using ResamplerModel model = ResamplerModel.Open(folder.Path);

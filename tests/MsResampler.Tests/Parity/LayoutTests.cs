@@ -1,5 +1,6 @@
 using MsResampler.Model;
 using MsResampler.Safetensors;
+using MsResampler.Tests.Model;
 using MsResampler.Tests.Reference;
 using NUnit.Framework;
 
@@ -11,29 +12,15 @@ public class LayoutTests
 {
     private static readonly PatchGrid s_grid = new(5, 4);
 
-    private static readonly ScopeConfig s_none = new() { Name = "global", Prior = ScopePrior.None };
-
-    private static readonly ScopeConfig s_gaussian = new()
-    {
-        Name = "local",
-        Prior = ScopePrior.Gaussian,
-        Sigma = new AxisPair(2, 3),
-    };
-
-    private static ResamplerConfig Config(params ScopeConfig[] scopes) => new()
+    private static ResamplerConfig Config(params ScopeConfig[] scopes) => Configs.Of(scopes) with
     {
         VisionHiddenSize = 16,
         HiddenSize = 16,
         AttentionHeadCount = 2,
-        QueryGrid = new QueryGrid(2, 3),
         OutputSize = 5,
-        Scopes = scopes,
-        ShareQueries = true,
         ShareKeyValues = true,
         PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: true, Queries: true),
         Gate = scopes.Length == 1 ? null : new GateConfig(7, GateGranularity.Token),
-        LayerNormEpsilon = 1e-6,
-        TorchDType = WeightType.Float32,
     };
 
     private static double[] Tokens(ResamplerConfig config, RandomModelOptions options,
@@ -47,7 +34,7 @@ public class LayoutTests
     public void Prefix_and_stacked_projections_change_nothing(
         [Values("", "resampler.", "a.b.")] string prefix, [Values] bool isStacked)
     {
-        ResamplerConfig config = Config(s_gaussian, s_none);
+        ResamplerConfig config = Config(Configs.Gaussian(2, 3), Configs.None);
 
         double[] tokens = Tokens(config, new() { Prefix = prefix, StackInputProjections = isStacked });
 
@@ -58,7 +45,7 @@ public class LayoutTests
     public void Published_names_change_nothing(
         [Values("", "resampler.")] string prefix, [Values] bool isStacked)
     {
-        ResamplerConfig config = Config(s_none);
+        ResamplerConfig config = Config(Configs.None);
 
         double[] tokens = Tokens(config,
             new() { UsePublishedNames = true, Prefix = prefix, StackInputProjections = isStacked });
@@ -70,7 +57,7 @@ public class LayoutTests
     public void A_nested_attention_pool_changes_nothing()
     {
         const string Pool = "transformer.visual.attn_pool.";
-        ResamplerConfig config = Config(s_none);
+        ResamplerConfig config = Config(Configs.None);
         string[] outer = ["ln_post.weight", "ln_post.bias", "proj"];
 
         double[] tokens = Tokens(config,
@@ -90,7 +77,7 @@ public class LayoutTests
     [Test]
     public void An_identity_kv_proj_can_be_left_out()
     {
-        ResamplerConfig config = Config(s_none);
+        ResamplerConfig config = Config(Configs.None);
 
         double[] tokens = Tokens(config, new() { OmitKeyValueInput = true });
 
@@ -101,7 +88,7 @@ public class LayoutTests
     [Test]
     public void Wider_types_change_nothing()
     {
-        ResamplerConfig config = Config(s_gaussian, s_none);
+        ResamplerConfig config = Config(Configs.Gaussian(2, 3), Configs.None);
 
         Assert.That(Tokens(config, new() { Type = TensorType.F64 }), Is.EqualTo(Tokens(config, new())));
     }

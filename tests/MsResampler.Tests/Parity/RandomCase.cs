@@ -59,7 +59,8 @@ internal sealed class RandomCase
         ];
         string special = string.Concat(layout.Where(option => option.Holds).Select(option => option.Words + ", "));
         return $"case {Index}: grids {string.Join(", ", Grids)}; {Options.Type}, prefix " +
-            $"'{Options.Prefix}', {special}log_sigma of scopes [{string.Join(", ", Options.LearnedSigmaScopes)}]; {ConfigJson.Of(Config)}";
+            $"'{Options.Prefix}', {special}log_sigma of scopes [{string.Join(", ", Options.LearnedSigmaScopes)}]; " +
+            ConfigJson.Of(Config);
     }
 
     private ResamplerConfig NextConfig()

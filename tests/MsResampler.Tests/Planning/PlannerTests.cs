@@ -93,8 +93,9 @@ public class PlannerTests
             isFull &= rows == tile.KeyRows && columns == tile.KeyColumns;
         }
 
-        Assert.That((tile.KeyRows.Start, tile.KeyRows.End - 1, tile.KeyColumns.Start, tile.KeyColumns.End - 1), Is.EqualTo(
-            (seen.Min(key => key.Item1), seen.Max(key => key.Item1), seen.Min(key => key.Item2), seen.Max(key => key.Item2))));
+        Assert.That((tile.KeyRows.Start, tile.KeyRows.End - 1, tile.KeyColumns.Start, tile.KeyColumns.End - 1),
+            Is.EqualTo((seen.Min(key => key.Item1), seen.Max(key => key.Item1),
+                seen.Min(key => key.Item2), seen.Max(key => key.Item2))));
         Assert.That(tile.IsFull, Is.EqualTo(isFull));
         Assert.That(tile.KeyCount, Is.EqualTo(tile.KeyRows.Count * tile.KeyColumns.Count));
         Assert.That(s_costs.LaneWidths, Has.Member(tile.LaneCount));
@@ -149,8 +150,11 @@ public class PlannerTests
     public void More_queries_than_patches_absorb_keys_alone()
     {
         // Every query sees one patch, so keys are cheap to absorb, but each of the 16 patches serves several queries.
-        ExecutionPlan plan = Plan(Large(Configs.Window(1, 1), Configs.Window(1, 1)) with { QueryGrid = new QueryGrid(6, 4) },
-            new PatchGrid(4, 4));
+        ResamplerConfig config = Large(Configs.Window(1, 1), Configs.Window(1, 1)) with
+        {
+            QueryGrid = new QueryGrid(6, 4),
+        };
+        ExecutionPlan plan = Plan(config, new PatchGrid(4, 4));
 
         Assert.That(Strategies(plan), Is.All.EqualTo((ProjectionStrategy.Absorbed, ProjectionStrategy.Projected)));
     }
@@ -174,7 +178,8 @@ public class PlannerTests
     [Test]
     public void Operations_of_a_336_pixel_image_match_a_count_by_hand()
     {
-        ExecutionPlan plan = Plan(Large(Configs.Window(4, 4), Configs.Window(12, 12), Configs.None), new PatchGrid(24, 24));
+        ExecutionPlan plan = Plan(Large(Configs.Window(4, 4), Configs.Window(12, 12), Configs.None),
+            new PatchGrid(24, 24));
 
         // N = 576, M = 144, D = C = 1024, A = 16, S = 3, G = 256, L = 4096.
         const double PatchProjection = 2.0 * 576 * 1024 * 1024;

@@ -1,5 +1,6 @@
 using MsResampler.Model;
 using MsResampler.Safetensors;
+using MsResampler.Tests.Model;
 using NUnit.Framework;
 
 namespace MsResampler.Tests.Reference;
@@ -11,42 +12,12 @@ public class AnalyticTests(Implementation implementation)
 {
     private static readonly PatchGrid s_grid = new(5, 7);
 
-    private static readonly ScopeConfig s_none = new() { Name = "global", Prior = ScopePrior.None };
-
-    private static readonly ResamplerConfig s_config = new()
+    private static readonly ResamplerConfig s_config = Configs.Of(Configs.None) with
     {
-        VisionHiddenSize = 12,
         HiddenSize = 8,
         AttentionHeadCount = 2,
-        QueryGrid = new QueryGrid(2, 3),
         OutputSize = 5,
-        Scopes = [s_none],
-        ShareQueries = true,
-        ShareKeyValues = false,
-        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: false),
-        Gate = null,
-        LayerNormEpsilon = 1e-6,
-        TorchDType = WeightType.Float32,
     };
-
-    private static ScopeConfig Window(double rows, double columns, WindowBorder border = WindowBorder.Clip,
-        ScopeUnits units = ScopeUnits.Patches) => new()
-        {
-            Name = "window",
-            Prior = ScopePrior.Window,
-            Window = new AxisPair(rows, columns),
-            Border = border,
-            Units = units,
-        };
-
-    private static ScopeConfig Gaussian(double rows, double columns, ScopeUnits units = ScopeUnits.Patches)
-        => new()
-        {
-            Name = "gaussian",
-            Prior = ScopePrior.Gaussian,
-            Sigma = new AxisPair(rows, columns),
-            Units = units,
-        };
 
     private static float[] EqualFeatures(TestModel model, PatchGrid grid)
     {
@@ -82,7 +53,7 @@ public class AnalyticTests(Implementation implementation)
     [Test]
     public void A_1x1_window_copies_a_projected_value()
     {
-        using TestModel model = new(s_config with { Scopes = [Window(1, 1)] });
+        using TestModel model = new(s_config with { Scopes = [Configs.Window(1, 1)] });
         float[] features = model.RandomFeatures(s_grid, seed: 1);
         ResamplerWeights weights = model.Model.Weights;
         ScopeWeights scope = weights.Scopes[0];
@@ -165,8 +136,8 @@ public class AnalyticTests(Implementation implementation)
         };
         (QueryGrid, PatchGrid, ScopeConfig)[] axes =
         [
-            (new(queryExtent, 1), new(patchExtent, 1), Window(window, 1, border, units)),
-            (new(1, queryExtent), new(1, patchExtent), Window(1, window, border, units)),
+            (new(queryExtent, 1), new(patchExtent, 1), Configs.Window(window, 1, border, units)),
+            (new(1, queryExtent), new(1, patchExtent), Configs.Window(1, window, border, units)),
         ];
         foreach ((QueryGrid queryGrid, PatchGrid grid, ScopeConfig scope) in axes)
         {
@@ -199,7 +170,8 @@ public class AnalyticTests(Implementation implementation)
             {
                 QueryGrid = new QueryGrid(1, 1),
                 PositionEmbedding = new(PositionEmbeddingType.None, false, false),
-                Scopes = [isLearned ? Gaussian(9, 9, units) : Gaussian(rowScale[0], columnScale, units)],
+                Scopes = [isLearned ? Configs.Gaussian(9, 9, units: units)
+                    : Configs.Gaussian(rowScale[0], columnScale, units: units)],
             },
             new RandomModelOptions { LearnedSigmaScopes = isLearned ? [0] : [], Type = TensorType.F64 },
             edit: tensor => tensor.Name != "scopes.0.log_sigma" ? tensor : tensor with
@@ -224,7 +196,7 @@ public class AnalyticTests(Implementation implementation)
     [Test]
     public void A_huge_sigma_equals_no_prior()
     {
-        using TestModel gaussian = new(s_config with { Scopes = [Gaussian(1e9, 1e9)] });
+        using TestModel gaussian = new(s_config with { Scopes = [Configs.Gaussian(1e9, 1e9)] });
         using TestModel none = new(s_config);
         float[] features = none.RandomFeatures(s_grid, seed: 3);
 
@@ -238,7 +210,7 @@ public class AnalyticTests(Implementation implementation)
     {
         ResamplerConfig config = s_config with
         {
-            Scopes = [Window(2, 3), Gaussian(1, 2), s_none],
+            Scopes = [Configs.Window(2, 3), Configs.Gaussian(1, 2), Configs.None],
             Gate = new GateConfig(7, granularity),
         };
         int groupCount = config.GateGroupCount;
@@ -265,7 +237,7 @@ public class AnalyticTests(Implementation implementation)
         using TestModel model = new(s_config with
         {
             QueryGrid = new QueryGrid(1, 1),
-            Scopes = [Window(1, 1), Window(1, 1), Window(1, 1)],
+            Scopes = [Configs.Window(1, 1), Configs.Window(1, 1), Configs.Window(1, 1)],
             Gate = new GateConfig(7, granularity),
         });
         float[] features = model.RandomFeatures(s_grid, seed: 7);
@@ -300,7 +272,7 @@ public class AnalyticTests(Implementation implementation)
         // one scope with the upper half of scope 1's out_proj and the lower half of scope 0's.
         ResamplerConfig config = s_config with
         {
-            Scopes = [s_none, s_none],
+            Scopes = [Configs.None, Configs.None],
             Gate = new GateConfig(3, GateGranularity.Head),
         };
         Dictionary<string, RandomTensor> tensors = RandomModel.CreateTensors(config, 1, new())

@@ -35,7 +35,7 @@ internal static class BenchCommand
         {
             Notes =
             [
-                "FLOP/s counts the operations that the model defines (see inspect), computed or saved.",
+                "FLOP/s counts the operations that the plan executes, not those it saves (see inspect).",
                 "Exits with 1, untimed, when the result is further from the reference than verify allows.",
             ],
             Examples =
@@ -60,7 +60,8 @@ internal static class BenchCommand
     {
         using AtomicFile? report = json is null ? null : new AtomicFile(json);
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
-        using ITokenEngine engine = TokenEngine.Open(model, backend, threadCount);
+        // The reference, which has no plan, is not among this command's backends.
+        using ResamplerEngine engine = (ResamplerEngine)TokenEngine.Open(model, backend, threadCount);
         ResamplerConfig config = model.Config;
         int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
         float[] image = RandomFeatures.Create(seed: 0, grid, config.VisionHiddenSize);
@@ -87,8 +88,7 @@ internal static class BenchCommand
 
         Measure(duration / 4, Call);
         double[] samples = Measure(duration, Call);
-        Figures figures = new(samples, batch,
-            batch * FlopCount.ByStage(model, grid).Sum(stage => stage.Flops));
+        Figures figures = new(samples, batch, batch * engine.Plan(grid).Flops);
         terminal.Table(["calls", ">median", ">p10", ">p90", ">images/s", ">FLOP/s"],
         [
             [Quantity.Count(samples.Length), Time(figures.Median), Time(figures.P10), Time(figures.P90),

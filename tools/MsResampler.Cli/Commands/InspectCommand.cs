@@ -2,7 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Engines;
+using MsResampler.Cpu;
 using MsResampler.Model;
+using MsResampler.Planning;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Cli.Commands;
@@ -18,10 +20,10 @@ internal static class InspectCommand
         {
             Description = "A model folder; or a .safetensors file or its index, to list tensors only.",
         };
-        Option<PatchGrid?> grid = Options.Grid("The patch grid that scopes and FLOPs are shown for.",
+        Option<PatchGrid?> grid = Options.Grid("The patch grid that scopes and the plan are shown for.",
             new PatchGrid(24, 24));
         ExampleCommand command = new("inspect",
-            "Show a model's configuration, scopes, tensors, parameters and FLOPs.")
+            "Show a model's configuration, scopes, tensors, parameters, and what a plan computes.")
         {
             Examples =
             [
@@ -55,7 +57,7 @@ internal static class InspectCommand
         WriteConfig(model, terminal);
         WriteScopes(model, grid, terminal);
         WriteTensors(model.Checkpoint, terminal);
-        WriteFlops(model, grid, terminal);
+        WritePlan(model, grid, terminal);
     }
 
     private static void WriteConfig(ResamplerModel model, Terminal terminal)
@@ -153,17 +155,44 @@ internal static class InspectCommand
             $"parameters, {Quantity.Scaled(checkpoint.Tensors.Sum(tensor => tensor.ByteCount))}B");
     }
 
-    private static void WriteFlops(ResamplerModel model, PatchGrid grid, Terminal terminal)
+    private static void WritePlan(ResamplerModel model, PatchGrid grid, Terminal terminal)
     {
-        IReadOnlyList<FlopCount> stages = FlopCount.ByStage(model, grid);
-        double total = stages.Sum(stage => stage.Flops);
-        terminal.Heading($"FLOPs of one image of {grid} patches, as the model defines them");
-        terminal.Table(["stage", ">FLOP", ">share"],
+        ResamplerConfig config = model.Config;
+        CpuVariant variant = CpuVariant.Choose();
+        ExecutionPlan plan = new Planner(config, model.Weights.KeyValueInput is not null, variant.Costs).Plan(grid);
+        terminal.Heading($"Plan for one image of {grid} patches on cpu, {variant}: {Quantity.Scaled(plan.Flops)}FLOP " +
+            $"in place of {Quantity.Scaled(plan.NaiveFlops)}FLOP, {Quantity.Digits(plan.NaiveFlops / plan.Flops)} " +
+            "times fewer");
+        terminal.Table(["scope", ">window", ">pairs", ">computed", "keys", "values", ">tiles"],
         [
-            .. stages.Append(new FlopCount("total", total)).Select(stage => (IReadOnlyList<string>)
-                [stage.Stage, Quantity.Scaled(stage.Flops).TrimEnd(), Quantity.Percent(stage.Flops / total)]),
+            .. plan.Scopes.Select((scope, index) => (IReadOnlyList<string>)
+            [
+                $"{index} {config.Scopes[index].Name}",
+                $"{scope.Windows.Rows.Max(range => range.Count)}x{scope.Windows.Columns.Max(range => range.Count)}",
+                Quantity.Count(scope.Windows.PairCount),
+                Quantity.Count(scope.Keys == ProjectionStrategy.Absorbed ? scope.Windows.PairCount
+                    : scope.Tiles.Sum(tile => (long)tile.LaneCount * tile.KeyCount)),
+                Name(scope.Keys),
+                Name(scope.Values),
+                scope.Keys == ProjectionStrategy.Absorbed ? "-" : Number(scope.Tiles.Count),
+            ]),
         ]);
+        terminal.Line("  window: the most patches a query sees; pairs of a query and a patch: in scope, as computed");
+        terminal.Line("  projected: formed for every patch; absorbed: moved to the query side; tiles of queries");
+        terminal.Line();
+        terminal.Table(["stage", ">as written", ">executed"],
+        [
+            .. plan.Stages.Append(new StageCost("total", plan.Flops, plan.NaiveFlops)).Select(stage =>
+                (IReadOnlyList<string>)[stage.Name, Flop(stage.NaiveFlops), Flop(stage.Flops)]),
+        ]);
+        terminal.Line("  additions and multiplications; as written: every patch projected for every scope, every");
+        terminal.Line("  query against every patch");
     }
+
+    private static string Name(ProjectionStrategy strategy)
+        => strategy == ProjectionStrategy.Projected ? "projected" : "absorbed";
+
+    private static string Flop(double flops) => flops == 0 ? "-" : Quantity.Scaled(flops).TrimEnd();
 
     private static string Number(int value) => Quantity.Count(value);
 }

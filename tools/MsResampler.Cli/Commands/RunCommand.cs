@@ -133,10 +133,11 @@ internal static class RunCommand
             Directory.CreateDirectory(request.MapFolder);
         terminal.Track("images", imageCount, report =>
         {
+            Buffers buffers = new();
             for (int first = 0; first < imageCount;)
             {
                 int end = ChunkEnd(source.Grids, config, first);
-                Chunk chunk = new(source, engine, first, end);
+                Chunk chunk = new(source, engine, first, end, buffers);
                 file.Append(chunk.Resample(request.ThreadCount, cancellationToken));
                 if (request.MapFolder is not null)
                     maps.AddRange(chunk.DrawMaps(request.MapFolder, cancellationToken));
@@ -193,6 +194,24 @@ internal static class RunCommand
         return smallest == largest ? $"{largest}" : $"{smallest} to {largest}";
     }
 
+    /// <summary>Memory that one chunk after another uses.</summary>
+    private sealed class Buffers
+    {
+        private float[] _features = [];
+        private float[] _tokens = [];
+
+        public Memory<float> Features(int count) => AtLeast(ref _features, count);
+
+        public Memory<float> Tokens(int count) => AtLeast(ref _tokens, count);
+
+        private static Memory<float> AtLeast(ref float[] buffer, int count)
+        {
+            if (buffer.Length < count)
+                buffer = GC.AllocateUninitializedArray<float>(count);
+            return buffer.AsMemory(0, count);
+        }
+    }
+
     /// <summary>The images that are in memory together.</summary>
     private sealed class Chunk
     {
@@ -201,29 +220,29 @@ internal static class RunCommand
         private readonly int _first;
         private readonly PatchGrid[] _grids;
         private readonly int[] _starts;
-        private readonly float[] _features;
+        private readonly Memory<float> _features;
+        private readonly Memory<float> _tokens;
 
-        public Chunk(IFeatureSource source, ITokenEngine engine, int first, int end)
+        public Chunk(IFeatureSource source, ITokenEngine engine, int first, int end, Buffers buffers)
         {
             _source = source;
             _engine = engine;
             _first = first;
+            ResamplerConfig config = engine.Config;
             _grids = [.. source.Grids.Skip(first).Take(end - first)];
             _starts = new int[_grids.Length + 1];
             for (int image = 0; image < _grids.Length; image++)
                 _starts[image + 1] = checked(_starts[image]
-                    + (int)(_grids[image].PatchCount * engine.Config.VisionHiddenSize));
-            _features = GC.AllocateUninitializedArray<float>(_starts[^1]);
+                    + (int)(_grids[image].PatchCount * config.VisionHiddenSize));
+            _features = buffers.Features(_starts[^1]);
+            _tokens = buffers.Tokens(checked(_grids.Length * config.QueryGrid.QueryCount * config.OutputSize));
         }
 
-        public float[] Resample(int? threadCount, CancellationToken cancellationToken)
+        public ReadOnlySpan<float> Resample(int? threadCount, CancellationToken cancellationToken)
         {
             Read(threadCount, cancellationToken);
-            ResamplerConfig config = _engine.Config;
-            int tokenCount = checked(config.QueryGrid.QueryCount * config.OutputSize);
-            float[] tokens = new float[checked(_grids.Length * tokenCount)];
-            _engine.Resample(_features, _grids, tokens, cancellationToken);
-            return tokens;
+            _engine.Resample(_features.Span, _grids, _tokens.Span, cancellationToken);
+            return _tokens.Span;
         }
 
         public IEnumerable<string> DrawMaps(string folder, CancellationToken cancellationToken)
@@ -243,7 +262,7 @@ internal static class RunCommand
             }
         }
 
-        private Memory<float> Features(int image) => _features.AsMemory(_starts[image].._starts[image + 1]);
+        private Memory<float> Features(int image) => _features[_starts[image].._starts[image + 1]];
 
         private void Read(int? threadCount, CancellationToken cancellationToken)
         {

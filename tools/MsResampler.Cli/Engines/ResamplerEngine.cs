@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using MsResampler.Model;
+using MsResampler.Planning;
 
 namespace MsResampler.Cli.Engines;
 
@@ -24,6 +25,9 @@ internal sealed class ResamplerEngine(Resampler resampler) : ITokenEngine
             (scope, head, sum) => TensorPrimitives.Add(sum, explanation.Attention(scope, head), sum),
             index => gate[index]);
     }
+
+    /// <summary>What is computed for images of a grid.</summary>
+    public ExecutionPlan Plan(PatchGrid grid) => resampler.Plan(grid);
 
     public void Dispose() => resampler.Dispose();
 }

@@ -1,0 +1,155 @@
+using MsResampler.Cpu;
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+using MsResampler.Planning;
+using MsResampler.Tests.Model;
+using MsResampler.Tests.Reference;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Cpu;
+
+/// <summary>What calls allocate and how much memory they hold.</summary>
+[TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
+[NonParallelizable]
+internal sealed class MemoryTests<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    private static readonly ResamplerConfig s_config = Configs.Mixed;
+
+    private static readonly PatchGrid[] s_grids =
+        [new(4, 5), new(1, 1), new(12, 9), new(4, 5), new(1, 30), new(48, 47)];
+
+    private static CpuBackend<TSimd, TVector> Load(TestModel model, int threadCount)
+        => new("test", model.Model, new ResamplerOptions { ThreadCount = threadCount });
+
+    [Test]
+    public void A_warm_call_allocates_nothing_on_any_thread([Values(1, 2, 3, 5)] int threadCount,
+        [Values] bool isAnchored)
+    {
+        using TestModel model = new(s_config with
+        {
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: isAnchored),
+        });
+        using CpuBackend<TSimd, TVector> engine = Load(model, threadCount);
+        AllocationCount[] counts = [.. Enumerable.Range(0, 12).Select(_ => new AllocationCount(threadCount))];
+        float[][] features = [.. s_grids.Select((grid, image) => model.RandomFeatures(grid, image))];
+        float[] all = [.. features.SelectMany(values => values)];
+        int tokenCount = s_config.QueryGrid.QueryCount * s_config.OutputSize;
+        float[] tokens = new float[s_grids.Length * tokenCount];
+
+        foreach (AllocationCount count in counts)
+        {
+            for (int image = 0; image < s_grids.Length; image++)
+                engine.Resample(features[image], s_grids.AsSpan(image, 1), tokens.AsSpan(0, tokenCount), default);
+            engine.Resample(all, s_grids, tokens, default);
+            count.Read(engine.Workers);
+        }
+
+        Assert.That(counts[0].Bytes, Has.None.Negative, "every thread was reached");
+        // What the engine allocates it allocates in every round. The runtime allocates a table now and then when it
+        // recompiles a hot method, on whatever thread comes by, so single rounds may differ.
+        Assert.That(counts.Skip(1).Zip(counts, (after, before) =>
+            after.Bytes.Zip(before.Bytes, (later, earlier) => later - earlier).Sum()), Has.Some.Zero);
+    }
+
+    [Test]
+    public void A_workspace_is_at_most_one_and_a_half_times_its_largest_layer(
+        [Values(1, 6, 12)] int querySide, [Values(1, 3)] int scopeCount, [Values] bool areKeysPositioned,
+        [Values] bool isShared)
+    {
+        ScopeConfig[] scopes = [Configs.Window(3, 3), Configs.Gaussian(2, 2, new AxisPair(7, 7)), Configs.None];
+        ResamplerConfig config = Configs.Of(scopes[..scopeCount]) with
+        {
+            HiddenSize = 128,
+            AttentionHeadCount = 4,
+            QueryGrid = new QueryGrid(querySide, querySide),
+            ShareKeyValues = isShared,
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: areKeysPositioned, Queries: false),
+        };
+        using TestModel model = new(config);
+        foreach (PatchGrid grid in new PatchGrid[] { new(1, 1), new(12, 12), new(30, 7), new(48, 48) })
+        {
+            using CpuBackend<TSimd, TVector> engine = Load(model, threadCount: 2);
+            float[] tokens = new float[config.QueryGrid.QueryCount * config.OutputSize];
+            engine.Resample(model.RandomFeatures(grid, 1), [grid], tokens, default);
+
+            // At most 14 buffers, each with a panel's width behind it and rounded up to a whole line.
+            int ends = sizeof(float) * 14 * (MicroKernel<TSimd, TVector>.PanelWidth + 16);
+            Assert.That(engine.WorkspaceBytes,
+                Is.LessThanOrEqualTo((1.5 * LargestLayerBytes(engine.Plan(grid), config)) + ends), $"{grid}");
+        }
+    }
+
+    [Test]
+    public void A_workspace_is_that_of_the_largest_group_not_the_sum_of_all()
+    {
+        using TestModel model = new(s_config);
+        PatchGrid large = s_grids[^1];
+        using CpuBackend<TSimd, TVector> one = Load(model, threadCount: 2);
+        using CpuBackend<TSimd, TVector> many = Load(model, threadCount: 2);
+        float[] features = model.RandomFeatures(large, 1);
+        float[] tokens = new float[20 * s_config.QueryGrid.QueryCount * s_config.OutputSize];
+
+        one.Resample(features, [large], tokens.AsSpan(0, tokens.Length / 20), default);
+        many.Resample([.. Enumerable.Repeat(features, 20).SelectMany(values => values)],
+            [.. Enumerable.Repeat(large, 20)], tokens, default);
+
+        Assert.That(many.WorkspaceBytes, Is.EqualTo(one.WorkspaceBytes));
+    }
+
+    /// <summary>What the larger of attention and branch outputs reads and writes, counted from the plan, with rows as
+    /// far apart as the engine's and the scratch of two threads.</summary>
+    private static double LargestLayerBytes(ExecutionPlan plan, ResamplerConfig config)
+    {
+        long patches = plan.Grid.PatchCount;
+        long queries = config.QueryGrid.QueryCount;
+        int owners = config.ShareKeyValues ? 1 : plan.Scopes.Count;
+        long features = patches * RowStride(config.HiddenSize) * (config.PositionEmbedding.Keys ? 2 : 1);
+        long projected = plan.Scopes.Take(owners).Sum(scope =>
+            (scope.Keys == ProjectionStrategy.Projected ? 1 : 0) +
+            (scope.Values == ProjectionStrategy.Projected ? 1 : 0))
+            * patches * config.HiddenSize;
+        long lanes = CpuBackend<TSimd, TVector>.Costs.PaddedLanes(config.AttentionHeadCount);
+        long weights = plan.Scopes.Where(scope => scope.Values == ProjectionStrategy.Absorbed)
+            .Sum(scope => queries * MaxKeyCount(scope) * lanes);
+        long branches = queries * RowStride(plan.Scopes.Count * config.HiddenSize);
+        long scratch = 2 * Scratch(plan, config, lanes);
+        return sizeof(float) * Math.Max((double)(features + projected + weights + branches + scratch), 2.0 * branches);
+    }
+
+    private static long Scratch(ExecutionPlan plan, ResamplerConfig config, long lanes) => plan.Scopes.Max(scope =>
+        scope.Keys == ProjectionStrategy.Projected
+            ? ScopeAttentionTiled<TSimd, TVector>.ScratchCount(scope.Tiles.Max(tile => tile.LaneCount), config.HeadSize)
+            : (MaxKeyCount(scope) * (lanes + 4)) + config.HeadSize + (scope.Values == ProjectionStrategy.Absorbed
+                ? AbsorbedValues<TSimd, TVector>.SumCount : 0))
+        + FusionGate<TSimd, TVector>.ScratchCount(config);
+
+    private static long MaxKeyCount(ScopePlan scope)
+        => scope.Windows.Rows.Max(range => range.Count) * (long)scope.Windows.Columns.Max(range => range.Count);
+
+    private static int RowStride(int width) => ForwardPass<TSimd, TVector>.RowStrideOf(width);
+
+    /// <summary>Reads how much each thread of a pool has allocated: as many tasks as threads, each of which waits until
+    /// all have begun, so that every thread takes one.</summary>
+    private sealed class AllocationCount(int threadCount) : IPhasedWork
+    {
+        private int _begun;
+
+        public long[] Bytes { get; } = [.. Enumerable.Repeat(-1L, threadCount)];
+
+        public int PhaseCount => 1;
+
+        public int TaskCount(int phase) => threadCount;
+
+        public void Read(WorkerPool pool) => pool.Run(this, CancellationToken.None);
+
+        public void Execute(int phase, int task, int worker)
+        {
+            Bytes[worker] = GC.GetAllocatedBytesForCurrentThread();
+            Interlocked.Increment(ref _begun);
+            while (Volatile.Read(ref _begun) < threadCount)
+                Thread.Sleep(0);
+        }
+    }
+}

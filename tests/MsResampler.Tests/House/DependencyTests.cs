@@ -1,0 +1,56 @@
+using System.Reflection;
+using System.Text.RegularExpressions;
+using MsResampler.Onnx;
+using MsResampler.Reference;
+using NetArchTest.Rules;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.House;
+
+/// <summary>Data flows one way: files, weights, plan, backend, tokens.</summary>
+public class DependencyTests
+{
+    private const string Root = "MsResampler";
+    private const string Json = "System.Text.Json";
+
+    private static readonly Assembly s_engine = typeof(Resampler).Assembly;
+
+    private static readonly Assembly[] s_libraries =
+        [s_engine, typeof(ReferenceResampler).Assembly, typeof(OnnxExporter).Assembly];
+
+    private static void AssertFree(Assembly assembly, string within, params string[] of)
+    {
+        PredicateList types = Types.InAssembly(assembly).That()
+            .ResideInNamespaceMatching($@"^{Regex.Escape(within)}\.");
+        Assert.That(types.GetTypes(), Is.Not.Empty);
+        Assert.That(types.ShouldNot().HaveDependencyOnAny(of).GetResult().FailingTypeNames ?? [], Is.Empty);
+    }
+
+    [TestCaseSource(nameof(s_libraries))]
+    public void Libraries_know_no_kernels_and_no_tools(Assembly assembly)
+        => AssertFree(assembly, Root, "MsResampler.Kernels", "MsResampler.Cli", "MsResampler.Perf");
+
+    [Test]
+    public void Files_are_read_without_knowing_what_they_are_for()
+        => AssertFree(s_engine, "MsResampler.Safetensors", "MsResampler.Model", "MsResampler.Planning",
+            "MsResampler.Cpu");
+
+    [Test]
+    public void A_model_does_not_know_how_it_is_run()
+        => AssertFree(s_engine, "MsResampler.Model", "MsResampler.Planning", "MsResampler.Cpu");
+
+    [TestCase("MsResampler.Planning")]
+    [TestCase("MsResampler.Cpu")]
+    public void From_planning_on_nothing_knows_files_or_json(string layer)
+        => AssertFree(s_engine, layer, Json, "MsResampler.Safetensors", "System.IO");
+
+    [Test]
+    public void A_plan_knows_no_backend() => AssertFree(s_engine, "MsResampler.Planning", "MsResampler.Cpu");
+
+    [Test]
+    public void The_reference_and_the_graph_share_no_maths_with_the_engine()
+    {
+        AssertFree(typeof(ReferenceResampler).Assembly, Root, "MsResampler.Planning", "MsResampler.Cpu");
+        AssertFree(typeof(OnnxExporter).Assembly, Root, "MsResampler.Planning", "MsResampler.Cpu");
+    }
+}

@@ -1,0 +1,30 @@
+using System.Reflection;
+using MsResampler.Onnx;
+using MsResampler.Reference;
+using NUnit.Framework;
+using PublicApiGenerator;
+
+namespace MsResampler.Tests.House;
+
+/// <summary>What users of the libraries can see, held against a file, so that no change of it goes unnoticed.</summary>
+public class PublicApiTests
+{
+    private static readonly Assembly[] s_assemblies =
+        [typeof(Resampler).Assembly, typeof(ReferenceResampler).Assembly, typeof(OnnxExporter).Assembly];
+
+    [TestCaseSource(nameof(s_assemblies))]
+    public void The_public_door_is_as_written_down(Assembly assembly)
+    {
+        string name = $"PublicApi.{assembly.GetName().Name}.txt";
+        string folder = Path.Combine(TestContext.CurrentContext.TestDirectory, "House");
+        string approved = Path.Combine(folder, name);
+        string found = assembly.GeneratePublicApi(new ApiGeneratorOptions { IncludeAssemblyAttributes = false });
+        string received = Path.ChangeExtension(approved, ".received.txt");
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(received, found);
+
+        Assert.That(found.ReplaceLineEndings(),
+            Is.EqualTo(File.Exists(approved) ? File.ReadAllText(approved).ReplaceLineEndings() : ""),
+            $"if the change is meant, copy {received} over tests/MsResampler.Tests/House/{name}");
+    }
+}
