@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings NVIDIA's PTX assembler and the programs that show its output (ptxas, cuobjdump, nvdisasm), with which the tests
-# check every kernel's registers and spills. They are in Debian's package nvidia-cuda-toolkit, of the component non-free;
-# it is downloaded from the sources that the machine itself uses and unpacked. Nothing is installed, nothing of the
-# system is changed, and root is not needed. Without the programs those tests are ignored.
+# check every kernel's registers and spills. They are in Debian's package nvidia-cuda-toolkit, of the component
+# non-free; it is downloaded from the sources that the machine itself uses and unpacked. Nothing is installed, nothing
+# of the system is changed, and root is not needed. Without the programs those tests are ignored.
 #
 # usage: tools/get-ptxas.sh [FOLDER]     default: ~/.cache/msresampler/cuda, where the tests look
 set -euo pipefail
@@ -60,7 +60,8 @@ for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
         } }' "$file" >"$work/sources/$(basename "$file")"
 done
 find "$work/sources" -type f -empty -delete
-[ -n "$(ls "$work/sources")" ] || fail "apt's sources have no entry for $codename; install NVIDIA's CUDA toolkit instead"
+[ -n "$(ls "$work/sources")" ] ||
+    fail "apt's sources have no entry for $codename; install NVIDIA's CUDA toolkit instead"
 
 apt=(apt-get -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/sources"
     -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)")

@@ -7,9 +7,9 @@ using MsResampler.Kernels.Engine;
 
 namespace MsResampler.Kernels.Compiler;
 
-/// <summary>Compiled kernels, in memory and in a folder that processes may share. What the folder holds is believed only
-/// if its checksum and its key are right; whatever goes wrong with it, kernels are compiled again and nothing fails.
-/// Methods may be called from many threads.</summary>
+/// <summary>Compiled kernels, in memory and in a folder that processes may share. What the folder holds is believed
+/// only if its checksum and its key are right; whatever goes wrong with it, kernels are compiled again and nothing
+/// fails. Methods may be called from many threads.</summary>
 internal sealed class KernelCache
 {
     /// <summary>The environment variable that names the folder; <c>none</c> keeps kernels in memory alone.</summary>
@@ -29,7 +29,7 @@ internal sealed class KernelCache
     /// <summary>Creates a cache.</summary>
     /// <param name="folder">The folder, made when the first kernel is written; null keeps kernels in memory
     /// alone.</param>
-    /// <param name="maxBytes">How much the folder may hold; the kernels that were not used for longest go first.</param>
+    /// <param name="maxBytes">Bytes that the folder may hold; the kernels not used for longest go first.</param>
     public KernelCache(string? folder, long maxBytes = MaxFolderBytes)
     {
         _folder = folder is null ? null : new DirectoryInfo(folder);
@@ -85,7 +85,8 @@ internal sealed class KernelCache
     /// <summary>Keeps a kernel in memory.</summary>
     public void Add(KernelKey key, CompiledKernel kernel) => _kernels[key] = kernel;
 
-    /// <summary>Writes a kernel's text to the folder: under another name first, so that nobody reads half of it.</summary>
+    /// <summary>Writes a kernel's text to the folder, under another name first so that nobody reads half of
+    /// it.</summary>
     public void Write(KernelKey key, string ptx)
     {
         if (_folder is null)
@@ -139,7 +140,8 @@ internal sealed class KernelCache
     private void Trim()
     {
         long bytes = 0;
-        foreach (FileInfo file in _folder!.EnumerateFiles($"*{Extension}*").OrderByDescending(file => file.LastWriteTimeUtc))
+        foreach (FileInfo file in _folder!.EnumerateFiles($"*{Extension}*")
+            .OrderByDescending(file => file.LastWriteTimeUtc))
         {
             bool isUnfinished = file.Extension != Extension;
             if (!isUnfinished)

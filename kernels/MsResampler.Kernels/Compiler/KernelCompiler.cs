@@ -83,8 +83,8 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
         PtxInstructions.Register(builder);
     });
 
-    /// <summary>ILGPU compiles on threads of the pool. If those wait here, the pool must notice and add others, which it
-    /// does for threads that wait for a task, but not for a lock.</summary>
+    /// <summary>ILGPU compiles on threads of the pool. If those wait here, the pool must notice and add others, which
+    /// it does for threads that wait for a task, but not for a lock.</summary>
     private void Enter() => _compiling.WaitAsync().GetAwaiter().GetResult();
 
     private static CompiledKernel Describe(string ptx, string name)
@@ -112,7 +112,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
             cache.Write(key, ptx);
             return Describe(ptx, name);
         }
-        catch (InternalCompilerException e)
+        catch (Exception e) when (e is InternalCompilerException or NotSupportedException)
         {
             throw new NotSupportedException(
                 $"Kernel '{name}' cannot be compiled for sm_{architecture}: {e.GetBaseException().Message}", e);

@@ -67,6 +67,7 @@ internal static partial class PtxText
     [GeneratedRegex(@"\.entry\s+(?<name>[\w$%]+)\s*\((?<parameters>[^)]*)\)")]
     private static partial Regex Entry();
 
-    [GeneratedRegex(@"^\.param\s+(\.align\s+(?<align>\d+)\s+)?\.[busf](?<bits>8|16|32|64)\s+[\w$%]+(\[(?<count>\d+)\])?$")]
+    [GeneratedRegex(@"^\.param\s+(\.align\s+(?<align>\d+)\s+)?\.[busf](?<bits>8|16|32|64)\s+" +
+        @"[\w$%]+(\[(?<count>\d+)\])?$")]
     private static partial Regex Parameter();
 }

@@ -4,7 +4,8 @@ namespace MsResampler.Kernels.Ptx;
 
 /// <summary>Copies from global to shared memory that run beside the thread that starts them. Copies started since the
 /// last <see cref="Commit"/> make a group. What a thread copied is there for itself after <see cref="Wait"/>, for the
-/// other threads of the block after a barrier that follows it. PTX ISA 9.7.8.22, cp.async; from sm_80 on.</summary>
+/// other threads of the block after a barrier that follows it. PTX ISA, Asynchronous copy: cp.async; from sm_80
+/// on.</summary>
 internal static class AsyncCopy
 {
     /// <summary>Starts to copy 16 bytes, past the first-level cache. Both addresses are aligned to 16 bytes.</summary>

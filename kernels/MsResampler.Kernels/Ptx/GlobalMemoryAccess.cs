@@ -7,7 +7,7 @@ namespace MsResampler.Kernels.Ptx;
 /// 16-byte structure cannot be had.</summary>
 internal static class GlobalMemoryAccess
 {
-    /// <summary>Loads 16 bytes. PTX ISA 9.7.8, ld.global.v4.</summary>
+    /// <summary>Loads 16 bytes. PTX ISA, ld.global.v4.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("ld.global.v4.f32 = [g0]")]
     public static Float4 LoadFloat4<T>(ref T element)
@@ -32,7 +32,7 @@ internal static class GlobalMemoryAccess
     public static UInt4 LoadConstantUInt4<T>(ref T element)
         where T : unmanaged => Unsafe.As<T, UInt4>(ref element);
 
-    /// <summary>Stores 16 bytes. PTX ISA 9.7.8, st.global.v4.</summary>
+    /// <summary>Stores 16 bytes. PTX ISA, st.global.v4.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("st.global.v4.f32 [g0] 1")]
     public static void Store<T>(ref T element, Float4 value)

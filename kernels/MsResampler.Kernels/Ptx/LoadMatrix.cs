@@ -6,7 +6,8 @@ namespace MsResampler.Kernels.Ptx;
 /// 0–7 give the addresses of the rows of the first matrix, 8–15 of the second, and so on, each aligned to 16 bytes:
 /// an address of <see cref="SharedMemoryAccess.AddressOf"/> plus a constant number of bytes. Lane l receives of each
 /// matrix row l / 4, columns 2(l % 4) in the low and 2(l % 4) + 1 in the high half; transposed, of column l / 4 these
-/// rows. Every lane of the warp takes part. PTX ISA 9.7.13.4.15, ldmatrix; from sm_75 on.</summary>
+/// rows. Every lane of the warp takes part. PTX ISA, Warp-level matrix load instruction: ldmatrix; from sm_75
+/// on.</summary>
 internal static class LoadMatrix
 {
     /// <summary>One matrix; lanes 8–31 give addresses that are not used.</summary>

@@ -11,12 +11,13 @@ internal static class Mma
     /// <summary>k = 16, float16. A register holds two elements, that of the lower column (of A) or row (of B) in its
     /// low half. Of A a lane holds row g, columns 2t, 2t+1 (X); row g+8, the same columns (Y); row g, columns 2t+8,
     /// 2t+9 (Z); row g+8, these columns (W). Of B it holds column g, rows 2t, 2t+1 (<paramref name="b0"/>) and 2t+8,
-    /// 2t+9 (<paramref name="b1"/>). PTX ISA 9.7.13.4.8, m16n8k16; from sm_80 on.</summary>
+    /// 2t+9 (<paramref name="b1"/>). PTX ISA, Matrix Fragments for mma.m16n8k16 with
+    /// floating point type; from sm_80 on.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 = 1 {2,3} 0", MinArchitecture = 80)]
     public static Float4 F16(Float4 c, UInt4 a, uint b0, uint b1) => throw PtxInstructions.NeedsGpu("mma.sync");
 
-    /// <summary>As <see cref="F16"/> with bfloat16.</summary>
+    /// <summary>As <see cref="F16"/> with bfloat16; from sm_80 on.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 = 1 {2,3} 0", MinArchitecture = 80)]
     public static Float4 BF16(Float4 c, UInt4 a, uint b0, uint b1) => throw PtxInstructions.NeedsGpu("mma.sync");
@@ -24,7 +25,7 @@ internal static class Mma
     /// <summary>k = 8, float32 of which only the upper 19 bits count (<see cref="Pack.TF32"/> rounds to them). A
     /// register holds one element. Of A a lane holds row g, column t (X); row g+8, column t (Y); row g, column t+4 (Z);
     /// row g+8, column t+4 (W). Of B it holds column g, rows t (<paramref name="b0"/>) and t+4 (<paramref name="b1"/>).
-    /// PTX ISA 9.7.13.4.6, m16n8k8; from sm_80 on.</summary>
+    /// PTX ISA, Matrix Fragments for mma.m16n8k8; from sm_80 on.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 = 1 {2,3} 0", MinArchitecture = 80)]
     public static Float4 TF32(Float4 c, UInt4 a, uint b0, uint b1) => throw PtxInstructions.NeedsGpu("mma.sync");

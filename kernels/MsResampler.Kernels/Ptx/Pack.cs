@@ -3,7 +3,7 @@ using ILGPU.IR.Intrinsics;
 namespace MsResampler.Kernels.Ptx;
 
 /// <summary>Conversions from float32 to what <see cref="Mma"/> multiplies, rounded to the nearest, ties to even unless
-/// said otherwise. PTX ISA 9.7.9, cvt; from sm_80 on.</summary>
+/// said otherwise. PTX ISA, cvt; from sm_80 on.</summary>
 internal static class Pack
 {
     /// <summary>Two float16, <paramref name="low"/> in the low half.</summary>

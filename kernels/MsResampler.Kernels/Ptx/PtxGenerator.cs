@@ -42,7 +42,7 @@ internal static class PtxGenerator
         for (int i = 1; i < template.Length; i++)
         {
             if (template[i] is "=" or "{=}")
-                operands[i] = new Operand(Registers(generator, generator.Allocate(value)), IsVector: template[i] != "=");
+                operands[i] = new Operand(Registers(generator, generator.Allocate(value)), template[i] == "{=}");
         }
 
         PTXCodeGenerator.CommandEmitter command = generator.BeginCommand(template[0]);

@@ -12,8 +12,8 @@ internal static class PtxInstructions
 {
     private static readonly Type[] s_types =
     [
-        typeof(PtxMath), typeof(Pack), typeof(Mma), typeof(LoadMatrix), typeof(AsyncCopy), typeof(SharedMemoryAccess),
-        typeof(GlobalMemoryAccess),
+        typeof(Loop), typeof(PtxMath), typeof(Pack), typeof(Mma), typeof(LoadMatrix), typeof(AsyncCopy),
+        typeof(SharedMemoryAccess), typeof(GlobalMemoryAccess),
     ];
 
     /// <summary>The methods.</summary>
@@ -31,8 +31,8 @@ internal static class PtxInstructions
                 IntrinsicImplementationMode.GenerateCode));
             if (method.GetCustomAttribute<PtxInstructionAttribute>()!.OpenCl is not null)
             {
-                manager.RegisterMethod(method, new CLIntrinsic(typeof(OpenClGenerator), nameof(OpenClGenerator.Generate),
-                    IntrinsicImplementationMode.GenerateCode));
+                manager.RegisterMethod(method, new CLIntrinsic(typeof(OpenClGenerator),
+                    nameof(OpenClGenerator.Generate), IntrinsicImplementationMode.GenerateCode));
             }
         }
     }

@@ -2,33 +2,33 @@ using ILGPU.IR.Intrinsics;
 
 namespace MsResampler.Kernels.Ptx;
 
-/// <summary>Single-precision arithmetic. The approximations take and give subnormals as zeros of their sign.</summary>
+/// <summary>Single-precision arithmetic. The approximations take and give subnormals as zeros of their sign. PTX ISA,
+/// Floating Point Instructions; every architecture.</summary>
 internal static class PtxMath
 {
-    /// <summary>2 to the power of <paramref name="x"/>; 0 for −∞. Relative error up to 2⁻²².
-    /// PTX ISA 9.7.3, ex2.</summary>
+    /// <summary>2 to the power of <paramref name="x"/>; 0 for −∞. Relative error up to 2⁻²². PTX ISA,
+    /// ex2.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("ex2.approx.ftz.f32 = 0", OpenCl = "native_exp2")]
     public static float Exp2(float x) => Flush(float.Exp2(Flush(x)));
 
     /// <summary>The logarithm to base 2; −∞ for 0. Absolute error up to 2⁻²² between ½ and 2, relative elsewhere.
-    /// PTX ISA 9.7.3, lg2.</summary>
+    /// PTX ISA, lg2.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("lg2.approx.ftz.f32 = 0", OpenCl = "native_log2")]
     public static float Log2(float x) => float.Log2(Flush(x));
 
-    /// <summary>1 / <paramref name="x"/>. Error up to 1 ulp. PTX ISA 9.7.3, rcp.approx.ftz.</summary>
+    /// <summary>1 / <paramref name="x"/>. Error up to 1 ulp. PTX ISA, rcp.approx.ftz.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("rcp.approx.ftz.f32 = 0", OpenCl = "native_recip")]
     public static float Reciprocal(float x) => Flush(1 / Flush(x));
 
-    /// <summary>1 / √<paramref name="x"/>. Relative error up to 2⁻²². PTX ISA 9.7.3, rsqrt.</summary>
+    /// <summary>1 / √<paramref name="x"/>. Relative error up to 2⁻²². PTX ISA, rsqrt.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("rsqrt.approx.ftz.f32 = 0", OpenCl = "native_rsqrt")]
     public static float ReciprocalSqrt(float x) => 1 / MathF.Sqrt(Flush(x));
 
-    /// <summary><paramref name="a"/>·<paramref name="b"/> + <paramref name="c"/>, rounded once. PTX ISA 9.7.3,
-    /// fma.</summary>
+    /// <summary><paramref name="a"/>·<paramref name="b"/> + <paramref name="c"/>, rounded once. PTX ISA, fma.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("fma.rn.f32 = 0 1 2", OpenCl = "fma")]
     public static float Fma(float a, float b, float c) => MathF.FusedMultiplyAdd(a, b, c);

@@ -247,7 +247,7 @@ public sealed class KernelCacheTests
         yield return Of("all but the last byte", whole => whole[..^1]);
         yield return Of("a byte more", whole => [.. whole, 0]);
         yield return Of("zeros", whole => new byte[whole.Length]);
-        yield return Of("another program's file", _ => "PK\u0003\u0004 is no kernel, but long enough to be one"u8.ToArray());
+        yield return Of("another program's file", _ => "PK is no kernel, but long enough to be one"u8.ToArray());
         yield return Of("too long", whole => [.. whole, .. new byte[17 << 20]]);
 
         static TestCaseData Of(string name, Func<byte[], byte[]> corrupt) =>

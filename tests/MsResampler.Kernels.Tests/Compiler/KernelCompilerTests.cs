@@ -1,9 +1,11 @@
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using ILGPU;
 using ILGPU.Runtime;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Ptx;
+using MsResampler.Kernels.Tests.Ptx;
 using NUnit.Framework;
 using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
 
@@ -93,6 +95,18 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
+    public void Functions_that_are_called_stay()
+    {
+        CompiledKernel kernel = Compile(nameof(CallsFunctions), 80);
+        int[] values = [.. Enumerable.Range(0, 32)];
+
+        KernelRun.Run(kernel, groupCount: 1, values.Length, seed: 0, values);
+
+        Assert.That(kernel.Ptx, Does.Contain(".func"));
+        Assert.That(values, Is.EqualTo(Enumerable.Range(0, 32).Select(i => (((i * 7) + 3) * 7) - 1)));
+    }
+
+    [Test]
     public void What_cannot_be_compiled_is_named_with_the_reason()
     {
         Assert.That(() => Compile(nameof(CopiesAsynchronously), 75), Throws.TypeOf<NotSupportedException>().With.Message
@@ -132,6 +146,12 @@ public sealed class KernelCompilerTests
 
     private static void CallsAnInstruction(ArrayView<float> values) =>
         values[Group.IdxX] = PtxMath.Exp2(values[Group.IdxX]);
+
+    private static void CallsFunctions(ArrayView<int> values) =>
+        values[Group.IdxX] = Seven(Seven(values[Group.IdxX]) + 3) - 1;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int Seven(int value) => 7 * value;
 
     private static void CopiesAsynchronously(ArrayView<float> values)
     {

@@ -10,7 +10,8 @@ namespace MsResampler.Kernels.Tests.Compiler;
 /// <summary>Compiles kernels to OpenCL source text, without a device.</summary>
 internal static class OpenClSource
 {
-    /// <summary>The source text of a kernel for an OpenCL 2.0 device with every capability that ILGPU knows.</summary>
+    /// <summary>The source text of a kernel for an OpenCL 2.0 device with every capability that ILGPU knows. It is one
+    /// of Intel's, since ILGPU writes shuffles for the devices of known makers only.</summary>
     public static string Compile(MethodInfo kernel)
     {
         using Context context = Context.Create(builder =>
@@ -19,7 +20,7 @@ internal static class OpenClSource
             PtxInstructions.Register(builder);
         });
         var capabilities = new CLCapabilityContext(true, true, true, true, true);
-        using var backend = new CLBackend(context, capabilities, CLDeviceVendor.Other, CLCVersion.CL20);
+        using var backend = new CLBackend(context, capabilities, CLDeviceVendor.Intel, CLCVersion.CL20);
         var compiled = (CLCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(kernel),
             default);
         return compiled.Source;

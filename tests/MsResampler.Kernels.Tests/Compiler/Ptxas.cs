@@ -11,6 +11,7 @@ namespace MsResampler.Kernels.Tests.Compiler;
 internal static partial class Ptxas
 {
     private const string Variable = "MSRESAMPLER_PTXAS";
+    private const string Binary = "kernel.cubin";
     private static readonly Lazy<string?> s_folder = new(() => Candidates().FirstOrDefault(HasPrograms));
 
     /// <summary>Assembles a kernel. Ignores the running test where there is no assembler.</summary>
@@ -19,25 +20,21 @@ internal static partial class Ptxas
     /// <exception cref="InvalidOperationException">The assembler refused the text.</exception>
     public static PtxasReport Assemble(CompiledKernel kernel, int architecture)
     {
-        if (s_folder.Value is not { } folder)
-        {
-            Assert.Ignore($"There is no ptxas: {Variable} is " +
-                $"'{Environment.GetEnvironmentVariable(Variable)}', and neither the PATH nor {DefaultFolder()} has " +
-                "ptxas and cuobjdump. Run tools/get-ptxas.sh.");
-            throw new UnreachableException();
-        }
-
         using var files = new TemporaryFolder();
-        string text = files.File("kernel.ptx");
-        string binary = files.File("kernel.cubin");
-        File.WriteAllText(text, kernel.Ptx);
-        string log = Run(folder, "ptxas", "-v", "-O3", string.Create(CultureInfo.InvariantCulture,
-            $"-arch=sm_{architecture}"), "-o", binary, text);
-        return Parse(log, Run(folder, "cuobjdump", "-sass", binary));
+        return ParseReport(Assemble(kernel, architecture, files));
     }
 
-    /// <summary>Reads what ptxas -v and cuobjdump -sass write about one kernel.</summary>
-    public static PtxasReport Parse(string log, string listing)
+    /// <summary>The machine instructions of a kernel: how often each occurs, with its modifiers, such as
+    /// HMMA.16816.F32. Takes several times as long as <see cref="Assemble(CompiledKernel, int)"/>.</summary>
+    public static MachineCode Disassemble(CompiledKernel kernel, int architecture)
+    {
+        using var files = new TemporaryFolder();
+        Assemble(kernel, architecture, files);
+        return ParseListing(Run("cuobjdump", "-sass", files.File(Binary)));
+    }
+
+    /// <summary>Reads what ptxas -v writes about one kernel.</summary>
+    public static PtxasReport ParseReport(string log)
     {
         Match used = Usage().Match(log);
         Match memory = Memory().Match(log);
@@ -47,8 +44,19 @@ internal static partial class Ptxas
             Number(used.Groups["registers"]),
             Number(used.Groups["shared"]),
             Number(memory.Groups["stack"]),
-            Number(memory.Groups["stores"]) + Number(memory.Groups["loads"]),
-            Instruction().Matches(listing).CountBy(match => match.Groups["opcode"].Value).ToDictionary());
+            Number(memory.Groups["stores"]) + Number(memory.Groups["loads"]));
+    }
+
+    /// <summary>Reads what cuobjdump -sass writes about one kernel.</summary>
+    public static MachineCode ParseListing(string listing) =>
+        new(Instruction().Matches(listing).CountBy(match => match.Groups["opcode"].Value).ToDictionary());
+
+    private static string Assemble(CompiledKernel kernel, int architecture, TemporaryFolder files)
+    {
+        string text = files.File("kernel.ptx");
+        File.WriteAllText(text, kernel.Ptx);
+        return Run("ptxas", "-v", "-O3", string.Create(CultureInfo.InvariantCulture, $"-arch=sm_{architecture}"), "-o",
+            files.File(Binary), text);
     }
 
     private static int Number(Group group) =>
@@ -72,8 +80,16 @@ internal static partial class Ptxas
     private static bool HasPrograms(string folder) =>
         File.Exists(Path.Combine(folder, "ptxas")) && File.Exists(Path.Combine(folder, "cuobjdump"));
 
-    private static string Run(string folder, string program, params string[] arguments)
+    private static string Run(string program, params string[] arguments)
     {
+        if (s_folder.Value is not { } folder)
+        {
+            Assert.Ignore($"There is no ptxas: {Variable} is " +
+                $"'{Environment.GetEnvironmentVariable(Variable)}', and neither the PATH nor {DefaultFolder()} has " +
+                "ptxas and cuobjdump. Run tools/get-ptxas.sh.");
+            throw new UnreachableException();
+        }
+
         var start = new ProcessStartInfo(Path.Combine(folder, program), arguments)
         {
             RedirectStandardOutput = true,
@@ -93,7 +109,8 @@ internal static partial class Ptxas
     [GeneratedRegex(@"Used (?<registers>\d+) registers(.*?, (?<shared>\d+) bytes smem)?")]
     private static partial Regex Usage();
 
-    [GeneratedRegex(@"(?<stack>\d+) bytes stack frame, (?<stores>\d+) bytes spill stores, (?<loads>\d+) bytes spill loads")]
+    [GeneratedRegex(@"(?<stack>\d+) bytes stack frame, (?<stores>\d+) bytes spill stores, " +
+        @"(?<loads>\d+) bytes spill loads")]
     private static partial Regex Memory();
 
     [GeneratedRegex(@"^\s+/\*[0-9a-f]{4,}\*/\s+(@!?U?P\w+\s+)?(?<opcode>[A-Z][\w.]*)", RegexOptions.Multiline)]

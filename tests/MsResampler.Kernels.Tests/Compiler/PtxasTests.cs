@@ -8,14 +8,14 @@ public sealed class PtxasTests
     [Test]
     public void What_the_assembler_says_is_read()
     {
-        const string log = """
+        const string Log = """
             ptxas info    : 0 bytes gmem
             ptxas info    : Compiling entry function 'Kernel_X' for 'sm_80'
             ptxas info    : Function properties for Kernel_X
                 24 bytes stack frame, 16 bytes spill stores, 20 bytes spill loads
             ptxas info    : Used 122 registers, 4096 bytes smem, 396 bytes cmem[0]
             """;
-        const string listing = """
+        const string Listing = """
             	code for sm_80
             		Function : Kernel_X
             	.headerflags	@"EF_CUDA_TEXMODE_UNIFIED EF_CUDA_64BIT_ADDRESS EF_CUDA_SM80"
@@ -27,23 +27,25 @@ public sealed class PtxasTests
                     /*0040*/                   EXIT ;                                  /* 0x000000000000794d */
             """;
 
-        PtxasReport report = Ptxas.Parse(log, listing);
+        PtxasReport report = Ptxas.ParseReport(Log);
+        MachineCode code = Ptxas.ParseListing(Listing);
 
         Assert.That(report.Registers, Is.EqualTo(122));
         Assert.That(report.SharedBytes, Is.EqualTo(4096));
         Assert.That(report.StackBytes, Is.EqualTo(24));
         Assert.That(report.SpillBytes, Is.EqualTo(36));
-        Assert.That(report.Instructions.Values.Sum(), Is.EqualTo(5));
-        Assert.That(report.Count("LDG"), Is.EqualTo(2));
-        Assert.That(report.Count("LDG.E.128"), Is.EqualTo(1));
-        Assert.That(report.Count("LDGSTS"), Is.EqualTo(1));
+        Assert.That(code.Instructions.Values.Sum(), Is.EqualTo(5));
+        Assert.That(code.Count("LDG"), Is.EqualTo(2));
+        Assert.That(code.Count("LDG.E.128"), Is.EqualTo(1));
+        Assert.That(code.Count("LDGSTS"), Is.EqualTo(1));
     }
 
     [Test]
     public void A_kernel_without_shared_memory_has_none()
     {
-        PtxasReport report = Ptxas.Parse("    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n" +
-            "ptxas info    : Used 8 registers, 368 bytes cmem[0]\n", "");
+        PtxasReport report = Ptxas.ParseReport(
+            "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n" +
+            "ptxas info    : Used 8 registers, 368 bytes cmem[0]\n");
 
         Assert.That((report.Registers, report.SharedBytes), Is.EqualTo((8, 0)));
     }
@@ -51,7 +53,8 @@ public sealed class PtxasTests
     [Test]
     public void A_text_that_the_assembler_refuses_is_an_error_with_its_words()
     {
-        var kernel = new CompiledKernel("bad", "Bad", ".version 7.0\n.target sm_80\n.address_size 64\nnonsense;", [], 0);
+        const string Text = ".version 7.0\n.target sm_80\n.address_size 64\nnonsense;";
+        var kernel = new CompiledKernel("bad", "Bad", Text, [], ParameterBytes: 0);
 
         Assert.That(() => Ptxas.Assemble(kernel, 80), Throws.TypeOf<InvalidOperationException>()
             .With.Message.Contains("nonsense").Or.Message.Contains("syntax error"));

@@ -13,6 +13,8 @@ internal static class InstructionKernels
     /// <summary>The kernel of a name.</summary>
     public static MethodInfo Method(string name) => typeof(InstructionKernels).GetMethod(name)!;
 
+    public static void Rolled(ArrayView<int> x, ArrayView<int> y) => y[Index] = Loop.Rolled(x[Index]);
+
     public static void Exp2(ArrayView<float> x, ArrayView<float> y) => y[Index] = PtxMath.Exp2(x[Index]);
 
     public static void Log2(ArrayView<float> x, ArrayView<float> y) => y[Index] = PtxMath.Log2(x[Index]);

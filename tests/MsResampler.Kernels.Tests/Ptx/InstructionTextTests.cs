@@ -20,6 +20,7 @@ public sealed class InstructionTextTests
 
     private static readonly (string Kernel, string Text)[] s_texts =
     [
+        ("Rolled", $@"mov\.b32\t{R}, {R}"),
         ("Exp2", $@"ex2\.approx\.ftz\.f32\t{F}, {F}"),
         ("Log2", $@"lg2\.approx\.ftz\.f32\t{F}, {F}"),
         ("Reciprocal", $@"rcp\.approx\.ftz\.f32\t{F}, {F}"),
@@ -111,7 +112,6 @@ public sealed class InstructionTextTests
             PtxasReport report = Ptxas.Assemble(Compile(kernel, architecture), architecture);
 
             Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), kernel);
-            Assert.That(report.Count("CALL"), Is.Zero, kernel);
         }
     }
 
@@ -132,7 +132,7 @@ public sealed class InstructionTextTests
     [TestCase("GlobalFloat4", "LDG.E.128")]
     [TestCase("GlobalConstantFloat4", "LDG.E.128.CONSTANT")]
     public void An_instruction_becomes_one_of_the_machine(string kernel, string opcode) =>
-        Assert.That(Ptxas.Assemble(Compile(kernel, 80), 80).Count(opcode), Is.EqualTo(1));
+        Assert.That(Ptxas.Disassemble(Compile(kernel, 80), 80).Count(opcode), Is.EqualTo(1));
 
     private static CompiledKernel Compile(string kernel, int architecture) =>
         s_compiler.Compile(InstructionKernels.Method(kernel), kernel, architecture);

@@ -1,0 +1,180 @@
+using System.Reflection;
+using ILGPU;
+using ILGPU.Backends.EntryPoints;
+using ILGPU.Backends.PTX;
+using ILGPU.Runtime.Cuda;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Ptx;
+using MsResampler.Kernels.Tests.Ptx;
+using NUnit.Framework;
+using PtxEmulator;
+using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
+
+namespace MsResampler.Kernels.Tests.Compiler;
+
+/// <summary>Loops whose last memory operations ILGPU's level O2 moves to where they do not belong. The project's
+/// pipeline must leave them where they are; if a later ILGPU no longer moves them, the second test says so, and its
+/// level O2 can be considered again.</summary>
+public sealed class BarrierTests
+{
+    private const int GroupSize = 128;
+    private const int StepCount = 5;
+
+    private static readonly string[] s_kernels =
+    [
+        nameof(LoadBeforeBarrier), nameof(TwoLoadsBeforeBarrier), nameof(GlobalLoadBeforeBarrier),
+        nameof(SharedLoadBeforeStore), nameof(GlobalLoadBeforeStore),
+    ];
+
+    private KernelCompiler _compiler = null!;
+
+    [OneTimeSetUp]
+    public void Create() => _compiler = new KernelCompiler();
+
+    [OneTimeTearDown]
+    public void Release() => _compiler.Dispose();
+
+    [TestCaseSource(nameof(s_kernels))]
+    public void Memory_operations_stay_on_their_side_of_barriers_and_stores(string name)
+    {
+        CompiledKernel kernel = _compiler.Compile(Method(name), name, 80);
+
+        for (ulong seed = 0; seed < 4; seed++)
+            Assert.That(Run(kernel, seed), Is.EqualTo(Expected(name)), $"seed {seed}");
+    }
+
+    [TestCaseSource(nameof(s_kernels))]
+    public void Level_O2_alone_moves_them(string name)
+    {
+        bool isWrong;
+        try
+        {
+            isWrong = !Run(CompileWithO2(Method(name)), seed: 0).SequenceEqual(Expected(name));
+        }
+        catch (PtxFaultException)
+        {
+            isWrong = true;
+        }
+
+        Assert.That(isWrong, Is.True, $"ILGPU {Context.Version} compiles {name} rightly at level O2.");
+    }
+
+    private static void LoadBeforeBarrier(ArrayView<float> source, ArrayView<float> sums, int count)
+    {
+        ArrayView<float> shared = SharedMemory.Allocate<float>(GroupSize);
+        float sum = 0;
+        for (int step = 0; step < count; step++)
+        {
+            shared[Group.IdxX] = source[(step * GroupSize) + Group.IdxX];
+            Group.Barrier();
+            sum += shared[Group.IdxX ^ 32];
+            Group.Barrier();
+        }
+
+        sums[Group.IdxX] = sum;
+    }
+
+    private static void TwoLoadsBeforeBarrier(ArrayView<float> source, ArrayView<float> sums, int count)
+    {
+        ArrayView<float> shared = SharedMemory.Allocate<float>(GroupSize);
+        float sum = 0;
+        for (int step = 0; step < count; step++)
+        {
+            shared[Group.IdxX] = source[(step * GroupSize) + Group.IdxX];
+            Group.Barrier();
+            sum += shared[Group.IdxX ^ 32] * shared[Group.IdxX ^ 64];
+            Group.Barrier();
+        }
+
+        sums[Group.IdxX] = sum;
+    }
+
+    private static void GlobalLoadBeforeBarrier(ArrayView<float> source, ArrayView<float> sums, int count)
+    {
+        float sum = 0;
+        for (int step = 0; step < count; step++)
+        {
+            sums[Group.IdxX] = source[(step * GroupSize) + Group.IdxX];
+            Group.Barrier();
+            sum += sums[Group.IdxX ^ 32];
+            Group.Barrier();
+        }
+
+        sums[Group.IdxX] = sum;
+    }
+
+    private static void SharedLoadBeforeStore(ArrayView<float> source, ArrayView<float> sums, int count)
+    {
+        ArrayView<float> shared = SharedMemory.Allocate<float>(GroupSize);
+        float sum = 0;
+        shared[Group.IdxX] = source[Group.IdxX];
+        for (int step = 0; step < count; step++)
+        {
+            sum += shared[Group.IdxX] + 1;
+            shared[Group.IdxX] = step;
+        }
+
+        sums[Group.IdxX] = sum;
+    }
+
+    private static void GlobalLoadBeforeStore(ArrayView<float> source, ArrayView<float> sums, int count)
+    {
+        float sum = 0;
+        for (int step = 0; step < count; step++)
+        {
+            sum += source[Group.IdxX] * 2;
+            source[Group.IdxX] = step;
+        }
+
+        sums[Group.IdxX] = sum;
+    }
+
+    /// <summary>What the kernels' C# says.</summary>
+    private static float[] Expected(string name)
+    {
+        float[] source = Source();
+        float[] sums = new float[GroupSize];
+        for (int thread = 0; thread < GroupSize; thread++)
+        {
+            sums[thread] = Enumerable.Range(0, StepCount).Sum(step => name switch
+            {
+                nameof(LoadBeforeBarrier) or nameof(GlobalLoadBeforeBarrier) => At(step, thread ^ 32),
+                nameof(SharedLoadBeforeStore) => (step == 0 ? At(0, thread) : step - 1) + 1,
+                nameof(GlobalLoadBeforeStore) => (step == 0 ? At(0, thread) : step - 1) * 2,
+                _ => At(step, thread ^ 32) * At(step, thread ^ 64),
+            });
+        }
+
+        return sums;
+
+        float At(int step, int thread) => source[(step * GroupSize) + thread];
+    }
+
+    /// <summary>Whole numbers, so that sums are exact.</summary>
+    private static float[] Source() => [.. Enumerable.Range(0, StepCount * GroupSize).Select(i => (float)(i * 7 % 61))];
+
+    private static float[] Run(CompiledKernel kernel, ulong seed)
+    {
+        float[] sums = new float[GroupSize];
+        KernelRun.Run(kernel, groupCount: 1, GroupSize, seed, Source(), sums, StepCount);
+        return sums;
+    }
+
+    private static CompiledKernel CompileWithO2(MethodInfo kernel)
+    {
+        using Context context = Context.Create(builder =>
+        {
+            builder.Optimize(OptimizationLevel.O2);
+            PtxInstructions.Register(builder);
+        });
+        using var backend = new PTXBackend(context, new CudaArchitecture(8, 0), new CudaInstructionSet(7, 0), null!);
+        var compiled = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(kernel),
+            default);
+        string ptx = PtxText.Clean(compiled.PTXAssembly);
+        (string entryName, var parameters, int parameterBytes) = PtxText.ReadEntry(ptx);
+        return new CompiledKernel(kernel.Name, entryName, ptx, parameters, parameterBytes);
+    }
+
+    private static MethodInfo Method(string name) =>
+        typeof(BarrierTests).GetMethod(name, BindingFlags.NonPublic | BindingFlags.Static)!;
+}

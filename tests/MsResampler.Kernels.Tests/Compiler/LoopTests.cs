@@ -1,0 +1,389 @@
+using System.Reflection;
+using ILGPU;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Ptx;
+using MsResampler.Kernels.Tests.Ptx;
+using NUnit.Framework;
+using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
+
+namespace MsResampler.Kernels.Tests.Compiler;
+
+/// <summary>Loops of every shape compute what C# says, unrolled, partly unrolled or not: the same method runs here and
+/// in the emulator.</summary>
+public sealed class LoopTests
+{
+    private KernelCompiler _compiler = null!;
+
+    private interface ILoop
+    {
+        static abstract int Of(int x);
+    }
+
+    [OneTimeSetUp]
+    public void Create() => _compiler = new KernelCompiler();
+
+    [OneTimeTearDown]
+    public void Release() => _compiler.Dispose();
+
+    [Test]
+    public void Counting_up() => Check<Up>(isUnrolled: true);
+
+    [Test]
+    public void Counting_up_by_two() => Check<UpByTwo>(isUnrolled: true);
+
+    [Test]
+    public void Counting_down() => Check<Down>(isUnrolled: true);
+
+    [Test]
+    public void Counting_down_by_three() => Check<DownByThree>(isUnrolled: true);
+
+    [Test]
+    public void Nested() => Check<Nest>(isUnrolled: true);
+
+    [Test]
+    public void Nested_with_bounds_of_the_outer_loop() => Check<Triangle>(isUnrolled: null);
+
+    [Test]
+    public void Never() => Check<None>(isUnrolled: null);
+
+    [Test]
+    public void Once() => Check<Single>(isUnrolled: null);
+
+    [Test]
+    public void As_often_as_is_unrolled() => Check<Most>(isUnrolled: true);
+
+    [Test]
+    public void Once_more_than_is_unrolled() => Check<OneMore>(isUnrolled: false);
+
+    [Test]
+    public void A_power_of_two_times() => Check<PowerOfTwo>(isUnrolled: false);
+
+    [Test]
+    public void More_often_than_is_unrolled_by_a_rolled_bound() => Check<RolledMultiple>(isUnrolled: false);
+
+    [Test]
+    public void As_often_as_would_be_unrolled_in_part_is_refused() =>
+        Assert.That(Compile<Multiple>, Throws.TypeOf<NotSupportedException>().With.Message.EqualTo(
+            "Kernel 'Multiple' cannot be compiled for sm_80: A loop has 381 constant trips, but more than 127 are " +
+            "not unrolled; give its bound as Loop.Rolled(bound)."));
+
+    [Test]
+    public void With_the_counter_used_afterwards() => Check<UsedAfter>(isUnrolled: null);
+
+    [Test]
+    public void With_two_counters() => Check<TwoCounters>(isUnrolled: null);
+
+    [Test]
+    public void Left_early() => Check<Broken>(isUnrolled: null);
+
+    [Test]
+    public void With_some_trips_cut_short() => Check<Continued>(isUnrolled: true);
+
+    [Test]
+    public void Trips_cut_short_before_an_inner_loop_are_refused()
+    {
+        // A limit of ILGPU's unrolling. When this fails it is gone, and KernelPasses need not warn of it.
+        Assert.That(() => Compile<ContinuedAroundALoop>(), Throws.TypeOf<NotSupportedException>());
+    }
+
+    [Test]
+    public void Computed_counts() => Check<Computed>(isUnrolled: false);
+
+    [Test]
+    public void Over_an_array_that_is_rotated() => Check<Rotation>(isUnrolled: true);
+
+    [Test]
+    public void With_conditions_inside() => Check<Conditions>(isUnrolled: true);
+
+    [Test]
+    public void While_something_is_so() => Check<Collatz>(isUnrolled: false);
+
+    /// <summary>Compares, and says whether branches are left.</summary>
+    private void Check<T>(bool? isUnrolled)
+        where T : struct, ILoop
+    {
+        CompiledKernel kernel = Compile<T>();
+        int[] values = [.. Enumerable.Range(-16, 32)];
+        int[] expected = [.. values.Select(T.Of)];
+
+        KernelRun.Run(kernel, groupCount: 1, values.Length, seed: 0, values);
+
+        Assert.That(values, Is.EqualTo(expected));
+        if (isUnrolled is { } unrolled)
+            Assert.That(kernel.Ptx, unrolled ? Does.Not.Contain("bra") : Does.Contain("bra"));
+        Assert.That(kernel.Ptx, Does.Not.Contain(".local"));
+    }
+
+    private CompiledKernel Compile<T>()
+    {
+        MethodInfo method = typeof(LoopTests).GetMethod(nameof(Apply), BindingFlags.NonPublic | BindingFlags.Static)!;
+        return _compiler.Compile(method.MakeGenericMethod(typeof(T)), typeof(T).Name, 80);
+    }
+
+    private static void Apply<T>(ArrayView<int> values)
+        where T : struct, ILoop => values[Group.IdxX] = T.Of(values[Group.IdxX]);
+
+    private readonly struct Up : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 3; i < 12; i++)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct UpByTwo : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 1; i <= 12; i += 2)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct Down : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 9; i >= 0; i--)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct DownByThree : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 20; i > 3; i -= 3)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct Nest : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < 5; i++)
+            {
+                for (int j = 1; j < 4; j++)
+                    x = (x * 3) + (i * j);
+            }
+
+            return x;
+        }
+    }
+
+    private readonly struct Triangle : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < 5; i++)
+            {
+                for (int j = 0; j < i; j++)
+                    x = (x * 3) + (i * j);
+            }
+
+            return x;
+        }
+    }
+
+    private readonly struct None : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 5; i < 5; i++)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct Single : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 5; i < 6; i++)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct Most : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < KernelPasses.MaxUnrolledTrips; i++)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct OneMore : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < KernelPasses.MaxUnrolledTrips + 1; i++)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct Multiple : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < 3 * KernelPasses.MaxUnrolledTrips; i++)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct RolledMultiple : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < Loop.Rolled(3 * KernelPasses.MaxUnrolledTrips); i++)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct PowerOfTwo : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < 256; i++)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct UsedAfter : ILoop
+    {
+        public static int Of(int x)
+        {
+            int i = 2;
+            for (; i < 9; i++)
+                x = (x * 3) + i;
+            return x + (1000 * i);
+        }
+    }
+
+    private readonly struct TwoCounters : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0, j = 10; i < j; i++, j--)
+                x = (x * 3) + (i * j);
+            return x;
+        }
+    }
+
+    private readonly struct Broken : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < 12; i++)
+            {
+                if (x > 100)
+                    break;
+                x = (x * 3) + i;
+            }
+
+            return x;
+        }
+    }
+
+    private readonly struct Continued : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < 12; i++)
+            {
+                if ((x & i) != 0)
+                    continue;
+                x = (x * 3) + i;
+            }
+
+            return x;
+        }
+    }
+
+    private readonly struct ContinuedAroundALoop : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < 6; i++)
+            {
+                if ((x & i) != 0)
+                    continue;
+                for (int j = 0; j < 3; j++)
+                    x = (x * 3) + (i * j);
+            }
+
+            return x;
+        }
+    }
+
+    private readonly struct Computed : ILoop
+    {
+        public static int Of(int x)
+        {
+            int count = x & 7;
+            for (int i = 0; i < count; i++)
+                x = (x * 3) + i;
+            return x;
+        }
+    }
+
+    private readonly struct Rotation : ILoop
+    {
+        public static int Of(int x)
+        {
+            var ring = new int[6];
+            for (int i = 0; i < 6; i++)
+                ring[i] = x + i;
+            for (int turn = 0; turn < 4; turn++)
+            {
+                int first = ring[0];
+                for (int i = 0; i < 5; i++)
+                    ring[i] = ring[i + 1] + turn;
+                ring[5] = first * 3;
+            }
+
+            int sum = 0;
+            for (int i = 0; i < 6; i++)
+                sum = (sum * 5) + ring[i];
+            return sum;
+        }
+    }
+
+    private readonly struct Conditions : ILoop
+    {
+        public static int Of(int x)
+        {
+            for (int i = 0; i < 9; i++)
+                x = (i & 1) == 0 ? (x * 3) + i : x - (i == 5 ? 7 : i);
+            return x;
+        }
+    }
+
+    private readonly struct Collatz : ILoop
+    {
+        public static int Of(int x)
+        {
+            int steps = 0;
+            int value = (x & 31) + 1;
+            while (value != 1)
+            {
+                value = (value & 1) == 0 ? value / 2 : (3 * value) + 1;
+                steps++;
+            }
+
+            return steps;
+        }
+    }
+}
