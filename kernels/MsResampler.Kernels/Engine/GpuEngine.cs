@@ -167,6 +167,7 @@ internal sealed class GpuEngine : ModelEngine
     {
         cancellationToken.ThrowIfCancellationRequested();
         GridArena arena = _grids.Acquire(grids, workspace.Launcher);
+        bool isDone = false;
         try
         {
             workspace.Prepare(grids, arena, rowCount);
@@ -174,18 +175,27 @@ internal sealed class GpuEngine : ModelEngine
             Compute(workspace, arena, rowCount, grids.Length * _layout.QueryCount, cancellationToken);
             DownloadTokens(workspace, tokens);
             explanation?.Read(this, workspace, arena, grids[0]);
+            isDone = true;
         }
         finally
         {
-            // The work is done or its results are unwanted, but it may still read the arena.
-            try
-            {
-                workspace.Stream.Synchronize();
-            }
-            finally
-            {
-                arena.Release();
-            }
+            // Work whose results are unwanted may still read the arena; results that were read came after all work.
+            if (!isDone)
+                Settle(workspace.Stream);
+            arena.Release();
+        }
+    }
+
+    /// <summary>Waits for the work of a call that failed.</summary>
+    private static void Settle(IDeviceStream stream)
+    {
+        try
+        {
+            stream.Synchronize();
+        }
+        catch (DeviceException)
+        {
+            // The failure that is under way came first and says more.
         }
     }
 

@@ -74,10 +74,11 @@ internal sealed class GridOperands
         int width = _layout.Width.Size;
         int stride = 4 * _layout.Width.Vectors;
         float[] table = new float[checked((int)(Plan.Grid.PatchCount * stride))];
-        if (storedPositions is null)
-            Position.SinCosGrid(Plan.Grid, table, width, stride);
-        else
-            Position.Resize(storedPositions, _layout.Config.QueryGrid, Plan.Grid, table, width, stride);
+        KeyPositions positions = storedPositions is null ? KeyPositions.SinCos(Plan.Grid, width)
+            : KeyPositions.Resized(storedPositions, _layout.Config.QueryGrid, Plan.Grid, width);
+        float[] zeros = new float[width];
+        for (int patch = 0; patch < (int)Plan.Grid.PatchCount; patch++)
+            positions.AddTo(zeros, patch, table.AsSpan(patch * stride, width));
         return table;
     }
 

@@ -32,12 +32,7 @@ internal sealed class KernelLibrary
         PlainNorm = Load(s_plainNorm);
         PositionedNorm = Load(s_positionedNorm);
         BothNorm = Load(s_bothNorm);
-        (KernelVariant attention, AttentionSliceVectors) = headVectors switch
-        {
-            <= 8 => (s_attention32, ScopeAttentionTiled<HeadTile32>.SliceVectors),
-            <= 16 => (s_attention64, ScopeAttentionTiled<HeadTile64>.SliceVectors),
-            _ => (s_attention128, ScopeAttentionTiled<HeadTile128>.SliceVectors),
-        };
+        (KernelVariant attention, AttentionSliceVectors) = AttentionFor(headVectors);
         Attention = Load(attention);
         AttentionGroupSize = attention.GroupSize;
         AttentionMap = Load(s_attentionMap);
@@ -53,6 +48,11 @@ internal sealed class KernelLibrary
         s_gemm64, s_gemm128, s_gemmGelu64, s_plainNorm, s_positionedNorm, s_bothNorm, s_attention32, s_attention64,
         s_attention128, s_attentionMap, s_fusionGate,
     ];
+
+    /// <summary>The kernels that a model needs.</summary>
+    /// <param name="headVectors">Groups of four channels of its heads.</param>
+    public static IEnumerable<KernelVariant> Of(int headVectors)
+        => All.Except([s_attention32, s_attention64, s_attention128]).Append(AttentionFor(headVectors).Variant);
 
     public IDeviceKernel Gemm64 { get; }
 
@@ -77,6 +77,13 @@ internal sealed class KernelLibrary
     public IDeviceKernel AttentionMap { get; }
 
     public IDeviceKernel FusionGate { get; }
+
+    private static (KernelVariant Variant, int SliceVectors) AttentionFor(int headVectors) => headVectors switch
+    {
+        <= 8 => (s_attention32, ScopeAttentionTiled<HeadTile32>.SliceVectors),
+        <= 16 => (s_attention64, ScopeAttentionTiled<HeadTile64>.SliceVectors),
+        _ => (s_attention128, ScopeAttentionTiled<HeadTile128>.SliceVectors),
+    };
 
     private static KernelVariant GemmOf<TTile, TEpilogue>(int blockCount)
         where TTile : struct, IGemmTile

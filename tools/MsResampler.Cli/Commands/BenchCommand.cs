@@ -22,7 +22,7 @@ internal static class BenchCommand
         Option<string> model = Options.Model();
         Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.");
         Option<int> batch = Options.Int("--batch", "Images in a call.", 1, 1, MaxBatch);
-        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu);
+        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
         Option<int?> threads = Options.Threads();
         Option<double> seconds = Options.Positive("--seconds", "S",
             "How long to measure, after a warm-up of a quarter of it.", 3);

@@ -17,7 +17,7 @@ internal static class VerifyCommand
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<string> model = Options.Model();
-        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu);
+        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
         Option<int?> threads = Options.Threads();
         Option<double> bound = Options.Positive("--bound", "X", "The relative L2 error allowed.",
             Deviation.DefaultBound);
