@@ -424,7 +424,7 @@ internal sealed class GpuEngine : ModelEngine
             DeviceView arenaView = DeviceView.OfVectors(arena.Memory);
             long mapCount = (long)layout.Heads.SegmentCount * layout.QueryCount * grid.PatchCount;
             Attention = new float[layout.ScopeCount][];
-            using IDeviceMemory maps = engine._device.Allocate(checked((int)mapCount) * sizeof(float));
+            using IDeviceMemory maps = engine._device.Allocate(checked((int)mapCount) * (long)sizeof(float));
             for (int scope = 0; scope < layout.ScopeCount; scope++)
             {
                 workspace.Launcher.Map(layout, scope, grid,

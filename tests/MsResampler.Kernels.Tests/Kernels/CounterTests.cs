@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Model;
@@ -24,6 +25,7 @@ public class CounterTests
 
     private readonly List<(string Kernel, LaunchReport Report)> _launches = [];
     private IReadOnlyList<ScopePlan> _scopes = [];
+    private TimeSpan _duration;
 
     private static ResamplerConfig Config(params ScopeConfig[] scopes) => Configs.Of(scopes) with
     {
@@ -38,9 +40,15 @@ public class CounterTests
     [OneTimeSetUp]
     public void RunModel()
     {
+        long start = Stopwatch.GetTimestamp();
         _scopes = Run(Config(Configs.Window(4, 4), Configs.Gaussian(4, 4, new AxisPair(12, 12)), Configs.None),
             _launches);
+        _duration = Stopwatch.GetElapsedTime(start);
     }
+
+    [Test]
+    public void The_emulator_runs_the_model_in_seconds()
+        => Assert.That(_duration, Is.LessThan(TimeSpan.FromSeconds(20)), "or the suite cannot run everywhere");
 
     [Test]
     public void A_call_is_nine_launches() => Assert.That(_launches.Select(launch => launch.Kernel), Is.EqualTo(
