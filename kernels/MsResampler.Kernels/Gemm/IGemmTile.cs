@@ -4,13 +4,13 @@ namespace MsResampler.Kernels.Gemm;
 /// rows and four columns.</summary>
 internal interface IGemmTile
 {
-    /// <summary>Threads along the rows; a multiple of 4.</summary>
+    /// <summary>Threads along the rows; a multiple of 8, so that the swizzle keeps each group's rows together.</summary>
     static abstract int ThreadRows { get; }
 
-    /// <summary>Threads along the columns; a multiple of 8.</summary>
+    /// <summary>Threads along the columns; likewise a multiple of 8.</summary>
     static abstract int ThreadColumns { get; }
 
-    /// <summary>Groups of four rows that a thread has; with <see cref="ThreadRows"/> at least 32 rows in all.</summary>
+    /// <summary>Groups of four rows that a thread has.</summary>
     static abstract int RowGroups { get; }
 
     /// <summary>Groups of four columns that a thread has.</summary>
@@ -42,14 +42,14 @@ internal readonly struct GemmTile64 : IGemmTile
     public static int ColumnGroups => 1;
 }
 
-/// <summary>32 × 32 by 32 threads of 8 × 4: one warp, for devices whose barriers are slow.</summary>
+/// <summary>32 × 32 by 64 threads of 4 × 4: few threads, for devices whose barriers are slow.</summary>
 internal readonly struct GemmTile32 : IGemmTile
 {
-    public static int ThreadRows => 4;
+    public static int ThreadRows => 8;
 
     public static int ThreadColumns => 8;
 
-    public static int RowGroups => 2;
+    public static int RowGroups => 1;
 
     public static int ColumnGroups => 1;
 }

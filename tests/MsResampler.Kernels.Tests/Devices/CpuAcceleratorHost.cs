@@ -19,7 +19,7 @@ internal sealed class CpuAcceleratorHost : KernelHost
         {
             builder.EnableAlgorithms();
             PtxInstructions.Register(builder);
-            builder.CPU(new CPUDevice(numThreadsPerWarp: 32, numWarpsPerMultiprocessor: 1, numMultiprocessors: 1));
+            builder.CPU(new CPUDevice(numThreadsPerWarp: 32, numWarpsPerMultiprocessor: 2, numMultiprocessors: 1));
         });
         using Accelerator accelerator = context.CreateCPUAccelerator(0);
         Kernel kernel = accelerator.LoadKernel(variant.Entry);

@@ -121,7 +121,7 @@ public class GpuEngineTests
         features[_features.Length + 17] = value;
         features[^1] = float.NaN;
         float[] tokens = new float[2 * _expected.Length];
-        int launches = device.Counts["launch"];
+        device.Counts["launch"] = 0;
         string message = Assert.Throws<InvalidFeaturesException>(() =>
             _model.Engine.Resample(features, [s_grid, s_otherGrid], tokens))!.Message;
 
@@ -131,7 +131,7 @@ public class GpuEngineTests
                 Throws.TypeOf<InvalidFeaturesException>().With.Message.EqualTo(message));
             Assert.That(() => engine.Explain(features.AsSpan(_features.Length), s_otherGrid),
                 Throws.TypeOf<InvalidFeaturesException>());
-            Assert.That(device.Counts["launch"], Is.EqualTo(launches), "nothing is computed");
+            Assert.That(device.Counts["launch"], Is.Zero, "nothing is computed");
         }
     }
 
