@@ -46,14 +46,16 @@ internal sealed class PtxTests : CliFixture
         ptxas info    : Function properties for k
             24 bytes stack frame, 8 bytes spill stores, 12 bytes spill loads
         ptxas info    : Used 122 registers, 32768 bytes smem, 408 bytes cmem[0]
-        """, 122, 32_768, 20)]
+        """, 122, 32_768, 24, 20)]
     [TestCase("""
         ptxas info    : Function properties for k
             0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
         ptxas info    : Used 10 registers, 360 bytes cmem[0]
-        """, 10, 0, 0)]
-    public void The_assemblers_words_are_understood(string log, int registers, int sharedBytes, int spillBytes)
-        => Assert.That(PtxasUsage.Parse(log), Is.EqualTo(new PtxasUsage(registers, sharedBytes, spillBytes)));
+        """, 10, 0, 0, 0)]
+    public void The_assemblers_words_are_understood(string log, int registers, int sharedBytes, int stackBytes,
+        int spillBytes)
+        => Assert.That(PtxasReport.Parse(log),
+            Is.EqualTo(new PtxasReport(registers, sharedBytes, stackBytes, spillBytes)));
 
     [Test]
     public void Kernels_are_written_and_what_the_assembler_says_is_in_the_table()
@@ -107,7 +109,7 @@ internal sealed class PtxTests : CliFixture
             exit 255
             """);
         CliRun.OfProcess([("MSRESAMPLER_PTXAS", In("ptxas"))], "ptx", "--arch", "sm_75", "--out", In("refused"))
-            .FailsNaming("ptxas refuses", ".ptx for sm_75: ptxas fatal   : Value 'sm_75' is not defined");
+            .FailsNaming(".ptx fails: ptxas fatal   : Value 'sm_75' is not defined");
     }
 
     [TestCase("ptx --out o", "--arch")]

@@ -58,7 +58,7 @@ internal static class PtxCommand
         if (File.Exists(folder))
             throw new InputException($"{folder}: this is a file; --out names a folder");
         Directory.CreateDirectory(folder);
-        Ptxas? assembler = Ptxas.Find();
+        PtxAssembler? assembler = PtxAssembler.Find();
         List<IReadOnlyList<string>> rows = [];
         IEnumerable<KernelVariant> variants = config is null
             ? KernelLibrary.All : KernelLibrary.Of(new ModelLayout(config).Heads.SegmentVectors);
@@ -75,9 +75,9 @@ internal static class PtxCommand
             }
 
             PtxCounts counts = PtxCounts.Of(kernel.Ptx);
-            PtxasUsage? usage = assembler?.Assemble(path, architecture);
-            rows.Add([kernel.Name, Number(usage?.Registers), Number(usage?.SharedBytes ?? counts.SharedBytes),
-                Number(usage?.SpillBytes), Number(counts.All), Number(counts.MultiplyAdds), Number(counts.Global),
+            PtxasReport? report = assembler?.Assemble(path, architecture);
+            rows.Add([kernel.Name, Number(report?.Registers), Number(report?.SharedBytes ?? counts.SharedBytes),
+                Number(report?.SpillBytes), Number(counts.All), Number(counts.MultiplyAdds), Number(counts.Global),
                 Number(counts.Shared), Number(counts.Barriers)]);
         }
 
@@ -87,7 +87,7 @@ internal static class PtxCommand
         if (assembler is null)
         {
             terminal.Line("registers and spills need NVIDIA's assembler: tools/get-ptxas.sh brings it, or " +
-                $"{Ptxas.PathVariable} names it");
+                $"{PtxAssembler.PathVariable} names it");
         }
     }
 
