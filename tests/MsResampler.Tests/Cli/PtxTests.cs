@@ -102,14 +102,23 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
+    public void An_assembler_that_does_not_know_the_architecture_is_as_none()
+    {
+        WriteAssembler("exit 1");
+        string output = CliRun.OfProcess([("MSRESAMPLER_PTXAS", Folder)], "ptx", "--arch", "sm_86", "--out", In("newer"))
+            .Succeeds().Output;
+        Assert.That(output, Does.Match(@"\S  +-  +[\d,]+  +-  ").And.Contain("one that knows sm_86: tools/get-ptxas.sh"));
+    }
+
+    [Test]
     public void What_the_assembler_refuses_is_an_error()
     {
         WriteAssembler("""
-            echo "ptxas fatal   : Value 'sm_75' is not defined for option 'gpu-name'"
+            echo "ptxas kernel.ptx, line 7; fatal   : Parsing error near 'x'"
             exit 255
             """);
         CliRun.OfProcess([("MSRESAMPLER_PTXAS", In("ptxas"))], "ptx", "--arch", "sm_75", "--out", In("refused"))
-            .FailsNaming(".ptx fails: ptxas fatal   : Value 'sm_75' is not defined");
+            .FailsNaming(".ptx fails: ptxas kernel.ptx, line 7; fatal   : Parsing error");
     }
 
     [TestCase("ptx --out o", "--arch")]
@@ -125,7 +134,8 @@ internal sealed class PtxTests : CliFixture
 
     private void WriteAssembler(string script)
     {
-        File.WriteAllText(In("ptxas"), $"#!/bin/sh\n{script}\n");
+        File.WriteAllText(In("ptxas"),
+            $"#!/bin/sh\nif [ \"$1\" = --help ]; then echo \"'sm_75','sm_80'\"; exit; fi\n{script}\n");
         if (OperatingSystem.IsWindows())
             Assert.Ignore("the assembler of these tests is a shell script");
         else

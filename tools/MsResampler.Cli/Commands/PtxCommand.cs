@@ -59,6 +59,7 @@ internal static class PtxCommand
             throw new InputException($"{folder}: this is a file; --out names a folder");
         Directory.CreateDirectory(folder);
         PtxAssembler? assembler = PtxAssembler.Find();
+        bool isKnown = assembler?.Knows(architecture) ?? false;
         List<IReadOnlyList<string>> rows = [];
         IEnumerable<KernelVariant> variants = config is null
             ? KernelLibrary.All : KernelLibrary.Of(new ModelLayout(config).Heads.SegmentVectors);
@@ -75,7 +76,7 @@ internal static class PtxCommand
             }
 
             PtxCounts counts = PtxCounts.Of(kernel.Ptx);
-            PtxasReport? report = assembler?.Assemble(path, architecture);
+            PtxasReport? report = isKnown ? assembler!.Assemble(path, architecture) : null;
             rows.Add([kernel.Name, Number(report?.Registers), Number(report?.SharedBytes ?? counts.SharedBytes),
                 Number(report?.SpillBytes), Number(counts.All), Number(counts.MultiplyAdds), Number(counts.Global),
                 Number(counts.Shared), Number(counts.Barriers)]);
@@ -84,10 +85,10 @@ internal static class PtxCommand
         terminal.Table(["kernel", ">registers", ">shared bytes", ">spill bytes", ">instructions", ">fma and mma",
             ">global", ">shared", ">barriers"], rows);
         terminal.Line($"{rows.Count} {(rows.Count == 1 ? "kernel" : "kernels")} for sm_{architecture} in {folder}");
-        if (assembler is null)
+        if (!isKnown)
         {
-            terminal.Line("registers and spills need NVIDIA's assembler: tools/get-ptxas.sh brings it, or " +
-                $"{PtxAssembler.PathVariable} names it");
+            terminal.Line($"registers and spills need NVIDIA's assembler{(assembler is null ? "" : $", one that knows " +
+                $"sm_{architecture}")}: tools/get-ptxas.sh brings it, or {PtxAssembler.PathVariable} names it");
         }
     }
 

@@ -30,11 +30,17 @@ internal sealed class PtxAssembler
     /// <param name="file">The text.</param>
     /// <param name="architecture">The architecture to assemble for, such as 80 for sm_80.</param>
     /// <param name="output">The file to write; null for none.</param>
-    /// <exception cref="InputException">The assembler cannot be started, or refuses the text or the
-    /// architecture.</exception>
+    /// <exception cref="InputException">The assembler cannot be started, or refuses the text or the architecture.
+    /// </exception>
     public PtxasReport Assemble(string file, int architecture, string? output = null) => PtxasReport.Parse(Run(Program,
         "-v", "-O3", string.Create(CultureInfo.InvariantCulture, $"-arch=sm_{architecture}"), "-o",
         output ?? (OperatingSystem.IsWindows() ? "NUL" : "/dev/null"), file));
+
+    /// <summary>Whether the assembler knows an architecture, which may be newer than it.</summary>
+    /// <exception cref="InputException">The assembler cannot be started.</exception>
+    public bool Knows(int architecture)
+        => Run(Program, "--help").Contains(string.Create(CultureInfo.InvariantCulture, $"'sm_{architecture}'"),
+            StringComparison.Ordinal);
 
     /// <summary>Runs one of the programs and returns what it writes.</summary>
     /// <exception cref="InputException">It cannot be started, or fails.</exception>
