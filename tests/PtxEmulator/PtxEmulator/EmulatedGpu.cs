@@ -21,6 +21,7 @@ public sealed class EmulatedGpu : IDisposable
     private readonly GlobalMemory _memory;
     private readonly GlobalAllocator _allocator;
     private readonly ConditionalWeakTable<PtxModule, Dictionary<Variable, ulong>> _variables = [];
+    private bool _isDisposed;
 
     public EmulatedGpu()
         : this(new EmulatorOptions())
@@ -42,25 +43,26 @@ public sealed class EmulatedGpu : IDisposable
     {
         get
         {
-            lock (_lock)
+            using (Enter())
                 return _allocator.AllocatedBytes;
         }
     }
 
-    /// <summary>Allocates memory that nobody has written, aligned to 256 bytes, with a guard gap on both sides.</summary>
+    /// <summary>Allocates memory that nobody has written, aligned to 256 bytes, with a guard gap on both sides.
+    /// </summary>
     /// <param name="byteCount">Its size; at least 1.</param>
     /// <param name="name">What faults call it.</param>
     /// <exception cref="InsufficientMemoryException">The device has not so much memory.</exception>
     public ulong Allocate(long byteCount, string name = "")
     {
-        lock (_lock)
+        using (Enter())
             return _allocator.Allocate(byteCount, name).Address;
     }
 
     /// <exception cref="PtxFaultException">The address is not of an allocation, or was freed.</exception>
     public void Free(ulong address)
     {
-        lock (_lock)
+        using (Enter())
         {
             Allocation? allocation = _allocator.Find(address);
             if (allocation == null)
@@ -74,7 +76,7 @@ public sealed class EmulatedGpu : IDisposable
     /// <exception cref="PtxFaultException">The destination is outside an allocation or freed.</exception>
     public void Write(ulong address, ReadOnlySpan<byte> source)
     {
-        lock (_lock)
+        using (Enter())
         {
             if (!_memory.TryMarkWritten(address, source.Length))
                 throw HostFault("Write", address, source.Length, isWrite: true);
@@ -82,10 +84,11 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    /// <exception cref="PtxFaultException">The source is outside an allocation, freed, or was never written.</exception>
+    /// <exception cref="PtxFaultException">The source is outside an allocation, freed, or was never written.
+    /// </exception>
     public void Read(ulong address, Span<byte> destination)
     {
-        lock (_lock)
+        using (Enter())
         {
             if (!_memory.CanRead(address, destination.Length))
                 throw HostFault("Read", address, destination.Length, isWrite: false);
@@ -121,7 +124,7 @@ public sealed class EmulatedGpu : IDisposable
             throw new ArgumentException($"'{entryName}' takes {entry.ParameterBytes} bytes of parameters, found "
                 + $"{parameters.Length}.", nameof(parameters));
         }
-        lock (_lock)
+        using (Enter())
         {
             fixed (byte* bytes = parameters)
             {
@@ -143,7 +146,23 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    public void Dispose() => _memory.Dispose();
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _isDisposed = true;
+            _memory.Dispose();
+        }
+    }
+
+    private Lock.Scope Enter()
+    {
+        Lock.Scope scope = _lock.EnterScope();
+        if (!_isDisposed)
+            return scope;
+        scope.Dispose();
+        throw new ObjectDisposedException(nameof(EmulatedGpu));
+    }
 
     private static void RequireSize(bool isValid, string name, Dim3 size)
     {

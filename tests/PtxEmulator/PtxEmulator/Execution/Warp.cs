@@ -79,6 +79,7 @@ internal sealed unsafe partial class Warp : IDisposable
     }
 
     /// <summary>Executes instructions until the count is used up or the warp waits or ends.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run(int instructionCount)
     {
         Instruction[] instructions = _code.Instructions;

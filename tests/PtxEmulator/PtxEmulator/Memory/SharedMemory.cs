@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using PtxEmulator.Execution;
@@ -58,6 +59,7 @@ internal sealed unsafe class SharedMemory : IDisposable
     /// <param name="address">The first byte.</param>
     /// <param name="byteCount">How many.</param>
     /// <returns>What is wrong with it; null if nothing is.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public PtxFaultKind? Read(int warp, int lane, uint address, int byteCount)
     {
         int first = (int)(address >> _cellShift);
@@ -88,6 +90,7 @@ internal sealed unsafe class SharedMemory : IDisposable
     }
 
     /// <summary>Notes a write, as <see cref="Read"/> does.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public PtxFaultKind? Write(int warp, int lane, uint address, int byteCount)
     {
         int first = (int)(address >> _cellShift);
