@@ -38,7 +38,8 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
     /// <summary>The cheapest choice for scopes that share their keys and values: a projection is paid once, whoever
     /// reads it.</summary>
     private (ProjectionStrategy Keys, ProjectionStrategy Values) Cheapest(Candidate[] sharers, double projection)
-        => s_options.Take(costs.CanAbsorb ? s_options.Length : 1).MinBy(option => sharers.Sum(scope => scope.Cost(option.Keys, option.Values))
+        => s_options.Take(costs.CanAbsorb ? s_options.Length : 1).MinBy(option =>
+            sharers.Sum(scope => scope.Cost(option.Keys, option.Values))
             + (option.Keys == ProjectionStrategy.Projected ? projection : 0)
             + (option.Values == ProjectionStrategy.Projected ? projection : 0));
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Model;
@@ -9,8 +10,8 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>What the kernels execute on a model of 24×24 patches, 12×12 queries and 256 channels. A lost vector load, a new
-/// bank conflict or barrier, or a block that is no longer skipped turns one of these red.</summary>
+/// <summary>What the kernels execute on a model of 24×24 patches, 12×12 queries and 256 channels. A lost vector load, a
+/// new bank conflict or barrier, or a block that is no longer skipped turns one of these red.</summary>
 public class CounterTests
 {
     private const int Width = 256;
@@ -24,6 +25,7 @@ public class CounterTests
 
     private readonly List<(string Kernel, LaunchReport Report)> _launches = [];
     private IReadOnlyList<ScopePlan> _scopes = [];
+    private TimeSpan _duration;
 
     private static ResamplerConfig Config(params ScopeConfig[] scopes) => Configs.Of(scopes) with
     {
@@ -38,9 +40,15 @@ public class CounterTests
     [OneTimeSetUp]
     public void RunModel()
     {
+        long start = Stopwatch.GetTimestamp();
         _scopes = Run(Config(Configs.Window(4, 4), Configs.Gaussian(4, 4, new AxisPair(12, 12)), Configs.None),
             _launches);
+        _duration = Stopwatch.GetElapsedTime(start);
     }
+
+    [Test]
+    public void The_emulator_runs_the_model_in_seconds()
+        => Assert.That(_duration, Is.LessThan(TimeSpan.FromSeconds(20)), "or the suite cannot run everywhere");
 
     [Test]
     public void A_call_is_nine_launches() => Assert.That(_launches.Select(launch => launch.Kernel), Is.EqualTo(
@@ -173,8 +181,8 @@ public class CounterTests
         }
     }
 
-    /// <summary>Multiplications of a scope, counted for each warp. A warp takes 32 keys at a time: a lane has 16 logits and
-    /// then 4 queries by 2 vectors of values for each key, rounded up to four keys.</summary>
+    /// <summary>Multiplications of a scope, counted for each warp. A warp takes 32 keys at a time: a lane has 16 logits
+    /// and then 4 queries by 2 vectors of values for each key, rounded up to four keys.</summary>
     private static long AttentionFmas(ScopePlan scope) => HeadCount * scope.Tiles.Sum(tile =>
     {
         long fmas = 0;
