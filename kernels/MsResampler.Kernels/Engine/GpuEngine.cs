@@ -7,8 +7,8 @@ namespace MsResampler.Kernels.Engine;
 
 /// <summary>A model on one device, in float32. An image's tokens are the same bit for bit in any batch: a block's sums
 /// have a fixed order, and its shape depends on the image's plan alone.</summary>
-/// <remarks>A call that fails gives its stream and memory back to the device and leaves the engine usable; if it was the
-/// device that failed, every later call says so.</remarks>
+/// <remarks>A call that fails gives its stream and memory back to the device and leaves the engine usable; if it was
+/// the device that failed, every later call says so.</remarks>
 internal sealed class GpuEngine : ModelEngine
 {
     private const int MaxConcurrentCalls = 4;

@@ -15,7 +15,8 @@ internal sealed record CostModel(int[] LaneWidths, double[] LaneEfficiencies)
     /// <summary>Cost of one logit beside its dot product: bias, exponential, sums.</summary>
     public double LogitCost { get; init; } = 40;
 
-    /// <summary>Whether the backend can absorb projections; if not, every scope's keys and values are projected.</summary>
+    /// <summary>Whether the backend can absorb projections; if not, every scope's keys and values are
+    /// projected.</summary>
     public bool CanAbsorb { get; init; } = true;
 
     /// <summary>The narrowest available width that holds <paramref name="count"/>, or the widest.</summary>

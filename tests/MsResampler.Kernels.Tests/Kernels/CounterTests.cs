@@ -10,8 +10,8 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>What the kernels execute on a model of 24×24 patches, 12×12 queries and 256 channels. A lost vector load, a new
-/// bank conflict or barrier, or a block that is no longer skipped turns one of these red.</summary>
+/// <summary>What the kernels execute on a model of 24×24 patches, 12×12 queries and 256 channels. A lost vector load, a
+/// new bank conflict or barrier, or a block that is no longer skipped turns one of these red.</summary>
 public class CounterTests
 {
     private const int Width = 256;
@@ -181,8 +181,8 @@ public class CounterTests
         }
     }
 
-    /// <summary>Multiplications of a scope, counted for each warp. A warp takes 32 keys at a time: a lane has 16 logits and
-    /// then 4 queries by 2 vectors of values for each key, rounded up to four keys.</summary>
+    /// <summary>Multiplications of a scope, counted for each warp. A warp takes 32 keys at a time: a lane has 16 logits
+    /// and then 4 queries by 2 vectors of values for each key, rounded up to four keys.</summary>
     private static long AttentionFmas(ScopePlan scope) => HeadCount * scope.Tiles.Sum(tile =>
     {
         long fmas = 0;
