@@ -24,13 +24,14 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
     private readonly AlignedBuffer?[] _foldedQueries;
     private readonly int _headLanes;
 
-    public CpuBackend(string variant, ResamplerModel model, ResamplerOptions options)
+    public CpuBackend(string variant, ResamplerModel model, ResamplerOptions options,
+        Func<StrategyChoice, ScopeStrategy>? choose)
     {
         _variant = variant;
         _validateFeatures = options.ValidateFeatures;
         _model = new ModelOperands<TSimd, TVector>(model.Config, model.Weights);
         _headLanes = Costs.PaddedLanes(model.Config.AttentionHeadCount);
-        _planner = new Planner(model.Config, _model.KeyValueInput is not null, Costs);
+        _planner = new Planner(model.Config, _model.KeyValueInput is not null, Costs, choose);
         _foldedQueries = new AlignedBuffer?[model.Config.Scopes.Count];
         _grids = new GridCache(GridCacheBytes, CreateGrid);
         Workers = new WorkerPool(options.ThreadCount == 0 ? Environment.ProcessorCount : options.ThreadCount);

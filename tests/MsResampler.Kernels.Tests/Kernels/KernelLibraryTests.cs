@@ -1,3 +1,4 @@
+using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Tests.Compiler;
 using MsResampler.Kernels.Tests.Devices;

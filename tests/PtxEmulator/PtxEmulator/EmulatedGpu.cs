@@ -8,6 +8,11 @@ namespace PtxEmulator;
 
 /// <summary>A device that runs PTX on the CPU and checks what it does. Its members may be called from many threads;
 /// they run one after the other.</summary>
+/// <remarks>
+/// Blocks run to their end, in order where a kernel has global atomics: one that waits for a later block hangs until it
+/// times out, and so do threads that wait for others of their own warp. The sanitizer orders accesses by barriers alone;
+/// races between blocks in global memory it does not see. Recursion and calls through pointers are not known.
+/// </remarks>
 public sealed class EmulatedGpu : IDisposable
 {
     private const int MaxBlockThreads = 1024;
@@ -117,8 +122,7 @@ public sealed class EmulatedGpu : IDisposable
         RequireSize(block.X >= 1 && block.Y >= 1 && block.Z is >= 1 and <= 64 && block.Count <= MaxBlockThreads,
             nameof(block), block);
         ArgumentOutOfRangeException.ThrowIfNegative(dynamicSharedBytes);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(entry.StaticSharedBytes + dynamicSharedBytes, MaxSharedBytes,
-            nameof(dynamicSharedBytes));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(dynamicSharedBytes, MaxSharedBytes - entry.StaticSharedBytes);
         if (parameters.Length < entry.ParameterBytes)
         {
             throw new ArgumentException($"'{entryName}' takes {entry.ParameterBytes} bytes of parameters, found "

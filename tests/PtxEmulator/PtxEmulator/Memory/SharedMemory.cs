@@ -7,6 +7,8 @@ namespace PtxEmulator.Memory;
 
 /// <summary>The shared memory of a block. Each cell of 1, 2 or 4 bytes, the narrowest access of the kernel, remembers
 /// who wrote and who read it last, and when; time is what <see cref="BarrierClock"/> counts.</summary>
+/// <remarks>Of a cell's readers only the last one's time is known. Between barriers of some warps, an earlier reader
+/// can therefore be taken for a race; never between barriers of all.</remarks>
 internal sealed unsafe class SharedMemory : IDisposable
 {
     // A write is its tick in the upper 24 bits, then the warp that wrote, or one of these.
