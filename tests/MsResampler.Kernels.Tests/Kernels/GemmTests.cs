@@ -67,8 +67,8 @@ public class GemmTests
                     }
 
                     expected[(((product * rowCount) + row) * 4 * columnVectors) + column] =
-                        epilogue == typeof(GeluEpilogue) ? 
-                            0.5 * sum * (1 + SpecialFunctions.Erf(sum / Math.Sqrt(2))) : sum;
+                        epilogue == typeof(GeluEpilogue)
+                            ? 0.5 * sum * (1 + SpecialFunctions.Erf(sum / Math.Sqrt(2))) : sum;
                 }
             }
         }
