@@ -107,7 +107,7 @@ internal abstract unsafe class MemoryInstruction : Instruction
     private void ResolveGlobal(Warp warp, uint mask, AccessShape shape, ulong* addresses)
     {
         GlobalMemory memory = warp.Block.Global;
-        InstructionCounters* counters = warp.Block.Counters + Index;
+        MemoryCounters* counters = warp.Block.Counters + Index;
         int threads = BitOperations.PopCount(mask);
         int sectors;
         if (shape == AccessShape.Scattered)
