@@ -36,6 +36,21 @@ internal sealed class ApproximationTests
         yield return PtxCase.Near("tanh.approx.f32 %r, %a;", s_edges, Math.Tanh, Relative(-11));
     }
 
+    /// <summary>In 16 bits, on numbers that these hold.</summary>
+    private static IEnumerable<PtxCase> Halves()
+    {
+        float[] halves = [.. Spread(-14, 15).Select(value => (float)(Half)value)];
+        float[] bfloats = [.. Spread(-100, 100).Select(value => (float)(BFloat16)value)];
+        yield return Narrow("f16", "ex2.approx.f16", halves, a => Math.Pow(2, a), Relative(-9.9));
+        yield return Narrow("f16", "tanh.approx.f16", halves, Math.Tanh, _ => Math.Pow(2, -10.987));
+        yield return Narrow("bf16", "ex2.approx.ftz.bf16", bfloats, a => Math.Pow(2, a), Relative(-7));
+        yield return Narrow("bf16", "tanh.approx.bf16", bfloats, Math.Tanh, _ => Math.Pow(2, -8));
+
+        static PtxCase Narrow(
+            string type, string name, float[] values, Func<double, double> exact, Func<double, double> allowed) =>
+            PtxCase.Near($"cvt.rn.{type}.f32 %h, %a; {name} %h, %h; cvt.f32.{type} %r, %h;", values, exact, allowed);
+    }
+
     /// <summary>Two units in the last place, wherever operands, quotient and divisor's reciprocal are normal.</summary>
     private static IEnumerable<PtxCase> Quotients() =>
         from name in new[] { "div.approx.f32", "div.full.f32", "div.approx.ftz.f32", "div.full.ftz.f32" }
@@ -45,7 +60,8 @@ internal sealed class ApproximationTests
                 && Math.Abs(value / (double)divisor) is >= 1.2e-38 and < 3.4e38 or 0)],
             a => a / divisor, Relative(-22));
 
-    private static IEnumerable<PtxCase> Table() => [.. Reciprocals(), .. Transcendentals(), .. Quotients()];
+    private static IEnumerable<PtxCase> Table() =>
+        [.. Reciprocals(), .. Transcendentals(), .. Halves(), .. Quotients()];
 
     [TestCaseSource(nameof(Table))]
     public void An_approximation_is_within_its_error(PtxCase table) => table.Verify();
