@@ -1,5 +1,4 @@
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Tests.Compiler;
 using MsResampler.Kernels.Tests.Devices;
