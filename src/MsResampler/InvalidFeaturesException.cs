@@ -14,6 +14,23 @@ public sealed class InvalidFeaturesException : Exception
         Channel = channel;
     }
 
+    /// <summary>Names the place of a value in a batch.</summary>
+    /// <param name="features">The batch's features.</param>
+    /// <param name="index">The value's index.</param>
+    /// <param name="grids">The images' grids.</param>
+    /// <param name="channelCount">C.</param>
+    internal static InvalidFeaturesException At(ReadOnlySpan<float> features, int index, ReadOnlySpan<PatchGrid> grids,
+        int channelCount)
+    {
+        int image = 0;
+        long rest = index;
+        for (; rest >= grids[image].PatchCount * channelCount; image++)
+            rest -= grids[image].PatchCount * channelCount;
+        (long patch, long channel) = Math.DivRem(rest, channelCount);
+        return new InvalidFeaturesException(image, grids[image], (int)(patch / grids[image].Columns),
+            (int)(patch % grids[image].Columns), (int)channel, features[index]);
+    }
+
     /// <summary>Index of the image in the batch.</summary>
     public int ImageIndex { get; }
 

@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.Reflection;
 using MsResampler.Cli.Commands;
 using MsResampler.Cli.Display;
+using MsResampler.Kernels.Engine;
 using MsResampler.Model;
 using MsResampler.Safetensors;
 
@@ -72,6 +73,8 @@ internal static class CommandLine
         root.Subcommands.Add(VerifyCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(BenchCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(ExportOnnxCommand.Create(terminal));
+        root.Subcommands.Add(DevicesCommand.Create(terminal));
+        root.Subcommands.Add(PtxCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(DemoCommand.Create(terminal, cancellationToken));
         foreach (Option option in root.Options)
         {
@@ -106,8 +109,8 @@ internal static class CommandLine
 
     private static string Describe(Exception exception) => exception switch
     {
-        InputException or InvalidModelException or SafetensorsException or IOException
-            or UnauthorizedAccessException => exception.Message,
+        InputException or InvalidModelException or SafetensorsException or DeviceException
+            or IOException or UnauthorizedAccessException => exception.Message,
         OutOfMemoryException => "out of memory: fewer or smaller images, or a smaller model, would fit",
         _ => $"unexpected {exception.GetType().Name}: {exception.Message} (--verbose shows where)",
     };

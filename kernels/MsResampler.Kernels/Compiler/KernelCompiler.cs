@@ -79,7 +79,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
 
     private static Context CreateContext() => Context.Create(builder =>
     {
-        builder.Optimize(OptimizationLevel.O1).PTXBackend(PTXBackendMode.Enhanced).Verify();
+        builder.Optimize(OptimizationLevel.O1).PTXBackend(PTXBackendMode.Enhanced).Verify().EnableAlgorithms();
         PtxInstructions.Register(builder);
     });
 

@@ -19,4 +19,8 @@ public sealed class DeviceException : Exception
         : base(message, innerException)
     {
     }
+
+    /// <summary>Whether the device failed for good: what was loaded on it must be disposed and loaded anew. Otherwise, as
+    /// when memory runs out, it can be used further.</summary>
+    public bool IsDeviceLost { get; init; }
 }

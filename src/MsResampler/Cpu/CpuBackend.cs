@@ -128,15 +128,9 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
         if (!_validateFeatures)
             return;
         int found = pass.Check.Find(features, count, Workers, cancellationToken);
-        if (found < 0)
-            return;
-        long index = found;
-        int image = 0;
-        for (; index >= grids[image].PatchCount * Config.VisionHiddenSize; image++)
-            index -= grids[image].PatchCount * Config.VisionHiddenSize;
-        (long patch, long channel) = Math.DivRem(index, Config.VisionHiddenSize);
-        throw new InvalidFeaturesException(image, grids[image], (int)(patch / grids[image].Columns),
-            (int)(patch % grids[image].Columns), (int)channel, features[found]);
+        if (found >= 0)
+            throw InvalidFeaturesException.At(new ReadOnlySpan<float>(features, count), found, grids,
+                Config.VisionHiddenSize);
     }
 
     private void RunGroups(ForwardPass<TSimd, TVector> pass, float* input, ReadOnlySpan<PatchGrid> grids, float* output,

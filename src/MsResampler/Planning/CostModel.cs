@@ -28,6 +28,10 @@ internal sealed record CostModel(int[] LaneWidths, double[] LaneEfficiencies)
     /// queries.</summary>
     public double ReadCost { get; init; } = 50;
 
+    /// <summary>Whether the backend can absorb projections; if not, every scope's keys and values are
+    /// projected.</summary>
+    public bool CanAbsorb { get; init; } = true;
+
     /// <summary>The narrowest available width that holds <paramref name="count"/>, or the widest.</summary>
     public int LaneWidth(int count)
     {

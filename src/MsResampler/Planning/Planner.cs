@@ -16,6 +16,9 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
 
     private double QueryCount => config.QueryGrid.QueryCount;
 
+    private IEnumerable<ScopeStrategy> Strategies
+        => costs.CanAbsorb ? ScopeStrategy.All : ScopeStrategy.All.Take(1);
+
     /// <summary>Plans for images of <paramref name="grid"/>.</summary>
     public ExecutionPlan Plan(PatchGrid grid)
     {
@@ -41,7 +44,7 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
         return config.ShareKeyValues ? [Compare(all)] : [.. all.Select(scope => Compare([scope]))];
 
         // A projection is paid once, whoever reads it.
-        StrategyChoice Compare(int[] sharers) => new(sharers, [.. ScopeStrategy.All.Select(strategy =>
+        StrategyChoice Compare(int[] sharers) => new(sharers, [.. Strategies.Select(strategy =>
             (strategy, sharers.Sum(scope => scopes[scope].Cost(strategy))
                 + (Projection(strategy.Keys) + Projection(strategy.Values))))]);
 

@@ -5,7 +5,7 @@ namespace MsResampler.Planning;
 /// <param name="Values">Its values; never absorbed where keys are projected.</param>
 internal readonly record struct ScopeStrategy(ProjectionStrategy Keys, ProjectionStrategy Values)
 {
-    /// <summary>Every strategy there is.</summary>
+    /// <summary>Every strategy there is; the first is what every backend can do.</summary>
     public static IReadOnlyList<ScopeStrategy> All { get; } =
     [
         new(ProjectionStrategy.Projected, ProjectionStrategy.Projected),

@@ -39,6 +39,8 @@ internal abstract class CliFixture
     [OneTimeSetUp]
     public void CreateModel()
     {
+        // These tests are of the CPU, whose bits they compare; "auto" must not choose a GPU.
+        Environment.SetEnvironmentVariable("MSRESAMPLER_LIBCUDA", "/none/libcuda.so");
         Folder = Directory.CreateTempSubdirectory("msresampler-tests-").FullName;
         File.WriteAllText(In("config.json"), Config);
         CliRun.Of("init", "--config", In("config.json"), "--out", Model).Succeeds();

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MsResampler.Cli;
 using MsResampler.Cli.Display;
 using NUnit.Framework;
@@ -19,6 +20,23 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
         int exitCode = CommandLine.Run(args, new Terminal(output, error, isInteractive: false),
             cancellationToken);
         return new CliRun(exitCode, output.ToString(), error.ToString());
+    }
+
+    /// <summary>The same in a process of its own, with environment variables set.</summary>
+    public static CliRun OfProcess((string Variable, string Value)[] environment, params string[] args)
+    {
+        ProcessStartInfo start = new("dotnet", [typeof(CommandLine).Assembly.Location, .. args])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach ((string variable, string value) in environment)
+            start.Environment[variable] = value;
+        using Process process = Process.Start(start)!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return new CliRun(process.ExitCode, output, error.Result);
     }
 
     /// <summary>Asserts success without a word on standard error.</summary>

@@ -27,8 +27,8 @@ internal sealed class UsageTests : CliFixture
         new("run --model m --out o.npy --image i.png --size 99999999999", "--size"),
         new("run --model m --out o.npy --image i.png --size 30 --patch 14",
             "--patch 14; the nearest that is: 28"),
-        new("run --model m --out o.npy --image i.png --backend gpu", "auto, cpu, reference"),
-        new("verify --model m --backend reference", "auto, cpu"),
+        new("run --model m --out o.npy --image i.png --backend gpu", "auto, cpu, cuda, reference"),
+        new("verify --model m --backend reference", "auto, cpu, cuda"),
         new("verify --model m --bound 0", "--bound"),
         new("verify --model m --bound nan", "--bound"),
         new("bench --model m", "--grid"),
@@ -103,7 +103,7 @@ internal sealed class UsageTests : CliFixture
 
     [Test]
     public void Every_command_has_help_with_an_example(
-        [Values("init", "inspect", "run", "verify", "bench", "export-onnx",
+        [Values("init", "inspect", "run", "verify", "bench", "export-onnx", "devices", "ptx",
             "demo")] string command)
     {
         Assert.That(CliRun.Of("--help").Succeeds().Output, Does.Contain($"  {command} "));

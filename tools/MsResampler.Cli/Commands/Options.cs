@@ -11,6 +11,7 @@ internal static class Options
 {
     private const int MaxExtent = 65_535;
     private const int MaxThreadCount = 1_024;
+    private const int MinArchitecture = 60;
 
     public static Option<string> Model() => new("--model")
     {
@@ -24,7 +25,8 @@ internal static class Options
         string names = string.Join('|', choices.Select(choice => choice.Name));
         return new Option<BackendChoice>("--backend")
         {
-            Description = "What computes. auto: the fastest that runs here" +
+            Description = "What computes. cuda: the first GPU that msresampler devices shows as usable; auto: cuda " +
+                "where there is one, else cpu" +
                 (choices.Contains(BackendChoice.Reference) ? "; reference: slow, in double precision." : "."),
             HelpName = names,
             DefaultValueFactory = _ => BackendChoice.Auto,
@@ -60,17 +62,17 @@ internal static class Options
             : Fail<ulong>(result, "--seed", "a whole number from 0 to 2^64-1"),
     };
 
-    public static Option<double> Positive(string name, string helpName, string description,
-        double defaultValue) => new(name)
+    public static Option<double?> Positive(string name, string helpName, string description,
+        double? defaultValue = null) => new(name)
         {
             Description = description,
             HelpName = helpName,
-            DefaultValueFactory = _ => defaultValue,
+            DefaultValueFactory = defaultValue is null ? null : _ => defaultValue,
             CustomParser = result =>
                 double.TryParse(Text(result), NumberStyles.Float, CultureInfo.InvariantCulture,
                 out double value) && value > 0 && double.IsFinite(value)
                     ? value
-                    : Fail<double>(result, name, "a positive number"),
+                    : Fail<double?>(result, name, "a positive number"),
         };
 
     public static Option<PatchGrid?> Grid(string description, PatchGrid? defaultValue = null) => new("--grid")
@@ -82,6 +84,20 @@ internal static class Options
         CustomParser = result => TryParsePair(Text(result), out int rows, out int columns)
             ? new PatchGrid(rows, columns)
             : Fail<PatchGrid?>(result, "--grid", $"rows x columns such as 24x24, each from 1 to {MaxExtent}"),
+    };
+
+    /// <summary>A GPU architecture such as sm_80, as 80.</summary>
+    public static Option<int> Architecture() => new("--arch")
+    {
+        Description = "The architecture to compile for, such as sm_80; newer ones run it too.",
+        HelpName = "sm_NN",
+        Required = true,
+        CustomParser = result => Text(result) is { Length: 5 or 6 } text
+            && text.StartsWith("sm_", StringComparison.Ordinal)
+            && int.TryParse(text.AsSpan(3), NumberStyles.None, CultureInfo.InvariantCulture, out int architecture)
+            && architecture >= MinArchitecture
+                ? architecture
+                : Fail<int>(result, "--arch", $"sm_{MinArchitecture} or newer, such as sm_80"),
     };
 
     /// <summary>A side in pixels, or height x width.</summary>

@@ -51,7 +51,7 @@ internal static class RunCommand
             Required = true,
         };
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu,
-            BackendChoice.Reference);
+            BackendChoice.Cuda, BackendChoice.Reference);
         Option<int?> threads = Options.Threads();
         Option<string?> maps = new("--maps")
         {

@@ -1,4 +1,6 @@
 using MsResampler.Cli.Display;
+using MsResampler.Kernels;
+using MsResampler.Kernels.Engine;
 using MsResampler.Model;
 
 namespace MsResampler.Cli.Engines;
@@ -13,13 +15,28 @@ internal static class TokenEngine
     }
 
     public static ITokenEngine Open(ResamplerModel model, BackendChoice backend, int? threadCount)
-        => backend == BackendChoice.Reference
-            ? new ReferenceEngine(model)
-            : new ResamplerEngine(Resampler.Load(model, new ResamplerOptions
-            {
-                ThreadCount = threadCount ?? 0,
-                ValidateFeatures = false,
-            }));
+    {
+        if (backend == BackendChoice.Reference)
+            return new ReferenceEngine(model);
+        if (backend == BackendChoice.Auto)
+            backend = CudaBackend.IsAvailable(out _) ? BackendChoice.Cuda : BackendChoice.Cpu;
+        ResamplerOptions options = new()
+        {
+            Backend = backend == BackendChoice.Cuda ? CudaBackend.Default : Backend.Cpu,
+            ThreadCount = threadCount ?? 0,
+            ValidateFeatures = false,
+        };
+        try
+        {
+            return new ResamplerEngine(Resampler.Load(model, options),
+                backend == BackendChoice.Cuda ? Deviation.CudaBound : Deviation.CpuBound);
+        }
+        catch (DeviceException exception)
+        {
+            throw new InputException($"--backend cuda: {exception.Message} (msresampler devices shows what there " +
+                "is; --backend cpu needs no device)", exception);
+        }
+    }
 
     /// <summary>Opens a model folder and passes its warnings on.</summary>
     public static ResamplerModel OpenModel(string folder, Terminal terminal)

@@ -17,6 +17,10 @@ internal static class FloatDecoder
         bool isUnary = context.Name is "neg" or "abs";
         int operands = isTernary ? 4 : isUnary ? 2 : 3;
         context.Statement.Expect(operands, operands);
+        if (isTernary)
+            context.Statement.RequireOneOf("rn", "rz", "rm", "rp");
+        if (context.Name == "div")
+            context.Statement.RequireOneOf("rn", "rz", "rm", "rp", "approx", "full");
         Rounding rounding = RoundingOf(context.Statement);
         Instruction instruction = rounding != Rounding.NearestEven ? Directed(context, type, rounding)
             : context.Name is "min" or "max" && (context.Has("NaN") || context.Has("xorsign"))
@@ -157,12 +161,14 @@ internal static class FloatDecoder
         };
     }
 
-    /// <summary>Arithmetic that rounds in a given direction.</summary>
+    /// <summary>Arithmetic of float32 that rounds in a given direction. Of float64 it is not known: what a double lacks
+    /// may be beyond a double's range.</summary>
     private static ScalarInstruction Directed(DecodeContext context, PtxType type, Rounding rounding)
     {
-        var format = FloatFormat.Of(type);
-        LaneOperation operation = Exact(context, format, rounding);
-        return context.Scalar(type, type.Bits == 32 ? WithModifiers(context.Statement, operation) : operation);
+        if (type.Bits != 32)
+            throw context.Statement.Unknown();
+        LaneOperation operation = Exact(context, FloatFormat.Single, rounding);
+        return context.Scalar(type, WithModifiers(context.Statement, operation));
     }
 
     /// <summary>A basic operation of any format, rounded once.</summary>

@@ -15,6 +15,8 @@ internal static class HalfDecoder
         bool isUnary = context.Name is "neg" or "abs";
         int operands = isTernary ? 4 : isUnary ? 2 : 3;
         context.Statement.Expect(operands, operands);
+        if (isTernary)
+            context.Statement.RequireOneOf("rn");
         var format = FloatFormat.Of(type);
         LaneOperation operation = context.Name switch
         {

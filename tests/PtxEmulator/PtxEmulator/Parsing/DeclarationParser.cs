@@ -30,13 +30,13 @@ internal sealed class DeclarationParser(TokenReader reader, OperandParser operan
             string name = reader.ExpectWord();
             if (!reader.TryTake("<"))
             {
-                scope.Declare(new Register(name, type));
+                Declare(scope, new Register(name, type));
                 continue;
             }
             long count = reader.ExpectInteger();
             reader.Expect(">");
             for (int index = 0; index < count; index++)
-                scope.Declare(new Register(name + index.ToString(CultureInfo.InvariantCulture), type));
+                Declare(scope, new Register(name + index.ToString(CultureInfo.InvariantCulture), type));
         }
         while (reader.TryTake(","));
         reader.Expect(";");
@@ -52,7 +52,7 @@ internal sealed class DeclarationParser(TokenReader reader, OperandParser operan
         do
         {
             Variable variable = ParseDeclarator(space, type, vector, alignment, isExternal);
-            scope.Declare(variable);
+            Declare(scope, variable);
             if (reader.TryTake("="))
                 ParseInitialValue(variable, scope);
             variables.Add(variable);
@@ -89,6 +89,19 @@ internal sealed class DeclarationParser(TokenReader reader, OperandParser operan
             ParseAlignment();
         }
         return ParseDeclarator(isEntry ? StateSpace.Parameter : StateSpace.Local, type, 1, alignment, false);
+    }
+
+    /// <summary>Declares a variable, whose name must be new in the scope.</summary>
+    public void Declare(Scope scope, Variable variable)
+    {
+        if (!scope.TryDeclare(variable))
+            throw reader.Error($"'{variable.Name}' is declared twice");
+    }
+
+    private void Declare(Scope scope, Register register)
+    {
+        if (!scope.TryDeclare(register))
+            throw reader.Error($"'{register.Name}' is declared twice");
     }
 
     private Variable ParseDeclarator(StateSpace space, PtxType type, int vector, int alignment, bool isExternal)

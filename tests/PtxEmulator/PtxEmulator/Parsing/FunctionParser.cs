@@ -28,7 +28,8 @@ internal sealed class FunctionParser(TokenReader reader, OperandParser operands,
         reader.Expect(":");
         if (!reader.TryTake(".branchtargets"))
         {
-            function.Labels[label] = function.Body.Count;
+            if (!function.Labels.TryAdd(label, function.Body.Count))
+                throw reader.Error($"the label '{label}' stands twice");
             return;
         }
         var targets = new List<string>();

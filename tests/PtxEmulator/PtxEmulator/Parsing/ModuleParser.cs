@@ -21,6 +21,8 @@ internal sealed class ModuleParser
     public static ModuleParser Parse(string ptx)
     {
         var parser = new ModuleParser(ptx);
+        if (!parser._reader.IsNext(".version"))
+            throw parser._reader.Error("expected '.version'");
         while (!parser._reader.IsAtEnd)
             parser.ParseItem();
         return parser;
@@ -34,7 +36,12 @@ internal sealed class ModuleParser
         string directive = _reader.Peek.Text;
         switch (directive)
         {
-            case ".version" or ".target" or ".address_size" or ".file" or ".loc" or ".pragma":
+            case ".address_size":
+                _reader.Take();
+                if (_reader.ExpectInteger() != 64)
+                    throw _reader.Error("only '.address_size 64' is known");
+                return;
+            case ".version" or ".target" or ".file" or ".loc" or ".pragma":
                 _reader.SkipStatement();
                 return;
             case ".section":
@@ -72,9 +79,10 @@ internal sealed class ModuleParser
         var function = new Function { Name = name, IsEntry = isEntry, Results = results, Parameters = parameters };
         var scope = new Scope(_scope);
         foreach (Variable variable in results.Concat(parameters))
-            scope.Declare(variable);
+            _declarations.Declare(scope, variable);
         new FunctionParser(_reader, _operands, _declarations, function).ParseBody(scope);
-        Functions[name] = function;
+        if (!Functions.TryAdd(name, function))
+            throw _reader.Error($"the function '{name}' is defined twice");
     }
 
     private List<Variable> ParseParameters(bool isEntry)

@@ -7,10 +7,12 @@ internal sealed class Scope(Scope? outer)
 
     public Scope? Outer => outer;
 
-    public void Declare(Register register) => _names[register.Name] = register;
+    /// <summary>Declares a register; false if the name is taken in this scope.</summary>
+    public bool TryDeclare(Register register) => _names.TryAdd(register.Name, register);
 
-    public void Declare(Variable variable)
-        => _names[variable.Name] = variable.Register is { } register ? register : variable;
+    /// <summary>Declares a variable; false if the name is taken in this scope.</summary>
+    public bool TryDeclare(Variable variable)
+        => _names.TryAdd(variable.Name, variable.Register is { } register ? register : variable);
 
     /// <summary>The register or variable of a name.</summary>
     public object? Find(string name)

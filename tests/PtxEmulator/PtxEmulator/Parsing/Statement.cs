@@ -64,6 +64,17 @@ internal sealed class Statement
         }
     }
 
+    /// <summary>Checks that one of these modifiers is there.</summary>
+    public void RequireOneOf(params ReadOnlySpan<string> modifiers)
+    {
+        foreach (string modifier in modifiers)
+        {
+            if (Has(modifier))
+                return;
+        }
+        throw Error($"'{Opcode}' needs one of .{string.Join(", .", modifiers)}");
+    }
+
     /// <summary>Checks that there are no modifiers but these; the type may be left out.</summary>
     public void Allow(params ReadOnlySpan<string> modifiers)
     {

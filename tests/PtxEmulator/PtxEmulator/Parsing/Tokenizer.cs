@@ -86,10 +86,18 @@ internal sealed class Tokenizer(string source)
             else if (source.AsSpan(_position).StartsWith("//"))
                 SkipTo(source.IndexOf('\n', _position));
             else if (source.AsSpan(_position).StartsWith("/*"))
-                SkipTo(source.IndexOf("*/", _position + 2, StringComparison.Ordinal) + 2);
+                SkipComment();
             else
                 return;
         }
+    }
+
+    private void SkipComment()
+    {
+        int end = source.IndexOf("*/", _position + 2, StringComparison.Ordinal);
+        if (end < 0)
+            throw new PtxParseException(_line, source[_position..].Split('\n')[0], "a comment without its end");
+        SkipTo(end + 2);
     }
 
     private void SkipTo(int end)

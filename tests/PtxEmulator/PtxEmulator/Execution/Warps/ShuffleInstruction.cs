@@ -53,8 +53,12 @@ internal sealed unsafe class ShuffleInstruction(ShuffleMode mode) : Instruction
             };
             bool isInRange = mode == ShuffleMode.Up ? source >= last : source <= last;
             inRange |= isInRange ? 1u << lane : 0;
-            // Threads that the block does not have hold nothing.
-            results[lane] = !isInRange ? values[lane] : (mask >> source & 1) != 0 ? values[source] : uint.MaxValue;
+            if (isInRange && (members[lane] >> source & 1) == 0)
+            {
+                throw warp.Fault(PtxFaultKind.PartialWarp,
+                    $"the source, thread {source}, is not in the mask 0x{members[lane]:x8}", lane);
+            }
+            results[lane] = values[isInRange ? source : lane];
         }
         uint* destinations = (uint*)(warp.Registers + Destination);
         for (uint rest = mask; rest != 0; rest &= rest - 1)

@@ -1,0 +1,63 @@
+using System.Runtime.InteropServices;
+using CudaError = ILGPU.Runtime.Cuda.CudaError;
+
+namespace MsResampler.Kernels.Engine.Cuda;
+
+/// <summary>The driver calls that ILGPU's own binding lacks, keeps internal, or offers only for its own stream
+/// type.</summary>
+internal static partial class CudaNative
+{
+    /// <summary>What both bindings call the driver; <see cref="CudaLibrary"/> finds the file.</summary>
+    public const string Library = "cuda";
+
+    /// <summary>CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT.</summary>
+    public const int MultiprocessorCount = 16;
+
+    /// <summary>CU_DEVICE_ATTRIBUTE_COMPUTE_MODE.</summary>
+    public const int ComputeMode = 20;
+
+    /// <summary>CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR.</summary>
+    public const int ComputeCapabilityMajor = 75;
+
+    /// <summary>CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR.</summary>
+    public const int ComputeCapabilityMinor = 76;
+
+    /// <summary>CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN.</summary>
+    public const int MaxSharedBytesOptIn = 97;
+
+    /// <summary>CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES.</summary>
+    public const int MaxDynamicSharedBytes = 8;
+
+    /// <summary>CU_STREAM_NON_BLOCKING: no implicit order with the NULL stream.</summary>
+    public const uint NonBlockingStream = 1;
+
+    [LibraryImport(Library, EntryPoint = "cuInit")]
+    public static partial CudaError Init(uint flags);
+
+    [LibraryImport(Library, EntryPoint = "cuGetErrorName")]
+    public static partial CudaError GetErrorName(CudaError error, out nint name);
+
+    [LibraryImport(Library, EntryPoint = "cuGetErrorString")]
+    public static partial CudaError GetErrorString(CudaError error, out nint text);
+
+    [LibraryImport(Library, EntryPoint = "cuDeviceGetAttribute")]
+    public static partial CudaError GetDeviceAttribute(out int value, int attribute, int device);
+
+    [LibraryImport(Library, EntryPoint = "cuCtxPushCurrent_v2")]
+    public static partial CudaError PushContext(nint context);
+
+    [LibraryImport(Library, EntryPoint = "cuCtxPopCurrent_v2")]
+    public static partial CudaError PopContext(out nint context);
+
+    [LibraryImport(Library, EntryPoint = "cuStreamCreate")]
+    public static partial CudaError CreateStream(out nint stream, uint flags);
+
+    [LibraryImport(Library, EntryPoint = "cuMemcpyHtoDAsync_v2")]
+    public static unsafe partial CudaError CopyToDevice(ulong destination, void* source, nuint byteCount, nint stream);
+
+    [LibraryImport(Library, EntryPoint = "cuMemcpyDtoHAsync_v2")]
+    public static unsafe partial CudaError CopyToHost(void* destination, ulong source, nuint byteCount, nint stream);
+
+    [LibraryImport(Library, EntryPoint = "cuFuncSetAttribute")]
+    public static partial CudaError SetFunctionAttribute(nint function, int attribute, int value);
+}

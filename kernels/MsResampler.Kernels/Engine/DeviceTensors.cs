@@ -1,0 +1,44 @@
+using System.Runtime.InteropServices;
+
+namespace MsResampler.Kernels.Engine;
+
+/// <summary>Tensors that live on a device until this object is disposed.</summary>
+/// <param name="device">The device.</param>
+/// <param name="stream">Copies them; used by whoever adds tensors.</param>
+internal sealed class DeviceTensors(IDevice device, IDeviceStream stream) : IDisposable
+{
+    private readonly List<IDeviceMemory> _memories = [];
+
+    /// <summary>Allocates a tensor of undefined content.</summary>
+    /// <param name="vectorCount">Groups of four floats, at least 1.</param>
+    public IDeviceMemory Allocate(long vectorCount)
+    {
+        IDeviceMemory memory = device.Allocate(vectorCount * DeviceView.VectorBytes);
+        _memories.Add(memory);
+        return memory;
+    }
+
+    /// <summary>Copies a tensor to the device; its size is a multiple of four.</summary>
+    public DeviceView Add(float[] values) => Add(1, _ => values);
+
+    /// <summary>Copies equally long parts of one tensor to the device, one after another.</summary>
+    public DeviceView Add(int partCount, Func<int, float[]> part)
+    {
+        IDeviceMemory? memory = null;
+        for (int index = 0; index < partCount; index++)
+        {
+            ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes<float>(part(index));
+            memory ??= Allocate((long)partCount * bytes.Length / DeviceView.VectorBytes);
+            stream.Upload(bytes, memory, (long)index * bytes.Length);
+        }
+
+        return DeviceView.OfVectors(memory!);
+    }
+
+    public void Dispose()
+    {
+        foreach (IDeviceMemory memory in _memories)
+            memory.Dispose();
+        _memories.Clear();
+    }
+}

@@ -1,0 +1,132 @@
+using MsResampler.Kernels.Gemm;
+
+namespace MsResampler.Kernels.Engine;
+
+/// <summary>Starts the kernels of a <see cref="KernelLibrary"/> on one stream. Sizes and strides count groups of four
+/// floats unless they count rows.</summary>
+internal sealed class KernelLauncher(IDevice device, KernelLibrary kernels, IDeviceStream stream)
+{
+    /// <summary>Warps of a block whose warps work alone.</summary>
+    public const int MaxWarps = 4;
+
+    public IDeviceStream Stream => stream;
+
+    /// <summary>Matrix products C = A·Wᵀ + bias.</summary>
+    public void Multiply(in Product product)
+    {
+        bool isLarge = !product.HasGelu && BlockCount<GemmTile128>(product) >= device.Properties.MultiprocessorCount;
+        IDeviceKernel kernel = isLarge ? kernels.Gemm128 : product.HasGelu ? kernels.GemmGelu64 : kernels.Gemm64;
+        long blocks = isLarge ? BlockCount<GemmTile128>(product) : BlockCount<GemmTile64>(product);
+        int threads = isLarge ? GemmTiled<GemmTile128, LinearEpilogue>.GroupSize
+            : GemmTiled<GemmTile64, LinearEpilogue>.GroupSize;
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        arguments.Add(product.A, product.Weight, product.Bias, product.C);
+        arguments.Add(product.RowCount, product.ColumnVectors, product.InnerVectors, product.AStride,
+            product.InnerVectors, product.CRowStride, product.CColumnStride, product.ABatchStride,
+            product.ColumnVectors * 4 * product.InnerVectors, product.ColumnVectors, product.CBatchStride);
+        stream.Launch(kernel, new LaunchSize(checked((int)(blocks / product.Count)), product.Count, threads),
+            arguments.Bytes);
+    }
+
+    /// <summary>Layer normalisation of rows.</summary>
+    /// <param name="norm">Weight and bias.</param>
+    /// <param name="epsilon">ε.</param>
+    /// <param name="source">The rows.</param>
+    /// <param name="sourceStride">From one row of the source to the next.</param>
+    /// <param name="plain">Receives normalised rows, or null.</param>
+    /// <param name="positions">Positions to add, or null.</param>
+    /// <param name="positioned">Receives rows with positions, if there are positions.</param>
+    /// <param name="rowCount">Rows.</param>
+    /// <param name="width">Elements of a row.</param>
+    public void Normalise(ModelTensors.Norm norm, double epsilon, DeviceView source, int sourceStride,
+        DeviceView? plain, RowPositions? positions, DeviceView positioned, int rowCount, PaddedAxis width)
+    {
+        IDeviceKernel kernel = positions is null ? kernels.PlainNorm
+            : plain is null ? kernels.PositionedNorm : kernels.BothNorm;
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        arguments.Add(source, norm.Weight, norm.Bias, plain ?? default, positions?.Table ?? default,
+            positions?.Starts ?? default, positioned);
+        arguments.Add(rowCount, width.Size, sourceStride, width.Vectors);
+        arguments.Add((float)epsilon);
+        stream.Launch(kernel, WarpsFor(rowCount), arguments.Bytes);
+    }
+
+    /// <summary>Attention of a schedule.</summary>
+    /// <param name="layout">The model's layout.</param>
+    /// <param name="blocks">The schedule.</param>
+    /// <param name="blockCount">Its blocks.</param>
+    /// <param name="queries">Projected queries.</param>
+    /// <param name="keys">Keys by groups of four channels.</param>
+    /// <param name="values">Values by patch.</param>
+    /// <param name="bias">Bias tables.</param>
+    /// <param name="output">Receives weighted sums.</param>
+    /// <param name="patchCount">Patches of all images.</param>
+    public void Attend(ModelLayout layout, DeviceView blocks, int blockCount, DeviceView queries, DeviceView keys,
+        DeviceView values, DeviceView bias, DeviceView output, int patchCount)
+    {
+        int headVectors = layout.Heads.SegmentVectors;
+        int slices = (headVectors + kernels.AttentionSliceVectors - 1) / kernels.AttentionSliceVectors;
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernels.Attention.Kernel);
+        arguments.Add(blocks, queries, keys, values, bias, output);
+        arguments.Add(layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentCount, headVectors, patchCount,
+            layout.Config.QueryGrid.Columns);
+        stream.Launch(kernels.Attention, new LaunchSize(blockCount, layout.Heads.SegmentCount * slices,
+            kernels.AttentionGroupSize), arguments.Bytes);
+    }
+
+    /// <summary>The gate's second layer, the fused branches and the final layer normalisation.</summary>
+    public void Fuse(ModelTensors model, DeviceView hidden, DeviceView branches, DeviceView gates, DeviceView fused,
+        int tokenCount)
+    {
+        ModelLayout layout = model.Layout;
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernels.FusionGate.Kernel);
+        arguments.Add(hidden, model.GateOutput!.Weight, model.GateOutput.Bias, branches, model.PostNorm.Weight,
+            model.PostNorm.Bias, gates, fused);
+        arguments.Add(tokenCount, layout.GateHidden.Vectors, layout.ScopeCount, layout.Config.GateGroupCount,
+            layout.Width.Size, layout.Width.Vectors);
+        arguments.Add((float)layout.Config.LayerNormEpsilon);
+        stream.Launch(kernels.FusionGate, WarpsFor(tokenCount), arguments.Bytes);
+    }
+
+    /// <summary>One scope's attention weights in full.</summary>
+    public void Map(ModelLayout layout, int scope, PatchGrid grid, DeviceView queries, int queryStart, DeviceView keys,
+        DeviceView bias, BiasTable table, DeviceView maps)
+    {
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernels.AttentionMap.Kernel);
+        arguments.Add(queries, keys, bias, maps);
+        arguments.Add(queryStart + (scope * layout.QueryCount * layout.Heads.Vectors), layout.Config.QueryGrid.Columns,
+            layout.Heads.SegmentVectors, layout.Config.ShareKeyValues ? 0 : scope, grid.Rows, grid.Columns, table.Rows,
+            table.Columns, table.HeadStride);
+        stream.Launch(kernels.AttentionMap, new LaunchSize(layout.QueryCount, layout.Heads.SegmentCount, 32),
+            arguments.Bytes);
+    }
+
+    private static long BlockCount<TTile>(in Product product)
+        where TTile : struct, IGemmTile
+    {
+        long rows = (product.RowCount + GemmTiled<TTile, LinearEpilogue>.TileRows - 1L)
+            / GemmTiled<TTile, LinearEpilogue>.TileRows;
+        long columns = (product.ColumnVectors + GemmTiled<TTile, LinearEpilogue>.TileVectors - 1L)
+            / GemmTiled<TTile, LinearEpilogue>.TileVectors;
+        return rows * columns * product.Count;
+    }
+
+    /// <summary>One warp for each of <paramref name="count"/>: single ones while that spreads them further.</summary>
+    private LaunchSize WarpsFor(int count)
+    {
+        int warps = count > MaxWarps * device.Properties.MultiprocessorCount ? MaxWarps : 1;
+        return new LaunchSize((count + warps - 1) / warps, 1, 32 * warps);
+    }
+}
+
+/// <summary>Where the positions of rows are.</summary>
+/// <param name="Table">Positions.</param>
+/// <param name="Starts">For each row the first group of four of its position.</param>
+internal readonly record struct RowPositions(DeviceView Table, DeviceView Starts);
+
+/// <summary>Where a scope's bias lies among a grid's tables: row tables [query rows, patch rows] and column tables
+/// [query columns, patch columns], for each head one after another.</summary>
+/// <param name="Rows">The first row table.</param>
+/// <param name="Columns">The first column table.</param>
+/// <param name="HeadStride">From one head to the next; 0 where heads share the tables.</param>
+internal readonly record struct BiasTable(int Rows, int Columns, int HeadStride);

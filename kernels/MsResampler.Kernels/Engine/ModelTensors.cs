@@ -1,0 +1,106 @@
+using MsResampler.Model;
+
+namespace MsResampler.Kernels.Engine;
+
+/// <summary>The weights that do not depend on an image, on the device and in its layout.</summary>
+internal sealed class ModelTensors : IDisposable
+{
+    private readonly DeviceTensors _tensors;
+
+    public ModelTensors(IDevice device, IDeviceStream stream, ModelLayout layout, ResamplerWeights weights)
+    {
+        Layout = layout;
+        _tensors = new DeviceTensors(device, stream);
+        try
+        {
+            PaddedAxis width = layout.Width;
+            PaddedAxis heads = layout.Heads;
+            if (weights.KeyValueInput is { } input)
+            {
+                KeyValueInput = new Linear(Matrix(input, width, layout.Channels),
+                    _tensors.Add(new float[4 * width.Vectors]));
+            }
+
+            KeyValueNorm = AddNorm(weights.KeyValueNorm);
+            PostNorm = AddNorm(weights.PostNorm);
+            IReadOnlyList<ScopeWeights> scopes = weights.Scopes;
+
+            // A bias that is the same for every key drops out of the softmax.
+            Keys = new Linear(
+                _tensors.Add(layout.KeyScopeCount,
+                    scope => Pad(scopes[scope].KeyProjection.Weight, heads, width)),
+                _tensors.Add(new float[4 * layout.KeyScopeCount * heads.Vectors]));
+            Values = new Linear(
+                _tensors.Add(layout.KeyScopeCount,
+                    scope => Pad(scopes[scope].ValueProjection.Weight, heads, width)),
+                _tensors.Add(layout.KeyScopeCount, scope => Pad(scopes[scope].ValueProjection.Bias, heads)));
+            Outputs = new Linear(
+                _tensors.Add(scopes.Count, scope => Pad(scopes[scope].OutputProjection.Weight, width, heads)),
+                _tensors.Add(scopes.Count, scope => Pad(scopes[scope].OutputProjection.Bias, width)));
+            if (weights.Gate is { } gate)
+            {
+                GateHidden = new Linear(Matrix(gate.Hidden.Weight, layout.GateHidden, layout.Branches),
+                    _tensors.Add(Pad(gate.Hidden.Bias, layout.GateHidden)));
+                PaddedAxis logits = new(layout.GateCount);
+                GateOutput = new Linear(Matrix(gate.Output.Weight, logits, layout.GateHidden),
+                    _tensors.Add(Pad(gate.Output.Bias, logits)).AsScalars());
+            }
+
+            Projection = new Linear(Matrix(weights.Projection.Weight, layout.Output, width),
+                _tensors.Add(Pad(weights.Projection.Bias, layout.Output)));
+        }
+        catch
+        {
+            _tensors.Dispose();
+            throw;
+        }
+    }
+
+    public ModelLayout Layout { get; }
+
+    /// <summary>kv_proj, or null.</summary>
+    public Linear? KeyValueInput { get; }
+
+    public Norm KeyValueNorm { get; }
+
+    public Norm PostNorm { get; }
+
+    /// <summary>k_proj of all scopes that have one, rows one after another.</summary>
+    public Linear Keys { get; }
+
+    /// <summary>v_proj likewise.</summary>
+    public Linear Values { get; }
+
+    /// <summary>out_proj of all scopes.</summary>
+    public Linear Outputs { get; }
+
+    /// <summary>The gate's first layer; null with one scope.</summary>
+    public Linear? GateHidden { get; }
+
+    /// <summary>Its second layer.</summary>
+    public Linear? GateOutput { get; }
+
+    public Linear Projection { get; }
+
+    /// <summary>The values of a vector in the device's layout; zeros for one that the model lacks.</summary>
+    public static float[] Pad(WeightTensor? vector, PaddedAxis axis, float factor = 1)
+        => axis.Pad(vector is null ? [] : vector.ToSingle(), factor);
+
+    /// <summary>The values of a matrix in the device's layout.</summary>
+    public static float[] Pad(WeightTensor matrix, PaddedAxis rows, PaddedAxis columns, float factor = 1)
+        => PaddedAxis.Pad(matrix.ToSingle(), rows, columns, factor);
+
+    public void Dispose() => _tensors.Dispose();
+
+    private DeviceView Matrix(WeightTensor matrix, PaddedAxis rows, PaddedAxis columns)
+        => _tensors.Add(Pad(matrix, rows, columns));
+
+    private Norm AddNorm(NormWeights norm) => new(_tensors.Add(Pad(norm.Weight, Layout.Width)),
+        _tensors.Add(Pad(norm.Bias, Layout.Width)));
+
+    /// <summary>A linear layer on the device.</summary>
+    internal sealed record Linear(DeviceView Weight, DeviceView Bias);
+
+    /// <summary>A layer normalisation on the device.</summary>
+    internal sealed record Norm(DeviceView Weight, DeviceView Bias);
+}

@@ -1,0 +1,51 @@
+namespace MsResampler.Kernels.Engine;
+
+/// <summary>An axis made of equal segments (heads, or the scopes' branches), each rounded up to whole groups of four on
+/// the device, so that every segment begins where 16 bytes can be loaded at once. What is added is 0
+/// everywhere.</summary>
+/// <param name="SegmentSize">Elements of a segment.</param>
+/// <param name="SegmentCount">Segments.</param>
+internal readonly record struct PaddedAxis(int SegmentSize, int SegmentCount = 1)
+{
+    /// <summary>Elements in the model.</summary>
+    public int Size => SegmentSize * SegmentCount;
+
+    /// <summary>Groups of four of a segment on the device.</summary>
+    public int SegmentVectors => (SegmentSize + 3) / 4;
+
+    /// <summary>Groups of four of the axis on the device.</summary>
+    public int Vectors => checked(SegmentVectors * SegmentCount);
+
+    /// <summary>Copies rows into the device's layout.</summary>
+    /// <param name="source">[rows, columns] as in the model.</param>
+    /// <param name="rows">The rows.</param>
+    /// <param name="columns">The columns.</param>
+    /// <param name="factor">Multiplies each element.</param>
+    public static float[] Pad(ReadOnlySpan<float> source, PaddedAxis rows, PaddedAxis columns, float factor = 1)
+    {
+        float[] result = new float[checked(16L * rows.Vectors * columns.Vectors)];
+        for (int row = 0; row < rows.Size; row++)
+        {
+            int target = rows.PlaceOf(row) * columns.Vectors * 4;
+            for (int segment = 0; segment < columns.SegmentCount; segment++)
+            {
+                System.Numerics.Tensors.TensorPrimitives.Multiply(
+                    source.Slice((row * columns.Size) + (segment * columns.SegmentSize), columns.SegmentSize), factor,
+                    result.AsSpan(target + (segment * columns.SegmentVectors * 4), columns.SegmentSize));
+            }
+        }
+
+        return result;
+    }
+
+    /// <summary>Copies one row into the device's layout.</summary>
+    public float[] Pad(ReadOnlySpan<float> row, float factor = 1)
+    {
+        float[] result = new float[4 * Vectors];
+        for (int index = 0; index < row.Length; index++)
+            result[PlaceOf(index)] = row[index] * factor;
+        return result;
+    }
+
+    private int PlaceOf(int index) => (index / SegmentSize * SegmentVectors * 4) + (index % SegmentSize);
+}

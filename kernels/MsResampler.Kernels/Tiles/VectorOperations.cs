@@ -1,0 +1,36 @@
+using MsResampler.Kernels.Ptx;
+
+namespace MsResampler.Kernels.Tiles;
+
+/// <summary>Arithmetic on four floats at a time.</summary>
+internal static class VectorOperations
+{
+    extension(Float4 vector)
+    {
+        /// <summary>The sum of the four.</summary>
+        public float Sum() => (vector.X + vector.Y) + (vector.Z + vector.W);
+
+        /// <summary>Adds element by element.</summary>
+        public Float4 Plus(Float4 other)
+            => new(vector.X + other.X, vector.Y + other.Y, vector.Z + other.Z, vector.W + other.W);
+
+        /// <summary>Multiplies each element.</summary>
+        public Float4 Times(float factor)
+            => new(vector.X * factor, vector.Y * factor, vector.Z * factor, vector.W * factor);
+
+        /// <summary>Adds <paramref name="factor"/>·<paramref name="other"/>, rounding once.</summary>
+        public Float4 PlusProduct(float factor, Float4 other)
+            => new(PtxMath.Fma(factor, other.X, vector.X), PtxMath.Fma(factor, other.Y, vector.Y),
+                PtxMath.Fma(factor, other.Z, vector.Z), PtxMath.Fma(factor, other.W, vector.W));
+
+        /// <summary>Adds the product of <paramref name="a"/> and <paramref name="b"/> element by element, rounding
+        /// once.</summary>
+        public Float4 PlusProduct(Float4 a, Float4 b)
+            => new(PtxMath.Fma(a.X, b.X, vector.X), PtxMath.Fma(a.Y, b.Y, vector.Y),
+                PtxMath.Fma(a.Z, b.Z, vector.Z), PtxMath.Fma(a.W, b.W, vector.W));
+    }
+
+    /// <summary><paramref name="sum"/> plus the inner product, in the order of the elements.</summary>
+    public static float Dot(Float4 a, Float4 b, float sum)
+        => PtxMath.Fma(a.W, b.W, PtxMath.Fma(a.Z, b.Z, PtxMath.Fma(a.Y, b.Y, PtxMath.Fma(a.X, b.X, sum))));
+}

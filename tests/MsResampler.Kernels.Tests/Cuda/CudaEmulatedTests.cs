@@ -1,0 +1,47 @@
+using MsResampler.Tests.Cli;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Cuda;
+
+/// <summary>Whole models through the driver: the mock hands memory and launches to the PTX emulator.</summary>
+internal sealed class CudaEmulatedTests : CudaModelFixture
+{
+    private EmulatedBacking _backing = null!;
+
+    [SetUp]
+    public void Attach()
+    {
+        _backing = new EmulatedBacking();
+        MockDriver.Attach(_backing);
+    }
+
+    [TearDown]
+    public void Detach()
+    {
+        Assert.That(MockDriver.BackingFailure, Is.Null);
+        Assert.That(_backing.LaunchCount, Is.Positive);
+        _backing.Dispose();
+    }
+
+    [Test]
+    public void Models_agree_with_the_reference_and_with_themselves_in_any_batch([Range(0, 5)] int caseIndex)
+        => CudaModelCheck.Run(caseIndex);
+
+    [Test]
+    public void Threads_that_call_together_get_the_same_bits()
+    {
+        using Resampler resampler = Resampler.Load(Folder, Options);
+        float[] alone = Run(resampler);
+        float[][] together = new float[6][];
+        Thread[] threads = [.. Enumerable.Range(0, together.Length)
+            .Select(index => new Thread(() => together[index] = Run(resampler)))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+        Assert.That(together, Is.All.EqualTo(alone));
+    }
+
+    [Test]
+    public void The_command_computes_and_verifies_on_the_device([Values("cuda", "auto")] string backend)
+        => Assert.That(CliRun.Of("verify", "--model", Folder, "--backend", backend).Succeeds().Output,
+            Does.Contain("Mock GPU (sm_80)").And.Contain("same bits").And.Not.Contain("FAILED"));
+}

@@ -1,0 +1,216 @@
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Engine.Cuda;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Cuda;
+
+internal sealed class CudaFailureTests : CudaFixture
+{
+    private const int LaunchOutOfResources = 701;
+    private const int IllegalAddress = 700;
+
+    private static readonly string[] s_calls =
+    [
+        "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceTotalMem", "cuDeviceGetAttribute",
+        "cuDriverGetVersion", "cuCtxCreate", "cuMemAlloc", "cuMemAllocHost", "cuStreamCreate", "cuEventCreate",
+        "cuModuleLoadDataEx", "cuModuleGetFunction", "cuFuncSetAttribute", "cuMemcpyHtoDAsync", "cuEventRecord",
+        "cuEventSynchronize", "cuLaunchKernel", "cuStreamSynchronize", "cuMemcpyDtoHAsync",
+    ];
+
+    [TestCaseSource(nameof(s_calls))]
+    public void Whichever_use_of_a_call_fails_one_error_names_it_and_nothing_is_left(string call)
+    {
+        int failureCount = 0;
+        for (bool hasFailed = true; hasFailed; failureCount += hasFailed ? 1 : 0)
+        {
+            MockDriver.Reset();
+            MockDriver.Fail(call, LaunchOutOfResources, nth: failureCount + 1);
+            hasFailed = false;
+            try
+            {
+                using CudaDevice device = new(0);
+                hasFailed = Attempt(() => UseOnce(device), call);
+                // No failure of this kind ends a device.
+                UseOnce(device);
+            }
+            catch (DeviceException exception)
+            {
+                CheckMessage(exception, call);
+                hasFailed = true;
+            }
+
+            NothingIsLeftAndNoRuleWasBroken();
+        }
+
+        Assert.That(failureCount, Is.Positive, "the call was never made");
+    }
+
+    [TestCaseSource(nameof(s_calls))]
+    public void Whichever_use_of_a_call_ends_the_context_nothing_is_left(string call)
+    {
+        int failureCount = 0;
+        for (bool hasFailed = true; hasFailed; failureCount += hasFailed ? 1 : 0)
+        {
+            MockDriver.Reset();
+            MockDriver.Fail(call, IllegalAddress, nth: failureCount + 1, isSticky: true);
+            hasFailed = false;
+            try
+            {
+                using CudaDevice device = new(0);
+                hasFailed = Attempt(() => UseOnce(device), call);
+                if (hasFailed)
+                {
+                    Assert.That(() => UseOnce(device), Throws.TypeOf<DeviceException>()
+                        .With.Property(nameof(DeviceException.IsDeviceLost)).True);
+                }
+
+            }
+            catch (DeviceException exception)
+            {
+                CheckMessage(exception, call);
+                hasFailed = true;
+            }
+
+            Assert.That(MockDriver.LiveCount, Is.Zero);
+            Assert.That(MockDriver.ViolationCount, Is.Zero, MockDriver.LastViolation);
+        }
+
+        Assert.That(failureCount, Is.Positive, "the call was never made");
+        MockDriver.Reset();
+    }
+
+    [Test]
+    public void Out_of_memory_says_what_was_wanted_and_what_is_free_and_the_device_goes_on()
+    {
+        MockDriver.SetDevice(0, "Small", memoryBytes: 10_000);
+        using CudaDevice device = new(0);
+        using IDeviceMemory memory = device.Allocate(4_000);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => device.Allocate(6_001), Throws.TypeOf<DeviceException>().With.Message.EqualTo(
+                "CUDA device 0 (Small): 6,001 bytes of memory, where 6,000 of 10,000 are free: cuMemAlloc failed with " +
+                "CUDA_ERROR_OUT_OF_MEMORY (2), in words of error 2")
+                .And.Property(nameof(DeviceException.IsDeviceLost)).False);
+            Assert.That(device.GetFreeBytes(), Is.EqualTo(6_000));
+            Assert.That(() => device.Allocate(6_000).Dispose(), Throws.Nothing);
+        }
+    }
+
+    [Test]
+    public void A_kernel_that_goes_astray_is_named_and_ends_the_device()
+    {
+        using (CudaDevice device = new(0))
+        {
+            using IDeviceMemory memory = device.Allocate(100);
+            using IDeviceStream stream = device.CreateStream();
+            stream.Launch(device.Load(Kernel), new LaunchSize(1, 1, 32), new byte[24]);
+            MockDriver.Fail("cuStreamSynchronize", IllegalAddress, isSticky: true);
+            using (Assert.EnterMultipleScope())
+            {
+                Assert.That(stream.Synchronize, Throws.TypeOf<DeviceException>().With.Message.StartsWith(
+                    "CUDA device 0 (Mock GPU): waiting for a stream after 1 launch, the last of scale (with " +
+                    "CUDA_LAUNCH_BLOCKING=1 in the environment, the launch that fails is the one that is named): " +
+                    "cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS (700)")
+                    .And.Property(nameof(DeviceException.IsDeviceLost)).True);
+                foreach (Action use in (Action[])[stream.Synchronize, () => device.Allocate(1),
+                    () => device.CreateStream(), () => stream.Upload(new byte[1], memory)])
+                {
+                    Assert.That(use, Throws.TypeOf<DeviceException>().With.Message.StartsWith("the device failed earlier")
+                        .And.Message.Contains("load anew").And.Message.Contains("the last of scale"));
+                }
+            }
+        }
+
+        Assert.That(MockDriver.LiveCount, Is.Zero);
+        using (CudaDevice next = new(0))
+            UseOnce(next);
+        MockDriver.Reset();
+    }
+
+    [Test]
+    public void A_download_reports_the_failure_of_a_launch_before_it()
+    {
+        using (CudaDevice device = new(0))
+        {
+            using IDeviceMemory memory = device.Allocate(100);
+            using IDeviceStream stream = device.CreateStream();
+            IDeviceKernel kernel = device.Load(Kernel);
+            stream.Launch(kernel, new LaunchSize(1, 1, 32), new byte[24]);
+            stream.Launch(kernel, new LaunchSize(1, 1, 32), new byte[24]);
+            MockDriver.Fail("cuEventSynchronize", 719, isSticky: true);
+            Assert.That(() => stream.Download(memory, new byte[100]), Throws.TypeOf<DeviceException>()
+                .With.Message.Contains("after 2 launches, the last of scale")
+                .And.Message.Contains("CUDA_ERROR_LAUNCH_FAILED (719)"));
+        }
+
+        Assert.That(MockDriver.LiveCount, Is.Zero);
+        MockDriver.Reset();
+    }
+
+    [Test]
+    public void Ptx_that_the_driver_refuses_comes_with_its_log_and_the_device_goes_on()
+    {
+        using CudaDevice device = new(0);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => device.Load(Kernel with { Name = "broken", Ptx = ".version 9.9" }),
+                Throws.TypeOf<DeviceException>().With.Message.EqualTo("CUDA device 0 (Mock GPU): loading the PTX of " +
+                    "broken, of which the driver says \"ptxas application ptx input, line 1; fatal : no entry " +
+                    "function\": cuModuleLoadDataEx failed with CUDA_ERROR_INVALID_PTX (218), in words of error 218"));
+            Assert.That(() => device.Load(Kernel with { EntryName = "another" }), Throws.TypeOf<DeviceException>()
+                .With.Message.Contains("finding another in the PTX of scale"));
+            Assert.That(() => UseOnce(device), Throws.Nothing);
+        }
+    }
+
+    [Test]
+    public void A_launch_that_cannot_be_says_its_size()
+    {
+        using CudaDevice device = new(0);
+        using IDeviceStream stream = device.CreateStream();
+        IDeviceKernel kernel = device.Load(Kernel);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => stream.Launch(kernel, new LaunchSize(7, 65_536, 64), new byte[24]),
+                Throws.TypeOf<DeviceException>().With.Message.Contains(
+                    "launching scale with 7x65536 blocks of 64 threads and 0 bytes of dynamic shared memory: " +
+                    "cuLaunchKernel failed with CUDA_ERROR_INVALID_VALUE (1)"));
+            Assert.That(() => stream.Launch(kernel, new LaunchSize(7, 1, 64, 200_000), new byte[24]),
+                Throws.TypeOf<DeviceException>().With.Message.Contains(
+                    "200000 bytes of dynamic shared memory for scale: cuFuncSetAttribute failed"));
+            Assert.That(() => UseOnce(device), Throws.Nothing);
+        }
+    }
+
+    private static bool Attempt(Action action, string call)
+    {
+        try
+        {
+            action();
+            return false;
+        }
+        catch (DeviceException exception)
+        {
+            CheckMessage(exception, call);
+            return true;
+        }
+    }
+
+    private static void CheckMessage(DeviceException exception, string call)
+        => Assert.That(exception.Message, Does.Match($": {call} failed with CUDA_ERROR_[A-Z_]+ \\(70[01]\\)"));
+
+    /// <summary>Every kind of call, each at least twice where that is possible.</summary>
+    private static void UseOnce(CudaDevice device)
+    {
+        byte[] content = Bytes(3 * CudaStaging.ByteCount, 1);
+        byte[] result = new byte[content.Length];
+        using IDeviceMemory first = device.Allocate(content.Length);
+        using IDeviceMemory second = device.Allocate(content.Length);
+        using IDeviceStream stream = device.CreateStream();
+        stream.Upload(content, first);
+        stream.Launch(device.Load(Kernel), new LaunchSize(1, 1, 32, 60_000), new byte[24]);
+        stream.Synchronize();
+        stream.Download(first, result);
+        Assert.That(result.AsSpan().SequenceEqual(content));
+    }
+}

@@ -1,0 +1,134 @@
+using MsResampler.Kernels.Engine;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Cuda;
+
+/// <summary>What the driver is asked for while a model is loaded and used, and what is left when it fails. Kernels do not
+/// run here.</summary>
+internal sealed class CudaModelFailureTests : CudaModelFixture
+{
+    private const int OutOfMemory = 2;
+    private const int LaunchOutOfResources = 701;
+    private const int IllegalAddress = 700;
+
+    [Test]
+    public void A_model_leaves_nothing_and_uses_its_own_streams_alone()
+    {
+        using (Resampler resampler = Resampler.Load(Folder, Options))
+        {
+            Run(resampler);
+            Assert.That(resampler.Description, Does.Contain("Mock GPU (sm_80)"));
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(MockDriver.Log("cuLaunchKernel"), Is.Not.Empty);
+            Assert.That(MockDriver.Log("cuStreamCreate"), Is.Not.Empty.And.All.Contains(" flags=1 "));
+            Assert.That(MockDriver.LiveCount, Is.Zero);
+        }
+    }
+
+    [Test]
+    public void Warm_calls_allocate_nothing_and_load_nothing()
+    {
+        using Resampler resampler = Resampler.Load(Folder, Options);
+        Run(resampler);
+        string[] before = Created();
+        Run(resampler);
+        Assert.That(Created(), Is.EqualTo(before));
+
+        static string[] Created() => [.. MockDriver.Log().Where(line => line.StartsWith("cuMemAlloc", StringComparison.Ordinal)
+            || line.StartsWith("cuModule", StringComparison.Ordinal)
+            || line.StartsWith("cuStreamCreate", StringComparison.Ordinal))];
+    }
+
+    [Test]
+    public void Threads_that_call_together_have_streams_of_their_own_from_a_bounded_pool()
+    {
+        using Resampler resampler = Resampler.Load(Folder, Options);
+        Thread[] threads = [.. Enumerable.Range(0, 12).Select(_ => new Thread(() =>
+        {
+            for (int round = 0; round < 5; round++)
+                Run(resampler);
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+        Assert.That(MockDriver.Log("cuStreamCreate"), Has.Length.InRange(1, 4));
+    }
+
+    [TestCase("cuMemAlloc", OutOfMemory)]
+    [TestCase("cuMemAllocHost", OutOfMemory)]
+    [TestCase("cuModuleLoadDataEx", 218)]
+    [TestCase("cuLaunchKernel", LaunchOutOfResources)]
+    public void Whichever_use_of_a_call_fails_while_loading_nothing_is_left(string call, int code)
+        => FailEach(call, code, failAfterLoading: false);
+
+    [TestCase("cuMemAlloc", OutOfMemory)]
+    [TestCase("cuMemcpyHtoDAsync", LaunchOutOfResources)]
+    [TestCase("cuLaunchKernel", LaunchOutOfResources)]
+    [TestCase("cuStreamSynchronize", LaunchOutOfResources)]
+    public void Whichever_use_of_a_call_fails_the_model_stays_usable(string call, int code)
+        => FailEach(call, code, failAfterLoading: true);
+
+    [Test]
+    public void A_kernel_that_goes_astray_ends_the_model_cleanly()
+    {
+        using (Resampler resampler = Resampler.Load(Folder, Options))
+        {
+            Run(resampler);
+            MockDriver.Fail("cuEventSynchronize", IllegalAddress, isSticky: true);
+            Assert.That(() => Run(resampler), Throws.TypeOf<DeviceException>()
+                .With.Message.Match("^CUDA device 0 .*: cuEventSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS \\(700\\)")
+                .And.Property(nameof(DeviceException.IsDeviceLost)).True);
+            Assert.That(() => Run(resampler), Throws.TypeOf<DeviceException>()
+                .With.Message.StartsWith("the device failed earlier"));
+        }
+
+        Assert.That(MockDriver.LiveCount, Is.Zero);
+        MockDriver.Reset();
+    }
+
+    private void FailEach(string call, int code, bool failAfterLoading)
+    {
+        int failureCount = 0;
+        for (bool hasFailed = true; hasFailed; failureCount += hasFailed ? 1 : 0)
+        {
+            MockDriver.Reset();
+            hasFailed = false;
+            if (!failAfterLoading)
+                MockDriver.Fail(call, code, nth: failureCount + 1);
+            try
+            {
+                using Resampler resampler = Resampler.Load(Folder, Options);
+                if (!failAfterLoading)
+                    break;
+                MockDriver.Fail(call, code, nth: failureCount + 1);
+                try
+                {
+                    Run(resampler);
+                }
+                catch (DeviceException exception)
+                {
+                    Check(exception);
+                    hasFailed = true;
+                }
+
+                if (!hasFailed)
+                    break;
+                Run(resampler);
+            }
+            catch (DeviceException exception) when (!failAfterLoading)
+            {
+                Check(exception);
+                hasFailed = true;
+            }
+
+            NothingIsLeftAndNoRuleWasBroken();
+        }
+
+        Assert.That(failureCount, Is.Positive, "the call was never made");
+
+        void Check(DeviceException exception) => Assert.That(exception.Message,
+            Does.Contain($": {call} failed with CUDA_ERROR").And.Contain($"({code})"));
+    }
+}

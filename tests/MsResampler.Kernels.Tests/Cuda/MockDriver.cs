@@ -1,0 +1,224 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+using MsResampler.Kernels.Engine.Cuda;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Cuda;
+
+/// <summary>The driver of mock_libcuda.c, compiled here and taken for the machine's by the whole process.</summary>
+internal static unsafe class MockDriver
+{
+    /// <summary>Set to 1, makes these tests run where there is a driver: other tests then see the mock.</summary>
+    private const string PreferVariable = "MSRESAMPLER_MOCK_CUDA";
+
+    private const int LaunchFailed = 719;
+
+    private static readonly Lazy<(nint Library, string? Missing)> s_library = new(Load);
+    private static BackingTable s_backing;
+    private static IMockBacking? s_current;
+    private static Exception? s_backingFailure;
+
+    /// <summary>What the tests put behind the mock, which then allocates, copies and runs kernels there.</summary>
+    public interface IMockBacking
+    {
+        ulong Allocate(long byteCount);
+
+        void Free(ulong address);
+
+        void Write(ulong address, ReadOnlySpan<byte> source);
+
+        void Read(ulong address, Span<byte> destination);
+
+        void Launch(string ptx, string entryName, (int X, int Y) grid, int groupSize, int sharedBytes,
+            ReadOnlySpan<byte> arguments);
+    }
+
+    /// <summary>Calls that broke a rule.</summary>
+    public static int ViolationCount => ((delegate* unmanaged<int>)Export("mock_violations"))();
+
+    public static string LastViolation
+        => Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)Export("mock_last_violation"))())!;
+
+    /// <summary>The first exception of what is behind the mock; to the driver's user it is a launch failure, or nothing
+    /// where no launch is concerned.</summary>
+    public static Exception? BackingFailure => s_backingFailure;
+
+    /// <summary>Contexts, allocations, streams, events and modules that exist.</summary>
+    public static int LiveCount => ((delegate* unmanaged<int, int>)Export("mock_live"))(0);
+
+    /// <summary>The context that is current on this thread.</summary>
+    public static ulong CurrentContext => ((delegate* unmanaged<ulong>)Export("mock_current_context"))();
+
+    /// <summary>Whether the process's driver is the mock, if it has one at all; tests of a real device must ask.</summary>
+    public static bool IsPreferred => Environment.GetEnvironmentVariable(PreferVariable) == "1" || !HasDriver();
+
+    /// <summary>Ignores the test where the mock cannot be had.</summary>
+    public static void Require()
+    {
+        if (s_library.Value.Missing is { } reason)
+            Assert.Ignore(reason);
+    }
+
+    /// <summary>Starts over: one idle device, no failures, an empty log.</summary>
+    public static void Reset()
+    {
+        s_current = null;
+        s_backingFailure = null;
+        ((delegate* unmanaged<void>)Export("mock_reset"))();
+    }
+
+    public static void SetDriver(int version, int deviceCount)
+        => ((delegate* unmanaged<int, int, void>)Export("mock_set_driver"))(version, deviceCount);
+
+    public static void SetDevice(int index, string name, int architecture = 80, int multiprocessorCount = 108,
+        int computeMode = 0, long memoryBytes = 1L << 34)
+    {
+        fixed (byte* text = Encoding.UTF8.GetBytes(name + "\0"))
+        {
+            ((delegate* unmanaged<int, byte*, int, int, int, long, void>)Export("mock_set_device"))(index, text,
+                architecture, multiprocessorCount, computeMode, memoryBytes);
+        }
+    }
+
+    /// <summary>Makes the n-th use of a call from now fail; a sticky failure ends the context.</summary>
+    public static void Fail(string call, int code, int nth = 1, bool isSticky = false)
+    {
+        fixed (byte* text = Encoding.UTF8.GetBytes(call + "\0"))
+            ((delegate* unmanaged<byte*, int, int, int, void>)Export("mock_fail"))(text, nth, code, isSticky ? 1 : 0);
+    }
+
+    /// <summary>The calls so far.</summary>
+    public static string[] Log()
+    {
+        delegate* unmanaged<byte*, nuint, nuint> log = (delegate* unmanaged<byte*, nuint, nuint>)Export("mock_log");
+        byte[] text = new byte[(int)log(null, 0)];
+        fixed (byte* start = text)
+            log(start, (nuint)text.Length);
+        return Encoding.UTF8.GetString(text).Split(['\n', '\0'], StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    /// <summary>The calls so far of one name.</summary>
+    public static string[] Log(string call) => [.. Log().Where(line => line.Split(' ')[0] == call)];
+
+    /// <summary>Puts something behind the mock until it is reset.</summary>
+    public static void Attach(IMockBacking backing)
+    {
+        s_current = backing;
+        s_backing = new BackingTable
+        {
+            Allocate = &Allocate,
+            Free = &Free,
+            Write = &Write,
+            Read = &Read,
+            Launch = &Launch,
+        };
+        fixed (BackingTable* table = &s_backing)
+            ((delegate* unmanaged<BackingTable*, void>)Export("mock_attach"))(table);
+    }
+
+    private static nint Export(string name) => NativeLibrary.GetExport(s_library.Value.Library, name);
+
+    private static (nint Library, string? Missing) Load()
+    {
+        if (!OperatingSystem.IsLinux())
+            return (0, "the mock driver is for Linux");
+        if (!IsPreferred)
+            return (0, $"this machine has a CUDA driver; {PreferVariable}=1 tests with the mock instead");
+
+        string path = Path.Combine(Directory.CreateTempSubdirectory("mock-libcuda-").FullName, "libcuda-mock.so");
+        if (Compile(path) is { } reason)
+            return (0, reason);
+        Environment.SetEnvironmentVariable(CudaLibrary.PathVariable, path);
+        nint library = NativeLibrary.Load(path);
+        // The file is of no more use once this process has it.
+        CudaLibrary.IsAvailable(out _);
+        Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
+        return (library, null);
+    }
+
+    private static bool HasDriver()
+    {
+        if (!NativeLibrary.TryLoad("libcuda.so.1", out nint driver))
+            return false;
+        NativeLibrary.Free(driver);
+        return true;
+    }
+
+    private static string? Compile(string path)
+    {
+        string source = Path.Combine(TestContext.CurrentContext.TestDirectory, "mock_libcuda.c");
+        foreach (string compiler in (ReadOnlySpan<string>)["cc", "gcc", "clang"])
+        {
+            try
+            {
+                using Process process = Process.Start(new ProcessStartInfo(compiler,
+                    ["-Wall", "-O1", "-shared", "-fPIC", "-pthread", "-o", path, source])
+                {
+                    RedirectStandardError = true,
+                })!;
+                string errors = process.StandardError.ReadToEnd();
+                process.WaitForExit();
+                Assert.That(process.ExitCode, Is.Zero, errors);
+                return null;
+            }
+            catch (Win32Exception)
+            {
+                // There is no such program.
+            }
+        }
+
+        return "there is no C compiler (cc, gcc or clang) to build the mock driver with";
+    }
+
+    /// <summary>Exceptions cannot pass through the driver.</summary>
+    private static bool Succeeds(Action action)
+    {
+        try
+        {
+            action();
+            return true;
+        }
+        catch (Exception exception)
+        {
+            s_backingFailure ??= exception;
+            return false;
+        }
+    }
+
+    [UnmanagedCallersOnly]
+    private static ulong Allocate(nuint byteCount)
+    {
+        ulong address = 0;
+        Succeeds(() => address = s_current!.Allocate((long)byteCount));
+        return address;
+    }
+
+    [UnmanagedCallersOnly]
+    private static void Free(ulong address) => Succeeds(() => s_current?.Free(address));
+
+    [UnmanagedCallersOnly]
+    private static void Write(ulong address, byte* source, nuint byteCount)
+        => Succeeds(() => s_current!.Write(address, new ReadOnlySpan<byte>(source, (int)byteCount)));
+
+    [UnmanagedCallersOnly]
+    private static void Read(byte* destination, ulong address, nuint byteCount)
+        => Succeeds(() => s_current!.Read(address, new Span<byte>(destination, (int)byteCount)));
+
+    [UnmanagedCallersOnly]
+    private static int Launch(byte* ptx, byte* entryName, int* grid, int* block, int sharedBytes, byte* arguments,
+        nuint byteCount)
+        => Succeeds(() => s_current!.Launch(Marshal.PtrToStringUTF8((nint)ptx)!,
+            Marshal.PtrToStringUTF8((nint)entryName)!, (grid[0], grid[1]), block[0], sharedBytes,
+            new ReadOnlySpan<byte>(arguments, (int)byteCount))) ? 0 : LaunchFailed;
+
+    private struct BackingTable
+    {
+        public delegate* unmanaged<nuint, ulong> Allocate;
+        public delegate* unmanaged<ulong, void> Free;
+        public delegate* unmanaged<ulong, byte*, nuint, void> Write;
+        public delegate* unmanaged<byte*, ulong, nuint, void> Read;
+        public delegate* unmanaged<byte*, byte*, int*, int*, int, byte*, nuint, int> Launch;
+    }
+}

@@ -1,0 +1,115 @@
+using System.Collections.Concurrent;
+using MsResampler.Kernels.Engine;
+using PtxEmulator;
+
+namespace MsResampler.Kernels.Tests.Devices;
+
+/// <summary>The PTX emulator as a device. Work is done when it is asked for.</summary>
+internal sealed class EmulatorDevice : IDevice
+{
+    private static readonly ConcurrentDictionary<string, PtxModule> s_modules = [];
+
+    private readonly EmulatedGpu _gpu;
+    private readonly ConcurrentQueue<(string Kernel, LaunchReport Report)> _reports = new();
+
+    /// <param name="seed">Decides the order in which warps run.</param>
+    /// <param name="memoryBytes">The size of its memory.</param>
+    public EmulatorDevice(ulong seed = 0, long memoryBytes = 1L << 30)
+    {
+        _gpu = new EmulatedGpu(new EmulatorOptions { Seed = seed, MemoryBytes = memoryBytes });
+        // The oldest architecture that is supported; few multiprocessors, so that small problems reach large tiles.
+        Properties = new DeviceProperties("PTX emulator", 60, 4, memoryBytes, 48 << 10);
+    }
+
+    public DeviceProperties Properties { get; }
+
+    /// <summary>What each launch executed, in order.</summary>
+    public IReadOnlyList<(string Kernel, LaunchReport Report)> Reports => [.. _reports];
+
+    /// <summary>Bytes allocated and not freed; readable after disposal too.</summary>
+    public long AllocatedBytes { get; private set; }
+
+    public bool IsDisposed { get; private set; }
+
+    public IDeviceMemory Allocate(long byteCount)
+    {
+        try
+        {
+            return new Memory(this, byteCount);
+        }
+        catch (InsufficientMemoryException exception)
+        {
+            throw new DeviceException($"no {byteCount} bytes are left", exception);
+        }
+    }
+
+    public IDeviceStream CreateStream() => new Stream(this);
+
+    public IDeviceKernel Load(CompiledKernel kernel) => new LoadedKernel(kernel,
+        s_modules.GetOrAdd(kernel.Ptx, static ptx => PtxModule.Parse(ptx)));
+
+    public void Dispose()
+    {
+        IsDisposed = true;
+        _gpu.Dispose();
+    }
+
+    private sealed record LoadedKernel(CompiledKernel Kernel, PtxModule Module) : IDeviceKernel;
+
+    private sealed class Memory : IDeviceMemory
+    {
+        private readonly EmulatorDevice _device;
+        private bool _isDisposed;
+
+        public Memory(EmulatorDevice device, long byteCount)
+        {
+            _device = device;
+            ByteCount = byteCount;
+            Address = device._gpu.Allocate(byteCount);
+            lock (device._reports)
+                device.AllocatedBytes += byteCount;
+        }
+
+        public ulong Address { get; }
+
+        public long ByteCount { get; }
+
+        public void Dispose()
+        {
+            lock (_device._reports)
+            {
+                if (_isDisposed)
+                    return;
+                _isDisposed = true;
+                _device.AllocatedBytes -= ByteCount;
+            }
+
+            _device._gpu.Free(Address);
+        }
+    }
+
+    private sealed class Stream(EmulatorDevice device) : IDeviceStream
+    {
+        public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
+            => device._gpu.Write(destination.Address + (ulong)byteOffset, source);
+
+        public void Download(IDeviceMemory source, Span<byte> destination, long byteOffset = 0)
+            => device._gpu.Read(source.Address + (ulong)byteOffset, destination);
+
+        public void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments)
+        {
+            var loaded = (LoadedKernel)kernel;
+            LaunchReport report = device._gpu.Launch(loaded.Module, loaded.Kernel.EntryName,
+                new Dim3(size.GridX, size.GridY), new Dim3(size.GroupSize), size.DynamicSharedBytes, arguments);
+            device._reports.Enqueue((loaded.Kernel.Name, report));
+        }
+
+        public void Synchronize()
+        {
+        }
+
+        public void Dispose()
+        {
+        }
+    }
+}

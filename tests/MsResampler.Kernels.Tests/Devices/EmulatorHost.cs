@@ -1,0 +1,73 @@
+using System.Runtime.InteropServices;
+using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Engine;
+using PtxEmulator;
+
+namespace MsResampler.Kernels.Tests.Devices;
+
+/// <summary>The PTX emulator.</summary>
+internal sealed class EmulatorHost : KernelHost
+{
+    /// <summary>Compiles for all tests, each kernel once.</summary>
+    public static KernelCompiler Compiler { get; } = new();
+
+    public override bool HasSlowBarriers => false;
+
+    /// <summary>What the last run executed.</summary>
+    public LaunchReport? Report { get; private set; }
+
+    public override void Run(KernelVariant variant, LaunchSize size, params object[] arguments)
+    {
+        using EmulatorDevice device = new(seed: 1, memoryBytes: 1 << 28);
+        using IDeviceStream stream = device.CreateStream();
+        IDeviceKernel kernel = device.Load(variant.Compile(Compiler, device.Properties.Architecture));
+        KernelArguments bytes = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        List<(Output Output, IDeviceMemory Memory)> outputs = [];
+        foreach ((object argument, Type type) in arguments.Zip(variant.Entry.GetParameters()
+            .Select(parameter => parameter.ParameterType)))
+        {
+            int elementBytes = type.IsGenericType ? Marshal.SizeOf(type.GetGenericArguments()[0]) : 0;
+            switch (argument)
+            {
+                case Output output:
+                    IDeviceMemory memory = device.Allocate(Math.Max(output.Values.Length, 1) * sizeof(float));
+                    outputs.Add((output, memory));
+                    bytes.Add(new DeviceView(memory.Address, memory.ByteCount / elementBytes));
+                    break;
+                case float[] values:
+                    bytes.Add(Upload<float>(values, elementBytes));
+                    break;
+                case int[] values:
+                    bytes.Add(Upload<int>(values, elementBytes));
+                    break;
+                case AttentionBlock[] values:
+                    bytes.Add(Upload<AttentionBlock>(values, elementBytes));
+                    break;
+                case int value:
+                    bytes.Add(value);
+                    break;
+                default:
+                    bytes.Add((float)argument);
+                    break;
+            }
+        }
+
+        stream.Launch(kernel, size, bytes.Bytes);
+        Report = device.Reports[^1].Report;
+        foreach ((Output output, IDeviceMemory memory) in outputs)
+            if (output.Values.Length > 0)
+                stream.Download(memory, MemoryMarshal.AsBytes(output.Values.AsSpan()));
+
+        DeviceView Upload<T>(T[] values, int elementBytes)
+            where T : unmanaged
+        {
+            ReadOnlySpan<byte> content = MemoryMarshal.AsBytes<T>(values);
+            IDeviceMemory memory = device.Allocate(Math.Max(content.Length, 16));
+            stream.Upload(content, memory);
+            return new DeviceView(memory.Address, memory.ByteCount / elementBytes);
+        }
+    }
+
+    public override string ToString() => "PTX emulator";
+}

@@ -1,0 +1,73 @@
+using MsResampler.Kernels.Engine;
+
+namespace MsResampler.Kernels.Tests.Devices;
+
+/// <summary>A device whose operations a test sees before they happen, and can make fail.</summary>
+/// <param name="device">Does the work.</param>
+internal sealed class ObservedDevice(IDevice device) : IDevice
+{
+    private readonly Lock _lock = new();
+
+    /// <summary>Called with the operation's name: allocate, upload, download or launch.</summary>
+    public Action<string> Before { get; set; } = _ => { };
+
+    /// <summary>Operations so far by name.</summary>
+    public Dictionary<string, int> Counts { get; } = [];
+
+    public DeviceProperties Properties => device.Properties;
+
+    public IDeviceMemory Allocate(long byteCount)
+    {
+        Observe("allocate");
+        return device.Allocate(byteCount);
+    }
+
+    public IDeviceStream CreateStream() => new Stream(this, device.CreateStream());
+
+    public IDeviceKernel Load(CompiledKernel kernel) => device.Load(kernel);
+
+    public void Dispose() => device.Dispose();
+
+    /// <summary>Makes the n-th operation from now on fail, counted from 1.</summary>
+    public void FailAt(int operation)
+    {
+        int count = 0;
+        Before = name =>
+        {
+            if (Interlocked.Increment(ref count) == operation)
+                throw new DeviceException($"{name} failed");
+        };
+    }
+
+    private void Observe(string operation)
+    {
+        lock (_lock)
+            Counts[operation] = Counts.GetValueOrDefault(operation) + 1;
+        Before(operation);
+    }
+
+    private sealed class Stream(ObservedDevice owner, IDeviceStream stream) : IDeviceStream
+    {
+        public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
+        {
+            owner.Observe("upload");
+            stream.Upload(source, destination, byteOffset);
+        }
+
+        public void Download(IDeviceMemory source, Span<byte> destination, long byteOffset = 0)
+        {
+            owner.Observe("download");
+            stream.Download(source, destination, byteOffset);
+        }
+
+        public void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments)
+        {
+            owner.Observe("launch");
+            stream.Launch(kernel, size, arguments);
+        }
+
+        public void Synchronize() => stream.Synchronize();
+
+        public void Dispose() => stream.Dispose();
+    }
+}

@@ -1,0 +1,126 @@
+using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Tests.Devices;
+
+namespace MsResampler.Kernels.Tests.Kernels;
+
+/// <summary>One scope's block: a tile that is the whole query grid against a rectangle of a larger patch grid, two
+/// heads.
+/// </summary>
+internal sealed class AttentionCase
+{
+    private const int HeadCount = 2;
+    private const int Margin = 2;
+
+    private readonly int _headSize;
+    private readonly int _rows;
+    private readonly int _columns;
+    private readonly int _keyRows;
+    private readonly int _keyColumns;
+    private readonly bool _isBiased;
+    private readonly float[] _queries;
+    private readonly float[] _keys;
+    private readonly float[] _values;
+    private readonly float[] _bias;
+
+    public AttentionCase(int headSize, int rows, int columns, int keyRows, int keyColumns, bool isBiased)
+    {
+        (_headSize, _rows, _columns, _keyRows, _keyColumns, _isBiased) = (headSize, rows, columns, keyRows, keyColumns,
+            isBiased);
+        _queries = Values.Rows(QueryCount * HeadCount, headSize, 1);
+        // As far apart as the logits of a trained head.
+        for (int index = 0; index < _queries.Length; index++)
+            _queries[index] *= 3 / MathF.Sqrt(headSize);
+        _keys = Values.Rows(PatchCount * HeadCount, headSize, 2);
+        _values = Values.Rows(PatchCount * HeadCount, headSize, 3);
+        _bias = Values.Normal(TableCount * HeadCount, 4);
+        // A window: each query row sees the rectangle's rows from its own index on, but one at least.
+        for (int head = 0; head < HeadCount; head++)
+            for (int row = 0; row < rows; row++)
+                for (int key = 0; key < Math.Min(row, keyRows - 1); key++)
+                    _bias[(head * TableCount) + (row * GridRows) + 1 + key] = float.NegativeInfinity;
+    }
+
+    private int QueryCount => _rows * _columns;
+
+    private int GridRows => _keyRows + Margin;
+
+    private int GridColumns => _keyColumns + Margin;
+
+    private int PatchCount => GridRows * GridColumns;
+
+    private int Vectors => (_headSize + 3) / 4;
+
+    private int TableCount => (_rows * GridRows) + (_columns * GridColumns);
+
+    /// <summary>The weighted sums, [queries, heads, d].</summary>
+    public float[] Run(KernelHost host, Type head)
+    {
+        Type kernel = typeof(ScopeAttentionTiled<>).MakeGenericType(head);
+        int groupSize = (int)kernel.GetProperty("GroupSize")!.GetValue(null)!;
+        int sliceVectors = (int)kernel.GetProperty("SliceVectors")!.GetValue(null)!;
+        AttentionBlock block = new()
+        {
+            FirstKey = GridColumns + 1,
+            GridColumns = GridColumns,
+            KeyColumns = _keyColumns,
+            KeyCount = _keyRows * _keyColumns,
+            TileColumns = _columns,
+            QueryCount = QueryCount,
+            RowBias = _isBiased ? 1 : -1,
+            ColumnBias = (_rows * GridRows) + 1,
+            GridRows = GridRows,
+            BiasHeadStride = TableCount,
+        };
+        // By groups of four channels, patches side by side.
+        float[] keys = new float[_keys.Length];
+        for (int patch = 0; patch < PatchCount; patch++)
+            for (int vector = 0; vector < HeadCount * Vectors; vector++)
+                _keys.AsSpan(4 * ((patch * HeadCount * Vectors) + vector), 4).CopyTo(
+                    keys.AsSpan(4 * ((vector * PatchCount) + patch)));
+        var output = KernelHost.Output.Of(_queries.Length);
+        host.Run(new KernelVariant(kernel, groupSize, 1),
+            new LaunchSize(1, HeadCount * ((Vectors + sliceVectors - 1) / sliceVectors), groupSize),
+            new[] { block }, _queries, keys, _values, _bias, output, 1, 1, HeadCount, Vectors, PatchCount, _columns);
+        return output.Values;
+    }
+
+    /// <summary>The same in double precision.</summary>
+    public double[] Expected()
+    {
+        double[] expected = new double[_queries.Length];
+        for (int query = 0; query < QueryCount; query++)
+        {
+            for (int head = 0; head < HeadCount; head++)
+            {
+                double total = 0;
+                double[] sums = new double[_headSize];
+                for (int i = 1; i <= _keyRows; i++)
+                {
+                    for (int j = 1; j <= _keyColumns; j++)
+                    {
+                        int key = Row((i * GridColumns) + j, head);
+                        double logit = _isBiased ? Bias(query, head, i, j) : 0;
+                        for (int k = 0; k < _headSize; k++)
+                            logit += (double)_queries[Row(query, head) + k] * _keys[key + k];
+                        double weight = Math.Pow(2, logit);
+                        total += weight;
+                        for (int k = 0; k < _headSize; k++)
+                            sums[k] += weight * _values[key + k];
+                    }
+                }
+
+                for (int k = 0; k < _headSize; k++)
+                    expected[Row(query, head) + k] = sums[k] / total;
+            }
+        }
+
+        return expected;
+    }
+
+    private int Row(int index, int head) => ((index * HeadCount) + head) * 4 * Vectors;
+
+    private double Bias(int query, int head, int i, int j)
+        => (double)_bias[(head * TableCount) + (query / _columns * GridRows) + i]
+            + _bias[(head * TableCount) + (_rows * GridRows) + (query % _columns * GridColumns) + j];
+}

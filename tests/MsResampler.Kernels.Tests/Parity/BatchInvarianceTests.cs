@@ -1,0 +1,59 @@
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Model;
+using MsResampler.Tests.Model;
+using MsResampler.Tests.Reference;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Parity;
+
+/// <summary>An image's tokens are the same bit for bit whatever else is in the batch, in which order, and however the
+/// device schedules its work.</summary>
+public class BatchInvarianceTests
+{
+    private static readonly PatchGrid[] s_grids = [new(11, 7), new(4, 19), new(11, 7), new(1, 1), new(13, 13)];
+
+    private static TestModel Model() => new(Configs.Of(Configs.Window(3, 4), Configs.Gaussian(2, 3), Configs.None) with
+    {
+        QueryGrid = new QueryGrid(5, 6),
+        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true),
+    }, new() { LearnedSigmaScopes = [1] });
+
+    [Test]
+    public void Batch_order_seed_and_grouping_change_no_bit()
+    {
+        using TestModel model = Model();
+        float[][] alone = [.. s_grids.Select((_, image) => Resample(model, [image], 0, 1L << 30, out int _)[0])];
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (int[] order in new int[][] { [0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0], [3, 3, 3] })
+            {
+                foreach (ulong seed in new ulong[] { 1, 2 })
+                {
+                    float[][] batch = Resample(model, order, seed, 1L << 30, out int attentionLaunches);
+                    Assert.That(batch, Is.EqualTo(order.Select(image => alone[image])), $"{string.Join(',', order)}");
+                    Assert.That(attentionLaunches, Is.EqualTo(1), "one launch for all images, scopes and heads");
+                }
+            }
+
+            // A sixteenth of this memory holds a few images, a sixty-fourth a few grids.
+            float[][] split = Resample(model, [0, 1, 2, 3, 4, 4, 1], 3, 3 << 20, out int launches);
+            Assert.That(split, Is.EqualTo(new[] { 0, 1, 2, 3, 4, 4, 1 }.Select(image => alone[image])));
+            Assert.That(launches, Is.GreaterThan(1), "the batch is cut");
+        }
+    }
+
+    private static float[][] Resample(TestModel model, int[] images, ulong seed, long memoryBytes,
+        out int attentionLaunches)
+    {
+        EmulatorDevice device = new(seed, memoryBytes);
+        using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, new());
+        int length = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
+        float[] tokens = new float[images.Length * length];
+        engine.Resample([.. images.SelectMany(image => model.RandomFeatures(s_grids[image], image))],
+            [.. images.Select(image => s_grids[image])], tokens, CancellationToken.None);
+        attentionLaunches = device.Reports.Count(launch => launch.Kernel.StartsWith("ScopeAttention",
+            StringComparison.Ordinal));
+        return [.. tokens.Chunk(length)];
+    }
+}

@@ -1,0 +1,86 @@
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Model;
+using MsResampler.Reference;
+using MsResampler.Tests;
+using MsResampler.Tests.Model;
+using MsResampler.Tests.Parity;
+using MsResampler.Tests.Reference;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Parity;
+
+/// <summary>Whole models on emulated PTX against the double-precision reference.</summary>
+public class EmulatedParityTests
+{
+    /// <summary>Relative L2 error of tokens. What holds for float32 on the processor holds here, and each of the
+    /// approximated exponentials, reciprocals and roots adds up to 2⁻²², four roundings more.</summary>
+    private const double Tolerance = 5e-6;
+
+    private const int CaseCount = 48;
+
+    // The head's slices, their edges, and widths that no vector divides.
+    private static readonly (int HeadCount, int HeadSize)[] s_heads = [(1, 132), (2, 66), (3, 44), (4, 31), (1, 260)];
+
+    [Test]
+    public void Random_models_agree_with_the_reference([Range(0, CaseCount - 1)] int caseIndex)
+    {
+        RandomCase @case = new(caseIndex);
+        using TestModel model = new(@case.Config, @case.Options, seed: (ulong)caseIndex);
+        AssertAgreement(model, @case.Grids, caseIndex, @case.ToString());
+    }
+
+    [Test]
+    public void Heads_of_any_size_agree_with_the_reference([Range(0, 4)] int heads)
+    {
+        ResamplerConfig config = Configs.Of(Configs.Window(4, 3), Configs.Gaussian(2, 3), Configs.None) with
+        {
+            HiddenSize = s_heads[heads].HeadCount * s_heads[heads].HeadSize,
+            AttentionHeadCount = s_heads[heads].HeadCount,
+            QueryGrid = new QueryGrid(5, 4),
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true),
+        };
+        using TestModel model = new(config, new() { LearnedSigmaScopes = [1] });
+        AssertAgreement(model, [new PatchGrid(12, 13), new PatchGrid(3, 50)], heads, "");
+    }
+
+    [Test]
+    public void Windows_far_apart_agree_with_the_reference()
+    {
+        // Tiles whose windows leave most of their rectangle unseen: many blocks of keys that no query of a warp sees.
+        ResamplerConfig config = Configs.Of(Configs.Window(1, 1), Configs.Gaussian(1e-3, 1e-3, new AxisPair(2, 1)),
+            Configs.Window(3, 50, WindowBorder.Shift)) with
+        {
+            QueryGrid = new QueryGrid(4, 4),
+        };
+        using TestModel model = new(config);
+        AssertAgreement(model, [new PatchGrid(40, 41), new PatchGrid(2, 2)], 0, "");
+    }
+
+    private static void AssertAgreement(TestModel model, PatchGrid[] grids, int seed, string where)
+    {
+        ResamplerConfig config = model.Model.Config;
+        int tokenLength = config.QueryGrid.QueryCount * config.OutputSize;
+        float[][] features = [.. grids.Select((grid, image) => model.RandomFeatures(grid, seed + image))];
+        ReferenceExplanation[] expected = [.. features.Select((image, index) =>
+            model.Reference.Explain(image, grids[index]))];
+        using GpuEngine engine = new(new EmulatorDevice((ulong)seed), EmulatorHost.Compiler, model.Model, new());
+        float[] tokens = new float[grids.Length * tokenLength];
+        engine.Resample([.. features.SelectMany(values => values)], grids, tokens, CancellationToken.None);
+        Explanation explanation = engine.Explain(features[^1], grids[^1]);
+        using (Assert.EnterMultipleScope())
+        {
+            for (int image = 0; image < grids.Length; image++)
+                AssertClose(tokens.AsSpan(image * tokenLength, tokenLength), expected[image].Tokens,
+                    $"tokens of image {image}, {where}");
+            AssertClose(explanation.Gate, expected[^1].Gate, $"gate of the last image, {where}");
+            for (int scope = 0; scope < config.Scopes.Count; scope++)
+                for (int head = 0; head < config.AttentionHeadCount; head++)
+                    AssertClose(explanation.Attention(scope, head), expected[^1].Attention(scope, head),
+                        $"attention of the last image, scope {scope}, head {head}, {where}");
+        }
+    }
+
+    private static void AssertClose(ReadOnlySpan<float> actual, double[] expected, string what)
+        => Assert.That(Tolerances.RelativeError(actual, expected), Is.LessThanOrEqualTo(Tolerance), what);
+}

@@ -1,0 +1,33 @@
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Cli;
+
+/// <summary>Commands where there is no CUDA driver, each in a process of its own: a process looks for the driver
+/// once.</summary>
+internal sealed class DriverTests : CliFixture
+{
+    private const string Variable = "MSRESAMPLER_LIBCUDA";
+
+    [TestCase("/none/libcuda.so.1", "cuda: no CUDA driver: /none/libcuda.so.1 cannot be loaded")]
+    [TestCase("libc.so.6", "cuda: libc.so.6 is no CUDA driver")]
+    public void Devices_says_why_there_is_no_gpu_and_succeeds(string library, string reason)
+    {
+        if (!OperatingSystem.IsLinux())
+            Assert.Ignore("libc.so.6 is a library of Linux");
+        string[] lines = CliRun.OfProcess([(Variable, library)], "devices").Succeeds().Output.Split('\n');
+        Assert.That(lines[0], Does.Match("^cpu: (avx512|avx2|vector128|scalar), [0-9]+ processors?$"));
+        Assert.That(lines[1], Does.StartWith(reason));
+    }
+
+    [Test]
+    public void Without_a_gpu_auto_computes_on_the_cpu_and_cuda_is_an_error()
+    {
+        string features = WriteFeatures("driver.safetensors",
+            ("features", [2, 2, ChannelCount], Values(4 * ChannelCount, 1)));
+        string[] arguments = ["run", "--model", Model, "--features", features, "--out", In("driver.npy"), "--backend"];
+        Assert.That(CliRun.OfProcess([(Variable, "/none/libcuda.so")], [.. arguments, "auto"]).Succeeds().Output,
+            Does.Contain("; cpu, "));
+        CliRun.OfProcess([(Variable, "/none/libcuda.so")], [.. arguments, "cuda"])
+            .FailsNaming("--backend cuda: no CUDA driver", "/none/libcuda.so", "msresampler devices", "--backend cpu");
+    }
+}

@@ -1,0 +1,144 @@
+using MsResampler.Cli.Ptx;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Cli;
+
+internal sealed class PtxTests : CliFixture
+{
+    [Test]
+    public void Instructions_are_counted_by_kind_and_declarations_are_not()
+    {
+        PtxCounts counts = PtxCounts.Of("""
+            // ld.global.f32 in a comment;
+            .version 7.0
+            .target sm_80
+            .visible .entry k(
+            	.param .align 8 .b8 _a[16]
+            )
+            {
+            	.reg .pred	%p<2>;
+            	.shared .align 16 .b8 tiles[2048];
+            	.shared .f32 sums[32];
+            	.shared .b64 one;
+
+            	ld.param.u64	%rd1, [_a];
+            L_1:
+            	ld.global.v4.f32	{%f1, %f2, %f3, %f4}, [%rd1];
+            	cp.async.cg.shared.global	[%r1], [%rd1], 16;
+            	cp.async.wait_all;
+            	@%p1	st.shared.f32	[%r1], %f1;
+            	@!%p1	st.global.f32 [%rd1], %f1;
+            	fma.rn.f32	%f1, %f2, %f3, %f4;
+            	mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f1,%f2,%f3,%f4}, {%r1,%r2,%r3,%r4}, {%r5,%r6}, {%f1,%f2,%f3,%f4};
+            	bar.sync	0;
+            	{ .reg .b32 %t; mov.b32 %t, %r1; }
+            	@%p1	bra	L_1;
+            	ret;
+            }
+            """);
+        Assert.That(counts, Is.EqualTo(new PtxCounts(12, MultiplyAdds: 2, Global: 3, Shared: 1, Barriers: 1,
+            SharedBytes: 2048 + 128 + 8)));
+    }
+
+    [TestCase("""
+        ptxas info    : 0 bytes gmem
+        ptxas info    : Compiling entry function 'k' for 'sm_80'
+        ptxas info    : Function properties for k
+            24 bytes stack frame, 8 bytes spill stores, 12 bytes spill loads
+        ptxas info    : Used 122 registers, 32768 bytes smem, 408 bytes cmem[0]
+        """, 122, 32_768, 24, 20)]
+    [TestCase("""
+        ptxas info    : Function properties for k
+            0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+        ptxas info    : Used 10 registers, 360 bytes cmem[0]
+        """, 10, 0, 0, 0)]
+    public void The_assemblers_words_are_understood(string log, int registers, int sharedBytes, int stackBytes,
+        int spillBytes)
+        => Assert.That(PtxasReport.Parse(log),
+            Is.EqualTo(new PtxasReport(registers, sharedBytes, stackBytes, spillBytes)));
+
+    [Test]
+    public void Kernels_are_written_and_what_the_assembler_says_is_in_the_table()
+    {
+        WriteAssembler("""
+            echo "$@" >>"$(dirname "$0")/calls"
+            echo "    0 bytes stack frame, 4 bytes spill stores, 8 bytes spill loads" >&2
+            echo "ptxas info    : Used 77 registers, 1234 bytes smem" >&2
+            """);
+        string[] lines = CliRun.OfProcess([("MSRESAMPLER_PTXAS", Folder)], "ptx", "--arch", "sm_75", "--out", In("ptx"))
+            .Succeeds().Output.Split('\n');
+        string[] files = Directory.GetFiles(In("ptx"));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(lines[0], Does.Match("^kernel +registers  shared bytes  spill bytes  instructions "));
+            Assert.That(lines[1..^2], Has.Length.EqualTo(files.Length).And.All.Match(@"\S  +77  +1,234  +12  +[\d,]+  "));
+            Assert.That(lines[^2], Is.EqualTo($"{files.Length} kernels for sm_75 in {In("ptx")}"));
+            Assert.That(files.Select(File.ReadAllText), Has.All.Contains(".target sm_75").And.All.Contains(".entry"));
+            Assert.That(File.ReadAllLines(In("calls")), Has.Length.EqualTo(files.Length).And.All.Contains("-arch=sm_75"));
+        }
+    }
+
+    [Test]
+    public void A_configuration_limits_the_kernels_to_its_own()
+    {
+        CliRun.Of("ptx", "--arch", "sm_80", "--out", In("all")).Succeeds();
+        CliRun.Of("ptx", "--arch", "sm_80", "--out", In("own"), "--config", In("config.json")).Succeeds();
+        string[] all = [.. Directory.GetFiles(In("all")).Select(path => Path.GetFileName(path))];
+        string[] own = [.. Directory.GetFiles(In("own")).Select(path => Path.GetFileName(path))];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(own, Is.SubsetOf(all));
+            Assert.That(all.Except(own), Is.EquivalentTo(
+                new[] { "scopeattentiontiled-headtile64.ptx", "scopeattentiontiled-headtile128.ptx" }));
+        }
+    }
+
+    [Test]
+    public void Without_an_assembler_there_are_dashes_and_how_to_get_it()
+    {
+        string output = CliRun.OfProcess([("MSRESAMPLER_PTXAS", ""), ("PATH", ""), ("XDG_CACHE_HOME", Folder)], "ptx",
+            "--arch", "sm_80", "--out", In("plain")).Succeeds().Output;
+        Assert.That(output, Does.Match(@"\S  +-  +[\d,]+  +-  +[\d,]+  ").And.Contain("tools/get-ptxas.sh"));
+    }
+
+    [Test]
+    public void An_assembler_that_does_not_know_the_architecture_is_as_none()
+    {
+        WriteAssembler("exit 1");
+        string output = CliRun.OfProcess([("MSRESAMPLER_PTXAS", Folder)], "ptx", "--arch", "sm_86", "--out", In("newer"))
+            .Succeeds().Output;
+        Assert.That(output, Does.Match(@"\S  +-  +[\d,]+  +-  ").And.Contain("one that knows sm_86: tools/get-ptxas.sh"));
+    }
+
+    [Test]
+    public void What_the_assembler_refuses_is_an_error()
+    {
+        WriteAssembler("""
+            echo "ptxas kernel.ptx, line 7; fatal   : Parsing error near 'x'"
+            exit 255
+            """);
+        CliRun.OfProcess([("MSRESAMPLER_PTXAS", In("ptxas"))], "ptx", "--arch", "sm_75", "--out", In("refused"))
+            .FailsNaming(".ptx fails: ptxas kernel.ptx, line 7; fatal   : Parsing error");
+    }
+
+    [TestCase("ptx --out o", "--arch")]
+    [TestCase("ptx --arch sm_80", "--out")]
+    [TestCase("ptx --arch 80 --out o", "'80'")]
+    [TestCase("ptx --arch sm_52 --out o", "sm_60 or newer")]
+    [TestCase("ptx --arch sm_9x --out o", "'sm_9x'")]
+    [TestCase("ptx --arch sm_80 --out {0}/o --config {0}/none.json", "none.json")]
+    [TestCase("ptx --arch sm_80 --out {0}/config.json", "is a file")]
+    public void Bad_usage_is_one_line_that_names_the_cause(string arguments, string cause)
+        => CliRun.Of([.. arguments.Split(' ').Select(argument =>
+            argument.Replace("{0}", Folder, StringComparison.Ordinal))]).FailsNaming(cause);
+
+    private void WriteAssembler(string script)
+    {
+        File.WriteAllText(In("ptxas"),
+            $"#!/bin/sh\nif [ \"$1\" = --help ]; then echo \"'sm_75','sm_80'\"; exit; fi\n{script}\n");
+        if (OperatingSystem.IsWindows())
+            Assert.Ignore("the assembler of these tests is a shell script");
+        else
+            File.SetUnixFileMode(In("ptxas"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+}

@@ -1,0 +1,70 @@
+using MsResampler.Cli.Display;
+using MsResampler.Cpu;
+using MsResampler.Kernels;
+using MsResampler.Kernels.Engine;
+
+namespace MsResampler.Cli.Commands;
+
+/// <summary><c>devices</c>: what can compute here.</summary>
+internal static class DevicesCommand
+{
+    public static ExampleCommand Create(Terminal terminal)
+    {
+        ExampleCommand command = new("devices", "List what can compute here, and why a GPU cannot be used.")
+        {
+            Notes =
+            [
+                "GPUs are numbered as the CUDA driver shows them: CUDA_VISIBLE_DEVICES selects and orders them.",
+                "MSRESAMPLER_LIBCUDA names the driver's library where the system does not find it.",
+            ],
+            Examples = ["msresampler devices"],
+        };
+        command.SetAction(_ =>
+        {
+            Run(terminal);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Run(Terminal terminal)
+    {
+        int processorCount = Environment.ProcessorCount;
+        terminal.Line($"cpu: {CpuVariant.Choose().Name}, {processorCount} " +
+            $"{(processorCount == 1 ? "processor" : "processors")}");
+        IReadOnlyList<CudaDeviceInfo> devices;
+        try
+        {
+            devices = CudaBackend.Devices();
+        }
+        catch (DeviceException exception)
+        {
+            terminal.Line($"cuda: {exception.Message}");
+            return;
+        }
+
+        if (devices.Count == 0)
+        {
+            CudaBackend.IsAvailable(out string? reason);
+            terminal.Line($"cuda: {reason}");
+            return;
+        }
+
+        terminal.Line($"cuda: driver of CUDA {devices[0].DriverVersion}");
+        terminal.Table(["gpu", "name", "architecture", ">multiprocessors", ">memory", ">free", "usable"],
+        [
+            .. devices.Select(device => (IReadOnlyList<string>)
+            [
+                Quantity.Count(device.Index),
+                device.Name,
+                $"sm_{device.Architecture}",
+                Quantity.Count(device.MultiprocessorCount),
+                Bytes(device.MemoryBytes),
+                device.FreeBytes is { } free ? Bytes(free) : "-",
+                device.UnusableBecause is { } reason ? $"no: {reason}" : "yes",
+            ]),
+        ]);
+    }
+
+    private static string Bytes(long count) => $"{Quantity.Scaled(count)}B";
+}

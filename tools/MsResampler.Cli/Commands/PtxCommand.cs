@@ -1,0 +1,115 @@
+using System.CommandLine;
+using System.Text;
+using MsResampler.Cli.Display;
+using MsResampler.Cli.Output;
+using MsResampler.Cli.Ptx;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Engine;
+using MsResampler.Model;
+
+namespace MsResampler.Cli.Commands;
+
+/// <summary><c>ptx</c>: the kernels as text.</summary>
+internal static class PtxCommand
+{
+    public static ExampleCommand Create(Terminal terminal, CancellationToken cancellationToken)
+    {
+        Option<int> architecture = Options.Architecture();
+        Option<string> output = new("--out")
+        {
+            Description = "The folder to write, one file for each kernel; created where it is missing.",
+            HelpName = "DIR",
+            Required = true,
+        };
+        Option<string?> config = new("--config")
+        {
+            Description = "Only the kernels that a model of this config.json uses.",
+            HelpName = "FILE",
+        };
+        ExampleCommand command = new("ptx", "Compile the GPU kernels to PTX and say what each needs. Needs no GPU.")
+        {
+            Notes =
+            [
+                "Registers and spills are what NVIDIA's assembler says, where it is found: in MSRESAMPLER_PTXAS, on the",
+                "PATH, or where tools/get-ptxas.sh puts it. Instructions are those of the text: a loop's body counts once.",
+            ],
+            Examples =
+            [
+                "msresampler ptx --arch sm_80 --out ptx",
+                "msresampler ptx --arch sm_90 --out ptx --config config.json",
+            ],
+        };
+        command.Options.Add(architecture);
+        command.Options.Add(output);
+        command.Options.Add(config);
+        command.SetAction(parsed =>
+        {
+            Run(parsed.GetRequiredValue(architecture), parsed.GetRequiredValue(output), parsed.GetValue(config),
+                terminal, cancellationToken);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Run(int architecture, string folder, string? configFile, Terminal terminal,
+        CancellationToken cancellationToken)
+    {
+        ResamplerConfig? config = configFile is null ? null : ReadConfig(configFile, terminal);
+        if (File.Exists(folder))
+            throw new InputException($"{folder}: this is a file; --out names a folder");
+        Directory.CreateDirectory(folder);
+        PtxAssembler? assembler = PtxAssembler.Find();
+        bool isKnown = assembler?.Knows(architecture) ?? false;
+        List<IReadOnlyList<string>> rows = [];
+        IEnumerable<KernelVariant> variants = config is null
+            ? KernelLibrary.All : KernelLibrary.Of(new ModelLayout(config).Heads.SegmentVectors);
+        using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
+        foreach (KernelVariant variant in variants)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            CompiledKernel kernel = variant.Compile(compiler, architecture);
+            string path = Path.Combine(folder, FileName(kernel));
+            using (AtomicFile file = new(path))
+            {
+                file.Stream.Write(Encoding.UTF8.GetBytes(kernel.Ptx));
+                file.Commit();
+            }
+
+            PtxCounts counts = PtxCounts.Of(kernel.Ptx);
+            PtxasReport? report = isKnown ? assembler!.Assemble(path, architecture) : null;
+            rows.Add([kernel.Name, Number(report?.Registers), Number(report?.SharedBytes ?? counts.SharedBytes),
+                Number(report?.SpillBytes), Number(counts.All), Number(counts.MultiplyAdds), Number(counts.Global),
+                Number(counts.Shared), Number(counts.Barriers)]);
+        }
+
+        terminal.Table(["kernel", ">registers", ">shared bytes", ">spill bytes", ">instructions", ">fma and mma",
+            ">global", ">shared", ">barriers"], rows);
+        terminal.Line($"{rows.Count} {(rows.Count == 1 ? "kernel" : "kernels")} for sm_{architecture} in {folder}");
+        if (!isKnown)
+        {
+            terminal.Line($"registers and spills need NVIDIA's assembler{(assembler is null ? "" : $", one that knows " +
+                $"sm_{architecture}")}: tools/get-ptxas.sh brings it, or {PtxAssembler.PathVariable} names it");
+        }
+    }
+
+    private static ResamplerConfig ReadConfig(string path, Terminal terminal)
+    {
+        if (!File.Exists(path))
+            throw new InputException($"{path}: there is no such file");
+        List<string> warnings = [];
+        ResamplerConfig config = ConfigReader.Read(File.ReadAllBytes(path), path, warnings);
+        warnings.ForEach(terminal.Warn);
+        return config;
+    }
+
+    /// <summary>The kernel's name in small letters, digits and hyphens.</summary>
+    private static string FileName(CompiledKernel kernel)
+    {
+        IEnumerable<string> words = string.Concat(kernel.Name.Select(letter =>
+            char.IsAsciiLetterOrDigit(letter) ? char.ToLowerInvariant(letter) : ' '))
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return $"{string.Join('-', words)}.ptx";
+    }
+
+    private static string Number(int? value) => value is { } number ? Quantity.Count(number) : "-";
+}

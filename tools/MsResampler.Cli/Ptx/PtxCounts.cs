@@ -1,0 +1,49 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace MsResampler.Cli.Ptx;
+
+/// <summary>The instructions of a PTX text, as written: a loop's body counts once.</summary>
+/// <param name="All">All of them.</param>
+/// <param name="MultiplyAdds">fma and mma.</param>
+/// <param name="Global">Loads, stores and asynchronous copies of global memory.</param>
+/// <param name="Shared">Loads and stores of shared memory, matrix loads included.</param>
+/// <param name="Barriers">Barriers of a block.</param>
+/// <param name="SharedBytes">Shared memory that the text declares.</param>
+internal sealed partial record PtxCounts(int All, int MultiplyAdds, int Global, int Shared, int Barriers,
+    int SharedBytes)
+{
+    /// <summary>Counts the instructions of a text.</summary>
+    public static PtxCounts Of(string ptx)
+    {
+        string[] opcodes = [.. Comment().Replace(ptx, "").Split(';').Select(Opcode).Where(opcode => opcode.Length > 0)];
+        return new PtxCounts(opcodes.Length, Count("fma.", "mma."), Count("ld.global", "st.global", "cp.async.c"),
+            Count("ld.shared", "st.shared", "ldmatrix."), Count("bar.", "barrier."),
+            SharedVariable().Matches(ptx).Sum(match => Number(match.Groups["bits"]) / 8
+                * (match.Groups["count"].Success ? Number(match.Groups["count"]) : 1)));
+
+        int Count(params string[] starts)
+            => opcodes.Count(opcode => starts.Any(start => opcode.StartsWith(start, StringComparison.Ordinal)));
+    }
+
+    /// <summary>The opcode of a statement; empty for a declaration.</summary>
+    private static string Opcode(string statement)
+    {
+        // A body's first statement comes with the head before it.
+        if (statement.TrimStart(' ', '\t', '\r', '\n', '}').StartsWith('.'))
+            statement = statement[(statement.LastIndexOf('{') + 1)..];
+        return Instruction().Match(statement).Groups["opcode"].Value;
+    }
+
+    private static int Number(Group group) => int.Parse(group.ValueSpan, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"//[^\n]*")]
+    private static partial Regex Comment();
+
+    /// <summary>After braces, labels and a predicate.</summary>
+    [GeneratedRegex(@"^([\s{}]|[\w$%]+:)*(@!?%\w+\s+)?(?<opcode>[a-z]\w*(\.[\w:]+)*)")]
+    private static partial Regex Instruction();
+
+    [GeneratedRegex(@"\.shared\s+(\.align\s+\d+\s+)?\.[busf](?<bits>8|16|32|64)\s+[\w$%]+(\[(?<count>\d+)\])?\s*;")]
+    private static partial Regex SharedVariable();
+}
