@@ -1,0 +1,196 @@
+using ILGPU;
+using MsResampler.Kernels.Ptx;
+using MsResampler.Kernels.Tiles;
+
+namespace MsResampler.Kernels.Gemm;
+
+/// <summary>C = epilogue(A·Wᵀ + bias) on tensor cores, accumulated in float32, any number of products of one size in one
+/// launch; from sm_80 on.</summary>
+/// <remarks>
+/// <para>A block computes one tile of C from slices of A and W that are 64 bytes wide. Slices are copied asynchronously
+/// to a ring of stages in shared memory (<see cref="SwizzledTile"/>); while one is multiplied, the others arrive: one
+/// barrier a slice. What lies past A's or W's last row or column is not read, it counts as zero.</para>
+/// <para>An element is the sum of the products of 32 bytes of its row and column, in ascending order, each added to
+/// the sum so far by one instruction, whatever the tile's shape and place: the same row gives the same bits in any
+/// batch. For the same reason the sum is never split among blocks.</para>
+/// <para>Grid: x = tiles of C, in bands of <see cref="BandRows"/> tiles along the rows, so that blocks that run
+/// together share what they read in the second-level cache; y = products. Shared memory:
+/// stages·64·(rows + columns) bytes, 48 KiB for 128 × 128.</para>
+/// </remarks>
+/// <typeparam name="TTile">The block's shape.</typeparam>
+/// <typeparam name="TElement">The type of A and W.</typeparam>
+/// <typeparam name="TEpilogue">What is done to each element at the end.</typeparam>
+/// <typeparam name="TOutput">The type of C.</typeparam>
+internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
+    where TTile : struct, IGemmMmaTile
+    where TElement : struct, IMmaElement
+    where TEpilogue : struct, IEpilogue
+    where TOutput : struct, IGemmMmaOutput
+{
+    /// <summary>Tiles along the rows of a band: with as many along the columns, 64 tiles read 16 tiles' rows and
+    /// columns.</summary>
+    public const int BandRows = 8;
+
+    /// <summary>Threads of a block.</summary>
+    public static int GroupSize => 32 * TTile.WarpRows * TTile.WarpColumns;
+
+    /// <summary>Rows of C in a tile.</summary>
+    public static int TileRows => 16 * TTile.WarpRows * TTile.RowTiles;
+
+    /// <summary>Columns of C in a tile.</summary>
+    public static int TileColumns => 16 * TTile.WarpColumns * TTile.ColumnPairs;
+
+    private static int RowsAtOnce => GroupSize / SwizzledTile.RowChunks;
+
+    private static int StageBytes => (TileRows + TileColumns) * SwizzledTile.RowBytes;
+
+    /// <param name="a">A, [rows, inner]; a row starts at a multiple of 16 bytes.</param>
+    /// <param name="w">W, [columns, inner], likewise.</param>
+    /// <param name="bias">For each product [columns], rounded up to groups of four.</param>
+    /// <param name="c">Receives C, [rows, columns]; a row starts at a group of four elements, and the last group is
+    /// stored whole.</param>
+    /// <param name="outside">Its first element becomes 1 where an element is outside the range of C's type, or no
+    /// number; else it keeps its value.</param>
+    /// <param name="rowCount">Rows of A and C.</param>
+    /// <param name="columnCount">Columns of C, rows of W.</param>
+    /// <param name="innerCount">Columns of A and W.</param>
+    /// <param name="aStride">Groups of 16 bytes from one row of A to the next.</param>
+    /// <param name="wStride">Groups of 16 bytes from one row of W to the next.</param>
+    /// <param name="cStride">Groups of four elements from one row of C to the next.</param>
+    /// <param name="aBatchStride">Groups of 16 bytes from one product's A to the next's.</param>
+    /// <param name="wBatchStride">The same of W.</param>
+    /// <param name="biasBatchStride">Groups of four from one product's bias to the next's.</param>
+    /// <param name="cBatchStride">Groups of four from one product's C to the next's.</param>
+    public static void Run(ArrayView<UInt4> a, ArrayView<UInt4> w, ArrayView<Float4> bias, ArrayView<UInt2> c,
+        ArrayView<int> outside, int rowCount, int columnCount, int innerCount, int aStride, int wStride, int cStride,
+        int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride)
+    {
+        uint shared = SwizzledTile.Allocate(TTile.StageCount * StageBytes);
+        int product = Grid.IdxY;
+        int columnTiles = (columnCount + TileColumns - 1) / TileColumns;
+        int band = Grid.IdxX / (BandRows * columnTiles);
+        int inBand = Grid.IdxX % (BandRows * columnTiles);
+        int bandRows = IntrinsicMath.Min(((rowCount + TileRows - 1) / TileRows) - (band * BandRows), BandRows);
+        int firstRow = ((band * BandRows) + (inBand % bandRows)) * TileRows;
+        int firstColumn = inBand / bandRows * TileColumns;
+
+        // Copies: four threads share a row of a slice.
+        int aCopies = TileRows / RowsAtOnce;
+        int wCopies = TileColumns / RowsAtOnce;
+        int chunk = Group.IdxX % SwizzledTile.RowChunks;
+        int copyRow = Group.IdxX / SwizzledTile.RowChunks;
+        uint copyTo = shared + (uint)SwizzledTile.Offset(copyRow, chunk);
+        var aNext = new int[aCopies];
+        var aMask = new int[aCopies];
+        for (int copy = 0; copy < aCopies; copy++)
+        {
+            int row = firstRow + copyRow + (copy * RowsAtOnce);
+            aNext[copy] = (product * aBatchStride) + (row * aStride) + chunk;
+            aMask[copy] = row < rowCount ? ~0 : 0;
+        }
+
+        var wNext = new int[wCopies];
+        var wMask = new int[wCopies];
+        for (int copy = 0; copy < wCopies; copy++)
+        {
+            int row = firstColumn + copyRow + (copy * RowsAtOnce);
+            wNext[copy] = (product * wBatchStride) + (row * wStride) + chunk;
+            wMask[copy] = row < columnCount ? ~0 : 0;
+        }
+
+        int lane = Group.IdxX % 32;
+        int warp = Group.IdxX / 32;
+        int warpRow = warp % TTile.WarpRows * 16 * TTile.RowTiles;
+        int warpColumn = warp / TTile.WarpRows * 16 * TTile.ColumnPairs;
+        var rows = new uint[SwizzledTile.StepCount];
+        var columns = new uint[SwizzledTile.StepCount];
+        for (int step = 0; step < SwizzledTile.StepCount; step++)
+        {
+            rows[step] = shared + (uint)((warpRow * SwizzledTile.RowBytes) + SwizzledTile.RowFragment(lane, step));
+            columns[step] = shared + (uint)(((TileRows + warpColumn) * SwizzledTile.RowBytes)
+                + SwizzledTile.ColumnFragment(lane, step));
+        }
+
+        var sums = new Float4[2 * TTile.RowTiles * TTile.ColumnPairs];
+        sums.Clear(TTile.RowTiles, TTile.ColumnPairs);
+
+        // Past the last slice copies are of no bytes, which costs less than a branch.
+        int innerBytes = innerCount * TElement.Bytes;
+        int sliceCount = (innerBytes + SwizzledTile.RowBytes - 1) / SwizzledTile.RowBytes;
+        int remaining = innerBytes - (chunk * SwizzledTile.ChunkBytes);
+        for (int stage = 0; stage < TTile.StageCount - 1; stage++)
+        {
+            StartSlice(copyTo + (uint)(stage * StageBytes), a, aNext, aMask, w, wNext, wMask, remaining);
+            remaining -= SwizzledTile.RowBytes;
+        }
+
+        uint write = (uint)((TTile.StageCount - 1) * StageBytes);
+        uint read = 0;
+        for (int slice = 0; slice < sliceCount; slice++)
+        {
+            AsyncCopy.Wait(TTile.StageCount - 2);
+            Group.Barrier();
+            StartSlice(copyTo + write, a, aNext, aMask, w, wNext, wMask, remaining);
+            remaining -= SwizzledTile.RowBytes;
+            for (int step = 0; step < SwizzledTile.StepCount; step++)
+                sums.AddProduct<TElement>(TTile.RowTiles, TTile.ColumnPairs, rows[step] + read, columns[step] + read);
+            write = read;
+            read = read == (uint)((TTile.StageCount - 1) * StageBytes) ? 0 : read + (uint)StageBytes;
+        }
+
+        int lastGroup = (columnCount + 3) / 4;
+        bool isOutside = false;
+        for (int pair = 0; pair < TTile.ColumnPairs; pair++)
+        {
+            int group = ((firstColumn + warpColumn) / 4) + (4 * pair) + (lane % 4);
+            if (group < lastGroup)
+            {
+                Float4 addend = bias[(product * biasBatchStride) + group];
+                for (int index = 0; index < 2 * TTile.RowTiles; index++)
+                {
+                    int row = firstRow + warpRow + (8 * index) + (lane / 4);
+                    if (row < rowCount)
+                    {
+                        Float4 sum = sums.Neighbours(TTile.ColumnPairs, index / 2, pair, index % 2).Plus(addend);
+                        var value = new Float4(TEpilogue.Apply(sum.X), TEpilogue.Apply(sum.Y),
+                            TEpilogue.Apply(sum.Z), TEpilogue.Apply(sum.W));
+                        isOutside |= TOutput.IsOutside(value);
+                        TOutput.Store(c, (product * cBatchStride) + (row * cStride) + group, value);
+                    }
+                }
+            }
+        }
+
+        if (isOutside)
+            outside[0] = 1;
+    }
+    /// <summary>Starts to copy this thread's chunks of the next slice of A and W.</summary>
+    /// <param name="to">Where its first chunk goes.</param>
+    /// <param name="a">A.</param>
+    /// <param name="aNext">The chunks' places in A; moved on to the next slice.</param>
+    /// <param name="aMask">−1 for chunks in a row of A, 0 for those past the last one.</param>
+    /// <param name="w">W.</param>
+    /// <param name="wNext">The same of W.</param>
+    /// <param name="wMask">The same of W.</param>
+    /// <param name="remaining">Bytes from the chunks' start to the end of their rows; may be negative.</param>
+    private static void StartSlice(uint to, ArrayView<UInt4> a, int[] aNext, int[] aMask, ArrayView<UInt4> w,
+        int[] wNext, int[] wMask, int remaining)
+    {
+        int bytes = IntrinsicMath.Min(IntrinsicMath.Max(remaining, 0), SwizzledTile.ChunkBytes);
+        for (int copy = 0; copy < TileRows / RowsAtOnce; copy++)
+        {
+            AsyncCopy.StartOrZero(to, copy * RowsAtOnce * SwizzledTile.RowBytes, ref a[aNext[copy]],
+                bytes & aMask[copy]);
+            aNext[copy] += SwizzledTile.RowChunks;
+        }
+
+        for (int copy = 0; copy < TileColumns / RowsAtOnce; copy++)
+        {
+            AsyncCopy.StartOrZero(to, (TileRows + (copy * RowsAtOnce)) * SwizzledTile.RowBytes, ref w[wNext[copy]],
+                bytes & wMask[copy]);
+            wNext[copy] += SwizzledTile.RowChunks;
+        }
+
+        AsyncCopy.Commit();
+    }
+}
