@@ -86,7 +86,7 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         {
             int row = firstRow + copyRow + (copy * RowsAtOnce);
             aNext[copy] = (product * aBatchStride) + (row * aStride) + chunk;
-            aMask[copy] = row < rowCount ? ~0 : 0;
+            aMask[copy] = (row - rowCount) >> 31;
         }
 
         var wNext = new int[wCopies];
@@ -95,7 +95,7 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         {
             int row = firstColumn + copyRow + (copy * RowsAtOnce);
             wNext[copy] = (product * wBatchStride) + (row * wStride) + chunk;
-            wMask[copy] = row < columnCount ? ~0 : 0;
+            wMask[copy] = (row - columnCount) >> 31;
         }
 
         int lane = Group.IdxX % 32;
@@ -138,32 +138,37 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
             read = read == (uint)((TTile.StageCount - 1) * StageBytes) ? 0 : read + (uint)StageBytes;
         }
 
-        int lastGroup = (columnCount + 3) / 4;
+        int groupCount = (columnCount + 3) / 4;
         bool isOutside = false;
         for (int pair = 0; pair < TTile.ColumnPairs; pair++)
         {
             int group = ((firstColumn + warpColumn) / 4) + (4 * pair) + (lane % 4);
-            if (group < lastGroup)
+            Float4 addend = bias[(product * biasBatchStride) + IntrinsicMath.Min(group, groupCount - 1)];
+            for (int tile = 0; tile < TTile.RowTiles; tile++)
             {
-                Float4 addend = bias[(product * biasBatchStride) + group];
-                for (int index = 0; index < 2 * TTile.RowTiles; index++)
-                {
-                    int row = firstRow + warpRow + (8 * index) + (lane / 4);
-                    if (row < rowCount)
-                    {
-                        Float4 sum = sums.Neighbours(TTile.ColumnPairs, index / 2, pair, index % 2).Plus(addend);
-                        var value = new Float4(TEpilogue.Apply(sum.X), TEpilogue.Apply(sum.Y),
-                            TEpilogue.Apply(sum.Z), TEpilogue.Apply(sum.W));
-                        isOutside |= TOutput.IsOutside(value);
-                        TOutput.Store(c, (product * cBatchStride) + (row * cStride) + group, value);
-                    }
-                }
+                int row = firstRow + warpRow + (16 * tile) + (lane / 4);
+                int place = (product * cBatchStride) + (row * cStride) + group;
+                isOutside |= Store(c, place, group < groupCount & row < rowCount,
+                    sums.Upper(TTile.ColumnPairs, tile, pair).Plus(addend));
+                isOutside |= Store(c, place + (8 * cStride), group < groupCount & row + 8 < rowCount,
+                    sums.Lower(TTile.ColumnPairs, tile, pair).Plus(addend));
             }
         }
 
         if (isOutside)
             outside[0] = 1;
     }
+    /// <summary>Stores four neighbours if they are part of C.</summary>
+    /// <returns>Whether they are and one is outside the range of C's type.</returns>
+    private static bool Store(ArrayView<UInt2> c, int group, bool isPart, Float4 sum)
+    {
+        var value = new Float4(TEpilogue.Apply(sum.X), TEpilogue.Apply(sum.Y), TEpilogue.Apply(sum.Z),
+            TEpilogue.Apply(sum.W));
+        if (isPart)
+            TOutput.Store(c, group, value);
+        return isPart & TOutput.IsOutside(value);
+    }
+
     /// <summary>Starts to copy this thread's chunks of the next slice of A and W.</summary>
     /// <param name="to">Where its first chunk goes.</param>
     /// <param name="a">A.</param>

@@ -49,18 +49,20 @@ internal static class MmaSums
             }
         }
 
-        /// <summary>The four neighbours of row g, or of row g+8, that this lane has of a 16 × 16.</summary>
-        /// <param name="columnPairs">Pairs of tiles of 8 columns.</param>
-        /// <param name="tile">The tile of rows.</param>
-        /// <param name="pair">The pair of tiles of columns.</param>
-        /// <param name="half">0 for row g, 1 for row g+8.</param>
-        public Float4 Neighbours(int columnPairs, int tile, int pair, int half)
+        /// <summary>The four neighbours of row g that this lane has of a 16 × 16.</summary>
+        public Float4 Upper(int columnPairs, int tile, int pair)
         {
             Float4 first = sums[2 * ((tile * columnPairs) + pair)];
             Float4 second = sums[(2 * ((tile * columnPairs) + pair)) + 1];
-            return half == 0
-                ? new Float4(first.X, first.Y, second.X, second.Y)
-                : new Float4(first.Z, first.W, second.Z, second.W);
+            return new Float4(first.X, first.Y, second.X, second.Y);
+        }
+
+        /// <summary>The four neighbours of row g+8.</summary>
+        public Float4 Lower(int columnPairs, int tile, int pair)
+        {
+            Float4 first = sums[2 * ((tile * columnPairs) + pair)];
+            Float4 second = sums[(2 * ((tile * columnPairs) + pair)) + 1];
+            return new Float4(first.Z, first.W, second.Z, second.W);
         }
     }
 }
