@@ -9,7 +9,8 @@ namespace MsResampler.Kernels.Gemm;
 /// <remarks>
 /// <para>A block computes one tile of C from slices of A and W that are 64 bytes wide. Slices are copied asynchronously
 /// to a ring of stages in shared memory (<see cref="SwizzledTile"/>); while one is multiplied, the others arrive: one
-/// barrier a slice. What lies past A's or W's last row or column is not read, it counts as zero.</para>
+/// barrier a slice. Past the last column of A and W copies are of no bytes and leave zeros. Rows past the last one
+/// repeat it and are never stored: to read nothing there would cost two instructions a copy, in every tile.</para>
 /// <para>An element is the sum of the products of 32 bytes of its row and column, in ascending order, each added to
 /// the sum so far by one instruction, whatever the tile's shape and place: the same row gives the same bits in any
 /// batch. For the same reason the sum is never split among blocks.</para>
@@ -44,16 +45,15 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
 
     private static int StageBytes => (TileRows + TileColumns) * SwizzledTile.RowBytes;
 
-    /// <param name="a">A, [rows, inner]; a row starts at a multiple of 16 bytes.</param>
-    /// <param name="w">W, [columns, inner], likewise.</param>
-    /// <param name="bias">For each product [columns], rounded up to groups of four.</param>
-    /// <param name="c">Receives C, [rows, columns]; a row starts at a group of four elements, and the last group is
-    /// stored whole.</param>
+    /// <param name="a">A, [rows, inner], in groups of 16 bytes: 8 elements of 16 bits or 4 of 32.</param>
+    /// <param name="w">W, [4·columns, inner], likewise.</param>
+    /// <param name="bias">[4·columns] for each product.</param>
+    /// <param name="c">Receives C, [rows, 4·columns].</param>
     /// <param name="outside">Its first element becomes 1 where an element is outside the range of C's type, or no
     /// number; else it keeps its value.</param>
     /// <param name="rowCount">Rows of A and C.</param>
-    /// <param name="columnCount">Columns of C, rows of W.</param>
-    /// <param name="innerCount">Columns of A and W.</param>
+    /// <param name="columnVectors">Groups of four columns of C.</param>
+    /// <param name="innerVectors">Groups of 16 bytes of a row of A and W.</param>
     /// <param name="aStride">Groups of 16 bytes from one row of A to the next.</param>
     /// <param name="wStride">Groups of 16 bytes from one row of W to the next.</param>
     /// <param name="cStride">Groups of four elements from one row of C to the next.</param>
@@ -62,12 +62,12 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="biasBatchStride">Groups of four from one product's bias to the next's.</param>
     /// <param name="cBatchStride">Groups of four from one product's C to the next's.</param>
     public static void Run(ArrayView<UInt4> a, ArrayView<UInt4> w, ArrayView<Float4> bias, ArrayView<UInt2> c,
-        ArrayView<int> outside, int rowCount, int columnCount, int innerCount, int aStride, int wStride, int cStride,
+        ArrayView<int> outside, int rowCount, int columnVectors, int innerVectors, int aStride, int wStride, int cStride,
         int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride)
     {
         uint shared = SwizzledTile.Allocate(TTile.StageCount * StageBytes);
         int product = Grid.IdxY;
-        int columnTiles = (columnCount + TileColumns - 1) / TileColumns;
+        int columnTiles = ((4 * columnVectors) + TileColumns - 1) / TileColumns;
         int band = Grid.IdxX / (BandRows * columnTiles);
         int inBand = Grid.IdxX % (BandRows * columnTiles);
         int bandRows = IntrinsicMath.Min(((rowCount + TileRows - 1) / TileRows) - (band * BandRows), BandRows);
@@ -80,22 +80,18 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         int chunk = Group.IdxX % SwizzledTile.RowChunks;
         int copyRow = Group.IdxX / SwizzledTile.RowChunks;
         uint copyTo = shared + (uint)SwizzledTile.Offset(copyRow, chunk);
-        var aNext = new int[aCopies];
-        var aMask = new int[aCopies];
+        var aPlaces = new int[aCopies];
         for (int copy = 0; copy < aCopies; copy++)
         {
-            int row = firstRow + copyRow + (copy * RowsAtOnce);
-            aNext[copy] = (product * aBatchStride) + (row * aStride) + chunk;
-            aMask[copy] = (row - rowCount) >> 31;
+            int row = IntrinsicMath.Min(firstRow + copyRow + (copy * RowsAtOnce), rowCount - 1);
+            aPlaces[copy] = (product * aBatchStride) + (row * aStride) + chunk;
         }
 
-        var wNext = new int[wCopies];
-        var wMask = new int[wCopies];
+        var wPlaces = new int[wCopies];
         for (int copy = 0; copy < wCopies; copy++)
         {
-            int row = firstColumn + copyRow + (copy * RowsAtOnce);
-            wNext[copy] = (product * wBatchStride) + (row * wStride) + chunk;
-            wMask[copy] = (row - columnCount) >> 31;
+            int row = IntrinsicMath.Min(firstColumn + copyRow + (copy * RowsAtOnce), (4 * columnVectors) - 1);
+            wPlaces[copy] = (product * wBatchStride) + (row * wStride) + chunk;
         }
 
         int lane = Group.IdxX % 32;
@@ -114,43 +110,40 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         var sums = new Float4[2 * TTile.RowTiles * TTile.ColumnPairs];
         sums.Clear(TTile.RowTiles, TTile.ColumnPairs);
 
-        // Past the last slice copies are of no bytes, which costs less than a branch.
-        int innerBytes = innerCount * TElement.Bytes;
-        int sliceCount = (innerBytes + SwizzledTile.RowBytes - 1) / SwizzledTile.RowBytes;
-        int remaining = innerBytes - (chunk * SwizzledTile.ChunkBytes);
         for (int stage = 0; stage < TTile.StageCount - 1; stage++)
         {
-            StartSlice(copyTo + (uint)(stage * StageBytes), a, aNext, aMask, w, wNext, wMask, remaining);
-            remaining -= SwizzledTile.RowBytes;
+            int next = stage * SwizzledTile.RowChunks;
+            StartSlice(copyTo + (uint)(stage * StageBytes), a.SubView(next), aPlaces, w.SubView(next), wPlaces,
+                innerVectors - next - chunk);
         }
 
         uint write = (uint)((TTile.StageCount - 1) * StageBytes);
         uint read = 0;
-        for (int slice = 0; slice < sliceCount; slice++)
+        for (int first = 0; first < innerVectors; first += SwizzledTile.RowChunks)
         {
             AsyncCopy.Wait(TTile.StageCount - 2);
             Group.Barrier();
-            StartSlice(copyTo + write, a, aNext, aMask, w, wNext, wMask, remaining);
-            remaining -= SwizzledTile.RowBytes;
+            int next = first + ((TTile.StageCount - 1) * SwizzledTile.RowChunks);
+            StartSlice(copyTo + write, a.SubView(next), aPlaces, w.SubView(next), wPlaces,
+                innerVectors - next - chunk);
             for (int step = 0; step < SwizzledTile.StepCount; step++)
                 sums.AddProduct<TElement>(TTile.RowTiles, TTile.ColumnPairs, rows[step] + read, columns[step] + read);
             write = read;
             read = read == (uint)((TTile.StageCount - 1) * StageBytes) ? 0 : read + (uint)StageBytes;
         }
 
-        int groupCount = (columnCount + 3) / 4;
         bool isOutside = false;
         for (int pair = 0; pair < TTile.ColumnPairs; pair++)
         {
             int group = ((firstColumn + warpColumn) / 4) + (4 * pair) + (lane % 4);
-            Float4 addend = bias[(product * biasBatchStride) + IntrinsicMath.Min(group, groupCount - 1)];
+            Float4 addend = bias[(product * biasBatchStride) + IntrinsicMath.Min(group, columnVectors - 1)];
             for (int tile = 0; tile < TTile.RowTiles; tile++)
             {
                 int row = firstRow + warpRow + (16 * tile) + (lane / 4);
                 int place = (product * cBatchStride) + (row * cStride) + group;
-                isOutside |= Store(c, place, group < groupCount & row < rowCount,
+                isOutside |= Store(c, place, group < columnVectors & row < rowCount,
                     sums.Upper(TTile.ColumnPairs, tile, pair).Plus(addend));
-                isOutside |= Store(c, place + (8 * cStride), group < groupCount & row + 8 < rowCount,
+                isOutside |= Store(c, place + (8 * cStride), group < columnVectors & row + 8 < rowCount,
                     sums.Lower(TTile.ColumnPairs, tile, pair).Plus(addend));
             }
         }
@@ -169,31 +162,27 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         return isPart & TOutput.IsOutside(value);
     }
 
-    /// <summary>Starts to copy this thread's chunks of the next slice of A and W.</summary>
+    /// <summary>Starts to copy this thread's chunks of a slice of A and W.</summary>
     /// <param name="to">Where its first chunk goes.</param>
-    /// <param name="a">A.</param>
-    /// <param name="aNext">The chunks' places in A; moved on to the next slice.</param>
-    /// <param name="aMask">−1 for chunks in a row of A, 0 for those past the last one.</param>
-    /// <param name="w">W.</param>
-    /// <param name="wNext">The same of W.</param>
-    /// <param name="wMask">The same of W.</param>
-    /// <param name="remaining">Bytes from the chunks' start to the end of their rows; may be negative.</param>
-    private static void StartSlice(uint to, ArrayView<UInt4> a, int[] aNext, int[] aMask, ArrayView<UInt4> w,
-        int[] wNext, int[] wMask, int remaining)
+    /// <param name="a">A from the slice on.</param>
+    /// <param name="aPlaces">The chunks' places in it.</param>
+    /// <param name="w">W from the slice on.</param>
+    /// <param name="wPlaces">The chunks' places in it.</param>
+    /// <param name="remaining">Chunks from this thread's to the end of a row; 0 or less where there is none.</param>
+    private static void StartSlice(uint to, ArrayView<UInt4> a, int[] aPlaces, ArrayView<UInt4> w, int[] wPlaces,
+        int remaining)
     {
-        int bytes = IntrinsicMath.Min(IntrinsicMath.Max(remaining, 0), SwizzledTile.ChunkBytes);
+        // All bits of the sign or none, so that the assembler sees that there is no third case to provide for.
+        int bytes = (-remaining >> 31) & SwizzledTile.ChunkBytes;
         for (int copy = 0; copy < TileRows / RowsAtOnce; copy++)
         {
-            AsyncCopy.StartOrZero(to, copy * RowsAtOnce * SwizzledTile.RowBytes, ref a[aNext[copy]],
-                bytes & aMask[copy]);
-            aNext[copy] += SwizzledTile.RowChunks;
+            AsyncCopy.StartOrZero(to, copy * RowsAtOnce * SwizzledTile.RowBytes, ref a[aPlaces[copy]], bytes);
         }
 
         for (int copy = 0; copy < TileColumns / RowsAtOnce; copy++)
         {
-            AsyncCopy.StartOrZero(to, (TileRows + (copy * RowsAtOnce)) * SwizzledTile.RowBytes, ref w[wNext[copy]],
-                bytes & wMask[copy]);
-            wNext[copy] += SwizzledTile.RowChunks;
+            AsyncCopy.StartOrZero(to, (TileRows + (copy * RowsAtOnce)) * SwizzledTile.RowBytes, ref w[wPlaces[copy]],
+                bytes);
         }
 
         AsyncCopy.Commit();

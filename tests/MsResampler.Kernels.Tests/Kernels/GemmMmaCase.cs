@@ -60,15 +60,17 @@ internal sealed class GemmMmaCase
     /// <param name="size">Extents.</param>
     /// <param name="hasGelu">Whether the exact GELU is applied.</param>
     /// <param name="seed">Decides the order of warps.</param>
+    /// <param name="isAligned">Whether rows start at sectors of memory; else they start as badly as they may.</param>
     public GemmMmaResult Run(GemmMmaShape shape, float[] a, float[] w, float[] bias, GemmMmaSize size,
-        bool hasGelu = false, ulong seed = 1)
+        bool hasGelu = false, ulong seed = 1, bool isAligned = false)
     {
         CompiledKernel kernel = KernelFor(shape, hasGelu).Compile(EmulatorHost.Compiler, 80);
         using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 26 });
-        // Rows are a chunk longer than they need be, and what is past their end is no number.
-        int inputStride = ((size.Inner * _inputBytes) + 15) / 16 + 1;
+        // The elements that fill up a group are zero, what lies between rows is no number.
         int groups = (size.Columns + 3) / 4;
-        int outputStride = groups + 1;
+        int chunks = ((size.Inner * _inputBytes) + 15) / 16;
+        int inputStride = isAligned ? (chunks + 1) / 2 * 2 : chunks + 1;
+        int outputStride = isAligned ? (groups + 3) / 4 * 4 : groups + 1;
         byte[] c = new byte[size.Products * size.Rows * outputStride * 4 * _outputBytes];
         Array.Fill(c, Forbidden);
         float[] paddedBias = new float[size.Products * groups * 4];
@@ -77,10 +79,10 @@ internal sealed class GemmMmaCase
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel);
         DeviceView result = Upload(c, 8);
         DeviceView outside = Upload(new byte[sizeof(int)], sizeof(int));
-        arguments.Add(Upload(Encode(a, size.Inner, inputStride), 16), Upload(Encode(w, size.Inner, inputStride), 16),
+        arguments.Add(Upload(Encode(a, size.Rows, size.Rows), 16), Upload(Encode(w, size.Columns, 4 * groups), 16),
             Upload(MemoryMarshal.AsBytes(paddedBias.AsSpan()), 16), result, outside);
-        arguments.Add(size.Rows, size.Columns, size.Inner, inputStride, inputStride, outputStride,
-            size.Rows * inputStride, size.Columns * inputStride, groups, size.Rows * outputStride);
+        arguments.Add(size.Rows, groups, chunks, inputStride, inputStride, outputStride, size.Rows * inputStride,
+            4 * groups * inputStride, groups, size.Rows * outputStride);
         LaunchSize launch = shape.LaunchFor(size.Rows, size.Columns, size.Products);
         LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName,
             new Dim3(launch.GridX, launch.GridY), new Dim3(launch.GroupSize), 0, arguments.Bytes);
@@ -96,10 +98,30 @@ internal sealed class GemmMmaCase
             ReadOnlySpan<byte> stored = c.AsSpan(row * rowBytes, rowBytes);
             for (int column = 0; column < size.Columns; column++)
                 values[(row * size.Columns) + column] = Decode(stored[(column * _outputBytes)..]);
+            for (int column = size.Columns; column < 4 * groups; column++)
+                isPaddingKept &= Decode(stored[(column * _outputBytes)..]) == 0;
             isPaddingKept &= !stored[(groups * 4 * _outputBytes)..].ContainsAnyExcept(Forbidden);
         }
 
         return new GemmMmaResult(values, BitConverter.ToInt32(flag), isPaddingKept, report);
+
+        byte[] Encode(float[] values, int rows, int paddedRows)
+        {
+            byte[] bytes = new byte[size.Products * paddedRows * inputStride * 16];
+            Array.Fill(bytes, Forbidden);
+            for (int row = 0; row < size.Products * paddedRows; row++)
+            {
+                Span<byte> place = bytes.AsSpan(row * inputStride * 16, chunks * 16);
+                place.Clear();
+                if (row % paddedRows >= rows)
+                    continue;
+                int first = ((row / paddedRows * rows) + (row % paddedRows)) * size.Inner;
+                for (int k = 0; k < size.Inner; k++)
+                    Write(place[(k * _inputBytes)..], values[first + k]);
+            }
+
+            return bytes;
+        }
 
         DeviceView Upload(ReadOnlySpan<byte> content, int elementBytes)
         {
@@ -126,22 +148,14 @@ internal sealed class GemmMmaCase
                 & (-1 << droppedBits))
             : value;
 
-    private byte[] Encode(float[] values, int inner, int stride)
+    private void Write(Span<byte> place, float value)
     {
-        byte[] bytes = new byte[values.Length / inner * stride * 16];
-        Array.Fill(bytes, Forbidden);
-        for (int index = 0; index < values.Length; index++)
-        {
-            Span<byte> place = bytes.AsSpan((index / inner * stride * 16) + (index % inner * _inputBytes));
-            if (_input == typeof(MmaTensorFloat32))
-                MemoryMarshal.Write(place, values[index]);
-            else if (_input == typeof(MmaBFloat16))
-                MemoryMarshal.Write(place, (ushort)(BitConverter.SingleToUInt32Bits(Round(values[index])) >> 16));
-            else
-                MemoryMarshal.Write(place, (Half)values[index]);
-        }
-
-        return bytes;
+        if (_input == typeof(MmaTensorFloat32))
+            MemoryMarshal.Write(place, value);
+        else if (_input == typeof(MmaBFloat16))
+            MemoryMarshal.Write(place, (ushort)(BitConverter.SingleToUInt32Bits(Round(value)) >> 16));
+        else
+            MemoryMarshal.Write(place, (Half)value);
     }
 
     private float Decode(ReadOnlySpan<byte> bytes) => _output == typeof(GemmMmaFloat32)
@@ -157,6 +171,7 @@ internal readonly record struct GemmMmaSize(int Rows, int Columns, int Inner, in
 /// <summary>What a run left.</summary>
 /// <param name="C">[products, rows, columns].</param>
 /// <param name="Outside">The flag for elements outside the range of C's type.</param>
-/// <param name="IsPaddingKept">Whether nothing was written beyond each row's last group of four.</param>
+/// <param name="IsPaddingKept">Whether each row's last group of four ends with zeros, and nothing was written after
+/// it.</param>
 /// <param name="Report">What was executed.</param>
 internal sealed record GemmMmaResult(float[] C, int Outside, bool IsPaddingKept, LaunchReport Report);
