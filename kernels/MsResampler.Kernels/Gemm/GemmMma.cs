@@ -175,10 +175,7 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         // All bits of the sign or none, so that the assembler sees that there is no third case to provide for.
         int bytes = (-remaining >> 31) & SwizzledTile.ChunkBytes;
         for (int copy = 0; copy < TileRows / RowsAtOnce; copy++)
-        {
             AsyncCopy.StartOrZero(to, copy * RowsAtOnce * SwizzledTile.RowBytes, ref a[aPlaces[copy]], bytes);
-        }
-
         for (int copy = 0; copy < TileColumns / RowsAtOnce; copy++)
         {
             AsyncCopy.StartOrZero(to, (TileRows + (copy * RowsAtOnce)) * SwizzledTile.RowBytes, ref w[wPlaces[copy]],

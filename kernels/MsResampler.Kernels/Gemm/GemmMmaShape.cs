@@ -9,7 +9,7 @@ namespace MsResampler.Kernels.Gemm;
 /// <param name="Rows">Rows of C in a tile.</param>
 /// <param name="Columns">Columns of C in a tile.</param>
 /// <param name="GroupSize">Threads of a block.</param>
-/// <param name="BlockCount">Blocks that share a multiprocessor: as many as shared memory holds.</param>
+/// <param name="BlockCount">Blocks that should share a multiprocessor: registers are limited so that they fit.</param>
 internal sealed record GemmMmaShape(Type Tile, int Rows, int Columns, int GroupSize, int BlockCount)
 {
     /// <summary>Multiplications and additions of 16-bit elements that a multiprocessor makes in a cycle on an A100. What
@@ -37,7 +37,7 @@ internal sealed record GemmMmaShape(Type Tile, int Rows, int Columns, int GroupS
     public static GemmMmaShape Medium { get; } = Of<GemmMmaTile128x64>(blockCount: 3);
 
     /// <summary>64 × 64.</summary>
-    public static GemmMmaShape Small { get; } = Of<GemmMmaTile64x64>(blockCount: 5);
+    public static GemmMmaShape Small { get; } = Of<GemmMmaTile64x64>(blockCount: 4);
 
     /// <summary>All shapes.</summary>
     public static IReadOnlyList<GemmMmaShape> All { get; } = [Large, LargeWide, Medium, Small];
