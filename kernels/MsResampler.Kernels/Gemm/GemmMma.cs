@@ -45,7 +45,8 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
 
     private static int StageBytes => (TileRows + TileColumns) * SwizzledTile.RowBytes;
 
-    /// <param name="a">A, [rows, inner], in groups of 16 bytes: 8 elements of 16 bits or 4 of 32.</param>
+    /// <param name="a">A, [rows, inner], in groups of 16 bytes: 8 elements of 16 bits or 4 of 32. What fills up the last
+    /// group of a row is zero, here and in W.</param>
     /// <param name="w">W, [4·columns, inner], likewise.</param>
     /// <param name="bias">[4·columns] for each product.</param>
     /// <param name="c">Receives C, [rows, 4·columns].</param>
@@ -148,9 +149,11 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
             }
         }
 
+        // Whoever comes last writes the same.
         if (isOutside)
             outside[0] = 1;
     }
+
     /// <summary>Stores four neighbours if they are part of C.</summary>
     /// <returns>Whether they are and one is outside the range of C's type.</returns>
     private static bool Store(ArrayView<UInt2> c, int group, bool isPart, Float4 sum)

@@ -6,12 +6,12 @@ namespace MsResampler.Kernels.Tests.Kernels;
 /// <summary>Products on tensor cores against loops in double precision over the rounded inputs.</summary>
 public sealed class GemmMmaTests
 {
-    /// <summary>Around a warp's, a small and a large tile, primes, long and thin; k around a chunk, a slice and more
-    /// slices than stages.</summary>
+    /// <summary>Around a warp's, a small and a large tile, primes, long and thin, more than a band of tiles; k around a
+    /// chunk, a slice and more slices than stages.</summary>
     private static readonly GemmMmaSize[] s_sizes =
     [
         new(1, 1, 1), new(1, 129, 31), new(63, 65, 32), new(64, 64, 64), new(65, 63, 33), new(127, 61, 67),
-        new(128, 128, 96), new(129, 127, 8), new(61, 3, 257), new(257, 5, 7), new(2, 259, 71), new(31, 37, 41, 3),
+        new(128, 128, 96), new(129, 127, 8), new(61, 3, 257), new(257, 5, 7), new(2, 259, 71), new(31, 37, 41, 3), new(1217, 131, 9),
     ];
 
     private static IEnumerable<TestCaseData> Cases()
