@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using BenchmarkDotNet.Running;
 using MsResampler;
+using MsResampler.Perf.Costs;
 using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
 
@@ -10,6 +11,7 @@ RootCommand root = new("Measures the engine.")
 {
     PeersCommand.Create(),
     GrowthCommand.Create(),
+    CostsCommand.Create(),
     Benchmarks(),
     ColdStartCommand(),
 };

@@ -7,17 +7,18 @@ namespace MsResampler.Kernels.Attention;
 /// <summary>Attention of all images, scopes and heads of a ragged batch in float32: per block 16 queries against the
 /// rectangle of patches that holds their windows, online softmax in base 2.</summary>
 /// <remarks>
-/// <para>The block's warps take turns at tiles of 32 keys, each with a softmax and a weighted sum of its own (Milakov and
-/// Gimelshein, Online normalizer calculation for softmax, 2018), which are merged at the end in the order of the warps.
-/// Within a warp no block-wide barrier is needed.</para>
+/// <para>The block's warps take turns at tiles of 32 keys, each with a softmax and a weighted sum of its own (Milakov
+/// and Gimelshein, Online normalizer calculation for softmax, 2018), which are merged at the end in the order of the
+/// warps. Within a warp no block-wide barrier is needed.</para>
 /// <para>Lane l = 8·g + c. It has the logits of queries g, g+4, g+8, g+12 and keys c, c+8, c+16, c+24, and of the
-/// weighted sum the same queries and the groups of four channels c, c+8, ... Keys are stored a group of four channels at
-/// a time, [channels/4, patches], so that eight lanes read 128 bytes side by side; values are stored by patch, where eight
-/// lanes read 128 bytes of one row. Both come straight from the cache: no lane group reads anything twice.</para>
+/// weighted sum the same queries and the groups of four channels c, c+8, ... Keys are stored a group of four channels
+/// at a time, [channels/4, patches], so that eight lanes read 128 bytes side by side; values are stored by patch, where
+/// eight lanes read 128 bytes of one row. Both come straight
+/// from the cache, and a warp reads nothing twice: the lane groups read the same bytes in one instruction.</para>
 /// <para>Weights pass between the lanes through shared memory, with 40 floats to a row: four rows and eight keys then
 /// lie in 32 different banks.</para>
-/// <para>Grid: x = blocks of the schedule, y = heads × slices of a head. Shared memory at 128 channels: 8.3 KiB of queries,
-/// 32 KiB of weights and afterwards partial sums.</para>
+/// <para>Grid: x = blocks of the schedule, y = heads × slices of a head. Shared memory at 128 channels: 8.3 KiB of
+/// queries, 32 KiB of weights and afterwards partial sums.</para>
 /// </remarks>
 /// <typeparam name="THead">How much of a head one block holds.</typeparam>
 internal static class ScopeAttentionTiled<THead>

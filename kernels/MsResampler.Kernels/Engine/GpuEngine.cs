@@ -7,8 +7,8 @@ namespace MsResampler.Kernels.Engine;
 
 /// <summary>A model on one device, in float32. An image's tokens are the same bit for bit in any batch: a block's sums
 /// have a fixed order, and its shape depends on the image's plan alone.</summary>
-/// <remarks>A call that fails gives its stream and memory back to the device and leaves the engine usable; if it was the
-/// device that failed, every later call says so.</remarks>
+/// <remarks>A call that fails gives its stream and memory back to the device and leaves the engine usable; if it was
+/// the device that failed, every later call says so.</remarks>
 internal sealed class GpuEngine : ModelEngine
 {
     private const int MaxConcurrentCalls = 4;
@@ -424,7 +424,7 @@ internal sealed class GpuEngine : ModelEngine
             DeviceView arenaView = DeviceView.OfVectors(arena.Memory);
             long mapCount = (long)layout.Heads.SegmentCount * layout.QueryCount * grid.PatchCount;
             Attention = new float[layout.ScopeCount][];
-            using IDeviceMemory maps = engine._device.Allocate(checked((int)mapCount) * sizeof(float));
+            using IDeviceMemory maps = engine._device.Allocate(checked((int)mapCount) * (long)sizeof(float));
             for (int scope = 0; scope < layout.ScopeCount; scope++)
             {
                 workspace.Launcher.Map(layout, scope, grid,

@@ -1,7 +1,8 @@
 namespace MsResampler.Kernels.Engine;
 
-/// <summary>Device memory that holds the operands of many grids, so that one launch can serve images of different grids.
-/// It is filled from its start; when it is full, a new one takes its place and this one is freed with its last user.
+/// <summary>Device memory that holds the operands of many grids, so that one launch can serve images of different
+/// grids. It is filled from its start; when it is full, a new one takes its place and this one is freed with its last
+/// user.
 /// </summary>
 internal sealed class GridArena(IDeviceMemory memory)
 {

@@ -5,8 +5,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Engine;
 
-/// <summary>What a patch grid needs that does not depend on features, and where it lies in an arena: positions, the bias
-/// of every scope, projected queries if they see their anchors, and the schedule of attention.</summary>
+/// <summary>What a patch grid needs that does not depend on features, and where it lies in an arena: positions, the
+/// bias of every scope, projected queries if they see their anchors, and the schedule of attention.</summary>
 internal sealed class GridOperands
 {
     /// <summary>Parts of an arena begin at multiples of so many groups of four floats: 256 bytes.</summary>
@@ -52,7 +52,8 @@ internal sealed class GridOperands
     /// <summary>Where positions lie, in groups of four floats.</summary>
     public int PositionStart { get; }
 
-    /// <summary>Where projected queries lie, if they see their anchors; 0 otherwise, where the model's are used.</summary>
+    /// <summary>Where projected queries lie, if they see their anchors; 0 otherwise, where the model's are
+    /// used.</summary>
     public int QueryStart { get; }
 
     /// <summary>Where bias tables lie.</summary>

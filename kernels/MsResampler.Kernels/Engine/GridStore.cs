@@ -3,8 +3,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Engine;
 
-/// <summary>The operands of the grids used lately, on the device. One caller at a time adds grids; known ones never wait
-/// for it.</summary>
+/// <summary>The operands of the grids used lately, on the device. One caller at a time adds grids; known ones never
+/// wait for it.</summary>
 /// <param name="device">The device.</param>
 /// <param name="layout">The model's layout.</param>
 /// <param name="planner">Plans grids.</param>
@@ -31,8 +31,8 @@ internal sealed class GridStore(IDevice device, ModelLayout layout, Planner plan
             if (Find(grids) is { } raced)
                 return raced;
             List<PatchGrid> wanted = [.. grids.ToArray().Distinct()];
-            List<GridOperands> made = _current is null ? [] : Lay(wanted.Where(grid => !_current.Grids.ContainsKey(grid)),
-                _current.End);
+            List<GridOperands> made = _current is null ? []
+                : Lay(wanted.Where(grid => !_current.Grids.ContainsKey(grid)), _current.End);
             if (_current is null || made[^1].End > _current.Capacity)
             {
                 made = Lay(wanted, 0);

@@ -38,8 +38,8 @@ internal sealed class KernelLauncher(IDevice device, KernelLibrary kernels, IDev
     /// <param name="positioned">Receives rows with positions, if there are positions.</param>
     /// <param name="rowCount">Rows.</param>
     /// <param name="width">Elements of a row.</param>
-    public void Normalise(ModelTensors.Norm norm, double epsilon, DeviceView source, int sourceStride, DeviceView? plain,
-        RowPositions? positions, DeviceView positioned, int rowCount, PaddedAxis width)
+    public void Normalise(ModelTensors.Norm norm, double epsilon, DeviceView source, int sourceStride,
+        DeviceView? plain, RowPositions? positions, DeviceView positioned, int rowCount, PaddedAxis width)
     {
         IDeviceKernel kernel = positions is null ? kernels.PlainNorm
             : plain is null ? kernels.PositionedNorm : kernels.BothNorm;
@@ -124,8 +124,8 @@ internal sealed class KernelLauncher(IDevice device, KernelLibrary kernels, IDev
 /// <param name="Starts">For each row the first group of four of its position.</param>
 internal readonly record struct RowPositions(DeviceView Table, DeviceView Starts);
 
-/// <summary>Where a scope's bias lies among a grid's tables: row tables [query rows, patch rows] and column tables [query
-/// columns, patch columns], for each head one after another.</summary>
+/// <summary>Where a scope's bias lies among a grid's tables: row tables [query rows, patch rows] and column tables
+/// [query columns, patch columns], for each head one after another.</summary>
 /// <param name="Rows">The first row table.</param>
 /// <param name="Columns">The first column table.</param>
 /// <param name="HeadStride">From one head to the next; 0 where heads share the tables.</param>

@@ -1,7 +1,8 @@
 namespace MsResampler.Kernels.Engine;
 
 /// <summary>An axis made of equal segments (heads, or the scopes' branches), each rounded up to whole groups of four on
-/// the device, so that every segment begins where 16 bytes can be loaded at once. What is added is 0 everywhere.</summary>
+/// the device, so that every segment begins where 16 bytes can be loaded at once. What is added is 0
+/// everywhere.</summary>
 /// <param name="SegmentSize">Elements of a segment.</param>
 /// <param name="SegmentCount">Segments.</param>
 internal readonly record struct PaddedAxis(int SegmentSize, int SegmentCount = 1)

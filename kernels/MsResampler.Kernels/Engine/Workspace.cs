@@ -74,7 +74,8 @@ internal sealed class Workspace : IDisposable
     /// <summary>Bytes that a group takes.</summary>
     public static long BytesOf(ModelLayout layout, long rowCount, long imageCount)
     {
-        long row = layout.Channels.Vectors + (2L * layout.Width.Vectors) + (2L * layout.KeyScopeCount * layout.Heads.Vectors);
+        long row = layout.Channels.Vectors + (2L * layout.Width.Vectors)
+            + (2L * layout.KeyScopeCount * layout.Heads.Vectors);
         long token = ((long)layout.ScopeCount * layout.Heads.Vectors) + layout.Branches.Vectors
             + layout.GateHidden.Vectors + ((layout.GateCount + 3) / 4) + layout.Width.Vectors + layout.Output.Vectors;
         return DeviceView.VectorBytes * ((row * rowCount) + (token * imageCount * layout.QueryCount));
@@ -190,8 +191,8 @@ internal sealed class Workspace : IDisposable
         // Kernels count with 32 bits.
         if (vectorCount > int.MaxValue)
         {
-            throw new DeviceException($"an image needs a buffer of {vectorCount * DeviceView.VectorBytes} bytes on the " +
-                $"device, more than {(long)int.MaxValue * DeviceView.VectorBytes}: use a smaller patch grid");
+            throw new DeviceException($"an image needs a buffer of {vectorCount * DeviceView.VectorBytes} bytes on " +
+                $"the device, more than {(long)int.MaxValue * DeviceView.VectorBytes}: use a smaller patch grid");
         }
 
         long start = _end;

@@ -28,8 +28,8 @@ internal static class FusionGateWarp
     /// <param name="epsilon">ε.</param>
     public static void Run(ArrayView<Float4> hidden, ArrayView<Float4> weight, ArrayView<float> bias,
         ArrayView<Float4> branches, ArrayView<Float4> normWeight, ArrayView<Float4> normBias, ArrayView<float> gates,
-        ArrayView<Float4> fused, int tokenCount, int hiddenVectors, int scopeCount, int groupCount, int width, int stride,
-        float epsilon)
+        ArrayView<Float4> fused, int tokenCount, int hiddenVectors, int scopeCount, int groupCount, int width,
+        int stride, float epsilon)
     {
         int token = (Grid.IdxX * (Group.DimX / Warp.WarpSize)) + Warp.WarpIdx;
         if (token >= tokenCount)

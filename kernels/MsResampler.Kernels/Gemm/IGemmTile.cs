@@ -4,7 +4,8 @@ namespace MsResampler.Kernels.Gemm;
 /// rows and four columns.</summary>
 internal interface IGemmTile
 {
-    /// <summary>Threads along the rows; a multiple of 8, so that the swizzle keeps each group's rows together.</summary>
+    /// <summary>Threads along the rows; a multiple of 8, so that the swizzle keeps each group's rows
+    /// together.</summary>
     static abstract int ThreadRows { get; }
 
     /// <summary>Threads along the columns; likewise a multiple of 8.</summary>

@@ -4,8 +4,8 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Norm;
 
-/// <summary>Layer normalisation of rows, <c>(x − mean)/√(variance + ε)·weight + bias</c>, with positions added to a second
-/// copy where keys see them. One warp a row.</summary>
+/// <summary>Layer normalisation of rows, <c>(x − mean)/√(variance + ε)·weight + bias</c>, with positions added to a
+/// second copy where keys see them. One warp a row.</summary>
 /// <remarks>Grid: x = groups of as many rows as a block has warps. No shared memory. A row is read three times and
 /// stays in the first-level cache after the first.</remarks>
 /// <typeparam name="TOutput">What is stored.</typeparam>
@@ -26,8 +26,8 @@ internal static class LayerNormWarp<TOutput>
     /// <param name="stride">The same of what is stored.</param>
     /// <param name="epsilon">ε.</param>
     public static void Run(ArrayView<Float4> source, ArrayView<Float4> weight, ArrayView<Float4> bias,
-        ArrayView<Float4> plain, ArrayView<Float4> positions, ArrayView<int> positionStarts, ArrayView<Float4> positioned,
-        int rowCount, int width, int sourceStride, int stride, float epsilon)
+        ArrayView<Float4> plain, ArrayView<Float4> positions, ArrayView<int> positionStarts,
+        ArrayView<Float4> positioned, int rowCount, int width, int sourceStride, int stride, float epsilon)
     {
         int row = (Grid.IdxX * (Group.DimX / Warp.WarpSize)) + Warp.WarpIdx;
         if (row >= rowCount)

@@ -46,8 +46,10 @@ internal readonly record struct RowStatistics(float Mean, float Scale)
 
     /// <summary>The normalised elements.</summary>
     public Float4 Apply(Float4 value, Float4 weight, Float4 bias) => new(
-        PtxMath.Fma((value.X - Mean) * Scale, weight.X, bias.X), PtxMath.Fma((value.Y - Mean) * Scale, weight.Y, bias.Y),
-        PtxMath.Fma((value.Z - Mean) * Scale, weight.Z, bias.Z), PtxMath.Fma((value.W - Mean) * Scale, weight.W, bias.W));
+        PtxMath.Fma((value.X - Mean) * Scale, weight.X, bias.X),
+        PtxMath.Fma((value.Y - Mean) * Scale, weight.Y, bias.Y),
+        PtxMath.Fma((value.Z - Mean) * Scale, weight.Z, bias.Z),
+        PtxMath.Fma((value.W - Mean) * Scale, weight.W, bias.W));
 
     /// <summary>The first <paramref name="count"/> elements, and zeros for the others.</summary>
     private static Float4 Within(Float4 value, int count) => new(value.X, count > 1 ? value.Y : 0,

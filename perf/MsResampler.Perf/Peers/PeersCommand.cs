@@ -9,10 +9,6 @@ namespace MsResampler.Perf.Peers;
 /// same answers.</summary>
 internal sealed class PeersCommand
 {
-    /// <summary>Two float32 implementations: each within 3e-6 of exact arithmetic, errors add in
-    /// squares.</summary>
-    private const double MaxRelativeL2 = 5e-6;
-
     private static readonly int[] s_batches = [1, 8];
 
     private readonly CpuVariant _variant = CpuVariant.Choose();
@@ -139,7 +135,7 @@ internal sealed class PeersCommand
         three.Bind(Batch);
         one.Bind(Batch);
         Samples[] times = Alternation.Measure(2 * _duration, three.RunOurs, one.RunOurs, three.RunPeer, one.RunPeer);
-        Check(one.OursTokens, one.PeerTokens, shape.GlobalOnly().Name);
+        Agreement.Check(one.OursTokens, one.PeerTokens, shape.GlobalOnly().Name);
         return new ScopeOverhead(shape.Name, Batch, times[0].Median, times[1].Median, times[2].Median, times[3].Median);
     }
 
@@ -149,33 +145,12 @@ internal sealed class PeersCommand
     {
         ours();
         peer();
-        double difference = Check(oursResult, peerResult, name);
+        double difference = Agreement.Check(oursResult, peerResult, name);
         Samples[] times = Alternation.Measure(_duration, ours, peer);
         PeerRow row = PeerRow.Of(name, batch, shareKeyValues, threadCount, times[0], times[1], flops / 1e9,
             naiveFlops / 1e9, difference);
         Console.Error.WriteLine($"{name}, {(shareKeyValues ? "shared" : "separate")}, batch {batch}, {threadCount} " +
             $"threads: {row.OursMs:0.00} ms, ONNX Runtime {row.PeerMs:0.00} ms, ratio {row.Ratio:0.00}");
         return row;
-    }
-
-    private static double Check(float[] ours, float[] peer, string name)
-    {
-        double difference = RelativeL2(ours, peer);
-        return difference <= MaxRelativeL2 ? difference : throw new InvalidOperationException(
-            $"{name}: expected results within {MaxRelativeL2} of each other, found {difference}");
-    }
-
-    private static double RelativeL2(float[] actual, float[] expected)
-    {
-        double error = 0;
-        double norm = 0;
-        for (int index = 0; index < actual.Length; index++)
-        {
-            double difference = actual[index] - expected[index];
-            error += difference * difference;
-            norm += (double)expected[index] * expected[index];
-        }
-
-        return Math.Sqrt(error / norm);
     }
 }

@@ -13,16 +13,18 @@ internal sealed class CpuVariant
     /// <summary>The environment variable that forces a variant by name.</summary>
     public const string EnvironmentVariable = "MSRESAMPLER_CPU";
 
-    private readonly Func<ResamplerModel, ResamplerOptions, ModelEngine> _create;
+    private readonly Factory _create;
 
-    private CpuVariant(string name, bool isSupported, CostModel costs,
-        Func<ResamplerModel, ResamplerOptions, ModelEngine> create)
+    private CpuVariant(string name, bool isSupported, CostModel costs, Factory create)
     {
         Name = name;
         IsSupported = isSupported;
         Costs = costs;
         _create = create;
     }
+
+    private delegate ModelEngine Factory(ResamplerModel model, ResamplerOptions options,
+        Func<StrategyChoice, ScopeStrategy>? choose);
 
     /// <summary>Every variant, the fastest first.</summary>
     public static IReadOnlyList<CpuVariant> All { get; } =
@@ -54,7 +56,11 @@ internal sealed class CpuVariant
                 $" on this machine, found '{name}'");
     }
 
-    public ModelEngine Create(ResamplerModel model, ResamplerOptions options) => _create(model, options);
+    /// <param name="model">The model.</param>
+    /// <param name="options">How to run it.</param>
+    /// <param name="choose">Forces strategies, see <see cref="Planner"/>.</param>
+    public ModelEngine Create(ResamplerModel model, ResamplerOptions options,
+        Func<StrategyChoice, ScopeStrategy>? choose = null) => _create(model, options, choose);
 
     public override string ToString() => Name;
 
@@ -62,5 +68,5 @@ internal sealed class CpuVariant
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
         => new(name, isSupported, CpuBackend<TSimd, TVector>.Costs,
-            (model, options) => new CpuBackend<TSimd, TVector>(name, model, options));
+            (model, options, choose) => new CpuBackend<TSimd, TVector>(name, model, options, choose));
 }

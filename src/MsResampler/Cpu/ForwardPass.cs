@@ -344,7 +344,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
         AbsorbedScope absorbed = grid.Absorbed[unit.Scope]!;
         ScopeAttentionAbsorbed<TSimd, TVector>.Weigh(absorbed, unit.Index, _config.HiddenSize,
-            KeyFeatures + (firstRow * RowStride), RowStride, scratch);
+            KeyFeatures + (firstRow * RowStride), RowStride, scratch, NextQueries(grid, task));
         if (absorbed.AreValuesAbsorbed)
         {
             // Copied: in place, the surplus rows of the last tile would fall on another query's weights.
@@ -357,6 +357,15 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         ScopeAttentionAbsorbed<TSimd, TVector>.SumValues(absorbed, unit.Index, _config.AttentionHeadCount,
             _values[Owner(unit.Scope)] + (firstRow * _heads.RowStride), _heads,
             output + ((nint)unit.Index * BranchStride), scratch);
+    }
+
+    /// <summary>The folded queries of the task that this thread is likely to get next, or null.</summary>
+    private float* NextQueries(GridOperands grid, int task)
+    {
+        if (task + _threadCount >= grid.Tasks.Length)
+            return null;
+        AttentionTask next = grid.Tasks[task + _threadCount];
+        return grid.Absorbed[next.Scope] is { } absorbed ? absorbed.Queries(next.Index) : null;
     }
 
     private void SumAbsorbedValues(int task, float* scratch)

@@ -11,6 +11,8 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
+    private const int LineFloats = MicroKernel<TSimd, TVector>.LineFloats;
+
     private const int MaxRowCount = MicroKernel<TSimd, TVector>.MaxRowCount;
 
     /// <summary>Channels handled at once: a block of folded queries, 16 KiB with 16 heads, stays in the first-level
@@ -29,7 +31,10 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
     /// <param name="features">The image's Z with positions, [N, <paramref name="stride"/>].</param>
     /// <param name="stride">Floats between its rows.</param>
     /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
-    public static void Weigh(AbsorbedScope scope, int query, int width, float* features, int stride, float* scratch)
+    /// <param name="next">Folded queries to fetch into the second-level cache meanwhile, or null: each is read once per
+    /// image, so none is there by itself.</param>
+    public static void Weigh(AbsorbedScope scope, int query, int width, float* features, int stride, float* scratch,
+        float* next)
     {
         float* weights = scratch;
         int* offsets = Offsets(scope, scratch);
@@ -49,8 +54,12 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
             for (int channel = 0; channel < width; channel += ChannelBlock)
             {
                 int channels = Math.Min(ChannelBlock, width - channel);
+                int linesPerKey = next == null ? 0 : (channels * block / LineFloats / keyCount) + 1;
+                float* line = next + ((nint)lane * width) + ((nint)channel * block);
                 for (int key = 0; key < keyCount; key += tileRows)
                 {
+                    for (int count = linesPerKey * tileRows; count > 0; count--, line += LineFloats)
+                        TSimd.Prefetch(line);
                     for (int r = 0; r < tileRows; r++)
                         rows[r] = features + offsets[(2 * Math.Min(key + r, keyCount - 1)) + 1] + channel;
                     float* logits = weights + (key * lanes) + lane;

@@ -7,40 +7,52 @@ namespace MsResampler.Planning;
 /// <param name="config">The model.</param>
 /// <param name="hasKeyValueInput">Whether the model has a kv_proj; without it features are used as they are.</param>
 /// <param name="costs">The backend's costs.</param>
-internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, CostModel costs)
+/// <param name="choose">What decides among the alternatives, so that tests and measurements can force one; the cheapest
+/// when left out.</param>
+internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, CostModel costs,
+    Func<StrategyChoice, ScopeStrategy>? choose = null)
 {
-    // The first is what every backend can do.
-    private static readonly (ProjectionStrategy Keys, ProjectionStrategy Values)[] s_options =
-    [
-        (ProjectionStrategy.Projected, ProjectionStrategy.Projected),
-        (ProjectionStrategy.Absorbed, ProjectionStrategy.Projected),
-        (ProjectionStrategy.Absorbed, ProjectionStrategy.Absorbed),
-    ];
-
     private double Width => config.HiddenSize;
 
     private double QueryCount => config.QueryGrid.QueryCount;
 
+    private IEnumerable<ScopeStrategy> Strategies
+        => costs.CanAbsorb ? ScopeStrategy.All : ScopeStrategy.All.Take(1);
+
     /// <summary>Plans for images of <paramref name="grid"/>.</summary>
     public ExecutionPlan Plan(PatchGrid grid)
     {
-        Candidate[] scopes = [.. config.Scopes.Select(scope => Consider(scope, grid))];
-        double projection = 2.0 * grid.PatchCount * Width * Width;
-        ScopePlan[] plans = [.. scopes.Select(scope =>
+        Candidate[] scopes = Consider(grid);
+        ScopePlan[] plans = new ScopePlan[scopes.Length];
+        foreach (StrategyChoice choice in Choices(scopes, grid))
         {
-            (ProjectionStrategy keys, ProjectionStrategy values) = Cheapest(
-                config.ShareKeyValues ? scopes : [scope], projection);
-            return scope.ToPlan(keys, values);
-        })];
+            ScopeStrategy strategy = choose?.Invoke(choice) ?? choice.Cheapest;
+            foreach (int scope in choice.Scopes)
+                plans[scope] = scopes[scope].ToPlan(strategy);
+        }
+
         return new ExecutionPlan(grid, plans, CountStages(grid, plans));
     }
 
-    /// <summary>The cheapest choice for scopes that share their keys and values: a projection is paid once, whoever
-    /// reads it.</summary>
-    private (ProjectionStrategy Keys, ProjectionStrategy Values) Cheapest(Candidate[] sharers, double projection)
-        => s_options.Take(costs.CanAbsorb ? s_options.Length : 1).MinBy(option => sharers.Sum(scope => scope.Cost(option.Keys, option.Values))
-            + (option.Keys == ProjectionStrategy.Projected ? projection : 0)
-            + (option.Values == ProjectionStrategy.Projected ? projection : 0));
+    /// <summary>What there is to choose for images of <paramref name="grid"/>: each scope's strategy, or one for all
+    /// where they share keys and values.</summary>
+    public IReadOnlyList<StrategyChoice> Choices(PatchGrid grid) => Choices(Consider(grid), grid);
+
+    private StrategyChoice[] Choices(Candidate[] scopes, PatchGrid grid)
+    {
+        int[] all = [.. Enumerable.Range(0, scopes.Length)];
+        return config.ShareKeyValues ? [Compare(all)] : [.. all.Select(scope => Compare([scope]))];
+
+        // A projection is paid once, whoever reads it.
+        StrategyChoice Compare(int[] sharers) => new(sharers, [.. Strategies.Select(strategy =>
+            (strategy, sharers.Sum(scope => scopes[scope].Cost(strategy))
+                + (Projection(strategy.Keys) + Projection(strategy.Values))))]);
+
+        double Projection(ProjectionStrategy strategy)
+            => strategy == ProjectionStrategy.Projected ? 2.0 * grid.PatchCount * Width * Width : 0;
+    }
+
+    private Candidate[] Consider(PatchGrid grid) => [.. config.Scopes.Select(scope => Consider(scope, grid))];
 
     private Candidate Consider(ScopeConfig scope, PatchGrid grid)
     {
@@ -48,17 +60,21 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
         (IReadOnlyList<QueryTile> tiles, double tiledCost) = ChooseTiles(windows);
         int headLanes = costs.PaddedLanes(config.AttentionHeadCount);
         int lastWidth = costs.LaneWidth(((headLanes - 1) % costs.LaneWidths[^1]) + 1);
+        int headCount = config.AttentionHeadCount;
         double pairs = windows.PairCount;
-        double absorbedKeys = pairs * headLanes * ((2 * Width) + costs.LogitCost) / costs.Efficiency(lastWidth);
-        double rowValues = pairs * 2 * Width / costs.RowEfficiency;
-        double absorbedValues = (pairs * 2 * config.AttentionHeadCount * Width / costs.AbsorbedValueEfficiency)
-            + (2 * QueryCount * Width * Width);
+        double absorbedKeys = (pairs * headLanes * ((2 * Width) + costs.LogitCost) / costs.Efficiency(lastWidth))
+            + (QueryCount * headLanes * Width * costs.ReadCost);
+        double rowValues = pairs * headCount * 2 * RoundUp(config.HeadSize, costs.LaneWidths[^1]) / costs.RowEfficiency;
+        double absorbedValues = ((pairs * 2 * RoundUp(headCount, costs.AbsorbedValueHeads) * Width)
+            + (2 * QueryCount * Width * Width)) / costs.AbsorbedValueEfficiency;
         double absorbedLogits = pairs * 2 * headLanes * Width;
         return new Candidate(windows, tiles, tiledCost, absorbedKeys, rowValues, absorbedValues,
             tiles.Sum(tile => (double)tile.LaneCount * tile.KeyCount) * 4 * Width,
             absorbedLogits + (pairs * 2 * Width),
-            absorbedLogits + (pairs * 2 * config.AttentionHeadCount * Width) + (2 * QueryCount * Width * Width));
+            absorbedLogits + (pairs * 2 * headCount * Width) + (2 * QueryCount * Width * Width));
     }
+
+    private static int RoundUp(int count, int multiple) => (count + multiple - 1) / multiple * multiple;
 
     /// <summary>Tries every tile height, with the columns that fit beside it, and keeps the cheapest.</summary>
     private (IReadOnlyList<QueryTile> Tiles, double Cost) ChooseTiles(ScopeWindows windows)
@@ -71,8 +87,8 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
             {
                 int columns = Math.Min(config.QueryGrid.Columns, lanes / rows);
                 List<QueryTile> tiles = Cut(windows, rows, columns);
-                double cost = tiles.Sum(tile => tile.KeyCount * (double)tile.LaneCount * ((4 * Width) +
-                    (config.AttentionHeadCount * costs.LogitCost)) / costs.Efficiency(tile.LaneCount));
+                double cost = tiles.Sum(tile => tile.KeyCount * ((2 * Width * costs.ReadCost) + (tile.LaneCount *
+                    ((4 * Width) + (config.AttentionHeadCount * costs.LogitCost)) / costs.Efficiency(tile.LaneCount))));
                 if (cost < bestCost)
                     (best, bestCost) = (tiles, cost);
             }
@@ -145,13 +161,12 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
         double AbsorbedKeyCost, double RowValueCost, double AbsorbedValueCost, double TiledFlops, double MixedFlops,
         double AbsorbedFlops)
     {
-        public double Cost(ProjectionStrategy keys, ProjectionStrategy values)
-            => keys == ProjectionStrategy.Projected ? TiledCost
-                : AbsorbedKeyCost + (values == ProjectionStrategy.Projected ? RowValueCost : AbsorbedValueCost);
+        public double Cost(ScopeStrategy strategy) => strategy.Keys == ProjectionStrategy.Projected ? TiledCost
+            : AbsorbedKeyCost + (strategy.Values == ProjectionStrategy.Projected ? RowValueCost : AbsorbedValueCost);
 
-        public ScopePlan ToPlan(ProjectionStrategy keys, ProjectionStrategy values)
-            => keys == ProjectionStrategy.Projected ? new ScopePlan(Windows, keys, values, Tiles, TiledFlops)
-                : new ScopePlan(Windows, keys, values, [],
-                    values == ProjectionStrategy.Projected ? MixedFlops : AbsorbedFlops);
+        public ScopePlan ToPlan(ScopeStrategy strategy) => strategy.Keys == ProjectionStrategy.Projected
+            ? new ScopePlan(Windows, strategy.Keys, strategy.Values, Tiles, TiledFlops)
+            : new ScopePlan(Windows, strategy.Keys, strategy.Values, [],
+                strategy.Values == ProjectionStrategy.Projected ? MixedFlops : AbsorbedFlops);
     }
 }

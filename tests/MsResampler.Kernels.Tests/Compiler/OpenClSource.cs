@@ -16,7 +16,7 @@ internal static class OpenClSource
     {
         using Context context = Context.Create(builder =>
         {
-            builder.Optimize(OptimizationLevel.O1).Verify();
+            builder.Optimize(OptimizationLevel.O1).Verify().EnableAlgorithms();
             PtxInstructions.Register(builder);
         });
         var capabilities = new CLCapabilityContext(true, true, true, true, true);

@@ -1,3 +1,5 @@
+using MsResampler.Cli;
+using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Engine;
 using NUnit.Framework;
 
@@ -27,7 +29,7 @@ public sealed class PtxasTests
                     /*0040*/                   EXIT ;                                  /* 0x000000000000794d */
             """;
 
-        PtxasReport report = Ptxas.ParseReport(Log);
+        PtxasReport report = PtxasReport.Parse(Log);
         MachineCode code = Ptxas.ParseListing(Listing);
 
         Assert.That(report.Registers, Is.EqualTo(122));
@@ -43,7 +45,7 @@ public sealed class PtxasTests
     [Test]
     public void A_kernel_without_shared_memory_has_none()
     {
-        PtxasReport report = Ptxas.ParseReport(
+        PtxasReport report = PtxasReport.Parse(
             "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n" +
             "ptxas info    : Used 8 registers, 368 bytes cmem[0]\n");
 
@@ -56,7 +58,7 @@ public sealed class PtxasTests
         const string Text = ".version 7.0\n.target sm_80\n.address_size 64\nnonsense;";
         var kernel = new CompiledKernel("bad", "Bad", Text, [], ParameterBytes: 0);
 
-        Assert.That(() => Ptxas.Assemble(kernel, 80), Throws.TypeOf<InvalidOperationException>()
+        Assert.That(() => Ptxas.Assemble(kernel, 80), Throws.TypeOf<InputException>()
             .With.Message.Contains("nonsense").Or.Message.Contains("syntax error"));
     }
 }

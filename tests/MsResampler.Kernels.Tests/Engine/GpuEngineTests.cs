@@ -204,7 +204,8 @@ public class GpuEngineTests
             Is.All.EqualTo((ProjectionStrategy.Projected, ProjectionStrategy.Projected)));
     }
 
-    private GpuEngine Engine(IDevice device) => new(device, EmulatorHost.Compiler, _model.Model, new ResamplerOptions());
+    private GpuEngine Engine(IDevice device)
+        => new(device, EmulatorHost.Compiler, _model.Model, new ResamplerOptions());
 
     private float[] Resample(GpuEngine engine, CancellationToken cancellationToken = default)
     {

@@ -4,7 +4,8 @@ using MsResampler.Kernels.Tests.Devices;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>One scope's block: a tile that is the whole query grid against a rectangle of a larger patch grid, two heads.
+/// <summary>One scope's block: a tile that is the whole query grid against a rectangle of a larger patch grid, two
+/// heads.
 /// </summary>
 internal sealed class AttentionCase
 {

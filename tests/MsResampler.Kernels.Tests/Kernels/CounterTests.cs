@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Model;
+using MsResampler.Planning;
 using MsResampler.Tests.Model;
 using MsResampler.Tests.Reference;
 using NUnit.Framework;
@@ -8,41 +10,198 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
+/// <summary>What the kernels execute on a model of 24×24 patches, 12×12 queries and 256 channels. A lost vector load, a
+/// new bank conflict or barrier, or a block that is no longer skipped turns one of these red.</summary>
 public class CounterTests
 {
-    [Test]
-    public void Dump()
+    private const int Width = 256;
+    private const int HeadCount = 4;
+    private const int HeadVectors = Width / HeadCount / 4;
+    private const int PatchCount = 24 * 24;
+    private const int QueryCount = 12 * 12;
+    private const int ScopeCount = 3;
+    private const int GateWidth = 64;
+    private const int OutputSize = 512;
+
+    private readonly List<(string Kernel, LaunchReport Report)> _launches = [];
+    private IReadOnlyList<ScopePlan> _scopes = [];
+    private TimeSpan _duration;
+
+    private static ResamplerConfig Config(params ScopeConfig[] scopes) => Configs.Of(scopes) with
     {
-        ResamplerConfig config = Configs.Of(Configs.Window(4, 4), Configs.Gaussian(4, 4, new AxisPair(12, 12)), Configs.None) with
+        VisionHiddenSize = Width,
+        HiddenSize = Width,
+        AttentionHeadCount = HeadCount,
+        QueryGrid = new QueryGrid(12, 12),
+        OutputSize = OutputSize,
+        Gate = scopes.Length == 1 ? null : new GateConfig(GateWidth, GateGranularity.Head),
+    };
+
+    [OneTimeSetUp]
+    public void RunModel()
+    {
+        long start = Stopwatch.GetTimestamp();
+        _scopes = Run(Config(Configs.Window(4, 4), Configs.Gaussian(4, 4, new AxisPair(12, 12)), Configs.None),
+            _launches);
+        _duration = Stopwatch.GetElapsedTime(start);
+    }
+
+    [Test]
+    public void The_emulator_runs_the_model_in_seconds()
+        => Assert.That(_duration, Is.LessThan(TimeSpan.FromSeconds(20)), "or the suite cannot run everywhere");
+
+    [Test]
+    public void A_call_is_nine_launches() => Assert.That(_launches.Select(launch => launch.Kernel), Is.EqualTo(
+        new[]
         {
-            VisionHiddenSize = 256,
-            HiddenSize = 256,
-            AttentionHeadCount = 4,
-            QueryGrid = new QueryGrid(12, 12),
-            OutputSize = 512,
-            Gate = new GateConfig(64, GateGranularity.Head),
-        };
+            "GemmTiled GemmTile128 LinearEpilogue", "LayerNormWarp BothRows", "GemmTiled GemmTile128 LinearEpilogue",
+            "GemmTiled GemmTile128 LinearEpilogue", "ScopeAttentionTiled HeadTile64",
+            "GemmTiled GemmTile128 LinearEpilogue", "GemmTiled GemmTile64 GeluEpilogue", "FusionGateWarp",
+            "GemmTiled GemmTile128 LinearEpilogue",
+        }));
+
+    [Test]
+    public void Shared_memory_has_no_bank_conflicts() => Assert.That(
+        _launches.SelectMany(launch => launch.Report.SharedBankConflicts), Is.Empty);
+
+    // Input, keys, values, outputs (three products) and tokens.
+    [TestCase(0, PatchCount, Width, Width, 1)]
+    [TestCase(2, PatchCount, ScopeCount * Width, Width, 1)]
+    [TestCase(3, PatchCount, ScopeCount * Width, Width, 1)]
+    [TestCase(5, QueryCount, Width, Width, ScopeCount)]
+    [TestCase(8, QueryCount, OutputSize, Width, 1)]
+    public void Large_products_do_the_tiles_work_and_load_sixteen_bytes_at_a_time(int launch, int rows, int columns,
+        int inner, int count)
+    {
+        LaunchReport report = _launches[launch].Report;
+        long blocks = ((rows + 127) / 128) * ((columns + 127) / 128) * count;
+        long warps = 8 * blocks;
+        int slices = inner / 16;
+        using (Assert.EnterMultipleScope())
+        {
+            // A thread has 8 x 8 elements, and two vectors of each operand for every column.
+            Assert.That(report.Count("fma.rn"), Is.EqualTo(warps * inner * 64));
+            Assert.That(report.Count("ld.shared.v4"), Is.EqualTo(warps * inner * 4));
+            // Two vectors of each operand a slice; two of the bias.
+            Assert.That(report.Count("ld.global.v4"), Is.EqualTo(warps * ((slices * 4) + 2)));
+            Assert.That(report.Count("ld.global"), Is.EqualTo(report.Count("ld.global.v4")));
+            // Transposed element by element.
+            Assert.That(report.Count("st.shared"), Is.EqualTo(warps * (slices + 1) * 16));
+            Assert.That(report.Barriers, Is.EqualTo(blocks * (slices + 1)));
+            Assert.That(report.GlobalLoadSectors, Is.EqualTo(report.IdealLoadSectors));
+            Assert.That(report.GlobalStoreBytes, Is.EqualTo((long)count * rows * columns * sizeof(float)));
+            // Keys go to groups of four channels: 16 bytes of each 32-byte sector at a time.
+            Assert.That(report.GlobalStoreSectors, Is.EqualTo((launch == 2 ? 2 : 1) * report.IdealStoreSectors));
+        }
+    }
+
+    [Test]
+    public void The_gates_product_does_the_small_tiles_work()
+    {
+        LaunchReport report = _launches[6].Report;
+        const int Inner = ScopeCount * Width;
+        long blocks = ((QueryCount + 63) / 64) * (GateWidth / 64);
+        long warps = 4 * blocks;
+        // The GELU of a row that exists takes ten; a warp has rows of two groups of eight.
+        const int GeluFmas = 10;
+        int rowsOfLastBlock = QueryCount % 64;
+        long storedWarpRows = ((blocks - 1) * 64 / 2) + (rowsOfLastBlock / 2);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Count("fma.rn") - (storedWarpRows * 4 * GeluFmas), Is.EqualTo(warps * Inner * 32));
+            Assert.That(report.Count("ld.global.v4"), Is.EqualTo(warps * ((Inner / 16 * 4) + 1)));
+            Assert.That(report.GlobalSectors, Is.EqualTo(report.IdealSectors));
+            Assert.That(report.Barriers, Is.EqualTo(blocks * ((Inner / 16) + 1)));
+        }
+    }
+
+    [Test]
+    public void Layer_normalisation_reads_each_row_three_times_and_waits_for_nobody()
+    {
+        LaunchReport report = _launches[1].Report;
+        const int LaneVectors = Width / 4 / 32;
+        using (Assert.EnterMultipleScope())
+        {
+            // Three times the row, then weight, bias and position.
+            Assert.That(report.Count("ld.global.v4"), Is.EqualTo(PatchCount * LaneVectors * 6));
+            Assert.That(report.Count("st.global.v4"), Is.EqualTo(PatchCount * LaneVectors * 2));
+            Assert.That(report.GlobalSectors, Is.EqualTo(report.IdealSectors));
+            // Two sums over 32 lanes.
+            Assert.That(report.Count("shfl"), Is.EqualTo(PatchCount * 2 * 5));
+            Assert.That(report.Barriers, Is.Zero);
+        }
+    }
+
+    [Test]
+    public void The_gate_sums_each_logit_over_its_lanes_and_waits_for_nobody()
+    {
+        LaunchReport report = _launches[7].Report;
+        const int LogitCount = ScopeCount * HeadCount;
+        using (Assert.EnterMultipleScope())
+        {
+            // One sum a logit; mean and variance.
+            Assert.That(report.Count("shfl"), Is.EqualTo(QueryCount * (LogitCount + 2) * 5));
+            Assert.That(report.GlobalSectors, Is.EqualTo(report.IdealSectors));
+            Assert.That(report.Barriers, Is.Zero);
+        }
+    }
+
+    [Test]
+    public void Attention_multiplies_for_the_blocks_of_its_schedule_alone()
+    {
+        LaunchReport report = _launches[4].Report;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.Count("fma.rn"), Is.EqualTo(_scopes.Sum(AttentionFmas)));
+            // Before and after the queries are loaded, and twice when the warps' sums are merged.
+            Assert.That(report.Barriers, Is.EqualTo(_scopes.Sum(scope => scope.Tiles.Count) * HeadCount * 4));
+            // Eight keys side by side may begin in the middle of a sector: five for the four that they fill.
+            Assert.That(report.GlobalLoadSectors, Is.LessThanOrEqualTo(report.IdealLoadSectors * 5 / 4));
+            Assert.That(report.GlobalStoreSectors, Is.EqualTo(report.IdealStoreSectors));
+            Assert.That(report.GlobalStoreBytes, Is.EqualTo(QueryCount * ScopeCount * Width * sizeof(float)));
+        }
+    }
+
+    [Test]
+    public void A_window_of_sixteen_patches_costs_a_fifth_of_the_whole_image()
+    {
+        List<(string Kernel, LaunchReport Report)> local = [];
+        List<(string Kernel, LaunchReport Report)> dense = [];
+        IReadOnlyList<ScopePlan> window = Run(Config(Configs.Window(4, 4)), local);
+        Run(Config(Configs.None), dense);
+        long localFmas = local.Single(launch => launch.Kernel.StartsWith("ScopeAttention", StringComparison.Ordinal))
+            .Report.Count("fma.rn");
+        long denseFmas = dense.Single(launch => launch.Kernel.StartsWith("ScopeAttention", StringComparison.Ordinal))
+            .Report.Count("fma.rn");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(localFmas, Is.EqualTo(AttentionFmas(window[0])));
+            // Sixteen queries see 100 patches at most, of 576.
+            Assert.That(localFmas, Is.LessThan(0.2 * denseFmas));
+        }
+    }
+
+    /// <summary>Multiplications of a scope, counted for each warp. A warp takes 32 keys at a time: a lane has 16 logits
+    /// and then 4 queries by 2 vectors of values for each key, rounded up to four keys.</summary>
+    private static long AttentionFmas(ScopePlan scope) => HeadCount * scope.Tiles.Sum(tile =>
+    {
+        long fmas = 0;
+        for (int key = 0; key < tile.KeyCount; key += 32)
+            fmas += (16 * 4 * HeadVectors) + ((Math.Min(32, tile.KeyCount - key) + 3) / 4 * 4 * 4 * 2 * 4);
+        return fmas;
+    });
+
+    private static IReadOnlyList<ScopePlan> Run(ResamplerConfig config,
+        List<(string Kernel, LaunchReport Report)> launches)
+    {
+        PatchGrid grid = new(24, 24);
         using TestModel model = new(config);
         EmulatorDevice device = new();
-        var watch = System.Diagnostics.Stopwatch.StartNew();
         using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, new());
-        TestContext.Out.WriteLine($"load {watch.ElapsedMilliseconds} ms");
-        PatchGrid grid = new(24, 24);
-        float[] tokens = new float[144 * 512];
-        int before = device.Reports.Count;
-        for (int i = 0; i < 2; i++)
-        {
-            watch.Restart();
-            engine.Resample(model.RandomFeatures(grid, 1), [grid], tokens, CancellationToken.None);
-            TestContext.Out.WriteLine($"resample {watch.ElapsedMilliseconds} ms");
-        }
-
-        foreach ((string kernel, LaunchReport report) in device.Reports.Skip(before).Take(9))
-        {
-            TestContext.Out.WriteLine($"{kernel}: warp instructions {report.WarpInstructions}, flops {report.Flops}, loads {report.GlobalLoadBytes} sectors {report.GlobalLoadSectors}/{report.IdealLoadSectors}, stores {report.GlobalStoreBytes} sectors {report.GlobalStoreSectors}/{report.IdealStoreSectors}, conflicts {report.SharedBankConflictCount}, barriers {report.Barriers}");
-            foreach (var c in report.SharedBankConflicts)
-                TestContext.Out.WriteLine($"     {c}");
-            TestContext.Out.WriteLine("   " + string.Join(" ", report.Instructions.OrderByDescending(p => p.Value).Take(24).Select(p => $"{p.Key}={p.Value}")));
-        }
+        int first = device.Reports.Count;
+        engine.Resample(model.RandomFeatures(grid, 1), [grid], new float[QueryCount * OutputSize],
+            CancellationToken.None);
+        launches.AddRange(device.Reports.Skip(first));
+        return engine.Plan(grid).Scopes;
     }
 }

@@ -85,7 +85,11 @@ public class FusionGateTests
                     int logit = (scope * groupCount) + group;
                     double sum = bias[logit];
                     for (int k = 0; k < 4 * hiddenVectors; k++)
-                        sum += (double)hidden[(token * 4 * hiddenVectors) + k] * weight[(logit * 4 * hiddenVectors) + k];
+                    {
+                        sum += (double)hidden[(token * 4 * hiddenVectors) + k]
+                            * weight[(logit * 4 * hiddenVectors) + k];
+                    }
+
                     weights[scope] = Math.Exp(sum);
                 }
 

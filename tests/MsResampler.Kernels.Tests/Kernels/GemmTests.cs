@@ -1,3 +1,4 @@
+using MathNet.Numerics;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Tests.Devices;
@@ -35,8 +36,9 @@ public class GemmTests
     }
 
     private static TestCaseData Case(KernelHost host, Type tile, Type epilogue, int rowCount, int columnVectors,
-        int innerVectors) => new TestCaseData(host, tile, epilogue, rowCount, Math.Max(columnVectors / 4, 1), innerVectors)
-        .SetArgDisplayNames(host.ToString()!, tile.Name, epilogue.Name, $"{rowCount} rows",
+        int innerVectors)
+        => new TestCaseData(host, tile, epilogue, rowCount, Math.Max(columnVectors / 4, 1), innerVectors)
+            .SetArgDisplayNames(host.ToString()!, tile.Name, epilogue.Name, $"{rowCount} rows",
             $"{4 * Math.Max(columnVectors / 4, 1)} columns", $"{4 * innerVectors} deep");
 
     [TestCaseSource(nameof(Cases))]
@@ -65,7 +67,8 @@ public class GemmTests
                     }
 
                     expected[(((product * rowCount) + row) * 4 * columnVectors) + column] =
-                        epilogue == typeof(GeluEpilogue) ? 0.5 * sum * (1 + MathNet.Numerics.SpecialFunctions.Erf(sum / Math.Sqrt(2))) : sum;
+                        epilogue == typeof(GeluEpilogue)
+                            ? 0.5 * sum * (1 + SpecialFunctions.Erf(sum / Math.Sqrt(2))) : sum;
                 }
             }
         }

@@ -38,8 +38,8 @@ public class LayerNormTests
         var positioned = KernelHost.Output.Of(source.Length);
         int warps = ((KernelHost)host).HasSlowBarriers ? 1 : 4;
         ((KernelHost)host).Run(new KernelVariant(typeof(LayerNormWarp<BothRows>), 32 * warps, 1),
-            new LaunchSize((rowCount + warps - 1) / warps, 1, 32 * warps), source, weight, bias, plain, positions, starts,
-            positioned, rowCount, width, vectors, vectors, (float)Epsilon);
+            new LaunchSize((rowCount + warps - 1) / warps, 1, 32 * warps), source, weight, bias, plain, positions,
+            starts, positioned, rowCount, width, vectors, vectors, (float)Epsilon);
 
         double[] expected = Expected(source, weight, bias, rowCount, width);
         double[] expectedPositioned = [.. expected.Select((value, index) => value

@@ -14,7 +14,11 @@ public class ScopeAttentionTests
         {
             (Type Head, int[] Sizes)[] heads = host.HasSlowBarriers
                 ? [(typeof(HeadTile32OneWarp), [5, 36])]
-                : [(typeof(HeadTile32), [1, 31, 32]), (typeof(HeadTile64), [33, 64]), (typeof(HeadTile128), [65, 128, 129, 257])];
+                :
+                [
+                    (typeof(HeadTile32), [1, 31, 32]), (typeof(HeadTile64), [33, 64]),
+                    (typeof(HeadTile128), [65, 128, 129, 257]),
+                ];
             foreach ((Type head, int[] sizes) in heads)
             {
                 foreach (int size in sizes)
@@ -25,8 +29,8 @@ public class ScopeAttentionTests
                     {
                         foreach (bool isBiased in new[] { false, true })
                         {
-                            yield return new TestCaseData(host, head, size, rows, columns, keyRows, keyColumns, isBiased)
-                                .SetArgDisplayNames(host.ToString()!, head.Name, $"{size} channels",
+                            yield return new TestCaseData(host, head, size, rows, columns, keyRows, keyColumns,
+                                isBiased).SetArgDisplayNames(host.ToString()!, head.Name, $"{size} channels",
                                     $"{rows}x{columns} queries", $"{keyRows}x{keyColumns} keys",
                                     isBiased ? "biased" : "full");
                         }

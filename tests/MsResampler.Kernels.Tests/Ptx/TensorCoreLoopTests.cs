@@ -1,5 +1,6 @@
 using System.Reflection;
 using ILGPU;
+using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Compiler;

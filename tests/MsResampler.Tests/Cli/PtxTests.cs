@@ -46,14 +46,16 @@ internal sealed class PtxTests : CliFixture
         ptxas info    : Function properties for k
             24 bytes stack frame, 8 bytes spill stores, 12 bytes spill loads
         ptxas info    : Used 122 registers, 32768 bytes smem, 408 bytes cmem[0]
-        """, 122, 32_768, 20)]
+        """, 122, 32_768, 24, 20)]
     [TestCase("""
         ptxas info    : Function properties for k
             0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
         ptxas info    : Used 10 registers, 360 bytes cmem[0]
-        """, 10, 0, 0)]
-    public void The_assemblers_words_are_understood(string log, int registers, int sharedBytes, int spillBytes)
-        => Assert.That(PtxasUsage.Parse(log), Is.EqualTo(new PtxasUsage(registers, sharedBytes, spillBytes)));
+        """, 10, 0, 0, 0)]
+    public void The_assemblers_words_are_understood(string log, int registers, int sharedBytes, int stackBytes,
+        int spillBytes)
+        => Assert.That(PtxasReport.Parse(log),
+            Is.EqualTo(new PtxasReport(registers, sharedBytes, stackBytes, spillBytes)));
 
     [Test]
     public void Kernels_are_written_and_what_the_assembler_says_is_in_the_table()
@@ -100,14 +102,23 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
+    public void An_assembler_that_does_not_know_the_architecture_is_as_none()
+    {
+        WriteAssembler("exit 1");
+        string output = CliRun.OfProcess([("MSRESAMPLER_PTXAS", Folder)], "ptx", "--arch", "sm_86", "--out", In("newer"))
+            .Succeeds().Output;
+        Assert.That(output, Does.Match(@"\S  +-  +[\d,]+  +-  ").And.Contain("one that knows sm_86: tools/get-ptxas.sh"));
+    }
+
+    [Test]
     public void What_the_assembler_refuses_is_an_error()
     {
         WriteAssembler("""
-            echo "ptxas fatal   : Value 'sm_75' is not defined for option 'gpu-name'"
+            echo "ptxas kernel.ptx, line 7; fatal   : Parsing error near 'x'"
             exit 255
             """);
         CliRun.OfProcess([("MSRESAMPLER_PTXAS", In("ptxas"))], "ptx", "--arch", "sm_75", "--out", In("refused"))
-            .FailsNaming("ptxas refuses", ".ptx for sm_75: ptxas fatal   : Value 'sm_75' is not defined");
+            .FailsNaming(".ptx fails: ptxas kernel.ptx, line 7; fatal   : Parsing error");
     }
 
     [TestCase("ptx --out o", "--arch")]
@@ -123,7 +134,8 @@ internal sealed class PtxTests : CliFixture
 
     private void WriteAssembler(string script)
     {
-        File.WriteAllText(In("ptxas"), $"#!/bin/sh\n{script}\n");
+        File.WriteAllText(In("ptxas"),
+            $"#!/bin/sh\nif [ \"$1\" = --help ]; then echo \"'sm_75','sm_80'\"; exit; fi\n{script}\n");
         if (OperatingSystem.IsWindows())
             Assert.Ignore("the assembler of these tests is a shell script");
         else

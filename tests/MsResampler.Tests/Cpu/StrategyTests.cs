@@ -12,18 +12,14 @@ namespace MsResampler.Tests.Cpu;
 /// </summary>
 public class StrategyTests
 {
-    private const ProjectionStrategy Projected = ProjectionStrategy.Projected;
-    private const ProjectionStrategy Absorbed = ProjectionStrategy.Absorbed;
-
-    /// <summary>What makes each strategy the cheapest by far: all patches seen; one or two of few patches; one or two
-    /// of many.</summary>
-    private static readonly (ProjectionStrategy Keys, ProjectionStrategy Values, QueryGrid Queries, PatchGrid[] Grids)[]
-        s_strategies =
-        [
-            (Projected, Projected, new(13, 13), [new(7, 3), new(1, 11), new(11, 12), new(7, 3)]),
-            (Absorbed, Projected, new(6, 4), [new(4, 4), new(5, 3), new(4, 4)]),
-            (Absorbed, Absorbed, new(2, 3), [new(9, 10), new(5, 13), new(1, 40), new(9, 10)]),
-        ];
+    /// <summary>What suits each of <see cref="ScopeStrategy.All"/>: all patches seen; one or two of few patches; one or
+    /// two of many.</summary>
+    private static readonly (QueryGrid Queries, PatchGrid[] Grids)[] s_strategies =
+    [
+        (new(13, 13), [new(7, 3), new(1, 11), new(11, 12), new(7, 3)]),
+        (new(6, 4), [new(4, 4), new(5, 3), new(4, 4)]),
+        (new(2, 3), [new(9, 10), new(5, 13), new(1, 40), new(9, 10)]),
+    ];
 
     // Widths that are multiples of 4 for the sine–cosine table, but not of any vector, where the heads allow it.
     private static readonly (int HeadCount, int HeadSize)[] s_heads = [(1, 132), (3, 44), (12, 23), (16, 13), (40, 5)];
@@ -49,7 +45,7 @@ public class StrategyTests
         };
     }
 
-    private static void AssertAgreement(TestModel model, PatchGrid[] grids, Action<ModelEngine> check)
+    private static void AssertAgreement(TestModel model, PatchGrid[] grids, ScopeStrategy? forced = null)
     {
         float[][] features = [.. grids.Select((grid, image) => model.RandomFeatures(grid, image))];
         double[][] expected = [.. grids.Select((grid, image) => model.Reference.Resample(features[image], grid))];
@@ -58,10 +54,10 @@ public class StrategyTests
         {
             foreach (CpuVariant variant in CpuVariant.All.Where(variant => variant.IsSupported))
             {
-                using ModelEngine backend = variant.Create(model.Model, new ResamplerOptions { ThreadCount = 2 });
+                using ModelEngine backend = variant.Create(model.Model, new ResamplerOptions { ThreadCount = 2 },
+                    choice => forced ?? choice.Cheapest);
                 float[] tokens = new float[grids.Length * tokenCount];
                 backend.Resample([.. features.SelectMany(values => values)], grids, tokens, CancellationToken.None);
-                check(backend);
                 for (int image = 0; image < grids.Length; image++)
                     Assert.That(Tolerances.RelativeError(tokens.AsSpan(image * tokenCount, tokenCount),
                         expected[image]),
@@ -75,12 +71,8 @@ public class StrategyTests
     {
         using TestModel model =
             new(Config(strategy, heads), new() { LearnedSigmaScopes = [2] }, seed: (ulong)(10 + heads));
-        PatchGrid[] grids = s_strategies[strategy].Grids;
 
-        // The last scope's window of two patches is left to the planner.
-        AssertAgreement(model, grids, backend => Assert.That(
-            grids.SelectMany(grid => backend.Plan(grid).Scopes.SkipLast(1)).Select(scope => (scope.Keys, scope.Values)),
-            Is.All.EqualTo((s_strategies[strategy].Keys, s_strategies[strategy].Values)), backend.Description));
+        AssertAgreement(model, s_strategies[strategy].Grids, ScopeStrategy.All[strategy]);
     }
 
     [Test]
@@ -99,6 +91,34 @@ public class StrategyTests
         };
         using TestModel model = new(config, new() { LearnedSigmaScopes = [1] });
 
-        AssertAgreement(model, [new PatchGrid(15, 20)], _ => { });
+        AssertAgreement(model, [new PatchGrid(15, 20)]);
+    }
+
+    [Test]
+    public void Forced_strategies_agree_with_each_other([Values] bool isShared)
+    {
+        using TestModel model = new(Configs.Mixed with { ShareKeyValues = isShared });
+        PatchGrid[] grids = [new(9, 7), new(2, 11)];
+        float[] features = [.. grids.SelectMany((grid, image) => model.RandomFeatures(grid, image))];
+        int tokenCount = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (CpuVariant variant in CpuVariant.All.Where(variant => variant.IsSupported))
+            {
+                double[]? first = null;
+                foreach (ScopeStrategy strategy in ScopeStrategy.All)
+                {
+                    using ModelEngine backend = variant.Create(model.Model, new() { ThreadCount = 2 }, _ => strategy);
+                    float[] tokens = new float[grids.Length * tokenCount];
+                    backend.Resample(features, grids, tokens, CancellationToken.None);
+                    first ??= [.. tokens.Select(token => (double)token)];
+
+                    Assert.That(backend.Plan(grids[0]).Scopes.Select(scope => new ScopeStrategy(scope.Keys,
+                        scope.Values)), Is.All.EqualTo(strategy));
+                    Assert.That(Tolerances.RelativeError(tokens, first),
+                        Is.LessThanOrEqualTo(Tolerances.TwoSinglePrecisions), $"{variant}, {strategy}");
+                }
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Reflection;
+using MsResampler.Kernels;
 using MsResampler.Onnx;
 using MsResampler.Reference;
 using NUnit.Framework;
@@ -10,7 +11,8 @@ namespace MsResampler.Tests.House;
 public class PublicApiTests
 {
     private static readonly Assembly[] s_assemblies =
-        [typeof(Resampler).Assembly, typeof(ReferenceResampler).Assembly, typeof(OnnxExporter).Assembly];
+        [typeof(Resampler).Assembly, typeof(ReferenceResampler).Assembly, typeof(OnnxExporter).Assembly,
+            typeof(CudaBackend).Assembly];
 
     [TestCaseSource(nameof(s_assemblies))]
     public void The_public_door_is_as_written_down(Assembly assembly)

@@ -8,11 +8,13 @@ namespace MsResampler.Tests.Planning;
 public class PlannerTests
 {
     // A processor with 512-bit vectors, written out so that tuning a backend moves no expectation here.
-    private static readonly CostModel s_costs = new([16, 32, 64], [0.6, 0.9, 1])
+    private static readonly CostModel s_costs = new([16, 32, 64], [0.8, 0.95, 1])
     {
-        RowEfficiency = 0.35,
-        AbsorbedValueEfficiency = 0.6,
+        RowEfficiency = 0.17,
+        AbsorbedValueEfficiency = 0.85,
+        AbsorbedValueHeads = 8,
         LogitCost = 40,
+        ReadCost = 0,
     };
 
     private static ExecutionPlan Plan(ResamplerConfig config, PatchGrid grid, CostModel? costs = null)
@@ -157,6 +159,23 @@ public class PlannerTests
         ExecutionPlan plan = Plan(config, new PatchGrid(4, 4));
 
         Assert.That(Strategies(plan), Is.All.EqualTo((ProjectionStrategy.Absorbed, ProjectionStrategy.Projected)));
+    }
+
+    [Test]
+    public void Plans_take_the_cheapest_alternative()
+    {
+        foreach ((ResamplerConfig config, PatchGrid grid) in RandomCases(200))
+        {
+            Planner planner = new(config, hasKeyValueInput: true, s_costs);
+            ExecutionPlan plan = planner.Plan(grid);
+            foreach (StrategyChoice choice in planner.Choices(grid))
+            {
+                double lowest = choice.Alternatives.Min(alternative => alternative.Cost);
+                foreach (int scope in choice.Scopes)
+                    Assert.That(choice.Alternatives, Has.Member((new ScopeStrategy(plan.Scopes[scope].Keys,
+                        plan.Scopes[scope].Values), lowest)));
+            }
+        }
     }
 
     [Test]

@@ -8,6 +8,11 @@ namespace PtxEmulator;
 
 /// <summary>A device that runs PTX on the CPU and checks what it does. Its members may be called from many threads;
 /// they run one after the other.</summary>
+/// <remarks>
+/// Blocks run to their end, in order where a kernel has global atomics: one that waits for a later block hangs until it
+/// times out, and so do threads that wait for others of their own warp. The sanitizer orders accesses by barriers alone;
+/// races between blocks in global memory it does not see. Recursion and calls through pointers are not known.
+/// </remarks>
 public sealed class EmulatedGpu : IDisposable
 {
     private const int MaxBlockThreads = 1024;
@@ -21,6 +26,7 @@ public sealed class EmulatedGpu : IDisposable
     private readonly GlobalMemory _memory;
     private readonly GlobalAllocator _allocator;
     private readonly ConditionalWeakTable<PtxModule, Dictionary<Variable, ulong>> _variables = [];
+    private bool _isDisposed;
 
     public EmulatedGpu()
         : this(new EmulatorOptions())
@@ -42,25 +48,26 @@ public sealed class EmulatedGpu : IDisposable
     {
         get
         {
-            lock (_lock)
+            using (Enter())
                 return _allocator.AllocatedBytes;
         }
     }
 
-    /// <summary>Allocates memory that nobody has written, aligned to 256 bytes, with a guard gap on both sides.</summary>
+    /// <summary>Allocates memory that nobody has written, aligned to 256 bytes, with a guard gap on both sides.
+    /// </summary>
     /// <param name="byteCount">Its size; at least 1.</param>
     /// <param name="name">What faults call it.</param>
     /// <exception cref="InsufficientMemoryException">The device has not so much memory.</exception>
     public ulong Allocate(long byteCount, string name = "")
     {
-        lock (_lock)
+        using (Enter())
             return _allocator.Allocate(byteCount, name).Address;
     }
 
     /// <exception cref="PtxFaultException">The address is not of an allocation, or was freed.</exception>
     public void Free(ulong address)
     {
-        lock (_lock)
+        using (Enter())
         {
             Allocation? allocation = _allocator.Find(address);
             if (allocation == null)
@@ -74,7 +81,7 @@ public sealed class EmulatedGpu : IDisposable
     /// <exception cref="PtxFaultException">The destination is outside an allocation or freed.</exception>
     public void Write(ulong address, ReadOnlySpan<byte> source)
     {
-        lock (_lock)
+        using (Enter())
         {
             if (!_memory.TryMarkWritten(address, source.Length))
                 throw HostFault("Write", address, source.Length, isWrite: true);
@@ -82,10 +89,11 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    /// <exception cref="PtxFaultException">The source is outside an allocation, freed, or was never written.</exception>
+    /// <exception cref="PtxFaultException">The source is outside an allocation, freed, or was never written.
+    /// </exception>
     public void Read(ulong address, Span<byte> destination)
     {
-        lock (_lock)
+        using (Enter())
         {
             if (!_memory.CanRead(address, destination.Length))
                 throw HostFault("Read", address, destination.Length, isWrite: false);
@@ -114,14 +122,13 @@ public sealed class EmulatedGpu : IDisposable
         RequireSize(block.X >= 1 && block.Y >= 1 && block.Z is >= 1 and <= 64 && block.Count <= MaxBlockThreads,
             nameof(block), block);
         ArgumentOutOfRangeException.ThrowIfNegative(dynamicSharedBytes);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(entry.StaticSharedBytes + dynamicSharedBytes, MaxSharedBytes,
-            nameof(dynamicSharedBytes));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(dynamicSharedBytes, MaxSharedBytes - entry.StaticSharedBytes);
         if (parameters.Length < entry.ParameterBytes)
         {
             throw new ArgumentException($"'{entryName}' takes {entry.ParameterBytes} bytes of parameters, found "
                 + $"{parameters.Length}.", nameof(parameters));
         }
-        lock (_lock)
+        using (Enter())
         {
             fixed (byte* bytes = parameters)
             {
@@ -143,7 +150,23 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    public void Dispose() => _memory.Dispose();
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _isDisposed = true;
+            _memory.Dispose();
+        }
+    }
+
+    private Lock.Scope Enter()
+    {
+        Lock.Scope scope = _lock.EnterScope();
+        if (!_isDisposed)
+            return scope;
+        scope.Dispose();
+        throw new ObjectDisposedException(nameof(EmulatedGpu));
+    }
 
     private static void RequireSize(bool isValid, string name, Dim3 size)
     {

@@ -62,17 +62,17 @@ internal static class Options
             : Fail<ulong>(result, "--seed", "a whole number from 0 to 2^64-1"),
     };
 
-    public static Option<double> Positive(string name, string helpName, string description,
-        double defaultValue) => new(name)
+    public static Option<double?> Positive(string name, string helpName, string description,
+        double? defaultValue = null) => new(name)
         {
             Description = description,
             HelpName = helpName,
-            DefaultValueFactory = _ => defaultValue,
+            DefaultValueFactory = defaultValue is null ? null : _ => defaultValue,
             CustomParser = result =>
                 double.TryParse(Text(result), NumberStyles.Float, CultureInfo.InvariantCulture,
                 out double value) && value > 0 && double.IsFinite(value)
                     ? value
-                    : Fail<double>(result, name, "a positive number"),
+                    : Fail<double?>(result, name, "a positive number"),
         };
 
     public static Option<PatchGrid?> Grid(string description, PatchGrid? defaultValue = null) => new("--grid")

@@ -58,7 +58,8 @@ internal static class PtxCommand
         if (File.Exists(folder))
             throw new InputException($"{folder}: this is a file; --out names a folder");
         Directory.CreateDirectory(folder);
-        Ptxas? assembler = Ptxas.Find();
+        PtxAssembler? assembler = PtxAssembler.Find();
+        bool isKnown = assembler?.Knows(architecture) ?? false;
         List<IReadOnlyList<string>> rows = [];
         IEnumerable<KernelVariant> variants = config is null
             ? KernelLibrary.All : KernelLibrary.Of(new ModelLayout(config).Heads.SegmentVectors);
@@ -75,19 +76,19 @@ internal static class PtxCommand
             }
 
             PtxCounts counts = PtxCounts.Of(kernel.Ptx);
-            PtxasUsage? usage = assembler?.Assemble(path, architecture);
-            rows.Add([kernel.Name, Number(usage?.Registers), Number(usage?.SharedBytes ?? counts.SharedBytes),
-                Number(usage?.SpillBytes), Number(counts.All), Number(counts.MultiplyAdds), Number(counts.Global),
+            PtxasReport? report = isKnown ? assembler!.Assemble(path, architecture) : null;
+            rows.Add([kernel.Name, Number(report?.Registers), Number(report?.SharedBytes ?? counts.SharedBytes),
+                Number(report?.SpillBytes), Number(counts.All), Number(counts.MultiplyAdds), Number(counts.Global),
                 Number(counts.Shared), Number(counts.Barriers)]);
         }
 
         terminal.Table(["kernel", ">registers", ">shared bytes", ">spill bytes", ">instructions", ">fma and mma",
             ">global", ">shared", ">barriers"], rows);
         terminal.Line($"{rows.Count} {(rows.Count == 1 ? "kernel" : "kernels")} for sm_{architecture} in {folder}");
-        if (assembler is null)
+        if (!isKnown)
         {
-            terminal.Line("registers and spills need NVIDIA's assembler: tools/get-ptxas.sh brings it, or " +
-                $"{Ptxas.PathVariable} names it");
+            terminal.Line($"registers and spills need NVIDIA's assembler{(assembler is null ? "" : $", one that knows " +
+                $"sm_{architecture}")}: tools/get-ptxas.sh brings it, or {PtxAssembler.PathVariable} names it");
         }
     }
 

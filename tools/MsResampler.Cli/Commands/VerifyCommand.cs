@@ -19,8 +19,9 @@ internal static class VerifyCommand
         Option<string> model = Options.Model();
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
         Option<int?> threads = Options.Threads();
-        Option<double> bound = Options.Positive("--bound", "X", "The relative L2 error allowed.",
-            Deviation.DefaultBound);
+        Option<double?> bound = Options.Positive("--bound", "X", "The relative L2 error allowed; " +
+            $"{Quantity.Error(Deviation.CpuBound)} on the CPU and {Quantity.Error(Deviation.CudaBound)} on a GPU when " +
+            "left out.");
         ExampleCommand command = new("verify",
             "Check an engine against the double-precision reference on random features.")
         {
@@ -42,12 +43,13 @@ internal static class VerifyCommand
         return command;
     }
 
-    private static int Run(string folder, BackendChoice backend, int? threadCount, double bound,
+    private static int Run(string folder, BackendChoice backend, int? threadCount, double? givenBound,
         Terminal terminal,
         CancellationToken cancellationToken)
     {
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
         using ITokenEngine engine = TokenEngine.Open(model, backend, threadCount);
+        double bound = givenBound ?? engine.ErrorBound;
         ReferenceResampler reference = ReferenceResampler.Load(model);
         ResamplerConfig config = model.Config;
         int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;

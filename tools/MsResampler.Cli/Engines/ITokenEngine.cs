@@ -12,6 +12,9 @@ internal interface ITokenEngine : IDisposable
     /// <summary>What computes, in words.</summary>
     string Description { get; }
 
+    /// <summary>The relative L2 error allowed against the reference.</summary>
+    double ErrorBound { get; }
+
     /// <inheritdoc cref="Resampler.Resample"/>
     void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
         CancellationToken cancellationToken);

@@ -20,6 +20,8 @@ internal sealed class ReferenceEngine : ITokenEngine
 
     public string Description => "reference, double precision";
 
+    public double ErrorBound => 0;
+
     public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
         CancellationToken cancellationToken)
     {

@@ -5,13 +5,15 @@ using MsResampler.Planning;
 namespace MsResampler.Cli.Engines;
 
 /// <summary>A backend of the library.</summary>
-internal sealed class ResamplerEngine(Resampler resampler) : ITokenEngine
+internal sealed class ResamplerEngine(Resampler resampler, double errorBound) : ITokenEngine
 {
     public ResamplerConfig Config => resampler.Config;
 
     public IReadOnlyList<string> Warnings => resampler.Warnings;
 
     public string Description => resampler.Description;
+
+    public double ErrorBound => errorBound;
 
     public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
         CancellationToken cancellationToken)

@@ -28,7 +28,8 @@ internal static class TokenEngine
         };
         try
         {
-            return new ResamplerEngine(Resampler.Load(model, options));
+            return new ResamplerEngine(Resampler.Load(model, options),
+                backend == BackendChoice.Cuda ? Deviation.CudaBound : Deviation.CpuBound);
         }
         catch (DeviceException exception)
         {

@@ -11,7 +11,7 @@ internal static class CudaDevices
     /// <summary>The first architecture with what the kernels need.</summary>
     private const int MinArchitecture = 60;
 
-    /// <summary>The first driver that takes the PTX that is compiled here.</summary>
+    /// <summary>The first driver that takes PTX of <see cref="Compiler.PtxVersion.Default"/>.</summary>
     private const int MinDriverVersion = 11_000;
 
     /// <summary>CU_COMPUTEMODE_PROHIBITED.</summary>

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Engine.Cuda;
@@ -149,14 +148,8 @@ internal sealed unsafe class CudaStream : IDeviceStream
 
     private CudaContext.Scope Enter()
     {
-        CudaContext.Scope scope = Context.Enter();
-        if (_isReleased)
-        {
-            scope.Dispose();
-            ThrowReleased();
-        }
-
-        return scope;
+        ObjectDisposedException.ThrowIf(_isReleased, this);
+        return Context.Enter();
     }
 
     private CudaStaging NextStaging()
@@ -197,7 +190,4 @@ internal sealed unsafe class CudaStream : IDeviceStream
 
         return own.Address + (ulong)byteOffset;
     }
-
-    [DoesNotReturn]
-    private static void ThrowReleased() => throw new ObjectDisposedException(nameof(CudaStream));
 }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace PtxEmulator.Counters;
 
@@ -16,6 +17,8 @@ internal static unsafe class AccessPattern
 
     /// <summary>Distinct sectors that the threads of a mask touch, each by an aligned access of at most a sector.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
     public static int CountSectors(ulong* addresses, uint mask)
     {
         ulong* seen = stackalloc ulong[Execution.Lanes.Count];
@@ -48,32 +51,35 @@ internal static unsafe class AccessPattern
         {
             uint phase = mask & (phaseMask << first);
             if (phase != 0)
-                extra += CountPhase(addresses, phase, (ulong)unitBytes) - 1;
+                extra += CountPhase(addresses, phase, BitOperations.Log2((uint)unitBytes)) - 1;
         }
         return extra;
     }
 
     /// <summary>The most distinct units in one group of banks.</summary>
-    private static int CountPhase(ulong* addresses, uint phase, ulong unitBytes)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
+    private static int CountPhase(ulong* addresses, uint phase, int unitShift)
     {
         // The units of each group form a chain through the threads that brought them.
         int* heads = stackalloc int[BankCount];
         int* next = stackalloc int[Execution.Lanes.Count];
         int* lengths = stackalloc int[BankCount];
-        ulong groups = LineBytes / unitBytes;
-        for (int group = 0; group < (int)groups; group++)
-        {
-            heads[group] = -1;
-            lengths[group] = 0;
-        }
+        int groups = LineBytes >> unitShift;
+        new Span<int>(heads, groups).Fill(-1);
+        new Span<int>(lengths, groups).Clear();
         int most = 1;
+        ulong previous = ulong.MaxValue;
         for (uint rest = phase; rest != 0; rest &= rest - 1)
         {
             int lane = BitOperations.TrailingZeroCount(rest);
-            ulong unit = addresses[lane] / unitBytes;
-            int group = (int)(unit % groups);
+            ulong unit = addresses[lane] >> unitShift;
+            if (unit == previous)
+                continue;
+            previous = unit;
+            int group = (int)unit & (groups - 1);
             int other = heads[group];
-            while (other >= 0 && addresses[other] / unitBytes != unit)
+            while (other >= 0 && addresses[other] >> unitShift != unit)
                 other = next[other];
             if (other >= 0)
                 continue;

@@ -6,19 +6,24 @@ namespace PtxEmulator.Counters;
 /// <summary>Adds up what the workers of a launch counted.</summary>
 internal sealed class LaunchCounters(KernelCode code)
 {
-    private readonly InstructionCounters[] _counters = new InstructionCounters[code.Instructions.Length];
+    private readonly ExecutionCounters[] _executions = new ExecutionCounters[code.Instructions.Length];
+    private readonly MemoryCounters[] _counters = new MemoryCounters[code.Instructions.Length];
     private long _barriers;
 
     public unsafe void Add(Block block)
     {
         for (int index = 0; index < _counters.Length; index++)
+        {
+            _executions[index].Warps += block.Executions[index].Warps;
+            _executions[index].Threads += block.Executions[index].Threads;
             _counters[index].Add(block.Counters[index]);
+        }
         _barriers += block.BarrierCount;
     }
 
     public LaunchReport ToReport()
     {
-        var sum = default(InstructionCounters);
+        var sum = default(MemoryCounters);
         var instructions = new SortedDictionary<string, long>(StringComparer.Ordinal);
         var conflicts = new SortedDictionary<(int Line, string Text), (long Executions, long Extra)>();
         long flops = 0;
@@ -26,17 +31,18 @@ internal sealed class LaunchCounters(KernelCode code)
         {
             if (instruction.Source is not { } source)
                 continue;
-            ref InstructionCounters counters = ref _counters[instruction.Index];
-            if (counters.Executions == 0)
+            ref MemoryCounters counters = ref _counters[instruction.Index];
+            ExecutionCounters execution = _executions[instruction.Index];
+            if (execution.Warps == 0)
                 continue;
             sum.Add(counters);
-            instructions[source.Opcode] = instructions.GetValueOrDefault(source.Opcode) + counters.Executions;
-            flops += counters.Threads * instruction.Flops;
+            instructions[source.Opcode] = instructions.GetValueOrDefault(source.Opcode) + execution.Warps;
+            flops += execution.Threads * instruction.Flops;
             if (counters.ExtraWavefronts == 0)
                 continue;
             (long executions, long extra) = conflicts.GetValueOrDefault((source.Line, source.Text));
             conflicts[(source.Line, source.Text)]
-                = (executions + counters.Executions, extra + counters.ExtraWavefronts);
+                = (executions + execution.Warps, extra + counters.ExtraWavefronts);
         }
         return new LaunchReport
         {

@@ -12,8 +12,7 @@ internal static class ConvertDecoder
     public static Instruction Decode(DecodeContext context)
     {
         Statement statement = context.Statement;
-        statement.Allow("rn", "rz", "rm", "rp", "rna", "rni", "rzi", "rmi", "rpi", "ftz", "sat", "relu",
-            "satfinite");
+        statement.Allow("rn", "rz", "rm", "rp", "rna", "rni", "rzi", "rmi", "rpi", "ftz", "sat", "relu");
         IReadOnlyList<PtxType> types = statement.Types;
         if (types.Count != 2)
             throw statement.Unknown();
@@ -21,8 +20,17 @@ internal static class ConvertDecoder
         if (to.Count == 2)
             return PackPair(context, to, from);
         statement.Expect(2, 2);
+        RequireWidth(context, context.LaneSource(1, from), from);
+        RequireWidth(context, context.LaneDestination(0), to);
         return DecodeVector(context, to, from) ?? context.Scalar(Operation(statement, to, from),
             context.LaneSource(1, from));
+    }
+
+    /// <summary>Registers may be wider than a type, not narrower.</summary>
+    private static void RequireWidth(DecodeContext context, LaneSlot slot, PtxType type)
+    {
+        if (slot.LaneBytes < type.LaneBytes)
+            throw context.Statement.Error($"a register is narrower than its type of {type.Bits} bits");
     }
 
     private static LaneOperation Operation(Statement statement, PtxType to, PtxType from)

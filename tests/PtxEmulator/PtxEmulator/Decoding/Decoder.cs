@@ -10,8 +10,8 @@ internal static class Decoder
         "add" or "sub" or "mul" or "mad" or "fma" or "div" or "min" or "max" or "neg" or "abs"
             => Arithmetic(context),
         "addc" or "subc" or "madc" => CarryDecoder.Decode(context),
-        "rem" or "sad" or "mul24" or "mad24" or "popc" or "clz" or "bfind" or "brev" or "bfe" or "bfi" or "fns"
-            or "bmsk" or "szext" or "dp4a" or "dp2a" => IntegerDecoder.Decode(context),
+        "rem" or "sad" or "mul24" or "mad24" or "popc" or "clz" or "bfind" or "brev" or "bfe" or "bfi"
+            => IntegerDecoder.Decode(context),
         "and" or "or" or "xor" or "not" or "cnot" or "lop3" or "shl" or "shr" or "shf" or "prmt"
             => LogicDecoder.Decode(context),
         "rcp" or "sqrt" or "rsqrt" or "ex2" or "lg2" or "sin" or "cos" or "tanh" or "copysign"

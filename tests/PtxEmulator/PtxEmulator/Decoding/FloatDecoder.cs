@@ -161,12 +161,14 @@ internal static class FloatDecoder
         };
     }
 
-    /// <summary>Arithmetic that rounds in a given direction.</summary>
+    /// <summary>Arithmetic of float32 that rounds in a given direction. Of float64 it is not known: what a double lacks
+    /// may be beyond a double's range.</summary>
     private static ScalarInstruction Directed(DecodeContext context, PtxType type, Rounding rounding)
     {
-        var format = FloatFormat.Of(type);
-        LaneOperation operation = Exact(context, format, rounding);
-        return context.Scalar(type, type.Bits == 32 ? WithModifiers(context.Statement, operation) : operation);
+        if (type.Bits != 32)
+            throw context.Statement.Unknown();
+        LaneOperation operation = Exact(context, FloatFormat.Single, rounding);
+        return context.Scalar(type, WithModifiers(context.Statement, operation));
     }
 
     /// <summary>A basic operation of any format, rounded once.</summary>

@@ -29,13 +29,13 @@ internal static class FunctionDecoder
         var format = FloatFormat.Of(type);
         if (context.Name is "rcp" or "sqrt")
         {
-            if (type.Bits < 32)
+            if (type.Bits < 32 || (type.Bits == 64 && rounding != Rounding.NearestEven))
                 throw context.Statement.Unknown();
             context.Statement.RequireOneOf("rn", "rz", "rm", "rp", "approx");
             if (rounding == Rounding.NearestEven)
                 return NearestRoot(context, type);
             LaneOperation exact = FloatDecoder.Exact(context, format, rounding);
-            return context.Scalar(type, type.Bits == 32 ? FloatDecoder.WithModifiers(context.Statement, exact) : exact);
+            return context.Scalar(type, FloatDecoder.WithModifiers(context.Statement, exact));
         }
         context.Statement.RequireOneOf("approx");
         Func<double, double> function = context.Name switch

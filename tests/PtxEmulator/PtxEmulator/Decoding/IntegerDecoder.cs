@@ -104,7 +104,8 @@ internal static class IntegerDecoder
                 return context.Scalar(type, (a, b, c)
                     => Saturate((int)Bits.MultiplyHigh(a, b, 32, true) + (long)(int)c));
             }
-            return context.Scalar(type, (a, b, c) => (Bits.MultiplyHigh(a, b, bits, isSigned) + (isMad ? c : 0)) & mask);
+            return context.Scalar(type,
+                (a, b, c) => (Bits.MultiplyHigh(a, b, bits, isSigned) + (isMad ? c : 0)) & mask);
         }
         if (!context.Has("lo") || context.Has("sat"))
             throw context.Statement.Unknown();

@@ -52,7 +52,8 @@ internal static class LogicDecoder
         };
         (int a, uint aFlip) = context.Predicate(1);
         (int b, uint bFlip) = context.OperandCount > 2 ? context.Predicate(2) : (context.Builder.True, 0);
-        return new PredicateInstruction(operation, context.PredicateDestination(context.Operand(0)), a, aFlip, b, bFlip);
+        return new PredicateInstruction(operation, context.PredicateDestination(context.Operand(0)), a, aFlip, b,
+            bFlip);
     }
 
     private static Instruction Binary(DecodeContext context, PtxType type)

@@ -22,7 +22,8 @@ internal static class MatrixDecoder
             throw statement.Unknown();
         (PtxType d, PtxType a, PtxType b, PtxType c) = (types[0], types[1], types[2], types[3]);
         int depth = statement.Has("m16n8k16") ? 16 : statement.Has("m16n8k8") ? 8 : statement.Has("m16n8k4") ? 4 : 0;
-        bool areInputsKnown = a == b && (a.Kind, a.Bits, depth) is (PtxTypeKind.Float or PtxTypeKind.BFloat, 16, 8 or 16)
+        bool areInputsKnown = a == b && (a.Kind, a.Bits, depth)
+            is (PtxTypeKind.Float or PtxTypeKind.BFloat, 16, 8 or 16)
             or (PtxTypeKind.TensorFloat, 32, 4 or 8);
         bool areResultsKnown = d == c && (d == PtxType.F32 || (a.Kind == PtxTypeKind.Float && d == a));
         if (!areInputsKnown || !areResultsKnown)

@@ -30,7 +30,7 @@ internal static class MemoryDecoder
         PtxType type = context.Statement.Type;
         (int Slot, int LaneBytes)[] destinations
             = [.. context.Elements(0).Select(context.LaneDestination).Select(slot => (slot.Slot, slot.LaneBytes))];
-        RequireVector(context, destinations.Length);
+        RequireVector(context, destinations);
         int bytes = type.Bytes * destinations.Length;
         return new LoadInstruction
         {
@@ -51,7 +51,7 @@ internal static class MemoryDecoder
         PtxType type = context.Statement.Type;
         (int Slot, int LaneBytes)[] sources = [.. context.Elements(1)
             .Select(operand => context.LaneSource(operand, type)).Select(slot => (slot.Slot, slot.LaneBytes))];
-        RequireVector(context, sources.Length);
+        RequireVector(context, sources);
         int bytes = type.Bytes * sources.Length;
         return new StoreInstruction
         {
@@ -64,11 +64,15 @@ internal static class MemoryDecoder
         };
     }
 
-    private static void RequireVector(DecodeContext context, int count)
+    /// <summary>Checks that there are as many registers as the vector has elements, each wide enough.</summary>
+    private static void RequireVector(DecodeContext context, (int Slot, int LaneBytes)[] registers)
     {
         int expected = context.Has("v4") ? 4 : context.Has("v2") ? 2 : 1;
-        if (count != expected)
-            throw context.Statement.Error($"expected {expected} registers, found {count}");
+        if (registers.Length != expected)
+            throw context.Statement.Error($"expected {expected} registers, found {registers.Length}");
+        int bytes = context.Statement.Type.Bytes;
+        if (Array.Exists(registers, register => register.Slot >= 0 && register.LaneBytes < bytes))
+            throw context.Statement.Error($"a register is narrower than the {bytes} bytes of an element");
     }
 
     private static bool IsSynchronizing(Statement statement)

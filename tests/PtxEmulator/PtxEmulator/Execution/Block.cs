@@ -26,8 +26,9 @@ internal sealed unsafe class Block : IDisposable
         int warpCount = (int)((Size.Count + Lanes.Count - 1) / Lanes.Count);
         _clock = new BarrierClock(warpCount);
         Shared = new SharedMemory(launch.SharedBytes, launch.Code.SharedCellShift, _clock);
-        Counters = (InstructionCounters*)NativeMemory.AllocZeroed((nuint)launch.Code.Instructions.Length,
-            (nuint)sizeof(InstructionCounters));
+        nuint instructionCount = (nuint)launch.Code.Instructions.Length;
+        Executions = (ExecutionCounters*)NativeMemory.AllocZeroed(instructionCount, (nuint)sizeof(ExecutionCounters));
+        Counters = (MemoryCounters*)NativeMemory.AllocZeroed(instructionCount, (nuint)sizeof(MemoryCounters));
         _warps = new Warp[warpCount];
         for (int warp = 0; warp < warpCount; warp++)
             _warps[warp] = new Warp(launch.Code, this, warp);
@@ -48,7 +49,10 @@ internal sealed unsafe class Block : IDisposable
     public Launch Launch => _launch;
 
     /// <summary>One for each instruction, over all blocks that this object ran.</summary>
-    public InstructionCounters* Counters { get; private set; }
+    public ExecutionCounters* Executions { get; private set; }
+
+    /// <summary>The same of memory accesses.</summary>
+    public MemoryCounters* Counters { get; private set; }
 
     /// <summary>Barriers completed in all blocks.</summary>
     public long BarrierCount { get; private set; }
@@ -94,7 +98,9 @@ internal sealed unsafe class Block : IDisposable
 
     public void Dispose()
     {
+        NativeMemory.Free(Executions);
         NativeMemory.Free(Counters);
+        Executions = null;
         Counters = null;
         Shared.Dispose();
         foreach (Warp warp in _warps)

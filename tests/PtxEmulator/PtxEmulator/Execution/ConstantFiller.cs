@@ -5,15 +5,24 @@ namespace PtxEmulator.Execution;
 /// <summary>Fills the registers of a warp that hold literals, addresses and predefined values.</summary>
 internal sealed unsafe class ConstantFiller
 {
-    private readonly Launch _launch;
     private readonly (int Slot, int LaneBytes, ulong Value)[] _constants;
+    private readonly (int Slot, int LaneBytes, Func<Warp, ulong> Evaluate)[] _uniform;
+    private readonly (int Slot, int LaneBytes, Func<Warp, int, ulong> Evaluate)[] _varying;
 
     public ConstantFiller(Launch launch)
     {
-        _launch = launch;
-        _constants = [.. launch.Code.Constants.Select(constant => (constant.Slot, constant.LaneBytes,
+        KernelCode code = launch.Code;
+        _constants = [.. code.Constants.Select(constant => (constant.Slot, constant.LaneBytes,
             constant.Value + (constant.Symbol == null ? 0 : launch.AddressOf(constant.Symbol))))];
+        ILookup<bool, SpecialSlot> specials = code.Specials.ToLookup(special => Varying(special.Name, launch) != null);
+        _uniform = [.. specials[false].Select(special => (special.Slot, special.LaneBytes,
+            Uniform(special.Name, launch)!))];
+        _varying = [.. specials[true].Select(special => (special.Slot, special.LaneBytes,
+            Varying(special.Name, launch)!))];
     }
+
+    /// <summary>Whether a predefined register is known, and does not change while a warp runs.</summary>
+    public static bool IsKnown(string name) => Uniform(name, null!) != null || Varying(name, null!) != null;
 
     public void Fill(Warp warp)
     {
@@ -24,53 +33,50 @@ internal sealed unsafe class ConstantFiller
             else
                 Lanes.Fill(warp.Registers + slot, laneBytes, value);
         }
-        foreach (SpecialSlot special in _launch.Code.Specials)
+        foreach ((int slot, int laneBytes, Func<Warp, ulong> evaluate) in _uniform)
+            Lanes.Fill(warp.Registers + slot, laneBytes, evaluate(warp));
+        foreach ((int slot, int laneBytes, Func<Warp, int, ulong> evaluate) in _varying)
         {
             for (int lane = 0; lane < Lanes.Count; lane++)
-                Lanes.Set(warp.Registers + special.Slot, lane, special.LaneBytes, Evaluate(special.Name, warp, lane));
+                Lanes.Set(warp.Registers + slot, lane, laneBytes, evaluate(warp, lane));
         }
     }
 
-    /// <summary>Whether a predefined register is known, and does not change while a warp runs.</summary>
-    public static bool IsKnown(string name) => name is
-        "%tid.x" or "%tid.y" or "%tid.z" or "%ntid.x" or "%ntid.y" or "%ntid.z"
-        or "%ctaid.x" or "%ctaid.y" or "%ctaid.z" or "%nctaid.x" or "%nctaid.y" or "%nctaid.z"
-        or "%laneid" or "%warpid" or "%nwarpid" or "%smid" or "%nsmid" or "%gridid"
-        or "%lanemask_eq" or "%lanemask_lt" or "%lanemask_le" or "%lanemask_gt" or "%lanemask_ge"
-        or "%dynamic_smem_size" or "%total_smem_size";
-
-    private ulong Evaluate(string name, Warp warp, int lane)
+    /// <summary>The registers that are the same for all threads of a warp.</summary>
+    private static Func<Warp, ulong>? Uniform(string name, Launch launch) => name switch
     {
-        Dim3 size = _launch.Block;
-        Dim3 thread = size.PositionOf((warp.Index * Lanes.Count) + lane);
-        Dim3 position = warp.Block.Position;
-        return name switch
-        {
-            "%tid.x" => (ulong)thread.X,
-            "%tid.y" => (ulong)thread.Y,
-            "%tid.z" => (ulong)thread.Z,
-            "%ntid.x" => (ulong)size.X,
-            "%ntid.y" => (ulong)size.Y,
-            "%ntid.z" => (ulong)size.Z,
-            "%ctaid.x" => (ulong)position.X,
-            "%ctaid.y" => (ulong)position.Y,
-            "%ctaid.z" => (ulong)position.Z,
-            "%nctaid.x" => (ulong)_launch.Grid.X,
-            "%nctaid.y" => (ulong)_launch.Grid.Y,
-            "%nctaid.z" => (ulong)_launch.Grid.Z,
-            "%laneid" => (ulong)lane,
-            "%warpid" => (ulong)warp.Index,
-            "%nwarpid" => (ulong)(size.Count + Lanes.Count - 1) / Lanes.Count,
-            "%nsmid" => 1,
-            "%lanemask_eq" => 1u << lane,
-            "%lanemask_lt" => (1u << lane) - 1,
-            "%lanemask_le" => uint.MaxValue >> (31 - lane),
-            "%lanemask_gt" => ~(uint.MaxValue >> (31 - lane)),
-            "%lanemask_ge" => ~((1u << lane) - 1),
-            "%dynamic_smem_size" => (ulong)_launch.DynamicSharedBytes,
-            "%total_smem_size" => (ulong)_launch.SharedBytes,
-            // One multiprocessor runs one grid.
-            _ => 0,
-        };
-    }
+        "%ntid.x" => _ => (ulong)launch.Block.X,
+        "%ntid.y" => _ => (ulong)launch.Block.Y,
+        "%ntid.z" => _ => (ulong)launch.Block.Z,
+        "%ctaid.x" => warp => (ulong)warp.Block.Position.X,
+        "%ctaid.y" => warp => (ulong)warp.Block.Position.Y,
+        "%ctaid.z" => warp => (ulong)warp.Block.Position.Z,
+        "%nctaid.x" => _ => (ulong)launch.Grid.X,
+        "%nctaid.y" => _ => (ulong)launch.Grid.Y,
+        "%nctaid.z" => _ => (ulong)launch.Grid.Z,
+        "%warpid" => warp => (ulong)warp.Index,
+        "%nwarpid" => _ => (ulong)(launch.Block.Count + Lanes.Count - 1) / Lanes.Count,
+        // One multiprocessor runs one grid.
+        "%nsmid" => _ => 1,
+        "%smid" or "%gridid" => _ => 0,
+        "%dynamic_smem_size" => _ => (ulong)launch.DynamicSharedBytes,
+        "%total_smem_size" => _ => (ulong)launch.SharedBytes,
+        _ => null,
+    };
+
+    private static Func<Warp, int, ulong>? Varying(string name, Launch launch) => name switch
+    {
+        "%tid.x" => (warp, lane) => (ulong)(ThreadIndex(warp, lane) % launch.Block.X),
+        "%tid.y" => (warp, lane) => (ulong)(ThreadIndex(warp, lane) / launch.Block.X % launch.Block.Y),
+        "%tid.z" => (warp, lane) => (ulong)(ThreadIndex(warp, lane) / launch.Block.X / launch.Block.Y),
+        "%laneid" => (_, lane) => (ulong)lane,
+        "%lanemask_eq" => (_, lane) => 1u << lane,
+        "%lanemask_lt" => (_, lane) => (1u << lane) - 1,
+        "%lanemask_le" => (_, lane) => uint.MaxValue >> (31 - lane),
+        "%lanemask_gt" => (_, lane) => ~(uint.MaxValue >> (31 - lane)),
+        "%lanemask_ge" => (_, lane) => ~((1u << lane) - 1),
+        _ => null,
+    };
+
+    private static int ThreadIndex(Warp warp, int lane) => (warp.Index * Lanes.Count) + lane;
 }

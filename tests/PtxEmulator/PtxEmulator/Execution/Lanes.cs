@@ -66,8 +66,10 @@ internal static unsafe class Lanes
     /// <summary>Writes one value to all lanes.</summary>
     public static void Fill(byte* register, int laneBytes, ulong value)
     {
-        for (int lane = 0; lane < Count; lane++)
-            Set(register, lane, laneBytes, value);
+        if (laneBytes == sizeof(ulong))
+            new Span<ulong>(register, Count).Fill(value);
+        else
+            new Span<uint>(register, Count).Fill((uint)value);
     }
 
     private static Vector512<T> Powers<T>()

@@ -12,7 +12,7 @@ internal sealed class Launch
     private readonly LaunchCounters _counters;
     private long _nextBlock;
     private long _faultedBlock = long.MaxValue;
-    private Exception? _fault;
+    private PtxFaultException? _fault;
 
     public Launch(KernelCode code) => (Code, _counters) = (code, new LaunchCounters(code));
 
@@ -77,7 +77,7 @@ internal sealed class Launch
             {
                 block.Run(index);
             }
-            catch (Exception exception) when (exception is PtxFaultException or NotSupportedException)
+            catch (PtxFaultException exception)
             {
                 lock (_lock)
                 {

@@ -79,10 +79,11 @@ internal sealed unsafe partial class Warp : IDisposable
     }
 
     /// <summary>Executes instructions until the count is used up or the warp waits or ends.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run(int instructionCount)
     {
         Instruction[] instructions = _code.Instructions;
-        InstructionCounters* counters = Block.Counters;
+        ExecutionCounters* executions = Block.Executions;
         int left = instructionCount;
         do
         {
@@ -90,9 +91,9 @@ internal sealed unsafe partial class Warp : IDisposable
             Current = instruction;
             _executed++;
             uint mask = Active & (*(uint*)(_registers + instruction.Guard) ^ instruction.GuardFlip);
-            InstructionCounters* counter = counters + instruction.Index;
-            counter->Executions++;
-            counter->Threads += BitOperations.PopCount(mask);
+            ExecutionCounters* execution = executions + instruction.Index;
+            execution->Warps++;
+            execution->Threads += BitOperations.PopCount(mask);
             if (mask != 0)
                 instruction.Execute(this, mask);
             if (_next >= _firstWaiting)

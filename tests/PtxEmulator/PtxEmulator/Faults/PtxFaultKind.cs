@@ -21,7 +21,7 @@ public enum PtxFaultKind
     /// <summary>Two warps access the same shared bytes between two barriers, and one of them writes.</summary>
     SharedRace,
 
-    /// <summary>An access to the destination of an asynchronous copy that the accessing thread has not waited for.</summary>
+    /// <summary>An access to the destination of an asynchronous copy that the thread has not waited for.</summary>
     AsyncCopyNotWaited,
 
     /// <summary>A barrier that not all of its threads reach.</summary>

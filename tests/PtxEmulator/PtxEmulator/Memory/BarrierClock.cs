@@ -1,7 +1,8 @@
 namespace PtxEmulator.Memory;
 
 /// <summary>Which accesses of one warp happen before those of another. Time ticks whenever a barrier completes; a
-/// barrier orders what its warps did before it, and what that was ordered after, before what they do after it.</summary>
+/// barrier orders what its warps did before it, and what that was ordered after, before what they do after it.
+/// </summary>
 internal sealed class BarrierClock(int warpCount)
 {
     // Row: a warp. Column: the tick before which that warp knows all accesses of another as past.

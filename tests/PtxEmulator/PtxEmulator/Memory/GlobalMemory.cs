@@ -15,8 +15,8 @@ internal sealed unsafe class GlobalMemory : IDisposable
     private const byte ReadBits = Allocated | Written;
     private const byte WriteBits = Allocated | ReadOnly;
 
-    private readonly byte* _bytes;
-    private readonly byte* _states;
+    private byte* _bytes;
+    private byte* _states;
 
     public GlobalMemory(long byteCount)
     {
@@ -98,6 +98,8 @@ internal sealed unsafe class GlobalMemory : IDisposable
     {
         NativeMemory.Free(_bytes);
         NativeMemory.Free(_states);
+        _bytes = null;
+        _states = null;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

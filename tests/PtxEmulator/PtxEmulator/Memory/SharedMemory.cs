@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using PtxEmulator.Execution;
@@ -6,6 +7,8 @@ namespace PtxEmulator.Memory;
 
 /// <summary>The shared memory of a block. Each cell of 1, 2 or 4 bytes, the narrowest access of the kernel, remembers
 /// who wrote and who read it last, and when; time is what <see cref="BarrierClock"/> counts.</summary>
+/// <remarks>Of a cell's readers only the last one's time is known. Between barriers of some warps, an earlier reader
+/// can therefore be taken for a race; never between barriers of all.</remarks>
 internal sealed unsafe class SharedMemory : IDisposable
 {
     // A write is its tick in the upper 24 bits, then the warp that wrote, or one of these.
@@ -58,6 +61,7 @@ internal sealed unsafe class SharedMemory : IDisposable
     /// <param name="address">The first byte.</param>
     /// <param name="byteCount">How many.</param>
     /// <returns>What is wrong with it; null if nothing is.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public PtxFaultKind? Read(int warp, int lane, uint address, int byteCount)
     {
         int first = (int)(address >> _cellShift);
@@ -88,6 +92,7 @@ internal sealed unsafe class SharedMemory : IDisposable
     }
 
     /// <summary>Notes a write, as <see cref="Read"/> does.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public PtxFaultKind? Write(int warp, int lane, uint address, int byteCount)
     {
         int first = (int)(address >> _cellShift);

@@ -87,6 +87,7 @@ internal sealed unsafe class CompareInstruction<TOperation, T>(CompareTarget tar
     where TOperation : IBinaryOperation<T>
     where T : unmanaged
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;
@@ -105,6 +106,7 @@ internal sealed unsafe class CompareInstruction<TOperation, T>(CompareTarget tar
 internal sealed unsafe class ScalarCompareInstruction(LaneOperation operation, CompareTarget target, LaneSlot a,
     LaneSlot b) : Instruction
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;
@@ -126,6 +128,7 @@ internal sealed unsafe class ScalarCompareInstruction(LaneOperation operation, C
 internal sealed unsafe class ScalarPairCompareInstruction(LaneOperation operation, CompareTarget low,
     CompareTarget high, LaneSlot a, LaneSlot b) : Instruction
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;

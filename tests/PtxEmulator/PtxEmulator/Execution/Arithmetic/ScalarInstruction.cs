@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using PtxEmulator.Numerics;
 
 namespace PtxEmulator.Execution;
@@ -9,10 +10,11 @@ internal delegate ulong LaneOperation(ulong a, ulong b, ulong c);
 /// <summary>An operand or result of one thread at a time.</summary>
 internal readonly record struct LaneSlot(int Slot, int LaneBytes);
 
-/// <summary>An instruction that works on one thread after the other, for everything that is not worth vectors.</summary>
+/// <summary>An instruction that works on one thread after the other, for what is not worth vectors.</summary>
 internal sealed unsafe class ScalarInstruction(LaneOperation operation, LaneSlot destination, LaneSlot a, LaneSlot b,
     LaneSlot c) : Instruction
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;
@@ -30,6 +32,7 @@ internal sealed unsafe class ScalarInstruction(LaneOperation operation, LaneSlot
 internal sealed unsafe class BitInsertInstruction(int bits, LaneSlot destination, LaneSlot inserted, LaneSlot value,
     LaneSlot position, LaneSlot length) : Instruction
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;

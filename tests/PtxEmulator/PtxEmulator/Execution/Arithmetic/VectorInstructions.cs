@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
@@ -7,6 +8,7 @@ internal sealed unsafe class UnaryInstruction<TOperation, T>(int destination, in
     where TOperation : IUnaryOperation<T>
     where T : unmanaged
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;
@@ -19,6 +21,7 @@ internal sealed unsafe class BinaryInstruction<TOperation, T>(int destination, i
     where TOperation : IBinaryOperation<T>
     where T : unmanaged
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;
@@ -34,6 +37,7 @@ internal sealed unsafe class TernaryInstruction<TOperation, T>(int destination, 
     where TOperation : ITernaryOperation<T>
     where T : unmanaged
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;
@@ -49,6 +53,7 @@ internal sealed unsafe class TernaryInstruction<TOperation, T>(int destination, 
 internal sealed unsafe class SelectInstruction<T>(int destination, int a, int b, int predicate, uint flip) : Instruction
     where T : unmanaged
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;
@@ -65,6 +70,7 @@ internal sealed unsafe class SelectInstruction<T>(int destination, int a, int b,
 internal sealed unsafe class ShiftInstruction<T>(int destination, int a, int count, ShiftKind kind) : Instruction
     where T : unmanaged
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
@@ -6,6 +7,7 @@ namespace PtxEmulator.Execution;
 /// first.</summary>
 internal sealed unsafe class WideInstruction(int destination, int a, int? b, int? addend, bool isSigned) : Instruction
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;
@@ -42,6 +44,7 @@ internal sealed unsafe class WideInstruction(int destination, int a, int? b, int
 /// <summary>The low halves of 64-bit lanes.</summary>
 internal sealed unsafe class NarrowInstruction(int destination, int a) : Instruction
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         byte* registers = warp.Registers;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using PtxEmulator.Counters;
 using PtxEmulator.Memory;
 
@@ -23,6 +24,7 @@ internal sealed unsafe class MatrixAccessInstruction : Instruction
     /// <summary>One register for each matrix.</summary>
     public required int[] Registers { get; init; }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         warp.RequireWhole(mask);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using PtxEmulator.Parsing;
 
@@ -21,6 +22,7 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
 
     public required int[] D { get; init; }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
         warp.RequireWhole(mask);
@@ -44,6 +46,7 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
         ScatterD(registers, c);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void GatherA(byte* registers, float* matrix)
     {
         float* elements = stackalloc float[Lanes.Count];
@@ -61,6 +64,7 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void GatherB(byte* registers, float* matrix)
     {
         float* elements = stackalloc float[Lanes.Count];
@@ -78,6 +82,7 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void GatherC(byte* registers, float* matrix)
     {
         float* elements = stackalloc float[Lanes.Count];
@@ -96,6 +101,7 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ScatterD(byte* registers, float* matrix)
     {
         for (int element = 0; element < 4; element++)

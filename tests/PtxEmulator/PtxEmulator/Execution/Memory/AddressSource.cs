@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
@@ -8,6 +9,7 @@ namespace PtxEmulator.Execution;
 /// <param name="Offset">Added to it.</param>
 internal readonly record struct AddressSource(int Slot, int LaneBytes, long Offset)
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public unsafe void Compute(Warp warp, ulong* addresses)
     {
         byte* register = warp.Registers + Slot;

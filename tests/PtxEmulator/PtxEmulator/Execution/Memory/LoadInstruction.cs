@@ -18,6 +18,7 @@ internal sealed unsafe class LoadInstruction : MemoryInstruction
 
     protected override bool IsWrite => false;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void Transfer(Warp warp, uint mask, AccessShape shape, ulong* hosts)
     {
         bool isWhole = Destinations.Length == 1 && ElementBytes == Destinations[0].LaneBytes;
@@ -74,6 +75,7 @@ internal sealed unsafe class LoadInstruction : MemoryInstruction
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void TransferFourWords(Warp warp, uint mask, ulong* hosts)
     {
         uint* first = (uint*)(warp.Registers + Destinations[0].Slot);
@@ -91,6 +93,7 @@ internal sealed unsafe class LoadInstruction : MemoryInstruction
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void TransferElements(Warp warp, uint mask, ulong* hosts)
     {
         for (int element = 0; element < Destinations.Length; element++)

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using PtxEmulator.Counters;
 using PtxEmulator.Memory;
@@ -23,6 +24,7 @@ internal abstract unsafe class MemoryInstruction : Instruction
 
     protected abstract bool IsWrite { get; }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public sealed override void Execute(Warp warp, uint mask)
     {
         ulong* addresses = warp.Addresses;
@@ -83,6 +85,7 @@ internal abstract unsafe class MemoryInstruction : Instruction
         Transfer(warp, mask, shape, addresses);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private AccessShape ShapeOf(ulong* addresses)
     {
         ulong step = (ulong)AccessBytes;
@@ -100,10 +103,11 @@ internal abstract unsafe class MemoryInstruction : Instruction
         return isContiguous ? AccessShape.Contiguous : isUniform ? AccessShape.Uniform : AccessShape.Scattered;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ResolveGlobal(Warp warp, uint mask, AccessShape shape, ulong* addresses)
     {
         GlobalMemory memory = warp.Block.Global;
-        InstructionCounters* counters = warp.Block.Counters + Index;
+        MemoryCounters* counters = warp.Block.Counters + Index;
         int threads = BitOperations.PopCount(mask);
         int sectors;
         if (shape == AccessShape.Scattered)
@@ -150,45 +154,60 @@ internal abstract unsafe class MemoryInstruction : Instruction
             MemoryFaults.ThrowGlobal(warp, lane, address, byteCount, AccessBytes, isWrite: true);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ResolveShared(Warp warp, uint mask, AccessShape shape, ulong* addresses)
     {
         SharedMemory shared = warp.Block.Shared;
-        if (shape == AccessShape.Scattered)
+        if (shape != AccessShape.Scattered)
         {
-            ulong previous = ulong.MaxValue;
-            for (uint rest = mask; rest != 0; rest &= rest - 1)
-            {
-                int lane = BitOperations.TrailingZeroCount(rest);
-                // A read that the thread before did already needs no second check.
-                if (IsWrite || IsSynchronizing || addresses[lane] != previous)
-                    CheckShared(warp, shared, lane, addresses[lane], AccessBytes);
-                previous = addresses[lane];
-            }
-            warp.Block.Counters[Index].ExtraWavefronts
-                += AccessPattern.CountExtraWavefronts(addresses, mask, AccessBytes);
-            for (int lane = 0; lane < Lanes.Count; lane++)
-                addresses[lane] += (ulong)shared.Bytes;
+            CheckSharedTogether(warp, shared, shape, addresses[0]);
+            addresses[0] += (ulong)shared.Bytes;
             return;
         }
-        CheckShared(warp, shared, 0, addresses[0],
-            shape == AccessShape.Contiguous ? AccessBytes * Lanes.Count : AccessBytes);
-        addresses[0] += (ulong)shared.Bytes;
+        bool isPlainRead = !IsWrite && !IsSynchronizing;
+        ulong previous = ulong.MaxValue;
+        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            ulong address = addresses[lane];
+            if (address == previous)
+                continue;
+            // What every thread may read need not be checked again for the next one.
+            if (isPlainRead && TryNote(warp, shared, address, AccessBytes))
+                previous = address;
+            else
+                CheckShared(warp, shared, lane, address);
+        }
+        warp.Block.Counters[Index].ExtraWavefronts += AccessPattern.CountExtraWavefronts(addresses, mask, AccessBytes);
+        for (int lane = 0; lane < Lanes.Count; lane++)
+            addresses[lane] += (ulong)shared.Bytes;
     }
 
-    private void CheckShared(Warp warp, SharedMemory shared, int lane, ulong address, int byteCount)
+    /// <summary>Checks an access of all threads at once, and where that fails, one thread after the other.</summary>
+    private void CheckSharedTogether(Warp warp, SharedMemory shared, AccessShape shape, ulong address)
+    {
+        bool isContiguous = shape == AccessShape.Contiguous;
+        if (TryNote(warp, shared, address, isContiguous ? AccessBytes * Lanes.Count : AccessBytes))
+            return;
+        for (int lane = 0; lane < Lanes.Count; lane++)
+            CheckShared(warp, shared, lane, address + (isContiguous ? (ulong)(lane * AccessBytes) : 0));
+    }
+
+    private bool TryNote(Warp warp, SharedMemory shared, ulong address, int byteCount)
+        => (address & (ulong)(AccessBytes - 1)) == 0 && IsInside(shared, address, byteCount)
+            && Note(warp, shared, -1, (uint)address, byteCount) == null;
+
+    private static bool IsInside(SharedMemory shared, ulong address, int byteCount)
+        => address <= (ulong)shared.ByteCount && (ulong)byteCount <= (ulong)shared.ByteCount - address;
+
+    private void CheckShared(Warp warp, SharedMemory shared, int lane, ulong address)
     {
         if ((address & (ulong)(AccessBytes - 1)) != 0)
             MemoryFaults.ThrowMisaligned(warp, lane, address, AccessBytes);
-        bool isInside = address <= (ulong)shared.ByteCount && (ulong)byteCount <= (ulong)shared.ByteCount - address;
-        PtxFaultKind? fault = isInside ? Note(warp, shared, lane, (uint)address, byteCount)
-            : PtxFaultKind.OutOfBounds;
-        if (fault == null)
-            return;
-        if (byteCount == AccessBytes)
-            MemoryFaults.ThrowShared(warp, lane, address, byteCount, fault.Value, IsWrite);
-        // Of threads side by side, the first at fault is the one to report.
-        for (int other = 0; other < Lanes.Count; other++)
-            CheckShared(warp, shared, other, address + (ulong)(other * AccessBytes), AccessBytes);
+        PtxFaultKind? fault = IsInside(shared, address, AccessBytes)
+            ? Note(warp, shared, lane, (uint)address, AccessBytes) : PtxFaultKind.OutOfBounds;
+        if (fault is { } kind)
+            MemoryFaults.ThrowShared(warp, lane, address, AccessBytes, kind, IsWrite);
     }
 
     private PtxFaultKind? Note(Warp warp, SharedMemory shared, int lane, uint address, int byteCount)

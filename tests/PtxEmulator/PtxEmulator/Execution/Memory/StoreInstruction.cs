@@ -14,6 +14,7 @@ internal sealed unsafe class StoreInstruction : MemoryInstruction
 
     protected override bool IsWrite => true;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void Transfer(Warp warp, uint mask, AccessShape shape, ulong* hosts)
     {
         if (shape == AccessShape.Contiguous && Sources.Length == 1 && ElementBytes == Sources[0].LaneBytes)

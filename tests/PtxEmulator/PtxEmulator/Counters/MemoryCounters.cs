@@ -1,10 +1,8 @@
 namespace PtxEmulator.Counters;
 
-/// <summary>What one instruction did in all warps of a worker.</summary>
-internal struct InstructionCounters
+/// <summary>What the memory accesses of one instruction did in all warps of a worker.</summary>
+internal struct MemoryCounters
 {
-    public long Executions;
-    public long Threads;
     public long LoadBytes;
     public long LoadSectors;
     public long IdealLoadSectors;
@@ -14,10 +12,8 @@ internal struct InstructionCounters
     public long ExtraWavefronts;
     public long AsyncCopyBytes;
 
-    public void Add(in InstructionCounters other)
+    public void Add(in MemoryCounters other)
     {
-        Executions += other.Executions;
-        Threads += other.Threads;
         LoadBytes += other.LoadBytes;
         LoadSectors += other.LoadSectors;
         IdealLoadSectors += other.IdealLoadSectors;

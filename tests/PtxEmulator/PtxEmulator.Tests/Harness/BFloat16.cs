@@ -1,0 +1,10 @@
+namespace PtxEmulator.Tests;
+
+/// <summary>A bfloat16 by its bits.</summary>
+internal readonly record struct BFloat16(ushort Bits)
+{
+    public static explicit operator BFloat16(double value) => new((ushort)FloatFormat.F64.Convert(
+        BitConverter.DoubleToUInt64Bits(value), FloatFormat.BF16));
+
+    public static explicit operator float(BFloat16 value) => BitConverter.UInt32BitsToSingle((uint)value.Bits << 16);
+}

@@ -1,0 +1,83 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+
+namespace PtxEmulator.Tests;
+
+/// <summary>A module of one kernel on a GPU of its own.</summary>
+internal sealed class KernelRun : IDisposable
+{
+    /// <summary>What every module starts with.</summary>
+    public const string Header = """
+        .version 7.8
+        .target sm_90
+        .address_size 64
+
+        """;
+
+    private readonly PtxModule _module;
+
+    /// <param name="text">The module's text without its header.</param>
+    /// <param name="options">The GPU's; the default otherwise.</param>
+    public KernelRun(string text, EmulatorOptions? options = null)
+    {
+        _module = PtxModule.Parse(Header + text);
+        Gpu = new(options ?? new());
+    }
+
+    public EmulatedGpu Gpu { get; }
+
+    /// <summary>A new buffer with these contents.</summary>
+    public ulong Buffer<T>(T[] contents, string name = "buffer")
+        where T : unmanaged
+    {
+        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(contents.AsSpan());
+        ulong address = Gpu.Allocate(bytes.Length, name);
+        Gpu.Write(address, bytes);
+        return address;
+    }
+
+    /// <summary>A new buffer that nobody has written.</summary>
+    public ulong Unwritten(int byteCount, string name = "buffer") => Gpu.Allocate(byteCount, name);
+
+    public T[] Read<T>(ulong address, int count)
+        where T : unmanaged
+    {
+        T[] values = new T[count];
+        Gpu.Read(address, MemoryMarshal.AsBytes(values.AsSpan()));
+        return values;
+    }
+
+    /// <summary>Launches the module's only kernel on a row of blocks.</summary>
+    public LaunchReport Launch(int blockCount, int threadCount, params object[] arguments) =>
+        Launch(new Dim3(blockCount, 1, 1), new Dim3(threadCount, 1, 1), 0, arguments);
+
+    public LaunchReport Launch(Dim3 grid, Dim3 block, int sharedBytes, params object[] arguments) => Gpu.Launch(
+        _module, _module.Entries.Keys.Single(), grid, block, sharedBytes, Packed(arguments));
+
+    public void Dispose() => Gpu.Dispose();
+
+    /// <summary>The arguments at offsets that are multiples of their size, as the ISA lays out parameters.</summary>
+    private static byte[] Packed(object[] arguments)
+    {
+        List<byte> bytes = [];
+        Span<byte> value = stackalloc byte[8];
+        foreach (object argument in arguments)
+        {
+            int size = argument is int or uint or float ? 4 : 8;
+            BinaryPrimitives.WriteUInt64LittleEndian(value, argument switch
+            {
+                int number => (uint)number,
+                uint number => number,
+                long number => (ulong)number,
+                ulong number => number,
+                float number => BitConverter.SingleToUInt32Bits(number),
+                double number => BitConverter.DoubleToUInt64Bits(number),
+                _ => throw new ArgumentException($"An argument cannot be a {argument.GetType()}.", nameof(arguments)),
+            });
+            while (bytes.Count % size != 0)
+                bytes.Add(0);
+            bytes.AddRange(value[..size]);
+        }
+        return [.. bytes];
+    }
+}

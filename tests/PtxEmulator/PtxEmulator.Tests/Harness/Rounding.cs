@@ -1,0 +1,20 @@
+namespace PtxEmulator.Tests;
+
+/// <summary>How a result that a format cannot hold is rounded.</summary>
+internal enum Rounding
+{
+    /// <summary>.rn and .rni</summary>
+    NearestEven,
+
+    /// <summary>.rz and .rzi</summary>
+    TowardZero,
+
+    /// <summary>.rm and .rmi</summary>
+    Down,
+
+    /// <summary>.rp and .rpi</summary>
+    Up,
+
+    /// <summary>.rna</summary>
+    NearestAway,
+}
