@@ -4,8 +4,8 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Gemm;
 
-/// <summary>C = epilogue(A·Wᵀ + bias) on tensor cores, accumulated in float32, any number of products of one size in one
-/// launch; from sm_80 on.</summary>
+/// <summary>C = epilogue(A·Wᵀ + bias) on tensor cores, accumulated in float32, any number of products of one size in
+/// one launch; from sm_80 on.</summary>
 /// <remarks>
 /// <para>A block computes one tile of C from slices of A and W that are 64 bytes wide. Slices are copied asynchronously
 /// to a ring of stages in shared memory (<see cref="SwizzledTile"/>); while one is multiplied, the others arrive: one
@@ -45,8 +45,8 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
 
     private static int StageBytes => (TileRows + TileColumns) * SwizzledTile.RowBytes;
 
-    /// <param name="a">A, [rows, inner], in groups of 16 bytes: 8 elements of 16 bits or 4 of 32. What fills up the last
-    /// group of a row is zero, here and in W.</param>
+    /// <param name="a">A, [rows, inner], in groups of 16 bytes: 8 elements of 16 bits or 4 of 32. What fills up the
+    /// last group of a row is zero, here and in W.</param>
     /// <param name="w">W, [4·columns, inner], likewise.</param>
     /// <param name="bias">[4·columns] for each product.</param>
     /// <param name="c">Receives C, [rows, 4·columns].</param>
@@ -63,8 +63,8 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="biasBatchStride">Groups of four from one product's bias to the next's.</param>
     /// <param name="cBatchStride">Groups of four from one product's C to the next's.</param>
     public static void Run(ArrayView<UInt4> a, ArrayView<UInt4> w, ArrayView<Float4> bias, ArrayView<UInt2> c,
-        ArrayView<int> outside, int rowCount, int columnVectors, int innerVectors, int aStride, int wStride, int cStride,
-        int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride)
+        ArrayView<int> outside, int rowCount, int columnVectors, int innerVectors, int aStride, int wStride,
+        int cStride, int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride)
     {
         uint shared = SwizzledTile.Allocate(TTile.StageCount * StageBytes);
         int product = Grid.IdxY;

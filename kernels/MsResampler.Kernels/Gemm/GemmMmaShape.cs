@@ -9,11 +9,12 @@ namespace MsResampler.Kernels.Gemm;
 /// <param name="Rows">Rows of C in a tile.</param>
 /// <param name="Columns">Columns of C in a tile.</param>
 /// <param name="GroupSize">Threads of a block.</param>
-/// <param name="BlockCount">Blocks that should share a multiprocessor: registers are limited so that they fit.</param>
+/// <param name="BlockCount">Blocks that should share a multiprocessor: registers are limited so that they
+/// fit.</param>
 internal sealed record GemmMmaShape(Type Tile, int Rows, int Columns, int GroupSize, int BlockCount)
 {
-    /// <summary>Multiplications and additions of 16-bit elements that a multiprocessor makes in a cycle on an A100. What
-    /// the choice depends on is their ratio to <see cref="BytesPerCycle"/>: on an H100 both are larger, on an RTX 4090
+    /// <summary>Multiplications and additions of 16-bit elements that a multiprocessor makes in a cycle on an A100.
+    /// The choice depends on their ratio to <see cref="BytesPerCycle"/>: on an H100 both are larger, on an RTX 4090
     /// smaller.</summary>
     private const double ProductsPerCycle = 1024;
 

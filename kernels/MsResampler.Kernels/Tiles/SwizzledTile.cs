@@ -40,8 +40,8 @@ internal static class SwizzledTile
     /// first of their row, lanes 16–31 the second.</summary>
     public static int RowFragment(int lane, int step) => Offset(lane & 15, (2 * step) + (lane >> 4));
 
-    /// <summary>Where this lane's row of two fragments B of rows 0 to 15 is. Of the first, matrix column 2t is row 4t and
-    /// column 2t+1 row 4t+1; of the second, they are 4t+2 and 4t+3: so a lane's results of the two are four
+    /// <summary>Where this lane's row of two fragments B of rows 0 to 15 is. Of the first, matrix column 2t is row 4t
+    /// and column 2t+1 row 4t+1; of the second, they are 4t+2 and 4t+3: so a lane's results of the two are four
     /// neighbours.</summary>
     public static int ColumnFragment(int lane, int step)
     {

@@ -11,8 +11,9 @@ internal static partial class Ptxas
     public static MachineCode DisassembleLoop(CompiledKernel kernel, int architecture, string opcode)
     {
         using var files = new TemporaryFolder();
-        Assemble(kernel, architecture, files);
-        return FindLoop(Run("cuobjdump", "-sass", files.File(Binary)), opcode);
+        string binary = files.File("kernel.cubin");
+        Assemble(kernel, architecture, files, binary);
+        return FindLoop(Assembler().Run(Disassembler, "-sass", binary), opcode);
     }
 
     /// <summary>Finds the shortest stretch from a branch's target up to that branch that has the instruction.</summary>

@@ -1,3 +1,4 @@
+using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Tests.Compiler;

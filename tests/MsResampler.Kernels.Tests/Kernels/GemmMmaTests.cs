@@ -11,7 +11,8 @@ public sealed class GemmMmaTests
     private static readonly GemmMmaSize[] s_sizes =
     [
         new(1, 1, 1), new(1, 129, 31), new(63, 65, 32), new(64, 64, 64), new(65, 63, 33), new(127, 61, 67),
-        new(128, 128, 96), new(129, 127, 8), new(61, 3, 257), new(257, 5, 7), new(2, 259, 71), new(31, 37, 41, 3), new(1217, 131, 9),
+        new(128, 128, 96), new(129, 127, 8), new(61, 3, 257), new(257, 5, 7), new(2, 259, 71), new(31, 37, 41, 3),
+        new(1217, 131, 9),
     ];
 
     private static IEnumerable<TestCaseData> Cases()
@@ -136,8 +137,8 @@ public sealed class GemmMmaTests
     }
 
     /// <summary>How far one element may be from exact arithmetic. Each of the inner + 1 additions rounds a partial sum,
-    /// which is at most the sum of the terms' magnitudes, by u = 2⁻²⁴. GELU is at most 1.13 times as steep as the line, and
-    /// its own error is near 2⁻²² of its argument; 2⁻²⁰ is allowed. Then the result is rounded to C's type, the
+    /// which is at most the sum of the terms' magnitudes, by u = 2⁻²⁴. GELU is at most 1.13 times as steep as the line,
+    /// and its own error is near 2⁻²² of its argument; 2⁻²⁰ is allowed. Then the result is rounded to C's type, the
     /// smallest of which stand 2⁻²⁴ apart.</summary>
     private static double Tolerance(GemmMmaCase types, int inner, double magnitude, double expected, double argument)
     {
