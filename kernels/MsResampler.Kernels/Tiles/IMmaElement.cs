@@ -1,0 +1,50 @@
+using ILGPU;
+using MsResampler.Kernels.Ptx;
+
+namespace MsResampler.Kernels.Tiles;
+
+/// <summary>What tensor cores multiply. The fragments of all kinds have the same bytes in the same lanes: only their
+/// meaning differs.</summary>
+internal interface IMmaElement
+{
+    /// <summary>Bytes of an element.</summary>
+    static abstract int Bytes { get; }
+
+    /// <summary>A fragment as the instruction wants it.</summary>
+    static abstract UInt4 Round(UInt4 fragment);
+
+    /// <summary><paramref name="sum"/> plus the product of 16 rows and 8 columns, accumulated in float32.</summary>
+    static abstract Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1);
+}
+
+/// <summary>float16.</summary>
+internal readonly struct MmaFloat16 : IMmaElement
+{
+    public static int Bytes => 2;
+
+    public static UInt4 Round(UInt4 fragment) => fragment;
+
+    public static Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1) => Mma.F16(sum, a, b0, b1);
+}
+
+/// <summary>bfloat16.</summary>
+internal readonly struct MmaBFloat16 : IMmaElement
+{
+    public static int Bytes => 2;
+
+    public static UInt4 Round(UInt4 fragment) => fragment;
+
+    public static Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1) => Mma.BF16(sum, a, b0, b1);
+}
+
+/// <summary>float32, rounded to 10 fraction bits in registers: the tensor core would cut the others off.</summary>
+internal readonly struct MmaTensorFloat32 : IMmaElement
+{
+    public static int Bytes => 4;
+
+    public static UInt4 Round(UInt4 fragment) => new(
+        Pack.TF32(Interop.IntAsFloat(fragment.X)), Pack.TF32(Interop.IntAsFloat(fragment.Y)),
+        Pack.TF32(Interop.IntAsFloat(fragment.Z)), Pack.TF32(Interop.IntAsFloat(fragment.W)));
+
+    public static Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1) => Mma.TF32(sum, a, b0, b1);
+}

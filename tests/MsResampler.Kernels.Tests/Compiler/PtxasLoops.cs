@@ -1,0 +1,48 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using MsResampler.Kernels.Engine;
+
+namespace MsResampler.Kernels.Tests.Compiler;
+
+internal static partial class Ptxas
+{
+    /// <summary>The machine instructions of a kernel's innermost loop that has a given instruction.</summary>
+    /// <exception cref="InvalidOperationException">There is none.</exception>
+    public static MachineCode DisassembleLoop(CompiledKernel kernel, int architecture, string opcode)
+    {
+        using var files = new TemporaryFolder();
+        string binary = files.File("kernel.cubin");
+        Assemble(kernel, architecture, files, binary);
+        return FindLoop(Assembler().Run(Disassembler, "-sass", binary), opcode);
+    }
+
+    /// <summary>Finds the shortest stretch from a branch's target up to that branch that has the instruction.</summary>
+    public static MachineCode FindLoop(string listing, string opcode)
+    {
+        (long Address, string Opcode, string Operands)[] code = [.. PlacedInstruction().Matches(listing).Select(match =>
+            (Hexadecimal(match.Groups["address"]), match.Groups["opcode"].Value, match.Groups["operands"].Value))];
+        return code
+            .Where(branch => branch.Opcode.Split('.')[0] == "BRA")
+            .Select(branch => (Branch: branch, Target: Target().Match(branch.Operands)))
+            .Where(branch => branch.Target.Success)
+            .Select(branch => (First: Hexadecimal(branch.Target.Groups["address"]), Last: branch.Branch.Address))
+            .Where(loop => loop.First < loop.Last)
+            .OrderBy(loop => loop.Last - loop.First)
+            .Select(loop => new MachineCode(code
+                .Where(instruction => instruction.Address >= loop.First && instruction.Address <= loop.Last)
+                .CountBy(instruction => instruction.Opcode)
+                .ToDictionary()))
+            .FirstOrDefault(loop => loop.Count(opcode) > 0)
+            ?? throw new InvalidOperationException($"No loop has {opcode}:\n{listing}");
+    }
+
+    private static long Hexadecimal(Group group) =>
+        long.Parse(group.ValueSpan, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"^\s+/\*(?<address>[0-9a-f]{4,})\*/\s+(@!?U?P\w+\s+)?(?<opcode>[A-Z][\w.]*)(?<operands>[^;]*);",
+        RegexOptions.Multiline)]
+    private static partial Regex PlacedInstruction();
+
+    [GeneratedRegex(@"0x(?<address>[0-9a-f]+)\s*$")]
+    private static partial Regex Target();
+}

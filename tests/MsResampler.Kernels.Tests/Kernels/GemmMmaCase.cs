@@ -1,0 +1,177 @@
+using System.Runtime.InteropServices;
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Gemm;
+using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Kernels.Tiles;
+using PtxEmulator;
+
+namespace MsResampler.Kernels.Tests.Kernels;
+
+/// <summary>Types of a product on tensor cores, and what runs it on the emulator.</summary>
+internal sealed class GemmMmaCase
+{
+    /// <summary>Fills what must not be read, or not be written: no number in any type.</summary>
+    private const byte Forbidden = 0xFF;
+
+    private readonly Type _input;
+    private readonly Type _output;
+    private readonly int _inputBytes;
+    private readonly int _outputBytes;
+    private readonly Func<GemmMmaShape, bool, KernelVariant> _kernel;
+
+    private GemmMmaCase(Type input, int inputBytes, Type output, int outputBytes,
+        Func<GemmMmaShape, bool, KernelVariant> kernel)
+    {
+        _input = input;
+        _inputBytes = inputBytes;
+        _output = output;
+        _outputBytes = outputBytes;
+        _kernel = kernel;
+    }
+
+    public static GemmMmaCase HalfToHalf { get; } = Of<MmaFloat16, GemmMmaFloat16>();
+
+    public static GemmMmaCase HalfToSingle { get; } = Of<MmaFloat16, GemmMmaFloat32>();
+
+    public static IReadOnlyList<GemmMmaCase> All { get; } =
+    [
+        HalfToHalf, HalfToSingle, Of<MmaBFloat16, GemmMmaBFloat16>(), Of<MmaBFloat16, GemmMmaFloat32>(),
+        Of<MmaTensorFloat32, GemmMmaFloat32>(),
+    ];
+
+    /// <summary>Half the distance of neighbouring numbers of C's type, relative to them.</summary>
+    public double OutputRoundoff => Math.ScaleB(1, _output == typeof(GemmMmaFloat16) ? -11
+        : _output == typeof(GemmMmaBFloat16) ? -8 : -24);
+
+    /// <summary>Elements that an instruction multiplies along k.</summary>
+    public int StepElements => 32 / _inputBytes;
+
+    /// <summary>An element of A or W as tensor cores see it.</summary>
+    public float Round(float value) => _input == typeof(MmaFloat16) ? (float)(Half)value
+        : RoundTo(value, droppedBits: _input == typeof(MmaBFloat16) ? 16 : 13);
+
+    public KernelVariant KernelFor(GemmMmaShape shape, bool hasGelu = false) => _kernel(shape, hasGelu);
+
+    /// <summary>Runs products.</summary>
+    /// <param name="shape">The tile's shape.</param>
+    /// <param name="a">A, [products, rows, inner].</param>
+    /// <param name="w">W, [products, columns, inner].</param>
+    /// <param name="bias">[products, columns].</param>
+    /// <param name="size">Extents.</param>
+    /// <param name="hasGelu">Whether the exact GELU is applied.</param>
+    /// <param name="seed">Decides the order of warps.</param>
+    /// <param name="isAligned">Whether rows start at sectors of memory; else they start as badly as they may.</param>
+    public GemmMmaResult Run(GemmMmaShape shape, float[] a, float[] w, float[] bias, GemmMmaSize size,
+        bool hasGelu = false, ulong seed = 1, bool isAligned = false)
+    {
+        CompiledKernel kernel = KernelFor(shape, hasGelu).Compile(EmulatorHost.Compiler, 80);
+        using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 26 });
+        // The elements that fill up a group are zero, what lies between rows is no number.
+        int groups = (size.Columns + 3) / 4;
+        int chunks = ((size.Inner * _inputBytes) + 15) / 16;
+        int inputStride = isAligned ? (chunks + 1) / 2 * 2 : chunks + 1;
+        int outputStride = isAligned ? (groups + 3) / 4 * 4 : groups + 1;
+        byte[] c = new byte[size.Products * size.Rows * outputStride * 4 * _outputBytes];
+        Array.Fill(c, Forbidden);
+        float[] paddedBias = new float[size.Products * groups * 4];
+        for (int product = 0; product < size.Products; product++)
+            bias.AsSpan(product * size.Columns, size.Columns).CopyTo(paddedBias.AsSpan(product * groups * 4));
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel);
+        DeviceView result = Upload(c, 8);
+        DeviceView outside = Upload(new byte[sizeof(int)], sizeof(int));
+        arguments.Add(Upload(Encode(a, size.Rows, size.Rows), 16), Upload(Encode(w, size.Columns, 4 * groups), 16),
+            Upload(MemoryMarshal.AsBytes(paddedBias.AsSpan()), 16), result, outside);
+        arguments.Add(size.Rows, groups, chunks, inputStride, inputStride, outputStride, size.Rows * inputStride,
+            4 * groups * inputStride, groups, size.Rows * outputStride);
+        LaunchSize launch = shape.LaunchFor(size.Rows, size.Columns, size.Products);
+        LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName,
+            new Dim3(launch.GridX, launch.GridY), new Dim3(launch.GroupSize), 0, arguments.Bytes);
+
+        gpu.Read(result.Address, c);
+        byte[] flag = new byte[sizeof(int)];
+        gpu.Read(outside.Address, flag);
+        float[] values = new float[size.Products * size.Rows * size.Columns];
+        int rowBytes = outputStride * 4 * _outputBytes;
+        bool isPaddingKept = true;
+        for (int row = 0; row < size.Products * size.Rows; row++)
+        {
+            ReadOnlySpan<byte> stored = c.AsSpan(row * rowBytes, rowBytes);
+            for (int column = 0; column < size.Columns; column++)
+                values[(row * size.Columns) + column] = Decode(stored[(column * _outputBytes)..]);
+            for (int column = size.Columns; column < 4 * groups; column++)
+                isPaddingKept &= Decode(stored[(column * _outputBytes)..]) == 0;
+            isPaddingKept &= !stored[(groups * 4 * _outputBytes)..].ContainsAnyExcept(Forbidden);
+        }
+
+        return new GemmMmaResult(values, BitConverter.ToInt32(flag), isPaddingKept, report);
+
+        byte[] Encode(float[] values, int rows, int paddedRows)
+        {
+            byte[] bytes = new byte[size.Products * paddedRows * inputStride * 16];
+            Array.Fill(bytes, Forbidden);
+            for (int row = 0; row < size.Products * paddedRows; row++)
+            {
+                Span<byte> place = bytes.AsSpan(row * inputStride * 16, chunks * 16);
+                place.Clear();
+                if (row % paddedRows >= rows)
+                    continue;
+                int first = ((row / paddedRows * rows) + (row % paddedRows)) * size.Inner;
+                for (int k = 0; k < size.Inner; k++)
+                    Write(place[(k * _inputBytes)..], values[first + k]);
+            }
+
+            return bytes;
+        }
+
+        DeviceView Upload(ReadOnlySpan<byte> content, int elementBytes)
+        {
+            ulong address = gpu.Allocate(content.Length);
+            gpu.Write(address, content);
+            return new DeviceView(address, content.Length / elementBytes);
+        }
+    }
+
+    public override string ToString() => $"{_input.Name} to {_output.Name}";
+
+    private static GemmMmaCase Of<TElement, TOutput>()
+        where TElement : struct, IMmaElement
+        where TOutput : struct, IGemmMmaOutput
+        => new(typeof(TElement), TElement.Bytes, typeof(TOutput), TOutput.Bytes, (shape, hasGelu) => hasGelu
+            ? shape.KernelFor<TElement, GeluEpilogue, TOutput>()
+            : shape.KernelFor<TElement, LinearEpilogue, TOutput>());
+
+    /// <summary>The nearest number that ends so many bits earlier, ties away from zero; for float32 of which tests make
+    /// no ties.</summary>
+    private static float RoundTo(float value, int droppedBits)
+        => float.IsFinite(value)
+            ? BitConverter.Int32BitsToSingle((BitConverter.SingleToInt32Bits(value) + (1 << (droppedBits - 1)))
+                & (-1 << droppedBits))
+            : value;
+
+    private void Write(Span<byte> place, float value)
+    {
+        if (_input == typeof(MmaTensorFloat32))
+            MemoryMarshal.Write(place, value);
+        else if (_input == typeof(MmaBFloat16))
+            MemoryMarshal.Write(place, (ushort)(BitConverter.SingleToUInt32Bits(Round(value)) >> 16));
+        else
+            MemoryMarshal.Write(place, (Half)value);
+    }
+
+    private float Decode(ReadOnlySpan<byte> bytes) => _output == typeof(GemmMmaFloat32)
+        ? MemoryMarshal.Read<float>(bytes)
+        : _output == typeof(GemmMmaBFloat16)
+            ? BitConverter.Int32BitsToSingle(MemoryMarshal.Read<ushort>(bytes) << 16)
+            : (float)MemoryMarshal.Read<Half>(bytes);
+}
+
+/// <summary>Extents of products.</summary>
+internal readonly record struct GemmMmaSize(int Rows, int Columns, int Inner, int Products = 1);
+
+/// <summary>What a run left.</summary>
+/// <param name="C">[products, rows, columns].</param>
+/// <param name="Outside">The flag for elements outside the range of C's type.</param>
+/// <param name="IsPaddingKept">Whether each row's last group of four ends with zeros, and nothing was written after
+/// it.</param>
+/// <param name="Report">What was executed.</param>
+internal sealed record GemmMmaResult(float[] C, int Outside, bool IsPaddingKept, LaunchReport Report);

@@ -1,0 +1,50 @@
+using MsResampler.Kernels.Tiles;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Kernels;
+
+public sealed class SwizzledTileTests
+{
+    /// <summary>Chunks in the 128 bytes of all banks.</summary>
+    private const int BankChunks = 8;
+
+    private static readonly int[] s_lanes = [.. Enumerable.Range(0, 32)];
+
+    [Test]
+    public void A_row_keeps_its_64_bytes_and_a_chunk_is_in_one_place()
+    {
+        int[] places = [.. Enumerable.Range(0, 16 * SwizzledTile.RowChunks)
+            .Select(index => SwizzledTile.Offset(index / SwizzledTile.RowChunks, index % SwizzledTile.RowChunks))];
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(places.Select(place => place / SwizzledTile.RowBytes),
+                Is.EqualTo(places.Select((_, index) => index / SwizzledTile.RowChunks)));
+            Assert.That(places.Distinct().Count(), Is.EqualTo(places.Length));
+            Assert.That(SwizzledTile.Offset(16 + 5, 3) - SwizzledTile.Offset(5, 3),
+                Is.EqualTo(16 * SwizzledTile.RowBytes));
+        }
+    }
+
+    [Test]
+    public void Eight_lanes_of_a_fragment_meet_all_banks_once([Values(0, 1)] int step)
+    {
+        foreach (int[] phase in s_lanes.Chunk(BankChunks))
+        {
+            Assert.That(phase.Select(lane => Banks(SwizzledTile.RowFragment(lane, step))), Is.Unique);
+            Assert.That(phase.Select(lane => Banks(SwizzledTile.ColumnFragment(lane, step))), Is.Unique);
+        }
+    }
+
+    [Test]
+    public void The_lanes_of_fragments_read_every_chunk_of_a_step_once([Values(0, 1)] int step)
+    {
+        int[] expected = [.. Enumerable.Range(0, 32)
+            .Select(index => SwizzledTile.Offset(index / 2, (2 * step) + (index % 2)))];
+
+        Assert.That(s_lanes.Select(lane => SwizzledTile.RowFragment(lane, step)), Is.EquivalentTo(expected));
+        Assert.That(s_lanes.Select(lane => SwizzledTile.ColumnFragment(lane, step)), Is.EquivalentTo(expected));
+    }
+
+    private static int Banks(int offset) => offset / SwizzledTile.ChunkBytes % BankChunks;
+}
