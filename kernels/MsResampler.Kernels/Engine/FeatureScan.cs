@@ -17,7 +17,7 @@ internal static class FeatureScan
         {
             nint start = (nint)pointer;
             int count = features.Length;
-            Parallel.For(0, (count + ChunkCount - 1) / ChunkCount, (chunk, state) =>
+            Parallel.For(0, (int)(((long)count + ChunkCount - 1) / ChunkCount), (chunk, state) =>
             {
                 int offset = chunk * ChunkCount;
                 ReadOnlySpan<float> values = new((float*)start + offset, Math.Min(ChunkCount, count - offset));
