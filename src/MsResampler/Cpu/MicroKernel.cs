@@ -12,8 +12,9 @@ namespace MsResampler.Cpu;
 /// matrix has a step of 1, a transposed one a step of its row length. Rows may lie anywhere, which is how the patches
 /// of a window are read in place. <c>init</c> is a bias (<c>initStride</c> 0) or C itself, to accumulate.</para>
 /// <para>Six rows by four vectors are 24 sums, 4 vectors of B and a broadcast: 29 of 32 registers. A single vector
-/// takes eight rows, as many sums as cover the latency of a multiply-add on two ports. The inner loops are written
-/// out because the compiler keeps only scalars in registers, not arrays.</para>
+/// takes eight rows, as many sums as cover the latency of a multiply-add on two ports. Two vectors take eight rows where
+/// 32 registers hold their 16 sums, and six where there are 16 registers. The inner loops are written out because the
+/// compiler keeps only scalars in registers, not arrays.</para>
 /// </remarks>
 internal static unsafe class MicroKernel<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
