@@ -109,16 +109,10 @@ internal sealed class QuerySide : IDisposable
     {
         if (_storedPositions is not null)
             return _storedPositions;
-        QueryGrid queries = _layout.Config.QueryGrid;
         int width = _layout.Width.Size;
         float[] positions = new float[_layout.QueryCount * width];
         for (int query = 0; query < _layout.QueryCount; query++)
-        {
-            Position.SinCos(ScopeGeometry.Anchor(query / queries.Columns, queries.Rows, grid.Rows),
-                ScopeGeometry.Anchor(query % queries.Columns, queries.Columns, grid.Columns),
-                positions.AsSpan(query * width, width));
-        }
-
+            Position.SinCosAnchor(query, _layout.Config.QueryGrid, grid, positions.AsSpan(query * width, width));
         return positions;
     }
 }

@@ -93,10 +93,8 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     private void AddPosition(int query, PatchGrid grid, Span<float> row)
     {
         float[] position = new float[row.Length];
-        QueryGrid queries = Config.QueryGrid;
         if (_positionTable is null)
-            Position.SinCos(ScopeGeometry.Anchor(query / queries.Columns, queries.Rows, grid.Rows),
-                ScopeGeometry.Anchor(query % queries.Columns, queries.Columns, grid.Columns), position);
+            Position.SinCosAnchor(query, Config.QueryGrid, grid, position);
         else
             _positionTable.AsSpan(query * row.Length, row.Length).CopyTo(position);
         System.Numerics.Tensors.TensorPrimitives.Add(row, position, row);

@@ -24,6 +24,15 @@ internal static class Position
         }
     }
 
+    /// <summary>Writes the sine–cosine embedding of a query's anchor on a patch grid.</summary>
+    /// <param name="query">The query, in row-major order.</param>
+    /// <param name="queries">The query grid.</param>
+    /// <param name="grid">The patch grid.</param>
+    /// <param name="destination">[D]; D is a multiple of 4.</param>
+    public static void SinCosAnchor(int query, QueryGrid queries, PatchGrid grid, Span<float> destination)
+        => SinCos(ScopeGeometry.Anchor(query / queries.Columns, queries.Rows, grid.Rows),
+            ScopeGeometry.Anchor(query % queries.Columns, queries.Columns, grid.Columns), destination);
+
     /// <summary>Resizes a table stored on the query grid to a patch grid: bicubic with a = −0.75, half-pixel centres,
     /// edges repeated, in single precision; PyTorch's
     /// <c>interpolate(mode="bicubic", align_corners=False)</c>.</summary>

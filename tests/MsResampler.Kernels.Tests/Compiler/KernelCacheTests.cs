@@ -2,6 +2,7 @@ using System.Reflection;
 using ILGPU;
 using ILGPU.Runtime;
 using MsResampler.Kernels.Compiler;
+using MsResampler.Tests.Safetensors;
 using NUnit.Framework;
 using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.RegularExpressions;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Engine;
+using MsResampler.Tests.Safetensors;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Compiler;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using MsResampler.Kernels.Engine;
+using MsResampler.Tests.Safetensors;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 
