@@ -406,8 +406,7 @@ public class ResamplerTests
     public void An_abandoned_instance_is_finalised_and_its_threads_end()
     {
         int before = SettledWorkerThreads();
-        WeakReference abandoned = Abandon();
-        AssertWorkerThreads(before + 4);
+        WeakReference abandoned = Abandon(before);
 
         for (int round = 0; round < 50 && (abandoned.IsAlive || WorkerThreads() != before); round++)
         {
@@ -421,10 +420,12 @@ public class ResamplerTests
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private WeakReference Abandon()
+    private WeakReference Abandon(int before)
     {
         Resampler resampler = Load(5);
         Resample(resampler, 0);
+        AssertWorkerThreads(before + 4);
+        GC.KeepAlive(resampler);
         return new WeakReference(resampler);
     }
 
