@@ -30,6 +30,9 @@ public sealed class Resampler : IDisposable
     /// <summary>The most threads one call uses, the caller's included.</summary>
     public int ThreadCount => _engine.ThreadCount;
 
+    /// <summary>In what numbers the model is computed; never <see cref="Precision.Auto"/>.</summary>
+    public Precision Precision => _engine.Precision;
+
     /// <summary>What computes, in words, such as "cpu, avx512, 8 threads".</summary>
     public string Description => _engine.Description;
 
@@ -43,7 +46,7 @@ public sealed class Resampler : IDisposable
     /// <exception cref="InvalidModelException">The configuration is wrong, or tensors are missing, unexpected or
     /// misshapen: all of them are named.</exception>
     /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
-    /// this machine lacks.</exception>
+    /// this machine lacks, or the backend cannot compute in the precision that was asked for.</exception>
     public static Resampler Load(string folder, ResamplerOptions? options = null)
     {
         using ResamplerModel model = ResamplerModel.Open(folder);
@@ -54,12 +57,18 @@ public sealed class Resampler : IDisposable
     /// <param name="model">The model; it is not kept and may be disposed afterwards.</param>
     /// <param name="options">How to run; null for the defaults.</param>
     /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
-    /// this machine lacks.</exception>
+    /// this machine lacks, or the backend cannot compute in the precision that was asked for.</exception>
     public static Resampler Load(ResamplerModel model, ResamplerOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         options ??= new ResamplerOptions();
         ArgumentOutOfRangeException.ThrowIfNegative(options.ThreadCount, "options.ThreadCount");
+        if (!Enum.IsDefined(options.Precision))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.Precision,
+                $"options.Precision: expected one of {string.Join(", ", Enum.GetNames<Precision>())}");
+        }
+
         return new Resampler(model, options);
     }
 
