@@ -163,7 +163,7 @@ internal sealed class GpuEngine : ModelEngine
         {
             workspace.Prepare(grids, arena);
             _model.UploadFeatures(workspace, features);
-            _model.Compute(workspace, arena, cancellationToken);
+            workspace.Run(arena, cancellationToken);
             _model.DownloadTokens(workspace, tokens);
             explanation?.Read(this, workspace, arena, grids[0]);
             isDone = true;

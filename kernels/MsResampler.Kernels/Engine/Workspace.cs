@@ -14,6 +14,8 @@ internal sealed class Workspace : IDisposable
     private DeviceView[] _parts = [];
     private GridArena? _tableArena;
     private PatchGrid[] _tableGrids = [];
+    private IDeviceGraph? _graph;
+    private int _runCount;
 
     public Workspace(IDevice device, DeviceModel model)
     {
@@ -56,7 +58,7 @@ internal sealed class Workspace : IDisposable
     {
         if (arena == _tableArena && grids.SequenceEqual(_tableGrids))
             return;
-        _tableArena = null;
+        Invalidate();
         _tableGrids = grids.ToArray();
         RowCount = checked((int)_tableGrids.Sum(grid => grid.PatchCount));
         Reserve();
@@ -76,7 +78,27 @@ internal sealed class Workspace : IDisposable
     }
 
     /// <summary>Has the next call prepare everything anew, after one that did not finish.</summary>
-    public void Invalidate() => _tableArena = null;
+    public void Invalidate()
+    {
+        // Waits for its work, and goes before the memory that it uses.
+        _graph?.Dispose();
+        _graph = null;
+        _runCount = 0;
+        _tableArena = null;
+    }
+
+    /// <summary>Starts the forward pass of the group it was prepared for. The first time its launches are started one by
+    /// one, which loads the kernels; the second time they are recorded as a graph, and started so from then on, where the
+    /// device can.</summary>
+    /// <param name="arena">Holds the group's operands.</param>
+    /// <param name="cancellationToken">Looked at between launches; a graph is started whole.</param>
+    public void Run(GridArena arena, CancellationToken cancellationToken)
+    {
+        if (++_runCount == 2)
+            _graph = Record(arena);
+        if (_graph is null || !Stream.TryLaunch(_graph))
+            _model.Compute(this, arena, cancellationToken);
+    }
 
     /// <summary>Copies into a part of the workspace.</summary>
     public void Upload(ReadOnlySpan<byte> source, DeviceView part)
@@ -90,6 +112,7 @@ internal sealed class Workspace : IDisposable
     {
         try
         {
+            _graph?.Dispose();
             Stream.Dispose();
         }
         finally
@@ -101,6 +124,9 @@ internal sealed class Workspace : IDisposable
 
     /// <summary>Groups of 16 bytes rounded up, so that every part is aligned to 256 bytes.</summary>
     private static long Round(long vectorCount) => (vectorCount + PartVectors - 1) / PartVectors * PartVectors;
+
+    private IDeviceGraph? Record(GridArena arena)
+        => Stream.Capture(() => _model.Compute(this, arena, CancellationToken.None));
 
     private int[] StartsOf(GridArena arena)
     {
