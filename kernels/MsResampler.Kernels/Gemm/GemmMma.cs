@@ -4,8 +4,9 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Gemm;
 
-/// <summary>C = epilogue(A·Wᵀ + bias) on tensor cores, accumulated in float32, any number of products of one size in
-/// one launch; from sm_80 on.</summary>
+/// <summary>C = epilogue(A·Wᵀ·scale + bias + table) on tensor cores, accumulated in float32, any number of products of
+/// one size in one launch; from sm_80 on. Only a <see cref="ScaledEpilogue"/> has scales, one a row, and a
+/// table.</summary>
 /// <remarks>
 /// <para>A block computes one tile of C from slices of A and W that are 64 bytes wide. Slices are copied asynchronously
 /// to a ring of stages in shared memory (<see cref="SwizzledTile"/>); while one is multiplied, the others arrive: one
@@ -14,6 +15,10 @@ namespace MsResampler.Kernels.Gemm;
 /// <para>An element is the sum of the products of 32 bytes of its row and column, in ascending order, each added to
 /// the sum so far by one instruction, whatever the tile's shape and place: the same row gives the same bits in any
 /// batch. For the same reason the sum is never split among blocks.</para>
+/// <para>A layer normalisation between two products costs no launch: the first stores its rows' sums of squares
+/// (<see cref="SquaresEpilogue"/>), whose columns' means are 0, and the second multiplies each row of its result by
+/// 1/√(squares/width + ε). Sums of squares are of 32 columns, which a warp has in every tile, so that they too do not
+/// depend on its shape.</para>
 /// <para>Grid: x = tiles of C, in bands of <see cref="BandRows"/> tiles along the rows, so that blocks that run
 /// together share what they read in the second-level cache; y = products. Shared memory:
 /// stages·64·(rows + columns) bytes, 48 KiB for 128 × 128.</para>
@@ -25,12 +30,19 @@ namespace MsResampler.Kernels.Gemm;
 internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     where TTile : struct, IGemmMmaTile
     where TElement : struct, IMmaElement
-    where TEpilogue : struct, IEpilogue
+    where TEpilogue : struct, IGemmMmaEpilogue
     where TOutput : struct, IGemmMmaOutput
 {
     /// <summary>Tiles along the rows of a band: with as many along the columns, 64 tiles read 16 tiles' rows and
     /// columns.</summary>
     public const int BandRows = 8;
+
+    /// <summary>Columns of C whose squares are added up to one number.</summary>
+    public const int SquareColumns = 32;
+
+    /// <summary>Partial sums of squares that a thread reads before it adds them, so that it waits for memory once.
+    /// </summary>
+    private const int SquaresAtOnce = 32;
 
     /// <summary>Threads of a block.</summary>
     public static int GroupSize => 32 * TTile.WarpRows * TTile.WarpColumns;
@@ -50,6 +62,12 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="w">W, [4·columns, inner], likewise.</param>
     /// <param name="bias">[4·columns] for each product.</param>
     /// <param name="c">Receives C, [rows, 4·columns].</param>
+    /// <param name="squares">With a <see cref="SquaresEpilogue"/> receives of each row of C the sums of the squares of
+    /// <see cref="SquareColumns"/> columns, as they were before they were rounded to C's type, [⌈4·columns/32⌉, rows].
+    /// With a <see cref="ScaledEpilogue"/> the like of A. All products have the same.</param>
+    /// <param name="table">Rows to add to rows of C, all products the same. Read by a <see cref="ScaledEpilogue"/>, as
+    /// are all that follow and are about squares and tables.</param>
+    /// <param name="tableStarts">For each row of C the first group of four of its row of the table.</param>
     /// <param name="outside">Its first element becomes 1 where an element is outside the range of C's type, or no
     /// number; else it keeps its value.</param>
     /// <param name="rowCount">Rows of A and C.</param>
@@ -57,14 +75,25 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="innerVectors">Groups of 16 bytes of a row of A and W.</param>
     /// <param name="aStride">Groups of 16 bytes from one row of A to the next.</param>
     /// <param name="wStride">Groups of 16 bytes from one row of W to the next.</param>
-    /// <param name="cStride">Groups of four elements from one row of C to the next.</param>
+    /// <param name="cRowStride">Groups of four elements from one row of C to the next.</param>
+    /// <param name="cColumnStride">Groups of four elements from one group of four columns of C to the next; 1 for a
+    /// row-major C.</param>
     /// <param name="aBatchStride">Groups of 16 bytes from one product's A to the next's.</param>
     /// <param name="wBatchStride">The same of W.</param>
     /// <param name="biasBatchStride">Groups of four from one product's bias to the next's.</param>
     /// <param name="cBatchStride">Groups of four from one product's C to the next's.</param>
+    /// <param name="squareStride">Elements from one sum of a row's squares to the next; a multiple of 8 keeps them in
+    /// whole sectors.</param>
+    /// <param name="squareCount">Sums of squares of a row of A; 0 for scales of 1.</param>
+    /// <param name="width">What the squares are divided by: the elements of a row of A.</param>
+    /// <param name="tableVectors">Groups of four columns, from the first, to which the table is added; 0 for no table.
+    /// </param>
+    /// <param name="epsilon">ε.</param>
     public static void Run(ArrayView<UInt4> a, ArrayView<UInt4> w, ArrayView<Float4> bias, ArrayView<UInt2> c,
-        ArrayView<int> outside, int rowCount, int columnVectors, int innerVectors, int aStride, int wStride,
-        int cStride, int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride)
+        ArrayView<float> squares, ArrayView<Float4> table, ArrayView<int> tableStarts, ArrayView<int> outside,
+        int rowCount, int columnVectors, int innerVectors, int aStride, int wStride, int cRowStride, int cColumnStride,
+        int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride, int squareStride, int squareCount,
+        int width, int tableVectors, float epsilon)
     {
         uint shared = SwizzledTile.Allocate(TTile.StageCount * StageBytes);
         int product = Grid.IdxY;
@@ -133,19 +162,90 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
             read = read == (uint)((TTile.StageCount - 1) * StageBytes) ? 0 : read + (uint)StageBytes;
         }
 
-        bool isOutside = false;
+        int firstGroup = ((firstColumn + warpColumn) / 4) + (lane % 4);
+        var addends = new Float4[TTile.ColumnPairs];
         for (int pair = 0; pair < TTile.ColumnPairs; pair++)
         {
-            int group = ((firstColumn + warpColumn) / 4) + (4 * pair) + (lane % 4);
-            Float4 addend = bias[(product * biasBatchStride) + IntrinsicMath.Min(group, columnVectors - 1)];
-            for (int tile = 0; tile < TTile.RowTiles; tile++)
+            addends[pair] = bias[(product * biasBatchStride)
+                + IntrinsicMath.Min(firstGroup + (4 * pair), columnVectors - 1)];
+        }
+
+        if (TEpilogue.IsScaled)
+        {
+            float scale = ScaleOf(squares, IntrinsicMath.Min(firstRow + Group.IdxX, rowCount - 1), squareStride,
+                Group.IdxX < TileRows ? squareCount : 0, width, epsilon);
+            // The copies past the end of A and W still write zeros.
+            AsyncCopy.Wait(0);
+            Group.Barrier();
+            if (Group.IdxX < TileRows)
+                SharedMemoryAccess.Store(shared + (uint)(sizeof(float) * Group.IdxX), 0, scale);
+            Group.Barrier();
+        }
+
+        bool isOutside = false;
+        for (int tile = 0; tile < TTile.RowTiles; tile++)
+        {
+            int rowInTile = warpRow + (16 * tile) + (lane / 4);
+            int row = firstRow + rowInTile;
+            float upperScale = 1;
+            float lowerScale = 1;
+            int upperStart = 0;
+            int lowerStart = 0;
+            if (TEpilogue.IsScaled)
             {
-                int row = firstRow + warpRow + (16 * tile) + (lane / 4);
-                int place = (product * cBatchStride) + (row * cStride) + group;
-                isOutside |= Store(c, place, group < columnVectors & row < rowCount,
-                    sums.Upper(TTile.ColumnPairs, tile, pair).Plus(addend));
-                isOutside |= Store(c, place + (8 * cStride), group < columnVectors & row + 8 < rowCount,
-                    sums.Lower(TTile.ColumnPairs, tile, pair).Plus(addend));
+                uint scales = shared + (uint)(sizeof(float) * rowInTile);
+                upperScale = SharedMemoryAccess.LoadFloat(scales, 0);
+                lowerScale = SharedMemoryAccess.LoadFloat(scales, 8 * sizeof(float));
+                if (tableVectors > 0)
+                {
+                    upperStart = tableStarts[IntrinsicMath.Min(row, rowCount - 1)];
+                    lowerStart = tableStarts[IntrinsicMath.Min(row + 8, rowCount - 1)];
+                }
+            }
+
+            float upperSquares = 0;
+            float lowerSquares = 0;
+            for (int pair = 0; pair < TTile.ColumnPairs; pair++)
+            {
+                int group = firstGroup + (4 * pair);
+                Float4 upper = sums.Upper(TTile.ColumnPairs, tile, pair);
+                Float4 lower = sums.Lower(TTile.ColumnPairs, tile, pair);
+                if (TEpilogue.IsScaled)
+                {
+                    upper = addends[pair].PlusProduct(upperScale, upper);
+                    lower = addends[pair].PlusProduct(lowerScale, lower);
+                    if (group < tableVectors)
+                    {
+                        upper = upper.Plus(table[upperStart + group]);
+                        lower = lower.Plus(table[lowerStart + group]);
+                    }
+                }
+                else
+                {
+                    upper = upper.Plus(addends[pair]);
+                    lower = lower.Plus(addends[pair]);
+                }
+
+                int place = (product * cBatchStride) + (row * cRowStride) + (group * cColumnStride);
+                isOutside |= Store(c, place, group < columnVectors & row < rowCount, upper);
+                isOutside |= Store(c, place + (8 * cRowStride), group < columnVectors & row + 8 < rowCount, lower);
+                if (TEpilogue.StoresSquares)
+                {
+                    // Columns past the last one repeat it.
+                    upperSquares = group < columnVectors ? VectorOperations.Dot(upper, upper, upperSquares)
+                        : upperSquares;
+                    lowerSquares = group < columnVectors ? VectorOperations.Dot(lower, lower, lowerSquares)
+                        : lowerSquares;
+                    if (pair % 2 == 1)
+                    {
+                        int squareColumn = group / (SquareColumns / 4);
+                        StoreSquares(squares, (squareColumn * squareStride) + row,
+                            squareColumn * (SquareColumns / 4) < columnVectors ? rowCount - row : 0, upperSquares,
+                            lowerSquares);
+                        upperSquares = 0;
+                        lowerSquares = 0;
+                    }
+                }
             }
         }
 
@@ -163,6 +263,42 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         if (isPart)
             TOutput.Store(c, group, value);
         return isPart & TOutput.IsOutside(value);
+    }
+
+    /// <summary>1/√(squares/width + ε) of a row, its sums added in their order; 1 if it has none.</summary>
+    private static float ScaleOf(ArrayView<float> squares, int row, int squareStride, int squareCount, int width,
+        float epsilon)
+    {
+        float sum = 0;
+        for (int first = 0; first < squareCount; first += SquaresAtOnce)
+        {
+            for (int next = 0; next < SquaresAtOnce; next++)
+            {
+                float square = 0;
+                if (first + next < squareCount)
+                    square = squares[((first + next) * squareStride) + row];
+                sum += square;
+            }
+        }
+
+        return squareCount > 0 ? PtxMath.ReciprocalSqrt((sum / width) + epsilon) : 1;
+    }
+
+    /// <summary>Adds up the squares that the four lanes of a row have, of rows g and g+8, and stores the sums.</summary>
+    /// <param name="squares">Where they go.</param>
+    /// <param name="place">Where that of row g goes.</param>
+    /// <param name="remainingRows">Rows from g to the last one, 0 or less if there is none.</param>
+    /// <param name="upper">This lane's sum of row g.</param>
+    /// <param name="lower">That of row g+8.</param>
+    private static void StoreSquares(ArrayView<float> squares, int place, int remainingRows, float upper, float lower)
+    {
+        upper += Warp.ShuffleXor(upper, 1);
+        lower += Warp.ShuffleXor(lower, 1);
+        upper += Warp.ShuffleXor(upper, 2);
+        lower += Warp.ShuffleXor(lower, 2);
+        int half = Warp.LaneIdx % 4;
+        if (half < 2 & 8 * half < remainingRows)
+            squares[place + (8 * half)] = half == 0 ? upper : lower;
     }
 
     /// <summary>Starts to copy this thread's chunks of a slice of A and W.</summary>

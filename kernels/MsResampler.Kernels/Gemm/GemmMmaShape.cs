@@ -63,7 +63,7 @@ internal sealed record GemmMmaShape(Type Tile, int Rows, int Columns, int GroupS
     /// <summary>The kernel.</summary>
     public KernelVariant KernelFor<TElement, TEpilogue, TOutput>()
         where TElement : struct, IMmaElement
-        where TEpilogue : struct, IEpilogue
+        where TEpilogue : struct, IGemmMmaEpilogue
         where TOutput : struct, IGemmMmaOutput
         => new(typeof(GemmMma<,,,>).MakeGenericType(Tile, typeof(TElement), typeof(TEpilogue), typeof(TOutput)),
             GroupSize, BlockCount);
