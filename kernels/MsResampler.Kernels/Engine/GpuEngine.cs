@@ -257,7 +257,7 @@ internal sealed class GpuEngine : ModelEngine
             ModelLayout layout = engine.Layout;
             Gate = new float[layout.QueryCount * layout.GateCount];
             if (engine._model.Gates(workspace) is { } gates)
-                workspace.Download(gates, MemoryMarshal.AsBytes<float>(Gate));
+                workspace.Download(gates, MemoryMarshal.AsBytes(Gate.AsSpan()));
             else
                 Array.Fill(Gate, 1);
             long mapCount = (long)layout.Heads.SegmentCount * layout.QueryCount * grid.PatchCount;
@@ -267,7 +267,7 @@ internal sealed class GpuEngine : ModelEngine
             {
                 engine._model.Map(workspace, arena, scope, new DeviceView(maps.Address, mapCount));
                 Attention[scope] = new float[mapCount];
-                workspace.Stream.Download(maps, MemoryMarshal.AsBytes<float>(Attention[scope]));
+                workspace.Stream.Download(maps, MemoryMarshal.AsBytes(Attention[scope].AsSpan()));
             }
         }
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Kernels.Ptx;
 using MsResampler.Model;
 using MsResampler.Reference;
 using MsResampler.Safetensors;
@@ -148,5 +149,5 @@ public class TensorCoreParityTests
     }
 
     private static float RoundToTensor32(float value)
-        => BitConverter.UInt32BitsToSingle(Kernels.Ptx.Pack.TF32(value));
+        => BitConverter.UInt32BitsToSingle(Pack.TF32(value));
 }

@@ -43,7 +43,7 @@ internal sealed class HalfKernels
 
     public required KernelVariant FusionGate { get; init; }
 
-    public required KernelVariant ConvertRows { get; init; }
+    public required KernelVariant Conversion { get; init; }
 
     public required KernelVariant AttentionMap { get; init; }
 
@@ -51,7 +51,7 @@ internal sealed class HalfKernels
     public IEnumerable<KernelVariant> All => [.. Common, .. _attentions];
 
     private IEnumerable<KernelVariant> Common
-        => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. SingleGemm, Norm, FusionGate, ConvertRows, AttentionMap];
+        => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. SingleGemm, Norm, FusionGate, Conversion, AttentionMap];
 
     /// <summary>The kernels that a model needs.</summary>
     public IEnumerable<KernelVariant> Of(ResamplerConfig config) => Common.Append(AttentionFor(config.HeadSize));
@@ -68,7 +68,7 @@ internal sealed class HalfKernels
     }];
 
     private static HalfKernels Of<TElement, TOutput>()
-        where TElement : struct, IMmaElement
+        where TElement : struct, IHalfElement
         where TOutput : struct, IGemmMmaOutput
         => new([Attention<MmaHeadTile32, TElement>(), Attention<MmaHeadTile64, TElement>(), Attention<MmaHeadTile80, TElement>(),
             Attention<MmaHeadTile96, TElement>(), Attention<MmaHeadTile128, TElement>()])
@@ -79,19 +79,19 @@ internal sealed class HalfKernels
             SingleGemm = GemmOf<TElement, LinearEpilogue, GemmMmaFloat32>(),
             Norm = new KernelVariant(typeof(LayerNormHalf<TElement>), LayerNormHalf<TElement>.GroupSize, 8),
             FusionGate = new KernelVariant(typeof(FusionGateHalf<TElement>), FusionGateHalf<TElement>.GroupSize, 4),
-            ConvertRows = new KernelVariant(typeof(ConvertRows<TElement>), ConvertRows<TElement>.GroupSize, 8),
+            Conversion = new KernelVariant(typeof(ConvertRows<TElement>), ConvertRows<TElement>.GroupSize, 8),
             AttentionMap = new KernelVariant(typeof(AttentionMapMma<TElement>), 32, 1),
         };
 
     private static KernelVariant[] GemmOf<TElement, TEpilogue, TOutput>()
         where TElement : struct, IMmaElement
-        where TEpilogue : struct, IEpilogue
+        where TEpilogue : struct, IGemmMmaEpilogue
         where TOutput : struct, IGemmMmaOutput
         => [.. GemmMmaShape.All.Select(shape => shape.KernelFor<TElement, TEpilogue, TOutput>())];
 
     private static KernelVariant Attention<THead, TElement>()
         where THead : struct, IMmaHeadTile
-        where TElement : struct, IMmaElement
+        where TElement : struct, IHalfElement
         => new(typeof(ScopeAttentionMma<THead, TElement>), ScopeAttentionMma<THead, TElement>.GroupSize,
             THead.BlockCount);
 }

@@ -1,4 +1,6 @@
+using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Gemm;
+using MsResampler.Model;
 
 namespace MsResampler.Kernels.Engine.HalfPrecision;
 
@@ -75,6 +77,22 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
         stream.Launch(kernel, new LaunchSize(tokenCount, 1, kernels.FusionGate.GroupSize), arguments.Bytes);
     }
 
+    /// <summary>One scope's attention weights in full, of the only image of the workspace's schedule.</summary>
+    public void Map(ModelLayout layout, Workspace workspace, HalfGrid grid, int scope, DeviceView queries,
+        IDeviceMemory arena, DeviceView keyValues, DeviceView logSums, DeviceView maps)
+    {
+        QueryGrid queryGrid = layout.Config.QueryGrid;
+        IDeviceKernel kernel = library.Get(kernels.AttentionMap);
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        DeviceView tables = DeviceView.OfVectors(arena);
+        arguments.Add(workspace.Blocks, tables, tables.AsScalars(), queries.AsScalars(), keyValues.AsScalars(), logSums,
+            maps);
+        arguments.Add(Array.FindIndex(grid.Blocks, block => block.Scope == scope), layout.ScopeCount,
+            layout.KeyScopeCount, layout.Heads.SegmentVectors, grid.Plan.Grid.Rows, queryGrid.Rows, queryGrid.Columns);
+        stream.Launch(kernel, new LaunchSize((queryGrid.QueryCount + ScopeSchedule.UnitSize - 1)
+            / ScopeSchedule.UnitSize, layout.Heads.SegmentCount, kernels.AttentionMap.GroupSize), arguments.Bytes);
+    }
+
     /// <summary>Rows of float32 rounded.</summary>
     /// <param name="source">[rows, width].</param>
     /// <param name="destination">[rows, width], padded.</param>
@@ -82,11 +100,11 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
     /// <param name="width">Elements of a row.</param>
     public void Convert(DeviceView source, DeviceView destination, int rowCount, PaddedAxis width)
     {
-        IDeviceKernel kernel = library.Get(kernels.ConvertRows);
+        IDeviceKernel kernel = library.Get(kernels.Conversion);
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         arguments.Add(source, destination, outside.AsScalars());
         arguments.Add(rowCount, width.Size, width.Size, width.Vectors);
-        stream.Launch(kernel, WarpsFor(rowCount, kernels.ConvertRows.GroupSize), arguments.Bytes);
+        stream.Launch(kernel, WarpsFor(rowCount, kernels.Conversion.GroupSize), arguments.Bytes);
     }
 
     /// <summary>One warp for each of <paramref name="count"/>.</summary>

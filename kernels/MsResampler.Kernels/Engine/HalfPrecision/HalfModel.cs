@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Engine.SinglePrecision;
-using MsResampler.Kernels.Gemm;
 using MsResampler.Model;
 using MsResampler.Planning;
 using MsResampler.Safetensors;
@@ -131,7 +130,7 @@ internal sealed class HalfModel : DeviceModel
     public override byte[] Schedule(ReadOnlySpan<PatchGrid> grids, GridArena arena, out int blockCount)
         => Schedule(grids, grid => ((HalfGrid)arena.Grids[grid]).Blocks,
             (block, row, token) => block with { FirstPatch = block.FirstPatch + row, FirstToken = token },
-            ScopeSchedule.Duration, out blockCount);
+            block => ScopeSchedule.Duration(block), out blockCount);
 
     public override void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features)
     {
@@ -255,8 +254,8 @@ internal sealed class HalfModel : DeviceModel
     public override void Map(Workspace workspace, GridArena arena, int scope, DeviceView maps)
     {
         var grid = (HalfGrid)arena.Grids[workspace.Grids[0]];
-        new HalfLauncher(_library, _kernels, workspace.Stream, workspace.Part(Part.Outside)).Map(Layout, grid, scope,
-            Queries(arena), arena.Memory, workspace.Part(Part.KeyValues), workspace.Part(Part.LogSums).AsScalars(), maps);
+        new HalfLauncher(_library, _kernels, workspace.Stream, workspace.Part(Part.Outside)).Map(Layout, workspace, grid,
+            scope, Queries(arena), arena.Memory, workspace.Part(Part.KeyValues), workspace.Part(Part.LogSums).AsScalars(), maps);
     }
 
     public override void Clear(Workspace workspace)
@@ -284,7 +283,7 @@ internal sealed class HalfModel : DeviceModel
         using (IDeviceMemory memory = _device.Allocate((long)single.Length * sizeof(float)))
         {
             _querySide!.Project(new SingleLauncher(_library, stream), grid, DeviceView.OfVectors(memory));
-            stream.Download(memory, MemoryMarshal.AsBytes<float>(single));
+            stream.Download(memory, MemoryMarshal.AsBytes(single.AsSpan()));
         }
 
         ushort[] rounded = new ushort[rowCount * Layout.Heads.PaddedSize];

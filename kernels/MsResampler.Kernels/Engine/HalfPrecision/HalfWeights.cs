@@ -162,7 +162,7 @@ internal sealed class HalfWeights : IDisposable
         }
 
         ElementConversion.FromSingle(_type, PaddedAxis.Pad(single, rows, columns),
-            MemoryMarshal.AsBytes<ushort>(result));
+            MemoryMarshal.AsBytes(result.AsSpan()));
         return result;
     }
 

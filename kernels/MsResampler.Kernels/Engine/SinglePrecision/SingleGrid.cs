@@ -1,4 +1,3 @@
-using MsResampler.Cpu;
 using MsResampler.Kernels.Attention;
 using MsResampler.Model;
 using MsResampler.Planning;
