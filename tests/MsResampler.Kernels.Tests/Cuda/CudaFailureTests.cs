@@ -14,7 +14,8 @@ internal sealed class CudaFailureTests : CudaFixture
         "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceTotalMem", "cuDeviceGetAttribute",
         "cuDriverGetVersion", "cuCtxCreate", "cuMemAlloc", "cuMemAllocHost", "cuStreamCreate", "cuEventCreate",
         "cuModuleLoadDataEx", "cuModuleGetFunction", "cuFuncSetAttribute", "cuMemcpyHtoDAsync", "cuEventRecord",
-        "cuEventSynchronize", "cuLaunchKernel", "cuStreamSynchronize", "cuMemcpyDtoHAsync",
+        "cuEventSynchronize", "cuLaunchKernel", "cuStreamSynchronize", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync",
+        "cuMemcpy2DAsync", "cuStreamWaitEvent", "cuEventElapsedTime",
     ];
 
     [TestCaseSource(nameof(s_calls))]
@@ -207,8 +208,16 @@ internal sealed class CudaFailureTests : CudaFixture
         using IDeviceMemory first = device.Allocate(content.Length);
         using IDeviceMemory second = device.Allocate(content.Length);
         using IDeviceStream stream = device.CreateStream();
+        using IDeviceTimer timer = stream.CreateTimer()!;
         stream.Upload(content, first);
+        timer.Start();
         stream.Launch(device.Load(Kernel), new LaunchSize(1, 1, 32, 60_000), new byte[24]);
+        timer.Stop();
+        Assert.That(timer.GetMilliseconds(), Is.EqualTo(1));
+        stream.WaitFor(0);
+        stream.Copy(first.Address, 2, second.Address, 2, 2, content.Length / 2);
+        stream.Copy(second.Address, 8, first.Address, 8, 3, content.Length / 8);
+        stream.Release(0);
         stream.Synchronize();
         stream.Download(first, result);
         Assert.That(result.AsSpan().SequenceEqual(content));
