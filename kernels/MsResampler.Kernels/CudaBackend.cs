@@ -51,7 +51,8 @@ public sealed class CudaBackend : Backend
     /// <summary>The device of an ILGPU accelerator, in the accelerator's context: its buffers and streams are of use to
     /// the model.</summary>
     /// <param name="accelerator">The accelerator. It stays the caller's, and must be disposed after every model that was
-    /// loaded with this; a model that it takes with it reports a lost device.</param>
+    /// loaded with this; a model that it takes with it reports a lost device, and loading one afterwards throws
+    /// <see cref="ObjectDisposedException"/>.</param>
     public static Backend ForAccelerator(CudaAccelerator accelerator)
     {
         ArgumentNullException.ThrowIfNull(accelerator);

@@ -170,10 +170,22 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
                 + IntrinsicMath.Min(firstGroup + (4 * pair), columnVectors - 1)];
         }
 
+        // What is read of the table goes before what is stored: a tile's rows while those of the one before are stored.
+        var starts = new int[2 * TTile.RowTiles];
+        var tableRows = new Float4[2 * TTile.ColumnPairs];
         if (TEpilogue.IsScaled)
         {
+            for (int half = 0; half < 2 * TTile.RowTiles; half++)
+            {
+                int row = firstRow + warpRow + (8 * half) + (lane / 4);
+                starts[half] = 0;
+                if (tableVectors > 0)
+                    starts[half] = tableStarts[IntrinsicMath.Min(row, rowCount - 1)];
+            }
+
             float scale = ScaleOf(squares, IntrinsicMath.Min(firstRow + Group.IdxX, rowCount - 1), squareStride,
                 Group.IdxX < TileRows ? squareCount : 0, width, epsilon);
+            LoadRows(tableRows, table, starts[0], starts[1], firstGroup, tableVectors);
             // The copies past the end of A and W still write zeros.
             AsyncCopy.Wait(0);
             Group.Barrier();
@@ -187,19 +199,30 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         {
             int rowInTile = warpRow + (16 * tile) + (lane / 4);
             int row = firstRow + rowInTile;
-            float upperScale = 1;
-            float lowerScale = 1;
-            int upperStart = 0;
-            int lowerStart = 0;
+            var values = new Float4[2 * TTile.ColumnPairs];
             if (TEpilogue.IsScaled)
             {
                 uint scales = shared + (uint)(sizeof(float) * rowInTile);
-                upperScale = SharedMemoryAccess.LoadFloat(scales, 0);
-                lowerScale = SharedMemoryAccess.LoadFloat(scales, 8 * sizeof(float));
-                if (tableVectors > 0)
+                float upperScale = SharedMemoryAccess.LoadFloat(scales, 0);
+                float lowerScale = SharedMemoryAccess.LoadFloat(scales, 8 * sizeof(float));
+                for (int pair = 0; pair < TTile.ColumnPairs; pair++)
                 {
-                    upperStart = tableStarts[IntrinsicMath.Min(row, rowCount - 1)];
-                    lowerStart = tableStarts[IntrinsicMath.Min(row + 8, rowCount - 1)];
+                    values[2 * pair] = addends[pair]
+                        .PlusProduct(upperScale, sums.Upper(TTile.ColumnPairs, tile, pair)).Plus(tableRows[2 * pair]);
+                    values[(2 * pair) + 1] = addends[pair]
+                        .PlusProduct(lowerScale, sums.Lower(TTile.ColumnPairs, tile, pair))
+                        .Plus(tableRows[(2 * pair) + 1]);
+                }
+
+                int next = IntrinsicMath.Min(tile + 1, TTile.RowTiles - 1);
+                LoadRows(tableRows, table, starts[2 * next], starts[(2 * next) + 1], firstGroup, tableVectors);
+            }
+            else
+            {
+                for (int pair = 0; pair < TTile.ColumnPairs; pair++)
+                {
+                    values[2 * pair] = sums.Upper(TTile.ColumnPairs, tile, pair).Plus(addends[pair]);
+                    values[(2 * pair) + 1] = sums.Lower(TTile.ColumnPairs, tile, pair).Plus(addends[pair]);
                 }
             }
 
@@ -208,24 +231,8 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
             for (int pair = 0; pair < TTile.ColumnPairs; pair++)
             {
                 int group = firstGroup + (4 * pair);
-                Float4 upper = sums.Upper(TTile.ColumnPairs, tile, pair);
-                Float4 lower = sums.Lower(TTile.ColumnPairs, tile, pair);
-                if (TEpilogue.IsScaled)
-                {
-                    upper = addends[pair].PlusProduct(upperScale, upper);
-                    lower = addends[pair].PlusProduct(lowerScale, lower);
-                    if (group < tableVectors)
-                    {
-                        upper = upper.Plus(table[upperStart + group]);
-                        lower = lower.Plus(table[lowerStart + group]);
-                    }
-                }
-                else
-                {
-                    upper = upper.Plus(addends[pair]);
-                    lower = lower.Plus(addends[pair]);
-                }
-
+                Float4 upper = values[2 * pair];
+                Float4 lower = values[(2 * pair) + 1];
                 int place = (product * cBatchStride) + (row * cRowStride) + (group * cColumnStride);
                 isOutside |= Store(c, place, group < columnVectors & row < rowCount, upper);
                 isOutside |= Store(c, place + (8 * cRowStride), group < columnVectors & row + 8 < rowCount, lower);
@@ -282,6 +289,23 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         }
 
         return squareCount > 0 ? PtxMath.ReciprocalSqrt((sum / width) + epsilon) : 1;
+    }
+
+    /// <summary>Loads this lane's groups of two rows of the table; zeros past its last column.</summary>
+    private static void LoadRows(Float4[] rows, ArrayView<Float4> table, int upperStart, int lowerStart, int firstGroup,
+        int tableVectors)
+    {
+        for (int pair = 0; pair < TTile.ColumnPairs; pair++)
+        {
+            int group = firstGroup + (4 * pair);
+            rows[2 * pair] = default;
+            rows[(2 * pair) + 1] = default;
+            if (group < tableVectors)
+            {
+                rows[2 * pair] = table[upperStart + group];
+                rows[(2 * pair) + 1] = table[lowerStart + group];
+            }
+        }
     }
 
     /// <summary>Adds up the squares that the four lanes of a row have, of rows g and g+8, and stores the sums.</summary>

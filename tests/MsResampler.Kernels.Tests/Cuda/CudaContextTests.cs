@@ -174,18 +174,27 @@ internal sealed class CudaContextTests : CudaModelFixture
         CudaDevice device = null!;
         IDeviceMemory memory = null!;
         IDeviceStream stream = null!;
+        CudaAccelerator disposed = null!;
         WithAccelerator(accelerator =>
         {
+            disposed = accelerator;
             device = CudaDevice.Of(accelerator);
             memory = device.Allocate(8);
             stream = device.CreateStream();
         }, leftCount: 6);
-        Assert.That(() => device.Allocate(1), Throws.TypeOf<DeviceException>()
-            .With.Message.Contains("accelerator whose context it uses was disposed")
-            .And.Property(nameof(DeviceException.IsDeviceLost)).True);
+        foreach (Action use in (Action[])[() => device.Allocate(1), stream.Synchronize])
+        {
+            Assert.That(use, Throws.TypeOf<DeviceException>()
+                .With.Message.Contains("accelerator whose context it uses was disposed")
+                .And.Property(nameof(DeviceException.IsDeviceLost)).True);
+        }
+
+        Assert.That(() => Resampler.Load(Folder, Of(disposed)), Throws.TypeOf<ObjectDisposedException>()
+            .With.Property(nameof(ObjectDisposedException.ObjectName)).EqualTo(typeof(CudaAccelerator).FullName));
         memory.Dispose();
         stream.Dispose();
         device.Dispose();
+        Assert.That(MockDriver.ViolationCount, Is.Zero, MockDriver.LastViolation);
         MockDriver.Reset();
     }
 

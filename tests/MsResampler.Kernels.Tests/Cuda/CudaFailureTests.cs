@@ -18,9 +18,11 @@ internal sealed class CudaFailureTests : CudaFixture
         "cuMemcpy2DAsync", "cuStreamWaitEvent", "cuEventElapsedTime",
     ];
 
-    [TestCaseSource(nameof(s_calls))]
-    public void Whichever_use_of_a_call_fails_one_error_names_it_and_nothing_is_left(string call)
+    [Test]
+    public void Whichever_use_of_a_call_fails_one_error_names_it_and_nothing_is_left(
+        [ValueSource(nameof(s_calls))] string call, [Values] bool isPrimary)
     {
+        call = CallOf(call, isPrimary);
         int failureCount = 0;
         for (bool hasFailed = true; hasFailed; failureCount += hasFailed ? 1 : 0)
         {
@@ -29,7 +31,7 @@ internal sealed class CudaFailureTests : CudaFixture
             hasFailed = false;
             try
             {
-                using CudaDevice device = new(0);
+                using CudaDevice device = Open(isPrimary);
                 hasFailed = Attempt(() => UseOnce(device), call);
                 // No failure of this kind ends a device.
                 UseOnce(device);
@@ -46,9 +48,11 @@ internal sealed class CudaFailureTests : CudaFixture
         Assert.That(failureCount, Is.Positive, "the call was never made");
     }
 
-    [TestCaseSource(nameof(s_calls))]
-    public void Whichever_use_of_a_call_ends_the_context_nothing_is_left(string call)
+    [Test]
+    public void Whichever_use_of_a_call_ends_the_context_nothing_is_left(
+        [ValueSource(nameof(s_calls))] string call, [Values] bool isPrimary)
     {
+        call = CallOf(call, isPrimary);
         int failureCount = 0;
         for (bool hasFailed = true; hasFailed; failureCount += hasFailed ? 1 : 0)
         {
@@ -57,7 +61,7 @@ internal sealed class CudaFailureTests : CudaFixture
             hasFailed = false;
             try
             {
-                using CudaDevice device = new(0);
+                using CudaDevice device = Open(isPrimary);
                 hasFailed = Attempt(() => UseOnce(device), call);
                 if (hasFailed)
                 {
@@ -183,6 +187,11 @@ internal sealed class CudaFailureTests : CudaFixture
         }
     }
 
+    private static CudaDevice Open(bool isPrimary) => isPrimary ? CudaDevice.InPrimaryContext(0) : new CudaDevice(0);
+
+    private static string CallOf(string call, bool isPrimary)
+        => isPrimary && call == "cuCtxCreate" ? "cuDevicePrimaryCtxRetain" : call;
+
     private static bool Attempt(Action action, string call)
     {
         try
@@ -216,7 +225,7 @@ internal sealed class CudaFailureTests : CudaFixture
         Assert.That(timer.GetMilliseconds(), Is.EqualTo(1));
         stream.WaitFor(0);
         stream.Copy(first.Address, 2, second.Address, 2, 2, content.Length / 2);
-        stream.Copy(second.Address, 8, first.Address, 8, 3, content.Length / 8);
+        stream.Copy(second.Address, 8, first.Address, 8, 3, 100);
         stream.Release(0);
         stream.Synchronize();
         stream.Download(first, result);

@@ -22,9 +22,6 @@ internal sealed class CudaStreamTests : CudaFixture
     private IDeviceMemory _memory = null!;
     private IDeviceKernel _kernel = null!;
 
-    private static IEnumerable<TestCaseData> Cases => EmulatorStreamTests.Promises
-        .Select(promise => new TestCaseData(promise).SetArgDisplayNames(promise.Method.Name));
-
     [SetUp]
     public void Open()
     {
@@ -48,7 +45,7 @@ internal sealed class CudaStreamTests : CudaFixture
         _backing.Dispose();
     }
 
-    [TestCaseSource(nameof(Cases))]
+    [TestCaseSource(typeof(StreamContract), nameof(StreamContract.Cases))]
     public void A_cuda_device_keeps_a_promise(object promise) => ((Action<IDevice>)promise)(_device);
 
     [Test]
@@ -114,7 +111,8 @@ internal sealed class CudaStreamTests : CudaFixture
             Assert.That(MockDriver.Log("cuGraphLaunch").Single(), Does.StartWith("cuGraphLaunch launches=2 "));
         }
 
-        static string[] StreamsOf(string call) => [.. MockDriver.Log(call).Select(line => line.Split("stream=")[1].Split(' ')[0])];
+        static string[] StreamsOf(string call)
+            => [.. MockDriver.Log(call).Select(line => line[(line.IndexOf("stream=", StringComparison.Ordinal) + 7)..])];
     }
 
     [Test]
@@ -152,6 +150,31 @@ internal sealed class CudaStreamTests : CudaFixture
         Assert.That(graph, Is.Not.Null);
         Assert.That(_stream.TryLaunch(graph), Is.True);
         Assert.That(StreamContract.Get(_stream, _memory), Is.EqualTo((14, 4)));
+    }
+
+    [Test]
+    public void Threads_record_and_launch_side_by_side()
+    {
+        int[] results = new int[6];
+        Thread[] threads = [.. Enumerable.Range(0, results.Length).Select(index => new Thread(() =>
+        {
+            using IDeviceStream stream = _device.CreateStream();
+            using IDeviceMemory memory = _device.Allocate(8);
+            StreamContract.Set(stream, memory, index, 0);
+            for (int round = 0; round < 10; round++)
+            {
+                using IDeviceGraph? graph
+                    = stream.Capture(() => StreamContract.Launch(stream, _kernel, memory, addend: index));
+                if (graph is null || !stream.TryLaunch(graph))
+                    return;
+            }
+
+            results[index] = StreamContract.Get(stream, memory).First;
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+        // Ten times x ← 3·x + index, from x = index.
+        Assert.That(results, Is.EqualTo(Enumerable.Range(0, results.Length).Select(index => index * 88_573)));
     }
 
     [Test]

@@ -1,4 +1,3 @@
-using System.Reflection;
 using MsResampler.Kernels.Engine;
 using NUnit.Framework;
 
@@ -7,22 +6,14 @@ namespace MsResampler.Kernels.Tests.Devices;
 /// <summary>The devices of the tests keep the promises that the executor relies on.</summary>
 public class EmulatorStreamTests
 {
-    internal static IEnumerable<Action<IDevice>> Promises => typeof(StreamContract)
-        .GetMethods(BindingFlags.Static | BindingFlags.Public)
-        .Where(method => method.GetParameters() is [{ ParameterType: { } type }] && type == typeof(IDevice))
-        .Select(method => method.CreateDelegate<Action<IDevice>>());
-
-    private static IEnumerable<TestCaseData> Cases => Promises
-        .Select(promise => new TestCaseData(promise).SetArgDisplayNames(promise.Method.Name));
-
-    [TestCaseSource(nameof(Cases))]
+    [TestCaseSource(typeof(StreamContract), nameof(StreamContract.Cases))]
     public void The_emulator_keeps_a_promise(object promise)
     {
         using EmulatorDevice device = new();
         ((Action<IDevice>)promise)(device);
     }
 
-    [TestCaseSource(nameof(Cases))]
+    [TestCaseSource(typeof(StreamContract), nameof(StreamContract.Cases))]
     public void An_observed_device_keeps_a_promise(object promise)
     {
         using ObservedDevice device = new(new EmulatorDevice());

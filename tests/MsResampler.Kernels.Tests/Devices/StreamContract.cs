@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Engine;
 using NUnit.Framework;
@@ -35,6 +36,12 @@ internal static class StreamContract
             ret;
         }
         """, [new KernelParameter(0, 8), new KernelParameter(8, 4)], 12);
+
+    /// <summary>Every promise, as an action on a device.</summary>
+    public static IEnumerable<TestCaseData> Cases => typeof(StreamContract)
+        .GetMethods(BindingFlags.Static | BindingFlags.Public)
+        .Where(method => method.GetParameters() is [{ ParameterType: { } type }] && type == typeof(IDevice))
+        .Select(method => new TestCaseData(method.CreateDelegate<Action<IDevice>>()).SetArgDisplayNames(method.Name));
 
     public static void Recorded_work_is_started_by_each_launch_of_its_graph_and_by_nothing_else(IDevice device)
     {

@@ -162,6 +162,30 @@ public sealed class GemmMmaTests
         Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, values, [-98304], size).Outside, Is.Zero);
     }
 
+    [TestCase(4, 0, false)]
+    [TestCase(1, 0, true)]
+    [TestCase(4, 65520 - 32768, true)]
+    [TestCase(1, -65536, false)]
+    public void What_is_stored_decides_whether_it_is_outside_float16(float square, float table, bool isOutside)
+    {
+        // The sum is 65536; a mean square of 4 halves it.
+        var size = new GemmMmaSize(1, 1, 2);
+        float[] values = [256, 256];
+        float[] w = [128, 128];
+        var scales = new GemmMmaScales
+        {
+            Squares = [square],
+            Count = 1,
+            Epsilon = 0,
+            Table = [table, 0, 0, 0],
+            TableVectors = 1,
+            TableStarts = [0],
+        };
+
+        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, w, [0], size, GemmMmaFinish.Scaled, scales)
+            .Outside, Is.EqualTo(isOutside ? 1 : 0));
+    }
+
     /// <summary>Squares of rows, and a table of three rows, for all columns if not said otherwise.</summary>
     private static GemmMmaScales ScalesFor(GemmMmaSize size, int squareCount, int? tableVectors = null)
     {

@@ -61,9 +61,13 @@ internal sealed class CudaContext : IDisposable
     /// <summary>Uses the context of an accelerator, which must not be disposed before this.</summary>
     /// <param name="accelerator">The accelerator.</param>
     /// <param name="device">The device, for messages.</param>
+    /// <exception cref="ObjectDisposedException">It was disposed.</exception>
     public static CudaContext Borrow(CudaAccelerator accelerator, string device)
-        => new(device, accelerator.NativePtr, static _ => { },
+    {
+        ObjectDisposedException.ThrowIf(accelerator.IsDisposed, accelerator);
+        return new CudaContext(device, accelerator.NativePtr, static _ => { },
             "dispose of what uses it, create another accelerator and load anew", accelerator);
+    }
 
     /// <summary>Makes the context current for work.</summary>
     /// <exception cref="DeviceException">The context was ended by an error, or with its accelerator.</exception>

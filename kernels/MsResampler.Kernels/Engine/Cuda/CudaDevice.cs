@@ -54,6 +54,7 @@ internal sealed unsafe class CudaDevice : IDevice
     /// <summary>Opens the device of an accelerator in its context.</summary>
     /// <param name="accelerator">The accelerator; it must not be disposed before the device.</param>
     /// <exception cref="DeviceException">The device cannot be used.</exception>
+    /// <exception cref="ObjectDisposedException">The accelerator was disposed.</exception>
     public static CudaDevice Of(CudaAccelerator accelerator)
         => new(CudaDevices.IndexOf(accelerator.DeviceId), (_, device) => CudaContext.Borrow(accelerator, device));
 
