@@ -103,7 +103,8 @@ internal sealed class ScopeSchedule
         return blocks;
     }
 
-    private static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? 4 * block.KeyCount : block.KeyCount;
+    /// <summary>How long a block takes, relative to others.</summary>
+    public static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? 4 * block.KeyCount : block.KeyCount;
 
     private IEnumerable<ScopeBlock> BlocksOf(int scope, IReadOnlyList<QueryTile> tiles, ScopeBias bias,
         ScopeWindows windows)

@@ -1,3 +1,4 @@
+using MsResampler.Kernels.Engine.HalfPrecision;
 using MsResampler.Model;
 using MsResampler.Safetensors;
 
@@ -6,9 +7,6 @@ namespace MsResampler.Kernels.Engine;
 /// <summary>Which precision a model is computed in on a device.</summary>
 internal static class Precisions
 {
-    /// <summary>The first architecture with the tensor-core instructions that kernels use.</summary>
-    private const int FirstTensorArchitecture = 80;
-
     /// <summary>Decides <see cref="Precision.Auto"/> and checks any other choice.</summary>
     /// <exception cref="NotSupportedException">The device or the model does not allow what was asked for.</exception>
     public static Precision Choose(Precision asked, ResamplerModel model, DeviceProperties device)
@@ -37,22 +35,22 @@ internal static class Precisions
     {
         if (precision == Precision.Float32)
             return null;
-        if (device.Architecture < FirstTensorArchitecture)
+        if (device.Architecture < HalfKernels.MinArchitecture)
         {
-            return $"it needs tensor cores of sm_{FirstTensorArchitecture} or later, and {device.Name} is " +
+            return $"it needs tensor cores of sm_{HalfKernels.MinArchitecture} or later, and {device.Name} is " +
                 $"sm_{device.Architecture}";
         }
 
         if (precision == Precision.TensorFloat32)
             return null;
-        if (config.HeadSize > HalfPrecision.HalfKernels.MaxHeadSize)
+        if (config.HeadSize > HalfKernels.MaxHeadSize)
         {
-            return $"its attention takes heads of up to {HalfPrecision.HalfKernels.MaxHeadSize} channels, and the model's " +
+            return $"its attention takes heads of up to {HalfKernels.MaxHeadSize} channels, and the model's " +
                 $"have {config.HeadSize}";
         }
 
-        return config.HiddenSize > HalfPrecision.HalfKernels.MaxHiddenSize
-            ? $"its gate takes a hidden_size of up to {HalfPrecision.HalfKernels.MaxHiddenSize}, and the model's is " +
+        return config.HiddenSize > HalfKernels.MaxHiddenSize
+            ? $"its gate takes a hidden_size of up to {HalfKernels.MaxHiddenSize}, and the model's is " +
                 $"{config.HiddenSize}" : null;
     }
 

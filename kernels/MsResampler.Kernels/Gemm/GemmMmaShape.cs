@@ -67,7 +67,7 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
         where TEpilogue : struct, IGemmMmaEpilogue
         where TOutput : struct, IGemmMmaOutput
         => new(typeof(GemmMma<,,,>).MakeGenericType(Tile, typeof(TElement), typeof(TEpilogue), typeof(TOutput)),
-            GroupSize, BlockCount);
+            GroupSize, BlockCount, MinArchitecture: 80);
 
     /// <summary>The blocks of products.</summary>
     /// <param name="rowCount">Rows of C.</param>

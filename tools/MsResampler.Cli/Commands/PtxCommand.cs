@@ -67,7 +67,7 @@ internal static class PtxCommand
         IEnumerable<KernelVariant> variants = config is null
             ? KernelLibrary.All : KernelLibrary.Of(config, precision == Precision.Auto ? StoredIn(config) : precision);
         using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        foreach (KernelVariant variant in variants)
+        foreach (KernelVariant variant in variants.Where(variant => variant.MinArchitecture <= architecture))
         {
             cancellationToken.ThrowIfCancellationRequested();
             CompiledKernel kernel = variant.Compile(compiler, architecture);

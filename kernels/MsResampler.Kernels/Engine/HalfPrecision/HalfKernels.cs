@@ -1,4 +1,5 @@
 using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Engine.SinglePrecision;
 using MsResampler.Kernels.Gate;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Norm;
@@ -15,6 +16,9 @@ internal sealed class HalfKernels
 
     /// <summary>Channels of the widest token that the gate takes.</summary>
     public const int MaxHiddenSize = 8192;
+
+    /// <summary>The first architecture with the instructions of tensor cores that kernels use.</summary>
+    public const int MinArchitecture = 80;
 
     private readonly KernelVariant[] _attentions;
 
@@ -53,8 +57,12 @@ internal sealed class HalfKernels
     private IEnumerable<KernelVariant> Common
         => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. SingleGemm, Norm, FusionGate, Conversion, AttentionMap];
 
-    /// <summary>The kernels that a model needs.</summary>
-    public IEnumerable<KernelVariant> Of(ResamplerConfig config) => Common.Append(AttentionFor(config.HeadSize));
+    /// <summary>The kernels that a model needs, those of its query side and of positions in float32 included.</summary>
+    public IEnumerable<KernelVariant> Of(ResamplerConfig config) =>
+    [
+        .. Common, AttentionFor(config.HeadSize), SingleKernels.Gemm64, SingleKernels.Gemm128, SingleKernels.PlainNorm,
+        SingleKernels.PositionedNorm,
+    ];
 
     /// <summary>The attention kernel of a model.</summary>
     /// <param name="headSize">Channels of its heads, at most <see cref="MaxHeadSize"/>.</param>
@@ -77,10 +85,10 @@ internal sealed class HalfKernels
             ScaledGemm = GemmOf<TElement, ScaledEpilogue, TOutput>(),
             Gemm = GemmOf<TElement, LinearEpilogue, TOutput>(),
             SingleGemm = GemmOf<TElement, LinearEpilogue, GemmMmaFloat32>(),
-            Norm = new KernelVariant(typeof(LayerNormHalf<TElement>), LayerNormHalf<TElement>.GroupSize, 8),
-            FusionGate = new KernelVariant(typeof(FusionGateHalf<TElement>), FusionGateHalf<TElement>.GroupSize, 4),
-            Conversion = new KernelVariant(typeof(ConvertRows<TElement>), ConvertRows<TElement>.GroupSize, 8),
-            AttentionMap = new KernelVariant(typeof(AttentionMapMma<TElement>), 32, 1),
+            Norm = new KernelVariant(typeof(LayerNormHalf<TElement>), LayerNormHalf<TElement>.GroupSize, 8, MinArchitecture),
+            FusionGate = new KernelVariant(typeof(FusionGateHalf<TElement>), FusionGateHalf<TElement>.GroupSize, 4, MinArchitecture),
+            Conversion = new KernelVariant(typeof(ConvertRows<TElement>), ConvertRows<TElement>.GroupSize, 8, MinArchitecture),
+            AttentionMap = new KernelVariant(typeof(AttentionMapMma<TElement>), 32, 1, MinArchitecture),
         };
 
     private static KernelVariant[] GemmOf<TElement, TEpilogue, TOutput>()
@@ -93,5 +101,5 @@ internal sealed class HalfKernels
         where THead : struct, IMmaHeadTile
         where TElement : struct, IHalfElement
         => new(typeof(ScopeAttentionMma<THead, TElement>), ScopeAttentionMma<THead, TElement>.GroupSize,
-            THead.BlockCount);
+            THead.BlockCount, MinArchitecture);
 }
