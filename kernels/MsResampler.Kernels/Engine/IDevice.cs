@@ -83,8 +83,8 @@ internal interface IDeviceStream : IDisposable
     /// <exception cref="DeviceException">It is not a stream of this device's context.</exception>
     void WaitFor(nint callerStream);
 
-    /// <summary>Makes later work of <paramref name="callerStream"/> wait for what this stream has been given so far. The
-    /// thread does not wait.</summary>
+    /// <summary>Makes later work of <paramref name="callerStream"/> wait for what this stream has been given so far.
+    /// The thread does not wait.</summary>
     /// <param name="callerStream">As for <see cref="WaitFor"/>.</param>
     /// <exception cref="DeviceException">It is not a stream of this device's context.</exception>
     void Release(nint callerStream);
@@ -97,8 +97,8 @@ internal interface IDeviceStream : IDisposable
     void Synchronize();
 }
 
-/// <summary>Work that a stream recorded. It is of use while its stream exists, and while the memory exists that the work
-/// uses; disposing it waits for the stream's work.</summary>
+/// <summary>Work that a stream recorded. It is of use while its stream exists, and while the memory exists that the
+/// work uses; disposing it waits for the stream's work.</summary>
 internal interface IDeviceGraph : IDisposable;
 
 /// <summary>Measures on the device how long a stream's work takes.</summary>

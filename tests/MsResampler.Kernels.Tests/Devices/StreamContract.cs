@@ -10,7 +10,7 @@ internal static class StreamContract
 {
     private static readonly LaunchSize s_size = new(1, 1, 32);
 
-    /// <summary>x ← 3·x + addend, for the integer at an address. It shows which launches ran, and in which order.</summary>
+    /// <summary>x ← 3·x + addend, for the integer at an address: shows which launches ran, in which order.</summary>
     public static CompiledKernel Advance { get; } = new("advance", "advance",
         """
         .version 7.0

@@ -4,10 +4,10 @@ using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Engine.Cuda;
 
-/// <summary>A context of the driver: everything on a device belongs to one, and is of use in that one alone. A thread has
-/// it as its current context only within a <see cref="Scope"/>, and afterwards whatever it had before, so that other
-/// users of CUDA in the process are not disturbed. After an error that ends the context every use throws; releasing
-/// remains possible.</summary>
+/// <summary>A context of the driver: everything on a device belongs to one, and is of use in that one alone. A thread
+/// has it as its current context only within a <see cref="Scope"/>, and afterwards whatever it had before, so that
+/// other users of CUDA in the process are not disturbed. After an error that ends the context every use throws;
+/// releasing remains possible.</summary>
 internal sealed class CudaContext : IDisposable
 {
     private readonly string _device;
@@ -18,7 +18,8 @@ internal sealed class CudaContext : IDisposable
     private int _isDisposed;
     private volatile string? _failure;
 
-    private CudaContext(string device, nint handle, Action<nint> end, string remedy, CudaAccelerator? accelerator = null)
+    private CudaContext(string device, nint handle, Action<nint> end, string remedy,
+        CudaAccelerator? accelerator = null)
     {
         _device = device;
         _handle = handle;
@@ -145,8 +146,8 @@ internal sealed class CudaContext : IDisposable
 
     [DoesNotReturn]
     private void ThrowEnded(string failure)
-        => throw new DeviceException($"the device failed earlier and can no longer be used: {_remedy}. What happened: " +
-            failure)
+        => throw new DeviceException($"the device failed earlier and can no longer be used: {_remedy}. What " +
+            $"happened: {failure}")
         {
             IsDeviceLost = true,
         };
