@@ -42,11 +42,8 @@ internal static class AttentionMapMma<TElement>
         int upperQuery = (Grid.IdxX * ScopeSchedule.UnitSize) + (lane / 4);
         int upper = IntrinsicMath.Min(upperQuery, queryCount - 1);
         int lower = IntrinsicMath.Min(upperQuery + 8, queryCount - 1);
-        int scale = scope.Scales + (scope.Scales < 0 ? 0 : head * scope.ScaleHeadStride);
-        QueryScope upperScope = QueryScope.Load(windows, scales, scope.RowWindows + (upper / queryColumns),
-            scope.ColumnWindows + (upper % queryColumns), scale);
-        QueryScope lowerScope = QueryScope.Load(windows, scales, scope.RowWindows + (lower / queryColumns),
-            scope.ColumnWindows + (lower % queryColumns), scale);
+        LaneScope laneScope = LaneScope.Load(windows, scales, scope, head, upper / queryColumns, upper % queryColumns,
+            lower / queryColumns, lower % queryColumns);
         int upperRow = (4 * scope.QueryStart) + (((upper * headCount) + head) * pairs);
         int lowerRow = (4 * scope.QueryStart) + (((lower * headCount) + head) * pairs);
         float upperLogSum = logSums[((((scope.FirstToken + upper) * scopeCount) + scope.Scope) * headCount) + head];
@@ -74,8 +71,8 @@ internal static class AttentionMapMma<TElement>
                 if (patch < patchCount)
                 {
                     uint place = ((uint)(patch / scope.GridColumns) << 16) | (uint)(patch % scope.GridColumns);
-                    float upperLogit = upperScope.MaskAndBias(side == 0 ? logits.X : logits.Y, place);
-                    float lowerLogit = lowerScope.MaskAndBias(side == 0 ? logits.Z : logits.W, place);
+                    float upperLogit = laneScope.BiasUpper(side == 0 ? logits.X : logits.Y, place);
+                    float lowerLogit = laneScope.BiasLower(side == 0 ? logits.Z : logits.W, place);
                     if (upperQuery < queryCount)
                     {
                         maps[((long)((head * queryCount) + upper) * patchCount) + patch]

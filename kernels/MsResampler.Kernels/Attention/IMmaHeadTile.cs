@@ -16,7 +16,7 @@ internal readonly struct MmaHeadTile32 : IMmaHeadTile
 {
     public static int Chunks => 4;
 
-    public static int BlockCount => 4;
+    public static int BlockCount => 3;
 }
 
 /// <summary>Up to 64 channels.</summary>
@@ -24,7 +24,7 @@ internal readonly struct MmaHeadTile64 : IMmaHeadTile
 {
     public static int Chunks => 8;
 
-    public static int BlockCount => 4;
+    public static int BlockCount => 3;
 }
 
 /// <summary>Up to 80 channels.</summary>

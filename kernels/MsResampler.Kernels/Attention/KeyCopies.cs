@@ -1,6 +1,7 @@
 using ILGPU;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tiles;
+using Utilities = ILGPU.Util.Utilities;
 
 namespace MsResampler.Kernels.Attention;
 
@@ -13,10 +14,9 @@ internal struct KeyCopies<THead>
 {
     /// <summary>Where this lane's key of the first row group lies in the lists of keys, in the first tile.</summary>
     private int _firstPlace;
-    private int _lastTile;
     private int _gridColumns;
     private int _stride;
-    private int _lastBytes;
+    private int _hasLast;
 
     /// <summary>Chunks of a row that are copied at once.</summary>
     public static int ChunksAtOnce => THead.Chunks % 4 == 0 ? 4 : 2;
@@ -52,40 +52,47 @@ internal struct KeyCopies<THead>
         return new KeyCopies<THead>
         {
             _firstPlace = block.FirstPlace + (Group.IdxX / 32 * ScopeSchedule.UnitSize) + key,
-            _lastTile = ((block.KeyCount + ScopeSchedule.TileKeys - 1) / ScopeSchedule.TileKeys) - 1,
             _gridColumns = block.GridColumns,
             _stride = stride,
             // Only the last of a thread's chunks can be past the end of a head: a smaller head has a smaller tile.
-            _lastBytes = ((THead.Chunks - ChunksAtOnce + LaneChunk - headVectors) >> 31) & SwizzledTile.ChunkBytes,
+            _hasLast = (THead.Chunks - ChunksAtOnce + LaneChunk - headVectors) >> 31,
         };
     }
 
-    /// <summary>Reads which keys this thread copies of a tile; none of a tile past the end.</summary>
+    /// <summary>Reads which keys this thread copies of a tile, which may be the one past the end.</summary>
     public readonly void ReadPlaces(ArrayView<int> lists, int tile, int[] places)
     {
-        int first = _firstPlace + (ScopeSchedule.TileKeys * IntrinsicMath.Min(tile, _lastTile));
+        int first = _firstPlace + (ScopeSchedule.TileKeys * tile);
         for (int row = 0; row < LaneRows; row++)
-            places[row] = lists[first + (2 * row)] | ((_lastTile - tile) >> 31);
+            places[row] = lists[first + (2 * row)];
+    }
+
+    /// <summary>Finds where they begin in memory; negative where there is no key.</summary>
+    public readonly void Find(int[] places, int[] starts)
+    {
+        for (int row = 0; row < LaneRows; row++)
+        {
+            starts[row] = ((((places[row] >> 16) * _gridColumns) + (places[row] & 0xFFFF)) * _stride)
+                | ~((places[row] - ScopeSchedule.NoPlace) >> 31);
+        }
     }
 
     /// <summary>Starts to copy them, and makes a group of it. Of what is no key, zeros: what was there before might be
     /// no number, which a weight of 0 would not take away.</summary>
     /// <param name="to">Where this thread's first chunk goes.</param>
     /// <param name="rows">Keys or values of the image, from this thread's first chunk of the head on.</param>
-    /// <param name="places">The keys.</param>
-    public readonly void Start(uint to, ArrayView<UInt4> rows, int[] places)
+    /// <param name="starts">Where the keys begin there.</param>
+    public readonly void Start(uint to, ArrayView<UInt4> rows, int[] starts)
     {
         for (int row = 0; row < LaneRows; row++)
         {
-            // All bits of the sign or none, so that the assembler sees that there is no third case to provide for.
-            int bytes = ~(places[row] >> 31) & SwizzledTile.ChunkBytes;
-            int place = IntrinsicMath.Max(places[row], 0);
-            long first = (((place >> 16) * _gridColumns) + (place & 0xFFFF)) * _stride;
+            bool isKey = starts[row] >= 0;
             for (int chunk = 0; chunk < LaneChunks; chunk++)
             {
-                AsyncCopy.StartOrZero(to, (row * RowsAtOnce * PaddedTile.RowBytes(THead.Chunks))
-                    + (chunk * ChunksAtOnce * SwizzledTile.ChunkBytes), ref rows[first + (chunk * ChunksAtOnce)],
-                    chunk == LaneChunks - 1 ? bytes & _lastBytes : bytes);
+                int offset = chunk * ChunksAtOnce * SwizzledTile.ChunkBytes;
+                AsyncCopy.StartOrZero(to, (row * RowsAtOnce * PaddedTile.RowBytes(THead.Chunks)) + offset,
+                    ref rows[starts[row]], offset,
+                    Utilities.Select(isKey & (chunk < LaneChunks - 1 | _hasLast != 0), SwizzledTile.ChunkBytes, 0));
             }
         }
 

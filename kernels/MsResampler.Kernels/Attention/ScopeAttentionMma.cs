@@ -48,7 +48,8 @@ internal static class ScopeAttentionMma<THead, TElement>
     private static int TileBytes => TileUnits * UnitBytes;
 
     /// <param name="blocks">The schedule.</param>
-    /// <param name="places">The lists of keys: <c>row &lt;&lt; 16 | column</c> of a patch in its image, or −1.</param>
+    /// <param name="places">The lists of keys: <c>row &lt;&lt; 16 | column</c> of a patch in its image, or
+    /// <see cref="ScopeSchedule.NoPlace"/>.</param>
     /// <param name="windows">What query rows and columns see.</param>
     /// <param name="scales">log₂e / 2σ² of Gaussians.</param>
     /// <param name="queries">Projected queries, scaled by log₂e/√d: [scopes][queries, heads, d/8].</param>
@@ -89,20 +90,14 @@ internal static class ScopeAttentionMma<THead, TElement>
         ArrayView<UInt4> values = keyValues.SubView(firstKey + (stride / 2));
         var copies = KeyCopies<THead>.Of(block, headVectors, stride);
         uint keysTo = keyTile + (uint)KeyCopies<THead>.Offset;
-        uint valuesTo = keysTo + (uint)TileBytes;
         var laneRows = new int[KeyCopies<THead>.LaneRows];
+        var starts = new int[KeyCopies<THead>.LaneRows];
         copies.ReadPlaces(places, 0, laneRows);
-        copies.Start(keysTo, keys, laneRows);
+        copies.Find(laneRows, starts);
+        copies.Start(keysTo, keys, starts);
 
         // A warp that has no queries looks at the first ones, but computes nothing.
         int queryUnit = isWide & warp < queryUnits ? warp : 0;
-        int upperQuery = IntrinsicMath.Min((queryUnit * Unit) + (lane / 4), block.QueryCount - 1);
-        int lowerQuery = IntrinsicMath.Min((queryUnit * Unit) + (lane / 4) + 8, block.QueryCount - 1);
-        int scale = block.Scales + (block.Scales < 0 ? 0 : head * block.ScaleHeadStride);
-        QueryScope upper = QueryScope.Load(windows, scales, block.RowWindows + RowOf(block, upperQuery),
-            block.ColumnWindows + ColumnOf(block, upperQuery), scale);
-        QueryScope lower = QueryScope.Load(windows, scales, block.RowWindows + RowOf(block, lowerQuery),
-            block.ColumnWindows + ColumnOf(block, lowerQuery), scale);
         int laneKeys = block.FirstPlace + (4 * (lane % 4));
 
         AsyncCopy.Wait(0);
@@ -126,20 +121,21 @@ internal static class ScopeAttentionMma<THead, TElement>
         int windowEnd = block.Scales < 0 ? activeEnd : plainEnd;
         for (int tile = 0; tile < plainEnd; tile++)
         {
-            Step<NoMask>(tile, copies, keysTo, valuesTo, keys, values, places, laneRows, laneKeys, left, keyRows,
-                valueRows, upper, lower, best, total, sums);
+            Step<NoMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left, keyRows,
+                valueRows, default, best, total, sums);
         }
 
+        LaneScope scope = ScopeOf(blocks, windows, scales);
         for (int tile = plainEnd; tile < windowEnd; tile++)
         {
-            Step<WindowMask>(tile, copies, keysTo, valuesTo, keys, values, places, laneRows, laneKeys, left,
-                keyRows, valueRows, upper, lower, best, total, sums);
+            Step<WindowMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
+                keyRows, valueRows, scope, best, total, sums);
         }
 
         for (int tile = windowEnd; tile < activeEnd; tile++)
         {
-            Step<GaussianMask>(tile, copies, keysTo, valuesTo, keys, values, places, laneRows, laneKeys, left,
-                keyRows, valueRows, upper, lower, best, total, sums);
+            Step<GaussianMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
+                keyRows, valueRows, scope, best, total, sums);
         }
 
         // Warps without queries copy for the others.
@@ -147,28 +143,32 @@ internal static class ScopeAttentionMma<THead, TElement>
         {
             AsyncCopy.Wait(0);
             Group.Barrier();
-            copies.Start(valuesTo, values, laneRows);
+            copies.Start(keysTo + (uint)TileBytes, values, starts);
             copies.ReadPlaces(places, tile + 1, laneRows);
+            copies.Find(laneRows, starts);
             AsyncCopy.Wait(0);
             Group.Barrier();
-            copies.Start(keysTo, keys, laneRows);
+            copies.Start(keysTo, keys, starts);
         }
 
+        // The block is read again, lest it stay in registers until it is needed.
+        block = blocks[Grid.IdxX];
+        isWide = block.QueryCount > Unit;
         int restUnits = isWide ? block.KeyCount % TileKeys / Unit : 0;
         int restCount = IntrinsicMath.Min(restUnits, 1);
         for (int once = 0; once < restCount; once++)
         {
             Group.Barrier();
-            copies.Start(valuesTo, values, laneRows);
+            copies.Start(keysTo + (uint)TileBytes, values, starts);
             AsyncCopy.Wait(0);
             Group.Barrier();
-            int activeUnits = warp < queryUnits ? restUnits : 0;
+            int activeUnits = warp * Unit < block.QueryCount ? restUnits : 0;
             for (int unit = 0; unit < activeUnits; unit++)
             {
                 var weights = new Float4[2];
                 uint offset = (uint)(unit * UnitBytes);
                 Multiply(weights, 1, left, keyRows + offset);
-                GaussianMask.Apply(weights, 1, places, laneKeys + (tileCount * TileKeys) + (unit * Unit), upper, lower);
+                GaussianMask.Apply(weights, 1, places, laneKeys + (block.KeyCount / TileKeys * TileKeys) + (unit * Unit), scope);
                 OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
                 AddValues(sums, weights, 1, valueRows + offset);
             }
@@ -179,25 +179,21 @@ internal static class ScopeAttentionMma<THead, TElement>
         int firstTile = IntrinsicMath.Min(warpTiles, 1);
         uint warpRows = (uint)(warp * UnitBytes);
         for (int once = 0; once < firstTile; once++)
-            copies.Start(valuesTo, values, laneRows);
-        for (int tile = 0; tile < warpTiles; tile++)
+            copies.Start(keysTo + (uint)TileBytes, values, starts);
+        windowEnd = block.Scales < 0 ? warpTiles : 0;
+        for (int tile = 0; tile < windowEnd; tile++)
         {
-            AsyncCopy.Wait(1);
-            Warp.Barrier();
-            copies.ReadPlaces(places, tile + 1, laneRows);
-            var weights = new Float4[2];
-            Multiply(weights, 1, left, keyRows + warpRows);
-            Warp.Barrier();
-            copies.Start(keysTo, keys, laneRows);
-            GaussianMask.Apply(weights, 1, places, laneKeys + (tile * TileKeys) + (warp * Unit), upper, lower);
-            OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
-            AsyncCopy.Wait(1);
-            Warp.Barrier();
-            AddValues(sums, weights, 1, valueRows + warpRows);
-            Warp.Barrier();
-            copies.Start(valuesTo, values, laneRows);
+            StepAlone<WindowMask>(tile, copies, keysTo, keys, values, places, laneRows, starts,
+                laneKeys + (warp * Unit), left, keyRows + warpRows, valueRows + warpRows, scope, best, total, sums);
         }
 
+        for (int tile = windowEnd; tile < warpTiles; tile++)
+        {
+            StepAlone<GaussianMask>(tile, copies, keysTo, keys, values, places, laneRows, starts,
+                laneKeys + (warp * Unit), left, keyRows + warpRows, valueRows + warpRows, scope, best, total, sums);
+        }
+
+        block = blocks[Grid.IdxX];
         for (int row = 0; row < 2; row++)
             total[row] = OnlineSoftmax.SumOfRow(total[row]);
         AsyncCopy.Wait(0);
@@ -219,6 +215,18 @@ internal static class ScopeAttentionMma<THead, TElement>
         // Whoever comes last writes the same.
         if (isOutside)
             outside[0] = 1;
+    }
+
+    /// <summary>What this lane's queries see; of a warp that has none, the last one.</summary>
+    private static LaneScope ScopeOf(ArrayView<ScopeBlock> blocks, ArrayView<AxisWindow> windows,
+        ArrayView<float> scales)
+    {
+        ScopeBlock block = blocks[Grid.IdxX];
+        int first = (block.QueryCount > Unit ? Group.IdxX / 32 * Unit : 0) + (Group.IdxX % 32 / 4);
+        int upper = IntrinsicMath.Min(first, block.QueryCount - 1);
+        int lower = IntrinsicMath.Min(first + 8, block.QueryCount - 1);
+        return LaneScope.Load(windows, scales, block, Grid.IdxY, RowOf(block, upper), ColumnOf(block, upper),
+            RowOf(block, lower), ColumnOf(block, lower));
     }
 
     private static int RowOf(ScopeBlock block, int query) => block.QueryRow + (query / block.TileColumns);
@@ -243,25 +251,49 @@ internal static class ScopeAttentionMma<THead, TElement>
     }
 
     /// <summary>A tile of keys, of which the warp's queries see all or some.</summary>
-    private static void Step<TMask>(int tile, KeyCopies<THead> copies, uint keysTo, uint valuesTo,
-        ArrayView<UInt4> keys, ArrayView<UInt4> values, ArrayView<int> places, int[] laneRows, int laneKeys,
-        UInt4[] left, uint keyRows, uint valueRows, QueryScope upper, QueryScope lower, float[] best, float[] total,
-        Float4[] sums)
+    private static void Step<TMask>(int tile, KeyCopies<THead> copies, uint keysTo, ArrayView<UInt4> keys,
+        ArrayView<UInt4> values, ArrayView<int> places, int[] laneRows, int[] starts, int laneKeys,
+        UInt4[] left, uint keyRows, uint valueRows, LaneScope scope, float[] best, float[] total, Float4[] sums)
         where TMask : struct, IScopeMask
     {
         // This tile's keys are there, and nobody reads the last one's values any more.
         AsyncCopy.Wait(0);
         Group.Barrier();
-        copies.Start(valuesTo, values, laneRows);
+        copies.Start(keysTo + (uint)TileBytes, values, starts);
         copies.ReadPlaces(places, tile + 1, laneRows);
         var weights = new Float4[2 * TileUnits];
         Multiply(weights, TileUnits, left, keyRows);
-        TMask.Apply(weights, TileUnits, places, laneKeys + (tile * TileKeys), upper, lower);
+        TMask.Apply(weights, TileUnits, places, laneKeys + (tile * TileKeys), scope);
         OnlineSoftmax.Weigh(weights, TileUnits, best, total, sums, THead.Chunks);
+        copies.Find(laneRows, starts);
         AsyncCopy.Wait(0);
         Group.Barrier();
-        copies.Start(keysTo, keys, laneRows);
+        copies.Start(keysTo, keys, starts);
         AddValues(sums, weights, TileUnits, valueRows);
+    }
+
+    /// <summary>The warp's own unit of a tile of keys, which it copied itself.</summary>
+    private static void StepAlone<TMask>(int tile, KeyCopies<THead> copies, uint keysTo, ArrayView<UInt4> keys,
+        ArrayView<UInt4> values, ArrayView<int> places, int[] laneRows, int[] starts, int laneKeys,
+        UInt4[] left, uint keyRows, uint valueRows, LaneScope scope, float[] best, float[] total, Float4[] sums)
+        where TMask : struct, IScopeMask
+    {
+        // The keys are there, the values perhaps not yet.
+        AsyncCopy.Wait(1);
+        Warp.Barrier();
+        copies.ReadPlaces(places, tile + 1, laneRows);
+        var weights = new Float4[2];
+        Multiply(weights, 1, left, keyRows);
+        Warp.Barrier();
+        copies.Find(laneRows, starts);
+        copies.Start(keysTo, keys, starts);
+        TMask.Apply(weights, 1, places, laneKeys + (tile * TileKeys), scope);
+        OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
+        AsyncCopy.Wait(1);
+        Warp.Barrier();
+        AddValues(sums, weights, 1, valueRows);
+        Warp.Barrier();
+        copies.Start(keysTo + (uint)TileBytes, values, starts);
     }
 
     /// <summary>Logits of the warp's queries and some units of keys.</summary>
@@ -309,8 +341,8 @@ internal static class ScopeAttentionMma<THead, TElement>
         bool isUpper = upperQuery < block.QueryCount;
         bool isLower = upperQuery + 8 < block.QueryCount;
         ArrayView<uint> pairs = memory.Cast<uint>();
-        float upperFactor = Utilities.Select(isUpper, 1 / total[0], 0f);
-        float lowerFactor = Utilities.Select(isLower, 1 / total[1], 0f);
+        float upperFactor = Utilities.Select(isUpper, PtxMath.Reciprocal(total[0]), 0f);
+        float lowerFactor = Utilities.Select(isLower, PtxMath.Reciprocal(total[1]), 0f);
         bool isOutside = false;
         for (int chunk = 0; chunk < THead.Chunks; chunk++)
         {
@@ -338,16 +370,15 @@ internal static class ScopeAttentionMma<THead, TElement>
         }
 
         Warp.Barrier();
-        for (int part = 0; part < KeyCopies<THead>.LaneRows * KeyCopies<THead>.LaneChunks; part++)
+        for (int part = 0; part < KeyCopies<THead>.LaneRows; part++)
         {
-            int query = warpRow + (part % KeyCopies<THead>.LaneRows * KeyCopies<THead>.RowsAtOnce)
-                + KeyCopies<THead>.LaneRow;
-            int chunk = (part / KeyCopies<THead>.LaneRows * KeyCopies<THead>.ChunksAtOnce)
-                + KeyCopies<THead>.LaneChunk;
-            if (query < block.QueryCount & chunk < headVectors)
+            int query = warpRow + (part * KeyCopies<THead>.RowsAtOnce) + KeyCopies<THead>.LaneRow;
+            int row = (firstRow + (IndexOf(block, query, queryColumns) * rowStride)) * headVectors;
+            for (int group = 0; group < KeyCopies<THead>.LaneChunks; group++)
             {
-                output[((firstRow + (IndexOf(block, query, queryColumns) * rowStride)) * headVectors) + chunk]
-                    = memory[(query * RowChunks) + chunk];
+                int chunk = (group * KeyCopies<THead>.ChunksAtOnce) + KeyCopies<THead>.LaneChunk;
+                if (query < block.QueryCount & chunk < headVectors)
+                    output[row + chunk] = memory[(query * RowChunks) + chunk];
             }
         }
 
@@ -410,8 +441,9 @@ internal static class ScopeAttentionMma<THead, TElement>
 
             if (query < block.QueryCount & chunk < headVectors)
             {
-                Float4 left = Select(order == 0, first, second).Times(1 / sum);
-                Float4 right = Select(order == 0, second, first).Times(1 / sum);
+                float scale = PtxMath.Reciprocal(sum);
+                Float4 left = Select(order == 0, first, second).Times(scale);
+                Float4 right = Select(order == 0, second, first).Times(scale);
                 int row = firstRow + (IndexOf(block, query, queryColumns) * rowStride);
                 output[(row * headVectors) + chunk] = new UInt4(TElement.Pack(left.X, left.Y),
                     TElement.Pack(left.Z, left.W), TElement.Pack(right.X, right.Y), TElement.Pack(right.Z, right.W));

@@ -11,7 +11,7 @@ internal struct ScopeBlock
     public int GridColumns;
 
     /// <summary>Where the list of keys begins among the places; a multiple of 4. It is
-    /// <see cref="ScopeSchedule.TileKeys"/> places long, or a multiple of that.</summary>
+    /// whole tiles of <see cref="ScopeSchedule.TileKeys"/> places long, of which the last has no keys.</summary>
     public int FirstPlace;
 
     /// <summary>Tiles of <see cref="ScopeSchedule.TileKeys"/> keys at the list's start that every query sees and that

@@ -16,11 +16,11 @@ internal sealed class ScopeSchedule
     /// <summary>Queries, and keys, of the smallest product that is executed or left out.</summary>
     public const int UnitSize = 16;
 
-    /// <summary>Most rows or columns of a patch grid: two of them are packed into a positive integer.</summary>
+    /// <summary>Most rows or columns of a patch grid: a row and a column are packed into 15 bits each.</summary>
     public const int MaxGridExtent = short.MaxValue;
 
-    /// <summary>A place after the end of a list, outside every window.</summary>
-    private const int NoPlace = -1;
+    /// <summary>A place after the end of a list: a row and column that no grid has.</summary>
+    public const int NoPlace = (MaxGridExtent << 16) | MaxGridExtent;
 
     /// <summary>Above this a Gaussian leaves a weight to the nearest patches alone; infinity times 0 would not.</summary>
     private const float MaxScale = 1e30f;
@@ -68,7 +68,8 @@ internal sealed class ScopeSchedule
         LogitCost = 100,
     };
 
-    /// <summary>The lists of keys. A place is <c>row &lt;&lt; 16 | column</c> of a patch in its image, or −1.</summary>
+    /// <summary>The lists of keys. A place is <c>row &lt;&lt; 16 | column</c> of a patch in its image, or
+    /// <see cref="NoPlace"/>.</summary>
     public int[] Places => [.. _places];
 
     /// <summary>Of each scope the windows of every query row, then of every query column.</summary>
@@ -180,7 +181,9 @@ internal sealed class ScopeSchedule
         int fullCount = _places.Count - first;
         _places.AddRange(partial);
         int keyCount = _places.Count - first;
-        while ((_places.Count - first) % TileKeys != 0)
+        // To the end of a tile, and one more, which the kernel asks for ahead.
+        int end = first + ((keyCount + TileKeys - 1) / TileKeys * TileKeys) + TileKeys;
+        while (_places.Count < end)
             _places.Add(NoPlace);
         return (fullCount, keyCount);
     }
