@@ -17,24 +17,44 @@ internal interface IMmaElement
     static abstract Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1);
 }
 
-/// <summary>float16.</summary>
-internal readonly struct MmaFloat16 : IMmaElement
+/// <summary>float16, which ends at 65504: larger numbers become infinite, and the caller is told.</summary>
+internal readonly struct MmaFloat16 : IMmaElement, IHalfElement
 {
+    /// <summary>Halfway from the largest float16 to the next power of two: from here on rounding to nearest gives
+    /// infinity.</summary>
+    private const float Limit = 65520;
+
     public static int Bytes => 2;
 
     public static UInt4 Round(UInt4 fragment) => fragment;
 
     public static Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1) => Mma.F16(sum, a, b0, b1);
+
+    public static uint Pack(float low, float high) => Ptx.Pack.F16(low, high);
+
+    public static float Low(uint pair) => Interop.IntAsFloat((ushort)pair);
+
+    public static float High(uint pair) => Interop.IntAsFloat((ushort)(pair >> 16));
+
+    public static bool IsOutside(float value) => !(IntrinsicMath.Abs(value) < Limit);
 }
 
-/// <summary>bfloat16.</summary>
-internal readonly struct MmaBFloat16 : IMmaElement
+/// <summary>bfloat16, whose range is that of float32.</summary>
+internal readonly struct MmaBFloat16 : IMmaElement, IHalfElement
 {
     public static int Bytes => 2;
 
     public static UInt4 Round(UInt4 fragment) => fragment;
 
     public static Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1) => Mma.BF16(sum, a, b0, b1);
+
+    public static uint Pack(float low, float high) => Ptx.Pack.BF16(low, high);
+
+    public static float Low(uint pair) => Interop.IntAsFloat(pair << 16);
+
+    public static float High(uint pair) => Interop.IntAsFloat(pair & 0xFFFF0000);
+
+    public static bool IsOutside(float value) => false;
 }
 
 /// <summary>float32, rounded to 10 fraction bits in registers: the tensor core would cut the others off.</summary>

@@ -1,0 +1,17 @@
+namespace MsResampler.Kernels.Tiles;
+
+/// <summary>A type of 16 bits in which activations are kept, two to a register.</summary>
+internal interface IHalfElement
+{
+    /// <summary>Two numbers, each rounded to the nearest, <paramref name="low"/> in the low half.</summary>
+    static abstract uint Pack(float low, float high);
+
+    /// <summary>The number in the low half.</summary>
+    static abstract float Low(uint pair);
+
+    /// <summary>The number in the high half.</summary>
+    static abstract float High(uint pair);
+
+    /// <summary>Whether a number is outside the type's range, or no number.</summary>
+    static abstract bool IsOutside(float value);
+}
