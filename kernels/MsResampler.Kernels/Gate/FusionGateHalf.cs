@@ -42,13 +42,14 @@ internal static class FusionGateHalf<TElement>
     /// <summary>Threads of a block: as few as have all channels, but four warps for the gate.</summary>
     /// <param name="width">D.</param>
     public static int GroupSizeFor(int width)
-        => Math.Max(128, (HalfVector<TElement>.CountOf(width) + (32 * ThreadVectors) - 1) / (32 * ThreadVectors) * 32);
+        => 32 * Math.Max(4, (HalfVector<TElement>.CountOf(width) + (32 * ThreadVectors) - 1) / (32 * ThreadVectors));
 
     /// <param name="partials">Products of fc1, [S, tokens, G], one for each scope.</param>
     /// <param name="hiddenBias">fc1's bias, [G].</param>
     /// <param name="weight">fc2, [S·R, G].</param>
     /// <param name="bias">fc2's bias, [S·R].</param>
-    /// <param name="branches">O of all scopes, [tokens, S, D], each filled up to a whole group of eight with zeros.</param>
+    /// <param name="branches">O of all scopes, [tokens, S, D], rows filled up to whole groups of eight with
+    /// zeros.</param>
     /// <param name="normWeight">ln_post's weight, [D], filled up to a whole group of eight.</param>
     /// <param name="normBias">ln_post's bias, likewise.</param>
     /// <param name="gates">Receives the gate's weights, [tokens, S·R].</param>
@@ -56,12 +57,13 @@ internal static class FusionGateHalf<TElement>
     /// <param name="outside">Its first element becomes 1 where a result is outside the range of its type, or no number;
     /// else it keeps its value.</param>
     /// <param name="tokenCount">Tokens.</param>
-    /// <param name="hiddenVectors">Groups of four of the hidden layer; of surplus elements partials, bias and weight are
+    /// <param name="hiddenVectors">Groups of four of the hidden layer; partials, bias and weight of surplus elements are
     /// 0.</param>
     /// <param name="scopeCount">S.</param>
     /// <param name="groupCount">R.</param>
     /// <param name="width">D.</param>
-    /// <param name="stride">Groups of eight from one scope's branch to the next, and from one token to the next.</param>
+    /// <param name="stride">Groups of eight from one scope's branch to the next, and from one fused token to the
+    /// next.</param>
     /// <param name="epsilon">ε.</param>
     public static void Run(ArrayView<Float4> partials, ArrayView<Float4> hiddenBias, ArrayView<Float4> weight,
         ArrayView<float> bias, ArrayView<UInt2> branches, ArrayView<Float4> normWeight, ArrayView<Float4> normBias,

@@ -2,8 +2,9 @@ using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tiles;
 
-/// <summary>Four elements of 16 bits, half of a group of 16 bytes. Kernels that work on rows take them this way and not by
-/// whole groups: then the float32 that belong to them, weights and biases, lie side by side in a warp as well.</summary>
+/// <summary>Four elements of 16 bits, half of a group of 16 bytes. Kernels that work on rows take them this way and not
+/// by whole groups: then lanes read the float32 that belong to them, weights and biases, side by side as well.
+/// </summary>
 /// <typeparam name="TElement">Their type.</typeparam>
 internal static class HalfVector<TElement>
     where TElement : struct, IHalfElement

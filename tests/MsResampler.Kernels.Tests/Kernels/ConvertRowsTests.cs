@@ -19,7 +19,7 @@ public sealed class ConvertRowsTests
         HalfType half = HalfType.All[type];
         int sourceStride = width + 3;
         int stride = ((width + 7) / 8) + 1;
-        float[] source = Values.Normal((RowCount - 1) * sourceStride + width, 1);
+        float[] source = Values.Normal(((RowCount - 1) * sourceStride) + width, 1);
         ushort[] rows = HalfType.Empty(RowCount, stride);
         int[] outside = [0];
 
@@ -71,8 +71,8 @@ public sealed class ConvertRowsTests
     public void It_is_assembled_without_local_memory([Values(0, 1)] int type)
         => HalfType.AssembleWithoutLocalMemory(HalfType.All[type].KernelFor(typeof(ConvertRows<>)));
 
-    private static LaunchReport Run(HalfType half, float[] source, ushort[] rows, int[] outside, int rowCount, int width,
-        int sourceStride, int stride)
+    private static LaunchReport Run(HalfType half, float[] source, ushort[] rows, int[] outside, int rowCount,
+        int width, int sourceStride, int stride)
         => KernelRun.Run(half.KernelFor(typeof(ConvertRows<>), 32 * WarpCount).Compile(EmulatorHost.Compiler, 80),
             (rowCount + WarpCount - 1) / WarpCount, 32 * WarpCount, seed: 1, source, rows, outside, rowCount, width,
             sourceStride, stride);

@@ -136,7 +136,8 @@ public sealed class FusionGateHalfTests
             Assert.That(report.SharedBankConflicts, Is.Empty);
             Assert.That(report.GlobalSectors, Is.LessThanOrEqualTo(1.1 * report.IdealSectors));
             Assert.That(report.GlobalLoadSectors, Is.EqualTo(branches + others));
-            Assert.That(report.GlobalStoreSectors, Is.EqualTo(size.Tokens * ((size.Width / 16) + (size.GateCount / 8))));
+            Assert.That(report.GlobalStoreSectors,
+                Is.EqualTo(size.Tokens * ((size.Width / 16) + (size.GateCount / 8))));
         }
     }
 
@@ -156,8 +157,8 @@ public sealed class FusionGateHalfTests
         ushort[] fused = HalfType.Empty(size.Tokens, stride);
         int[] outside = [0];
         LaunchReport report = KernelRun.Run(Kernel(half).Compile(EmulatorHost.Compiler, 80), size.Tokens,
-            FusionGateHalf<MmaFloat16>.GroupSizeFor(size.Width), seed, input.Partials, input.HiddenBias, input.Weight, input.Bias,
-            half.Rows(input.Branches, size.Width, stride), HalfType.Parameter(input.NormWeight),
+            FusionGateHalf<MmaFloat16>.GroupSizeFor(size.Width), seed, input.Partials, input.HiddenBias, input.Weight,
+            input.Bias, half.Rows(input.Branches, size.Width, stride), HalfType.Parameter(input.NormWeight),
             HalfType.Parameter(input.NormBias), gates, fused, outside, size.Tokens, size.HiddenVectors, size.Scopes,
             size.Groups, size.Width, stride, Epsilon);
         return new GateOutput(gates, half.Read(fused, size.Width, stride), outside[0], report);

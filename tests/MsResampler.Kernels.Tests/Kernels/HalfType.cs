@@ -88,8 +88,8 @@ internal sealed class HalfType
         return values;
     }
 
-    /// <summary>How far a stored number may be from the exact one that was computed with a given error: rounding moves it
-    /// further, the smallest float16 standing 2⁻²⁴ apart.</summary>
+    /// <summary>How far a stored number may be from the exact one if it was computed with a given error: rounding moves
+    /// it further, the smallest float16 standing 2⁻²⁴ apart.</summary>
     public double Tolerance(double expected, double error)
         => error + (Roundoff * (Math.Abs(expected) + error)) + Math.ScaleB(1, -25);
 

@@ -1,7 +1,7 @@
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>Layer normalisation of one row in double precision, and how far a kernel that computes in float32 may be from
-/// it.</summary>
+/// <summary>Layer normalisation of one row in double precision, and how far a kernel that computes in float32 may be
+/// from it.</summary>
 /// <param name="Values">The normalised row.</param>
 /// <param name="Errors">For each element how far a float32 result may be from it.</param>
 internal sealed record NormBound(double[] Values, double[] Errors)
