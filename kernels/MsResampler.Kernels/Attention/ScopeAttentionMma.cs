@@ -348,7 +348,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         {
             var value = new Float4(sums[chunk].X * upperFactor, sums[chunk].Y * upperFactor,
                 sums[chunk].Z * lowerFactor, sums[chunk].W * lowerFactor);
-            isOutside |= TElement.IsOutside(value);
+            isOutside |= HalfVector<TElement>.IsOutside(value);
             int place = (((upperQuery * RowChunks) + chunk) * 4) + (lane % 4);
             pairs[place] = TElement.Pack(value.X, value.Y);
             pairs[place + (8 * RowChunks * 4)] = TElement.Pack(value.Z, value.W);
@@ -447,7 +447,7 @@ internal static class ScopeAttentionMma<THead, TElement>
                 int row = firstRow + (IndexOf(block, query, queryColumns) * rowStride);
                 output[(row * headVectors) + chunk] = new UInt4(TElement.Pack(left.X, left.Y),
                     TElement.Pack(left.Z, left.W), TElement.Pack(right.X, right.Y), TElement.Pack(right.Z, right.W));
-                isOutside |= TElement.IsOutside(left) | TElement.IsOutside(right);
+                isOutside |= HalfVector<TElement>.IsOutside(left) | HalfVector<TElement>.IsOutside(right);
                 if (storesLogSums != 0 & chunk == 0)
                     logSums[row] = most + PtxMath.Log2(sum);
             }
