@@ -74,7 +74,7 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
         arguments.Add(tokenCount, layout.GateHidden.Vectors, layout.ScopeCount, layout.Config.GateGroupCount,
             layout.Width.Size, layout.Width.Vectors);
         arguments.Add((float)layout.Config.LayerNormEpsilon);
-        stream.Launch(kernel, new LaunchSize(tokenCount, 1, kernels.FusionGate.GroupSize), arguments.Bytes);
+        stream.Launch(kernel, new LaunchSize(tokenCount, 1, HalfKernels.GateGroupSizeFor(layout.Width.Size)), arguments.Bytes);
     }
 
     /// <summary>One scope's attention weights in full, of the only image of the workspace's schedule.</summary>
