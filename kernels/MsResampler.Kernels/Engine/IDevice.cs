@@ -50,7 +50,67 @@ internal interface IDeviceStream : IDisposable
     /// <exception cref="DeviceException">The launch failed.</exception>
     void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments);
 
+    /// <summary>Starts a copy of rows from one place on the device to another, which must not overlap.</summary>
+    /// <param name="source">The address of the first row.</param>
+    /// <param name="sourceStride">Bytes from one row of the source to the next.</param>
+    /// <param name="destination">The address that the first row is copied to.</param>
+    /// <param name="destinationStride">Bytes from one row of the destination to the next.</param>
+    /// <param name="rowBytes">Bytes of a row.</param>
+    /// <param name="rowCount">Rows.</param>
+    /// <exception cref="DeviceException">The copy could not be started.</exception>
+    void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes, long rowCount);
+
+    /// <summary>Records launches and copies within the device instead of starting them, for <see cref="TryLaunch"/> to
+    /// start together, as often as wanted and at little more than the cost of one launch.</summary>
+    /// <param name="work">Launches and copies on this stream; an <see cref="InvalidOperationException"/> where it does
+    /// anything else with the stream. The addresses it names are those that every later launch of the graph
+    /// uses.</param>
+    /// <returns>The graph, or null if the device has none or if anything failed, an operation within
+    /// <paramref name="work"/> included: nothing is left of the attempt, the stream is as it was, and the work can be
+    /// started plainly, which reports the failure if it persists. Other exceptions of <paramref name="work"/> are
+    /// passed on.</returns>
+    IDeviceGraph? Capture(Action work);
+
+    /// <summary>Starts a graph.</summary>
+    /// <param name="graph">A graph that this stream recorded.</param>
+    /// <returns>Whether it was started; if not, nothing was, and the work can be started plainly.</returns>
+    bool TryLaunch(IDeviceGraph graph);
+
+    /// <summary>Makes later work of this stream wait for what <paramref name="callerStream"/> has been given so far.
+    /// The thread does not wait.</summary>
+    /// <param name="callerStream">The caller's stream, in the terms of the device's maker: a CUstream, with 0 for the
+    /// NULL stream.</param>
+    /// <exception cref="DeviceException">It is not a stream of this device's context.</exception>
+    void WaitFor(nint callerStream);
+
+    /// <summary>Makes later work of <paramref name="callerStream"/> wait for what this stream has been given so far. The
+    /// thread does not wait.</summary>
+    /// <param name="callerStream">As for <see cref="WaitFor"/>.</param>
+    /// <exception cref="DeviceException">It is not a stream of this device's context.</exception>
+    void Release(nint callerStream);
+
+    /// <summary>Creates a timer of this stream's work; null where the device keeps no time.</summary>
+    IDeviceTimer? CreateTimer();
+
     /// <summary>Waits until all work is done.</summary>
     /// <exception cref="DeviceException">Work failed since the last call.</exception>
     void Synchronize();
+}
+
+/// <summary>Work that a stream recorded. It is of use while its stream exists, and while the memory exists that the work
+/// uses; disposing it waits for the stream's work.</summary>
+internal interface IDeviceGraph : IDisposable;
+
+/// <summary>Measures on the device how long a stream's work takes.</summary>
+internal interface IDeviceTimer : IDisposable
+{
+    /// <summary>Starts the time when the stream's work so far is done.</summary>
+    void Start();
+
+    /// <summary>Stops the time when the stream's work so far is done.</summary>
+    void Stop();
+
+    /// <summary>Waits until the time has stopped.</summary>
+    /// <returns>The time in milliseconds, to about half a microsecond.</returns>
+    double GetMilliseconds();
 }

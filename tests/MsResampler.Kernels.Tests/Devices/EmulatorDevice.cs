@@ -11,6 +11,7 @@ internal sealed class EmulatorDevice : IDevice
 
     private readonly EmulatedGpu _gpu;
     private readonly ConcurrentQueue<(string Kernel, LaunchReport Report)> _reports = new();
+    private int _graphLaunchCount;
 
     /// <param name="seed">Decides the order in which warps run.</param>
     /// <param name="memoryBytes">The size of its memory.</param>
@@ -30,6 +31,12 @@ internal sealed class EmulatorDevice : IDevice
     public long AllocatedBytes { get; private set; }
 
     public bool IsDisposed { get; private set; }
+
+    /// <summary>Whether work can be recorded.</summary>
+    public bool HasGraphs { get; init; } = true;
+
+    /// <summary>Graphs launched.</summary>
+    public int GraphLaunchCount => _graphLaunchCount;
 
     public IDeviceMemory Allocate(long byteCount)
     {
@@ -88,28 +95,115 @@ internal sealed class EmulatorDevice : IDevice
         }
     }
 
+    /// <summary>Work to carry out again.</summary>
+    private sealed class Graph(Stream stream, IReadOnlyList<Action> work) : IDeviceGraph
+    {
+        public Stream Stream => stream;
+
+        public IReadOnlyList<Action> Work => work;
+
+        public bool IsDisposed { get; private set; }
+
+        public void Dispose() => IsDisposed = true;
+    }
+
     private sealed class Stream(EmulatorDevice device) : IDeviceStream
     {
+        private List<Action>? _recorded;
+        private bool _isDisposed;
+
         public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
-            => device._gpu.Write(destination.Address + (ulong)byteOffset, source);
+        {
+            RefuseWhileRecording();
+            device._gpu.Write(destination.Address + (ulong)byteOffset, source);
+        }
 
         public void Download(IDeviceMemory source, Span<byte> destination, long byteOffset = 0)
-            => device._gpu.Read(source.Address + (ulong)byteOffset, destination);
+        {
+            RefuseWhileRecording();
+            device._gpu.Read(source.Address + (ulong)byteOffset, destination);
+        }
 
         public void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments)
         {
             var loaded = (LoadedKernel)kernel;
-            LaunchReport report = device._gpu.Launch(loaded.Module, loaded.Kernel.EntryName,
-                new Dim3(size.GridX, size.GridY), new Dim3(size.GroupSize), size.DynamicSharedBytes, arguments);
-            device._reports.Enqueue((loaded.Kernel.Name, report));
+            byte[] bytes = arguments.ToArray();
+            Do(() =>
+            {
+                LaunchReport report = device._gpu.Launch(loaded.Module, loaded.Kernel.EntryName,
+                    new Dim3(size.GridX, size.GridY), new Dim3(size.GroupSize), size.DynamicSharedBytes, bytes);
+                device._reports.Enqueue((loaded.Kernel.Name, report));
+            });
         }
 
-        public void Synchronize()
+        public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
+            long rowCount) => Do(() =>
         {
+            byte[] content = new byte[rowBytes];
+            for (long row = 0; row < rowCount; row++)
+            {
+                device._gpu.Read(source + (ulong)(row * sourceStride), content);
+                device._gpu.Write(destination + (ulong)(row * destinationStride), content);
+            }
+        });
+
+        public IDeviceGraph? Capture(Action work)
+        {
+            RefuseWhileRecording();
+            if (!device.HasGraphs)
+                return null;
+            _recorded = [];
+            try
+            {
+                work();
+                return new Graph(this, _recorded);
+            }
+            catch (DeviceException)
+            {
+                return null;
+            }
+            finally
+            {
+                _recorded = null;
+            }
         }
 
-        public void Dispose()
+        public bool TryLaunch(IDeviceGraph graph)
         {
+            RefuseWhileRecording();
+            var own = (Graph)graph;
+            ObjectDisposedException.ThrowIf(own.IsDisposed || _isDisposed, own);
+            if (own.Stream != this)
+                throw new ArgumentException("the graph is not of this stream", nameof(graph));
+            foreach (Action action in own.Work)
+                action();
+            Interlocked.Increment(ref device._graphLaunchCount);
+            return true;
+        }
+
+        // Work is done when it is asked for, so that it is in the order of the calls on any stream.
+        public void WaitFor(nint callerStream) => RefuseWhileRecording();
+
+        public void Release(nint callerStream) => RefuseWhileRecording();
+
+        public IDeviceTimer? CreateTimer() => null;
+
+        public void Synchronize() => RefuseWhileRecording();
+
+        public void Dispose() => _isDisposed = true;
+
+        private void Do(Action action)
+        {
+            if (_recorded is { } recorded)
+                recorded.Add(action);
+            else
+                action();
+        }
+
+        private void RefuseWhileRecording()
+        {
+            if (_recorded is not null)
+                throw new InvalidOperationException("only launches and copies within the device can be recorded");
         }
     }
 }

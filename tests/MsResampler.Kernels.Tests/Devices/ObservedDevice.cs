@@ -8,7 +8,8 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
 {
     private readonly Lock _lock = new();
 
-    /// <summary>Called with the operation's name: allocate, upload, download or launch.</summary>
+    /// <summary>Called with the operation's name: allocate, upload, download, launch, copy, capture or replay. What a
+    /// capture records is not an operation.</summary>
     public Action<string> Before { get; set; } = _ => { };
 
     /// <summary>Operations so far by name.</summary>
@@ -28,13 +29,14 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
 
     public void Dispose() => device.Dispose();
 
-    /// <summary>Makes the n-th operation from now on fail, counted from 1.</summary>
+    /// <summary>Makes the n-th operation from now on fail, counted from 1. Captures and replays are not counted: when
+    /// they fail, nobody is told.</summary>
     public void FailAt(int operation)
     {
         int count = 0;
         Before = name =>
         {
-            if (Interlocked.Increment(ref count) == operation)
+            if (name is not ("capture" or "replay") && Interlocked.Increment(ref count) == operation)
                 throw new DeviceException($"{name} failed");
         };
     }
@@ -48,6 +50,8 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
 
     private sealed class Stream(ObservedDevice owner, IDeviceStream stream) : IDeviceStream
     {
+        private bool _isCapturing;
+
         public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
         {
             owner.Observe("upload");
@@ -62,9 +66,55 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
 
         public void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments)
         {
-            owner.Observe("launch");
+            if (!_isCapturing)
+                owner.Observe("launch");
             stream.Launch(kernel, size, arguments);
         }
+
+        public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
+            long rowCount)
+        {
+            if (!_isCapturing)
+                owner.Observe("copy");
+            stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
+        }
+
+        public IDeviceGraph? Capture(Action work)
+        {
+            _isCapturing = true;
+            try
+            {
+                return stream.Capture(() =>
+                {
+                    owner.Observe("capture");
+                    work();
+                });
+            }
+            finally
+            {
+                _isCapturing = false;
+            }
+        }
+
+        public bool TryLaunch(IDeviceGraph graph)
+        {
+            try
+            {
+                owner.Observe("replay");
+            }
+            catch (DeviceException)
+            {
+                return false;
+            }
+
+            return stream.TryLaunch(graph);
+        }
+
+        public void WaitFor(nint callerStream) => stream.WaitFor(callerStream);
+
+        public void Release(nint callerStream) => stream.Release(callerStream);
+
+        public IDeviceTimer? CreateTimer() => stream.CreateTimer();
 
         public void Synchronize() => stream.Synchronize();
 

@@ -32,6 +32,18 @@ internal static class CudaLibrary
             throw new DeviceException(reason);
     }
 
+    /// <summary>Whether the driver, which must run, has functions that older ones lack.</summary>
+    public static bool Exports(params ReadOnlySpan<string> names)
+    {
+        foreach (string name in names)
+        {
+            if (!NativeLibrary.TryGetExport(s_handle.Value, name, out nint _))
+                return false;
+        }
+
+        return true;
+    }
+
     private static string? Start()
     {
         NativeLibrary.SetDllImportResolver(typeof(CudaLibrary).Assembly, Resolve);

@@ -28,6 +28,13 @@ internal static partial class CudaNative
     /// <summary>CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES.</summary>
     public const int MaxDynamicSharedBytes = 8;
 
+    /// <summary>CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: while a stream is captured, other threads may go on allocating and
+    /// waiting.</summary>
+    public const int CaptureThreadLocal = 1;
+
+    /// <summary>CU_MEMORYTYPE_DEVICE.</summary>
+    public const int DeviceMemoryType = 2;
+
     /// <summary>CU_STREAM_NON_BLOCKING: no implicit order with the NULL stream.</summary>
     public const uint NonBlockingStream = 1;
 
@@ -58,6 +65,55 @@ internal static partial class CudaNative
     [LibraryImport(Library, EntryPoint = "cuMemcpyDtoHAsync_v2")]
     public static unsafe partial CudaError CopyToHost(void* destination, ulong source, nuint byteCount, nint stream);
 
+    [LibraryImport(Library, EntryPoint = "cuMemcpyDtoDAsync_v2")]
+    public static partial CudaError CopyOnDevice(ulong destination, ulong source, nuint byteCount, nint stream);
+
+    [LibraryImport(Library, EntryPoint = "cuMemcpy2DAsync_v2")]
+    public static partial CudaError CopyRows(in RowCopy copy, nint stream);
+
+    [LibraryImport(Library, EntryPoint = "cuStreamWaitEvent")]
+    public static partial CudaError WaitEvent(nint stream, nint @event, uint flags);
+
+    [LibraryImport(Library, EntryPoint = "cuStreamBeginCapture_v2")]
+    public static partial CudaError BeginCapture(nint stream, int mode);
+
+    [LibraryImport(Library, EntryPoint = "cuStreamEndCapture")]
+    public static partial CudaError EndCapture(nint stream, out nint graph);
+
+    [LibraryImport(Library, EntryPoint = "cuGraphInstantiateWithFlags")]
+    public static partial CudaError InstantiateGraph(out nint executable, nint graph, ulong flags);
+
+    [LibraryImport(Library, EntryPoint = "cuGraphLaunch")]
+    public static partial CudaError LaunchGraph(nint executable, nint stream);
+
+    [LibraryImport(Library, EntryPoint = "cuGraphDestroy")]
+    public static partial CudaError DestroyGraph(nint graph);
+
+    [LibraryImport(Library, EntryPoint = "cuGraphExecDestroy")]
+    public static partial CudaError DestroyExecutableGraph(nint executable);
+
     [LibraryImport(Library, EntryPoint = "cuFuncSetAttribute")]
     public static partial CudaError SetFunctionAttribute(nint function, int attribute, int value);
+
+    /// <summary>CUDA_MEMCPY2D.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct RowCopy
+    {
+        public nuint SourceColumn;
+        public nuint SourceRow;
+        public int SourceType;
+        public nint SourceHost;
+        public ulong Source;
+        public nint SourceArray;
+        public nuint SourcePitch;
+        public nuint DestinationColumn;
+        public nuint DestinationRow;
+        public int DestinationType;
+        public nint DestinationHost;
+        public ulong Destination;
+        public nint DestinationArray;
+        public nuint DestinationPitch;
+        public nuint RowBytes;
+        public nuint RowCount;
+    }
 }

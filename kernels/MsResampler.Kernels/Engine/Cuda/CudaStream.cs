@@ -1,4 +1,5 @@
 using CudaError = ILGPU.Runtime.Cuda.CudaError;
+using CudaEventFlags = ILGPU.Runtime.Cuda.CudaEventFlags;
 
 namespace MsResampler.Kernels.Engine.Cuda;
 
@@ -10,7 +11,10 @@ internal sealed unsafe class CudaStream : IDeviceStream
 {
     private readonly CudaDevice _device;
     private readonly CudaStaging[] _staging = new CudaStaging[2];
+    private readonly HashSet<ICudaResource> _resources = [];
     private readonly nint _handle;
+    private nint _target;
+    private nint _order;
     private int _nextStaging;
     private int _launchCount;
     private string? _lastLaunch;
@@ -22,6 +26,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
         _device = device;
         Context.Check(CudaNative.CreateStream(out _handle, CudaNative.NonBlockingStream), "cuStreamCreate",
             "creating a stream");
+        _target = _handle;
         try
         {
             for (int index = 0; index < _staging.Length; index++)
@@ -34,13 +39,14 @@ internal sealed unsafe class CudaStream : IDeviceStream
         }
     }
 
-    private CudaContext Context => _device.Context;
+    /// <summary>The context it belongs to.</summary>
+    internal CudaContext Context => _device.Context;
 
     /// <inheritdoc/>
     public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
     {
         ulong address = AddressOf(destination, byteOffset, source.Length, nameof(destination));
-        using CudaContext.Scope scope = Enter();
+        using CudaContext.Scope scope = EnterToRun();
         for (int start = 0; start < source.Length;)
         {
             int count = Math.Min(source.Length - start, CudaStaging.ByteCount);
@@ -59,7 +65,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
     public void Download(IDeviceMemory source, Span<byte> destination, long byteOffset = 0)
     {
         ulong address = AddressOf(source, byteOffset, destination.Length, nameof(source));
-        using CudaContext.Scope scope = Enter();
+        using CudaContext.Scope scope = EnterToRun();
         long started = 0;
         for (int done = 0; done < destination.Length;)
         {
@@ -108,7 +114,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
             // CU_LAUNCH_PARAM_BUFFER_POINTER, _BUFFER_SIZE, _END.
             void** extra = stackalloc void*[] { (void*)1, argumentStart, (void*)2, &argumentBytes, null };
             error = CudaLibrary.Api.LaunchKernel(loaded.Function, size.GridX, size.GridY, 1, size.GroupSize, 1, 1,
-                size.DynamicSharedBytes, _handle, 0, (nint)extra);
+                size.DynamicSharedBytes, _target, 0, (nint)extra);
         }
 
         if (error != CudaError.CUDA_SUCCESS)
@@ -122,9 +128,92 @@ internal sealed unsafe class CudaStream : IDeviceStream
     }
 
     /// <inheritdoc/>
-    public void Synchronize()
+    public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
+        long rowCount)
     {
         using CudaContext.Scope scope = Enter();
+        bool isWhole = rowCount == 1 || (sourceStride == rowBytes && destinationStride == rowBytes);
+        CudaError error = isWhole
+            ? CudaNative.CopyOnDevice(destination, source, (nuint)(rowBytes * rowCount), _target)
+            : CudaNative.CopyRows(new CudaNative.RowCopy
+            {
+                SourceType = CudaNative.DeviceMemoryType,
+                Source = source,
+                SourcePitch = (nuint)sourceStride,
+                DestinationType = CudaNative.DeviceMemoryType,
+                Destination = destination,
+                DestinationPitch = (nuint)destinationStride,
+                RowBytes = (nuint)rowBytes,
+                RowCount = (nuint)rowCount,
+            }, _target);
+        if (error != CudaError.CUDA_SUCCESS)
+        {
+            Context.Fail(error, isWhole ? "cuMemcpyDtoDAsync" : "cuMemcpy2DAsync",
+                $"copying {rowCount} rows of {rowBytes} bytes within the device{DescribeWork()}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public IDeviceGraph? Capture(Action work)
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        if (!CudaCapture.TryBegin(out CudaCapture capture))
+            return null;
+        (int launchCount, string? lastLaunch) = (_launchCount, _lastLaunch);
+        (_launchCount, _target) = (0, capture.Stream);
+        try
+        {
+            work();
+            nint executable = capture.End();
+            if (executable == 0)
+                return null;
+            CudaGraph graph = new(this, executable, _launchCount, _lastLaunch);
+            _resources.Add(graph);
+            return graph;
+        }
+        catch (DeviceException)
+        {
+            return null;
+        }
+        finally
+        {
+            capture.Dispose();
+            (_launchCount, _lastLaunch, _target) = (launchCount, lastLaunch, _handle);
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool TryLaunch(IDeviceGraph graph)
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        if (graph is not CudaGraph own || !_resources.Contains(own))
+            throw new ArgumentException("the graph was disposed, or is not of this stream", nameof(graph));
+        if (CudaNative.LaunchGraph(own.Executable, _handle) != CudaError.CUDA_SUCCESS)
+            return false;
+        if (own.LaunchCount > 0)
+            (_launchCount, _lastLaunch) = (_launchCount + own.LaunchCount, own.LastLaunch);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void WaitFor(nint callerStream) => Order(callerStream, first: callerStream, then: _handle);
+
+    /// <inheritdoc/>
+    public void Release(nint callerStream) => Order(callerStream, first: _handle, then: callerStream);
+
+    /// <inheritdoc/>
+    public IDeviceTimer CreateTimer()
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        CudaTimer timer = new(this);
+        _resources.Add(timer);
+        return timer;
+    }
+
+    /// <inheritdoc/>
+    public void Synchronize()
+    {
+        using CudaContext.Scope scope = EnterToRun();
         CudaError error = CudaLibrary.Api.SynchronizeStream(_handle);
         if (error != CudaError.CUDA_SUCCESS)
             Context.Fail(error, "cuStreamSynchronize", $"waiting for a stream{DescribeWork()}");
@@ -135,21 +224,75 @@ internal sealed unsafe class CudaStream : IDeviceStream
     /// <inheritdoc/>
     public void Dispose() => _device.Release(this);
 
+    /// <summary>Makes the context current for work that can also be recorded.</summary>
+    internal CudaContext.Scope Enter()
+    {
+        ObjectDisposedException.ThrowIf(_isReleased, this);
+        return Context.Enter();
+    }
+
+    /// <summary>Marks the point that the work has come to.</summary>
+    internal void Record(nint @event, string asked)
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        Context.Check(CudaLibrary.Api.RecordEvent(@event, _handle), "cuEventRecord", asked);
+    }
+
+    /// <summary>Destroys a graph or timer, once.</summary>
+    internal void Destroy(ICudaResource resource)
+    {
+        if (!_resources.Remove(resource))
+            return;
+        using CudaContext.Scope scope = Context.EnterToRelease();
+        CudaLibrary.Api.SynchronizeStream(_handle);
+        resource.Destroy();
+    }
+
     /// <summary>Waits for the work and releases everything; the device's context must be current.</summary>
     internal void ReleaseHandles()
     {
         _isReleased = true;
-        // The buffers must outlive the copies from and to them.
+        // What the work uses must outlive it.
         CudaLibrary.Api.SynchronizeStream(_handle);
+        foreach (ICudaResource resource in _resources)
+            resource.Destroy();
+        _resources.Clear();
+        if (_order != 0)
+            CudaLibrary.Api.DestroyEvent(_order);
         foreach (CudaStaging? staging in _staging)
             staging?.Release();
         CudaLibrary.Api.DestroyStream(_handle);
     }
 
-    private CudaContext.Scope Enter()
+    /// <summary>Makes the context current for what cannot be recorded.</summary>
+    private CudaContext.Scope EnterToRun()
     {
-        ObjectDisposedException.ThrowIf(_isReleased, this);
-        return Context.Enter();
+        if (_target != _handle)
+        {
+            throw new InvalidOperationException("a stream that records a graph was asked for something else than a " +
+                "launch or a copy within the device");
+        }
+
+        return Enter();
+    }
+
+    private void Order(nint callerStream, nint first, nint then)
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        if (_order == 0)
+        {
+            Context.Check(CudaLibrary.Api.CreateEvent(out _order, CudaEventFlags.CU_EVENT_DISABLE_TIMING),
+                "cuEventCreate", "creating an event");
+        }
+
+        CudaError error = CudaLibrary.Api.RecordEvent(_order, first);
+        string call = "cuEventRecord";
+        if (error == CudaError.CUDA_SUCCESS)
+            (error, call) = (CudaNative.WaitEvent(then, _order, 0), "cuStreamWaitEvent");
+        if (error == CudaError.CUDA_SUCCESS)
+            return;
+        Context.Fail(error, call, $"ordering work with the stream 0x{callerStream:x}, which must be of the model's own " +
+            $"context{DescribeWork()}");
     }
 
     private CudaStaging NextStaging()
