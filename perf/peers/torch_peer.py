@@ -671,8 +671,8 @@ class Runner:
         # Whatever a variant cannot do on this machine (memory, no compiler, a head size that flex_attention refuses) is
         # that variant's result; the others are still of interest.
         except Exception as error:
-            lines = str(error).strip().splitlines() or [""]
-            self._add(row | {"status": "failed", "reason": f"{type(error).__name__}: {lines[0][:200]}"})
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            self._add(row | {"status": "failed", "reason": reason[:300]})
         finally:
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -713,9 +713,10 @@ class Runner:
     def _add(self, row):
         self.rows.append(row)
         name = row["variant"] + (" graph" if row["graph"] else "")
-        outcome = f"{row['status']}: {row['reason']}"
         if row["status"] == "ok":
             outcome = f"{row['ms']['warm']['median']:.3f} ms"
+        else:
+            outcome = f"{row['status']}: {row['reason']}"
         print(f"{row['model']}, batch {row['batch']}, {row['dtype']}, {name}: {outcome}", file=sys.stderr)
 
 
