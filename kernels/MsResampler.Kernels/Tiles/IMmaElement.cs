@@ -1,4 +1,5 @@
 using ILGPU;
+using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tiles;
@@ -18,23 +19,31 @@ internal interface IMmaElement
 }
 
 /// <summary>float16.</summary>
-internal readonly struct MmaFloat16 : IMmaElement
+internal readonly struct MmaFloat16 : IHalfElement
 {
     public static int Bytes => 2;
 
     public static UInt4 Round(UInt4 fragment) => fragment;
 
     public static Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1) => Mma.F16(sum, a, b0, b1);
+
+    public static uint Pack(float low, float high) => Ptx.Pack.F16(low, high);
+
+    public static bool IsOutside(Float4 value) => GemmMmaFloat16.IsOutside(value);
 }
 
 /// <summary>bfloat16.</summary>
-internal readonly struct MmaBFloat16 : IMmaElement
+internal readonly struct MmaBFloat16 : IHalfElement
 {
     public static int Bytes => 2;
 
     public static UInt4 Round(UInt4 fragment) => fragment;
 
     public static Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1) => Mma.BF16(sum, a, b0, b1);
+
+    public static uint Pack(float low, float high) => Ptx.Pack.BF16(low, high);
+
+    public static bool IsOutside(Float4 value) => GemmMmaBFloat16.IsOutside(value);
 }
 
 /// <summary>float32, rounded to 10 fraction bits in registers: the tensor core would cut the others off.</summary>

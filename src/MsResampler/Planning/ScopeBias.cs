@@ -39,15 +39,24 @@ internal sealed class ScopeBias
     /// <param name="stride">Floats between values.</param>
     public void FillRows(int queryRow, int head, AxisRange patches, Span<float> destination, int stride)
         => Fill(_windows.Rows[queryRow], ScopeGeometry.Anchor(queryRow, _queries.Rows, _windows.Grid.Rows),
-            Sigma(_scope.Sigma?.Rows, head, 0, _windows.Grid.Rows), patches, destination, stride);
+            RowSigma(head), patches, destination, stride);
 
     /// <summary>The column part for one query column.</summary>
     public void FillColumns(int queryColumn, int head, AxisRange patches, Span<float> destination, int stride)
         => Fill(_windows.Columns[queryColumn],
-            ScopeGeometry.Anchor(queryColumn, _queries.Columns, _windows.Grid.Columns),
-            Sigma(_scope.Sigma?.Columns, head, 1, _windows.Grid.Columns), patches, destination, stride);
+            ScopeGeometry.Anchor(queryColumn, _queries.Columns, _windows.Grid.Columns), ColumnSigma(head), patches,
+            destination, stride);
 
-    /// <summary>Sigma along an axis in patches; infinite where the prior is not Gaussian.</summary>
+    /// <summary>A head's sigma along rows in patches; infinite where the prior is not Gaussian.</summary>
+    public double RowSigma(int head) => Sigma(_scope.Sigma?.Rows, head, 0, _windows.Grid.Rows);
+
+    /// <summary>A head's sigma along columns.</summary>
+    public double ColumnSigma(int head) => Sigma(_scope.Sigma?.Columns, head, 1, _windows.Grid.Columns);
+
+    /// <summary>The patch of a window that is nearest to an anchor.</summary>
+    public static double Nearest(AxisRange window, double anchor)
+        => Math.Clamp(Math.Round(anchor), window.Start, window.End - 1);
+
     private double Sigma(double? configured, int head, int axis, int patchCount)
     {
         if (configured is not { } sigma)
@@ -63,7 +72,7 @@ internal sealed class ScopeBias
         int stride)
     {
         double scale = Log2E / (2 * sigma * sigma);
-        double nearest = Math.Clamp(Math.Round(anchor), window.Start, window.End - 1) - anchor;
+        double nearest = Nearest(window, anchor) - anchor;
         for (int patch = patches.Start; patch < patches.End; patch++)
         {
             double distance = patch - anchor;
