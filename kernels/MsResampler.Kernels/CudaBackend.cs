@@ -3,6 +3,7 @@ using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Engine.Cuda;
 using MsResampler.Model;
+using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
 
 namespace MsResampler.Kernels;
 
@@ -11,23 +12,51 @@ namespace MsResampler.Kernels;
 /// <see cref="DeviceException"/> where no device can be used, and calls throw it when the device runs out of memory
 /// or fails. Out of memory leaves the model usable; after a failure of the device every call throws, and the model
 /// must be loaded anew. The driver's library is searched where the system keeps it; the environment variable
-/// MSRESAMPLER_LIBCUDA may name another file.</remarks>
+/// MSRESAMPLER_LIBCUDA may name another file.
+/// <para>Every call has a stream of its own, returns when its tokens are there, and leaves the calling thread's current
+/// context as it was. Repeated calls of the same grids may be started as CUDA graphs; the environment variable
+/// MSRESAMPLER_CUDA_GRAPHS=0 has every kernel launched by itself, with the same results.</para></remarks>
 public sealed class CudaBackend : Backend
 {
-    private readonly int? _index;
+    private readonly Func<CudaDevice> _open;
 
-    private CudaBackend(int? index) => _index = index;
+    private CudaBackend(Func<CudaDevice> open) => _open = open;
 
-    /// <summary>The first device that can be used, chosen when a model is loaded.</summary>
-    public static Backend Default { get; } = new CudaBackend(null);
+    /// <summary>The first device that can be used, chosen when a model is loaded, in a context of the model's own.</summary>
+    public static Backend Default { get; } = new CudaBackend(CudaDevices.OpenFirst);
 
-    /// <summary>One device.</summary>
+    /// <summary>One device, in a context of the model's own.</summary>
     /// <param name="index">Its index, from 0, as in <see cref="Devices"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The index is negative.</exception>
     public static Backend ForDevice(int index)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
-        return new CudaBackend(index);
+        return new CudaBackend(() => new CudaDevice(index));
+    }
+
+    /// <summary>One device, in its primary context: the one that the CUDA runtime uses, and with it PyTorch, TorchSharp,
+    /// ONNX Runtime and most libraries. Their memory and streams are of use to the model, and the model's to
+    /// them.</summary>
+    /// <remarks>A model keeps the context alive until it is disposed. An error that ends the context ends it for all who
+    /// share it. While sizes grow, the model allocates and frees memory, which waits for the work of everybody in the
+    /// context, and which CUDA refuses while another thread captures a graph in the global mode.</remarks>
+    /// <param name="index">The device's index, from 0, as in <see cref="Devices"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The index is negative.</exception>
+    public static Backend ForPrimaryContext(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        return new CudaBackend(() => CudaDevice.InPrimaryContext(index));
+    }
+
+    /// <summary>The device of an ILGPU accelerator, in the accelerator's context: its buffers and streams are of use to
+    /// the model.</summary>
+    /// <param name="accelerator">The accelerator. It stays the caller's, and must be disposed after every model that was
+    /// loaded with this; a model that it takes with it reports a lost device, and loading one afterwards throws
+    /// <see cref="ObjectDisposedException"/>.</param>
+    public static Backend ForAccelerator(CudaAccelerator accelerator)
+    {
+        ArgumentNullException.ThrowIfNull(accelerator);
+        return new CudaBackend(() => CudaDevice.Of(accelerator));
     }
 
     /// <summary>Whether a device can be used. To be sure, the devices are opened, which may take some tenths of a second
@@ -54,7 +83,7 @@ public sealed class CudaBackend : Backend
 
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
     {
-        CudaDevice device = _index is { } index ? new CudaDevice(index) : CudaDevices.OpenFirst();
+        CudaDevice device = _open();
         using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
         return new GpuEngine(device, compiler, model, options);
     }

@@ -14,12 +14,15 @@ internal sealed class CudaFailureTests : CudaFixture
         "cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName", "cuDeviceTotalMem", "cuDeviceGetAttribute",
         "cuDriverGetVersion", "cuCtxCreate", "cuMemAlloc", "cuMemAllocHost", "cuStreamCreate", "cuEventCreate",
         "cuModuleLoadDataEx", "cuModuleGetFunction", "cuFuncSetAttribute", "cuMemcpyHtoDAsync", "cuEventRecord",
-        "cuEventSynchronize", "cuLaunchKernel", "cuStreamSynchronize", "cuMemcpyDtoHAsync",
+        "cuEventSynchronize", "cuLaunchKernel", "cuStreamSynchronize", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync",
+        "cuMemcpy2DAsync", "cuStreamWaitEvent", "cuEventElapsedTime",
     ];
 
-    [TestCaseSource(nameof(s_calls))]
-    public void Whichever_use_of_a_call_fails_one_error_names_it_and_nothing_is_left(string call)
+    [Test]
+    public void Whichever_use_of_a_call_fails_one_error_names_it_and_nothing_is_left(
+        [ValueSource(nameof(s_calls))] string call, [Values] bool isPrimary)
     {
+        call = CallOf(call, isPrimary);
         int failureCount = 0;
         for (bool hasFailed = true; hasFailed; failureCount += hasFailed ? 1 : 0)
         {
@@ -28,7 +31,7 @@ internal sealed class CudaFailureTests : CudaFixture
             hasFailed = false;
             try
             {
-                using CudaDevice device = new(0);
+                using CudaDevice device = Open(isPrimary);
                 hasFailed = Attempt(() => UseOnce(device), call);
                 // No failure of this kind ends a device.
                 UseOnce(device);
@@ -45,9 +48,11 @@ internal sealed class CudaFailureTests : CudaFixture
         Assert.That(failureCount, Is.Positive, "the call was never made");
     }
 
-    [TestCaseSource(nameof(s_calls))]
-    public void Whichever_use_of_a_call_ends_the_context_nothing_is_left(string call)
+    [Test]
+    public void Whichever_use_of_a_call_ends_the_context_nothing_is_left(
+        [ValueSource(nameof(s_calls))] string call, [Values] bool isPrimary)
     {
+        call = CallOf(call, isPrimary);
         int failureCount = 0;
         for (bool hasFailed = true; hasFailed; failureCount += hasFailed ? 1 : 0)
         {
@@ -56,7 +61,7 @@ internal sealed class CudaFailureTests : CudaFixture
             hasFailed = false;
             try
             {
-                using CudaDevice device = new(0);
+                using CudaDevice device = Open(isPrimary);
                 hasFailed = Attempt(() => UseOnce(device), call);
                 if (hasFailed)
                 {
@@ -182,6 +187,11 @@ internal sealed class CudaFailureTests : CudaFixture
         }
     }
 
+    private static CudaDevice Open(bool isPrimary) => isPrimary ? CudaDevice.InPrimaryContext(0) : new CudaDevice(0);
+
+    private static string CallOf(string call, bool isPrimary)
+        => isPrimary && call == "cuCtxCreate" ? "cuDevicePrimaryCtxRetain" : call;
+
     private static bool Attempt(Action action, string call)
     {
         try
@@ -207,8 +217,16 @@ internal sealed class CudaFailureTests : CudaFixture
         using IDeviceMemory first = device.Allocate(content.Length);
         using IDeviceMemory second = device.Allocate(content.Length);
         using IDeviceStream stream = device.CreateStream();
+        using IDeviceTimer timer = stream.CreateTimer()!;
         stream.Upload(content, first);
+        timer.Start();
         stream.Launch(device.Load(Kernel), new LaunchSize(1, 1, 32, 60_000), new byte[24]);
+        timer.Stop();
+        Assert.That(timer.GetMilliseconds(), Is.EqualTo(1));
+        stream.WaitFor(0);
+        stream.Copy(first.Address, 2, second.Address, 2, 2, content.Length / 2);
+        stream.Copy(second.Address, 8, first.Address, 8, 3, 100);
+        stream.Release(0);
         stream.Synchronize();
         stream.Download(first, result);
         Assert.That(result.AsSpan().SequenceEqual(content));

@@ -1,5 +1,6 @@
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Tests.Devices;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;
@@ -26,6 +27,34 @@ internal sealed class CudaHardwareTests
             for (int caseIndex = 0; caseIndex < CaseCount; caseIndex++)
                 CudaModelCheck.Run(caseIndex);
         }
+    }
+
+    [TestCaseSource(typeof(StreamContract), nameof(StreamContract.Cases))]
+    public void A_device_keeps_a_promise(object promise)
+    {
+        using CudaDevice device = CudaDevices.OpenFirst();
+        ((Action<IDevice>)promise)(device);
+    }
+
+    [Test]
+    public void Work_in_the_primary_context_is_ordered_with_the_null_stream_and_timed()
+    {
+        using CudaDevice device = CudaDevice.InPrimaryContext(0);
+        using IDeviceMemory memory = device.Allocate(8);
+        using IDeviceStream first = device.CreateStream();
+        using IDeviceStream second = device.CreateStream();
+        using IDeviceTimer timer = first.CreateTimer()!;
+        IDeviceKernel kernel = device.Load(StreamContract.Advance);
+        StreamContract.Set(first, memory, 0, 0);
+        timer.Start();
+        for (int launch = 0; launch < 1000; launch++)
+            StreamContract.Launch(first, kernel, memory, addend: 1);
+        timer.Stop();
+        first.Release(0);
+        second.WaitFor(0);
+        uint expected = Enumerable.Range(0, 1000).Aggregate(0u, (value, _) => unchecked((3 * value) + 1));
+        Assert.That((uint)StreamContract.Get(second, memory).First, Is.EqualTo(expected));
+        Assert.That(timer.GetMilliseconds(), Is.InRange(0.1, 1000), "a thousand launches of some microseconds each");
     }
 
     [Test]

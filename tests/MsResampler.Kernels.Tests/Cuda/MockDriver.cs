@@ -45,7 +45,7 @@ internal static unsafe class MockDriver
     /// where no launch is concerned.</summary>
     public static Exception? BackingFailure => s_backingFailure;
 
-    /// <summary>Contexts, allocations, streams, events and modules that exist.</summary>
+    /// <summary>Contexts, allocations, streams, events, modules and graphs that exist.</summary>
     public static int LiveCount => ((delegate* unmanaged<int, int>)Export("mock_live"))(0);
 
     /// <summary>The context that is current on this thread.</summary>
@@ -88,6 +88,9 @@ internal static unsafe class MockDriver
         fixed (byte* text = Encoding.UTF8.GetBytes(call + "\0"))
             ((delegate* unmanaged<byte*, int, int, int, void>)Export("mock_fail"))(text, nth, code, isSticky ? 1 : 0);
     }
+
+    /// <summary>Permits what ILGPU does when it creates an accelerator of its own.</summary>
+    public static void ServeIlgpu() => ((delegate* unmanaged<void>)Export("mock_serve_ilgpu"))();
 
     /// <summary>The calls so far.</summary>
     public static string[] Log()

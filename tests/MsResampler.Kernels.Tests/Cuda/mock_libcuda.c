@@ -1,6 +1,6 @@
 /* A CUDA driver without a GPU, for tests. It behaves as the laziest driver that the documentation permits: a copy or
  * launch is carried out only when something waits for it, in the order of its stream, so that memory which is reused or
- * freed too early shows. Device memory is host memory, or whatever the tests put behind it (mock_attach), which then
+ * freed too early shows; a stream that nothing orders after another runs before it. Device memory is host memory, or whatever the tests put behind it (mock_attach), which then
  * runs the kernels too. Each use that a driver would punish, or that this library promises to avoid (the NULL stream,
  * pageable memory in an asynchronous copy, a call without a context), is refused and noted as a violation. Every call is
  * logged; any call can be made to fail. */
@@ -13,19 +13,23 @@
 
 enum {
     SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_PTX = 218,
-    INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500
+    INVALID_CONTEXT = 201, INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_FOUND = 500, NOT_READY = 600,
+    CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901
 };
 
 enum { MAX_ITEMS = 1 << 16, MAX_DEVICES = 8, MAX_FAULTS = 16, MAX_STACK = 16 };
 
-typedef enum { CONTEXT = 1, MEMORY, PINNED, STREAM, EVENT, MODULE, KIND_COUNT } kind_t;
-typedef enum { TO_DEVICE, TO_HOST, LAUNCH, EVENT_RECORD } work_kind_t;
+typedef enum { CONTEXT = 1, MEMORY, PINNED, STREAM, EVENT, MODULE, GRAPH, EXECUTABLE } kind_t;
+typedef enum { TO_DEVICE, TO_HOST, ON_DEVICE, LAUNCH, EVENT_RECORD, EVENT_WAIT } work_kind_t;
+
+enum { EVENT_WITHOUT_TIME = 2, CAPTURE_THREAD_LOCAL = 1 };
 
 typedef struct work {
     work_kind_t kind;
-    uint64_t device, host;
-    size_t size;
-    uint64_t event, stamp;
+    uint64_t device, host;     /* host: the source, ON_DEVICE */
+    size_t size, rows, stride, source_stride;
+    uint64_t event, stamp, stream;
+    uint64_t module_handle;
     char *module;
     char entry[256];
     int grid[3], block[3], shared;
@@ -33,14 +37,21 @@ typedef struct work {
     struct work *next;
 } work_t;
 
+typedef struct { work_t *first, *last; } works_t;
+
 typedef struct {
     kind_t kind;
     int is_live;
     uint64_t handle, context;
     size_t size;
-    work_t *first, *last;      /* STREAM */
-    uint64_t recorded, reached; /* EVENT: stamps */
-    uint64_t stream;
+    works_t works;             /* STREAM, GRAPH, EXECUTABLE */
+    works_t captured;          /* STREAM */
+    const void *capturer;      /* STREAM: the thread that captures, or NULL */
+    int is_invalid;            /* STREAM: the capture */
+    uint64_t recorded, reached; /* EVENT: stamps; STREAM: the last stamp reached */
+    uint64_t stream, time;     /* EVENT */
+    unsigned flags;            /* EVENT */
+    int retained;              /* CONTEXT: how often, if it is primary */
     char *text;                /* MODULE */
 } item_t;
 
@@ -76,7 +87,8 @@ static int device_count, driver_version;
 static backing_t backing;
 static fault_t faults[MAX_FAULTS];
 static int fault_count, sticky;
-static uint64_t stamps;
+static uint64_t stamps, launches;
+static int serves_ilgpu;
 static char *log_text;
 static size_t log_size, log_capacity;
 static int violation_count;
@@ -84,6 +96,7 @@ static char last_violation[512];
 static __thread uint64_t stack[MAX_STACK];
 static __thread int depth;
 static __thread unsigned generation;
+static __thread char self;
 static unsigned generations = 1;
 
 static void note(const char *format, ...)
@@ -125,6 +138,19 @@ static uint64_t current(void)
     return depth > 0 ? stack[depth - 1] : 0;
 }
 
+/* A call that fails, or is not permitted, while its thread captures spoils the capture. */
+static int is_capturing(int is_spoiled)
+{
+    int count = 0;
+    for (int index = 0; index < item_count; index++) {
+        if (!items[index].is_live || items[index].capturer != &self)
+            continue;
+        items[index].is_invalid |= is_spoiled;
+        count++;
+    }
+    return count;
+}
+
 /* The code that a call must return before it does anything, or 0. */
 static int enter(const char *call)
 {
@@ -134,6 +160,7 @@ static int enter(const char *call)
             if (fault->is_sticky)
                 sticky = fault->code;
             note("%s fails with %d", call, fault->code);
+            is_capturing(1);
             return fault->code;
         }
     }
@@ -145,6 +172,16 @@ static int enter_context(const char *call)
     if (current() == 0)
         return violation(INVALID_CONTEXT, "%s without a current context", call);
     return enter(call);
+}
+
+/* For what no thread may do while it captures. */
+static int enter_uncaptured(const char *call)
+{
+    if (is_capturing(1)) {
+        note("%s within a capture", call);
+        return CAPTURE_UNSUPPORTED;
+    }
+    return enter_context(call);
 }
 
 static item_t *add(kind_t kind, uint64_t handle)
@@ -178,7 +215,7 @@ static item_t *find_range(kind_t kind, uint64_t address, size_t size)
 {
     for (int index = item_count - 1; index >= 0; index--) {
         item_t *item = &items[index];
-        if (item->is_live && item->kind == kind && address >= item->handle
+        if (item->is_live && item->kind == kind && item->context == current() && address >= item->handle
             && address - item->handle <= item->size && size <= item->size - (address - item->handle))
             return item;
     }
@@ -193,13 +230,30 @@ static item_t *find_stream(const char *call, uint64_t handle)
     return stream;
 }
 
-static void append(item_t *stream, work_t *work)
+/* The stream of another user of the device, which may be the NULL stream. */
+static item_t *find_any_stream(uint64_t handle)
 {
-    if (stream->last != NULL)
-        stream->last->next = work;
+    item_t *stream = find(STREAM, handle);
+    if (stream == NULL && handle == 0) {
+        stream = add(STREAM, 0);
+        stream->handle = 0;
+    }
+    return stream;
+}
+
+static void append(works_t *works, work_t *work)
+{
+    if (works->last != NULL)
+        works->last->next = work;
     else
-        stream->first = work;
-    stream->last = work;
+        works->first = work;
+    works->last = work;
+}
+
+/* Gives work to a stream, which may only record it. */
+static void give(item_t *stream, work_t *work)
+{
+    append(stream->capturer != NULL ? &stream->captured : &stream->works, work);
 }
 
 static work_t *new_work(work_kind_t kind)
@@ -209,11 +263,58 @@ static work_t *new_work(work_kind_t kind)
     return work;
 }
 
+static void append_copies(works_t *works, const works_t *source)
+{
+    for (work_t *work = source->first; work != NULL; work = work->next) {
+        work_t *copy = new_work(work->kind);
+        *copy = *work;
+        copy->next = NULL;
+        if (work->kind == LAUNCH) {
+            copy->module = strdup(work->module);
+            copy->arguments = malloc(work->size + 1);
+            memcpy(copy->arguments, work->arguments, work->size);
+        }
+        append(works, copy);
+    }
+}
+
 static void drop(work_t *work)
 {
     free(work->module);
     free(work->arguments);
     free(work);
+}
+
+static void drop_all(works_t *works)
+{
+    while (works->first != NULL) {
+        work_t *work = works->first;
+        works->first = work->next;
+        drop(work);
+    }
+    works->last = NULL;
+}
+
+static int flush(item_t *stream, uint64_t until);
+
+static int copy_rows(work_t *work)
+{
+    void *row = malloc(work->size);
+    for (size_t index = 0; index < work->rows; index++) {
+        uint64_t source = work->host + index * work->source_stride, target = work->device + index * work->stride;
+        if (find_range(MEMORY, source, work->size) == NULL || find_range(MEMORY, target, work->size) == NULL) {
+            free(row);
+            return violation(700, "a copy within the device uses memory that was freed");
+        }
+        if (backing.read != NULL) {
+            backing.read(row, source, work->size);
+            backing.write(target, row, work->size);
+        } else {
+            memcpy((void *)target, (void *)source, work->size);
+        }
+    }
+    free(row);
+    return SUCCESS;
 }
 
 static int perform(work_t *work)
@@ -239,26 +340,39 @@ static int perform(work_t *work)
         else
             memcpy((void *)work->host, (void *)work->device, work->size);
         return SUCCESS;
+    case ON_DEVICE:
+        return copy_rows(work);
     case LAUNCH:
+        launches++;
         return backing.launch == NULL ? SUCCESS : backing.launch(work->module, work->entry, work->grid, work->block,
             work->shared, work->arguments, work->size);
     case EVENT_RECORD:
         for (int index = 0; index < item_count; index++)
-            if (items[index].kind == EVENT && items[index].is_live && items[index].handle == work->event)
+            if (items[index].kind == EVENT && items[index].is_live && items[index].handle == work->event) {
                 items[index].reached = work->stamp;
+                items[index].time = launches;
+            }
+        break;
+    case EVENT_WAIT:
+        for (int index = 0; index < item_count; index++)
+            if (items[index].kind == STREAM && items[index].is_live && items[index].handle == work->stream
+                && items[index].context == current())
+                return flush(&items[index], work->stamp);
     }
     return SUCCESS;
 }
 
-/* Carries out a stream's work, until an event has been reached where one is given. */
-static int flush(item_t *stream, item_t *until)
+/* Carries out a stream's work, until a stamp has been reached where one is given. */
+static int flush(item_t *stream, uint64_t until)
 {
-    while (stream->first != NULL && (until == NULL || until->reached < until->recorded)) {
-        work_t *work = stream->first;
-        stream->first = work->next;
-        if (stream->first == NULL)
-            stream->last = NULL;
+    while (stream->works.first != NULL && (until == 0 || stream->reached < until)) {
+        work_t *work = stream->works.first;
+        stream->works.first = work->next;
+        if (stream->works.first == NULL)
+            stream->works.last = NULL;
         int code = sticky != 0 ? sticky : perform(work);
+        if (work->kind == EVENT_RECORD)
+            stream->reached = work->stamp;
         drop(work);
         if (code != SUCCESS) {
             sticky = code;
@@ -273,7 +387,7 @@ static int flush_all(void)
     int code = SUCCESS;
     for (int index = 0; index < item_count; index++)
         if (items[index].is_live && items[index].kind == STREAM && items[index].context == current())
-            code = flush(&items[index], NULL);
+            code = flush(&items[index], 0);
     return code;
 }
 
@@ -295,11 +409,14 @@ static void end(item_t *item)
         free(item->text);
         item->text = NULL;
     }
-    while (item->first != NULL) {
-        work_t *work = item->first;
-        item->first = work->next;
-        drop(work);
-    }
+    drop_all(&item->works);
+    drop_all(&item->captured);
+}
+
+/* What a test may find left: not the NULL stream, which a context has of its own. */
+static int counts(const item_t *item)
+{
+    return item->is_live && (item->kind != STREAM || item->handle != 0);
 }
 
 /* ---- for the tests ---- */
@@ -310,7 +427,7 @@ void mock_reset(void)
     for (int index = 0; index < item_count; index++)
         if (items[index].is_live)
             end(&items[index]);
-    item_count = function_count = fault_count = sticky = violation_count = 0;
+    item_count = function_count = fault_count = sticky = violation_count = serves_ilgpu = 0;
     log_size = 0;
     note("reset");
     log_size = 0;
@@ -361,13 +478,19 @@ void mock_attach(const backing_t *callbacks)
     backing = *callbacks;
 }
 
+/* Permits what ILGPU does when it creates an accelerator of its own. */
+void mock_serve_ilgpu(void)
+{
+    serves_ilgpu = 1;
+}
+
 /* Live objects of a kind (see kind_t), or of every kind for 0. */
 int mock_live(int kind)
 {
     pthread_mutex_lock(&lock);
     int count = 0;
     for (int index = 0; index < item_count; index++)
-        count += items[index].is_live && (kind == 0 || (int)items[index].kind == kind);
+        count += counts(&items[index]) && (kind == 0 || (int)items[index].kind == kind);
     pthread_mutex_unlock(&lock);
     return count;
 }
@@ -436,6 +559,8 @@ int cuGetErrorName(int error, const char **name)
     case INVALID_CONTEXT: *name = "CUDA_ERROR_INVALID_CONTEXT"; break;
     case INVALID_PTX: *name = "CUDA_ERROR_INVALID_PTX"; break;
     case INVALID_HANDLE: *name = "CUDA_ERROR_INVALID_HANDLE"; break;
+    case ILLEGAL_STATE: *name = "CUDA_ERROR_ILLEGAL_STATE"; break;
+    case NOT_READY: *name = "CUDA_ERROR_NOT_READY"; break;
     case NOT_FOUND: *name = "CUDA_ERROR_NOT_FOUND"; break;
     case 700: *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; break;
     case 701: *name = "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"; break;
@@ -505,7 +630,10 @@ int cuDeviceGetAttribute(int *value, int attribute, int device)
         case 75: *value = DEVICE(device)->architecture / 10; break;
         case 76: *value = DEVICE(device)->architecture % 10; break;
         case 97: *value = DEVICE(device)->architecture >= 80 ? 166912 : 49152; break;
-        default: code = violation(INVALID_VALUE, "an attribute that the mock lacks: %d", attribute);
+        default:
+            *value = 1;
+            if (!serves_ilgpu)
+                code = violation(INVALID_VALUE, "an attribute that the mock lacks: %d", attribute);
         }
     } END;
 }
@@ -525,24 +653,69 @@ int cuCtxCreate_v2(uint64_t *context, unsigned flags, int device)
     } END;
 }
 
+/* Ends a context with what is left in it; returns how much that was. */
+static int end_context(item_t *context)
+{
+    int left = 0;
+    for (int index = 0; index < item_count; index++)
+        if (items[index].is_live && items[index].kind != CONTEXT && items[index].context == context->handle) {
+            left += counts(&items[index]);
+            end(&items[index]);
+        }
+    end(context);
+    sticky = 0;
+    return left;
+}
+
 int cuCtxDestroy_v2(uint64_t context)
 {
     pthread_mutex_lock(&lock);
     item_t *item = find(CONTEXT, context);
     int code = SUCCESS;
-    if (item == NULL) {
-        code = violation(INVALID_CONTEXT, "cuCtxDestroy of a context that is none");
-    } else {
-        int left = 0;
-        for (int index = 0; index < item_count; index++)
-            if (items[index].is_live && items[index].kind != CONTEXT && items[index].context == context) {
-                end(&items[index]);
-                left++;
-            }
-        end(item);
-        sticky = 0;
-        note("cuCtxDestroy left=%d", left);
-    }
+    if (item == NULL || item->retained > 0)
+        code = violation(INVALID_CONTEXT, "cuCtxDestroy of a context that is none, or primary");
+    else
+        note("cuCtxDestroy left=%d", end_context(item));
+    pthread_mutex_unlock(&lock);
+    return code;
+}
+
+static item_t *find_primary(int device)
+{
+    for (int index = 0; index < item_count; index++)
+        if (items[index].is_live && items[index].kind == CONTEXT && items[index].retained > 0
+            && (int)items[index].recorded == device - 40)
+            return &items[index];
+    return NULL;
+}
+
+int cuDevicePrimaryCtxRetain(uint64_t *context, int device)
+{
+    BEGIN("cuDevicePrimaryCtxRetain", enter) {
+        CHECK_DEVICE(device)
+        item_t *item = find_primary(device);
+        if (item == NULL) {
+            item = add(CONTEXT, 0);
+            item->context = 0;
+            item->recorded = device - 40;
+        }
+        item->retained++;
+        *context = item->handle;
+        note("cuDevicePrimaryCtxRetain device=%d", device - 40);
+    } END;
+}
+
+int cuDevicePrimaryCtxRelease_v2(int device)
+{
+    pthread_mutex_lock(&lock);
+    item_t *item = find_primary(device);
+    int code = SUCCESS;
+    if (item == NULL)
+        code = violation(INVALID_CONTEXT, "cuDevicePrimaryCtxRelease of a context that is not retained");
+    else if (--item->retained == 0)
+        note("cuDevicePrimaryCtxRelease left=%d", end_context(item));
+    else
+        note("cuDevicePrimaryCtxRelease retained=%d", item->retained);
     pthread_mutex_unlock(&lock);
     return code;
 }
@@ -582,7 +755,7 @@ static device_t *current_device(int *index)
 
 int cuMemGetInfo_v2(size_t *available, size_t *total)
 {
-    BEGIN("cuMemGetInfo", enter_context) {
+    BEGIN("cuMemGetInfo", enter_uncaptured) {
         int index;
         device_t *device = current_device(&index);
         *total = device->total;
@@ -592,7 +765,7 @@ int cuMemGetInfo_v2(size_t *available, size_t *total)
 
 int cuMemAlloc_v2(uint64_t *address, size_t size)
 {
-    BEGIN("cuMemAlloc", enter_context) {
+    BEGIN("cuMemAlloc", enter_uncaptured) {
         int index;
         device_t *device = current_device(&index);
         if (size == 0)
@@ -620,7 +793,7 @@ int cuMemAlloc_v2(uint64_t *address, size_t size)
 
 int cuMemFree_v2(uint64_t address)
 {
-    BEGIN("cuMemFree", enter_context) {
+    BEGIN("cuMemFree", enter_uncaptured) {
         item_t *item = find(MEMORY, address);
         if (item == NULL) {
             code = violation(INVALID_VALUE, "cuMemFree of memory that is none");
@@ -634,7 +807,7 @@ int cuMemFree_v2(uint64_t address)
 
 int cuMemAllocHost_v2(uint64_t *address, size_t size)
 {
-    BEGIN("cuMemAllocHost", enter_context) {
+    BEGIN("cuMemAllocHost", enter_uncaptured) {
         *address = (uint64_t)aligned_alloc(4096, (size + 4095) / 4096 * 4096);
         item_t *item = add(PINNED, *address);
         item->size = size;
@@ -644,7 +817,7 @@ int cuMemAllocHost_v2(uint64_t *address, size_t size)
 
 int cuMemFreeHost(uint64_t address)
 {
-    BEGIN("cuMemFreeHost", enter_context) {
+    BEGIN("cuMemFreeHost", enter_uncaptured) {
         item_t *item = find(PINNED, address);
         if (item == NULL) {
             code = violation(INVALID_VALUE, "cuMemFreeHost of memory that is none");
@@ -660,6 +833,8 @@ static int copy(const char *call, work_kind_t kind, uint64_t device, uint64_t ho
     item_t *target = find_stream(call, stream);
     if (target == NULL)
         return INVALID_HANDLE;
+    if (target->capturer != NULL)
+        return violation(CAPTURE_UNSUPPORTED, "%s within a capture", call);
     if (find_range(MEMORY, device, size) == NULL)
         return violation(INVALID_VALUE, "%s beyond device memory", call);
     if (find_range(PINNED, host, size) == NULL)
@@ -668,7 +843,7 @@ static int copy(const char *call, work_kind_t kind, uint64_t device, uint64_t ho
     work->device = device;
     work->host = host;
     work->size = size;
-    append(target, work);
+    give(target, work);
     note("%s size=%zu stream=%llx", call, size, (unsigned long long)stream);
     return SUCCESS;
 }
@@ -684,6 +859,67 @@ int cuMemcpyDtoHAsync_v2(uint64_t destination, uint64_t source, size_t size, uin
 {
     BEGIN("cuMemcpyDtoHAsync", enter_context) {
         code = copy("cuMemcpyDtoHAsync", TO_HOST, source, destination, size, stream);
+    } END;
+}
+
+static int copy_on_device(const char *call, work_t *work, uint64_t stream)
+{
+    item_t *target = find_stream(call, stream);
+    int code = target == NULL ? INVALID_HANDLE
+        : work->rows == 0 || work->size == 0 || (work->rows > 1
+            && (work->stride < work->size || work->source_stride < work->size)) ? INVALID_VALUE
+        : find_range(MEMORY, work->device, (work->rows - 1) * work->stride + work->size) == NULL
+            || find_range(MEMORY, work->host, (work->rows - 1) * work->source_stride + work->size) == NULL
+            ? INVALID_VALUE : SUCCESS;
+    if (code != SUCCESS) {
+        drop(work);
+        return code;
+    }
+    give(target, work);
+    note("%s size=%zu rows=%zu stream=%llx", call, work->size, work->rows, (unsigned long long)stream);
+    return SUCCESS;
+}
+
+int cuMemcpyDtoDAsync_v2(uint64_t destination, uint64_t source, size_t size, uint64_t stream)
+{
+    BEGIN("cuMemcpyDtoDAsync", enter_context) {
+        work_t *work = new_work(ON_DEVICE);
+        work->device = destination;
+        work->host = source;
+        work->size = size;
+        work->rows = 1;
+        code = copy_on_device("cuMemcpyDtoDAsync", work, stream);
+    } END;
+}
+
+typedef struct {
+    size_t x, y;
+    int type;
+    void *host;
+    uint64_t device;
+    void *array;
+    size_t pitch;
+} place_t;
+
+typedef struct { place_t source, destination; size_t width, height; } rows_t;
+
+int cuMemcpy2DAsync_v2(const rows_t *rows, uint64_t stream)
+{
+    BEGIN("cuMemcpy2DAsync", enter_context) {
+        const place_t *source = &rows->source, *destination = &rows->destination;
+        if (source->type != 2 || destination->type != 2 || source->x != 0 || source->y != 0 || destination->x != 0
+            || destination->y != 0) {
+            code = INVALID_VALUE;
+            break;
+        }
+        work_t *work = new_work(ON_DEVICE);
+        work->device = destination->device;
+        work->stride = destination->pitch;
+        work->host = source->device;
+        work->source_stride = source->pitch;
+        work->size = rows->width;
+        work->rows = rows->height;
+        code = copy_on_device("cuMemcpy2DAsync", work, stream);
     } END;
 }
 
@@ -704,7 +940,7 @@ int cuStreamDestroy_v2(uint64_t stream)
             code = INVALID_HANDLE;
             break;
         }
-        code = flush(item, NULL);
+        code = flush(item, 0);
         end(item);
         note("cuStreamDestroy stream=%llx", (unsigned long long)stream);
     } END;
@@ -714,15 +950,21 @@ int cuStreamSynchronize(uint64_t stream)
 {
     BEGIN("cuStreamSynchronize", enter_context) {
         item_t *item = find_stream("cuStreamSynchronize", stream);
-        code = item == NULL ? INVALID_HANDLE : flush(item, NULL);
+        code = item == NULL ? INVALID_HANDLE
+            : item->capturer != NULL ? violation(CAPTURE_UNSUPPORTED, "cuStreamSynchronize within a capture")
+            : flush(item, 0);
         note("cuStreamSynchronize stream=%llx", (unsigned long long)stream);
     } END;
 }
 
 int cuEventCreate(uint64_t *event, unsigned flags)
 {
-    (void)flags;
-    BEGIN("cuEventCreate", enter_context) { *event = add(EVENT, 0)->handle; } END;
+    BEGIN("cuEventCreate", enter_context) {
+        item_t *item = add(EVENT, 0);
+        item->flags = flags;
+        *event = item->handle;
+        note("cuEventCreate flags=%u", flags);
+    } END;
 }
 
 int cuEventDestroy_v2(uint64_t event)
@@ -739,31 +981,175 @@ int cuEventDestroy_v2(uint64_t event)
 int cuEventRecord(uint64_t event, uint64_t stream)
 {
     BEGIN("cuEventRecord", enter_context) {
-        item_t *item = find(EVENT, event), *target = find_stream("cuEventRecord", stream);
+        item_t *item = find(EVENT, event), *target = find_any_stream(stream);
         if (item == NULL || target == NULL) {
             code = INVALID_HANDLE;
+            break;
+        }
+        if (target->capturer != NULL) {
+            code = violation(CAPTURE_UNSUPPORTED, "cuEventRecord within a capture");
             break;
         }
         work_t *work = new_work(EVENT_RECORD);
         work->event = event;
         work->stamp = item->recorded = ++stamps;
         item->stream = stream;
-        append(target, work);
+        give(target, work);
+    } END;
+}
+
+int cuStreamWaitEvent(uint64_t stream, uint64_t event, unsigned flags)
+{
+    BEGIN("cuStreamWaitEvent", enter_context) {
+        item_t *item = find(EVENT, event), *target = find_any_stream(stream);
+        if (item == NULL || target == NULL || flags != 0) {
+            code = INVALID_HANDLE;
+            break;
+        }
+        if (target->capturer != NULL) {
+            code = violation(CAPTURE_UNSUPPORTED, "cuStreamWaitEvent within a capture");
+            break;
+        }
+        note("cuStreamWaitEvent stream=%llx event-of=%llx", (unsigned long long)stream,
+            (unsigned long long)item->stream);
+        if (item->recorded == 0)
+            break;
+        work_t *work = new_work(EVENT_WAIT);
+        work->stream = item->stream;
+        work->stamp = item->recorded;
+        give(target, work);
     } END;
 }
 
 int cuEventSynchronize(uint64_t event)
 {
-    BEGIN("cuEventSynchronize", enter_context) {
+    BEGIN("cuEventSynchronize", enter_uncaptured) {
         item_t *item = find(EVENT, event);
-        item_t *stream = item == NULL ? NULL : find(STREAM, item->stream);
-        code = item == NULL ? INVALID_HANDLE : stream == NULL ? SUCCESS : flush(stream, item);
+        item_t *stream = item == NULL || item->recorded == 0 ? NULL : find(STREAM, item->stream);
+        code = item == NULL ? INVALID_HANDLE : stream == NULL ? SUCCESS : flush(stream, item->recorded);
     } END;
+}
+
+/* Every launch takes a millisecond. */
+int cuEventElapsedTime(float *milliseconds, uint64_t start, uint64_t stop)
+{
+    BEGIN("cuEventElapsedTime", enter_context) {
+        item_t *first = find(EVENT, start), *last = find(EVENT, stop);
+        if (first == NULL || last == NULL || first->recorded == 0 || last->recorded == 0)
+            code = INVALID_HANDLE;
+        else if (((first->flags | last->flags) & EVENT_WITHOUT_TIME) != 0)
+            code = violation(INVALID_HANDLE, "cuEventElapsedTime of an event without time");
+        else if (first->reached < first->recorded || last->reached < last->recorded)
+            code = NOT_READY;
+        else
+            *milliseconds = (float)((double)last->time - (double)first->time);
+    } END;
+}
+
+int cuStreamBeginCapture_v2(uint64_t stream, int mode)
+{
+    BEGIN("cuStreamBeginCapture", enter_context) {
+        item_t *item = find_stream("cuStreamBeginCapture", stream);
+        if (item == NULL || item->capturer != NULL) {
+            code = ILLEGAL_STATE;
+            break;
+        }
+        if (mode != CAPTURE_THREAD_LOCAL) {
+            code = violation(INVALID_VALUE, "cuStreamBeginCapture would disturb other threads");
+            break;
+        }
+        item->capturer = &self;
+        item->is_invalid = 0;
+        note("cuStreamBeginCapture stream=%llx", (unsigned long long)stream);
+    } END;
+}
+
+int cuStreamEndCapture(uint64_t stream, uint64_t *graph)
+{
+    *graph = 0;
+    BEGIN("cuStreamEndCapture", enter_context) {
+        item_t *item = find_stream("cuStreamEndCapture", stream);
+        if (item == NULL || item->capturer != &self) {
+            code = violation(ILLEGAL_STATE, "cuStreamEndCapture of a stream that this thread does not capture");
+            break;
+        }
+        item->capturer = NULL;
+        note("cuStreamEndCapture stream=%llx", (unsigned long long)stream);
+        if (item->is_invalid) {
+            drop_all(&item->captured);
+            code = CAPTURE_INVALIDATED;
+            break;
+        }
+        item_t *added = add(GRAPH, 0);
+        added->works = item->captured;
+        item->captured = (works_t){ NULL, NULL };
+        *graph = added->handle;
+    } END;
+}
+
+int cuGraphInstantiateWithFlags(uint64_t *executable, uint64_t graph, uint64_t flags)
+{
+    *executable = 0;
+    BEGIN("cuGraphInstantiate", enter_uncaptured) {
+        item_t *item = find(GRAPH, graph);
+        if (item == NULL || flags != 0) {
+            code = INVALID_VALUE;
+            break;
+        }
+        item_t *added = add(EXECUTABLE, 0);
+        append_copies(&added->works, &item->works);
+        *executable = added->handle;
+        note("cuGraphInstantiate");
+    } END;
+}
+
+int cuGraphLaunch(uint64_t executable, uint64_t stream)
+{
+    BEGIN("cuGraphLaunch", enter_context) {
+        item_t *item = find(EXECUTABLE, executable), *target = find_stream("cuGraphLaunch", stream);
+        if (item == NULL || target == NULL) {
+            code = violation(INVALID_VALUE, "cuGraphLaunch of a graph that is none");
+            break;
+        }
+        int count = 0;
+        for (work_t *work = item->works.first; work != NULL; work = work->next) {
+            if (work->kind == LAUNCH && find(MODULE, work->module_handle) == NULL)
+                code = violation(INVALID_VALUE, "cuGraphLaunch of a kernel that was unloaded");
+            count += work->kind == LAUNCH;
+        }
+        if (code != SUCCESS)
+            break;
+        append_copies(&target->works, &item->works);
+        note("cuGraphLaunch launches=%d stream=%llx", count, (unsigned long long)stream);
+    } END;
+}
+
+static int destroy_graph(const char *call, kind_t kind, uint64_t handle)
+{
+    pthread_mutex_lock(&lock);
+    item_t *item = current() == 0 ? NULL : find(kind, handle);
+    int code = SUCCESS;
+    if (item == NULL)
+        code = violation(INVALID_VALUE, "%s of a graph that is none", call);
+    else
+        end(item);
+    pthread_mutex_unlock(&lock);
+    return code;
+}
+
+int cuGraphDestroy(uint64_t graph)
+{
+    return destroy_graph("cuGraphDestroy", GRAPH, graph);
+}
+
+int cuGraphExecDestroy(uint64_t executable)
+{
+    return destroy_graph("cuGraphExecDestroy", EXECUTABLE, executable);
 }
 
 int cuModuleLoadDataEx(uint64_t *module, const char *text, unsigned option_count, const int *options, void **values)
 {
-    BEGIN("cuModuleLoadDataEx", enter_context) {
+    BEGIN("cuModuleLoadDataEx", enter_uncaptured) {
         if (strstr(text, ".entry") == NULL) {
             for (unsigned index = 0; index + 1 < option_count; index++)
                 if (options[index] == 5 && options[index + 1] == 6)
@@ -781,7 +1167,7 @@ int cuModuleLoadDataEx(uint64_t *module, const char *text, unsigned option_count
 
 int cuModuleUnload(uint64_t module)
 {
-    BEGIN("cuModuleUnload", enter_context) {
+    BEGIN("cuModuleUnload", enter_uncaptured) {
         item_t *item = find(MODULE, module);
         if (item == NULL) {
             code = violation(INVALID_HANDLE, "cuModuleUnload of a module that is none");
@@ -856,11 +1242,12 @@ int cuLaunchKernel(uint64_t function, unsigned grid_x, unsigned grid_y, unsigned
         work->arguments = malloc(work->size + 1);
         memcpy(work->arguments, extra[1], work->size);
         snprintf(work->entry, sizeof work->entry, "%s", found->entry);
+        work->module_handle = found->module;
         work->module = strdup(find(MODULE, found->module)->text);
         work->grid[0] = grid_x, work->grid[1] = grid_y, work->grid[2] = grid_z;
         work->block[0] = block_x, work->block[1] = block_y, work->block[2] = block_z;
         work->shared = shared;
-        append(target, work);
+        give(target, work);
         char bytes[8193];
         size_t shown = work->size < 4096 ? work->size : 4096;
         for (size_t index = 0; index < shown; index++)
@@ -871,9 +1258,36 @@ int cuLaunchKernel(uint64_t function, unsigned grid_x, unsigned grid_y, unsigned
     } END;
 }
 
-/* ILGPU asks for more when it starts its own CUDA support; none of it matters here. */
+/* ILGPU asks for more when it starts its own CUDA support. */
 int cuCtxSetCurrent(uint64_t context)
 {
-    (void)context;
-    return violation(INVALID_VALUE, "cuCtxSetCurrent changes a thread's context for good");
+    pthread_mutex_lock(&lock);
+    int code = SUCCESS;
+    current();
+    if (!serves_ilgpu) {
+        code = violation(INVALID_VALUE, "cuCtxSetCurrent changes a thread's context for good");
+    } else {
+        depth = depth > 0 ? depth - 1 : 0;
+        if (context != 0)
+            stack[depth++] = context;
+    }
+    pthread_mutex_unlock(&lock);
+    return code;
+}
+
+int cuCtxSynchronize(void)
+{
+    BEGIN("cuCtxSynchronize", enter_context) { code = flush_all(); } END;
+}
+
+int cuCtxGetCacheConfig(int *config)
+{
+    *config = 0;
+    return SUCCESS;
+}
+
+int cuCtxGetSharedMemConfig(int *config)
+{
+    *config = 0;
+    return SUCCESS;
 }

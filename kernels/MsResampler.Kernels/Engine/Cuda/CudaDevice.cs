@@ -1,11 +1,12 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
+using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
 using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Engine.Cuda;
 
-/// <summary>A device of the CUDA driver, in a context of its own.</summary>
+/// <summary>A device of the CUDA driver, in one of its contexts.</summary>
 /// <remarks>No work is ever given to the NULL stream, so that nothing here waits for, or holds up, other users of the
 /// device in the process. Disposing the device releases all that was created on it, which must no longer be in use;
 /// disposing any of that later does nothing.</remarks>
@@ -20,10 +21,15 @@ internal sealed unsafe class CudaDevice : IDevice
     private readonly HashSet<CudaStream> _streams = [];
     private readonly Dictionary<(string EntryName, string Ptx), CudaKernel> _kernels = [];
 
-    /// <summary>Opens a device.</summary>
+    /// <summary>Opens a device, in a context of its own.</summary>
     /// <param name="index">Its index among those the driver shows this process.</param>
     /// <exception cref="DeviceException">There is no driver, no such device, or the device cannot be used.</exception>
     public CudaDevice(int index)
+        : this(index, CudaContext.Create)
+    {
+    }
+
+    private CudaDevice(int index, Func<int, string, CudaContext> open)
     {
         _info = CudaDevices.Describe(index);
         if (_info.UnusableBecause is { } reason)
@@ -31,9 +37,8 @@ internal sealed unsafe class CudaDevice : IDevice
         int ordinal = CudaDevices.Ordinal(index);
         Properties = new DeviceProperties(_info.Name, _info.Architecture, _info.MultiprocessorCount, _info.MemoryBytes,
             CudaDevices.Attribute(ordinal, CudaNative.MaxSharedBytesOptIn));
-        _context = new CudaContext(ordinal, ToString(), CudaDevices.IsExclusive(ordinal)
-            ? "creating a context (the device is in exclusive mode; another process may have it)"
-            : "creating a context");
+        _context = open(ordinal, ToString());
+        _context.Releasing = ReleaseAll;
     }
 
     /// <inheritdoc/>
@@ -41,6 +46,17 @@ internal sealed unsafe class CudaDevice : IDevice
 
     /// <summary>The device's context.</summary>
     internal CudaContext Context => _context;
+
+    /// <summary>Opens a device in its primary context.</summary>
+    /// <inheritdoc cref="CudaDevice(int)"/>
+    public static CudaDevice InPrimaryContext(int index) => new(index, CudaContext.RetainPrimary);
+
+    /// <summary>Opens the device of an accelerator in its context.</summary>
+    /// <param name="accelerator">The accelerator; it must not be disposed before the device.</param>
+    /// <exception cref="DeviceException">The device cannot be used.</exception>
+    /// <exception cref="ObjectDisposedException">The accelerator was disposed.</exception>
+    public static CudaDevice Of(CudaAccelerator accelerator)
+        => new(CudaDevices.IndexOf(accelerator.DeviceId), (_, device) => CudaContext.Borrow(accelerator, device));
 
     /// <summary>Memory that nobody uses.</summary>
     public long GetFreeBytes()
@@ -105,8 +121,10 @@ internal sealed unsafe class CudaDevice : IDevice
                 return;
         }
 
-        using CudaContext.Scope scope = _context.EnterToRelease();
-        CudaLibrary.Api.FreeMemory((nint)memory.Address);
+        if (!_context.TryEnterToRelease(out CudaContext.Scope scope))
+            return;
+        using (scope)
+            CudaLibrary.Api.FreeMemory((nint)memory.Address);
     }
 
     /// <summary>Destroys a stream, once.</summary>
@@ -118,8 +136,10 @@ internal sealed unsafe class CudaDevice : IDevice
                 return;
         }
 
-        using CudaContext.Scope scope = _context.EnterToRelease();
-        stream.ReleaseHandles();
+        if (!_context.TryEnterToRelease(out CudaContext.Scope scope))
+            return;
+        using (scope)
+            stream.ReleaseHandles();
     }
 
     /// <summary>Whether memory is on this device and not freed.</summary>
@@ -130,33 +150,7 @@ internal sealed unsafe class CudaDevice : IDevice
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        CudaStream[] streams;
-        CudaMemory[] memory;
-        CudaKernel[] kernels;
-        lock (_lock)
-        {
-            streams = [.. _streams];
-            memory = [.. _memory];
-            kernels = [.. _kernels.Values];
-            _streams.Clear();
-            _memory.Clear();
-            _kernels.Clear();
-        }
-
-        using (_context.EnterToRelease())
-        {
-            foreach (CudaStream stream in streams)
-                stream.ReleaseHandles();
-            foreach (CudaMemory item in memory)
-                CudaLibrary.Api.FreeMemory((nint)item.Address);
-            foreach (CudaKernel kernel in kernels)
-                CudaLibrary.Api.DestroyModule(kernel.Module);
-        }
-
-        _context.Dispose();
-    }
+    public void Dispose() => _context.Dispose();
 
     /// <summary>The device's index and name.</summary>
     public override string ToString() => $"CUDA device {_info.Index} ({_info.Name})";
@@ -179,6 +173,29 @@ internal sealed unsafe class CudaDevice : IDevice
                 (text.Length == 0 ? "" : $", of which the driver says \"{text}\""));
             return 0;
         }
+    }
+
+    private void ReleaseAll()
+    {
+        CudaStream[] streams;
+        CudaMemory[] memory;
+        CudaKernel[] kernels;
+        lock (_lock)
+        {
+            streams = [.. _streams];
+            memory = [.. _memory];
+            kernels = [.. _kernels.Values];
+            _streams.Clear();
+            _memory.Clear();
+            _kernels.Clear();
+        }
+
+        foreach (CudaStream stream in streams)
+            stream.ReleaseHandles();
+        foreach (CudaMemory item in memory)
+            CudaLibrary.Api.FreeMemory((nint)item.Address);
+        foreach (CudaKernel kernel in kernels)
+            CudaLibrary.Api.DestroyModule(kernel.Module);
     }
 
     [DoesNotReturn]

@@ -90,6 +90,15 @@ internal static class CudaDevices
         return ordinal;
     }
 
+    /// <summary>The index of the device that the driver's handle is of.</summary>
+    /// <exception cref="DeviceException">There is no such device.</exception>
+    public static int IndexOf(int ordinal)
+    {
+        int index = Enumerable.Range(0, Count()).FirstOrDefault(index => Ordinal(index) == ordinal, -1);
+        return index >= 0 ? index
+            : throw new DeviceException($"the CUDA driver shows no device with the handle {ordinal}");
+    }
+
     /// <summary>Whether one process at a time may use a device.</summary>
     public static bool IsExclusive(int ordinal) => Attribute(ordinal, CudaNative.ComputeMode) == ComputeExclusive;
 

@@ -56,6 +56,12 @@ internal static partial class CudaNative
     [LibraryImport(Library, EntryPoint = "cuCtxPopCurrent_v2")]
     public static partial CudaError PopContext(out nint context);
 
+    [LibraryImport(Library, EntryPoint = "cuDevicePrimaryCtxRetain")]
+    public static partial CudaError RetainPrimaryContext(out nint context, int device);
+
+    [LibraryImport(Library, EntryPoint = "cuDevicePrimaryCtxRelease_v2")]
+    public static partial CudaError ReleasePrimaryContext(int device);
+
     [LibraryImport(Library, EntryPoint = "cuStreamCreate")]
     public static partial CudaError CreateStream(out nint stream, uint flags);
 

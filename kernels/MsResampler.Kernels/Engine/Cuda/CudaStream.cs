@@ -241,11 +241,13 @@ internal sealed unsafe class CudaStream : IDeviceStream
     /// <summary>Destroys a graph or timer, once.</summary>
     internal void Destroy(ICudaResource resource)
     {
-        if (!_resources.Remove(resource))
+        if (!_resources.Remove(resource) || !Context.TryEnterToRelease(out CudaContext.Scope scope))
             return;
-        using CudaContext.Scope scope = Context.EnterToRelease();
-        CudaLibrary.Api.SynchronizeStream(_handle);
-        resource.Destroy();
+        using (scope)
+        {
+            CudaLibrary.Api.SynchronizeStream(_handle);
+            resource.Destroy();
+        }
     }
 
     /// <summary>Waits for the work and releases everything; the device's context must be current.</summary>

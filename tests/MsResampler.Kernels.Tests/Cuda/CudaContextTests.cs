@@ -1,0 +1,266 @@
+using ILGPU;
+using ILGPU.Runtime.Cuda;
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Tests.Devices;
+using NUnit.Framework;
+using CudaDevice = MsResampler.Kernels.Engine.Cuda.CudaDevice;
+
+namespace MsResampler.Kernels.Tests.Cuda;
+
+/// <summary>Contexts that other users of CUDA in the process share.</summary>
+internal sealed class CudaContextTests : CudaModelFixture
+{
+    private const int IllegalAddress = 700;
+
+    private EmulatedBacking _backing = null!;
+
+    [SetUp]
+    public void Attach()
+    {
+        _backing = new EmulatedBacking();
+        MockDriver.Attach(_backing);
+    }
+
+    [TearDown]
+    public void Detach()
+    {
+        Assert.That(MockDriver.BackingFailure, Is.Null);
+        _backing.Dispose();
+    }
+
+    [Test]
+    public void Memory_and_streams_of_the_primary_context_serve_a_model_in_it_and_in_no_other()
+    {
+        using Caller caller = new();
+        using (CudaDevice device = CudaDevice.InPrimaryContext(0))
+        {
+            using IDeviceMemory memory = device.Allocate(8);
+            using IDeviceStream stream = device.CreateStream();
+            caller.Write(20);
+            stream.WaitFor(caller.Stream);
+            stream.Copy(caller.Address, 4, memory.Address, 4, 4, 1);
+            StreamContract.Launch(stream, device.Load(StreamContract.Advance), memory, addend: 2);
+            stream.Copy(memory.Address, 4, caller.Address, 4, 4, 1);
+            stream.Release(caller.Stream);
+            Assert.That(caller.Read(), Is.EqualTo(62));
+        }
+
+        using CudaDevice other = new(0);
+        using IDeviceMemory target = other.Allocate(4);
+        using IDeviceStream otherStream = other.CreateStream();
+        Assert.That(() => otherStream.Copy(caller.Address, 4, target.Address, 4, 4, 1),
+            Throws.TypeOf<DeviceException>().With.Message.Contains("cuMemcpyDtoDAsync failed with"));
+    }
+
+    [Test]
+    public void The_primary_context_is_kept_while_a_model_is_loaded_and_not_longer()
+    {
+        Resampler first = Resampler.Load(Folder, Primary());
+        Resampler second = Resampler.Load(Folder, Primary());
+        first.Dispose();
+        Assert.That(Run(second), Has.Some.Not.Zero);
+        second.Dispose();
+        second.Dispose();
+        Assert.That(MockDriver.Log("cuDevicePrimaryCtxRelease"), Is.EqualTo(new[]
+        {
+            "cuDevicePrimaryCtxRelease retained=1",
+            "cuDevicePrimaryCtxRelease left=0",
+        }));
+        Assert.That(MockDriver.Log("cuCtxCreate"), Is.Empty);
+    }
+
+    [Test]
+    public void What_nobody_disposed_in_the_primary_context_is_finalised()
+    {
+        using Caller caller = new();
+        int liveCount = MockDriver.LiveCount;
+        Leak();
+        for (int round = 0; round < 10 && MockDriver.LiveCount > liveCount; round++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.That(MockDriver.LiveCount, Is.EqualTo(liveCount));
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        void Leak()
+        {
+            CudaDevice device = CudaDevice.InPrimaryContext(0);
+            device.Allocate(100);
+            IDeviceStream stream = device.CreateStream();
+            stream.Capture(() => { });
+            stream.WaitFor(caller.Stream);
+            Assert.That(MockDriver.LiveCount, Is.GreaterThan(liveCount));
+        }
+    }
+
+    [Test]
+    public void A_primary_context_that_cannot_be_had_is_an_error_that_says_so()
+    {
+        MockDriver.SetDevice(0, "Shared", computeMode: 3);
+        MockDriver.Fail("cuDevicePrimaryCtxRetain", 46);
+        Assert.That(() => Resampler.Load(Folder, Primary()), Throws.TypeOf<DeviceException>().With.Message.EqualTo(
+            "CUDA device 0 (Shared): the primary context (the device is in exclusive mode; another process may have it): " +
+            "cuDevicePrimaryCtxRetain failed with CUDA_ERROR_DEVICE_UNAVAILABLE (46), in words of error 46"));
+        Assert.That(() => Resampler.Load(Folder, new ResamplerOptions { Backend = CudaBackend.ForPrimaryContext(1) }),
+            Throws.TypeOf<DeviceException>().With.Message.EqualTo("there is no CUDA device 1; there is 1, counted from 0"));
+        Assert.That(() => CudaBackend.ForPrimaryContext(-1), Throws.TypeOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
+    public void A_lost_primary_context_says_that_only_a_new_process_helps()
+    {
+        using (Resampler resampler = Resampler.Load(Folder, Primary()))
+        {
+            MockDriver.Fail("cuEventSynchronize", IllegalAddress, isSticky: true);
+            Assert.That(() => Run(resampler), Throws.TypeOf<DeviceException>()
+                .With.Message.Contains("only a new process gets another")
+                .And.Property(nameof(DeviceException.IsDeviceLost)).True);
+        }
+
+        Assert.That(MockDriver.LiveCount, Is.Zero);
+        MockDriver.Reset();
+    }
+
+    [Test]
+    public void Tokens_are_the_same_in_every_context()
+    {
+        float[] expected;
+        using (Resampler resampler = Resampler.Load(Folder, Options))
+            expected = Run(resampler);
+        using (Resampler resampler = Resampler.Load(Folder, Primary()))
+            Assert.That(Run(resampler), Is.EqualTo(expected));
+        WithAccelerator(accelerator =>
+        {
+            using Resampler resampler = Resampler.Load(Folder, Of(accelerator));
+            Assert.That(Run(resampler), Is.EqualTo(expected));
+            Assert.That(MockDriver.CurrentContext, Is.EqualTo((ulong)accelerator.NativePtr),
+                "the accelerator's context was not left current");
+        });
+    }
+
+    [Test]
+    public void Memory_of_an_accelerator_serves_a_model_on_it_and_outlives_the_model() => WithAccelerator(accelerator =>
+    {
+        ulong address;
+        using (CudaDevice owner = CudaDevice.Of(accelerator))
+        {
+            Assert.That(owner.Properties.Name, Is.EqualTo("Mock GPU"));
+            CudaLibrary.Api.AllocateMemory(out nint memory, 8);
+            address = (ulong)memory;
+            Resampler.Load(Folder, Of(accelerator)).Dispose();
+            using IDeviceStream stream = owner.CreateStream();
+            using IDeviceMemory own = owner.Allocate(8);
+            StreamContract.Set(stream, own, 5, 6);
+            stream.Copy(own.Address, 8, address, 8, 8, 1);
+            StreamContract.Set(stream, own, 0, 0);
+            stream.Copy(address, 8, own.Address, 8, 8, 1);
+            Assert.That(StreamContract.Get(stream, own), Is.EqualTo((5, 6)));
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(accelerator.IsDisposed, Is.False);
+            Assert.That(MockDriver.Log("cuCtxDestroy"), Is.Empty);
+            Assert.That(CudaLibrary.Api.FreeMemory((nint)address), Is.EqualTo(CudaError.CUDA_SUCCESS));
+        }
+    });
+
+    [Test]
+    public void An_accelerator_disposed_before_its_model_is_a_lost_device_and_no_crash()
+    {
+        CudaDevice device = null!;
+        IDeviceMemory memory = null!;
+        IDeviceStream stream = null!;
+        CudaAccelerator disposed = null!;
+        WithAccelerator(accelerator =>
+        {
+            disposed = accelerator;
+            device = CudaDevice.Of(accelerator);
+            memory = device.Allocate(8);
+            stream = device.CreateStream();
+        }, leftCount: 6);
+        foreach (Action use in (Action[])[() => device.Allocate(1), stream.Synchronize])
+        {
+            Assert.That(use, Throws.TypeOf<DeviceException>()
+                .With.Message.Contains("accelerator whose context it uses was disposed")
+                .And.Property(nameof(DeviceException.IsDeviceLost)).True);
+        }
+
+        Assert.That(() => Resampler.Load(Folder, Of(disposed)), Throws.TypeOf<ObjectDisposedException>()
+            .With.Property(nameof(ObjectDisposedException.ObjectName)).EqualTo(typeof(CudaAccelerator).FullName));
+        memory.Dispose();
+        stream.Dispose();
+        device.Dispose();
+        Assert.That(MockDriver.ViolationCount, Is.Zero, MockDriver.LastViolation);
+        MockDriver.Reset();
+    }
+
+    private static ResamplerOptions Primary() => new() { Backend = CudaBackend.ForPrimaryContext(0) };
+
+    private static ResamplerOptions Of(CudaAccelerator accelerator)
+        => new() { Backend = CudaBackend.ForAccelerator(accelerator) };
+
+    private static void WithAccelerator(Action<CudaAccelerator> action, int leftCount = 0)
+    {
+        MockDriver.ServeIlgpu();
+        using Context context = Context.Create(builder => builder.Cuda());
+        using (CudaAccelerator accelerator = context.CreateCudaAccelerator(0))
+            action(accelerator);
+        Assert.That(MockDriver.Log("cuCtxDestroy"), Has.Some.EqualTo($"cuCtxDestroy left={leftCount}"));
+    }
+
+    /// <summary>Another user of the primary context: a value in device memory and a stream.</summary>
+    private sealed unsafe class Caller : IDisposable
+    {
+        private readonly int _ordinal = CudaDevices.Ordinal(0);
+        private readonly nint _context;
+        private readonly nint _host;
+
+        public Caller()
+        {
+            CudaNative.RetainPrimaryContext(out _context, _ordinal);
+            CudaNative.PushContext(_context);
+            CudaNative.CreateStream(out nint stream, CudaNative.NonBlockingStream);
+            CudaLibrary.Api.AllocateMemory(out nint memory, 4);
+            CudaLibrary.Api.AllocateHostMemory(out _host, 4);
+            CudaNative.PopContext(out _);
+            (Stream, Address) = (stream, (ulong)memory);
+        }
+
+        public nint Stream { get; }
+
+        public ulong Address { get; }
+
+        /// <summary>Starts to write the value.</summary>
+        public void Write(int value)
+        {
+            *(int*)_host = value;
+            CudaNative.PushContext(_context);
+            CudaNative.CopyToDevice(Address, (void*)_host, 4, Stream);
+            CudaNative.PopContext(out _);
+        }
+
+        /// <summary>Reads the value when the stream's work is done.</summary>
+        public int Read()
+        {
+            CudaNative.PushContext(_context);
+            CudaNative.CopyToHost((void*)_host, Address, 4, Stream);
+            CudaLibrary.Api.SynchronizeStream(Stream);
+            CudaNative.PopContext(out _);
+            return *(int*)_host;
+        }
+
+        public void Dispose()
+        {
+            CudaNative.PushContext(_context);
+            CudaLibrary.Api.DestroyStream(Stream);
+            CudaLibrary.Api.FreeMemory((nint)Address);
+            CudaLibrary.Api.FreeHostMemory(_host);
+            CudaNative.PopContext(out _);
+            CudaNative.ReleasePrimaryContext(_ordinal);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using MsResampler.Kernels.Engine;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Devices;
+
+/// <summary>What every device promises of recorded work and of copies within it.</summary>
+internal static class StreamContract
+{
+    private static readonly LaunchSize s_size = new(1, 1, 32);
+
+    /// <summary>x ← 3·x + addend, for the integer at an address. It shows which launches ran, and in which order.</summary>
+    public static CompiledKernel Advance { get; } = new("advance", "advance",
+        """
+        .version 7.0
+        .target sm_60
+        .address_size 64
+        .visible .entry advance(
+            .param .u64 address,
+            .param .u32 addend
+        )
+        {
+            .reg .pred %p1;
+            .reg .b32 %r<4>;
+            .reg .b64 %rd1;
+            mov.u32 %r1, %tid.x;
+            setp.ne.u32 %p1, %r1, 0;
+            @%p1 bra DONE;
+            ld.param.u64 %rd1, [address];
+            ld.param.u32 %r2, [addend];
+            ld.global.u32 %r3, [%rd1];
+            mad.lo.u32 %r3, %r3, 3, %r2;
+            st.global.u32 [%rd1], %r3;
+        DONE:
+            ret;
+        }
+        """, [new KernelParameter(0, 8), new KernelParameter(8, 4)], 12);
+
+    /// <summary>Every promise, as an action on a device.</summary>
+    public static IEnumerable<TestCaseData> Cases => typeof(StreamContract)
+        .GetMethods(BindingFlags.Static | BindingFlags.Public)
+        .Where(method => method.GetParameters() is [{ ParameterType: { } type }] && type == typeof(IDevice))
+        .Select(method => new TestCaseData(method.CreateDelegate<Action<IDevice>>()).SetArgDisplayNames(method.Name));
+
+    public static void Recorded_work_is_started_by_each_launch_of_its_graph_and_by_nothing_else(IDevice device)
+    {
+        using IDeviceMemory memory = device.Allocate(8);
+        using IDeviceStream stream = device.CreateStream();
+        IDeviceKernel kernel = device.Load(Advance);
+        Set(stream, memory, 1, 0);
+        using IDeviceGraph? graph = stream.Capture(() =>
+        {
+            Launch(stream, kernel, memory, addend: 1);
+            stream.Copy(memory.Address, 4, memory.Address + 4, 4, 4, 1);
+            Launch(stream, kernel, memory, addend: 2);
+        });
+        Assert.That(graph, Is.Not.Null);
+        Assert.That(Get(stream, memory), Is.EqualTo((1, 0)));
+
+        Assert.That(stream.TryLaunch(graph), Is.True);
+        Assert.That(Get(stream, memory), Is.EqualTo((14, 4)));
+        Launch(stream, kernel, memory, addend: 0);
+        Assert.That(stream.TryLaunch(graph) && stream.TryLaunch(graph), Is.True);
+        Assert.That(Get(stream, memory), Is.EqualTo((3452, 1150)));
+    }
+
+    public static void An_error_of_the_caller_while_recording_is_passed_on_and_the_stream_goes_on(IDevice device)
+    {
+        using IDeviceMemory memory = device.Allocate(8);
+        using IDeviceStream stream = device.CreateStream();
+        IDeviceKernel kernel = device.Load(Advance);
+        Set(stream, memory, 1, 0);
+        Assert.That(() => stream.Capture(() =>
+        {
+            Launch(stream, kernel, memory, addend: 1);
+            throw new FormatException();
+        }), Throws.TypeOf<FormatException>());
+        GoesOn(stream, kernel, memory);
+    }
+
+    public static void An_error_of_the_device_while_recording_means_that_there_is_no_graph(IDevice device)
+    {
+        using IDeviceMemory memory = device.Allocate(8);
+        using IDeviceStream stream = device.CreateStream();
+        IDeviceKernel kernel = device.Load(Advance);
+        Set(stream, memory, 1, 0);
+        Assert.That(stream.Capture(() =>
+        {
+            Launch(stream, kernel, memory, addend: 1);
+            throw new DeviceException("no");
+        }), Is.Null);
+        GoesOn(stream, kernel, memory);
+    }
+
+    public static void What_cannot_be_recorded_is_refused_while_recording(IDevice device)
+    {
+        using IDeviceMemory memory = device.Allocate(8);
+        using IDeviceStream stream = device.CreateStream();
+        IDeviceKernel kernel = device.Load(Advance);
+        Set(stream, memory, 1, 0);
+        using IDeviceGraph graph = stream.Capture(() => Launch(stream, kernel, memory, addend: 1))!;
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (Action action in (Action[])[() => stream.Upload(new byte[4], memory),
+                () => stream.Download(memory, new byte[4]), stream.Synchronize, () => stream.TryLaunch(graph),
+                () => stream.Capture(() => { }), () => stream.WaitFor(0), () => stream.Release(0)])
+            {
+                Assert.That(() => stream.Capture(action), Throws.InvalidOperationException);
+            }
+        }
+
+        GoesOn(stream, kernel, memory);
+    }
+
+    public static void A_graph_that_was_disposed_or_is_of_another_stream_is_refused(IDevice device)
+    {
+        using IDeviceMemory memory = device.Allocate(8);
+        using IDeviceStream stream = device.CreateStream();
+        IDeviceKernel kernel = device.Load(Advance);
+        using IDeviceStream other = device.CreateStream();
+        IDeviceGraph graph = stream.Capture(() => Launch(stream, kernel, memory, addend: 1))!;
+        Assert.That(() => other.TryLaunch(graph), Throws.ArgumentException);
+        graph.Dispose();
+        graph.Dispose();
+        Assert.That(() => stream.TryLaunch(graph), Throws.ArgumentException);
+    }
+
+    public static void Rows_are_copied_and_nothing_between_them(IDevice device)
+    {
+        byte[] source = [.. Enumerable.Range(1, 60).Select(value => (byte)value)];
+        using IDeviceMemory from = device.Allocate(60);
+        using IDeviceMemory to = device.Allocate(60);
+        using IDeviceStream stream = device.CreateStream();
+        foreach ((int fromStride, int toStride, int rowBytes, int rowCount) in
+            ((int, int, int, int)[])[(60, 60, 60, 1), (12, 12, 12, 5), (12, 8, 8, 5), (5, 13, 5, 4), (0, 0, 7, 1)])
+        {
+            byte[] result = new byte[60];
+            stream.Upload(source, from);
+            stream.Upload(result, to);
+            stream.Copy(from.Address, fromStride, to.Address, toStride, rowBytes, rowCount);
+            stream.Download(to, result);
+            byte[] expected = new byte[60];
+            for (int row = 0; row < rowCount; row++)
+                source.AsSpan(row * fromStride, rowBytes).CopyTo(expected.AsSpan(row * toStride));
+            Assert.That(result, Is.EqualTo(expected), $"{rowCount} rows of {rowBytes} bytes");
+        }
+    }
+
+    /// <summary>Starts the kernel.</summary>
+    public static void Launch(IDeviceStream stream, IDeviceKernel kernel, IDeviceMemory memory, int addend)
+    {
+        byte[] arguments = new byte[12];
+        MemoryMarshal.Write(arguments, memory.Address);
+        MemoryMarshal.Write(arguments.AsSpan(8), addend);
+        stream.Launch(kernel, s_size, arguments);
+    }
+
+    /// <summary>Writes two integers.</summary>
+    public static void Set(IDeviceStream stream, IDeviceMemory memory, int first, int second)
+        => stream.Upload(MemoryMarshal.AsBytes<int>([first, second]), memory);
+
+    /// <summary>Reads two integers.</summary>
+    public static (int First, int Second) Get(IDeviceStream stream, IDeviceMemory memory)
+    {
+        int[] values = new int[2];
+        stream.Download(memory, MemoryMarshal.AsBytes(values.AsSpan()));
+        return (values[0], values[1]);
+    }
+
+    /// <summary>From x = 1, the stream computes and records as if nothing had happened.</summary>
+    private static void GoesOn(IDeviceStream stream, IDeviceKernel kernel, IDeviceMemory memory)
+    {
+        Launch(stream, kernel, memory, addend: 5);
+        using IDeviceGraph graph = stream.Capture(() => Launch(stream, kernel, memory, addend: 7))!;
+        Assert.That(stream.TryLaunch(graph), Is.True);
+        Assert.That(Get(stream, memory).First, Is.EqualTo(31));
+    }
+}
