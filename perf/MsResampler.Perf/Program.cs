@@ -5,6 +5,7 @@ using MsResampler;
 using MsResampler.Perf.Costs;
 using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
+using MsResampler.Perf.Roofline;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 RootCommand root = new("Measures the engine.")
@@ -12,6 +13,7 @@ RootCommand root = new("Measures the engine.")
     PeersCommand.Create(),
     GrowthCommand.Create(),
     CostsCommand.Create(),
+    RooflineCommand.Create(),
     Benchmarks(),
     ColdStartCommand(),
 };

@@ -1,10 +1,8 @@
 using MsResampler.Model;
-using MsResampler.Onnx;
-using MsResampler.Perf.Peers;
 
-namespace MsResampler.Perf.Measuring;
+namespace MsResampler.Perf.Models;
 
-/// <summary>A shape's random model and graph on disk, kept between runs in the temporary folder.</summary>
+/// <summary>A shape's random model on disk, kept between runs in the temporary folder.</summary>
 /// <param name="Shape">The shape.</param>
 /// <param name="Folder">The model folder.</param>
 internal sealed record PerfModel(PeerShape Shape, string Folder)
@@ -21,17 +19,6 @@ internal sealed record PerfModel(PeerShape Shape, string Folder)
         if (!File.Exists(configPath) || !File.ReadAllBytes(configPath).AsSpan().SequenceEqual(json))
             RandomModel.Write(folder, ConfigReader.Read(json, shape.Name, new List<string>()), json, Seed);
         return new PerfModel(shape, folder);
-    }
-
-    /// <summary>Writes the model's graph for the shape's grid and returns its path. Always anew: it is cheap,
-    /// and an exporter that changed must not be timed by what it wrote before.</summary>
-    public string WriteGraph()
-    {
-        string path = Path.Combine(Folder, $"model-{Shape.Grid}.onnx");
-        using ResamplerModel model = ResamplerModel.Open(Folder);
-        using FileStream stream = File.Create(path);
-        OnnxExporter.Write(model, Shape.Grid, stream);
-        return path;
     }
 
     /// <summary>Features of a batch, [batch, N, C]: uniform, with a variance of 1.</summary>
