@@ -2,10 +2,10 @@ using System.CommandLine;
 using System.Globalization;
 using BenchmarkDotNet.Running;
 using MsResampler;
+using MsResampler.Perf;
 using MsResampler.Perf.Costs;
 using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
-using MsResampler.Perf.Roofline;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 RootCommand root = new("Measures the engine.")
@@ -13,10 +13,11 @@ RootCommand root = new("Measures the engine.")
     PeersCommand.Create(),
     GrowthCommand.Create(),
     CostsCommand.Create(),
-    RooflineCommand.Create(),
     Benchmarks(),
     ColdStartCommand(),
 };
+foreach (Command command in GpuCommands.Create())
+    root.Subcommands.Add(command);
 return root.Parse(args).Invoke();
 
 static Command Benchmarks()

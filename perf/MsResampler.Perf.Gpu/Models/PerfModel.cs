@@ -11,9 +11,11 @@ internal sealed record PerfModel(PeerShape Shape, string Folder)
 
     /// <summary>The model of a shape, written where it is missing or was written for another
     /// configuration.</summary>
-    public static PerfModel Of(PeerShape shape)
+    /// <param name="shape">The shape.</param>
+    /// <param name="parent">The folder of model folders; one in the temporary folder when left out.</param>
+    public static PerfModel Of(PeerShape shape, string? parent = null)
     {
-        string folder = Path.Combine(Path.GetTempPath(), "ms-resampler-perf", shape.Key);
+        string folder = Path.Combine(parent ?? Path.Combine(Path.GetTempPath(), "ms-resampler-perf"), shape.Key);
         byte[] json = shape.ConfigJson();
         string configPath = Path.Combine(folder, ResamplerModel.ConfigFileName);
         if (!File.Exists(configPath) || !File.ReadAllBytes(configPath).AsSpan().SequenceEqual(json))
