@@ -41,8 +41,12 @@ done
 if [ -n "$quick" ] && [ "$types" = "float16 bfloat16 tf32" ]; then types=float16; fi
 
 # The programs begin behind the last line of the script.
-first=$(awk '/^__PROGRAMS__$/ { print NR + 1; exit }' "$0")
-if [ -z "$first" ] || [ "$(tail -n "+$first" "$0" | head -c 1 | wc -c)" -eq 0 ]; then
+first=1
+while IFS= read -r line; do
+    first=$((first + 1))
+    [ "$line" != __PROGRAMS__ ] || break
+done <"$0"
+if [ "$(tail -n "+$first" "$0" | head -c 1 | wc -c)" -eq 0 ]; then
     echo "run-on-gpu: the programs are not in this file; tools/pack-gpu-bundle.sh makes one that has them" >&2
     exit 2
 fi
