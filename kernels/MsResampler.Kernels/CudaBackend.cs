@@ -18,6 +18,11 @@ namespace MsResampler.Kernels;
 /// MSRESAMPLER_CUDA_GRAPHS=0 has every kernel launched by itself, with the same results.</para></remarks>
 public sealed class CudaBackend : Backend
 {
+    /// <summary>Never disposed: models load some kernels when they first need them. It holds little until a kernel is
+    /// compiled that the cache lacks.</summary>
+    private static readonly Lazy<KernelCompiler> s_compiler =
+        new(() => new KernelCompiler(KernelCache.Default, PtxVersion.Default));
+
     private readonly Func<CudaDevice> _open;
 
     private CudaBackend(Func<CudaDevice> open) => _open = open;
@@ -84,7 +89,6 @@ public sealed class CudaBackend : Backend
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
     {
         CudaDevice device = _open();
-        using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        return new GpuEngine(device, compiler, model, options);
+        return new GpuEngine(device, s_compiler.Value, model, options);
     }
 }
