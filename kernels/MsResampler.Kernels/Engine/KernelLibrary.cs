@@ -12,6 +12,9 @@ namespace MsResampler.Kernels.Engine;
 /// <param name="compiler">Compiles them; it must outlive this object.</param>
 internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
 {
+    /// <summary>Warps of a block whose warps work alone.</summary>
+    public const int MaxWarps = 4;
+
     private readonly ConcurrentDictionary<KernelVariant, IDeviceKernel> _kernels = [];
 
     /// <summary>Every kernel in every configuration that some model needs.</summary>
@@ -30,6 +33,13 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
         Precision.BFloat16 => HalfKernels.BFloat16.Of(config),
         _ => SingleKernels.Of(config, precision == Precision.TensorFloat32),
     };
+
+    /// <summary>One warp for each of <paramref name="count"/>: single ones while that spreads them further.</summary>
+    public LaunchSize WarpsFor(int count)
+    {
+        int warps = count > MaxWarps * device.Properties.MultiprocessorCount ? MaxWarps : 1;
+        return new LaunchSize((count + warps - 1) / warps, 1, 32 * warps);
+    }
 
     /// <summary>A kernel, ready to launch.</summary>
     public IDeviceKernel Get(KernelVariant variant)

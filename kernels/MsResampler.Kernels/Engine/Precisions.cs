@@ -41,17 +41,7 @@ internal static class Precisions
                 $"sm_{device.Architecture}";
         }
 
-        if (precision == Precision.TensorFloat32)
-            return null;
-        if (config.HeadSize > HalfKernels.MaxHeadSize)
-        {
-            return $"its attention takes heads of up to {HalfKernels.MaxHeadSize} channels, and the model's " +
-                $"have {config.HeadSize}";
-        }
-
-        return config.HiddenSize > HalfKernels.MaxHiddenSize
-            ? $"its gate takes a hidden_size of up to {HalfKernels.MaxHiddenSize}, and the model's is " +
-                $"{config.HiddenSize}" : null;
+        return precision == Precision.TensorFloat32 ? null : HalfKernels.WhyNot(config);
     }
 
     /// <summary>The precision of a checkpoint's matrices; float32 where they differ.</summary>

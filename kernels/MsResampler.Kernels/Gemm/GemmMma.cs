@@ -16,9 +16,8 @@ namespace MsResampler.Kernels.Gemm;
 /// the sum so far by one instruction, whatever the tile's shape and place: the same row gives the same bits in any
 /// batch. For the same reason the sum is never split among blocks.</para>
 /// <para>A layer normalisation between two products costs no launch: the first stores its rows' sums of squares
-/// (<see cref="SquaresEpilogue"/>), whose columns' means are 0, and the second multiplies each row of its result by
-/// 1/√(squares/width + ε). Sums of squares are of 32 columns, which a warp has in every tile, so that they too do not
-/// depend on its shape.</para>
+/// (<see cref="RowSquares"/>), the mean of each being 0, and the second multiplies each row of its result by
+/// 1/√(squares/width + ε).</para>
 /// <para>Grid: x = tiles of C, in bands of <see cref="BandRows"/> tiles along the rows, so that blocks that run
 /// together share what they read in the second-level cache; y = products. Shared memory:
 /// stages·64·(rows + columns) bytes, 48 KiB for 128 × 128.</para>
@@ -36,13 +35,6 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <summary>Tiles along the rows of a band: with as many along the columns, 64 tiles read 16 tiles' rows and
     /// columns.</summary>
     public const int BandRows = 8;
-
-    /// <summary>Columns of C whose squares are added up to one number.</summary>
-    public const int SquareColumns = 32;
-
-    /// <summary>Partial sums of squares that a thread reads before it adds them, so that it waits for memory once.
-    /// </summary>
-    private const int SquaresAtOnce = 32;
 
     /// <summary>Threads of a block.</summary>
     public static int GroupSize => 32 * TTile.WarpRows * TTile.WarpColumns;
@@ -62,9 +54,8 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="w">W, [4·columns, inner], likewise.</param>
     /// <param name="bias">[4·columns] for each product.</param>
     /// <param name="c">Receives C, [rows, 4·columns].</param>
-    /// <param name="squares">With a <see cref="SquaresEpilogue"/> receives of each row of C the sums of the squares of
-    /// <see cref="SquareColumns"/> columns, as they were before they were rounded to C's type, [⌈4·columns/32⌉, rows].
-    /// With a <see cref="ScaledEpilogue"/> the like of A. All products have the same.</param>
+    /// <param name="squares"><see cref="RowSquares"/>: a <see cref="SquaresEpilogue"/> stores those of C, as it was
+    /// before it was rounded, a <see cref="ScaledEpilogue"/> reads those of A. All products have the same.</param>
     /// <param name="table">Rows to add to rows of C, all products the same. Read by a <see cref="ScaledEpilogue"/>, as
     /// are all that follow and are about squares and tables.</param>
     /// <param name="tableStarts">For each row of C the first group of four of its row of the table.</param>
@@ -82,8 +73,7 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="wBatchStride">The same of W.</param>
     /// <param name="biasBatchStride">Groups of four from one product's bias to the next's.</param>
     /// <param name="cBatchStride">Groups of four from one product's C to the next's.</param>
-    /// <param name="squareStride">Elements from one sum of a row's squares to the next; a multiple of 8 keeps them in
-    /// whole sectors.</param>
+    /// <param name="squareStride">Elements from one sum of a row's squares to the next.</param>
     /// <param name="squareCount">Sums of squares of a row of A; 0 for scales of 1.</param>
     /// <param name="width">What the squares are divided by: the elements of a row of A.</param>
     /// <param name="tableVectors">Groups of four columns, from the first, to which the table is added; 0 for no table.
@@ -183,8 +173,8 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
                     starts[half] = tableStarts[IntrinsicMath.Min(row, rowCount - 1)];
             }
 
-            float scale = ScaleOf(squares, IntrinsicMath.Min(firstRow + Group.IdxX, rowCount - 1), squareStride,
-                Group.IdxX < TileRows ? squareCount : 0, width, epsilon);
+            float scale = RowSquares.ScaleOf(squares, IntrinsicMath.Min(firstRow + Group.IdxX, rowCount - 1),
+                squareStride, Group.IdxX < TileRows ? squareCount : 0, width, epsilon);
             LoadRows(tableRows, table, starts[0], starts[1], firstGroup, tableVectors);
             // The copies past the end of A and W still write zeros.
             AsyncCopy.Wait(0);
@@ -245,9 +235,9 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
                         : lowerSquares;
                     if (pair % 2 == 1)
                     {
-                        int squareColumn = group / (SquareColumns / 4);
-                        StoreSquares(squares, (squareColumn * squareStride) + row,
-                            squareColumn * (SquareColumns / 4) < columnVectors ? rowCount - row : 0, upperSquares,
+                        int part = group / RowSquares.Vectors;
+                        RowSquares.Store(squares, (part * squareStride) + row,
+                            part * RowSquares.Vectors < columnVectors ? rowCount - row : 0, upperSquares,
                             lowerSquares);
                         upperSquares = 0;
                         lowerSquares = 0;
@@ -272,28 +262,9 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         return isPart & TOutput.IsOutside(value);
     }
 
-    /// <summary>1/√(squares/width + ε) of a row, its sums added in their order; 1 if it has none.</summary>
-    private static float ScaleOf(ArrayView<float> squares, int row, int squareStride, int squareCount, int width,
-        float epsilon)
-    {
-        float sum = 0;
-        for (int first = 0; first < squareCount; first += SquaresAtOnce)
-        {
-            for (int next = 0; next < SquaresAtOnce; next++)
-            {
-                float square = 0;
-                if (first + next < squareCount)
-                    square = squares[((first + next) * squareStride) + row];
-                sum += square;
-            }
-        }
-
-        return squareCount > 0 ? PtxMath.ReciprocalSqrt((sum / width) + epsilon) : 1;
-    }
-
     /// <summary>Loads this lane's groups of two rows of the table; zeros past its last column.</summary>
-    private static void LoadRows(Float4[] rows, ArrayView<Float4> table, int upperStart, int lowerStart, int firstGroup,
-        int tableVectors)
+    private static void LoadRows(Float4[] rows, ArrayView<Float4> table, int upperStart, int lowerStart,
+        int firstGroup, int tableVectors)
     {
         for (int pair = 0; pair < TTile.ColumnPairs; pair++)
         {
@@ -306,23 +277,6 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
                 rows[(2 * pair) + 1] = table[lowerStart + group];
             }
         }
-    }
-
-    /// <summary>Adds up the squares that the four lanes of a row have, of rows g and g+8, and stores the sums.</summary>
-    /// <param name="squares">Where they go.</param>
-    /// <param name="place">Where that of row g goes.</param>
-    /// <param name="remainingRows">Rows from g to the last one, 0 or less if there is none.</param>
-    /// <param name="upper">This lane's sum of row g.</param>
-    /// <param name="lower">That of row g+8.</param>
-    private static void StoreSquares(ArrayView<float> squares, int place, int remainingRows, float upper, float lower)
-    {
-        upper += Warp.ShuffleXor(upper, 1);
-        lower += Warp.ShuffleXor(lower, 1);
-        upper += Warp.ShuffleXor(upper, 2);
-        lower += Warp.ShuffleXor(lower, 2);
-        int half = Warp.LaneIdx % 4;
-        if (half < 2 & 8 * half < remainingRows)
-            squares[place + (8 * half)] = half == 0 ? upper : lower;
     }
 
     /// <summary>Starts to copy this thread's chunks of a slice of A and W.</summary>

@@ -86,7 +86,7 @@ internal sealed class GemmMmaCase
         float[] paddedBias = new float[size.Products * groups * 4];
         for (int product = 0; product < size.Products; product++)
             bias.AsSpan(product * size.Columns, size.Columns).CopyTo(paddedBias.AsSpan(product * groups * 4));
-        float[] squares = new float[finish == GemmMmaFinish.Squares ? (groups + 7) / 8 * squareStride : 1];
+        float[] squares = new float[finish == GemmMmaFinish.Squares ? RowSquares.CountOf(groups) * squareStride : 1];
         Array.Fill(squares, float.NaN);
         scales ??= new GemmMmaScales();
         for (int index = 0; index < scales.Count; index++)

@@ -25,7 +25,8 @@ public sealed class GemmMmaCostTests
             finish.ToString());
 
     [TestCaseSource(nameof(Kernels))]
-    public void Shared_memory_has_no_conflicts_and_global_memory_no_waste(object types, object shape, GemmMmaFinish finish)
+    public void Shared_memory_has_no_conflicts_and_global_memory_no_waste(object types, object shape,
+        GemmMmaFinish finish)
     {
         var kernels = (GemmMmaCase)types;
         var tile = (GemmMmaShape)shape;
@@ -49,6 +50,15 @@ public sealed class GemmMmaCostTests
             Assert.That(report.Barriers, Is.EqualTo(4 * ((8 / 2) + (isScaled ? 2 : 0))),
                 "one for each slice of each block, and two to pass scales");
         }
+    }
+
+    [Test]
+    public void Storing_by_groups_of_columns_wastes_nothing([Values(0, 1, 2)] int types)
+    {
+        LaunchReport report = Measure(GemmMmaCase.OnePerElement[types], GemmMmaShape.Small,
+            new GemmMmaSize(128, 128, 64), GemmMmaFinish.Linear, isColumnMajor: true);
+
+        Assert.That(report.GlobalStoreSectors, Is.EqualTo(report.IdealStoreSectors));
     }
 
     [TestCaseSource(nameof(Kernels))]
@@ -162,7 +172,8 @@ public sealed class GemmMmaCostTests
     public void A_launch_covers_every_product()
         => Assert.That(GemmMmaShape.Medium.LaunchFor(129, 65, 3), Is.EqualTo(new LaunchSize(4, 3, 128)));
 
-    private static LaunchReport Measure(GemmMmaCase types, GemmMmaShape shape, GemmMmaSize size, GemmMmaFinish finish)
+    private static LaunchReport Measure(GemmMmaCase types, GemmMmaShape shape, GemmMmaSize size, GemmMmaFinish finish,
+        bool isColumnMajor = false)
     {
         // Rows of the table start at sectors.
         int vectors = (size.Columns + 3) / 4;
@@ -177,6 +188,7 @@ public sealed class GemmMmaCostTests
             TableStarts = [.. Enumerable.Range(0, size.Rows).Select(row => row * tableStride)],
         };
         return types.Run(shape, Values.Normal(size.Rows * size.Inner, 1), Values.Normal(size.Columns * size.Inner, 2),
-            Values.Normal(size.Columns, 3), size, finish, scales, isAligned: true).Report;
+            Values.Normal(size.Columns, 3), size, finish, scales, isAligned: true,
+            isColumnMajor: isColumnMajor).Report;
     }
 }

@@ -19,7 +19,11 @@ internal static class TokenEngine
         int? threadCount)
     {
         if (backend == BackendChoice.Reference)
-            return new ReferenceEngine(model);
+        {
+            return precision == Precision.Auto ? new ReferenceEngine(model) : throw new InputException(
+                $"--precision {PrecisionOption.NameOf(precision)}: the reference computes in double precision");
+        }
+
         if (backend == BackendChoice.Auto)
             backend = CudaBackend.IsAvailable(out _) ? BackendChoice.Cuda : BackendChoice.Cpu;
         ResamplerOptions options = new()

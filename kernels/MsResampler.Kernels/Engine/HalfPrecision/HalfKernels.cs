@@ -12,10 +12,7 @@ namespace MsResampler.Kernels.Engine.HalfPrecision;
 internal sealed class HalfKernels
 {
     /// <summary>Channels of the widest head that attention takes.</summary>
-    public const int MaxHeadSize = 128;
-
-    /// <summary>Channels of the widest token that the gate takes.</summary>
-    public const int MaxHiddenSize = 8192;
+    private const int MaxHeadSize = 128;
 
     /// <summary>The first architecture with the instructions of tensor cores that kernels use.</summary>
     public const int MinArchitecture = 80;
@@ -64,8 +61,26 @@ internal sealed class HalfKernels
         SingleKernels.PositionedNorm,
     ];
 
+    /// <summary>Why a model is none for these kernels; null if it is one.</summary>
+    public static string? WhyNot(ResamplerConfig config)
+    {
+        if (config.HeadSize > MaxHeadSize)
+            return $"attention takes heads of up to {MaxHeadSize} channels, and the model's have {config.HeadSize}";
+        if (config.Gate is not { } gate)
+            return null;
+        const int MaxWidth = FusionGateHalf<MmaFloat16>.MaxWidth;
+        const int MaxHidden = 4 * FusionGateHalf<MmaFloat16>.MaxHiddenVectors;
+        const int MaxGates = FusionGateHalf<MmaFloat16>.MaxGateCount;
+        if (config.HiddenSize > MaxWidth)
+            return $"the gate takes a hidden_size of up to {MaxWidth}, and the model's is {config.HiddenSize}";
+        if (gate.HiddenSize > MaxHidden)
+            return $"the gate takes a gate.hidden_size of up to {MaxHidden}, and the model's is {gate.HiddenSize}";
+        int gates = config.Scopes.Count * config.GateGroupCount;
+        return gates > MaxGates ? $"the gate takes up to {MaxGates} weights a token, and the model has {gates}" : null;
+    }
+
     /// <summary>The attention kernel of a model.</summary>
-    /// <param name="headSize">Channels of its heads, at most <see cref="MaxHeadSize"/>.</param>
+    /// <param name="headSize">Channels of its heads, at most 128.</param>
     public KernelVariant AttentionFor(int headSize) => _attentions[headSize switch
     {
         <= 32 => 0,
@@ -85,9 +100,9 @@ internal sealed class HalfKernels
             ScaledGemm = GemmOf<TElement, ScaledEpilogue, TOutput>(),
             Gemm = GemmOf<TElement, LinearEpilogue, TOutput>(),
             SingleGemm = GemmOf<TElement, LinearEpilogue, GemmMmaFloat32>(),
-            Norm = new KernelVariant(typeof(LayerNormHalf<TElement>), LayerNormHalf<TElement>.GroupSize, 8, MinArchitecture),
+            Norm = RowsOf(typeof(LayerNormHalf<TElement>)),
             FusionGate = new KernelVariant(typeof(FusionGateHalf<TElement>), FusionGateHalf<TElement>.GroupSize, 4, MinArchitecture),
-            Conversion = new KernelVariant(typeof(ConvertRows<TElement>), ConvertRows<TElement>.GroupSize, 8, MinArchitecture),
+            Conversion = RowsOf(typeof(ConvertRows<TElement>)),
             AttentionMap = new KernelVariant(typeof(AttentionMapMma<TElement>), 32, 1, MinArchitecture),
         };
 
@@ -96,6 +111,9 @@ internal sealed class HalfKernels
         where TEpilogue : struct, IGemmMmaEpilogue
         where TOutput : struct, IGemmMmaOutput
         => [.. GemmMmaShape.All.Select(shape => shape.KernelFor<TElement, TEpilogue, TOutput>())];
+
+    /// <summary>A kernel whose warps work alone.</summary>
+    private static KernelVariant RowsOf(Type kernel) => new(kernel, 32 * KernelLibrary.MaxWarps, 8, MinArchitecture);
 
     private static KernelVariant Attention<THead, TElement>()
         where THead : struct, IMmaHeadTile

@@ -37,7 +37,7 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
         arguments.Add(source, norm.Weight, norm.Bias, destination, outside.AsScalars());
         arguments.Add(rowCount, width.Size, width.Vectors, width.Vectors);
         arguments.Add((float)epsilon);
-        stream.Launch(kernel, WarpsFor(rowCount, kernels.Norm.GroupSize), arguments.Bytes);
+        stream.Launch(kernel, library.WarpsFor(rowCount), arguments.Bytes);
     }
 
     /// <summary>Attention of the workspace's schedule.</summary>
@@ -104,10 +104,6 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         arguments.Add(source, destination, outside.AsScalars());
         arguments.Add(rowCount, width.Size, width.Size, width.Vectors);
-        stream.Launch(kernel, WarpsFor(rowCount, kernels.Conversion.GroupSize), arguments.Bytes);
+        stream.Launch(kernel, library.WarpsFor(rowCount), arguments.Bytes);
     }
-
-    /// <summary>One warp for each of <paramref name="count"/>.</summary>
-    private static LaunchSize WarpsFor(int count, int groupSize)
-        => new((count + (groupSize / 32) - 1) / (groupSize / 32), 1, groupSize);
 }

@@ -77,5 +77,5 @@ internal static class SingleKernels
         => new(typeof(ScopeAttentionTiled<THead>), ScopeAttentionTiled<THead>.GroupSize, blockCount);
 
     /// <summary>A kernel whose warps work alone.</summary>
-    private static KernelVariant RowsOf(Type kernel) => new(kernel, 32 * SingleLauncher.MaxWarps, 8);
+    private static KernelVariant RowsOf(Type kernel) => new(kernel, 32 * KernelLibrary.MaxWarps, 8);
 }

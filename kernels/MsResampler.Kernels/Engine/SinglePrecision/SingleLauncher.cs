@@ -9,9 +9,6 @@ namespace MsResampler.Kernels.Engine.SinglePrecision;
 /// <param name="usesTensorCores">Whether products are made in tf32.</param>
 internal readonly struct SingleLauncher(KernelLibrary kernels, IDeviceStream stream, bool usesTensorCores = false)
 {
-    /// <summary>Warps of a block whose warps work alone.</summary>
-    public const int MaxWarps = 4;
-
     public IDeviceStream Stream => stream;
 
     /// <summary>Matrix products C = A·Wᵀ + bias.</summary>
@@ -70,7 +67,7 @@ internal readonly struct SingleLauncher(KernelLibrary kernels, IDeviceStream str
             positions?.Starts ?? default, positioned);
         arguments.Add(rowCount, width.Size, sourceStride, width.Vectors);
         arguments.Add((float)epsilon);
-        stream.Launch(kernel, WarpsFor(rowCount), arguments.Bytes);
+        stream.Launch(kernel, kernels.WarpsFor(rowCount), arguments.Bytes);
     }
 
     /// <summary>Attention of a schedule.</summary>
@@ -110,7 +107,7 @@ internal readonly struct SingleLauncher(KernelLibrary kernels, IDeviceStream str
         arguments.Add(tokenCount, layout.GateHidden.Vectors, layout.ScopeCount, layout.Config.GateGroupCount,
             layout.Width.Size, layout.Width.Vectors);
         arguments.Add((float)layout.Config.LayerNormEpsilon);
-        stream.Launch(kernel, WarpsFor(tokenCount), arguments.Bytes);
+        stream.Launch(kernel, kernels.WarpsFor(tokenCount), arguments.Bytes);
     }
 
     /// <summary>One scope's attention weights in full.</summary>
@@ -135,13 +132,6 @@ internal readonly struct SingleLauncher(KernelLibrary kernels, IDeviceStream str
         long columns = (product.ColumnVectors + GemmTiled<TTile, LinearEpilogue>.TileVectors - 1L)
             / GemmTiled<TTile, LinearEpilogue>.TileVectors;
         return rows * columns * product.Count;
-    }
-
-    /// <summary>One warp for each of <paramref name="count"/>: single ones while that spreads them further.</summary>
-    private LaunchSize WarpsFor(int count)
-    {
-        int warps = count > MaxWarps * kernels.Properties.MultiprocessorCount ? MaxWarps : 1;
-        return new LaunchSize((count + warps - 1) / warps, 1, 32 * warps);
     }
 }
 
