@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using BenchmarkDotNet.Running;
 using MsResampler;
+using MsResampler.Perf;
 using MsResampler.Perf.Costs;
 using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
@@ -15,6 +16,8 @@ RootCommand root = new("Measures the engine.")
     Benchmarks(),
     ColdStartCommand(),
 };
+foreach (Command command in GpuCommands.Create())
+    root.Subcommands.Add(command);
 return root.Parse(args).Invoke();
 
 static Command Benchmarks()

@@ -57,8 +57,8 @@ internal static class FusionGateHalf<TElement>
     /// <param name="outside">Its first element becomes 1 where a result is outside the range of its type, or no number;
     /// else it keeps its value.</param>
     /// <param name="tokenCount">Tokens.</param>
-    /// <param name="hiddenVectors">Groups of four of the hidden layer; partials, bias and weight of surplus elements are
-    /// 0.</param>
+    /// <param name="hiddenVectors">Groups of four of the hidden layer; its surplus elements are 0 in partials, bias and
+    /// weight.</param>
     /// <param name="scopeCount">S.</param>
     /// <param name="groupCount">R.</param>
     /// <param name="width">D.</param>

@@ -1,7 +1,7 @@
 namespace MsResampler.Kernels.Gemm;
 
-/// <summary>What becomes of the elements of a <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/> before they are
-/// stored.</summary>
+/// <summary>What becomes of the elements of a <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/> before they
+/// are stored.</summary>
 internal interface IGemmMmaEpilogue
 {
     /// <summary>Whether the sums of the elements' squares are stored beside them.</summary>

@@ -6,8 +6,8 @@ namespace MsResampler.Kernels.Gemm;
 
 /// <summary>Sums of the squares of a matrix's rows, from which rows of mean 0 get their deviation: one for each 32
 /// columns, which a warp has in every tile, so that it does not depend on the tile.</summary>
-/// <remarks>They lie as [⌈columns/32⌉, rows], so that eight lanes store, and threads read, neighbours; the distance from
-/// one 32 columns to the next is a stride, which as a multiple of 8 keeps them in whole sectors.</remarks>
+/// <remarks>They lie as [⌈columns/32⌉, rows], so that eight lanes store, and threads read, neighbours; the distance
+/// from one 32 columns to the next is a stride, which as a multiple of 8 keeps them in whole sectors.</remarks>
 internal static class RowSquares
 {
     /// <summary>Groups of four columns whose squares are added up to one number.</summary>
@@ -44,8 +44,8 @@ internal static class RowSquares
         return count > 0 ? PtxMath.ReciprocalSqrt((sum / width) + epsilon) : 1;
     }
 
-    /// <summary>Adds up what the four lanes have that share rows g and g+8 (<see cref="MmaSums"/>), and stores the sums.
-    /// The whole warp takes part.</summary>
+    /// <summary>Adds up what the four lanes have that share rows g and g+8 (<see cref="MmaSums"/>), and stores the
+    /// sums. The whole warp takes part.</summary>
     /// <param name="squares">Where they go.</param>
     /// <param name="place">Where that of row g goes.</param>
     /// <param name="remainingRows">Rows from g to the last one, 0 or less if nothing is to be stored.</param>

@@ -4,7 +4,7 @@ using MsResampler.Cpu;
 using MsResampler.Model;
 using MsResampler.Perf.Kernels;
 using MsResampler.Perf.Measuring;
-using MsResampler.Perf.Peers;
+using MsResampler.Perf.Models;
 using MsResampler.Planning;
 
 namespace MsResampler.Perf.Costs;

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using MsResampler.Cpu;
 using MsResampler.Perf.Measuring;
-using MsResampler.Perf.Peers;
+using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Growth;
 

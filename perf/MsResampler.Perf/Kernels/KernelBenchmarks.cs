@@ -1,8 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using MsResampler.Cpu;
 using MsResampler.Model;
-using MsResampler.Perf.Measuring;
-using MsResampler.Perf.Peers;
+using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Kernels;
 

@@ -1,5 +1,7 @@
 using Microsoft.ML.OnnxRuntime;
+using MsResampler.Model;
 using MsResampler.Onnx;
+using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Peers;
 
@@ -35,6 +37,17 @@ internal sealed class OnnxPeer : IDisposable
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
         };
         _session = new InferenceSession(graph, options);
+    }
+
+    /// <summary>Writes a model's graph for its shape's grid and returns its path. Always anew: it is cheap,
+    /// and an exporter that changed must not be timed by what it wrote before.</summary>
+    public static string WriteGraph(PerfModel perfModel)
+    {
+        string path = Path.Combine(perfModel.Folder, $"model-{perfModel.Shape.Grid}.onnx");
+        using ResamplerModel model = ResamplerModel.Open(perfModel.Folder);
+        using FileStream stream = File.Create(path);
+        OnnxExporter.Write(model, perfModel.Shape.Grid, stream);
+        return path;
     }
 
     /// <summary>Binds the arrays that <see cref="Run"/> reads and writes.</summary>

@@ -1,4 +1,4 @@
-using MsResampler.Perf.Measuring;
+using MsResampler.Perf.Models;
 using MsResampler.Planning;
 
 namespace MsResampler.Perf.Peers;
@@ -18,7 +18,7 @@ internal sealed class PeerPair : IDisposable
     {
         _model = PerfModel.Of(shape);
         _threadCount = threadCount;
-        _graph = _model.WriteGraph();
+        _graph = OnnxPeer.WriteGraph(_model);
         _engine = Resampler.Load(_model.Folder, new ResamplerOptions { ThreadCount = threadCount });
         _peer = new OnnxPeer(_graph, threadCount);
     }

@@ -79,8 +79,8 @@ public sealed class FusionGateHalfTests
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(worstGate, Is.LessThanOrEqualTo(1), "the worst gate's error as a part of what is allowed");
-            Assert.That(worst, Is.LessThanOrEqualTo(1), "the worst error as a part of what is allowed");
+            Assert.That(worstGate, Is.InRange(0d, 1d), "the worst gate's error as a part of what is allowed");
+            Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
             Assert.That(output.Outside, Is.Zero);
         }
     }

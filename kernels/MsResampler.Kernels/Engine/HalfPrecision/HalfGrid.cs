@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MsResampler.Kernels.Attention;
 using MsResampler.Planning;
 
@@ -7,6 +8,9 @@ namespace MsResampler.Kernels.Engine.HalfPrecision;
 /// queries if they see their anchors, and the schedule of attention with its tables.</summary>
 internal sealed class HalfGrid : GridOperands
 {
+    /// <summary>Groups of 16 bytes of a block.</summary>
+    private static readonly int s_scopeVectors = Unsafe.SizeOf<ScopeBlock>() / DeviceView.VectorBytes;
+
     /// <param name="layout">The model's layout.</param>
     /// <param name="plan">The grid's plan.</param>
     /// <param name="logSigmas">Learned log sigma of each scope, or null.</param>
@@ -23,9 +27,11 @@ internal sealed class HalfGrid : GridOperands
         PlaceStart = checked((int)end);
         WindowStart = PlaceStart + (Schedule.Places.Length / 4);
         ScaleStart = WindowStart + Schedule.Windows.Length;
-        End = Round(ScaleStart + ((Schedule.Scales.Length + 3) / 4));
-        Blocks = Schedule.BlocksAt(checked(4 * PlaceStart), WindowStart, checked(4 * ScaleStart),
-            layout.HasAnchoredQueries ? QueryStart : 0);
+        ScopeStart = ScaleStart + ((Schedule.Scales.Length + 3) / 4);
+        int queryStart = layout.HasAnchoredQueries ? QueryStart : 0;
+        Blocks = Schedule.BlocksAt(checked(4 * PlaceStart), WindowStart, checked(4 * ScaleStart), queryStart);
+        Scopes = Schedule.ScopesAt(WindowStart, checked(4 * ScaleStart), queryStart);
+        End = Round(ScopeStart + (Scopes.Length * s_scopeVectors));
     }
 
     /// <summary>Where projected queries lie, if they see their anchors.</summary>
@@ -40,9 +46,15 @@ internal sealed class HalfGrid : GridOperands
     /// <summary>Where its scales lie.</summary>
     public int ScaleStart { get; }
 
+    /// <summary>Where <see cref="Scopes"/> lie.</summary>
+    public int ScopeStart { get; }
+
     /// <summary>The schedule.</summary>
     public ScopeSchedule Schedule { get; }
 
     /// <summary>Its blocks for an image whose first patch and token are those of the batch.</summary>
     public ScopeBlock[] Blocks { get; }
+
+    /// <summary>Of each scope a block that has the whole query grid, for maps.</summary>
+    public ScopeBlock[] Scopes { get; }
 }

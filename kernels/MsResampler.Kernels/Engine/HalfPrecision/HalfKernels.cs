@@ -79,6 +79,10 @@ internal sealed class HalfKernels
         return gates > MaxGates ? $"the gate takes up to {MaxGates} weights a token, and the model has {gates}" : null;
     }
 
+    /// <summary>Threads of a block of the gate's kernel.</summary>
+    /// <param name="width">D.</param>
+    public static int GateGroupSizeFor(int width) => FusionGateHalf<MmaFloat16>.GroupSizeFor(width);
+
     /// <summary>The attention kernel of a model.</summary>
     /// <param name="headSize">Channels of its heads, at most 128.</param>
     public KernelVariant AttentionFor(int headSize) => _attentions[headSize switch
@@ -101,7 +105,8 @@ internal sealed class HalfKernels
             Gemm = GemmOf<TElement, LinearEpilogue, TOutput>(),
             SingleGemm = GemmOf<TElement, LinearEpilogue, GemmMmaFloat32>(),
             Norm = RowsOf(typeof(LayerNormHalf<TElement>)),
-            FusionGate = new KernelVariant(typeof(FusionGateHalf<TElement>), FusionGateHalf<TElement>.GroupSize, 4, MinArchitecture),
+            FusionGate = new KernelVariant(typeof(FusionGateHalf<TElement>), FusionGateHalf<TElement>.MaxGroupSize, 1,
+                MinArchitecture),
             Conversion = RowsOf(typeof(ConvertRows<TElement>)),
             AttentionMap = new KernelVariant(typeof(AttentionMapMma<TElement>), 32, 1, MinArchitecture),
         };

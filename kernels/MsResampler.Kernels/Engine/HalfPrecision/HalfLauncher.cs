@@ -1,6 +1,5 @@
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Gemm;
-using MsResampler.Model;
 
 namespace MsResampler.Kernels.Engine.HalfPrecision;
 
@@ -74,23 +73,21 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
         arguments.Add(tokenCount, layout.GateHidden.Vectors, layout.ScopeCount, layout.Config.GateGroupCount,
             layout.Width.Size, layout.Width.Vectors);
         arguments.Add((float)layout.Config.LayerNormEpsilon);
-        stream.Launch(kernel, new LaunchSize(tokenCount, 1, kernels.FusionGate.GroupSize), arguments.Bytes);
+        stream.Launch(kernel, new LaunchSize(tokenCount, 1, HalfKernels.GateGroupSizeFor(layout.Width.Size)), arguments.Bytes);
     }
 
-    /// <summary>One scope's attention weights in full, of the only image of the workspace's schedule.</summary>
-    public void Map(ModelLayout layout, Workspace workspace, HalfGrid grid, int scope, DeviceView queries,
-        IDeviceMemory arena, DeviceView keyValues, DeviceView logSums, DeviceView maps)
+    /// <summary>One scope's attention weights in full, of the only image of a group.</summary>
+    public void Map(ModelLayout layout, HalfGrid grid, int scope, DeviceView queries, IDeviceMemory arena,
+        DeviceView keyValues, DeviceView logSums, DeviceView maps)
     {
-        QueryGrid queryGrid = layout.Config.QueryGrid;
         IDeviceKernel kernel = library.Get(kernels.AttentionMap);
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         DeviceView tables = DeviceView.OfVectors(arena);
-        arguments.Add(workspace.Blocks, tables, tables.AsScalars(), queries.AsScalars(), keyValues.AsScalars(), logSums,
-            maps);
-        arguments.Add(Array.FindIndex(grid.Blocks, block => block.Scope == scope), layout.ScopeCount,
-            layout.KeyScopeCount, layout.Heads.SegmentVectors, grid.Plan.Grid.Rows, queryGrid.Rows, queryGrid.Columns);
-        stream.Launch(kernel, new LaunchSize((queryGrid.QueryCount + ScopeSchedule.UnitSize - 1)
-            / ScopeSchedule.UnitSize, layout.Heads.SegmentCount, kernels.AttentionMap.GroupSize), arguments.Bytes);
+        arguments.Add(tables.From(grid.ScopeStart, grid.Scopes.Length), tables, tables.AsScalars(), queries.AsScalars(),
+            keyValues.AsScalars(), logSums, maps);
+        arguments.Add(scope, layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentVectors, grid.Plan.Grid.Rows);
+        stream.Launch(kernel, new LaunchSize((layout.QueryCount + ScopeSchedule.UnitSize - 1) / ScopeSchedule.UnitSize,
+            layout.Heads.SegmentCount, kernels.AttentionMap.GroupSize), arguments.Bytes);
     }
 
     /// <summary>Rows of float32 rounded.</summary>

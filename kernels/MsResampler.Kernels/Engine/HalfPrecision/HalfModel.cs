@@ -106,6 +106,7 @@ internal sealed class HalfModel : DeviceModel
         Upload<int>(grid.Schedule.Places, grid.PlaceStart);
         Upload<AxisWindow>(grid.Schedule.Windows, grid.WindowStart);
         Upload<float>(grid.Schedule.Scales, grid.ScaleStart);
+        Upload<ScopeBlock>(grid.Scopes, grid.ScopeStart);
         if (_querySide is not null)
             ProjectQueries(stream, grid.Plan.Grid, arena, (long)grid.QueryStart * DeviceView.VectorBytes);
         if (grid.TableStart is not { } table)
@@ -135,7 +136,7 @@ internal sealed class HalfModel : DeviceModel
 
     public override byte[] Schedule(ReadOnlySpan<PatchGrid> grids, GridArena arena, out int blockCount)
         => Schedule(grids, grid => ((HalfGrid)arena.Grids[grid]).Blocks,
-            (block, row, token) => block with { FirstPatch = block.FirstPatch + row, FirstToken = token },
+            (block, row, token) => block with { FirstPatch = block.FirstPatch + row, FirstToken = block.FirstToken + token },
             block => ScopeSchedule.Duration(block), out blockCount);
 
     public override void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features)
@@ -287,8 +288,8 @@ internal sealed class HalfModel : DeviceModel
     public override void Map(Workspace workspace, GridArena arena, int scope, DeviceView maps)
     {
         var grid = (HalfGrid)arena.Grids[workspace.Grids[0]];
-        new HalfLauncher(_library, _kernels, workspace.Stream, workspace.Part(Part.Outside)).Map(Layout, workspace, grid,
-            scope, Queries(arena), arena.Memory, workspace.Part(Part.KeyValues), workspace.Part(Part.LogSums).AsScalars(), maps);
+        new HalfLauncher(_library, _kernels, workspace.Stream, workspace.Part(Part.Outside)).Map(Layout, grid, scope,
+            Queries(arena), arena.Memory, workspace.Part(Part.KeyValues), workspace.Part(Part.LogSums).AsScalars(), maps);
     }
 
     public override void Clear(Workspace workspace)

@@ -22,14 +22,20 @@ internal static partial class Machine
     public static string FolderName(string variant) => NotPlain().Replace(
         $"{Processor} {Environment.ProcessorCount} cores {variant}".ToLowerInvariant(), "-").Trim('-');
 
-    /// <summary>The folder in which this machine's results are kept.</summary>
-    public static string ResultsFolder(string variant)
+    /// <summary>The folder in which results of all machines are kept.</summary>
+    public static string Results
     {
-        DirectoryInfo? folder = new(Environment.CurrentDirectory);
-        while (folder is not null && folder.GetFiles("*.sln").Length == 0)
-            folder = folder.Parent;
-        return Path.Combine(folder?.FullName ?? Environment.CurrentDirectory, "perf", "results", FolderName(variant));
+        get
+        {
+            DirectoryInfo? folder = new(Environment.CurrentDirectory);
+            while (folder is not null && folder.GetFiles("*.sln").Length == 0)
+                folder = folder.Parent;
+            return Path.Combine(folder?.FullName ?? Environment.CurrentDirectory, "perf", "results");
+        }
     }
+
+    /// <summary>The folder in which this machine's results are kept.</summary>
+    public static string ResultsFolder(string variant) => Path.Combine(Results, FolderName(variant));
 
     /// <summary>One Markdown line per fact.</summary>
     /// <param name="variant">The instruction set.</param>

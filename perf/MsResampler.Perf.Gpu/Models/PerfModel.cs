@@ -1,10 +1,8 @@
 using MsResampler.Model;
-using MsResampler.Onnx;
-using MsResampler.Perf.Peers;
 
-namespace MsResampler.Perf.Measuring;
+namespace MsResampler.Perf.Models;
 
-/// <summary>A shape's random model and graph on disk, kept between runs in the temporary folder.</summary>
+/// <summary>A shape's random model on disk, kept between runs in the temporary folder.</summary>
 /// <param name="Shape">The shape.</param>
 /// <param name="Folder">The model folder.</param>
 internal sealed record PerfModel(PeerShape Shape, string Folder)
@@ -13,25 +11,16 @@ internal sealed record PerfModel(PeerShape Shape, string Folder)
 
     /// <summary>The model of a shape, written where it is missing or was written for another
     /// configuration.</summary>
-    public static PerfModel Of(PeerShape shape)
+    /// <param name="shape">The shape.</param>
+    /// <param name="parent">The folder of model folders; one in the temporary folder when left out.</param>
+    public static PerfModel Of(PeerShape shape, string? parent = null)
     {
-        string folder = Path.Combine(Path.GetTempPath(), "ms-resampler-perf", shape.Key);
+        string folder = Path.Combine(parent ?? Path.Combine(Path.GetTempPath(), "ms-resampler-perf"), shape.Key);
         byte[] json = shape.ConfigJson();
         string configPath = Path.Combine(folder, ResamplerModel.ConfigFileName);
         if (!File.Exists(configPath) || !File.ReadAllBytes(configPath).AsSpan().SequenceEqual(json))
             RandomModel.Write(folder, ConfigReader.Read(json, shape.Name, new List<string>()), json, Seed);
         return new PerfModel(shape, folder);
-    }
-
-    /// <summary>Writes the model's graph for the shape's grid and returns its path. Always anew: it is cheap,
-    /// and an exporter that changed must not be timed by what it wrote before.</summary>
-    public string WriteGraph()
-    {
-        string path = Path.Combine(Folder, $"model-{Shape.Grid}.onnx");
-        using ResamplerModel model = ResamplerModel.Open(Folder);
-        using FileStream stream = File.Create(path);
-        OnnxExporter.Write(model, Shape.Grid, stream);
-        return path;
     }
 
     /// <summary>Features of a batch, [batch, N, C]: uniform, with a variance of 1.</summary>

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace MsResampler.Perf.Peers;
+namespace MsResampler.Perf.Models;
 
 /// <summary>A model and an image size to time.</summary>
 /// <param name="Name">The name in tables.</param>

@@ -1,0 +1,65 @@
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Measuring;
+using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Model;
+using MsResampler.Tests.Model;
+using MsResampler.Tests.Reference;
+using NUnit.Framework;
+using PtxEmulator;
+
+namespace MsResampler.Kernels.Tests.Measuring;
+
+/// <summary>What launches are said to do, against what the emulator sees them do.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class ForwardWorkTests
+{
+    private static readonly PatchGrid s_grid = new(9, 10);
+
+    private static readonly ResamplerConfig[] s_models =
+    [
+        Configs.Mixed,
+        Configs.Mixed with { ShareKeyValues = true },
+        Configs.Mixed with
+        {
+            PositionEmbedding = new(PositionEmbeddingType.None, Keys: false, Queries: false),
+            Gate = new GateConfig(9, GateGranularity.Token),
+        },
+        Configs.Of(Configs.None),
+    ];
+
+    [Test]
+    public void Single_precision_launches_write_and_multiply_what_is_counted([Range(0, 3)] int index)
+    {
+        const int ImageCount = 2;
+        ResamplerConfig config = s_models[index];
+        using TestModel model = new(config);
+        EmulatorDevice device = new();
+        using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, new ResamplerOptions());
+        PatchGrid[] grids = [s_grid, s_grid];
+        float[] features = [.. model.RandomFeatures(s_grid, 1), .. model.RandomFeatures(s_grid, 2)];
+        float[] tokens = new float[ImageCount * config.QueryGrid.QueryCount * config.OutputSize];
+        engine.Resample(features, grids, tokens, CancellationToken.None);
+        int before = device.Reports.Count;
+
+        engine.Resample(features, grids, tokens, CancellationToken.None);
+
+        (string Kernel, LaunchReport Report)[] launches = [.. device.Reports.Skip(before)];
+        IReadOnlyList<LaunchWork> works = ForwardWork.Single(config, hasKeyValueInput: true, engine.Plan(s_grid),
+            ImageCount);
+        Assert.That(launches, Has.Length.EqualTo(works.Count));
+        using (Assert.EnterMultipleScope())
+        {
+            foreach ((LaunchWork work, (string kernel, LaunchReport report)) in works.Zip(launches))
+            {
+                // The gate in float32 keeps sums in its result before it is complete, and so writes more than once.
+                Assert.That(work.WrittenBytes, work.Step == "fusion gate"
+                    ? Is.LessThanOrEqualTo(report.GlobalStoreBytes)
+                    : Is.EqualTo(report.GlobalStoreBytes), $"{work.Step}: {kernel}");
+                if (work.HasProducts)
+                    Assert.That(work.Flops, Is.LessThanOrEqualTo(report.Flops), $"{work.Step}: {kernel}");
+                if (work.Product is { } product)
+                    Assert.That(work.Flops, Is.EqualTo(product.Flops), $"{work.Step}: {kernel}");
+            }
+        }
+    }
+}

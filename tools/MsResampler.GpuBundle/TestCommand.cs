@@ -1,0 +1,83 @@
+using System.CommandLine;
+using System.Security;
+using NUnit.Framework.Api;
+using NUnit.Framework.Interfaces;
+using NUnit.Framework.Internal;
+
+namespace MsResampler.GpuBundle;
+
+/// <summary><c>test</c>: runs tests of the GPU backend without a test host.</summary>
+internal static class TestCommand
+{
+    private const string Assembly = "MsResampler.Kernels.Tests";
+
+    /// <summary>The tests that need a real device.</summary>
+    private const string HardwareTests = "CudaHardware";
+
+    private const int Done = 0;
+    private const int TestsFailed = 1;
+    private const int NothingRan = 3;
+
+    public static Command Create()
+    {
+        Option<string> filter = new("--filter")
+        {
+            Description = "A regular expression; tests whose full names match are run.",
+            HelpName = "REGEX",
+            DefaultValueFactory = _ => HardwareTests,
+        };
+        Option<string?> xml = new("--xml") { Description = "Also write NUnit's report to this file.", HelpName = "FILE" };
+        Command command = new("test", "Run the tests that need a GPU. Exits with 1 where one fails, with 3 where none " +
+            "could run.") { filter, xml };
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(filter), parsed.GetValue(xml)));
+        return command;
+    }
+
+    private static int Run(string pattern, string? xmlPath)
+    {
+        NUnitTestAssemblyRunner runner = new(new DefaultTestAssemblyBuilder());
+        runner.Load(System.Reflection.Assembly.Load(Assembly), new Dictionary<string, object>());
+        ITestFilter filter = TestFilter.FromXml($"<filter><test re='1'>{SecurityElement.Escape(pattern)}</test></filter>");
+        ITestResult result = runner.Run(new Listener(), filter);
+        Console.WriteLine($"{result.PassCount} passed, {result.FailCount} failed, {result.SkipCount} ignored, " +
+            $"{result.InconclusiveCount} inconclusive in {result.Duration:0.0} s");
+        if (xmlPath is not null)
+            File.WriteAllText(xmlPath, result.ToXml(recursive: true).OuterXml);
+        return result.ResultState.Status == TestStatus.Failed || result.FailCount > 0 ? TestsFailed
+            : result.PassCount == 0 ? NothingRan
+            : Done;
+    }
+
+    /// <summary>Writes a line for each test.</summary>
+    private sealed class Listener : ITestListener
+    {
+        public void TestStarted(ITest test)
+        {
+        }
+
+        public void TestFinished(ITestResult result)
+        {
+            // Of groups only those that could not be set up or torn down say more than their tests.
+            bool isCase = !result.Test.IsSuite;
+            if (!isCase && !(result.ResultState.Status == TestStatus.Failed
+                && result.ResultState.Site is FailureSite.SetUp or FailureSite.TearDown))
+            {
+                return;
+            }
+
+            Console.WriteLine($"{result.ResultState.Status,-12} {result.Duration,6:0.0} s  {result.FullName}");
+            if (!string.IsNullOrWhiteSpace(result.Message))
+                Console.WriteLine($"    {result.Message.Trim().ReplaceLineEndings("\n    ")}");
+            if (result.ResultState.Status == TestStatus.Failed)
+                Console.WriteLine(result.StackTrace);
+        }
+
+        public void TestOutput(TestOutput output)
+        {
+        }
+
+        public void SendMessage(TestMessage message)
+        {
+        }
+    }
+}

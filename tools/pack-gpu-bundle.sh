@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Packs one file that tests and measures the GPU backend on a bare x86-64 Linux machine: NVIDIA's driver and glibc are all
+# it needs, no .NET. The file is tools/run-on-gpu.sh with the programs behind it; run it with --help there.
+# Needs the .NET SDK here, and no GPU.
+#
+# usage: tools/pack-gpu-bundle.sh [FILE]     default: artifacts/msresampler-gpu-bundle.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+max_bytes=$((60 * 1000 * 1000))
+output=${1:-artifacts/msresampler-gpu-bundle.sh}
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+
+fail() {
+    echo "pack-gpu-bundle: $1" >&2
+    exit 1
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+dotnet publish tools/MsResampler.GpuBundle -c Release -r linux-x64 -o "$work/publish" >"$work/log" 2>&1 ||
+    { cat "$work/log" >&2; fail "dotnet publish failed"; }
+
+mkdir "$work/bundle"
+cp "$work/publish/msresampler-gpu" perf/peers/torch_peer.py "$work/bundle"
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+[ -z "$(git status --porcelain 2>/dev/null)" ] || commit="$commit with changes"
+echo "$commit" >"$work/bundle/commit"
+
+mkdir -p "$(dirname "$output")"
+{
+    cat tools/run-on-gpu.sh
+    tar -C "$work/bundle" -c --owner=0 --group=0 .
+} >"$output"
+chmod +x "$output"
+
+bytes=$(stat -c %s "$output")
+[ "$bytes" -le "$max_bytes" ] || fail "$output has $bytes bytes, more than $max_bytes"
+echo "pack-gpu-bundle: $output, $((bytes / 1000 / 1000)) MB"
