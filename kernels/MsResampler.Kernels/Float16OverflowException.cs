@@ -24,7 +24,7 @@ public sealed class Float16OverflowException : ArithmeticException
             $"Precision.Float32"));
 
     [DoesNotReturn]
-    internal static void ThrowActivation()
+    internal static void ThrowActivation(string call)
         => throw new Float16OverflowException("An activation is outside the range of float16 (±65504), so the tokens of " +
-            "this call are not valid: use Precision.BFloat16 or Precision.Float32, or scale the features");
+            $"{call} are not valid: use Precision.BFloat16 or Precision.Float32, or scale the features");
 }

@@ -90,11 +90,7 @@ public sealed class Resampler : IDisposable
         CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        CheckGrids(grids, features.Length);
-        long expected = (long)grids.Length * Config.QueryGrid.QueryCount * Config.OutputSize;
-        if (tokens.Length != expected)
-            ThrowLength(nameof(tokens), $"{expected} ({grids.Length} images x {Config.QueryGrid.QueryCount} tokens x " +
-                $"{Config.OutputSize})", tokens.Length);
+        CheckSizes(grids, features.Length, tokens.Length);
         if (tokens.Overlaps(features))
             throw new ArgumentException("expected tokens in memory of their own, found them overlapping the features",
                 nameof(tokens));
@@ -115,6 +111,17 @@ public sealed class Resampler : IDisposable
         return _engine.Explain(features, grid);
     }
 
+    /// <summary>What computes, for calls that its backend alone has.</summary>
+    /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
+    internal ModelEngine Engine
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            return _engine;
+        }
+    }
+
     /// <summary>The plan for a grid.</summary>
     internal ExecutionPlan Plan(PatchGrid grid) => _engine.Plan(grid);
 
@@ -125,7 +132,20 @@ public sealed class Resampler : IDisposable
         _engine.Dispose();
     }
 
-    private void CheckGrids(ReadOnlySpan<PatchGrid> grids, int featureCount)
+    /// <summary>Checks that the values of a batch are as many as its grids say.</summary>
+    /// <exception cref="ArgumentException">A grid is empty, or a number does not fit the grids.</exception>
+    internal void CheckSizes(ReadOnlySpan<PatchGrid> grids, long featureCount, long tokenCount)
+    {
+        CheckGrids(grids, featureCount);
+        long expected = (long)grids.Length * Config.QueryGrid.QueryCount * Config.OutputSize;
+        if (tokenCount != expected)
+        {
+            ThrowLength("tokens", $"{expected} ({grids.Length} images x {Config.QueryGrid.QueryCount} tokens x " +
+                $"{Config.OutputSize})", tokenCount);
+        }
+    }
+
+    private void CheckGrids(ReadOnlySpan<PatchGrid> grids, long featureCount)
     {
         Int128 patchCount = 0;
         for (int image = 0; image < grids.Length; image++)
@@ -142,6 +162,6 @@ public sealed class Resampler : IDisposable
     }
 
     [DoesNotReturn]
-    private static void ThrowLength(string name, string expected, int found)
+    private static void ThrowLength(string name, string expected, long found)
         => throw new ArgumentException($"{name}: expected {expected} values, found {found}", name);
 }

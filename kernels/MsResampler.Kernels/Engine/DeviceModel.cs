@@ -11,6 +11,9 @@ internal abstract class DeviceModel(ModelLayout layout, Planner planner) : IDisp
 {
     public ModelLayout Layout => layout;
 
+    /// <summary>The type of its activations.</summary>
+    public abstract CudaElementType ElementType { get; }
+
     /// <summary>What is computed for images of a grid.</summary>
     public ExecutionPlan Plan(PatchGrid grid) => planner.Plan(grid);
 
@@ -36,18 +39,32 @@ internal abstract class DeviceModel(ModelLayout layout, Planner planner) : IDisp
     public abstract byte[] Schedule(ReadOnlySpan<PatchGrid> grids, GridArena arena, out int blockCount);
 
     /// <summary>Clears what launches find in a workspace that was laid out anew.</summary>
-    public virtual void Clear(Workspace workspace)
-    {
-    }
+    public abstract void Clear(Workspace workspace);
 
     /// <summary>Copies the features of a group of images to its workspace.</summary>
     public abstract void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features);
 
+    /// <summary>Starts to copy the features of a group of images to its workspace.</summary>
+    /// <param name="workspace">The workspace.</param>
+    /// <param name="features">The features, in float32 or <see cref="ElementType"/>.</param>
+    public abstract void CopyFeatures(Workspace workspace, CudaTensor features);
+
     /// <summary>Starts the forward pass of a group: from the workspace's features to its tokens.</summary>
-    public abstract void Compute(Workspace workspace, GridArena arena, CancellationToken cancellationToken);
+    public abstract void Compute(Workspace workspace, GridArena arena, TokenTarget target,
+        CancellationToken cancellationToken);
 
     /// <summary>Waits for the tokens of a group and copies them.</summary>
     public abstract void DownloadTokens(Workspace workspace, Span<float> tokens);
+
+    /// <summary>Starts to copy the tokens of a group.</summary>
+    /// <param name="workspace">The workspace.</param>
+    /// <param name="tokens">Receives them, in the type that the pass's target has stored.</param>
+    public abstract void CopyTokens(Workspace workspace, CudaTensor tokens);
+
+    /// <summary>Reports an overflow of a pass whose target is the device, and forgets it. Every such pass must be
+    /// done.</summary>
+    /// <exception cref="Float16OverflowException">There was one.</exception>
+    public abstract void ThrowIfOverflowed(IDeviceStream stream);
 
     /// <summary>Computes one scope's attention weights of a group of one image whose forward pass was computed,
     /// [A, M, N].</summary>
@@ -81,6 +98,24 @@ internal abstract class DeviceModel(ModelLayout layout, Planner planner) : IDisp
         TBlock[] ordered = [.. blocks.OrderByDescending(cost)];
         return MemoryMarshal.AsBytes<TBlock>(ordered).ToArray();
     }
+
+    /// <summary>Clears features where their rows are padded: copies within the device leave the padding as it
+    /// is.</summary>
+    protected void ClearPadding(Workspace workspace, DeviceView features)
+    {
+        if (layout.Channels.PaddedSize != layout.Channels.Size)
+            workspace.Stream.Clear(features.Address, features.Count * DeviceView.VectorBytes);
+    }
+
+    /// <summary>Starts to copy features that have the type of activations.</summary>
+    protected void CopyFeatures(Workspace workspace, CudaTensor features, DeviceView destination)
+        => workspace.Stream.Copy((ulong)features.Address, features.BytesOf(layout.Channels.Size), destination.Address,
+            features.BytesOf(layout.Channels.PaddedSize), features.BytesOf(layout.Channels.Size), workspace.RowCount);
+
+    /// <summary>Starts to copy tokens.</summary>
+    protected void CopyTokens(Workspace workspace, DeviceView source, CudaTensor tokens)
+        => workspace.Stream.Copy(source.Address, tokens.BytesOf(layout.Output.PaddedSize), (ulong)tokens.Address,
+            tokens.BytesOf(layout.Output.Size), tokens.BytesOf(layout.Output.Size), workspace.TokenCount);
 
     /// <summary>Waits for tokens in float32, padded to whole groups of four, and copies them without the padding.
     /// </summary>

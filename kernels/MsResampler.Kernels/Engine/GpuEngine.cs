@@ -1,9 +1,11 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Engine.Cuda;
 using MsResampler.Kernels.Engine.HalfPrecision;
 using MsResampler.Kernels.Engine.SinglePrecision;
 using MsResampler.Model;
 using MsResampler.Planning;
+using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
 
 namespace MsResampler.Kernels.Engine;
 
@@ -23,6 +25,7 @@ internal sealed class GpuEngine : ModelEngine
     private readonly DeviceModel _model;
     private readonly GridStore _grids;
     private readonly SemaphoreSlim _slots = new(MaxConcurrentCalls);
+    private readonly Lock _allSlots = new();
     private readonly Stack<Workspace> _idle = new();
     private readonly long _workspaceBytes;
     private readonly long _arenaBytes;
@@ -68,6 +71,9 @@ internal sealed class GpuEngine : ModelEngine
 
     public override int ThreadCount => 1;
 
+    /// <summary>The ILGPU accelerator whose context the model is in; null where it is in another.</summary>
+    public CudaAccelerator? Accelerator => (_device as CudaDevice)?.Context.Accelerator;
+
     private ModelLayout Layout => _model.Layout;
 
     private ResamplerConfig Config => Layout.Config;
@@ -107,6 +113,62 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
+    /// <summary>Starts to compute tokens, in order with the work of a stream of the caller's.</summary>
+    /// <inheritdoc cref="CudaResampler.Resample(Resampler, CudaTensor, ReadOnlySpan{PatchGrid}, CudaTensor, nint)"/>
+    public void Resample(CudaTensor features, ReadOnlySpan<PatchGrid> grids, CudaTensor tokens, nint stream)
+    {
+        features.Check(nameof(features), _model.ElementType);
+        tokens.Check(nameof(tokens), _model.ElementType);
+        if (features.Overlaps(tokens))
+        {
+            throw new ArgumentException("expected tokens in memory of their own, found them overlapping the features",
+                nameof(tokens));
+        }
+
+        if (grids.IsEmpty)
+            return;
+        Workspace workspace = Rent(CancellationToken.None);
+        bool isSound = false;
+        try
+        {
+            long tokenLength = (long)Layout.QueryCount * Config.OutputSize;
+            while (grids.Length > 0)
+            {
+                (int imageCount, int rowCount) = NextGroup(grids);
+                Start(workspace, features, grids[..imageCount], tokens, stream);
+                features = features.From((long)rowCount * Config.VisionHiddenSize);
+                grids = grids[imageCount..];
+                tokens = tokens.From(imageCount * tokenLength);
+            }
+
+            workspace.Stream.Release(stream);
+            isSound = true;
+        }
+        finally
+        {
+            Return(workspace, isSound);
+        }
+    }
+
+    /// <inheritdoc cref="CudaResampler.ThrowIfOverflowed"/>
+    public void ThrowIfOverflowed()
+    {
+        TakeAllSlots();
+        try
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
+            foreach (Workspace workspace in _idle)
+                workspace.Settle();
+            // Without one there was no call.
+            if (_idle.TryPeek(out Workspace? last))
+                _model.ThrowIfOverflowed(last.Stream);
+        }
+        finally
+        {
+            _slots.Release(MaxConcurrentCalls);
+        }
+    }
+
     public override Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
     {
         if (_validateFeatures)
@@ -132,8 +194,7 @@ internal sealed class GpuEngine : ModelEngine
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
             return;
-        for (int slot = 0; slot < MaxConcurrentCalls; slot++)
-            _slots.Wait();
+        TakeAllSlots();
         Free();
         // Whoever waits for a slot wakes up and finds the engine disposed.
         _slots.Release(MaxConcurrentCalls);
@@ -163,9 +224,10 @@ internal sealed class GpuEngine : ModelEngine
         {
             workspace.Prepare(grids, arena);
             _model.UploadFeatures(workspace, features);
-            workspace.Run(arena, cancellationToken);
+            workspace.Run(arena, TokenTarget.Host, cancellationToken);
             _model.DownloadTokens(workspace, tokens);
             explanation?.Read(this, workspace, arena, grids[0]);
+            workspace.Settle();
             isDone = true;
         }
         finally
@@ -178,6 +240,38 @@ internal sealed class GpuEngine : ModelEngine
             }
 
             arena.Release();
+        }
+    }
+
+    /// <summary>Starts the work of a group whose features and tokens are on the device.</summary>
+    private void Start(Workspace workspace, CudaTensor features, ReadOnlySpan<PatchGrid> grids, CudaTensor tokens,
+        nint callerStream)
+    {
+        GridArena arena = _grids.Acquire(grids, workspace.Stream);
+        bool isStarted = false;
+        try
+        {
+            // What has to wait for the workspace's own work comes first: it must not wait for the caller's.
+            workspace.Prepare(grids, arena);
+            workspace.Stream.WaitFor(callerStream);
+            _model.CopyFeatures(workspace, features);
+            workspace.Run(arena, tokens.Type == CudaElementType.Float32 ? TokenTarget.Device : TokenTarget.DeviceHalf,
+                CancellationToken.None);
+            _model.CopyTokens(workspace, tokens);
+            isStarted = true;
+        }
+        finally
+        {
+            if (isStarted)
+            {
+                workspace.Keep(arena);
+            }
+            else
+            {
+                Settle(workspace.Stream);
+                workspace.Invalidate();
+                arena.Release();
+            }
         }
     }
 
@@ -233,6 +327,17 @@ internal sealed class GpuEngine : ModelEngine
         finally
         {
             _slots.Release();
+        }
+    }
+
+    /// <summary>Waits until no call is under way, and lets none begin.</summary>
+    private void TakeAllSlots()
+    {
+        // Two threads that had some each would wait for ever.
+        lock (_allSlots)
+        {
+            for (int slot = 0; slot < MaxConcurrentCalls; slot++)
+                _slots.Wait();
         }
     }
 

@@ -60,6 +60,12 @@ internal interface IDeviceStream : IDisposable
     /// <exception cref="DeviceException">The copy could not be started.</exception>
     void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes, long rowCount);
 
+    /// <summary>Starts to set memory to 0.</summary>
+    /// <param name="address">The address of the first byte.</param>
+    /// <param name="byteCount">Bytes, at least 1.</param>
+    /// <exception cref="DeviceException">It could not be started.</exception>
+    void Clear(ulong address, long byteCount);
+
     /// <summary>Records launches and copies within the device instead of starting them, for <see cref="TryLaunch"/> to
     /// start together, as often as wanted and at little more than the cost of one launch.</summary>
     /// <param name="work">Launches and copies on this stream; an <see cref="InvalidOperationException"/> where it does

@@ -9,13 +9,13 @@ internal sealed class Workspace : IDisposable
 
     private readonly IDevice _device;
     private readonly DeviceModel _model;
+    private readonly Pass[] _passes = [.. Enum.GetValues<TokenTarget>().Select(_ => new Pass())];
     private IDeviceMemory? _memory;
     private IDeviceMemory? _tables;
     private DeviceView[] _parts = [];
     private GridArena? _tableArena;
     private PatchGrid[] _tableGrids = [];
-    private IDeviceGraph? _graph;
-    private int _runCount;
+    private GridArena? _pendingArena;
 
     public Workspace(IDevice device, DeviceModel model)
     {
@@ -54,22 +54,27 @@ internal sealed class Workspace : IDisposable
     /// <summary>Makes room for a group and copies its tables to the device, unless they are there.</summary>
     /// <param name="grids">The group's grids.</param>
     /// <param name="arena">Holds their operands.</param>
+    /// <remarks>Work of an earlier call that nobody has waited for is waited for here where it reads another arena, or
+    /// memory that is too small, and not otherwise.</remarks>
     public void Prepare(ReadOnlySpan<PatchGrid> grids, GridArena arena)
     {
         if (arena == _tableArena && grids.SequenceEqual(_tableGrids))
             return;
+        if (arena != _pendingArena)
+            Settle();
         Invalidate();
         _tableGrids = grids.ToArray();
         RowCount = checked((int)_tableGrids.Sum(grid => grid.PatchCount));
         Reserve();
         int[] starts = StartsOf(arena);
-        ReadOnlySpan<byte> startBytes = MemoryMarshal.AsBytes<int>(starts);
         byte[] blocks = _model.Schedule(grids, arena, out int blockCount);
-        int blockStart = (startBytes.Length + 255) & ~255;
-        Grow(ref _tables, blockStart + blocks.Length);
-        if (starts.Length > 0)
-            Stream.Upload(startBytes, _tables, 0);
-        Stream.Upload(blocks, _tables, blockStart);
+        int blockStart = ((starts.Length * sizeof(int)) + 255) & ~255;
+        // One copy: a stream has buffers for two, and whoever wants a third waits for the work before the first.
+        byte[] tables = new byte[blockStart + blocks.Length];
+        MemoryMarshal.AsBytes<int>(starts).CopyTo(tables);
+        blocks.CopyTo(tables, blockStart);
+        Grow(ref _tables, tables.Length);
+        Stream.Upload(tables, _tables);
         _model.Clear(this);
         RowStarts = new DeviceView(_tables.Address, starts.Length);
         Blocks = new DeviceView(_tables.Address + (ulong)blockStart, blockCount);
@@ -81,9 +86,8 @@ internal sealed class Workspace : IDisposable
     public void Invalidate()
     {
         // Waits for its work, and goes before the memory that it uses.
-        _graph?.Dispose();
-        _graph = null;
-        _runCount = 0;
+        foreach (Pass pass in _passes)
+            pass.Drop();
         _tableArena = null;
     }
 
@@ -91,13 +95,36 @@ internal sealed class Workspace : IDisposable
     /// one, which loads the kernels; the second time they are recorded as a graph, and started so from then on, where the
     /// device can.</summary>
     /// <param name="arena">Holds the group's operands.</param>
+    /// <param name="target">Where tokens go.</param>
     /// <param name="cancellationToken">Looked at between launches; a graph is started whole.</param>
-    public void Run(GridArena arena, CancellationToken cancellationToken)
+    public void Run(GridArena arena, TokenTarget target, CancellationToken cancellationToken)
     {
-        if (++_runCount == 2)
-            _graph = Record(arena);
-        if (_graph is null || !Stream.TryLaunch(_graph))
-            _model.Compute(this, arena, cancellationToken);
+        Pass pass = _passes[(int)target];
+        if (++pass.RunCount == 2)
+            pass.Graph = Stream.Capture(() => _model.Compute(this, arena, target, CancellationToken.None));
+        if (pass.Graph is null || !Stream.TryLaunch(pass.Graph))
+            _model.Compute(this, arena, target, cancellationToken);
+    }
+
+    /// <summary>Keeps an arena while work that nobody waits for reads it.</summary>
+    /// <param name="arena">The arena that it was prepared with; the workspace takes its caller's place as a
+    /// user.</param>
+    public void Keep(GridArena arena)
+    {
+        if (_pendingArena is null)
+            _pendingArena = arena;
+        else
+            arena.Release();
+    }
+
+    /// <summary>Waits for work that nobody has waited for, if there is any.</summary>
+    public void Settle()
+    {
+        if (_pendingArena is null)
+            return;
+        Stream.Synchronize();
+        _pendingArena.Release();
+        _pendingArena = null;
     }
 
     /// <summary>Copies into a part of the workspace.</summary>
@@ -112,11 +139,12 @@ internal sealed class Workspace : IDisposable
     {
         try
         {
-            _graph?.Dispose();
+            Invalidate();
             Stream.Dispose();
         }
         finally
         {
+            _pendingArena?.Release();
             _memory?.Dispose();
             _tables?.Dispose();
         }
@@ -124,9 +152,6 @@ internal sealed class Workspace : IDisposable
 
     /// <summary>Groups of 16 bytes rounded up, so that every part is aligned to 256 bytes.</summary>
     private static long Round(long vectorCount) => (vectorCount + PartVectors - 1) / PartVectors * PartVectors;
-
-    private IDeviceGraph? Record(GridArena arena)
-        => Stream.Capture(() => _model.Compute(this, arena, CancellationToken.None));
 
     private int[] StartsOf(GridArena arena)
     {
@@ -172,8 +197,24 @@ internal sealed class Workspace : IDisposable
     {
         if (memory is not null && memory.ByteCount >= byteCount)
             return;
+        Settle();
         memory?.Dispose();
         memory = null;
         memory = _device.Allocate(byteCount);
+    }
+
+    /// <summary>The forward pass with one target: how often it has run, and its graph.</summary>
+    private sealed class Pass
+    {
+        public int RunCount { get; set; }
+
+        public IDeviceGraph? Graph { get; set; }
+
+        public void Drop()
+        {
+            Graph?.Dispose();
+            Graph = null;
+            RunCount = 0;
+        }
     }
 }

@@ -147,6 +147,9 @@ internal sealed class EmulatorDevice : IDevice
             }
         });
 
+        public void Clear(ulong address, long byteCount)
+            => Do(() => device._gpu.Write(address, new byte[byteCount]));
+
         public IDeviceGraph? Capture(Action work)
         {
             RefuseWhileRecording();

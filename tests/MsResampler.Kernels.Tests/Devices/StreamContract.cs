@@ -147,6 +147,21 @@ internal static class StreamContract
         }
     }
 
+    public static void Memory_is_cleared_in_order_with_other_work_and_nothing_around_it(IDevice device)
+    {
+        using IDeviceMemory memory = device.Allocate(12);
+        using IDeviceStream stream = device.CreateStream();
+        stream.Upload(MemoryMarshal.AsBytes<int>([1, 2, -1]), memory);
+        Launch(stream, device.Load(Advance), memory, addend: 1);
+        stream.Clear(memory.Address + 4, 5);
+        using IDeviceGraph graph = stream.Capture(() => stream.Clear(memory.Address, 4))!;
+        int[] result = new int[3];
+        stream.Download(memory, MemoryMarshal.AsBytes(result.AsSpan()));
+        Assert.That(result, Is.EqualTo(new[] { 4, 0, -256 }));
+        Assert.That(stream.TryLaunch(graph), Is.True);
+        Assert.That(Get(stream, memory), Is.EqualTo((0, 0)));
+    }
+
     /// <summary>Starts the kernel.</summary>
     public static void Launch(IDeviceStream stream, IDeviceKernel kernel, IDeviceMemory memory, int addend)
     {

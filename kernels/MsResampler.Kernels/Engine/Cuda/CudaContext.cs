@@ -31,6 +31,9 @@ internal sealed class CudaContext : IDisposable
     /// <summary>Ends a context that nobody disposed, and releases whatever it holds.</summary>
     ~CudaContext() => End();
 
+    /// <summary>The accelerator that it was borrowed from, if any.</summary>
+    public CudaAccelerator? Accelerator => _accelerator;
+
     /// <summary>Releases what was created in the context, before that ends; it is current then.</summary>
     public Action? Releasing { private get; set; }
 

@@ -26,6 +26,7 @@ internal sealed class HalfModel : DeviceModel
     private readonly DeviceView _tableBias;
     private readonly QuerySide? _querySide;
     private readonly IDeviceMemory? _queries;
+    private readonly IDeviceMemory? _outside;
 
     /// <param name="device">The device, of sm_80 or later.</param>
     /// <param name="library">Its kernels.</param>
@@ -47,6 +48,8 @@ internal sealed class HalfModel : DeviceModel
         _singleLayout = new ModelLayout(model.Config);
         try
         {
+            _outside = device.Allocate(DeviceView.VectorBytes);
+            stream.Clear(_outside.Address, DeviceView.VectorBytes);
             _weights = new HalfWeights(device, stream, Layout, model.Weights, _type);
             if (Config.PositionEmbedding.Keys)
             {
@@ -75,6 +78,9 @@ internal sealed class HalfModel : DeviceModel
     private ResamplerConfig Config => Layout.Config;
 
     private int SquareCount => (Layout.Width.PaddedSize + 31) / 32;
+
+    public override CudaElementType ElementType
+        => _type == TensorType.F16 ? CudaElementType.Float16 : CudaElementType.BFloat16;
 
     public override long[] Parts(long rowCount, long tokenCount) =>
     [
@@ -158,11 +164,25 @@ internal sealed class HalfModel : DeviceModel
         ArrayPool<ushort>.Shared.Return(rounded);
     }
 
-    public override void Compute(Workspace workspace, GridArena arena, CancellationToken cancellationToken)
+    public override void CopyFeatures(Workspace workspace, CudaTensor features)
+    {
+        DeviceView destination = workspace.Part(Part.Features);
+        if (features.Type == ElementType)
+        {
+            CopyFeatures(workspace, features, destination);
+            return;
+        }
+
+        new HalfLauncher(_library, _kernels, workspace.Stream, DeviceView.OfVectors(_outside!)).Convert(
+            new DeviceView((ulong)features.Address, features.Count), destination, workspace.RowCount, Layout.Channels);
+    }
+
+    public override void Compute(Workspace workspace, GridArena arena, TokenTarget target,
+        CancellationToken cancellationToken)
     {
         HalfWeights weights = _weights!;
-        IDeviceStream stream = workspace.Stream;
-        HalfLauncher launcher = new(_library, _kernels, stream, workspace.Part(Part.Outside));
+        HalfLauncher launcher = new(_library, _kernels, workspace.Stream, target == TokenTarget.Host
+            ? workspace.Part(Part.Outside) : DeviceView.OfVectors(_outside!));
         int rowCount = workspace.RowCount;
         int tokenCount = workspace.TokenCount;
         int width = Layout.Width.Vectors;
@@ -227,7 +247,7 @@ internal sealed class HalfModel : DeviceModel
             InnerVectors = heads,
         });
         Fuse(launcher, workspace, tokenCount);
-        launcher.Multiply(_kernels.SingleGemm, new Product
+        launcher.Multiply(target == TokenTarget.DeviceHalf ? _kernels.Gemm : _kernels.SingleGemm, new Product
         {
             A = workspace.Part(Part.Fused),
             AStride = width,
@@ -245,8 +265,21 @@ internal sealed class HalfModel : DeviceModel
     public override void DownloadTokens(Workspace workspace, Span<float> tokens)
     {
         DownloadRows(workspace, workspace.Part(Part.Tokens), tokens);
-        if (_type == TensorType.F16)
-            ThrowIfOutside(workspace);
+        if (_type != TensorType.F16)
+            return;
+        Span<int> outside = stackalloc int[4];
+        workspace.Download(workspace.Part(Part.Outside), MemoryMarshal.AsBytes(outside));
+        ThrowIfOutside(outside, workspace.Stream, workspace.Part(Part.Outside), "this call");
+    }
+
+    public override void CopyTokens(Workspace workspace, CudaTensor tokens)
+        => CopyTokens(workspace, workspace.Part(Part.Tokens), tokens);
+
+    public override void ThrowIfOverflowed(IDeviceStream stream)
+    {
+        Span<int> outside = stackalloc int[4];
+        stream.Download(_outside!, MemoryMarshal.AsBytes(outside));
+        ThrowIfOutside(outside, stream, DeviceView.OfVectors(_outside!), "a call since this was last asked");
     }
 
     public override DeviceView? Gates(Workspace workspace)
@@ -260,12 +293,16 @@ internal sealed class HalfModel : DeviceModel
     }
 
     public override void Clear(Workspace workspace)
-        => workspace.Upload(MemoryMarshal.AsBytes(stackalloc int[4]), workspace.Part(Part.Outside));
+    {
+        ClearPadding(workspace, workspace.Part(Part.Features));
+        workspace.Stream.Clear(workspace.Part(Part.Outside).Address, DeviceView.VectorBytes);
+    }
 
     public override void Dispose()
     {
         _querySide?.Dispose();
         _queries?.Dispose();
+        _outside?.Dispose();
         _tables?.Dispose();
         _weights?.Dispose();
     }
@@ -333,14 +370,18 @@ internal sealed class HalfModel : DeviceModel
     }
 
     /// <summary>Reports an overflow that kernels have noted, and forgets it.</summary>
-    private void ThrowIfOutside(Workspace workspace)
+    /// <param name="found">What was read of the note.</param>
+    /// <param name="stream">Clears the note.</param>
+    /// <param name="note">Where it is.</param>
+    /// <param name="call">Whose tokens are not valid.</param>
+    private static void ThrowIfOutside(ReadOnlySpan<int> found, IDeviceStream stream, DeviceView note, string call)
     {
-        Span<int> outside = stackalloc int[4];
-        workspace.Download(workspace.Part(Part.Outside), MemoryMarshal.AsBytes(outside));
-        if (outside[0] == 0)
+        if (found[0] == 0)
             return;
-        Clear(workspace);
-        Float16OverflowException.ThrowActivation();
+        stream.Clear(note.Address, DeviceView.VectorBytes);
+        // Before work of another stream can note the next.
+        stream.Synchronize();
+        Float16OverflowException.ThrowActivation(call);
     }
 
     /// <summary>The parts of a workspace.</summary>
@@ -376,10 +417,10 @@ internal sealed class HalfModel : DeviceModel
         /// <summary>Fused and normalised tokens, [tokens, D].</summary>
         public const int Fused = 9;
 
-        /// <summary>Tokens, float32, [tokens, L].</summary>
+        /// <summary>Tokens, [tokens, L], in float32 or 16 bits.</summary>
         public const int Tokens = 10;
 
-        /// <summary>Whether a number was outside the range of float16.</summary>
+        /// <summary>Whether a number was outside the range of float16, in a pass whose tokens go to the host.</summary>
         public const int Outside = 11;
     }
 }

@@ -52,6 +52,8 @@ internal sealed class SingleModel : DeviceModel
 
     private ResamplerConfig Config => Layout.Config;
 
+    public override CudaElementType ElementType => CudaElementType.Float32;
+
     public override long[] Parts(long rowCount, long tokenCount)
     {
         long keyVectors = rowCount * Layout.KeyScopeCount * Layout.Heads.Vectors;
@@ -92,6 +94,8 @@ internal sealed class SingleModel : DeviceModel
             (block, row, token) => block with { FirstKey = block.FirstKey + row, FirstToken = token },
             block => block.KeyCount, out blockCount);
 
+    public override void Clear(Workspace workspace) => ClearPadding(workspace, workspace.Part(Part.Features));
+
     public override void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features)
     {
         int width = Config.VisionHiddenSize;
@@ -114,7 +118,11 @@ internal sealed class SingleModel : DeviceModel
         ArrayPool<float>.Shared.Return(padded);
     }
 
-    public override void Compute(Workspace workspace, GridArena arena, CancellationToken cancellationToken)
+    public override void CopyFeatures(Workspace workspace, CudaTensor features)
+        => CopyFeatures(workspace, features, workspace.Part(Part.Features));
+
+    public override void Compute(Workspace workspace, GridArena arena, TokenTarget target,
+        CancellationToken cancellationToken)
     {
         SingleLauncher launcher = new(_kernels, workspace.Stream, _usesTensorCores);
         int rowCount = workspace.RowCount;
@@ -206,6 +214,14 @@ internal sealed class SingleModel : DeviceModel
 
     public override void DownloadTokens(Workspace workspace, Span<float> tokens)
         => DownloadRows(workspace, workspace.Part(Part.Tokens), tokens);
+
+    public override void CopyTokens(Workspace workspace, CudaTensor tokens)
+        => CopyTokens(workspace, workspace.Part(Part.Tokens), tokens);
+
+    public override void ThrowIfOverflowed(IDeviceStream stream)
+    {
+        // The range of activations is that of float32.
+    }
 
     public override DeviceView? Gates(Workspace workspace)
         => _weights!.GateHidden is null ? null : workspace.Part(Part.Gates);
