@@ -5,9 +5,9 @@ using Utilities = ILGPU.Util.Utilities;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>A thread's part of the copies of every tile of keys or values. A warp copies its 16 rows of the tile: at
-/// once 8 rows by four chunks of 16 bytes, or 16 by two, so that whole sectors of memory are read, and eight lanes side
-/// by side write one chunk of eight rows, which meets all banks once.</summary>
+/// <summary>A thread's part of the copies of every tile of keys or values. A warp copies its 16 rows of the tile, eight
+/// rows by four chunks of 16 bytes at once: so whole sectors of memory are read, and eight lanes side by side write one
+/// chunk of eight rows, which meets all banks once.</summary>
 /// <typeparam name="THead">The head tile.</typeparam>
 internal struct KeyCopies<THead>
     where THead : struct, IMmaHeadTile
@@ -16,19 +16,19 @@ internal struct KeyCopies<THead>
     private int _firstPlace;
     private int _gridColumns;
     private int _stride;
-    private int _hasLast;
+    private bool _hasLast;
 
     /// <summary>Chunks of a row that are copied at once.</summary>
-    public static int ChunksAtOnce => THead.Chunks % 4 == 0 ? 4 : 2;
+    public const int ChunksAtOnce = PaddedTile.ChunkGroup;
 
     /// <summary>Rows that are copied at once.</summary>
-    public static int RowsAtOnce => 32 / ChunksAtOnce;
+    public const int RowsAtOnce = 32 / ChunksAtOnce;
 
     /// <summary>Rows of a tile that a thread copies.</summary>
-    public static int LaneRows => ScopeSchedule.UnitSize / RowsAtOnce;
+    public const int LaneRows = ScopeSchedule.UnitSize / RowsAtOnce;
 
     /// <summary>Chunks of a row that a thread copies.</summary>
-    public static int LaneChunks => THead.Chunks / ChunksAtOnce;
+    public static int LaneChunks => (THead.Chunks + ChunksAtOnce - 1) / ChunksAtOnce;
 
     /// <summary>The lane's row among those copied at once.</summary>
     public static int LaneRow => Group.IdxX % RowsAtOnce;
@@ -55,7 +55,7 @@ internal struct KeyCopies<THead>
             _gridColumns = block.GridColumns,
             _stride = stride,
             // Only the last of a thread's chunks can be past the end of a head: a smaller head has a smaller tile.
-            _hasLast = (THead.Chunks - ChunksAtOnce + LaneChunk - headVectors) >> 31,
+            _hasLast = (ChunksAtOnce * (LaneChunks - 1)) + LaneChunk < headVectors,
         };
     }
 
@@ -92,7 +92,7 @@ internal struct KeyCopies<THead>
                 int offset = chunk * ChunksAtOnce * SwizzledTile.ChunkBytes;
                 AsyncCopy.StartOrZero(to, (row * RowsAtOnce * PaddedTile.RowBytes(THead.Chunks)) + offset,
                     ref rows[starts[row]], offset,
-                    Utilities.Select(isKey & (chunk < LaneChunks - 1 | _hasLast != 0), SwizzledTile.ChunkBytes, 0));
+                    Utilities.Select(isKey & (chunk < LaneChunks - 1 | _hasLast), SwizzledTile.ChunkBytes, 0));
             }
         }
 

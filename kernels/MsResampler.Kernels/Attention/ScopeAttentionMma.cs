@@ -41,7 +41,7 @@ internal static class ScopeAttentionMma<THead, TElement>
 
     private static int RowBytes => PaddedTile.RowBytes(THead.Chunks);
 
-    private static int RowChunks => THead.Chunks + 1;
+    private static int RowChunks => PaddedTile.RowChunks(THead.Chunks);
 
     private static int UnitBytes => Unit * RowBytes;
 
@@ -115,8 +115,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         uint valueRows = valueTile + (uint)PaddedTile.RowsFirst(lane, RowBytes);
         Group.Barrier();
 
-        int tileCount = isWide ? block.KeyCount / TileKeys : 0;
-        int activeEnd = warp < queryUnits ? tileCount : 0;
+        int activeEnd = isWide & warp < queryUnits ? block.KeyCount / TileKeys : 0;
         int plainEnd = IntrinsicMath.Min(block.FullTiles, activeEnd);
         int windowEnd = block.Scales < 0 ? activeEnd : plainEnd;
         for (int tile = 0; tile < plainEnd; tile++)
@@ -125,19 +124,33 @@ internal static class ScopeAttentionMma<THead, TElement>
                 valueRows, default, best, total, sums);
         }
 
-        LaneScope scope = ScopeOf(blocks, windows, scales);
-        for (int tile = plainEnd; tile < windowEnd; tile++)
+        // What queries see is read where it is used, lest it stay in registers elsewhere.
+        int windowCount = IntrinsicMath.Min(windowEnd - plainEnd, 1);
+        for (int once = 0; once < windowCount; once++)
         {
-            Step<WindowMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
-                keyRows, valueRows, scope, best, total, sums);
+            LaneScope scope = ScopeOf(blocks, windows, scales);
+            for (int tile = plainEnd; tile < windowEnd; tile++)
+            {
+                Step<WindowMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left, keyRows,
+                    valueRows, scope, best, total, sums);
+            }
         }
 
-        for (int tile = windowEnd; tile < activeEnd; tile++)
+        int gaussianCount = IntrinsicMath.Min(activeEnd - windowEnd, 1);
+        for (int once = 0; once < gaussianCount; once++)
         {
-            Step<GaussianMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
-                keyRows, valueRows, scope, best, total, sums);
+            LaneScope scope = ScopeOf(blocks, windows, scales);
+            for (int tile = windowEnd; tile < activeEnd; tile++)
+            {
+                Step<GaussianMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
+                    keyRows, valueRows, scope, best, total, sums);
+            }
         }
 
+        // For the same reason the block is read again.
+        block = blocks[Grid.IdxX];
+        isWide = block.QueryCount > Unit;
+        int tileCount = isWide ? block.KeyCount / TileKeys : 0;
         // Warps without queries copy for the others.
         for (int tile = activeEnd; tile < tileCount; tile++)
         {
@@ -151,15 +164,13 @@ internal static class ScopeAttentionMma<THead, TElement>
             copies.Start(keysTo, keys, starts);
         }
 
-        // The block is read again, lest it stay in registers until it is needed.
-        block = blocks[Grid.IdxX];
-        isWide = block.QueryCount > Unit;
         int restUnits = isWide ? block.KeyCount % TileKeys / Unit : 0;
         int restCount = IntrinsicMath.Min(restUnits, 1);
         for (int once = 0; once < restCount; once++)
         {
             Group.Barrier();
             copies.Start(keysTo + (uint)TileBytes, values, starts);
+            LaneScope scope = ScopeOf(blocks, windows, scales);
             AsyncCopy.Wait(0);
             Group.Barrier();
             int activeUnits = warp * Unit < block.QueryCount ? restUnits : 0;
@@ -168,7 +179,7 @@ internal static class ScopeAttentionMma<THead, TElement>
                 var weights = new Float4[2];
                 uint offset = (uint)(unit * UnitBytes);
                 Multiply(weights, 1, left, keyRows + offset);
-                GaussianMask.Apply(weights, 1, places, laneKeys + (block.KeyCount / TileKeys * TileKeys) + (unit * Unit), scope);
+                GaussianMask.Apply(weights, 1, places, laneKeys + (tileCount * TileKeys) + (unit * Unit), scope);
                 OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
                 AddValues(sums, weights, 1, valueRows + offset);
             }
@@ -179,18 +190,21 @@ internal static class ScopeAttentionMma<THead, TElement>
         int firstTile = IntrinsicMath.Min(warpTiles, 1);
         uint warpRows = (uint)(warp * UnitBytes);
         for (int once = 0; once < firstTile; once++)
+        {
             copies.Start(keysTo + (uint)TileBytes, values, starts);
-        windowEnd = block.Scales < 0 ? warpTiles : 0;
-        for (int tile = 0; tile < windowEnd; tile++)
-        {
-            StepAlone<WindowMask>(tile, copies, keysTo, keys, values, places, laneRows, starts,
-                laneKeys + (warp * Unit), left, keyRows + warpRows, valueRows + warpRows, scope, best, total, sums);
-        }
+            LaneScope scope = ScopeOf(blocks, windows, scales);
+            windowEnd = block.Scales < 0 ? warpTiles : 0;
+            for (int tile = 0; tile < windowEnd; tile++)
+            {
+                StepAlone<WindowMask>(tile, copies, keysTo, keys, values, places, laneRows, starts,
+                    laneKeys + (warp * Unit), left, keyRows + warpRows, valueRows + warpRows, scope, best, total, sums);
+            }
 
-        for (int tile = windowEnd; tile < warpTiles; tile++)
-        {
-            StepAlone<GaussianMask>(tile, copies, keysTo, keys, values, places, laneRows, starts,
-                laneKeys + (warp * Unit), left, keyRows + warpRows, valueRows + warpRows, scope, best, total, sums);
+            for (int tile = windowEnd; tile < warpTiles; tile++)
+            {
+                StepAlone<GaussianMask>(tile, copies, keysTo, keys, values, places, laneRows, starts,
+                    laneKeys + (warp * Unit), left, keyRows + warpRows, valueRows + warpRows, scope, best, total, sums);
+            }
         }
 
         block = blocks[Grid.IdxX];
