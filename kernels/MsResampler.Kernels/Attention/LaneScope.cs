@@ -32,10 +32,10 @@ internal struct LaneScope
 
         return new LaneScope
         {
-            _upper = QueryScope.Of(windows[block.RowWindows + upperRow], windows[block.ColumnWindows + upperColumn],
-                rowScale, columnScale),
-            _lower = QueryScope.Of(windows[block.RowWindows + lowerRow], windows[block.ColumnWindows + lowerColumn],
-                rowScale, columnScale),
+            _upper = QueryScope.Of(AxisWindow.Load(windows, block.RowWindows + upperRow),
+                AxisWindow.Load(windows, block.ColumnWindows + upperColumn), rowScale, columnScale),
+            _lower = QueryScope.Of(AxisWindow.Load(windows, block.RowWindows + lowerRow),
+                AxisWindow.Load(windows, block.ColumnWindows + lowerColumn), rowScale, columnScale),
             _rowScale = rowScale,
             _columnScale = columnScale,
         };

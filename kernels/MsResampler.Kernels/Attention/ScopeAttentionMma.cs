@@ -74,7 +74,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         ArrayView<float> statistics = SharedMemory.Allocate<float>(2 * WarpCount * Unit);
         uint keyTile = SharedMemoryAccess.AddressOf(ref memory[0]);
         uint valueTile = keyTile + (uint)TileBytes;
-        ScopeBlock block = blocks[Grid.IdxX];
+        var block = ScopeBlock.Load(blocks, Grid.IdxX);
         int head = Grid.IdxY;
         int lane = Group.IdxX % 32;
         int warp = Group.IdxX / 32;
@@ -148,7 +148,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         }
 
         // For the same reason the block is read again.
-        block = blocks[Grid.IdxX];
+        block = ScopeBlock.Load(blocks, Grid.IdxX);
         isWide = block.QueryCount > Unit;
         int tileCount = isWide ? block.KeyCount / TileKeys : 0;
         // Warps without queries copy for the others.
@@ -207,7 +207,7 @@ internal static class ScopeAttentionMma<THead, TElement>
             }
         }
 
-        block = blocks[Grid.IdxX];
+        block = ScopeBlock.Load(blocks, Grid.IdxX);
         for (int row = 0; row < 2; row++)
             total[row] = OnlineSoftmax.SumOfRow(total[row]);
         AsyncCopy.Wait(0);
@@ -235,32 +235,31 @@ internal static class ScopeAttentionMma<THead, TElement>
     private static LaneScope ScopeOf(ArrayView<ScopeBlock> blocks, ArrayView<AxisWindow> windows,
         ArrayView<float> scales)
     {
-        ScopeBlock block = blocks[Grid.IdxX];
+        var block = ScopeBlock.Load(blocks, Grid.IdxX);
         int first = (block.QueryCount > Unit ? Group.IdxX / 32 * Unit : 0) + (Group.IdxX % 32 / 4);
         int upper = IntrinsicMath.Min(first, block.QueryCount - 1);
         int lower = IntrinsicMath.Min(first + 8, block.QueryCount - 1);
-        return LaneScope.Load(windows, scales, block, Grid.IdxY, RowOf(block, upper), ColumnOf(block, upper),
-            RowOf(block, lower), ColumnOf(block, lower));
+        return LaneScope.Load(windows, scales, block, Grid.IdxY, block.RowOf(upper), block.ColumnOf(upper),
+            block.RowOf(lower), block.ColumnOf(lower));
     }
-
-    private static int RowOf(ScopeBlock block, int query) => block.QueryRow + (query / block.TileColumns);
-
-    private static int ColumnOf(ScopeBlock block, int query) => block.QueryColumn + (query % block.TileColumns);
 
     /// <summary>Starts to copy the tile's queries, rounded up to whole units by repeating the last one.</summary>
     private static void CopyQueries(uint to, ArrayView<UInt4> queries, ScopeBlock block, int queryUnits, int head,
         int headCount, int headVectors, int queryColumns)
     {
-        int rowGroups = queryUnits * KeyCopies<THead>.LaneRows;
-        for (int part = Group.IdxX / 32; part < rowGroups * KeyCopies<THead>.LaneChunks; part += WarpCount)
+        for (int row = (Group.IdxX / 32 * KeyCopies<THead>.RowsAtOnce) + KeyCopies<THead>.LaneRow;
+            row < queryUnits * Unit; row += WarpCount * KeyCopies<THead>.RowsAtOnce)
         {
-            int row = (part % rowGroups * KeyCopies<THead>.RowsAtOnce) + KeyCopies<THead>.LaneRow;
-            int chunk = (part / rowGroups * KeyCopies<THead>.ChunksAtOnce) + KeyCopies<THead>.LaneChunk;
-            int query = IntrinsicMath.Min(row, block.QueryCount - 1);
-            int index = IndexOf(block, query, queryColumns);
-            AsyncCopy.StartOrZero(to + (uint)((row * RowBytes) + (chunk * SwizzledTile.ChunkBytes)), 0,
-                ref queries[block.QueryStart + (((index * headCount) + head) * headVectors) + chunk],
-                ((chunk - headVectors) >> 31) & SwizzledTile.ChunkBytes);
+            int index = block.IndexOf(IntrinsicMath.Min(row, block.QueryCount - 1), queryColumns);
+            int start = block.QueryStart + (((index * headCount) + head) * headVectors) + KeyCopies<THead>.LaneChunk;
+            uint rowTo = to + (uint)((row * RowBytes) + (KeyCopies<THead>.LaneChunk * SwizzledTile.ChunkBytes));
+            for (int group = 0; group < KeyCopies<THead>.LaneChunks; group++)
+            {
+                int chunk = group * KeyCopies<THead>.ChunksAtOnce;
+                AsyncCopy.StartOrZero(rowTo, chunk * SwizzledTile.ChunkBytes, ref queries[start],
+                    chunk * SwizzledTile.ChunkBytes, Utilities.Select(
+                        chunk + KeyCopies<THead>.LaneChunk < headVectors, SwizzledTile.ChunkBytes, 0));
+            }
         }
     }
 
@@ -372,13 +371,13 @@ internal static class ScopeAttentionMma<THead, TElement>
         {
             if (isUpper)
             {
-                logSums[firstRow + (IndexOf(block, upperQuery, queryColumns) * rowStride)]
+                logSums[firstRow + (block.IndexOf(upperQuery, queryColumns) * rowStride)]
                     = best[0] + PtxMath.Log2(total[0]);
             }
 
             if (isLower)
             {
-                logSums[firstRow + (IndexOf(block, upperQuery + 8, queryColumns) * rowStride)]
+                logSums[firstRow + (block.IndexOf(upperQuery + 8, queryColumns) * rowStride)]
                     = best[1] + PtxMath.Log2(total[1]);
             }
         }
@@ -387,7 +386,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         for (int part = 0; part < KeyCopies<THead>.LaneRows; part++)
         {
             int query = warpRow + (part * KeyCopies<THead>.RowsAtOnce) + KeyCopies<THead>.LaneRow;
-            int row = (firstRow + (IndexOf(block, query, queryColumns) * rowStride)) * headVectors;
+            int row = (firstRow + (block.IndexOf(query, queryColumns) * rowStride)) * headVectors;
             for (int group = 0; group < KeyCopies<THead>.LaneChunks; group++)
             {
                 int chunk = (group * KeyCopies<THead>.ChunksAtOnce) + KeyCopies<THead>.LaneChunk;
@@ -447,7 +446,7 @@ internal static class ScopeAttentionMma<THead, TElement>
             for (int other = 0; other < WarpCount; other++)
             {
                 float factor = PtxMath.Exp2(statistics[(other * Unit) + query] - most);
-                int group = (((other * Unit) + query) * rowGroups) + (2 * chunk);
+                int group = (((other * Unit) + query) * rowGroups) + (2 * IntrinsicMath.Min(chunk, headVectors - 1));
                 first = first.PlusProduct(factor, merged[group + order]);
                 second = second.PlusProduct(factor, merged[group + 1 - order]);
                 sum = PtxMath.Fma(factor, statistics[TotalStart + (other * Unit) + query], sum);
@@ -458,7 +457,7 @@ internal static class ScopeAttentionMma<THead, TElement>
                 float scale = PtxMath.Reciprocal(sum);
                 Float4 left = Select(order == 0, first, second).Times(scale);
                 Float4 right = Select(order == 0, second, first).Times(scale);
-                int row = firstRow + (IndexOf(block, query, queryColumns) * rowStride);
+                int row = firstRow + (block.IndexOf(query, queryColumns) * rowStride);
                 output[(row * headVectors) + chunk] = new UInt4(TElement.Pack(left.X, left.Y),
                     TElement.Pack(left.Z, left.W), TElement.Pack(right.X, right.Y), TElement.Pack(right.Z, right.W));
                 isOutside |= TElement.IsOutside(left) | TElement.IsOutside(right);
@@ -469,9 +468,6 @@ internal static class ScopeAttentionMma<THead, TElement>
 
         return isOutside;
     }
-
-    private static int IndexOf(ScopeBlock block, int query, int queryColumns)
-        => (RowOf(block, query) * queryColumns) + ColumnOf(block, query);
 
     private static Float4 Select(bool takeFirst, Float4 first, Float4 second)
         => new(Utilities.Select(takeFirst, first.X, second.X), Utilities.Select(takeFirst, first.Y, second.Y),

@@ -28,6 +28,7 @@ internal sealed class ScopeSchedule
     private const double Log2E = 1.4426950408889634;
 
     private readonly ResamplerConfig _config;
+    private readonly ScopeBlock[] _scopes;
     private readonly ScopeBlock[] _blocks;
     private readonly List<int> _places = [];
     private readonly List<AxisWindow> _windows = [];
@@ -47,11 +48,12 @@ internal sealed class ScopeSchedule
         }
 
         _config = config;
+        _scopes = [.. plan.Scopes.Select((scope, index) => ScopeOf(index, scope.Windows,
+            new ScopeBias(config.Scopes[index], scope.Windows, config.QueryGrid, logSigmas[index])))];
         // The longest run first, lest the last one keep the device waiting. Those of one scope stay together: they read
         // the same keys.
         _blocks = [.. plan.Scopes
-            .SelectMany((scope, index) => BlocksOf(index, scope.Tiles,
-                new ScopeBias(config.Scopes[index], scope.Windows, config.QueryGrid, logSigmas[index]), scope.Windows))
+            .SelectMany((scope, index) => scope.Tiles.Select(tile => BlockOf(_scopes[index], scope.Windows, tile)))
             .OrderByDescending(Duration)];
     }
 
@@ -79,48 +81,57 @@ internal sealed class ScopeSchedule
     /// columns.</summary>
     public float[] Scales => [.. _scales];
 
+    /// <summary>Groups of 16 bytes of a query.</summary>
+    private int QueryVectors => _config.AttentionHeadCount * ((_config.HeadSize + 7) / 8);
+
     /// <summary>Products of 16 queries and 16 keys that one head executes for an image.</summary>
     public long UnitCount => _blocks.Sum(block
         => (long)((block.QueryCount + UnitSize - 1) / UnitSize) * (block.KeyCount / UnitSize));
 
-    /// <summary>The blocks of an image, longest first, that has its patches and tokens at 0. For a batch, take block 0
-    /// of every image, then block 1, and so on, and add to each its image's FirstPatch and FirstToken.</summary>
+    /// <summary>The blocks of an image, longest first, whose patches and tokens begin at 0. For a batch, take block 0 of
+    /// every image, then block 1, and so on, and add to each block's FirstPatch and FirstToken where its image's
+    /// begin.</summary>
     /// <param name="firstPlace">Where <see cref="Places"/> lie in the kernel's view; a multiple of 4.</param>
     /// <param name="firstWindow">Where <see cref="Windows"/> lie.</param>
     /// <param name="firstScale">Where <see cref="Scales"/> lie.</param>
-    /// <param name="queryStart">The group of 16 bytes where the queries, [scopes][queries, heads, d/8], lie.</param>
+    /// <param name="queryStart">The group of 16 bytes where the queries, [scopes][queries, heads, d/8], begin.</param>
     public ScopeBlock[] BlocksAt(int firstPlace, int firstWindow, int firstScale, int queryStart)
-    {
-        var blocks = (ScopeBlock[])_blocks.Clone();
-        for (int index = 0; index < blocks.Length; index++)
-        {
-            blocks[index].FirstPlace += firstPlace;
-            blocks[index].RowWindows += firstWindow;
-            blocks[index].ColumnWindows += firstWindow;
-            blocks[index].Scales += blocks[index].Scales < 0 ? 0 : firstScale;
-            blocks[index].QueryStart += queryStart;
-        }
+        => [.. _blocks.Select(block => Moved(block, firstPlace, firstWindow, firstScale, queryStart))];
 
-        return blocks;
-    }
+    /// <summary>For each scope a block whose tile is the whole query grid and whose list of keys is empty: what
+    /// <see cref="AttentionMapMma{TElement}"/> needs to know of a scope. Parameters as those of
+    /// <see cref="BlocksAt"/>.</summary>
+    public ScopeBlock[] ScopesAt(int firstWindow, int firstScale, int queryStart)
+        => [.. _scopes.Select(scope => Moved(scope, 0, firstWindow, firstScale, queryStart))];
+
+    private static ScopeBlock Moved(ScopeBlock block, int firstPlace, int firstWindow, int firstScale, int queryStart)
+        => block with
+        {
+            FirstPlace = block.FirstPlace + firstPlace,
+            RowWindows = block.RowWindows + firstWindow,
+            ColumnWindows = block.ColumnWindows + firstWindow,
+            Scales = block.Scales < 0 ? -1 : block.Scales + firstScale,
+            QueryStart = block.QueryStart + queryStart,
+        };
 
     private static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? 4 * block.KeyCount : block.KeyCount;
 
-    private IEnumerable<ScopeBlock> BlocksOf(int scope, IReadOnlyList<QueryTile> tiles, ScopeBias bias,
-        ScopeWindows windows)
+    /// <summary>What a scope's blocks have in common; adds its windows and scales.</summary>
+    private ScopeBlock ScopeOf(int scope, ScopeWindows windows, ScopeBias bias)
     {
         QueryGrid queries = _config.QueryGrid;
         ScopeBlock block = new()
         {
             GridColumns = windows.Grid.Columns,
-            QueryStart = checked(scope * queries.QueryCount * _config.AttentionHeadCount
-                * ((_config.HeadSize + 7) / 8)),
-            Scope = scope,
             KeyScope = _config.ShareKeyValues ? 0 : scope,
-            RowWindows = _windows.Count,
-            ColumnWindows = _windows.Count + queries.Rows,
             Scales = bias.IsGaussian ? _scales.Count : -1,
             ScaleHeadStride = bias.IsPerHead ? 2 : 0,
+            TileColumns = queries.Columns,
+            QueryCount = queries.QueryCount,
+            QueryStart = checked(scope * queries.QueryCount * QueryVectors),
+            RowWindows = _windows.Count,
+            ColumnWindows = _windows.Count + queries.Rows,
+            Scope = scope,
         };
         AddWindows(windows.Rows, queries.Rows, windows.Grid.Rows);
         AddWindows(windows.Columns, queries.Columns, windows.Grid.Columns);
@@ -130,18 +141,27 @@ internal sealed class ScopeSchedule
             _scales.Add(Scale(bias.ColumnSigma(head)));
         }
 
-        foreach (QueryTile tile in tiles)
+        return block;
+    }
+
+    private ScopeBlock BlockOf(ScopeBlock scope, ScopeWindows windows, QueryTile tile)
+    {
+        int firstQuery = tile.QueryIndex(0, _config.QueryGrid.Columns);
+        int firstPlace = _places.Count;
+        (int fullCount, int keyCount) = AddPlaces(windows, tile);
+        return scope with
         {
-            block.FirstPlace = _places.Count;
-            (int fullCount, int keyCount) = AddPlaces(windows, tile);
-            block.FullTiles = bias.IsGaussian ? 0 : fullCount / TileKeys;
-            block.KeyCount = (keyCount + UnitSize - 1) / UnitSize * UnitSize;
-            block.QueryRow = tile.QueryRows.Start;
-            block.QueryColumn = tile.QueryColumns.Start;
-            block.TileColumns = tile.QueryColumns.Count;
-            block.QueryCount = tile.QueryCount;
-            yield return block;
-        }
+            FirstPlace = firstPlace,
+            KeyCount = (keyCount + UnitSize - 1) / UnitSize * UnitSize,
+            FullTiles = scope.Scales < 0 ? fullCount / TileKeys : 0,
+            TileColumns = tile.QueryColumns.Count,
+            TileColumnsReciprocal = ((1 << 16) + tile.QueryColumns.Count - 1) / tile.QueryColumns.Count,
+            QueryCount = tile.QueryCount,
+            QueryStart = scope.QueryStart + (firstQuery * QueryVectors),
+            RowWindows = scope.RowWindows + tile.QueryRows.Start,
+            ColumnWindows = scope.ColumnWindows + tile.QueryColumns.Start,
+            FirstToken = firstQuery,
+        };
     }
 
     private void AddWindows(IReadOnlyList<AxisRange> windows, int queryCount, int patchCount)

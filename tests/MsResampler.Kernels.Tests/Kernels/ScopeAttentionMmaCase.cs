@@ -96,12 +96,15 @@ internal sealed class ScopeAttentionMmaCase
         List<AxisWindow> windows = [.. new AxisWindow[WindowBase]];
         List<float> scales = [.. new float[ScaleBase]];
         List<ScopeBlock> blocks = [];
+        ScopeBlock[] lastScopes = [];
         int patchCount = 0;
         for (int image = 0; image < _grids.Length; image++)
         {
             ScopeSchedule schedule = ScheduleOf(_grids[image]);
             foreach (ScopeBlock block in schedule.BlocksAt(places.Count, windows.Count, scales.Count, QueryBase))
-                blocks.Add(block with { FirstPatch = patchCount, FirstToken = image * QueryCount });
+                blocks.Add(Of(image, block));
+            lastScopes = [.. schedule.ScopesAt(windows.Count, scales.Count, QueryBase)
+                .Select(scope => Of(image, scope))];
             places.AddRange(schedule.Places);
             windows.AddRange(schedule.Windows);
             scales.AddRange(schedule.Scales);
@@ -138,20 +141,23 @@ internal sealed class ScopeAttentionMmaCase
         float[] maps = mapScope < 0 ? [] : Maps();
         return new ScopeAttentionMmaResult(Decode(outputBytes), logSums, maps, flag[0], report);
 
+        ScopeBlock Of(int image, ScopeBlock block) => block with
+        {
+            FirstPatch = block.FirstPatch + patchCount,
+            FirstToken = block.FirstToken + (image * QueryCount),
+        };
+
         float[] Maps()
         {
             PatchGrid grid = _grids[^1];
             float[] result = new float[HeadCount * QueryCount * (int)grid.PatchCount];
             Array.Fill(result, float.NaN);
             DeviceView view = Upload<float>(result);
-            int block = blocks.FindIndex(block => block.Scope == mapScope
-                && block.FirstToken == (_grids.Length - 1) * QueryCount);
             Launch(new KernelVariant(_isHalf ? typeof(AttentionMapMma<MmaFloat16>)
                 : typeof(AttentionMapMma<MmaBFloat16>), 32, 1), new Dim3((QueryCount + 15) / 16, HeadCount),
-                [blockView, windowView, scaleView, queryView with { Count = 4 * queryView.Count },
+                [Upload<ScopeBlock>(lastScopes), windowView, scaleView, queryView with { Count = 4 * queryView.Count },
                     keyValues with { Count = 4 * keyValues.Count }, logSumView, view],
-                [block, ScopeCount, KeyScopeCount, HeadVectors, grid.Rows, _config.QueryGrid.Rows,
-                    _config.QueryGrid.Columns]);
+                [mapScope, ScopeCount, KeyScopeCount, HeadVectors, grid.Rows]);
             gpu.Read(view.Address, MemoryMarshal.AsBytes(result.AsSpan()));
             return result;
         }
@@ -176,8 +182,7 @@ internal sealed class ScopeAttentionMmaCase
         }
     }
 
-    /// <summary>Calls back with every row of a head that the kernel writes: where it begins in the output, and what the
-    /// query sees.</summary>
+    /// <summary>Every query, scope and head of the batch in double precision.</summary>
     public IEnumerable<ScopeAttentionMmaRow> Expected()
     {
         for (int image = 0; image < _grids.Length; image++)
@@ -189,7 +194,7 @@ internal sealed class ScopeAttentionMmaCase
                     for (int head = 0; head < HeadCount; head++)
                     {
                         yield return Expected(image, scope, query, head,
-                            ((((((image * QueryCount) + query) * ScopeCount) + scope) * HeadCount) + head));
+                            (((((image * QueryCount) + query) * ScopeCount) + scope) * HeadCount) + head);
                     }
                 }
             }
@@ -211,7 +216,7 @@ internal sealed class ScopeAttentionMmaCase
 
         int patchCount = (int)grid.PatchCount;
         double[] logits = new double[patchCount];
-        double largestTerms = 0;
+        double[] errors = new double[patchCount];
         double best = double.NegativeInfinity;
         double nearest = double.NegativeInfinity;
         for (int patch = 0; patch < patchCount; patch++)
@@ -223,12 +228,24 @@ internal sealed class ScopeAttentionMmaCase
                 continue;
             double terms = 0;
             double dot = Dot(q, Row(_keys[image], patch, keyScope, head), ref terms);
-            double bias = scopeConfig.Prior != ScopePrior.Gaussian ? 0 : -Math.Log2(Math.E)
-                * ((Square(i - ay) / (2 * sigmaY * sigmaY)) + (Square(j - ax) / (2 * sigmaX * sigmaX)));
+            double rowScale = scopeConfig.Prior == ScopePrior.Gaussian ? Math.Log2(Math.E) / (2 * sigmaY * sigmaY) : 0;
+            double columnScale = scopeConfig.Prior == ScopePrior.Gaussian ? Math.Log2(Math.E) / (2 * sigmaX * sigmaX)
+                : 0;
+            double bias = -(Square(i - ay) * rowScale) - (Square(j - ax) * columnScale);
             nearest = Math.Max(nearest, bias);
             logits[patch] = dot + bias;
-            largestTerms = Math.Max(largestTerms, terms);
+            // A dot product rounds once for each term; of the bias, window, slope and scale are rounded, and each of
+            // three steps, all of them less than twice the squared distances of this patch and of the nearest.
+            errors[patch] = Math.ScaleB(1, -24) * (((HeadSize + 2) * terms) - (16 * bias));
             best = Math.Max(best, logits[patch]);
+        }
+
+        // What lies further below has no weight.
+        double logitError = 0;
+        for (int patch = 0; patch < patchCount; patch++)
+        {
+            if (logits[patch] > best - 40)
+                logitError = Math.Max(logitError, errors[patch] - (Math.ScaleB(1, -24) * 16 * nearest));
         }
 
         double total = 0;
@@ -239,8 +256,6 @@ internal sealed class ScopeAttentionMmaCase
         {
             double weight = Math.Pow(2, logits[patch] - best);
             logits[patch] = weight;
-            if (double.IsNegativeInfinity(best) || weight == 0)
-                continue;
             total += weight;
             ReadOnlySpan<float> v = Row(_values[image], patch, keyScope, head);
             for (int k = 0; k < HeadSize; k++)
@@ -253,7 +268,7 @@ internal sealed class ScopeAttentionMmaCase
 
         return new ScopeAttentionMmaRow(image, scope, query, head, row, patchCount,
             [.. sums.Select(sum => sum / total)], [.. magnitudes.Select(sum => sum / total)], largest,
-            [.. logits.Select(weight => weight / total)], Math.Log2(total) + best - nearest, largestTerms);
+            [.. logits.Select(weight => weight / total)], Math.Log2(total) + best - nearest, logitError);
     }
 
     private static double Square(double x) => x * x;
@@ -360,6 +375,6 @@ internal sealed record ScopeAttentionMmaResult(float[] Output, float[] LogSums, 
 /// <param name="Largest">The largest value of each channel.</param>
 /// <param name="Weights">The softmax of each patch, 0 outside the window.</param>
 /// <param name="LogSum">log₂ Σ 2^logit, with the nearest patch's bias as 0.</param>
-/// <param name="LogitTerms">The largest sum of magnitudes of a logit's terms.</param>
+/// <param name="LogitError">How far the float32 logit of a patch that has weight may be from exact.</param>
 internal sealed record ScopeAttentionMmaRow(int Image, int Scope, int Query, int Head, int Row, int PatchCount,
-    double[] Output, double[] Magnitudes, double[] Largest, double[] Weights, double LogSum, double LogitTerms);
+    double[] Output, double[] Magnitudes, double[] Largest, double[] Weights, double LogSum, double LogitError);
