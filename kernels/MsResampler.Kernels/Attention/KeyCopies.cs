@@ -41,9 +41,10 @@ internal struct KeyCopies<THead>
         * PaddedTile.RowBytes(THead.Chunks)) + (LaneChunk * SwizzledTile.ChunkBytes);
 
     /// <param name="block">The block.</param>
+    /// <param name="isShared">Whether the block's warps copy one tile together, or each its own unit of 16 keys.</param>
     /// <param name="headVectors">Groups of 16 bytes of a head.</param>
     /// <param name="stride">Groups of 16 bytes of a patch.</param>
-    public static KeyCopies<THead> Of(ScopeBlock block, int headVectors, int stride)
+    public static KeyCopies<THead> Of(ScopeBlock block, bool isShared, int headVectors, int stride)
     {
         // Row 8h + 2t + b of a chunk of 16 is its key 4t + 2h + b: the keys of a lane's logits are then neighbours in
         // the list.
@@ -51,7 +52,7 @@ internal struct KeyCopies<THead>
         int key = (4 * ((row & 7) >> 1)) + (2 * (row >> 3)) + (row & 1);
         return new KeyCopies<THead>
         {
-            _firstPlace = block.FirstPlace + (Group.IdxX / 32 * ScopeSchedule.UnitSize) + key,
+            _firstPlace = block.FirstPlace + (isShared ? Group.IdxX / 32 * ScopeSchedule.UnitSize : 0) + key,
             _gridColumns = block.GridColumns,
             _stride = stride,
             // Only the last of a thread's chunks can be past the end of a head: a smaller head has a smaller tile.
@@ -59,12 +60,14 @@ internal struct KeyCopies<THead>
         };
     }
 
-    /// <summary>Reads which keys this thread copies of a tile, which may be the one past the end.</summary>
-    public readonly void ReadPlaces(ArrayView<int> lists, int tile, int[] places)
+    /// <summary>Reads which keys this thread copies of a tile or unit, which may be the one past the end.</summary>
+    /// <param name="lists">The lists of keys.</param>
+    /// <param name="firstKey">The tile's first key, counted from the list's start.</param>
+    /// <param name="places">Receives them.</param>
+    public readonly void ReadPlaces(ArrayView<int> lists, int firstKey, int[] places)
     {
-        int first = _firstPlace + (ScopeSchedule.TileKeys * tile);
         for (int row = 0; row < LaneRows; row++)
-            places[row] = lists[first + (2 * row)];
+            places[row] = lists[_firstPlace + firstKey + (2 * row)];
     }
 
     /// <summary>Finds where they begin in memory; negative where there is no key.</summary>

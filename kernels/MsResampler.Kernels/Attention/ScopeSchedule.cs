@@ -58,8 +58,8 @@ internal sealed class ScopeSchedule
     }
 
     /// <summary>What the kernel's tiles cost. A block of more than 16 queries has a warp for each 16, and takes as long
-    /// with one warp at work as with four; one of 16 shares its keys among its warps, but multiplies less for each key
-    /// that it reads, and its warps' sums have to be merged.</summary>
+    /// with two warps at work as with four. With 16 all warps work, on a head each, but keys come 16 at a time instead of
+    /// 64, each time with a running sum to scale: twice the instructions for a product.</summary>
     public static CostModel Costs { get; } = new([16, 32, 48, MaxQueries], [0.5, 0.5, 0.75, 1])
     {
         CanAbsorb = false,
@@ -114,7 +114,8 @@ internal sealed class ScopeSchedule
             QueryStart = block.QueryStart + queryStart,
         };
 
-    private static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? 4 * block.KeyCount : block.KeyCount;
+    /// <summary>How long a block runs, in keys of a wide one; see <see cref="Costs"/>.</summary>
+    private static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? block.KeyCount : 2 * block.KeyCount;
 
     /// <summary>What a scope's blocks have in common; adds its windows and scales.</summary>
     private ScopeBlock ScopeOf(int scope, ScopeWindows windows, ScopeBias bias)

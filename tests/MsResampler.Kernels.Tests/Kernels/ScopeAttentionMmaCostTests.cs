@@ -116,7 +116,7 @@ public sealed class ScopeAttentionMmaCostTests
         ScopeBlock[] blocks = new ScopeAttentionMmaCase(config, true, [s_grid]).Schedules.Single()
             .BlocksAt(0, 0, 0, 0);
 
-        Assert.That(blocks.Select(block => block.KeyCount * (block.QueryCount > 16 ? 4 : 1)),
+        Assert.That(blocks.Select(block => block.KeyCount * (block.QueryCount > 16 ? 1 : 2)),
             Is.Ordered.Descending);
         Assert.That(blocks[0].Scope, Is.EqualTo(1));
     }
