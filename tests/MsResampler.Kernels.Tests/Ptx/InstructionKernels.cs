@@ -90,6 +90,17 @@ internal static class InstructionKernels
         y[Index] = shared[Index];
     }
 
+    public static void AsyncCopyOrZeroFromOffset(ArrayView<float> source, ArrayView<int> byteCounts,
+        ArrayView<UInt4> y)
+    {
+        ArrayView<UInt4> shared = SharedMemory.Allocate<UInt4>(32);
+        uint address = SharedMemoryAccess.AddressOf(ref shared[Index]);
+        AsyncCopy.StartOrZero(address, 0, ref source[4 * Index], 16, byteCounts[Index]);
+        AsyncCopy.Commit();
+        AsyncCopy.Wait(0);
+        y[Index] = shared[Index];
+    }
+
     public static void SharedFloat4(ArrayView<Float4> x, ArrayView<Float4> y)
     {
         ArrayView<Float4> shared = SharedMemory.Allocate<Float4>(64);
