@@ -59,6 +59,15 @@ public sealed class ScopeAttentionMmaTests
         => Check(Config(40, new QueryGrid(5, 7), s_mixed) with { ShareKeyValues = true }, isHalf,
             [new(9, 11), new(6, 5)]);
 
+    /// <summary>A block of few queries has a head for each of its four warps.</summary>
+    [Test]
+    public void Any_number_of_heads_agrees_with_loops([Values(1, 3, 4, 5)] int headCount)
+        => Check(Config(32, new QueryGrid(5, 7), s_mixed) with
+        {
+            HiddenSize = 32 * headCount,
+            AttentionHeadCount = headCount,
+        }, isHalf: true, [new(9, 11)]);
+
     [Test]
     public void Learned_sigmas_differ_from_head_to_head()
         => Check(Config(64, new QueryGrid(5, 7), s_mixed), isHalf: true, [new(9, 11), new(7, 8)],
