@@ -18,11 +18,17 @@ namespace MsResampler.Kernels;
 /// MSRESAMPLER_CUDA_GRAPHS=0 has every kernel launched by itself, with the same results.</para></remarks>
 public sealed class CudaBackend : Backend
 {
+    /// <summary>Never disposed: models load some kernels when they first need them. It holds little until a kernel is
+    /// compiled that the cache lacks.</summary>
+    private static readonly Lazy<KernelCompiler> s_compiler =
+        new(() => new KernelCompiler(KernelCache.Default, PtxVersion.Default));
+
     private readonly Func<CudaDevice> _open;
 
     private CudaBackend(Func<CudaDevice> open) => _open = open;
 
-    /// <summary>The first device that can be used, chosen when a model is loaded, in a context of the model's own.</summary>
+    /// <summary>The first device that can be used, chosen when a model is loaded, in a context of the model's
+    /// own.</summary>
     public static Backend Default { get; } = new CudaBackend(CudaDevices.OpenFirst);
 
     /// <summary>One device, in a context of the model's own.</summary>
@@ -34,12 +40,11 @@ public sealed class CudaBackend : Backend
         return new CudaBackend(() => new CudaDevice(index));
     }
 
-    /// <summary>One device, in its primary context: the one that the CUDA runtime uses, and with it PyTorch, TorchSharp,
-    /// ONNX Runtime and most libraries. Their memory and streams are of use to the model, and the model's to
-    /// them.</summary>
-    /// <remarks>A model keeps the context alive until it is disposed. An error that ends the context ends it for all who
-    /// share it. While sizes grow, the model allocates and frees memory, which waits for the work of everybody in the
-    /// context, and which CUDA refuses while another thread captures a graph in the global mode.</remarks>
+    /// <summary>One device, in its primary context: the one that the CUDA runtime uses, and with it PyTorch,
+    /// TorchSharp, ONNX Runtime and most libraries. Their memory and streams are of use to the model.</summary>
+    /// <remarks>A model keeps the context alive until it is disposed. An error that ends the context ends it for all
+    /// who share it. While sizes grow, the model allocates and frees memory, which waits for the work of everybody in
+    /// the context, and which CUDA refuses while another thread captures a graph in the global mode.</remarks>
     /// <param name="index">The device's index, from 0, as in <see cref="Devices"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The index is negative.</exception>
     public static Backend ForPrimaryContext(int index)
@@ -50,8 +55,8 @@ public sealed class CudaBackend : Backend
 
     /// <summary>The device of an ILGPU accelerator, in the accelerator's context: its buffers and streams are of use to
     /// the model.</summary>
-    /// <param name="accelerator">The accelerator. It stays the caller's, and must be disposed after every model that was
-    /// loaded with this; a model that it takes with it reports a lost device, and loading one afterwards throws
+    /// <param name="accelerator">The accelerator. It stays the caller's, and must be disposed after every model that
+    /// was loaded with this; a model that it takes with it reports a lost device, and loading one afterwards throws
     /// <see cref="ObjectDisposedException"/>.</param>
     public static Backend ForAccelerator(CudaAccelerator accelerator)
     {
@@ -84,7 +89,6 @@ public sealed class CudaBackend : Backend
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
     {
         CudaDevice device = _open();
-        using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        return new GpuEngine(device, compiler, model, options);
+        return new GpuEngine(device, s_compiler.Value, model, options);
     }
 }

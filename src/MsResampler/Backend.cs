@@ -19,6 +19,8 @@ public abstract class Backend
     private sealed class CpuChoice : Backend
     {
         internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
-            => CpuVariant.Choose().Create(model, options);
+            => options.Precision is Precision.Auto or Precision.Float32 ? CpuVariant.Choose().Create(model, options)
+                : throw new NotSupportedException($"Precision {options.Precision}: the CPU backend computes in float32; " +
+                    "use Precision.Float32 or Precision.Auto");
     }
 }

@@ -9,6 +9,9 @@ internal abstract class ModelEngine : IDisposable
     /// <summary>What computes, in words.</summary>
     public abstract string Description { get; }
 
+    /// <summary>In what numbers it computes; never <see cref="Precision.Auto"/>.</summary>
+    public abstract Precision Precision { get; }
+
     /// <summary>The most processor threads one call uses.</summary>
     public abstract int ThreadCount { get; }
 

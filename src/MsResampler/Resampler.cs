@@ -30,6 +30,9 @@ public sealed class Resampler : IDisposable
     /// <summary>The most threads one call uses, the caller's included.</summary>
     public int ThreadCount => _engine.ThreadCount;
 
+    /// <summary>In what numbers the model is computed; never <see cref="Precision.Auto"/>.</summary>
+    public Precision Precision => _engine.Precision;
+
     /// <summary>What computes, in words, such as "cpu, avx512, 8 threads".</summary>
     public string Description => _engine.Description;
 
@@ -43,7 +46,7 @@ public sealed class Resampler : IDisposable
     /// <exception cref="InvalidModelException">The configuration is wrong, or tensors are missing, unexpected or
     /// misshapen: all of them are named.</exception>
     /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
-    /// this machine lacks.</exception>
+    /// this machine lacks, or the backend cannot compute in the precision that was asked for.</exception>
     public static Resampler Load(string folder, ResamplerOptions? options = null)
     {
         using ResamplerModel model = ResamplerModel.Open(folder);
@@ -54,12 +57,18 @@ public sealed class Resampler : IDisposable
     /// <param name="model">The model; it is not kept and may be disposed afterwards.</param>
     /// <param name="options">How to run; null for the defaults.</param>
     /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
-    /// this machine lacks.</exception>
+    /// this machine lacks, or the backend cannot compute in the precision that was asked for.</exception>
     public static Resampler Load(ResamplerModel model, ResamplerOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         options ??= new ResamplerOptions();
         ArgumentOutOfRangeException.ThrowIfNegative(options.ThreadCount, "options.ThreadCount");
+        if (!Enum.IsDefined(options.Precision))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.Precision,
+                $"options.Precision: expected one of {string.Join(", ", Enum.GetNames<Precision>())}");
+        }
+
         return new Resampler(model, options);
     }
 
@@ -81,11 +90,7 @@ public sealed class Resampler : IDisposable
         CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        CheckGrids(grids, features.Length);
-        long expected = (long)grids.Length * Config.QueryGrid.QueryCount * Config.OutputSize;
-        if (tokens.Length != expected)
-            ThrowLength(nameof(tokens), $"{expected} ({grids.Length} images x {Config.QueryGrid.QueryCount} tokens x " +
-                $"{Config.OutputSize})", tokens.Length);
+        CheckSizes(grids, features.Length, tokens.Length);
         if (tokens.Overlaps(features))
             throw new ArgumentException("expected tokens in memory of their own, found them overlapping the features",
                 nameof(tokens));
@@ -106,6 +111,17 @@ public sealed class Resampler : IDisposable
         return _engine.Explain(features, grid);
     }
 
+    /// <summary>What computes, for calls that its backend alone has.</summary>
+    /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
+    internal ModelEngine Engine
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            return _engine;
+        }
+    }
+
     /// <summary>The plan for a grid.</summary>
     internal ExecutionPlan Plan(PatchGrid grid) => _engine.Plan(grid);
 
@@ -116,7 +132,20 @@ public sealed class Resampler : IDisposable
         _engine.Dispose();
     }
 
-    private void CheckGrids(ReadOnlySpan<PatchGrid> grids, int featureCount)
+    /// <summary>Checks that the values of a batch are as many as its grids say.</summary>
+    /// <exception cref="ArgumentException">A grid is empty, or a number does not fit the grids.</exception>
+    internal void CheckSizes(ReadOnlySpan<PatchGrid> grids, long featureCount, long tokenCount)
+    {
+        CheckGrids(grids, featureCount);
+        long expected = (long)grids.Length * Config.QueryGrid.QueryCount * Config.OutputSize;
+        if (tokenCount != expected)
+        {
+            ThrowLength("tokens", $"{expected} ({grids.Length} images x {Config.QueryGrid.QueryCount} tokens x " +
+                $"{Config.OutputSize})", tokenCount);
+        }
+    }
+
+    private void CheckGrids(ReadOnlySpan<PatchGrid> grids, long featureCount)
     {
         Int128 patchCount = 0;
         for (int image = 0; image < grids.Length; image++)
@@ -133,6 +162,6 @@ public sealed class Resampler : IDisposable
     }
 
     [DoesNotReturn]
-    private static void ThrowLength(string name, string expected, int found)
+    private static void ThrowLength(string name, string expected, long found)
         => throw new ArgumentException($"{name}: expected {expected} values, found {found}", name);
 }

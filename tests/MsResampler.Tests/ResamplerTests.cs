@@ -429,6 +429,18 @@ public class ResamplerTests
         return new WeakReference(resampler);
     }
 
+    [TestCase(Precision.TensorFloat32)]
+    [TestCase(Precision.Float16)]
+    [TestCase(Precision.BFloat16)]
+    public void The_processor_refuses_what_is_not_float32(Precision precision)
+        => Assert.That(() => Resampler.Load(_model.Model, new ResamplerOptions { Precision = precision }),
+            Throws.TypeOf<NotSupportedException>().With.Message.Contains($"{precision}").And.Message.Contains("float32"));
+
+    [Test]
+    public void A_precision_that_does_not_exist_is_refused()
+        => Assert.That(() => Resampler.Load(_model.Model, new ResamplerOptions { Precision = (Precision)17 }),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("BFloat16"));
+
     [Test]
     public void The_number_of_threads_is_an_option()
     {

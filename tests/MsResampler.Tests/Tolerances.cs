@@ -24,7 +24,8 @@ internal static class Tolerances
     /// with.</summary>
     public const double DoublePrecision = 1e-13;
 
-    /// <summary>‖actual − expected‖ / ‖expected‖; 0 when both are 0.</summary>
+    /// <summary>‖actual − expected‖ / ‖expected‖; 0 when both are 0, infinite where there is a NaN, which would pass for
+    /// less than any bound.</summary>
     public static double RelativeError(ReadOnlySpan<double> actual, ReadOnlySpan<double> expected)
     {
         if (actual.Length != expected.Length)
@@ -37,7 +38,8 @@ internal static class Tolerances
             error += difference * difference;
             norm += expected[index] * expected[index];
         }
-        return error == 0 ? 0 : Math.Sqrt(error / norm);
+        double relative = error == 0 ? 0 : Math.Sqrt(error / norm);
+        return double.IsNaN(relative) ? double.PositiveInfinity : relative;
     }
 
     /// <inheritdoc cref="RelativeError(ReadOnlySpan{double}, ReadOnlySpan{double})"/>

@@ -14,39 +14,33 @@ internal static class AttentionMapMma<TElement>
 {
     private const int TileKeys = 8;
 
-    /// <param name="blocks">The schedule.</param>
+    /// <param name="scopes">Scopes of the image as <see cref="ScopeSchedule.ScopesAt"/> gives it.</param>
     /// <param name="windows">What query rows and columns see.</param>
     /// <param name="scales">log₂e / 2σ² of Gaussians.</param>
     /// <param name="queries">Projected queries, scaled by log₂e/√d: [scopes][queries, heads, d/2].</param>
     /// <param name="keyValues">Projected keys and values, [patches, 2, key scopes, heads, d/2].</param>
     /// <param name="logSums">log₂ Σ 2^logit, [tokens, scopes, heads].</param>
     /// <param name="maps">Receives the weights, [heads, queries, patches].</param>
-    /// <param name="block">Which of the blocks is one of the image's scope.</param>
+    /// <param name="index">Which of the scopes.</param>
     /// <param name="scopeCount">Scopes.</param>
     /// <param name="keyScopeCount">Scopes with keys and values of their own.</param>
     /// <param name="headVectors">Groups of 8 channels of a head.</param>
     /// <param name="gridRows">Rows of the patch grid.</param>
-    /// <param name="queryRows">Rows of the query grid.</param>
-    /// <param name="queryColumns">Its columns.</param>
-    public static void Run(ArrayView<ScopeBlock> blocks, ArrayView<AxisWindow> windows, ArrayView<float> scales,
-        ArrayView<uint> queries, ArrayView<uint> keyValues, ArrayView<float> logSums, ArrayView<float> maps, int block,
-        int scopeCount, int keyScopeCount, int headVectors, int gridRows, int queryRows, int queryColumns)
+    public static void Run(ArrayView<ScopeBlock> scopes, ArrayView<AxisWindow> windows, ArrayView<float> scales,
+        ArrayView<uint> queries, ArrayView<uint> keyValues, ArrayView<float> logSums, ArrayView<float> maps, int index,
+        int scopeCount, int keyScopeCount, int headVectors, int gridRows)
     {
-        ScopeBlock scope = blocks[block];
+        var scope = ScopeBlock.Load(scopes, index);
         int head = Grid.IdxY;
         int headCount = Grid.DimY;
         int lane = Warp.LaneIdx;
         int pairs = 4 * headVectors;
-        int queryCount = queryRows * queryColumns;
         int patchCount = gridRows * scope.GridColumns;
         int upperQuery = (Grid.IdxX * ScopeSchedule.UnitSize) + (lane / 4);
-        int upper = IntrinsicMath.Min(upperQuery, queryCount - 1);
-        int lower = IntrinsicMath.Min(upperQuery + 8, queryCount - 1);
-        int scale = scope.Scales + (scope.Scales < 0 ? 0 : head * scope.ScaleHeadStride);
-        QueryScope upperScope = QueryScope.Load(windows, scales, scope.RowWindows + (upper / queryColumns),
-            scope.ColumnWindows + (upper % queryColumns), scale);
-        QueryScope lowerScope = QueryScope.Load(windows, scales, scope.RowWindows + (lower / queryColumns),
-            scope.ColumnWindows + (lower % queryColumns), scale);
+        int upper = IntrinsicMath.Min(upperQuery, scope.QueryCount - 1);
+        int lower = IntrinsicMath.Min(upperQuery + 8, scope.QueryCount - 1);
+        LaneScope laneScope = LaneScope.Load(windows, scales, scope, head, upper / scope.TileColumns, upper % scope.TileColumns,
+            lower / scope.TileColumns, lower % scope.TileColumns);
         int upperRow = (4 * scope.QueryStart) + (((upper * headCount) + head) * pairs);
         int lowerRow = (4 * scope.QueryStart) + (((lower * headCount) + head) * pairs);
         float upperLogSum = logSums[((((scope.FirstToken + upper) * scopeCount) + scope.Scope) * headCount) + head];
@@ -74,17 +68,17 @@ internal static class AttentionMapMma<TElement>
                 if (patch < patchCount)
                 {
                     uint place = ((uint)(patch / scope.GridColumns) << 16) | (uint)(patch % scope.GridColumns);
-                    float upperLogit = upperScope.MaskAndBias(side == 0 ? logits.X : logits.Y, place);
-                    float lowerLogit = lowerScope.MaskAndBias(side == 0 ? logits.Z : logits.W, place);
-                    if (upperQuery < queryCount)
+                    float upperLogit = laneScope.BiasUpper(side == 0 ? logits.X : logits.Y, place);
+                    float lowerLogit = laneScope.BiasLower(side == 0 ? logits.Z : logits.W, place);
+                    if (upperQuery < scope.QueryCount)
                     {
-                        maps[((long)((head * queryCount) + upper) * patchCount) + patch]
+                        maps[((long)((head * scope.QueryCount) + upper) * patchCount) + patch]
                             = PtxMath.Exp2(upperLogit - upperLogSum);
                     }
 
-                    if (upperQuery + 8 < queryCount)
+                    if (upperQuery + 8 < scope.QueryCount)
                     {
-                        maps[((long)((head * queryCount) + lower) * patchCount) + patch]
+                        maps[((long)((head * scope.QueryCount) + lower) * patchCount) + patch]
                             = PtxMath.Exp2(lowerLogit - lowerLogSum);
                     }
                 }

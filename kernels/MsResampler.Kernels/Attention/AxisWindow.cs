@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using ILGPU;
+using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Attention;
 
@@ -21,4 +23,17 @@ internal struct AxisWindow
 
     /// <summary>2(n − a), in patches.</summary>
     public float Slope;
+
+    /// <summary>Reads a window in one instruction.</summary>
+    public static AxisWindow Load(ArrayView<AxisWindow> windows, int index)
+    {
+        UInt4 fields = GlobalMemoryAccess.LoadConstantUInt4(ref windows[index]);
+        return new AxisWindow
+        {
+            Start = (int)fields.X,
+            Count = (int)fields.Y,
+            Nearest = Interop.IntAsFloat(fields.Z),
+            Slope = Interop.IntAsFloat(fields.W),
+        };
+    }
 }

@@ -16,7 +16,7 @@ internal readonly struct MmaHeadTile32 : IMmaHeadTile
 {
     public static int Chunks => 4;
 
-    public static int BlockCount => 4;
+    public static int BlockCount => 3;
 }
 
 /// <summary>Up to 64 channels.</summary>
@@ -24,7 +24,7 @@ internal readonly struct MmaHeadTile64 : IMmaHeadTile
 {
     public static int Chunks => 8;
 
-    public static int BlockCount => 4;
+    public static int BlockCount => 3;
 }
 
 /// <summary>Up to 80 channels.</summary>
@@ -32,7 +32,7 @@ internal readonly struct MmaHeadTile80 : IMmaHeadTile
 {
     public static int Chunks => 10;
 
-    public static int BlockCount => 3;
+    public static int BlockCount => 2;
 }
 
 /// <summary>Up to 96 channels.</summary>
@@ -40,7 +40,7 @@ internal readonly struct MmaHeadTile96 : IMmaHeadTile
 {
     public static int Chunks => 12;
 
-    public static int BlockCount => 3;
+    public static int BlockCount => 2;
 }
 
 /// <summary>Up to 128 channels.</summary>

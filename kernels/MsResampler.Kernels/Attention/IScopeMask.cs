@@ -6,23 +6,20 @@ namespace MsResampler.Kernels.Attention;
 /// <summary>What a scope does to logits.</summary>
 internal interface IScopeMask
 {
-    /// <summary>Masks a warp's logits of 16 queries and some chunks of 16 keys, two accumulators of <see cref="Mma"/>
+    /// <summary>Masks a warp's logits of 16 queries and some units of 16 keys, two accumulators of <see cref="Mma"/>
     /// for each.</summary>
     /// <param name="logits">The logits.</param>
-    /// <param name="chunkCount">Chunks of 16 keys.</param>
+    /// <param name="unitCount">Units of 16 keys.</param>
     /// <param name="places">The lists of keys.</param>
-    /// <param name="first">Where the first chunk's four keys of this lane lie.</param>
-    /// <param name="upper">What the query of this lane's row g sees.</param>
-    /// <param name="lower">What that of row g+8 sees.</param>
-    static abstract void Apply(Float4[] logits, int chunkCount, ArrayView<int> places, int first, QueryScope upper,
-        QueryScope lower);
+    /// <param name="first">Where the first unit's four keys of this lane lie.</param>
+    /// <param name="scope">What the lane's queries see.</param>
+    static abstract void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, LaneScope scope);
 }
 
 /// <summary>Every query sees every key.</summary>
 internal readonly struct NoMask : IScopeMask
 {
-    public static void Apply(Float4[] logits, int chunkCount, ArrayView<int> places, int first, QueryScope upper,
-        QueryScope lower)
+    public static void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, LaneScope scope)
     {
     }
 }
@@ -30,18 +27,17 @@ internal readonly struct NoMask : IScopeMask
 /// <summary>A query sees what is in its window.</summary>
 internal readonly struct WindowMask : IScopeMask
 {
-    public static void Apply(Float4[] logits, int chunkCount, ArrayView<int> places, int first, QueryScope upper,
-        QueryScope lower)
+    public static void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, LaneScope scope)
     {
-        for (int chunk = 0; chunk < chunkCount; chunk++)
+        for (int unit = 0; unit < unitCount; unit++)
         {
-            UInt4 keys = GlobalMemoryAccess.LoadConstantUInt4(ref places[first + (ScopeSchedule.UnitSize * chunk)]);
-            Float4 left = logits[2 * chunk];
-            Float4 right = logits[(2 * chunk) + 1];
-            logits[2 * chunk] = new Float4(upper.Mask(left.X, keys.X), upper.Mask(left.Y, keys.Y),
-                lower.Mask(left.Z, keys.X), lower.Mask(left.W, keys.Y));
-            logits[(2 * chunk) + 1] = new Float4(upper.Mask(right.X, keys.Z), upper.Mask(right.Y, keys.W),
-                lower.Mask(right.Z, keys.Z), lower.Mask(right.W, keys.W));
+            UInt4 keys = GlobalMemoryAccess.LoadConstantUInt4(ref places[first + (ScopeSchedule.UnitSize * unit)]);
+            Float4 left = logits[2 * unit];
+            Float4 right = logits[(2 * unit) + 1];
+            logits[2 * unit] = new Float4(scope.MaskUpper(left.X, keys.X), scope.MaskUpper(left.Y, keys.Y),
+                scope.MaskLower(left.Z, keys.X), scope.MaskLower(left.W, keys.Y));
+            logits[(2 * unit) + 1] = new Float4(scope.MaskUpper(right.X, keys.Z), scope.MaskUpper(right.Y, keys.W),
+                scope.MaskLower(right.Z, keys.Z), scope.MaskLower(right.W, keys.W));
         }
     }
 }
@@ -49,19 +45,17 @@ internal readonly struct WindowMask : IScopeMask
 /// <summary>A query sees what is in its window, the less the further it is.</summary>
 internal readonly struct GaussianMask : IScopeMask
 {
-    public static void Apply(Float4[] logits, int chunkCount, ArrayView<int> places, int first, QueryScope upper,
-        QueryScope lower)
+    public static void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, LaneScope scope)
     {
-        for (int chunk = 0; chunk < chunkCount; chunk++)
+        for (int unit = 0; unit < unitCount; unit++)
         {
-            UInt4 keys = GlobalMemoryAccess.LoadConstantUInt4(ref places[first + (ScopeSchedule.UnitSize * chunk)]);
-            Float4 left = logits[2 * chunk];
-            Float4 right = logits[(2 * chunk) + 1];
-            logits[2 * chunk] = new Float4(upper.MaskAndBias(left.X, keys.X), upper.MaskAndBias(left.Y, keys.Y),
-                lower.MaskAndBias(left.Z, keys.X), lower.MaskAndBias(left.W, keys.Y));
-            logits[(2 * chunk) + 1] = new Float4(upper.MaskAndBias(right.X, keys.Z),
-                upper.MaskAndBias(right.Y, keys.W), lower.MaskAndBias(right.Z, keys.Z),
-                lower.MaskAndBias(right.W, keys.W));
+            UInt4 keys = GlobalMemoryAccess.LoadConstantUInt4(ref places[first + (ScopeSchedule.UnitSize * unit)]);
+            Float4 left = logits[2 * unit];
+            Float4 right = logits[(2 * unit) + 1];
+            logits[2 * unit] = new Float4(scope.BiasUpper(left.X, keys.X), scope.BiasUpper(left.Y, keys.Y),
+                scope.BiasLower(left.Z, keys.X), scope.BiasLower(left.W, keys.Y));
+            logits[(2 * unit) + 1] = new Float4(scope.BiasUpper(right.X, keys.Z), scope.BiasUpper(right.Y, keys.W),
+                scope.BiasLower(right.Z, keys.Z), scope.BiasLower(right.W, keys.W));
         }
     }
 }

@@ -1,34 +1,34 @@
 using ILGPU;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tiles;
+using Utilities = ILGPU.Util.Utilities;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>A thread's part of the copies of every tile of keys or values. A warp copies its 16 rows of the tile: at
-/// once 8 rows by four chunks of 16 bytes, or 16 by two, so that whole sectors of memory are read, and eight lanes side
-/// by side write one chunk of eight rows, which meets all banks once.</summary>
+/// <summary>A thread's part of the copies of every tile of keys or values. A warp copies its 16 rows of the tile, eight
+/// rows by four chunks of 16 bytes at once: so whole sectors of memory are read, and eight lanes side by side write one
+/// chunk of eight rows, which meets all banks once.</summary>
 /// <typeparam name="THead">The head tile.</typeparam>
 internal struct KeyCopies<THead>
     where THead : struct, IMmaHeadTile
 {
     /// <summary>Where this lane's key of the first row group lies in the lists of keys, in the first tile.</summary>
     private int _firstPlace;
-    private int _lastTile;
     private int _gridColumns;
     private int _stride;
-    private int _lastBytes;
+    private bool _hasLast;
 
     /// <summary>Chunks of a row that are copied at once.</summary>
-    public static int ChunksAtOnce => THead.Chunks % 4 == 0 ? 4 : 2;
+    public const int ChunksAtOnce = PaddedTile.ChunkGroup;
 
     /// <summary>Rows that are copied at once.</summary>
-    public static int RowsAtOnce => 32 / ChunksAtOnce;
+    public const int RowsAtOnce = 32 / ChunksAtOnce;
 
     /// <summary>Rows of a tile that a thread copies.</summary>
-    public static int LaneRows => ScopeSchedule.UnitSize / RowsAtOnce;
+    public const int LaneRows = ScopeSchedule.UnitSize / RowsAtOnce;
 
     /// <summary>Chunks of a row that a thread copies.</summary>
-    public static int LaneChunks => THead.Chunks / ChunksAtOnce;
+    public static int LaneChunks => (THead.Chunks + ChunksAtOnce - 1) / ChunksAtOnce;
 
     /// <summary>The lane's row among those copied at once.</summary>
     public static int LaneRow => Group.IdxX % RowsAtOnce;
@@ -41,9 +41,10 @@ internal struct KeyCopies<THead>
         * PaddedTile.RowBytes(THead.Chunks)) + (LaneChunk * SwizzledTile.ChunkBytes);
 
     /// <param name="block">The block.</param>
+    /// <param name="isShared">Whether the block's warps copy one tile together, or each its own unit of 16 keys.</param>
     /// <param name="headVectors">Groups of 16 bytes of a head.</param>
     /// <param name="stride">Groups of 16 bytes of a patch.</param>
-    public static KeyCopies<THead> Of(ScopeBlock block, int headVectors, int stride)
+    public static KeyCopies<THead> Of(ScopeBlock block, bool isShared, int headVectors, int stride)
     {
         // Row 8h + 2t + b of a chunk of 16 is its key 4t + 2h + b: the keys of a lane's logits are then neighbours in
         // the list.
@@ -51,41 +52,50 @@ internal struct KeyCopies<THead>
         int key = (4 * ((row & 7) >> 1)) + (2 * (row >> 3)) + (row & 1);
         return new KeyCopies<THead>
         {
-            _firstPlace = block.FirstPlace + (Group.IdxX / 32 * ScopeSchedule.UnitSize) + key,
-            _lastTile = ((block.KeyCount + ScopeSchedule.TileKeys - 1) / ScopeSchedule.TileKeys) - 1,
+            _firstPlace = block.FirstPlace + (isShared ? Group.IdxX / 32 * ScopeSchedule.UnitSize : 0) + key,
             _gridColumns = block.GridColumns,
             _stride = stride,
             // Only the last of a thread's chunks can be past the end of a head: a smaller head has a smaller tile.
-            _lastBytes = ((THead.Chunks - ChunksAtOnce + LaneChunk - headVectors) >> 31) & SwizzledTile.ChunkBytes,
+            _hasLast = (ChunksAtOnce * (LaneChunks - 1)) + LaneChunk < headVectors,
         };
     }
 
-    /// <summary>Reads which keys this thread copies of a tile; none of a tile past the end.</summary>
-    public readonly void ReadPlaces(ArrayView<int> lists, int tile, int[] places)
+    /// <summary>Reads which keys this thread copies of a tile or unit, which may be the one past the end.</summary>
+    /// <param name="lists">The lists of keys.</param>
+    /// <param name="firstKey">The tile's first key, counted from the list's start.</param>
+    /// <param name="places">Receives them.</param>
+    public readonly void ReadPlaces(ArrayView<int> lists, int firstKey, int[] places)
     {
-        int first = _firstPlace + (ScopeSchedule.TileKeys * IntrinsicMath.Min(tile, _lastTile));
         for (int row = 0; row < LaneRows; row++)
-            places[row] = lists[first + (2 * row)] | ((_lastTile - tile) >> 31);
+            places[row] = lists[_firstPlace + firstKey + (2 * row)];
+    }
+
+    /// <summary>Finds where they begin in memory; negative where there is no key.</summary>
+    public readonly void Find(int[] places, int[] starts)
+    {
+        for (int row = 0; row < LaneRows; row++)
+        {
+            starts[row] = ((((places[row] >> 16) * _gridColumns) + (places[row] & 0xFFFF)) * _stride)
+                | ~((places[row] - ScopeSchedule.NoPlace) >> 31);
+        }
     }
 
     /// <summary>Starts to copy them, and makes a group of it. Of what is no key, zeros: what was there before might be
     /// no number, which a weight of 0 would not take away.</summary>
     /// <param name="to">Where this thread's first chunk goes.</param>
     /// <param name="rows">Keys or values of the image, from this thread's first chunk of the head on.</param>
-    /// <param name="places">The keys.</param>
-    public readonly void Start(uint to, ArrayView<UInt4> rows, int[] places)
+    /// <param name="starts">Where the keys begin there.</param>
+    public readonly void Start(uint to, ArrayView<UInt4> rows, int[] starts)
     {
         for (int row = 0; row < LaneRows; row++)
         {
-            // All bits of the sign or none, so that the assembler sees that there is no third case to provide for.
-            int bytes = ~(places[row] >> 31) & SwizzledTile.ChunkBytes;
-            int place = IntrinsicMath.Max(places[row], 0);
-            long first = (((place >> 16) * _gridColumns) + (place & 0xFFFF)) * _stride;
+            bool isKey = starts[row] >= 0;
             for (int chunk = 0; chunk < LaneChunks; chunk++)
             {
-                AsyncCopy.StartOrZero(to, (row * RowsAtOnce * PaddedTile.RowBytes(THead.Chunks))
-                    + (chunk * ChunksAtOnce * SwizzledTile.ChunkBytes), ref rows[first + (chunk * ChunksAtOnce)],
-                    chunk == LaneChunks - 1 ? bytes & _lastBytes : bytes);
+                int offset = chunk * ChunksAtOnce * SwizzledTile.ChunkBytes;
+                AsyncCopy.StartOrZero(to, (row * RowsAtOnce * PaddedTile.RowBytes(THead.Chunks)) + offset,
+                    ref rows[starts[row]], offset,
+                    Utilities.Select(isKey & (chunk < LaneChunks - 1 | _hasLast), SwizzledTile.ChunkBytes, 0));
             }
         }
 

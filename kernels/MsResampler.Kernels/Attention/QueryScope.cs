@@ -13,53 +13,51 @@ internal struct QueryScope
 
     private const float IntegerOffset = 8388608;
 
-    private AxisWindow _rows;
-    private AxisWindow _columns;
-    private float _rowScale;
-    private float _columnScale;
+    /// <summary>A bit above the 15 of a row and of a column: a difference of two leaves it where it is not
+    /// negative.</summary>
+    private const uint Guards = 0x80008000;
+
+    private uint _guardsLessFirst;
+    private uint _lastAndGuards;
+    private float _nearestRow;
+    private float _rowSlope;
+    private float _nearestColumn;
+    private float _columnSlope;
 
     /// <summary>Reads a query's scope.</summary>
-    /// <param name="windows">The windows.</param>
-    /// <param name="scales">The scales of Gaussians.</param>
-    /// <param name="row">Where the window of its row lies.</param>
-    /// <param name="column">Where the window of its column lies.</param>
-    /// <param name="scale">Where its scales lie; negative without a Gaussian.</param>
-    public static QueryScope Load(ArrayView<AxisWindow> windows, ArrayView<float> scales, int row, int column,
-        int scale)
+    /// <param name="rows">The window of its row.</param>
+    /// <param name="columns">The window of its column.</param>
+    /// <param name="rowScale">log₂e / 2σ² of rows, 0 without a Gaussian.</param>
+    /// <param name="columnScale">The same of columns.</param>
+    public static QueryScope Of(AxisWindow rows, AxisWindow columns, float rowScale, float columnScale) => new()
     {
-        var scope = new QueryScope { _rows = windows[row], _columns = windows[column] };
-        if (scale >= 0)
-        {
-            scope._rowScale = scales[scale];
-            scope._columnScale = scales[scale + 1];
-        }
-
-        scope._rows.Nearest += IntegerOffset;
-        scope._columns.Nearest += IntegerOffset;
-        scope._rows.Slope *= scope._rowScale;
-        scope._columns.Slope *= scope._columnScale;
-        return scope;
-    }
+        _guardsLessFirst = Guards - (((uint)rows.Start << 16) | (uint)columns.Start),
+        _lastAndGuards = Guards + (((uint)(rows.Start + rows.Count - 1) << 16)
+            | (uint)(columns.Start + columns.Count - 1)),
+        _nearestRow = rows.Nearest + IntegerOffset,
+        _rowSlope = rows.Slope * rowScale,
+        _nearestColumn = columns.Nearest + IntegerOffset,
+        _columnSlope = columns.Slope * columnScale,
+    };
 
     /// <summary>The logit, or −∞ if the query does not see the patch.</summary>
     /// <param name="logit">The inner product of query and key.</param>
-    /// <param name="place">The patch, or −1 for none.</param>
+    /// <param name="place"><c>row &lt;&lt; 16 | column</c> of the patch.</param>
     public readonly float Mask(float logit, uint place)
     {
-        uint row = place >> 16;
-        uint column = place & 0xFFFF;
-        return Utilities.Select((row - (uint)_rows.Start < (uint)_rows.Count)
-            & (column - (uint)_columns.Start < (uint)_columns.Count), logit, float.NegativeInfinity);
+        // Row and column at once: neither comes before the first that the query sees, nor after the last.
+        uint guards = (place + _guardsLessFirst) & (_lastAndGuards - place);
+        return Utilities.Select((~guards & Guards) == 0, logit, float.NegativeInfinity);
     }
 
     /// <summary>The logit with the Gaussian's bias, or −∞ if the query does not see the patch. See
     /// <see cref="AxisWindow"/>.</summary>
-    public readonly float MaskAndBias(float logit, uint place)
+    public readonly float MaskAndBias(float logit, uint place, float rowScale, float columnScale)
     {
-        float row = Interop.IntAsFloat((place >> 16) | IntegerBits) - _rows.Nearest;
-        float column = Interop.IntAsFloat((place & 0xFFFF) | IntegerBits) - _columns.Nearest;
-        float biased = PtxMath.Fma(-row, PtxMath.Fma(row, _rowScale, _rows.Slope), logit);
-        biased = PtxMath.Fma(-column, PtxMath.Fma(column, _columnScale, _columns.Slope), biased);
+        float row = Interop.IntAsFloat((place >> 16) | IntegerBits) - _nearestRow;
+        float column = Interop.IntAsFloat((place & 0xFFFF) | IntegerBits) - _nearestColumn;
+        float biased = PtxMath.Fma(-row, PtxMath.Fma(row, rowScale, _rowSlope), logit);
+        biased = PtxMath.Fma(-column, PtxMath.Fma(column, columnScale, _columnSlope), biased);
         return Mask(biased, place);
     }
 }

@@ -9,12 +9,12 @@ namespace MsResampler.Kernels.Attention;
 /// against the list of the patches that any of them sees. 16-bit elements, logits and sums in float32; from sm_80
 /// on.</summary>
 /// <remarks>
-/// <para>Keys come in tiles of 64, gathered from the image by the block's list. A block of more than 16 queries has a
-/// warp for each 16 (Dao, FlashAttention-2, 2023): all warps read the same keys K and values V in shared memory, V is
+/// <para>A block of more than 16 queries has a warp for each 16 (Dao, FlashAttention-2, 2023). Keys come in tiles of 64,
+/// gathered from the image by the block's list: all warps read the same keys K and values V in shared memory, V is
 /// copied while logits are computed and the next K while values are summed, two barriers a tile. What is left of the
-/// list after whole tiles goes in chunks of 16. A block of up to 16 queries gives all of them to every warp, and each
-/// warp its own 16 keys of a tile, which it copies itself, without a barrier; the warps' sums are merged at the end in
-/// the order of the warps. So nothing smaller than 16 × 16 is multiplied for nothing.</para>
+/// list after whole tiles goes in units of 16. A block of up to 16 queries computes four heads, one in each warp: a warp
+/// takes 16 keys at a time, which it copies itself, so that it waits for no other. So nothing smaller than 16 × 16 is
+/// multiplied for nothing.</para>
 /// <para>The list begins with the keys that every query sees: those tiles need no mask. The others compare the patch's
 /// row and column with the query's windows, in integers, and a Gaussian's bias is computed in float32 from both (see
 /// <see cref="AxisWindow"/>).</para>
@@ -22,8 +22,8 @@ namespace MsResampler.Kernels.Attention;
 /// unrounded: rounding to nearest has no bias, adding the rounded ones would cost an instruction for each, and the
 /// log-sum-exp keeps the precision of float32.</para>
 /// <para>An element of the output depends on its image's plan alone: the same bits in any batch.</para>
-/// <para>Grid: x = blocks of the schedule, y = heads. Shared memory at 128 channels: 34 KiB of keys and values, before
-/// them the queries and afterwards the results, and 512 bytes.</para>
+/// <para>Grid: x = blocks of the schedule, y = heads, of which blocks of up to 16 queries need a fourth. Shared memory at
+/// 128 channels: 34 KiB of keys and values, before them the queries and afterwards the results.</para>
 /// </remarks>
 /// <typeparam name="THead">The smallest tile that holds a head.</typeparam>
 /// <typeparam name="TElement">float16 or bfloat16.</typeparam>
@@ -41,14 +41,15 @@ internal static class ScopeAttentionMma<THead, TElement>
 
     private static int RowBytes => PaddedTile.RowBytes(THead.Chunks);
 
-    private static int RowChunks => THead.Chunks + 1;
+    private static int RowChunks => PaddedTile.RowChunks(THead.Chunks);
 
     private static int UnitBytes => Unit * RowBytes;
 
     private static int TileBytes => TileUnits * UnitBytes;
 
     /// <param name="blocks">The schedule.</param>
-    /// <param name="places">The lists of keys: <c>row &lt;&lt; 16 | column</c> of a patch in its image, or −1.</param>
+    /// <param name="places">The lists of keys: <c>row &lt;&lt; 16 | column</c> of a patch in its image, or
+    /// <see cref="ScopeSchedule.NoPlace"/>.</param>
     /// <param name="windows">What query rows and columns see.</param>
     /// <param name="scales">log₂e / 2σ² of Gaussians.</param>
     /// <param name="queries">Projected queries, scaled by log₂e/√d: [scopes][queries, heads, d/8].</param>
@@ -69,89 +70,95 @@ internal static class ScopeAttentionMma<THead, TElement>
         ArrayView<float> logSums, ArrayView<int> outside, int scopeCount, int keyScopeCount, int headCount,
         int headVectors, int queryColumns, int storesLogSums)
     {
+        var block = ScopeBlock.Load(blocks, Grid.IdxX);
+        bool isWide = block.QueryCount > Unit;
+        if (!isWide & Grid.IdxY * WarpCount >= headCount)
+            return;
+
         ArrayView<UInt4> memory = SharedMemory.Allocate<UInt4>(2 * TileKeys * RowChunks);
-        ArrayView<float> statistics = SharedMemory.Allocate<float>(2 * WarpCount * Unit);
         uint keyTile = SharedMemoryAccess.AddressOf(ref memory[0]);
         uint valueTile = keyTile + (uint)TileBytes;
-        ScopeBlock block = blocks[Grid.IdxX];
-        int head = Grid.IdxY;
         int lane = Group.IdxX % 32;
-        int warp = Group.IdxX / 32;
-        bool isWide = block.QueryCount > Unit;
-        int queryUnits = (block.QueryCount + Unit - 1) / Unit;
+        uint warpRows = (uint)(Group.IdxX / 32 * UnitBytes);
+        int head = HeadOf(block, headCount);
+        bool isActive = QueryCountOf(block, headCount) > 0;
 
         // Queries wait where values will be.
-        CopyQueries(valueTile, queries, block, queryUnits, head, headCount, headVectors, queryColumns);
-        int stride = 2 * keyScopeCount * headCount * headVectors;
-        long firstKey = ((long)block.FirstPatch * stride) + (((block.KeyScope * headCount) + head) * headVectors)
-            + KeyCopies<THead>.LaneChunk;
-        ArrayView<UInt4> keys = keyValues.SubView(firstKey);
-        ArrayView<UInt4> values = keyValues.SubView(firstKey + (stride / 2));
-        var copies = KeyCopies<THead>.Of(block, headVectors, stride);
+        var copies = KeyCopies<THead>.Of(block, isWide, headVectors, 2 * keyScopeCount * headCount * headVectors);
         uint keysTo = keyTile + (uint)KeyCopies<THead>.Offset;
-        uint valuesTo = keysTo + (uint)TileBytes;
+        CopyQueries(keysTo + (uint)TileBytes, queries, block, head, headCount, headVectors, queryColumns);
+        long firstKey = ((long)block.FirstPatch * 2 * keyScopeCount * headCount * headVectors)
+            + (((block.KeyScope * headCount) + head) * headVectors) + KeyCopies<THead>.LaneChunk;
+        ArrayView<UInt4> keys = keyValues.SubView(firstKey);
+        ArrayView<UInt4> values = keyValues.SubView(firstKey + (keyScopeCount * headCount * headVectors));
         var laneRows = new int[KeyCopies<THead>.LaneRows];
+        var starts = new int[KeyCopies<THead>.LaneRows];
         copies.ReadPlaces(places, 0, laneRows);
-        copies.Start(keysTo, keys, laneRows);
-
-        // A warp that has no queries looks at the first ones, but computes nothing.
-        int queryUnit = isWide & warp < queryUnits ? warp : 0;
-        int upperQuery = IntrinsicMath.Min((queryUnit * Unit) + (lane / 4), block.QueryCount - 1);
-        int lowerQuery = IntrinsicMath.Min((queryUnit * Unit) + (lane / 4) + 8, block.QueryCount - 1);
-        int scale = block.Scales + (block.Scales < 0 ? 0 : head * block.ScaleHeadStride);
-        QueryScope upper = QueryScope.Load(windows, scales, block.RowWindows + RowOf(block, upperQuery),
-            block.ColumnWindows + ColumnOf(block, upperQuery), scale);
-        QueryScope lower = QueryScope.Load(windows, scales, block.RowWindows + RowOf(block, lowerQuery),
-            block.ColumnWindows + ColumnOf(block, lowerQuery), scale);
+        copies.Find(laneRows, starts);
+        copies.Start(keysTo, keys, starts);
         int laneKeys = block.FirstPlace + (4 * (lane % 4));
 
         AsyncCopy.Wait(0);
-        Group.Barrier();
+        Warp.Barrier();
         var left = new UInt4[THead.Chunks / 2];
-        uint queryRows = valueTile + (uint)((queryUnit * UnitBytes) + PaddedTile.RowsFirst(lane, RowBytes));
+        uint valueRows = valueTile + (uint)PaddedTile.RowsFirst(lane, RowBytes);
         for (int step = 0; step < THead.Chunks / 2; step++)
-            left[step] = LoadMatrix.X4(queryRows, 2 * step * SwizzledTile.ChunkBytes);
+            left[step] = LoadMatrix.X4(valueRows + warpRows, 2 * step * SwizzledTile.ChunkBytes);
 
         var best = new float[2];
         var total = new float[2];
         var sums = new Float4[THead.Chunks];
         OnlineSoftmax.Clear(best, total, sums, THead.Chunks);
         uint keyRows = keyTile + (uint)PaddedTile.ChunksFirst(lane, RowBytes);
-        uint valueRows = valueTile + (uint)PaddedTile.RowsFirst(lane, RowBytes);
-        Group.Barrier();
+        Warp.Barrier();
 
-        int tileCount = isWide ? block.KeyCount / TileKeys : 0;
-        int activeEnd = warp < queryUnits ? tileCount : 0;
+        int activeEnd = isWide & isActive ? block.KeyCount / TileKeys : 0;
         int plainEnd = IntrinsicMath.Min(block.FullTiles, activeEnd);
         int windowEnd = block.Scales < 0 ? activeEnd : plainEnd;
         for (int tile = 0; tile < plainEnd; tile++)
         {
-            Step<NoMask>(tile, copies, keysTo, valuesTo, keys, values, places, laneRows, laneKeys, left, keyRows,
-                valueRows, upper, lower, best, total, sums);
+            Step<NoMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left, keyRows,
+                valueRows, default, best, total, sums);
         }
 
-        for (int tile = plainEnd; tile < windowEnd; tile++)
+        // What queries see is read where it is used, lest it stay in registers elsewhere.
+        int windowCount = IntrinsicMath.Min(windowEnd - plainEnd, 1);
+        for (int once = 0; once < windowCount; once++)
         {
-            Step<WindowMask>(tile, copies, keysTo, valuesTo, keys, values, places, laneRows, laneKeys, left,
-                keyRows, valueRows, upper, lower, best, total, sums);
+            LaneScope scope = ScopeOf(blocks, windows, scales, headCount);
+            for (int tile = plainEnd; tile < windowEnd; tile++)
+            {
+                Step<WindowMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left, keyRows,
+                    valueRows, scope, best, total, sums);
+            }
         }
 
-        for (int tile = windowEnd; tile < activeEnd; tile++)
+        int gaussianCount = IntrinsicMath.Min(activeEnd - windowEnd, 1);
+        for (int once = 0; once < gaussianCount; once++)
         {
-            Step<GaussianMask>(tile, copies, keysTo, valuesTo, keys, values, places, laneRows, laneKeys, left,
-                keyRows, valueRows, upper, lower, best, total, sums);
+            LaneScope scope = ScopeOf(blocks, windows, scales, headCount);
+            for (int tile = windowEnd; tile < activeEnd; tile++)
+            {
+                Step<GaussianMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
+                    keyRows, valueRows, scope, best, total, sums);
+            }
         }
 
+        // For the same reason the block is read again.
+        block = ScopeBlock.Load(blocks, Grid.IdxX);
+        isWide = block.QueryCount > Unit;
+        int tileCount = isWide ? block.KeyCount / TileKeys : 0;
         // Warps without queries copy for the others.
         for (int tile = activeEnd; tile < tileCount; tile++)
         {
             AsyncCopy.Wait(0);
             Group.Barrier();
-            copies.Start(valuesTo, values, laneRows);
-            copies.ReadPlaces(places, tile + 1, laneRows);
+            copies.Start(keysTo + (uint)TileBytes, values, starts);
+            copies.ReadPlaces(places, (tile + 1) * TileKeys, laneRows);
+            copies.Find(laneRows, starts);
             AsyncCopy.Wait(0);
             Group.Barrier();
-            copies.Start(keysTo, keys, laneRows);
+            copies.Start(keysTo, keys, starts);
         }
 
         int restUnits = isWide ? block.KeyCount % TileKeys / Unit : 0;
@@ -159,109 +166,144 @@ internal static class ScopeAttentionMma<THead, TElement>
         for (int once = 0; once < restCount; once++)
         {
             Group.Barrier();
-            copies.Start(valuesTo, values, laneRows);
+            copies.Start(keysTo + (uint)TileBytes, values, starts);
+            LaneScope scope = ScopeOf(blocks, windows, scales, headCount);
             AsyncCopy.Wait(0);
             Group.Barrier();
-            int activeUnits = warp < queryUnits ? restUnits : 0;
+            int activeUnits = QueryCountOf(block, headCount) > 0 ? restUnits : 0;
             for (int unit = 0; unit < activeUnits; unit++)
             {
                 var weights = new Float4[2];
                 uint offset = (uint)(unit * UnitBytes);
                 Multiply(weights, 1, left, keyRows + offset);
-                GaussianMask.Apply(weights, 1, places, laneKeys + (tileCount * TileKeys) + (unit * Unit), upper, lower);
+                GaussianMask.Apply(weights, 1, places, laneKeys + (tileCount * TileKeys) + (unit * Unit), scope);
                 OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
                 AddValues(sums, weights, 1, valueRows + offset);
             }
         }
 
         // Few queries: a warp has rows of its own in both tiles.
-        int warpTiles = isWide ? 0 : ((block.KeyCount / Unit) - warp + WarpCount - 1) / WarpCount;
-        int firstTile = IntrinsicMath.Min(warpTiles, 1);
-        uint warpRows = (uint)(warp * UnitBytes);
-        for (int once = 0; once < firstTile; once++)
-            copies.Start(valuesTo, values, laneRows);
-        for (int tile = 0; tile < warpTiles; tile++)
+        int unitCount = !isWide & QueryCountOf(block, headCount) > 0 ? block.KeyCount / Unit : 0;
+        int firstCount = IntrinsicMath.Min(unitCount, 1);
+        for (int once = 0; once < firstCount; once++)
         {
-            AsyncCopy.Wait(1);
-            Warp.Barrier();
-            copies.ReadPlaces(places, tile + 1, laneRows);
-            var weights = new Float4[2];
-            Multiply(weights, 1, left, keyRows + warpRows);
-            Warp.Barrier();
-            copies.Start(keysTo, keys, laneRows);
-            GaussianMask.Apply(weights, 1, places, laneKeys + (tile * TileKeys) + (warp * Unit), upper, lower);
-            OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
-            AsyncCopy.Wait(1);
-            Warp.Barrier();
-            AddValues(sums, weights, 1, valueRows + warpRows);
-            Warp.Barrier();
-            copies.Start(valuesTo, values, laneRows);
+            copies.Start(keysTo + (uint)TileBytes, values, starts);
+            LaneScope scope = ScopeOf(blocks, windows, scales, headCount);
+            windowEnd = block.Scales < 0 ? unitCount : 0;
+            for (int unit = 0; unit < windowEnd; unit++)
+            {
+                StepAlone<WindowMask>(unit, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
+                    keyRows + warpRows, valueRows + warpRows, scope, best, total, sums);
+            }
+
+            for (int unit = windowEnd; unit < unitCount; unit++)
+            {
+                StepAlone<GaussianMask>(unit, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
+                    keyRows + warpRows, valueRows + warpRows, scope, best, total, sums);
+            }
         }
 
-        for (int row = 0; row < 2; row++)
-            total[row] = OnlineSoftmax.SumOfRow(total[row]);
         AsyncCopy.Wait(0);
         Group.Barrier();
-        int firstRow = (((block.FirstToken * scopeCount) + block.Scope) * headCount) + head;
-        int rowStride = scopeCount * headCount;
-        bool isOutside = false;
-        if (isWide)
-        {
-            isOutside = Store(memory, output, logSums, block, firstRow, rowStride, queryColumns, headVectors,
-                storesLogSums, best, total, sums);
-        }
-        else
-        {
-            isOutside = MergeAndStore(memory, statistics, output, logSums, block, firstRow, rowStride, queryColumns,
-                headVectors, storesLogSums, best, total, sums);
-        }
+        bool isOutside = Store(memory, output, logSums, ScopeBlock.Load(blocks, Grid.IdxX), scopeCount, headCount,
+            headVectors, queryColumns, storesLogSums, best, total, sums);
 
         // Whoever comes last writes the same.
         if (isOutside)
             outside[0] = 1;
     }
 
-    private static int RowOf(ScopeBlock block, int query) => block.QueryRow + (query / block.TileColumns);
+    /// <summary>The first of the tile's queries that this warp computes.</summary>
+    private static int FirstQueryOf(ScopeBlock block) => block.QueryCount > Unit ? Group.IdxX / 32 * Unit : 0;
 
-    private static int ColumnOf(ScopeBlock block, int query) => block.QueryColumn + (query % block.TileColumns);
+    /// <summary>The head that this warp computes; the last one where there is none for it.</summary>
+    private static int HeadOf(ScopeBlock block, int headCount) => block.QueryCount > Unit ? Grid.IdxY
+        : IntrinsicMath.Min((Grid.IdxY * WarpCount) + (Group.IdxX / 32), headCount - 1);
 
-    /// <summary>Starts to copy the tile's queries, rounded up to whole units by repeating the last one.</summary>
-    private static void CopyQueries(uint to, ArrayView<UInt4> queries, ScopeBlock block, int queryUnits, int head,
-        int headCount, int headVectors, int queryColumns)
+    /// <summary>How many queries this warp computes; not positive if none.</summary>
+    private static int QueryCountOf(ScopeBlock block, int headCount)
     {
-        int rowGroups = queryUnits * KeyCopies<THead>.LaneRows;
-        for (int part = Group.IdxX / 32; part < rowGroups * KeyCopies<THead>.LaneChunks; part += WarpCount)
+        bool hasHead = block.QueryCount > Unit | (Grid.IdxY * WarpCount) + (Group.IdxX / 32) < headCount;
+        return hasHead ? block.QueryCount - FirstQueryOf(block) : 0;
+    }
+
+    /// <summary>What this lane's queries see; of a warp that has none, the last one.</summary>
+    private static LaneScope ScopeOf(ArrayView<ScopeBlock> blocks, ArrayView<AxisWindow> windows,
+        ArrayView<float> scales, int headCount)
+    {
+        var block = ScopeBlock.Load(blocks, Grid.IdxX);
+        int first = FirstQueryOf(block) + (Group.IdxX % 32 / 4);
+        int upper = IntrinsicMath.Min(first, block.QueryCount - 1);
+        int lower = IntrinsicMath.Min(first + 8, block.QueryCount - 1);
+        return LaneScope.Load(windows, scales, block, HeadOf(block, headCount), block.RowOf(upper),
+            block.ColumnOf(upper), block.RowOf(lower), block.ColumnOf(lower));
+    }
+
+    /// <summary>Starts to copy the warp's 16 queries. Those that the tile lacks repeat its last one; a warp that has none
+    /// gets zeros.</summary>
+    private static void CopyQueries(uint to, ArrayView<UInt4> queries, ScopeBlock block, int head, int headCount,
+        int headVectors, int queryColumns)
+    {
+        for (int row = 0; row < KeyCopies<THead>.LaneRows; row++)
         {
-            int row = (part % rowGroups * KeyCopies<THead>.RowsAtOnce) + KeyCopies<THead>.LaneRow;
-            int chunk = (part / rowGroups * KeyCopies<THead>.ChunksAtOnce) + KeyCopies<THead>.LaneChunk;
-            int query = IntrinsicMath.Min(row, block.QueryCount - 1);
-            int index = IndexOf(block, query, queryColumns);
-            AsyncCopy.StartOrZero(to + (uint)((row * RowBytes) + (chunk * SwizzledTile.ChunkBytes)), 0,
-                ref queries[block.QueryStart + (((index * headCount) + head) * headVectors) + chunk],
-                ((chunk - headVectors) >> 31) & SwizzledTile.ChunkBytes);
+            int query = FirstQueryOf(block) + (row * KeyCopies<THead>.RowsAtOnce) + KeyCopies<THead>.LaneRow;
+            int index = block.IndexOf(IntrinsicMath.Min(query, block.QueryCount - 1), queryColumns);
+            int start = block.QueryStart + (((index * headCount) + head) * headVectors) + KeyCopies<THead>.LaneChunk;
+            for (int group = 0; group < KeyCopies<THead>.LaneChunks; group++)
+            {
+                int chunk = group * KeyCopies<THead>.ChunksAtOnce;
+                int offset = chunk * SwizzledTile.ChunkBytes;
+                bool isPart = chunk + KeyCopies<THead>.LaneChunk < headVectors & QueryCountOf(block, headCount) > 0;
+                AsyncCopy.StartOrZero(to, (row * KeyCopies<THead>.RowsAtOnce * RowBytes) + offset, ref queries[start],
+                    offset, Utilities.Select(isPart, SwizzledTile.ChunkBytes, 0));
+            }
         }
     }
 
     /// <summary>A tile of keys, of which the warp's queries see all or some.</summary>
-    private static void Step<TMask>(int tile, KeyCopies<THead> copies, uint keysTo, uint valuesTo,
-        ArrayView<UInt4> keys, ArrayView<UInt4> values, ArrayView<int> places, int[] laneRows, int laneKeys,
-        UInt4[] left, uint keyRows, uint valueRows, QueryScope upper, QueryScope lower, float[] best, float[] total,
-        Float4[] sums)
+    private static void Step<TMask>(int tile, KeyCopies<THead> copies, uint keysTo, ArrayView<UInt4> keys,
+        ArrayView<UInt4> values, ArrayView<int> places, int[] laneRows, int[] starts, int laneKeys,
+        UInt4[] left, uint keyRows, uint valueRows, LaneScope scope, float[] best, float[] total, Float4[] sums)
         where TMask : struct, IScopeMask
     {
         // This tile's keys are there, and nobody reads the last one's values any more.
         AsyncCopy.Wait(0);
         Group.Barrier();
-        copies.Start(valuesTo, values, laneRows);
-        copies.ReadPlaces(places, tile + 1, laneRows);
+        copies.Start(keysTo + (uint)TileBytes, values, starts);
+        copies.ReadPlaces(places, (tile + 1) * TileKeys, laneRows);
         var weights = new Float4[2 * TileUnits];
         Multiply(weights, TileUnits, left, keyRows);
-        TMask.Apply(weights, TileUnits, places, laneKeys + (tile * TileKeys), upper, lower);
+        TMask.Apply(weights, TileUnits, places, laneKeys + (tile * TileKeys), scope);
         OnlineSoftmax.Weigh(weights, TileUnits, best, total, sums, THead.Chunks);
+        copies.Find(laneRows, starts);
         AsyncCopy.Wait(0);
         Group.Barrier();
-        copies.Start(keysTo, keys, laneRows);
+        copies.Start(keysTo, keys, starts);
         AddValues(sums, weights, TileUnits, valueRows);
+    }
+
+    /// <summary>A unit of keys, which the warp copied itself.</summary>
+    private static void StepAlone<TMask>(int unit, KeyCopies<THead> copies, uint keysTo, ArrayView<UInt4> keys,
+        ArrayView<UInt4> values, ArrayView<int> places, int[] laneRows, int[] starts, int laneKeys,
+        UInt4[] left, uint keyRows, uint valueRows, LaneScope scope, float[] best, float[] total, Float4[] sums)
+        where TMask : struct, IScopeMask
+    {
+        // The keys are there, the values perhaps not yet.
+        AsyncCopy.Wait(1);
+        Warp.Barrier();
+        copies.ReadPlaces(places, (unit + 1) * Unit, laneRows);
+        var weights = new Float4[2];
+        Multiply(weights, 1, left, keyRows);
+        Warp.Barrier();
+        copies.Find(laneRows, starts);
+        copies.Start(keysTo, keys, starts);
+        TMask.Apply(weights, 1, places, laneKeys + (unit * Unit), scope);
+        OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
+        AsyncCopy.Wait(1);
+        Warp.Barrier();
+        AddValues(sums, weights, 1, valueRows);
+        Warp.Barrier();
+        copies.Start(keysTo + (uint)TileBytes, values, starts);
     }
 
     /// <summary>Logits of the warp's queries and some units of keys.</summary>
@@ -296,28 +338,33 @@ internal static class ScopeAttentionMma<THead, TElement>
         }
     }
 
-    /// <summary>Stores the results of a warp, which has queries of its own, through its own rows of shared
-    /// memory.</summary>
+    /// <summary>Stores the results of a warp through its own rows of shared memory.</summary>
     /// <returns>Whether one is outside the element's range.</returns>
     private static bool Store(ArrayView<UInt4> memory, ArrayView<UInt4> output, ArrayView<float> logSums,
-        ScopeBlock block, int firstRow, int rowStride, int queryColumns, int headVectors, int storesLogSums,
+        ScopeBlock block, int scopeCount, int headCount, int headVectors, int queryColumns, int storesLogSums,
         float[] best, float[] total, Float4[] sums)
     {
         int lane = Group.IdxX % 32;
         int warpRow = Group.IdxX / 32 * Unit;
-        int upperQuery = warpRow + (lane / 4);
-        bool isUpper = upperQuery < block.QueryCount;
-        bool isLower = upperQuery + 8 < block.QueryCount;
+        int firstQuery = FirstQueryOf(block);
+        int queryCount = QueryCountOf(block, headCount);
+        int firstRow = (((block.FirstToken * scopeCount) + block.Scope) * headCount) + HeadOf(block, headCount);
+        int rowStride = scopeCount * headCount;
+        int upper = lane / 4;
+        bool isUpper = upper < queryCount;
+        bool isLower = upper + 8 < queryCount;
+        float upperTotal = OnlineSoftmax.SumOfRow(total[0]);
+        float lowerTotal = OnlineSoftmax.SumOfRow(total[1]);
+        float upperFactor = Utilities.Select(isUpper, PtxMath.Reciprocal(upperTotal), 0f);
+        float lowerFactor = Utilities.Select(isLower, PtxMath.Reciprocal(lowerTotal), 0f);
         ArrayView<uint> pairs = memory.Cast<uint>();
-        float upperFactor = Utilities.Select(isUpper, 1 / total[0], 0f);
-        float lowerFactor = Utilities.Select(isLower, 1 / total[1], 0f);
         bool isOutside = false;
         for (int chunk = 0; chunk < THead.Chunks; chunk++)
         {
             var value = new Float4(sums[chunk].X * upperFactor, sums[chunk].Y * upperFactor,
                 sums[chunk].Z * lowerFactor, sums[chunk].W * lowerFactor);
-            isOutside |= TElement.IsOutside(value);
-            int place = (((upperQuery * RowChunks) + chunk) * 4) + (lane % 4);
+            isOutside |= HalfVector<TElement>.IsOutside(value);
+            int place = ((((warpRow + upper) * RowChunks) + chunk) * 4) + (lane % 4);
             pairs[place] = TElement.Pack(value.X, value.Y);
             pairs[place + (8 * RowChunks * 4)] = TElement.Pack(value.Z, value.W);
         }
@@ -326,108 +373,30 @@ internal static class ScopeAttentionMma<THead, TElement>
         {
             if (isUpper)
             {
-                logSums[firstRow + (IndexOf(block, upperQuery, queryColumns) * rowStride)]
-                    = best[0] + PtxMath.Log2(total[0]);
+                logSums[firstRow + (block.IndexOf(firstQuery + upper, queryColumns) * rowStride)]
+                    = best[0] + PtxMath.Log2(upperTotal);
             }
 
             if (isLower)
             {
-                logSums[firstRow + (IndexOf(block, upperQuery + 8, queryColumns) * rowStride)]
-                    = best[1] + PtxMath.Log2(total[1]);
+                logSums[firstRow + (block.IndexOf(firstQuery + upper + 8, queryColumns) * rowStride)]
+                    = best[1] + PtxMath.Log2(lowerTotal);
             }
         }
 
         Warp.Barrier();
-        for (int part = 0; part < KeyCopies<THead>.LaneRows * KeyCopies<THead>.LaneChunks; part++)
+        for (int part = 0; part < KeyCopies<THead>.LaneRows; part++)
         {
-            int query = warpRow + (part % KeyCopies<THead>.LaneRows * KeyCopies<THead>.RowsAtOnce)
-                + KeyCopies<THead>.LaneRow;
-            int chunk = (part / KeyCopies<THead>.LaneRows * KeyCopies<THead>.ChunksAtOnce)
-                + KeyCopies<THead>.LaneChunk;
-            if (query < block.QueryCount & chunk < headVectors)
+            int row = (part * KeyCopies<THead>.RowsAtOnce) + KeyCopies<THead>.LaneRow;
+            int start = (firstRow + (block.IndexOf(firstQuery + row, queryColumns) * rowStride)) * headVectors;
+            for (int group = 0; group < KeyCopies<THead>.LaneChunks; group++)
             {
-                output[((firstRow + (IndexOf(block, query, queryColumns) * rowStride)) * headVectors) + chunk]
-                    = memory[(query * RowChunks) + chunk];
+                int chunk = (group * KeyCopies<THead>.ChunksAtOnce) + KeyCopies<THead>.LaneChunk;
+                if (row < queryCount & chunk < headVectors)
+                    output[start + chunk] = memory[((warpRow + row) * RowChunks) + chunk];
             }
         }
 
         return isOutside;
     }
-
-    /// <summary>Merges the warps' sums of the same queries and stores the results.</summary>
-    /// <remarks>Rows of the sums are an even number of 16-byte groups, and odd only by that, beyond a multiple of 8: so
-    /// half a warp stores pairs of channels of four rows in all banks once. A result is two groups of four channels, of
-    /// which every other four rows read the second one first, so that eight rows meet all banks once too.</remarks>
-    private static bool MergeAndStore(ArrayView<UInt4> memory, ArrayView<float> statistics, ArrayView<UInt4> output,
-        ArrayView<float> logSums, ScopeBlock block, int firstRow, int rowStride, int queryColumns, int headVectors,
-        int storesLogSums, float[] best, float[] total, Float4[] sums)
-    {
-        const int TotalStart = WarpCount * Unit;
-        int rowGroups = 2 * RowChunks;
-        int lane = Group.IdxX % 32;
-        int warp = Group.IdxX / 32;
-        int upperRow = (warp * Unit) + (lane / 4);
-        ArrayView<UInt2> pairs = memory.Cast<UInt2>();
-        for (int chunk = 0; chunk < THead.Chunks; chunk++)
-        {
-            int place = (((upperRow * rowGroups) + (2 * chunk)) * 2) + (lane % 4);
-            pairs[place] = new UInt2(Interop.FloatAsInt(sums[chunk].X), Interop.FloatAsInt(sums[chunk].Y));
-            pairs[place + (8 * rowGroups * 2)]
-                = new UInt2(Interop.FloatAsInt(sums[chunk].Z), Interop.FloatAsInt(sums[chunk].W));
-        }
-
-        if (lane % 4 == 0)
-        {
-            statistics[upperRow] = best[0];
-            statistics[upperRow + 8] = best[1];
-            statistics[TotalStart + upperRow] = total[0];
-            statistics[TotalStart + upperRow + 8] = total[1];
-        }
-
-        Group.Barrier();
-        bool isOutside = false;
-        ArrayView<Float4> merged = memory.Cast<Float4>();
-        for (int part = warp; part < KeyCopies<THead>.LaneRows * KeyCopies<THead>.LaneChunks; part += WarpCount)
-        {
-            int query = (part % KeyCopies<THead>.LaneRows * KeyCopies<THead>.RowsAtOnce) + KeyCopies<THead>.LaneRow;
-            int chunk = (part / KeyCopies<THead>.LaneRows * KeyCopies<THead>.ChunksAtOnce)
-                + KeyCopies<THead>.LaneChunk;
-            float most = statistics[query];
-            for (int other = 1; other < WarpCount; other++)
-                most = IntrinsicMath.Max(most, statistics[(other * Unit) + query]);
-            int order = (query >> 2) & 1;
-            var first = new Float4(0, 0, 0, 0);
-            var second = new Float4(0, 0, 0, 0);
-            float sum = 0;
-            for (int other = 0; other < WarpCount; other++)
-            {
-                float factor = PtxMath.Exp2(statistics[(other * Unit) + query] - most);
-                int group = (((other * Unit) + query) * rowGroups) + (2 * chunk);
-                first = first.PlusProduct(factor, merged[group + order]);
-                second = second.PlusProduct(factor, merged[group + 1 - order]);
-                sum = PtxMath.Fma(factor, statistics[TotalStart + (other * Unit) + query], sum);
-            }
-
-            if (query < block.QueryCount & chunk < headVectors)
-            {
-                Float4 left = Select(order == 0, first, second).Times(1 / sum);
-                Float4 right = Select(order == 0, second, first).Times(1 / sum);
-                int row = firstRow + (IndexOf(block, query, queryColumns) * rowStride);
-                output[(row * headVectors) + chunk] = new UInt4(TElement.Pack(left.X, left.Y),
-                    TElement.Pack(left.Z, left.W), TElement.Pack(right.X, right.Y), TElement.Pack(right.Z, right.W));
-                isOutside |= TElement.IsOutside(left) | TElement.IsOutside(right);
-                if (storesLogSums != 0 & chunk == 0)
-                    logSums[row] = most + PtxMath.Log2(sum);
-            }
-        }
-
-        return isOutside;
-    }
-
-    private static int IndexOf(ScopeBlock block, int query, int queryColumns)
-        => (RowOf(block, query) * queryColumns) + ColumnOf(block, query);
-
-    private static Float4 Select(bool takeFirst, Float4 first, Float4 second)
-        => new(Utilities.Select(takeFirst, first.X, second.X), Utilities.Select(takeFirst, first.Y, second.Y),
-            Utilities.Select(takeFirst, first.Z, second.Z), Utilities.Select(takeFirst, first.W, second.W));
 }

@@ -16,11 +16,11 @@ internal sealed class ScopeSchedule
     /// <summary>Queries, and keys, of the smallest product that is executed or left out.</summary>
     public const int UnitSize = 16;
 
-    /// <summary>Most rows or columns of a patch grid: two of them are packed into a positive integer.</summary>
+    /// <summary>Most rows or columns of a patch grid: a row and a column are packed into 15 bits each.</summary>
     public const int MaxGridExtent = short.MaxValue;
 
-    /// <summary>A place after the end of a list, outside every window.</summary>
-    private const int NoPlace = -1;
+    /// <summary>A place after the end of a list: a row and column that no grid has.</summary>
+    public const int NoPlace = (MaxGridExtent << 16) | MaxGridExtent;
 
     /// <summary>Above this a Gaussian leaves a weight to the nearest patches alone; infinity times 0 would not.</summary>
     private const float MaxScale = 1e30f;
@@ -28,6 +28,7 @@ internal sealed class ScopeSchedule
     private const double Log2E = 1.4426950408889634;
 
     private readonly ResamplerConfig _config;
+    private readonly ScopeBlock[] _scopes;
     private readonly ScopeBlock[] _blocks;
     private readonly List<int> _places = [];
     private readonly List<AxisWindow> _windows = [];
@@ -47,17 +48,18 @@ internal sealed class ScopeSchedule
         }
 
         _config = config;
+        _scopes = [.. plan.Scopes.Select((scope, index) => ScopeOf(index, scope.Windows,
+            new ScopeBias(config.Scopes[index], scope.Windows, config.QueryGrid, logSigmas[index])))];
         // The longest run first, lest the last one keep the device waiting. Those of one scope stay together: they read
         // the same keys.
         _blocks = [.. plan.Scopes
-            .SelectMany((scope, index) => BlocksOf(index, scope.Tiles,
-                new ScopeBias(config.Scopes[index], scope.Windows, config.QueryGrid, logSigmas[index]), scope.Windows))
+            .SelectMany((scope, index) => scope.Tiles.Select(tile => BlockOf(_scopes[index], scope.Windows, tile)))
             .OrderByDescending(Duration)];
     }
 
     /// <summary>What the kernel's tiles cost. A block of more than 16 queries has a warp for each 16, and takes as long
-    /// with one warp at work as with four; one of 16 shares its keys among its warps, but multiplies less for each key
-    /// that it reads, and its warps' sums have to be merged.</summary>
+    /// with two warps at work as with four. With 16 all warps work, on a head each, but keys come 16 at a time instead of
+    /// 64, each time with a running sum to scale: twice the instructions for a product.</summary>
     public static CostModel Costs { get; } = new([16, 32, 48, MaxQueries], [0.5, 0.5, 0.75, 1])
     {
         CanAbsorb = false,
@@ -68,7 +70,8 @@ internal sealed class ScopeSchedule
         LogitCost = 100,
     };
 
-    /// <summary>The lists of keys. A place is <c>row &lt;&lt; 16 | column</c> of a patch in its image, or −1.</summary>
+    /// <summary>The lists of keys. A place is <c>row &lt;&lt; 16 | column</c> of a patch in its image, or
+    /// <see cref="NoPlace"/>.</summary>
     public int[] Places => [.. _places];
 
     /// <summary>Of each scope the windows of every query row, then of every query column.</summary>
@@ -78,48 +81,58 @@ internal sealed class ScopeSchedule
     /// columns.</summary>
     public float[] Scales => [.. _scales];
 
+    /// <summary>Groups of 16 bytes of a query.</summary>
+    private int QueryVectors => _config.AttentionHeadCount * ((_config.HeadSize + 7) / 8);
+
     /// <summary>Products of 16 queries and 16 keys that one head executes for an image.</summary>
     public long UnitCount => _blocks.Sum(block
         => (long)((block.QueryCount + UnitSize - 1) / UnitSize) * (block.KeyCount / UnitSize));
 
-    /// <summary>The blocks of an image, longest first, that has its patches and tokens at 0. For a batch, take block 0
-    /// of every image, then block 1, and so on, and add to each its image's FirstPatch and FirstToken.</summary>
+    /// <summary>The blocks of an image, longest first, whose patches and tokens begin at 0. For a batch, take block 0 of
+    /// every image, then block 1, and so on, and add to each block's FirstPatch and FirstToken where its image's
+    /// begin.</summary>
     /// <param name="firstPlace">Where <see cref="Places"/> lie in the kernel's view; a multiple of 4.</param>
     /// <param name="firstWindow">Where <see cref="Windows"/> lie.</param>
     /// <param name="firstScale">Where <see cref="Scales"/> lie.</param>
-    /// <param name="queryStart">The group of 16 bytes where the queries, [scopes][queries, heads, d/8], lie.</param>
+    /// <param name="queryStart">The group of 16 bytes where the queries, [scopes][queries, heads, d/8], begin.</param>
     public ScopeBlock[] BlocksAt(int firstPlace, int firstWindow, int firstScale, int queryStart)
-    {
-        var blocks = (ScopeBlock[])_blocks.Clone();
-        for (int index = 0; index < blocks.Length; index++)
+        => [.. _blocks.Select(block => Moved(block, firstPlace, firstWindow, firstScale, queryStart))];
+
+    /// <summary>For each scope a block whose tile is the whole query grid and whose list of keys is empty: what
+    /// <see cref="AttentionMapMma{TElement}"/> needs to know of a scope. Parameters as those of
+    /// <see cref="BlocksAt"/>.</summary>
+    public ScopeBlock[] ScopesAt(int firstWindow, int firstScale, int queryStart)
+        => [.. _scopes.Select(scope => Moved(scope, 0, firstWindow, firstScale, queryStart))];
+
+    private static ScopeBlock Moved(ScopeBlock block, int firstPlace, int firstWindow, int firstScale, int queryStart)
+        => block with
         {
-            blocks[index].FirstPlace += firstPlace;
-            blocks[index].RowWindows += firstWindow;
-            blocks[index].ColumnWindows += firstWindow;
-            blocks[index].Scales += blocks[index].Scales < 0 ? 0 : firstScale;
-            blocks[index].QueryStart += queryStart;
-        }
+            FirstPlace = block.FirstPlace + firstPlace,
+            RowWindows = block.RowWindows + firstWindow,
+            ColumnWindows = block.ColumnWindows + firstWindow,
+            Scales = block.Scales < 0 ? -1 : block.Scales + firstScale,
+            QueryStart = block.QueryStart + queryStart,
+        };
 
-        return blocks;
-    }
+    /// <summary>How long a block runs, in keys of a wide one; see <see cref="Costs"/>.</summary>
+    public static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? block.KeyCount : 2 * block.KeyCount;
 
-    private static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? 4 * block.KeyCount : block.KeyCount;
-
-    private IEnumerable<ScopeBlock> BlocksOf(int scope, IReadOnlyList<QueryTile> tiles, ScopeBias bias,
-        ScopeWindows windows)
+    /// <summary>What a scope's blocks have in common; adds its windows and scales.</summary>
+    private ScopeBlock ScopeOf(int scope, ScopeWindows windows, ScopeBias bias)
     {
         QueryGrid queries = _config.QueryGrid;
         ScopeBlock block = new()
         {
             GridColumns = windows.Grid.Columns,
-            QueryStart = checked(scope * queries.QueryCount * _config.AttentionHeadCount
-                * ((_config.HeadSize + 7) / 8)),
-            Scope = scope,
             KeyScope = _config.ShareKeyValues ? 0 : scope,
-            RowWindows = _windows.Count,
-            ColumnWindows = _windows.Count + queries.Rows,
             Scales = bias.IsGaussian ? _scales.Count : -1,
             ScaleHeadStride = bias.IsPerHead ? 2 : 0,
+            TileColumns = queries.Columns,
+            QueryCount = queries.QueryCount,
+            QueryStart = checked(scope * queries.QueryCount * QueryVectors),
+            RowWindows = _windows.Count,
+            ColumnWindows = _windows.Count + queries.Rows,
+            Scope = scope,
         };
         AddWindows(windows.Rows, queries.Rows, windows.Grid.Rows);
         AddWindows(windows.Columns, queries.Columns, windows.Grid.Columns);
@@ -129,18 +142,27 @@ internal sealed class ScopeSchedule
             _scales.Add(Scale(bias.ColumnSigma(head)));
         }
 
-        foreach (QueryTile tile in tiles)
+        return block;
+    }
+
+    private ScopeBlock BlockOf(ScopeBlock scope, ScopeWindows windows, QueryTile tile)
+    {
+        int firstQuery = tile.QueryIndex(0, _config.QueryGrid.Columns);
+        int firstPlace = _places.Count;
+        (int fullCount, int keyCount) = AddPlaces(windows, tile);
+        return scope with
         {
-            block.FirstPlace = _places.Count;
-            (int fullCount, int keyCount) = AddPlaces(windows, tile);
-            block.FullTiles = bias.IsGaussian ? 0 : fullCount / TileKeys;
-            block.KeyCount = (keyCount + UnitSize - 1) / UnitSize * UnitSize;
-            block.QueryRow = tile.QueryRows.Start;
-            block.QueryColumn = tile.QueryColumns.Start;
-            block.TileColumns = tile.QueryColumns.Count;
-            block.QueryCount = tile.QueryCount;
-            yield return block;
-        }
+            FirstPlace = firstPlace,
+            KeyCount = (keyCount + UnitSize - 1) / UnitSize * UnitSize,
+            FullTiles = scope.Scales < 0 ? fullCount / TileKeys : 0,
+            TileColumns = tile.QueryColumns.Count,
+            TileColumnsReciprocal = ((1 << 16) + tile.QueryColumns.Count - 1) / tile.QueryColumns.Count,
+            QueryCount = tile.QueryCount,
+            QueryStart = scope.QueryStart + (firstQuery * QueryVectors),
+            RowWindows = scope.RowWindows + tile.QueryRows.Start,
+            ColumnWindows = scope.ColumnWindows + tile.QueryColumns.Start,
+            FirstToken = firstQuery,
+        };
     }
 
     private void AddWindows(IReadOnlyList<AxisRange> windows, int queryCount, int patchCount)
@@ -179,7 +201,9 @@ internal sealed class ScopeSchedule
         int fullCount = _places.Count - first;
         _places.AddRange(partial);
         int keyCount = _places.Count - first;
-        while ((_places.Count - first) % TileKeys != 0)
+        // To the end of a tile, and one more, which the kernel asks for ahead.
+        int end = first + ((keyCount + TileKeys - 1) / TileKeys * TileKeys) + TileKeys;
+        while (_places.Count < end)
             _places.Add(NoPlace);
         return (fullCount, keyCount);
     }

@@ -15,6 +15,10 @@ namespace MsResampler.Kernels.Compiler;
 /// <param name="version">The PTX version to compile to.</param>
 internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : IDisposable
 {
+    /// <summary>The newest architecture that ILGPU names as a target; the text for newer ones is the same, and runs on
+    /// them.</summary>
+    private const int NewestTarget = 80;
+
     private readonly SemaphoreSlim _compiling = new(1);
     private Context? _context;
     private bool _isDisposed;
@@ -46,6 +50,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
                 "method that returns nothing, with all type arguments given.");
         }
 
+        architecture = Math.Min(architecture, NewestTarget);
         var key = KernelKey.Of(kernel, architecture, version, bounds);
         if (!cache.TryGet(key, out CompiledKernel? compiled))
         {

@@ -10,7 +10,7 @@ internal sealed class DeviceTensors(IDevice device, IDeviceStream stream) : IDis
     private readonly List<IDeviceMemory> _memories = [];
 
     /// <summary>Allocates a tensor of undefined content.</summary>
-    /// <param name="vectorCount">Groups of four floats, at least 1.</param>
+    /// <param name="vectorCount">Groups of 16 bytes, at least 1.</param>
     public IDeviceMemory Allocate(long vectorCount)
     {
         IDeviceMemory memory = device.Allocate(vectorCount * DeviceView.VectorBytes);
@@ -18,16 +18,18 @@ internal sealed class DeviceTensors(IDevice device, IDeviceStream stream) : IDis
         return memory;
     }
 
-    /// <summary>Copies a tensor to the device; its size is a multiple of four.</summary>
-    public DeviceView Add(float[] values) => Add(1, _ => values);
+    /// <summary>Copies a tensor to the device; its size is a multiple of 16 bytes.</summary>
+    public DeviceView Add<T>(T[] values)
+        where T : unmanaged => Add(1, _ => values);
 
     /// <summary>Copies equally long parts of one tensor to the device, one after another.</summary>
-    public DeviceView Add(int partCount, Func<int, float[]> part)
+    public DeviceView Add<T>(int partCount, Func<int, T[]> part)
+        where T : unmanaged
     {
         IDeviceMemory? memory = null;
         for (int index = 0; index < partCount; index++)
         {
-            ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes<float>(part(index));
+            ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes<T>(part(index));
             memory ??= Allocate((long)partCount * bytes.Length / DeviceView.VectorBytes);
             stream.Upload(bytes, memory, (long)index * bytes.Length);
         }

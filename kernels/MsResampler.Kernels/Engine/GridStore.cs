@@ -1,19 +1,11 @@
-using System.Runtime.InteropServices;
-using MsResampler.Planning;
-
 namespace MsResampler.Kernels.Engine;
 
 /// <summary>The operands of the grids used lately, on the device. One caller at a time adds grids; known ones never
 /// wait for it.</summary>
 /// <param name="device">The device.</param>
-/// <param name="layout">The model's layout.</param>
-/// <param name="planner">Plans grids.</param>
-/// <param name="logSigmas">Learned log sigma of each scope, or null.</param>
-/// <param name="storedPositions">The table stored on the query grid, or null.</param>
-/// <param name="querySide">Projects queries that see their anchors; null where they do not.</param>
+/// <param name="model">Lays out and fills what a grid needs.</param>
 /// <param name="arenaBytes">Memory to keep grids in, more if one call needs more.</param>
-internal sealed class GridStore(IDevice device, ModelLayout layout, Planner planner, double[]?[] logSigmas,
-    float[]? storedPositions, QuerySide? querySide, long arenaBytes) : IDisposable
+internal sealed class GridStore(IDevice device, DeviceModel model, long arenaBytes) : IDisposable
 {
     private readonly Lock _adding = new();
     private readonly Lock _state = new();
@@ -21,8 +13,8 @@ internal sealed class GridStore(IDevice device, ModelLayout layout, Planner plan
 
     /// <summary>An arena that holds all <paramref name="grids"/>; the caller releases it.</summary>
     /// <param name="grids">The grids; repeated ones do no harm.</param>
-    /// <param name="launcher">Copies and computes what is missing.</param>
-    public GridArena Acquire(ReadOnlySpan<PatchGrid> grids, KernelLauncher launcher)
+    /// <param name="stream">Copies and computes what is missing.</param>
+    public GridArena Acquire(ReadOnlySpan<PatchGrid> grids, IDeviceStream stream)
     {
         if (Find(grids) is { } known)
             return known;
@@ -40,8 +32,8 @@ internal sealed class GridStore(IDevice device, ModelLayout layout, Planner plan
             }
 
             foreach (GridOperands operands in made)
-                Fill(_current!.Memory, operands, launcher);
-            launcher.Stream.Synchronize();
+                model.Fill(_current!.Memory, operands, stream);
+            stream.Synchronize();
             lock (_state)
             {
                 foreach (GridOperands operands in made)
@@ -78,7 +70,7 @@ internal sealed class GridStore(IDevice device, ModelLayout layout, Planner plan
         List<GridOperands> result = [];
         foreach (PatchGrid grid in grids)
         {
-            result.Add(new GridOperands(layout, planner.Plan(grid), logSigmas, start));
+            result.Add(model.Lay(model.Plan(grid), start));
             start = result[^1].End;
         }
 
@@ -97,17 +89,5 @@ internal sealed class GridStore(IDevice device, ModelLayout layout, Planner plan
         IDeviceMemory memory = device.Allocate(Math.Max(arenaBytes, vectorCount * DeviceView.VectorBytes));
         lock (_state)
             _current = new GridArena(memory);
-    }
-
-    private void Fill(IDeviceMemory memory, GridOperands operands, KernelLauncher launcher)
-    {
-        if (layout.Config.PositionEmbedding.Keys)
-            Upload(operands.Positions(storedPositions), operands.PositionStart);
-        Upload(operands.Bias(), operands.BiasStart);
-        querySide?.Project(launcher, operands.Plan.Grid,
-            DeviceView.OfVectors(memory).From(operands.QueryStart, layout.QueryVectors));
-
-        void Upload(float[] values, long start) => launcher.Stream.Upload(MemoryMarshal.AsBytes<float>(values), memory,
-            start * DeviceView.VectorBytes);
     }
 }

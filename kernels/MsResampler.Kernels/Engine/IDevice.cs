@@ -60,6 +60,12 @@ internal interface IDeviceStream : IDisposable
     /// <exception cref="DeviceException">The copy could not be started.</exception>
     void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes, long rowCount);
 
+    /// <summary>Starts to set memory to 0.</summary>
+    /// <param name="address">The address of the first byte.</param>
+    /// <param name="byteCount">Bytes, at least 1.</param>
+    /// <exception cref="DeviceException">It could not be started.</exception>
+    void Clear(ulong address, long byteCount);
+
     /// <summary>Records launches and copies within the device instead of starting them, for <see cref="TryLaunch"/> to
     /// start together, as often as wanted and at little more than the cost of one launch.</summary>
     /// <param name="work">Launches and copies on this stream; an <see cref="InvalidOperationException"/> where it does
@@ -83,8 +89,8 @@ internal interface IDeviceStream : IDisposable
     /// <exception cref="DeviceException">It is not a stream of this device's context.</exception>
     void WaitFor(nint callerStream);
 
-    /// <summary>Makes later work of <paramref name="callerStream"/> wait for what this stream has been given so far. The
-    /// thread does not wait.</summary>
+    /// <summary>Makes later work of <paramref name="callerStream"/> wait for what this stream has been given so far.
+    /// The thread does not wait.</summary>
     /// <param name="callerStream">As for <see cref="WaitFor"/>.</param>
     /// <exception cref="DeviceException">It is not a stream of this device's context.</exception>
     void Release(nint callerStream);
@@ -97,8 +103,8 @@ internal interface IDeviceStream : IDisposable
     void Synchronize();
 }
 
-/// <summary>Work that a stream recorded. It is of use while its stream exists, and while the memory exists that the work
-/// uses; disposing it waits for the stream's work.</summary>
+/// <summary>Work that a stream recorded. It is of use while its stream exists, and while the memory exists that the
+/// work uses; disposing it waits for the stream's work.</summary>
 internal interface IDeviceGraph : IDisposable;
 
 /// <summary>Measures on the device how long a stream's work takes.</summary>

@@ -8,7 +8,8 @@ namespace MsResampler.Kernels.Engine;
 /// <param name="Kernel">The class whose method <c>Run</c> it is, with its configuration as type arguments.</param>
 /// <param name="GroupSize">Threads of its largest block.</param>
 /// <param name="BlockCount">Blocks that should share a multiprocessor: registers are limited so that they fit.</param>
-internal sealed record KernelVariant(Type Kernel, int GroupSize, int BlockCount)
+/// <param name="MinArchitecture">The oldest architecture that has its instructions.</param>
+internal sealed record KernelVariant(Type Kernel, int GroupSize, int BlockCount, int MinArchitecture = 60)
 {
     /// <summary>For people, such as <c>GemmTiled GemmTile64 LinearEpilogue</c>.</summary>
     public string Name { get; } = string.Join(' ',

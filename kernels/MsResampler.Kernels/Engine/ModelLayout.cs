@@ -4,26 +4,27 @@ namespace MsResampler.Kernels.Engine;
 
 /// <summary>How a model's axes lie on the device.</summary>
 /// <param name="config">The model.</param>
-internal sealed class ModelLayout(ResamplerConfig config)
+/// <param name="groupSize">Activations of 16 bytes: 4 of 32 bits or 8 of 16 bits.</param>
+internal sealed class ModelLayout(ResamplerConfig config, int groupSize = 4)
 {
     public ResamplerConfig Config => config;
 
     /// <summary>C.</summary>
-    public PaddedAxis Channels { get; } = new(config.VisionHiddenSize);
+    public PaddedAxis Channels { get; } = new(config.VisionHiddenSize, 1, groupSize);
 
     /// <summary>D as one row.</summary>
-    public PaddedAxis Width { get; } = new(config.HiddenSize);
+    public PaddedAxis Width { get; } = new(config.HiddenSize, 1, groupSize);
 
     /// <summary>D as heads.</summary>
-    public PaddedAxis Heads { get; } = new(config.HeadSize, config.AttentionHeadCount);
+    public PaddedAxis Heads { get; } = new(config.HeadSize, config.AttentionHeadCount, groupSize);
 
     /// <summary>S·D, the branches of one token.</summary>
-    public PaddedAxis Branches { get; } = new(config.HiddenSize, config.Scopes.Count);
+    public PaddedAxis Branches { get; } = new(config.HiddenSize, config.Scopes.Count, groupSize);
 
-    /// <summary>G; empty without a gate.</summary>
+    /// <summary>G, in float32; empty without a gate.</summary>
     public PaddedAxis GateHidden { get; } = new(config.Gate?.HiddenSize ?? 0);
 
-    /// <summary>L.</summary>
+    /// <summary>L, in float32.</summary>
     public PaddedAxis Output { get; } = new(config.OutputSize);
 
     /// <summary>S.</summary>
@@ -42,6 +43,6 @@ internal sealed class ModelLayout(ResamplerConfig config)
     public bool HasAnchoredQueries
         => config.PositionEmbedding is { Type: PositionEmbeddingType.SinCos2D, Queries: true };
 
-    /// <summary>Groups of four of the projected queries of all scopes.</summary>
+    /// <summary>Groups of the projected queries of all scopes.</summary>
     public int QueryVectors => checked(ScopeCount * QueryCount * Heads.Vectors);
 }

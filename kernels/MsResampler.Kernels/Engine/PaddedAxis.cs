@@ -1,20 +1,24 @@
 namespace MsResampler.Kernels.Engine;
 
-/// <summary>An axis made of equal segments (heads, or the scopes' branches), each rounded up to whole groups of four on
-/// the device, so that every segment begins where 16 bytes can be loaded at once. What is added is 0
+/// <summary>An axis made of equal segments (heads, or the scopes' branches), each rounded up to whole groups of 16 bytes
+/// on the device, so that every segment begins where 16 bytes can be loaded at once. What is added is 0
 /// everywhere.</summary>
 /// <param name="SegmentSize">Elements of a segment.</param>
 /// <param name="SegmentCount">Segments.</param>
-internal readonly record struct PaddedAxis(int SegmentSize, int SegmentCount = 1)
+/// <param name="GroupSize">Elements of a group: 4 of 32 bits or 8 of 16 bits.</param>
+internal readonly record struct PaddedAxis(int SegmentSize, int SegmentCount = 1, int GroupSize = 4)
 {
     /// <summary>Elements in the model.</summary>
     public int Size => SegmentSize * SegmentCount;
 
-    /// <summary>Groups of four of a segment on the device.</summary>
-    public int SegmentVectors => (SegmentSize + 3) / 4;
+    /// <summary>Groups of a segment on the device.</summary>
+    public int SegmentVectors => (SegmentSize + GroupSize - 1) / GroupSize;
 
-    /// <summary>Groups of four of the axis on the device.</summary>
+    /// <summary>Groups of the axis on the device.</summary>
     public int Vectors => checked(SegmentVectors * SegmentCount);
+
+    /// <summary>Elements of the axis on the device, padding included.</summary>
+    public int PaddedSize => checked(Vectors * GroupSize);
 
     /// <summary>Copies rows into the device's layout.</summary>
     /// <param name="source">[rows, columns] as in the model.</param>
@@ -23,15 +27,15 @@ internal readonly record struct PaddedAxis(int SegmentSize, int SegmentCount = 1
     /// <param name="factor">Multiplies each element.</param>
     public static float[] Pad(ReadOnlySpan<float> source, PaddedAxis rows, PaddedAxis columns, float factor = 1)
     {
-        float[] result = new float[checked(16L * rows.Vectors * columns.Vectors)];
+        float[] result = new float[checked((long)rows.PaddedSize * columns.PaddedSize)];
         for (int row = 0; row < rows.Size; row++)
         {
-            int target = rows.PlaceOf(row) * columns.Vectors * 4;
+            int target = rows.PlaceOf(row) * columns.PaddedSize;
             for (int segment = 0; segment < columns.SegmentCount; segment++)
             {
                 System.Numerics.Tensors.TensorPrimitives.Multiply(
                     source.Slice((row * columns.Size) + (segment * columns.SegmentSize), columns.SegmentSize), factor,
-                    result.AsSpan(target + (segment * columns.SegmentVectors * 4), columns.SegmentSize));
+                    result.AsSpan(target + (segment * columns.SegmentVectors * columns.GroupSize), columns.SegmentSize));
             }
         }
 
@@ -41,11 +45,11 @@ internal readonly record struct PaddedAxis(int SegmentSize, int SegmentCount = 1
     /// <summary>Copies one row into the device's layout.</summary>
     public float[] Pad(ReadOnlySpan<float> row, float factor = 1)
     {
-        float[] result = new float[4 * Vectors];
+        float[] result = new float[PaddedSize];
         for (int index = 0; index < row.Length; index++)
             result[PlaceOf(index)] = row[index] * factor;
         return result;
     }
 
-    private int PlaceOf(int index) => (index / SegmentSize * SegmentVectors * 4) + (index % SegmentSize);
+    private int PlaceOf(int index) => (index / SegmentSize * SegmentVectors * GroupSize) + (index % SegmentSize);
 }

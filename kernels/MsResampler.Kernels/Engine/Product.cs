@@ -1,10 +1,10 @@
 namespace MsResampler.Kernels.Engine;
 
-/// <summary>Products C = A·Wᵀ + bias of one size. Sizes and strides count groups of four floats unless they count rows.
-/// </summary>
+/// <summary>Products C = A·Wᵀ + bias of one size. Sizes and strides of A and W count groups of 16 bytes, those of C and the
+/// bias groups of four elements, unless they count rows.</summary>
 internal readonly record struct Product
 {
-    /// <summary>How many products; W and bias of one follow those of the other.</summary>
+    /// <summary>How many products; the bias of one follows that of the other.</summary>
     public int Count { get; init; } = 1;
 
     public required DeviceView A { get; init; }
@@ -16,6 +16,12 @@ internal readonly record struct Product
 
     /// <summary>[4·columns, inner].</summary>
     public required DeviceView Weight { get; init; }
+
+    /// <summary>From one row of W to the next; <see cref="InnerVectors"/> if not said.</summary>
+    public int WStride { get => field == 0 ? InnerVectors : field; init; }
+
+    /// <summary>From one product's W to the next's; a whole W if not said.</summary>
+    public int WBatchStride { get => field == 0 ? checked(4 * ColumnVectors * WStride) : field; init; }
 
     public required DeviceView Bias { get; init; }
 
@@ -40,5 +46,18 @@ internal readonly record struct Product
 
     public Product()
     {
+    }
+
+    /// <summary>Adds the arguments of <see cref="Gemm.GemmMma{TTile, TElement, TEpilogue, TOutput}"/>.</summary>
+    /// <param name="arguments">Receives them.</param>
+    /// <param name="outside">Where the kernel notes that a number was outside the range of C's type.</param>
+    /// <param name="scale">Where rows' sums of squares go, or what scales rows.</param>
+    /// <param name="table">What is added to rows.</param>
+    public void AddTo(ref KernelArguments arguments, DeviceView outside, in RowScale scale, in RowTable table)
+    {
+        arguments.Add(A, Weight, Bias, C, scale.Squares, table.Table, table.Starts, outside);
+        arguments.Add(RowCount, ColumnVectors, InnerVectors, AStride, WStride, CRowStride, CColumnStride, ABatchStride,
+            WBatchStride, ColumnVectors, CBatchStride, scale.Stride, scale.Count, scale.Width, table.Vectors);
+        arguments.Add(scale.Epsilon);
     }
 }

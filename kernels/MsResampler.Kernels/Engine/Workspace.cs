@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Attention;
 
 namespace MsResampler.Kernels.Engine;
 
@@ -9,203 +8,213 @@ internal sealed class Workspace : IDisposable
     private const int PartVectors = 16;
 
     private readonly IDevice _device;
-    private readonly ModelLayout _layout;
+    private readonly DeviceModel _model;
+    private readonly Pass[] _passes = [.. Enum.GetValues<TokenTarget>().Select(_ => new Pass())];
     private IDeviceMemory? _memory;
     private IDeviceMemory? _tables;
+    private DeviceView[] _parts = [];
     private GridArena? _tableArena;
     private PatchGrid[] _tableGrids = [];
-    private long _end;
+    private GridArena? _pendingArena;
 
-    public Workspace(IDevice device, ModelLayout layout, KernelLibrary kernels)
+    public Workspace(IDevice device, DeviceModel model)
     {
         _device = device;
-        _layout = layout;
-        Launcher = new KernelLauncher(device, kernels, device.CreateStream());
+        _model = model;
+        Stream = device.CreateStream();
     }
 
-    public KernelLauncher Launcher { get; }
+    public IDeviceStream Stream { get; }
 
-    public IDeviceStream Stream => Launcher.Stream;
+    /// <summary>The grids of the group it was prepared for.</summary>
+    public ReadOnlySpan<PatchGrid> Grids => _tableGrids;
 
-    /// <summary>The features of the group, [rows, C].</summary>
-    public DeviceView Features { get; private set; }
+    /// <summary>Patches of all images of the group.</summary>
+    public int RowCount { get; private set; }
 
-    /// <summary>Z, [rows, D].</summary>
-    public DeviceView Normal { get; private set; }
+    /// <summary>Tokens of the group.</summary>
+    public int TokenCount => _tableGrids.Length * _model.Layout.QueryCount;
 
-    /// <summary>Z with positions; Z itself where keys see none.</summary>
-    public DeviceView Positioned { get; private set; }
-
-    /// <summary>Keys, [scopes, heads, d/4][rows].</summary>
-    public DeviceView Keys { get; private set; }
-
-    /// <summary>Values, [rows, scopes, heads].</summary>
-    public DeviceView Values { get; private set; }
-
-    /// <summary>Weighted sums, [tokens, S, heads].</summary>
-    public DeviceView Attention { get; private set; }
-
-    /// <summary>O, [tokens, S, D].</summary>
-    public DeviceView Branches { get; private set; }
-
-    /// <summary>The gate's hidden layer, [tokens, G].</summary>
-    public DeviceView Hidden { get; private set; }
-
-    /// <summary>Gate weights, [tokens, S·R].</summary>
-    public DeviceView Gates { get; private set; }
-
-    /// <summary>Fused and normalised tokens, [tokens, D].</summary>
-    public DeviceView Fused { get; private set; }
-
-    /// <summary>Tokens, [tokens, L].</summary>
-    public DeviceView Tokens { get; private set; }
-
-    /// <summary>For each row where its position lies in the arena.</summary>
-    public DeviceView PositionStarts { get; private set; }
+    /// <summary>For each row the first group of 16 bytes of its patch's row of its grid's table in the arena; empty where
+    /// grids have none.</summary>
+    public DeviceView RowStarts { get; private set; }
 
     /// <summary>The schedule of attention.</summary>
     public DeviceView Blocks { get; private set; }
 
     public int BlockCount { get; private set; }
 
-    /// <summary>Memory of the whole workspace, for <see cref="Upload"/> and <see cref="Download"/>.</summary>
-    public IDeviceMemory Memory => _memory!;
+    /// <summary>One of <see cref="DeviceModel.Parts"/>.</summary>
+    public DeviceView Part(int index) => _parts[index];
 
     /// <summary>Bytes that a group takes.</summary>
-    public static long BytesOf(ModelLayout layout, long rowCount, long imageCount)
-    {
-        long row = layout.Channels.Vectors + (2L * layout.Width.Vectors)
-            + (2L * layout.KeyScopeCount * layout.Heads.Vectors);
-        long token = ((long)layout.ScopeCount * layout.Heads.Vectors) + layout.Branches.Vectors
-            + layout.GateHidden.Vectors + ((layout.GateCount + 3) / 4) + layout.Width.Vectors + layout.Output.Vectors;
-        return DeviceView.VectorBytes * ((row * rowCount) + (token * imageCount * layout.QueryCount));
-    }
+    public static long BytesOf(DeviceModel model, long rowCount, long imageCount)
+        => model.Parts(rowCount, imageCount * model.Layout.QueryCount).Sum(Round) * DeviceView.VectorBytes;
 
     /// <summary>Makes room for a group and copies its tables to the device, unless they are there.</summary>
     /// <param name="grids">The group's grids.</param>
     /// <param name="arena">Holds their operands.</param>
-    /// <param name="rowCount">Patches of all images.</param>
-    public void Prepare(ReadOnlySpan<PatchGrid> grids, GridArena arena, int rowCount)
+    /// <remarks>Work of an earlier call that nobody has waited for is waited for here where it reads another arena, or
+    /// memory that is too small, and not otherwise.</remarks>
+    public void Prepare(ReadOnlySpan<PatchGrid> grids, GridArena arena)
     {
-        Reserve(rowCount, checked(grids.Length * _layout.QueryCount));
         if (arena == _tableArena && grids.SequenceEqual(_tableGrids))
             return;
-        _tableArena = null;
-        bool hasPositions = _layout.Config.PositionEmbedding.Keys;
-        int[] starts = new int[hasPositions ? (rowCount + 3) & ~3 : 0];
-        List<AttentionBlock> blocks = [];
-        int row = 0;
-        for (int image = 0; image < grids.Length; image++)
-        {
-            GridOperands operands = arena.Grids[grids[image]];
-            foreach (AttentionBlock block in operands.Blocks)
-            {
-                blocks.Add(block with
-                {
-                    FirstKey = block.FirstKey + row,
-                    FirstToken = image * _layout.QueryCount,
-                });
-            }
-
-            for (int patch = 0; patch < (int)grids[image].PatchCount; patch++, row++)
-                if (hasPositions)
-                    starts[row] = operands.PositionStart + (patch * _layout.Width.Vectors);
-        }
-
-        // The longest first, so that no block starts late and alone. The order decides nothing else.
-        AttentionBlock[] ordered = [.. blocks.OrderByDescending(block => block.KeyCount)];
-        ReadOnlySpan<byte> startBytes = MemoryMarshal.AsBytes<int>(starts);
-        ReadOnlySpan<byte> blockBytes = MemoryMarshal.AsBytes<AttentionBlock>(ordered);
-        int blockStart = (startBytes.Length + 255) & ~255;
-        Grow(ref _tables, blockStart + blockBytes.Length);
-        if (hasPositions)
-            Stream.Upload(startBytes, _tables, 0);
-        Stream.Upload(blockBytes, _tables, blockStart);
-        PositionStarts = new DeviceView(_tables.Address, starts.Length);
-        Blocks = new DeviceView(_tables.Address + (ulong)blockStart, ordered.Length);
-        BlockCount = ordered.Length;
-        _tableArena = arena;
+        if (arena != _pendingArena)
+            Settle();
+        Invalidate();
         _tableGrids = grids.ToArray();
+        RowCount = checked((int)_tableGrids.Sum(grid => grid.PatchCount));
+        Reserve();
+        int[] starts = StartsOf(arena);
+        byte[] blocks = _model.Schedule(grids, arena, out int blockCount);
+        int blockStart = ((starts.Length * sizeof(int)) + 255) & ~255;
+        // One copy: a stream has buffers for two, and whoever wants a third waits for the work before the first.
+        byte[] tables = new byte[blockStart + blocks.Length];
+        MemoryMarshal.AsBytes<int>(starts).CopyTo(tables);
+        blocks.CopyTo(tables, blockStart);
+        Grow(ref _tables, tables.Length);
+        Stream.Upload(tables, _tables);
+        _model.Clear(this);
+        RowStarts = new DeviceView(_tables.Address, starts.Length);
+        Blocks = new DeviceView(_tables.Address + (ulong)blockStart, blockCount);
+        BlockCount = blockCount;
+        _tableArena = arena;
+    }
+
+    /// <summary>Has the next call prepare everything anew, after one that did not finish.</summary>
+    public void Invalidate()
+    {
+        // Waits for its work, and goes before the memory that it uses.
+        foreach (Pass pass in _passes)
+            pass.Drop();
+        _tableArena = null;
+    }
+
+    /// <summary>Starts the forward pass of the group it was prepared for. The first time its launches are started one by
+    /// one, which loads the kernels; the second time they are recorded as a graph, and started so from then on, where the
+    /// device can.</summary>
+    /// <param name="arena">Holds the group's operands.</param>
+    /// <param name="target">Where tokens go.</param>
+    /// <param name="cancellationToken">Looked at between launches; a graph is started whole.</param>
+    public void Run(GridArena arena, TokenTarget target, CancellationToken cancellationToken)
+    {
+        Pass pass = _passes[(int)target];
+        if (++pass.RunCount == 2)
+            pass.Graph = Stream.Capture(() => _model.Compute(this, arena, target, CancellationToken.None));
+        if (pass.Graph is null || !Stream.TryLaunch(pass.Graph))
+            _model.Compute(this, arena, target, cancellationToken);
+    }
+
+    /// <summary>Keeps an arena while work that nobody waits for reads it.</summary>
+    /// <param name="arena">The arena that it was prepared with; the workspace takes its caller's place as a
+    /// user.</param>
+    public void Keep(GridArena arena)
+    {
+        if (_pendingArena is null)
+            _pendingArena = arena;
+        else
+            arena.Release();
+    }
+
+    /// <summary>Waits for work that nobody has waited for, if there is any.</summary>
+    public void Settle()
+    {
+        if (_pendingArena is null)
+            return;
+        Stream.Synchronize();
+        _pendingArena.Release();
+        _pendingArena = null;
     }
 
     /// <summary>Copies into a part of the workspace.</summary>
-    public void Upload(ReadOnlySpan<float> source, DeviceView part)
-        => Stream.Upload(MemoryMarshal.AsBytes(source), Memory, (long)(part.Address - Memory.Address));
+    public void Upload(ReadOnlySpan<byte> source, DeviceView part)
+        => Stream.Upload(source, _memory!, (long)(part.Address - _memory!.Address));
 
     /// <summary>Copies out of a part of the workspace.</summary>
-    public void Download(DeviceView part, Span<float> destination)
-        => Stream.Download(Memory, MemoryMarshal.AsBytes(destination), (long)(part.Address - Memory.Address));
+    public void Download(DeviceView part, Span<byte> destination)
+        => Stream.Download(_memory!, destination, (long)(part.Address - _memory!.Address));
 
     public void Dispose()
     {
         try
         {
+            Invalidate();
             Stream.Dispose();
         }
         finally
         {
+            _pendingArena?.Release();
             _memory?.Dispose();
             _tables?.Dispose();
         }
     }
 
-    private void Reserve(int rowCount, int tokenCount)
-    {
-        ModelLayout layout = _layout;
-        _end = 0;
-        long[] starts =
-        [
-            Place((long)rowCount * layout.Channels.Vectors),
-            Place((long)rowCount * layout.Width.Vectors),
-            Place(layout.Config.PositionEmbedding.Keys ? (long)rowCount * layout.Width.Vectors : 0),
-            Place((long)rowCount * layout.KeyScopeCount * layout.Heads.Vectors),
-            Place((long)rowCount * layout.KeyScopeCount * layout.Heads.Vectors),
-            Place((long)tokenCount * layout.ScopeCount * layout.Heads.Vectors),
-            Place((long)tokenCount * layout.Branches.Vectors),
-            Place((long)tokenCount * layout.GateHidden.Vectors),
-            Place((((long)tokenCount * layout.GateCount) + 3) / 4),
-            Place((long)tokenCount * layout.Width.Vectors),
-            Place((long)tokenCount * layout.Output.Vectors),
-        ];
-        Grow(ref _memory, _end * DeviceView.VectorBytes);
-        DeviceView all = DeviceView.OfVectors(_memory);
-        Features = Part(0);
-        Normal = Part(1);
-        Positioned = layout.Config.PositionEmbedding.Keys ? Part(2) : Normal;
-        Keys = Part(3);
-        Values = Part(4);
-        Attention = Part(5);
-        Branches = Part(6);
-        Hidden = Part(7);
-        Gates = Part(8).AsScalars();
-        Fused = Part(9);
-        Tokens = Part(10);
+    /// <summary>Groups of 16 bytes rounded up, so that every part is aligned to 256 bytes.</summary>
+    private static long Round(long vectorCount) => (vectorCount + PartVectors - 1) / PartVectors * PartVectors;
 
-        DeviceView Part(int index)
-            => all.From(starts[index], (index + 1 < starts.Length ? starts[index + 1] : _end) - starts[index]);
-    }
-
-    /// <summary>The start of a part, in groups of four floats.</summary>
-    private long Place(long vectorCount)
+    private int[] StartsOf(GridArena arena)
     {
-        // Kernels count with 32 bits.
-        if (vectorCount > int.MaxValue)
+        if (arena.Grids[_tableGrids[0]].TableStart is null)
+            return [];
+        int[] starts = new int[(RowCount + 3) & ~3];
+        int row = 0;
+        foreach (PatchGrid grid in _tableGrids)
         {
-            throw new DeviceException($"an image needs a buffer of {vectorCount * DeviceView.VectorBytes} bytes on " +
-                $"the device, more than {(long)int.MaxValue * DeviceView.VectorBytes}: use a smaller patch grid");
+            GridOperands operands = arena.Grids[grid];
+            for (int patch = 0; patch < (int)grid.PatchCount; patch++)
+                starts[row++] = operands.TableStart!.Value + (patch * operands.TableStride);
         }
 
-        long start = _end;
-        _end += (vectorCount + PartVectors - 1) / PartVectors * PartVectors;
-        return start;
+        return starts;
+    }
+
+    private void Reserve()
+    {
+        long[] sizes = _model.Parts(RowCount, TokenCount);
+        foreach (long size in sizes)
+        {
+            // Kernels count with 32 bits.
+            if (size > int.MaxValue)
+            {
+                throw new DeviceException($"an image needs a buffer of {size * DeviceView.VectorBytes} bytes on the " +
+                    $"device, more than {(long)int.MaxValue * DeviceView.VectorBytes}: use a smaller patch grid");
+            }
+        }
+
+        Grow(ref _memory, sizes.Sum(Round) * DeviceView.VectorBytes);
+        DeviceView all = DeviceView.OfVectors(_memory);
+        _parts = new DeviceView[sizes.Length];
+        long start = 0;
+        for (int part = 0; part < sizes.Length; part++)
+        {
+            _parts[part] = all.From(start, sizes[part]);
+            start += Round(sizes[part]);
+        }
     }
 
     private void Grow([System.Diagnostics.CodeAnalysis.NotNull] ref IDeviceMemory? memory, long byteCount)
     {
         if (memory is not null && memory.ByteCount >= byteCount)
             return;
+        Settle();
         memory?.Dispose();
         memory = null;
         memory = _device.Allocate(byteCount);
+    }
+
+    /// <summary>The forward pass with one target: how often it has run, and its graph.</summary>
+    private sealed class Pass
+    {
+        public int RunCount { get; set; }
+
+        public IDeviceGraph? Graph { get; set; }
+
+        public void Drop()
+        {
+            Graph?.Dispose();
+            Graph = null;
+            RunCount = 0;
+        }
     }
 }

@@ -51,7 +51,7 @@ internal static class FusionGateWarp
 
         Warp.Barrier();
         for (int group = Warp.LaneIdx; group < groupCount; group += Warp.WarpSize)
-            SoftmaxOverScopes(gates, firstGate + group, scopeCount, groupCount);
+            ScopeSoftmax.Apply(gates, firstGate + group, scopeCount, groupCount);
         Warp.Barrier();
 
         int groupWidth = width / groupCount;
@@ -85,23 +85,5 @@ internal static class FusionGateWarp
             fused[(token * stride) + vector] = statistics.Apply(fused[(token * stride) + vector], normWeight[vector],
                 normBias[vector]);
         }
-    }
-
-    private static void SoftmaxOverScopes(ArrayView<float> gates, int first, int scopeCount, int groupCount)
-    {
-        const float Log2E = 1.44269504f;
-        float best = gates[first];
-        for (int scope = 1; scope < scopeCount; scope++)
-            best = IntrinsicMath.Max(best, gates[first + (scope * groupCount)]);
-        float total = 0;
-        for (int scope = 0; scope < scopeCount; scope++)
-        {
-            float value = PtxMath.Exp2((gates[first + (scope * groupCount)] - best) * Log2E);
-            gates[first + (scope * groupCount)] = value;
-            total += value;
-        }
-
-        for (int scope = 0; scope < scopeCount; scope++)
-            gates[first + (scope * groupCount)] /= total;
     }
 }

@@ -4,8 +4,9 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Gemm;
 
-/// <summary>C = epilogue(A·Wᵀ + bias) on tensor cores, accumulated in float32, any number of products of one size in
-/// one launch; from sm_80 on.</summary>
+/// <summary>C = epilogue(A·Wᵀ·scale + bias + table) on tensor cores, accumulated in float32, any number of products of
+/// one size in one launch; from sm_80 on. Only a <see cref="ScaledEpilogue"/> has scales, one a row, and a
+/// table.</summary>
 /// <remarks>
 /// <para>A block computes one tile of C from slices of A and W that are 64 bytes wide. Slices are copied asynchronously
 /// to a ring of stages in shared memory (<see cref="SwizzledTile"/>); while one is multiplied, the others arrive: one
@@ -14,6 +15,9 @@ namespace MsResampler.Kernels.Gemm;
 /// <para>An element is the sum of the products of 32 bytes of its row and column, in ascending order, each added to
 /// the sum so far by one instruction, whatever the tile's shape and place: the same row gives the same bits in any
 /// batch. For the same reason the sum is never split among blocks.</para>
+/// <para>A layer normalisation between two products costs no launch: the first stores its rows' sums of squares
+/// (<see cref="RowSquares"/>), the mean of each being 0, and the second multiplies each row of its result by
+/// 1/√(squares/width + ε).</para>
 /// <para>Grid: x = tiles of C, in bands of <see cref="BandRows"/> tiles along the rows, so that blocks that run
 /// together share what they read in the second-level cache; y = products. Shared memory:
 /// stages·64·(rows + columns) bytes, 48 KiB for 128 × 128.</para>
@@ -25,7 +29,7 @@ namespace MsResampler.Kernels.Gemm;
 internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     where TTile : struct, IGemmMmaTile
     where TElement : struct, IMmaElement
-    where TEpilogue : struct, IEpilogue
+    where TEpilogue : struct, IGemmMmaEpilogue
     where TOutput : struct, IGemmMmaOutput
 {
     /// <summary>Tiles along the rows of a band: with as many along the columns, 64 tiles read 16 tiles' rows and
@@ -50,6 +54,11 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="w">W, [4·columns, inner], likewise.</param>
     /// <param name="bias">[4·columns] for each product.</param>
     /// <param name="c">Receives C, [rows, 4·columns].</param>
+    /// <param name="squares"><see cref="RowSquares"/>: a <see cref="SquaresEpilogue"/> stores those of C, as it was
+    /// before it was rounded, a <see cref="ScaledEpilogue"/> reads those of A. All products have the same.</param>
+    /// <param name="table">Rows to add to rows of C, all products the same. Read by a <see cref="ScaledEpilogue"/>, as
+    /// are all that follow and are about squares and tables.</param>
+    /// <param name="tableStarts">For each row of C the first group of four of its row of the table.</param>
     /// <param name="outside">Its first element becomes 1 where an element is outside the range of C's type, or no
     /// number; else it keeps its value.</param>
     /// <param name="rowCount">Rows of A and C.</param>
@@ -57,14 +66,24 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="innerVectors">Groups of 16 bytes of a row of A and W.</param>
     /// <param name="aStride">Groups of 16 bytes from one row of A to the next.</param>
     /// <param name="wStride">Groups of 16 bytes from one row of W to the next.</param>
-    /// <param name="cStride">Groups of four elements from one row of C to the next.</param>
+    /// <param name="cRowStride">Groups of four elements from one row of C to the next.</param>
+    /// <param name="cColumnStride">Groups of four elements from one group of four columns of C to the next; 1 for a
+    /// row-major C.</param>
     /// <param name="aBatchStride">Groups of 16 bytes from one product's A to the next's.</param>
     /// <param name="wBatchStride">The same of W.</param>
     /// <param name="biasBatchStride">Groups of four from one product's bias to the next's.</param>
     /// <param name="cBatchStride">Groups of four from one product's C to the next's.</param>
+    /// <param name="squareStride">Elements from one sum of a row's squares to the next.</param>
+    /// <param name="squareCount">Sums of squares of a row of A; 0 for scales of 1.</param>
+    /// <param name="width">What the squares are divided by: the elements of a row of A.</param>
+    /// <param name="tableVectors">Groups of four columns, from the first, to which the table is added; 0 for no table.
+    /// </param>
+    /// <param name="epsilon">ε.</param>
     public static void Run(ArrayView<UInt4> a, ArrayView<UInt4> w, ArrayView<Float4> bias, ArrayView<UInt2> c,
-        ArrayView<int> outside, int rowCount, int columnVectors, int innerVectors, int aStride, int wStride,
-        int cStride, int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride)
+        ArrayView<float> squares, ArrayView<Float4> table, ArrayView<int> tableStarts, ArrayView<int> outside,
+        int rowCount, int columnVectors, int innerVectors, int aStride, int wStride, int cRowStride, int cColumnStride,
+        int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride, int squareStride, int squareCount,
+        int width, int tableVectors, float epsilon)
     {
         uint shared = SwizzledTile.Allocate(TTile.StageCount * StageBytes);
         int product = Grid.IdxY;
@@ -133,19 +152,97 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
             read = read == (uint)((TTile.StageCount - 1) * StageBytes) ? 0 : read + (uint)StageBytes;
         }
 
-        bool isOutside = false;
+        int firstGroup = ((firstColumn + warpColumn) / 4) + (lane % 4);
+        var addends = new Float4[TTile.ColumnPairs];
         for (int pair = 0; pair < TTile.ColumnPairs; pair++)
         {
-            int group = ((firstColumn + warpColumn) / 4) + (4 * pair) + (lane % 4);
-            Float4 addend = bias[(product * biasBatchStride) + IntrinsicMath.Min(group, columnVectors - 1)];
-            for (int tile = 0; tile < TTile.RowTiles; tile++)
+            addends[pair] = bias[(product * biasBatchStride)
+                + IntrinsicMath.Min(firstGroup + (4 * pair), columnVectors - 1)];
+        }
+
+        // What is read of the table goes before what is stored: a tile's rows while those of the one before are stored.
+        var starts = new int[2 * TTile.RowTiles];
+        var tableRows = new Float4[2 * TTile.ColumnPairs];
+        if (TEpilogue.IsScaled)
+        {
+            for (int half = 0; half < 2 * TTile.RowTiles; half++)
             {
-                int row = firstRow + warpRow + (16 * tile) + (lane / 4);
-                int place = (product * cBatchStride) + (row * cStride) + group;
-                isOutside |= Store(c, place, group < columnVectors & row < rowCount,
-                    sums.Upper(TTile.ColumnPairs, tile, pair).Plus(addend));
-                isOutside |= Store(c, place + (8 * cStride), group < columnVectors & row + 8 < rowCount,
-                    sums.Lower(TTile.ColumnPairs, tile, pair).Plus(addend));
+                int row = firstRow + warpRow + (8 * half) + (lane / 4);
+                starts[half] = 0;
+                if (tableVectors > 0)
+                    starts[half] = tableStarts[IntrinsicMath.Min(row, rowCount - 1)];
+            }
+
+            float scale = RowSquares.ScaleOf(squares, IntrinsicMath.Min(firstRow + Group.IdxX, rowCount - 1),
+                squareStride, Group.IdxX < TileRows ? squareCount : 0, width, epsilon);
+            LoadRows(tableRows, table, starts[0], starts[1], firstGroup, tableVectors);
+            // The copies past the end of A and W still write zeros.
+            AsyncCopy.Wait(0);
+            Group.Barrier();
+            if (Group.IdxX < TileRows)
+                SharedMemoryAccess.Store(shared + (uint)(sizeof(float) * Group.IdxX), 0, scale);
+            Group.Barrier();
+        }
+
+        bool isOutside = false;
+        for (int tile = 0; tile < TTile.RowTiles; tile++)
+        {
+            int rowInTile = warpRow + (16 * tile) + (lane / 4);
+            int row = firstRow + rowInTile;
+            var values = new Float4[2 * TTile.ColumnPairs];
+            if (TEpilogue.IsScaled)
+            {
+                uint scales = shared + (uint)(sizeof(float) * rowInTile);
+                float upperScale = SharedMemoryAccess.LoadFloat(scales, 0);
+                float lowerScale = SharedMemoryAccess.LoadFloat(scales, 8 * sizeof(float));
+                for (int pair = 0; pair < TTile.ColumnPairs; pair++)
+                {
+                    values[2 * pair] = addends[pair]
+                        .PlusProduct(upperScale, sums.Upper(TTile.ColumnPairs, tile, pair)).Plus(tableRows[2 * pair]);
+                    values[(2 * pair) + 1] = addends[pair]
+                        .PlusProduct(lowerScale, sums.Lower(TTile.ColumnPairs, tile, pair))
+                        .Plus(tableRows[(2 * pair) + 1]);
+                }
+
+                int next = IntrinsicMath.Min(tile + 1, TTile.RowTiles - 1);
+                LoadRows(tableRows, table, starts[2 * next], starts[(2 * next) + 1], firstGroup, tableVectors);
+            }
+            else
+            {
+                for (int pair = 0; pair < TTile.ColumnPairs; pair++)
+                {
+                    values[2 * pair] = sums.Upper(TTile.ColumnPairs, tile, pair).Plus(addends[pair]);
+                    values[(2 * pair) + 1] = sums.Lower(TTile.ColumnPairs, tile, pair).Plus(addends[pair]);
+                }
+            }
+
+            float upperSquares = 0;
+            float lowerSquares = 0;
+            for (int pair = 0; pair < TTile.ColumnPairs; pair++)
+            {
+                int group = firstGroup + (4 * pair);
+                Float4 upper = values[2 * pair];
+                Float4 lower = values[(2 * pair) + 1];
+                int place = (product * cBatchStride) + (row * cRowStride) + (group * cColumnStride);
+                isOutside |= Store(c, place, group < columnVectors & row < rowCount, upper);
+                isOutside |= Store(c, place + (8 * cRowStride), group < columnVectors & row + 8 < rowCount, lower);
+                if (TEpilogue.StoresSquares)
+                {
+                    // Columns past the last one repeat it.
+                    upperSquares = group < columnVectors ? VectorOperations.Dot(upper, upper, upperSquares)
+                        : upperSquares;
+                    lowerSquares = group < columnVectors ? VectorOperations.Dot(lower, lower, lowerSquares)
+                        : lowerSquares;
+                    if (pair % 2 == 1)
+                    {
+                        int part = group / RowSquares.Vectors;
+                        RowSquares.Store(squares, (part * squareStride) + row,
+                            part * RowSquares.Vectors < columnVectors ? rowCount - row : 0, upperSquares,
+                            lowerSquares);
+                        upperSquares = 0;
+                        lowerSquares = 0;
+                    }
+                }
             }
         }
 
@@ -163,6 +260,23 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         if (isPart)
             TOutput.Store(c, group, value);
         return isPart & TOutput.IsOutside(value);
+    }
+
+    /// <summary>Loads this lane's groups of two rows of the table; zeros past its last column.</summary>
+    private static void LoadRows(Float4[] rows, ArrayView<Float4> table, int upperStart, int lowerStart,
+        int firstGroup, int tableVectors)
+    {
+        for (int pair = 0; pair < TTile.ColumnPairs; pair++)
+        {
+            int group = firstGroup + (4 * pair);
+            rows[2 * pair] = default;
+            rows[(2 * pair) + 1] = default;
+            if (group < tableVectors)
+            {
+                rows[2 * pair] = table[upperStart + group];
+                rows[(2 * pair) + 1] = table[lowerStart + group];
+            }
+        }
     }
 
     /// <summary>Starts to copy this thread's chunks of a slice of A and W.</summary>

@@ -1,5 +1,6 @@
 using ILGPU;
 using MsResampler.Kernels.Ptx;
+using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Gemm;
 
@@ -36,25 +37,18 @@ internal readonly struct GemmMmaBFloat16 : IGemmMmaOutput
     public static int Bytes => 2;
 
     public static void Store(ArrayView<UInt2> c, int group, Float4 value)
-        => c[group] = new UInt2(Pack.BF16(value.X, value.Y), Pack.BF16(value.Z, value.W));
+        => c[group] = HalfVector<MmaBFloat16>.Pack(value);
 
     public static bool IsOutside(Float4 value) => false;
 }
 
-/// <summary>float16, which ends at 65504: larger values become infinite, and the caller is told.</summary>
+/// <summary>float16.</summary>
 internal readonly struct GemmMmaFloat16 : IGemmMmaOutput
 {
-    /// <summary>Halfway from the largest float16 to the next power of two: from here on rounding to nearest gives
-    /// infinity.</summary>
-    private const float Limit = 65520;
-
     public static int Bytes => 2;
 
     public static void Store(ArrayView<UInt2> c, int group, Float4 value)
-        => c[group] = new UInt2(Pack.F16(value.X, value.Y), Pack.F16(value.Z, value.W));
+        => c[group] = HalfVector<MmaFloat16>.Pack(value);
 
-    public static bool IsOutside(Float4 value)
-        => !(IsInside(value.X) & IsInside(value.Y) & IsInside(value.Z) & IsInside(value.W));
-
-    private static bool IsInside(float value) => IntrinsicMath.Abs(value) < Limit;
+    public static bool IsOutside(Float4 value) => HalfVector<MmaFloat16>.IsOutside(value);
 }

@@ -5,13 +5,14 @@ namespace MsResampler.Kernels.Gemm;
 
 /// <summary>A tile of <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/> as the host sees it, and which one
 /// suits a product.</summary>
+/// <param name="Index">Its place in <see cref="All"/>.</param>
 /// <param name="Tile">The tile's type.</param>
 /// <param name="Rows">Rows of C in a tile.</param>
 /// <param name="Columns">Columns of C in a tile.</param>
 /// <param name="GroupSize">Threads of a block.</param>
 /// <param name="BlockCount">Blocks that should share a multiprocessor: registers are limited so that they
 /// fit.</param>
-internal sealed record GemmMmaShape(Type Tile, int Rows, int Columns, int GroupSize, int BlockCount)
+internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns, int GroupSize, int BlockCount)
 {
     /// <summary>Multiplications and additions of 16-bit elements that a multiprocessor makes in a cycle on an A100.
     /// The choice depends on their ratio to <see cref="BytesPerCycle"/>: on an H100 both are larger, on an RTX 4090
@@ -29,16 +30,16 @@ internal sealed record GemmMmaShape(Type Tile, int Rows, int Columns, int GroupS
     private const int SliceElements = SwizzledTile.RowBytes / sizeof(ushort);
 
     /// <summary>128 × 128, eight warps.</summary>
-    public static GemmMmaShape Large { get; } = Of<GemmMmaTile128x128>(blockCount: 2);
+    public static GemmMmaShape Large { get; } = Of<GemmMmaTile128x128>(index: 0, blockCount: 2);
 
     /// <summary>128 × 128, four warps; for sm_90 and newer.</summary>
-    public static GemmMmaShape LargeWide { get; } = Of<GemmMmaTile128x128Wide>(blockCount: 2);
+    public static GemmMmaShape LargeWide { get; } = Of<GemmMmaTile128x128Wide>(index: 1, blockCount: 2);
 
     /// <summary>128 × 64.</summary>
-    public static GemmMmaShape Medium { get; } = Of<GemmMmaTile128x64>(blockCount: 3);
+    public static GemmMmaShape Medium { get; } = Of<GemmMmaTile128x64>(index: 2, blockCount: 3);
 
     /// <summary>64 × 64.</summary>
-    public static GemmMmaShape Small { get; } = Of<GemmMmaTile64x64>(blockCount: 4);
+    public static GemmMmaShape Small { get; } = Of<GemmMmaTile64x64>(index: 3, blockCount: 4);
 
     /// <summary>All shapes.</summary>
     public static IReadOnlyList<GemmMmaShape> All { get; } = [Large, LargeWide, Medium, Small];
@@ -63,10 +64,10 @@ internal sealed record GemmMmaShape(Type Tile, int Rows, int Columns, int GroupS
     /// <summary>The kernel.</summary>
     public KernelVariant KernelFor<TElement, TEpilogue, TOutput>()
         where TElement : struct, IMmaElement
-        where TEpilogue : struct, IEpilogue
+        where TEpilogue : struct, IGemmMmaEpilogue
         where TOutput : struct, IGemmMmaOutput
         => new(typeof(GemmMma<,,,>).MakeGenericType(Tile, typeof(TElement), typeof(TEpilogue), typeof(TOutput)),
-            GroupSize, BlockCount);
+            GroupSize, BlockCount, MinArchitecture: 80);
 
     /// <summary>The blocks of products.</summary>
     /// <param name="rowCount">Rows of C.</param>
@@ -80,9 +81,9 @@ internal sealed record GemmMmaShape(Type Tile, int Rows, int Columns, int GroupS
         Rows * Columns * SliceElements / ProductsPerCycle,
         (Rows + Columns) * SwizzledTile.RowBytes / BytesPerCycle);
 
-    private static GemmMmaShape Of<TTile>(int blockCount)
+    private static GemmMmaShape Of<TTile>(int index, int blockCount)
         where TTile : struct, IGemmMmaTile
-        => new(typeof(TTile),
+        => new(index, typeof(TTile),
             GemmMma<TTile, MmaFloat16, LinearEpilogue, GemmMmaFloat16>.TileRows,
             GemmMma<TTile, MmaFloat16, LinearEpilogue, GemmMmaFloat16>.TileColumns,
             GemmMma<TTile, MmaFloat16, LinearEpilogue, GemmMmaFloat16>.GroupSize,

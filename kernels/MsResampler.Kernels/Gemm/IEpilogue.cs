@@ -10,13 +10,21 @@ internal interface IEpilogue
 }
 
 /// <summary>Stores elements as they are.</summary>
-internal readonly struct LinearEpilogue : IEpilogue
+internal readonly struct LinearEpilogue : IEpilogue, IGemmMmaEpilogue
 {
+    public static bool StoresSquares => false;
+
+    public static bool IsScaled => false;
+
     public static float Apply(float value) => value;
 }
 
 /// <summary>The exact GELU.</summary>
-internal readonly struct GeluEpilogue : IEpilogue
+internal readonly struct GeluEpilogue : IEpilogue, IGemmMmaEpilogue
 {
+    public static bool StoresSquares => false;
+
+    public static bool IsScaled => false;
+
     public static float Apply(float value) => Gelu.Of(value);
 }

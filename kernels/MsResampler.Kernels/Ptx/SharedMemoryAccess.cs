@@ -23,6 +23,17 @@ internal static class SharedMemoryAccess
     [PtxInstruction("ld.shared.v4.b32 = [0+1]")]
     public static UInt4 LoadUInt4(uint address, int byteOffset) => throw PtxInstructions.NeedsGpu("a shared address");
 
+    /// <summary>Loads four bytes, from an address aligned to as many. PTX ISA, ld.shared.</summary>
+    [IntrinsicImplementation]
+    [PtxInstruction("ld.shared.f32 = [0+1]")]
+    public static float LoadFloat(uint address, int byteOffset) => throw PtxInstructions.NeedsGpu("a shared address");
+
+    /// <summary>Stores four bytes where <see cref="LoadFloat"/> loads them. PTX ISA, st.shared.</summary>
+    [IntrinsicImplementation]
+    [PtxInstruction("st.shared.f32 [0+1] 2")]
+    public static void Store(uint address, int byteOffset, float value) =>
+        throw PtxInstructions.NeedsGpu("a shared address");
+
     /// <summary>Stores 16 bytes where <see cref="LoadFloat4"/> loads them. PTX ISA, st.shared.v4.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("st.shared.v4.f32 [0+1] 2")]

@@ -1,13 +1,17 @@
-using MsResampler.Kernels.Ptx;
-
 namespace MsResampler.Kernels.Tiles;
 
-/// <summary>A 16-bit element, of which results are made too.</summary>
+/// <summary>A type of 16 bits in which activations are kept, two to a register.</summary>
 internal interface IHalfElement : IMmaElement
 {
-    /// <summary>Two elements, each the nearest to a float, <paramref name="low"/> in the low half.</summary>
+    /// <summary>Two numbers, each rounded to the nearest, <paramref name="low"/> in the low half.</summary>
     static abstract uint Pack(float low, float high);
 
-    /// <summary>Whether a value does not fit the type, or is no number.</summary>
-    static abstract bool IsOutside(Float4 value);
+    /// <summary>The number in the low half.</summary>
+    static abstract float Low(uint pair);
+
+    /// <summary>The number in the high half.</summary>
+    static abstract float High(uint pair);
+
+    /// <summary>Whether a number is outside the type's range, or no number.</summary>
+    static abstract bool IsOutside(float value);
 }

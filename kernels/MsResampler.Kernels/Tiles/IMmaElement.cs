@@ -1,5 +1,4 @@
 using ILGPU;
-using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tiles;
@@ -18,9 +17,13 @@ internal interface IMmaElement
     static abstract Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1);
 }
 
-/// <summary>float16.</summary>
+/// <summary>float16, which ends at 65504: larger numbers become infinite, and the caller is told.</summary>
 internal readonly struct MmaFloat16 : IHalfElement
 {
+    /// <summary>Halfway from the largest float16 to the next power of two: from here on rounding to nearest gives
+    /// infinity.</summary>
+    private const float Limit = 65520;
+
     public static int Bytes => 2;
 
     public static UInt4 Round(UInt4 fragment) => fragment;
@@ -29,10 +32,14 @@ internal readonly struct MmaFloat16 : IHalfElement
 
     public static uint Pack(float low, float high) => Ptx.Pack.F16(low, high);
 
-    public static bool IsOutside(Float4 value) => GemmMmaFloat16.IsOutside(value);
+    public static float Low(uint pair) => Interop.IntAsFloat((ushort)pair);
+
+    public static float High(uint pair) => Interop.IntAsFloat((ushort)(pair >> 16));
+
+    public static bool IsOutside(float value) => !(IntrinsicMath.Abs(value) < Limit);
 }
 
-/// <summary>bfloat16.</summary>
+/// <summary>bfloat16, whose range is that of float32.</summary>
 internal readonly struct MmaBFloat16 : IHalfElement
 {
     public static int Bytes => 2;
@@ -43,7 +50,11 @@ internal readonly struct MmaBFloat16 : IHalfElement
 
     public static uint Pack(float low, float high) => Ptx.Pack.BF16(low, high);
 
-    public static bool IsOutside(Float4 value) => GemmMmaBFloat16.IsOutside(value);
+    public static float Low(uint pair) => Interop.IntAsFloat(pair << 16);
+
+    public static float High(uint pair) => Interop.IntAsFloat(pair & 0xFFFF0000);
+
+    public static bool IsOutside(float value) => false;
 }
 
 /// <summary>float32, rounded to 10 fraction bits in registers: the tensor core would cut the others off.</summary>

@@ -10,6 +10,14 @@ internal static class VectorOperations
         /// <summary>The sum of the four.</summary>
         public float Sum() => (vector.X + vector.Y) + (vector.Z + vector.W);
 
+        /// <summary>The first <paramref name="count"/> elements, and zeros for the others.</summary>
+        public Float4 Within(int count) => new(count > 0 ? vector.X : 0, count > 1 ? vector.Y : 0,
+            count > 2 ? vector.Z : 0, count > 3 ? vector.W : 0);
+
+        /// <summary>Subtracts a number from each element.</summary>
+        public Float4 Less(float number)
+            => new(vector.X - number, vector.Y - number, vector.Z - number, vector.W - number);
+
         /// <summary>Adds element by element.</summary>
         public Float4 Plus(Float4 other)
             => new(vector.X + other.X, vector.Y + other.Y, vector.Z + other.Z, vector.W + other.W);

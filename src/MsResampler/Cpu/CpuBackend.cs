@@ -48,6 +48,8 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
 
     public override string Description => $"cpu, {_variant}, {ThreadCount} thread{(ThreadCount == 1 ? "" : "s")}";
 
+    public override Precision Precision => Precision.Float32;
+
     public override int ThreadCount => Workers.ThreadCount;
 
     /// <summary>The threads.</summary>

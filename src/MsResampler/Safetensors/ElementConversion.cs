@@ -65,9 +65,7 @@ internal static class ElementConversion
                 TensorPrimitives.ConvertToHalf(source, MemoryMarshal.Cast<byte, Half>(destination));
                 break;
             case TensorType.BF16:
-                Span<ushort> brain = MemoryMarshal.Cast<byte, ushort>(destination);
-                for (int index = 0; index < source.Length; index++)
-                    brain[index] = ToBrain(BitConverter.SingleToUInt32Bits(source[index]));
+                NarrowToBrain(MemoryMarshal.Cast<float, uint>(source), MemoryMarshal.Cast<byte, ushort>(destination));
                 break;
             case TensorType.F64:
                 TensorPrimitives.ConvertTruncating(source, MemoryMarshal.Cast<byte, double>(destination));
@@ -82,6 +80,28 @@ internal static class ElementConversion
         : BitConverter.UInt64BitsToDouble(((ulong)(bits & 0x8000_0000) << 32)
             | 0x7ff0_0000_0000_0000
             | ((ulong)(bits & 0x007f_ffff) << 29));
+
+    private static void NarrowToBrain(ReadOnlySpan<uint> source, Span<ushort> destination)
+    {
+        int width = Vector<uint>.Count;
+        int index = 0;
+        for (; index <= source.Length - (2 * width); index += 2 * width)
+        {
+            Vector.Narrow(ToBrain(new Vector<uint>(source[index..])), ToBrain(new Vector<uint>(source[(index + width)..])))
+                .CopyTo(destination[index..]);
+        }
+
+        for (; index < source.Length; index++)
+            destination[index] = ToBrain(source[index]);
+    }
+
+    private static Vector<uint> ToBrain(Vector<uint> bits)
+    {
+        Vector<uint> upper = bits >> 16;
+        Vector<uint> rounded = (bits + new Vector<uint>(0x7fff) + (upper & Vector<uint>.One)) >> 16;
+        return Vector.ConditionalSelect(Vector.LessThanOrEqual(bits & new Vector<uint>(0x7fff_ffff),
+            new Vector<uint>(0x7f80_0000)), rounded, upper | new Vector<uint>(0x0040));
+    }
 
     private static ushort ToBrain(uint bits) => (bits & 0x7fff_ffff) <= 0x7f80_0000
         ? (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)

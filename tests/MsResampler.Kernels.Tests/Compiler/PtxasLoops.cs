@@ -9,16 +9,19 @@ internal static partial class Ptxas
 {
     /// <summary>The machine instructions of a kernel's innermost loop that has a given instruction.</summary>
     /// <exception cref="InvalidOperationException">There is none.</exception>
-    public static MachineCode DisassembleLoop(CompiledKernel kernel, int architecture, string opcode)
-    {
-        using var files = new TemporaryFolder();
-        string binary = files.File("kernel.cubin");
-        Assemble(kernel, architecture, files, binary);
-        return FindLoop(Assembler().Run(Disassembler, "-sass", binary), opcode);
-    }
+    public static MachineCode DisassembleLoop(CompiledKernel kernel, int architecture, string opcode) =>
+        FindLoop(Listing(kernel, architecture), opcode);
+
+    /// <summary>The machine instructions of each of a kernel's loops, the shortest first.</summary>
+    public static IReadOnlyList<MachineCode> DisassembleLoops(CompiledKernel kernel, int architecture) =>
+        [.. FindLoops(Listing(kernel, architecture))];
 
     /// <summary>Finds the shortest stretch from a branch's target up to that branch that has the instruction.</summary>
-    public static MachineCode FindLoop(string listing, string opcode)
+    public static MachineCode FindLoop(string listing, string opcode) =>
+        FindLoops(listing).FirstOrDefault(loop => loop.Count(opcode) > 0)
+            ?? throw new InvalidOperationException($"No loop has {opcode}:\n{listing}");
+
+    private static IEnumerable<MachineCode> FindLoops(string listing)
     {
         (long Address, string Opcode, string Operands)[] code = [.. PlacedInstruction().Matches(listing).Select(match =>
             (Hexadecimal(match.Groups["address"]), match.Groups["opcode"].Value, match.Groups["operands"].Value))];
@@ -32,9 +35,15 @@ internal static partial class Ptxas
             .Select(loop => new MachineCode(code
                 .Where(instruction => instruction.Address >= loop.First && instruction.Address <= loop.Last)
                 .CountBy(instruction => instruction.Opcode)
-                .ToDictionary()))
-            .FirstOrDefault(loop => loop.Count(opcode) > 0)
-            ?? throw new InvalidOperationException($"No loop has {opcode}:\n{listing}");
+                .ToDictionary()));
+    }
+
+    private static string Listing(CompiledKernel kernel, int architecture)
+    {
+        using var files = new TemporaryFolder();
+        string binary = files.File("kernel.cubin");
+        Assemble(kernel, architecture, files, binary);
+        return Assembler().Run(Disassembler, "-sass", binary);
     }
 
     private static long Hexadecimal(Group group) =>

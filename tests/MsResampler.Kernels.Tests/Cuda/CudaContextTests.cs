@@ -32,24 +32,25 @@ internal sealed class CudaContextTests : CudaModelFixture
     [Test]
     public void Memory_and_streams_of_the_primary_context_serve_a_model_in_it_and_in_no_other()
     {
-        using Caller caller = new();
+        using CudaCaller caller = new();
+        ulong address = caller.Allocate(4);
         using (CudaDevice device = CudaDevice.InPrimaryContext(0))
         {
             using IDeviceMemory memory = device.Allocate(8);
             using IDeviceStream stream = device.CreateStream();
-            caller.Write(20);
+            caller.Write(address, BitConverter.GetBytes(20));
             stream.WaitFor(caller.Stream);
-            stream.Copy(caller.Address, 4, memory.Address, 4, 4, 1);
+            stream.Copy(address, 4, memory.Address, 4, 4, 1);
             StreamContract.Launch(stream, device.Load(StreamContract.Advance), memory, addend: 2);
-            stream.Copy(memory.Address, 4, caller.Address, 4, 4, 1);
+            stream.Copy(memory.Address, 4, address, 4, 4, 1);
             stream.Release(caller.Stream);
-            Assert.That(caller.Read(), Is.EqualTo(62));
+            Assert.That(BitConverter.ToInt32(caller.Read(address, 4)), Is.EqualTo(62));
         }
 
         using CudaDevice other = new(0);
         using IDeviceMemory target = other.Allocate(4);
         using IDeviceStream otherStream = other.CreateStream();
-        Assert.That(() => otherStream.Copy(caller.Address, 4, target.Address, 4, 4, 1),
+        Assert.That(() => otherStream.Copy(address, 4, target.Address, 4, 4, 1),
             Throws.TypeOf<DeviceException>().With.Message.Contains("cuMemcpyDtoDAsync failed with"));
     }
 
@@ -73,7 +74,7 @@ internal sealed class CudaContextTests : CudaModelFixture
     [Test]
     public void What_nobody_disposed_in_the_primary_context_is_finalised()
     {
-        using Caller caller = new();
+        using CudaCaller caller = new();
         int liveCount = MockDriver.LiveCount;
         Leak();
         for (int round = 0; round < 10 && MockDriver.LiveCount > liveCount; round++)
@@ -102,10 +103,10 @@ internal sealed class CudaContextTests : CudaModelFixture
         MockDriver.SetDevice(0, "Shared", computeMode: 3);
         MockDriver.Fail("cuDevicePrimaryCtxRetain", 46);
         Assert.That(() => Resampler.Load(Folder, Primary()), Throws.TypeOf<DeviceException>().With.Message.EqualTo(
-            "CUDA device 0 (Shared): the primary context (the device is in exclusive mode; another process may have it): " +
-            "cuDevicePrimaryCtxRetain failed with CUDA_ERROR_DEVICE_UNAVAILABLE (46), in words of error 46"));
+            "CUDA device 0 (Shared): the primary context (the device is in exclusive mode; another process may have " +
+            "it): cuDevicePrimaryCtxRetain failed with CUDA_ERROR_DEVICE_UNAVAILABLE (46), in words of error 46"));
         Assert.That(() => Resampler.Load(Folder, new ResamplerOptions { Backend = CudaBackend.ForPrimaryContext(1) }),
-            Throws.TypeOf<DeviceException>().With.Message.EqualTo("there is no CUDA device 1; there is 1, counted from 0"));
+            Throws.TypeOf<DeviceException>().With.Message.StartsWith("there is no CUDA device 1"));
         Assert.That(() => CudaBackend.ForPrimaryContext(-1), Throws.TypeOf<ArgumentOutOfRangeException>());
     }
 
@@ -210,57 +211,5 @@ internal sealed class CudaContextTests : CudaModelFixture
         using (CudaAccelerator accelerator = context.CreateCudaAccelerator(0))
             action(accelerator);
         Assert.That(MockDriver.Log("cuCtxDestroy"), Has.Some.EqualTo($"cuCtxDestroy left={leftCount}"));
-    }
-
-    /// <summary>Another user of the primary context: a value in device memory and a stream.</summary>
-    private sealed unsafe class Caller : IDisposable
-    {
-        private readonly int _ordinal = CudaDevices.Ordinal(0);
-        private readonly nint _context;
-        private readonly nint _host;
-
-        public Caller()
-        {
-            CudaNative.RetainPrimaryContext(out _context, _ordinal);
-            CudaNative.PushContext(_context);
-            CudaNative.CreateStream(out nint stream, CudaNative.NonBlockingStream);
-            CudaLibrary.Api.AllocateMemory(out nint memory, 4);
-            CudaLibrary.Api.AllocateHostMemory(out _host, 4);
-            CudaNative.PopContext(out _);
-            (Stream, Address) = (stream, (ulong)memory);
-        }
-
-        public nint Stream { get; }
-
-        public ulong Address { get; }
-
-        /// <summary>Starts to write the value.</summary>
-        public void Write(int value)
-        {
-            *(int*)_host = value;
-            CudaNative.PushContext(_context);
-            CudaNative.CopyToDevice(Address, (void*)_host, 4, Stream);
-            CudaNative.PopContext(out _);
-        }
-
-        /// <summary>Reads the value when the stream's work is done.</summary>
-        public int Read()
-        {
-            CudaNative.PushContext(_context);
-            CudaNative.CopyToHost((void*)_host, Address, 4, Stream);
-            CudaLibrary.Api.SynchronizeStream(Stream);
-            CudaNative.PopContext(out _);
-            return *(int*)_host;
-        }
-
-        public void Dispose()
-        {
-            CudaNative.PushContext(_context);
-            CudaLibrary.Api.DestroyStream(Stream);
-            CudaLibrary.Api.FreeMemory((nint)Address);
-            CudaLibrary.Api.FreeHostMemory(_host);
-            CudaNative.PopContext(out _);
-            CudaNative.ReleasePrimaryContext(_ordinal);
-        }
     }
 }

@@ -43,6 +43,50 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
     }
 
     [Test]
+    public void A_call_of_a_shape_that_came_back_is_one_launch_of_a_graph(
+        [Values(Precision.Float32, Precision.Float16)] Precision precision)
+    {
+        using Resampler resampler = Resampler.Load(Folder,
+            new ResamplerOptions { Backend = CudaBackend.Default, Precision = precision });
+        Run(resampler);
+        Assert.That(MockDriver.Log("cuGraphLaunch"), Is.Empty, "a shape that has not come back");
+        int before = MockDriver.Log("cuLaunchKernel").Length;
+        Run(resampler);
+        int recorded = MockDriver.Log("cuLaunchKernel").Length;
+        for (int call = 0; call < 3; call++)
+            Run(resampler);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(MockDriver.Log("cuLaunchKernel"), Has.Length.EqualTo(recorded));
+            Assert.That(MockDriver.Log("cuStreamBeginCapture"), Has.Length.EqualTo(1));
+            Assert.That(MockDriver.Log("cuGraphLaunch"), Has.Length.EqualTo(4).And.All
+                .StartsWith($"cuGraphLaunch launches={recorded - before} "));
+        }
+    }
+
+    [TestCase("cuStreamCreate")]
+    [TestCase("cuStreamBeginCapture")]
+    [TestCase("cuLaunchKernel")]
+    [TestCase("cuStreamEndCapture")]
+    [TestCase("cuGraphInstantiate")]
+    [TestCase("cuGraphLaunch")]
+    public void Whichever_graph_call_fails_nobody_is_told_and_tokens_are_the_same(string call)
+    {
+        using EmulatedBacking backing = new();
+        MockDriver.Attach(backing);
+        using Resampler resampler = Resampler.Load(Folder, Options);
+        float[] expected = Run(resampler);
+        MockDriver.Fail(call, LaunchOutOfResources);
+        using (Assert.EnterMultipleScope())
+        {
+            for (int round = 0; round < 3; round++)
+                Assert.That(Run(resampler), Is.EqualTo(expected), $"round {round}");
+            Assert.That(MockDriver.Log(call), Has.One.EqualTo($"{call} fails with {LaunchOutOfResources}"));
+            Assert.That(MockDriver.BackingFailure, Is.Null);
+        }
+    }
+
+    [Test]
     public void Threads_that_call_together_have_streams_of_their_own_from_a_bounded_pool()
     {
         using Resampler resampler = Resampler.Load(Folder, Options);

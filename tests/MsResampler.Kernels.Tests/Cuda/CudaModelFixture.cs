@@ -24,15 +24,19 @@ internal abstract class CudaModelFixture : CudaFixture
         }
         """;
 
-    private static readonly PatchGrid[] s_grids = [new(5, 7), new(1, 1), new(3, 4)];
-
-    private float[] _features = [];
-    private int _tokenCount;
+    /// <summary>A batch of three images.</summary>
+    protected static PatchGrid[] Grids { get; } = [new(5, 7), new(1, 1), new(3, 4)];
 
     protected static ResamplerOptions Options { get; } = new() { Backend = CudaBackend.Default };
 
     /// <summary>The model's folder.</summary>
     protected string Folder { get; private set; } = "";
+
+    /// <summary>The batch's features.</summary>
+    protected float[] Features { get; private set; } = [];
+
+    /// <summary>Values of the batch's tokens.</summary>
+    protected int TokenCount { get; private set; }
 
     [OneTimeSetUp]
     public void CreateModel()
@@ -42,9 +46,9 @@ internal abstract class CudaModelFixture : CudaFixture
         CliRun.Of("init", "--config", Path.Combine(Folder, "config.json"), "--out", Folder, "--force").Succeeds();
         using ResamplerModel model = ResamplerModel.Open(Folder);
         Random random = new(5);
-        _features = [.. Enumerable.Range(0, (int)s_grids.Sum(grid => grid.PatchCount) * model.Config.VisionHiddenSize)
+        Features = [.. Enumerable.Range(0, (int)Grids.Sum(grid => grid.PatchCount) * model.Config.VisionHiddenSize)
             .Select(_ => (random.NextSingle() * 2) - 1)];
-        _tokenCount = s_grids.Length * model.Config.QueryGrid.QueryCount * model.Config.OutputSize;
+        TokenCount = Grids.Length * model.Config.QueryGrid.QueryCount * model.Config.OutputSize;
     }
 
     [OneTimeTearDown]
@@ -54,11 +58,11 @@ internal abstract class CudaModelFixture : CudaFixture
             Directory.Delete(Folder, recursive: true);
     }
 
-    /// <summary>The tokens of a batch of three images.</summary>
+    /// <summary>The batch's tokens.</summary>
     protected float[] Run(Resampler resampler)
     {
-        float[] tokens = new float[_tokenCount];
-        resampler.Resample(_features, s_grids, tokens);
+        float[] tokens = new float[TokenCount];
+        resampler.Resample(Features, Grids, tokens);
         return tokens;
     }
 }

@@ -20,7 +20,7 @@ enum {
 enum { MAX_ITEMS = 1 << 16, MAX_DEVICES = 8, MAX_FAULTS = 16, MAX_STACK = 16 };
 
 typedef enum { CONTEXT = 1, MEMORY, PINNED, STREAM, EVENT, MODULE, GRAPH, EXECUTABLE } kind_t;
-typedef enum { TO_DEVICE, TO_HOST, ON_DEVICE, LAUNCH, EVENT_RECORD, EVENT_WAIT } work_kind_t;
+typedef enum { TO_DEVICE, TO_HOST, ON_DEVICE, CLEAR, LAUNCH, EVENT_RECORD, EVENT_WAIT } work_kind_t;
 
 enum { EVENT_WITHOUT_TIME = 2, CAPTURE_THREAD_LOCAL = 1 };
 
@@ -317,6 +317,19 @@ static int copy_rows(work_t *work)
     return SUCCESS;
 }
 
+static int clear(work_t *work)
+{
+    if (find_range(MEMORY, work->device, work->size) == NULL)
+        return violation(700, "memory is set that was freed");
+    void *zeros = calloc(1, work->size);
+    if (backing.write != NULL)
+        backing.write(work->device, zeros, work->size);
+    else
+        memset((void *)work->device, 0, work->size);
+    free(zeros);
+    return SUCCESS;
+}
+
 static int perform(work_t *work)
 {
     switch (work->kind) {
@@ -342,6 +355,8 @@ static int perform(work_t *work)
         return SUCCESS;
     case ON_DEVICE:
         return copy_rows(work);
+    case CLEAR:
+        return clear(work);
     case LAUNCH:
         launches++;
         return backing.launch == NULL ? SUCCESS : backing.launch(work->module, work->entry, work->grid, work->block,
@@ -920,6 +935,22 @@ int cuMemcpy2DAsync_v2(const rows_t *rows, uint64_t stream)
         work->size = rows->width;
         work->rows = rows->height;
         code = copy_on_device("cuMemcpy2DAsync", work, stream);
+    } END;
+}
+
+int cuMemsetD8Async(uint64_t destination, unsigned char value, size_t size, uint64_t stream)
+{
+    BEGIN("cuMemsetD8Async", enter_context) {
+        item_t *target = find_stream("cuMemsetD8Async", stream);
+        if (target == NULL || value != 0 || size == 0 || find_range(MEMORY, destination, size) == NULL) {
+            code = INVALID_VALUE;
+            break;
+        }
+        work_t *work = new_work(CLEAR);
+        work->device = destination;
+        work->size = size;
+        give(target, work);
+        note("cuMemsetD8Async size=%zu stream=%llx", size, (unsigned long long)stream);
     } END;
 }
 

@@ -15,11 +15,12 @@ internal sealed class EmulatorDevice : IDevice
 
     /// <param name="seed">Decides the order in which warps run.</param>
     /// <param name="memoryBytes">The size of its memory.</param>
-    public EmulatorDevice(ulong seed = 0, long memoryBytes = 1L << 30)
+    /// <param name="architecture">What it claims to be; the oldest that is supported when left out.</param>
+    public EmulatorDevice(ulong seed = 0, long memoryBytes = 1L << 30, int architecture = 60)
     {
         _gpu = new EmulatedGpu(new EmulatorOptions { Seed = seed, MemoryBytes = memoryBytes });
-        // The oldest architecture that is supported; few multiprocessors, so that small problems reach large tiles.
-        Properties = new DeviceProperties("PTX emulator", 60, 4, memoryBytes, 48 << 10);
+        // Few multiprocessors, so that small problems reach large tiles.
+        Properties = new DeviceProperties("PTX emulator", architecture, 4, memoryBytes, 48 << 10);
     }
 
     public DeviceProperties Properties { get; }
@@ -145,6 +146,9 @@ internal sealed class EmulatorDevice : IDevice
                 device._gpu.Write(destination + (ulong)(row * destinationStride), content);
             }
         });
+
+        public void Clear(ulong address, long byteCount)
+            => Do(() => device._gpu.Write(address, new byte[byteCount]));
 
         public IDeviceGraph? Capture(Action work)
         {

@@ -8,8 +8,8 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
 {
     private readonly Lock _lock = new();
 
-    /// <summary>Called with the operation's name: allocate, upload, download, launch, copy, capture or replay. What a
-    /// capture records is not an operation.</summary>
+    /// <summary>Called with the operation's name: allocate, upload, download, launch, copy, clear, wait,
+    /// release, capture or replay. What a capture records is not an operation.</summary>
     public Action<string> Before { get; set; } = _ => { };
 
     /// <summary>Operations so far by name.</summary>
@@ -79,6 +79,13 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
             stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
         }
 
+        public void Clear(ulong address, long byteCount)
+        {
+            if (!_isCapturing)
+                owner.Observe("clear");
+            stream.Clear(address, byteCount);
+        }
+
         public IDeviceGraph? Capture(Action work)
         {
             _isCapturing = true;
@@ -110,9 +117,17 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
             return stream.TryLaunch(graph);
         }
 
-        public void WaitFor(nint callerStream) => stream.WaitFor(callerStream);
+        public void WaitFor(nint callerStream)
+        {
+            owner.Observe("wait");
+            stream.WaitFor(callerStream);
+        }
 
-        public void Release(nint callerStream) => stream.Release(callerStream);
+        public void Release(nint callerStream)
+        {
+            owner.Observe("release");
+            stream.Release(callerStream);
+        }
 
         public IDeviceTimer? CreateTimer() => stream.CreateTimer();
 

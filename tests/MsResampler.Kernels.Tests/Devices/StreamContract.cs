@@ -10,7 +10,7 @@ internal static class StreamContract
 {
     private static readonly LaunchSize s_size = new(1, 1, 32);
 
-    /// <summary>x ← 3·x + addend, for the integer at an address. It shows which launches ran, and in which order.</summary>
+    /// <summary>x ← 3·x + addend, for the integer at an address: shows which launches ran, in which order.</summary>
     public static CompiledKernel Advance { get; } = new("advance", "advance",
         """
         .version 7.0
@@ -145,6 +145,21 @@ internal static class StreamContract
                 source.AsSpan(row * fromStride, rowBytes).CopyTo(expected.AsSpan(row * toStride));
             Assert.That(result, Is.EqualTo(expected), $"{rowCount} rows of {rowBytes} bytes");
         }
+    }
+
+    public static void Memory_is_cleared_in_order_with_other_work_and_nothing_around_it(IDevice device)
+    {
+        using IDeviceMemory memory = device.Allocate(12);
+        using IDeviceStream stream = device.CreateStream();
+        stream.Upload(MemoryMarshal.AsBytes<int>([1, 2, -1]), memory);
+        Launch(stream, device.Load(Advance), memory, addend: 1);
+        stream.Clear(memory.Address + 4, 5);
+        using IDeviceGraph graph = stream.Capture(() => stream.Clear(memory.Address, 4))!;
+        int[] result = new int[3];
+        stream.Download(memory, MemoryMarshal.AsBytes(result.AsSpan()));
+        Assert.That(result, Is.EqualTo(new[] { 4, 0, -256 }));
+        Assert.That(stream.TryLaunch(graph), Is.True);
+        Assert.That(Get(stream, memory), Is.EqualTo((0, 0)));
     }
 
     /// <summary>Starts the kernel.</summary>

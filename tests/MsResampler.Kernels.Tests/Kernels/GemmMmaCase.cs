@@ -17,10 +17,10 @@ internal sealed class GemmMmaCase
     private readonly Type _output;
     private readonly int _inputBytes;
     private readonly int _outputBytes;
-    private readonly Func<GemmMmaShape, bool, KernelVariant> _kernel;
+    private readonly Func<GemmMmaShape, GemmMmaFinish, KernelVariant> _kernel;
 
     private GemmMmaCase(Type input, int inputBytes, Type output, int outputBytes,
-        Func<GemmMmaShape, bool, KernelVariant> kernel)
+        Func<GemmMmaShape, GemmMmaFinish, KernelVariant> kernel)
     {
         _input = input;
         _inputBytes = inputBytes;
@@ -39,6 +39,9 @@ internal sealed class GemmMmaCase
         Of<MmaTensorFloat32, GemmMmaFloat32>(),
     ];
 
+    /// <summary>One for each type of A and W.</summary>
+    public static IReadOnlyList<GemmMmaCase> OnePerElement { get; } = [HalfToHalf, All[2], All[4]];
+
     /// <summary>Half the distance of neighbouring numbers of C's type, relative to them.</summary>
     public double OutputRoundoff => Math.ScaleB(1, _output == typeof(GemmMmaFloat16) ? -11
         : _output == typeof(GemmMmaBFloat16) ? -8 : -24);
@@ -50,7 +53,8 @@ internal sealed class GemmMmaCase
     public float Round(float value) => _input == typeof(MmaFloat16) ? (float)(Half)value
         : RoundTo(value, droppedBits: _input == typeof(MmaBFloat16) ? 16 : 13);
 
-    public KernelVariant KernelFor(GemmMmaShape shape, bool hasGelu = false) => _kernel(shape, hasGelu);
+    public KernelVariant KernelFor(GemmMmaShape shape, GemmMmaFinish finish = GemmMmaFinish.Linear)
+        => _kernel(shape, finish);
 
     /// <summary>Runs products.</summary>
     /// <param name="shape">The tile's shape.</param>
@@ -58,52 +62,82 @@ internal sealed class GemmMmaCase
     /// <param name="w">W, [products, columns, inner].</param>
     /// <param name="bias">[products, columns].</param>
     /// <param name="size">Extents.</param>
-    /// <param name="hasGelu">Whether the exact GELU is applied.</param>
+    /// <param name="finish">The epilogue.</param>
+    /// <param name="scales">What a scaled one takes; nothing if it is null.</param>
     /// <param name="seed">Decides the order of warps.</param>
     /// <param name="isAligned">Whether rows start at sectors of memory; else they start as badly as they may.</param>
+    /// <param name="isColumnMajor">Whether C is stored as [columns/4, rows] of groups of four.</param>
     public GemmMmaResult Run(GemmMmaShape shape, float[] a, float[] w, float[] bias, GemmMmaSize size,
-        bool hasGelu = false, ulong seed = 1, bool isAligned = false)
+        GemmMmaFinish finish = GemmMmaFinish.Linear, GemmMmaScales? scales = null, ulong seed = 1,
+        bool isAligned = false, bool isColumnMajor = false)
     {
-        CompiledKernel kernel = KernelFor(shape, hasGelu).Compile(EmulatorHost.Compiler, 80);
+        CompiledKernel kernel = KernelFor(shape, finish).Compile(EmulatorHost.Compiler, 80);
         using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 26 });
         // The elements that fill up a group are zero, what lies between rows is no number.
         int groups = (size.Columns + 3) / 4;
         int chunks = ((size.Inner * _inputBytes) + 15) / 16;
         int inputStride = isAligned ? (chunks + 1) / 2 * 2 : chunks + 1;
-        int outputStride = isAligned ? (groups + 3) / 4 * 4 : groups + 1;
-        byte[] c = new byte[size.Products * size.Rows * outputStride * 4 * _outputBytes];
+        int rowGroups = isAligned ? (groups + 3) / 4 * 4 : groups + 1;
+        int rowStride = isColumnMajor ? 1 : rowGroups;
+        int columnStride = isColumnMajor ? size.Rows : 1;
+        int squareStride = isAligned ? (size.Rows + 7) / 8 * 8 : size.Rows;
+        byte[] c = new byte[size.Products * size.Rows * rowGroups * 4 * _outputBytes];
         Array.Fill(c, Forbidden);
         float[] paddedBias = new float[size.Products * groups * 4];
         for (int product = 0; product < size.Products; product++)
             bias.AsSpan(product * size.Columns, size.Columns).CopyTo(paddedBias.AsSpan(product * groups * 4));
+        float[] squares = new float[finish == GemmMmaFinish.Squares ? RowSquares.CountOf(groups) * squareStride : 1];
+        Array.Fill(squares, float.NaN);
+        scales ??= new GemmMmaScales();
+        for (int index = 0; index < scales.Count; index++)
+        {
+            Array.Resize(ref squares, (index + 1) * squareStride);
+            scales.Squares.AsSpan(index * size.Rows, size.Rows).CopyTo(squares.AsSpan(index * squareStride));
+        }
+
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel);
         DeviceView result = Upload(c, 8);
+        DeviceView sums = Upload(MemoryMarshal.AsBytes(squares.AsSpan()), sizeof(float));
         DeviceView outside = Upload(new byte[sizeof(int)], sizeof(int));
         arguments.Add(Upload(Encode(a, size.Rows, size.Rows), 16), Upload(Encode(w, size.Columns, 4 * groups), 16),
-            Upload(MemoryMarshal.AsBytes(paddedBias.AsSpan()), 16), result, outside);
-        arguments.Add(size.Rows, groups, chunks, inputStride, inputStride, outputStride, size.Rows * inputStride,
-            4 * groups * inputStride, groups, size.Rows * outputStride);
+            Upload(MemoryMarshal.AsBytes(paddedBias.AsSpan()), 16), result, sums,
+            scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.Table.AsSpan()), 16) : default,
+            scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.TableStarts.AsSpan()), sizeof(int)) : default,
+            outside);
+        arguments.Add(size.Rows, groups, chunks, inputStride, inputStride, rowStride, columnStride,
+            size.Rows * inputStride, 4 * groups * inputStride, groups, size.Rows * rowGroups, squareStride,
+            scales.Count, scales.Width, scales.TableVectors);
+        arguments.Add(scales.Epsilon);
         LaunchSize launch = shape.LaunchFor(size.Rows, size.Columns, size.Products);
         LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName,
             new Dim3(launch.GridX, launch.GridY), new Dim3(launch.GroupSize), 0, arguments.Bytes);
 
         gpu.Read(result.Address, c);
+        gpu.Read(sums.Address, MemoryMarshal.AsBytes(squares.AsSpan()));
         byte[] flag = new byte[sizeof(int)];
         gpu.Read(outside.Address, flag);
         float[] values = new float[size.Products * size.Rows * size.Columns];
-        int rowBytes = outputStride * 4 * _outputBytes;
         bool isPaddingKept = true;
         for (int row = 0; row < size.Products * size.Rows; row++)
         {
-            ReadOnlySpan<byte> stored = c.AsSpan(row * rowBytes, rowBytes);
-            for (int column = 0; column < size.Columns; column++)
-                values[(row * size.Columns) + column] = Decode(stored[(column * _outputBytes)..]);
-            for (int column = size.Columns; column < 4 * groups; column++)
-                isPaddingKept &= Decode(stored[(column * _outputBytes)..]) == 0;
-            isPaddingKept &= !stored[(groups * 4 * _outputBytes)..].ContainsAnyExcept(Forbidden);
+            for (int column = 0; column < 4 * groups; column++)
+            {
+                int group = (row / size.Rows * size.Rows * rowGroups) + (row % size.Rows * rowStride)
+                    + (column / 4 * columnStride);
+                Span<byte> stored = c.AsSpan(((4 * group) + (column % 4)) * _outputBytes, _outputBytes);
+                if (column < size.Columns)
+                    values[(row * size.Columns) + column] = Decode(stored);
+                else
+                    isPaddingKept &= Decode(stored) == 0;
+                stored.Fill(Forbidden);
+            }
         }
 
-        return new GemmMmaResult(values, BitConverter.ToInt32(flag), isPaddingKept, report);
+        // What was not part of C.
+        isPaddingKept &= !c.AsSpan().ContainsAnyExcept(Forbidden);
+        float[] rowSquares = finish != GemmMmaFinish.Squares ? []
+            : [.. squares.Where((_, index) => index % squareStride < size.Rows)];
+        return new GemmMmaResult(values, rowSquares, BitConverter.ToInt32(flag), isPaddingKept, report);
 
         byte[] Encode(float[] values, int rows, int paddedRows)
         {
@@ -136,9 +170,13 @@ internal sealed class GemmMmaCase
     private static GemmMmaCase Of<TElement, TOutput>()
         where TElement : struct, IMmaElement
         where TOutput : struct, IGemmMmaOutput
-        => new(typeof(TElement), TElement.Bytes, typeof(TOutput), TOutput.Bytes, (shape, hasGelu) => hasGelu
-            ? shape.KernelFor<TElement, GeluEpilogue, TOutput>()
-            : shape.KernelFor<TElement, LinearEpilogue, TOutput>());
+        => new(typeof(TElement), TElement.Bytes, typeof(TOutput), TOutput.Bytes, (shape, finish) => finish switch
+        {
+            GemmMmaFinish.Linear => shape.KernelFor<TElement, LinearEpilogue, TOutput>(),
+            GemmMmaFinish.Gelu => shape.KernelFor<TElement, GeluEpilogue, TOutput>(),
+            GemmMmaFinish.Squares => shape.KernelFor<TElement, SquaresEpilogue, TOutput>(),
+            _ => shape.KernelFor<TElement, ScaledEpilogue, TOutput>(),
+        });
 
     /// <summary>The nearest number that ends so many bits earlier, ties away from zero; for float32 of which tests make
     /// no ties.</summary>
@@ -168,10 +206,52 @@ internal sealed class GemmMmaCase
 /// <summary>Extents of products.</summary>
 internal readonly record struct GemmMmaSize(int Rows, int Columns, int Inner, int Products = 1);
 
+/// <summary>An epilogue.</summary>
+public enum GemmMmaFinish
+{
+    Linear,
+    Gelu,
+    Squares,
+    Scaled,
+}
+
+/// <summary>What a scaled epilogue takes beside the product.</summary>
+internal sealed record GemmMmaScales
+{
+    /// <summary>[count, rows].</summary>
+    public float[] Squares { get; init; } = [];
+
+    public int Count { get; init; }
+
+    public int Width { get; init; } = 1;
+
+    public float Epsilon { get; init; } = 1e-6f;
+
+    public float[] Table { get; init; } = [];
+
+    public int TableVectors { get; init; }
+
+    /// <summary>For each row the first group of four of its row of the table.</summary>
+    public int[] TableStarts { get; init; } = [];
+
+    /// <summary>The same for the rows from one on.</summary>
+    public GemmMmaScales From(int row)
+    {
+        int rowCount = Squares.Length / Math.Max(Count, 1);
+        return this with
+        {
+            Squares = [.. Squares.Where((_, index) => index % rowCount >= row)],
+            TableStarts = TableStarts[row..],
+        };
+    }
+}
+
 /// <summary>What a run left.</summary>
 /// <param name="C">[products, rows, columns].</param>
+/// <param name="Squares">[⌈columns/32⌉, rows] where the epilogue stores them.</param>
 /// <param name="Outside">The flag for elements outside the range of C's type.</param>
 /// <param name="IsPaddingKept">Whether each row's last group of four ends with zeros, and nothing was written after
 /// it.</param>
 /// <param name="Report">What was executed.</param>
-internal sealed record GemmMmaResult(float[] C, int Outside, bool IsPaddingKept, LaunchReport Report);
+internal sealed record GemmMmaResult(float[] C, float[] Squares, int Outside, bool IsPaddingKept,
+    LaunchReport Report);

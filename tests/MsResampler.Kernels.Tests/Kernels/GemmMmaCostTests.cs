@@ -12,22 +12,32 @@ namespace MsResampler.Kernels.Tests.Kernels;
 /// estimates.</summary>
 public sealed class GemmMmaCostTests
 {
+    private const int SquareCount = 3;
+
     private static readonly int[] s_architectures = [80, 86, 89, 90];
 
     private static IEnumerable<TestCaseData> Kernels() =>
-        from types in GemmMmaCase.All
+        from finish in Enum.GetValues<GemmMmaFinish>()
+        from types in finish == GemmMmaFinish.Linear ? GemmMmaCase.All
+            : [GemmMmaCase.OnePerElement[0], GemmMmaCase.OnePerElement[2]]
         from shape in GemmMmaShape.All
-        select new TestCaseData(types, shape).SetArgDisplayNames(types.ToString(), shape.Tile.Name);
+        select new TestCaseData(types, shape, finish).SetArgDisplayNames(types.ToString(), shape.Tile.Name,
+            finish.ToString());
 
     [TestCaseSource(nameof(Kernels))]
-    public void Shared_memory_has_no_conflicts_and_global_memory_no_waste(object types, object shape)
+    public void Shared_memory_has_no_conflicts_and_global_memory_no_waste(object types, object shape,
+        GemmMmaFinish finish)
     {
         var kernels = (GemmMmaCase)types;
         var tile = (GemmMmaShape)shape;
         var size = new GemmMmaSize(2 * tile.Rows, 2 * tile.Columns, 8 * kernels.StepElements);
-        LaunchReport report = Measure(kernels, tile, size);
+        LaunchReport report = Measure(kernels, tile, size, finish);
 
         long inputSectors = 4L * (tile.Rows + tile.Columns) * 8;
+        bool isScaled = finish == GemmMmaFinish.Scaled;
+        // A row's squares once for each block, its place in the table and 64 bytes of it for each 16 columns.
+        long scaleSectors = isScaled ? (4 * tile.Rows / 8 * SquareCount) + (size.Rows * (size.Columns / 32 / 8))
+            + (size.Rows * (size.Columns / 8)) : 0;
         using (Assert.EnterMultipleScope())
         {
             Assert.That(report.SharedBankConflicts, Is.Empty);
@@ -35,32 +45,46 @@ public sealed class GemmMmaCostTests
             Assert.That(report.MatrixInstructions,
                 Is.EqualTo((long)size.Rows / 16 * (size.Columns / 8) * (size.Inner / kernels.StepElements)));
             // A and W once for each tile, and the bias for each warp.
-            Assert.That(report.GlobalLoadSectors, Is.InRange(inputSectors, 1.1 * inputSectors));
-            Assert.That(report.Barriers, Is.EqualTo(4 * (8 / 2)), "one for each slice of each block");
+            Assert.That(report.GlobalLoadSectors,
+                Is.InRange(inputSectors, (1.1 * inputSectors) + scaleSectors));
+            Assert.That(report.Barriers, Is.EqualTo(4 * ((8 / 2) + (isScaled ? 2 : 0))),
+                "one for each slice of each block, and two to pass scales");
         }
     }
 
+    [Test]
+    public void Storing_by_groups_of_columns_wastes_nothing([Values(0, 1, 2)] int types)
+    {
+        LaunchReport report = Measure(GemmMmaCase.OnePerElement[types], GemmMmaShape.Small,
+            new GemmMmaSize(128, 128, 64), GemmMmaFinish.Linear, isColumnMajor: true);
+
+        Assert.That(report.GlobalStoreSectors, Is.EqualTo(report.IdealStoreSectors));
+    }
+
     [TestCaseSource(nameof(Kernels))]
-    public void Ragged_edges_have_no_conflicts_and_read_no_more_than_whole_tiles(object types, object shape)
+    public void Ragged_edges_have_no_conflicts_and_read_no_more_than_whole_tiles(object types, object shape,
+        GemmMmaFinish finish)
     {
         var kernels = (GemmMmaCase)types;
         var tile = (GemmMmaShape)shape;
         var size = new GemmMmaSize(tile.Rows + 1, tile.Columns + 3, (6 * kernels.StepElements) + 4);
-        LaunchReport report = Measure(kernels, tile, size);
+        LaunchReport report = Measure(kernels, tile, size, finish);
 
         using (Assert.EnterMultipleScope())
         {
             Assert.That(report.SharedBankConflicts, Is.Empty);
             Assert.That(report.GlobalSectors, Is.LessThanOrEqualTo(1.1 * report.IdealSectors));
-            Assert.That(report.GlobalLoadSectors, Is.LessThanOrEqualTo(4 * (tile.Rows + tile.Columns) * 7));
+            if (finish != GemmMmaFinish.Scaled)
+                Assert.That(report.GlobalLoadSectors, Is.LessThanOrEqualTo(4 * (tile.Rows + tile.Columns) * 7));
         }
     }
 
     [TestCaseSource(nameof(Kernels))]
-    public void It_is_assembled_without_local_memory(object types, object shape)
+    public void It_is_assembled_without_local_memory(object types, object shape, GemmMmaFinish finish)
     {
         var tile = (GemmMmaShape)shape;
-        CompiledKernel kernel = ((GemmMmaCase)types).KernelFor(tile).Compile(EmulatorHost.Compiler, 80);
+        CompiledKernel kernel = ((GemmMmaCase)types).KernelFor(tile, finish)
+            .Compile(EmulatorHost.Compiler, 80);
 
         using (Assert.EnterMultipleScope())
         {
@@ -75,22 +99,19 @@ public sealed class GemmMmaCostTests
         }
     }
 
-    [Test]
-    public void Gelu_is_assembled_without_local_memory([Values(0, 1, 2, 3)] int shape)
+    /// <summary>What the assembler makes of a loop depends on what follows it; sm_86 and sm_89 have the instructions of
+    /// sm_80.</summary>
+    private static IEnumerable<TestCaseData> Loops() =>
+        from finish in new[] { GemmMmaFinish.Linear, GemmMmaFinish.Squares, GemmMmaFinish.Scaled }
+        from shape in GemmMmaShape.All
+        from architecture in finish == GemmMmaFinish.Linear ? s_architectures : [80, 90]
+        select new TestCaseData(shape, architecture, finish).SetArgDisplayNames(shape.Tile.Name, $"sm_{architecture}",
+            finish.ToString());
+
+    [TestCaseSource(nameof(Loops))]
+    public void The_main_loop_is_mostly_products(object shape, int architecture, GemmMmaFinish finish)
     {
-        CompiledKernel kernel = GemmMmaCase.HalfToHalf.KernelFor(GemmMmaShape.All[shape], hasGelu: true)
-            .Compile(EmulatorHost.Compiler, 80);
-
-        PtxasReport report = Ptxas.Assemble(kernel, 80);
-
-        Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)));
-    }
-
-    [Test]
-    public void The_main_loop_is_mostly_products(
-        [Values(0, 1, 2, 3)] int shape, [Values(80, 86, 89, 90)] int architecture)
-    {
-        CompiledKernel kernel = GemmMmaCase.HalfToHalf.KernelFor(GemmMmaShape.All[shape])
+        CompiledKernel kernel = GemmMmaCase.HalfToHalf.KernelFor((GemmMmaShape)shape, finish)
             .Compile(EmulatorHost.Compiler, 80);
 
         MachineCode loop = Ptxas.DisassembleLoop(kernel, architecture, "HMMA");
@@ -151,7 +172,23 @@ public sealed class GemmMmaCostTests
     public void A_launch_covers_every_product()
         => Assert.That(GemmMmaShape.Medium.LaunchFor(129, 65, 3), Is.EqualTo(new LaunchSize(4, 3, 128)));
 
-    private static LaunchReport Measure(GemmMmaCase types, GemmMmaShape shape, GemmMmaSize size)
-        => types.Run(shape, Values.Normal(size.Rows * size.Inner, 1), Values.Normal(size.Columns * size.Inner, 2),
-            Values.Normal(size.Columns, 3), size, isAligned: true).Report;
+    private static LaunchReport Measure(GemmMmaCase types, GemmMmaShape shape, GemmMmaSize size, GemmMmaFinish finish,
+        bool isColumnMajor = false)
+    {
+        // Rows of the table start at sectors.
+        int vectors = (size.Columns + 3) / 4;
+        int tableStride = (vectors + 1) / 2 * 2;
+        GemmMmaScales? scales = finish != GemmMmaFinish.Scaled ? null : new GemmMmaScales
+        {
+            Squares = [.. Enumerable.Repeat(32f, SquareCount * size.Rows)],
+            Count = SquareCount,
+            Width = 32 * SquareCount,
+            Table = new float[4 * tableStride * size.Rows],
+            TableVectors = vectors,
+            TableStarts = [.. Enumerable.Range(0, size.Rows).Select(row => row * tableStride)],
+        };
+        return types.Run(shape, Values.Normal(size.Rows * size.Inner, 1), Values.Normal(size.Columns * size.Inner, 2),
+            Values.Normal(size.Columns, 3), size, finish, scales, isAligned: true,
+            isColumnMajor: isColumnMajor).Report;
+    }
 }

@@ -15,13 +15,23 @@ public sealed class GemmMmaTests
         new(1217, 131, 9),
     ];
 
-    private static IEnumerable<TestCaseData> Cases()
+    /// <summary>Around 32 columns, whose squares are added up, and a tile.</summary>
+    private static readonly GemmMmaSize[] s_finishedSizes =
+    [
+        new(1, 1, 1), new(9, 33, 8), new(65, 127, 33), new(130, 160, 40),
+    ];
+
+    private static IEnumerable<TestCaseData> Cases() => CasesOf(GemmMmaCase.All, s_sizes);
+
+    private static IEnumerable<TestCaseData> FinishedCases() => CasesOf(GemmMmaCase.OnePerElement, s_finishedSizes);
+
+    private static IEnumerable<TestCaseData> CasesOf(IEnumerable<GemmMmaCase> cases, GemmMmaSize[] sizes)
     {
-        foreach (GemmMmaCase types in GemmMmaCase.All)
+        foreach (GemmMmaCase types in cases)
         {
             foreach (GemmMmaShape shape in GemmMmaShape.All)
             {
-                foreach (GemmMmaSize size in s_sizes)
+                foreach (GemmMmaSize size in sizes)
                 {
                     yield return new TestCaseData(types, shape, size).SetArgDisplayNames(types.ToString(),
                         shape.Tile.Name, $"{size.Products} of {size.Rows} rows", $"{size.Columns} columns",
@@ -33,33 +43,86 @@ public sealed class GemmMmaTests
 
     [TestCaseSource(nameof(Cases))]
     public void Products_agree_with_loops(object types, object shape, object size)
-        => Check((GemmMmaCase)types, (GemmMmaShape)shape, (GemmMmaSize)size, hasGelu: false);
+        => Check((GemmMmaCase)types, (GemmMmaShape)shape, (GemmMmaSize)size, GemmMmaFinish.Linear);
+
+    [TestCaseSource(nameof(FinishedCases))]
+    public void Squares_of_rows_are_added_up_by_32_columns(object types, object shape, object size)
+        => Check((GemmMmaCase)types, (GemmMmaShape)shape, (GemmMmaSize)size, GemmMmaFinish.Squares);
+
+    [TestCaseSource(nameof(FinishedCases))]
+    public void Rows_are_scaled_and_rows_of_a_table_added(object types, object shape, object size)
+    {
+        var extents = (GemmMmaSize)size;
+        GemmMmaScales scales = ScalesFor(extents, 3);
+        Check((GemmMmaCase)types, (GemmMmaShape)shape, extents, GemmMmaFinish.Scaled, scales);
+    }
+
+    [TestCase(0, 0)]
+    [TestCase(0, 7)]
+    [TestCase(1, 0)]
+    [TestCase(16, 1)]
+    [TestCase(17, 16)]
+    public void Squares_may_be_none_and_the_table_may_be_of_fewer_columns(int squareCount, int tableVectors)
+    {
+        var size = new GemmMmaSize(67, 61, 40);
+        foreach (GemmMmaShape shape in GemmMmaShape.All)
+        {
+            Check(GemmMmaCase.HalfToSingle, shape, size, GemmMmaFinish.Scaled,
+                ScalesFor(size, squareCount, tableVectors));
+        }
+    }
 
     [Test]
     public void Gelu_is_applied_before_rounding([Values(0, 1, 2, 3, 4)] int types)
-        => Check(GemmMmaCase.All[types], GemmMmaShape.Small, new GemmMmaSize(67, 61, 40), hasGelu: true);
+        => Check(GemmMmaCase.All[types], GemmMmaShape.Small, new GemmMmaSize(67, 61, 40), GemmMmaFinish.Gelu);
+
+    [Test]
+    public void Results_may_be_stored_by_groups_of_columns([Values] GemmMmaFinish finish, [Values(0, 2)] int types)
+    {
+        var size = new GemmMmaSize(67, 61, 40, Products: 2);
+        GemmMmaCase kernels = GemmMmaCase.OnePerElement[types];
+        float[] a = Values.Normal(2 * size.Rows * size.Inner, 1);
+        float[] w = Values.Normal(2 * size.Columns * size.Inner, 2);
+        float[] bias = Values.Normal(2 * size.Columns, 3);
+        GemmMmaScales scales = ScalesFor(size, 3);
+
+        GemmMmaResult byRows = kernels.Run(GemmMmaShape.Small, a, w, bias, size, finish, scales);
+        GemmMmaResult byColumns = kernels.Run(GemmMmaShape.Small, a, w, bias, size, finish, scales,
+            isColumnMajor: true);
+
+        Assert.That(byColumns.C, Is.EqualTo(byRows.C));
+        Assert.That(byColumns.IsPaddingKept);
+    }
 
     [Test]
     public void An_element_is_the_same_bit_for_bit_in_every_tile_batch_and_order_of_warps(
-        [Values(0, 1, 2, 3, 4)] int types)
+        [Values(0, 1, 2)] int types, [Values] GemmMmaFinish finish)
     {
         var size = new GemmMmaSize(131, 70, 83);
-        GemmMmaCase kernels = GemmMmaCase.All[types];
+        GemmMmaCase kernels = GemmMmaCase.OnePerElement[types];
         float[] a = Values.Normal(size.Rows * size.Inner, 1);
         float[] w = Values.Normal(size.Columns * size.Inner, 2);
         float[] bias = Values.Normal(size.Columns, 3);
+        GemmMmaScales scales = ScalesFor(size, 5);
 
-        float[] expected = kernels.Run(GemmMmaShape.Large, a, w, bias, size).C;
+        GemmMmaResult expected = kernels.Run(GemmMmaShape.Large, a, w, bias, size, finish, scales);
 
         using (Assert.EnterMultipleScope())
         {
             foreach (GemmMmaShape shape in GemmMmaShape.All)
-                Assert.That(kernels.Run(shape, a, w, bias, size, seed: 7).C, Is.EqualTo(expected), shape.Tile.Name);
+            {
+                GemmMmaResult result = kernels.Run(shape, a, w, bias, size, finish, scales, seed: 7);
+                Assert.That(result.C, Is.EqualTo(expected.C), shape.Tile.Name);
+                Assert.That(result.Squares, Is.EqualTo(expected.Squares), shape.Tile.Name);
+            }
+
             foreach (int first in new[] { 17, size.Rows - 1 })
             {
-                float[] rest = kernels.Run(GemmMmaShape.Small, a[(first * size.Inner)..], w, bias,
-                    size with { Rows = size.Rows - first }).C;
-                Assert.That(rest, Is.EqualTo(expected[(first * size.Columns)..]), $"from row {first}");
+                GemmMmaResult rest = kernels.Run(GemmMmaShape.Small, a[(first * size.Inner)..], w, bias,
+                    size with { Rows = size.Rows - first }, finish, scales.From(first));
+                Assert.That(rest.C, Is.EqualTo(expected.C[(first * size.Columns)..]), $"from row {first}");
+                Assert.That(rest.Squares, Is.EqualTo(expected.Squares.Where((_, index)
+                    => index % size.Rows >= first)), $"from row {first}");
             }
         }
     }
@@ -99,22 +162,71 @@ public sealed class GemmMmaTests
         Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, values, [-98304], size).Outside, Is.Zero);
     }
 
-    private static void Check(GemmMmaCase types, GemmMmaShape shape, GemmMmaSize size, bool hasGelu)
+    [TestCase(4, 0, false)]
+    [TestCase(1, 0, true)]
+    [TestCase(4, 65520 - 32768, true)]
+    [TestCase(1, -65536, false)]
+    public void What_is_stored_decides_whether_it_is_outside_float16(float square, float table, bool isOutside)
+    {
+        // The sum is 65536; a mean square of 4 halves it.
+        var size = new GemmMmaSize(1, 1, 2);
+        float[] values = [256, 256];
+        float[] w = [128, 128];
+        var scales = new GemmMmaScales
+        {
+            Squares = [square],
+            Count = 1,
+            Epsilon = 0,
+            Table = [table, 0, 0, 0],
+            TableVectors = 1,
+            TableStarts = [0],
+        };
+
+        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, w, [0], size, GemmMmaFinish.Scaled, scales)
+            .Outside, Is.EqualTo(isOutside ? 1 : 0));
+    }
+
+    /// <summary>Squares of rows, and a table of three rows, for all columns if not said otherwise.</summary>
+    private static GemmMmaScales ScalesFor(GemmMmaSize size, int squareCount, int? tableVectors = null)
+    {
+        const int TableRows = 3;
+        int vectors = tableVectors ?? (size.Columns + 3) / 4;
+        float[] table = new float[TableRows * vectors * 4];
+        for (int row = 0; row < TableRows; row++)
+        {
+            Values.Normal(Math.Min(size.Columns, vectors * 4), 4 + row).CopyTo(table.AsSpan(row * vectors * 4));
+        }
+
+        return new GemmMmaScales
+        {
+            Squares = [.. Values.Normal(squareCount * size.Rows, 7).Select(value => 32 * value * value)],
+            Count = squareCount,
+            Width = Math.Max((32 * squareCount) - 5, 1),
+            Table = table,
+            TableVectors = vectors,
+            TableStarts = [.. Enumerable.Range(0, size.Rows).Select(row => row * 5 % TableRows * vectors)],
+        };
+    }
+
+    private static void Check(GemmMmaCase types, GemmMmaShape shape, GemmMmaSize size, GemmMmaFinish finish,
+        GemmMmaScales? scales = null)
     {
         float[] a = Values.Normal(size.Products * size.Rows * size.Inner, 1);
         float[] w = Values.Normal(size.Products * size.Columns * size.Inner, 2);
         float[] bias = Values.Normal(size.Products * size.Columns, 3);
 
-        GemmMmaResult result = types.Run(shape, a, w, bias, size, hasGelu);
+        GemmMmaResult result = types.Run(shape, a, w, bias, size, finish, scales);
 
         double worst = 0;
+        double[] squares = new double[result.Squares.Length];
+        double[] squareErrors = new double[result.Squares.Length];
         for (int index = 0; index < result.C.Length; index++)
         {
             int column = index % size.Columns;
             int row = index / size.Columns;
             int product = row / size.Rows;
-            double sum = bias[(product * size.Columns) + column];
-            double magnitude = Math.Abs(sum);
+            double sum = 0;
+            double magnitude = 0;
             for (int k = 0; k < size.Inner; k++)
             {
                 double term = (double)types.Round(a[(row * size.Inner) + k])
@@ -123,27 +235,60 @@ public sealed class GemmMmaTests
                 magnitude += Math.Abs(term);
             }
 
-            double expected = hasGelu ? Gelu(sum) : sum;
-            worst = Math.Max(worst, Math.Abs(result.C[index] - expected)
-                / Tolerance(types, size.Inner, magnitude, expected, hasGelu ? Math.Abs(sum) : 0));
+            (double scale, double addend) = Extra(scales, size, row, column);
+            double constant = bias[(product * size.Columns) + column];
+            double value = (scale * sum) + constant + addend;
+            double expected = finish == GemmMmaFinish.Gelu ? Gelu(value) : value;
+            double single = SingleError(size.Inner, scale * magnitude, Math.Abs(constant) + Math.Abs(addend),
+                scales?.Count ?? 0, finish == GemmMmaFinish.Gelu ? Math.Abs(value) : 0);
+            // The smallest numbers of C's type stand 2⁻²⁴ apart.
+            double tolerance = single + (types.OutputRoundoff * (Math.Abs(expected) + single)) + Math.ScaleB(1, -25);
+            worst = Math.Max(worst, Math.Abs(result.C[index] - expected) / tolerance);
+            if (finish == GemmMmaFinish.Squares)
+            {
+                // A lane adds eight squares, and the four lanes' sums take two more additions.
+                int place = (column / 32 * size.Rows) + row;
+                squares[place] += value * value;
+                squareErrors[place] += (2 * Math.Abs(value) * single) + (single * single)
+                    + (10 * Math.ScaleB(1, -24) * (Math.Abs(value) + single) * (Math.Abs(value) + single));
+            }
         }
 
+        for (int index = 0; index < squares.Length; index++)
+            worst = Math.Max(worst, Math.Abs(result.Squares[index] - squares[index]) / squareErrors[index]);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(worst, Is.LessThanOrEqualTo(1), "the worst error as a part of what is allowed");
+            Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
             Assert.That(result.IsPaddingKept, "padding between rows of C");
             Assert.That(result.Outside, Is.Zero);
+            Assert.That(squares, Has.Length.EqualTo(finish == GemmMmaFinish.Squares
+                ? (size.Columns + 31) / 32 * size.Rows : 0));
         }
     }
 
-    /// <summary>How far one element may be from exact arithmetic. Each of the inner + 1 additions rounds a partial sum,
-    /// which is at most the sum of the terms' magnitudes, by u = 2⁻²⁴. GELU is at most 1.13 times as steep as the line,
-    /// and its own error is near 2⁻²² of its argument; 2⁻²⁰ is allowed. Then the result is rounded to C's type, the
-    /// smallest of which stand 2⁻²⁴ apart.</summary>
-    private static double Tolerance(GemmMmaCase types, int inner, double magnitude, double expected, double argument)
+    /// <summary>A row's scale, and what the table adds to an element.</summary>
+    private static (double Scale, double Addend) Extra(GemmMmaScales? scales, GemmMmaSize size, int row, int column)
     {
-        double single = (1.13 * (inner + 1) * Math.ScaleB(1, -24) * magnitude) + (Math.ScaleB(1, -20) * argument);
-        return single + (types.OutputRoundoff * (Math.Abs(expected) + single)) + Math.ScaleB(1, -25);
+        if (scales is null)
+            return (1, 0);
+        double sum = 0;
+        for (int index = 0; index < scales.Count; index++)
+            sum += scales.Squares[(index * size.Rows) + row];
+        return (scales.Count == 0 ? 1 : 1 / Math.Sqrt((sum / scales.Width) + scales.Epsilon),
+            column < 4 * scales.TableVectors ? scales.Table[(4 * scales.TableStarts[row]) + column] : 0);
+    }
+
+    /// <summary>How far one element may be from exact arithmetic before it is rounded to C's type. Each of the inner
+    /// additions, and those of bias and table, rounds a partial sum, which is at most the sum of the terms' magnitudes,
+    /// by u = 2⁻²⁴. Adding up squares, dividing and adding ε rounds count + 2 times, of which the root keeps half, and
+    /// is itself within 2⁻²². GELU is at most 1.13 times as steep as the line, and its own error is near 2⁻²² of its
+    /// argument; 2⁻²⁰ is allowed.</summary>
+    private static double SingleError(int inner, double product, double constants, int squareCount, double argument)
+    {
+        double scaled = squareCount == 0 ? 0
+            : ((0.5 * (squareCount + 2) * Math.ScaleB(1, -24)) + Math.ScaleB(1, -22)) * product;
+        return (1.13 * (inner + 2) * Math.ScaleB(1, -24) * (product + constants)) + scaled
+            + (Math.ScaleB(1, -20) * argument);
     }
 
     private static double Gelu(double x) => 0.5 * x * MathNet.Numerics.SpecialFunctions.Erfc(-x / Math.Sqrt(2));

@@ -21,8 +21,15 @@ public class KernelLibraryTests
 
     private static IReadOnlyList<KernelVariant> All => KernelLibrary.All;
 
+    /// <summary>Those whose own tests do not assemble them.</summary>
+    private static IEnumerable<KernelVariant> Assembled
+        => All.Where(variant => !variant.Name.StartsWith("GemmMma ", StringComparison.Ordinal));
+
+    /// <summary>Those without instructions that only PTX has.</summary>
+    private static IEnumerable<KernelVariant> Portable => All.Where(variant => variant.MinArchitecture < 80);
+
     [Test]
-    public void Kernels_fit_the_occupancy_they_ask_for_without_spills([ValueSource(nameof(All))] object kernel,
+    public void Kernels_fit_the_occupancy_they_ask_for_without_spills([ValueSource(nameof(Assembled))] object kernel,
         [Values(80, 86, 89, 90)] int architecture)
     {
         var variant = (KernelVariant)kernel;
@@ -42,7 +49,7 @@ public class KernelLibraryTests
     }
 
     [Test]
-    public void Kernels_compile_to_OpenCL([ValueSource(nameof(All))] object kernel)
+    public void Kernels_compile_to_OpenCL([ValueSource(nameof(Portable))] object kernel)
         => Assert.That(OpenClSource.Compile(((KernelVariant)kernel).Entry), Does.Contain("kernel void"));
 
     [Test]

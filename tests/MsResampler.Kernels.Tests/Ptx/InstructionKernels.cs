@@ -90,6 +90,15 @@ internal static class InstructionKernels
         y[Index] = shared[Index];
     }
 
+    public static void SharedFloat(ArrayView<float> x, ArrayView<float> y)
+    {
+        ArrayView<float> shared = SharedMemory.Allocate<float>(64);
+        uint address = SharedMemoryAccess.AddressOf(ref shared[0]);
+        SharedMemoryAccess.Store(address + (4u * (uint)Index), ByteOffset, x[Index]);
+        Group.Barrier();
+        y[Index] = SharedMemoryAccess.LoadFloat(address + (4u * (uint)(31 - Index)), ByteOffset);
+    }
+
     public static void SharedFloat4(ArrayView<Float4> x, ArrayView<Float4> y)
     {
         ArrayView<Float4> shared = SharedMemory.Allocate<Float4>(64);

@@ -246,6 +246,17 @@ public sealed class InstructionResultTests
     }
 
     [Test]
+    public void Four_bytes_of_shared_memory()
+    {
+        float[] floats = [.. Enumerable.Range(0, LaneCount).Select(i => i + 0.5f)];
+        float[] floatsBack = new float[LaneCount];
+
+        Run(nameof(InstructionKernels.SharedFloat), LaneCount, floats, floatsBack);
+
+        Assert.That(floatsBack, Is.EqualTo(floats.Reverse()));
+    }
+
+    [Test]
     public void Sixteen_bytes_of_shared_memory()
     {
         Float4[] floats = [.. Enumerable.Range(0, LaneCount).Select(i => new Float4(i, i + 0.25f, i + 0.5f, -i))];

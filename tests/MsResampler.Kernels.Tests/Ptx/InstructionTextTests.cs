@@ -44,6 +44,8 @@ public sealed class InstructionTextTests
         ("AsyncCopyGroups", @"cp\.async\.commit_group"),
         ("AsyncCopyGroups", @"cp\.async\.wait_group\t1"),
         ("SharedFloat4", $@"cvt\.u32\.u64\t{R}, %rd\d+"),
+        ("SharedFloat", $@"ld\.shared\.f32\t{F}, \[{R}\+64\]"),
+        ("SharedFloat", $@"st\.shared\.f32\t\[{R}\+64\], {F}"),
         ("SharedFloat4", $@"ld\.shared\.v4\.f32\t{F4}, \[{R}\+64\]"),
         ("SharedUInt4", $@"ld\.shared\.v4\.b32\t{R4}, \[{R}\+64\]"),
         ("SharedFloat4", $@"st\.shared\.v4\.f32\t\[{R}\+64\], {F4}"),

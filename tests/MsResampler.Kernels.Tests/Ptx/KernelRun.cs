@@ -6,8 +6,8 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 
-/// <summary>Runs a kernel on a fresh emulated GPU: arrays become views and hold afterwards what the kernel
-/// wrote.</summary>
+/// <summary>Runs a kernel on a fresh emulated GPU: arrays become views, the same array the same view, and
+/// hold afterwards what the kernel wrote.</summary>
 internal static class KernelRun
 {
     /// <summary>Compiles a kernel with the project's pipeline and runs it.</summary>
@@ -27,12 +27,20 @@ internal static class KernelRun
             Span<byte> parameter = parameters.AsSpan(kernel.Parameters[i].Offset, kernel.Parameters[i].Bytes);
             if (arguments[i] is Array array)
             {
-                Span<byte> content = Bytes(array);
-                ulong address = gpu.Allocate(content.Length, $"argument {i}");
-                gpu.Write(address, content);
-                views.Add(array, address);
+                if (!views.TryGetValue(array, out ulong address))
+                {
+                    Span<byte> content = Bytes(array);
+                    address = gpu.Allocate(content.Length, $"argument {i}");
+                    gpu.Write(address, content);
+                    views.Add(array, address);
+                }
+
                 MemoryMarshal.Write(parameter, address);
                 MemoryMarshal.Write(parameter[8..], (long)array.Length);
+            }
+            else if (arguments[i] is float number)
+            {
+                MemoryMarshal.Write(parameter, number);
             }
             else
             {

@@ -83,13 +83,19 @@ internal sealed class PtxTests : CliFixture
     {
         CliRun.Of("ptx", "--arch", "sm_80", "--out", In("all")).Succeeds();
         CliRun.Of("ptx", "--arch", "sm_80", "--out", In("own"), "--config", In("config.json")).Succeeds();
+        CliRun.Of("ptx", "--arch", "sm_80", "--out", In("half"), "--config", In("config.json"), "--precision", "bfloat16")
+            .Succeeds();
+        string[] half = [.. Directory.GetFiles(In("half")).Select(path => Path.GetFileName(path))];
         string[] all = [.. Directory.GetFiles(In("all")).Select(path => Path.GetFileName(path))];
         string[] own = [.. Directory.GetFiles(In("own")).Select(path => Path.GetFileName(path))];
         using (Assert.EnterMultipleScope())
         {
             Assert.That(own, Is.SubsetOf(all));
-            Assert.That(all.Except(own), Is.EquivalentTo(
-                new[] { "scopeattentiontiled-headtile64.ptx", "scopeattentiontiled-headtile128.ptx" }));
+            Assert.That(own.Where(name => name.StartsWith("scopeattention", StringComparison.Ordinal)),
+                Is.EqualTo(new[] { "scopeattentiontiled-headtile32.ptx" }));
+            Assert.That(half, Is.SubsetOf(all).And.All.Matches("mmabfloat16|layernorm|gemmtiled"));
+            Assert.That(half.Where(name => name.StartsWith("scopeattention", StringComparison.Ordinal)),
+                Is.EqualTo(new[] { "scopeattentionmma-mmaheadtile32-mmabfloat16.ptx" }));
         }
     }
 

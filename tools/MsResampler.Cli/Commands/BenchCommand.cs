@@ -23,6 +23,7 @@ internal static class BenchCommand
         Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.");
         Option<int> batch = Options.Int("--batch", "Images in a call.", 1, 1, MaxBatch);
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
+        Option<Precision> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<double?> seconds = Options.Positive("--seconds", "S",
             "How long to measure, after a warm-up of a quarter of it.", 3);
@@ -44,24 +45,24 @@ internal static class BenchCommand
                 "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --json bench.json",
             ],
         };
-        foreach (Option option in (ReadOnlySpan<Option>)[model, grid, batch, backend, threads, seconds, json])
+        foreach (Option option in (ReadOnlySpan<Option>)[model, grid, batch, backend, precision, threads,
+            seconds, json])
             command.Options.Add(option);
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(grid)!.Value,
             parsed.GetValue(batch),
-            parsed.GetRequiredValue(backend), parsed.GetValue(threads),
+            parsed.GetRequiredValue(backend), parsed.GetValue(precision), parsed.GetValue(threads),
             TimeSpan.FromSeconds(Math.Min(parsed.GetRequiredValue(seconds)!.Value, 3600)),
             parsed.GetValue(json), terminal, cancellationToken));
         return command;
     }
 
-    private static int Run(string folder, PatchGrid grid, int batch, BackendChoice backend, int? threadCount,
-        TimeSpan duration,
-        string? json, Terminal terminal, CancellationToken cancellationToken)
+    private static int Run(string folder, PatchGrid grid, int batch, BackendChoice backend, Precision precision,
+        int? threadCount, TimeSpan duration, string? json, Terminal terminal, CancellationToken cancellationToken)
     {
         using AtomicFile? report = json is null ? null : new AtomicFile(json);
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
         // The reference, which has no plan, is not among this command's backends.
-        using ResamplerEngine engine = (ResamplerEngine)TokenEngine.Open(model, backend, threadCount);
+        using ResamplerEngine engine = (ResamplerEngine)TokenEngine.Open(model, backend, precision, threadCount);
         ResamplerConfig config = model.Config;
         int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
         float[] image = RandomFeatures.Create(seed: 0, grid, config.VisionHiddenSize);

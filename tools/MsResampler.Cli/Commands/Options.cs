@@ -35,6 +35,16 @@ internal static class Options
         };
     }
 
+    public static Option<Precision> Precision() => new("--precision")
+    {
+        Description = "In what numbers the GPU computes; auto: as the checkpoint is stored, where the GPU can. The CPU " +
+            "computes in float32.",
+        HelpName = string.Join('|', PrecisionOption.Names),
+        DefaultValueFactory = _ => MsResampler.Precision.Auto,
+        CustomParser = result => PrecisionOption.TryParse(Text(result), out Precision precision) ? precision
+            : Fail<Precision>(result, "--precision", string.Join(", ", PrecisionOption.Names)),
+    };
+
     public static Option<int?> Threads() => new("--threads")
     {
         Description = "Threads to compute with; one per processor when left out.",

@@ -26,6 +26,8 @@ internal static class PtxCommand
             Description = "Only the kernels that a model of this config.json uses.",
             HelpName = "FILE",
         };
+        Option<Precision> precision = Options.Precision();
+        precision.Description = "With --config, in what numbers the model is computed; auto: the config's torch_dtype.";
         ExampleCommand command = new("ptx", "Compile the GPU kernels to PTX and say what each needs. Needs no GPU.")
         {
             Notes =
@@ -42,17 +44,18 @@ internal static class PtxCommand
         command.Options.Add(architecture);
         command.Options.Add(output);
         command.Options.Add(config);
+        command.Options.Add(precision);
         command.SetAction(parsed =>
         {
             Run(parsed.GetRequiredValue(architecture), parsed.GetRequiredValue(output), parsed.GetValue(config),
-                terminal, cancellationToken);
+                parsed.GetValue(precision), terminal, cancellationToken);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static void Run(int architecture, string folder, string? configFile, Terminal terminal,
-        CancellationToken cancellationToken)
+    private static void Run(int architecture, string folder, string? configFile, Precision precision,
+        Terminal terminal, CancellationToken cancellationToken)
     {
         ResamplerConfig? config = configFile is null ? null : ReadConfig(configFile, terminal);
         if (File.Exists(folder))
@@ -62,9 +65,9 @@ internal static class PtxCommand
         bool isKnown = assembler?.Knows(architecture) ?? false;
         List<IReadOnlyList<string>> rows = [];
         IEnumerable<KernelVariant> variants = config is null
-            ? KernelLibrary.All : KernelLibrary.Of(new ModelLayout(config).Heads.SegmentVectors);
+            ? KernelLibrary.All : KernelLibrary.Of(config, precision == Precision.Auto ? StoredIn(config) : precision);
         using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        foreach (KernelVariant variant in variants)
+        foreach (KernelVariant variant in variants.Where(variant => variant.MinArchitecture <= architecture))
         {
             cancellationToken.ThrowIfCancellationRequested();
             CompiledKernel kernel = variant.Compile(compiler, architecture);
@@ -91,6 +94,13 @@ internal static class PtxCommand
                 $"sm_{architecture}")}: tools/get-ptxas.sh brings it, or {PtxAssembler.PathVariable} names it");
         }
     }
+
+    private static Precision StoredIn(ResamplerConfig config) => config.TorchDType switch
+    {
+        WeightType.Float16 => Precision.Float16,
+        WeightType.BFloat16 => Precision.BFloat16,
+        _ => Precision.Float32,
+    };
 
     private static ResamplerConfig ReadConfig(string path, Terminal terminal)
     {

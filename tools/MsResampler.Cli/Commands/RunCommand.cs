@@ -52,6 +52,7 @@ internal static class RunCommand
         };
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu,
             BackendChoice.Cuda, BackendChoice.Reference);
+        Option<Precision> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<string?> maps = new("--maps")
         {
@@ -79,7 +80,7 @@ internal static class RunCommand
             ],
         };
         foreach (Option option in (ReadOnlySpan<Option>)[model, features, images, patch, size, output,
-            backend, threads, maps])
+            backend, precision, threads, maps])
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
@@ -103,6 +104,7 @@ internal static class RunCommand
                     : ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size)),
                 Output = parsed.GetRequiredValue(output),
                 Backend = parsed.GetRequiredValue(backend),
+                Precision = parsed.GetValue(precision),
                 ThreadCount = parsed.GetValue(threads),
                 MapFolder = parsed.GetValue(maps),
             }, terminal, cancellationToken);
@@ -120,8 +122,8 @@ internal static class RunCommand
         if (File.Exists(request.MapFolder))
             throw new InputException($"{request.MapFolder}: this is a file; --maps names a folder");
         using IFeatureSource source = request.OpenSource();
-        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Backend, request.ThreadCount,
-            terminal);
+        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Backend, request.Precision,
+            request.ThreadCount, terminal);
         CheckChannels(source, engine.Config, request.Model);
 
         ResamplerConfig config = engine.Config;

@@ -15,6 +15,8 @@ internal sealed record RunRequest
 
     public BackendChoice Backend { get; init; } = BackendChoice.Auto;
 
+    public Precision Precision { get; init; }
+
     public int? ThreadCount { get; init; }
 
     /// <summary>The folder for maps, or null for none.</summary>

@@ -14,14 +14,18 @@ internal static class VerifyCommand
     private static readonly PatchGrid[] s_grids =
         [new(24, 24), new(1, 1), new(2, 61), new(13, 7), new(20, 11)];
 
+    private static readonly Precision[] s_precisions =
+        [Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16];
+
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<string> model = Options.Model();
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
+        Option<Precision> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<double?> bound = Options.Positive("--bound", "X", "The relative L2 error allowed; " +
-            $"{Quantity.Error(Deviation.CpuBound)} on the CPU and {Quantity.Error(Deviation.CudaBound)} on a GPU when " +
-            "left out.");
+            $"{Quantity.Error(Deviation.CpuBound)} on the CPU when left out, on a GPU " +
+            $"{string.Join(", ", s_precisions.Select(BoundOf))}.");
         ExampleCommand command = new("verify",
             "Check an engine against the double-precision reference on random features.")
         {
@@ -36,19 +40,21 @@ internal static class VerifyCommand
                 "msresampler verify --model model --backend cpu --threads 1 --bound 1e-6",
             ],
         };
-        foreach (Option option in (ReadOnlySpan<Option>)[model, backend, threads, bound])
+        foreach (Option option in (ReadOnlySpan<Option>)[model, backend, precision, threads, bound])
             command.Options.Add(option);
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(backend),
-            parsed.GetValue(threads), parsed.GetValue(bound), terminal, cancellationToken));
+            parsed.GetValue(precision), parsed.GetValue(threads), parsed.GetValue(bound), terminal, cancellationToken));
         return command;
     }
 
-    private static int Run(string folder, BackendChoice backend, int? threadCount, double? givenBound,
-        Terminal terminal,
-        CancellationToken cancellationToken)
+    private static string BoundOf(Precision precision)
+        => $"{Quantity.Error(Deviation.BoundOf(BackendChoice.Cuda, precision))} in {PrecisionOption.NameOf(precision)}";
+
+    private static int Run(string folder, BackendChoice backend, Precision precision, int? threadCount,
+        double? givenBound, Terminal terminal, CancellationToken cancellationToken)
     {
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
-        using ITokenEngine engine = TokenEngine.Open(model, backend, threadCount);
+        using ITokenEngine engine = TokenEngine.Open(model, backend, precision, threadCount);
         double bound = givenBound ?? engine.ErrorBound;
         ReferenceResampler reference = ReferenceResampler.Load(model);
         ResamplerConfig config = model.Config;

@@ -11,6 +11,17 @@ internal readonly record struct Deviation(double RelativeL2, double MaxAbsolute)
     /// <summary>The relative error allowed to a GPU, which sums a product's terms one after another.</summary>
     public const double CudaBound = 5e-6;
 
+    /// <summary>The relative error allowed to a backend. Below float32, what holds against the reference on rounded
+    /// weights and features is doubled, because here the reference has them as they are: rounding them adds as much as
+    /// rounding activations.</summary>
+    public static double BoundOf(BackendChoice backend, Precision precision) => precision switch
+    {
+        Precision.TensorFloat32 => 2e-3,
+        Precision.Float16 => 3e-3,
+        Precision.BFloat16 => 2e-2,
+        _ => backend == BackendChoice.Cuda ? CudaBound : CpuBound,
+    };
+
     /// <summary>Compares; a NaN anywhere makes both measures NaN.</summary>
     public static Deviation Between(ReadOnlySpan<float> tokens, ReadOnlySpan<double> exact)
     {

@@ -8,28 +8,40 @@ namespace MsResampler.Cli.Engines;
 /// <summary>Opens what <c>--backend</c> names. Features are checked where they are read.</summary>
 internal static class TokenEngine
 {
-    public static ITokenEngine Open(string folder, BackendChoice backend, int? threadCount, Terminal terminal)
+    public static ITokenEngine Open(string folder, BackendChoice backend, Precision precision,
+        int? threadCount, Terminal terminal)
     {
         using ResamplerModel model = OpenModel(folder, terminal);
-        return Open(model, backend, threadCount);
+        return Open(model, backend, precision, threadCount);
     }
 
-    public static ITokenEngine Open(ResamplerModel model, BackendChoice backend, int? threadCount)
+    public static ITokenEngine Open(ResamplerModel model, BackendChoice backend, Precision precision,
+        int? threadCount)
     {
         if (backend == BackendChoice.Reference)
-            return new ReferenceEngine(model);
+        {
+            return precision == Precision.Auto ? new ReferenceEngine(model) : throw new InputException(
+                $"--precision {PrecisionOption.NameOf(precision)}: the reference computes in double precision");
+        }
+
         if (backend == BackendChoice.Auto)
             backend = CudaBackend.IsAvailable(out _) ? BackendChoice.Cuda : BackendChoice.Cpu;
         ResamplerOptions options = new()
         {
             Backend = backend == BackendChoice.Cuda ? CudaBackend.Default : Backend.Cpu,
+            Precision = precision,
             ThreadCount = threadCount ?? 0,
             ValidateFeatures = false,
         };
         try
         {
-            return new ResamplerEngine(Resampler.Load(model, options),
-                backend == BackendChoice.Cuda ? Deviation.CudaBound : Deviation.CpuBound);
+            Resampler resampler = Resampler.Load(model, options);
+            return new ResamplerEngine(resampler, Deviation.BoundOf(backend, resampler.Precision));
+        }
+        catch (Exception exception) when (precision != Precision.Auto
+            && exception is NotSupportedException or Float16OverflowException)
+        {
+            throw new InputException($"--precision {PrecisionOption.NameOf(precision)}: {exception.Message}", exception);
         }
         catch (DeviceException exception)
         {

@@ -4,8 +4,8 @@ namespace MsResampler.Kernels.Engine.Cuda;
 
 /// <summary>The recording of a graph. Nothing here throws: whatever fails, there is no graph, and nothing is left. The
 /// context must be current for every call.</summary>
-/// <remarks>Work is recorded on a stream that exists for the recording alone, so that whatever state a failure leaves that
-/// stream in, the one that the work is meant for is untouched.</remarks>
+/// <remarks>Work is recorded on a stream that exists for the recording alone, so that whatever state a failure leaves
+/// that stream in, the one that the work is meant for is untouched.</remarks>
 internal ref struct CudaCapture
 {
     /// <summary>Set to 0, has all work started plainly.</summary>

@@ -4,10 +4,10 @@ using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Engine.Cuda;
 
-/// <summary>A context of the driver: everything on a device belongs to one, and is of use in that one alone. A thread has
-/// it as its current context only within a <see cref="Scope"/>, and afterwards whatever it had before, so that other
-/// users of CUDA in the process are not disturbed. After an error that ends the context every use throws; releasing
-/// remains possible.</summary>
+/// <summary>A context of the driver: everything on a device belongs to one, and is of use in that one alone. A thread
+/// has it as its current context only within a <see cref="Scope"/>, and afterwards whatever it had before, so that
+/// other users of CUDA in the process are not disturbed. After an error that ends the context every use throws;
+/// releasing remains possible.</summary>
 internal sealed class CudaContext : IDisposable
 {
     private readonly string _device;
@@ -18,7 +18,8 @@ internal sealed class CudaContext : IDisposable
     private int _isDisposed;
     private volatile string? _failure;
 
-    private CudaContext(string device, nint handle, Action<nint> end, string remedy, CudaAccelerator? accelerator = null)
+    private CudaContext(string device, nint handle, Action<nint> end, string remedy,
+        CudaAccelerator? accelerator = null)
     {
         _device = device;
         _handle = handle;
@@ -29,6 +30,9 @@ internal sealed class CudaContext : IDisposable
 
     /// <summary>Ends a context that nobody disposed, and releases whatever it holds.</summary>
     ~CudaContext() => End();
+
+    /// <summary>The accelerator that it was borrowed from, if any.</summary>
+    public CudaAccelerator? Accelerator => _accelerator;
 
     /// <summary>Releases what was created in the context, before that ends; it is current then.</summary>
     public Action? Releasing { private get; set; }
@@ -145,8 +149,8 @@ internal sealed class CudaContext : IDisposable
 
     [DoesNotReturn]
     private void ThrowEnded(string failure)
-        => throw new DeviceException($"the device failed earlier and can no longer be used: {_remedy}. What happened: " +
-            failure)
+        => throw new DeviceException($"the device failed earlier and can no longer be used: {_remedy}. What " +
+            $"happened: {failure}")
         {
             IsDeviceLost = true,
         };

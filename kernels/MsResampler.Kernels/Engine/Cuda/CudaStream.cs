@@ -154,6 +154,15 @@ internal sealed unsafe class CudaStream : IDeviceStream
     }
 
     /// <inheritdoc/>
+    public void Clear(ulong address, long byteCount)
+    {
+        using CudaContext.Scope scope = Enter();
+        CudaError error = CudaLibrary.Api.Memset((nint)address, 0, (nint)byteCount, _target);
+        if (error != CudaError.CUDA_SUCCESS)
+            Context.Fail(error, "cuMemsetD8Async", $"setting {byteCount} bytes to 0{DescribeWork()}");
+    }
+
+    /// <inheritdoc/>
     public IDeviceGraph? Capture(Action work)
     {
         using CudaContext.Scope scope = EnterToRun();

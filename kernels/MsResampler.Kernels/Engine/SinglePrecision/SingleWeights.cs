@@ -1,13 +1,13 @@
 using MsResampler.Model;
 
-namespace MsResampler.Kernels.Engine;
+namespace MsResampler.Kernels.Engine.SinglePrecision;
 
-/// <summary>The weights that do not depend on an image, on the device and in its layout.</summary>
-internal sealed class ModelTensors : IDisposable
+/// <summary>The weights that do not depend on an image, on the device and in its layout, in float32.</summary>
+internal sealed class SingleWeights : IDisposable
 {
     private readonly DeviceTensors _tensors;
 
-    public ModelTensors(IDevice device, IDeviceStream stream, ModelLayout layout, ResamplerWeights weights)
+    public SingleWeights(IDevice device, IDeviceStream stream, ModelLayout layout, ResamplerWeights weights)
     {
         Layout = layout;
         _tensors = new DeviceTensors(device, stream);
@@ -17,7 +17,7 @@ internal sealed class ModelTensors : IDisposable
             PaddedAxis heads = layout.Heads;
             if (weights.KeyValueInput is { } input)
             {
-                KeyValueInput = new Linear(Matrix(input, width, layout.Channels),
+                KeyValueInput = new DeviceLinear(Matrix(input, width, layout.Channels),
                     _tensors.Add(new float[4 * width.Vectors]));
             }
 
@@ -26,27 +26,27 @@ internal sealed class ModelTensors : IDisposable
             IReadOnlyList<ScopeWeights> scopes = weights.Scopes;
 
             // A bias that is the same for every key drops out of the softmax.
-            Keys = new Linear(
+            Keys = new DeviceLinear(
                 _tensors.Add(layout.KeyScopeCount,
                     scope => Pad(scopes[scope].KeyProjection.Weight, heads, width)),
                 _tensors.Add(new float[4 * layout.KeyScopeCount * heads.Vectors]));
-            Values = new Linear(
+            Values = new DeviceLinear(
                 _tensors.Add(layout.KeyScopeCount,
                     scope => Pad(scopes[scope].ValueProjection.Weight, heads, width)),
                 _tensors.Add(layout.KeyScopeCount, scope => Pad(scopes[scope].ValueProjection.Bias, heads)));
-            Outputs = new Linear(
+            Outputs = new DeviceLinear(
                 _tensors.Add(scopes.Count, scope => Pad(scopes[scope].OutputProjection.Weight, width, heads)),
                 _tensors.Add(scopes.Count, scope => Pad(scopes[scope].OutputProjection.Bias, width)));
             if (weights.Gate is { } gate)
             {
-                GateHidden = new Linear(Matrix(gate.Hidden.Weight, layout.GateHidden, layout.Branches),
+                GateHidden = new DeviceLinear(Matrix(gate.Hidden.Weight, layout.GateHidden, layout.Branches),
                     _tensors.Add(Pad(gate.Hidden.Bias, layout.GateHidden)));
                 PaddedAxis logits = new(layout.GateCount);
-                GateOutput = new Linear(Matrix(gate.Output.Weight, logits, layout.GateHidden),
+                GateOutput = new DeviceLinear(Matrix(gate.Output.Weight, logits, layout.GateHidden),
                     _tensors.Add(Pad(gate.Output.Bias, logits)).AsScalars());
             }
 
-            Projection = new Linear(Matrix(weights.Projection.Weight, layout.Output, width),
+            Projection = new DeviceLinear(Matrix(weights.Projection.Weight, layout.Output, width),
                 _tensors.Add(Pad(weights.Projection.Bias, layout.Output)));
         }
         catch
@@ -59,28 +59,28 @@ internal sealed class ModelTensors : IDisposable
     public ModelLayout Layout { get; }
 
     /// <summary>kv_proj, or null.</summary>
-    public Linear? KeyValueInput { get; }
+    public DeviceLinear? KeyValueInput { get; }
 
-    public Norm KeyValueNorm { get; }
+    public DeviceNorm KeyValueNorm { get; }
 
-    public Norm PostNorm { get; }
+    public DeviceNorm PostNorm { get; }
 
     /// <summary>k_proj of all scopes that have one, rows one after another.</summary>
-    public Linear Keys { get; }
+    public DeviceLinear Keys { get; }
 
     /// <summary>v_proj likewise.</summary>
-    public Linear Values { get; }
+    public DeviceLinear Values { get; }
 
     /// <summary>out_proj of all scopes.</summary>
-    public Linear Outputs { get; }
+    public DeviceLinear Outputs { get; }
 
     /// <summary>The gate's first layer; null with one scope.</summary>
-    public Linear? GateHidden { get; }
+    public DeviceLinear? GateHidden { get; }
 
     /// <summary>Its second layer.</summary>
-    public Linear? GateOutput { get; }
+    public DeviceLinear? GateOutput { get; }
 
-    public Linear Projection { get; }
+    public DeviceLinear Projection { get; }
 
     /// <summary>The values of a vector in the device's layout; zeros for one that the model lacks.</summary>
     public static float[] Pad(WeightTensor? vector, PaddedAxis axis, float factor = 1)
@@ -95,12 +95,6 @@ internal sealed class ModelTensors : IDisposable
     private DeviceView Matrix(WeightTensor matrix, PaddedAxis rows, PaddedAxis columns)
         => _tensors.Add(Pad(matrix, rows, columns));
 
-    private Norm AddNorm(NormWeights norm) => new(_tensors.Add(Pad(norm.Weight, Layout.Width)),
+    private DeviceNorm AddNorm(NormWeights norm) => new(_tensors.Add(Pad(norm.Weight, Layout.Width)),
         _tensors.Add(Pad(norm.Bias, Layout.Width)));
-
-    /// <summary>A linear layer on the device.</summary>
-    internal sealed record Linear(DeviceView Weight, DeviceView Bias);
-
-    /// <summary>A layer normalisation on the device.</summary>
-    internal sealed record Norm(DeviceView Weight, DeviceView Bias);
 }

@@ -1,29 +1,48 @@
 using MsResampler.Kernels.Gemm;
 
-namespace MsResampler.Kernels.Engine;
+namespace MsResampler.Kernels.Engine.SinglePrecision;
 
-/// <summary>Starts the kernels of a <see cref="KernelLibrary"/> on one stream. Sizes and strides count groups of four
-/// floats unless they count rows.</summary>
-internal sealed class KernelLauncher(IDevice device, KernelLibrary kernels, IDeviceStream stream)
+/// <summary>Starts the kernels of models in float32 on one stream. Sizes and strides count groups of four floats unless
+/// they count rows.</summary>
+/// <param name="kernels">The device's kernels.</param>
+/// <param name="stream">The stream.</param>
+/// <param name="usesTensorCores">Whether products are made in tf32.</param>
+internal readonly struct SingleLauncher(KernelLibrary kernels, IDeviceStream stream, bool usesTensorCores = false)
 {
-    /// <summary>Warps of a block whose warps work alone.</summary>
-    public const int MaxWarps = 4;
-
     public IDeviceStream Stream => stream;
 
     /// <summary>Matrix products C = A·Wᵀ + bias.</summary>
     public void Multiply(in Product product)
     {
-        bool isLarge = !product.HasGelu && BlockCount<GemmTile128>(product) >= device.Properties.MultiprocessorCount;
-        IDeviceKernel kernel = isLarge ? kernels.Gemm128 : product.HasGelu ? kernels.GemmGelu64 : kernels.Gemm64;
+        if (usesTensorCores)
+            MultiplyTensors(product);
+        else
+            MultiplyExactly(product);
+    }
+
+    private void MultiplyTensors(in Product product)
+    {
+        int columnCount = 4 * product.ColumnVectors;
+        GemmMmaShape shape = GemmMmaShape.For(product.RowCount, columnCount, product.Count, kernels.Properties);
+        IDeviceKernel kernel = kernels.Get(SingleKernels.TensorGemm(shape, product.HasGelu));
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        product.AddTo(ref arguments, default, default, default);
+        stream.Launch(kernel, shape.LaunchFor(product.RowCount, columnCount, product.Count), arguments.Bytes);
+    }
+
+    private void MultiplyExactly(in Product product)
+    {
+        bool isLarge = !product.HasGelu && BlockCount<GemmTile128>(product) >= kernels.Properties.MultiprocessorCount;
+        IDeviceKernel kernel = kernels.Get(isLarge ? SingleKernels.Gemm128
+            : product.HasGelu ? SingleKernels.GemmGelu64 : SingleKernels.Gemm64);
         long blocks = isLarge ? BlockCount<GemmTile128>(product) : BlockCount<GemmTile64>(product);
         int threads = isLarge ? GemmTiled<GemmTile128, LinearEpilogue>.GroupSize
             : GemmTiled<GemmTile64, LinearEpilogue>.GroupSize;
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         arguments.Add(product.A, product.Weight, product.Bias, product.C);
         arguments.Add(product.RowCount, product.ColumnVectors, product.InnerVectors, product.AStride,
-            product.InnerVectors, product.CRowStride, product.CColumnStride, product.ABatchStride,
-            product.ColumnVectors * 4 * product.InnerVectors, product.ColumnVectors, product.CBatchStride);
+            product.WStride, product.CRowStride, product.CColumnStride, product.ABatchStride,
+            product.WBatchStride, product.ColumnVectors, product.CBatchStride);
         stream.Launch(kernel, new LaunchSize(checked((int)(blocks / product.Count)), product.Count, threads),
             arguments.Bytes);
     }
@@ -38,17 +57,17 @@ internal sealed class KernelLauncher(IDevice device, KernelLibrary kernels, IDev
     /// <param name="positioned">Receives rows with positions, if there are positions.</param>
     /// <param name="rowCount">Rows.</param>
     /// <param name="width">Elements of a row.</param>
-    public void Normalise(ModelTensors.Norm norm, double epsilon, DeviceView source, int sourceStride,
+    public void Normalise(DeviceNorm norm, double epsilon, DeviceView source, int sourceStride,
         DeviceView? plain, RowPositions? positions, DeviceView positioned, int rowCount, PaddedAxis width)
     {
-        IDeviceKernel kernel = positions is null ? kernels.PlainNorm
-            : plain is null ? kernels.PositionedNorm : kernels.BothNorm;
+        IDeviceKernel kernel = kernels.Get(positions is null ? SingleKernels.PlainNorm
+            : plain is null ? SingleKernels.PositionedNorm : SingleKernels.BothNorm);
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         arguments.Add(source, norm.Weight, norm.Bias, plain ?? default, positions?.Table ?? default,
             positions?.Starts ?? default, positioned);
         arguments.Add(rowCount, width.Size, sourceStride, width.Vectors);
         arguments.Add((float)epsilon);
-        stream.Launch(kernel, WarpsFor(rowCount), arguments.Bytes);
+        stream.Launch(kernel, kernels.WarpsFor(rowCount), arguments.Bytes);
     }
 
     /// <summary>Attention of a schedule.</summary>
@@ -65,39 +84,43 @@ internal sealed class KernelLauncher(IDevice device, KernelLibrary kernels, IDev
         DeviceView values, DeviceView bias, DeviceView output, int patchCount)
     {
         int headVectors = layout.Heads.SegmentVectors;
-        int slices = (headVectors + kernels.AttentionSliceVectors - 1) / kernels.AttentionSliceVectors;
-        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernels.Attention.Kernel);
+        KernelVariant variant = SingleKernels.AttentionFor(headVectors, out int sliceVectors);
+        int slices = (headVectors + sliceVectors - 1) / sliceVectors;
+        IDeviceKernel kernel = kernels.Get(variant);
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         arguments.Add(blocks, queries, keys, values, bias, output);
         arguments.Add(layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentCount, headVectors, patchCount,
             layout.Config.QueryGrid.Columns);
-        stream.Launch(kernels.Attention, new LaunchSize(blockCount, layout.Heads.SegmentCount * slices,
-            kernels.AttentionGroupSize), arguments.Bytes);
+        stream.Launch(kernel, new LaunchSize(blockCount, layout.Heads.SegmentCount * slices, variant.GroupSize),
+            arguments.Bytes);
     }
 
     /// <summary>The gate's second layer, the fused branches and the final layer normalisation.</summary>
-    public void Fuse(ModelTensors model, DeviceView hidden, DeviceView branches, DeviceView gates, DeviceView fused,
+    public void Fuse(SingleWeights model, DeviceView hidden, DeviceView branches, DeviceView gates, DeviceView fused,
         int tokenCount)
     {
         ModelLayout layout = model.Layout;
-        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernels.FusionGate.Kernel);
+        IDeviceKernel kernel = kernels.Get(SingleKernels.FusionGate);
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         arguments.Add(hidden, model.GateOutput!.Weight, model.GateOutput.Bias, branches, model.PostNorm.Weight,
             model.PostNorm.Bias, gates, fused);
         arguments.Add(tokenCount, layout.GateHidden.Vectors, layout.ScopeCount, layout.Config.GateGroupCount,
             layout.Width.Size, layout.Width.Vectors);
         arguments.Add((float)layout.Config.LayerNormEpsilon);
-        stream.Launch(kernels.FusionGate, WarpsFor(tokenCount), arguments.Bytes);
+        stream.Launch(kernel, kernels.WarpsFor(tokenCount), arguments.Bytes);
     }
 
     /// <summary>One scope's attention weights in full.</summary>
     public void Map(ModelLayout layout, int scope, PatchGrid grid, DeviceView queries, int queryStart, DeviceView keys,
         DeviceView bias, BiasTable table, DeviceView maps)
     {
-        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernels.AttentionMap.Kernel);
+        IDeviceKernel kernel = kernels.Get(SingleKernels.AttentionMap);
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         arguments.Add(queries, keys, bias, maps);
         arguments.Add(queryStart + (scope * layout.QueryCount * layout.Heads.Vectors), layout.Config.QueryGrid.Columns,
             layout.Heads.SegmentVectors, layout.Config.ShareKeyValues ? 0 : scope, grid.Rows, grid.Columns, table.Rows,
             table.Columns, table.HeadStride);
-        stream.Launch(kernels.AttentionMap, new LaunchSize(layout.QueryCount, layout.Heads.SegmentCount, 32),
+        stream.Launch(kernel, new LaunchSize(layout.QueryCount, layout.Heads.SegmentCount, 32),
             arguments.Bytes);
     }
 
@@ -109,13 +132,6 @@ internal sealed class KernelLauncher(IDevice device, KernelLibrary kernels, IDev
         long columns = (product.ColumnVectors + GemmTiled<TTile, LinearEpilogue>.TileVectors - 1L)
             / GemmTiled<TTile, LinearEpilogue>.TileVectors;
         return rows * columns * product.Count;
-    }
-
-    /// <summary>One warp for each of <paramref name="count"/>: single ones while that spreads them further.</summary>
-    private LaunchSize WarpsFor(int count)
-    {
-        int warps = count > MaxWarps * device.Properties.MultiprocessorCount ? MaxWarps : 1;
-        return new LaunchSize((count + warps - 1) / warps, 1, 32 * warps);
     }
 }
 

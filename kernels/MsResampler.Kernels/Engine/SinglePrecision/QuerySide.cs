@@ -1,8 +1,7 @@
-using System.Runtime.InteropServices;
 using MsResampler.Cpu;
 using MsResampler.Model;
 
-namespace MsResampler.Kernels.Engine;
+namespace MsResampler.Kernels.Engine.SinglePrecision;
 
 /// <summary>Learned queries and their projections on the device: what is needed to make a grid's projected queries.
 /// </summary>
@@ -14,7 +13,7 @@ internal sealed class QuerySide : IDisposable
     private readonly ModelLayout _layout;
     private readonly DeviceTensors _tensors;
     private readonly DeviceView _queries;
-    private readonly ModelTensors.Norm _norm;
+    private readonly DeviceNorm _norm;
     private readonly DeviceView _weight;
     private readonly DeviceView _bias;
     private readonly float[]? _storedPositions;
@@ -34,12 +33,12 @@ internal sealed class QuerySide : IDisposable
             IReadOnlyList<ScopeWeights> scopes = weights.Scopes;
             _querySetCount = layout.Config.ShareQueries ? 1 : scopes.Count;
             _queries = _tensors.Add(_querySetCount, scope => PadRows(scopes[scope].Queries.ToSingle()));
-            _norm = new ModelTensors.Norm(_tensors.Add(ModelTensors.Pad(weights.QueryNorm.Weight, width)),
-                _tensors.Add(ModelTensors.Pad(weights.QueryNorm.Bias, width)));
+            _norm = new DeviceNorm(_tensors.Add(SingleWeights.Pad(weights.QueryNorm.Weight, width)),
+                _tensors.Add(SingleWeights.Pad(weights.QueryNorm.Bias, width)));
             _weight = _tensors.Add(scopes.Count,
-                scope => ModelTensors.Pad(scopes[scope].QueryProjection.Weight, heads, width, scale));
+                scope => SingleWeights.Pad(scopes[scope].QueryProjection.Weight, heads, width, scale));
             _bias = _tensors.Add(scopes.Count,
-                scope => ModelTensors.Pad(scopes[scope].QueryProjection.Bias, heads, scale));
+                scope => SingleWeights.Pad(scopes[scope].QueryProjection.Bias, heads, scale));
             _storedPositions = layout.Config.PositionEmbedding.Queries ? weights.PositionTable?.ToSingle() : null;
         }
         catch
@@ -54,7 +53,7 @@ internal sealed class QuerySide : IDisposable
     /// <param name="launcher">Whose stream is used.</param>
     /// <param name="grid">The grid; it matters where queries see their anchors alone.</param>
     /// <param name="destination">Receives them.</param>
-    public void Project(KernelLauncher launcher, PatchGrid grid, DeviceView destination)
+    public void Project(SingleLauncher launcher, PatchGrid grid, DeviceView destination)
     {
         PaddedAxis width = _layout.Width;
         int rowCount = _querySetCount * _layout.QueryCount;
@@ -66,7 +65,7 @@ internal sealed class QuerySide : IDisposable
             for (int row = 0; row < rowCount; row++)
                 starts[row] = row % _layout.QueryCount * width.Vectors;
             RowPositions positions = new(scratch.Add(PadRows(Positions(grid))),
-                scratch.Add(MemoryMarshal.Cast<int, float>(starts).ToArray()));
+                scratch.Add(starts));
             launcher.Normalise(_norm, _layout.Config.LayerNormEpsilon, _queries, width.Vectors, null, positions, normal,
                 rowCount, width);
         }

@@ -1,0 +1,4 @@
+namespace MsResampler.Kernels.Engine;
+
+/// <summary>A linear layer on the device.</summary>
+internal sealed record DeviceLinear(DeviceView Weight, DeviceView Bias);

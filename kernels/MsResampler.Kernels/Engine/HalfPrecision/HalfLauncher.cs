@@ -1,0 +1,106 @@
+using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Gemm;
+
+namespace MsResampler.Kernels.Engine.HalfPrecision;
+
+/// <summary>Starts the kernels of models in 16 bits on one stream.</summary>
+/// <param name="library">The device's kernels.</param>
+/// <param name="kernels">Those of the model's type.</param>
+/// <param name="stream">The stream.</param>
+/// <param name="outside">Where kernels note that a number was outside the type's range.</param>
+internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels, IDeviceStream stream,
+    DeviceView outside)
+{
+    /// <summary>Matrix products C = A·Wᵀ + bias.</summary>
+    /// <param name="variants">The kernel in all shapes.</param>
+    /// <param name="product">The products.</param>
+    /// <param name="scale">Where rows' sums of squares go, or what scales rows.</param>
+    /// <param name="table">What is added to rows.</param>
+    public void Multiply(KernelVariant[] variants, in Product product, in RowScale scale = default,
+        in RowTable table = default)
+    {
+        int columnCount = 4 * product.ColumnVectors;
+        GemmMmaShape shape = GemmMmaShape.For(product.RowCount, columnCount, product.Count, library.Properties);
+        IDeviceKernel kernel = library.Get(variants[shape.Index]);
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        product.AddTo(ref arguments, outside.AsScalars(), scale, table);
+        stream.Launch(kernel, shape.LaunchFor(product.RowCount, columnCount, product.Count), arguments.Bytes);
+    }
+
+    /// <summary>Layer normalisation of rows.</summary>
+    public void Normalise(DeviceNorm norm, double epsilon, DeviceView source, DeviceView destination, int rowCount,
+        PaddedAxis width)
+    {
+        IDeviceKernel kernel = library.Get(kernels.Norm);
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        arguments.Add(source, norm.Weight, norm.Bias, destination, outside.AsScalars());
+        arguments.Add(rowCount, width.Size, width.Vectors, width.Vectors);
+        arguments.Add((float)epsilon);
+        stream.Launch(kernel, library.WarpsFor(rowCount), arguments.Bytes);
+    }
+
+    /// <summary>Attention of the workspace's schedule.</summary>
+    /// <param name="layout">The model's layout.</param>
+    /// <param name="workspace">The schedule.</param>
+    /// <param name="queries">Projected queries.</param>
+    /// <param name="arena">The tables of the schedule.</param>
+    /// <param name="keyValues">Keys and values.</param>
+    /// <param name="output">Receives weighted sums.</param>
+    /// <param name="logSums">Receives logarithms of sums of weights.</param>
+    public void Attend(ModelLayout layout, Workspace workspace, DeviceView queries, IDeviceMemory arena,
+        DeviceView keyValues, DeviceView output, DeviceView logSums)
+    {
+        KernelVariant variant = kernels.AttentionFor(layout.Config.HeadSize);
+        IDeviceKernel kernel = library.Get(variant);
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        DeviceView tables = DeviceView.OfVectors(arena);
+        arguments.Add(workspace.Blocks, tables.AsScalars(), tables, tables.AsScalars(), queries, keyValues, output,
+            logSums, outside.AsScalars());
+        arguments.Add(layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentCount, layout.Heads.SegmentVectors,
+            layout.Config.QueryGrid.Columns, 1);
+        stream.Launch(kernel, new LaunchSize(workspace.BlockCount, layout.Heads.SegmentCount, variant.GroupSize),
+            arguments.Bytes);
+    }
+
+    /// <summary>The gate, the fused branches and the final layer normalisation.</summary>
+    public void Fuse(ModelLayout layout, HalfWeights weights, DeviceView hidden, DeviceView branches, DeviceView gates,
+        DeviceView fused, int tokenCount)
+    {
+        IDeviceKernel kernel = library.Get(kernels.FusionGate);
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        arguments.Add(hidden, weights.GateHidden!.Bias, weights.GateOutput!.Weight, weights.GateOutput.Bias, branches,
+            weights.PostNorm.Weight, weights.PostNorm.Bias, gates, fused, outside.AsScalars());
+        arguments.Add(tokenCount, layout.GateHidden.Vectors, layout.ScopeCount, layout.Config.GateGroupCount,
+            layout.Width.Size, layout.Width.Vectors);
+        arguments.Add((float)layout.Config.LayerNormEpsilon);
+        stream.Launch(kernel, new LaunchSize(tokenCount, 1, HalfKernels.GateGroupSizeFor(layout.Width.Size)), arguments.Bytes);
+    }
+
+    /// <summary>One scope's attention weights in full, of the only image of a group.</summary>
+    public void Map(ModelLayout layout, HalfGrid grid, int scope, DeviceView queries, IDeviceMemory arena,
+        DeviceView keyValues, DeviceView logSums, DeviceView maps)
+    {
+        IDeviceKernel kernel = library.Get(kernels.AttentionMap);
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        DeviceView tables = DeviceView.OfVectors(arena);
+        arguments.Add(tables.From(grid.ScopeStart, grid.Scopes.Length), tables, tables.AsScalars(), queries.AsScalars(),
+            keyValues.AsScalars(), logSums, maps);
+        arguments.Add(scope, layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentVectors, grid.Plan.Grid.Rows);
+        stream.Launch(kernel, new LaunchSize((layout.QueryCount + ScopeSchedule.UnitSize - 1) / ScopeSchedule.UnitSize,
+            layout.Heads.SegmentCount, kernels.AttentionMap.GroupSize), arguments.Bytes);
+    }
+
+    /// <summary>Rows of float32 rounded.</summary>
+    /// <param name="source">[rows, width].</param>
+    /// <param name="destination">[rows, width], padded.</param>
+    /// <param name="rowCount">Rows.</param>
+    /// <param name="width">Elements of a row.</param>
+    public void Convert(DeviceView source, DeviceView destination, int rowCount, PaddedAxis width)
+    {
+        IDeviceKernel kernel = library.Get(kernels.Conversion);
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        arguments.Add(source, destination, outside.AsScalars());
+        arguments.Add(rowCount, width.Size, width.Size, width.Vectors);
+        stream.Launch(kernel, library.WarpsFor(rowCount), arguments.Bytes);
+    }
+}

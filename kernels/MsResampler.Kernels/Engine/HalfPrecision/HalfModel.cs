@@ -1,0 +1,426 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Engine.SinglePrecision;
+using MsResampler.Model;
+using MsResampler.Planning;
+using MsResampler.Safetensors;
+
+namespace MsResampler.Kernels.Engine.HalfPrecision;
+
+/// <summary>A model in float16 or bfloat16, on tensor cores: seven launches a forward pass, six with one
+/// scope.</summary>
+/// <remarks>The query side, and what positions add to keys, are computed in float32, once a model or grid.</remarks>
+internal sealed class HalfModel : DeviceModel
+{
+    private readonly IDevice _device;
+    private readonly KernelLibrary _library;
+    private readonly HalfKernels _kernels;
+    private readonly TensorType _type;
+    private readonly double[]?[] _logSigmas;
+    private readonly float[]? _storedPositions;
+    private readonly ModelLayout _singleLayout;
+    private readonly HalfWeights? _weights;
+    private readonly DeviceTensors? _tables;
+    private readonly DeviceView _tableWeight;
+    private readonly DeviceView _tableBias;
+    private readonly QuerySide? _querySide;
+    private readonly IDeviceMemory? _queries;
+    private readonly IDeviceMemory? _outside;
+
+    /// <param name="device">The device, of sm_80 or later.</param>
+    /// <param name="library">Its kernels.</param>
+    /// <param name="stream">Copies weights; the copies are complete when this returns.</param>
+    /// <param name="model">The model; not needed afterwards.</param>
+    /// <param name="precision">Float16 or BFloat16.</param>
+    /// <exception cref="Float16OverflowException">A weight is outside the range of float16.</exception>
+    public HalfModel(IDevice device, KernelLibrary library, IDeviceStream stream, ResamplerModel model,
+        Precision precision)
+        : base(new ModelLayout(model.Config, groupSize: 8), new Planner(model.Config,
+            model.Weights.KeyValueInput is not null, ScopeSchedule.Costs))
+    {
+        _device = device;
+        _library = library;
+        (_kernels, _type) = precision == Precision.Float16
+            ? (HalfKernels.Float16, TensorType.F16) : (HalfKernels.BFloat16, TensorType.BF16);
+        _logSigmas = [.. model.Weights.Scopes.Select(scope => scope.LogSigma?.ToDouble())];
+        _storedPositions = model.Weights.PositionTable?.ToSingle();
+        _singleLayout = new ModelLayout(model.Config);
+        try
+        {
+            _outside = device.Allocate(DeviceView.VectorBytes);
+            stream.Clear(_outside.Address, DeviceView.VectorBytes);
+            _weights = new HalfWeights(device, stream, Layout, model.Weights, _type);
+            if (Config.PositionEmbedding.Keys)
+            {
+                _tables = new DeviceTensors(device, stream);
+                _tableWeight = _tables.Add(Layout.KeyScopeCount, scope => PaddedAxis.Pad(
+                    model.Weights.Scopes[scope].KeyProjection.Weight.ToSingle(), Layout.Heads, _singleLayout.Width));
+                _tableBias = _tables.Add(new float[Layout.KeyScopeCount * Layout.Heads.PaddedSize]);
+            }
+
+            _querySide = new QuerySide(device, stream, _singleLayout, model.Weights);
+            if (!Layout.HasAnchoredQueries)
+            {
+                _queries = device.Allocate((long)Layout.QueryVectors * DeviceView.VectorBytes);
+                ProjectQueries(stream, default, _queries, 0);
+                _querySide.Dispose();
+                _querySide = null;
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    private ResamplerConfig Config => Layout.Config;
+
+    private int SquareCount => (Layout.Width.PaddedSize + 31) / 32;
+
+    public override CudaElementType ElementType
+        => _type == TensorType.F16 ? CudaElementType.Float16 : CudaElementType.BFloat16;
+
+    public override long[] Parts(long rowCount, long tokenCount) =>
+    [
+        rowCount * Layout.Channels.Vectors,
+        rowCount * Layout.Width.Vectors,
+        SquareCount * SquareStride(rowCount) / 4,
+        rowCount * 2 * Layout.KeyScopeCount * Layout.Heads.Vectors,
+        tokenCount * Layout.ScopeCount * Layout.Heads.Vectors,
+        ((tokenCount * Layout.ScopeCount * Config.AttentionHeadCount) + 3) / 4,
+        tokenCount * Layout.Branches.Vectors,
+        tokenCount * Layout.ScopeCount * Layout.GateHidden.Vectors,
+        ((tokenCount * Layout.GateCount) + 3) / 4,
+        tokenCount * Layout.Width.Vectors,
+        tokenCount * Layout.Output.Vectors,
+        1,
+    ];
+
+    public override GridOperands Lay(ExecutionPlan plan, long start) => new HalfGrid(Layout, plan, _logSigmas, start);
+
+    public override void Fill(IDeviceMemory arena, GridOperands operands, IDeviceStream stream)
+    {
+        var grid = (HalfGrid)operands;
+        Upload<int>(grid.Schedule.Places, grid.PlaceStart);
+        Upload<AxisWindow>(grid.Schedule.Windows, grid.WindowStart);
+        Upload<float>(grid.Schedule.Scales, grid.ScaleStart);
+        Upload<ScopeBlock>(grid.Scopes, grid.ScopeStart);
+        if (_querySide is not null)
+            ProjectQueries(stream, grid.Plan.Grid, arena, (long)grid.QueryStart * DeviceView.VectorBytes);
+        if (grid.TableStart is not { } table)
+            return;
+        using DeviceTensors scratch = new(_device, stream);
+        new SingleLauncher(_library, stream).Multiply(new Product
+        {
+            A = scratch.Add(PatchPositions.Of(_singleLayout.Width, Config.QueryGrid, grid.Plan.Grid, _storedPositions)),
+            AStride = _singleLayout.Width.Vectors,
+            Weight = _tableWeight,
+            Bias = _tableBias,
+            C = DeviceView.OfVectors(arena).From(table, grid.Plan.Grid.PatchCount * grid.TableStride),
+            CRowStride = grid.TableStride,
+            RowCount = (int)grid.Plan.Grid.PatchCount,
+            ColumnVectors = grid.TableStride,
+            InnerVectors = _singleLayout.Width.Vectors,
+        });
+        stream.Synchronize();
+
+        void Upload<T>(T[] values, long start)
+            where T : unmanaged
+        {
+            if (values.Length > 0)
+                stream.Upload(MemoryMarshal.AsBytes<T>(values), arena, start * DeviceView.VectorBytes);
+        }
+    }
+
+    public override byte[] Schedule(ReadOnlySpan<PatchGrid> grids, GridArena arena, out int blockCount)
+        => Schedule(grids, grid => ((HalfGrid)arena.Grids[grid]).Blocks,
+            (block, row, token) => block with { FirstPatch = block.FirstPatch + row, FirstToken = block.FirstToken + token },
+            block => ScopeSchedule.Duration(block), out blockCount);
+
+    public override void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features)
+    {
+        int width = Config.VisionHiddenSize;
+        int stride = Layout.Channels.PaddedSize;
+        int rowCount = workspace.RowCount;
+        ushort[] rounded = ArrayPool<ushort>.Shared.Rent(checked(rowCount * stride));
+        Span<ushort> target = rounded.AsSpan(0, rowCount * stride);
+        if (width == stride)
+        {
+            ElementConversion.FromSingle(_type, features, MemoryMarshal.AsBytes(target));
+        }
+        else
+        {
+            target.Clear();
+            for (int row = 0; row < rowCount; row++)
+            {
+                ElementConversion.FromSingle(_type, features.Slice(row * width, width),
+                    MemoryMarshal.AsBytes(target.Slice(row * stride, width)));
+            }
+        }
+
+        workspace.Upload(MemoryMarshal.AsBytes(target), workspace.Part(Part.Features));
+        ArrayPool<ushort>.Shared.Return(rounded);
+    }
+
+    public override void CopyFeatures(Workspace workspace, CudaTensor features)
+    {
+        DeviceView destination = workspace.Part(Part.Features);
+        if (features.Type == ElementType)
+        {
+            CopyFeatures(workspace, features, destination);
+            return;
+        }
+
+        new HalfLauncher(_library, _kernels, workspace.Stream, DeviceView.OfVectors(_outside!)).Convert(
+            new DeviceView((ulong)features.Address, features.Count), destination, workspace.RowCount, Layout.Channels);
+    }
+
+    public override void Compute(Workspace workspace, GridArena arena, TokenTarget target,
+        CancellationToken cancellationToken)
+    {
+        HalfWeights weights = _weights!;
+        HalfLauncher launcher = new(_library, _kernels, workspace.Stream, target == TokenTarget.Host
+            ? workspace.Part(Part.Outside) : DeviceView.OfVectors(_outside!));
+        int rowCount = workspace.RowCount;
+        int tokenCount = workspace.TokenCount;
+        int width = Layout.Width.Vectors;
+        int heads = Layout.Heads.Vectors;
+        DeviceView features = workspace.Part(Part.Features);
+        DeviceView z = workspace.Part(Part.Normal);
+        RowScale scale = default;
+        if (weights.KeyValueInput is { } input)
+        {
+            scale = new RowScale(workspace.Part(Part.Squares).AsScalars(), (int)SquareStride(rowCount), SquareCount,
+                Layout.Width.Size, (float)Config.LayerNormEpsilon);
+            launcher.Multiply(_kernels.SquaresGemm, new Product
+            {
+                A = features,
+                AStride = Layout.Channels.Vectors,
+                Weight = input.Weight,
+                Bias = input.Bias,
+                C = z,
+                CRowStride = Layout.Width.PaddedSize / 4,
+                RowCount = rowCount,
+                ColumnVectors = Layout.Width.PaddedSize / 4,
+                InnerVectors = Layout.Channels.Vectors,
+            }, scale);
+        }
+        else
+        {
+            launcher.Normalise(weights.KeyValueNorm, Config.LayerNormEpsilon, features, z, rowCount, Layout.Width);
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        int keyColumns = Layout.KeyScopeCount * Layout.Heads.PaddedSize / 4;
+        launcher.Multiply(_kernels.ScaledGemm, new Product
+        {
+            A = z,
+            AStride = width,
+            Weight = weights.KeyValues.Weight,
+            Bias = weights.KeyValues.Bias,
+            C = workspace.Part(Part.KeyValues),
+            CRowStride = 2 * keyColumns,
+            RowCount = rowCount,
+            ColumnVectors = 2 * keyColumns,
+            InnerVectors = width,
+        }, scale, Config.PositionEmbedding.Keys
+            ? new RowTable(DeviceView.OfVectors(arena.Memory), workspace.RowStarts, keyColumns) : default);
+        cancellationToken.ThrowIfCancellationRequested();
+        launcher.Attend(Layout, workspace, Queries(arena), arena.Memory, workspace.Part(Part.KeyValues),
+            workspace.Part(Part.Attention), workspace.Part(Part.LogSums).AsScalars());
+        cancellationToken.ThrowIfCancellationRequested();
+        launcher.Multiply(_kernels.Gemm, new Product
+        {
+            Count = Layout.ScopeCount,
+            A = workspace.Part(Part.Attention),
+            AStride = Layout.ScopeCount * heads,
+            ABatchStride = heads,
+            Weight = weights.Outputs.Weight,
+            Bias = weights.Outputs.Bias,
+            C = workspace.Part(Part.Branches),
+            CRowStride = Layout.Branches.PaddedSize / 4,
+            CBatchStride = Layout.Width.PaddedSize / 4,
+            RowCount = tokenCount,
+            ColumnVectors = Layout.Width.PaddedSize / 4,
+            InnerVectors = heads,
+        });
+        Fuse(launcher, workspace, tokenCount);
+        launcher.Multiply(target == TokenTarget.DeviceHalf ? _kernels.Gemm : _kernels.SingleGemm, new Product
+        {
+            A = workspace.Part(Part.Fused),
+            AStride = width,
+            Weight = weights.Projection.Weight,
+            Bias = weights.Projection.Bias,
+            C = workspace.Part(Part.Tokens),
+            CRowStride = Layout.Output.Vectors,
+            RowCount = tokenCount,
+            ColumnVectors = Layout.Output.Vectors,
+            InnerVectors = width,
+        });
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    public override void DownloadTokens(Workspace workspace, Span<float> tokens)
+    {
+        DownloadRows(workspace, workspace.Part(Part.Tokens), tokens);
+        if (_type != TensorType.F16)
+            return;
+        Span<int> outside = stackalloc int[4];
+        workspace.Download(workspace.Part(Part.Outside), MemoryMarshal.AsBytes(outside));
+        ThrowIfOutside(outside, workspace.Stream, workspace.Part(Part.Outside), "this call");
+    }
+
+    public override void CopyTokens(Workspace workspace, CudaTensor tokens)
+        => CopyTokens(workspace, workspace.Part(Part.Tokens), tokens);
+
+    public override void ThrowIfOverflowed(IDeviceStream stream)
+    {
+        Span<int> outside = stackalloc int[4];
+        stream.Download(_outside!, MemoryMarshal.AsBytes(outside));
+        ThrowIfOutside(outside, stream, DeviceView.OfVectors(_outside!), "a call since this was last asked");
+    }
+
+    public override DeviceView? Gates(Workspace workspace)
+        => _weights!.GateHidden is null ? null : workspace.Part(Part.Gates);
+
+    public override void Map(Workspace workspace, GridArena arena, int scope, DeviceView maps)
+    {
+        var grid = (HalfGrid)arena.Grids[workspace.Grids[0]];
+        new HalfLauncher(_library, _kernels, workspace.Stream, workspace.Part(Part.Outside)).Map(Layout, grid, scope,
+            Queries(arena), arena.Memory, workspace.Part(Part.KeyValues), workspace.Part(Part.LogSums).AsScalars(), maps);
+    }
+
+    public override void Clear(Workspace workspace)
+    {
+        ClearPadding(workspace, workspace.Part(Part.Features));
+        workspace.Stream.Clear(workspace.Part(Part.Outside).Address, DeviceView.VectorBytes);
+    }
+
+    public override void Dispose()
+    {
+        _querySide?.Dispose();
+        _queries?.Dispose();
+        _outside?.Dispose();
+        _tables?.Dispose();
+        _weights?.Dispose();
+    }
+
+    /// <summary>Elements from one sum of a row's squares to the next: whole sectors.</summary>
+    private static long SquareStride(long rowCount) => (rowCount + 7) & ~7;
+
+    private DeviceView Queries(GridArena arena) => DeviceView.OfVectors(_queries ?? arena.Memory);
+
+    /// <summary>Projects queries in float32 and rounds them, [S][M, heads].</summary>
+    private void ProjectQueries(IDeviceStream stream, PatchGrid grid, IDeviceMemory destination, long byteOffset)
+    {
+        PaddedAxis source = new(Config.HeadSize, Config.AttentionHeadCount);
+        int rowCount = Layout.ScopeCount * Layout.QueryCount;
+        float[] single = new float[rowCount * source.PaddedSize];
+        using (IDeviceMemory memory = _device.Allocate((long)single.Length * sizeof(float)))
+        {
+            _querySide!.Project(new SingleLauncher(_library, stream), grid, DeviceView.OfVectors(memory));
+            stream.Download(memory, MemoryMarshal.AsBytes(single.AsSpan()));
+        }
+
+        ushort[] rounded = new ushort[rowCount * Layout.Heads.PaddedSize];
+        for (int head = 0; head < rowCount * Config.AttentionHeadCount; head++)
+        {
+            ElementConversion.FromSingle(_type,
+                single.AsSpan(head * 4 * source.SegmentVectors, Config.HeadSize),
+                MemoryMarshal.AsBytes(rounded.AsSpan(head * 8 * Layout.Heads.SegmentVectors, Config.HeadSize)));
+        }
+
+        stream.Upload(MemoryMarshal.AsBytes<ushort>(rounded), destination, byteOffset);
+    }
+
+    private void Fuse(HalfLauncher launcher, Workspace workspace, int tokenCount)
+    {
+        HalfWeights weights = _weights!;
+        DeviceView branches = workspace.Part(Part.Branches);
+        if (weights.GateHidden is not { } hidden)
+        {
+            launcher.Normalise(weights.PostNorm, Config.LayerNormEpsilon, branches, workspace.Part(Part.Fused),
+                tokenCount, Layout.Width);
+            return;
+        }
+
+        // Split over the scopes, whose partial sums the gate adds up: as one product it would be long, and have blocks for
+        // few multiprocessors.
+        launcher.Multiply(_kernels.SingleGemm, new Product
+        {
+            Count = Layout.ScopeCount,
+            A = branches,
+            AStride = Layout.Branches.Vectors,
+            ABatchStride = Layout.Width.Vectors,
+            Weight = hidden.Weight,
+            WStride = Layout.Branches.Vectors,
+            WBatchStride = Layout.Width.Vectors,
+            Bias = weights.NoBias,
+            C = workspace.Part(Part.Hidden),
+            CRowStride = Layout.GateHidden.Vectors,
+            CBatchStride = tokenCount * Layout.GateHidden.Vectors,
+            RowCount = tokenCount,
+            ColumnVectors = Layout.GateHidden.Vectors,
+            InnerVectors = Layout.Width.Vectors,
+        });
+        launcher.Fuse(Layout, weights, workspace.Part(Part.Hidden), branches,
+            workspace.Part(Part.Gates).AsScalars(), workspace.Part(Part.Fused), tokenCount);
+    }
+
+    /// <summary>Reports an overflow that kernels have noted, and forgets it.</summary>
+    /// <param name="found">What was read of the note.</param>
+    /// <param name="stream">Clears the note.</param>
+    /// <param name="note">Where it is.</param>
+    /// <param name="call">Whose tokens are not valid.</param>
+    private static void ThrowIfOutside(ReadOnlySpan<int> found, IDeviceStream stream, DeviceView note, string call)
+    {
+        if (found[0] == 0)
+            return;
+        stream.Clear(note.Address, DeviceView.VectorBytes);
+        // Before work of another stream can note the next.
+        stream.Synchronize();
+        Float16OverflowException.ThrowActivation(call);
+    }
+
+    /// <summary>The parts of a workspace.</summary>
+    private static class Part
+    {
+        /// <summary>Features, [rows, C].</summary>
+        public const int Features = 0;
+
+        /// <summary>Z, [rows, D]: of mean 0, but not yet divided by its deviation where there is a kv_proj.</summary>
+        public const int Normal = 1;
+
+        /// <summary>Sums of squares of Z's rows, float32, [D/32][rows].</summary>
+        public const int Squares = 2;
+
+        /// <summary>Keys and values, [rows, 2, scopes, heads].</summary>
+        public const int KeyValues = 3;
+
+        /// <summary>Weighted sums, [tokens, S, heads].</summary>
+        public const int Attention = 4;
+
+        /// <summary>Logarithms of sums of weights, float32, [tokens, S, A].</summary>
+        public const int LogSums = 5;
+
+        /// <summary>O, [tokens, S, D].</summary>
+        public const int Branches = 6;
+
+        /// <summary>Partial sums of the gate's hidden layer, float32, [S][tokens, G].</summary>
+        public const int Hidden = 7;
+
+        /// <summary>Gate weights, float32, [tokens, S·R].</summary>
+        public const int Gates = 8;
+
+        /// <summary>Fused and normalised tokens, [tokens, D].</summary>
+        public const int Fused = 9;
+
+        /// <summary>Tokens, [tokens, L], in float32 or 16 bits.</summary>
+        public const int Tokens = 10;
+
+        /// <summary>Whether a number was outside the range of float16, in a pass whose tokens go to the host.</summary>
+        public const int Outside = 11;
+    }
+}

@@ -1,0 +1,171 @@
+using System.Runtime.InteropServices;
+using MsResampler.Model;
+using MsResampler.Safetensors;
+
+namespace MsResampler.Kernels.Engine.HalfPrecision;
+
+/// <summary>The weights that do not depend on an image, on the device: matrices in 16 bits, the rest in
+/// float32.</summary>
+/// <remarks>Where there is a kv_proj, the layer normalisation after it is folded into its neighbours, in double
+/// precision. From each column of kv_proj its mean is taken, so that the rows of Z have mean 0. The normalisation's
+/// weight multiplies the columns of k_proj and v_proj; its bias becomes part of v's, and drops out of the softmax as k's
+/// does. What is left is to divide each row by its deviation.</remarks>
+internal sealed class HalfWeights : IDisposable
+{
+    private readonly TensorType _type;
+    private readonly ModelLayout _layout;
+    private readonly DeviceTensors _tensors;
+
+    /// <param name="device">The device.</param>
+    /// <param name="stream">Copies them.</param>
+    /// <param name="layout">In groups of 8.</param>
+    /// <param name="weights">The weights.</param>
+    /// <param name="type">F16 or BF16.</param>
+    /// <exception cref="Float16OverflowException">A weight is outside the range of float16.</exception>
+    public HalfWeights(IDevice device, IDeviceStream stream, ModelLayout layout, ResamplerWeights weights,
+        TensorType type)
+    {
+        _type = type;
+        _layout = layout;
+        _tensors = new DeviceTensors(device, stream);
+        try
+        {
+            PaddedAxis width = layout.Width;
+            PaddedAxis heads = layout.Heads;
+            IReadOnlyList<ScopeWeights> scopes = weights.Scopes;
+            double[]? scale = null;
+            double[]? shift = null;
+            if (weights.KeyValueInput is { } input)
+            {
+                KeyValueInput = new DeviceLinear(_tensors.Add(Matrix(input, Centred(input), width, layout.Channels)),
+                    _tensors.Add(new float[width.PaddedSize]));
+                scale = weights.KeyValueNorm.Weight.ToDouble();
+                shift = weights.KeyValueNorm.Bias.ToDouble();
+            }
+
+            KeyValues = new DeviceLinear(
+                _tensors.Add(2 * layout.KeyScopeCount, part => part < layout.KeyScopeCount
+                    ? Scaled(scopes[part].KeyProjection.Weight, scale)
+                    : Scaled(scopes[part - layout.KeyScopeCount].ValueProjection.Weight, scale)),
+                _tensors.Add(2 * layout.KeyScopeCount, part => part < layout.KeyScopeCount
+                    ? new float[heads.PaddedSize]
+                    : heads.Pad(Shifted(scopes[part - layout.KeyScopeCount].ValueProjection, shift))));
+            KeyValueNorm = AddNorm(weights.KeyValueNorm);
+            PostNorm = AddNorm(weights.PostNorm);
+            Outputs = new DeviceLinear(
+                _tensors.Add(scopes.Count, scope => Matrix(scopes[scope].OutputProjection.Weight, width, heads)),
+                _tensors.Add(scopes.Count, scope => Pad(scopes[scope].OutputProjection.Bias, width)));
+            if (weights.Gate is { } gate)
+            {
+                GateHidden = new DeviceLinear(
+                    _tensors.Add(Matrix(gate.Hidden.Weight, layout.GateHidden, layout.Branches)),
+                    _tensors.Add(Pad(gate.Hidden.Bias, layout.GateHidden)));
+                PaddedAxis logits = new(layout.GateCount);
+                GateOutput = new DeviceLinear(
+                    _tensors.Add(PaddedAxis.Pad(gate.Output.Weight.ToSingle(), logits, layout.GateHidden)),
+                    _tensors.Add(Pad(gate.Output.Bias, logits)).AsScalars());
+                NoBias = _tensors.Add(new float[scopes.Count * layout.GateHidden.PaddedSize]);
+            }
+
+            Projection = new DeviceLinear(_tensors.Add(Matrix(weights.Projection.Weight, layout.Output, width)),
+                _tensors.Add(Pad(weights.Projection.Bias, layout.Output)));
+        }
+        catch
+        {
+            _tensors.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>kv_proj, or null.</summary>
+    public DeviceLinear? KeyValueInput { get; }
+
+    /// <summary>ln_kv, where it is not folded.</summary>
+    public DeviceNorm KeyValueNorm { get; }
+
+    /// <summary>k_proj of all scopes that have one, then v_proj likewise, rows one after another.</summary>
+    public DeviceLinear KeyValues { get; }
+
+    /// <summary>out_proj of all scopes.</summary>
+    public DeviceLinear Outputs { get; }
+
+    /// <summary>The gate's first layer; null with one scope.</summary>
+    public DeviceLinear? GateHidden { get; }
+
+    /// <summary>Its second layer, in float32.</summary>
+    public DeviceLinear? GateOutput { get; }
+
+    /// <summary>Zeros in place of the first layer's bias, for each of its partial products.</summary>
+    public DeviceView NoBias { get; }
+
+    public DeviceNorm PostNorm { get; }
+
+    public DeviceLinear Projection { get; }
+
+    public void Dispose() => _tensors.Dispose();
+
+    /// <summary>The columns of a matrix less their means.</summary>
+    private static double[] Centred(WeightTensor matrix)
+    {
+        double[] values = matrix.ToDouble();
+        double[] mean = new double[matrix.Columns];
+        for (int index = 0; index < values.Length; index++)
+            mean[index % matrix.Columns] += values[index] / matrix.Rows;
+        for (int index = 0; index < values.Length; index++)
+            values[index] -= mean[index % matrix.Columns];
+        return values;
+    }
+
+    /// <summary>A layer's bias plus what it makes of the bias of the normalisation before it.</summary>
+    private static float[] Shifted(LinearWeights layer, double[]? shift)
+    {
+        double[] bias = layer.Bias?.ToDouble() ?? new double[layer.Weight.Rows];
+        if (shift is not null)
+        {
+            double[] weight = layer.Weight.ToDouble();
+            for (int index = 0; index < weight.Length; index++)
+                bias[index / shift.Length] += weight[index] * shift[index % shift.Length];
+        }
+
+        return [.. bias.Select(value => (float)value)];
+    }
+
+    private static float[] Pad(WeightTensor? vector, PaddedAxis axis)
+        => axis.Pad(vector is null ? [] : vector.ToSingle());
+
+    /// <summary>A projection of a head's elements from the normalised rows.</summary>
+    private ushort[] Scaled(WeightTensor matrix, double[]? scale)
+    {
+        double[] values = matrix.ToDouble();
+        if (scale is not null)
+        {
+            for (int index = 0; index < values.Length; index++)
+                values[index] *= scale[index % scale.Length];
+        }
+
+        return Matrix(matrix, values, _layout.Heads, _layout.Width);
+    }
+
+    private ushort[] Matrix(WeightTensor matrix, PaddedAxis rows, PaddedAxis columns)
+        => Matrix(matrix, matrix.ToDouble(), rows, columns);
+
+    /// <summary>Rounds a matrix, in the device's layout.</summary>
+    private ushort[] Matrix(WeightTensor source, double[] values, PaddedAxis rows, PaddedAxis columns)
+    {
+        ushort[] result = new ushort[checked((long)rows.PaddedSize * columns.PaddedSize)];
+        float[] single = new float[values.Length];
+        for (int index = 0; index < values.Length; index++)
+        {
+            single[index] = (float)values[index];
+            if (_type == TensorType.F16 && Math.Abs(values[index]) >= Float16OverflowException.Limit)
+                Float16OverflowException.ThrowWeight(source.Name, values[index]);
+        }
+
+        ElementConversion.FromSingle(_type, PaddedAxis.Pad(single, rows, columns),
+            MemoryMarshal.AsBytes(result.AsSpan()));
+        return result;
+    }
+
+    private DeviceNorm AddNorm(NormWeights norm)
+        => new(_tensors.Add(Pad(norm.Weight, _layout.Width)), _tensors.Add(Pad(norm.Bias, _layout.Width)));
+}

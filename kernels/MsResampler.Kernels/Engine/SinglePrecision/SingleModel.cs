@@ -1,0 +1,310 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using MsResampler.Kernels.Attention;
+using MsResampler.Model;
+using MsResampler.Planning;
+
+namespace MsResampler.Kernels.Engine.SinglePrecision;
+
+/// <summary>A model in float32, with products made exactly or in tf32.</summary>
+internal sealed class SingleModel : DeviceModel
+{
+    private readonly KernelLibrary _kernels;
+    private readonly bool _usesTensorCores;
+    private readonly double[]?[] _logSigmas;
+    private readonly float[]? _storedPositions;
+    private readonly SingleWeights? _weights;
+    private readonly QuerySide? _querySide;
+    private readonly IDeviceMemory? _queries;
+
+    /// <param name="device">The device.</param>
+    /// <param name="kernels">Its kernels.</param>
+    /// <param name="stream">Copies weights; the copies are complete when this returns.</param>
+    /// <param name="model">The model; not needed afterwards.</param>
+    /// <param name="usesTensorCores">Whether products are made in tf32.</param>
+    public SingleModel(IDevice device, KernelLibrary kernels, IDeviceStream stream, ResamplerModel model,
+        bool usesTensorCores)
+        : base(new ModelLayout(model.Config), new Planner(model.Config, model.Weights.KeyValueInput is not null,
+            new CostModel([ScopeAttentionTiled<HeadTile64>.TileQueries], [1]) { CanAbsorb = false }))
+    {
+        _kernels = kernels;
+        _usesTensorCores = usesTensorCores;
+        _logSigmas = [.. model.Weights.Scopes.Select(scope => scope.LogSigma?.ToDouble())];
+        _storedPositions = model.Weights.PositionTable?.ToSingle();
+        try
+        {
+            _weights = new SingleWeights(device, stream, Layout, model.Weights);
+            _querySide = new QuerySide(device, stream, Layout, model.Weights);
+            if (!Layout.HasAnchoredQueries)
+            {
+                _queries = device.Allocate((long)Layout.QueryVectors * DeviceView.VectorBytes);
+                _querySide.Project(new SingleLauncher(kernels, stream), default, DeviceView.OfVectors(_queries));
+                _querySide.Dispose();
+                _querySide = null;
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    private ResamplerConfig Config => Layout.Config;
+
+    public override CudaElementType ElementType => CudaElementType.Float32;
+
+    public override long[] Parts(long rowCount, long tokenCount)
+    {
+        long keyVectors = rowCount * Layout.KeyScopeCount * Layout.Heads.Vectors;
+        return
+        [
+            rowCount * Layout.Channels.Vectors,
+            rowCount * Layout.Width.Vectors,
+            Config.PositionEmbedding.Keys ? rowCount * Layout.Width.Vectors : 0,
+            keyVectors,
+            keyVectors,
+            tokenCount * Layout.ScopeCount * Layout.Heads.Vectors,
+            tokenCount * Layout.Branches.Vectors,
+            tokenCount * Layout.GateHidden.Vectors,
+            ((tokenCount * Layout.GateCount) + 3) / 4,
+            tokenCount * Layout.Width.Vectors,
+            tokenCount * Layout.Output.Vectors,
+        ];
+    }
+
+    public override GridOperands Lay(ExecutionPlan plan, long start)
+        => new SingleGrid(Layout, plan, _logSigmas, start);
+
+    public override void Fill(IDeviceMemory arena, GridOperands operands, IDeviceStream stream)
+    {
+        var grid = (SingleGrid)operands;
+        if (grid.TableStart is { } table)
+            Upload(PatchPositions.Of(Layout.Width, Config.QueryGrid, grid.Plan.Grid, _storedPositions), table);
+        Upload(grid.Bias(), grid.BiasStart);
+        _querySide?.Project(new SingleLauncher(_kernels, stream), grid.Plan.Grid,
+            DeviceView.OfVectors(arena).From(grid.QueryStart, Layout.QueryVectors));
+
+        void Upload(float[] values, long start)
+            => stream.Upload(MemoryMarshal.AsBytes<float>(values), arena, start * DeviceView.VectorBytes);
+    }
+
+    public override byte[] Schedule(ReadOnlySpan<PatchGrid> grids, GridArena arena, out int blockCount)
+        => Schedule(grids, grid => ((SingleGrid)arena.Grids[grid]).Blocks,
+            (block, row, token) => block with { FirstKey = block.FirstKey + row, FirstToken = token },
+            block => block.KeyCount, out blockCount);
+
+    public override void Clear(Workspace workspace) => ClearPadding(workspace, workspace.Part(Part.Features));
+
+    public override void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features)
+    {
+        int width = Config.VisionHiddenSize;
+        int stride = Layout.Channels.PaddedSize;
+        if (width == stride)
+        {
+            workspace.Upload(MemoryMarshal.AsBytes(features), workspace.Part(Part.Features));
+            return;
+        }
+
+        int rowCount = workspace.RowCount;
+        float[] padded = ArrayPool<float>.Shared.Rent(checked(rowCount * stride));
+        for (int row = 0; row < rowCount; row++)
+        {
+            features.Slice(row * width, width).CopyTo(padded.AsSpan(row * stride));
+            padded.AsSpan((row * stride) + width, stride - width).Clear();
+        }
+
+        workspace.Upload(MemoryMarshal.AsBytes(padded.AsSpan(0, rowCount * stride)), workspace.Part(Part.Features));
+        ArrayPool<float>.Shared.Return(padded);
+    }
+
+    public override void CopyFeatures(Workspace workspace, CudaTensor features)
+        => CopyFeatures(workspace, features, workspace.Part(Part.Features));
+
+    public override void Compute(Workspace workspace, GridArena arena, TokenTarget target,
+        CancellationToken cancellationToken)
+    {
+        SingleLauncher launcher = new(_kernels, workspace.Stream, _usesTensorCores);
+        int rowCount = workspace.RowCount;
+        int tokenCount = workspace.TokenCount;
+        DeviceView operands = DeviceView.OfVectors(arena.Memory);
+        DeviceView normal = workspace.Part(Part.Normal);
+        DeviceView positioned = workspace.Part(Config.PositionEmbedding.Keys ? Part.Positioned : Part.Normal);
+        int width = Layout.Width.Vectors;
+        int heads = Layout.Heads.Vectors;
+        DeviceView source = workspace.Part(Part.Features);
+        if (_weights!.KeyValueInput is { } input)
+        {
+            launcher.Multiply(new Product
+            {
+                A = source,
+                AStride = Layout.Channels.Vectors,
+                Weight = input.Weight,
+                Bias = input.Bias,
+                C = normal,
+                CRowStride = width,
+                RowCount = rowCount,
+                ColumnVectors = width,
+                InnerVectors = Layout.Channels.Vectors,
+            });
+            source = normal;
+        }
+
+        launcher.Normalise(_weights.KeyValueNorm, Config.LayerNormEpsilon, source, width, normal,
+            Config.PositionEmbedding.Keys ? new RowPositions(operands, workspace.RowStarts) : null, positioned, rowCount,
+            Layout.Width);
+        cancellationToken.ThrowIfCancellationRequested();
+        Product keys = new()
+        {
+            A = positioned,
+            AStride = width,
+            Weight = _weights.Keys.Weight,
+            Bias = _weights.Keys.Bias,
+            C = workspace.Part(Part.Keys),
+            CRowStride = 1,
+            CColumnStride = rowCount,
+            RowCount = rowCount,
+            ColumnVectors = Layout.KeyScopeCount * heads,
+            InnerVectors = width,
+        };
+        launcher.Multiply(keys);
+        launcher.Multiply(keys with
+        {
+            A = normal,
+            Weight = _weights.Values.Weight,
+            Bias = _weights.Values.Bias,
+            C = workspace.Part(Part.Values),
+            CRowStride = Layout.KeyScopeCount * heads,
+            CColumnStride = 1,
+        });
+        cancellationToken.ThrowIfCancellationRequested();
+        launcher.Attend(Layout, workspace.Blocks, workspace.BlockCount, Queries(arena), workspace.Part(Part.Keys),
+            workspace.Part(Part.Values), operands.AsScalars(), workspace.Part(Part.Attention), rowCount);
+        cancellationToken.ThrowIfCancellationRequested();
+        launcher.Multiply(new Product
+        {
+            Count = Layout.ScopeCount,
+            A = workspace.Part(Part.Attention),
+            AStride = Layout.ScopeCount * heads,
+            ABatchStride = heads,
+            Weight = _weights.Outputs.Weight,
+            Bias = _weights.Outputs.Bias,
+            C = workspace.Part(Part.Branches),
+            CRowStride = Layout.Branches.Vectors,
+            CBatchStride = width,
+            RowCount = tokenCount,
+            ColumnVectors = width,
+            InnerVectors = heads,
+        });
+        Fuse(launcher, workspace, tokenCount);
+        launcher.Multiply(new Product
+        {
+            A = workspace.Part(Part.Fused),
+            AStride = width,
+            Weight = _weights.Projection.Weight,
+            Bias = _weights.Projection.Bias,
+            C = workspace.Part(Part.Tokens),
+            CRowStride = Layout.Output.Vectors,
+            RowCount = tokenCount,
+            ColumnVectors = Layout.Output.Vectors,
+            InnerVectors = width,
+        });
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    public override void DownloadTokens(Workspace workspace, Span<float> tokens)
+        => DownloadRows(workspace, workspace.Part(Part.Tokens), tokens);
+
+    public override void CopyTokens(Workspace workspace, CudaTensor tokens)
+        => CopyTokens(workspace, workspace.Part(Part.Tokens), tokens);
+
+    public override void ThrowIfOverflowed(IDeviceStream stream)
+    {
+        // The range of activations is that of float32.
+    }
+
+    public override DeviceView? Gates(Workspace workspace)
+        => _weights!.GateHidden is null ? null : workspace.Part(Part.Gates);
+
+    public override void Map(Workspace workspace, GridArena arena, int scope, DeviceView maps)
+    {
+        PatchGrid grid = workspace.Grids[0];
+        var operands = (SingleGrid)arena.Grids[grid];
+        new SingleLauncher(_kernels, workspace.Stream).Map(Layout, scope, grid, Queries(arena),
+            _queries is null ? operands.QueryStart : 0, workspace.Part(Part.Keys), DeviceView.OfVectors(arena.Memory).AsScalars(), operands.BiasTables[scope],
+            maps);
+    }
+
+    public override void Dispose()
+    {
+        _querySide?.Dispose();
+        _queries?.Dispose();
+        _weights?.Dispose();
+    }
+
+    private DeviceView Queries(GridArena arena) => DeviceView.OfVectors(_queries ?? arena.Memory);
+
+    private void Fuse(SingleLauncher launcher, Workspace workspace, int tokenCount)
+    {
+        DeviceView branches = workspace.Part(Part.Branches);
+        if (_weights!.GateHidden is not { } hidden)
+        {
+            launcher.Normalise(_weights.PostNorm, Config.LayerNormEpsilon, branches, Layout.Width.Vectors,
+                workspace.Part(Part.Fused), null, default, tokenCount, Layout.Width);
+            return;
+        }
+
+        launcher.Multiply(new Product
+        {
+            A = branches,
+            AStride = Layout.Branches.Vectors,
+            Weight = hidden.Weight,
+            Bias = hidden.Bias,
+            C = workspace.Part(Part.Hidden),
+            CRowStride = Layout.GateHidden.Vectors,
+            RowCount = tokenCount,
+            ColumnVectors = Layout.GateHidden.Vectors,
+            InnerVectors = Layout.Branches.Vectors,
+            HasGelu = true,
+        });
+        launcher.Fuse(_weights, workspace.Part(Part.Hidden), branches, workspace.Part(Part.Gates).AsScalars(),
+            workspace.Part(Part.Fused), tokenCount);
+    }
+
+    /// <summary>The parts of a workspace.</summary>
+    private static class Part
+    {
+        /// <summary>Features, [rows, C].</summary>
+        public const int Features = 0;
+
+        /// <summary>Z, [rows, D].</summary>
+        public const int Normal = 1;
+
+        /// <summary>Z with positions, [rows, D].</summary>
+        public const int Positioned = 2;
+
+        /// <summary>Keys, [scopes, heads, d/4][rows].</summary>
+        public const int Keys = 3;
+
+        /// <summary>Values, [rows, scopes, heads].</summary>
+        public const int Values = 4;
+
+        /// <summary>Weighted sums, [tokens, S, heads].</summary>
+        public const int Attention = 5;
+
+        /// <summary>O, [tokens, S, D].</summary>
+        public const int Branches = 6;
+
+        /// <summary>The gate's hidden layer, [tokens, G].</summary>
+        public const int Hidden = 7;
+
+        /// <summary>Gate weights, [tokens, S·R].</summary>
+        public const int Gates = 8;
+
+        /// <summary>Fused and normalised tokens, [tokens, D].</summary>
+        public const int Fused = 9;
+
+        /// <summary>Tokens, [tokens, L].</summary>
+        public const int Tokens = 10;
+    }
+}

@@ -1,0 +1,30 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+
+namespace MsResampler.Kernels;
+
+/// <summary>A number is outside the range of <see cref="Precision.Float16"/>, which ends at ±65504, or an activation is
+/// no number. The model stays usable; <see cref="Precision.BFloat16"/> and <see cref="Precision.Float32"/> have a far
+/// wider range.</summary>
+public sealed class Float16OverflowException : ArithmeticException
+{
+    /// <summary>Halfway from the largest float16 to the next power of two: from here on rounding to nearest gives
+    /// infinity.</summary>
+    internal const double Limit = 65520;
+
+    internal Float16OverflowException(string message)
+        : base(message)
+    {
+    }
+
+    [DoesNotReturn]
+    internal static void ThrowWeight(string tensor, double value)
+        => throw new Float16OverflowException(string.Create(CultureInfo.InvariantCulture,
+            $"Tensor '{tensor}' has the value {value:G6}, outside the range of float16 (±65504): use Precision.BFloat16 or " +
+            $"Precision.Float32"));
+
+    [DoesNotReturn]
+    internal static void ThrowActivation(string call)
+        => throw new Float16OverflowException("An activation is outside the range of float16 (±65504), so the tokens of " +
+            $"{call} are not valid: use Precision.BFloat16 or Precision.Float32, or scale the features");
+}

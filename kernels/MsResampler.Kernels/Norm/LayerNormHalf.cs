@@ -1,0 +1,64 @@
+using ILGPU;
+using MsResampler.Kernels.Ptx;
+using MsResampler.Kernels.Tiles;
+
+namespace MsResampler.Kernels.Norm;
+
+/// <summary>Layer normalisation of rows of 16-bit elements, <c>(x − mean)/√(variance + ε)·weight + bias</c>, in float32
+/// between reading and storing. One warp a row.</summary>
+/// <remarks>Grid: x = groups of as many rows as a block has warps. No shared memory. Lane l holds the groups of four l,
+/// l+32, ... of a row, which is read three times and stays in the first-level cache after the first. Sums are in an
+/// order that depends on the width alone.</remarks>
+/// <typeparam name="TElement">The type of what is read and stored.</typeparam>
+internal static class LayerNormHalf<TElement>
+    where TElement : struct, IHalfElement
+{
+    /// <param name="source">[rows, width]; what fills up a row's last group of eight is ignored.</param>
+    /// <param name="weight">[width], filled up to a whole group of eight.</param>
+    /// <param name="bias">[width], likewise.</param>
+    /// <param name="destination">Receives normalised rows, filled up to a whole group of eight with zeros; may be the
+    /// source.</param>
+    /// <param name="outside">Its first element becomes 1 where a result is outside the range of its type, or no number;
+    /// else it keeps its value.</param>
+    /// <param name="rowCount">Rows.</param>
+    /// <param name="width">Elements of a row.</param>
+    /// <param name="sourceStride">Groups of eight from one row of the source to the next.</param>
+    /// <param name="stride">The same of the destination.</param>
+    /// <param name="epsilon">ε.</param>
+    public static void Run(ArrayView<UInt2> source, ArrayView<Float4> weight, ArrayView<Float4> bias,
+        ArrayView<UInt2> destination, ArrayView<int> outside, int rowCount, int width, int sourceStride, int stride,
+        float epsilon)
+    {
+        int row = (Grid.IdxX * (Group.DimX / Warp.WarpSize)) + Warp.WarpIdx;
+        if (row >= rowCount)
+            return;
+        int start = 2 * row * sourceStride;
+        int vectorCount = HalfVector<TElement>.CountOf(width);
+        Float4 sum = default;
+        for (int vector = Warp.LaneIdx; vector < vectorCount; vector += Warp.WarpSize)
+            sum = sum.Plus(HalfVector<TElement>.Unpack(source[start + vector]).Within(width - (4 * vector)));
+        float mean = RowStatistics.Sum(sum.Sum()) / width;
+        Float4 squares = default;
+        for (int vector = Warp.LaneIdx; vector < vectorCount; vector += Warp.WarpSize)
+        {
+            Float4 difference = HalfVector<TElement>.Unpack(source[start + vector]).Less(mean)
+                .Within(width - (4 * vector));
+            squares = squares.PlusProduct(difference, difference);
+        }
+
+        float variance = RowStatistics.Sum(squares.Sum()) / width;
+        var statistics = new RowStatistics(mean, PtxMath.ReciprocalSqrt(variance + epsilon));
+        bool isOutside = false;
+        for (int vector = Warp.LaneIdx; vector < vectorCount; vector += Warp.WarpSize)
+        {
+            Float4 normal = statistics.Apply(HalfVector<TElement>.Unpack(source[start + vector]), weight[vector],
+                bias[vector]).Within(width - (4 * vector));
+            destination[(2 * row * stride) + vector] = HalfVector<TElement>.Pack(normal);
+            isOutside |= HalfVector<TElement>.IsOutside(normal);
+        }
+
+        // Whoever comes last writes the same.
+        if (isOutside)
+            outside[0] = 1;
+    }
+}

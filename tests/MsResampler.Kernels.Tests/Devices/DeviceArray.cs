@@ -1,0 +1,64 @@
+using System.Runtime.InteropServices;
+using MsResampler.Kernels.Engine;
+using MsResampler.Safetensors;
+
+namespace MsResampler.Kernels.Tests.Devices;
+
+/// <summary>A caller's tensor in the memory of a device.</summary>
+internal sealed class DeviceArray : IDisposable
+{
+    private readonly IDeviceMemory _memory;
+
+    public DeviceArray(IDevice device, CudaElementType type, float[] values)
+        : this(device, type, values.Length)
+    {
+        using IDeviceStream stream = device.CreateStream();
+        stream.Upload(Encode(type, values), _memory);
+        stream.Synchronize();
+    }
+
+    /// <summary>One whose content is undefined.</summary>
+    public DeviceArray(IDevice device, CudaElementType type, int count)
+    {
+        _memory = device.Allocate(count * Encode(type, [0]).Length);
+        Tensor = new CudaTensor((nint)_memory.Address, count, type);
+    }
+
+    public CudaTensor Tensor { get; }
+
+    /// <summary>Values as bytes of a type, rounded to nearest.</summary>
+    public static byte[] Encode(CudaElementType type, float[] values)
+    {
+        if (type == CudaElementType.Float32)
+            return MemoryMarshal.AsBytes<float>(values).ToArray();
+        byte[] bytes = new byte[values.Length * sizeof(ushort)];
+        ElementConversion.FromSingle(TypeOf(type), values, bytes);
+        return bytes;
+    }
+
+    /// <summary>Values as a type keeps them.</summary>
+    public static float[] Round(CudaElementType type, float[] values)
+    {
+        float[] result = new float[values.Length];
+        ElementConversion.ToSingle(TypeOf(type), Encode(type, values), result);
+        return result;
+    }
+
+    /// <summary>The content when all work is done.</summary>
+    public byte[] Read(IDevice device)
+    {
+        byte[] bytes = new byte[_memory.ByteCount];
+        using IDeviceStream stream = device.CreateStream();
+        stream.Download(_memory, bytes);
+        return bytes;
+    }
+
+    public void Dispose() => _memory.Dispose();
+
+    private static TensorType TypeOf(CudaElementType type) => type switch
+    {
+        CudaElementType.Float16 => TensorType.F16,
+        CudaElementType.BFloat16 => TensorType.BF16,
+        _ => TensorType.F32,
+    };
+}

@@ -1,0 +1,380 @@
+using System.Runtime.InteropServices;
+using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Kernels.Tiles;
+using MsResampler.Model;
+using MsResampler.Planning;
+using PtxEmulator;
+
+namespace MsResampler.Kernels.Tests.Kernels;
+
+/// <summary>A batch of images for the tensor-core attention: what runs it on the emulator, and the same in double
+/// precision.</summary>
+internal sealed class ScopeAttentionMmaCase
+{
+    /// <summary>Fills what must not be read, or not be written: no number in any type.</summary>
+    private const byte Forbidden = 0xFF;
+
+    // Nothing may depend on where tables begin.
+    private const int PlaceBase = 4;
+    private const int WindowBase = 3;
+    private const int ScaleBase = 5;
+    private const int QueryBase = 7;
+
+    private readonly ResamplerConfig _config;
+    private readonly bool _isHalf;
+    private readonly double[]?[] _logSigmas;
+    private readonly PatchGrid[] _grids;
+    private readonly float[] _queries;
+    private readonly float[][] _keys;
+    private readonly float[][] _values;
+
+    /// <param name="config">The model.</param>
+    /// <param name="isHalf">float16, or else bfloat16.</param>
+    /// <param name="grids">The images' grids.</param>
+    /// <param name="logSigmas">Learned log sigma of each scope.</param>
+    /// <param name="seeds">Decide each image's keys and values; its index where left out.</param>
+    public ScopeAttentionMmaCase(ResamplerConfig config, bool isHalf, PatchGrid[] grids,
+        double[]?[]? logSigmas = null, int[]? seeds = null)
+    {
+        (_config, _isHalf, _grids) = (config, isHalf, grids);
+        _logSigmas = logSigmas ?? new double[config.Scopes.Count][];
+        _queries = Rows(config.Scopes.Count * QueryCount * HeadCount, 1);
+        // As far apart as the logits of a trained head.
+        for (int index = 0; index < _queries.Length; index++)
+            _queries[index] = Round(_queries[index] * 3 / MathF.Sqrt(HeadSize));
+        _keys = [.. grids.Select((grid, image) => Rows((int)grid.PatchCount * KeyScopeCount * HeadCount,
+            10 + (2 * (seeds?[image] ?? image))))];
+        _values = [.. grids.Select((grid, image) => Rows((int)grid.PatchCount * KeyScopeCount * HeadCount,
+            11 + (2 * (seeds?[image] ?? image))))];
+    }
+
+    public int HeadVectors => (HeadSize + 7) / 8;
+
+    /// <summary>Half the distance of neighbouring elements, relative to them.</summary>
+    public double Roundoff => Math.ScaleB(1, _isHalf ? -11 : -8);
+
+    public KernelVariant Kernel => _isHalf ? ScopeAttentionVariants.For<MmaFloat16>(HeadVectors)
+        : ScopeAttentionVariants.For<MmaBFloat16>(HeadVectors);
+
+    /// <summary>The schedules of the images.</summary>
+    public IEnumerable<ScopeSchedule> Schedules => _grids.Select(ScheduleOf);
+
+    private int HeadSize => _config.HeadSize;
+
+    private int HeadCount => _config.AttentionHeadCount;
+
+    private int ScopeCount => _config.Scopes.Count;
+
+    private int KeyScopeCount => _config.ShareKeyValues ? 1 : ScopeCount;
+
+    private int QueryCount => _config.QueryGrid.QueryCount;
+
+    private int Stride => 8 * HeadVectors;
+
+    /// <summary>The plan of a grid.</summary>
+    public ExecutionPlan PlanOf(PatchGrid grid) => new Planner(_config, true, ScopeSchedule.Costs).Plan(grid);
+
+    /// <summary>Changes one channel of one value of the first image.</summary>
+    public ScopeAttentionMmaCase WithValue(int index, float value)
+    {
+        _values[0][index] = value;
+        return this;
+    }
+
+    /// <summary>Runs the batch.</summary>
+    /// <param name="seed">Decides the order of warps.</param>
+    /// <param name="isReversed">Whether the blocks are launched in the opposite order.</param>
+    /// <param name="storesLogSums">Whether log-sums are stored.</param>
+    /// <param name="mapScope">The scope whose maps of the last image are made from the log-sums; -1 for none.</param>
+    public ScopeAttentionMmaResult Run(ulong seed = 1, bool isReversed = false, bool storesLogSums = true,
+        int mapScope = -1)
+    {
+        using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 28 });
+        List<int> places = [.. new int[PlaceBase]];
+        List<AxisWindow> windows = [.. new AxisWindow[WindowBase]];
+        List<float> scales = [.. new float[ScaleBase]];
+        List<ScopeBlock> blocks = [];
+        ScopeBlock[] lastScopes = [];
+        int patchCount = 0;
+        for (int image = 0; image < _grids.Length; image++)
+        {
+            ScopeSchedule schedule = ScheduleOf(_grids[image]);
+            foreach (ScopeBlock block in schedule.BlocksAt(places.Count, windows.Count, scales.Count, QueryBase))
+                blocks.Add(Of(image, block));
+            lastScopes = [.. schedule.ScopesAt(windows.Count, scales.Count, QueryBase)
+                .Select(scope => Of(image, scope))];
+            places.AddRange(schedule.Places);
+            windows.AddRange(schedule.Windows);
+            scales.AddRange(schedule.Scales);
+            patchCount += (int)_grids[image].PatchCount;
+        }
+
+        if (isReversed)
+            blocks.Reverse();
+        int tokenRows = _grids.Length * QueryCount * ScopeCount * HeadCount;
+        DeviceView blockView = Upload<ScopeBlock>([.. blocks]);
+        DeviceView windowView = Upload<AxisWindow>([.. windows]);
+        DeviceView scaleView = Upload<float>([.. scales]);
+        byte[] queries = [.. new byte[16 * QueryBase], .. Encode(_queries)];
+        Array.Fill(queries, Forbidden, 0, 16 * QueryBase);
+        DeviceView queryView = Upload<byte>(queries, 16);
+        DeviceView keyValues = Upload<byte>(KeyValues(), 16);
+        byte[] outputBytes = new byte[tokenRows * Stride * sizeof(ushort)];
+        Array.Fill(outputBytes, Forbidden);
+        DeviceView output = Upload<byte>(outputBytes, 16);
+        float[] logSums = new float[storesLogSums ? tokenRows : 0];
+        Array.Fill(logSums, float.NaN);
+        DeviceView logSumView = storesLogSums ? Upload<float>(logSums) : default;
+        DeviceView outside = Upload<int>([0]);
+
+        LaunchReport report = Launch(Kernel, new Dim3(blocks.Count, HeadCount),
+            [blockView, Upload<int>([.. places]), windowView, scaleView, queryView, keyValues, output, logSumView,
+                outside],
+            [ScopeCount, KeyScopeCount, HeadCount, HeadVectors, _config.QueryGrid.Columns, storesLogSums ? 1 : 0]);
+        gpu.Read(output.Address, outputBytes);
+        if (storesLogSums)
+            gpu.Read(logSumView.Address, MemoryMarshal.AsBytes(logSums.AsSpan()));
+        int[] flag = [0];
+        gpu.Read(outside.Address, MemoryMarshal.AsBytes(flag.AsSpan()));
+        float[] maps = mapScope < 0 ? [] : Maps();
+        return new ScopeAttentionMmaResult(Decode(outputBytes), logSums, maps, flag[0], report);
+
+        ScopeBlock Of(int image, ScopeBlock block) => block with
+        {
+            FirstPatch = block.FirstPatch + patchCount,
+            FirstToken = block.FirstToken + (image * QueryCount),
+        };
+
+        float[] Maps()
+        {
+            PatchGrid grid = _grids[^1];
+            float[] result = new float[HeadCount * QueryCount * (int)grid.PatchCount];
+            Array.Fill(result, float.NaN);
+            DeviceView view = Upload<float>(result);
+            Launch(new KernelVariant(_isHalf ? typeof(AttentionMapMma<MmaFloat16>)
+                : typeof(AttentionMapMma<MmaBFloat16>), 32, 1), new Dim3((QueryCount + 15) / 16, HeadCount),
+                [Upload<ScopeBlock>(lastScopes), windowView, scaleView, queryView with { Count = 4 * queryView.Count },
+                    keyValues with { Count = 4 * keyValues.Count }, logSumView, view],
+                [mapScope, ScopeCount, KeyScopeCount, HeadVectors, grid.Rows]);
+            gpu.Read(view.Address, MemoryMarshal.AsBytes(result.AsSpan()));
+            return result;
+        }
+
+        LaunchReport Launch(KernelVariant variant, Dim3 grid, DeviceView[] views, int[] numbers)
+        {
+            CompiledKernel kernel = variant.Compile(EmulatorHost.Compiler, 80);
+            KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel);
+            arguments.Add(views);
+            arguments.Add(numbers);
+            return gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName, grid, new Dim3(variant.GroupSize), 0,
+                arguments.Bytes);
+        }
+
+        DeviceView Upload<T>(T[] content, int elementBytes = 0)
+            where T : unmanaged
+        {
+            ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes<T>(content);
+            ulong address = gpu.Allocate(Math.Max(bytes.Length, 1));
+            gpu.Write(address, bytes);
+            return new DeviceView(address, elementBytes == 0 ? content.Length : bytes.Length / elementBytes);
+        }
+    }
+
+    /// <summary>Every query, scope and head of the batch in double precision.</summary>
+    public IEnumerable<ScopeAttentionMmaRow> Expected()
+    {
+        for (int image = 0; image < _grids.Length; image++)
+        {
+            for (int scope = 0; scope < ScopeCount; scope++)
+            {
+                for (int query = 0; query < QueryCount; query++)
+                {
+                    for (int head = 0; head < HeadCount; head++)
+                    {
+                        yield return Expected(image, scope, query, head,
+                            (((((image * QueryCount) + query) * ScopeCount) + scope) * HeadCount) + head);
+                    }
+                }
+            }
+        }
+    }
+
+    private ScopeAttentionMmaRow Expected(int image, int scope, int query, int head, int row)
+    {
+        PatchGrid grid = _grids[image];
+        int keyScope = _config.ShareKeyValues ? 0 : scope;
+        ScopeConfig scopeConfig = _config.Scopes[scope];
+        var windows = ScopeWindows.Resolve(scopeConfig, _config.QueryGrid, grid);
+        int queryRow = query / _config.QueryGrid.Columns;
+        int queryColumn = query % _config.QueryGrid.Columns;
+        double ay = ((queryRow + 0.5) * grid.Rows / _config.QueryGrid.Rows) - 0.5;
+        double ax = ((queryColumn + 0.5) * grid.Columns / _config.QueryGrid.Columns) - 0.5;
+        (double sigmaY, double sigmaX) = Sigma(scope, head, grid);
+        ReadOnlySpan<float> q = _queries.AsSpan((((scope * QueryCount) + query) * HeadCount + head) * Stride, Stride);
+
+        int patchCount = (int)grid.PatchCount;
+        double[] logits = new double[patchCount];
+        double[] errors = new double[patchCount];
+        double best = double.NegativeInfinity;
+        double nearest = double.NegativeInfinity;
+        for (int patch = 0; patch < patchCount; patch++)
+        {
+            int i = patch / grid.Columns;
+            int j = patch % grid.Columns;
+            logits[patch] = double.NegativeInfinity;
+            if (!windows.Rows[queryRow].Contains(i) || !windows.Columns[queryColumn].Contains(j))
+                continue;
+            double terms = 0;
+            double dot = Dot(q, Row(_keys[image], patch, keyScope, head), ref terms);
+            double rowScale = scopeConfig.Prior == ScopePrior.Gaussian ? Math.Log2(Math.E) / (2 * sigmaY * sigmaY) : 0;
+            double columnScale = scopeConfig.Prior == ScopePrior.Gaussian ? Math.Log2(Math.E) / (2 * sigmaX * sigmaX)
+                : 0;
+            double bias = -(Square(i - ay) * rowScale) - (Square(j - ax) * columnScale);
+            nearest = Math.Max(nearest, bias);
+            logits[patch] = dot + bias;
+            // A dot product rounds once for each term; of the bias, window, slope and scale are rounded, and each of
+            // three steps, all of them less than twice the squared distances of this patch and of the nearest.
+            errors[patch] = Math.ScaleB(1, -24) * (((HeadSize + 2) * terms) - (16 * bias));
+            best = Math.Max(best, logits[patch]);
+        }
+
+        // What lies further below has no weight.
+        double logitError = 0;
+        for (int patch = 0; patch < patchCount; patch++)
+        {
+            if (logits[patch] > best - 40)
+                logitError = Math.Max(logitError, errors[patch] - (Math.ScaleB(1, -24) * 16 * nearest));
+        }
+
+        double total = 0;
+        double[] sums = new double[HeadSize];
+        double[] magnitudes = new double[HeadSize];
+        double[] largest = new double[HeadSize];
+        for (int patch = 0; patch < patchCount; patch++)
+        {
+            double weight = Math.Pow(2, logits[patch] - best);
+            logits[patch] = weight;
+            total += weight;
+            ReadOnlySpan<float> v = Row(_values[image], patch, keyScope, head);
+            for (int k = 0; k < HeadSize; k++)
+            {
+                sums[k] += weight * v[k];
+                magnitudes[k] += weight * Math.Abs(v[k]);
+                largest[k] = Math.Max(largest[k], Math.Abs(v[k]));
+            }
+        }
+
+        return new ScopeAttentionMmaRow(image, scope, query, head, row, patchCount,
+            [.. sums.Select(sum => sum / total)], [.. magnitudes.Select(sum => sum / total)], largest,
+            [.. logits.Select(weight => weight / total)], Math.Log2(total) + best - nearest, logitError);
+    }
+
+    private static double Square(double x) => x * x;
+
+    private (double Rows, double Columns) Sigma(int scope, int head, PatchGrid grid)
+    {
+        ScopeConfig config = _config.Scopes[scope];
+        (double rows, double columns) = _logSigmas[scope] is { } learned
+            ? (Math.Exp(learned[2 * head]), Math.Exp(learned[(2 * head) + 1]))
+            : (config.Sigma?.Rows ?? 1, config.Sigma?.Columns ?? 1);
+        return config.Units == ScopeUnits.Fraction ? (rows * grid.Rows, columns * grid.Columns) : (rows, columns);
+    }
+
+    private static double Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b, ref double terms)
+    {
+        double sum = 0;
+        for (int k = 0; k < a.Length; k++)
+        {
+            sum += (double)a[k] * b[k];
+            terms += Math.Abs((double)a[k] * b[k]);
+        }
+
+        return sum;
+    }
+
+    private ReadOnlySpan<float> Row(float[] rows, int patch, int keyScope, int head)
+        => rows.AsSpan(((((patch * KeyScopeCount) + keyScope) * HeadCount) + head) * Stride, Stride);
+
+    private ScopeSchedule ScheduleOf(PatchGrid grid) => new(_config, PlanOf(grid), _logSigmas);
+
+    private float[] Rows(int count, int seed)
+    {
+        float[] values = Values.Normal(count * Stride, seed);
+        for (int index = 0; index < values.Length; index++)
+            values[index] = index % Stride < HeadSize ? Round(values[index]) : 0;
+        return values;
+    }
+
+    private float Round(float value) => Decode(Encode([value]))[0];
+
+    private byte[] KeyValues()
+    {
+        List<byte> bytes = [];
+        for (int image = 0; image < _grids.Length; image++)
+        {
+            int rowLength = KeyScopeCount * HeadCount * Stride;
+            for (int patch = 0; patch < (int)_grids[image].PatchCount; patch++)
+            {
+                bytes.AddRange(Encode(_keys[image].AsSpan(patch * rowLength, rowLength)));
+                bytes.AddRange(Encode(_values[image].AsSpan(patch * rowLength, rowLength)));
+            }
+        }
+
+        return [.. bytes];
+    }
+
+    private byte[] Encode(ReadOnlySpan<float> values)
+    {
+        byte[] bytes = new byte[values.Length * sizeof(ushort)];
+        for (int index = 0; index < values.Length; index++)
+        {
+            ushort bits = _isHalf ? BitConverter.HalfToUInt16Bits((Half)values[index])
+                : float.IsFinite(values[index])
+                    ? (ushort)((BitConverter.SingleToUInt32Bits(values[index]) + 0x7FFF) >> 16)
+                    : (ushort)(BitConverter.SingleToUInt32Bits(values[index]) >> 16);
+            MemoryMarshal.Write(bytes.AsSpan(index * sizeof(ushort)), bits);
+        }
+
+        return bytes;
+    }
+
+    private float[] Decode(ReadOnlySpan<byte> bytes)
+    {
+        ReadOnlySpan<ushort> bits = MemoryMarshal.Cast<byte, ushort>(bytes);
+        float[] values = new float[bits.Length];
+        for (int index = 0; index < values.Length; index++)
+        {
+            values[index] = _isHalf ? (float)BitConverter.UInt16BitsToHalf(bits[index])
+                : BitConverter.UInt32BitsToSingle((uint)bits[index] << 16);
+        }
+
+        return values;
+    }
+}
+
+/// <summary>What a run left.</summary>
+/// <param name="Output">[tokens, scopes, heads, d], each head with its padding.</param>
+/// <param name="LogSums">[tokens, scopes, heads].</param>
+/// <param name="Maps">[heads, queries, patches] of the last image.</param>
+/// <param name="Outside">The flag for results outside the element's range.</param>
+/// <param name="Report">What was executed.</param>
+internal sealed record ScopeAttentionMmaResult(float[] Output, float[] LogSums, float[] Maps, int Outside,
+    LaunchReport Report);
+
+/// <summary>One query and head in exact arithmetic.</summary>
+/// <param name="Image">The image.</param>
+/// <param name="Scope">The scope.</param>
+/// <param name="Query">The query.</param>
+/// <param name="Head">The head.</param>
+/// <param name="Row">Its row of the output, in heads.</param>
+/// <param name="PatchCount">Patches of the image.</param>
+/// <param name="Output">The weighted sums.</param>
+/// <param name="Magnitudes">The weighted sums of magnitudes.</param>
+/// <param name="Largest">The largest value of each channel.</param>
+/// <param name="Weights">The softmax of each patch, 0 outside the window.</param>
+/// <param name="LogSum">log₂ Σ 2^logit, with the nearest patch's bias as 0.</param>
+/// <param name="LogitError">How far the float32 logit of a patch that has weight may be from exact.</param>
+internal sealed record ScopeAttentionMmaRow(int Image, int Scope, int Query, int Head, int Row, int PatchCount,
+    double[] Output, double[] Magnitudes, double[] Largest, double[] Weights, double LogSum, double LogitError);

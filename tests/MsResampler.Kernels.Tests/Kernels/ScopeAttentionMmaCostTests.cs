@@ -1,0 +1,180 @@
+using MsResampler.Cli.Ptx;
+using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Tests.Compiler;
+using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Kernels.Tiles;
+using MsResampler.Model;
+using MsResampler.Planning;
+using MsResampler.Tests.Model;
+using NUnit.Framework;
+using PtxEmulator;
+
+namespace MsResampler.Kernels.Tests.Kernels;
+
+/// <summary>What the attention on tensor cores costs: as scheduled, as emulated and as assembled.</summary>
+public sealed class ScopeAttentionMmaCostTests
+{
+    private const int HeadCount = 2;
+    private static readonly int[] s_architectures = [80, 86, 89, 90];
+    private static readonly PatchGrid s_grid = new(24, 24);
+    private static readonly QueryGrid s_queries = new(12, 12);
+
+    [TestCase(32)]
+    [TestCase(64)]
+    [TestCase(80)]
+    [TestCase(96)]
+    [TestCase(128)]
+    public void Shared_memory_has_no_conflicts_and_global_memory_no_waste(int headSize)
+    {
+        ResamplerConfig config = Config(headSize, Configs.Window(4, 4),
+            Configs.Gaussian(4, 4, new AxisPair(12, 12)), Configs.None);
+        ScopeAttentionMmaCase @case = new(config, true, [s_grid]);
+
+        LaunchReport report = @case.Run(storesLogSums: false).Report;
+
+        long units = HeadCount * @case.Schedules.Sum(schedule => schedule.UnitCount);
+        int chunks = (headSize + 15) / 16 * 2;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.SharedBankConflicts, Is.Empty);
+            Assert.That(report.GlobalSectors, Is.LessThanOrEqualTo(1.1 * report.IdealSectors));
+            // 16 logits for each chunk of 8 channels, and as many sums.
+            Assert.That(report.MatrixInstructions, Is.EqualTo(units * 2 * chunks));
+            Assert.That(report.GlobalStoreSectors, Is.EqualTo(report.IdealStoreSectors));
+            Assert.That(report.GlobalStoreBytes,
+                Is.EqualTo(s_queries.QueryCount * config.Scopes.Count * HeadCount * headSize * sizeof(ushort)));
+        }
+    }
+
+    [Test]
+    public void Keys_and_values_are_read_once_for_each_tile()
+    {
+        ScopeAttentionMmaCase @case = new(Config(64, Configs.Window(4, 4), Configs.None), true, [s_grid]);
+        IEnumerable<QueryTile> tiles = @case.PlanOf(s_grid).Scopes.SelectMany(scope => scope.Tiles);
+        const int RowSectors = 64 * sizeof(ushort) / 32;
+        long keySectors = HeadCount * tiles.Sum(tile => 2L * tile.KeyCount * RowSectors);
+
+        LaunchReport report = @case.Run(storesLogSums: false).Report;
+
+        // Queries, rounded up to 16, and tables: lists by every warp that copies or masks, four bytes a key.
+        long querySectors = HeadCount * tiles.Sum(tile => (tile.QueryCount + 15L) / 16 * 16 * RowSectors);
+        Assert.That(report.GlobalLoadSectors, Is.InRange(keySectors + querySectors,
+            1.15 * (keySectors + querySectors)));
+    }
+
+    /// <summary>Windows of every kind on grids that tiles of keys do not divide. What is needed: for every 16 queries of
+    /// a tile the keys that any query of the tile sees, in units of 16.</summary>
+    [Test]
+    public void Nothing_outside_the_windows_of_a_tile_is_multiplied(
+        [Values("24x24", "27x27", "14x14", "32x17", "7x50")] string grid)
+    {
+        int[] extents = [.. grid.Split('x').Select(int.Parse)];
+        PatchGrid patches = new(extents[0], extents[1]);
+        foreach (ScopeConfig scope in new[]
+        {
+            Configs.Window(4, 4), Configs.Window(1, 1), Configs.Window(7, 3, WindowBorder.Shift),
+            Configs.Gaussian(4, 4, new AxisPair(12, 12)), Configs.Gaussian(4, 4), Configs.None,
+        })
+        {
+            ResamplerConfig config = Config(64, scope);
+            ScopeAttentionMmaCase @case = new(config, true, [patches]);
+            ScopePlan plan = @case.PlanOf(patches).Scopes[0];
+            double needed = plan.Tiles.Sum(tile => Math.Ceiling(tile.QueryCount / 16.0)
+                * Math.Ceiling(SeenCount(plan.Windows.Rows, tile.QueryRows)
+                    * SeenCount(plan.Windows.Columns, tile.QueryColumns) / 16.0));
+            double byWarp = plan.Tiles.Sum(tile => Enumerable.Range(0, (tile.QueryCount + 15) / 16).Sum(w =>
+            {
+                int[] qs = [.. Enumerable.Range(16 * w, Math.Min(16, tile.QueryCount - 16 * w))];
+                return Math.Ceiling(Enumerable.Range(0, (int)patches.PatchCount).Count(n => qs.Any(q =>
+                    plan.Windows.Rows[tile.QueryRows.Start + q / tile.QueryColumns.Count].Contains(n / patches.Columns)
+                    && plan.Windows.Columns[tile.QueryColumns.Start + q % tile.QueryColumns.Count].Contains(n % patches.Columns))) / 16.0);
+            }));
+
+            long executed = @case.Schedules.Single().UnitCount;
+
+            TestContext.Out.WriteLine($"{grid}, {scope}: {executed / needed:0.000} {executed/byWarp:0.000} {string.Join(",", plan.Tiles.Select(t => t.QueryRows.Count + "x" + t.QueryColumns.Count))}");
+            Assert.That(executed, Is.LessThanOrEqualTo(1.15 * needed), scope.ToString());
+        }
+    }
+
+    [Test]
+    public void A_window_of_sixteen_patches_costs_a_sixth_of_the_whole_image()
+    {
+        LaunchReport window = new ScopeAttentionMmaCase(Config(64, Configs.Window(4, 4)), true, [s_grid]).Run().Report;
+        LaunchReport dense = new ScopeAttentionMmaCase(Config(64, Configs.None), true, [s_grid]).Run().Report;
+
+        TestContext.Out.WriteLine($"{dense.MatrixInstructions} against {window.MatrixInstructions} products, " +
+            $"{dense.WarpInstructions} against {window.WarpInstructions} instructions");
+        Assert.That(window.MatrixInstructions, Is.LessThanOrEqualTo(dense.MatrixInstructions / 6));
+    }
+
+    [Test]
+    public void The_longest_blocks_come_first_and_those_of_a_scope_together()
+    {
+        ResamplerConfig config = Config(64, Configs.Window(4, 4), Configs.None, Configs.Window(2, 2));
+        ScopeBlock[] blocks = new ScopeAttentionMmaCase(config, true, [s_grid]).Schedules.Single()
+            .BlocksAt(0, 0, 0, 0);
+
+        Assert.That(blocks.Select(block => block.KeyCount * (block.QueryCount > 16 ? 1 : 2)),
+            Is.Ordered.Descending);
+        Assert.That(blocks[0].Scope, Is.EqualTo(1));
+    }
+
+    [TestCase(32)]
+    [TestCase(64)]
+    [TestCase(80)]
+    [TestCase(96)]
+    [TestCase(128)]
+    public void It_is_assembled_without_local_memory(int headSize)
+    {
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (int architecture in s_architectures)
+                Check(ScopeAttentionVariants.For<MmaFloat16>(headSize / 8), architecture);
+            Check(ScopeAttentionVariants.For<MmaBFloat16>(headSize / 8), 80);
+        }
+
+        static void Check(KernelVariant variant, int architecture)
+        {
+            PtxasReport report = Ptxas.Assemble(variant.Compile(EmulatorHost.Compiler, 80), architecture);
+            Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), $"{variant}, sm_{architecture}");
+            Assert.That(report.Registers * variant.GroupSize * variant.BlockCount, Is.LessThanOrEqualTo(65536),
+                $"registers on sm_{architecture}");
+            Assert.That(report.SharedBytes, Is.LessThanOrEqualTo(48 << 10));
+        }
+    }
+
+    [TestCase(64, 0.18)]
+    [TestCase(128, 0.25)]
+    public void The_loop_without_a_mask_is_largely_products(int headSize, double least)
+    {
+        CompiledKernel kernel = ScopeAttentionVariants.For<MmaFloat16>(headSize / 8)
+            .Compile(EmulatorHost.Compiler, 80);
+        foreach (int architecture in s_architectures)
+        {
+            // The loops of 64 keys: without a mask, with one, with a Gaussian.
+            MachineCode[] loops = [.. Ptxas.DisassembleLoops(kernel, architecture)
+                .Where(loop => loop.Count("HMMA") == headSize)];
+            double[] shares = [.. loops.Select(loop => (double)loop.Count("HMMA") / loop.Instructions.Values.Sum())];
+            TestContext.Out.WriteLine($"sm_{architecture}: {string.Join(", ", shares.Select(share => $"{share:0.000}"))}");
+
+            Assert.That(shares[0], Is.GreaterThanOrEqualTo(least), $"sm_{architecture}: " +
+                string.Join(", ", loops[0].Instructions.OrderByDescending(pair => pair.Value)));
+        }
+    }
+
+    private static ResamplerConfig Config(int headSize, params ScopeConfig[] scopes)
+        => Configs.Of(scopes) with
+        {
+            HiddenSize = HeadCount * headSize,
+            AttentionHeadCount = HeadCount,
+            QueryGrid = s_queries,
+        };
+
+    /// <summary>Patches along an axis that any of the queries sees.</summary>
+    private static int SeenCount(IReadOnlyList<AxisRange> windows, AxisRange queries)
+        => Enumerable.Range(queries.Start, queries.Count)
+            .SelectMany(query => Enumerable.Range(windows[query].Start, windows[query].Count))
+            .Distinct().Count();
+}

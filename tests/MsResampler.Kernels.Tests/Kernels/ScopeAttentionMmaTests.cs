@@ -1,0 +1,183 @@
+using MsResampler.Kernels.Attention;
+using MsResampler.Model;
+using MsResampler.Tests.Model;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Kernels;
+
+/// <summary>The attention of whole schedules on tensor cores against loops in double precision over the rounded
+/// inputs.</summary>
+public sealed class ScopeAttentionMmaTests
+{
+    private const int LargestHead = 128;
+
+    /// <summary>One scope of each kind; with 5 × 7 queries tiles are wide and narrow, with 9 × 11 patches full, masked
+    /// and cut.</summary>
+    private static readonly ScopeConfig[] s_mixed =
+    [
+        Configs.None, Configs.Window(3, 4), Configs.Gaussian(2, 3, new AxisPair(5, 4)),
+    ];
+
+    [Test]
+    public void Heads_of_every_size_agree_with_loops(
+        [Values(1, 20, 32, 40, 64, 72, 80, 96, 100, LargestHead)] int headSize, [Values] bool isHalf)
+        => Check(Config(headSize, new QueryGrid(5, 7), s_mixed), isHalf, [new(9, 11)]);
+
+    private static IEnumerable<TestCaseData> Scopes()
+    {
+        (string Name, QueryGrid Queries, PatchGrid[] Grids, ScopeConfig[] Scopes)[] cases =
+        [
+            ("one query, one patch", new(1, 1), [new(1, 1)], [Configs.None]),
+            ("16 queries exactly, 16 keys", new(4, 4), [new(4, 4)], [Configs.None, Configs.Gaussian(1, 1)]),
+            ("17 queries", new(1, 17), [new(8, 8), new(3, 3)], [Configs.None, Configs.Window(2, 2)]),
+            ("64 queries, whole tiles", new(8, 8), [new(16, 16)], [Configs.None, Configs.Window(16, 12)]),
+            ("tails of one, two and three units", new(6, 6), [new(5, 13), new(8, 11), new(10, 11)], [Configs.None]),
+            ("windows far apart", new(4, 4), [new(24, 24)], [Configs.Window(1, 1), Configs.Window(2, 1)]),
+            ("strips", new(1, 20), [new(1, 50), new(37, 1)], [Configs.Window(3, 5), Configs.Gaussian(2, 4)]),
+            ("windows larger than the grid", new(5, 5), [new(3, 4)],
+                [Configs.Window(9, 9), Configs.Window(9, 2, WindowBorder.Shift)]),
+            ("shifted windows", new(7, 5), [new(12, 10)], [Configs.Window(5, 4, WindowBorder.Shift)]),
+            ("fractions of ragged grids", new(6, 6), [new(12, 9), new(5, 17)],
+                [
+                    Configs.Window(0.3, 0.4, units: ScopeUnits.Fraction),
+                    Configs.Gaussian(0.2, 0.1, units: ScopeUnits.Fraction),
+                ]),
+            ("a wide Gaussian without a window", new(8, 6), [new(14, 14)], [Configs.Gaussian(3, 5)]),
+            ("a vanishing Gaussian", new(5, 7), [new(10, 14), new(9, 13)],
+                [Configs.Gaussian(1e-30, 1e-3), Configs.Gaussian(1e-200, 2, new AxisPair(3, 3))]),
+        ];
+        return cases.Select(@case => new TestCaseData(Config(32, @case.Queries, @case.Scopes), @case.Grids)
+            .SetArgDisplayNames(@case.Name));
+    }
+
+    [TestCaseSource(nameof(Scopes))]
+    public void Scopes_of_every_kind_agree_with_loops(ResamplerConfig config, PatchGrid[] grids)
+        => Check(config, isHalf: true, grids);
+
+    [Test]
+    public void Scopes_can_share_keys_and_values([Values] bool isHalf)
+        => Check(Config(40, new QueryGrid(5, 7), s_mixed) with { ShareKeyValues = true }, isHalf,
+            [new(9, 11), new(6, 5)]);
+
+    [Test]
+    public void Learned_sigmas_differ_from_head_to_head()
+        => Check(Config(64, new QueryGrid(5, 7), s_mixed), isHalf: true, [new(9, 11), new(7, 8)],
+            [null, null, [0.2, 1.5, -0.7, 0.9]]);
+
+    [Test]
+    public void Bits_depend_on_the_image_alone([Values(32, 64, LargestHead)] int headSize)
+    {
+        ResamplerConfig config = Config(headSize, new QueryGrid(5, 7), s_mixed);
+        float[] alone = new ScopeAttentionMmaCase(config, true, [new(9, 11)], seeds: [3]).Run().Output;
+        var batch = new ScopeAttentionMmaCase(config, true, [new(5, 6), new(9, 11), new(12, 4)], seeds: [1, 3, 2]);
+
+        float[] first = batch.Run(seed: 5).Output;
+        float[] second = batch.Run(seed: 6, isReversed: true, storesLogSums: false).Output;
+
+        Assert.That(first[alone.Length..(2 * alone.Length)], Is.EqualTo(alone));
+        Assert.That(second, Is.EqualTo(first));
+    }
+
+    [TestCase(true, 1)]
+    [TestCase(false, 0)]
+    public void A_result_outside_float16_is_reported(bool isHalf, int expected)
+    {
+        // One query's whole tile, and one tile shared by warps.
+        foreach (QueryGrid queries in new QueryGrid[] { new(1, 1), new(5, 7) })
+        {
+            ScopeAttentionMmaCase @case = new(Config(32, queries, Configs.None), isHalf, [new(5, 5)]);
+            Assert.That(@case.Run().Outside, Is.Zero);
+            Assert.That(@case.WithValue(3, float.PositiveInfinity).Run().Outside, Is.EqualTo(expected));
+        }
+    }
+
+    [Test]
+    public void A_map_is_the_softmax_of_each_query([Values(0, 1, 2)] int scope, [Values(32, 72)] int headSize)
+    {
+        ResamplerConfig config = Config(headSize, new QueryGrid(5, 7), s_mixed);
+        ScopeAttentionMmaCase @case = new(config, headSize == 32, [new(5, 6), new(9, 11)]);
+
+        float[] maps = @case.Run(mapScope: scope).Maps;
+
+        double worst = 0;
+        foreach (ScopeAttentionMmaRow row in @case.Expected().Where(row => row.Image == 1 && row.Scope == scope))
+        {
+            int map = ((row.Head * config.QueryGrid.QueryCount) + row.Query) * row.PatchCount;
+            for (int patch = 0; patch < row.PatchCount; patch++)
+            {
+                // A weight's error is that of its logit and of the log-sum; nothing is added outside the window.
+                worst = Math.Max(worst, Math.Abs(maps[map + patch] - row.Weights[patch])
+                    / ((2 * WeightError(row) * row.Weights[patch]) + double.Epsilon));
+            }
+        }
+
+        Assert.That(worst, Is.LessThanOrEqualTo(1), "the worst error as a part of what is allowed");
+    }
+
+    [Test]
+    public void A_grid_that_places_cannot_hold_is_refused()
+    {
+        ResamplerConfig config = Config(32, new QueryGrid(1, 1), Configs.Window(1, 1));
+        PatchGrid grid = new(1, ScopeSchedule.MaxGridExtent + 1);
+        ScopeAttentionMmaCase @case = new(config, true, []);
+
+        Assert.That(() => new ScopeSchedule(config, @case.PlanOf(grid), [null]),
+            Throws.TypeOf<NotSupportedException>().With.Message.Contains("1x32768"));
+        Assert.That(() => new ScopeSchedule(config, @case.PlanOf(grid with { Columns = ScopeSchedule.MaxGridExtent }),
+            [null]), Throws.Nothing);
+    }
+
+    private static ResamplerConfig Config(int headSize, QueryGrid queries, params ScopeConfig[] scopes)
+        => Configs.Of(scopes) with { HiddenSize = 2 * headSize, AttentionHeadCount = 2, QueryGrid = queries };
+
+    private static void Check(ResamplerConfig config, bool isHalf, PatchGrid[] grids, double[]?[]? logSigmas = null)
+    {
+        ScopeAttentionMmaCase @case = new(config, isHalf, grids, logSigmas);
+        ScopeAttentionMmaResult result = @case.Run();
+
+        double worst = 0;
+        double worstSum = 0;
+        bool isPaddingZero = true;
+        int stride = 8 * @case.HeadVectors;
+        foreach (ScopeAttentionMmaRow row in @case.Expected())
+        {
+            for (int k = 0; k < config.HeadSize; k++)
+            {
+                worst = Math.Max(worst, Math.Abs(result.Output[(row.Row * stride) + k] - row.Output[k])
+                    / Tolerance(@case, row, k));
+            }
+
+            worstSum = Math.Max(worstSum, Math.Abs(result.LogSums[row.Row] - row.LogSum) / (WeightError(row) / Ln2));
+            for (int k = config.HeadSize; k < stride; k++)
+                isPaddingZero &= result.Output[(row.Row * stride) + k] == 0;
+        }
+
+        TestContext.Out.WriteLine($"{worst:0.00} and {worstSum:0.00} of what is allowed");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(worst, Is.LessThanOrEqualTo(1), "the worst error as a part of what is allowed");
+            Assert.That(worstSum, Is.LessThanOrEqualTo(1), "the worst error of a log-sum likewise");
+            Assert.That(isPaddingZero, "the padding of heads");
+            Assert.That(result.Outside, Is.Zero);
+        }
+    }
+
+    private const double Ln2 = 0.69314718055994531;
+
+    /// <summary>The relative error of a weight, or of the sum of all, in float32: of the logit; of its difference to
+    /// the largest, less than 40 where it counts; of ex2 and lg2, 2⁻²²; and once for each addition, and for each tile of
+    /// 16 or 64 keys that the sum so far is scaled, by a factor that is itself an ex2: no more than one of 2⁻²² for each
+    /// patch.</summary>
+    private static double WeightError(ScopeAttentionMmaRow row)
+        => (Ln2 * (row.LogitError + (40 * Math.ScaleB(1, -24)))) + ((row.PatchCount + 4) * Math.ScaleB(1, -22));
+
+    /// <summary>How far one result may be from exact arithmetic: each weight is rounded to the element's type, of which
+    /// the smallest are 2⁻²⁴ apart, and is wrong in float32 as their sum is; and so is the product, which is rounded to
+    /// the element's type again.</summary>
+    private static double Tolerance(ScopeAttentionMmaCase @case, ScopeAttentionMmaRow row, int k)
+    {
+        double sum = (row.Magnitudes[k] * (@case.Roundoff + (3 * WeightError(row))))
+            + (row.PatchCount * Math.ScaleB(1, -25) * row.Largest[k]);
+        return sum + (@case.Roundoff * (Math.Abs(row.Output[k]) + sum)) + Math.ScaleB(1, -25);
+    }
+}
