@@ -18,6 +18,9 @@ namespace MsResampler.Kernels;
 /// MSRESAMPLER_CUDA_GRAPHS=0 has every kernel launched by itself, with the same results.</para></remarks>
 public sealed class CudaBackend : Backend
 {
+    // Models compile kernels when they first need them, as long as they live.
+    private static readonly KernelCompiler s_compiler = new(KernelCache.Default, PtxVersion.Default);
+
     private readonly Func<CudaDevice> _open;
 
     private CudaBackend(Func<CudaDevice> open) => _open = open;
@@ -82,9 +85,5 @@ public sealed class CudaBackend : Backend
     public static IReadOnlyList<CudaDeviceInfo> Devices() => CudaDevices.List();
 
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
-    {
-        CudaDevice device = _open();
-        using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        return new GpuEngine(device, compiler, model, options);
-    }
+        => new GpuEngine(_open(), s_compiler, model, options);
 }
