@@ -47,6 +47,12 @@ internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDe
         stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
     }
 
+    public void Clear(ulong address, long byteCount)
+    {
+        Begin();
+        stream.Clear(address, byteCount);
+    }
+
     public IDeviceGraph? Capture(Action work)
     {
         if (owner.Mode == TimingMode.Launches)
