@@ -47,11 +47,7 @@ internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDe
         stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
     }
 
-    public void Clear(ulong address, long byteCount)
-    {
-        Begin();
-        stream.Clear(address, byteCount);
-    }
+    public void Clear(ulong address, long byteCount) => stream.Clear(address, byteCount);
 
     public IDeviceGraph? Capture(Action work)
     {

@@ -3,10 +3,10 @@ using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
 using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.Cuda;
 using MsResampler.Kernels.Tests.Devices;
 using NUnit.Framework;
 using CudaDevice = MsResampler.Kernels.Engine.Cuda.CudaDevice;
+using CudaNative = MsResampler.Kernels.Engine.Cuda.CudaNative;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
