@@ -262,8 +262,8 @@ internal sealed class ScopeAttentionMmaCase
             [.. logits.Select(weight => weight / total)], Math.Log2(total) + best, logitError);
     }
 
-    /// <summary>A patch's Gaussian along an axis, that of the nearest patch of the window being 0, and how far it may be
-    /// off in float32: window, slope and scale are rounded, and so is each of three steps, all of them less than twice
+    /// <summary>A patch's Gaussian along an axis, that of the nearest patch of the window being 0, and how far it may
+    /// be off in float32: window, slope and scale are rounded, and so is each of three steps, all of them less than twice
     /// the squared distances of this patch and of the nearest.</summary>
     private static (double Bias, double Error) Bias(AxisRange window, double anchor, double sigma, int patch)
     {

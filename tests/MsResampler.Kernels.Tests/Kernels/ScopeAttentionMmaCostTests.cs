@@ -163,7 +163,8 @@ public sealed class ScopeAttentionMmaCostTests
             MachineCode[] loops = [.. Ptxas.DisassembleLoops(kernel, architecture)
                 .Where(loop => loop.Count("HMMA") == headSize)];
             double[] shares = [.. loops.Select(loop => (double)loop.Count("HMMA") / loop.Instructions.Values.Sum())];
-            TestContext.Out.WriteLine($"sm_{architecture}: {string.Join(", ", shares.Select(share => $"{share:0.00}"))}");
+            TestContext.Out.WriteLine($"sm_{architecture}: " +
+                string.Join(", ", shares.Select(share => $"{share:0.00}")));
 
             Assert.That(shares[0], Is.GreaterThanOrEqualTo(least), $"sm_{architecture}: " +
                 string.Join(", ", loops[0].Instructions.OrderByDescending(pair => pair.Value)));
