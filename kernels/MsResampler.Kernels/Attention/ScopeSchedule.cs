@@ -105,9 +105,6 @@ internal sealed class ScopeSchedule
     public ScopeBlock[] ScopesAt(int firstWindow, int firstScale, int queryStart)
         => [.. _scopes.Select(scope => Moved(scope, 0, firstWindow, firstScale, queryStart))];
 
-    /// <summary>How long a block runs, in keys of a wide one; see <see cref="Costs"/>.</summary>
-    public static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? block.KeyCount : 2 * block.KeyCount;
-
     private static ScopeBlock Moved(ScopeBlock block, int firstPlace, int firstWindow, int firstScale, int queryStart)
         => block with
         {
@@ -117,6 +114,9 @@ internal sealed class ScopeSchedule
             Scales = block.Scales < 0 ? -1 : block.Scales + firstScale,
             QueryStart = block.QueryStart + queryStart,
         };
+
+    /// <summary>How long a block runs, in keys of a wide one; see <see cref="Costs"/>.</summary>
+    public static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? block.KeyCount : 2 * block.KeyCount;
 
     /// <summary>What a scope's blocks have in common; adds its windows and scales.</summary>
     private ScopeBlock ScopeOf(int scope, ScopeWindows windows, ScopeBias bias)

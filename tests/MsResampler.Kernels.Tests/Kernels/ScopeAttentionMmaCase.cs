@@ -263,8 +263,8 @@ internal sealed class ScopeAttentionMmaCase
     }
 
     /// <summary>A patch's Gaussian along an axis, that of the nearest patch of the window being 0, and how far it may
-    /// be off in float32: window, slope and scale are rounded, and so is each of three steps, all of them less than twice
-    /// the squared distances of this patch and of the nearest.</summary>
+    /// be off in float32: window, slope and scale are rounded, and so is each of three steps, all of them less than
+    /// twice the squared distances of this patch and of the nearest.</summary>
     private static (double Bias, double Error) Bias(AxisRange window, double anchor, double sigma, int patch)
     {
         double scale = Math.Log2(Math.E) / (2 * sigma * sigma);

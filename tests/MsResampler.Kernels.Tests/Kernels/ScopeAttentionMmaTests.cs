@@ -120,7 +120,7 @@ public sealed class ScopeAttentionMmaTests
             }
         }
 
-        Assert.That(worst, Is.InRange(0, 1), "the worst error as a part of what is allowed");
+        Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
     }
 
     [Test]
@@ -164,8 +164,8 @@ public sealed class ScopeAttentionMmaTests
         TestContext.Out.WriteLine($"{worst:0.00} and {worstSum:0.00} of what is allowed");
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(worst, Is.InRange(0, 1), "the worst error as a part of what is allowed");
-            Assert.That(worstSum, Is.InRange(0, 1), "the worst error of a log-sum likewise");
+            Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
+            Assert.That(worstSum, Is.InRange(0d, 1d), "the worst error of a log-sum likewise");
             Assert.That(isPaddingZero, "the padding of heads");
             Assert.That(result.Outside, Is.Zero);
         }
