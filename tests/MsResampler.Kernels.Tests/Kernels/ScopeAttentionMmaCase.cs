@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Engine.HalfPrecision;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tiles;
 using MsResampler.Model;
@@ -55,8 +56,8 @@ internal sealed class ScopeAttentionMmaCase
     /// <summary>Half the distance of neighbouring elements, relative to them.</summary>
     public double Roundoff => Math.ScaleB(1, _isHalf ? -11 : -8);
 
-    public KernelVariant Kernel => _isHalf ? ScopeAttentionVariants.For<MmaFloat16>(HeadVectors)
-        : ScopeAttentionVariants.For<MmaBFloat16>(HeadVectors);
+    public KernelVariant Kernel
+        => (_isHalf ? HalfKernels.Float16 : HalfKernels.BFloat16).AttentionFor(8 * HeadVectors);
 
     /// <summary>The schedules of the images.</summary>
     public IEnumerable<ScopeSchedule> Schedules => _grids.Select(ScheduleOf);

@@ -1,6 +1,7 @@
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Engine.HalfPrecision;
 using MsResampler.Kernels.Tests.Compiler;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tiles;
@@ -137,8 +138,8 @@ public sealed class ScopeAttentionMmaCostTests
         using (Assert.EnterMultipleScope())
         {
             foreach (int architecture in s_architectures)
-                Check(ScopeAttentionVariants.For<MmaFloat16>(headSize / 8), architecture);
-            Check(ScopeAttentionVariants.For<MmaBFloat16>(headSize / 8), 80);
+                Check(HalfKernels.Float16.AttentionFor(headSize), architecture);
+            Check(HalfKernels.BFloat16.AttentionFor(headSize), 80);
         }
 
         static void Check(KernelVariant variant, int architecture)
@@ -155,7 +156,7 @@ public sealed class ScopeAttentionMmaCostTests
     [TestCase(128, 0.25)]
     public void The_loop_without_a_mask_is_largely_products(int headSize, double least)
     {
-        CompiledKernel kernel = ScopeAttentionVariants.For<MmaFloat16>(headSize / 8)
+        CompiledKernel kernel = HalfKernels.Float16.AttentionFor(headSize)
             .Compile(EmulatorHost.Compiler, 80);
         foreach (int architecture in s_architectures)
         {
