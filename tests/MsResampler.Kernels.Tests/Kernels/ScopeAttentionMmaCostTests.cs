@@ -138,8 +138,10 @@ public sealed class ScopeAttentionMmaCostTests
         using (Assert.EnterMultipleScope())
         {
             foreach (int architecture in s_architectures)
+            {
                 Check(HalfKernels.Float16.AttentionFor(headSize), architecture);
-            Check(HalfKernels.BFloat16.AttentionFor(headSize), 80);
+                Check(HalfKernels.BFloat16.AttentionFor(headSize), architecture);
+            }
         }
 
         static void Check(KernelVariant variant, int architecture)
