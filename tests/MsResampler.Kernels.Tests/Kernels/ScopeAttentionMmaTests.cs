@@ -174,9 +174,9 @@ public sealed class ScopeAttentionMmaTests
     private const double Ln2 = 0.69314718055994531;
 
     /// <summary>The relative error of a weight, or of the sum of all, in float32: of the logit; of its difference to
-    /// the largest, less than 40 where it counts; of ex2 and lg2, 2⁻²²; and once for each addition, and for each tile of
-    /// 16 or 64 keys that the sum so far is scaled, by a factor that is itself an ex2: no more than one of 2⁻²² for each
-    /// patch.</summary>
+    /// the largest, less than 40 where it counts; of ex2 and lg2, 2⁻²²; and once for each addition, and for each tile
+    /// of 16 or 64 keys that the sum so far is scaled, by a factor that is itself an ex2: no more than one of 2⁻²² for
+    /// each patch.</summary>
     private static double WeightError(ScopeAttentionMmaRow row)
         => (Ln2 * (row.LogitError + (40 * Math.ScaleB(1, -24)))) + ((row.PatchCount + 4) * Math.ScaleB(1, -22));
 
