@@ -47,6 +47,8 @@ internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDe
         stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
     }
 
+    public void Clear(ulong address, long byteCount) => stream.Clear(address, byteCount);
+
     public IDeviceGraph? Capture(Action work)
     {
         if (owner.Mode == TimingMode.Launches)

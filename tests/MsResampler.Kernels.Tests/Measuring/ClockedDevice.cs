@@ -51,6 +51,8 @@ internal sealed class ClockedDevice(IDevice device) : IDevice
         public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
             long rowCount) => stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
 
+        public void Clear(ulong address, long byteCount) => stream.Clear(address, byteCount);
+
         public IDeviceGraph? Capture(Action work)
         {
             _isRecording = true;
