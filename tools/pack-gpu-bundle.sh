@@ -7,6 +7,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+case ${1:-} in
+    -h | --help) sed -n '2,6s/^# \{0,1\}//p' tools/pack-gpu-bundle.sh; exit ;;
+    -*) echo "pack-gpu-bundle: expected a file to write, found $1; see --help" >&2; exit 2 ;;
+esac
+
 max_bytes=$((60 * 1000 * 1000))
 output=${1:-artifacts/msresampler-gpu-bundle.sh}
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1

@@ -18,10 +18,8 @@ namespace MsResampler.Kernels;
 /// MSRESAMPLER_CUDA_GRAPHS=0 has every kernel launched by itself, with the same results.</para></remarks>
 public sealed class CudaBackend : Backend
 {
-    /// <summary>Never disposed: models load some kernels when they first need them. It holds little until a kernel is
-    /// compiled that the cache lacks.</summary>
-    private static readonly Lazy<KernelCompiler> s_compiler =
-        new(() => new KernelCompiler(KernelCache.Default, PtxVersion.Default));
+    // Models compile kernels when they first need them, as long as they live.
+    private static readonly KernelCompiler s_compiler = new(KernelCache.Default, PtxVersion.Default);
 
     private readonly Func<CudaDevice> _open;
 
@@ -87,8 +85,5 @@ public sealed class CudaBackend : Backend
     public static IReadOnlyList<CudaDeviceInfo> Devices() => CudaDevices.List();
 
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
-    {
-        CudaDevice device = _open();
-        return new GpuEngine(device, s_compiler.Value, model, options);
-    }
+        => new GpuEngine(_open(), s_compiler, model, options);
 }

@@ -39,8 +39,8 @@ internal static class AttentionMapMma<TElement>
         int upperQuery = (Grid.IdxX * ScopeSchedule.UnitSize) + (lane / 4);
         int upper = IntrinsicMath.Min(upperQuery, scope.QueryCount - 1);
         int lower = IntrinsicMath.Min(upperQuery + 8, scope.QueryCount - 1);
-        LaneScope laneScope = LaneScope.Load(windows, scales, scope, head, upper / scope.TileColumns, upper % scope.TileColumns,
-            lower / scope.TileColumns, lower % scope.TileColumns);
+        LaneScope laneScope = LaneScope.Load(windows, scales, scope, head, upper / scope.TileColumns,
+            upper % scope.TileColumns, lower / scope.TileColumns, lower % scope.TileColumns);
         int upperRow = (4 * scope.QueryStart) + (((upper * headCount) + head) * pairs);
         int lowerRow = (4 * scope.QueryStart) + (((lower * headCount) + head) * pairs);
         float upperLogSum = logSums[((((scope.FirstToken + upper) * scopeCount) + scope.Scope) * headCount) + head];

@@ -7,8 +7,8 @@ namespace MsResampler.Kernels.Attention;
 /// <summary>What a query row sees of the patch rows, or a query column of the patch columns: 16 bytes.</summary>
 /// <remarks>A Gaussian adds −(i − a)²·s to the logit of patch i, where a is the query's anchor and s = log₂e / 2σ². A
 /// constant drops out of the softmax, so the nearest patch n of the window is put at 0, and with e = i − n what remains
-/// is −e·(e + 2(n − a))·s: e is an integer, so that it is exactly 0 at n, and at a patch on the other side of the anchor
-/// that is as near, however large s is.</remarks>
+/// is −e·(e + 2(n − a))·s: e is an integer, so that it is exactly 0 at n, and at a patch on the other side of the
+/// anchor that is as near, however large s is.</remarks>
 [StructLayout(LayoutKind.Sequential)]
 internal struct AxisWindow
 {

@@ -41,7 +41,8 @@ internal struct KeyCopies<THead>
         * PaddedTile.RowBytes(THead.Chunks)) + (LaneChunk * SwizzledTile.ChunkBytes);
 
     /// <param name="block">The block.</param>
-    /// <param name="isShared">Whether the block's warps copy one tile together, or each its own unit of 16 keys.</param>
+    /// <param name="isShared">Whether the block's warps copy one tile together, or each its own unit of 16
+    /// keys.</param>
     /// <param name="headVectors">Groups of 16 bytes of a head.</param>
     /// <param name="stride">Groups of 16 bytes of a patch.</param>
     public static KeyCopies<THead> Of(ScopeBlock block, bool isShared, int headVectors, int stride)

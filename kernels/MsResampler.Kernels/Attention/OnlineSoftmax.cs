@@ -5,8 +5,8 @@ using MsResampler.Kernels.Tiles;
 namespace MsResampler.Kernels.Attention;
 
 /// <summary>The softmax of 16 queries in a warp, key by key in base 2, and the weighted sum of values (Milakov and
-/// Gimelshein, Online normalizer calculation for softmax, 2018). A lane has of each array element 0 for the query of its
-/// row g, 1 for row g+8: the largest logit so far, and the sum of its own weights relative to it.</summary>
+/// Gimelshein, Online normalizer calculation for softmax, 2018). A lane has of each array element 0 for the query of
+/// its row g, 1 for row g+8: the largest logit so far, and the sum of its own weights relative to it.</summary>
 internal static class OnlineSoftmax
 {
     /// <summary>Less than any logit, but not −∞: relative to it a masked logit's weight is 0, and not no number, even

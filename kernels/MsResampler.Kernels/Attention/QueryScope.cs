@@ -7,8 +7,8 @@ namespace MsResampler.Kernels.Attention;
 /// <summary>What one query sees, in registers: its windows, and where it has one its Gaussian.</summary>
 internal struct QueryScope
 {
-    /// <summary>The bits of 2²³: with an integer below in its low bits they are the float 2²³ + integer, which takes one
-    /// instruction at full speed where a conversion takes four times as long.</summary>
+    /// <summary>The bits of 2²³: with an integer below in its low bits they are the float 2²³ + integer, which takes
+    /// one instruction at full speed where a conversion takes four times as long.</summary>
     private const uint IntegerBits = 0x4B000000;
 
     private const float IntegerOffset = 8388608;

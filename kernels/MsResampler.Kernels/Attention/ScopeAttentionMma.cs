@@ -9,12 +9,12 @@ namespace MsResampler.Kernels.Attention;
 /// against the list of the patches that any of them sees. 16-bit elements, logits and sums in float32; from sm_80
 /// on.</summary>
 /// <remarks>
-/// <para>A block of more than 16 queries has a warp for each 16 (Dao, FlashAttention-2, 2023). Keys come in tiles of 64,
-/// gathered from the image by the block's list: all warps read the same keys K and values V in shared memory, V is
+/// <para>A block of more than 16 queries has a warp for each 16 (Dao, FlashAttention-2, 2023). Keys come in tiles of
+/// 64, gathered from the image by the block's list: all warps read the same keys K and values V in shared memory, V is
 /// copied while logits are computed and the next K while values are summed, two barriers a tile. What is left of the
-/// list after whole tiles goes in units of 16. A block of up to 16 queries computes four heads, one in each warp: a warp
-/// takes 16 keys at a time, which it copies itself, so that it waits for no other. So nothing smaller than 16 × 16 is
-/// multiplied for nothing.</para>
+/// list after whole tiles goes in units of 16. A block of up to 16 queries computes four heads, one in each warp: a
+/// warp takes 16 keys at a time, which it copies itself, so that it waits for no other. So nothing smaller than 16 ×
+/// 16 is multiplied for nothing.</para>
 /// <para>The list begins with the keys that every query sees: those tiles need no mask. The others compare the patch's
 /// row and column with the query's windows, in integers, and a Gaussian's bias is computed in float32 from both (see
 /// <see cref="AxisWindow"/>).</para>
@@ -22,8 +22,8 @@ namespace MsResampler.Kernels.Attention;
 /// unrounded: rounding to nearest has no bias, adding the rounded ones would cost an instruction for each, and the
 /// log-sum-exp keeps the precision of float32.</para>
 /// <para>An element of the output depends on its image's plan alone: the same bits in any batch.</para>
-/// <para>Grid: x = blocks of the schedule, y = heads, of which blocks of up to 16 queries need a fourth. Shared memory at
-/// 128 channels: 34 KiB of keys and values, before them the queries and afterwards the results.</para>
+/// <para>Grid: x = blocks of the schedule, y = heads, of which blocks of up to 16 queries need a fourth. Shared memory
+/// at 128 channels: 34 KiB of keys and values, before them the queries and afterwards the results.</para>
 /// </remarks>
 /// <typeparam name="THead">The smallest tile that holds a head.</typeparam>
 /// <typeparam name="TElement">float16 or bfloat16.</typeparam>
@@ -176,6 +176,7 @@ internal static class ScopeAttentionMma<THead, TElement>
                 var weights = new Float4[2];
                 uint offset = (uint)(unit * UnitBytes);
                 Multiply(weights, 1, left, keyRows + offset);
+                // Without a Gaussian its scales are 0, and it adds nothing.
                 GaussianMask.Apply(weights, 1, places, laneKeys + (tileCount * TileKeys) + (unit * Unit), scope);
                 OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
                 AddValues(sums, weights, 1, valueRows + offset);
@@ -239,8 +240,8 @@ internal static class ScopeAttentionMma<THead, TElement>
             block.ColumnOf(upper), block.RowOf(lower), block.ColumnOf(lower));
     }
 
-    /// <summary>Starts to copy the warp's 16 queries. Those that the tile lacks repeat its last one; a warp that has none
-    /// gets zeros.</summary>
+    /// <summary>Starts to copy the warp's 16 queries. Those that the tile lacks repeat its last one; a warp that has
+    /// none gets zeros.</summary>
     private static void CopyQueries(uint to, ArrayView<UInt4> queries, ScopeBlock block, int head, int headCount,
         int headVectors, int queryColumns)
     {

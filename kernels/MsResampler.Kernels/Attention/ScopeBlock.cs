@@ -61,7 +61,8 @@ internal struct ScopeBlock
     public int Scope;
 
     /// <summary>The row of the tile where one of its queries is. Exact: the reciprocal is less than 1 too large, which
-    /// adds less than <see cref="ScopeSchedule.MaxQueries"/> to a product that lacks 2¹⁶ over as many at least.</summary>
+    /// adds less than <see cref="ScopeSchedule.MaxQueries"/> to a product that lacks 2¹⁶ over as many at
+    /// least.</summary>
     public readonly int RowOf(int query) => (query * TileColumnsReciprocal) >> 16;
 
     /// <summary>The column of the tile where it is.</summary>

@@ -22,7 +22,8 @@ internal sealed class ScopeSchedule
     /// <summary>A place after the end of a list: a row and column that no grid has.</summary>
     public const int NoPlace = (MaxGridExtent << 16) | MaxGridExtent;
 
-    /// <summary>Above this a Gaussian leaves a weight to the nearest patches alone; infinity times 0 would not.</summary>
+    /// <summary>Above this a Gaussian leaves a weight to the nearest patches alone; infinity times 0 would
+    /// not.</summary>
     private const float MaxScale = 1e30f;
 
     private const double Log2E = 1.4426950408889634;
@@ -58,8 +59,8 @@ internal sealed class ScopeSchedule
     }
 
     /// <summary>What the kernel's tiles cost. A block of more than 16 queries has a warp for each 16, and takes as long
-    /// with two warps at work as with four. With 16 all warps work, on a head each, but keys come 16 at a time instead of
-    /// 64, each time with a running sum to scale: twice the instructions for a product.</summary>
+    /// with two warps at work as with four. With 16 all warps work, on a head each, but keys come 16 at a time instead
+    /// of 64, each time with a running sum to scale: twice the instructions for a product.</summary>
     public static CostModel Costs { get; } = new([16, 32, 48, MaxQueries], [0.5, 0.5, 0.75, 1])
     {
         CanAbsorb = false,
@@ -81,16 +82,16 @@ internal sealed class ScopeSchedule
     /// columns.</summary>
     public float[] Scales => [.. _scales];
 
-    /// <summary>Groups of 16 bytes of a query.</summary>
-    private int QueryVectors => _config.AttentionHeadCount * ((_config.HeadSize + 7) / 8);
-
     /// <summary>Products of 16 queries and 16 keys that one head executes for an image.</summary>
     public long UnitCount => _blocks.Sum(block
         => (long)((block.QueryCount + UnitSize - 1) / UnitSize) * (block.KeyCount / UnitSize));
 
-    /// <summary>The blocks of an image, longest first, whose patches and tokens begin at 0. For a batch, take block 0 of
-    /// every image, then block 1, and so on, and add to each block's FirstPatch and FirstToken where its image's
-    /// begin.</summary>
+    /// <summary>Groups of 16 bytes of a query.</summary>
+    private int QueryVectors => _config.AttentionHeadCount * ((_config.HeadSize + 7) / 8);
+
+    /// <summary>The blocks of an image, longest first, whose patches and tokens begin at 0: add where the image's begin
+    /// to FirstPatch and FirstToken. In a batch, blocks go by descending <see cref="Duration"/>, those of the same
+    /// duration image by image: they read the same keys.</summary>
     /// <param name="firstPlace">Where <see cref="Places"/> lie in the kernel's view; a multiple of 4.</param>
     /// <param name="firstWindow">Where <see cref="Windows"/> lie.</param>
     /// <param name="firstScale">Where <see cref="Scales"/> lie.</param>

@@ -24,8 +24,8 @@ internal static class AsyncCopy
     public static void StartOrZero<T>(uint shared, int byteOffset, ref T global, int byteCount)
         where T : unmanaged => throw PtxInstructions.NeedsGpu("cp.async");
 
-    /// <summary>As <see cref="StartOrZero{T}(uint, int, ref T, int)"/>, from <paramref name="globalOffset"/>, a constant
-    /// number of bytes after the element.</summary>
+    /// <summary>As <see cref="StartOrZero{T}(uint, int, ref T, int)"/>, from <paramref name="globalOffset"/>, a
+    /// constant number of bytes after the element.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("cp.async.cg.shared.global [0+1] [g2+3] '16 4", MinArchitecture = 80)]
     public static void StartOrZero<T>(uint shared, int byteOffset, ref T global, int globalOffset, int byteCount)

@@ -24,8 +24,9 @@ internal sealed class CudaEmulatedTests : CudaModelFixture
     }
 
     [Test]
-    public void Models_agree_with_the_reference_and_with_themselves_in_any_batch([Range(0, 5)] int caseIndex)
-        => CudaModelCheck.Run(caseIndex);
+    public void Models_agree_with_the_reference_and_with_themselves_in_any_batch([Range(0, 3)] int caseIndex,
+        [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
+        => CudaModelCheck.Run(caseIndex, precision);
 
     [Test]
     public void Threads_that_call_together_get_the_same_bits()

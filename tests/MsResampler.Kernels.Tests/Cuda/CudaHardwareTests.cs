@@ -20,12 +20,13 @@ internal sealed class CudaHardwareTests
     }
 
     [Test]
-    public void Models_agree_with_the_reference_and_with_themselves_in_any_batch()
+    public void Models_agree_with_the_reference_and_with_themselves_in_any_batch([Values(Precision.Float32,
+        Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
     {
         using (Assert.EnterMultipleScope())
         {
             for (int caseIndex = 0; caseIndex < CaseCount; caseIndex++)
-                CudaModelCheck.Run(caseIndex);
+                CudaModelCheck.Run(caseIndex, precision);
         }
     }
 

@@ -1,3 +1,4 @@
+using MsResampler.Kernels.Tests.Parity;
 using MsResampler.Tests;
 using MsResampler.Tests.Parity;
 using MsResampler.Tests.Reference;
@@ -5,20 +6,19 @@ using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>A random model with a ragged batch on the CUDA backend, whatever is behind it.</summary>
+/// <summary>A random model with a ragged batch on the CUDA backend in one precision, whatever is behind it.</summary>
 internal static class CudaModelCheck
 {
-    /// <summary>The bound of a model in float32 kernels against double precision.</summary>
-    public const double Bound = 5e-6;
-
     /// <summary>Asserts that each image's tokens are those of the reference, and the same bits alone and in the
     /// batch.</summary>
-    public static void Run(int caseIndex)
+    public static void Run(int caseIndex, Precision precision)
     {
         RandomCase @case = new(caseIndex);
-        using TestModel model = new(@case.Config, @case.Options, seed: (ulong)caseIndex);
-        using Resampler resampler = Resampler.Load(model.Model, new ResamplerOptions { Backend = CudaBackend.Default });
-        float[][] features = [.. @case.Grids.Select((grid, image) => model.RandomFeatures(grid, caseIndex + image))];
+        using TestModel model = Rounding.Model(@case.Config, @case.Options, precision, (ulong)caseIndex);
+        using Resampler resampler = Resampler.Load(model.Model,
+            new ResamplerOptions { Backend = CudaBackend.Default, Precision = precision });
+        float[][] features = [.. @case.Grids.Select((grid, image) => Rounding.Features(model, precision, grid,
+            caseIndex + image))];
         int length = @case.Config.QueryGrid.QueryCount * @case.Config.OutputSize;
         float[] batch = new float[features.Length * length];
         resampler.Resample(features.SelectMany(values => values).ToArray(), @case.Grids, batch);
@@ -27,8 +27,9 @@ internal static class CudaModelCheck
             double[] expected = model.Reference.Resample(features[image], @case.Grids[image]);
             float[] alone = new float[length];
             resampler.Resample(features[image], [@case.Grids[image]], alone);
-            Assert.That(Tolerances.RelativeError(alone, expected), Is.LessThanOrEqualTo(Bound), $"image {image}, {@case}");
-            Assert.That(batch.AsSpan(image * length, length).SequenceEqual(alone), $"image {image}, {@case}");
+            Assert.That(Tolerances.RelativeError(alone, expected), Is.LessThanOrEqualTo(
+                Rounding.ToleranceOf(precision)), $"{precision}, image {image}, {@case}");
+            Assert.That(batch.AsSpan(image * length, length).SequenceEqual(alone), $"{precision}, image {image}, {@case}");
         }
     }
 }

@@ -174,7 +174,8 @@ public class DeviceTensorTests
             Assert.That(OnHost(engine, model, features, s_grids), Is.EqualTo(expected), "it is not this call's");
             OnDevice(engine, device, model, type, features, s_grids, type);
             Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf<Float16OverflowException>()
-                .With.Message.Contains("a call since this was last asked").And.Message.Contains("BFloat16"), $"{factor}");
+                .With.Message.Contains("a call since this was last asked").And.Message.Contains("BFloat16"),
+                $"{factor}");
             Assert.That(engine.ThrowIfOverflowed, Throws.Nothing);
         }
 

@@ -23,7 +23,7 @@ public class KernelLibraryTests
 
     /// <summary>Those whose own tests do not assemble them.</summary>
     private static IEnumerable<KernelVariant> Assembled
-        => All.Where(variant => !variant.Name.StartsWith("GemmMma ", StringComparison.Ordinal));
+        => All.Where(variant => variant.Name.Split(' ')[0] is not ("GemmMma" or "ScopeAttentionMma"));
 
     /// <summary>Those without instructions that only PTX has.</summary>
     private static IEnumerable<KernelVariant> Portable => All.Where(variant => variant.MinArchitecture < 80);

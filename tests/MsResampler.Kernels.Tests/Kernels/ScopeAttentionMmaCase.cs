@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Engine.HalfPrecision;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tiles;
 using MsResampler.Model;
@@ -55,8 +56,8 @@ internal sealed class ScopeAttentionMmaCase
     /// <summary>Half the distance of neighbouring elements, relative to them.</summary>
     public double Roundoff => Math.ScaleB(1, _isHalf ? -11 : -8);
 
-    public KernelVariant Kernel => _isHalf ? ScopeAttentionVariants.For<MmaFloat16>(HeadVectors)
-        : ScopeAttentionVariants.For<MmaBFloat16>(HeadVectors);
+    public KernelVariant Kernel
+        => (_isHalf ? HalfKernels.Float16 : HalfKernels.BFloat16).AttentionFor(8 * HeadVectors);
 
     /// <summary>The schedules of the images.</summary>
     public IEnumerable<ScopeSchedule> Schedules => _grids.Select(ScheduleOf);
@@ -218,7 +219,6 @@ internal sealed class ScopeAttentionMmaCase
         double[] logits = new double[patchCount];
         double[] errors = new double[patchCount];
         double best = double.NegativeInfinity;
-        double nearest = double.NegativeInfinity;
         for (int patch = 0; patch < patchCount; patch++)
         {
             int i = patch / grid.Columns;
@@ -228,25 +228,17 @@ internal sealed class ScopeAttentionMmaCase
                 continue;
             double terms = 0;
             double dot = Dot(q, Row(_keys[image], patch, keyScope, head), ref terms);
-            double rowScale = scopeConfig.Prior == ScopePrior.Gaussian ? Math.Log2(Math.E) / (2 * sigmaY * sigmaY) : 0;
-            double columnScale = scopeConfig.Prior == ScopePrior.Gaussian ? Math.Log2(Math.E) / (2 * sigmaX * sigmaX)
-                : 0;
-            double bias = -(Square(i - ay) * rowScale) - (Square(j - ax) * columnScale);
-            nearest = Math.Max(nearest, bias);
-            logits[patch] = dot + bias;
-            // A dot product rounds once for each term; of the bias, window, slope and scale are rounded, and each of
-            // three steps, all of them less than twice the squared distances of this patch and of the nearest.
-            errors[patch] = Math.ScaleB(1, -24) * (((HeadSize + 2) * terms) - (16 * bias));
+            (double rowBias, double rowError) = Bias(windows.Rows[queryRow], ay, sigmaY, i);
+            (double columnBias, double columnError) = Bias(windows.Columns[queryColumn], ax, sigmaX, j);
+            logits[patch] = dot + rowBias + columnBias;
+            // A dot product rounds once for each term.
+            errors[patch] = rowError + columnError + (Math.ScaleB(1, -24) * (HeadSize + 2) * terms);
             best = Math.Max(best, logits[patch]);
         }
 
         // What lies further below has no weight.
-        double logitError = 0;
-        for (int patch = 0; patch < patchCount; patch++)
-        {
-            if (logits[patch] > best - 40)
-                logitError = Math.Max(logitError, errors[patch] - (Math.ScaleB(1, -24) * 16 * nearest));
-        }
+        double logitError = Enumerable.Range(0, patchCount).Where(patch => logits[patch] > best - 40)
+            .Max(patch => errors[patch]);
 
         double total = 0;
         double[] sums = new double[HeadSize];
@@ -268,17 +260,27 @@ internal sealed class ScopeAttentionMmaCase
 
         return new ScopeAttentionMmaRow(image, scope, query, head, row, patchCount,
             [.. sums.Select(sum => sum / total)], [.. magnitudes.Select(sum => sum / total)], largest,
-            [.. logits.Select(weight => weight / total)], Math.Log2(total) + best - nearest, logitError);
+            [.. logits.Select(weight => weight / total)], Math.Log2(total) + best, logitError);
     }
 
-    private static double Square(double x) => x * x;
+    /// <summary>A patch's Gaussian along an axis, that of the nearest patch of the window being 0, and how far it may
+    /// be off in float32: window, slope and scale are rounded, and so is each of three steps, all of them less than
+    /// twice the squared distances of this patch and of the nearest.</summary>
+    private static (double Bias, double Error) Bias(AxisRange window, double anchor, double sigma, int patch)
+    {
+        double scale = Math.Log2(Math.E) / (2 * sigma * sigma);
+        double nearest = Enumerable.Range(window.Start, window.Count).Min(other => Math.Abs(other - anchor));
+        double distance = Math.Abs(patch - anchor);
+        return distance == nearest ? (0, 0) : (((nearest * nearest) - (distance * distance)) * scale,
+            16 * Math.ScaleB(1, -24) * ((nearest * nearest) + (distance * distance)) * scale);
+    }
 
     private (double Rows, double Columns) Sigma(int scope, int head, PatchGrid grid)
     {
         ScopeConfig config = _config.Scopes[scope];
         (double rows, double columns) = _logSigmas[scope] is { } learned
             ? (Math.Exp(learned[2 * head]), Math.Exp(learned[(2 * head) + 1]))
-            : (config.Sigma?.Rows ?? 1, config.Sigma?.Columns ?? 1);
+            : (config.Sigma?.Rows ?? double.PositiveInfinity, config.Sigma?.Columns ?? double.PositiveInfinity);
         return config.Units == ScopeUnits.Fraction ? (rows * grid.Rows, columns * grid.Columns) : (rows, columns);
     }
 

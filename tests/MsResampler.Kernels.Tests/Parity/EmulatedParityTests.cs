@@ -13,10 +13,6 @@ namespace MsResampler.Kernels.Tests.Parity;
 /// <summary>Whole models on emulated PTX against the double-precision reference.</summary>
 public class EmulatedParityTests
 {
-    /// <summary>Relative L2 error of tokens. What holds for float32 on the processor holds here, and each of the
-    /// approximated exponentials, reciprocals and roots adds up to 2⁻²², four roundings more.</summary>
-    private const double Tolerance = 5e-6;
-
     private const int CaseCount = 48;
 
     // The head's slices, their edges, and widths that no vector divides.
@@ -82,5 +78,6 @@ public class EmulatedParityTests
     }
 
     private static void AssertClose(ReadOnlySpan<float> actual, double[] expected, string what)
-        => Assert.That(Tolerances.RelativeError(actual, expected), Is.LessThanOrEqualTo(Tolerance), what);
+        => Assert.That(Tolerances.RelativeError(actual, expected), Is.LessThanOrEqualTo(
+            Rounding.ToleranceOf(Precision.Float32)), what);
 }

@@ -1,10 +1,8 @@
 using System.Globalization;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Kernels.Ptx;
 using MsResampler.Model;
 using MsResampler.Reference;
-using MsResampler.Safetensors;
 using MsResampler.Tests;
 using MsResampler.Tests.Model;
 using MsResampler.Tests.Parity;
@@ -23,17 +21,6 @@ public class TensorCoreParityTests
     private static readonly (int HeadCount, int HeadSize)[] s_heads =
         [(2, 32), (1, 64), (2, 72), (1, 80), (2, 96), (1, 128), (3, 20), (1, 104)];
 
-    /// <summary>Relative L2 errors allowed, with u the unit roundoff: 3 u in float16 (2⁻¹¹), 2.5 u in bfloat16 (2⁻⁸), 2 u in
-    /// tf32 (2⁻¹¹, and only where a product begins). A rounded tensor's relative error in the L2 norm is about 0.4 u. About eight are
-    /// rounded in a row (Z, keys or values, softmax, weighted sums, branches, fused tokens, queries, folded weights), whose
-    /// independent errors add in squares to 0.4·√8 ≈ 1.2 u; what lies between amplifies it by 2.5 at most.</summary>
-    private static double ToleranceOf(Precision precision) => precision switch
-    {
-        Precision.Float16 => 1.5e-3,
-        Precision.BFloat16 => 1e-2,
-        _ => 1e-3,
-    };
-
     [Test]
     public void Models_agree_with_the_reference([Values(Precision.Float16, Precision.BFloat16,
         Precision.TensorFloat32)] Precision precision)
@@ -44,12 +31,10 @@ public class TensorCoreParityTests
             for (int caseIndex = 0; caseIndex < RandomCaseCount + s_heads.Length; caseIndex++)
             {
                 (ResamplerConfig config, RandomModelOptions options, PatchGrid[] grids) = Case(caseIndex);
-                using TestModel model = new(config, options with { Type = TypeOf(precision) }, (ulong)caseIndex,
-                    precision == Precision.TensorFloat32
-                        ? tensor => tensor with { ValueAt = index => RoundToTensor32(tensor.ValueAt(index)) } : null);
+                using TestModel model = Rounding.Model(config, options, precision, (ulong)caseIndex);
                 double error = Check(model, precision, grids, caseIndex);
                 errors.Add(error);
-                Assert.That(error, Is.LessThanOrEqualTo(ToleranceOf(precision)),
+                Assert.That(error, Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)),
                     $"case {caseIndex}: {ConfigJson.Of(config)}, grids {string.Join(", ", grids)}");
             }
         }
@@ -57,15 +42,15 @@ public class TensorCoreParityTests
         errors.Sort();
         TestContext.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{precision}, {errors.Count} models, relative L2 error of tokens: median {errors[errors.Count / 2]:E1}, " +
-            $"90 % {errors[errors.Count * 9 / 10]:E1}, largest {errors[^1]:E1}, bound {ToleranceOf(precision):E1}"));
+            $"90 % {errors[errors.Count * 9 / 10]:E1}, largest {errors[^1]:E1}, bound {Rounding.ToleranceOf(precision):E1}"));
     }
 
     [Test]
     public void Attention_and_gate_are_explained([Values(Precision.Float16, Precision.BFloat16)] Precision precision)
     {
         (ResamplerConfig config, RandomModelOptions options, PatchGrid[] grids) = Case(RandomCaseCount + 2);
-        using TestModel model = new(config, options with { Type = TypeOf(precision) });
-        float[] features = Features(model, precision, grids[0], 1);
+        using TestModel model = Rounding.Model(config, options, precision, seed: 1);
+        float[] features = Rounding.Features(model, precision, grids[0], 1);
         ReferenceExplanation expected = model.Reference.Explain(features, grids[0]);
         using GpuEngine engine = Engine(model, precision, 0);
 
@@ -74,11 +59,11 @@ public class TensorCoreParityTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(Tolerances.RelativeError(explanation.Gate, expected.Gate),
-                Is.LessThanOrEqualTo(ToleranceOf(precision)), "gate");
+                Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)), "gate");
             for (int scope = 0; scope < config.Scopes.Count; scope++)
                 for (int head = 0; head < config.AttentionHeadCount; head++)
                     Assert.That(Tolerances.RelativeError(explanation.Attention(scope, head),
-                        expected.Attention(scope, head)), Is.LessThanOrEqualTo(ToleranceOf(precision)),
+                        expected.Attention(scope, head)), Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)),
                         $"attention of scope {scope}, head {head}");
         }
     }
@@ -88,7 +73,7 @@ public class TensorCoreParityTests
     private static double Check(TestModel model, Precision precision, PatchGrid[] grids, int seed)
     {
         int tokenLength = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
-        float[][] features = [.. grids.Select((grid, image) => Features(model, precision, grid, seed + image))];
+        float[][] features = [.. grids.Select((grid, image) => Rounding.Features(model, precision, grid, seed + image))];
         float[] tokens = Resample(model, precision, features, grids, seed);
         float[] reversed = Resample(model, precision, [.. features.Reverse()], [.. grids.Reverse()], seed + 1);
         float[] alone = Resample(model, precision, [features[0]], [grids[0]], seed + 2);
@@ -129,25 +114,4 @@ public class TensorCoreParityTests
         };
         return (config, new() { LearnedSigmaScopes = [1] }, [new PatchGrid(12, 13), new PatchGrid(3, 50)]);
     }
-
-    private static TensorType TypeOf(Precision precision) => precision switch
-    {
-        Precision.Float16 => TensorType.F16,
-        Precision.BFloat16 => TensorType.BF16,
-        _ => TensorType.F32,
-    };
-
-    private static float[] Features(TestModel model, Precision precision, PatchGrid grid, int seed)
-    {
-        float[] features = model.RandomFeatures(grid, seed);
-        if (precision == Precision.TensorFloat32)
-            return [.. features.Select(RoundToTensor32)];
-        byte[] rounded = new byte[features.Length * sizeof(ushort)];
-        ElementConversion.FromSingle(TypeOf(precision), features, rounded);
-        ElementConversion.ToSingle(TypeOf(precision), rounded, features);
-        return features;
-    }
-
-    private static float RoundToTensor32(float value)
-        => BitConverter.UInt32BitsToSingle(Pack.TF32(value));
 }

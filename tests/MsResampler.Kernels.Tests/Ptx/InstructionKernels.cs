@@ -90,6 +90,17 @@ internal static class InstructionKernels
         y[Index] = shared[Index];
     }
 
+    public static void AsyncCopyOrZeroFromOffset(ArrayView<float> source, ArrayView<int> byteCounts,
+        ArrayView<UInt4> y)
+    {
+        ArrayView<UInt4> shared = SharedMemory.Allocate<UInt4>(32);
+        uint address = SharedMemoryAccess.AddressOf(ref shared[Index]);
+        AsyncCopy.StartOrZero(address, 0, ref source[4 * Index], 16, byteCounts[Index]);
+        AsyncCopy.Commit();
+        AsyncCopy.Wait(0);
+        y[Index] = shared[Index];
+    }
+
     public static void SharedFloat(ArrayView<float> x, ArrayView<float> y)
     {
         ArrayView<float> shared = SharedMemory.Allocate<float>(64);

@@ -227,20 +227,22 @@ public sealed class InstructionResultTests
         }
     }
 
-    [Test]
-    public void An_asynchronous_copy_fills_with_zeros_what_it_does_not_read()
+    [TestCase(nameof(InstructionKernels.AsyncCopyOrZero), 0)]
+    [TestCase(nameof(InstructionKernels.AsyncCopyOrZeroFromOffset), 4)]
+    public void An_asynchronous_copy_fills_with_zeros_what_it_does_not_read(string kernel, int offset)
     {
         // The last lanes' addresses are past the end, where they read nothing.
         const int Inside = 20;
-        float[] source = [.. Enumerable.Range(0, 4 * Inside).Select(i => i + 0.5f)];
+        float[] source = [.. Enumerable.Range(0, (4 * Inside) + offset).Select(i => i + 0.5f)];
         int[] byteCounts = [.. Enumerable.Range(0, LaneCount).Select(lane => lane < Inside ? 4 * (lane % 5) : 0)];
         var y = new UInt4[LaneCount];
 
-        Run(nameof(InstructionKernels.AsyncCopyOrZero), LaneCount, source, byteCounts, y);
+        Run(kernel, LaneCount, source, byteCounts, y);
 
         for (int lane = 0; lane < LaneCount; lane++)
         {
-            uint At(int i) => 4 * i < byteCounts[lane] ? BitConverter.SingleToUInt32Bits(source[(4 * lane) + i]) : 0;
+            uint At(int i) => 4 * i < byteCounts[lane]
+                ? BitConverter.SingleToUInt32Bits(source[(4 * lane) + offset + i]) : 0;
             Assert.That(y[lane], Is.EqualTo(new UInt4(At(0), At(1), At(2), At(3))), $"lane {lane}");
         }
     }
