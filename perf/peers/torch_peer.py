@@ -763,9 +763,9 @@ def to_markdown(facts, rows):
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in facts.items() if value is not None]
     lines += [
         "",
-        "Times in ms: median (10th–90th percentile) of device time of calls that start on an idle device, with a warm and "
-        "with a flushed second-level cache; queued: a call among many issued without waiting. Bold: the fastest way of a "
-        "model and batch, which is the peer.",
+        "Times in ms: median (10th–90th percentile) of device time of calls that start on an idle device, with a warm "
+        "and with a flushed second-level cache; queued: a call among many issued without waiting. Bold: the fastest way "
+        "of a model and batch, which is the peer.",
         "",
         "| model | grid | batch | type | way | rel. L2 | warm | cold | queued |",
         "|---|---|--:|---|---|--:|--:|--:|--:|",
@@ -784,6 +784,37 @@ def to_markdown(facts, rows):
         queued = f"{times['queued']['median']:.3f}" if "queued" in times else ""
         lines.append(f"{head}| {mark}{name}{mark} | {error} | {spread(times['warm'])} | {cold} | {queued} |")
     return "\n".join(lines) + "\n"
+
+
+def read_engine(path):
+    """The engine's rows by model, batch and precision."""
+    try:
+        rows = json.loads(path.read_text())["rows"]
+        return {(row["model"], row["batch"], row["precision"]): row["figures"] for row in rows if row["figures"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected what MsResampler.Perf gpu --json writes ({error!r})") from error
+
+
+def compare(rows, engine):
+    """The engine beside the peer, as Markdown and as rows for JSON."""
+    lines = ["", "The engine beside the peer, device time in ms; ratio: the peer's over the engine's.", "",
+             "| model | batch | type | engine, warm | peer, warm | ratio | engine, cold | peer, cold | ratio |",
+             "|---|--:|---|--:|--:|--:|--:|--:|--:|"]
+    comparisons = []
+    for (model, batch), row in best_rows(rows).items():
+        figures = engine.get((model, batch, row["dtype"]))
+        if figures is None or "cold" not in row["ms"]:
+            continue
+        comparison = {"model": model, "batch": batch, "dtype": row["dtype"], "variant": row["variant"],
+                      "graph": row["graph"]}
+        cells = ""
+        for kind in ("warm", "cold"):
+            ours, peer = figures[kind]["median"], row["ms"][kind]["median"]
+            comparison[kind] = {"engine_ms": ours, "peer_ms": peer, "ratio": peer / ours}
+            cells += f"| {ours:.3f} | {peer:.3f} | **{peer / ours:.2f}** "
+        comparisons.append(comparison)
+        lines.append(f"| {model} | {batch} | {row['dtype']} {cells}|")
+    return "\n".join(lines) + "\n", comparisons
 
 
 def parse_grid(text):
@@ -831,6 +862,8 @@ def parse_arguments(command):
     parser.add_argument("--tolerance", type=positive(float), metavar="X",
                         help="relative L2 difference allowed from tokens.safetensors (default: "
                              + ", ".join(f"{name} {value:.0e}" for name, value in TOLERANCES.items()) + ")")
+    parser.add_argument("--engine", type=pathlib.Path, metavar="FILE",
+                        help="what MsResampler.Perf gpu --json wrote on this machine: also show how the engine compares")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all figures to this file")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE", help="write a table to this file")
     arguments = parser.parse_args(command)
@@ -843,6 +876,7 @@ def main(command):
     try:
         if arguments.device.startswith("cuda") and not torch.cuda.is_available():
             raise InputError("--device cuda: this PyTorch sees no CUDA device; --device cpu checks the arithmetic")
+        engine = read_engine(arguments.engine) if arguments.engine else None
         jobs = [open_job(folder, arguments.grid) for folder in arguments.models]
         runner = Runner(arguments)
         for job in jobs:
@@ -857,8 +891,13 @@ def main(command):
     for row in best_rows(runner.rows).values():
         row["is_peer"] = True
     markdown = to_markdown(facts, runner.rows)
+    comparisons = []
+    if engine is not None:
+        table, comparisons = compare(runner.rows, engine)
+        markdown += table
     if arguments.json:
-        arguments.json.write_text(json.dumps({**facts, "rows": runner.rows}, indent=2) + "\n")
+        content = {**facts, "rows": runner.rows, "beside_engine": comparisons}
+        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
     if arguments.markdown:
         arguments.markdown.write_text(markdown)
     print(markdown)

@@ -37,19 +37,19 @@ internal sealed class DeviceBench : IDisposable
     /// <summary>Measures a model on images of one grid.</summary>
     /// <param name="model">The model.</param>
     /// <param name="options">How to run it; its backend is not looked at.</param>
-    /// <param name="precision">The precision that the options mean for this model.</param>
     /// <param name="features">Features of all images.</param>
     /// <param name="grids">Their grids, which are equal.</param>
     /// <param name="tokens">Receives tokens.</param>
     /// <param name="check">Looks at the tokens before anything is timed; what it throws is passed on.</param>
-    public ModelFigures Measure(ResamplerModel model, ResamplerOptions options, Precision precision, float[] features,
-        PatchGrid[] grids, float[] tokens, Action check)
+    public ModelFigures Measure(ResamplerModel model, ResamplerOptions options, float[] features, PatchGrid[] grids,
+        float[] tokens, Action check)
     {
         TimedDevice device = new(_open());
         using GpuEngine engine = new(device, _compiler, model, options);
         engine.Resample(features, grids, tokens, CancellationToken.None);
         check();
         bool hasInput = model.Weights.KeyValueInput is not null;
+        Precision precision = engine.Precision;
         IReadOnlyList<LaunchWork> works = precision is Precision.Float16 or Precision.BFloat16
             ? ForwardWork.Half(model.Config, hasInput, engine.Plan(grids[0]), grids.Length)
             : ForwardWork.Single(model.Config, hasInput, engine.Plan(grids[0]), grids.Length);
@@ -62,7 +62,7 @@ internal sealed class DeviceBench : IDisposable
 
         ForwardTimes times = ForwardTimes.Measure(device, scratch,
             () => engine.Resample(features, grids, tokens, CancellationToken.None), _effort.Duration);
-        return new ModelFigures(precision, grids.Length, times.Call, times.Warm, times.Cold,
+        return new ModelFigures(Precisions.NameOf(precision), grids.Length, times.Call, times.Warm, times.Cold,
             LaunchFigures.Of(times.Launches, works, Ceilings, precision));
     }
 

@@ -92,7 +92,13 @@ internal sealed class ForwardWork
             : Normalise("ln_kv", _rows, Channels));
         launches.Add(Multiply("k_proj, v_proj", new(1, _rows, 2 * KeyScopes * Heads, Width),
             Elements((double)_rows * Width) + (_rows * Squares), Elements(2.0 * _rows * KeyScopes * Heads), positions));
-        launches.Add(Attend(AttentionUnitFlops()));
+        LaunchWork attention = Attend(AttentionUnitFlops());
+        launches.Add(attention with
+        {
+            // Beside its result the logarithm of each row's sum.
+            WrittenBytes = attention.WrittenBytes
+                + ((double)_tokens * Scopes * _config.AttentionHeadCount * sizeof(float)),
+        });
         launches.Add(Multiply("out_proj", new(Scopes, _tokens, Width, Heads),
             Elements((double)_tokens * Scopes * Heads), Elements((double)_tokens * Scopes * Width)));
         if (Scopes > 1)

@@ -16,6 +16,9 @@ namespace MsResampler.Kernels.Measuring;
 internal sealed record LaunchFigures(string Step, string Kernel, int Launches, double Milliseconds, double TimeShare,
     double? Gflop, double? Megabytes, double? ProductShare, double? CopyShare)
 {
+    /// <summary>The extents of its matrix products; null where it has none.</summary>
+    public ProductExtent? Product { get; init; }
+
     /// <summary>10¹² operations per second.</summary>
     public double? Tflops => Gflop / Milliseconds;
 
@@ -48,7 +51,10 @@ internal sealed record LaunchFigures(string Step, string Kernel, int Launches, d
             return new LaunchFigures(work.Step, own[0].Kernel, passCount, milliseconds, milliseconds / total,
                 work.Flops / 1e9, bytes / 1e6,
                 work.HasProducts ? work.Flops / milliseconds * 1e3 / ceilings.FlopsOf(precision) : null,
-                bytes / milliseconds * 1e3 / ceilings.CopyBytesPerSecond);
+                bytes / milliseconds * 1e3 / ceilings.CopyBytesPerSecond)
+            {
+                Product = work.Product,
+            };
         })];
     }
 }

@@ -7,7 +7,7 @@ namespace MsResampler.Kernels.Measuring;
 /// <param name="Warm">The device's time for the forward pass, begun on an idle device right after the same call.</param>
 /// <param name="Cold">The same after other memory has gone through the second-level cache.</param>
 /// <param name="Launches">Its steps, with a warm cache.</param>
-internal sealed record ModelFigures(Precision Precision, int Batch, Spread Call, Spread Warm, Spread Cold,
+internal sealed record ModelFigures(string Precision, int Batch, Spread Call, Spread Warm, Spread Cold,
     IReadOnlyList<LaunchFigures> Launches)
 {
     /// <summary>10⁹ operations of a call; null where they are not known.</summary>

@@ -47,6 +47,7 @@ internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDe
         stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
     }
 
+    // Memory is cleared where it is laid out, before a pass begins.
     public void Clear(ulong address, long byteCount) => stream.Clear(address, byteCount);
 
     public IDeviceGraph? Capture(Action work)

@@ -19,8 +19,11 @@ internal static partial class Machine
         $"{Git("rev-parse --short HEAD")}{(Git("status --porcelain") is "" ? "" : " with changes")}";
 
     /// <summary>A folder name that tells machines apart.</summary>
-    public static string FolderName(string variant) => NotPlain().Replace(
-        $"{Processor} {Environment.ProcessorCount} cores {variant}".ToLowerInvariant(), "-").Trim('-');
+    public static string FolderName(string variant)
+        => PlainName($"{Processor} {Environment.ProcessorCount} cores {variant}");
+
+    /// <summary>A name fit for a folder.</summary>
+    public static string PlainName(string name) => NotPlain().Replace(name.ToLowerInvariant(), "-").Trim('-');
 
     /// <summary>The folder in which results of all machines are kept.</summary>
     public static string Results

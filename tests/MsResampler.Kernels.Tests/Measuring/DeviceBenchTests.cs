@@ -27,7 +27,7 @@ public sealed class DeviceBenchTests
             new BenchEffort(TimeSpan.Zero) { CopyBytes = CopyBytes, BusySteps = 1, ProductSteps = 1 });
 
         ModelFigures figures = bench.Measure(model.Model, new ResamplerOptions { Precision = Precision.Float32 },
-            Precision.Float32, features, grids, tokens, () => isChecked = tokens.Any(token => token != 0));
+            features, grids, tokens, () => isChecked = tokens.Any(token => token != 0));
 
         string[] steps =
         [

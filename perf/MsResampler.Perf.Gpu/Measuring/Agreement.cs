@@ -15,7 +15,8 @@ internal static class Agreement
             $"{name}: expected results within {MaxRelativeL2} of each other, found {difference}");
     }
 
-    private static double RelativeL2(float[] actual, float[] expected)
+    /// <summary>‖actual − expected‖ / ‖expected‖.</summary>
+    public static double RelativeL2(ReadOnlySpan<float> actual, ReadOnlySpan<float> expected)
     {
         double error = 0;
         double norm = 0;
