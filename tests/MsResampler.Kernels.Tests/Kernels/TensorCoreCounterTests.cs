@@ -1,0 +1,85 @@
+using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Gemm;
+using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Model;
+using MsResampler.Tests.Model;
+using MsResampler.Tests.Reference;
+using NUnit.Framework;
+using PtxEmulator;
+
+namespace MsResampler.Kernels.Tests.Kernels;
+
+/// <summary>What the launches of a whole 16-bit forward pass cost as the executor starts them: views, strides and tables
+/// as they are in use.</summary>
+public sealed class TensorCoreCounterTests
+{
+    private const int Width = 256;
+    private const int OutputSize = 512;
+    private const int HiddenSize = 64;
+    private const int PatchCount = 24 * 24;
+    private const int TokenCount = 12 * 12;
+
+    private DeviceProperties _device = null!;
+    private (string Kernel, LaunchReport Report)[] _launches = null!;
+
+    [OneTimeSetUp]
+    public void Run()
+    {
+        ResamplerConfig config = Configs.Of(Configs.Window(4, 4), Configs.Gaussian(4, 4, new AxisPair(12, 12)),
+            Configs.None) with
+        {
+            VisionHiddenSize = Width,
+            HiddenSize = Width,
+            AttentionHeadCount = 4,
+            QueryGrid = new QueryGrid(12, 12),
+            OutputSize = OutputSize,
+            Gate = new GateConfig(HiddenSize, GateGranularity.Token),
+        };
+        PatchGrid grid = new(24, 24);
+        using TestModel model = new(config);
+        EmulatorDevice device = new(architecture: 80) { HasGraphs = false };
+        using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, new() { Precision = Precision.Float16 });
+        float[] features = model.RandomFeatures(grid, 1);
+        float[] tokens = new float[TokenCount * OutputSize];
+        engine.Resample(features, [grid], tokens, CancellationToken.None);
+        _device = device.Properties;
+        int first = device.Reports.Count;
+        engine.Resample(features, [grid], tokens, CancellationToken.None);
+        _launches = [.. device.Reports.Skip(first)];
+    }
+
+    [Test]
+    public void Shared_memory_has_no_conflicts_and_global_memory_no_waste()
+    {
+        Assert.That(_launches, Has.Length.EqualTo(7));
+        using (Assert.EnterMultipleScope())
+        {
+            foreach ((string kernel, LaunchReport report) in _launches)
+            {
+                TestContext.Out.WriteLine($"{kernel}: {report.MatrixInstructions} matrix instructions, sectors " +
+                    $"{(double)report.GlobalSectors / report.IdealSectors:0.000} of what they must be");
+                Assert.That(report.SharedBankConflicts, Is.Empty, kernel);
+                Assert.That(report.GlobalSectors, Is.LessThanOrEqualTo(1.1 * report.IdealSectors), kernel);
+            }
+        }
+    }
+
+    [Test]
+    public void Products_multiply_whole_tiles_and_nothing_else()
+        => Assert.That(_launches.Where(launch => launch.Kernel.StartsWith("GemmMma", StringComparison.Ordinal))
+            .Select(launch => launch.Report.MatrixInstructions), Is.EqualTo(new[]
+            {
+                Instructions(PatchCount, Width, Width),
+                Instructions(PatchCount, 6 * Width, Width),
+                Instructions(TokenCount, Width, Width, count: 3),
+                Instructions(TokenCount, HiddenSize, Width, count: 3),
+                Instructions(TokenCount, OutputSize, Width),
+            }));
+
+    private long Instructions(int rowCount, int columnCount, int innerCount, int count = 1)
+    {
+        GemmMmaShape shape = GemmMmaShape.For(rowCount, columnCount, count, _device);
+        return count * shape.LaunchFor(rowCount, columnCount, count).GridX * ((long)shape.Rows / 16 * (shape.Columns / 8)
+            * (innerCount / 16));
+    }
+}
