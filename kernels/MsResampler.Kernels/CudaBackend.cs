@@ -14,8 +14,9 @@ namespace MsResampler.Kernels;
 /// must be loaded anew. The driver's library is searched where the system keeps it; the environment variable
 /// MSRESAMPLER_LIBCUDA may name another file.
 /// <para>Every call has a stream of its own, returns when its tokens are there, and leaves the calling thread's current
-/// context as it was. Repeated calls of the same grids may be started as CUDA graphs; the environment variable
-/// MSRESAMPLER_CUDA_GRAPHS=0 has every kernel launched by itself, with the same results.</para></remarks>
+/// context as it was. Calls of <see cref="CudaResampler"/>, for features and tokens on the device, return earlier.
+/// Repeated calls of the same grids may be started as CUDA graphs; the environment variable MSRESAMPLER_CUDA_GRAPHS=0
+/// has every kernel launched by itself, with the same results.</para></remarks>
 public sealed class CudaBackend : Backend
 {
     // Models compile kernels when they first need them, as long as they live.
@@ -39,7 +40,8 @@ public sealed class CudaBackend : Backend
     }
 
     /// <summary>One device, in its primary context: the one that the CUDA runtime uses, and with it PyTorch,
-    /// TorchSharp, ONNX Runtime and most libraries. Their memory and streams are of use to the model.</summary>
+    /// TorchSharp, ONNX Runtime and most libraries. Their memory and streams are of use to the model
+    /// (<see cref="CudaResampler"/>).</summary>
     /// <remarks>A model keeps the context alive until it is disposed. An error that ends the context ends it for all
     /// who share it. While sizes grow, the model allocates and frees memory, which waits for the work of everybody in
     /// the context, and which CUDA refuses while another thread captures a graph in the global mode.</remarks>
@@ -52,7 +54,7 @@ public sealed class CudaBackend : Backend
     }
 
     /// <summary>The device of an ILGPU accelerator, in the accelerator's context: its buffers and streams are of use to
-    /// the model.</summary>
+    /// the model (<see cref="CudaResampler"/>).</summary>
     /// <param name="accelerator">The accelerator. It stays the caller's, and must be disposed after every model that
     /// was loaded with this; a model that it takes with it reports a lost device, and loading one afterwards throws
     /// <see cref="ObjectDisposedException"/>.</param>

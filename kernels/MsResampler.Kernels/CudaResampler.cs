@@ -17,8 +17,7 @@ namespace MsResampler.Kernels;
 /// <para><b>Order.</b> A call returns when its work has been enqueued. The work begins when what the stream was given
 /// before the call is done, and what the stream is given after the call waits for it: features may then be
 /// overwritten, and tokens read, in the order of the stream and without any synchronisation by the caller. The
-/// computation itself runs on a stream of the model's. The calling thread's current context is left as it was. The
-/// stream must not be recording a graph.</para>
+/// computation itself runs on a stream of the model's. The calling thread's current context is left as it was.</para>
 /// <para><b>Waiting.</b> Calls for the grids of the call before, in the same order, do not wait for the device. Other
 /// grids have tables made, and may find memory too small: the thread then waits for work of earlier calls, and for that
 /// of what came before them on their streams; likewise between the groups of a batch that is too large to be computed at
@@ -43,7 +42,8 @@ public static class CudaResampler
     /// caller's; 0 is the NULL stream.</param>
     /// <exception cref="ArgumentException">A grid is empty; a count does not fit the grids; a type is neither float32 nor
     /// the model's; an address is 0 or misaligned; tokens overlap features. Nothing was enqueued.</exception>
-    /// <exception cref="InvalidOperationException">The model does not run on a CUDA device.</exception>
+    /// <exception cref="InvalidOperationException">The model does not run on a CUDA device, or the stream is recording a
+    /// graph.</exception>
     /// <exception cref="DeviceException">The device has too little memory or failed, or the stream is of another
     /// context. What was enqueued of the call is done when this is thrown, and the tokens are undefined.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
@@ -65,7 +65,8 @@ public static class CudaResampler
     /// <exception cref="ArgumentException">A grid is empty; a length does not fit the grids; elements of type Half are
     /// not the model's; a view or the stream is of another accelerator; tokens overlap features. Nothing was
     /// enqueued.</exception>
-    /// <exception cref="InvalidOperationException">The model does not run on a CUDA device.</exception>
+    /// <exception cref="InvalidOperationException">The model does not run on a CUDA device, or the stream is recording a
+    /// graph.</exception>
     /// <exception cref="DeviceException">The device has too little memory or failed. What was enqueued of the call is
     /// done when this is thrown, and the tokens are undefined.</exception>
     /// <exception cref="ObjectDisposedException">The model or the stream was disposed.</exception>

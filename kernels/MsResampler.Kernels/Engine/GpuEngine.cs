@@ -127,6 +127,7 @@ internal sealed class GpuEngine : ModelEngine
 
         if (grids.IsEmpty)
             return;
+        _device.RefuseRecording(stream);
         Workspace workspace = Rent(CancellationToken.None);
         bool isSound = false;
         try

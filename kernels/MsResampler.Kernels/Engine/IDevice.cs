@@ -16,6 +16,12 @@ internal interface IDevice : IDisposable
 
     /// <summary>Makes a compiled kernel ready to launch. Loading a kernel again returns the same object.</summary>
     IDeviceKernel Load(CompiledKernel kernel);
+
+    /// <summary>Fails where a stream of a caller's is recording a graph: work ordered with it would become part of the
+    /// graph.</summary>
+    /// <param name="callerStream">As for <see cref="IDeviceStream.WaitFor"/>.</param>
+    /// <exception cref="InvalidOperationException">It is recording.</exception>
+    void RefuseRecording(nint callerStream);
 }
 
 /// <summary>Device memory; disposing it frees it.</summary>

@@ -7,6 +7,9 @@ internal sealed class Workspace : IDisposable
 {
     private const int PartVectors = 16;
 
+    /// <summary>Kernels count with 32 bits, groups of 8 bytes at the finest where a part can be as large.</summary>
+    private const int MaxPartVectors = int.MaxValue / 2;
+
     private readonly IDevice _device;
     private readonly DeviceModel _model;
     private readonly Pass[] _passes = [.. Enum.GetValues<TokenTarget>().Select(_ => new Pass())];
@@ -101,7 +104,7 @@ internal sealed class Workspace : IDisposable
     {
         Pass pass = _passes[(int)target];
         if (++pass.RunCount == 2)
-            pass.Graph = Stream.Capture(() => _model.Compute(this, arena, target, CancellationToken.None));
+            pass.Graph = Record(arena, target);
         if (pass.Graph is null || !Stream.TryLaunch(pass.Graph))
             _model.Compute(this, arena, target, cancellationToken);
     }
@@ -153,6 +156,10 @@ internal sealed class Workspace : IDisposable
     /// <summary>Groups of 16 bytes rounded up, so that every part is aligned to 256 bytes.</summary>
     private static long Round(long vectorCount) => (vectorCount + PartVectors - 1) / PartVectors * PartVectors;
 
+    // Apart from its caller, which would make the closure every time.
+    private IDeviceGraph? Record(GridArena arena, TokenTarget target)
+        => Stream.Capture(() => _model.Compute(this, arena, target, CancellationToken.None));
+
     private int[] StartsOf(GridArena arena)
     {
         if (arena.Grids[_tableGrids[0]].TableStart is null)
@@ -174,11 +181,10 @@ internal sealed class Workspace : IDisposable
         long[] sizes = _model.Parts(RowCount, TokenCount);
         foreach (long size in sizes)
         {
-            // Kernels count with 32 bits.
-            if (size > int.MaxValue)
+            if (size > MaxPartVectors)
             {
                 throw new DeviceException($"an image needs a buffer of {size * DeviceView.VectorBytes} bytes on the " +
-                    $"device, more than {(long)int.MaxValue * DeviceView.VectorBytes}: use a smaller patch grid");
+                    $"device, more than {(long)MaxPartVectors * DeviceView.VectorBytes}: use a smaller patch grid");
             }
         }
 

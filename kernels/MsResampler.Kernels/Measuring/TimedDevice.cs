@@ -25,6 +25,8 @@ internal sealed class TimedDevice(IDevice device) : IDevice
 
     public IDeviceKernel Load(CompiledKernel kernel) => device.Load(kernel);
 
+    public void RefuseRecording(nint callerStream) => device.RefuseRecording(callerStream);
+
     public void Dispose() => device.Dispose();
 
     /// <summary>The launches since this was last asked, in their order.</summary>

@@ -55,6 +55,14 @@ internal sealed unsafe class CudaCaller : IDisposable
         return bytes;
     }
 
+    /// <summary>Does something while the context is current.</summary>
+    public void Within(Action action)
+    {
+        CudaNative.PushContext(_context);
+        action();
+        CudaNative.PopContext(out _);
+    }
+
     public void Dispose()
     {
         Within(() =>
@@ -71,12 +79,5 @@ internal sealed unsafe class CudaCaller : IDisposable
         CudaLibrary.Api.AllocateHostMemory(out nint memory, byteCount);
         _hostMemory.Add(memory);
         return memory;
-    }
-
-    private void Within(Action action)
-    {
-        CudaNative.PushContext(_context);
-        action();
-        CudaNative.PopContext(out _);
     }
 }

@@ -1,6 +1,8 @@
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Engine.Cuda;
 using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Tests.Model;
+using MsResampler.Tests.Reference;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;
@@ -27,6 +29,28 @@ internal sealed class CudaHardwareTests
         {
             for (int caseIndex = 0; caseIndex < CaseCount; caseIndex++)
                 CudaModelCheck.Run(caseIndex, precision);
+        }
+    }
+
+    [TestCase(Precision.Float32, CudaElementType.Float32)]
+    [TestCase(Precision.Float16, CudaElementType.Float16)]
+    [TestCase(Precision.BFloat16, CudaElementType.BFloat16)]
+    public void Tensors_on_the_device_have_the_bits_of_those_on_the_host(Precision precision, CudaElementType type)
+    {
+        if (precision != Precision.Float32 && CudaBackend.Devices()[0].Architecture < 80)
+            Assert.Ignore("the device has no tensor cores of sm_80 or later");
+        using TestModel model = new(Configs.Mixed with { VisionHiddenSize = 37, OutputSize = 29 });
+        using Resampler resampler = Resampler.Load(model.Model, new ResamplerOptions
+        {
+            Backend = CudaBackend.ForPrimaryContext(0),
+            Precision = precision,
+        });
+        PatchGrid[] grids = [new(24, 24), new(7, 31), new(1, 1)];
+        float[] features = [.. grids.SelectMany((grid, image) => model.RandomFeatures(grid, image))];
+        foreach (CudaElementType featureType in (CudaElementType[])[CudaElementType.Float32, type])
+        {
+            foreach (CudaElementType tokenType in (CudaElementType[])[CudaElementType.Float32, type])
+                CudaTensorCheck.Run(resampler, features, grids, featureType, tokenType);
         }
     }
 

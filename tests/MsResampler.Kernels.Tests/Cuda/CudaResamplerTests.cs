@@ -6,6 +6,7 @@ using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Tests.Devices;
 using NUnit.Framework;
 using CudaDevice = MsResampler.Kernels.Engine.Cuda.CudaDevice;
+using CudaNative = MsResampler.Kernels.Engine.Cuda.CudaNative;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
@@ -41,24 +42,8 @@ internal sealed class CudaResamplerTests : CudaModelFixture
     public void Work_is_in_the_order_of_the_callers_stream(Precision precision, CudaElementType featureType,
         CudaElementType tokenType)
     {
-        using CudaCaller caller = new();
         using Resampler resampler = Resampler.Load(Folder, Primary(precision));
-        float[] rounded = DeviceArray.Round(featureType, Features);
-        float[] onHost = new float[TokenCount];
-        resampler.Resample(rounded, Grids, onHost);
-        byte[] expected = DeviceArray.Encode(tokenType, onHost);
-        byte[] bytes = DeviceArray.Encode(featureType, rounded);
-        CudaTensor features = new((nint)caller.Allocate(bytes.Length), Features.Length, featureType);
-        for (int round = 0; round < 3; round++)
-        {
-            CudaTensor tokens = new((nint)caller.Allocate(expected.Length), TokenCount, tokenType);
-            caller.Write((ulong)features.Address, bytes);
-            resampler.Resample(features, Grids, tokens, caller.Stream);
-            caller.Write((ulong)features.Address, new byte[bytes.Length]);
-            Assert.That(caller.Read((ulong)tokens.Address, expected.Length), Is.EqualTo(expected), $"round {round}");
-        }
-
-        Assert.That(resampler.ThrowIfOverflowed, Throws.Nothing);
+        CudaTensorCheck.Run(resampler, Features, Grids, featureType, tokenType);
     }
 
     [Test]
@@ -301,6 +286,22 @@ internal sealed class CudaResamplerTests : CudaModelFixture
         Assert.That(() => resampler.Resample(features, Grids, tokens, caller.Stream), Throws.TypeOf<DeviceException>()
             .With.Message.Contains($"the stream 0x{caller.Stream:x}, which must be of the model's own context"));
         Assert.That(Run(resampler), Has.Some.Not.Zero);
+    }
+
+    [Test]
+    public void A_stream_that_records_a_graph_is_refused_and_the_recording_goes_on()
+    {
+        using CudaCaller caller = new();
+        using Resampler resampler = Resampler.Load(Folder, Primary());
+        (CudaTensor features, CudaTensor tokens) = Tensors(caller);
+        nint graph = 0;
+        caller.Within(() => CudaNative.BeginCapture(caller.Stream, CudaNative.CaptureThreadLocal));
+        Assert.That(() => resampler.Resample(features, Grids, tokens, caller.Stream), Throws.InvalidOperationException
+            .With.Message.StartsWith($"the stream 0x{caller.Stream:x} is recording a graph"));
+        caller.Within(() => CudaNative.EndCapture(caller.Stream, out graph));
+        Assert.That(graph, Is.Not.Zero);
+        caller.Within(() => CudaNative.DestroyGraph(graph));
+        resampler.Resample(features, Grids, tokens, caller.Stream);
     }
 
     [Test]

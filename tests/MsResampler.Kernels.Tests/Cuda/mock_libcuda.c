@@ -1077,6 +1077,18 @@ int cuEventElapsedTime(float *milliseconds, uint64_t start, uint64_t stop)
     } END;
 }
 
+int cuStreamIsCapturing(uint64_t stream, int *state)
+{
+    *state = 0;
+    BEGIN("cuStreamIsCapturing", enter_context) {
+        item_t *item = find_any_stream(stream);
+        if (item == NULL)
+            code = INVALID_HANDLE;
+        else
+            *state = item->capturer != NULL;
+    } END;
+}
+
 int cuStreamBeginCapture_v2(uint64_t stream, int mode)
 {
     BEGIN("cuStreamBeginCapture", enter_context) {

@@ -56,6 +56,11 @@ internal sealed class EmulatorDevice : IDevice
     public IDeviceKernel Load(CompiledKernel kernel) => new LoadedKernel(kernel,
         s_modules.GetOrAdd(kernel.Ptx, static ptx => PtxModule.Parse(ptx)));
 
+    public void RefuseRecording(nint callerStream)
+    {
+        // There are no streams but its own.
+    }
+
     public void Dispose()
     {
         IsDisposed = true;

@@ -27,6 +27,8 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
 
     public IDeviceKernel Load(CompiledKernel kernel) => device.Load(kernel);
 
+    public void RefuseRecording(nint callerStream) => device.RefuseRecording(callerStream);
+
     public void Dispose() => device.Dispose();
 
     /// <summary>Makes the n-th operation from now on fail, counted from 1. Captures and replays are not counted: when

@@ -21,6 +21,8 @@ internal sealed class ClockedDevice(IDevice device) : IDevice
 
     public IDeviceKernel Load(CompiledKernel kernel) => device.Load(kernel);
 
+    public void RefuseRecording(nint callerStream) => device.RefuseRecording(callerStream);
+
     public void Dispose() => device.Dispose();
 
     private sealed class Stream(ClockedDevice owner, IDeviceStream stream) : IDeviceStream

@@ -112,6 +112,18 @@ internal sealed unsafe class CudaDevice : IDevice
         }
     }
 
+    /// <inheritdoc/>
+    public void RefuseRecording(nint callerStream)
+    {
+        using CudaContext.Scope scope = _context.Enter();
+        // Where that cannot be said, ordering reports what is wrong with the stream.
+        if (CudaNative.IsCapturing(callerStream, out int state) == CudaError.CUDA_SUCCESS && state != 0)
+        {
+            throw new InvalidOperationException($"the stream 0x{callerStream:x} is recording a graph: give it work of " +
+                "the model before or after that, or give the model another stream");
+        }
+    }
+
     /// <summary>Frees memory, once.</summary>
     internal void Release(CudaMemory memory)
     {

@@ -80,6 +80,9 @@ internal static partial class CudaNative
     [LibraryImport(Library, EntryPoint = "cuStreamWaitEvent")]
     public static partial CudaError WaitEvent(nint stream, nint @event, uint flags);
 
+    [LibraryImport(Library, EntryPoint = "cuStreamIsCapturing")]
+    public static partial CudaError IsCapturing(nint stream, out int state);
+
     [LibraryImport(Library, EntryPoint = "cuStreamBeginCapture_v2")]
     public static partial CudaError BeginCapture(nint stream, int mode);
 
