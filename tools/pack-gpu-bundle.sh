@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Packs one file that tests and measures the GPU backend on a bare x86-64 Linux machine: NVIDIA's driver and glibc are all
-# it needs, no .NET. The file is tools/run-on-gpu.sh with the programs behind it; run it with --help there.
+# Packs one file that tests and measures the GPU backend on a bare x86-64 Linux machine: NVIDIA's driver and glibc are
+# all it needs, no .NET. The file is tools/run-on-gpu.sh with the programs behind it; run it with --help there.
 # Needs the .NET SDK here, and no GPU.
 #
 # usage: tools/pack-gpu-bundle.sh [FILE]     default: artifacts/msresampler-gpu-bundle.sh

@@ -764,8 +764,8 @@ def to_markdown(facts, rows):
     lines += [
         "",
         "Times in ms: median (10th–90th percentile) of device time of calls that start on an idle device, with a warm "
-        "and with a flushed second-level cache; queued: a call among many issued without waiting. Bold: the fastest way "
-        "of a model and batch, which is the peer.",
+        "and with a flushed second-level cache; queued: a call among many issued without waiting. Bold: the fastest "
+        "way of a model and batch, which is the peer.",
         "",
         "| model | grid | batch | type | way | rel. L2 | warm | cold | queued |",
         "|---|---|--:|---|---|--:|--:|--:|--:|",
@@ -863,7 +863,7 @@ def parse_arguments(command):
                         help="relative L2 difference allowed from tokens.safetensors (default: "
                              + ", ".join(f"{name} {value:.0e}" for name, value in TOLERANCES.items()) + ")")
     parser.add_argument("--engine", type=pathlib.Path, metavar="FILE",
-                        help="what MsResampler.Perf gpu --json wrote on this machine: also show how the engine compares")
+                        help="what MsResampler.Perf gpu --json wrote here: also show how the engine compares")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all figures to this file")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE", help="write a table to this file")
     arguments = parser.parse_args(command)

@@ -26,9 +26,13 @@ internal static class TestCommand
             HelpName = "REGEX",
             DefaultValueFactory = _ => HardwareTests,
         };
-        Option<string?> xml = new("--xml") { Description = "Also write NUnit's report to this file.", HelpName = "FILE" };
-        Command command = new("test", "Run the tests that need a GPU. Exits with 1 where one fails, with 3 where none " +
-            "could run.") { filter, xml };
+        Option<string?> xml = new("--xml")
+        {
+            Description = "Also write NUnit's report to this file.",
+            HelpName = "FILE",
+        };
+        Command command = new("test", "Run the tests that need a GPU. Exits with 1 where one fails, with 3 where " +
+            "none could run.") { filter, xml };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(filter), parsed.GetValue(xml)));
         return command;
     }
@@ -37,7 +41,8 @@ internal static class TestCommand
     {
         NUnitTestAssemblyRunner runner = new(new DefaultTestAssemblyBuilder());
         runner.Load(System.Reflection.Assembly.Load(Assembly), new Dictionary<string, object>());
-        ITestFilter filter = TestFilter.FromXml($"<filter><test re='1'>{SecurityElement.Escape(pattern)}</test></filter>");
+        ITestFilter filter = TestFilter.FromXml(
+            $"<filter><test re='1'>{SecurityElement.Escape(pattern)}</test></filter>");
         ITestResult result = runner.Run(new Listener(), filter);
         Console.WriteLine($"{result.PassCount} passed, {result.FailCount} failed, {result.SkipCount} ignored, " +
             $"{result.InconclusiveCount} inconclusive in {result.Duration:0.0} s");

@@ -4,8 +4,8 @@ using MsResampler.Kernels.Ptx;
 namespace MsResampler.Kernels.Ceilings;
 
 /// <summary>Copies memory, 16 bytes at a time: what a device's memory moves at most.</summary>
-/// <remarks>Threads of the whole grid stride over the memory together, each with <see cref="LoadCount"/> loads under way
-/// before it stores. Grid: x = blocks, enough to fill the device. No shared memory.</remarks>
+/// <remarks>Threads of the whole grid stride over the memory together, each with <see cref="LoadCount"/> loads under
+/// way before it stores. Grid: x = blocks, enough to fill the device. No shared memory.</remarks>
 internal static class CopyCeiling
 {
     /// <summary>Loads of a thread before its first store.</summary>

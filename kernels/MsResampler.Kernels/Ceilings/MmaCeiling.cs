@@ -6,8 +6,8 @@ namespace MsResampler.Kernels.Ceilings;
 
 /// <summary>Matrix products in registers and nothing else: what a device's tensor cores do at most with
 /// <see cref="Mma"/>; from sm_80 on.</summary>
-/// <remarks>Every warp multiplies <see cref="TileCount"/> fragments A by as many B, each pair into an accumulator of its
-/// own, over and over. So many independent sums hide an instruction's latency with two warps a scheduler, and operands
+/// <remarks>Every warp multiplies <see cref="TileCount"/> fragments A by as many B, each pair into an accumulator of
+/// its own, over and over. So many independent sums hide an instruction's latency with two warps a scheduler, and operands
 /// change from one instruction to the next as they do in a matrix product, which is what the device's power and so its
 /// clock depend on. Grid: x = blocks of any number of warps. No shared memory.</remarks>
 /// <typeparam name="TElement">The type of the operands.</typeparam>

@@ -8,10 +8,11 @@ internal sealed record BenchEffort(TimeSpan Duration)
     /// holds.</summary>
     public long CopyBytes { get; init; } = 512L << 20;
 
-    /// <summary>Steps of products in registers that keep a device busy for some tenths of a millisecond, so that launches
-    /// queue up meanwhile.</summary>
+    /// <summary>Steps of products in registers that keep a device busy for some tenths of a millisecond, so that
+    /// launches queue up meanwhile.</summary>
     public int BusySteps { get; init; } = 256;
 
-    /// <summary>Steps of products in registers that take some milliseconds, beside which the launch is nothing.</summary>
+    /// <summary>Steps of products in registers that take some milliseconds, beside which the launch is
+    /// nothing.</summary>
     public int ProductSteps { get; init; } = 4096;
 }

@@ -7,8 +7,8 @@ namespace MsResampler.Kernels.Measuring;
 /// <summary>Measures what a device does at most.</summary>
 /// <param name="stream">The stream to measure on.</param>
 /// <param name="scratch">What runs there, filled.</param>
-/// <param name="duration">How long to try for each figure: disturbances, and clocks that are still rising, only ever slow
-/// a device down, so that the best try counts.</param>
+/// <param name="duration">How long to try for each figure: disturbances, and clocks that are still rising, only ever
+/// slow a device down, so that the best try counts.</param>
 internal sealed class CeilingMeasurement(IDeviceStream stream, DeviceScratch scratch, TimeSpan duration)
 {
     /// <summary>Launches in a row: fewer than the driver queues before a launch waits.</summary>

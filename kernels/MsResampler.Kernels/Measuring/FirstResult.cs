@@ -57,7 +57,8 @@ internal sealed record FirstResult(double ProcessMilliseconds, double LoadMillis
     {
         // "dotnet program.dll" has the program as its first argument; a program of its own needs none.
         string host = Environment.ProcessPath!;
-        string[] program = Path.GetFileNameWithoutExtension(host) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
+        string[] program = Path.GetFileNameWithoutExtension(host) == "dotnet"
+            ? [Environment.GetCommandLineArgs()[0]] : [];
         ProcessStartInfo info = new(host, [.. program, CommandName, Path.GetFullPath(model), $"{grid}", $"{precision}"])
         {
             RedirectStandardOutput = true,

@@ -15,8 +15,8 @@ internal sealed class TimedDevice(IDevice device) : IDevice
     /// <summary>What is measured from the next call on.</summary>
     public TimingMode Mode { get; set; }
 
-    /// <summary>Work that is started before what is measured; not measured itself. A forward pass begins when it is done,
-    /// single launches begin beside it.</summary>
+    /// <summary>Work that is started before what is measured; not measured itself. A forward pass begins when it is
+    /// done, single launches begin beside it.</summary>
     public Action<IDeviceStream> Prelude { get; set; } = _ => { };
 
     public IDeviceMemory Allocate(long byteCount) => device.Allocate(byteCount);

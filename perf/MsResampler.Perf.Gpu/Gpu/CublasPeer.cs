@@ -7,8 +7,8 @@ using MsResampler.Kernels.Measuring;
 namespace MsResampler.Perf.Gpu;
 
 /// <summary>cuBLAS on matrix products with float32 sums, where the machine has it.</summary>
-/// <remarks>Called by its C interface: the binding in ILGPU.Algorithms offers float16 products with float16 sums alone, and
-/// versions before 12 of the library. The product is cublasGemmEx, which chooses its kernel itself.</remarks>
+/// <remarks>Called by its C interface: the binding in ILGPU.Algorithms offers float16 products with float16 sums alone,
+/// and versions before 12 of the library. The product is cublasGemmEx, which chooses its kernel itself.</remarks>
 internal sealed unsafe class CublasPeer : IDisposable
 {
     /// <summary>Names the library's file where it is not found, such as that of a Python package.</summary>
@@ -26,7 +26,8 @@ internal sealed unsafe class CublasPeer : IDisposable
 
     private const int CallCount = 20;
 
-    private static readonly string[] s_names = ["libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so"];
+    private static readonly string[] s_names =
+        ["libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so"];
 
     private readonly CudaDevice _device;
     private readonly IDeviceStream _stream;
@@ -73,7 +74,8 @@ internal sealed unsafe class CublasPeer : IDisposable
             }
         }
 
-        reason = given is null ? $"no cuBLAS: none of {string.Join(", ", s_names)} can be loaded; {PathVariable} names it"
+        reason = given is null
+            ? $"no cuBLAS: none of {string.Join(", ", s_names)} can be loaded; {PathVariable} names it"
             : $"no cuBLAS: {given}, which {PathVariable} names, cannot be loaded";
         return null;
     }

@@ -18,8 +18,8 @@ internal sealed class GpuCommand
     private const int CheckFailed = 1;
     private const int NoDevice = 2;
 
-    /// <summary>The precisions with the relative L2 difference allowed from the CPU engine in float32: what each is allowed
-    /// against exact arithmetic on unrounded weights and features.</summary>
+    /// <summary>The precisions with the relative L2 difference allowed from the CPU engine in float32: what each is
+    /// allowed against exact arithmetic on unrounded weights and features.</summary>
     private static readonly (string Name, Precision Precision, double MaxDifference)[] s_precisions =
     [
         ("float32", Precision.Float32, 1e-5), ("tf32", Precision.TensorFloat32, 2e-3),
@@ -57,8 +57,8 @@ internal sealed class GpuCommand
             Description = "Write tables to this file; among the repository's results when left out.",
             HelpName = "FILE",
         };
-        Command command = new("gpu", "Time the engine on a GPU, kernel by kernel, against ceilings of the same run and " +
-            "cuBLAS. Exits with 1 where a result is wrong, with 2 where there is no usable GPU.")
+        Command command = new("gpu", "Time the engine on a GPU, kernel by kernel, against ceilings of the same run " +
+            "and cuBLAS. Exits with 1 where a result is wrong, with 2 where there is no usable GPU.")
         {
             quick, shapes, batches, precisions, json, markdown,
         };
@@ -84,8 +84,8 @@ internal sealed class GpuCommand
 
         using CudaDevice device = CudaDevices.OpenFirst();
         using CublasPeer? cublas = CublasPeer.TryOpen(device, out string? missing);
-        using DeviceBench bench = new(CudaDevices.OpenFirst, new KernelCompiler(KernelCache.Default, PtxVersion.Default),
-            new BenchEffort(TimeSpan.FromSeconds(isQuick ? 0.1 : 0.5)));
+        using DeviceBench bench = new(CudaDevices.OpenFirst,
+            new KernelCompiler(KernelCache.Default, PtxVersion.Default), new BenchEffort(TimeSpan.FromSeconds(isQuick ? 0.1 : 0.5)));
         GpuCommand command = new(bench, cublas);
         if (batches is [])
             batches = isQuick ? [1, 8] : [1, 8, 64];
@@ -94,7 +94,7 @@ internal sealed class GpuCommand
                 command.Measure(PerfModel.Of(shape with { ShareKeyValues = isShared }), batches, precisions);
         GpuReport report = new(bench.Device, CudaBackend.Devices()[0].DriverVersion,
             string.Join(' ', Environment.GetCommandLineArgs().Skip(1)), bench.Ceilings,
-            cublas is null ? missing! : string.Create(CultureInfo.InvariantCulture, $"{cublas.Version}"), command._rows);
+            cublas?.Version.ToString(CultureInfo.InvariantCulture) ?? missing!, command._rows);
         (FirstResult cold, FirstResult warm) = FirstResult.Measure(PerfModel.Of(PeerShape.All[0]).Folder,
             PeerShape.All[0].Grid, Precision.Float16);
         Save(report with { FirstCold = cold, FirstWarm = warm }, json, markdown);

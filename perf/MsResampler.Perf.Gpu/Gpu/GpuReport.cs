@@ -44,29 +44,37 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
         text.Append(culture, $"""
             # The engine on {Device.Name}
 
-            - device: {Device.Name}, sm_{Device.Architecture}, {Device.MultiprocessorCount} multiprocessors, {Device.MemoryBytes / 1e9:0.0} GB, driver for CUDA {Driver}
+            - device: {Device.Name}, sm_{Device.Architecture}, {Device.MultiprocessorCount} multiprocessors,
+              {Device.MemoryBytes / 1e9:0.0} GB, driver for CUDA {Driver}
             - system: {Platform}
             - commit: {Commit}
             - command: `{Command}`
-            - products in registers: float16 {Tera(Ceilings.Float16Flops)}, bfloat16 {Tera(Ceilings.BFloat16Flops)}, tf32 {Tera(Ceilings.TensorFloat32Flops)}
+            - products in registers: float16 {Tera(Ceilings.Float16Flops)}, bfloat16 {Tera(Ceilings.BFloat16Flops)},
+              tf32 {Tera(Ceilings.TensorFloat32Flops)}
             - copy: {Ceilings.CopyBytesPerSecond / 1e9:0} GB/s, read and written
-            - empty launch: {Ceilings.Launches.Plain:0.00} µs of many in a row, {Micro(Ceilings.Launches.Graph)} in a replayed graph, {Ceilings.Launches.Host:0.00} µs of the host, {Ceilings.Launches.RoundTrip:0.0} µs waited for, {Ceilings.Launches.Measured:0.00} µs measured as the kernels below
+            - empty launch: {Ceilings.Launches.Plain:0.00} µs of many in a row,
+              {Micro(Ceilings.Launches.Graph)} in a replayed graph, {Ceilings.Launches.Host:0.00} µs of the host,
+              {Ceilings.Launches.RoundTrip:0.0} µs waited for, {Ceilings.Launches.Measured:0.00} µs measured as the
+              kernels below
             - cuBLAS: {Cublas}
 
             """);
         if (FirstCold is { } cold && FirstWarm is { } warm)
         {
             text.Append(culture, $"""
-                - first result of a new process: {cold.ProcessMilliseconds:0} ms with empty kernel caches (loading {cold.LoadMilliseconds:0}, first call {cold.CallMilliseconds:0}), {warm.ProcessMilliseconds:0} ms with filled ones ({warm.LoadMilliseconds:0}, {warm.CallMilliseconds:0})
+                - first result of a new process: {cold.ProcessMilliseconds:0} ms with empty kernel caches
+                  (loading {cold.LoadMilliseconds:0}, first call {cold.CallMilliseconds:0}),
+                  {warm.ProcessMilliseconds:0} ms with filled ones ({warm.LoadMilliseconds:0},
+                  {warm.CallMilliseconds:0})
 
                 """);
         }
 
         text.Append("""
 
-            Times in ms: median (10th–90th percentile). Warm and cold: device time of the forward pass, features and tokens on
-            the device, begun on an idle device, with a warm and with a flushed second-level cache. Call: the caller's time,
-            from features in its memory to tokens in its memory.
+            Times in ms: median (10th–90th percentile). Warm and cold: device time of the forward pass, features and
+            tokens on the device, begun on an idle device, with a warm and with a flushed second-level cache. Call: the
+            caller's time, from features in its memory to tokens in its memory.
 
             | model | batch | type | rel. L2 | warm | cold | call | images/s | TFLOP/s |
             |---|--:|---|--:|--:|--:|--:|--:|--:|
@@ -76,8 +84,8 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
             AppendRow(text, row);
         text.Append("""
 
-            Kernels: each measured by itself with a warm cache. Shares: of products in registers, and of a copy (more than 100%
-            where bytes come from the cache). GB/s counts what a kernel cannot but move, once.
+            Kernels: each measured by itself with a warm cache. Shares: of products in registers, and of a copy (more
+            than 100% where bytes come from the cache). GB/s counts what a kernel cannot but move, once.
 
             """);
         foreach (GpuRow row in Rows.Where(row => row.Figures is not null))
@@ -96,7 +104,8 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
         }
 
         text.Append(culture, $"| **{Text(figures.Warm)}** | {Text(figures.Cold)} | {Text(figures.Call)} ");
-        text.Append(culture, $"| {row.Batch / figures.Warm.Median * 1e3:0} | {figures.Gflop / figures.Warm.Median:0.0} |\n");
+        text.Append(culture, $"| {row.Batch / figures.Warm.Median * 1e3:0} ");
+        text.Append(culture, $"| {figures.Gflop / figures.Warm.Median:0.0} |\n");
     }
 
     private static void AppendLaunches(StringBuilder text, GpuRow row, ModelFigures figures)
@@ -104,7 +113,7 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
         CultureInfo culture = CultureInfo.InvariantCulture;
         text.Append(culture, $"\n### {row.Model}, batch {row.Batch}, {row.Precision}\n\n");
         text.Append("""
-            | step | kernel | launches | µs | of all | GFLOP | MB | TFLOP/s | of products | GB/s | of copy | cuBLAS, µs |
+            | step | kernel | launches | µs | share | GFLOP | MB | TFLOP/s | of products | GB/s | of copy | cuBLAS µs |
             |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 
             """);

@@ -7,6 +7,8 @@ namespace MsResampler.Perf.Measuring;
 /// <summary>What the figures were measured on.</summary>
 internal static partial class Machine
 {
+    private const string Unknown = "unknown";
+
     public static string Processor { get; } = File.Exists("/proc/cpuinfo")
         ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(
             line => line.StartsWith("model name", StringComparison.Ordinal))
@@ -16,7 +18,7 @@ internal static partial class Machine
 
     /// <summary>The commit the working tree is at, marked where it has changes.</summary>
     public static string Commit { get; } =
-        $"{Git("rev-parse --short HEAD")}{(Git("status --porcelain") is "" ? "" : " with changes")}";
+        $"{Git("rev-parse --short HEAD")}{(Git("status --porcelain") is "" or Unknown ? "" : " with changes")}";
 
     /// <summary>A folder name that tells machines apart.</summary>
     public static string FolderName(string variant)
@@ -62,11 +64,11 @@ internal static partial class Machine
             })!;
             string output = process.StandardOutput.ReadToEnd().Trim();
             process.WaitForExit();
-            return process.ExitCode == 0 ? output : "unknown";
+            return process.ExitCode == 0 ? output : Unknown;
         }
         catch (System.ComponentModel.Win32Exception)
         {
-            return "unknown";
+            return Unknown;
         }
     }
 

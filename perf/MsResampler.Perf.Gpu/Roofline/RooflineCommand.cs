@@ -9,7 +9,8 @@ internal static class RooflineCommand
     public static Command Create()
     {
         Command command = new("roofline",
-            "Compute what each launch of the half-precision forward pass takes at least, from data sheets; needs no GPU.");
+            "Compute what each launch of the half-precision forward pass takes at least, from data sheets; needs no " +
+            "GPU.");
         command.SetAction(_ =>
         {
             string path = Path.Combine(Machine.Results, RooflineReport.FileName);

@@ -8,8 +8,8 @@ namespace MsResampler.Perf.Roofline;
 /// <param name="Bound">What bounds it.</param>
 internal readonly record struct RooflineEstimate(double Seconds, RooflineBound Bound)
 {
-    /// <summary>What a launch costs beside its work when a CUDA graph is replayed: the time from one kernel's end to the
-    /// next one's start. An assumption; <c>gpu</c> measures it.</summary>
+    /// <summary>What a launch costs beside its work when a CUDA graph is replayed: the time from one kernel's end to
+    /// the next one's start. An assumption; <c>gpu</c> measures it.</summary>
     public const double LaunchSeconds = 1.5e-6;
 
     /// <summary>Estimates one launch.</summary>

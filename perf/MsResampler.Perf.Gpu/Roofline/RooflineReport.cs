@@ -22,9 +22,9 @@ internal static class RooflineReport
         text.Append(CultureInfo.InvariantCulture, $"""
             # Static roofline of the half-precision forward pass
 
-            Computed, not measured: what each launch has to do, from the model's extents and the attention schedule that the
-            engine really uses, over what data sheets promise. `dotnet run -c Release --project perf/MsResampler.Perf --
-            roofline` writes this file; a test fails where it is out of date.
+            Computed, not measured: what each launch has to do, from the model's extents and the attention schedule that
+            the engine really uses, over what data sheets promise. `dotnet run -c Release --project
+            perf/MsResampler.Perf -- roofline` writes this file; a test fails where it is out of date.
 
             Float16: dense products with float32 sums. Share: what mma.sync reaches of that.
 
@@ -65,23 +65,23 @@ internal static class RooflineReport
 
         A launch takes max(operations / peak, bytes / bandwidth) + {RooflineEstimate.LaunchSeconds * 1e6:0.0} µs.
 
-        - The engine multiplies with mma.sync, which is full rate on Ampere and Ada and reaches about 60 % of wgmma, which
-          the data sheet counts, on Hopper: there the peak is 60 % of the data sheet's.
+        - The engine multiplies with mma.sync, which is full rate on Ampere and Ada and reaches about 60 % of wgmma,
+          which the data sheet counts, on Hopper: there the peak is 60 % of the data sheet's.
         - Operations of a product are those of whole tiles on the busiest multiprocessor, with the tile that the engine
-          chooses for the device. Operations of attention are those executed: units of 16 queries and 16 keys, channels of
-          a head rounded up to the kernel's tile. Operations of norms and the gate are at the float32 rate.
-        - Weights and tables are read from memory once by each launch: the second-level cache keeps none of them from one
-          call to the next. What a launch writes goes to memory. What it reads of the launch before comes from the cache if
-          that is no more than half of the cache, else from memory. Keys and values are read from memory once, whatever
-          number of query tiles gathers them.
-        - The next kernel of a replayed graph starts {RooflineEstimate.LaunchSeconds * 1e6:0.0} µs after the one before it
-          has ended: an assumption.
+          chooses for the device. Operations of attention are those executed: units of 16 queries and 16 keys, channels
+          of a head rounded up to the kernel's tile. Operations of norms and the gate are at the float32 rate.
+        - Weights and tables are read from memory once by each launch: the second-level cache keeps none of them from
+          one call to the next. What a launch writes goes to memory. What it reads of the launch before comes from the
+          cache if that is no more than half of the cache, else from memory. Keys and values are read from memory once,
+          whatever number of query tiles gathers them.
+        - The next kernel of a replayed graph starts {RooflineEstimate.LaunchSeconds * 1e6:0.0} µs after the one before
+          it has ended: an assumption.
         - Nothing is lost to latency, clocks below those of the data sheet, bank conflicts or instructions beside the
           products: real times are larger.
 
-        What bounds a launch: *memory*; *operations*; *tiles*, operations where whole tiles on the busiest multiprocessor
-        are over a quarter more than its share; *launch*, where it takes less time than its start. Of a forward pass: what
-        bounds most of its time, and how much of it.
+        What bounds a launch: *memory*; *operations*; *tiles*, operations where whole tiles on the busiest
+        multiprocessor are over a quarter more than its share; *launch*, where it takes less time than its start. Of a
+        forward pass: what bounds most of its time, and how much of it.
 
         """);
 

@@ -2,8 +2,8 @@ using MsResampler.Kernels.Engine;
 
 namespace MsResampler.Kernels.Tests.Measuring;
 
-/// <summary>A device with a clock of its own: every launch takes a millisecond and nothing else takes time. What happens
-/// is written down.</summary>
+/// <summary>A device with a clock of its own: every launch takes a millisecond and nothing else takes time. What
+/// happens is written down.</summary>
 /// <param name="device">Does the work.</param>
 internal sealed class ClockedDevice(IDevice device) : IDevice
 {

@@ -12,8 +12,12 @@ public sealed class RooflineTests
 
     [Test]
     public void The_file_among_the_results_is_up_to_date()
-        => Assert.That(File.ReadAllText(Path.Combine(TestContext.CurrentContext.TestDirectory, RooflineReport.FileName)),
-            Is.EqualTo(RooflineReport.ToMarkdown()), "run the roofline command of perf/MsResampler.Perf");
+    {
+        string path = Path.Combine(TestContext.CurrentContext.TestDirectory, RooflineReport.FileName);
+
+        Assert.That(File.ReadAllText(path), Is.EqualTo(RooflineReport.ToMarkdown()),
+            "run the roofline command of perf/MsResampler.Perf");
+    }
 
     [Test]
     public void A_launch_takes_what_bounds_it_and_its_start()

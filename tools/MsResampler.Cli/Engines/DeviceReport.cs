@@ -29,10 +29,11 @@ internal sealed record DeviceReport(DeviceProperties Device, DeviceCeilings Ceil
     public static DeviceReport Measure(string folder, ResamplerModel model, Precision precision, float[] features,
         PatchGrid[] grids, float[] tokens, TimeSpan duration)
     {
-        using DeviceBench bench = new(CudaDevices.OpenFirst, new KernelCompiler(KernelCache.Default, PtxVersion.Default),
-            new BenchEffort(duration));
+        using DeviceBench bench = new(CudaDevices.OpenFirst,
+            new KernelCompiler(KernelCache.Default, PtxVersion.Default), new BenchEffort(duration));
         ModelFigures figures = bench.Measure(model,
-            new ResamplerOptions { Precision = precision, ValidateFeatures = false }, features, grids, tokens, () => { });
+            new ResamplerOptions { Precision = precision, ValidateFeatures = false }, features, grids, tokens,
+            () => { });
         (FirstResult cold, FirstResult warm) = FirstResult.Measure(folder, grids[0], precision);
         return new DeviceReport(bench.Device, bench.Ceilings, figures, cold, warm);
     }
