@@ -24,7 +24,7 @@ internal static class BenchCommand
         Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.");
         Option<int> batch = Options.Int("--batch", "Images in a call.", 1, 1, MaxBatch);
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
-        Option<Precision> precision = Options.Precision();
+        Option<PrecisionChoice> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<double?> seconds = Options.Positive("--seconds", "S",
             "How long to measure, after a warm-up of a quarter of it.", 3);
@@ -56,7 +56,7 @@ internal static class BenchCommand
             command.Options.Add(option);
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(grid)!.Value,
             parsed.GetValue(batch),
-            parsed.GetRequiredValue(backend), parsed.GetValue(precision), parsed.GetValue(threads),
+            parsed.GetRequiredValue(backend), parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads),
             TimeSpan.FromSeconds(Math.Min(parsed.GetRequiredValue(seconds)!.Value, 3600)),
             parsed.GetValue(json), terminal, cancellationToken));
         return command;

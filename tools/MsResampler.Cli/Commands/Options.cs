@@ -35,15 +35,19 @@ internal static class Options
         };
     }
 
-    public static Option<Precision> Precision() => new("--precision")
+    public static Option<PrecisionChoice> Precision()
     {
-        Description = "In what numbers the GPU computes; auto: as the checkpoint is stored, where the GPU can. The CPU " +
-            "computes in float32.",
-        HelpName = string.Join('|', PrecisionOption.Names),
-        DefaultValueFactory = _ => MsResampler.Precision.Auto,
-        CustomParser = result => PrecisionOption.TryParse(Text(result), out Precision precision) ? precision
-            : Fail<Precision>(result, "--precision", string.Join(", ", PrecisionOption.Names)),
-    };
+        IEnumerable<string> names = PrecisionChoice.All.Select(choice => choice.Name);
+        return new Option<PrecisionChoice>("--precision")
+        {
+            Description = "In what numbers the GPU computes; auto: as the checkpoint is stored, where the GPU can. The CPU " +
+                "computes in float32.",
+            HelpName = string.Join('|', names),
+            DefaultValueFactory = _ => PrecisionChoice.Auto,
+            CustomParser = result => PrecisionChoice.All.FirstOrDefault(choice => choice.Name == Text(result)) ??
+                Fail<PrecisionChoice>(result, "--precision", string.Join(", ", names)),
+        };
+    }
 
     public static Option<int?> Threads() => new("--threads")
     {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using MsResampler.Cli.Display;
+using MsResampler.Cli.Engines;
 using MsResampler.Cli.Output;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
@@ -26,7 +27,7 @@ internal static class PtxCommand
             Description = "Only the kernels that a model of this config.json uses.",
             HelpName = "FILE",
         };
-        Option<Precision> precision = Options.Precision();
+        Option<PrecisionChoice> precision = Options.Precision();
         precision.Description = "With --config, in what numbers the model is computed; auto: the config's torch_dtype.";
         ExampleCommand command = new("ptx", "Compile the GPU kernels to PTX and say what each needs. Needs no GPU.")
         {
@@ -48,7 +49,7 @@ internal static class PtxCommand
         command.SetAction(parsed =>
         {
             Run(parsed.GetRequiredValue(architecture), parsed.GetRequiredValue(output), parsed.GetValue(config),
-                parsed.GetValue(precision), terminal, cancellationToken);
+                parsed.GetRequiredValue(precision).Precision, terminal, cancellationToken);
             return ExitCode.Done;
         });
         return command;

@@ -52,7 +52,7 @@ internal static class RunCommand
         };
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu,
             BackendChoice.Cuda, BackendChoice.Reference);
-        Option<Precision> precision = Options.Precision();
+        Option<PrecisionChoice> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<string?> maps = new("--maps")
         {
@@ -104,7 +104,7 @@ internal static class RunCommand
                     : ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size)),
                 Output = parsed.GetRequiredValue(output),
                 Backend = parsed.GetRequiredValue(backend),
-                Precision = parsed.GetValue(precision),
+                Precision = parsed.GetRequiredValue(precision).Precision,
                 ThreadCount = parsed.GetValue(threads),
                 MapFolder = parsed.GetValue(maps),
             }, terminal, cancellationToken);

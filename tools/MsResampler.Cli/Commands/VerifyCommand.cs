@@ -21,7 +21,7 @@ internal static class VerifyCommand
     {
         Option<string> model = Options.Model();
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
-        Option<Precision> precision = Options.Precision();
+        Option<PrecisionChoice> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<double?> bound = Options.Positive("--bound", "X", "The relative L2 error allowed; " +
             $"{Quantity.Error(Deviation.CpuBound)} on the CPU when left out, on a GPU " +
@@ -43,12 +43,12 @@ internal static class VerifyCommand
         foreach (Option option in (ReadOnlySpan<Option>)[model, backend, precision, threads, bound])
             command.Options.Add(option);
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(backend),
-            parsed.GetValue(precision), parsed.GetValue(threads), parsed.GetValue(bound), terminal, cancellationToken));
+            parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads), parsed.GetValue(bound), terminal, cancellationToken));
         return command;
     }
 
     private static string BoundOf(Precision precision)
-        => $"{Quantity.Error(Deviation.BoundOf(BackendChoice.Cuda, precision))} in {PrecisionOption.NameOf(precision)}";
+        => $"{Quantity.Error(Deviation.BoundOf(BackendChoice.Cuda, precision))} in {PrecisionChoice.NameOf(precision)}";
 
     private static int Run(string folder, BackendChoice backend, Precision precision, int? threadCount,
         double? givenBound, Terminal terminal, CancellationToken cancellationToken)

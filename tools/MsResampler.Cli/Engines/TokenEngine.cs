@@ -21,7 +21,7 @@ internal static class TokenEngine
         if (backend == BackendChoice.Reference)
         {
             return precision == Precision.Auto ? new ReferenceEngine(model) : throw new InputException(
-                $"--precision {PrecisionOption.NameOf(precision)}: the reference computes in double precision");
+                $"--precision {PrecisionChoice.NameOf(precision)}: the reference computes in double precision");
         }
 
         if (backend == BackendChoice.Auto)
@@ -41,7 +41,7 @@ internal static class TokenEngine
         catch (Exception exception) when (precision != Precision.Auto
             && exception is NotSupportedException or Float16OverflowException)
         {
-            throw new InputException($"--precision {PrecisionOption.NameOf(precision)}: {exception.Message}", exception);
+            throw new InputException($"--precision {PrecisionChoice.NameOf(precision)}: {exception.Message}", exception);
         }
         catch (DeviceException exception)
         {

@@ -1,0 +1,21 @@
+namespace MsResampler.Cli.Engines;
+
+/// <summary>A value of <c>--precision</c>.</summary>
+internal sealed record PrecisionChoice(string Name, Precision Precision)
+{
+    /// <summary>What the checkpoint and the GPU allow.</summary>
+    public static readonly PrecisionChoice Auto = new("auto", Precision.Auto);
+
+    /// <summary>All choices.</summary>
+    public static readonly IReadOnlyList<PrecisionChoice> All =
+    [
+        Auto, new("float32", Precision.Float32), new("tf32", Precision.TensorFloat32),
+        new("float16", Precision.Float16), new("bfloat16", Precision.BFloat16),
+    ];
+
+    /// <summary>The name of a precision.</summary>
+    public static string NameOf(Precision precision) => All.First(choice => choice.Precision == precision).Name;
+
+    /// <inheritdoc/>
+    public override string ToString() => Name;
+}
