@@ -45,6 +45,30 @@ public class TensorCoreParityTests
             $"90 % {errors[errors.Count * 9 / 10]:E1}, largest {errors[^1]:E1}, bound {Rounding.ToleranceOf(precision):E1}"));
     }
 
+    /// <summary>Widths of published encoders, which small models do not reach: many tiles of columns, more sums of squares
+    /// than one read brings, a gate of more warps.</summary>
+    [Test]
+    public void Models_of_published_widths_agree_with_the_reference([Values(Precision.Float16, Precision.BFloat16)]
+        Precision precision, [Values(1024, 1152)] int width)
+    {
+        ResamplerConfig config = Configs.Of(Configs.Window(4, 4), Configs.None) with
+        {
+            VisionHiddenSize = width,
+            HiddenSize = width,
+            AttentionHeadCount = 16,
+            QueryGrid = new QueryGrid(3, 3),
+            Gate = new GateConfig(256, GateGranularity.Token),
+        };
+        using TestModel model = Rounding.Model(config, new(), precision, seed: 1);
+        PatchGrid grid = new(9, 9);
+        float[] features = Rounding.Features(model, precision, grid, 1);
+
+        float[] tokens = Resample(model, precision, [features], [grid], 0);
+
+        Assert.That(Tolerances.RelativeError(tokens, model.Reference.Resample(features, grid)),
+            Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)));
+    }
+
     [Test]
     public void Attention_and_gate_are_explained([Values(Precision.Float16, Precision.BFloat16)] Precision precision)
     {
