@@ -1,26 +1,49 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
+using MsResampler.Model;
 using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Engine;
 
 /// <summary>A model's weights on a device and the launches of its forward pass, in one precision.</summary>
-/// <param name="layout">How the model's axes lie on the device.</param>
-/// <param name="planner">Plans grids for the precision's attention kernel.</param>
-internal abstract class DeviceModel(ModelLayout layout, Planner planner) : IDisposable
+/// <param name="model">The model; not needed afterwards.</param>
+/// <param name="groupSize">Activations of 16 bytes: 4 of 32 bits or 8 of 16 bits.</param>
+/// <param name="costs">What the precision's attention kernel costs.</param>
+internal abstract class DeviceModel(ResamplerModel model, int groupSize, CostModel costs) : IDisposable
 {
-    public ModelLayout Layout => layout;
+    private readonly Planner _planner = new(model.Config, model.Weights.KeyValueInput is not null, costs);
+
+    /// <summary>How the model's axes lie on the device.</summary>
+    public ModelLayout Layout { get; } = new(model.Config, groupSize);
 
     /// <summary>The type of its activations.</summary>
     public abstract CudaElementType ElementType { get; }
 
     /// <summary>What is computed for images of a grid.</summary>
-    public ExecutionPlan Plan(PatchGrid grid) => planner.Plan(grid);
+    public ExecutionPlan Plan(PatchGrid grid) => _planner.Plan(grid);
+
+    protected ResamplerConfig Config => Layout.Config;
+
+    /// <summary>Learned log sigma of each scope, or null.</summary>
+    protected double[]?[] LogSigmas { get; } = [.. model.Weights.Scopes.Select(scope => scope.LogSigma?.ToDouble())];
+
+    /// <summary>The table of positions stored on the query grid, or null.</summary>
+    protected float[]? StoredPositions { get; } = model.Weights.PositionTable?.ToSingle();
 
     /// <summary>The parts of a workspace in the order of their indices, each in groups of 16 bytes.</summary>
     /// <param name="rowCount">Patches of all images of a group.</param>
     /// <param name="tokenCount">Its tokens.</param>
-    public abstract long[] Parts(long rowCount, long tokenCount);
+    public long[] Parts(long rowCount, long tokenCount) =>
+    [
+        rowCount * Layout.Channels.Vectors,
+        rowCount * Layout.Width.Vectors,
+        tokenCount * Layout.ScopeCount * Layout.Heads.Vectors,
+        tokenCount * Layout.Branches.Vectors,
+        ((tokenCount * Layout.GateCount) + 3) / 4,
+        tokenCount * Layout.Width.Vectors,
+        tokenCount * Layout.Output.Vectors,
+        .. OwnParts(rowCount, tokenCount),
+    ];
 
     /// <summary>Lays out what a grid needs.</summary>
     /// <param name="plan">The grid's plan.</param>
@@ -38,8 +61,14 @@ internal abstract class DeviceModel(ModelLayout layout, Planner planner) : IDisp
     /// <param name="blockCount">Its blocks.</param>
     public abstract byte[] Schedule(ReadOnlySpan<PatchGrid> grids, GridArena arena, out int blockCount);
 
-    /// <summary>Clears what launches find in a workspace that was laid out anew.</summary>
-    public abstract void Clear(Workspace workspace);
+    /// <summary>Clears what launches find in a workspace that was laid out anew: features where their rows are padded,
+    /// because copies within the device leave the padding as it is.</summary>
+    public virtual void Clear(Workspace workspace)
+    {
+        DeviceView features = workspace.Part(Part.Features);
+        if (Layout.Channels.PaddedSize != Layout.Channels.Size)
+            workspace.Stream.Clear(features.Address, features.Count * DeviceView.VectorBytes);
+    }
 
     /// <summary>Copies the features of a group of images to its workspace.</summary>
     public abstract void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features);
@@ -47,19 +76,42 @@ internal abstract class DeviceModel(ModelLayout layout, Planner planner) : IDisp
     /// <summary>Starts to copy the features of a group of images to its workspace.</summary>
     /// <param name="workspace">The workspace.</param>
     /// <param name="features">The features, in float32 or <see cref="ElementType"/>.</param>
-    public abstract void CopyFeatures(Workspace workspace, CudaTensor features);
+    public virtual void CopyFeatures(Workspace workspace, CudaTensor features)
+        => workspace.Stream.Copy((ulong)features.Address, features.BytesOf(Layout.Channels.Size),
+            workspace.Part(Part.Features).Address, features.BytesOf(Layout.Channels.PaddedSize),
+            features.BytesOf(Layout.Channels.Size), workspace.RowCount);
 
     /// <summary>Starts the forward pass of a group: from the workspace's features to its tokens.</summary>
     public abstract void Compute(Workspace workspace, GridArena arena, TokenTarget target,
         CancellationToken cancellationToken);
 
-    /// <summary>Waits for the tokens of a group and copies them.</summary>
-    public abstract void DownloadTokens(Workspace workspace, Span<float> tokens);
+    /// <summary>Waits for the tokens of a group, in float32, and copies them.</summary>
+    public virtual void DownloadTokens(Workspace workspace, Span<float> tokens)
+    {
+        DeviceView rows = workspace.Part(Part.Tokens);
+        int width = Layout.Output.Size;
+        int stride = Layout.Output.PaddedSize;
+        if (width == stride)
+        {
+            workspace.Download(rows, MemoryMarshal.AsBytes(tokens));
+            return;
+        }
+
+        int rowCount = tokens.Length / width;
+        float[] padded = ArrayPool<float>.Shared.Rent(checked(rowCount * stride));
+        workspace.Download(rows, MemoryMarshal.AsBytes(padded.AsSpan(0, rowCount * stride)));
+        for (int row = 0; row < rowCount; row++)
+            padded.AsSpan(row * stride, width).CopyTo(tokens[(row * width)..]);
+        ArrayPool<float>.Shared.Return(padded);
+    }
 
     /// <summary>Starts to copy the tokens of a group.</summary>
     /// <param name="workspace">The workspace.</param>
     /// <param name="tokens">Receives them, in the type that the pass's target has stored.</param>
-    public abstract void CopyTokens(Workspace workspace, CudaTensor tokens);
+    public void CopyTokens(Workspace workspace, CudaTensor tokens)
+        => workspace.Stream.Copy(workspace.Part(Part.Tokens).Address, tokens.BytesOf(Layout.Output.PaddedSize),
+            (ulong)tokens.Address, tokens.BytesOf(Layout.Output.Size), tokens.BytesOf(Layout.Output.Size),
+            workspace.TokenCount);
 
     /// <summary>Reports an overflow of a pass whose target is the device, and forgets it. Every such pass must be
     /// done.</summary>
@@ -90,7 +142,7 @@ internal abstract class DeviceModel(ModelLayout layout, Planner planner) : IDisp
         for (int image = 0; image < grids.Length; image++)
         {
             foreach (TBlock block in blocksOf(grids[image]))
-                blocks.Add(move(block, row, image * layout.QueryCount));
+                blocks.Add(move(block, row, image * Layout.QueryCount));
             row += (int)grids[image].PatchCount;
         }
 
@@ -99,41 +151,35 @@ internal abstract class DeviceModel(ModelLayout layout, Planner planner) : IDisp
         return MemoryMarshal.AsBytes<TBlock>(ordered).ToArray();
     }
 
-    /// <summary>Clears features where their rows are padded: copies within the device leave the padding as it
-    /// is.</summary>
-    protected void ClearPadding(Workspace workspace, DeviceView features)
+    /// <summary>Parts of a workspace that the precision has beside those of <see cref="Part"/>, whose indices follow
+    /// theirs.</summary>
+    protected abstract long[] OwnParts(long rowCount, long tokenCount);
+
+    /// <summary>The parts of a workspace that every precision has.</summary>
+    protected static class Part
     {
-        if (layout.Channels.PaddedSize != layout.Channels.Size)
-            workspace.Stream.Clear(features.Address, features.Count * DeviceView.VectorBytes);
-    }
+        /// <summary>Features, [rows, C].</summary>
+        public const int Features = 0;
 
-    /// <summary>Starts to copy features that have the type of activations.</summary>
-    protected void CopyFeatures(Workspace workspace, CudaTensor features, DeviceView destination)
-        => workspace.Stream.Copy((ulong)features.Address, features.BytesOf(layout.Channels.Size), destination.Address,
-            features.BytesOf(layout.Channels.PaddedSize), features.BytesOf(layout.Channels.Size), workspace.RowCount);
+        /// <summary>Z, [rows, D].</summary>
+        public const int Normal = 1;
 
-    /// <summary>Starts to copy tokens.</summary>
-    protected void CopyTokens(Workspace workspace, DeviceView source, CudaTensor tokens)
-        => workspace.Stream.Copy(source.Address, tokens.BytesOf(layout.Output.PaddedSize), (ulong)tokens.Address,
-            tokens.BytesOf(layout.Output.Size), tokens.BytesOf(layout.Output.Size), workspace.TokenCount);
+        /// <summary>Weighted sums, [tokens, S, heads].</summary>
+        public const int Attention = 2;
 
-    /// <summary>Waits for tokens in float32, padded to whole groups of four, and copies them without the padding.
-    /// </summary>
-    protected void DownloadRows(Workspace workspace, DeviceView rows, Span<float> tokens)
-    {
-        int width = layout.Output.Size;
-        int stride = layout.Output.PaddedSize;
-        if (width == stride)
-        {
-            workspace.Download(rows, MemoryMarshal.AsBytes(tokens));
-            return;
-        }
+        /// <summary>O, [tokens, S, D].</summary>
+        public const int Branches = 3;
 
-        int rowCount = tokens.Length / width;
-        float[] padded = ArrayPool<float>.Shared.Rent(checked(rowCount * stride));
-        workspace.Download(rows, MemoryMarshal.AsBytes(padded.AsSpan(0, rowCount * stride)));
-        for (int row = 0; row < rowCount; row++)
-            padded.AsSpan(row * stride, width).CopyTo(tokens[(row * width)..]);
-        ArrayPool<float>.Shared.Return(padded);
+        /// <summary>Gate weights, float32, [tokens, S·R].</summary>
+        public const int Gates = 4;
+
+        /// <summary>Fused and normalised tokens, [tokens, D].</summary>
+        public const int Fused = 5;
+
+        /// <summary>Tokens, [tokens, L], in float32 or, for the device alone, the type of activations.</summary>
+        public const int Tokens = 6;
+
+        /// <summary>The number of these parts.</summary>
+        public const int Count = 7;
     }
 }

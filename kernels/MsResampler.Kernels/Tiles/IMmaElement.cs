@@ -20,9 +20,7 @@ internal interface IMmaElement
 /// <summary>float16, which ends at 65504: larger numbers become infinite, and the caller is told.</summary>
 internal readonly struct MmaFloat16 : IHalfElement
 {
-    /// <summary>Halfway from the largest float16 to the next power of two: from here on rounding to nearest gives
-    /// infinity.</summary>
-    private const float Limit = 65520;
+    private const float Limit = (float)Float16OverflowException.Limit;
 
     public static int Bytes => 2;
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Engine.SinglePrecision;
+using MsResampler.Kernels.Gemm;
 using MsResampler.Model;
 using MsResampler.Planning;
 using MsResampler.Safetensors;
@@ -17,8 +18,6 @@ internal sealed class HalfModel : DeviceModel
     private readonly KernelLibrary _library;
     private readonly HalfKernels _kernels;
     private readonly TensorType _type;
-    private readonly double[]?[] _logSigmas;
-    private readonly float[]? _storedPositions;
     private readonly ModelLayout _singleLayout;
     private readonly HalfWeights? _weights;
     private readonly DeviceTensors? _tables;
@@ -36,15 +35,12 @@ internal sealed class HalfModel : DeviceModel
     /// <exception cref="Float16OverflowException">A weight is outside the range of float16.</exception>
     public HalfModel(IDevice device, KernelLibrary library, IDeviceStream stream, ResamplerModel model,
         Precision precision)
-        : base(new ModelLayout(model.Config, groupSize: 8), new Planner(model.Config,
-            model.Weights.KeyValueInput is not null, ScopeSchedule.Costs))
+        : base(model, groupSize: 8, ScopeSchedule.Costs)
     {
         _device = device;
         _library = library;
         (_kernels, _type) = precision == Precision.Float16
             ? (HalfKernels.Float16, TensorType.F16) : (HalfKernels.BFloat16, TensorType.BF16);
-        _logSigmas = [.. model.Weights.Scopes.Select(scope => scope.LogSigma?.ToDouble())];
-        _storedPositions = model.Weights.PositionTable?.ToSingle();
         _singleLayout = new ModelLayout(model.Config);
         try
         {
@@ -75,30 +71,12 @@ internal sealed class HalfModel : DeviceModel
         }
     }
 
-    private ResamplerConfig Config => Layout.Config;
-
-    private int SquareCount => (Layout.Width.PaddedSize + 31) / 32;
+    private int SquareCount => RowSquares.CountOf(Layout.Width.PaddedSize / 4);
 
     public override CudaElementType ElementType
         => _type == TensorType.F16 ? CudaElementType.Float16 : CudaElementType.BFloat16;
 
-    public override long[] Parts(long rowCount, long tokenCount) =>
-    [
-        rowCount * Layout.Channels.Vectors,
-        rowCount * Layout.Width.Vectors,
-        SquareCount * SquareStride(rowCount) / 4,
-        rowCount * 2 * Layout.KeyScopeCount * Layout.Heads.Vectors,
-        tokenCount * Layout.ScopeCount * Layout.Heads.Vectors,
-        ((tokenCount * Layout.ScopeCount * Config.AttentionHeadCount) + 3) / 4,
-        tokenCount * Layout.Branches.Vectors,
-        tokenCount * Layout.ScopeCount * Layout.GateHidden.Vectors,
-        ((tokenCount * Layout.GateCount) + 3) / 4,
-        tokenCount * Layout.Width.Vectors,
-        tokenCount * Layout.Output.Vectors,
-        1,
-    ];
-
-    public override GridOperands Lay(ExecutionPlan plan, long start) => new HalfGrid(Layout, plan, _logSigmas, start);
+    public override GridOperands Lay(ExecutionPlan plan, long start) => new HalfGrid(Layout, plan, LogSigmas, start);
 
     public override void Fill(IDeviceMemory arena, GridOperands operands, IDeviceStream stream)
     {
@@ -114,7 +92,7 @@ internal sealed class HalfModel : DeviceModel
         using DeviceTensors scratch = new(_device, stream);
         new SingleLauncher(_library, stream).Multiply(new Product
         {
-            A = scratch.Add(PatchPositions.Of(_singleLayout.Width, Config.QueryGrid, grid.Plan.Grid, _storedPositions)),
+            A = scratch.Add(PatchPositions.Of(_singleLayout.Width, Config.QueryGrid, grid.Plan.Grid, StoredPositions)),
             AStride = _singleLayout.Width.Vectors,
             Weight = _tableWeight,
             Bias = _tableBias,
@@ -166,15 +144,15 @@ internal sealed class HalfModel : DeviceModel
 
     public override void CopyFeatures(Workspace workspace, CudaTensor features)
     {
-        DeviceView destination = workspace.Part(Part.Features);
         if (features.Type == ElementType)
         {
-            CopyFeatures(workspace, features, destination);
+            base.CopyFeatures(workspace, features);
             return;
         }
 
         new HalfLauncher(_library, _kernels, workspace.Stream, DeviceView.OfVectors(_outside!)).Convert(
-            new DeviceView((ulong)features.Address, features.Count), destination, workspace.RowCount, Layout.Channels);
+            new DeviceView((ulong)features.Address, features.Count), workspace.Part(Part.Features), workspace.RowCount,
+            Layout.Channels);
     }
 
     public override void Compute(Workspace workspace, GridArena arena, TokenTarget target,
@@ -182,7 +160,7 @@ internal sealed class HalfModel : DeviceModel
     {
         HalfWeights weights = _weights!;
         HalfLauncher launcher = new(_library, _kernels, workspace.Stream, target == TokenTarget.Host
-            ? workspace.Part(Part.Outside) : DeviceView.OfVectors(_outside!));
+            ? workspace.Part(OwnPart.Outside) : DeviceView.OfVectors(_outside!));
         int rowCount = workspace.RowCount;
         int tokenCount = workspace.TokenCount;
         int width = Layout.Width.Vectors;
@@ -192,7 +170,7 @@ internal sealed class HalfModel : DeviceModel
         RowScale scale = default;
         if (weights.KeyValueInput is { } input)
         {
-            scale = new RowScale(workspace.Part(Part.Squares).AsScalars(), (int)SquareStride(rowCount), SquareCount,
+            scale = new RowScale(workspace.Part(OwnPart.Squares).AsScalars(), (int)SquareStride(rowCount), SquareCount,
                 Layout.Width.Size, (float)Config.LayerNormEpsilon);
             launcher.Multiply(_kernels.SquaresGemm, new Product
             {
@@ -220,7 +198,7 @@ internal sealed class HalfModel : DeviceModel
             AStride = width,
             Weight = weights.KeyValues.Weight,
             Bias = weights.KeyValues.Bias,
-            C = workspace.Part(Part.KeyValues),
+            C = workspace.Part(OwnPart.KeyValues),
             CRowStride = 2 * keyColumns,
             RowCount = rowCount,
             ColumnVectors = 2 * keyColumns,
@@ -228,8 +206,8 @@ internal sealed class HalfModel : DeviceModel
         }, scale, Config.PositionEmbedding.Keys
             ? new RowTable(DeviceView.OfVectors(arena.Memory), workspace.RowStarts, keyColumns) : default);
         cancellationToken.ThrowIfCancellationRequested();
-        launcher.Attend(Layout, workspace, Queries(arena), arena.Memory, workspace.Part(Part.KeyValues),
-            workspace.Part(Part.Attention), workspace.Part(Part.LogSums).AsScalars());
+        launcher.Attend(Layout, workspace, Queries(arena), arena.Memory, workspace.Part(OwnPart.KeyValues),
+            workspace.Part(Part.Attention), workspace.Part(OwnPart.LogSums).AsScalars());
         cancellationToken.ThrowIfCancellationRequested();
         launcher.Multiply(_kernels.Gemm, new Product
         {
@@ -264,16 +242,13 @@ internal sealed class HalfModel : DeviceModel
 
     public override void DownloadTokens(Workspace workspace, Span<float> tokens)
     {
-        DownloadRows(workspace, workspace.Part(Part.Tokens), tokens);
+        base.DownloadTokens(workspace, tokens);
         if (_type != TensorType.F16)
             return;
         Span<int> outside = stackalloc int[4];
-        workspace.Download(workspace.Part(Part.Outside), MemoryMarshal.AsBytes(outside));
-        ThrowIfOutside(outside, workspace.Stream, workspace.Part(Part.Outside), "this call");
+        workspace.Download(workspace.Part(OwnPart.Outside), MemoryMarshal.AsBytes(outside));
+        ThrowIfOutside(outside, workspace.Stream, workspace.Part(OwnPart.Outside), "this call");
     }
-
-    public override void CopyTokens(Workspace workspace, CudaTensor tokens)
-        => CopyTokens(workspace, workspace.Part(Part.Tokens), tokens);
 
     public override void ThrowIfOverflowed(IDeviceStream stream)
     {
@@ -288,14 +263,14 @@ internal sealed class HalfModel : DeviceModel
     public override void Map(Workspace workspace, GridArena arena, int scope, DeviceView maps)
     {
         var grid = (HalfGrid)arena.Grids[workspace.Grids[0]];
-        new HalfLauncher(_library, _kernels, workspace.Stream, workspace.Part(Part.Outside)).Map(Layout, grid, scope,
-            Queries(arena), arena.Memory, workspace.Part(Part.KeyValues), workspace.Part(Part.LogSums).AsScalars(), maps);
+        new HalfLauncher(_library, _kernels, workspace.Stream, workspace.Part(OwnPart.Outside)).Map(Layout, grid, scope,
+            Queries(arena), arena.Memory, workspace.Part(OwnPart.KeyValues), workspace.Part(OwnPart.LogSums).AsScalars(), maps);
     }
 
     public override void Clear(Workspace workspace)
     {
-        ClearPadding(workspace, workspace.Part(Part.Features));
-        workspace.Stream.Clear(workspace.Part(Part.Outside).Address, DeviceView.VectorBytes);
+        base.Clear(workspace);
+        workspace.Stream.Clear(workspace.Part(OwnPart.Outside).Address, DeviceView.VectorBytes);
     }
 
     public override void Dispose()
@@ -306,6 +281,15 @@ internal sealed class HalfModel : DeviceModel
         _tables?.Dispose();
         _weights?.Dispose();
     }
+
+    protected override long[] OwnParts(long rowCount, long tokenCount) =>
+    [
+        SquareCount * SquareStride(rowCount) / 4,
+        rowCount * 2 * Layout.KeyScopeCount * Layout.Heads.Vectors,
+        ((tokenCount * Layout.ScopeCount * Config.AttentionHeadCount) + 3) / 4,
+        tokenCount * Layout.ScopeCount * Layout.GateHidden.Vectors,
+        1,
+    ];
 
     /// <summary>Elements from one sum of a row's squares to the next: whole sectors.</summary>
     private static long SquareStride(long rowCount) => (rowCount + 7) & ~7;
@@ -358,14 +342,14 @@ internal sealed class HalfModel : DeviceModel
             WStride = Layout.Branches.Vectors,
             WBatchStride = Layout.Width.Vectors,
             Bias = weights.NoBias,
-            C = workspace.Part(Part.Hidden),
+            C = workspace.Part(OwnPart.Hidden),
             CRowStride = Layout.GateHidden.Vectors,
             CBatchStride = tokenCount * Layout.GateHidden.Vectors,
             RowCount = tokenCount,
             ColumnVectors = Layout.GateHidden.Vectors,
             InnerVectors = Layout.Width.Vectors,
         });
-        launcher.Fuse(Layout, weights, workspace.Part(Part.Hidden), branches,
+        launcher.Fuse(Layout, weights, workspace.Part(OwnPart.Hidden), branches,
             workspace.Part(Part.Gates).AsScalars(), workspace.Part(Part.Fused), tokenCount);
     }
 
@@ -384,43 +368,23 @@ internal sealed class HalfModel : DeviceModel
         Float16OverflowException.ThrowActivation(call);
     }
 
-    /// <summary>The parts of a workspace.</summary>
-    private static class Part
+    /// <summary>The parts of a workspace beside those of every precision. Z has mean 0 there, but is not yet divided by
+    /// its deviation where there is a kv_proj.</summary>
+    private static class OwnPart
     {
-        /// <summary>Features, [rows, C].</summary>
-        public const int Features = 0;
-
-        /// <summary>Z, [rows, D]: of mean 0, but not yet divided by its deviation where there is a kv_proj.</summary>
-        public const int Normal = 1;
-
         /// <summary>Sums of squares of Z's rows, float32, [D/32][rows].</summary>
-        public const int Squares = 2;
+        public const int Squares = Part.Count;
 
         /// <summary>Keys and values, [rows, 2, scopes, heads].</summary>
-        public const int KeyValues = 3;
-
-        /// <summary>Weighted sums, [tokens, S, heads].</summary>
-        public const int Attention = 4;
+        public const int KeyValues = Part.Count + 1;
 
         /// <summary>Logarithms of sums of weights, float32, [tokens, S, A].</summary>
-        public const int LogSums = 5;
-
-        /// <summary>O, [tokens, S, D].</summary>
-        public const int Branches = 6;
+        public const int LogSums = Part.Count + 2;
 
         /// <summary>Partial sums of the gate's hidden layer, float32, [S][tokens, G].</summary>
-        public const int Hidden = 7;
-
-        /// <summary>Gate weights, float32, [tokens, S·R].</summary>
-        public const int Gates = 8;
-
-        /// <summary>Fused and normalised tokens, [tokens, D].</summary>
-        public const int Fused = 9;
-
-        /// <summary>Tokens, [tokens, L], in float32 or 16 bits.</summary>
-        public const int Tokens = 10;
+        public const int Hidden = Part.Count + 3;
 
         /// <summary>Whether a number was outside the range of float16, in a pass whose tokens go to the host.</summary>
-        public const int Outside = 11;
+        public const int Outside = Part.Count + 4;
     }
 }

@@ -11,8 +11,6 @@ internal sealed class SingleModel : DeviceModel
 {
     private readonly KernelLibrary _kernels;
     private readonly bool _usesTensorCores;
-    private readonly double[]?[] _logSigmas;
-    private readonly float[]? _storedPositions;
     private readonly SingleWeights? _weights;
     private readonly QuerySide? _querySide;
     private readonly IDeviceMemory? _queries;
@@ -24,13 +22,13 @@ internal sealed class SingleModel : DeviceModel
     /// <param name="usesTensorCores">Whether products are made in tf32.</param>
     public SingleModel(IDevice device, KernelLibrary kernels, IDeviceStream stream, ResamplerModel model,
         bool usesTensorCores)
-        : base(new ModelLayout(model.Config), new Planner(model.Config, model.Weights.KeyValueInput is not null,
-            new CostModel([ScopeAttentionTiled<HeadTile64>.TileQueries], [1]) { CanAbsorb = false }))
+        : base(model, groupSize: 4, new CostModel([ScopeAttentionTiled<HeadTile64>.TileQueries], [1])
+        {
+            CanAbsorb = false,
+        })
     {
         _kernels = kernels;
         _usesTensorCores = usesTensorCores;
-        _logSigmas = [.. model.Weights.Scopes.Select(scope => scope.LogSigma?.ToDouble())];
-        _storedPositions = model.Weights.PositionTable?.ToSingle();
         try
         {
             _weights = new SingleWeights(device, stream, Layout, model.Weights);
@@ -50,37 +48,16 @@ internal sealed class SingleModel : DeviceModel
         }
     }
 
-    private ResamplerConfig Config => Layout.Config;
-
     public override CudaElementType ElementType => CudaElementType.Float32;
 
-    public override long[] Parts(long rowCount, long tokenCount)
-    {
-        long keyVectors = rowCount * Layout.KeyScopeCount * Layout.Heads.Vectors;
-        return
-        [
-            rowCount * Layout.Channels.Vectors,
-            rowCount * Layout.Width.Vectors,
-            Config.PositionEmbedding.Keys ? rowCount * Layout.Width.Vectors : 0,
-            keyVectors,
-            keyVectors,
-            tokenCount * Layout.ScopeCount * Layout.Heads.Vectors,
-            tokenCount * Layout.Branches.Vectors,
-            tokenCount * Layout.GateHidden.Vectors,
-            ((tokenCount * Layout.GateCount) + 3) / 4,
-            tokenCount * Layout.Width.Vectors,
-            tokenCount * Layout.Output.Vectors,
-        ];
-    }
-
     public override GridOperands Lay(ExecutionPlan plan, long start)
-        => new SingleGrid(Layout, plan, _logSigmas, start);
+        => new SingleGrid(Layout, plan, LogSigmas, start);
 
     public override void Fill(IDeviceMemory arena, GridOperands operands, IDeviceStream stream)
     {
         var grid = (SingleGrid)operands;
         if (grid.TableStart is { } table)
-            Upload(PatchPositions.Of(Layout.Width, Config.QueryGrid, grid.Plan.Grid, _storedPositions), table);
+            Upload(PatchPositions.Of(Layout.Width, Config.QueryGrid, grid.Plan.Grid, StoredPositions), table);
         Upload(grid.Bias(), grid.BiasStart);
         _querySide?.Project(new SingleLauncher(_kernels, stream), grid.Plan.Grid,
             DeviceView.OfVectors(arena).From(grid.QueryStart, Layout.QueryVectors));
@@ -93,8 +70,6 @@ internal sealed class SingleModel : DeviceModel
         => Schedule(grids, grid => ((SingleGrid)arena.Grids[grid]).Blocks,
             (block, row, token) => block with { FirstKey = block.FirstKey + row, FirstToken = token },
             block => block.KeyCount, out blockCount);
-
-    public override void Clear(Workspace workspace) => ClearPadding(workspace, workspace.Part(Part.Features));
 
     public override void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features)
     {
@@ -118,9 +93,6 @@ internal sealed class SingleModel : DeviceModel
         ArrayPool<float>.Shared.Return(padded);
     }
 
-    public override void CopyFeatures(Workspace workspace, CudaTensor features)
-        => CopyFeatures(workspace, features, workspace.Part(Part.Features));
-
     public override void Compute(Workspace workspace, GridArena arena, TokenTarget target,
         CancellationToken cancellationToken)
     {
@@ -129,7 +101,7 @@ internal sealed class SingleModel : DeviceModel
         int tokenCount = workspace.TokenCount;
         DeviceView operands = DeviceView.OfVectors(arena.Memory);
         DeviceView normal = workspace.Part(Part.Normal);
-        DeviceView positioned = workspace.Part(Config.PositionEmbedding.Keys ? Part.Positioned : Part.Normal);
+        DeviceView positioned = workspace.Part(Config.PositionEmbedding.Keys ? OwnPart.Positioned : Part.Normal);
         int width = Layout.Width.Vectors;
         int heads = Layout.Heads.Vectors;
         DeviceView source = workspace.Part(Part.Features);
@@ -160,7 +132,7 @@ internal sealed class SingleModel : DeviceModel
             AStride = width,
             Weight = _weights.Keys.Weight,
             Bias = _weights.Keys.Bias,
-            C = workspace.Part(Part.Keys),
+            C = workspace.Part(OwnPart.Keys),
             CRowStride = 1,
             CColumnStride = rowCount,
             RowCount = rowCount,
@@ -173,13 +145,13 @@ internal sealed class SingleModel : DeviceModel
             A = normal,
             Weight = _weights.Values.Weight,
             Bias = _weights.Values.Bias,
-            C = workspace.Part(Part.Values),
+            C = workspace.Part(OwnPart.Values),
             CRowStride = Layout.KeyScopeCount * heads,
             CColumnStride = 1,
         });
         cancellationToken.ThrowIfCancellationRequested();
-        launcher.Attend(Layout, workspace.Blocks, workspace.BlockCount, Queries(arena), workspace.Part(Part.Keys),
-            workspace.Part(Part.Values), operands.AsScalars(), workspace.Part(Part.Attention), rowCount);
+        launcher.Attend(Layout, workspace.Blocks, workspace.BlockCount, Queries(arena), workspace.Part(OwnPart.Keys),
+            workspace.Part(OwnPart.Values), operands.AsScalars(), workspace.Part(Part.Attention), rowCount);
         cancellationToken.ThrowIfCancellationRequested();
         launcher.Multiply(new Product
         {
@@ -212,12 +184,6 @@ internal sealed class SingleModel : DeviceModel
         cancellationToken.ThrowIfCancellationRequested();
     }
 
-    public override void DownloadTokens(Workspace workspace, Span<float> tokens)
-        => DownloadRows(workspace, workspace.Part(Part.Tokens), tokens);
-
-    public override void CopyTokens(Workspace workspace, CudaTensor tokens)
-        => CopyTokens(workspace, workspace.Part(Part.Tokens), tokens);
-
     public override void ThrowIfOverflowed(IDeviceStream stream)
     {
         // The range of activations is that of float32.
@@ -231,8 +197,8 @@ internal sealed class SingleModel : DeviceModel
         PatchGrid grid = workspace.Grids[0];
         var operands = (SingleGrid)arena.Grids[grid];
         new SingleLauncher(_kernels, workspace.Stream).Map(Layout, scope, grid, Queries(arena),
-            _queries is null ? operands.QueryStart : 0, workspace.Part(Part.Keys), DeviceView.OfVectors(arena.Memory).AsScalars(), operands.BiasTables[scope],
-            maps);
+            _queries is null ? operands.QueryStart : 0, workspace.Part(OwnPart.Keys),
+            DeviceView.OfVectors(arena.Memory).AsScalars(), operands.BiasTables[scope], maps);
     }
 
     public override void Dispose()
@@ -240,6 +206,16 @@ internal sealed class SingleModel : DeviceModel
         _querySide?.Dispose();
         _queries?.Dispose();
         _weights?.Dispose();
+    }
+
+    protected override long[] OwnParts(long rowCount, long tokenCount)
+    {
+        long keyVectors = rowCount * Layout.KeyScopeCount * Layout.Heads.Vectors;
+        return
+        [
+            Config.PositionEmbedding.Keys ? rowCount * Layout.Width.Vectors : 0, keyVectors, keyVectors,
+            tokenCount * Layout.GateHidden.Vectors,
+        ];
     }
 
     private DeviceView Queries(GridArena arena) => DeviceView.OfVectors(_queries ?? arena.Memory);
@@ -260,51 +236,30 @@ internal sealed class SingleModel : DeviceModel
             AStride = Layout.Branches.Vectors,
             Weight = hidden.Weight,
             Bias = hidden.Bias,
-            C = workspace.Part(Part.Hidden),
+            C = workspace.Part(OwnPart.Hidden),
             CRowStride = Layout.GateHidden.Vectors,
             RowCount = tokenCount,
             ColumnVectors = Layout.GateHidden.Vectors,
             InnerVectors = Layout.Branches.Vectors,
             HasGelu = true,
         });
-        launcher.Fuse(_weights, workspace.Part(Part.Hidden), branches, workspace.Part(Part.Gates).AsScalars(),
+        launcher.Fuse(_weights, workspace.Part(OwnPart.Hidden), branches, workspace.Part(Part.Gates).AsScalars(),
             workspace.Part(Part.Fused), tokenCount);
     }
 
-    /// <summary>The parts of a workspace.</summary>
-    private static class Part
+    /// <summary>The parts of a workspace beside those of every precision.</summary>
+    private static class OwnPart
     {
-        /// <summary>Features, [rows, C].</summary>
-        public const int Features = 0;
-
-        /// <summary>Z, [rows, D].</summary>
-        public const int Normal = 1;
-
         /// <summary>Z with positions, [rows, D].</summary>
-        public const int Positioned = 2;
+        public const int Positioned = Part.Count;
 
         /// <summary>Keys, [scopes, heads, d/4][rows].</summary>
-        public const int Keys = 3;
+        public const int Keys = Part.Count + 1;
 
         /// <summary>Values, [rows, scopes, heads].</summary>
-        public const int Values = 4;
-
-        /// <summary>Weighted sums, [tokens, S, heads].</summary>
-        public const int Attention = 5;
-
-        /// <summary>O, [tokens, S, D].</summary>
-        public const int Branches = 6;
+        public const int Values = Part.Count + 2;
 
         /// <summary>The gate's hidden layer, [tokens, G].</summary>
-        public const int Hidden = 7;
-
-        /// <summary>Gate weights, [tokens, S·R].</summary>
-        public const int Gates = 8;
-
-        /// <summary>Fused and normalised tokens, [tokens, D].</summary>
-        public const int Fused = 9;
-
-        /// <summary>Tokens, [tokens, L].</summary>
-        public const int Tokens = 10;
+        public const int Hidden = Part.Count + 3;
     }
 }
