@@ -6,14 +6,14 @@ namespace MsResampler.Kernels;
 /// <summary>A number is outside the range of <see cref="Precision.Float16"/>, which ends at ±65504, or an activation is
 /// no number. The model stays usable; <see cref="Precision.BFloat16"/> and <see cref="Precision.Float32"/> have a far
 /// wider range.</summary>
-public sealed class Float16OverflowException : ArithmeticException
+public sealed class Float16OverflowException : ActivationOverflowException
 {
     /// <summary>Halfway from the largest float16 to the next power of two: from here on rounding to nearest gives
     /// infinity.</summary>
     internal const double Limit = 65520;
 
     internal Float16OverflowException(string message)
-        : base(message)
+        : base(message, Precision.Float16)
     {
     }
 

@@ -112,7 +112,7 @@ internal static class CommandLine
     private static string Describe(Exception exception) => exception switch
     {
         InputException or InvalidModelException or SafetensorsException or DeviceException
-            or IOException or UnauthorizedAccessException => exception.Message,
+            or ActivationOverflowException or IOException or UnauthorizedAccessException => exception.Message,
         OutOfMemoryException => "out of memory: fewer or smaller images, or a smaller model, would fit",
         _ => $"unexpected {exception.GetType().Name}: {exception.Message} (--verbose shows where)",
     };
