@@ -1,23 +1,35 @@
-using System.Diagnostics;
 using System.Text.RegularExpressions;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Engine;
+using MsResampler.Tests;
 using MsResampler.Tests.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 
-/// <summary>NVIDIA's PTX assembler and disassembler, where the machine has them.</summary>
-internal static partial class Ptxas
+/// <summary>NVIDIA's PTX assembler and disassembler. A test gets them from <see cref="OrSkip"/>, its first
+/// statement.</summary>
+internal sealed partial class Ptxas
 {
     private const string Disassembler = "cuobjdump";
     private static readonly Lazy<PtxAssembler?> s_assembler = new(() => PtxAssembler.Find(Disassembler));
 
-    /// <summary>Assembles a kernel. Ignores the running test where there is no assembler.</summary>
+    private readonly PtxAssembler _assembler;
+
+    private Ptxas(PtxAssembler assembler) => _assembler = assembler;
+
+    /// <summary>The machine's assembler. Skips the running test where there is none.</summary>
+    public static Ptxas OrSkip()
+    {
+        Skip.If(s_assembler.Value is null, $"There is no ptxas with {Disassembler} beside it: neither where " +
+            $"{PtxAssembler.PathVariable} says, nor on the PATH, nor where tools/get-ptxas.sh puts it.");
+        return new Ptxas(s_assembler.Value!);
+    }
+
+    /// <summary>Assembles a kernel.</summary>
     /// <param name="kernel">The kernel.</param>
     /// <param name="architecture">The architecture to assemble for, such as 80 for sm_80.</param>
     /// <exception cref="MsResampler.Cli.InputException">The assembler refused the text.</exception>
-    public static PtxasReport Assemble(CompiledKernel kernel, int architecture)
+    public PtxasReport Assemble(CompiledKernel kernel, int architecture)
     {
         using var files = new TemporaryFolder();
         return Assemble(kernel, architecture, files, output: null);
@@ -25,32 +37,23 @@ internal static partial class Ptxas
 
     /// <summary>The machine instructions of a kernel: how often each occurs, with its modifiers, such as
     /// HMMA.16816.F32. Takes several times as long as <see cref="Assemble(CompiledKernel, int)"/>.</summary>
-    public static MachineCode Disassemble(CompiledKernel kernel, int architecture)
+    public MachineCode Disassemble(CompiledKernel kernel, int architecture)
     {
         using var files = new TemporaryFolder();
         string binary = files.File("kernel.cubin");
         Assemble(kernel, architecture, files, binary);
-        return ParseListing(Assembler().Run(Disassembler, "-sass", binary));
+        return ParseListing(_assembler.Run(Disassembler, "-sass", binary));
     }
 
     /// <summary>Reads what cuobjdump -sass writes about one kernel.</summary>
     public static MachineCode ParseListing(string listing) =>
         new(Instruction().Matches(listing).CountBy(match => match.Groups["opcode"].Value).ToDictionary());
 
-    private static PtxasReport Assemble(CompiledKernel kernel, int architecture, TemporaryFolder files, string? output)
+    private PtxasReport Assemble(CompiledKernel kernel, int architecture, TemporaryFolder files, string? output)
     {
         string text = files.File("kernel.ptx");
         File.WriteAllText(text, kernel.Ptx);
-        return Assembler().Assemble(text, architecture, output);
-    }
-
-    private static PtxAssembler Assembler()
-    {
-        if (s_assembler.Value is { } assembler)
-            return assembler;
-        Assert.Ignore($"There is no ptxas with {Disassembler} beside it, neither where {PtxAssembler.PathVariable} says " +
-            "nor on the PATH. Run tools/get-ptxas.sh.");
-        throw new UnreachableException();
+        return _assembler.Assemble(text, architecture, output);
     }
 
     [GeneratedRegex(@"^\s+/\*[0-9a-f]{4,}\*/\s+(@!?U?P\w+\s+)?(?<opcode>[A-Z][\w.]*)", RegexOptions.Multiline)]

@@ -5,15 +5,15 @@ using MsResampler.Tests.Safetensors;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 
-internal static partial class Ptxas
+internal sealed partial class Ptxas
 {
     /// <summary>The machine instructions of a kernel's innermost loop that has a given instruction.</summary>
     /// <exception cref="InvalidOperationException">There is none.</exception>
-    public static MachineCode DisassembleLoop(CompiledKernel kernel, int architecture, string opcode) =>
+    public MachineCode DisassembleLoop(CompiledKernel kernel, int architecture, string opcode) =>
         FindLoop(Listing(kernel, architecture), opcode);
 
     /// <summary>The machine instructions of each of a kernel's loops, the shortest first.</summary>
-    public static IReadOnlyList<MachineCode> DisassembleLoops(CompiledKernel kernel, int architecture) =>
+    public IReadOnlyList<MachineCode> DisassembleLoops(CompiledKernel kernel, int architecture) =>
         [.. FindLoops(Listing(kernel, architecture))];
 
     /// <summary>Finds the shortest stretch from a branch's target up to that branch that has the instruction.</summary>
@@ -38,12 +38,12 @@ internal static partial class Ptxas
                 .ToDictionary()));
     }
 
-    private static string Listing(CompiledKernel kernel, int architecture)
+    private string Listing(CompiledKernel kernel, int architecture)
     {
         using var files = new TemporaryFolder();
         string binary = files.File("kernel.cubin");
         Assemble(kernel, architecture, files, binary);
-        return Assembler().Run(Disassembler, "-sass", binary);
+        return _assembler.Run(Disassembler, "-sass", binary);
     }
 
     private static long Hexadecimal(Group group) =>

@@ -1,6 +1,7 @@
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Engine.Cuda;
 using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Tests;
 using MsResampler.Tests.Model;
 using MsResampler.Tests.Reference;
 using NUnit.Framework;
@@ -15,10 +16,9 @@ internal sealed class CudaHardwareTests
     [OneTimeSetUp]
     public void RequireDevice()
     {
-        if (MockDriver.IsPreferred)
-            Assert.Ignore("this machine has no CUDA driver, or the mock was asked for in its place");
-        if (!CudaBackend.IsAvailable(out string? reason))
-            Assert.Ignore(reason);
+        Skip.If(MockDriver.IsPreferred, "This machine has no CUDA driver, or the mock was asked for in its place.");
+        bool isAvailable = CudaBackend.IsAvailable(out string? reason);
+        Skip.If(!isAvailable, reason ?? "");
     }
 
     [Test]
@@ -37,8 +37,8 @@ internal sealed class CudaHardwareTests
     [TestCase(Precision.BFloat16, CudaElementType.BFloat16)]
     public void Tensors_on_the_device_have_the_bits_of_those_on_the_host(Precision precision, CudaElementType type)
     {
-        if (precision != Precision.Float32 && CudaBackend.Devices()[0].Architecture < 80)
-            Assert.Ignore("the device has no tensor cores of sm_80 or later");
+        Skip.If(precision != Precision.Float32 && CudaBackend.Devices()[0].Architecture < 80,
+            "The device has no tensor cores of sm_80 or later.");
         using TestModel model = new(Configs.Mixed with { VisionHiddenSize = 37, OutputSize = 29 });
         using Resampler resampler = Resampler.Load(model.Model, new ResamplerOptions
         {

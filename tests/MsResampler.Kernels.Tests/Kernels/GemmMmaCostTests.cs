@@ -87,6 +87,7 @@ public sealed class GemmMmaCostTests
     [TestCaseSource(nameof(Assembled))]
     public void It_is_assembled_without_local_memory(object types, object shape, GemmMmaFinish finish)
     {
+        Ptxas ptxas = Ptxas.OrSkip();
         var tile = (GemmMmaShape)shape;
         CompiledKernel kernel = ((GemmMmaCase)types).KernelFor(tile, finish)
             .Compile(EmulatorHost.Compiler, 80);
@@ -95,7 +96,7 @@ public sealed class GemmMmaCostTests
         {
             foreach (int architecture in s_architectures)
             {
-                PtxasReport report = Ptxas.Assemble(kernel, architecture);
+                PtxasReport report = ptxas.Assemble(kernel, architecture);
                 Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), $"sm_{architecture}");
                 Assert.That(report.Registers * tile.GroupSize * tile.BlockCount, Is.LessThanOrEqualTo(65536),
                     $"registers on sm_{architecture}");
@@ -116,10 +117,11 @@ public sealed class GemmMmaCostTests
     [TestCaseSource(nameof(Loops))]
     public void The_main_loop_is_mostly_products(object shape, int architecture, GemmMmaFinish finish)
     {
+        Ptxas ptxas = Ptxas.OrSkip();
         CompiledKernel kernel = GemmMmaCase.HalfToHalf.KernelFor((GemmMmaShape)shape, finish)
             .Compile(EmulatorHost.Compiler, 80);
 
-        MachineCode loop = Ptxas.DisassembleLoop(kernel, architecture, "HMMA");
+        MachineCode loop = ptxas.DisassembleLoop(kernel, architecture, "HMMA");
 
         Assert.That((double)loop.Count("HMMA") / loop.Instructions.Values.Sum(), Is.GreaterThanOrEqualTo(0.38),
             string.Join(", ", loop.Instructions.OrderByDescending(pair => pair.Value)));

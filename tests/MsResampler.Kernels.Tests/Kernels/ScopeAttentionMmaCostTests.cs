@@ -135,6 +135,7 @@ public sealed class ScopeAttentionMmaCostTests
     [TestCase(128)]
     public void It_is_assembled_without_local_memory(int headSize)
     {
+        Ptxas ptxas = Ptxas.OrSkip();
         using (Assert.EnterMultipleScope())
         {
             foreach (int architecture in s_architectures)
@@ -144,9 +145,9 @@ public sealed class ScopeAttentionMmaCostTests
             }
         }
 
-        static void Check(KernelVariant variant, int architecture)
+        void Check(KernelVariant variant, int architecture)
         {
-            PtxasReport report = Ptxas.Assemble(variant.Compile(EmulatorHost.Compiler, 80), architecture);
+            PtxasReport report = ptxas.Assemble(variant.Compile(EmulatorHost.Compiler, 80), architecture);
             Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), $"{variant}, sm_{architecture}");
             Assert.That(report.Registers * variant.GroupSize * variant.BlockCount, Is.LessThanOrEqualTo(65536),
                 $"registers on sm_{architecture}");
@@ -158,12 +159,13 @@ public sealed class ScopeAttentionMmaCostTests
     [TestCase(128, 0.25)]
     public void The_loop_without_a_mask_is_largely_products(int headSize, double least)
     {
+        Ptxas ptxas = Ptxas.OrSkip();
         CompiledKernel kernel = HalfKernels.Float16.AttentionFor(headSize)
             .Compile(EmulatorHost.Compiler, 80);
         foreach (int architecture in s_architectures)
         {
             // The loops of 64 keys: without a mask, with one, with a Gaussian; and what is around the last two.
-            MachineCode[] loops = [.. Ptxas.DisassembleLoops(kernel, architecture)
+            MachineCode[] loops = [.. ptxas.DisassembleLoops(kernel, architecture)
                 .Where(loop => loop.Count("HMMA") == headSize)];
             double[] shares = [.. loops.Select(loop => (double)loop.Count("HMMA") / loop.Instructions.Values.Sum())];
             TestContext.Out.WriteLine($"sm_{architecture}: " +

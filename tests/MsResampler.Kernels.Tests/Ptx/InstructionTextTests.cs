@@ -110,9 +110,10 @@ public sealed class InstructionTextTests
     [TestCase(90)]
     public void The_assembler_takes_every_instruction(int architecture)
     {
+        Ptxas ptxas = Ptxas.OrSkip();
         foreach (string kernel in s_texts.Select(text => text.Kernel).Distinct())
         {
-            PtxasReport report = Ptxas.Assemble(Compile(kernel, architecture), architecture);
+            PtxasReport report = ptxas.Assemble(Compile(kernel, architecture), architecture);
 
             Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), kernel);
         }
@@ -135,7 +136,7 @@ public sealed class InstructionTextTests
     [TestCase("GlobalFloat4", "LDG.E.128")]
     [TestCase("GlobalConstantFloat4", "LDG.E.128.CONSTANT")]
     public void An_instruction_becomes_one_of_the_machine(string kernel, string opcode) =>
-        Assert.That(Ptxas.Disassemble(Compile(kernel, 80), 80).Count(opcode), Is.EqualTo(1));
+        Assert.That(Ptxas.OrSkip().Disassemble(Compile(kernel, 80), 80).Count(opcode), Is.EqualTo(1));
 
     private static CompiledKernel Compile(string kernel, int architecture) =>
         s_compiler.Compile(InstructionKernels.Method(kernel), kernel, architecture);

@@ -12,8 +12,7 @@ internal sealed class DriverTests : CliFixture
     [TestCase("libc.so.6", "cuda: libc.so.6 is no CUDA driver")]
     public void Devices_says_why_there_is_no_gpu_and_succeeds(string library, string reason)
     {
-        if (!OperatingSystem.IsLinux())
-            Assert.Ignore("libc.so.6 is a library of Linux");
+        Skip.If(!OperatingSystem.IsLinux(), "libc.so.6 is a library of Linux.");
         string[] lines = CliRun.OfProcess([(Variable, library)], "devices").Succeeds().Output.Split('\n');
         Assert.That(lines[0], Does.Match("^cpu: (avx512|avx2|vector128|scalar), [0-9]+ processors?$"));
         Assert.That(lines[1], Does.StartWith(reason));

@@ -1,0 +1,58 @@
+using System.Text.RegularExpressions;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.House;
+
+/// <summary>A missing tool skips a test on every machine alike, with its reason.</summary>
+public sealed partial class SkipTests
+{
+    [Test]
+    public void Only_Skip_skips()
+    {
+        string tests = Path.Combine(Repository.RootOrSkip(), "tests");
+        string[] sources = [.. Directory.EnumerateFiles(tests, "*.cs", SearchOption.AllDirectories)
+            .Where(path => !path.Split(Path.DirectorySeparatorChar).Contains("obj"))];
+        string[] offenders = [.. sources.Where(path => SkippingCall().IsMatch(File.ReadAllText(path)))
+            .Select(path => Path.GetRelativePath(tests, path))];
+        Assert.That(sources, Has.Length.GreaterThan(100));
+        Assert.That(offenders, Is.EqualTo(new[] { Path.Combine("MsResampler.Tests", "Skip.cs") }),
+            "use Skip.If, which refuses to be called inside a multiple assertion scope");
+    }
+
+    [Test]
+    public void A_skip_inside_a_multiple_assertion_scope_is_an_error_whether_or_not_anything_is_missing(
+        [Values] bool isMissing)
+    {
+        Exception? found = null;
+        using (Assert.EnterMultipleScope())
+        {
+            try
+            {
+                Skip.If(isMissing, "no such tool");
+            }
+            catch (Exception exception)
+            {
+                found = exception;
+            }
+        }
+
+        Assert.That(found, Is.TypeOf<InvalidOperationException>().With.Message.Contains("no such tool"));
+    }
+
+    [Test]
+    public void Outside_a_scope_what_is_missing_skips_and_the_reason_is_printed_once()
+    {
+        using StringWriter log = new() { NewLine = "\n" };
+        Assert.That(() => Skip.If(false, "a tool that is there", log), Throws.Nothing);
+        for (int test = 0; test < 2; test++)
+        {
+            Assert.That(() => Skip.If(true, "no such tool", log),
+                Throws.TypeOf<IgnoreException>().With.Message.EqualTo("no such tool"));
+        }
+
+        Assert.That(log.ToString(), Is.EqualTo("Skipped: no such tool\n"));
+    }
+
+    [GeneratedRegex(@"\bAssert\s*\.\s*(Ignore|Inconclusive|Pass)\b|\bAssume\s*\.\s*That\b|\[(Ignore|Explicit)\b")]
+    private static partial Regex SkippingCall();
+}
