@@ -190,16 +190,17 @@ def window_ranges(query_count, patch_count, window, border, is_fraction):
     if window is None:
         return [(0, patch_count)] * query_count
     extent = max(1, math.floor(window * patch_count + 0.5)) if is_fraction else int(window)
+    if border == "shift":
+        extent = min(extent, patch_count)
     ranges = []
     for query in range(query_count):
-        centre = (2 * query + 1) * patch_count // (2 * query_count)
+        # The window whose middle is nearest to the anchor; of two, the one nearer the grid's middle.
+        first, rest = divmod((2 * query + 1) * patch_count - (extent - 1) * query_count, 2 * query_count)
+        if rest == 0 and 2 * query + 1 > query_count:
+            first -= 1
         if border == "shift":
-            size = min(extent, patch_count)
-            first = min(max(centre - (size - 1) // 2, 0), patch_count - size)
-            ranges.append((first, first + size))
-        else:
-            first = centre - (extent - 1) // 2
-            ranges.append((max(first, 0), min(first + extent, patch_count)))
+            first = min(max(first, 0), patch_count - extent)
+        ranges.append((max(first, 0), min(first + extent, patch_count)))
     return ranges
 
 

@@ -3,7 +3,7 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>One branch: its attention weights, and its scope prior evaluated pair by pair.</summary>
+/// <summary>One branch: its attention weights, and its scope prior as steps 4 and 5 state it.</summary>
 internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear QueryProjection,
     Linear KeyProjection, Linear ValueProjection, Linear OutputProjection, Matrix<double>? LogSigma)
 {
@@ -16,56 +16,72 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
     /// <summary>What step 3 adds to the logits of one head, [M, N]: the bias of step 5 where the patch is in
     /// the query's scope (step 4), −∞ where it is not.</summary>
     public Matrix<double> Bias(QueryGrid queryGrid, PatchGrid grid, int head)
-        => Matrix<double>.Build.Dense(queryGrid.QueryCount, (int)grid.PatchCount, (query, patch) =>
+    {
+        AxisPair sigma = Sigma(head, grid);
+        double[][] rows = AxisBias(queryGrid.Rows, grid.Rows, Config.Window?.Rows, sigma.Rows);
+        double[][] columns = AxisBias(queryGrid.Columns, grid.Columns, Config.Window?.Columns, sigma.Columns);
+        return Matrix<double>.Build.Dense(queryGrid.QueryCount, (int)grid.PatchCount, (query, patch) =>
         {
             (int qi, int qj) = Math.DivRem(query, queryGrid.Columns);
             (int i, int j) = Math.DivRem(patch, grid.Columns);
-            return Sees(queryGrid, grid, qi, qj, i, j)
-                ? LogPrior(queryGrid, grid, head, qi, qj, i, j)
-                : double.NegativeInfinity;
+            return rows[qi][i] + columns[qj][j];
         });
-
-    /// <summary>Step 4: whether patch (i, j) is in the scope of query (qi, qj).</summary>
-    public bool Sees(QueryGrid queryGrid, PatchGrid grid, int qi, int qj, int i, int j)
-    {
-        if (Config.Window is not { } window)
-            return true;
-        return IsInWindow(i, qi, queryGrid.Rows, grid.Rows, Extent(window.Rows, grid.Rows))
-            && IsInWindow(j, qj, queryGrid.Columns, grid.Columns, Extent(window.Columns, grid.Columns));
     }
 
-    private long Extent(double window, int patchExtent) => Config.Units == ScopeUnits.Fraction
-        ? (long)Math.Max(1, Math.Floor((window * patchExtent) + 0.5))
-        : (long)window;
-
-    private bool IsInWindow(int patchIndex, int queryIndex, int queryExtent, int patchExtent, long window)
+    /// <summary>Bias and scope along one axis, [queries][patches].</summary>
+    /// <remarks>Each query's largest is 0. What is taken from all patches of a query drops out of its softmax, and the
+    /// logits would lose their digits beside the biases of a small sigma. Squared distances are compared as integers,
+    /// in units of (1/2·queryExtent)², so that patches equally near differ by 0, which no sigma makes more
+    /// of.</remarks>
+    private double[][] AxisBias(int queryExtent, int patchExtent, double? window, double sigma)
     {
-        long centre = ((2L * queryIndex) + 1) * patchExtent / (2L * queryExtent);
-        if (Config.Border == WindowBorder.Shift)
-            window = Math.Min(window, patchExtent);
-        long first = centre - ((window - 1) / 2);
-        long last = centre + (window / 2);
-        if (Config.Border == WindowBorder.Shift)
+        double[][] bias = new double[queryExtent][];
+        for (int query = 0; query < queryExtent; query++)
         {
-            long shift = first < 0 ? -first : last >= patchExtent ? patchExtent - 1 - last : 0;
-            first += shift;
-            last += shift;
+            (Int128 first, Int128 last) = Window(query, queryExtent, patchExtent, window);
+            Int128 unit = 2 * (Int128)queryExtent;
+            Int128 anchor = ((((Int128)2 * query) + 1) * patchExtent) - queryExtent;
+            Int128[] squares = [.. Enumerable.Range(0, patchExtent).Select(patch =>
+                ((patch * unit) - anchor) * ((patch * unit) - anchor))];
+            Int128 least = squares.Where((_, patch) => first <= patch && patch <= last).Min();
+            bias[query] = [.. squares.Select((square, patch) =>
+                patch < first || last < patch ? double.NegativeInfinity
+                : Config.Prior != ScopePrior.Gaussian || square == least ? 0
+                : -(double)(square - least) / (double)(2 * unit * unit) / sigma / sigma)];
         }
-        return first <= patchIndex && patchIndex <= last;
+
+        return bias;
     }
 
-    /// <summary>Step 5: the bias of a pair within the scope.</summary>
-    private double LogPrior(QueryGrid queryGrid, PatchGrid grid, int head, int qi, int qj, int i, int j)
+    /// <summary>Step 4: the first and the last patch in a query's scope; before the first or after the last patch of
+    /// the grid where the window is cut.</summary>
+    private (Int128 First, Int128 Last) Window(int queryIndex, int queryExtent, int patchExtent, double? configured)
     {
-        if (Config.Prior != ScopePrior.Gaussian)
-            return 0;
-        AxisPair sigma = LogSigma is null
-            ? Config.Sigma!.Value
-            : new AxisPair(Math.Exp(LogSigma[head, 0]), Math.Exp(LogSigma[head, 1]));
-        if (Config.Units == ScopeUnits.Fraction)
-            sigma = new AxisPair(sigma.Rows * grid.Rows, sigma.Columns * grid.Columns);
-        double dy = (i - Positions.Anchor(qi, queryGrid.Rows, grid.Rows)) / sigma.Rows;
-        double dx = (j - Positions.Anchor(qj, queryGrid.Columns, grid.Columns)) / sigma.Columns;
-        return -(dy * dy / 2) - (dx * dx / 2);
+        if (configured is not { } given)
+            return (0, patchExtent - 1);
+        Int128 window = Config.Units == ScopeUnits.Fraction
+            ? (Int128)Math.Max(1, Math.Floor((given * patchExtent) + 0.5))
+            : (Int128)given;
+        if (Config.Border == WindowBorder.Shift)
+            window = Int128.Min(window, patchExtent);
+        Int128 unit = 2 * (Int128)queryExtent;
+        Int128 t = ((((Int128)2 * queryIndex) + 1) * patchExtent) - (window * queryExtent);
+        Int128 beyond = (((t + queryExtent) % unit) + unit) % unit;
+        Int128 first = (t + queryExtent - beyond) / unit;
+        if (beyond == 0 && (2L * queryIndex) + 1 > queryExtent)
+            first--;
+        if (Config.Border == WindowBorder.Shift)
+            first = first < 0 ? 0 : Int128.Min(first, patchExtent - window);
+        return (first, first + window - 1);
+    }
+
+    /// <summary>The sigma of a head in patches; of no account where the prior is not Gaussian.</summary>
+    private AxisPair Sigma(int head, PatchGrid grid)
+    {
+        AxisPair sigma = LogSigma is not null
+            ? new AxisPair(Math.Exp(LogSigma[head, 0]), Math.Exp(LogSigma[head, 1]))
+            : Config.Sigma ?? default;
+        return Config.Units == ScopeUnits.Fraction
+            ? new AxisPair(sigma.Rows * grid.Rows, sigma.Columns * grid.Columns) : sigma;
     }
 }

@@ -17,7 +17,11 @@ public static class ScopeGeometry
         return extent < 1 ? 1 : extent > int.MaxValue ? int.MaxValue : (int)extent;
     }
 
-    /// <summary>The patches along one axis that a query sees; never empty.</summary>
+    /// <summary>The patches along one axis that a query sees: the window whose middle is nearest to the query's anchor,
+    /// cut at the grid's edge or moved inside. Never empty, and mirrored queries have mirrored windows.</summary>
+    /// <remarks>A window from <c>lo</c> has its middle at the anchor where <c>lo = t / 2·queryCount</c> with <c>t =
+    /// (2·queryIndex+1)·patchCount − windowExtent·queryCount</c>. Where two are equally near, the one nearer the grid's
+    /// middle is taken; the query in the very middle takes the later one.</remarks>
     /// <param name="queryIndex">qi or qj, from 0.</param>
     /// <param name="queryCount">gh or gw.</param>
     /// <param name="patchCount">H or W.</param>
@@ -27,8 +31,11 @@ public static class ScopeGeometry
         WindowBorder border)
     {
         long extent = border == WindowBorder.Shift ? Math.Min(windowExtent, patchCount) : windowExtent;
-        long center = ((2L * queryIndex) + 1) * patchCount / (2L * queryCount);
-        long start = center - ((extent - 1) / 2);
+        // Extents are below 2³¹, so this is less than 2⁶³ and not less than −2⁶².
+        long doubled = (((2L * queryIndex) + 1) * patchCount) - ((extent - 1) * queryCount);
+        (long start, long rest) = Math.DivRem(doubled, 2L * queryCount);
+        if (rest < 0 || (rest == 0 && (2L * queryIndex) + 1 > queryCount))
+            start--;
         if (border == WindowBorder.Shift)
         {
             start = Math.Clamp(start, 0, patchCount - extent);

@@ -50,14 +50,13 @@ internal sealed class InspectTests : CliFixture
     {
         string[] lines = CliRun.Of("inspect", Model, "--grid", "4x6").Succeeds().Output.Split('\n');
         int first = Array.FindIndex(lines, line => line.StartsWith("0 local", StringComparison.Ordinal)) + 1;
-        // Query (1, 1) of 2x3 on 4x6: the centre is patch (3, 3); an even window reaches one further down and
-        // right. Query (0, 0): centre (1, 1).
+        // Query (1, 1) of 2x3 on 4x6 is anchored at (2.5, 2.5), query (0, 0) at (0.5, 0.5).
         Assert.That(lines[first..(first + 4)], Is.EqualTo(new[]
         {
-            "  ············    ············",
-            "  ············    ··████······",
-            "  ············    ··████······",
-            "  ······████··    ············",
+            "  ············    ████········",
+            "  ············    ████········",
+            "  ····████····    ············",
+            "  ····████····    ············",
         }));
     }
 

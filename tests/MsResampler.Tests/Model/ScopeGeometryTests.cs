@@ -11,55 +11,111 @@ public class ScopeGeometryTests
     private static readonly Gen<WindowBorder> s_border =
         Gen.Bool.Select(isShifted => isShifted ? WindowBorder.Shift : WindowBorder.Clip);
 
-    /// <summary>The definition along one axis, in integers without bound and divisions rounded down.</summary>
+    /// <summary>The definition along one axis: of all windows of the extent the one whose middle is nearest to the
+    /// anchor, as compared in exact fractions; of two, the one nearer the grid's middle, of two again the later. Its
+    /// first and last patch before the border.</summary>
+    private static (BigInteger First, BigInteger Last) Nearest(int query, int queryCount, int patchCount,
+        BigInteger extent)
+    {
+        // In units of 1/(2·queryCount): anchor, the grid's middle, and the middle of a window from `first`.
+        BigInteger anchor = (((2 * (BigInteger)query) + 1) * patchCount) - queryCount;
+        BigInteger gridMiddle = ((BigInteger)patchCount - 1) * queryCount;
+        BigInteger first = ((anchor / queryCount) - (extent - 1)) / 2 - 3;
+        BigInteger best = first;
+        for (BigInteger candidate = first; candidate <= first + 6; candidate++)
+        {
+            int order = Away(candidate, anchor).CompareTo(Away(best, anchor));
+            if (order < 0 || (order == 0 && Away(candidate, gridMiddle) <= Away(best, gridMiddle)))
+                best = candidate;
+        }
+
+        return (best, best + extent - 1);
+
+        BigInteger Away(BigInteger start, BigInteger point)
+            => BigInteger.Abs((((2 * start) + extent - 1) * queryCount) - point);
+    }
+
     private static bool Sees(BigInteger patch, int query, int queryCount, int patchCount, int window,
         WindowBorder border)
     {
-        BigInteger center = FloorDivide(((2 * (BigInteger)query) + 1) * patchCount, 2 * (BigInteger)queryCount);
         BigInteger extent = border == WindowBorder.Shift ? BigInteger.Min(window, patchCount) : window;
-        BigInteger first = center - FloorDivide(extent - 1, 2);
-        BigInteger last = center + FloorDivide(extent, 2);
-        if (border == WindowBorder.Shift)
-        {
-            while (first < 0)
-                (first, last) = (BigInteger.Zero, last - first);
-            while (last >= patchCount)
-                (first, last) = (first - (last - (patchCount - 1)), patchCount - 1);
-        }
-
+        (BigInteger first, BigInteger last) = Nearest(query, queryCount, patchCount, extent);
+        if (border == WindowBorder.Shift && first < 0)
+            (first, last) = (BigInteger.Zero, last - first);
+        if (border == WindowBorder.Shift && last >= patchCount)
+            (first, last) = (first - (last - (patchCount - 1)), patchCount - 1);
         return patch >= 0 && patch < patchCount && patch >= first && patch <= last;
     }
 
-    private static BigInteger FloorDivide(BigInteger dividend, BigInteger divisor)
-    {
-        BigInteger quotient = BigInteger.DivRem(dividend, divisor, out BigInteger rest);
-        return rest.Sign < 0 ? quotient - 1 : quotient;
-    }
-
-    // Worked by hand from the definition.
+    // Worked by hand from the definition: anchors of 12 queries on 24 patches are 0.5, 2.5, …, 22.5.
     [TestCase(0, 1, 1, 1, WindowBorder.Clip, 0, 1)]
     [TestCase(0, 1, 1, 5, WindowBorder.Clip, 0, 1)]
     [TestCase(0, 1, 1, 5, WindowBorder.Shift, 0, 1)]
-    [TestCase(0, 12, 24, 4, WindowBorder.Clip, 0, 4)]
-    [TestCase(1, 12, 24, 4, WindowBorder.Clip, 2, 6)]
-    [TestCase(11, 12, 24, 4, WindowBorder.Clip, 22, 24)]
+    [TestCase(0, 12, 24, 4, WindowBorder.Clip, 0, 3)]
+    [TestCase(1, 12, 24, 4, WindowBorder.Clip, 1, 5)]
+    [TestCase(11, 12, 24, 4, WindowBorder.Clip, 21, 24)]
+    [TestCase(0, 12, 24, 4, WindowBorder.Shift, 0, 4)]
     [TestCase(11, 12, 24, 4, WindowBorder.Shift, 20, 24)]
+    // Ties: middles at 0 and 1, at 22 and 23; the inner one is taken.
     [TestCase(0, 12, 24, 3, WindowBorder.Clip, 0, 3)]
+    [TestCase(11, 12, 24, 3, WindowBorder.Clip, 21, 24)]
     [TestCase(0, 12, 24, 5, WindowBorder.Clip, 0, 4)]
+    [TestCase(11, 12, 24, 5, WindowBorder.Clip, 20, 24)]
     [TestCase(0, 12, 24, 5, WindowBorder.Shift, 0, 5)]
+    // The middle query of three is anchored at 3: windows of 2 from 2 and from 3 are equally near it and the middle.
     [TestCase(1, 3, 7, 2, WindowBorder.Clip, 3, 5)]
     [TestCase(1, 3, 7, 1, WindowBorder.Clip, 3, 4)]
     [TestCase(2, 3, 7, 1, WindowBorder.Clip, 5, 6)]
+    // One query on 4 patches is anchored at 1.5.
+    [TestCase(0, 1, 4, 2, WindowBorder.Clip, 1, 3)]
+    [TestCase(0, 1, 4, 1, WindowBorder.Clip, 2, 3)]
+    // Anchors of 5 queries on 2 patches: −0.3, 0.1, 0.5, 0.9, 1.3.
     [TestCase(0, 5, 2, 1, WindowBorder.Clip, 0, 1)]
     [TestCase(2, 5, 2, 1, WindowBorder.Clip, 1, 2)]
-    [TestCase(2, 5, 2, 2, WindowBorder.Clip, 1, 2)]
+    [TestCase(2, 5, 2, 2, WindowBorder.Clip, 0, 2)]
+    [TestCase(0, 5, 2, 2, WindowBorder.Clip, 0, 1)]
+    [TestCase(4, 5, 2, 2, WindowBorder.Clip, 1, 2)]
     [TestCase(2, 5, 2, 2, WindowBorder.Shift, 0, 2)]
     [TestCase(0, 2, 10, 100, WindowBorder.Clip, 0, 10)]
+    [TestCase(0, 2, 10, 9, WindowBorder.Clip, 0, 7)]
     [TestCase(1, 2, 10, 9, WindowBorder.Clip, 3, 10)]
     [TestCase(1, 2, 10, 9, WindowBorder.Shift, 1, 10)]
     public void Windows_worked_by_hand(int query, int queryCount, int patchCount, int window, WindowBorder border,
         int start, int end) => Assert.That(ScopeGeometry.Window(query, queryCount, patchCount, window, border),
             Is.EqualTo(new AxisRange(start, end)));
+
+    /// <summary>A mirrored image has mirrored windows, but where the query in the very middle has a tie that cutting or
+    /// moving leaves.</summary>
+    [Test]
+    public void Mirrored_queries_have_mirrored_windows([Values] WindowBorder border)
+    {
+        int tieCount = 0;
+        for (int patchCount = 1; patchCount <= 40; patchCount++)
+        {
+            for (int queryCount = 1; queryCount <= 15; queryCount++)
+            {
+                for (int window = 1; window <= 40; window++)
+                {
+                    for (int query = 0; query < queryCount; query++)
+                    {
+                        AxisRange range = ScopeGeometry.Window(query, queryCount, patchCount, window, border);
+                        AxisRange twin = ScopeGeometry.Window(queryCount - 1 - query, queryCount, patchCount, window,
+                            border);
+                        // The middle query's anchor is the grid's middle: a tie where one of the window and the grid
+                        // is even and the other odd.
+                        bool isTie = (2 * query) + 1 == queryCount && (patchCount - window) % 2 != 0;
+                        tieCount += isTie ? 1 : 0;
+                        if (!isTie && range != new AxisRange(patchCount - twin.End, patchCount - twin.Start))
+                            Assert.Fail($"query {query} of {queryCount}, window {window} of {patchCount}: {range}, " +
+                                $"its twin {twin}");
+                    }
+                }
+            }
+        }
+
+        // 8 odd query counts, half of all pairs of a grid and a window.
+        Assert.That(tieCount, Is.EqualTo(8 * 40 * 40 / 2));
+    }
 
     [Test]
     public void Every_small_window_holds_what_the_definition_says([Values] WindowBorder border)

@@ -203,8 +203,8 @@ public class PlannerTests
         // N = 576, M = 144, D = C = 1024, A = 16, S = 3, G = 256, L = 4096.
         const double PatchProjection = 2.0 * 576 * 1024 * 1024;
         const double QueryProjection = 2.0 * 144 * 1024 * 1024;
-        // Query rows are centred at 1, 3, …, 23. Windows of 4 hold 4 rows, the last one 2: 46 in all. Windows of 12
-        // hold 8, 10, 7 times 12, 10, 8 and 6 rows: 126.
+        // Query rows are anchored at 0.5, 2.5, …, 22.5. Windows of 4 hold 4 rows, the first and the last one 3: 46 in
+        // all. Windows of 12 hold 7, 9, 11, 6 times 12, 11, 9 and 7 rows: 126.
         const double LocalPairs = 46 * 46;
         const double RegionPairs = 126 * 126;
         double absorbed = ((LocalPairs + RegionPairs) * 4 * 16 * 1024) + (2 * QueryProjection);

@@ -101,7 +101,7 @@ public class ScopeBiasTests
         ScopeBias bias = Create(scope);
 
         Assert.That((bias.IsGaussian, bias.IsPerHead), Is.EqualTo((false, false)));
-        // Query row 1 of 3 in 7 rows: centre 3, rows 2 to 4. Query column 0 of 4 in 5: centre 0, columns 0 to 1.
+        // Query row 1 of 3 in 7 rows: anchor 3, rows 2 to 4. Query column 0 of 4 in 5: anchor 0.125, columns 0 to 1.
         const float Out = float.NegativeInfinity;
         Assert.That(Rows(bias, 1), Is.EqualTo(new[] { Out, Out, 0, 0, 0, Out, Out }));
         Assert.That(Columns(bias, 0), Is.EqualTo(new[] { 0, 0, Out, Out, Out }));
