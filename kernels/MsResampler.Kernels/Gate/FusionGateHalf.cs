@@ -13,7 +13,7 @@ namespace MsResampler.Kernels.Gate;
 /// product of all scopes would have too few tiles for a device; they are added in the order of the scopes.</para>
 /// <para>Every sum is in an order that depends on the extents of the model alone. (ILGPU's own group reductions add up
 /// the warps' sums by atomics, in the order in which warps come.)</para>
-/// <para>Grid: x = tokens; threads as <see cref="GroupSizeFor"/> says. Shared memory: 20 KiB.</para>
+/// <para>Grid: x = tokens; threads as <see cref="GroupSizeFor"/> says. Shared memory: 21 KiB.</para>
 /// </remarks>
 /// <typeparam name="TElement">The type of branches and results.</typeparam>
 internal static class FusionGateHalf<TElement>
@@ -64,15 +64,16 @@ internal static class FusionGateHalf<TElement>
     /// <param name="width">D.</param>
     /// <param name="stride">Groups of eight from one scope's branch to the next, and from one fused token to the
     /// next.</param>
-    /// <param name="epsilon">ε.</param>
+    /// <param name="rootEpsilon">√ε.</param>
     public static void Run(ArrayView<Float4> partials, ArrayView<Float4> hiddenBias, ArrayView<Float4> weight,
         ArrayView<float> bias, ArrayView<UInt2> branches, ArrayView<Float4> normWeight, ArrayView<Float4> normBias,
         ArrayView<float> gates, ArrayView<UInt2> fused, ArrayView<int> outside, int tokenCount, int hiddenVectors,
-        int scopeCount, int groupCount, int width, int stride, float epsilon)
+        int scopeCount, int groupCount, int width, int stride, float rootEpsilon)
     {
         ArrayView<Float4> hidden = SharedMemory.Allocate<Float4>(MaxHiddenVectors);
         ArrayView<float> weights = SharedMemory.Allocate<float>(MaxGateCount);
-        ArrayView<float> warpSums = SharedMemory.Allocate<float>(2 * MaxWarps);
+        ArrayView<float> warpSums = SharedMemory.Allocate<float>(4 * MaxWarps);
+        ArrayView<float> pivots = SharedMemory.Allocate<float>(1);
         int token = Grid.IdxX;
         int gateCount = scopeCount * groupCount;
         int vectorCount = HalfVector<TElement>.CountOf(width);
@@ -128,19 +129,51 @@ internal static class FusionGateHalf<TElement>
             Load(values, branches, token * scopeCount, first + ScopesAtOnce, scopeCount, 2 * stride, vectorCount);
         }
 
+        if (Group.IdxX == 0)
+            pivots[0] = sums[0].X;
+        Group.Barrier();
+        float pivot = pivots[0];
+        float magnitude = 0;
         Float4 total = default;
         for (int index = 0; index < ThreadVectors; index++)
-            total = total.Plus(sums[index]);
-        float mean = BlockSum(warpSums, 0, total.Sum()) / width;
+        {
+            int remaining = width - (4 * (Group.IdxX + (index * Group.DimX)));
+            magnitude = IntrinsicMath.Max(magnitude, sums[index].Within(remaining).Magnitude());
+            total = total.Plus(RowStatistics.ForSum(sums[index], pivot).Within(remaining));
+        }
+
+        float sumOfWarp = RowStatistics.Sum(total.Sum());
+        float magnitudeOfWarp = RowStatistics.Max(magnitude);
+        if (Warp.LaneIdx == 0)
+        {
+            warpSums[Warp.WarpIdx] = sumOfWarp;
+            warpSums[MaxWarps + Warp.WarpIdx] = magnitudeOfWarp;
+        }
+
+        Group.Barrier();
+        RowStatistics statistics = RowStatistics.Centre(RowStatistics.Max(OfWarps(warpSums, MaxWarps)),
+            RowStatistics.Sum(OfWarps(warpSums, 0)), pivot, width, rootEpsilon);
+        Float4 shifts = default;
         Float4 squares = default;
         for (int index = 0; index < ThreadVectors; index++)
         {
-            Float4 difference = sums[index].Less(mean).Within(width - (4 * (Group.IdxX + (index * Group.DimX))));
+            Float4 difference = statistics.Difference(sums[index])
+                .Within(width - (4 * (Group.IdxX + (index * Group.DimX))));
+            shifts = shifts.Plus(difference);
             squares = squares.PlusProduct(difference, difference);
         }
 
-        float variance = BlockSum(warpSums, MaxWarps, squares.Sum()) / width;
-        var statistics = new RowStatistics(mean, PtxMath.ReciprocalSqrt(variance + epsilon));
+        float shiftOfWarp = RowStatistics.Sum(shifts.Sum());
+        float squaresOfWarp = RowStatistics.Sum(squares.Sum());
+        if (Warp.LaneIdx == 0)
+        {
+            warpSums[(2 * MaxWarps) + Warp.WarpIdx] = shiftOfWarp;
+            warpSums[(3 * MaxWarps) + Warp.WarpIdx] = squaresOfWarp;
+        }
+
+        Group.Barrier();
+        statistics = statistics.WithVariance(RowStatistics.Sum(OfWarps(warpSums, 2 * MaxWarps)),
+            RowStatistics.Sum(OfWarps(warpSums, 3 * MaxWarps)), width, rootEpsilon);
         bool isOutside = false;
         for (int index = 0; index < ThreadVectors; index++)
         {
@@ -195,19 +228,14 @@ internal static class FusionGateHalf<TElement>
         }
     }
 
-    /// <summary>The sum over a block, in every thread.</summary>
+    /// <summary>What this lane's warp of the block has; 0 where there is none.</summary>
     /// <param name="warpSums">A number for each warp.</param>
-    /// <param name="first">The first of them; those of another sum lie elsewhere.</param>
-    /// <param name="value">This thread's.</param>
-    private static float BlockSum(ArrayView<float> warpSums, int first, float value)
+    /// <param name="first">The first of them.</param>
+    private static float OfWarps(ArrayView<float> warpSums, int first)
     {
-        value = RowStatistics.Sum(value);
-        if (Warp.LaneIdx == 0)
-            warpSums[first + Warp.WarpIdx] = value;
-        Group.Barrier();
-        float sum = 0;
+        float value = 0;
         if (Warp.LaneIdx < Group.DimX / Warp.WarpSize)
-            sum = warpSums[first + Warp.LaneIdx];
-        return RowStatistics.Sum(sum);
+            value = warpSums[first + Warp.LaneIdx];
+        return value;
     }
 }

@@ -25,11 +25,11 @@ internal static class FusionGateWarp
     /// <param name="groupCount">R.</param>
     /// <param name="width">D.</param>
     /// <param name="stride">Groups of four from one scope's branch to the next, and from one token to the next.</param>
-    /// <param name="epsilon">ε.</param>
+    /// <param name="rootEpsilon">√ε.</param>
     public static void Run(ArrayView<Float4> hidden, ArrayView<Float4> weight, ArrayView<float> bias,
         ArrayView<Float4> branches, ArrayView<Float4> normWeight, ArrayView<Float4> normBias, ArrayView<float> gates,
         ArrayView<Float4> fused, int tokenCount, int hiddenVectors, int scopeCount, int groupCount, int width,
-        int stride, float epsilon)
+        int stride, float rootEpsilon)
     {
         int token = (Grid.IdxX * (Group.DimX / Warp.WarpSize)) + Warp.WarpIdx;
         if (token >= tokenCount)
@@ -55,7 +55,6 @@ internal static class FusionGateWarp
         Warp.Barrier();
 
         int groupWidth = width / groupCount;
-        Float4 total = default;
         for (int vector = Warp.LaneIdx; 4 * vector < width; vector += Warp.WarpSize)
         {
             // Channels behind the width's end are 0 in every branch, whatever they are multiplied by.
@@ -75,11 +74,11 @@ internal static class FusionGateWarp
             }
 
             fused[(token * stride) + vector] = sum;
-            total = total.Plus(sum);
         }
 
-        float mean = RowStatistics.Sum(total.Sum()) / width;
-        RowStatistics statistics = RowStatistics.WithMean(fused, token * stride, width, epsilon, mean);
+        // All lanes read the first element.
+        Warp.Barrier();
+        RowStatistics statistics = RowStatistics.Of(fused, token * stride, width, rootEpsilon);
         for (int vector = Warp.LaneIdx; 4 * vector < width; vector += Warp.WarpSize)
         {
             fused[(token * stride) + vector] = statistics.Apply(fused[(token * stride) + vector], normWeight[vector],

@@ -24,30 +24,40 @@ internal static class LayerNormHalf<TElement>
     /// <param name="width">Elements of a row.</param>
     /// <param name="sourceStride">Groups of eight from one row of the source to the next.</param>
     /// <param name="stride">The same of the destination.</param>
-    /// <param name="epsilon">ε.</param>
+    /// <param name="rootEpsilon">√ε.</param>
     public static void Run(ArrayView<UInt2> source, ArrayView<Float4> weight, ArrayView<Float4> bias,
         ArrayView<UInt2> destination, ArrayView<int> outside, int rowCount, int width, int sourceStride, int stride,
-        float epsilon)
+        float rootEpsilon)
     {
         int row = (Grid.IdxX * (Group.DimX / Warp.WarpSize)) + Warp.WarpIdx;
         if (row >= rowCount)
             return;
         int start = 2 * row * sourceStride;
         int vectorCount = HalfVector<TElement>.CountOf(width);
+        float pivot = TElement.Low(source[start].X);
+        float magnitude = 0;
         Float4 sum = default;
         for (int vector = Warp.LaneIdx; vector < vectorCount; vector += Warp.WarpSize)
-            sum = sum.Plus(HalfVector<TElement>.Unpack(source[start + vector]).Within(width - (4 * vector)));
-        float mean = RowStatistics.Sum(sum.Sum()) / width;
+        {
+            Float4 value = HalfVector<TElement>.Unpack(source[start + vector]).Within(width - (4 * vector));
+            magnitude = IntrinsicMath.Max(magnitude, value.Magnitude());
+            sum = sum.Plus(RowStatistics.ForSum(value, pivot).Within(width - (4 * vector)));
+        }
+
+        RowStatistics statistics = RowStatistics.Centre(RowStatistics.Max(magnitude), RowStatistics.Sum(sum.Sum()), pivot,
+            width, rootEpsilon);
+        Float4 shifts = default;
         Float4 squares = default;
         for (int vector = Warp.LaneIdx; vector < vectorCount; vector += Warp.WarpSize)
         {
-            Float4 difference = HalfVector<TElement>.Unpack(source[start + vector]).Less(mean)
+            Float4 difference = statistics.Difference(HalfVector<TElement>.Unpack(source[start + vector]))
                 .Within(width - (4 * vector));
+            shifts = shifts.Plus(difference);
             squares = squares.PlusProduct(difference, difference);
         }
 
-        float variance = RowStatistics.Sum(squares.Sum()) / width;
-        var statistics = new RowStatistics(mean, PtxMath.ReciprocalSqrt(variance + epsilon));
+        statistics = statistics.WithVariance(RowStatistics.Sum(shifts.Sum()), RowStatistics.Sum(squares.Sum()), width,
+            rootEpsilon);
         bool isOutside = false;
         for (int vector = Warp.LaneIdx; vector < vectorCount; vector += Warp.WarpSize)
         {

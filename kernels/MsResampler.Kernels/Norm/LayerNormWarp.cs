@@ -24,15 +24,15 @@ internal static class LayerNormWarp<TOutput>
     /// <param name="width">Elements of a row.</param>
     /// <param name="sourceStride">Groups of four from one row of the source to the next.</param>
     /// <param name="stride">The same of what is stored.</param>
-    /// <param name="epsilon">ε.</param>
+    /// <param name="rootEpsilon">√ε.</param>
     public static void Run(ArrayView<Float4> source, ArrayView<Float4> weight, ArrayView<Float4> bias,
         ArrayView<Float4> plain, ArrayView<Float4> positions, ArrayView<int> positionStarts,
-        ArrayView<Float4> positioned, int rowCount, int width, int sourceStride, int stride, float epsilon)
+        ArrayView<Float4> positioned, int rowCount, int width, int sourceStride, int stride, float rootEpsilon)
     {
         int row = (Grid.IdxX * (Group.DimX / Warp.WarpSize)) + Warp.WarpIdx;
         if (row >= rowCount)
             return;
-        RowStatistics statistics = RowStatistics.Of(source, row * sourceStride, width, epsilon);
+        RowStatistics statistics = RowStatistics.Of(source, row * sourceStride, width, rootEpsilon);
         int positionStart = TOutput.IsPositionedStored ? positionStarts[row] : 0;
         for (int vector = Warp.LaneIdx; 4 * vector < width; vector += Warp.WarpSize)
         {

@@ -1,3 +1,4 @@
+using ILGPU;
 using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tiles;
@@ -17,6 +18,17 @@ internal static class VectorOperations
         /// <summary>Subtracts a number from each element.</summary>
         public Float4 Less(float number)
             => new(vector.X - number, vector.Y - number, vector.Z - number, vector.W - number);
+
+        /// <summary>The largest magnitude of the four; of no number it knows nothing.</summary>
+        public float Magnitude() => IntrinsicMath.Max(
+            IntrinsicMath.Max(IntrinsicMath.Abs(vector.X), IntrinsicMath.Abs(vector.Y)),
+            IntrinsicMath.Max(IntrinsicMath.Abs(vector.Z), IntrinsicMath.Abs(vector.W)));
+
+        /// <summary>Multiplies each element by <paramref name="factor"/> and subtracts <paramref name="number"/>, rounding
+        /// once.</summary>
+        public Float4 TimesLess(float factor, float number)
+            => new(PtxMath.Fma(vector.X, factor, -number), PtxMath.Fma(vector.Y, factor, -number),
+                PtxMath.Fma(vector.Z, factor, -number), PtxMath.Fma(vector.W, factor, -number));
 
         /// <summary>Adds element by element.</summary>
         public Float4 Plus(Float4 other)

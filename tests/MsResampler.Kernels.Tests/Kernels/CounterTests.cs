@@ -124,10 +124,12 @@ public class CounterTests
         {
             // Three times the row, then weight, bias and position.
             Assert.That(report.Count("ld.global.v4"), Is.EqualTo(PatchCount * LaneVectors * 6));
+            // The first element, and where the position is.
+            Assert.That(report.Count("ld.global"), Is.EqualTo(PatchCount * ((LaneVectors * 6) + 2)));
             Assert.That(report.Count("st.global.v4"), Is.EqualTo(PatchCount * LaneVectors * 2));
             Assert.That(report.GlobalSectors, Is.EqualTo(report.IdealSectors));
-            // Two sums over 32 lanes.
-            Assert.That(report.Count("shfl"), Is.EqualTo(PatchCount * 2 * 5));
+            // The largest, its mean, what that left and the variance, each over 32 lanes.
+            Assert.That(report.Count("shfl"), Is.EqualTo(PatchCount * 4 * 5));
             Assert.That(report.Barriers, Is.Zero);
         }
     }
@@ -139,8 +141,8 @@ public class CounterTests
         const int LogitCount = ScopeCount * HeadCount;
         using (Assert.EnterMultipleScope())
         {
-            // One sum a logit; mean and variance.
-            Assert.That(report.Count("shfl"), Is.EqualTo(QueryCount * (LogitCount + 2) * 5));
+            // One sum a logit; four of the normalisation.
+            Assert.That(report.Count("shfl"), Is.EqualTo(QueryCount * (LogitCount + 4) * 5));
             Assert.That(report.GlobalSectors, Is.EqualTo(report.IdealSectors));
             Assert.That(report.Barriers, Is.Zero);
         }

@@ -35,10 +35,40 @@ public sealed class FusionGateHalfTests
     [TestCaseSource(nameof(Cases))]
     public void Gates_and_tokens_agree_with_loops(object type, object size)
     {
-        var half = (HalfType)type;
         var extents = (GateSize)size;
-        GateInput input = GateInput.Of(half, extents);
+        Check((HalfType)type, extents, GateInput.Of((HalfType)type, extents));
+    }
 
+    [TestCase(0, 1e-5f)]
+    [TestCase(0, 1e4f)]
+    [TestCase(1, 1e-38f)]
+    [TestCase(1, 1e-19f)]
+    [TestCase(1, 1e19f)]
+    [TestCase(1, 3e37f)]
+    public void Branches_of_any_scale_are_normalised(int type, float scale)
+    {
+        HalfType half = HalfType.All[type];
+        GateSize size = new(3, 131, 3, 8, 67);
+        GateInput input = GateInput.Of(half, size);
+        Check(half, size, input with { Branches = [.. input.Branches.Select(value => half.Round(value * scale))] });
+    }
+
+    [Test]
+    public void Branches_of_equal_channels_leave_the_bias([Values(0, 1)] int type,
+        [Values(1.1f, -1000.1f, 30000f)] float value)
+    {
+        HalfType half = HalfType.All[type];
+        GateSize size = new(2, 64, 3, 1, 333);
+        GateInput input = GateInput.Of(half, size);
+        GateOutput output = Run(half, input with
+        {
+            Branches = [.. input.Branches.Select((_, index) => half.Round(value * (1 + (index / size.Width % 3 / 4f))))],
+        });
+        Assert.That(output.Fused, Is.EqualTo(input.NormBias.Concat(input.NormBias).Select(half.Round)));
+    }
+
+    private static void Check(HalfType half, GateSize extents, GateInput input)
+    {
         GateOutput output = Run(half, input);
 
         double worstGate = 0;
@@ -160,7 +190,7 @@ public sealed class FusionGateHalfTests
             FusionGateHalf<MmaFloat16>.GroupSizeFor(size.Width), seed, input.Partials, input.HiddenBias, input.Weight,
             input.Bias, half.Rows(input.Branches, size.Width, stride), HalfType.Parameter(input.NormWeight),
             HalfType.Parameter(input.NormBias), gates, fused, outside, size.Tokens, size.HiddenVectors, size.Scopes,
-            size.Groups, size.Width, stride, Epsilon);
+            size.Groups, size.Width, stride, MathF.Sqrt(Epsilon));
         return new GateOutput(gates, half.Read(fused, size.Width, stride), outside[0], report);
     }
 

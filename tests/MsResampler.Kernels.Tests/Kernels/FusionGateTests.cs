@@ -27,6 +27,33 @@ public class FusionGateTests
     [TestCaseSource(nameof(Cases))]
     public void Gates_and_tokens_agree_with_loops(object host, int tokenCount, int hiddenCount, int scopeCount,
         int groupCount, int groupWidth)
+        => Check((KernelHost)host, tokenCount, hiddenCount, scopeCount, groupCount, groupWidth, scale: 1);
+
+    [TestCase(1e-38f)]
+    [TestCase(1e-19f)]
+    [TestCase(1e19f)]
+    [TestCase(3e37f)]
+    public void Branches_of_any_scale_are_normalised(float scale)
+        => Check(KernelHost.All[0], tokenCount: 3, hiddenCount: 7, scopeCount: 3, groupCount: 5, groupWidth: 31, scale);
+
+    [Test]
+    public void Branches_of_equal_channels_leave_the_bias([Values(1.1f, -1000.1f, 1e30f)] float value)
+    {
+        const int Width = 137;
+        float[] normBias = Values.Rows(1, Width, 6);
+        float[] branches = Values.Rows(2 * 3, Width, 4);
+        for (int index = 0; index < branches.Length; index++)
+            branches[index] = branches[index] == 0 ? 0 : value * (1 + (index / 140 % 3));
+        var fused = KernelHost.Output.Of(2 * 140);
+
+        Run(KernelHost.All[0], Values.Rows(2, 7, 1), Values.Rows(3, 7, 2), Values.Normal(3, 3), branches,
+            Values.Rows(1, Width, 5), normBias, KernelHost.Output.Of(2 * 3), fused, 2, 2, 3, 1, Width);
+
+        Assert.That(fused.Values, Is.EqualTo(normBias.Concat(normBias)));
+    }
+
+    private static void Check(KernelHost host, int tokenCount, int hiddenCount, int scopeCount, int groupCount,
+        int groupWidth, float scale)
     {
         int width = groupCount * groupWidth;
         int vectors = (width + 3) / 4;
@@ -34,15 +61,13 @@ public class FusionGateTests
         float[] hidden = Values.Rows(tokenCount, hiddenCount, 1);
         float[] weight = Values.Rows(scopeCount * groupCount, hiddenCount, 2);
         float[] bias = Values.Normal(scopeCount * groupCount, 3);
-        float[] branches = Values.Rows(tokenCount * scopeCount, width, 4);
+        float[] branches = [.. Values.Rows(tokenCount * scopeCount, width, 4).Select(value => value * scale)];
         float[] normWeight = Values.Rows(1, width, 5);
-        float[] normBias = Values.Rows(1, width, 6);
+        float[] normBias = scale == 1 ? Values.Rows(1, width, 6) : new float[4 * vectors];
         var gates = KernelHost.Output.Of(tokenCount * scopeCount * groupCount);
         var fused = KernelHost.Output.Of(tokenCount * vectors * 4);
-        int warps = ((KernelHost)host).HasSlowBarriers ? 1 : 4;
-        ((KernelHost)host).Run(new KernelVariant(typeof(FusionGateWarp), 32 * warps, 1),
-            new LaunchSize((tokenCount + warps - 1) / warps, 1, 32 * warps), hidden, weight, bias, branches, normWeight,
-            normBias, gates, fused, tokenCount, hiddenVectors, scopeCount, groupCount, width, vectors, 1e-6f);
+        Run(host, hidden, weight, bias, branches, normWeight, normBias, gates, fused, tokenCount, hiddenVectors,
+            scopeCount, groupCount, width);
 
         double[] expectedGates = Gates(hidden, weight, bias, tokenCount, hiddenVectors, scopeCount, groupCount);
         float[] sums = new float[tokenCount * vectors * 4];
@@ -69,6 +94,16 @@ public class FusionGateTests
                 LayerNormTests.Expected(sums, normWeight, normBias, tokenCount, width)),
                 Is.LessThanOrEqualTo(Tolerances.TwoSinglePrecisions));
         }
+    }
+
+    private static void Run(KernelHost host, float[] hidden, float[] weight, float[] bias, float[] branches,
+        float[] normWeight, float[] normBias, KernelHost.Output gates, KernelHost.Output fused, int tokenCount,
+        int hiddenVectors, int scopeCount, int groupCount, int width)
+    {
+        int warps = host.HasSlowBarriers ? 1 : 4;
+        host.Run(new KernelVariant(typeof(FusionGateWarp), 32 * warps, 1),
+            new LaunchSize((tokenCount + warps - 1) / warps, 1, 32 * warps), hidden, weight, bias, branches, normWeight,
+            normBias, gates, fused, tokenCount, hiddenVectors, scopeCount, groupCount, width, (width + 3) / 4, 1e-3f);
     }
 
     private static double[] Gates(float[] hidden, float[] weight, float[] bias, int tokenCount, int hiddenVectors,

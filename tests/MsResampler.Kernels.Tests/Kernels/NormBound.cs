@@ -10,6 +10,9 @@ internal sealed record NormBound(double[] Values, double[] Errors)
     private const double Roundoff = 1.0 / (1 << 24);
 
     /// <summary>Derives both.</summary>
+    /// <remarks>Differences are taken to a mean that is itself rounded, and what they have in common is taken from them
+    /// again: so only their own rounding counts, not that of the mean, however far the row is from 0. What counts of the
+    /// mean's is how much longer it makes the differences.</remarks>
     /// <param name="row">The row.</param>
     /// <param name="errors">How far the kernel's row may be from it.</param>
     /// <param name="weight">The weight.</param>
@@ -22,15 +25,20 @@ internal sealed record NormBound(double[] Values, double[] Errors)
         double mean = row.Average();
         double variance = row.Average(value => (value - mean) * (value - mean));
         double scale = 1 / Math.Sqrt(variance + epsilon);
-        // The additions and the division.
-        double meanError = errors.Average() + ((additionCount + 1) * Roundoff
-            * row.Zip(errors, (value, error) => Math.Abs(value) + error).Average());
+        // The mean comes from a sum of differences to the first element: the additions, the difference, the division and
+        // one rounding beside the mean itself. Equal elements have none of it.
+        double shift = ((additionCount + 3) * Roundoff * row.Zip(errors, (value, error) => Math.Abs(value - row[0])
+            + error + errors[0]).Average()) + errors.Average()
+            + (variance == 0 ? 0 : Roundoff * Math.Abs(mean));
+        double[] differences = [.. row.Select((value, index) => Math.Abs(value - mean) + errors[index] + shift)];
+        double shiftError = (additionCount + 2) * Roundoff * differences.Average();
         double[] differenceErrors = [.. row.Select((value, index)
-            => errors[index] + meanError + (Roundoff * (Math.Abs(value - mean) + errors[index] + meanError)))];
+            => errors[index] + errors.Average() + shiftError + (2 * Roundoff * differences[index]))];
         double varianceError = row.Select((value, index) => ((2 * Math.Abs(value - mean)) + differenceErrors[index])
             * differenceErrors[index]).Average();
-        // Adding ε rounds once more; half of it all comes through the root, which is within 2⁻²² itself.
-        varianceError += (additionCount + 3) * Roundoff * (variance + varianceError + epsilon);
+        // The mean square of differences, from which that of the shift is taken; √ε is rounded, and its square added.
+        varianceError += ((additionCount + 3) * Roundoff * differences.Average(value => value * value))
+            + (2 * shift * shiftError) + (4 * Roundoff * epsilon);
         double scaleError = (0.5 * varianceError / Math.Max(variance + epsilon - varianceError, epsilon / 2))
             + Math.ScaleB(1, -22);
         double[] values = new double[row.Length];
@@ -41,7 +49,8 @@ internal sealed record NormBound(double[] Values, double[] Errors)
             values[index] = (normal * weight[index]) + bias[index];
             double normalError = ((differenceErrors[index] * scale) + (Math.Abs(normal) * scaleError)) * 1.001;
             valueErrors[index] = (Math.Abs(weight[index]) * (normalError + (Roundoff * Math.Abs(normal))))
-                + (Roundoff * (Math.Abs(values[index]) + Math.Abs(weight[index] * normalError)));
+                + (Roundoff * (Math.Abs(values[index]) + Math.Abs(weight[index] * normalError)))
+                + (Math.Abs(weight[index]) * float.Epsilon);
         }
 
         return new NormBound(values, valueErrors);

@@ -35,7 +35,7 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         arguments.Add(source, norm.Weight, norm.Bias, destination, outside.AsScalars());
         arguments.Add(rowCount, width.Size, width.Vectors, width.Vectors);
-        arguments.Add((float)epsilon);
+        arguments.Add((float)Math.Sqrt(epsilon));
         stream.Launch(kernel, library.WarpsFor(rowCount), arguments.Bytes);
     }
 
@@ -72,7 +72,7 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
             weights.PostNorm.Weight, weights.PostNorm.Bias, gates, fused, outside.AsScalars());
         arguments.Add(tokenCount, layout.GateHidden.Vectors, layout.ScopeCount, layout.Config.GateGroupCount,
             layout.Width.Size, layout.Width.Vectors);
-        arguments.Add((float)layout.Config.LayerNormEpsilon);
+        arguments.Add((float)Math.Sqrt(layout.Config.LayerNormEpsilon));
         stream.Launch(kernel, new LaunchSize(tokenCount, 1, HalfKernels.GateGroupSizeFor(layout.Width.Size)), arguments.Bytes);
     }
 

@@ -66,7 +66,7 @@ internal readonly struct SingleLauncher(KernelLibrary kernels, IDeviceStream str
         arguments.Add(source, norm.Weight, norm.Bias, plain ?? default, positions?.Table ?? default,
             positions?.Starts ?? default, positioned);
         arguments.Add(rowCount, width.Size, sourceStride, width.Vectors);
-        arguments.Add((float)epsilon);
+        arguments.Add((float)Math.Sqrt(epsilon));
         stream.Launch(kernel, kernels.WarpsFor(rowCount), arguments.Bytes);
     }
 
@@ -106,7 +106,7 @@ internal readonly struct SingleLauncher(KernelLibrary kernels, IDeviceStream str
             model.PostNorm.Bias, gates, fused);
         arguments.Add(tokenCount, layout.GateHidden.Vectors, layout.ScopeCount, layout.Config.GateGroupCount,
             layout.Width.Size, layout.Width.Vectors);
-        arguments.Add((float)layout.Config.LayerNormEpsilon);
+        arguments.Add((float)Math.Sqrt(layout.Config.LayerNormEpsilon));
         stream.Launch(kernel, kernels.WarpsFor(tokenCount), arguments.Bytes);
     }
 
