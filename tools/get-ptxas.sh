@@ -8,7 +8,9 @@
 set -euo pipefail
 
 programs=(ptxas cuobjdump nvdisasm)
-folder=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/msresampler/cuda}
+[ -n "${HOME:-}" ] || unset HOME   # Then ~ is the home that the system's list of users names.
+home=~
+folder=${1:-${XDG_CACHE_HOME:-$home/.cache}/msresampler/cuda}
 
 fail() {
     echo "get-ptxas: $1" >&2

@@ -12,6 +12,9 @@ internal abstract class ModelEngine : IDisposable
     /// <summary>In what numbers it computes; never <see cref="Precision.Auto"/>.</summary>
     public abstract Precision Precision { get; }
 
+    /// <summary>What makes it slower than it need be, one sentence each; may grow while it runs.</summary>
+    public virtual IReadOnlyList<string> Warnings => [];
+
     /// <summary>The most processor threads one call uses.</summary>
     public abstract int ThreadCount { get; }
 

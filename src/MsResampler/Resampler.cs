@@ -12,20 +12,23 @@ namespace MsResampler;
 public sealed class Resampler : IDisposable
 {
     private readonly ModelEngine _engine;
+    private readonly IReadOnlyList<string> _modelWarnings;
     private volatile bool _isDisposed;
 
     private Resampler(ResamplerModel model, ResamplerOptions options)
     {
         Config = model.Config;
-        Warnings = model.Warnings;
+        _modelWarnings = model.Warnings;
         _engine = options.Backend.Create(model, options);
     }
 
     /// <summary>The model's configuration.</summary>
     public ResamplerConfig Config { get; }
 
-    /// <summary>What was ignored while loading, one sentence each: unknown configuration fields.</summary>
-    public IReadOnlyList<string> Warnings { get; }
+    /// <summary>What was ignored while loading, and what makes the model run slower than it need, one sentence each:
+    /// unknown configuration fields; a folder that cannot keep compiled kernels, from the first one on.</summary>
+    public IReadOnlyList<string> Warnings
+        => _engine.Warnings is { Count: > 0 } warnings ? [.. _modelWarnings, .. warnings] : _modelWarnings;
 
     /// <summary>The most threads one call uses, the caller's included.</summary>
     public int ThreadCount => _engine.ThreadCount;

@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.Reflection;
 using MsResampler.Cli.Commands;
 using MsResampler.Cli.Display;
+using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Engine;
 using MsResampler.Model;
 using MsResampler.Safetensors;
@@ -41,6 +42,8 @@ internal static class CommandLine
                 EnableDefaultExceptionHandler = false,
                 ProcessTerminationTimeout = null,
             });
+            if (KernelCache.Default.Problem is { } problem)
+                terminal.Warn(problem);
             terminal.WriteWarnings();
             return exitCode;
         }

@@ -9,7 +9,7 @@ namespace MsResampler.Kernels.Compiler;
 
 /// <summary>Compiled kernels, in memory and in a folder that processes may share. What the folder holds is believed
 /// only if its checksum and its key are right; whatever goes wrong with it, kernels are compiled again and nothing
-/// fails. Methods may be called from many threads.</summary>
+/// fails: <see cref="Problem"/> says why kernels are not kept. Members may be used from many threads.</summary>
 internal sealed class KernelCache
 {
     /// <summary>The environment variable that names the folder; <c>none</c> keeps kernels in memory alone.</summary>
@@ -23,8 +23,9 @@ internal sealed class KernelCache
     private static readonly TimeSpan s_abandoned = TimeSpan.FromHours(1);
 
     private readonly ConcurrentDictionary<KernelKey, CompiledKernel> _kernels = new();
-    private readonly DirectoryInfo? _folder;
+    private readonly string? _folder;
     private readonly long _maxBytes;
+    private string? _problem;
 
     /// <summary>Creates a cache.</summary>
     /// <param name="folder">The folder, made when the first kernel is written; null keeps kernels in memory
@@ -32,7 +33,7 @@ internal sealed class KernelCache
     /// <param name="maxBytes">Bytes that the folder may hold; the kernels not used for longest go first.</param>
     public KernelCache(string? folder, long maxBytes = MaxFolderBytes)
     {
-        _folder = folder is null ? null : new DirectoryInfo(folder);
+        _folder = folder;
         _maxBytes = maxBytes;
     }
 
@@ -40,17 +41,20 @@ internal sealed class KernelCache
     /// applications' local data.</summary>
     public static KernelCache Default => s_default.Value;
 
-    /// <summary>The folder that a value of <see cref="Variable"/> means, or null.</summary>
+    /// <summary>Why kernels are not kept on disk although they should be; null as long as every one written was
+    /// kept.</summary>
+    public string? Problem => Volatile.Read(ref _problem);
+
+    /// <summary>The folder that a value of <see cref="Variable"/> means, whether or not it exists; null for
+    /// <c>none</c>.</summary>
     public static string? FolderOf(string? setting)
     {
         if (setting == "none")
             return null;
-        if (!string.IsNullOrWhiteSpace(setting))
-            return IsPath(setting) ? setting : null;
-        string local = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
-        return local.Length > 0 ? Path.Combine(local, "msresampler", "kernels") : null;
-
-        static bool IsPath(string text) => text.AsSpan().IndexOfAny(Path.GetInvalidPathChars()) < 0;
+        // Unverified: where the user's folder is still missing it is made, and where it cannot be the first write says so.
+        return string.IsNullOrWhiteSpace(setting) ? Path.Combine(Environment.GetFolderPath(
+            Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify),
+            "msresampler", "kernels") : setting;
     }
 
     /// <summary>Finds a kernel in memory.</summary>
@@ -95,15 +99,19 @@ internal sealed class KernelCache
         string unfinished = $"{path}.{Guid.NewGuid():N}";
         try
         {
-            _folder.Create();
+            Directory.CreateDirectory(_folder);
             File.WriteAllBytes(unfinished, Wrap(key, ptx));
             File.Move(unfinished, path, overwrite: true);
-            Trim();
         }
         catch (Exception e) when (IsOfFiles(e))
         {
             Delete(unfinished);
+            Interlocked.CompareExchange(ref _problem, "compiled GPU kernels are not kept, so that every start compiles " +
+                $"them anew: {e.Message} ({Variable} names another folder, or none to keep none)", null);
+            return;
         }
+
+        Trim(_folder);
     }
 
     /// <summary>The checksum of all that follows, the key and the text, each with its length.</summary>
@@ -137,17 +145,25 @@ internal sealed class KernelCache
     }
 
     /// <summary>Deletes what was not used for longest, and what a process that died left unfinished.</summary>
-    private void Trim()
+    private void Trim(string folder)
     {
         long bytes = 0;
-        foreach (FileInfo file in _folder!.EnumerateFiles($"*{Extension}*")
-            .OrderByDescending(file => file.LastWriteTimeUtc))
+        try
         {
-            bool isUnfinished = file.Extension != Extension;
-            if (!isUnfinished)
-                bytes += file.Length;
-            if (isUnfinished ? DateTime.UtcNow - file.LastWriteTimeUtc > s_abandoned : bytes > _maxBytes)
-                Delete(file.FullName);
+            foreach (FileInfo file in new DirectoryInfo(folder).EnumerateFiles($"*{Extension}*")
+                .OrderByDescending(file => file.LastWriteTimeUtc))
+            {
+                bool isUnfinished = file.Extension != Extension;
+                if (!isUnfinished)
+                    bytes += file.Length;
+                if (isUnfinished ? DateTime.UtcNow - file.LastWriteTimeUtc > s_abandoned : bytes > _maxBytes)
+                    Delete(file.FullName);
+            }
+        }
+        catch (Exception e) when (IsOfFiles(e))
+        {
+            // Another process has deleted a file that was listed, or the folder may not be listed; the next write tries
+            // again.
         }
     }
 
@@ -164,7 +180,8 @@ internal sealed class KernelCache
     }
 
     private static bool IsOfFiles(Exception e) =>
-        e is IOException or UnauthorizedAccessException or SecurityException or NotSupportedException;
+        e is IOException or UnauthorizedAccessException or SecurityException or NotSupportedException
+            or ArgumentException;
 
-    private string PathOf(KernelKey key) => Path.Combine(_folder!.FullName, key.FileName + Extension);
+    private string PathOf(KernelKey key) => Path.Combine(_folder!, key.FileName + Extension);
 }

@@ -32,6 +32,9 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
     /// <summary>How many kernels were compiled because the cache did not have them.</summary>
     public int CompilationCount { get; private set; }
 
+    /// <inheritdoc cref="KernelCache.Problem"/>
+    public string? CacheProblem => cache.Problem;
+
     /// <summary>Compiles a kernel.</summary>
     /// <param name="kernel">A static method in ILGPU's explicitly grouped style, returning nothing; with type arguments
     /// if it or its class is generic.</param>

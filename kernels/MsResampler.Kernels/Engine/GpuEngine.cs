@@ -20,6 +20,7 @@ internal sealed class GpuEngine : ModelEngine
     private const long MaxWorkspaceBytes = 1L << 30;
 
     private readonly IDevice _device;
+    private readonly KernelCompiler _compiler;
     private readonly bool _validateFeatures;
     private readonly Precision _precision;
     private readonly DeviceModel _model;
@@ -40,6 +41,7 @@ internal sealed class GpuEngine : ModelEngine
     public GpuEngine(IDevice device, KernelCompiler compiler, ResamplerModel model, ResamplerOptions options)
     {
         _device = device;
+        _compiler = compiler;
         _validateFeatures = options.ValidateFeatures;
         _workspaceBytes = Math.Min(MaxWorkspaceBytes, device.Properties.MemoryBytes / 16);
         _arenaBytes = Math.Min(ArenaBytes, device.Properties.MemoryBytes / 64);
@@ -68,6 +70,8 @@ internal sealed class GpuEngine : ModelEngine
         => $"{_device.Properties.Name} (sm_{_device.Properties.Architecture}), {Precisions.NameOf(_precision)}";
 
     public override Precision Precision => _precision;
+
+    public override IReadOnlyList<string> Warnings => _compiler.CacheProblem is { } problem ? [problem] : [];
 
     public override int ThreadCount => 1;
 

@@ -24,6 +24,16 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
     /// <summary>Where the kernels run.</summary>
     public DeviceProperties Properties => device.Properties;
 
+    /// <summary>The kernels that some model needs in a precision.</summary>
+    /// <param name="precision">In what numbers; not <see cref="Precision.Auto"/>.</param>
+    public static IEnumerable<KernelVariant> Of(Precision precision) => precision switch
+    {
+        Precision.Float16 => HalfKernels.Float16.WithQuerySide,
+        Precision.BFloat16 => HalfKernels.BFloat16.WithQuerySide,
+        Precision.TensorFloat32 => SingleKernels.All,
+        _ => SingleKernels.Plain,
+    };
+
     /// <summary>The kernels that a model may need.</summary>
     /// <param name="config">The model.</param>
     /// <param name="precision">In what numbers; not <see cref="Precision.Auto"/>.</param>

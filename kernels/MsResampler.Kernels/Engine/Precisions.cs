@@ -10,14 +10,22 @@ internal static class Precisions
     /// <summary>Decides <see cref="Precision.Auto"/> and checks any other choice.</summary>
     /// <exception cref="NotSupportedException">The device or the model does not allow what was asked for.</exception>
     public static Precision Choose(Precision asked, ResamplerModel model, DeviceProperties device)
+        => Choose(asked, StoredIn(model.Weights), model.Config, device.Architecture, device.Name);
+
+    /// <summary>The same without a model or a device.</summary>
+    /// <param name="asked">What was asked for.</param>
+    /// <param name="stored">The precision of the model's matrices.</param>
+    /// <param name="config">The model; null to ask about the architecture alone.</param>
+    /// <param name="architecture">The architecture, such as 80 for sm_80.</param>
+    /// <param name="name">What has this architecture, for the error.</param>
+    /// <exception cref="NotSupportedException">The architecture or the model does not allow what was asked
+    /// for.</exception>
+    public static Precision Choose(Precision asked, Precision stored, ResamplerConfig? config, int architecture,
+        string name)
     {
         if (asked == Precision.Auto)
-        {
-            Precision stored = StoredIn(model.Weights);
-            return WhyNot(stored, model.Config, device) is null ? stored : Precision.Float32;
-        }
-
-        return WhyNot(asked, model.Config, device) is { } reason
+            return WhyNot(stored, config, architecture, name) is null ? stored : Precision.Float32;
+        return WhyNot(asked, config, architecture, name) is { } reason
             ? throw new NotSupportedException($"Precision {asked}: {reason}; use Precision.Float32 or Precision.Auto")
             : asked;
     }
@@ -31,17 +39,17 @@ internal static class Precisions
         _ => "float32",
     };
 
-    private static string? WhyNot(Precision precision, ResamplerConfig config, DeviceProperties device)
+    private static string? WhyNot(Precision precision, ResamplerConfig? config, int architecture, string name)
     {
         if (precision == Precision.Float32)
             return null;
-        if (device.Architecture < HalfKernels.MinArchitecture)
+        if (architecture < HalfKernels.MinArchitecture)
         {
-            return $"it needs tensor cores of sm_{HalfKernels.MinArchitecture} or later, and {device.Name} is " +
-                $"sm_{device.Architecture}";
+            return $"it needs tensor cores of sm_{HalfKernels.MinArchitecture} or later, and {name} is " +
+                $"sm_{architecture}";
         }
 
-        return precision == Precision.TensorFloat32 ? null : HalfKernels.WhyNot(config);
+        return precision == Precision.TensorFloat32 || config is null ? null : HalfKernels.WhyNot(config);
     }
 
     /// <summary>The precision of a checkpoint's matrices; float32 where they differ.</summary>

@@ -1,9 +1,11 @@
+using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Model;
 using MsResampler.Planning;
 using MsResampler.Tests.Model;
 using MsResampler.Tests.Reference;
+using MsResampler.Tests.Safetensors;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Engine;
@@ -50,6 +52,21 @@ public class GpuEngineTests
             Assert.That(device.IsDisposed);
             Assert.That(() => Resample(engine), Throws.TypeOf<ObjectDisposedException>());
         }
+    }
+
+    [Test]
+    public void Kernels_that_cannot_be_kept_are_a_warning()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(folder.File("a file"), "");
+        using KernelCompiler useless = new(new KernelCache(folder.File("a file")), PtxVersion.Default);
+        using KernelCompiler useful = new(new KernelCache(folder.Path), PtxVersion.Default);
+        using GpuEngine warning = new(new EmulatorDevice(), useless, _model.Model, new ResamplerOptions());
+        using GpuEngine silent = new(new EmulatorDevice(), useful, _model.Model, new ResamplerOptions());
+        Resample(warning);
+        Resample(silent);
+        Assert.That(warning.Warnings.Single(), Does.Contain("not kept").And.Contain(folder.File("a file")));
+        Assert.That(silent.Warnings, Is.Empty);
     }
 
     [Test]

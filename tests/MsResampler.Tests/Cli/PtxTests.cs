@@ -99,6 +99,92 @@ internal sealed class PtxTests : CliFixture
         }
     }
 
+    [TestCase("sm_75", "float16", "tensor cores of sm_80 or later, and --arch is sm_75")]
+    [TestCase("sm_60", "bfloat16", "tensor cores of sm_80 or later, and --arch is sm_60")]
+    [TestCase("sm_75", "tf32", "tensor cores of sm_80 or later, and --arch is sm_75")]
+    public void A_precision_that_the_architecture_cannot_run_is_refused_and_nothing_is_written(string architecture,
+        string precision, string reason)
+    {
+        string[] arguments = ["ptx", "--arch", architecture, "--out", In("refused-precision"), "--precision", precision];
+        CliRun.Of(arguments).FailsNaming($"--precision {precision}: ", reason);
+        CliRun.Of([.. arguments, "--config", In("config.json")]).FailsNaming($"--precision {precision}: ", reason);
+        Assert.That(Directory.Exists(In("refused-precision")), Is.False);
+    }
+
+    [Test]
+    public void A_precision_that_the_model_cannot_be_computed_in_is_refused_as_run_refuses_it()
+    {
+        File.WriteAllText(In("wide.json"), Config.Replace("\"hidden_size\": 8,", "\"hidden_size\": 288,",
+            StringComparison.Ordinal).Replace("float32", "float16", StringComparison.Ordinal));
+        string[] arguments = ["ptx", "--arch", "sm_80", "--out", In("wide"), "--config", In("wide.json")];
+        CliRun.Of([.. arguments, "--precision", "float16"]).FailsNaming("heads of up to 128 channels", "have 144");
+        // What the checkpoint's type asks for and the model does not allow is computed in float32.
+        CliRun.Of(arguments).Succeeds();
+        Assert.That(KernelsIn("wide"), Has.None.Contains("float16").And.Some.StartsWith("scopeattentiontiled"));
+    }
+
+    [Test]
+    public void The_configs_type_falls_back_to_float32_on_an_architecture_without_tensor_cores()
+    {
+        File.WriteAllText(In("half.json"), Config.Replace("float32", "float16", StringComparison.Ordinal));
+        CliRun.Of("ptx", "--arch", "sm_75", "--out", In("fallback"), "--config", In("half.json")).Succeeds();
+        CliRun.Of("ptx", "--arch", "sm_75", "--out", In("single"), "--config", In("config.json")).Succeeds();
+        Assert.That(KernelsIn("fallback"), Is.EqualTo(KernelsIn("single")).And.Not.Empty);
+    }
+
+    [Test]
+    public void A_precision_limits_the_kernels_without_a_configuration_too()
+    {
+        CliRun.Of("ptx", "--arch", "sm_80", "--out", In("every")).Succeeds();
+        string[] every = KernelsIn("every");
+        List<string> seen = [];
+        foreach (string precision in (string[])["float32", "tf32", "float16", "bfloat16"])
+        {
+            CliRun.Of("ptx", "--arch", "sm_80", "--out", In(precision), "--precision", precision).Succeeds();
+            Assert.That(KernelsIn(precision), Is.SubsetOf(every));
+            seen.AddRange(KernelsIn(precision));
+        }
+
+        Assert.That(seen.Distinct(), Is.EquivalentTo(every));
+        Assert.That(KernelsIn("float32"), Has.None.Contains("mma"));
+        Assert.That(KernelsIn("tf32"), Is.SupersetOf(KernelsIn("float32")).And.Some.Contains("mmatensorfloat32"));
+        Assert.That(KernelsIn("float16"), Has.None.Contains("mmabfloat16").And.Some.Contains("mmafloat16"));
+        Assert.That(KernelsIn("bfloat16"), Has.None.Contains("mmafloat16").And.Some.Contains("mmabfloat16"));
+    }
+
+    [TestCase("HOME", "home/.local/share/msresampler/kernels")]
+    [TestCase("XDG_DATA_HOME", "home/msresampler/kernels")]
+    [TestCase("MSRESAMPLER_CACHE", "home")]
+    public void Kernels_are_kept_in_a_folder_that_is_still_missing(string variable, string expected)
+    {
+        Skip.If(!OperatingSystem.IsLinux(), "The folders of local data are those of Linux.");
+        // Neither the user's home nor anything below it exists.
+        string home = In($"cache-{variable}/home");
+        (string, string)[] environment = [("MSRESAMPLER_CACHE", ""), ("XDG_DATA_HOME", ""), (variable, home)];
+        CliRun.OfProcess(environment, "ptx", "--arch", "sm_80", "--out", In($"kept-{variable}"), "--config",
+            In("config.json")).Succeeds();
+        Assert.That(Directory.GetFiles(In($"cache-{variable}/{expected}")),
+            Has.Length.EqualTo(KernelsIn($"kept-{variable}").Length));
+    }
+
+    [Test]
+    public void A_folder_that_cannot_keep_kernels_is_one_warning()
+    {
+        Skip.If(!OperatingSystem.IsLinux(), "The folders of local data are those of Linux.");
+        File.WriteAllText(In("no-folder"), "");
+        foreach (string home in (string[])[In("no-folder"), "/dev/null/home"])
+        {
+            CliRun run = CliRun.OfProcess([("MSRESAMPLER_CACHE", ""), ("XDG_DATA_HOME", ""), ("HOME", home)], "ptx",
+                "--arch", "sm_80", "--out", In("not-kept"), "--config", In("config.json"));
+            using (Assert.EnterMultipleScope())
+            {
+                Assert.That(run.ExitCode, Is.Zero);
+                Assert.That(run.Error, Does.Match(@"\Awarning: compiled GPU kernels are not kept[^\n]*MSRESAMPLER_CACHE[^\n]*\n\z"));
+                Assert.That(run.Error, Does.Contain(home));
+            }
+        }
+    }
+
     [Test]
     public void Without_an_assembler_there_are_dashes_and_how_to_get_it()
     {
@@ -137,6 +223,9 @@ internal sealed class PtxTests : CliFixture
     public void Bad_usage_is_one_line_that_names_the_cause(string arguments, string cause)
         => CliRun.Of([.. arguments.Split(' ').Select(argument =>
             argument.Replace("{0}", Folder, StringComparison.Ordinal))]).FailsNaming(cause);
+
+    private string[] KernelsIn(string folder)
+        => [.. Directory.GetFiles(In(folder)).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
     private void WriteAssembler(string script)
     {

@@ -28,7 +28,8 @@ internal static class PtxCommand
             HelpName = "FILE",
         };
         Option<PrecisionChoice> precision = Options.Precision();
-        precision.Description = "With --config, in what numbers the model is computed; auto: the config's torch_dtype.";
+        precision.Description = "Only the kernels of this precision; auto: with --config its torch_dtype where architecture and model " +
+            "allow it, else float32; without, every precision that the architecture has.";
         ExampleCommand command = new("ptx", "Compile the GPU kernels to PTX and say what each needs. Needs no GPU.")
         {
             Notes =
@@ -49,26 +50,25 @@ internal static class PtxCommand
         command.SetAction(parsed =>
         {
             Run(parsed.GetRequiredValue(architecture), parsed.GetRequiredValue(output), parsed.GetValue(config),
-                parsed.GetRequiredValue(precision).Precision, terminal, cancellationToken);
+                parsed.GetRequiredValue(precision), terminal, cancellationToken);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static void Run(int architecture, string folder, string? configFile, Precision precision,
+    private static void Run(int architecture, string folder, string? configFile, PrecisionChoice precision,
         Terminal terminal, CancellationToken cancellationToken)
     {
         ResamplerConfig? config = configFile is null ? null : ReadConfig(configFile, terminal);
+        IEnumerable<KernelVariant> variants = Variants(architecture, config, precision);
         if (File.Exists(folder))
             throw new InputException($"{folder}: this is a file; --out names a folder");
         Directory.CreateDirectory(folder);
         PtxAssembler? assembler = PtxAssembler.Find();
         bool isKnown = assembler?.Knows(architecture) ?? false;
         List<IReadOnlyList<string>> rows = [];
-        IEnumerable<KernelVariant> variants = config is null
-            ? KernelLibrary.All : KernelLibrary.Of(config, precision == Precision.Auto ? StoredIn(config) : precision);
         using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        foreach (KernelVariant variant in variants.Where(variant => variant.MinArchitecture <= architecture))
+        foreach (KernelVariant variant in variants)
         {
             cancellationToken.ThrowIfCancellationRequested();
             CompiledKernel kernel = variant.Compile(compiler, architecture);
@@ -93,6 +93,24 @@ internal static class PtxCommand
         {
             terminal.Line($"registers and spills need NVIDIA's assembler{(assembler is null ? "" : $", one that knows " +
                 $"sm_{architecture}")}: tools/get-ptxas.sh brings it, or {PtxAssembler.PathVariable} names it");
+        }
+    }
+
+    /// <summary>The kernels to compile: each runs on the architecture.</summary>
+    /// <exception cref="InputException">The architecture or the model does not allow the precision.</exception>
+    private static IEnumerable<KernelVariant> Variants(int architecture, ResamplerConfig? config, PrecisionChoice asked)
+    {
+        if (config is null && asked == PrecisionChoice.Auto)
+            return KernelLibrary.All.Where(variant => variant.MinArchitecture <= architecture);
+        try
+        {
+            Precision precision = Precisions.Choose(asked.Precision,
+                config is null ? Precision.Float32 : StoredIn(config), config, architecture, "--arch");
+            return config is null ? KernelLibrary.Of(precision) : KernelLibrary.Of(config, precision);
+        }
+        catch (NotSupportedException exception)
+        {
+            throw new InputException($"--precision {asked.Name}: {exception.Message}", exception);
         }
     }
 

@@ -77,10 +77,16 @@ internal sealed class PtxAssembler
     {
         if (Environment.GetEnvironmentVariable(PathVariable) is { Length: > 0 } setting)
             yield return Directory.Exists(setting) ? setting : Path.GetDirectoryName(setting) ?? "";
-        foreach (string folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator))
+        foreach (string folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator,
+            StringSplitOptions.RemoveEmptyEntries))
+        {
             yield return folder;
+        }
+
+
         string cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } set ? set
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile,
+                Environment.SpecialFolderOption.DoNotVerify), ".cache");
         yield return Path.Combine(cache, "msresampler", "cuda");
     }
 }

@@ -51,15 +51,18 @@ internal sealed class HalfKernels
     /// <summary>Every kernel.</summary>
     public IEnumerable<KernelVariant> All => [.. Common, .. _attentions];
 
+    /// <summary>Every kernel, and those in float32 of a model's query side and positions.</summary>
+    public IEnumerable<KernelVariant> WithQuerySide => [.. All, .. QuerySide];
+
+    private static KernelVariant[] QuerySide
+        => [SingleKernels.Gemm64, SingleKernels.Gemm128, SingleKernels.PlainNorm, SingleKernels.PositionedNorm];
+
     private IEnumerable<KernelVariant> Common
         => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. SingleGemm, Norm, FusionGate, Conversion, AttentionMap];
 
     /// <summary>The kernels that a model needs, those of its query side and of positions in float32 included.</summary>
-    public IEnumerable<KernelVariant> Of(ResamplerConfig config) =>
-    [
-        .. Common, AttentionFor(config.HeadSize), SingleKernels.Gemm64, SingleKernels.Gemm128, SingleKernels.PlainNorm,
-        SingleKernels.PositionedNorm,
-    ];
+    public IEnumerable<KernelVariant> Of(ResamplerConfig config)
+        => [.. Common, AttentionFor(config.HeadSize), .. QuerySide];
 
     /// <summary>Why a model is none for these kernels; null if it is one.</summary>
     public static string? WhyNot(ResamplerConfig config)

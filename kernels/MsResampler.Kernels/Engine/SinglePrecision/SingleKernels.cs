@@ -41,12 +41,14 @@ internal static class SingleKernels
         AttentionMap, FusionGate, .. s_tensorGemm, .. s_tensorGemmGelu,
     ];
 
+    /// <summary>Those of models in float32.</summary>
+    public static IReadOnlyList<KernelVariant> Plain { get; } = [.. All.Except([.. s_tensorGemm, .. s_tensorGemmGelu])];
+
     /// <summary>The kernels that a model needs.</summary>
     /// <param name="config">The model.</param>
     /// <param name="usesTensorCores">Whether its products are made in tf32.</param>
     public static IEnumerable<KernelVariant> Of(ResamplerConfig config, bool usesTensorCores)
-        => All.Except([s_attention32, s_attention64, s_attention128])
-            .Except(usesTensorCores ? [] : [.. s_tensorGemm, .. s_tensorGemmGelu])
+        => (usesTensorCores ? All : Plain).Except([s_attention32, s_attention64, s_attention128])
             .Append(AttentionFor(new PaddedAxis(config.HeadSize).SegmentVectors, out _));
 
     /// <summary>The attention kernel of a model.</summary>
