@@ -7,8 +7,9 @@ namespace MsResampler;
 
 /// <summary>A loaded model that turns patch features into visual tokens.</summary>
 /// <remarks>All members may be called from many threads at once. Calls that run when <see cref="Dispose"/> is called
-/// finish normally; later ones throw <see cref="ObjectDisposedException"/>. An instance that is never disposed is
-/// finalised, and its threads end.</remarks>
+/// finish normally; later ones throw <see cref="ObjectDisposedException"/>. A disposed instance holds neither weights nor
+/// workspaces, whoever refers to it. An instance that is never disposed is finalised, and its threads
+/// end.</remarks>
 public sealed class Resampler : IDisposable
 {
     private readonly ModelEngine _engine;
@@ -66,6 +67,7 @@ public sealed class Resampler : IDisposable
         ArgumentNullException.ThrowIfNull(model);
         options ??= new ResamplerOptions();
         ArgumentOutOfRangeException.ThrowIfNegative(options.ThreadCount, "options.ThreadCount");
+        ArgumentOutOfRangeException.ThrowIfNegative(options.GridCacheBytes, "options.GridCacheBytes");
         if (!Enum.IsDefined(options.Precision))
         {
             throw new ArgumentOutOfRangeException(nameof(options), options.Precision,
@@ -83,7 +85,8 @@ public sealed class Resampler : IDisposable
     /// <param name="tokens">Receives [B, M, L] row-major, float32: M tokens of width L per image. Must not overlap
     /// <paramref name="features"/>. Its content is undefined when the call throws after it has begun
     /// to compute.</param>
-    /// <param name="cancellationToken">Checked before every unit of work, many times per image.</param>
+    /// <param name="cancellationToken">Checked before every unit of work, many times per image. Cancelling a call for one
+    /// image leaves <paramref name="tokens"/> as they were.</param>
     /// <exception cref="ArgumentException">A grid is empty, or a length does not fit the grids; nothing was computed.
     /// </exception>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite; nothing was computed.</exception>
@@ -128,7 +131,8 @@ public sealed class Resampler : IDisposable
     /// <summary>The plan for a grid.</summary>
     internal ExecutionPlan Plan(PatchGrid grid) => _engine.Plan(grid);
 
-    /// <summary>Ends the threads and refuses further calls. Calling it again does nothing.</summary>
+    /// <summary>Ends the threads, lets go of weights and workspaces when calls under way have finished, and refuses further
+    /// calls. Explanations stay valid. Calling it again does nothing.</summary>
     public void Dispose()
     {
         _isDisposed = true;

@@ -49,6 +49,7 @@ public class ResamplerTests
         {
             ThreadCount = threadCount,
             ValidateFeatures = validate,
+            ProcessorCount = Math.Max(threadCount, Environment.ProcessorCount),
         });
 
     private float[] Resample(Resampler resampler, params int[] images)
@@ -457,6 +458,35 @@ public class ResamplerTests
             Assert.That(automatic.ThreadCount, Is.EqualTo(Environment.ProcessorCount));
             Assert.That(() => Load(-1), Throws.TypeOf<ArgumentOutOfRangeException>()
                 .With.Message.Contains("ThreadCount"));
+        }
+    }
+
+    [Test]
+    [Platform("Linux", Reason = "counts threads by name in /proc")]
+    public void There_are_no_more_threads_than_processors()
+    {
+        int before = SettledWorkerThreads();
+        int excess = Environment.ProcessorCount + 14;
+        using Resampler resampler = Resampler.Load(_model.Model, new ResamplerOptions { ThreadCount = excess });
+
+        Assert.That(resampler.ThreadCount, Is.EqualTo(Environment.ProcessorCount));
+        Assert.That(resampler.Description, Does.Contain($", {Environment.ProcessorCount} thread"));
+        AssertWorkerThreads(before + Environment.ProcessorCount - 1);
+        AssertBits(Resample(resampler, 0, 9), 0, 9);
+    }
+
+    [Test]
+    public void The_memory_for_grids_is_an_option()
+    {
+        Assert.That(new ResamplerOptions().GridCacheBytes, Is.EqualTo(256L << 20));
+        Assert.That(() => Resampler.Load(_model.Model, new ResamplerOptions { GridCacheBytes = -1 }),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("GridCacheBytes"));
+        foreach (long bytes in new[] { 0, 1, long.MaxValue })
+        {
+            using Resampler resampler = Resampler.Load(_model.Model, new ResamplerOptions { GridCacheBytes = bytes });
+            int[] images = [.. Enumerable.Range(0, s_grids.Length)];
+            AssertBits(Resample(resampler, images), images);
+            AssertBits(Resample(resampler, [.. images.Reverse()]), [.. images.Reverse()]);
         }
     }
 

@@ -123,8 +123,11 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
             throw new ArgumentException(
                 $"{config.Scopes[scope].Name}: expected a scope whose keys are projected on {grid}",
                 nameof(model));
-        TiledScope tiled = new(plan, operands.Queries(scope, grid),
-            new ScopeBias(config.Scopes[scope], plan.Windows, config.QueryGrid, logSigma: null), config);
+        ScopeBias bias = new(config.Scopes[scope], plan.Windows, config.QueryGrid, logSigma: null);
+        BufferPool memory = new();
+        TiledScope tiled = new(plan, TiledQueries.Create(new PartKey(PartKind.TiledQueries), plan.Tiles,
+            operands.Queries(scope, grid), config, memory), Axis(PartKind.TiledRowBias), Axis(PartKind.TiledColumnBias),
+            bias.IsGaussian, config.QueryGrid.Columns);
         HeadLayout layout = HeadLayout.For(config.HeadSize, (int)grid.PatchCount);
         long count = (config.AttentionHeadCount * (long)layout.HeadStride) + MicroKernel<TSimd, TVector>.PanelWidth;
         AlignedBuffer keys = Random(count);
@@ -140,6 +143,9 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
                         values.Pointer, layout, output.Pointer, config.HiddenSize, scratch.Pointer);
             GC.KeepAlive((keys, values, output, scratch));
         };
+
+        TiledBias Axis(PartKind kind)
+            => TiledBias.Create(new PartKey(kind), plan.Tiles, bias, config.AttentionHeadCount, memory);
     }
 
     public override Action Gate(ResamplerModel model)

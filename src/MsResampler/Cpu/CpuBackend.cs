@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 using MsResampler.Planning;
@@ -13,28 +14,21 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
     /// few enough to bound the workspace.</summary>
     private const int GroupRows = 2304;
 
-    private const long GridCacheBytes = 256L << 20;
-
     private readonly string _variant;
     private readonly bool _validateFeatures;
-    private readonly ModelOperands<TSimd, TVector> _model;
-    private readonly Planner _planner;
-    private readonly GridCache _grids;
-    private readonly Stack<ForwardPass<TSimd, TVector>> _idle = new();
-    private readonly AlignedBuffer?[] _foldedQueries;
-    private readonly int _headLanes;
+    private readonly WorkerPool _workers;
+    private Core? _core;
 
     public CpuBackend(string variant, ResamplerModel model, ResamplerOptions options,
         Func<StrategyChoice, ScopeStrategy>? choose = null)
     {
         _variant = variant;
         _validateFeatures = options.ValidateFeatures;
-        _model = new ModelOperands<TSimd, TVector>(model.Config, model.Weights);
-        _headLanes = Costs.PaddedLanes(model.Config.AttentionHeadCount);
-        _planner = new Planner(model.Config, _model.KeyValueInput is not null, Costs, choose);
-        _foldedQueries = new AlignedBuffer?[model.Config.Scopes.Count];
-        _grids = new GridCache(GridCacheBytes, CreateGrid);
-        Workers = new WorkerPool(options.ThreadCount == 0 ? Environment.ProcessorCount : options.ThreadCount);
+        ModelOperands<TSimd, TVector> operands = new(model.Config, model.Weights);
+        _workers = new WorkerPool(options.ThreadCount == 0 ? options.ProcessorCount
+            : Math.Min(options.ThreadCount, options.ProcessorCount));
+        _core = new Core(operands, new Planner(model.Config, operands.KeyValueInput is not null, Costs, choose),
+            options.GridCacheBytes, _workers);
     }
 
     /// <summary>What the kernels cost. A tile of one vector waits for its loads, so it reaches 0.8 of full speed
@@ -50,41 +44,35 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
 
     public override Precision Precision => Precision.Float32;
 
-    public override int ThreadCount => Workers.ThreadCount;
+    public override int ThreadCount => _workers.ThreadCount;
 
     /// <summary>The threads.</summary>
-    public WorkerPool Workers { get; }
+    public WorkerPool Workers => _workers;
 
-    /// <summary>Memory that waits for the next call: one workspace for each call that ran at once with others, at most
-    /// as many as there are threads.</summary>
-    public long WorkspaceBytes
-    {
-        get
-        {
-            lock (_idle)
-                return _idle.Sum(pass => pass.WorkspaceBytes);
-        }
-    }
+    /// <summary>Memory that waits for the next call: a workspace for each call that ran at once with others.</summary>
+    public long WorkspaceBytes => Open().Passes.Bytes;
 
-    private ResamplerConfig Config => _model.Config;
+    /// <summary>Grids seen before.</summary>
+    public GridCache Grids => Open().Grids;
 
-    public override ExecutionPlan Plan(PatchGrid grid) => _planner.Plan(grid);
+    public override ExecutionPlan Plan(PatchGrid grid) => Open().Planner.Plan(grid);
 
     public override void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
         CancellationToken cancellationToken)
     {
+        Core core = Open();
         fixed (float* input = features)
         fixed (float* output = tokens)
         {
-            ForwardPass<TSimd, TVector> pass = Rent();
+            ForwardPass<TSimd, TVector> pass = core.Passes.Rent();
             try
             {
-                Validate(pass, input, features.Length, grids, cancellationToken);
-                RunGroups(pass, input, grids, output, cancellationToken);
+                Validate(core, pass, input, features.Length, grids, cancellationToken);
+                RunGroups(core, pass, input, grids, output, cancellationToken);
             }
             finally
             {
-                Return(pass);
+                core.Passes.Return(pass);
             }
         }
 
@@ -93,74 +81,114 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
 
     public override Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
     {
-        int queryCount = Config.QueryGrid.QueryCount;
-        float[] tokens = new float[(long)queryCount * Config.OutputSize];
-        float[] gate = new float[queryCount * Config.Scopes.Count * Config.GateGroupCount];
-        ForwardPass<TSimd, TVector> pass = Rent();
+        Core core = Open();
+        ResamplerConfig config = core.Model.Config;
+        int queryCount = config.QueryGrid.QueryCount;
+        float[] tokens = new float[(long)queryCount * config.OutputSize];
+        float[] gate = new float[queryCount * config.Scopes.Count * config.GateGroupCount];
+        ForwardPass<TSimd, TVector> pass = core.Passes.Rent();
+        GridOperands? operands = null;
         try
         {
             fixed (float* input = features)
             fixed (float* output = tokens)
             fixed (float* gateWeights = gate)
             {
-                Validate(pass, input, features.Length, [grid], CancellationToken.None);
-                GridOperands operands = _grids.Get(grid);
+                Validate(core, pass, input, features.Length, [grid], CancellationToken.None);
+                operands = core.Grids.Acquire(grid);
                 pass.Prepare([operands], input, output, gateWeights);
-                Workers.Run(pass, CancellationToken.None);
-                if (Config.Gate is null)
+                _workers.Run(pass, CancellationToken.None);
+                if (config.Gate is null)
                     Array.Fill(gate, 1f);
-                float[][] attention = [.. Enumerable.Range(0, Config.Scopes.Count).Select(scope =>
-                    AttentionMaps.Compute(_model, scope, operands, pass.KeyFeatures, pass.RowStride))];
-                return new Explanation(grid, queryCount, Config.Scopes.Count, Config.AttentionHeadCount,
-                    Config.GateGroupCount, attention, gate);
+                float[][] attention = [.. Enumerable.Range(0, config.Scopes.Count).Select(scope =>
+                    AttentionMaps.Compute(core.Model, scope, operands, pass.KeyFeatures, pass.RowStride))];
+                return new Explanation(grid, queryCount, config.Scopes.Count, config.AttentionHeadCount,
+                    config.GateGroupCount, attention, gate);
             }
         }
         finally
         {
-            Return(pass);
+            core.Passes.Return(pass);
+            if (operands is not null)
+                core.Grids.Release(operands);
             GC.KeepAlive(this);
         }
     }
 
-    public override void Dispose() => Workers.Dispose();
+    /// <summary>Ends the threads and lets go of everything large: calls under way hold on to what they use.</summary>
+    public override void Dispose()
+    {
+        _core = null;
+        _workers.Dispose();
+    }
 
-    private void Validate(ForwardPass<TSimd, TVector> pass, float* features, int count, ReadOnlySpan<PatchGrid> grids,
-        CancellationToken cancellationToken)
+    private Core Open() => Volatile.Read(ref _core) ?? throw new ObjectDisposedException(typeof(Resampler).FullName);
+
+    private void Validate(Core core, ForwardPass<TSimd, TVector> pass, float* features, int count,
+        ReadOnlySpan<PatchGrid> grids, CancellationToken cancellationToken)
     {
         if (!_validateFeatures)
             return;
-        int found = pass.Check.Find(features, count, Workers, cancellationToken);
+        int found = pass.Check.Find(features, count, _workers, cancellationToken);
         if (found >= 0)
             throw InvalidFeaturesException.At(new ReadOnlySpan<float>(features, count), found, grids,
-                Config.VisionHiddenSize);
+                core.Model.Config.VisionHiddenSize);
     }
 
-    private void RunGroups(ForwardPass<TSimd, TVector> pass, float* input, ReadOnlySpan<PatchGrid> grids, float* output,
-        CancellationToken cancellationToken)
+    private void RunGroups(Core core, ForwardPass<TSimd, TVector> pass, float* input, ReadOnlySpan<PatchGrid> grids,
+        float* output, CancellationToken cancellationToken)
     {
-        List<GridOperands> group = pass.Group;
-        int queryCount = Config.QueryGrid.QueryCount;
-        for (int image = 0; image < grids.Length;)
+        ResamplerConfig config = core.Model.Config;
+        for (int image = 0; image < grids.Length; image += pass.Group.Count)
         {
-            group.Clear();
-            long rows = 0;
-            for (; image < grids.Length; image++)
+            Free(core.Grids, pass.Group);
+            try
             {
-                GridOperands next = group.Count > 0 && group[^1].Plan.Grid == grids[image] ? group[^1]
-                    : _grids.Get(grids[image]);
-                bool fits = rows + next.PatchCount <= GroupRows && (group.Count + 1) * (long)queryCount <= GroupRows;
-                if (group.Count > 0 && !(fits && HaveSameStrategies(group[0].Plan, next.Plan)))
-                    break;
-                group.Add(next);
-                rows += next.PatchCount;
+                long rows = Collect(core, grids[image..], pass.Group);
+                pass.Prepare(CollectionsMarshal.AsSpan(pass.Group), input, output, gateWeights: null);
+                _workers.Run(pass, cancellationToken);
+                input += rows * config.VisionHiddenSize;
+                output += (long)pass.Group.Count * config.QueryGrid.QueryCount * config.OutputSize;
+            }
+            catch
+            {
+                Free(core.Grids, pass.Group);
+                throw;
+            }
+        }
+
+        Free(core.Grids, pass.Group);
+    }
+
+    /// <summary>Fills a group with the first of the images that can be computed together; returns their patches.</summary>
+    private static long Collect(Core core, ReadOnlySpan<PatchGrid> grids, List<GridOperands> group)
+    {
+        int queryCount = core.Model.Config.QueryGrid.QueryCount;
+        long rows = 0;
+        foreach (PatchGrid grid in grids)
+        {
+            if (group.Count > 0
+                && (rows + grid.PatchCount > GroupRows || (group.Count + 1) * (long)queryCount > GroupRows))
+                break;
+            GridOperands next = core.Grids.Acquire(grid);
+            if (group.Count > 0 && !HaveSameStrategies(group[0].Plan, next.Plan))
+            {
+                core.Grids.Release(next);
+                break;
             }
 
-            pass.Prepare(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(group), input, output,
-                gateWeights: null);
-            Workers.Run(pass, cancellationToken);
-            input += rows * Config.VisionHiddenSize;
-            output += (long)group.Count * queryCount * Config.OutputSize;
+            group.Add(next);
+            rows += next.PatchCount;
         }
+
+        return rows;
+    }
+
+    private static void Free(GridCache grids, List<GridOperands> group)
+    {
+        foreach (GridOperands operands in group)
+            grids.Release(operands);
+        group.Clear();
     }
 
     private static bool HaveSameStrategies(ExecutionPlan a, ExecutionPlan b)
@@ -171,23 +199,27 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
         return true;
     }
 
-    private GridOperands CreateGrid(PatchGrid grid) => GridOperands.Create(_model, _planner.Plan(grid), _headLanes,
-        _foldedQueries);
-
-    private ForwardPass<TSimd, TVector> Rent()
+    /// <summary>Everything that <see cref="Dispose"/> lets go of.</summary>
+    private sealed class Core
     {
-        lock (_idle)
-            return _idle.TryPop(out ForwardPass<TSimd, TVector>? pass) ? pass
-                : new ForwardPass<TSimd, TVector>(_model, ThreadCount);
-    }
+        public Core(ModelOperands<TSimd, TVector> model, Planner planner, long gridCacheBytes, WorkerPool workers)
+        {
+            Model = model;
+            Planner = planner;
+            int headLanes = Costs.PaddedLanes(model.Config.AttentionHeadCount);
+            Grids = new GridCache(gridCacheBytes,
+                grid => GridPlan.Create<TSimd, TVector>(planner.Plan(grid), model.Config, headLanes),
+                (plan, parts) => GridOperands.Create(model, plan, headLanes, parts, workers));
+            Passes = new PassStack<TSimd, TVector>(
+                () => new ForwardPass<TSimd, TVector>(model, workers.ThreadCount));
+        }
 
-    /// <summary>Keeps the workspace for the next call; as many as there are threads, the rest is left to the
-    /// collector.</summary>
-    private void Return(ForwardPass<TSimd, TVector> pass)
-    {
-        pass.Release();
-        lock (_idle)
-            if (_idle.Count < ThreadCount)
-                _idle.Push(pass);
+        public ModelOperands<TSimd, TVector> Model { get; }
+
+        public Planner Planner { get; }
+
+        public GridCache Grids { get; }
+
+        public PassStack<TSimd, TVector> Passes { get; }
     }
 }

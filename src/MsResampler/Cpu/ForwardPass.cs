@@ -13,7 +13,7 @@ namespace MsResampler.Cpu;
 /// rows of features (twice, when keys see positions), P the projected keys and values of all scopes, W the weights of
 /// absorbed scopes and the threads' scratch, and B one row of S·D floats per query. Attention reads and writes
 /// Z + P + W + B, branch outputs 2·B, and the block holds Z + P + W + 2·B: never more than 1.5 times what the larger of
-/// the two needs, whatever the plan.</para>
+/// the two needs, whatever the plan; and an eighth more once it has grown.</para>
 /// </remarks>
 internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     where TSimd : struct, ISimd<TVector>
@@ -177,6 +177,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _ => _tokenGemm.TaskCount,
     };
 
+    public bool IsCancellable(int phase) => _stages[phase] != Stage.Tokens;
+
     public void Execute(int phase, int task, int worker)
     {
         float* scratch = _scratch + ((nint)worker * _scratchStride);
@@ -226,9 +228,11 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         long count = Place(null);
         if (_workspace.Count < count)
         {
-            // The smaller one may be collected before there is a larger one.
+            // One that grows gets an eighth more, so that batches of ever new grids soon stop making it grow. The smaller
+            // one may be collected before there is a larger one.
+            long reserve = _workspace.Count == 0 ? 0 : count / 8;
             _workspace = new AlignedBuffer(0);
-            _workspace = new AlignedBuffer(count);
+            _workspace = new AlignedBuffer(Math.Min(count + reserve, Math.Max(count, AlignedBuffer.MaxCount)));
         }
 
         Place(_workspace.Pointer);

@@ -5,26 +5,22 @@ using MsResampler.Planning;
 namespace MsResampler.Cpu;
 
 /// <summary>Everything that depends on an image's patch grid but not on its features: the plan, positions, packed
-/// queries and bias tables. Immutable, shared by all calls.</summary>
+/// queries and bias tables. Immutable, shared by all calls; most parts are shared with other grids.</summary>
 internal sealed class GridOperands
 {
-    private GridOperands(ExecutionPlan plan, KeyPositions? positions, TiledScope?[] tiled, AbsorbedScope?[] absorbed,
-        long foldedCount, AttentionTask[] tasks, ValueTask[] valueTasks)
+    private readonly GridPlan _plan;
+
+    private GridOperands(GridPlan plan)
     {
-        Plan = plan;
-        Positions = positions;
-        Tiled = tiled;
-        Absorbed = absorbed;
-        Tasks = tasks;
-        ValueTasks = valueTasks;
-        Bytes = (positions?.Bytes ?? 0) + tiled.Sum(scope => scope?.Bytes ?? 0)
-            + absorbed.Sum(scope => scope?.BiasBytes ?? 0) + (sizeof(float) * foldedCount);
+        _plan = plan;
+        Tiled = new TiledScope?[plan.Plan.Scopes.Count];
+        Absorbed = new AbsorbedScope?[plan.Plan.Scopes.Count];
     }
 
-    public ExecutionPlan Plan { get; }
+    public ExecutionPlan Plan => _plan.Plan;
 
     /// <summary>What keys add to Z, or null.</summary>
-    public KeyPositions? Positions { get; }
+    public KeyPositions? Positions { get; private set; }
 
     /// <summary>Per scope, set where keys are projected.</summary>
     public TiledScope?[] Tiled { get; }
@@ -32,91 +28,155 @@ internal sealed class GridOperands
     /// <summary>Per scope, set where keys are absorbed.</summary>
     public AbsorbedScope?[] Absorbed { get; }
 
-    /// <summary>Attention's independent tasks, the costliest first.</summary>
-    public AttentionTask[] Tasks { get; }
+    /// <inheritdoc cref="GridPlan.Tasks"/>
+    public AttentionTask[] Tasks => _plan.Tasks;
 
-    /// <summary>The tasks of absorbed values, which follow when all of <see cref="Tasks"/> are done.</summary>
-    public ValueTask[] ValueTasks { get; }
+    /// <inheritdoc cref="GridPlan.ValueTasks"/>
+    public ValueTask[] ValueTasks => _plan.ValueTasks;
 
-    /// <summary>Memory held, without what grids share.</summary>
-    public long Bytes { get; }
+    /// <summary>What the grid holds, each once for every time that it was retained.</summary>
+    public List<GridPart> Parts { get; } = [];
 
     public int PatchCount => (int)Plan.Grid.PatchCount;
+
+    /// <summary>Calls that read it, and the cache as long as it is cached. Changed by <see cref="GridCache"/> alone.
+    /// </summary>
+    public int UseCount { get; set; }
 
     /// <param name="model">The model.</param>
     /// <param name="plan">The plan of the grid.</param>
     /// <param name="headLanes">Heads rounded up to whole tiles.</param>
-    /// <param name="folded">Folded queries by scope that were made before; filled where they do not depend on the grid.
-    /// </param>
-    public static GridOperands Create<TSimd, TVector>(ModelOperands<TSimd, TVector> model, ExecutionPlan plan,
-        int headLanes, AlignedBuffer?[] folded)
+    /// <param name="parts">What grids share; gives back <see cref="Parts"/> when they are released.</param>
+    /// <param name="workers">What computes.</param>
+    public static GridOperands Create<TSimd, TVector>(ModelOperands<TSimd, TVector> model, GridPlan plan, int headLanes,
+        GridParts parts, WorkerPool workers)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        GridOperands operands = new(plan);
+        try
+        {
+            operands.Positions = operands.CreatePositions(model, parts);
+            for (int scope = 0; scope < plan.Plan.Scopes.Count; scope++)
+            {
+                if (plan.Plan.Scopes[scope].Keys == ProjectionStrategy.Projected)
+                    operands.Tiled[scope] = operands.CreateTiled(model, scope, parts, workers);
+                else
+                    operands.Absorbed[scope] = operands.CreateAbsorbed(model, scope, headLanes, parts, workers);
+            }
+        }
+        catch
+        {
+            foreach (GridPart part in operands.Parts)
+                parts.Release(part);
+            throw;
+        }
+
+        return operands;
+    }
+
+    private KeyPositions? CreatePositions<TSimd, TVector>(ModelOperands<TSimd, TVector> model, GridParts parts)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
         ResamplerConfig config = model.Config;
-        int scopeCount = config.Scopes.Count;
-        TiledScope?[] tiled = new TiledScope?[scopeCount];
-        AbsorbedScope?[] absorbed = new AbsorbedScope?[scopeCount];
-        List<(double Cost, AttentionTask Task)> tasks = [];
-        List<ValueTask> valueTasks = [];
-        long foldedCount = 0;
-        for (int scope = 0; scope < scopeCount; scope++)
-        {
-            ScopePlan scopePlan = plan.Scopes[scope];
-            ScopeBias bias = new(config.Scopes[scope], scopePlan.Windows, config.QueryGrid,
-                model.Scopes[scope].LogSigma);
-            if (scopePlan.Keys == ProjectionStrategy.Projected)
-            {
-                tiled[scope] = new TiledScope(scopePlan, model.Queries(scope, plan.Grid), bias, config);
-                // Tiles of a head follow each other: they share its keys and values.
-                for (int head = 0; head < config.AttentionHeadCount; head++)
-                    for (int tile = 0; tile < scopePlan.Tiles.Count; tile++)
-                        tasks.Add(((double)scopePlan.Tiles[tile].KeyCount * scopePlan.Tiles[tile].LaneCount
-                            * config.HeadSize, new AttentionTask(scope, tile, head)));
-                continue;
-            }
+        PatchGrid grid = Plan.Grid;
+        if (!config.PositionEmbedding.Keys)
+            return null;
+        if (!model.PositionTable.IsEmpty)
+            return new KeyPositions(Retain(parts, new PartKey(PartKind.ResizedPositions, Rows: grid.Rows,
+                Columns: grid.Columns), key => ResizedPositions.Create(key, model.PositionTable, config.QueryGrid,
+                config.HiddenSize, parts.Pool)));
+        return new KeyPositions(grid, Axis(grid.Rows), Axis(grid.Columns));
 
-            AlignedBuffer queries = (model.DependsOnAnchors ? null : folded[scope])
-                ?? AbsorbedScope.Fold<TSimd, TVector>(model.Queries(scope, plan.Grid), model.Scopes[scope].Keys, config,
-                    headLanes);
-            if (model.DependsOnAnchors)
-                foldedCount += queries.Count;
-            else
-                folded[scope] = queries;
-            absorbed[scope] = new AbsorbedScope(scopePlan, queries, headLanes, bias, config);
-            for (int query = 0; query < config.QueryGrid.QueryCount; query++)
-                tasks.Add((scopePlan.Windows.Rows[query / config.QueryGrid.Columns].Count
-                    * (double)scopePlan.Windows.Columns[query % config.QueryGrid.Columns].Count * headLanes
-                    * config.HiddenSize, new AttentionTask(scope, query, -1)));
-            if (scopePlan.Values == ProjectionStrategy.Absorbed)
-                AddValueTasks(scope, config,
-                    AbsorbedValues<TSimd, TVector>.HeadCount, AbsorbedValues<TSimd, TVector>.QueryCount,
-                    valueTasks);
+        AxisPositions Axis(int extent) => Retain(parts,
+            new PartKey(PartKind.AxisPositions, Rows: AxisPositions.ExtentOf(extent)),
+            key => AxisPositions.Create(key, config.HiddenSize, parts.Pool));
+    }
+
+    private TiledScope CreateTiled<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, GridParts parts,
+        WorkerPool workers)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        ResamplerConfig config = model.Config;
+        PatchGrid grid = Plan.Grid;
+        ScopePlan plan = Plan.Scopes[scope];
+        ScopeBias bias = Bias(model, scope);
+        // The first tile is a whole one; it says how all are cut.
+        (int tileRows, int tileColumns) = (plan.Tiles[0].QueryRows.Count, plan.Tiles[0].QueryColumns.Count);
+        TiledQueries queries = Retain(parts,
+            QueryKey(PartKind.TiledQueries) with { TileRows = tileRows, TileColumns = tileColumns },
+            key => WithQueries(model, scope, parts.Pool, workers,
+                queries => TiledQueries.Create(key, plan.Tiles, queries, config, parts.Pool)));
+        TiledBias? rows = null, columns = null;
+        if (TiledScope.IsBiased(plan, bias.IsGaussian))
+        {
+            rows = BiasPart(new PartKey(PartKind.TiledRowBias, scope, Rows: grid.Rows));
+            columns = BiasPart(new PartKey(PartKind.TiledColumnBias, scope, Columns: grid.Columns));
         }
 
-        AttentionTask[] ordered = [.. tasks.OrderByDescending(task => task.Cost).Select(task => task.Task)];
-        return new GridOperands(plan, model.KeyPositions(plan.Grid), tiled, absorbed, foldedCount, ordered,
-            [.. valueTasks]);
+        return new TiledScope(plan, queries, rows, columns, bias.IsGaussian, config.QueryGrid.Columns);
+
+        TiledBias BiasPart(PartKey axis) => Retain(parts, axis with { TileRows = tileRows, TileColumns = tileColumns },
+            key => TiledBias.Create(key, plan.Tiles, bias, config.AttentionHeadCount, parts.Pool));
+
+        PartKey QueryKey(PartKind kind) => model.DependsOnAnchors
+            ? new PartKey(kind, scope, grid.Rows, grid.Columns) : new PartKey(kind, scope);
     }
 
-    private static void AddValueTasks(int scope, ResamplerConfig config, int taskHeads, int taskQueries,
-        List<ValueTask> tasks)
+    private AbsorbedScope CreateAbsorbed<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, int headLanes,
+        GridParts parts, WorkerPool workers)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
     {
-        int headCount = config.AttentionHeadCount;
-        int queryCount = config.QueryGrid.QueryCount;
-        for (int head = 0; head < headCount; head += taskHeads)
-            for (int query = 0; query < queryCount; query += taskQueries)
-                tasks.Add(new ValueTask(scope, head, Math.Min(taskHeads, headCount - head), query,
-                    Math.Min(taskQueries, queryCount - query)));
+        ResamplerConfig config = model.Config;
+        PatchGrid grid = Plan.Grid;
+        ScopePlan plan = Plan.Scopes[scope];
+        ScopeBias bias = Bias(model, scope);
+        PartKey queryKey = model.DependsOnAnchors
+            ? new PartKey(PartKind.FoldedQueries, scope, grid.Rows, grid.Columns)
+            : new PartKey(PartKind.FoldedQueries, scope);
+        FoldedQueries queries = Retain(parts, queryKey, key => WithQueries(model, scope, parts.Pool, workers,
+            queries => FoldedQueries.Create<TSimd, TVector>(key, queries, model.Scopes[scope].Keys, config, headLanes,
+                parts.Pool, workers)));
+        AbsorbedBias? rows = null, columns = null;
+        if (bias.IsGaussian)
+        {
+            rows = BiasPart(new PartKey(PartKind.AbsorbedRowBias, scope, Rows: grid.Rows), plan.Windows.Rows);
+            columns = BiasPart(new PartKey(PartKind.AbsorbedColumnBias, scope, Columns: grid.Columns),
+                plan.Windows.Columns);
+        }
+
+        return new AbsorbedScope(plan, queries, rows, columns, headLanes, config.QueryGrid.Columns);
+
+        AbsorbedBias BiasPart(PartKey axis, IReadOnlyList<AxisRange> windows) => Retain(parts, axis,
+            key => AbsorbedBias.Create(key, windows, bias, config.AttentionHeadCount, headLanes, parts.Pool));
+    }
+
+    private ScopeBias Bias<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+        => new(model.Config.Scopes[scope], Plan.Scopes[scope].Windows, model.Config.QueryGrid,
+            model.Scopes[scope].LogSigma);
+
+    private T WithQueries<T, TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, BufferPool pool,
+        WorkerPool workers, Func<AlignedBuffer, T> use)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        AlignedBuffer queries = model.Queries(scope, Plan.Grid, pool, workers);
+        T made = use(queries);
+        if (model.DependsOnAnchors)
+            pool.Return(queries);
+        return made;
+    }
+
+    private T Retain<T>(GridParts parts, PartKey key, Func<PartKey, T> create)
+        where T : GridPart
+    {
+        T part = parts.Retain(key, () => create(key));
+        Parts.Add(part);
+        return part;
     }
 }
-
-/// <summary>A unit of attention for one image: a tile of queries and one head, or, where keys are absorbed, one query
-/// and all heads.</summary>
-/// <param name="Scope">The scope.</param>
-/// <param name="Index">The tile or the query.</param>
-/// <param name="Head">The head, or −1 for all.</param>
-internal readonly record struct AttentionTask(int Scope, int Index, int Head);
-
-/// <summary>A unit of absorbed values for one image: some heads of some queries.</summary>
-internal readonly record struct ValueTask(int Scope, int Head, int HeadCount, int Query, int QueryCount);

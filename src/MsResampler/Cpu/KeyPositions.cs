@@ -4,62 +4,54 @@ using MsResampler.Model;
 namespace MsResampler.Cpu;
 
 /// <summary>What keys add to Z on one grid. One half of a sine–cosine embedding depends on the column alone and the
-/// other on the row alone, so that two small tables stand for N·D values; a resized table is kept whole.</summary>
+/// other on the row alone, so that a small table for each stands for N·D values; a resized table is kept whole.
+/// </summary>
 internal sealed class KeyPositions
 {
     private readonly int _columnCount;
-    private readonly int _columnWidth;
-    private readonly float[] _columns;
-    private readonly float[] _rows;
+    private readonly AxisPositions? _rows;
+    private readonly AxisPositions? _columns;
+    private readonly ResizedPositions? _patches;
 
-    private KeyPositions(int columnCount, float[] columns, float[] rows)
+    /// <param name="grid">The patch grid.</param>
+    /// <param name="rows">At least the grid's rows.</param>
+    /// <param name="columns">At least the grid's columns.</param>
+    public KeyPositions(PatchGrid grid, AxisPositions rows, AxisPositions columns)
     {
-        _columnCount = columnCount;
-        _columnWidth = columns.Length / columnCount;
-        _columns = columns;
+        _columnCount = grid.Columns;
         _rows = rows;
+        _columns = columns;
     }
 
-    public long Bytes => sizeof(float) * ((long)_columns.Length + _rows.Length);
+    public KeyPositions(ResizedPositions patches) => _patches = patches;
 
     /// <summary>The sine–cosine embedding of width <paramref name="width"/>.</summary>
     public static KeyPositions SinCos(PatchGrid grid, int width)
     {
-        int half = width / 2;
-        float[] columns = new float[grid.Columns * half];
-        float[] rows = new float[grid.Rows * half];
-        float[] position = new float[width];
-        for (int j = 0; j < grid.Columns; j++)
-        {
-            Position.SinCos(0, j, position);
-            position.AsSpan(0, half).CopyTo(columns.AsSpan(j * half));
-        }
+        BufferPool pool = new();
+        return new KeyPositions(grid, Axis(grid.Rows), Axis(grid.Columns));
 
-        for (int i = 0; i < grid.Rows; i++)
-        {
-            Position.SinCos(i, 0, position);
-            position.AsSpan(half).CopyTo(rows.AsSpan(i * half));
-        }
-
-        return new KeyPositions(grid.Columns, columns, rows);
+        AxisPositions Axis(int extent)
+            => AxisPositions.Create(new PartKey(PartKind.AxisPositions, Rows: extent), width, pool);
     }
 
     /// <summary>A table stored on the query grid, [M, <paramref name="width"/>].</summary>
     public static KeyPositions Resized(ReadOnlySpan<float> table, QueryGrid from, PatchGrid grid, int width)
-    {
-        float[] resized = new float[grid.PatchCount * width];
-        Position.Resize(table, from, grid, resized, width);
-        return new KeyPositions((int)grid.PatchCount, resized, []);
-    }
+        => new(ResizedPositions.Create(new PartKey(PartKind.ResizedPositions, Rows: grid.Rows, Columns: grid.Columns),
+            table, from, width, new BufferPool()));
 
     /// <summary>Adds the position of a patch to its row of Z, [D].</summary>
     public void AddTo(ReadOnlySpan<float> row, int patch, Span<float> destination)
     {
+        if (_patches is not null)
+        {
+            TensorPrimitives.Add(row, _patches.At(patch), destination);
+            return;
+        }
+
         (int i, int j) = Math.DivRem(patch, _columnCount);
-        TensorPrimitives.Add(row[.._columnWidth], _columns.AsSpan(j * _columnWidth, _columnWidth), destination);
-        int rowWidth = row.Length - _columnWidth;
-        if (rowWidth > 0)
-            TensorPrimitives.Add(row[_columnWidth..], _rows.AsSpan(i * rowWidth, rowWidth),
-                destination[_columnWidth..]);
+        ReadOnlySpan<float> column = _columns!.At(j);
+        TensorPrimitives.Add(row[..column.Length], column, destination);
+        TensorPrimitives.Add(row[column.Length..], _rows!.At(i), destination[column.Length..]);
     }
 }

@@ -37,7 +37,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         // Without anchors the query side is the same for every image; then q_proj has done its work.
         if (!DependsOnAnchors)
         {
-            _queries = [.. Enumerable.Range(0, scopes.Count).Select(scope => ProjectQueries(scope, default))];
+            _queries = [.. Enumerable.Range(0, scopes.Count).Select(scope => Queries(scope, default))];
             _queryProjections = [];
             _normalQueries = [];
         }
@@ -62,37 +62,48 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     /// <summary>Whether queries see their anchors' positions, so that they differ from grid to grid.</summary>
     public bool DependsOnAnchors => Config.PositionEmbedding is { Type: PositionEmbeddingType.SinCos2D, Queries: true };
 
+    /// <summary>A table of positions that keys add, stored on the query grid, [M, D]; null where they are computed.
+    /// </summary>
+    public ReadOnlySpan<float> PositionTable => _positionTable;
+
     /// <summary>The projected queries of a scope, [M, D], scaled by log₂e/√d so that attention works in base 2.
     /// </summary>
-    public AlignedBuffer Queries(int scope, PatchGrid grid) => _queries?[scope] ?? ProjectQueries(scope, grid);
+    public AlignedBuffer Queries(int scope, PatchGrid grid) => _queries?[scope]
+        ?? ProjectQueries(scope, grid, new BufferPool(), (count, body) => Parallel.For(0, count, body));
 
-    /// <summary>What keys add to Z, or null when they add nothing.</summary>
-    public KeyPositions? KeyPositions(PatchGrid grid) => !Config.PositionEmbedding.Keys ? null
-        : _positionTable is null ? Cpu.KeyPositions.SinCos(grid, Config.HiddenSize)
-        : Cpu.KeyPositions.Resized(_positionTable, Config.QueryGrid, grid, Config.HiddenSize);
+    /// <summary>The same in memory from a pool. Where <see cref="DependsOnAnchors"/> the caller returns it, otherwise it is
+    /// the model's.</summary>
+    public AlignedBuffer Queries(int scope, PatchGrid grid, BufferPool pool, WorkerPool workers)
+        => _queries?[scope] ?? ProjectQueries(scope, grid, pool, workers.For);
 
-    private AlignedBuffer ProjectQueries(int scope, PatchGrid grid)
+    private AlignedBuffer ProjectQueries(int scope, PatchGrid grid, BufferPool pool, Action<int, Action<int>> loop)
     {
         int width = Config.HiddenSize;
         int count = Config.QueryGrid.QueryCount;
-        AlignedBuffer input = AlignedBuffer.Copy(_normalQueries[Config.ShareQueries ? 0 : scope]);
+        float[] queries = _normalQueries[Config.ShareQueries ? 0 : scope];
+        AlignedBuffer input = pool.Rent(queries.Length);
+        queries.CopyTo(input.Span);
         if (Config.PositionEmbedding.Queries)
+        {
+            AlignedBuffer position = pool.Rent(width);
             for (int query = 0; query < count; query++)
-                AddPosition(query, grid, input.Span.Slice(query * width, width));
+                AddPosition(query, grid, input.Span.Slice(query * width, width), position.Span[..width]);
+            pool.Return(position);
+        }
 
-        AlignedBuffer result = new((long)count * width);
+        AlignedBuffer result = pool.Rent((long)count * width);
         PackedMatrix projection = _queryProjections[scope];
-        Parallel.For(0, projection.PanelCount, panel => Gemm<TSimd, TVector>.Panel(input.Pointer, width, count,
-            projection, panel, result.Pointer, width));
+        loop(projection.PanelCount, panel => Gemm<TSimd, TVector>.Panel(input.Pointer, width, count, projection, panel,
+            result.Pointer, width));
         float scale = (float)(1.4426950408889634 / Math.Sqrt(Config.HeadSize));
-        System.Numerics.Tensors.TensorPrimitives.Multiply(result.Span, scale, result.Span);
-        GC.KeepAlive(input);
+        Span<float> values = result.Span[..(count * width)];
+        System.Numerics.Tensors.TensorPrimitives.Multiply(values, scale, values);
+        pool.Return(input);
         return result;
     }
 
-    private void AddPosition(int query, PatchGrid grid, Span<float> row)
+    private void AddPosition(int query, PatchGrid grid, Span<float> row, Span<float> position)
     {
-        float[] position = new float[row.Length];
         if (_positionTable is null)
             Position.SinCosAnchor(query, Config.QueryGrid, grid, position);
         else

@@ -53,8 +53,8 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
         new Span<float>(maximum, lanes).Fill(Lowest);
         new Span<float>(total, lanes).Clear();
         float* queries = scope.Queries(tileIndex, head);
-        float* rowBias = scope.Bias(tileIndex, head);
-        float* columnBias = rowBias + (tile.KeyRows.Count * lanes);
+        float* rowBias = scope.RowBias(tileIndex, head);
+        float* columnBias = rowBias is null ? null : scope.ColumnBias(tileIndex, head);
         keys += head * layout.HeadStride;
         values += head * layout.HeadStride;
 

@@ -1,55 +1,32 @@
-using MsResampler.Model;
 using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The grid's operands of a scope whose keys are projected: per tile and head the queries as the right operand
-/// of a product, and the bias of each patch row and column.</summary>
+/// <summary>The grid's operands of a scope whose keys are projected: per tile and head the queries, and the bias of each
+/// patch row and column.</summary>
 internal sealed unsafe class TiledScope
 {
-    private readonly nint[] _queryOffsets;
-    private readonly nint[] _biasOffsets;
-    private readonly AlignedBuffer _packedQueries;
-    private readonly AlignedBuffer? _bias;
-    private readonly int _headSize;
-    private readonly bool _isBiasPerHead;
+    private readonly TiledQueries _queries;
+    private readonly TiledBias? _rowBias;
+    private readonly TiledBias? _columnBias;
+    private readonly bool _isGaussian;
 
     /// <param name="plan">The scope's plan.</param>
-    /// <param name="queries">Projected and scaled queries, [M, D].</param>
-    /// <param name="bias">The scope's bias.</param>
-    /// <param name="config">The model.</param>
-    public TiledScope(ScopePlan plan, AlignedBuffer queries, ScopeBias bias, ResamplerConfig config)
+    /// <param name="queries">Its queries by tile.</param>
+    /// <param name="rowBias">The rows' part of its bias, where <see cref="IsBiased"/>.</param>
+    /// <param name="columnBias">The columns' part likewise.</param>
+    /// <param name="isGaussian">Whether patches of a window differ.</param>
+    /// <param name="gridColumns">Columns of the query grid.</param>
+    public TiledScope(ScopePlan plan, TiledQueries queries, TiledBias? rowBias, TiledBias? columnBias, bool isGaussian,
+        int gridColumns)
     {
         Tiles = plan.Tiles;
         MaxLaneCount = Tiles.Max(tile => tile.LaneCount);
-        GridColumns = config.QueryGrid.Columns;
-        _headSize = config.HeadSize;
-        _isBiasPerHead = bias.IsPerHead;
-        int headCount = config.AttentionHeadCount;
-        int biasHeads = bias.IsPerHead ? headCount : 1;
-        _queryOffsets = new nint[Tiles.Count];
-        _biasOffsets = new nint[Tiles.Count];
-        nint queryCount = 0;
-        nint biasCount = 0;
-        for (int index = 0; index < Tiles.Count; index++)
-        {
-            QueryTile tile = Tiles[index];
-            _queryOffsets[index] = queryCount;
-            queryCount += (nint)headCount * _headSize * tile.LaneCount;
-            bool isBiased = bias.IsGaussian || !tile.IsFull;
-            _biasOffsets[index] = isBiased ? biasCount : -1;
-            biasCount += isBiased ? biasHeads * BiasCount(tile) : 0;
-        }
-
-        _packedQueries = new AlignedBuffer(queryCount);
-        _bias = biasCount > 0 ? new AlignedBuffer(biasCount) : null;
-        for (int index = 0; index < Tiles.Count; index++)
-        {
-            PackQueries(index, queries.Pointer, config.HiddenSize, headCount);
-            if (_biasOffsets[index] >= 0)
-                for (int head = 0; head < biasHeads; head++)
-                    FillBias(index, head, bias);
-        }
+        GridColumns = gridColumns;
+        _queries = queries;
+        _rowBias = rowBias;
+        _columnBias = columnBias;
+        _isGaussian = isGaussian;
     }
 
     public IReadOnlyList<QueryTile> Tiles { get; }
@@ -60,47 +37,17 @@ internal sealed unsafe class TiledScope
     /// <summary>The widest tile.</summary>
     public int MaxLaneCount { get; }
 
-    public long Bytes => sizeof(float) * (long)(_packedQueries.Count + (_bias?.Count ?? 0));
+    /// <summary>Whether any tile adds a bias.</summary>
+    public static bool IsBiased(ScopePlan plan, bool isGaussian) => isGaussian || plan.Tiles.Any(tile => !tile.IsFull);
 
     /// <summary>The queries of a tile and head, [d, lanes]; lanes without a query are zero.</summary>
-    public float* Queries(int tile, int head)
-        => _packedQueries.Pointer + _queryOffsets[tile] + ((nint)head * _headSize * Tiles[tile].LaneCount);
+    public float* Queries(int tile, int head) => _queries.At(tile, head);
 
-    /// <summary>The bias of a tile and head in base 2, [key rows, lanes] and behind it [key columns, lanes]; null where
-    /// it is zero everywhere.</summary>
-    public float* Bias(int tile, int head) => _biasOffsets[tile] < 0 ? null
-        : _bias!.Pointer + _biasOffsets[tile] + (_isBiasPerHead ? head * BiasCount(Tiles[tile]) : 0);
+    /// <summary>The rows' part of the bias of a tile and head in base 2, [key rows, lanes]; null where the bias is zero
+    /// everywhere.</summary>
+    public float* RowBias(int tile, int head)
+        => _isGaussian || !Tiles[tile].IsFull ? _rowBias!.At(tile, head) : null;
 
-    private static nint BiasCount(QueryTile tile)
-        => (nint)(tile.KeyRows.Count + tile.KeyColumns.Count) * tile.LaneCount;
-
-    private void PackQueries(int index, float* queries, int width, int headCount)
-    {
-        QueryTile tile = Tiles[index];
-        for (int lane = 0; lane < tile.QueryCount; lane++)
-        {
-            float* source = queries + ((nint)tile.QueryIndex(lane, GridColumns) * width);
-            for (int head = 0; head < headCount; head++)
-            {
-                float* target = Queries(index, head) + lane;
-                for (int k = 0; k < _headSize; k++)
-                    target[(nint)k * tile.LaneCount] = source[((nint)head * _headSize) + k];
-            }
-        }
-    }
-
-    private void FillBias(int index, int head, ScopeBias bias)
-    {
-        QueryTile tile = Tiles[index];
-        int rowCount = tile.KeyRows.Count * tile.LaneCount;
-        int columnCount = tile.KeyColumns.Count * tile.LaneCount;
-        float* table = Bias(index, head);
-        for (int lane = 0; lane < tile.QueryCount; lane++)
-        {
-            bias.FillRows(tile.QueryRows.Start + (lane / tile.QueryColumns.Count), head, tile.KeyRows,
-                new Span<float>(table + lane, rowCount - lane), tile.LaneCount);
-            bias.FillColumns(tile.QueryColumns.Start + (lane % tile.QueryColumns.Count), head, tile.KeyColumns,
-                new Span<float>(table + rowCount + lane, columnCount - lane), tile.LaneCount);
-        }
-    }
+    /// <summary>The columns' part, [key columns, lanes]; only where there is a part for rows.</summary>
+    public float* ColumnBias(int tile, int head) => _columnBias!.At(tile, head);
 }

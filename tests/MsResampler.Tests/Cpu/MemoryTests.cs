@@ -21,7 +21,11 @@ internal sealed class MemoryTests<TSimd, TVector>
         [new(4, 5), new(1, 1), new(12, 9), new(4, 5), new(1, 30), new(48, 47)];
 
     private static CpuBackend<TSimd, TVector> Load(TestModel model, int threadCount)
-        => new("test", model.Model, new ResamplerOptions { ThreadCount = threadCount }, choose: null);
+        => new("test", model.Model, new ResamplerOptions
+        {
+            ThreadCount = threadCount,
+            ProcessorCount = threadCount,
+        }, choose: null);
 
     [Test]
     public void A_warm_call_allocates_nothing_on_any_thread([Values(1, 2, 3, 5)] int threadCount,

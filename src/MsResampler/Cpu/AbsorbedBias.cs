@@ -1,0 +1,44 @@
+using MsResampler.Model;
+using MsResampler.Planning;
+
+namespace MsResampler.Cpu;
+
+/// <summary>One axis' part of the bias of a scope whose keys are absorbed: for every query row or column
+/// [patches of its window along the axis, lanes of heads] in base 2. It depends on that axis of the grid alone.</summary>
+internal sealed unsafe class AbsorbedBias : GridPart
+{
+    private readonly nint _queryStride;
+
+    private AbsorbedBias(PartKey key, AlignedBuffer memory, nint queryStride)
+        : base(key, memory) => _queryStride = queryStride;
+
+    /// <param name="key">What the part depends on.</param>
+    /// <param name="windows">The patches that each query row or column sees.</param>
+    /// <param name="bias">The scope's bias.</param>
+    /// <param name="headCount">A.</param>
+    /// <param name="laneCount">Heads rounded up to whole tiles.</param>
+    /// <param name="pool">Where memory comes from.</param>
+    public static AbsorbedBias Create(PartKey key, IReadOnlyList<AxisRange> windows, ScopeBias bias, int headCount,
+        int laneCount, BufferPool pool)
+    {
+        int stride = windows.Max(range => range.Count) * laneCount;
+        AbsorbedBias table = new(key, pool.Rent((long)windows.Count * stride), stride);
+        table.Memory.Span.Clear();
+        for (int query = 0; query < windows.Count; query++)
+        {
+            for (int head = 0; head < headCount; head++)
+            {
+                Span<float> target = table.Memory.Span.Slice((query * stride) + head, stride - head);
+                if (key.Kind == PartKind.AbsorbedRowBias)
+                    bias.FillRows(query, head, windows[query], target, laneCount);
+                else
+                    bias.FillColumns(query, head, windows[query], target, laneCount);
+            }
+        }
+
+        return table;
+    }
+
+    /// <summary>The part of a query row or column.</summary>
+    public float* At(int query) => Memory.Pointer + (query * _queryStride);
+}

@@ -1,0 +1,73 @@
+using MsResampler.Cpu.Simd;
+using MsResampler.Model;
+
+namespace MsResampler.Cpu;
+
+/// <summary>The queries of a scope whose keys are absorbed, with k_proj moved to the query side: for every query the rows
+/// <c>Wkᵀ·Q</c> of all its heads side by side. They depend on the grid only where queries see positions.</summary>
+internal sealed unsafe class FoldedQueries : GridPart
+{
+    private readonly nint _queryStride;
+
+    private FoldedQueries(PartKey key, AlignedBuffer memory, nint queryStride)
+        : base(key, memory) => _queryStride = queryStride;
+
+    /// <summary>The rows of one query: blocks of lanes (see <see cref="AbsorbedScope.LaneBlock"/>), each [D, lanes of the
+    /// block].</summary>
+    public float* At(int query) => Memory.Pointer + (query * _queryStride);
+
+    /// <summary>Moves k_proj to the query side: row h of query m becomes <c>Wk_hᵀ·Q_mh</c>.</summary>
+    /// <param name="key">What the part depends on.</param>
+    /// <param name="queries">Projected and scaled queries, [M, D].</param>
+    /// <param name="keys">k_proj.</param>
+    /// <param name="config">The model.</param>
+    /// <param name="laneCount">Heads rounded up to whole tiles.</param>
+    /// <param name="pool">Where memory comes from.</param>
+    /// <param name="workers">What computes.</param>
+    public static FoldedQueries Create<TSimd, TVector>(PartKey key, AlignedBuffer queries, PackedMatrix keys,
+        ResamplerConfig config, int laneCount, BufferPool pool, WorkerPool workers)
+        where TSimd : struct, ISimd<TVector>
+        where TVector : unmanaged
+    {
+        int width = config.HiddenSize;
+        int headSize = config.HeadSize;
+        int queryCount = config.QueryGrid.QueryCount;
+        int panelWidth = MicroKernel<TSimd, TVector>.PanelWidth;
+        FoldedQueries folded = new(key, pool.Rent((long)queryCount * width * laneCount), (nint)width * laneCount);
+        folded.Memory.Span.Clear();
+        AlignedBuffer weight = pool.Rent(((long)width * width) + panelWidth);
+        // The last tile reads past the weight, into columns that are not kept.
+        weight.Span[(width * width)..].Clear();
+        AlignedBuffer zeros = pool.Rent(panelWidth);
+        zeros.Span.Clear();
+        keys.CopyWeightTo(weight.Pointer);
+        workers.For((width + panelWidth - 1) / panelWidth, panel =>
+        {
+            int first = panel * panelWidth;
+            int columns = Math.Min(panelWidth, width - first);
+            AlignedBuffer product = pool.Rent((long)queryCount * panelWidth);
+            for (int head = 0; head < config.AttentionHeadCount; head++)
+            {
+                Gemm<TSimd, TVector>.Multiply(queries.Pointer + (head * headSize), width, queryCount, headSize,
+                    weight.Pointer + ((nint)head * headSize * width) + first, width, panelWidth, columns, zeros.Pointer,
+                    0, product.Pointer, panelWidth);
+                int block = head / panelWidth * panelWidth;
+                int blockWidth = AbsorbedScope.LaneBlock<TSimd, TVector>(block, laneCount);
+                for (int query = 0; query < queryCount; query++)
+                {
+                    float* target = folded.At(query) + ((nint)block * width) + ((nint)first * blockWidth)
+                        + (head - block);
+                    float* source = product.Pointer + ((nint)query * panelWidth);
+                    for (int column = 0; column < columns; column++)
+                        target[(nint)column * blockWidth] = source[column];
+                }
+            }
+
+            pool.Return(product);
+        });
+        pool.Return(weight);
+        pool.Return(zeros);
+        GC.KeepAlive(queries);
+        return folded;
+    }
+}

@@ -1,0 +1,63 @@
+using MsResampler.Model;
+using MsResampler.Planning;
+
+namespace MsResampler.Cpu;
+
+/// <summary>The queries of a scope whose keys are projected, per tile and head as the right operand of a product. They
+/// depend on how queries are cut into tiles, and on the grid only where queries see positions.</summary>
+internal sealed unsafe class TiledQueries : GridPart
+{
+    private readonly nint[] _offsets;
+    private readonly int[] _headStrides;
+
+    private TiledQueries(PartKey key, AlignedBuffer memory, nint[] offsets, int[] headStrides)
+        : base(key, memory)
+    {
+        _offsets = offsets;
+        _headStrides = headStrides;
+    }
+
+    /// <param name="key">What the part depends on.</param>
+    /// <param name="tiles">The scope's tiles.</param>
+    /// <param name="queries">Projected and scaled queries, [M, D].</param>
+    /// <param name="config">The model.</param>
+    /// <param name="pool">Where memory comes from.</param>
+    public static TiledQueries Create(PartKey key, IReadOnlyList<QueryTile> tiles, AlignedBuffer queries,
+        ResamplerConfig config, BufferPool pool)
+    {
+        nint[] offsets = new nint[tiles.Count];
+        int[] headStrides = new int[tiles.Count];
+        nint count = 0;
+        for (int index = 0; index < tiles.Count; index++)
+        {
+            offsets[index] = count;
+            headStrides[index] = config.HeadSize * tiles[index].LaneCount;
+            count += (nint)config.AttentionHeadCount * headStrides[index];
+        }
+
+        TiledQueries packed = new(key, pool.Rent(count), offsets, headStrides);
+        packed.Memory.Span.Clear();
+        for (int index = 0; index < tiles.Count; index++)
+            packed.Pack(index, tiles[index], queries.Pointer, config);
+        GC.KeepAlive(queries);
+        return packed;
+    }
+
+    /// <summary>The queries of a tile and head, [d, lanes]; lanes without a query are zero.</summary>
+    public float* At(int tile, int head) => Memory.Pointer + _offsets[tile] + ((nint)head * _headStrides[tile]);
+
+    private void Pack(int index, QueryTile tile, float* queries, ResamplerConfig config)
+    {
+        int headSize = config.HeadSize;
+        for (int lane = 0; lane < tile.QueryCount; lane++)
+        {
+            float* source = queries + ((nint)tile.QueryIndex(lane, config.QueryGrid.Columns) * config.HiddenSize);
+            for (int head = 0; head < config.AttentionHeadCount; head++)
+            {
+                float* target = At(index, head) + lane;
+                for (int k = 0; k < headSize; k++)
+                    target[(nint)k * tile.LaneCount] = source[((nint)head * headSize) + k];
+            }
+        }
+    }
+}
