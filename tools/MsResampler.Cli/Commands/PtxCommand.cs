@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using MsResampler.Cli.Display;
+using MsResampler.Cli.Input;
 using MsResampler.Cli.Engines;
 using MsResampler.Cli.Output;
 using MsResampler.Cli.Ptx;
@@ -123,10 +124,9 @@ internal static class PtxCommand
 
     private static ResamplerConfig ReadConfig(string path, Terminal terminal)
     {
-        if (!File.Exists(path))
-            throw new InputException($"{path}: there is no such file");
+        byte[] json = InputFile.ReadAll(path, "--config");
         List<string> warnings = [];
-        ResamplerConfig config = ConfigReader.Read(File.ReadAllBytes(path), path, warnings);
+        ResamplerConfig config = ConfigReader.Read(json, path, warnings);
         warnings.ForEach(terminal.Warn);
         return config;
     }
