@@ -96,15 +96,15 @@ internal static class Options
     /// <param name="isRequired">Whether it must be given; not where there is a default.</param>
     public static Option<PatchGrid?> Grid(string description, PatchGrid? defaultValue = null, bool isRequired = true)
         => new("--grid")
-    {
-        Description = description,
-        HelpName = "HxW",
-        Required = isRequired && defaultValue is null,
-        DefaultValueFactory = defaultValue is null ? null : _ => defaultValue,
-        CustomParser = result => TryParsePair(Text(result), out int rows, out int columns)
-            ? new PatchGrid(rows, columns)
-            : Fail<PatchGrid?>(result, "--grid", $"rows x columns such as 24x24, each from 1 to {MaxExtent}"),
-    };
+        {
+            Description = description,
+            HelpName = "HxW",
+            Required = isRequired && defaultValue is null,
+            DefaultValueFactory = defaultValue is null ? null : _ => defaultValue,
+            CustomParser = result => TryParsePair(Text(result), out int rows, out int columns)
+                ? new PatchGrid(rows, columns)
+                : Fail<PatchGrid?>(result, "--grid", $"rows x columns such as 24x24, each from 1 to {MaxExtent}"),
+        };
 
     /// <summary>A GPU architecture such as sm_80, as 80.</summary>
     public static Option<int> Architecture() => new("--arch")

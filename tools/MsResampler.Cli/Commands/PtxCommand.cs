@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Text;
 using MsResampler.Cli.Display;
-using MsResampler.Cli.Input;
 using MsResampler.Cli.Engines;
+using MsResampler.Cli.Input;
 using MsResampler.Cli.Output;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
