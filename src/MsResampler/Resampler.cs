@@ -27,7 +27,8 @@ public sealed class Resampler : IDisposable
     public ResamplerConfig Config { get; }
 
     /// <summary>What was ignored while loading, and what makes the model run slower than it need, one sentence each:
-    /// unknown configuration fields; a folder that cannot keep compiled kernels, from the first one on.</summary>
+    /// unknown configuration fields, files beside the checkpoint, buffers that the model does not use; a folder that cannot
+    /// keep compiled kernels, from the first one on.</summary>
     public IReadOnlyList<string> Warnings
         => _engine.Warnings is { Count: > 0 } warnings ? [.. _modelWarnings, .. warnings] : _modelWarnings;
 
@@ -46,9 +47,11 @@ public sealed class Resampler : IDisposable
     /// <param name="options">How to run; null for the defaults.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">The configuration or the checkpoint is missing.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
     /// <exception cref="SafetensorsException">The checkpoint's bytes are not valid safetensors.</exception>
-    /// <exception cref="InvalidModelException">The configuration is wrong, or tensors are missing, unexpected or
-    /// misshapen: all of them are named.</exception>
+    /// <exception cref="InvalidModelException">The configuration is wrong; or tensors are missing, unexpected,
+    /// misshapen, or hold values that are NaN, infinite or beyond float32: all of them are named.</exception>
     /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
     /// this machine lacks, or the backend cannot compute in the precision that was asked for.</exception>
     public static Resampler Load(string folder, ResamplerOptions? options = null)

@@ -1,4 +1,3 @@
-using System.Buffers;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 
@@ -66,21 +65,16 @@ internal sealed unsafe class PackedMatrix
         return packed;
     }
 
-    /// <summary>Packs a checkpoint's W likewise, a panel at a time: the whole is never in memory twice.</summary>
+    /// <summary>Packs a checkpoint's W likewise, a part at a time: the whole is never in memory twice.</summary>
     public static PackedMatrix FromTransposed<TSimd, TVector>(WeightTensor weight, ReadOnlySpan<float> bias)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
     {
         PackedMatrix packed = Create<TSimd, TVector>(weight.Rows, weight.Columns, bias);
-        Parallel.For(0, packed.PanelCount, panel =>
-        {
-            int count = packed.ColumnsOf(panel) * packed.InnerCount;
-            float[] rows = ArrayPool<float>.Shared.Rent(count);
-            weight.ReadRows(panel * packed._panelWidth, rows.AsSpan(0, count));
-            fixed (float* source = rows)
-                packed.FillPanel(panel, source);
-            ArrayPool<float>.Shared.Return(rows);
-        });
+        if (weight.IsStoredTransposed)
+            packed.FillFromStored(weight);
+        else
+            packed.FillFromRows(weight);
         return packed;
     }
 
@@ -113,6 +107,36 @@ internal sealed unsafe class PackedMatrix
             MicroKernel<TSimd, TVector>.TileWidth(lastColumns));
         bias.CopyTo(packed._bias.Span);
         return packed;
+    }
+
+    private void FillFromRows(WeightTensor weight) => ParallelReading.For<float>(PanelCount, _panelWidth * InnerCount,
+        (panel, rows) =>
+        {
+            weight.ReadRows(panel * _panelWidth, rows.AsSpan(0, ColumnsOf(panel) * InnerCount));
+            fixed (float* source = rows)
+                FillPanel(panel, source);
+        });
+
+    /// <summary>Wᵀ as it is stored, [inner, columns], has a panel's rows in it: they are read many at a time, one after
+    /// another, and copied.</summary>
+    private void FillFromStored(WeightTensor weight)
+    {
+        const int BlockElementCount = 1 << 16;
+        int rowCount = Math.Clamp(BlockElementCount / ColumnCount, 1, InnerCount);
+        ParallelReading.For<float>((InnerCount + rowCount - 1) / rowCount, rowCount * ColumnCount, (block, rows) =>
+        {
+            int first = block * rowCount;
+            int count = Math.Min(rowCount, InnerCount - first);
+            weight.ReadStored((long)first * ColumnCount, rows.AsSpan(0, count * ColumnCount));
+            for (int panel = 0; panel < PanelCount; panel++)
+            {
+                for (int row = 0; row < count; row++)
+                {
+                    rows.AsSpan((row * ColumnCount) + (panel * _panelWidth), ColumnsOf(panel)).CopyTo(
+                        new Span<float>(Panel(panel) + ((nint)(first + row) * WidthOf(panel)), ColumnsOf(panel)));
+                }
+            }
+        });
     }
 
     /// <param name="panel">The panel.</param>

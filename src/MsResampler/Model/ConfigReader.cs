@@ -1,4 +1,5 @@
 using System.Text.Json;
+using MsResampler.Safetensors;
 
 namespace MsResampler.Model;
 
@@ -9,24 +10,21 @@ public static class ConfigReader
     public const string ModelType = "ms_resampler";
 
     private const int MaxExtent = 1 << 24;
+    private const int MaxScopeCount = 1024;
+    private const int MaxFileBytes = 16 << 20;
 
     /// <summary>Reads a configuration file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="warnings">Receives one sentence per unknown field.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
     /// <exception cref="InvalidModelException">A field is missing or wrong; all of them are named.</exception>
     public static ResamplerConfig ReadFile(string path, ICollection<string> warnings)
-    {
-        ArgumentNullException.ThrowIfNull(path);
-        const long MaxBytes = 16 << 20;
-        long bytes = new FileInfo(path).Length;
-        if (bytes > MaxBytes)
-            throw new InvalidModelException(path, [$"expected at most {MaxBytes} bytes, found {bytes}"]);
-        return Read(File.ReadAllBytes(path), path, warnings);
-    }
+        => Read(ReadBytes(path), path, warnings);
 
     /// <summary>Parses a configuration.</summary>
-    /// <param name="utf8Json">The file's bytes.</param>
+    /// <param name="utf8Json">The file's bytes; a byte order mark is skipped.</param>
     /// <param name="source">The name to put in errors.</param>
     /// <param name="warnings">Receives one sentence per unknown field.</param>
     /// <exception cref="InvalidModelException">A field is missing or wrong; all of them are named.</exception>
@@ -34,6 +32,7 @@ public static class ConfigReader
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(warnings);
+        utf8Json = utf8Json[(utf8Json.Length - FileKind.WithoutMark(utf8Json.Span).Length)..];
         try
         {
             using JsonDocument document = JsonDocument.Parse(utf8Json, new() { AllowDuplicateProperties = false });
@@ -44,8 +43,34 @@ public static class ConfigReader
         // Reading a string that is not Unicode text, which parsing lets through, is an invalid operation.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new InvalidModelException(source, [$"expected JSON: {e.Message}"], e);
+            ReadOnlySpan<byte> start = utf8Json.Span[..Math.Min(utf8Json.Length, FileKind.StartBytes)];
+            throw new InvalidModelException(source, [FileKind.Describe(start) is { } kind
+                ? $"expected JSON, found {kind}" : $"expected JSON: {e.Message}"], e);
         }
+    }
+
+    /// <summary>The bytes of a configuration file, without a byte order mark. What is no file, and what is longer than a
+    /// configuration can be, is refused.</summary>
+    internal static byte[] ReadBytes(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        if (Directory.Exists(path))
+            throw new InvalidModelException(path, ["expected a configuration file, found a folder"]);
+        // Read to the end rather than by its length, which a pipe or a device does not know.
+        using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using MemoryStream bytes = new();
+        byte[] block = new byte[1 << 16];
+        for (int count; (count = stream.Read(block)) > 0;)
+        {
+            bytes.Write(block, 0, count);
+            if (bytes.Length > MaxFileBytes)
+            {
+                throw new InvalidModelException(path, [$"expected at most {MaxFileBytes} bytes, found " +
+                    (stream.CanSeek && stream.Length > MaxFileBytes ? $"{stream.Length}" : "more")]);
+            }
+        }
+
+        return FileKind.WithoutMark(bytes.GetBuffer().AsSpan(0, (int)bytes.Length)).ToArray();
     }
 
     private static ResamplerConfig ReadRoot(JsonElement root, List<string> problems, ICollection<string> warnings)
@@ -60,9 +85,9 @@ public static class ConfigReader
         if ((long)queryGrid[0] * queryGrid[1] > MaxExtent)
             fields.Problem("query_grid", $"at most {MaxExtent} queries", $"{queryGrid[0]}x{queryGrid[1]}");
         List<ScopeConfig> scopes = [.. fields.Array("scopes").Select(ReadScope)];
-        if ((long)scopes.Count * hiddenSize > int.MaxValue)
-            fields.Problem("scopes", $"at most {int.MaxValue / hiddenSize} scopes of hidden_size {hiddenSize}",
-                $"{scopes.Count}");
+        int maxScopeCount = Math.Min(MaxScopeCount, int.MaxValue / hiddenSize);
+        if (scopes.Count > maxScopeCount)
+            fields.Problem("scopes", $"at most {maxScopeCount} scopes of hidden_size {hiddenSize}", $"{scopes.Count}");
         PositionEmbeddingConfig position = ReadPosition(fields.Object("position_embedding"), hiddenSize);
         GateConfig? gate = fields.Object("gate", isRequired: scopes.Count > 1) is { } gateFields
             ? ReadGate(gateFields) : null;
@@ -79,11 +104,30 @@ public static class ConfigReader
             PositionEmbedding = position,
             Gate = scopes.Count > 1 ? gate : null,
             LayerNormEpsilon = fields.Positive("layer_norm_eps"),
-            TorchDType = fields.Choice("torch_dtype", ("float32", WeightType.Float32), ("float16", WeightType.Float16),
-                ("bfloat16", WeightType.BFloat16), ("float64", WeightType.Float64)),
+            TorchDType = ReadWeightType(fields, warnings),
         };
         fields.WarnOfUnknown();
         return config;
+    }
+
+    /// <summary>The type under its newer name <c>dtype</c> or its older <c>torch_dtype</c>; the newer one counts where
+    /// both are given, as in transformers. Both may be missing or null: tensors know their own types.</summary>
+    private static WeightType ReadWeightType(JsonFields fields, ICollection<string> warnings)
+    {
+        WeightType? newer = Read("dtype");
+        WeightType? older = Read("torch_dtype");
+        if (newer is not null && older is not null && newer != older)
+            warnings.Add("field 'torch_dtype' was ignored: 'dtype' says otherwise");
+        return newer ?? older ?? WeightType.Float32;
+
+        WeightType? Read(string name)
+        {
+            fields.Known(name);
+            return fields.HasValue(name)
+                ? fields.Choice(name, ("float32", WeightType.Float32), ("float16", WeightType.Float16),
+                    ("bfloat16", WeightType.BFloat16), ("float64", WeightType.Float64))
+                : null;
+        }
     }
 
     private static ScopeConfig ReadScope(JsonFields fields)

@@ -1,8 +1,11 @@
 namespace MsResampler.Model;
 
-/// <summary>A model folder that cannot be loaded. Every problem found is reported at once.</summary>
+/// <summary>A model folder that cannot be loaded. Every problem found is reported at once: the message shows the first
+/// five, <see cref="Problems"/> holds all.</summary>
 public sealed class InvalidModelException : Exception
 {
+    private const int MaxShownCount = 5;
+
     /// <summary>Creates the error for <paramref name="source"/> with all its <paramref name="problems"/>.</summary>
     /// <param name="source">The file or folder at fault.</param>
     /// <param name="problems">One sentence per problem; at least one.</param>
@@ -20,8 +23,13 @@ public sealed class InvalidModelException : Exception
     /// <summary>Each problem: the field or tensor, what was expected and what was found.</summary>
     public IReadOnlyList<string> Problems { get; }
 
-    private static string Describe(string source, IReadOnlyList<string> problems) => problems.Count == 1
-        ? $"{source}: {problems[0]}"
-        : $"{source}: {problems.Count} problems: " +
-            string.Join("; ", problems.Select((problem, index) => $"({index + 1}) {problem}"));
+    private static string Describe(string source, IReadOnlyList<string> problems)
+    {
+        if (problems.Count == 1)
+            return $"{source}: {problems[0]}";
+        string shown = string.Join("; ", problems.Take(MaxShownCount)
+            .Select((problem, index) => $"({index + 1}) {problem}"));
+        int hiddenCount = problems.Count - MaxShownCount;
+        return $"{source}: {problems.Count} problems: {shown}" + (hiddenCount > 0 ? $"; and {hiddenCount} more" : "");
+    }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Model;
 
@@ -27,6 +28,10 @@ internal sealed class JsonFields
 
     public bool Has(string name) => _values.ContainsKey(name);
 
+    /// <summary>Whether there is a value other than null.</summary>
+    public bool HasValue(string name)
+        => _values.TryGetValue(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+
     public void Known(params ReadOnlySpan<string> names)
     {
         foreach (string name in names)
@@ -36,7 +41,7 @@ internal sealed class JsonFields
     public void WarnOfUnknown()
     {
         foreach (string name in _values.Keys.Where(name => !_known.Contains(name)))
-            _warnings.Add($"unknown field '{Path(name)}' was ignored");
+            _warnings.Add($"unknown field {Quote(Path(name))} was ignored");
     }
 
     public void Problem(string name, string expected, string found)

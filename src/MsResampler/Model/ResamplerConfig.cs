@@ -86,7 +86,8 @@ public sealed record ResamplerConfig
     /// <summary>ε of every layer normalisation.</summary>
     public required double LayerNormEpsilon { get; init; }
 
-    /// <summary>The element type that config.json names; the tensors' own types decide.</summary>
+    /// <summary>The element type that config.json names (<c>dtype</c> or <c>torch_dtype</c>), float32 where it names
+    /// none. The tensors' own types decide how they are read; this one is what new models are written in.</summary>
     public required WeightType TorchDType { get; init; }
 
     /// <summary>d = D / A.</summary>

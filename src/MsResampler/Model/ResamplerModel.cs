@@ -30,33 +30,47 @@ public sealed class ResamplerModel : IDisposable
     /// <summary>The prefix detected before the tensor names; empty when there is none.</summary>
     public string TensorPrefix { get; }
 
-    /// <summary>What was ignored while loading, one sentence each: unknown configuration fields.</summary>
+    /// <summary>What was ignored while loading, one sentence each: unknown configuration fields, files beside the
+    /// checkpoint, buffers that the model does not use.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>Opens a folder that holds <c>config.json</c> and a safetensors checkpoint.</summary>
+    /// <summary>Opens a folder that holds <c>config.json</c> and a safetensors checkpoint, and reads all weights once
+    /// to check them.</summary>
     /// <param name="folder">The model folder.</param>
+    /// <param name="cancellationToken">Looked at between parts of the weights.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
     /// <exception cref="SafetensorsException">The checkpoint's bytes are not valid safetensors.</exception>
-    /// <exception cref="InvalidModelException">The configuration is wrong, or tensors are missing, unexpected or
-    /// misshapen: all of them are named.</exception>
-    public static ResamplerModel Open(string folder)
+    /// <exception cref="InvalidModelException">The configuration is wrong; or tensors are missing, unexpected,
+    /// misshapen, or hold values that are NaN, infinite or beyond float32: all of them are named.</exception>
+    /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
+    public static ResamplerModel Open(string folder, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(folder);
         if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"{folder}: expected a model folder, found " +
-                (File.Exists(folder) ? "a file" : "nothing"));
+        {
+            throw new DirectoryNotFoundException($"{folder}: expected a model folder, found " + (File.Exists(folder)
+                ? $"a file; name the folder that holds {ConfigFileName} and the weights" : "nothing"));
+        }
+
         string configPath = Path.Combine(folder, ConfigFileName);
-        if (!File.Exists(configPath))
-            throw new FileNotFoundException($"{configPath}: expected the model's configuration, found nothing",
-                configPath);
+        if (!CheckpointFolder.IsFile(configPath))
+        {
+            throw new FileNotFoundException($"{configPath}: expected the model's configuration, found " +
+                CheckpointFolder.DescribeMissing(configPath), configPath);
+        }
+
         List<string> warnings = [];
         ResamplerConfig config = ConfigReader.ReadFile(configPath, warnings);
         SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder);
         try
         {
-            WeightBinder binder = new(config, checkpoint);
-            return new ResamplerModel(config, binder.Bind(), checkpoint, binder.Prefix, warnings);
+            WeightBinder binder = new(config, checkpoint, cancellationToken);
+            ResamplerWeights weights = binder.Bind();
+            return new ResamplerModel(config, weights, checkpoint, binder.Prefix,
+                [.. warnings, .. checkpoint.Warnings, .. binder.Warnings]);
         }
         catch
         {

@@ -1,29 +1,78 @@
+using System.Globalization;
 using MsResampler.Safetensors;
+using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Model;
 
-/// <summary>Finds every weight's tensor by name and checks its shape and type. All problems are collected first, then
-/// reported as one error.</summary>
-/// <remarks>Names are those of the native layout after an optional prefix. Published single-scope resamplers are
+/// <summary>Finds every weight's tensor by name and checks its shape, type and values. All problems are collected first,
+/// then reported as one error.</summary>
+/// <remarks>Names are those of the native layout after an optional prefix, without the parts that PyTorch's wrappers add
+/// (<see cref="ModuleNames"/>). Published single-scope resamplers are
 /// accepted too: <c>attn.*</c> for scope 0, stacked <c>in_proj</c>, <c>proj</c> stored [D, L], and, for an
 /// <c>attn_pool.</c> prefix, <c>ln_post</c> and <c>proj</c> one level up.</remarks>
 internal sealed class WeightBinder
 {
     private const string NestedModule = "attn_pool.";
 
+    // Longer than any role; what is longer is not looked up, so that a hostile name costs no more than its length.
+    private const int MaxRoleLength = 64;
+
+    // Buffers that modules of other kinds register, and that counting tools leave behind.
+    private static readonly HashSet<string> s_buffers = new(StringComparer.Ordinal)
+    {
+        "inv_freq", "position_ids", "num_batches_tracked", "running_mean", "running_var", "attention_mask", "attn_mask",
+        "causal_mask", "masked_bias", "total_ops", "total_params",
+    };
+
+    private static readonly HashSet<string> s_roles = new(StringComparer.Ordinal)
+    {
+        "kv_proj.weight", "ln_kv.weight", "ln_kv.bias", "ln_q.weight", "ln_q.bias", "ln_post.weight", "ln_post.bias",
+        "query", "pos_embed", "gate.fc1.weight", "gate.fc1.bias", "gate.fc2.weight", "gate.fc2.bias", "proj.weight",
+        "proj.bias", "proj",
+    };
+
+    private static readonly HashSet<string> s_attentionRoles = new(StringComparer.Ordinal)
+    {
+        "q_proj.weight", "q_proj.bias", "k_proj.weight", "k_proj.bias", "v_proj.weight", "v_proj.bias",
+        "out_proj.weight", "out_proj.bias", "in_proj_weight", "in_proj_bias",
+    };
+
     private readonly ResamplerConfig _config;
     private readonly SafetensorsCheckpoint _checkpoint;
-    private readonly HashSet<string> _used = new(StringComparer.Ordinal);
+    private readonly CancellationToken _cancellationToken;
+    private readonly Dictionary<string, TensorInfo> _tensors = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (string First, string Second)> _ambiguous = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _absent = new(StringComparer.Ordinal);
+    private readonly HashSet<TensorInfo> _used = [];
     private readonly List<string> _problems = [];
+    private readonly List<string> _warnings = [];
 
-    public WeightBinder(ResamplerConfig config, SafetensorsCheckpoint checkpoint)
+    public WeightBinder(ResamplerConfig config, SafetensorsCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         _config = config;
         _checkpoint = checkpoint;
+        _cancellationToken = cancellationToken;
+        Dictionary<string, string> storedNames = new(StringComparer.Ordinal);
+        IEnumerable<KeyValuePair<string, TensorInfo>> stored = checkpoint.Tensors
+            .Select(tensor => KeyValuePair.Create(tensor.Name, tensor));
+        foreach ((string storedName, TensorInfo tensor) in stored.Concat(checkpoint.Aliases))
+        {
+            string name = ModuleNames.Unwrap(storedName);
+            if (!_tensors.TryAdd(name, tensor) && _tensors[name] != tensor)
+                _ambiguous.TryAdd(name, (storedNames[name], storedName));
+            storedNames.TryAdd(name, storedName);
+        }
+
+        foreach ((string name, string reason) in checkpoint.Absent)
+            _absent.TryAdd(ModuleNames.Unwrap(name), reason);
         Prefix = DetectPrefix();
     }
 
+    /// <summary>What stands before every name.</summary>
     public string Prefix { get; }
+
+    /// <summary>What was left aside, one sentence each.</summary>
+    public IReadOnlyList<string> Warnings => _warnings;
 
     private string OuterPrefix => Prefix.EndsWith(NestedModule, StringComparison.Ordinal)
         ? Prefix[..^NestedModule.Length] : Prefix;
@@ -48,10 +97,8 @@ internal sealed class WeightBinder
         WeightTensor? positions = _config.PositionEmbedding.Type != PositionEmbeddingType.Stored ? null
             : Take("pos_embed", _config.QueryGrid.QueryCount, width);
 
-        foreach (TensorInfo tensor in _checkpoint.Tensors)
-            if (tensor.Name.StartsWith(Prefix, StringComparison.Ordinal) && !_used.Contains(tensor.Name))
-                _problems.Add($"tensor '{tensor.Name}': unexpected, this configuration has no use for it; found " +
-                    $"{tensor.Type} {Describe(tensor.Shape)}");
+        RefuseUnexpected();
+        _problems.AddRange(WeightValues.FindProblems(_checkpoint, _used, _cancellationToken));
         if (_problems.Count > 0)
             throw new InvalidModelException(_checkpoint.SourcePath, _problems);
         return new ResamplerWeights(keyValueInput, keyValueNorm, queryNorm, postNorm, scopes, gate, projection,
@@ -110,8 +157,25 @@ internal sealed class WeightBinder
     private LinearWeights TakeLinear(string name, int outputs, int inputs)
         => new(Take(name + ".weight", outputs, inputs), TakeVector(name + ".bias", outputs));
 
-    private TensorInfo? Find(string role, bool isOuter = false) => _checkpoint.Find(Prefix + role)
-        ?? (isOuter ? _checkpoint.Find(OuterPrefix + role) : null);
+    private TensorInfo? Find(string role, bool isOuter = false) => _tensors.GetValueOrDefault(Prefix + role)
+        ?? (isOuter ? _tensors.GetValueOrDefault(OuterPrefix + role) : null);
+
+    /// <summary>Tensors of the model that no weight is read from: buffers that modules are known to store are left
+    /// aside; any other says that the configuration is not this model's.</summary>
+    private void RefuseUnexpected()
+    {
+        foreach (TensorInfo tensor in _checkpoint.Tensors)
+        {
+            string name = ModuleNames.Unwrap(tensor.Name);
+            if (!name.StartsWith(Prefix, StringComparison.Ordinal) || _used.Contains(tensor))
+                continue;
+            if (s_buffers.Contains(name[(name.LastIndexOf('.') + 1)..]))
+                _warnings.Add($"tensor {Quote(tensor.Name)} was ignored: a buffer that this model does not use");
+            else
+                _problems.Add($"tensor {Quote(tensor.Name)}: unexpected, this configuration has no use for it; found " +
+                    $"{tensor.Type} {Describe(tensor.Shape)}");
+        }
+    }
 
     private WeightTensor Take(string role, int rows, int columns, bool isStoredTransposed = false,
         bool isOuter = false) => Take(role, isStoredTransposed ? [columns, rows] : [rows, columns], rows, columns,
@@ -127,18 +191,27 @@ internal sealed class WeightBinder
     {
         if (Find(role, isOuter) is not { } tensor)
         {
-            _problems.Add($"tensor '{Prefix}{role}': expected shape {Describe(expected)}, found no such tensor");
+            string reason = _absent.TryGetValue(Prefix + role, out string? absent) ? $": {absent}" : "";
+            _problems.Add($"tensor {Quote(Prefix + role)}: expected shape {Describe(expected)}, found no such tensor" +
+                reason);
             return new WeightTensor(_checkpoint, null!, rows, columns);
         }
 
-        _used.Add(tensor.Name);
+        string name = _tensors.ContainsKey(Prefix + role) ? Prefix + role : OuterPrefix + role;
+        if (_ambiguous.Remove(name, out (string First, string Second) names))
+        {
+            _problems.Add($"tensor {Quote(name)}: expected one tensor of this name, found {Quote(names.First)} and " +
+                $"{Quote(names.Second)}, which differ only in the parts that wrappers add");
+        }
+
+        _used.Add(tensor);
         if (!tensor.Shape.SequenceEqual(expected))
             _problems.Add(
-                $"tensor '{tensor.Name}': expected shape {Describe(expected)}, found {Describe(tensor.Shape)}");
+                $"tensor {Quote(tensor.Name)}: expected shape {Describe(expected)}, found {Describe(tensor.Shape)}");
         if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16 or TensorType.F64))
-            _problems.Add($"tensor '{tensor.Name}': expected type F32, F16, BF16 or F64, found {tensor.Type}");
+            _problems.Add($"tensor {Quote(tensor.Name)}: expected type F32, F16, BF16 or F64, found {tensor.Type}");
         if ((long)rows * columns > Array.MaxLength)
-            _problems.Add($"tensor '{tensor.Name}': expected at most {Array.MaxLength} elements, " +
+            _problems.Add($"tensor {Quote(tensor.Name)}: expected at most {Array.MaxLength} elements, " +
                 $"found {(long)rows * columns}");
         return new WeightTensor(_checkpoint, tensor, rows, columns, isStoredTransposed: isStoredTransposed);
     }
@@ -146,20 +219,20 @@ internal sealed class WeightBinder
     /// <summary>The prefix under which most of the names that this model can have are found.</summary>
     private string DetectPrefix()
     {
-        HashSet<string> roles = [.. RoleNames()];
-        HashSet<string>.AlternateLookup<ReadOnlySpan<char>> isRole = roles.GetAlternateLookup<ReadOnlySpan<char>>();
         Dictionary<string, int> votes = new(StringComparer.Ordinal);
-        foreach (TensorInfo tensor in _checkpoint.Tensors)
+        foreach (string name in _tensors.Keys)
         {
-            for (int start = 0; ;)
+            // A role is at the end of a name and within its last few characters.
+            int start = name.LastIndexOf('.', Math.Max(0, name.Length - MaxRoleLength)) + 1;
+            while (true)
             {
-                if (isRole.Contains(tensor.Name.AsSpan(start)))
+                if (IsRole(name.AsSpan(start)))
                 {
-                    string prefix = tensor.Name[..start];
+                    string prefix = name[..start];
                     votes[prefix] = votes.GetValueOrDefault(prefix) + 1;
                 }
 
-                int dot = tensor.Name.IndexOf('.', start);
+                int dot = name.IndexOf('.', start);
                 if (dot < 0)
                     break;
                 start = dot + 1;
@@ -170,23 +243,36 @@ internal sealed class WeightBinder
             .ThenBy(vote => vote.Key.Length).ThenBy(vote => vote.Key, StringComparer.Ordinal).Take(2)];
         if (best.Length == 2 && best[0].Value == best[1].Value && best[0].Key.Length > 0)
             _problems.Add($"tensor names: expected one resampler, found two that fit equally well, under " +
-                $"'{best[0].Key}' and '{best[1].Key}'");
+                $"{Quote(best[0].Key)} and {Quote(best[1].Key)}");
         return best.Length == 0 ? "" : best[0].Key;
     }
 
-    private IEnumerable<string> RoleNames()
+    /// <summary>Whether a model of this configuration can have a tensor of this name, without a prefix.</summary>
+    private bool IsRole(ReadOnlySpan<char> name)
     {
-        string[] common = ["kv_proj.weight", "ln_kv.weight", "ln_kv.bias", "ln_q.weight", "ln_q.bias", "ln_post.weight",
-            "ln_post.bias", "query", "pos_embed", "gate.fc1.weight", "gate.fc1.bias", "gate.fc2.weight",
-            "gate.fc2.bias", "proj.weight", "proj.bias", "proj"];
-        string[] attention = ["q_proj.weight", "q_proj.bias", "k_proj.weight", "k_proj.bias", "v_proj.weight",
-            "v_proj.bias", "out_proj.weight", "out_proj.bias", "in_proj_weight", "in_proj_bias"];
-        IEnumerable<string> scopes = Enumerable.Range(0, _config.Scopes.Count).SelectMany(scope =>
-            attention.Select(name => $"scopes.{scope}.attn.{name}")
-                .Append($"scopes.{scope}.query").Append($"scopes.{scope}.log_sigma"));
-        IEnumerable<string> single = _config.Scopes.Count > 1 ? [] : attention.Select(name => "attn." + name);
-        return common.Concat(scopes).Concat(single);
+        const string Scopes = "scopes.";
+        const string Attention = "attn.";
+        if (s_roles.GetAlternateLookup<ReadOnlySpan<char>>().Contains(name))
+            return true;
+        if (name.StartsWith(Scopes, StringComparison.Ordinal))
+        {
+            name = name[Scopes.Length..];
+            int dot = name.IndexOf('.');
+            if (dot < 0 || !int.TryParse(name[..dot], NumberStyles.None, CultureInfo.InvariantCulture, out int scope)
+                || scope >= _config.Scopes.Count || (name[0] == '0' && dot > 1))
+                return false;
+            name = name[(dot + 1)..];
+            if (name is "query" or "log_sigma")
+                return true;
+        }
+        else if (_config.Scopes.Count > 1)
+        {
+            return false;
+        }
+
+        return name.StartsWith(Attention, StringComparison.Ordinal)
+            && s_attentionRoles.GetAlternateLookup<ReadOnlySpan<char>>().Contains(name[Attention.Length..]);
     }
 
-    private static string Describe(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
+    private static string Describe(IEnumerable<long> shape) => TensorSize.Describe([.. shape]);
 }

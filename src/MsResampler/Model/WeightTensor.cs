@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Model;
@@ -10,7 +11,6 @@ public sealed class WeightTensor
     private readonly SafetensorsCheckpoint _checkpoint;
     private readonly TensorInfo _tensor;
     private readonly long _firstElement;
-    private readonly bool _isStoredTransposed;
 
     internal WeightTensor(SafetensorsCheckpoint checkpoint, TensorInfo tensor, int rows, int columns,
         long firstElement = 0, bool isStoredTransposed = false)
@@ -20,7 +20,7 @@ public sealed class WeightTensor
         Rows = rows;
         Columns = columns;
         _firstElement = firstElement;
-        _isStoredTransposed = isStoredTransposed;
+        IsStoredTransposed = isStoredTransposed;
     }
 
     /// <summary>The name of the tensor that holds the weight.</summary>
@@ -38,12 +38,15 @@ public sealed class WeightTensor
     /// <summary>The number of elements.</summary>
     public int Count => checked(Rows * Columns);
 
+    /// <summary>Whether the tensor is [<see cref="Columns"/>, <see cref="Rows"/>].</summary>
+    internal bool IsStoredTransposed { get; }
+
     /// <summary>A row-major copy in single precision; F64 is rounded to nearest even.</summary>
     public float[] ToSingle()
     {
         float[] values = GC.AllocateUninitializedArray<float>(Count);
         _checkpoint.Read(_tensor, _firstElement, values);
-        return _isStoredTransposed ? Transpose(values) : values;
+        return IsStoredTransposed ? Transpose(values) : values;
     }
 
     /// <summary>A row-major copy in double precision; exact for every supported type.</summary>
@@ -51,31 +54,24 @@ public sealed class WeightTensor
     {
         double[] values = GC.AllocateUninitializedArray<double>(Count);
         _checkpoint.Read(_tensor, _firstElement, values);
-        return _isStoredTransposed ? Transpose(values) : values;
+        return IsStoredTransposed ? Transpose(values) : values;
     }
 
     /// <summary>Reads whole rows in single precision, as many as fit, from <paramref name="firstRow"/> on: what a
-    /// large weight needs instead of a copy.</summary>
+    /// large weight needs instead of a copy. Not for a weight that is stored transposed.</summary>
     internal void ReadRows(int firstRow, Span<float> destination)
     {
-        if (!_isStoredTransposed)
-        {
-            _checkpoint.Read(_tensor, _firstElement + ((long)firstRow * Columns), destination);
-            return;
-        }
-
-        float[] part = new float[destination.Length / Columns];
-        for (int column = 0; column < Columns; column++)
-        {
-            _checkpoint.Read(_tensor, _firstElement + ((long)column * Rows) + firstRow, part);
-            for (int row = 0; row < part.Length; row++)
-                destination[(row * Columns) + column] = part[row];
-        }
+        Debug.Assert(!IsStoredTransposed);
+        ReadStored((long)firstRow * Columns, destination);
     }
+
+    /// <summary>Reads elements in single precision in the order in which they are stored.</summary>
+    internal void ReadStored(long firstElement, Span<float> destination)
+        => _checkpoint.Read(_tensor, _firstElement + firstElement, destination);
 
     /// <summary>The rows from <paramref name="firstRow"/> on, as a weight of their own.</summary>
     internal WeightTensor RowSlice(int firstRow, int rowCount)
-        => new(_checkpoint, _tensor, rowCount, Columns, (long)firstRow * Columns, _isStoredTransposed);
+        => new(_checkpoint, _tensor, rowCount, Columns, (long)firstRow * Columns, IsStoredTransposed);
 
     private T[] Transpose<T>(T[] stored)
     {

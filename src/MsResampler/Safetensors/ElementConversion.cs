@@ -14,6 +14,17 @@ internal static class ElementConversion
     public static bool IsSupported(TensorType type) =>
         type is TensorType.F32 or TensorType.F16 or TensorType.BF16 or TensorType.F64;
 
+    /// <summary>Whether there is an element that <see cref="ToSingle"/> turns into a NaN or an infinity.</summary>
+    public static bool HasUnusable(TensorType type, ReadOnlySpan<byte> source) => type switch
+    {
+        TensorType.F32 => HasMagnitude<uint>(MemoryMarshal.Cast<byte, uint>(source), 0x7f80_0000),
+        TensorType.F16 => HasMagnitude<ushort>(MemoryMarshal.Cast<byte, ushort>(source), 0x7c00),
+        TensorType.BF16 => HasMagnitude<ushort>(MemoryMarshal.Cast<byte, ushort>(source), 0x7f80),
+        // Half way from the largest single, (2 − 2^-23)·2^127, to 2^128: a tie, which rounds to even and so up.
+        TensorType.F64 => HasMagnitude<ulong>(MemoryMarshal.Cast<byte, ulong>(source), 0x47ef_ffff_f000_0000),
+        _ => throw new UnreachableException(),
+    };
+
     public static void ToSingle(TensorType type, ReadOnlySpan<byte> source, Span<float> destination)
     {
         switch (type)
@@ -73,6 +84,25 @@ internal static class ElementConversion
             default:
                 throw new UnreachableException();
         }
+    }
+
+    /// <summary>Whether the bits of any float but its sign reach a limit: floats of one sign are ordered as their bits
+    /// are, with infinity and then NaN at the end.</summary>
+    private static bool HasMagnitude<T>(ReadOnlySpan<T> source, T limit)
+        where T : unmanaged, IBinaryInteger<T>, IMinMaxValue<T>
+    {
+        T magnitude = T.MaxValue >> 1;
+        Vector<T> magnitudes = new(magnitude);
+        Vector<T> largest = Vector<T>.Zero;
+        int index = 0;
+        for (; index <= source.Length - Vector<T>.Count; index += Vector<T>.Count)
+            largest = Vector.Max(largest, new Vector<T>(source[index..]) & magnitudes);
+        if (Vector.GreaterThanOrEqualAny(largest, new Vector<T>(limit)))
+            return true;
+        for (; index < source.Length; index++)
+            if ((source[index] & magnitude) >= limit)
+                return true;
+        return false;
     }
 
     private static double ToDouble(uint bits) => (bits & 0x7fff_ffff) <= 0x7f80_0000

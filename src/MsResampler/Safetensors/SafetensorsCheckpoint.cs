@@ -1,27 +1,32 @@
+using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>The tensors of one safetensors file, or of a sharded checkpoint read through its index,
-/// memory-mapped and validated before any view exists.</summary>
+/// <summary>The tensors of one safetensors file, or of a sharded checkpoint read through its index. The headers
+/// are validated before anything else is read; the tensors' bytes are read when they are asked for.</summary>
 /// <remarks>Any number of threads may read at once. Disposing while another thread reads is safe: that read
-/// completes, and the memory is unmapped after it. The files must not be made shorter while they are
-/// open.</remarks>
+/// completes, and the files are closed after it. A file that has been made shorter since it was opened ends a read with
+/// <see cref="SafetensorsError.DataTooShort"/>.</remarks>
 public sealed class SafetensorsCheckpoint : IDisposable
 {
-    private const string FileSuffix = ".safetensors";
-    private const string IndexSuffix = ".safetensors.index.json";
-    private const int BlockElementCount = 1 << 20;
+    private const int BlockBytes = 1 << 18;
 
     private readonly Shard[] _shards;
     private readonly Dictionary<string, TensorInfo> _tensors;
+    private readonly Dictionary<string, TensorInfo> _aliases = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _absent;
     private volatile bool _isDisposed;
 
-    private SafetensorsCheckpoint(string path, Shard[] shards, IEnumerable<TensorInfo> tensors)
+    private SafetensorsCheckpoint(string path, Shard[] shards, IEnumerable<TensorInfo> tensors,
+        Dictionary<string, string> absent, IReadOnlyList<string> warnings)
     {
         SourcePath = path;
+        Warnings = warnings;
         _shards = shards;
+        _absent = absent;
         TensorInfo[] sorted = [.. tensors];
         Array.Sort(sorted, static (left, right) => string.CompareOrdinal(left.Name, right.Name));
         Tensors = sorted;
@@ -32,6 +37,9 @@ public sealed class SafetensorsCheckpoint : IDisposable
             foreach ((string key, string value) in shard.Header.Metadata)
                 metadata.TryAdd(key, value);
         Metadata = metadata;
+        foreach ((string name, string kept) in metadata)
+            if (!_tensors.ContainsKey(name) && _tensors.TryGetValue(kept, out TensorInfo? tensor))
+                _aliases.Add(name, tensor);
     }
 
     /// <summary>The file, or the index, that the checkpoint was read from.</summary>
@@ -45,36 +53,67 @@ public sealed class SafetensorsCheckpoint : IDisposable
     /// decides.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
+    /// <summary>What was left out or ignored when the files were opened, one sentence each: shards that are missing,
+    /// and an index or a single file beside a checkpoint that is whole without it.</summary>
+    public IReadOnlyList<string> Warnings { get; private set; }
+
+    /// <summary>The names under which tied tensors are asked for, and the tensors that are stored: the metadata of
+    /// safetensors' <c>save_model</c> map the former to the latter.</summary>
+    internal IReadOnlyDictionary<string, TensorInfo> Aliases => _aliases;
+
+    /// <summary>Why the tensors that the index names and no shard holds are not here.</summary>
+    internal IReadOnlyDictionary<string, string> Absent => _absent;
+
+    /// <summary>Whether every file that the index names is there.</summary>
+    internal bool HasEveryShard { get; private init; } = true;
+
+    /// <summary>The names, without folders, of the files that hold tensors.</summary>
+    internal IEnumerable<string> FileNames => _shards.Select(shard => Path.GetFileName(shard.File.Path));
+
     /// <summary>Opens a <c>.safetensors</c> file, a <c>.safetensors.index.json</c>, or a folder that holds
-    /// one of them. In a folder, <c>model.safetensors.index.json</c> comes first, then the only other index,
-    /// then <c>model.safetensors</c>, then the only <c>.safetensors</c> file.</summary>
+    /// a checkpoint.</summary>
+    /// <remarks>In a folder, <c>model.safetensors</c> is opened if it holds all tensors of an index beside it, or if that
+    /// index cannot be used; else the index: <c>model.safetensors.index.json</c>, then the only other one; else the only
+    /// <c>.safetensors</c> file. Hidden files and links to nothing do not count. Of a sharded checkpoint, a shard that is
+    /// missing is left out with the tensors that the index places in it.</remarks>
     /// <param name="path">The file or folder.</param>
     /// <exception cref="FileNotFoundException">There is no such file, or no checkpoint in the
     /// folder.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
     /// <exception cref="SafetensorsException">The bytes are not valid safetensors, or the folder holds
     /// several checkpoints: <see cref="SafetensorsException.Error"/> says which.</exception>
     public static SafetensorsCheckpoint Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         if (Directory.Exists(path))
-            path = Choose(path);
-        if (!File.Exists(path))
+            return CheckpointFolder.Open(path);
+        try
         {
-            throw new FileNotFoundException(
-                $"{path}: expected a safetensors file, an index or a folder, found nothing", path);
+            return OpenFile(path, []);
         }
-
-        if (path.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
-            return OpenIndex(path);
-
-        Shard[] shards = OpenShards([path]);
-        return new SafetensorsCheckpoint(path, shards, shards[0].Header.Tensors);
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new FileNotFoundException($"{path}: expected a safetensors file, an index or a folder, found " +
+                CheckpointFolder.DescribeMissing(path), path, exception);
+        }
     }
 
-    /// <summary>Finds a tensor by name.</summary>
+    /// <summary>Opens a file or an index.</summary>
+    internal static SafetensorsCheckpoint OpenFile(string path, IEnumerable<string> warnings) =>
+        path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+            ? OpenIndex(path, warnings) : OpenSingle(path, warnings);
+
+    /// <summary>Adds to <see cref="Warnings"/>.</summary>
+    internal SafetensorsCheckpoint Warn(string warning)
+    {
+        Warnings = [.. Warnings, warning];
+        return this;
+    }
+
+    /// <summary>Finds a tensor by its name, or by a name that the metadata tie to it.</summary>
     /// <returns>The tensor, or null if there is none of that name.</returns>
-    public TensorInfo? Find(string name) => _tensors.GetValueOrDefault(name);
+    public TensorInfo? Find(string name) => _tensors.GetValueOrDefault(name) ?? _aliases.GetValueOrDefault(name);
 
     /// <summary>Converts elements to single precision: exact for F32, F16 and BF16, where even the bits of a
     /// NaN are kept; rounded to nearest even for F64.</summary>
@@ -84,16 +123,18 @@ public sealed class SafetensorsCheckpoint : IDisposable
     /// <exception cref="ArgumentException">The tensor is not one of this checkpoint.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The elements asked for are not all within the
     /// tensor.</exception>
-    /// <exception cref="SafetensorsException">The type is not F32, F16, BF16 or F64.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="SafetensorsException">The type is not F32, F16, BF16 or F64, or the file has become
+    /// shorter.</exception>
     /// <exception cref="ObjectDisposedException">The checkpoint has been disposed.</exception>
     public void Read(TensorInfo tensor, long firstElement, Span<float> destination) =>
-        Read(tensor, firstElement, destination, ElementConversion.ToSingle);
+        Read(tensor, firstElement, destination, ElementConversion.ToSingle, TensorType.F32);
 
     /// <summary>Converts elements to double precision, exactly for every supported type, where even the bits
     /// of a NaN are kept.</summary>
     /// <inheritdoc cref="Read(TensorInfo, long, Span{float})"/>
     public void Read(TensorInfo tensor, long firstElement, Span<double> destination) =>
-        Read(tensor, firstElement, destination, ElementConversion.ToDouble);
+        Read(tensor, firstElement, destination, ElementConversion.ToDouble, TensorType.F64);
 
     /// <summary>Copies stored bytes of a tensor of any type.</summary>
     /// <param name="tensor">A tensor of this checkpoint.</param>
@@ -102,17 +143,18 @@ public sealed class SafetensorsCheckpoint : IDisposable
     /// <exception cref="ArgumentException">The tensor is not one of this checkpoint.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The bytes asked for are not all within the
     /// tensor.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="SafetensorsException">The file has become shorter.</exception>
     /// <exception cref="ObjectDisposedException">The checkpoint has been disposed.</exception>
     public void ReadBytes(TensorInfo tensor, long firstByte, Span<byte> destination)
     {
         Shard shard = ShardOf(tensor);
         CheckRange(firstByte, destination.Length, tensor.ByteCount, nameof(firstByte));
-        using MappedFile.Lease lease = shard.File.Acquire();
-        firstByte += shard.Header.DataStart + tensor.FirstByte;
-        lease.Bytes(firstByte, destination.Length).CopyTo(destination);
+        using CheckpointFile.Lease lease = shard.File.Acquire();
+        lease.Read(shard.Header.DataStart + tensor.FirstByte + firstByte, destination);
     }
 
-    /// <summary>Unmaps the files. Reads after this throw <see cref="ObjectDisposedException"/>.</summary>
+    /// <summary>Closes the files. Reads after this throw <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose()
     {
         _isDisposed = true;
@@ -120,7 +162,8 @@ public sealed class SafetensorsCheckpoint : IDisposable
     }
 
     private void Read<T>(TensorInfo tensor, long firstElement, Span<T> destination,
-        Action<TensorType, ReadOnlySpan<byte>, Span<T>> convert)
+        Action<TensorType, ReadOnlySpan<byte>, Span<T>> convert, TensorType same)
+        where T : unmanaged
     {
         Shard shard = ShardOf(tensor);
         CheckRange(firstElement, destination.Length, tensor.ElementCount, nameof(firstElement));
@@ -132,14 +175,40 @@ public sealed class SafetensorsCheckpoint : IDisposable
 
         int elementBytes = TensorTypes.BitsOf(tensor.Type) / 8;
         long firstByte = shard.Header.DataStart + tensor.FirstByte + (firstElement * elementBytes);
-        using MappedFile.Lease lease = shard.File.Acquire();
-        // In blocks, because a span of stored bytes cannot be longer than 2 GiB.
-        while (!destination.IsEmpty)
+        using CheckpointFile.Lease lease = shard.File.Acquire();
+        if (tensor.Type == same)
         {
-            int count = Math.Min(BlockElementCount, destination.Length);
-            convert(tensor.Type, lease.Bytes(firstByte, count * elementBytes), destination[..count]);
-            firstByte += count * elementBytes;
-            destination = destination[count..];
+            // In parts, because a span of bytes cannot be longer than 2 GiB.
+            const int MaxElementCount = 1 << 27;
+            for (; !destination.IsEmpty; destination = destination[Math.Min(MaxElementCount, destination.Length)..])
+            {
+                Span<byte> part = MemoryMarshal.AsBytes(
+                    destination[..Math.Min(MaxElementCount, destination.Length)]);
+                lease.Read(firstByte, part);
+                firstByte += part.Length;
+            }
+
+            return;
+        }
+
+        // In blocks that are still in the processor's cache when they are converted.
+        int blockElementCount = Math.Min(BlockBytes / elementBytes, destination.Length);
+        byte[] block = ArrayPool<byte>.Shared.Rent(blockElementCount * elementBytes);
+        try
+        {
+            while (!destination.IsEmpty)
+            {
+                int count = Math.Min(blockElementCount, destination.Length);
+                Span<byte> stored = block.AsSpan(0, count * elementBytes);
+                lease.Read(firstByte, stored);
+                convert(tensor.Type, stored, destination[..count]);
+                firstByte += stored.Length;
+                destination = destination[count..];
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(block);
         }
     }
 
@@ -166,24 +235,68 @@ public sealed class SafetensorsCheckpoint : IDisposable
     private static void ThrowRange(long first, int count, long available, string name) =>
         throw new ArgumentOutOfRangeException(name, first, $"Expected {count} from here within {available}.");
 
-    private static SafetensorsCheckpoint OpenIndex(string path)
+    private static SafetensorsCheckpoint OpenSingle(string path, IEnumerable<string> warnings)
+    {
+        Shard shard = OpenShard(path, 0);
+        return new SafetensorsCheckpoint(path, [shard], shard.Header.Tensors, [], [.. warnings]);
+    }
+
+    private static SafetensorsCheckpoint OpenIndex(string path, IEnumerable<string> warnings)
     {
         Dictionary<string, string> weightMap = ReadIndex(path);
         string folder = Path.GetDirectoryName(path) ?? "";
-        string[] names = [.. weightMap.Values.Distinct().Order(StringComparer.Ordinal)];
-        foreach (string name in names)
-        {
-            if (!File.Exists(Path.Combine(folder, name)))
-            {
-                throw new SafetensorsException(SafetensorsError.MissingShard, path,
-                    $"expected the shard {Quote(name)} beside the index, found no such file");
-            }
-        }
-
-        Shard[] shards = OpenShards([.. names.Select(name => Path.Combine(folder, name))]);
+        List<Shard> shards = [];
         try
         {
-            return new SafetensorsCheckpoint(path, shards, Match(path, weightMap, names, shards));
+            Dictionary<string, string> unusable = new(StringComparer.Ordinal); // and why
+            Dictionary<string, Dictionary<string, TensorInfo>> stored = new(StringComparer.Ordinal);
+            SafetensorsException? firstError = null;
+            foreach (string name in weightMap.Values.Distinct().Order(StringComparer.Ordinal))
+            {
+                string shardPath = Path.Combine(folder, name);
+                if (!CheckpointFolder.IsFile(shardPath))
+                {
+                    unusable.Add(name, CheckpointFolder.DescribeMissing(shardPath));
+                    firstError ??= new SafetensorsException(SafetensorsError.MissingShard, path,
+                        $"expected the shard {Quote(name)} beside the index, found {unusable[name]}");
+                    continue;
+                }
+
+                try
+                {
+                    Shard shard = OpenShard(shardPath, shards.Count);
+                    shards.Add(shard);
+                    stored.Add(name, shard.Header.Tensors.ToDictionary(tensor => tensor.Name));
+                }
+                catch (SafetensorsException exception) when (exception.Error == SafetensorsError.AnotherFormat)
+                {
+                    // Such as the pointers that stay where Git LFS was asked for one shard only.
+                    unusable.Add(name, exception.Problem);
+                    firstError ??= exception;
+                }
+            }
+
+            if (shards.Count == 0 && firstError is not null)
+                throw firstError;
+
+            List<TensorInfo> tensors = [];
+            Dictionary<string, string> absent = new(StringComparer.Ordinal);
+            foreach ((string name, string shard) in weightMap)
+            {
+                if (unusable.TryGetValue(shard, out string? reason))
+                    absent.Add(name, $"the index places it in {Quote(shard)}: found {reason}");
+                else if (stored[shard].TryGetValue(name, out TensorInfo? tensor))
+                    tensors.Add(tensor);
+                else
+                    absent.Add(name, $"the index places it in {Quote(shard)}, which does not hold it");
+            }
+
+            IEnumerable<string> left = unusable.Select(pair => $"shard {Quote(pair.Key)} was left out, " +
+                $"with the tensors that the index places there: found {pair.Value}");
+            return new SafetensorsCheckpoint(path, [.. shards], tensors, absent, [.. warnings, .. left])
+            {
+                HasEveryShard = unusable.Count == 0,
+            };
         }
         catch
         {
@@ -194,78 +307,72 @@ public sealed class SafetensorsCheckpoint : IDisposable
 
     private static Dictionary<string, string> ReadIndex(string path)
     {
-        using MappedFile file = new(path);
+        using CheckpointFile file = new(path);
         if (file.Length > SafetensorsHeader.MaxBytes)
         {
             throw new SafetensorsException(SafetensorsError.HeaderTooLong, path,
                 $"expected an index of at most {SafetensorsHeader.MaxBytes} bytes, found {file.Length}");
         }
 
-        using MappedFile.Lease lease = file.Acquire();
-        return SafetensorsIndex.Parse(lease.Bytes(0, (int)file.Length), path);
-    }
-
-    private static List<TensorInfo> Match(string path, Dictionary<string, string> weightMap, string[] names,
-        Shard[] shards)
-    {
-        Dictionary<string, TensorInfo> stored = [];
-        foreach (TensorInfo tensor in shards.SelectMany(shard => shard.Header.Tensors))
+        if (file.Length == 0)
         {
-            if (!stored.TryAdd(tensor.Name, tensor))
-            {
-                throw new SafetensorsException(SafetensorsError.TensorInTwoShards, path,
-                    $"tensor {Quote(tensor.Name)}: expected in one shard, found in " +
-                    $"{Quote(names[stored[tensor.Name].FileIndex])} and " +
-                    Quote(names[tensor.FileIndex]));
-            }
+            throw new SafetensorsException(SafetensorsError.HeaderEmpty, path,
+                "expected a JSON object, found an empty file");
         }
 
-        List<TensorInfo> tensors = [];
-        foreach ((string name, string shard) in weightMap)
-        {
-            TensorInfo? tensor = stored.GetValueOrDefault(name);
-            if (tensor is null || names[tensor.FileIndex] != shard)
-            {
-                throw new SafetensorsException(SafetensorsError.TensorNotInShard, path,
-                    $"tensor {Quote(name)}: expected in {Quote(shard)}, found " +
-                    (tensor is null ? "in no shard" : "in " + Quote(names[tensor.FileIndex])));
-            }
-
-            tensors.Add(tensor);
-        }
-
-        return tensors;
-    }
-
-    private static Shard[] OpenShards(string[] paths)
-    {
-        List<Shard> shards = [];
+        byte[] bytes = GC.AllocateUninitializedArray<byte>((int)file.Length);
+        using CheckpointFile.Lease lease = file.Acquire();
+        lease.Read(0, bytes);
         try
         {
-            foreach (string path in paths)
+            return SafetensorsIndex.Parse(bytes, path);
+        }
+        catch (SafetensorsException exception)
+        {
+            ThrowIfAnotherFormat(path, "an index in JSON", bytes, exception);
+            throw;
+        }
+    }
+
+    private static Shard OpenShard(string path, int fileIndex)
+    {
+        CheckpointFile file = new(path);
+        try
+        {
+            using CheckpointFile.Lease lease = file.Acquire();
+            byte[] start = GC.AllocateUninitializedArray<byte>((int)Math.Min(file.Length, FileKind.StartBytes));
+            lease.Read(0, start);
+            int startBytes = SafetensorsHeader.StartBytes(start, file.Length);
+            if (startBytes > start.Length)
             {
-                MappedFile file = new(path);
-                try
-                {
-                    using MappedFile.Lease lease = file.Acquire();
-                    int startBytes = (int)Math.Min(
-                        file.Length, SafetensorsHeader.LengthBytes + SafetensorsHeader.MaxBytes);
-                    shards.Add(new Shard(file, SafetensorsHeader.Parse(
-                        lease.Bytes(0, startBytes), file.Length, path, shards.Count)));
-                }
-                catch
-                {
-                    file.Dispose();
-                    throw;
-                }
+                start = GC.AllocateUninitializedArray<byte>(startBytes);
+                lease.Read(0, start);
             }
 
-            return [.. shards];
+            try
+            {
+                return new Shard(file, SafetensorsHeader.Parse(start, file.Length, path, fileIndex));
+            }
+            catch (SafetensorsException exception)
+            {
+                ThrowIfAnotherFormat(path, "a safetensors file", start, exception);
+                throw;
+            }
         }
         catch
         {
-            Close(shards);
+            file.Dispose();
             throw;
+        }
+    }
+
+    private static void ThrowIfAnotherFormat(string path, string expected, ReadOnlySpan<byte> start,
+        SafetensorsException exception)
+    {
+        if (!start.IsEmpty && FileKind.Describe(start[..Math.Min(start.Length, FileKind.StartBytes)]) is { } kind)
+        {
+            throw new SafetensorsException(SafetensorsError.AnotherFormat, path,
+                $"expected {expected}, found {kind}", exception);
         }
     }
 
@@ -275,31 +382,5 @@ public sealed class SafetensorsCheckpoint : IDisposable
             shard.File.Dispose();
     }
 
-    private static string Choose(string folder)
-    {
-        foreach (string suffix in (string[])[IndexSuffix, FileSuffix])
-        {
-            string standard = Path.Combine(folder, "model" + suffix);
-            if (File.Exists(standard))
-                return standard;
-
-            string[] others = [.. Directory.EnumerateFiles(folder)
-                .Where(file => file.EndsWith(suffix, StringComparison.Ordinal))
-                .Order(StringComparer.Ordinal)];
-            if (others.Length == 1)
-                return others[0];
-            if (others.Length > 1)
-            {
-                string names = string.Join(", ", others.Select(Path.GetFileName));
-                throw new SafetensorsException(SafetensorsError.AmbiguousFolder, folder,
-                    $"expected one checkpoint, found {names}; open one of them by its own name");
-            }
-        }
-
-        throw new FileNotFoundException(
-            $"{folder}: expected a file *{IndexSuffix} or *{FileSuffix}, found none",
-            Path.Combine(folder, "model" + FileSuffix));
-    }
-
-    private readonly record struct Shard(MappedFile File, SafetensorsHeader Header);
+    private readonly record struct Shard(CheckpointFile File, SafetensorsHeader Header);
 }

@@ -78,7 +78,7 @@ public enum SafetensorsError
     /// <summary>Two tensors share bytes.</summary>
     Overlap,
 
-    /// <summary>The file ends before the last tensor does.</summary>
+    /// <summary>The file ends before the last tensor does, or has become shorter since it was opened.</summary>
     DataTooShort,
 
     /// <summary>The file goes on after the last tensor.</summary>
@@ -94,13 +94,10 @@ public enum SafetensorsError
     /// folder.</summary>
     ShardOutsideFolder,
 
-    /// <summary>The index names a shard that does not exist.</summary>
+    /// <summary>None of the shards that the index names exists.</summary>
     MissingShard,
 
-    /// <summary>The index says that a shard holds a tensor, and the shard does not.</summary>
-    TensorNotInShard,
-
-    /// <summary>One tensor is in two shards.</summary>
+    /// <summary>The index places one tensor in two shards.</summary>
     TensorInTwoShards,
 
     /// <summary>A folder holds several checkpoints, none of which has the standard name.</summary>
@@ -108,4 +105,11 @@ public enum SafetensorsError
 
     /// <summary>The element type is known, but its values cannot be converted.</summary>
     UnsupportedType,
+
+    /// <summary>The file is of another format or stands in for the file: a Git LFS pointer, an HTML page, an
+    /// archive, a pickle.</summary>
+    AnotherFormat,
+
+    /// <summary>The path names a pipe or a device, which cannot be read at any place.</summary>
+    NotAFile,
 }

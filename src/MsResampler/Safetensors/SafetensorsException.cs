@@ -13,6 +13,7 @@ public sealed class SafetensorsException : Exception
     {
         Error = error;
         SourcePath = source;
+        Problem = problem;
     }
 
     /// <summary>What is wrong.</summary>
@@ -20,6 +21,9 @@ public sealed class SafetensorsException : Exception
 
     /// <summary>The file or folder at fault.</summary>
     public string SourcePath { get; }
+
+    /// <summary>The message without <see cref="SourcePath"/>.</summary>
+    internal string Problem { get; }
 
     /// <summary>Text from a file as it may be shown: within bounds, and without control characters.</summary>
     internal static string Quote(string text)

@@ -33,9 +33,16 @@ internal sealed class SafetensorsHeader
     /// <summary>Where the tensors' bytes begin in the file.</summary>
     public long DataStart { get; }
 
+    /// <summary>How many bytes at the beginning of a file have to be read to validate it.</summary>
+    /// <param name="start">The file's first bytes, at least <see cref="LengthBytes"/> if there are as many.</param>
+    /// <param name="fileBytes">The length of the whole file.</param>
+    public static int StartBytes(ReadOnlySpan<byte> start, long fileBytes) =>
+        fileBytes >= LengthBytes && BinaryPrimitives.ReadUInt64LittleEndian(start) is <= MaxBytes and ulong bytes
+            ? (int)Math.Min(fileBytes, LengthBytes + (long)bytes)
+            : (int)Math.Min(fileBytes, LengthBytes);
+
     /// <summary>Validates a file by its beginning and its length.</summary>
-    /// <param name="start">The file's first bytes: all of them, or at least as many as the longest header
-    /// has.</param>
+    /// <param name="start">The file's first bytes: all of them, or at least <see cref="StartBytes"/>.</param>
     /// <param name="fileBytes">The length of the whole file.</param>
     /// <param name="source">The file's name for error messages.</param>
     /// <param name="fileIndex">What <see cref="TensorInfo.FileIndex"/> is to be.</param>
@@ -45,7 +52,8 @@ internal sealed class SafetensorsHeader
         if (fileBytes < LengthBytes)
         {
             throw new SafetensorsException(SafetensorsError.FileTooShort, source,
-                $"expected at least {LengthBytes} bytes, found {fileBytes}");
+                $"expected at least {LengthBytes} bytes, found {fileBytes}" +
+                (fileBytes == 0 ? ": the file is empty" : ""));
         }
 
         ulong headerBytes = BinaryPrimitives.ReadUInt64LittleEndian(start);
@@ -101,7 +109,9 @@ internal sealed class SafetensorsHeader
 
     private static Dictionary<string, string> ReadMetadata(ref StrictJson json)
     {
-        if (json.Read() != JsonTokenType.StartObject)
+        if (json.Read() == JsonTokenType.Null)
+            return [];
+        if (json.Token != JsonTokenType.StartObject)
         {
             json.Fail(SafetensorsError.MetadataNotStrings,
                 $"{MetadataName}: expected an object of strings, found {json.Found}");

@@ -20,8 +20,11 @@ internal ref struct StrictJson
     public StrictJson(ReadOnlySpan<byte> json, string source)
     {
         _source = source;
+        json = FileKind.WithoutMark(json);
         if (json.IndexOfAnyExcept(" \t\r\n"u8) < 0)
             Fail(SafetensorsError.HeaderEmpty, "expected a JSON object, found nothing but white space");
+        if (json is [0xff, 0xfe, ..] or [0xfe, 0xff, ..])
+            Fail(SafetensorsError.NotUtf8, "expected UTF-8, found the byte order mark of UTF-16");
         if (!Utf8.IsValid(json))
         {
             Fail(SafetensorsError.NotUtf8,

@@ -107,6 +107,55 @@ public class ConfigReaderTests
     public void Weight_types(string name, WeightType expected)
         => Assert.That(Read(With("torch_dtype", $"\"{name}\""), out _).TorchDType, Is.EqualTo(expected));
 
+    [TestCase("""{"dtype":"float16"}""", WeightType.Float16)]
+    [TestCase("""{"dtype":"float64","torch_dtype":null}""", WeightType.Float64)]
+    [TestCase("""{"dtype":null,"torch_dtype":"float16"}""", WeightType.Float16)]
+    [TestCase("""{"dtype":"bfloat16","torch_dtype":"bfloat16"}""", WeightType.BFloat16)]
+    [TestCase("""{"dtype":null,"torch_dtype":null}""", WeightType.Float32)]
+    [TestCase("{}", WeightType.Float32)]
+    public void The_weight_type_has_two_names_and_may_be_left_out(string fields, WeightType expected)
+    {
+        string json = With("torch_dtype", null);
+        if (fields != "{}")
+            json = json[..^1] + "," + fields[1..];
+
+        Assert.That(Read(json, out List<string> warnings).TorchDType, Is.EqualTo(expected));
+        Assert.That(warnings, Is.Empty);
+    }
+
+    [Test]
+    public void Of_two_different_weight_types_the_newer_name_counts_with_a_warning()
+    {
+        ResamplerConfig config = Read(With("dtype", "\"float16\""), out List<string> warnings);
+
+        Assert.That(config.TorchDType, Is.EqualTo(WeightType.Float16));
+        Assert.That(warnings, Is.EqualTo(new[] { "field 'torch_dtype' was ignored: 'dtype' says otherwise" }));
+    }
+
+    [Test]
+    public void A_byte_order_mark_is_skipped()
+    {
+        byte[] json = [0xef, 0xbb, 0xbf, .. Encoding.UTF8.GetBytes(Valid)];
+        using TemporaryFolder folder = new();
+        File.WriteAllBytes(folder.File("c.json"), json);
+
+        Assert.That(ConfigReader.Read(json, "c.json", []).OutputSize, Is.EqualTo(4096));
+        Assert.That(ConfigReader.ReadFile(folder.File("c.json"), []).OutputSize, Is.EqualTo(4096));
+        Assert.That(ConfigReader.ReadBytes(folder.File("c.json")), Is.EqualTo(json[3..]));
+        Assert.That(() => ConfigReader.Read(new byte[] { 0xef, 0xbb, 0xbf, 0xef, 0xbb, 0xbf, (byte)'{', (byte)'}' },
+            "c.json", []), Throws.TypeOf<InvalidModelException>(), "one mark");
+    }
+
+    [Test]
+    public void Another_file_in_place_of_the_configuration_is_named([ValueSource(typeof(FileKindTests),
+        nameof(FileKindTests.Kinds))] FileKindTests.Kind kind)
+    {
+        InvalidModelException error =
+            Assert.Throws<InvalidModelException>(() => ConfigReader.Read(kind.Bytes, "c.json", []))!;
+
+        Assert.That(error.Message, Does.StartWith($"c.json: expected JSON, found ").And.Contain(kind.Name));
+    }
+
     [TestCase("sincos2d", PositionEmbeddingType.SinCos2D)]
     [TestCase("stored", PositionEmbeddingType.Stored)]
     [TestCase("none", PositionEmbeddingType.None)]
@@ -240,8 +289,9 @@ public class ConfigReaderTests
     [TestCase("layer_norm_eps", "-1e-6", "a positive number")]
     [TestCase("layer_norm_eps", "1e999", "a positive number")]
     [TestCase("layer_norm_eps", "\"1e-6\"", "a positive number")]
-    [TestCase("torch_dtype", null, Types)]
     [TestCase("torch_dtype", "\"int8\"", Types)]
+    [TestCase("torch_dtype", "32", Types)]
+    [TestCase("dtype", "\"torch.float32\"", Types)]
     public void A_wrong_field_is_named_with_what_was_expected_and_found(string path, string? json, string expected,
         string? found = null)
     {
@@ -268,6 +318,43 @@ public class ConfigReaderTests
 
         Assert.That(Problems(json), Is.EqualTo(new[] {
             "field 'scopes': expected at most 127 scopes of hidden_size 16777216, found 129" }));
+    }
+
+    [Test]
+    public void More_scopes_than_any_model_has_are_refused([Values(1024, 1025)] int count)
+    {
+        string scopes = $"[{string.Join(',', Enumerable.Repeat("""{"name":"a","prior":"none"}""", count))}]";
+        string json = With("scopes", scopes);
+
+        if (count == 1024)
+            Assert.That(Read(json, out _).Scopes, Has.Count.EqualTo(1024));
+        else
+            Assert.That(Problems(json), Is.EqualTo(new[] {
+                "field 'scopes': expected at most 1024 scopes of hidden_size 512, found 1025" }));
+    }
+
+    [Test]
+    public void Text_from_the_file_cannot_steer_a_terminal_or_fill_it()
+    {
+        Read(With($"a\u001b[2J\n{new string('x', 1000)}", "1"), out List<string> warnings);
+
+        Assert.That(warnings.Single(), Does.Contain("'a\\u001b[2J\\u000a").And.Length.LessThan(200));
+        Assert.That(warnings.Single().Any(char.IsControl), Is.False);
+    }
+
+    [Test]
+    public void A_message_shows_five_problems_and_counts_the_others()
+    {
+        string[] problems = [.. Enumerable.Range(1, 7).Select(number => $"problem {number}")];
+
+        InvalidModelException five = new("m", problems[..5]);
+        InvalidModelException seven = new("m", problems);
+
+        Assert.That(five.Message, Is.EqualTo("m: 5 problems: (1) problem 1; (2) problem 2; (3) problem 3; " +
+            "(4) problem 4; (5) problem 5"));
+        Assert.That(seven.Message, Is.EqualTo("m: 7 problems: (1) problem 1; (2) problem 2; (3) problem 3; " +
+            "(4) problem 4; (5) problem 5; and 2 more"));
+        Assert.That(seven.Problems, Is.EqualTo(problems));
     }
 
     [Test]
@@ -318,7 +405,7 @@ public class ConfigReaderTests
         => Assert.That(Problems(With("output_size", $"\"{new string('x', 1000)}\"")).Single(), Has.Length.LessThan(150)
             .And.EndsWith("xxx..."));
 
-    [TestCase("")]
+    [TestCase(" ")]
     [TestCase("{")]
     [TestCase("{}x")]
     [TestCase("{\"hidden_size\": 8,}")]
@@ -365,6 +452,10 @@ public class ConfigReaderTests
         File.WriteAllText(folder.File("bad.json"), "{");
         using (FileStream huge = File.Create(folder.File("huge.json")))
             huge.SetLength((16 << 20) + 1);
+        byte[] largest = new byte[16 << 20];
+        largest.AsSpan().Fill((byte)' ');
+        Encoding.UTF8.GetBytes(Valid).CopyTo(largest, 0);
+        File.WriteAllBytes(folder.File("largest.json"), largest);
 
         using (Assert.EnterMultipleScope())
         {
@@ -373,6 +464,12 @@ public class ConfigReaderTests
                 Throws.TypeOf<InvalidModelException>().With.Message.StartsWith(folder.File("bad.json")));
             Assert.That(() => ConfigReader.ReadFile(folder.File("huge.json"), []),
                 Throws.TypeOf<InvalidModelException>().With.Message.Contains("at most 16777216 bytes, found 16777217"));
+            Assert.That(ConfigReader.ReadFile(folder.File("largest.json"), []).OutputSize, Is.EqualTo(4096));
+            Assert.That(() => ConfigReader.ReadFile(folder.Path, []), Throws.TypeOf<InvalidModelException>()
+                .With.Message.EqualTo($"{folder.Path}: expected a configuration file, found a folder"));
+            if (OperatingSystem.IsLinux())
+                Assert.That(() => ConfigReader.ReadFile("/dev/zero", []), Throws.TypeOf<InvalidModelException>()
+                    .With.Message.EqualTo("/dev/zero: expected at most 16777216 bytes, found more"));
             Assert.That(() => ConfigReader.ReadFile(folder.File("none.json"), []),
                 Throws.TypeOf<FileNotFoundException>());
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using MsResampler.Model;
 using MsResampler.Safetensors;
@@ -25,11 +26,12 @@ public class WeightBinderTests
     private static List<TensorToWrite> Replace(List<TensorToWrite> tensors, TensorToWrite tensor)
         => [.. tensors.Where(other => other.Name != tensor.Name), tensor];
 
-    private static T Open<T>(ResamplerConfig config, IEnumerable<TensorToWrite> tensors, Func<ResamplerModel, T> use)
+    private static T Open<T>(ResamplerConfig config, IEnumerable<TensorToWrite> tensors, Func<ResamplerModel, T> use,
+        Dictionary<string, string>? metadata = null)
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), ConfigJson.Of(config));
-        SafetensorsWriter.Write(folder.File("model.safetensors"), tensors);
+        SafetensorsWriter.Write(folder.File("model.safetensors"), tensors, metadata);
         using ResamplerModel model = ResamplerModel.Open(folder.Path);
         return use(model);
     }
@@ -40,8 +42,15 @@ public class WeightBinderTests
     private static IReadOnlyList<string> Problems(ResamplerConfig config, IEnumerable<TensorToWrite> tensors)
         => Assert.Throws<InvalidModelException>(() => Prefix(config, tensors))!.Problems;
 
-    private static float[] Tokens(ResamplerConfig config, IEnumerable<TensorToWrite> tensors)
-        => Open(config, tensors, model =>
+    private static IReadOnlyList<string> Warnings(ResamplerConfig config, IEnumerable<TensorToWrite> tensors)
+        => Open(config, tensors, model => model.Warnings);
+
+    private static List<TensorToWrite> Rename(ResamplerConfig config, Func<string, string> rename, ulong seed = 1)
+        => [.. RandomModel.CreateTensors(config, seed, new())
+            .Select(tensor => (tensor with { Name = rename(tensor.Name) }).ToWrite(TensorType.F32))];
+
+    private static float[] Tokens(ResamplerConfig config, IEnumerable<TensorToWrite> tensors,
+        Dictionary<string, string>? metadata = null) => Open(config, tensors, model =>
     {
         using Resampler resampler = Resampler.Load(model, new ResamplerOptions { ThreadCount = 1 });
         PatchGrid grid = new(4, 3);
@@ -49,7 +58,7 @@ public class WeightBinderTests
         float[] tokens = new float[config.QueryGrid.QueryCount * config.OutputSize];
         resampler.Resample(features, [grid], tokens);
         return tokens;
-    });
+    }, metadata);
 
     [Test]
     public void Every_tensor_is_needed_but_the_optional_ones()
@@ -290,9 +299,18 @@ public class WeightBinderTests
         {
             Assert.That(() => ResamplerModel.Open(folder.File("none")), Throws.TypeOf<DirectoryNotFoundException>());
             Assert.That(() => ResamplerModel.Open(folder.File("file")),
-                Throws.TypeOf<DirectoryNotFoundException>().With.Message.EndsWith("found a file"));
+                Throws.TypeOf<DirectoryNotFoundException>().With.Message.EndsWith(
+                    "found a file; name the folder that holds config.json and the weights"));
             Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<FileNotFoundException>()
-                .With.Message.Contains(ResamplerModel.ConfigFileName));
+                .With.Message.Contains(ResamplerModel.ConfigFileName).And.Message.EndsWith("found no such file"));
+            Directory.CreateDirectory(folder.File(ResamplerModel.ConfigFileName));
+            Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<FileNotFoundException>()
+                .With.Message.EndsWith("found a folder"));
+            Directory.Delete(folder.File(ResamplerModel.ConfigFileName));
+            File.CreateSymbolicLink(folder.File(ResamplerModel.ConfigFileName), "gone.json");
+            Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<FileNotFoundException>()
+                .With.Message.EndsWith("found a link to 'gone.json', where no file is"));
+            File.Delete(folder.File(ResamplerModel.ConfigFileName));
             File.WriteAllBytes(folder.File(ResamplerModel.ConfigFileName),
                 Encoding.UTF8.GetBytes(ConfigJson.Of(s_single)));
             Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<FileNotFoundException>());
@@ -309,7 +327,153 @@ public class WeightBinderTests
 
         Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<InvalidModelException>());
         if (OperatingSystem.IsLinux())
-            Assert.That(File.ReadAllText("/proc/self/maps"), Does.Not.Contain(path));
+            Assert.That(Directory.EnumerateFiles("/proc/self/fd").Select(file => new FileInfo(file).LinkTarget),
+                Does.Not.Contain(path));
+    }
+
+    [TestCase("module.", "", "")]
+    [TestCase("_orig_mod.", "", "")]
+    [TestCase("module._orig_mod.", "", "")]
+    [TestCase("_orig_mod.module._orig_mod.", "", "")]
+    [TestCase("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "")]
+    [TestCase("module.resampler.", "", "resampler.")]
+    [TestCase("resampler._orig_mod.", "", "resampler.")]
+    [TestCase("model.module.vision.resampler.", "_orig_mod.", "model.vision.resampler.")]
+    public void Parts_of_names_that_wrappers_add_are_left_out(string outer, string inner, string prefix)
+    {
+        // The inner part stands in the middle of some of the names only, and before the last part of others.
+        List<TensorToWrite> tensors = Rename(s_config, name => outer + name
+            .Replace("scopes.1.", $"scopes.1.{inner}", StringComparison.Ordinal)
+            .Replace("attn.k_proj.", $"attn.{inner}k_proj.{inner}", StringComparison.Ordinal)
+            .Replace("scopes.0.", $"{inner}scopes.0.", StringComparison.Ordinal));
+
+        Assert.That(Prefix(s_config, tensors), Is.EqualTo(prefix));
+        Assert.That(Tokens(s_config, tensors), Is.EqualTo(Tokens(s_config, Tensors(s_config))));
+    }
+
+    [Test]
+    public void Names_that_differ_by_wrappers_only_are_refused()
+    {
+        List<TensorToWrite> tensors =
+            [.. Tensors(s_config), Zeros("module.query", 6, 24), Zeros("gate._orig_mod.fc1.bias", 7)];
+
+        Assert.That(Problems(s_config, tensors), Is.EquivalentTo(new[]
+        {
+            "tensor 'query': expected one tensor of this name, found 'module.query' and 'query', which differ only in " +
+                "the parts that wrappers add",
+            "tensor 'gate.fc1.bias': expected one tensor of this name, found 'gate._orig_mod.fc1.bias' and " +
+                "'gate.fc1.bias', which differ only in the parts that wrappers add",
+            $"tensor 'query': unexpected, this configuration has no use for it; found F32 [6, 24]",
+            $"tensor 'gate.fc1.bias': unexpected, this configuration has no use for it; found F32 [7]",
+        }));
+    }
+
+    [Test]
+    public void Foreign_names_that_differ_by_wrappers_only_do_not_matter()
+    {
+        List<TensorToWrite> tensors = [.. Tensors(s_config, new() { Prefix = "resampler." }),
+            Zeros("llm.module.w", 1), Zeros("llm.w", 1)];
+
+        Assert.That(Prefix(s_config, tensors), Is.EqualTo("resampler."));
+    }
+
+    [Test]
+    public void Tied_tensors_are_found_by_what_the_metadata_say()
+    {
+        // As safetensors' save_model writes them: the name that was removed, and the name that was kept.
+        ResamplerConfig config = s_config with { ShareQueries = false };
+        List<TensorToWrite> tensors = Tensors(config);
+        List<TensorToWrite> both = Replace(tensors, RandomModel.CreateTensors(config, 1, new())
+            .Where(tensor => tensor.Name == "scopes.0.query")
+            .Select(tensor => (tensor with { Name = "scopes.1.query" }).ToWrite(TensorType.F32)).Single());
+        List<TensorToWrite> one = [.. tensors.Where(tensor => tensor.Name != "scopes.1.query")];
+        Dictionary<string, string> metadata = new() { ["format"] = "pt", ["scopes.1.query"] = "scopes.0.query" };
+
+        Assert.That(Tokens(config, one, metadata), Is.EqualTo(Tokens(config, both)));
+        Assert.That(Problems(config, one).Single(), Does.StartWith("tensor 'scopes.1.query': expected shape"));
+    }
+
+    [Test]
+    public void Tied_tensors_may_have_prefixes_and_wrappers()
+    {
+        ResamplerConfig config = s_config with { ShareQueries = false };
+        List<TensorToWrite> tensors = [.. Rename(config, name => "module.resampler." + name)
+            .Where(tensor => tensor.Name != "module.resampler.scopes.1.query")];
+
+        Assert.That(Open(config, tensors, model => model.Weights.Scopes[1].Queries.Name, new()
+        {
+            ["module.resampler.scopes.1.query"] = "module.resampler.scopes.0.query",
+        }), Is.EqualTo("module.resampler.scopes.0.query"));
+    }
+
+    [Test]
+    public void A_tied_tensor_of_another_shape_is_refused()
+    {
+        List<TensorToWrite> tensors = [.. Tensors(s_config).Where(tensor => tensor.Name != "ln_q.bias")];
+
+        InvalidModelException error = Assert.Throws<InvalidModelException>(() => Open(s_config, tensors, _ => 0,
+            new() { ["ln_q.bias"] = "query" }))!;
+
+        Assert.That(error.Problems, Is.EqualTo(new[] { "tensor 'query': expected shape [24], found [6, 24]" }));
+    }
+
+    [TestCase("rotary_emb.inv_freq")]
+    [TestCase("position_ids")]
+    [TestCase("attn.num_batches_tracked")]
+    [TestCase("scopes.0.attn.running_mean")]
+    [TestCase("module.total_ops")]
+    public void Buffers_that_nobody_asks_for_are_ignored_with_a_warning(string name)
+    {
+        foreach (string prefix in new[] { "", "resampler." })
+        {
+            List<TensorToWrite> tensors = [.. Tensors(s_config, new() { Prefix = prefix }),
+                TensorToWrite.FromBytes(prefix + name, TensorType.I64, [2], new byte[16])];
+
+            Assert.That(Warnings(s_config, tensors), Is.EqualTo(new[] {
+                $"tensor '{prefix}{name}' was ignored: a buffer that this model does not use" }));
+        }
+    }
+
+    [Test]
+    public void A_buffer_may_hold_any_values()
+    {
+        List<TensorToWrite> tensors = [.. Tensors(s_config),
+            new TensorToWrite("attention_mask", TensorType.F32, [1], new[] { float.NegativeInfinity })];
+
+        Assert.That(Warnings(s_config, tensors), Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public void A_missing_tensor_says_where_the_index_places_it()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), ConfigJson.Of(s_config));
+        List<TensorToWrite> tensors = [.. Tensors(s_config, new() { Prefix = "resampler." })];
+        SafetensorsWriter.Write(folder.File("2.safetensors"), tensors);
+        IEnumerable<string> names = tensors.Select(tensor => tensor.Name).Concat(["llm.w", "llm.inv_freq"]);
+        void WriteIndex(string queryShard) => File.WriteAllText(folder.File("model.safetensors.index.json"),
+            $$"""{"weight_map":{ {{string.Join(',', names.Select(name =>
+                $"\"{name}\":\"{(name == "llm.w" ? "1" : name.EndsWith("query", StringComparison.Ordinal) ? queryShard : "2")}.safetensors\""))}} } }""");
+
+        WriteIndex("2");
+        using (ResamplerModel model = ResamplerModel.Open(folder.Path))
+            Assert.That(model.Warnings.Single(), Does.Contain("shard '1.safetensors' was left out"));
+        WriteIndex("1");
+        InvalidModelException error = Assert.Throws<InvalidModelException>(() => ResamplerModel.Open(folder.Path))!;
+        Assert.That(error.Problems.Single(p => p.Contains("query")), Is.EqualTo("tensor 'resampler.query': expected shape [6, 24], found no such " +
+            "tensor: the index places it in '1.safetensors': found no such file"));
+    }
+
+    [Test]
+    public void Names_without_end_cost_no_more_than_their_length()
+    {
+        string endless = string.Concat(Enumerable.Repeat("a.", 1_000_000));
+        List<TensorToWrite> tensors = [.. Tensors(s_config, new() { Prefix = "resampler." }), Zeros(endless + "query", 1),
+            Zeros(endless + "module.x", 1)];
+
+        Stopwatch watch = Stopwatch.StartNew();
+        Assert.That(Prefix(s_config, tensors), Is.EqualTo("resampler."));
+        Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(10)), "a scan for each part would take hours");
     }
 
     [Test]

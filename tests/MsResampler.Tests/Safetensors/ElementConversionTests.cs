@@ -82,6 +82,63 @@ public class ElementConversionTests
 
     [TestCase(TensorType.F16)]
     [TestCase(TensorType.BF16)]
+    public void Every_16_bit_pattern_is_usable_if_it_is_finite(TensorType type)
+    {
+        float[] single = new float[1];
+        foreach (ushort pattern in s_patterns)
+        {
+            byte[] bytes = BitConverter.GetBytes(pattern);
+            ElementConversion.ToSingle(type, bytes, single);
+            if (ElementConversion.HasUnusable(type, bytes) == float.IsFinite(single[0]))
+                Assert.Fail($"{type} 0x{pattern:x4}");
+        }
+    }
+
+    [Test]
+    public void A_double_is_usable_if_its_single_is_finite()
+    {
+        Random random = new(3);
+        double limit = Math.ScaleB(2 - Math.ScaleB(1, -24), 127);
+        double[] values =
+        [
+            0, -0.0, double.NaN, double.PositiveInfinity, double.NegativeInfinity, double.MaxValue, double.Epsilon,
+            float.MaxValue, Math.BitIncrement(float.MaxValue), limit, -limit, Math.BitDecrement(limit),
+            -Math.BitDecrement(limit), Math.BitIncrement(limit), BitConverter.UInt64BitsToDouble(0x7ff0_0000_0000_0001),
+            BitConverter.UInt64BitsToDouble(0xfff8_0000_0000_0000),
+            .. Enumerable.Range(0, 1000).Select(_ => BitConverter.Int64BitsToDouble(random.NextInt64())),
+        ];
+        Assert.That((float)Math.BitDecrement(limit), Is.EqualTo(float.MaxValue));
+        foreach (double value in values)
+        {
+            Assert.That(ElementConversion.HasUnusable(TensorType.F64, BitConverter.GetBytes(value)),
+                Is.EqualTo(!float.IsFinite((float)value)), $"{value:R}");
+        }
+    }
+
+    [TestCase(TensorType.F16)]
+    [TestCase(TensorType.BF16)]
+    [TestCase(TensorType.F32)]
+    [TestCase(TensorType.F64)]
+    public void An_unusable_element_is_found_in_any_place_of_any_length(TensorType type)
+    {
+        int elementBytes = TensorTypes.BitsOf(type) / 8;
+        for (int length = 0; length < 70; length++)
+        {
+            byte[] bytes = new byte[length * elementBytes];
+            Assert.That(ElementConversion.HasUnusable(type, bytes), Is.False);
+            for (int index = 0; index < length; index++)
+            {
+                // Every bit of the exponent set: -infinity, or a NaN; the sign does not hide it.
+                bytes.AsSpan(index * elementBytes, elementBytes).Fill(0xff);
+                if (!ElementConversion.HasUnusable(type, bytes))
+                    Assert.Fail($"length {length}, element {index}");
+                bytes.AsSpan().Clear();
+            }
+        }
+    }
+
+    [TestCase(TensorType.F16)]
+    [TestCase(TensorType.BF16)]
     [TestCase(TensorType.F32)]
     [TestCase(TensorType.F64)]
     public void Every_length_and_alignment_gives_the_same(TensorType type)

@@ -22,6 +22,13 @@ public class SafetensorsCheckpointTests
         TestName = "Padding spaces are accepted")]
     [TestCase("{}", 0, TestName = "No tensors are accepted")]
     [TestCase("""{"__metadata__":{}}""", 0, TestName = "Empty metadata are accepted")]
+    [TestCase("""{"__metadata__":null}""", 0, TestName = "No metadata are accepted")]
+    [TestCase("""{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"__metadata__":null }""", 1,
+        TestName = "No metadata after tensors are accepted")]
+    [TestCase("\ufeff{\"w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}  ", 1,
+        TestName = "A byte order mark is accepted")]
+    [TestCase("""{"w":{"dtype":"F64","shape":[0,4611686018427387904,2],"data_offsets":[0,0]}}""", 0,
+        TestName = "A zero dimension before large ones is accepted")]
     [TestCase("""{"w":{"dtype":"F64","shape":[3,0,5],"data_offsets":[0,0]}}""", 0,
         TestName = "A zero dimension is accepted")]
     [TestCase("""{"w":{"dtype":"F64","shape":[0],"data_offsets":[4,4]},"v":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"u":{"dtype":"F64","shape":[0],"data_offsets":[4,4]},"t":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
@@ -130,7 +137,8 @@ public class SafetensorsCheckpointTests
     [Test]
     public void Reads_on_many_threads_survive_disposal()
     {
-        const int Count = 1 << 16;
+        // Several blocks: between two of them, too, a read that has begun goes on.
+        const int Count = 1 << 19;
         string path = _folder.File("a.safetensors");
         SafetensorsWriter.Write(path,
             [new TensorToWrite("w", TensorType.BF16, [Count], Enumerable.Repeat(3f, Count).ToArray())]);
@@ -231,43 +239,77 @@ public class SafetensorsCheckpointTests
     }
 
     [Test]
-    public void A_folder_is_searched_in_the_documented_order()
+    public void A_file_cut_short_while_it_is_open_is_an_error([Values(TensorType.F32, TensorType.BF16)] TensorType type)
     {
-        byte[] bytes = HandWritten.File("{}");
-        Assert.That(() => SafetensorsCheckpoint.Open(_folder.Path),
-            Throws.InstanceOf<FileNotFoundException>());
-        Assert.That(() => SafetensorsCheckpoint.Open(_folder.File("none")),
-            Throws.InstanceOf<FileNotFoundException>()
-            .With.Property(nameof(FileNotFoundException.FileName)).EqualTo(_folder.File("none")));
+        // A page and more are gone: of a mapping, reading them would end the process.
+        const int Count = 100_000;
+        string path = _folder.File("a.safetensors");
+        SafetensorsWriter.Write(path, [new TensorToWrite("w", type, [Count], new float[Count])]);
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
+        TensorInfo tensor = checkpoint.Find("w")!;
+        long length = new FileInfo(path).Length;
+        using (FileStream stream = new(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+            stream.SetLength(length - 50_000);
 
-        Write("x.safetensors", bytes);
-        Write("x.safetensors.bak", bytes);
-        Assert.That(Opened(), Is.EqualTo("x.safetensors"));
-
-        Write("y.safetensors", bytes);
-        SafetensorsException exception =
-            Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(_folder.Path))!;
-        Assert.That(exception.Error, Is.EqualTo(SafetensorsError.AmbiguousFolder));
-        Assert.That(exception.Message, Does.Contain("x.safetensors, y.safetensors"));
-
-        Write("model.safetensors", bytes);
-        Assert.That(Opened(), Is.EqualTo("model.safetensors"));
-
-        Write("z.safetensors.index.json", """{"weight_map":{}}"""u8.ToArray());
-        Assert.That(Opened(), Is.EqualTo("z.safetensors.index.json"));
-
-        Write("y.safetensors.index.json", """{"weight_map":{}}"""u8.ToArray());
-        exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(_folder.Path))!;
-        Assert.That(exception.Message, Does.Contain("y.safetensors.index.json, z.safetensors.index.json"));
-
-        Write("model.safetensors.index.json", """{"weight_map":{}}"""u8.ToArray());
-        Assert.That(Opened(), Is.EqualTo("model.safetensors.index.json"));
-
-        string Opened()
+        foreach (Action read in new Action[]
         {
-            using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
-            return Path.GetRelativePath(_folder.Path, checkpoint.SourcePath);
+            () => checkpoint.Read(tensor, 0, new float[Count]), () => checkpoint.Read(tensor, 0, new double[Count]),
+            () => checkpoint.ReadBytes(tensor, 0, new byte[tensor.ByteCount]),
+            () => checkpoint.Read(tensor, Count - 1, new float[1]),
+        })
+        {
+            SafetensorsException error = Assert.Throws<SafetensorsException>(() => read())!;
+            Assert.That(error.Error, Is.EqualTo(SafetensorsError.DataTooShort));
+            Assert.That(error.Message, Does.StartWith($"{path}: expected {length} bytes").And.Contain("cut short"));
         }
+
+        Assert.That(() => checkpoint.Read(tensor, 0, new float[1000]), Throws.Nothing, "what is there is read");
+    }
+
+    [Test]
+    public void A_file_can_be_replaced_and_written_while_it_is_open()
+    {
+        byte[] bytes = HandWritten.File($$"""{"w":{{Scalar}} }""", 4);
+        string path = Write("a.safetensors", bytes);
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
+
+        Assert.That(() => File.WriteAllBytes(path, bytes), Throws.Nothing);
+        Assert.That(() => File.Move(path, path + ".bak"), Throws.Nothing);
+        Assert.That(() => checkpoint.Read(checkpoint.Find("w")!, 0, new float[1]), Throws.Nothing);
+    }
+
+    [Test]
+    public void What_cannot_be_read_at_any_place_is_refused()
+    {
+        Skip.If(!OperatingSystem.IsLinux(), "needs the pipes of /proc");
+        SafetensorsException error = Assert.Throws<SafetensorsException>(() =>
+        {
+            using Process process = Process.Start(new ProcessStartInfo("sleep", "60") { RedirectStandardOutput = true })!;
+            try
+            {
+                SafetensorsCheckpoint.Open($"/proc/{process.Id}/fd/1").Dispose();
+            }
+            finally
+            {
+                process.Kill();
+            }
+        })!;
+        Assert.That(error.Error, Is.EqualTo(SafetensorsError.NotAFile));
+        Assert.That(error.Message, Does.Contain("a pipe or a device"));
+    }
+
+    [Test]
+    public void Names_that_the_metadata_tie_to_a_tensor_find_it()
+    {
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Write("a.safetensors", HandWritten.File(
+            $$$"""{"__metadata__":{"format":"pt","v":"w","w":"x","u":"gone","x":"v","w2":"w"},"w":{{{Scalar}}} }""", 4)));
+        TensorInfo tensor = checkpoint.Find("w")!;
+
+        Assert.That(checkpoint.Find("v"), Is.SameAs(tensor));
+        Assert.That(checkpoint.Find("w2"), Is.SameAs(tensor));
+        Assert.That(() => checkpoint.Read(checkpoint.Find("v")!, 0, new float[1]), Throws.Nothing);
+        Assert.That(new[] { "u", "x", "format", "pt", "gone" }.Select(checkpoint.Find), Is.All.Null);
+        Assert.That(checkpoint.Tensors.Select(stored => stored.Name), Is.EqualTo(new[] { "w" }));
     }
 
     private string Write(string name, byte[] bytes)

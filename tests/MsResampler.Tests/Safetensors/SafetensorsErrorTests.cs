@@ -13,7 +13,7 @@ public class SafetensorsErrorTests
 
     private static IEnumerable<TestCaseData> Files()
     {
-        yield return Case("No bytes", FileTooShort, [], "at least 8 bytes", "found 0");
+        yield return Case("No bytes", FileTooShort, [], "at least 8 bytes", "found 0: the file is empty");
         yield return Case("Seven bytes", FileTooShort, [2, 0, 0, 0, 0, 0, 0], "at least 8 bytes", "found 7");
         yield return Case("Header of 100,000,001 bytes", HeaderTooLong,
             [0x01, 0xe1, 0xf5, 0x05, 0, 0, 0, 0, .. "{}"u8],
@@ -41,7 +41,12 @@ public class SafetensorsErrorTests
         yield return Case("Half a surrogate pair in a type", NotJson,
             HandWritten.File("""{"w":{"dtype":"\udc00"}}"""), NamesTensor, "surrogate");
         yield return Case("Not JSON", NotJson, HandWritten.File("{hello}"), "expected JSON", "'h'");
-        yield return Case("Byte order mark", NotJson, HandWritten.File("\ufeff{}"), "expected JSON");
+        yield return Case("Byte order mark of UTF-16", NotUtf8, HandWritten.File([0xff, 0xfe, .. "{\0}\0"u8], []),
+            "expected UTF-8", "UTF-16");
+        yield return Case("Byte order mark of UTF-16, big-endian", NotUtf8,
+            HandWritten.File([0xfe, 0xff, .. "\0{\0}"u8], []), "expected UTF-8", "UTF-16");
+        yield return Case("Byte order mark within the text", NotJson, HandWritten.File("{\ufeff}"), "expected JSON");
+        yield return Case("Nothing but a byte order mark", HeaderEmpty, HandWritten.File("\ufeff "), "white space");
         yield return Case("JSON cut short", NotJson, HandWritten.File("""{"w":{"dtype":"F32","""),
             NamesTensor, "expected JSON");
         yield return Case("A second root", NotJson, HandWritten.File("{}{}"), "expected JSON");
@@ -138,6 +143,13 @@ public class SafetensorsErrorTests
             Tensor("\"U8\"", "[4294967296,2147483648,0]", "[0,0]"), NamesTensor, "2^63");
         yield return Case("Product with the type above 63 bits", SizeOverflow,
             Tensor("\"F64\"", "[2305843009213693952]", "[0,0]"), NamesTensor, "F64");
+        yield return Case("Bits exactly 2^63, of 64 each", SizeOverflow,
+            Tensor("\"F64\"", "[144115188075855872]", "[0,1152921504606846976]"), NamesTensor, "2^63",
+            "F64 [144115188075855872]");
+        yield return Case("Bits exactly 2^63, of 8 each", SizeOverflow,
+            Tensor("\"U8\"", "[1152921504606846976]", "[0,1152921504606846976]"), NamesTensor, "2^63");
+        yield return Case("Bits of the last size below 2^63", DataTooShort,
+            Tensor("\"F64\"", "[144115188075855871]", "[0,1152921504606846968]"), "expected 1152921504606846968 bytes");
         yield return Case("Half a byte", PartialByte, Tensor("\"F4\"", "[3]", "[0,1]"), NamesTensor,
             "whole bytes", "F4 [3] of 4 bits");
 

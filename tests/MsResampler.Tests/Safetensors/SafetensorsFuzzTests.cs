@@ -6,7 +6,7 @@ using NUnit.Framework;
 
 namespace MsResampler.Tests.Safetensors;
 
-/// <summary>Mutated files and indexes: each ends in success or in a
+/// <summary>Mutated files, indexes and folders of both: each ends in success or in a
 /// <see cref="SafetensorsException"/>.</summary>
 public class SafetensorsFuzzTests
 {
@@ -23,10 +23,14 @@ public class SafetensorsFuzzTests
             14),
         HandWritten.File("""{"w":{"dtype":"F6_E3M2","shape":[4],"data_offsets":[0,3],"more":{"x":[[1]]}},"v":{"dtype":"BF16","shape":[1],"data_offsets":[3,5]}}""",
             5),
+        HandWritten.File("\ufeff{\"__metadata__\":{\"b\":\"a\",\"c\":\"b\"},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}} ",
+            4),
+        HandWritten.File("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"__metadata__":null}""", 4),
     ];
 
     private static readonly byte[][] s_indexes =
     [
+        "\ufeff{\"weight_map\":{\"a\":\"x.safetensors\",\"b\":\"x.safetensors\"}}"u8.ToArray(),
         """{"metadata":{"total_size":8},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors"}}"""u8.ToArray(),
         """{"weight_map":{"a":"x.safetensors"}}"""u8.ToArray(),
     ];
@@ -40,11 +44,11 @@ public class SafetensorsFuzzTests
             "9223372036854775808", "18446744073709551615", "4294967296", "null", "true", "[]", "{}", "\"\"",
                 "\"F32\"", "\"F4\"", "\"F99\"",
             "\"a\":", "\"w\":", "\"shape\":", "\"dtype\":", "\"data_offsets\":", "\"__metadata__\":",
-                "\"weight_map\":", "[0,0]", "[0,4]",
+                "\"weight_map\":", "[0,0]", "[0,4]", "\"__metadata__\":null,", "\"__metadata__\":{\"b\":\"a\"},",
             "../", "\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},",
                 "\"__metadata__\":{\"a\":\"b\"},", "//", "NaN", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
         }.Select(Encoding.UTF8.GetBytes),
-        [0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xef, 0xbb, 0xbf],
+        [0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xef, 0xbb, 0xbf], [0xff, 0xfe], [0xfe, 0xff],
     ];
 
     // What stands between one of the first characters and one of the second, and what may take its place.
@@ -117,8 +121,8 @@ public class SafetensorsFuzzTests
         Assert.That(successes, Is.GreaterThan(InputCount / 100));
         SafetensorsError[] needFiles =
         [
-            SafetensorsError.MissingShard, SafetensorsError.TensorNotInShard,
-            SafetensorsError.AmbiguousFolder, SafetensorsError.UnsupportedType,
+            SafetensorsError.MissingShard, SafetensorsError.AmbiguousFolder, SafetensorsError.UnsupportedType,
+            SafetensorsError.AnotherFormat, SafetensorsError.NotAFile,
         ];
         Assert.That(errors.Keys, Is.EquivalentTo(Enum.GetValues<SafetensorsError>().Except(needFiles)));
     }
@@ -154,6 +158,61 @@ public class SafetensorsFuzzTests
         }
 
         Assert.That(successes, Is.InRange(1, 1999));
+    }
+
+    [Test]
+    public void Mutated_folders_end_in_success_or_a_typed_error()
+    {
+        using TemporaryFolder folder = new();
+        Random random = new(11);
+        byte[][] shards = [.. s_files.Select(file => file.AsSpan().ToArray())];
+        byte[] index =
+            """{"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"2.safetensors","inv_freq":"3.safetensors"}}"""u8
+            .ToArray();
+        string[] names = ["model.safetensors", "1.safetensors", "2.safetensors", "model.safetensors.index.json"];
+        Dictionary<string, int> outcomes = [];
+        for (int input = 0; input < 2000; input++)
+        {
+            foreach (string name in names)
+            {
+                File.Delete(folder.File(name));
+                if (random.Next(5) == 0)
+                    continue;
+                bool isIndex = name.EndsWith("json", StringComparison.Ordinal);
+                byte[] bytes = isIndex ? index : shards[random.Next(shards.Length)];
+                File.WriteAllBytes(folder.File(name), random.Next(2) == 0 ? bytes
+                    : Mutate(random, bytes, isIndex ? 0 : SafetensorsHeader.LengthBytes));
+            }
+
+            string outcome;
+            try
+            {
+                using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder.Path);
+                foreach (TensorInfo tensor in checkpoint.Tensors.Concat(checkpoint.Aliases.Values))
+                    checkpoint.ReadBytes(tensor, 0, new byte[tensor.ByteCount]);
+                if (checkpoint.Aliases.Keys.Any(name => checkpoint.Tensors.Any(tensor => tensor.Name == name)))
+                    throw new InvalidDataException("an alias hides a tensor");
+                if (checkpoint.Absent.Keys.Any(name => checkpoint.Tensors.Any(tensor => tensor.Name == name)))
+                    throw new InvalidDataException("a tensor is both there and not");
+                outcome = Path.GetFileName(checkpoint.SourcePath) + (checkpoint.Warnings.Count > 0 ? ", warned" : "");
+            }
+            catch (SafetensorsException exception)
+            {
+                outcome = exception.Error.ToString();
+            }
+            catch (FileNotFoundException)
+            {
+                outcome = "none";
+            }
+
+            outcomes[outcome] = outcomes.GetValueOrDefault(outcome) + 1;
+        }
+
+        TestContext.Out.WriteLine(string.Join(", ", outcomes.OrderBy(pair => -pair.Value)
+            .Select(pair => $"{pair.Key} {pair.Value}")));
+        foreach (string name in names.Where(name => name.StartsWith("model", StringComparison.Ordinal)))
+            Assert.That(outcomes.Keys, Does.Contain(name + ", warned"));
+        Assert.That(outcomes.Keys, Does.Contain(nameof(SafetensorsError.MissingShard)));
     }
 
     private static void CheckInvariants(SafetensorsHeader header, long fileBytes)

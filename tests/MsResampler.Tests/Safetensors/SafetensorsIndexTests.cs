@@ -39,17 +39,13 @@ public class SafetensorsIndexTests
     }
 
     [TestCase("", HeaderEmpty, "JSON object")]
-    [TestCase("\ufeff{}", NotJson, "expected JSON")]
+    [TestCase("\ufeff{}", MissingField, "weight_map", "none")]
     [TestCase("[]", RootNotObject, "an array")]
     [TestCase("{}", MissingField, "weight_map", "none")]
     [TestCase("""{"weight_map":{},"weight_map":{}}""", DuplicateField, "weight_map once")]
     [TestCase("""{"weight_map":[]}""", EntryNotObject, "weight_map", "an array")]
     [TestCase("""{"weight_map":{"a":1}}""", ShardNotString, "'a'", "'1'")]
     [TestCase("""{"weight_map":{"a":"3.safetensors"}}""", MissingShard, "'3.safetensors'", "no such file")]
-    [TestCase("""{"weight_map":{"d":"1.safetensors"}}""", TensorNotInShard, "'d'", "'1.safetensors'",
-        "in no shard")]
-    [TestCase("""{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}""", TensorNotInShard, "'b'",
-        "'2.safetensors'", "in '1.safetensors'")]
     [TestCase("""{"weight_map":{"a":"1.safetensors","a":"2.safetensors"}}""", TensorInTwoShards, "'a'",
         "'1.safetensors' and '2.safetensors'")]
     [TestCase("""{"weight_map":{"a":""}}""", ShardOutsideFolder, "'a'", "''")]
@@ -73,15 +69,71 @@ public class SafetensorsIndexTests
     }
 
     [Test]
-    public void A_tensor_that_two_shards_hold_is_refused_even_if_the_index_names_it_once()
+    public void A_byte_order_mark_before_the_index_is_skipped()
+    {
+        using SafetensorsCheckpoint checkpoint =
+            SafetensorsCheckpoint.Open(WriteIndex("\ufeff{\"weight_map\":{\"c\":\"2.safetensors\"}}"));
+        Assert.That(checkpoint.Tensors.Single().Name, Is.EqualTo("c"));
+    }
+
+    [Test]
+    public void Of_a_tensor_that_two_shards_hold_the_one_that_the_index_names_is_read()
     {
         WriteShard("3.safetensors", ("a", 5), ("z", 6));
-        string path = WriteIndex("""{"weight_map":{"a":"1.safetensors","z":"3.safetensors"}}""");
-        SafetensorsException exception =
-            Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
-        Assert.That(exception.Error, Is.EqualTo(TensorInTwoShards));
-        Assert.That(exception.Message,
-            Does.Contain("'a'").And.Contain("'1.safetensors' and '3.safetensors'"));
+        foreach ((string shard, float expected) in new[] { ("1.safetensors", 1f), ("3.safetensors", 5f) })
+        {
+            using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(WriteIndex(
+                $$$"""{"weight_map":{"a":"{{{shard}}}","b":"1.safetensors","z":"3.safetensors"}}"""));
+            float[] value = new float[1];
+            checkpoint.Read(checkpoint.Find("a")!, 0, value);
+            Assert.That(value[0], Is.EqualTo(expected));
+            Assert.That(checkpoint.Warnings, Is.Empty);
+        }
+    }
+
+    [Test]
+    public void Entries_that_no_shard_holds_are_left_out()
+    {
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(WriteIndex(
+            """{"weight_map":{"rope.inv_freq":"1.safetensors","a":"1.safetensors","b":"2.safetensors","c":"2.safetensors"}}"""));
+        Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EqualTo(new[] { "a", "c" }));
+        Assert.That(checkpoint.Find("b"), Is.Null, "where it is, the index does not say");
+        Assert.That(checkpoint.Absent.Keys, Is.EquivalentTo(new[] { "rope.inv_freq", "b" }));
+        Assert.That(checkpoint.Absent["b"], Does.Contain("'2.safetensors', which does not hold it"));
+    }
+
+    [Test]
+    public void Shards_that_are_missing_are_left_out_with_a_warning()
+    {
+        File.WriteAllText(_folder.File("pointer.safetensors"),
+            "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n");
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(WriteIndex(
+            """{"weight_map":{"a":"1.safetensors","x":"gone.safetensors","y":"gone.safetensors","z":"pointer.safetensors"}}"""));
+        Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EqualTo(new[] { "a" }));
+        Assert.That(checkpoint.Warnings, Has.Count.EqualTo(2));
+        Assert.That(checkpoint.Warnings[0], Does.Contain("'gone.safetensors'").And.Contain("no such file"));
+        Assert.That(checkpoint.Warnings[1], Does.Contain("'pointer.safetensors'").And.Contain("Git LFS pointer"));
+        Assert.That(checkpoint.Absent.Keys, Is.EquivalentTo(new[] { "x", "y", "z" }));
+    }
+
+    [Test]
+    public void An_index_without_any_shard_is_refused()
+    {
+        string path = WriteIndex("""{"weight_map":{"x":"link.safetensors","y":"none.safetensors"}}""");
+        File.CreateSymbolicLink(_folder.File("link.safetensors"), "/nonexistent/blob");
+        SafetensorsException exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
+        Assert.That(exception.Error, Is.EqualTo(MissingShard));
+        Assert.That(exception.Message, Does.Contain("'link.safetensors'").And.Contain("a link to '/nonexistent/blob'"));
+    }
+
+    [Test]
+    public void An_alias_may_stand_in_one_shard_and_its_tensor_in_another()
+    {
+        SafetensorsWriter.Write(_folder.File("3.safetensors"),
+            [new TensorToWrite("d", TensorType.F32, [], new[] { 8f })], new Dictionary<string, string> { ["tied"] = "a" });
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(
+            WriteIndex("""{"weight_map":{"a":"1.safetensors","d":"3.safetensors"}}"""));
+        Assert.That(checkpoint.Find("tied"), Is.SameAs(checkpoint.Find("a")));
     }
 
     [Test]

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using MsResampler.Cli.Display;
-using MsResampler.Cli.Input;
 using MsResampler.Model;
 using MsResampler.Safetensors;
 
@@ -74,7 +73,9 @@ internal static class InitCommand
         command.SetAction(parsed =>
         {
             string path = parsed.GetRequiredValue(config);
-            Run(InputFile.ReadAll(path, config.Name), path, parsed.GetRequiredValue(output), parsed.GetValue(seed),
+            if (!File.Exists(path) && !Directory.Exists(path))
+                throw new InputException($"{path}: there is no such file");
+            Run(ConfigReader.ReadBytes(path), path, parsed.GetRequiredValue(output), parsed.GetValue(seed),
                 parsed.GetValue(type), parsed.GetValue(force), terminal);
             return ExitCode.Done;
         });
@@ -96,6 +97,7 @@ internal static class InitCommand
         if (type is not null)
         {
             JsonNode root = JsonNode.Parse(configJson)!;
+            root.AsObject().Remove("dtype");
             root["torch_dtype"] = configType;
             configJson = JsonSerializer.SerializeToUtf8Bytes(root, s_indented);
         }

@@ -47,6 +47,8 @@ internal static class InspectCommand
         if (File.Exists(path))
         {
             using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
+            foreach (string warning in checkpoint.Warnings)
+                terminal.Warn(warning);
             WriteTensors(checkpoint, terminal);
             return;
         }

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text;
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Engines;
-using MsResampler.Cli.Input;
 using MsResampler.Cli.Output;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
@@ -124,9 +123,10 @@ internal static class PtxCommand
 
     private static ResamplerConfig ReadConfig(string path, Terminal terminal)
     {
-        byte[] json = InputFile.ReadAll(path, "--config");
+        if (!File.Exists(path) && !Directory.Exists(path))
+            throw new InputException($"{path}: there is no such file");
         List<string> warnings = [];
-        ResamplerConfig config = ConfigReader.Read(json, path, warnings);
+        ResamplerConfig config = ConfigReader.ReadFile(path, warnings);
         warnings.ForEach(terminal.Warn);
         return config;
     }

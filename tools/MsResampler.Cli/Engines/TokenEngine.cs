@@ -53,7 +53,7 @@ internal static class TokenEngine
     /// <summary>Opens a model folder and passes its warnings on.</summary>
     public static ResamplerModel OpenModel(string folder, Terminal terminal)
     {
-        if (!Directory.Exists(folder))
+        if (!Directory.Exists(folder) && !File.Exists(folder))
             throw new InputException($"{folder}: there is no such model folder; msresampler init makes one");
         ResamplerModel model = ResamplerModel.Open(folder);
         foreach (string warning in model.Warnings)

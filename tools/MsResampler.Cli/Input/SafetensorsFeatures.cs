@@ -11,37 +11,34 @@ internal sealed class SafetensorsFeatures : IFeatureSource
 {
     private const string Name = "features";
 
-    private readonly InputFile _source;
     private readonly SafetensorsCheckpoint _checkpoint;
     private readonly TensorInfo[] _tensors;
-    private readonly FeatureShape[] _shapes;
     private readonly PatchGrid[] _grids;
 
-    private SafetensorsFeatures(InputFile source, SafetensorsCheckpoint checkpoint, FeatureLayout layout)
+    private SafetensorsFeatures(SafetensorsCheckpoint checkpoint)
     {
-        _source = source;
         _checkpoint = checkpoint;
         if (checkpoint.Find(Name) is { } batch)
         {
             if (checkpoint.Tensors.Any(tensor =>
                 tensor.Name.StartsWith(Name + ".", StringComparison.Ordinal)))
-                throw new InputException($"{source.Name}: holds both '{Name}' and '{Name}.N'; " +
+                throw new InputException($"{checkpoint.SourcePath}: holds both '{Name}' and '{Name}.N'; " +
                     "keep one of them");
-            FeatureShape shape = layout.Read($"{source.Name}: tensor '{Name}'", batch.Shape, allowBatch: true);
+            FeatureShape shape = FeatureFile.ReadShape($"{checkpoint.SourcePath}: tensor '{Name}'",
+                batch.Shape, allowBatch: true);
             _tensors = [batch];
-            _shapes = [shape];
             _grids = [.. Enumerable.Repeat(shape.Grid, shape.ImageCount)];
             ChannelCount = shape.ChannelCount;
             return;
         }
 
-        _tensors = FindNumbered(source.Name, checkpoint);
+        _tensors = FindNumbered(checkpoint);
         FeatureShape[] shapes = [.. _tensors.Select(tensor =>
-            layout.Read($"{source.Name}: tensor '{tensor.Name}'", tensor.Shape, allowBatch: false))];
-        _shapes = shapes;
+            FeatureFile.ReadShape($"{checkpoint.SourcePath}: tensor '{tensor.Name}'", tensor.Shape,
+                allowBatch: false))];
         int other = Array.FindIndex(shapes, shape => shape.ChannelCount != shapes[0].ChannelCount);
         if (other >= 0)
-            throw new InputException($"{source.Name}: '{Name}.0' has {shapes[0].ChannelCount} " +
+            throw new InputException($"{checkpoint.SourcePath}: '{Name}.0' has {shapes[0].ChannelCount} " +
                 $"channels but '{Name}.{other}' has {shapes[other].ChannelCount}; all images need the same");
         _grids = [.. shapes.Select(shape => shape.Grid)];
         ChannelCount = shapes[0].ChannelCount;
@@ -53,25 +50,12 @@ internal sealed class SafetensorsFeatures : IFeatureSource
 
     private bool IsRagged => _tensors[0].Name != Name;
 
-    public IReadOnlyList<long> StoredShape => _tensors[0].Shape;
-
-    /// <summary>Takes the file over where it holds features.</summary>
-    public static SafetensorsFeatures Open(InputFile source, FeatureLayout layout)
+    public static SafetensorsFeatures Open(string path)
     {
-        SafetensorsCheckpoint checkpoint;
+        SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
         try
         {
-            checkpoint = SafetensorsCheckpoint.Open(source.ReadablePath);
-        }
-        catch (SafetensorsException exception) when (source.ReadablePath != source.Name)
-        {
-            throw new InputException(exception.Message.Replace(source.ReadablePath, source.Name,
-                StringComparison.Ordinal), exception);
-        }
-
-        try
-        {
-            return new SafetensorsFeatures(source, checkpoint, layout);
+            return new SafetensorsFeatures(checkpoint);
         }
         catch
         {
@@ -81,28 +65,24 @@ internal sealed class SafetensorsFeatures : IFeatureSource
     }
 
     public string Describe(int imageIndex) => IsRagged
-        ? $"{_source.Name}: tensor '{_tensors[imageIndex].Name}'"
-        : $"{_source.Name}: image {imageIndex} of '{Name}'";
+        ? $"{_checkpoint.SourcePath}: tensor '{_tensors[imageIndex].Name}'"
+        : $"{_checkpoint.SourcePath}: image {imageIndex} of '{Name}'";
 
     public string FileStem(int imageIndex) => $"{Name}.{imageIndex}";
 
     public void Read(int imageIndex, Span<float> destination)
     {
         if (IsRagged)
-            _checkpoint.Read(_tensors[imageIndex], _shapes[imageIndex].Start(0), destination);
+            _checkpoint.Read(_tensors[imageIndex], 0, destination);
         else
-            _checkpoint.Read(_tensors[0], _shapes[0].Start(imageIndex), destination);
+            _checkpoint.Read(_tensors[0], (long)imageIndex * destination.Length, destination);
     }
 
     public SKBitmap? ReadPicture(int imageIndex, int longSide) => null;
 
-    public void Dispose()
-    {
-        _checkpoint.Dispose();
-        _source.Dispose();
-    }
+    public void Dispose() => _checkpoint.Dispose();
 
-    private static TensorInfo[] FindNumbered(string path, SafetensorsCheckpoint checkpoint)
+    private static TensorInfo[] FindNumbered(SafetensorsCheckpoint checkpoint)
     {
         SortedDictionary<int, TensorInfo> numbered = [];
         foreach (TensorInfo tensor in checkpoint.Tensors)
@@ -112,7 +92,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
             string suffix = tensor.Name[(Name.Length + 1)..];
             if (!int.TryParse(suffix, NumberStyles.None, CultureInfo.InvariantCulture, out int index)
                 || suffix != index.ToString(CultureInfo.InvariantCulture))
-                throw new InputException($"{path}: tensor '{tensor.Name}': expected " +
+                throw new InputException($"{checkpoint.SourcePath}: tensor '{tensor.Name}': expected " +
                     $"'{Name}.' and a number from 0");
             numbered.Add(index, tensor);
         }
@@ -122,7 +102,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
             string[] names = [.. checkpoint.Tensors.Take(5).Select(tensor => $"'{tensor.Name}'")];
             string found = names.Length == 0
                 ? "no tensor at all" : string.Join(", ", names) + (checkpoint.Tensors.Count > 5 ? ", …" : "");
-            throw new InputException($"{path}: expected a tensor '{Name}' or '{Name}.0', " +
+            throw new InputException($"{checkpoint.SourcePath}: expected a tensor '{Name}' or '{Name}.0', " +
                 $"'{Name}.1', …; found {found}");
         }
 
@@ -130,7 +110,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
         foreach (int index in numbered.Keys)
         {
             if (index != missing)
-                throw new InputException($"{path}: '{Name}.{missing}' is missing although " +
+                throw new InputException($"{checkpoint.SourcePath}: '{Name}.{missing}' is missing although " +
                     $"there is '{Name}.{index}'");
             missing++;
         }

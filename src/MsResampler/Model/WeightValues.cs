@@ -1,0 +1,83 @@
+using System.Globalization;
+using MsResampler.Safetensors;
+using static MsResampler.Safetensors.SafetensorsException;
+
+namespace MsResampler.Model;
+
+/// <summary>Finds stored values that no float32 holds as a finite number: NaN, infinities, and what rounds to one.
+/// Values that round to zero or to a subnormal are numbers like any other.</summary>
+internal static class WeightValues
+{
+    // Read, then looked at while it is still in the processor's cache; a multiple of every element's size.
+    private const int BlockBytes = 1 << 18;
+
+    /// <summary>Reads the tensors once, on all processors, and returns a sentence for each that holds such
+    /// values, in the order of the tensors.</summary>
+    public static IReadOnlyList<string> FindProblems(SafetensorsCheckpoint checkpoint, IEnumerable<TensorInfo> tensors,
+        CancellationToken cancellationToken)
+    {
+        TensorInfo[] checkedTensors = [.. tensors.Where(tensor => ElementConversion.IsSupported(tensor.Type))
+            .OrderBy(tensor => tensor.FileIndex).ThenBy(tensor => tensor.FirstByte)];
+        (int Tensor, long FirstByte)[] blocks = [.. checkedTensors.SelectMany((tensor, index) => Blocks(tensor)
+            .Select(firstByte => (index, firstByte)))];
+        Finding?[] findings = new Finding?[checkedTensors.Length];
+        ParallelReading.For<byte>(blocks.Length, BlockBytes, (block, buffer) =>
+        {
+            (int index, long firstByte) = blocks[block];
+            TensorInfo tensor = checkedTensors[index];
+            Span<byte> bytes = buffer.AsSpan(0, (int)Math.Min(BlockBytes, tensor.ByteCount - firstByte));
+            checkpoint.ReadBytes(tensor, firstByte, bytes);
+            if (!ElementConversion.HasUnusable(tensor.Type, bytes))
+                return;
+            Finding found = Find(tensor.Type, bytes, firstByte);
+            lock (findings)
+                findings[index] = found.Merge(findings[index]);
+        }, cancellationToken);
+        return [.. checkedTensors.Zip(findings).Where(pair => pair.Second is not null)
+            .Select(pair => Describe(pair.First, pair.Second!.Value))];
+    }
+
+    private static IEnumerable<long> Blocks(TensorInfo tensor)
+    {
+        for (long first = 0; first < tensor.ByteCount; first += BlockBytes)
+            yield return first;
+    }
+
+    private static Finding Find(TensorType type, ReadOnlySpan<byte> bytes, long firstByte)
+    {
+        int elementBytes = TensorTypes.BitsOf(type) / 8;
+        Finding found = new(long.MaxValue, 0, 0);
+        double[] value = new double[1];
+        for (int offset = 0; offset < bytes.Length; offset += elementBytes)
+        {
+            ReadOnlySpan<byte> element = bytes.Slice(offset, elementBytes);
+            if (!ElementConversion.HasUnusable(type, element))
+                continue;
+            ElementConversion.ToDouble(type, element, value);
+            found = new Finding((firstByte + offset) / elementBytes, value[0], 1).Merge(found);
+        }
+
+        return found;
+    }
+
+    private static string Describe(TensorInfo tensor, Finding found)
+    {
+        long[] place = new long[tensor.Shape.Count];
+        long rest = found.ElementIndex;
+        for (int axis = place.Length - 1; axis >= 0; axis--)
+            (rest, place[axis]) = Math.DivRem(rest, tensor.Shape[axis]);
+        string value = double.IsNaN(found.Value) ? "NaN"
+            : double.IsInfinity(found.Value) ? found.Value > 0 ? "infinity" : "-infinity"
+            : $"{found.Value.ToString("R", CultureInfo.InvariantCulture)}, which float32 cannot hold,";
+        return $"tensor {Quote(tensor.Name)}: expected finite numbers within the range of float32, found {value} at " +
+            $"{TensorSize.Describe(place)} (element {found.ElementIndex})" +
+            (found.Count == 1 ? "" : $" and {found.Count - 1} more of {tensor.ElementCount}");
+    }
+
+    /// <summary>The first value that is wrong, and how many are.</summary>
+    private readonly record struct Finding(long ElementIndex, double Value, long Count)
+    {
+        public Finding Merge(Finding? other) => other is not { } found ? this
+            : (found.ElementIndex < ElementIndex ? found : this) with { Count = Count + found.Count };
+    }
+}

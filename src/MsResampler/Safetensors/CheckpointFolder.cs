@@ -1,0 +1,142 @@
+using System.Diagnostics.CodeAnalysis;
+using static MsResampler.Safetensors.SafetensorsException;
+
+namespace MsResampler.Safetensors;
+
+/// <summary>Chooses the checkpoint in a folder.</summary>
+internal static class CheckpointFolder
+{
+    private const string FileSuffix = ".safetensors";
+    private const string IndexSuffix = ".safetensors.index.json";
+    private const string StandardStem = "model";
+
+    public static SafetensorsCheckpoint Open(string folder)
+    {
+        string? index = Find(folder, IndexSuffix, out string[] indexes);
+        string? single = Find(folder, FileSuffix, out string[] singles);
+        bool isStandard = single is not null && Path.GetFileName(single) == StandardStem + FileSuffix;
+        if (index is null && indexes.Length > 0 && !isStandard)
+            ThrowAmbiguous(folder, indexes);
+        if (index is null)
+        {
+            if (single is not null)
+            {
+                return SafetensorsCheckpoint.OpenFile(single,
+                    indexes.Select(other => Ignored(other, "there are several, and none has the standard name")));
+            }
+
+            if (singles.Length > 0)
+                ThrowAmbiguous(folder, singles);
+            throw new FileNotFoundException($"{folder}: expected a file *{IndexSuffix} or *{FileSuffix}, found " +
+                DescribeOthers(folder), Path.Combine(folder, StandardStem + FileSuffix));
+        }
+
+        SafetensorsCheckpoint sharded;
+        try
+        {
+            sharded = SafetensorsCheckpoint.OpenFile(index, []);
+        }
+        catch (SafetensorsException exception) when (single is not null)
+        {
+            return SafetensorsCheckpoint.OpenFile(single, [Ignored(index,
+                exception.SourcePath == index ? exception.Problem : exception.Message)]);
+        }
+
+        return isStandard ? Choose(sharded, single!) : sharded;
+    }
+
+    /// <summary>Whether there is a file at a path, through links; <see cref="File.Exists"/> counts a link to
+    /// nothing.</summary>
+    public static bool IsFile(string path)
+    {
+        if (!File.Exists(path))
+            return false;
+        try
+        {
+            return File.ResolveLinkTarget(path, returnFinalTarget: true) is not { Exists: false };
+        }
+        catch (IOException)
+        {
+            return false; // a circle of links
+        }
+    }
+
+    /// <summary>Words for what is at a path where no file is.</summary>
+    public static string DescribeMissing(string path)
+    {
+        if (Directory.Exists(path))
+            return "a folder";
+        return new FileInfo(path).LinkTarget is { } target
+            ? $"a link to {Quote(target)}, where no file is" : "no such file";
+    }
+
+    /// <summary>Of an index that can be used and a file with the standard name beside it, the one that is whole.</summary>
+    private static SafetensorsCheckpoint Choose(SafetensorsCheckpoint sharded, string path)
+    {
+        SafetensorsCheckpoint single;
+        try
+        {
+            single = SafetensorsCheckpoint.OpenFile(path, []);
+        }
+        catch (SafetensorsException exception) when (exception.Error == SafetensorsError.AnotherFormat)
+        {
+            return sharded.Warn(Ignored(path, exception.Problem));
+        }
+        catch (SafetensorsException exception)
+        {
+            sharded.Dispose();
+            throw new SafetensorsException(exception.Error, path, $"{exception.Problem} (without this file, " +
+                $"{Quote(Path.GetFileName(sharded.SourcePath))} would be opened)", exception);
+        }
+        catch
+        {
+            sharded.Dispose();
+            throw;
+        }
+
+        string[] missing = [.. sharded.Tensors.Select(tensor => tensor.Name).Where(name => single.Find(name) is null)];
+        bool isShard = sharded.FileNames.Contains(Path.GetFileName(path));
+        bool isWhole = missing.Length == 0;
+        bool isSingleChosen = isWhole || (!isShard && !sharded.HasEveryShard);
+        (SafetensorsCheckpoint chosen, SafetensorsCheckpoint other) = isSingleChosen ? (single, sharded) : (sharded, single);
+        other.Dispose();
+        if (isShard)
+            return chosen;
+        string more = missing.Length > 1 ? $" and {missing.Length - 1} more" : "";
+        return chosen.Warn(Ignored(other.SourcePath, isWhole
+                ? $"{Quote(Path.GetFileName(path))} holds every tensor that it names"
+            : isSingleChosen
+                ? "not all of its shards can be used"
+                : $"it lacks tensor {Quote(missing[0])}{more}, which {Quote(Path.GetFileName(chosen.SourcePath))} names"));
+    }
+
+    private static string Ignored(string path, string reason) => $"{path} was ignored: {reason}";
+
+    /// <summary>The file with the standard name, or the only one that ends so.</summary>
+    private static string? Find(string folder, string suffix, out string[] all)
+    {
+        all = [.. Directory.EnumerateFiles(folder)
+            .Where(file => file.EndsWith(suffix, StringComparison.Ordinal)
+                && !Path.GetFileName(file.AsSpan()).StartsWith('.') && IsFile(file))
+            .Order(StringComparer.Ordinal)];
+        return all.FirstOrDefault(file => Path.GetFileName(file) == StandardStem + suffix)
+            ?? (all.Length == 1 ? all[0] : null);
+    }
+
+    /// <summary>What may have been meant where there is nothing to open.</summary>
+    private static string DescribeOthers(string folder)
+    {
+        string standard = Path.Combine(folder, StandardStem + FileSuffix);
+        if (Directory.Exists(standard) || new FileInfo(standard).LinkTarget is not null)
+            return $"{Quote(StandardStem + FileSuffix)}, which is {DescribeMissing(standard)}";
+        string? other = Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file))
+            .Order(StringComparer.Ordinal).FirstOrDefault(name => !name.StartsWith('.')
+                && Path.GetExtension(name) is (".bin" or ".pt" or ".pth" or ".ckpt" or ".gguf"));
+        return other is null ? "none" : $"none, but {Quote(other)}; convert it to safetensors";
+    }
+
+    [DoesNotReturn]
+    private static void ThrowAmbiguous(string folder, string[] files) =>
+        throw new SafetensorsException(SafetensorsError.AmbiguousFolder, folder, "expected one checkpoint, found " +
+            $"{string.Join(", ", files.Select(Path.GetFileName))}; open one of them by its own name");
+}

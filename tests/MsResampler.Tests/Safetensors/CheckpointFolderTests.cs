@@ -1,0 +1,247 @@
+using MsResampler.Safetensors;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Safetensors;
+
+/// <summary>Which checkpoint of a folder is opened.</summary>
+public class CheckpointFolderTests
+{
+    private const string Index = "model.safetensors.index.json";
+    private const string Single = "model.safetensors";
+
+    private TemporaryFolder _folder = null!;
+
+    [SetUp]
+    public void CreateFolder() => _folder = new TemporaryFolder();
+
+    [TearDown]
+    public void DeleteFolder() => _folder.Dispose();
+
+    [Test]
+    public void A_folder_is_searched_in_the_documented_order()
+    {
+        Assert.That(() => SafetensorsCheckpoint.Open(_folder.Path), Throws.InstanceOf<FileNotFoundException>());
+        Assert.That(() => SafetensorsCheckpoint.Open(_folder.File("none")), Throws.InstanceOf<FileNotFoundException>()
+            .With.Property(nameof(FileNotFoundException.FileName)).EqualTo(_folder.File("none")));
+
+        Write("x.safetensors", "a", "b");
+        WriteText("x.safetensors.bak", "");
+        Assert.That(Opened(), Is.EqualTo("x.safetensors"));
+
+        Write("y.safetensors", "a");
+        Assert.That(Ambiguous(), Does.Contain("x.safetensors, y.safetensors"));
+
+        Write(Single, "a", "b");
+        Assert.That(Opened(), Is.EqualTo(Single));
+
+        WriteIndex("z.safetensors.index.json", ("a", "y.safetensors"));
+        Assert.That(Opened("z.safetensors.index.json"), Is.EqualTo(Single));
+        File.Delete(_folder.File(Single));
+        Assert.That(Opened(), Is.EqualTo("z.safetensors.index.json"));
+
+        WriteIndex("y.safetensors.index.json", ("a", "y.safetensors"));
+        Assert.That(Ambiguous(), Does.Contain("y.safetensors.index.json, z.safetensors.index.json"));
+        Write(Single, "a", "b");
+        Assert.That(Opened("y.safetensors.index.json", "z.safetensors.index.json"), Is.EqualTo(Single));
+        File.Delete(_folder.File(Single));
+
+        WriteIndex(Index, ("a", "y.safetensors"));
+        Assert.That(Opened(), Is.EqualTo(Index));
+    }
+
+    [Test]
+    public void A_whole_file_wins_over_an_index_whose_shards_are_missing()
+    {
+        Write(Single, "a", "b");
+        WriteIndex(Index, ("a", "model-00001-of-00002.safetensors"), ("c", "model-00002-of-00002.safetensors"));
+        Assert.That(Opened(Index), Is.EqualTo(Single), "all are missing");
+
+        Write("model-00001-of-00002.safetensors", "a");
+        Assert.That(Opened(Index), Is.EqualTo(Single), "one is missing");
+    }
+
+    [TestCase("")]
+    [TestCase("{")]
+    [TestCase("[]")]
+    [TestCase("{}")]
+    [TestCase("version https://git-lfs.github.com/spec/v1\n")]
+    [TestCase("""{"weight_map":{"a":"../x.safetensors"}}""")]
+    public void A_whole_file_wins_over_an_index_that_is_wrong(string json)
+    {
+        Write(Single, "a", "b");
+        WriteText(Index, json);
+
+        Assert.That(Opened(Index), Is.EqualTo(Single));
+    }
+
+    [Test]
+    public void A_whole_file_wins_over_an_index_with_all_its_shards()
+    {
+        Write(Single, "a", "b", "c");
+        Write("1.safetensors", "a");
+        Write("2.safetensors", "b");
+        WriteIndex(Index, ("a", "1.safetensors"), ("b", "2.safetensors"), ("rope.inv_freq", "2.safetensors"));
+
+        Assert.That(Opened(Index), Is.EqualTo(Single));
+    }
+
+    [Test]
+    public void A_whole_file_wins_where_a_shard_is_cut_short()
+    {
+        Write(Single, "a", "b");
+        WriteText("1.safetensors", "x");
+        WriteIndex(Index, ("a", "1.safetensors"));
+
+        Assert.That(Opened(Index), Is.EqualTo(Single));
+    }
+
+    [Test]
+    public void A_file_that_lacks_tensors_does_not_hide_a_checkpoint_in_shards()
+    {
+        Write(Single, "a");
+        Write("1.safetensors", "a");
+        Write("2.safetensors", "b", "c");
+        WriteIndex(Index, ("a", "1.safetensors"), ("b", "2.safetensors"), ("c", "2.safetensors"));
+
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
+
+        Assert.That(Path.GetFileName(checkpoint.SourcePath), Is.EqualTo(Index));
+        Assert.That(checkpoint.Warnings.Single(), Is.EqualTo(
+            $"{_folder.File(Single)} was ignored: it lacks tensor 'b' and 1 more, which '{Index}' names"));
+    }
+
+    [Test]
+    public void A_file_that_is_a_shard_is_not_taken_for_the_whole()
+    {
+        Write(Single, "a");
+        Write("more.safetensors", "b");
+        WriteIndex(Index, ("a", Single), ("b", "more.safetensors"));
+        Assert.That(Opened(), Is.EqualTo(Index));
+
+        File.Delete(_folder.File("more.safetensors"));
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
+        Assert.That(checkpoint.Tensors.Single().Name, Is.EqualTo("a"));
+        Assert.That(checkpoint.Warnings, Has.All.Contains("more.safetensors"));
+    }
+
+    [Test]
+    public void An_index_of_one_file_is_no_reason_to_warn()
+    {
+        Write(Single, "a", "b");
+        WriteIndex(Index, ("a", Single), ("b", Single));
+
+        Assert.That(Opened(), Is.EqualTo(Single));
+    }
+
+    [Test]
+    public void The_only_other_file_serves_where_the_shards_of_an_index_are_gone()
+    {
+        Write("weights.safetensors", "a");
+        WriteIndex(Index, ("a", "model-00001-of-00001.safetensors"));
+
+        Assert.That(Opened(Index), Is.EqualTo("weights.safetensors"));
+    }
+
+    [Test]
+    public void A_pointer_in_place_of_the_file_does_not_hide_a_checkpoint_in_shards()
+    {
+        WriteText(Single, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
+        Write("1.safetensors", "a");
+        WriteIndex(Index, ("a", "1.safetensors"));
+
+        Assert.That(Opened(Single), Is.EqualTo(Index));
+    }
+
+    [Test]
+    public void A_file_cut_short_is_an_error_although_there_are_shards()
+    {
+        WriteText(Single, "x");
+        Write("1.safetensors", "a");
+        WriteIndex(Index, ("a", "1.safetensors"));
+
+        Assert.That(() => SafetensorsCheckpoint.Open(_folder.Path), Throws.TypeOf<SafetensorsException>()
+            .With.Property(nameof(SafetensorsException.Error)).EqualTo(SafetensorsError.FileTooShort)
+            .And.Message.Contains($"without this file, '{Index}' would be opened"));
+    }
+
+    [TestCase("._model.safetensors.index.json")]
+    [TestCase("._model.safetensors")]
+    [TestCase("._weights.safetensors")]
+    [TestCase(".hidden.safetensors")]
+    [TestCase(".DS_Store")]
+    public void Hidden_files_do_not_count(string hidden)
+    {
+        foreach (string name in new[] { Single, "weights.safetensors" })
+        {
+            Write(name, "a");
+            File.WriteAllBytes(_folder.File(hidden), [0, 5, 0x16, 7, 0, 2, 0, 0, .. "Mac OS X        "u8]);
+            Assert.That(Opened(), Is.EqualTo(name));
+            File.Delete(_folder.File(name));
+        }
+
+        Assert.That(() => SafetensorsCheckpoint.Open(_folder.Path), Throws.TypeOf<FileNotFoundException>());
+    }
+
+    [TestCase("old.safetensors")]
+    [TestCase("old.safetensors.index.json")]
+    [TestCase("model.safetensors.index.json")]
+    [TestCase("model.safetensors")]
+    public void Links_to_nothing_do_not_count(string link)
+    {
+        File.CreateSymbolicLink(_folder.File(link), "/nonexistent");
+        Write("weights.safetensors", "a");
+
+        Assert.That(Opened(), Is.EqualTo("weights.safetensors"));
+    }
+
+    [Test]
+    public void A_link_to_a_file_counts()
+    {
+        Write("blob", "a");
+        File.CreateSymbolicLink(_folder.File(Single), "blob");
+
+        Assert.That(Opened(), Is.EqualTo(Single));
+    }
+
+    [Test]
+    public void What_is_there_in_place_of_a_checkpoint_is_said()
+    {
+        string Found() => Assert.Throws<FileNotFoundException>(() => SafetensorsCheckpoint.Open(_folder.Path))!.Message;
+        Assert.That(Found(), Does.EndWith("found none"));
+
+        WriteText("pytorch_model.bin", "");
+        Assert.That(Found(), Does.EndWith("found none, but 'pytorch_model.bin'; convert it to safetensors"));
+
+        File.CreateSymbolicLink(_folder.File(Single), "../blobs/1234");
+        Assert.That(Found(), Does.EndWith("which is a link to '../blobs/1234', where no file is"));
+
+        File.Delete(_folder.File(Single));
+        Directory.CreateDirectory(_folder.File(Single));
+        Assert.That(Found(), Does.EndWith($"found '{Single}', which is a folder"));
+    }
+
+    /// <summary>The name of the file that is opened, where the others are each ignored with a warning.</summary>
+    private string Opened(params string[] ignored)
+    {
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
+        Assert.That(checkpoint.Warnings.Select(warning => warning.Split(" was ignored: ")[0]),
+            Is.EqualTo(ignored.Select(_folder.File)));
+        return Path.GetRelativePath(_folder.Path, checkpoint.SourcePath);
+    }
+
+    private string Ambiguous()
+    {
+        SafetensorsException exception =
+            Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(_folder.Path))!;
+        Assert.That(exception.Error, Is.EqualTo(SafetensorsError.AmbiguousFolder));
+        return exception.Message;
+    }
+
+    private void Write(string name, params string[] tensors) => SafetensorsWriter.Write(_folder.File(name),
+        tensors.Select(tensor => new TensorToWrite(tensor, TensorType.F32, [], new[] { 1f })));
+
+    private void WriteText(string name, string text) => File.WriteAllText(_folder.File(name), text);
+
+    private void WriteIndex(string name, params (string Tensor, string Shard)[] entries) => WriteText(name,
+        "{\"weight_map\":{" + string.Join(',', entries.Select(entry => $"\"{entry.Tensor}\":\"{entry.Shard}\"")) + "}}");
+}
