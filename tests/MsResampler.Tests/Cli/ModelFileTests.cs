@@ -71,9 +71,6 @@ internal sealed class ModelFileTests : CliFixture
     {
         foreach (string[] command in Commands(Path.Combine(Model, "config.json")).Skip(1))
             CliRun.Of(command).FailsNaming("expected a model folder, found a file; name the folder that holds config.json");
-        CliRun.Of("init", "--config", Model, "--out", In("x")).FailsNaming($"{Model}: expected a configuration file, found a folder");
-        CliRun.Of("ptx", "--config", Model, "--arch", "sm_80", "--out", In("x"))
-            .FailsNaming($"{Model}: expected a configuration file, found a folder");
     }
 
     [Test]

@@ -43,7 +43,7 @@ internal sealed class RunTests : CliFixture
         float[][] features = [.. grids
             .Select((grid, index) => Values((int)grid.PatchCount * ChannelCount, index))];
         string ragged = WriteFeatures("ragged.safetensors", [.. grids.Select((grid, index) =>
-            ($"features.{index}", new long[] { grid.Rows, grid.Columns, ChannelCount }, features[index]))]);
+            ($"features.{index}", new long[] { 1, grid.Rows, grid.Columns, ChannelCount }, features[index]))]);
         float[] tokens = Tokens(ragged, out long[] shape);
         Assert.That(shape, Is.EqualTo(new long[] { 12, QueryCount, TokenSize }));
 
@@ -81,7 +81,7 @@ internal sealed class RunTests : CliFixture
     public void The_token_file_is_what_the_library_would_write()
     {
         string input = WriteFeatures("plain.safetensors",
-            ("features", [1, 2, ChannelCount], Values(2 * ChannelCount, 3)));
+            ("features", [2, 1, ChannelCount], Values(2 * ChannelCount, 3)));
         float[] tokens = Tokens(input, out long[] shape);
         SafetensorsWriter.Write(In("expected.safetensors"),
             [new TensorToWrite("tokens", TensorType.F32, shape, tokens)]);
@@ -126,7 +126,7 @@ internal sealed class RunTests : CliFixture
             ("tensor 'features.01'", [Tensor("features.0", 2, 2, 12), Tensor("features.01", 2, 2, 12)]),
             ("tensor 'features.x'", [Tensor("features.x", 2, 2, 12)]),
             ("both 'features' and", [Tensor("features", 2, 2, 12), Tensor("features.0", 2, 2, 12)]),
-            ("tensor 'features.1'", [Tensor("features.0", 2, 2, 12), Tensor("features.1", 1, 2, 2, 12)]),
+            ("tensor 'features.1'", [Tensor("features.0", 2, 2, 12), Tensor("features.1", 2, 2, 2, 12)]),
             ("'features.1' has 11", [Tensor("features.0", 2, 2, 12), Tensor("features.1", 2, 2, 11)]),
         ];
         foreach ((string cause, (string, long[], float[])[] tensors) in cases)
@@ -202,7 +202,7 @@ internal sealed class RunTests : CliFixture
             ("features", [150, 1, 1, ChannelCount], Values(150 * ChannelCount, 8)));
         string output = Run(path).Succeeds().Output;
         Assert.That(output, Does.StartWith("images: 64 of 150\nimages: 128 of 150\nimages: 150 of 150\n" +
-            "150 images of 1x1 patches"));
+            "150 images of 1x1 patches -> "));
     }
 
     [Test]

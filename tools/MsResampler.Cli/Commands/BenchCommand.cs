@@ -17,6 +17,7 @@ internal static class BenchCommand
     private const int MaxBatch = 4_096;
     private const int MinSampleCount = 5;
     private const int MaxSampleCount = 100_000;
+    private const double MaxSeconds = 3_600;
 
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
@@ -27,7 +28,7 @@ internal static class BenchCommand
         Option<PrecisionChoice> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<double?> seconds = Options.Positive("--seconds", "S",
-            "How long to measure, after a warm-up of a quarter of it.", 3);
+            "How long to measure, after a warm-up of a quarter of it.", 3, MaxSeconds);
         Option<string?> json = new("--json")
         {
             Description = "Also write the figures to this file.",
@@ -57,7 +58,7 @@ internal static class BenchCommand
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(grid)!.Value,
             parsed.GetValue(batch),
             parsed.GetRequiredValue(backend), parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads),
-            TimeSpan.FromSeconds(Math.Min(parsed.GetRequiredValue(seconds)!.Value, 3600)),
+            TimeSpan.FromSeconds(parsed.GetRequiredValue(seconds)!.Value),
             parsed.GetValue(json), terminal, cancellationToken));
         return command;
     }
@@ -67,14 +68,14 @@ internal static class BenchCommand
     {
         using AtomicFile? report = json is null ? null : new AtomicFile(json);
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
+        CallSize.Require($"--grid {grid}", model.Config, grid);
+        CallSize.RequireReference($"--grid {grid}", model.Config, grid);
+        CallSize.Require($"--batch {batch}", model.Config, grid, batch);
         // The reference, which has no plan, is not among this command's backends.
         using ResamplerEngine engine = (ResamplerEngine)TokenEngine.Open(model, backend, precision, threadCount);
         ResamplerConfig config = model.Config;
         int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
         float[] image = RandomFeatures.Create(seed: 0, grid, config.VisionHiddenSize);
-        if ((long)image.Length * batch > Array.MaxLength || (long)tokenCount * batch > Array.MaxLength)
-            throw new InputException($"--batch {batch}: images of {grid} patches are too large for so many " +
-                "in one call");
         float[] features = new float[image.Length * batch];
         for (int index = 0; index < batch; index++)
             image.CopyTo(features, index * image.Length);

@@ -52,6 +52,7 @@ internal static class ExportOnnxCommand
     private static void Run(string folder, string path, PatchGrid grid, Terminal terminal)
     {
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
+        CallSize.Require($"--grid {grid}", model.Config, grid);
         using AtomicFile file = new(path);
         try
         {

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using MsResampler.Cli.Display;
+using MsResampler.Cli.Input;
 using MsResampler.Model;
 using MsResampler.Safetensors;
 
@@ -73,9 +74,7 @@ internal static class InitCommand
         command.SetAction(parsed =>
         {
             string path = parsed.GetRequiredValue(config);
-            if (!File.Exists(path) && !Directory.Exists(path))
-                throw new InputException($"{path}: there is no such file");
-            Run(ConfigReader.ReadBytes(path), path, parsed.GetRequiredValue(output), parsed.GetValue(seed),
+            Run(InputFile.ReadConfiguration(path, config.Name), path, parsed.GetRequiredValue(output), parsed.GetValue(seed),
                 parsed.GetValue(type), parsed.GetValue(force), terminal);
             return ExitCode.Done;
         });

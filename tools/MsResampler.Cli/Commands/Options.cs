@@ -77,28 +77,34 @@ internal static class Options
     };
 
     public static Option<double?> Positive(string name, string helpName, string description,
-        double? defaultValue = null) => new(name)
+        double? defaultValue = null, double max = double.MaxValue) => new(name)
         {
             Description = description,
             HelpName = helpName,
             DefaultValueFactory = defaultValue is null ? null : _ => defaultValue,
             CustomParser = result =>
                 double.TryParse(Text(result), NumberStyles.Float, CultureInfo.InvariantCulture,
-                out double value) && value > 0 && double.IsFinite(value)
+                    out double value) && value > 0 && value <= max
                     ? value
-                    : Fail<double?>(result, name, "a positive number"),
+                    : Fail<double?>(result, name, "a positive number" + (max == double.MaxValue ? ""
+                        : string.Create(CultureInfo.InvariantCulture, $" up to {max}"))),
         };
 
-    public static Option<PatchGrid?> Grid(string description, PatchGrid? defaultValue = null) => new("--grid")
-    {
-        Description = description,
-        HelpName = "HxW",
-        Required = defaultValue is null,
-        DefaultValueFactory = defaultValue is null ? null : _ => defaultValue,
-        CustomParser = result => TryParsePair(Text(result), out int rows, out int columns)
-            ? new PatchGrid(rows, columns)
-            : Fail<PatchGrid?>(result, "--grid", $"rows x columns such as 24x24, each from 1 to {MaxExtent}"),
-    };
+    /// <summary>A patch grid.</summary>
+    /// <param name="description">What it is the grid of.</param>
+    /// <param name="defaultValue">The grid when left out.</param>
+    /// <param name="isRequired">Whether it must be given; not where there is a default.</param>
+    public static Option<PatchGrid?> Grid(string description, PatchGrid? defaultValue = null, bool isRequired = true)
+        => new("--grid")
+        {
+            Description = description,
+            HelpName = "HxW",
+            Required = isRequired && defaultValue is null,
+            DefaultValueFactory = defaultValue is null ? null : _ => defaultValue,
+            CustomParser = result => TryParsePair(Text(result), out int rows, out int columns)
+                ? new PatchGrid(rows, columns)
+                : Fail<PatchGrid?>(result, "--grid", $"rows x columns such as 24x24, each from 1 to {MaxExtent}"),
+        };
 
     /// <summary>A GPU architecture such as sm_80, as 80.</summary>
     public static Option<int> Architecture() => new("--arch")

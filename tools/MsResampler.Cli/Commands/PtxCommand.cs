@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Engines;
+using MsResampler.Cli.Input;
 using MsResampler.Cli.Output;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
@@ -123,10 +124,9 @@ internal static class PtxCommand
 
     private static ResamplerConfig ReadConfig(string path, Terminal terminal)
     {
-        if (!File.Exists(path) && !Directory.Exists(path))
-            throw new InputException($"{path}: there is no such file");
+        byte[] json = InputFile.ReadConfiguration(path, "--config");
         List<string> warnings = [];
-        ResamplerConfig config = ConfigReader.ReadFile(path, warnings);
+        ResamplerConfig config = ConfigReader.Read(json, path, warnings);
         warnings.ForEach(terminal.Warn);
         return config;
     }

@@ -26,13 +26,22 @@ internal static class RunCommand
     private const long MaxChunkElementCount = 1L << 25;
     private const int MaxReaderCount = 8;
 
+    private const int MaxListedGridCount = 4;
+
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<string> model = Options.Model();
-        Option<string?> features = new("--features")
+        Option<string[]> features = new("--features")
         {
-            Description = "Patch features from an encoder, .safetensors or .npy.",
-            HelpName = "FILE",
+            Description = "Patch features from an encoder, .safetensors or .npy; several make a batch.",
+            HelpName = "FILE...",
+            AllowMultipleArgumentsPerToken = true,
+            Arity = ArgumentArity.OneOrMore,
+        };
+        Option<PatchGrid?> grid = Options.Grid("With --features, the patch grid of every image.", isRequired: false);
+        Option<bool> dropClassToken = new("--drop-class-token")
+        {
+            Description = "With --grid, leave out the first of every image's rows, a class token.",
         };
         Option<string[]> images = new("--image")
         {
@@ -66,7 +75,9 @@ internal static class RunCommand
             [
                 "--features: a tensor 'features' [H,W,C] or [B,H,W,C]; or 'features.0', 'features.1', ...",
                 "  each [H,W,C] with a grid of its own; or a .npy array [H,W,C] or [B,H,W,C], float32 or",
-                "  float16 in C order.",
+                "  float16 in C order. With --grid also [N,C] and [B,N,C], N = H x W patches. Shapes that may be",
+                "  [H,W,C] or [B,N,C] need --grid: one row (--grid 1xN), or as many columns as a square grid",
+                "  has patches (196, 256, 576, ...), with a class token or without.",
                 "--image: a picture is turned upright, laid over white, resized (bicubic, antialiased) to",
                 "  --size and cut into patches of --patch pixels. A patch's feature is its pixels,",
                 "  (v/255 - 0.5)/0.5, in the order channel, row, column: the model's vision_hidden_size",
@@ -77,30 +88,35 @@ internal static class RunCommand
                 "msresampler run --model model --image photo.jpg --out tokens.safetensors --maps maps",
                 "msresampler run --model model --image a.png b.webp --size 448x336 --out tokens.npy",
                 "msresampler run --model model --features features.npy --out tokens.safetensors --threads 4",
+                "msresampler run --model model --features clip.npy --grid 24x24 --drop-class-token --out tokens.npy",
             ],
         };
-        foreach (Option option in (ReadOnlySpan<Option>)[model, features, images, patch, size, output,
-            backend, precision, threads, maps])
+        foreach (Option option in (ReadOnlySpan<Option>)[model, features, grid, dropClassToken, images,
+            patch, size, output, backend, precision, threads, maps])
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
-            string? featureFile = parsed.GetValue(features);
+            string[] featureFiles = parsed.GetValue(features) ?? [];
             string[] imageFiles = parsed.GetValue(images) ?? [];
-            if (featureFile is null == (imageFiles.Length == 0))
+            if (featureFiles.Length == 0 == (imageFiles.Length == 0))
                 throw new InputException("expected either --features or --image, found " +
-                    (featureFile is null ? "neither" : "both") + " (see msresampler run --help)");
-            foreach (Option option in (ReadOnlySpan<Option>)[patch, size])
+                    (featureFiles.Length == 0 ? "neither" : "both") + " (see msresampler run --help)");
+            bool hasImages = imageFiles.Length > 0;
+            foreach ((Option option, bool isForImages) in (ReadOnlySpan<(Option, bool)>)
+                [(patch, true), (size, true), (grid, false), (dropClassToken, false)])
             {
-                if (featureFile is not null && parsed.GetResult(option) is { Implicit: false })
-                    throw new InputException($"{option.Name} goes with --image only; {featureFile} has its " +
-                        "own grid");
+                if (isForImages != hasImages && parsed.GetResult(option) is { Implicit: false })
+                    throw new InputException($"{option.Name} goes with {(isForImages ? "--image" : "--features")} only");
             }
 
+            FeatureLayout layout = new(parsed.GetValue(grid), parsed.GetValue(dropClassToken));
+            if (layout is { DropClassToken: true, Grid: null })
+                throw new InputException("--drop-class-token needs --grid, which says how many patches follow the token");
             Run(new RunRequest
             {
                 Model = parsed.GetRequiredValue(model),
-                OpenSource = () => featureFile is not null
-                    ? FeatureFile.Open(featureFile)
+                OpenSource = () => !hasImages
+                    ? FeatureFile.Open(featureFiles, layout)
                     : ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size)),
                 Output = parsed.GetRequiredValue(output),
                 Backend = parsed.GetRequiredValue(backend),
@@ -117,7 +133,6 @@ internal static class RunCommand
     public static IReadOnlyList<string> Run(RunRequest request, Terminal terminal,
         CancellationToken cancellationToken)
     {
-        long start = Stopwatch.GetTimestamp();
         TokenFile.CheckName(request.Output);
         if (File.Exists(request.MapFolder))
             throw new InputException($"{request.MapFolder}: this is a file; --maps names a folder");
@@ -128,6 +143,8 @@ internal static class RunCommand
 
         ResamplerConfig config = engine.Config;
         int imageCount = source.Grids.Count;
+        CheckSizes(source, config, request);
+        TimeSpan callTime = TimeSpan.Zero;
         List<string> maps = [];
         using TokenFile file = TokenFile.Create(request.Output, imageCount, config.QueryGrid.QueryCount,
             config.OutputSize);
@@ -141,6 +158,7 @@ internal static class RunCommand
                 int end = ChunkEnd(source.Grids, config, first);
                 Chunk chunk = new(source, engine, first, end, buffers);
                 file.Append(chunk.Resample(request.ThreadCount, cancellationToken));
+                callTime += chunk.CallTime;
                 if (request.MapFolder is not null)
                     maps.AddRange(chunk.DrawMaps(request.MapFolder, cancellationToken));
                 report(end);
@@ -150,10 +168,10 @@ internal static class RunCommand
         cancellationToken.ThrowIfCancellationRequested();
         file.Commit();
 
-        terminal.Line($"{imageCount} {(imageCount == 1 ? "image" : "images")} of " +
+        terminal.Line($"{imageCount} {(imageCount == 1 ? "image" : "images")}" +
             $"{DescribeGrids(source.Grids)} patches -> tokens " +
             $"[{imageCount}, {config.QueryGrid.QueryCount}, {config.OutputSize}] in {request.Output} " +
-            $"({Quantity.Duration(Stopwatch.GetElapsedTime(start))}; {engine.Description})");
+            $"({Quantity.Duration(callTime)}; {engine.Description})");
         if (maps.Count > 0)
             terminal.Line($"{maps.Count} maps in {request.MapFolder}");
         return maps;
@@ -166,11 +184,36 @@ internal static class RunCommand
         string mismatch = $"{source.Describe(0)}: features have {source.ChannelCount} channels, but " +
             $"{model} expects vision_hidden_size = {config.VisionHiddenSize}";
         if (source is not ImageFeatures)
-            throw new InputException(mismatch);
+        {
+            string axes = source.StoredShape switch
+            {
+                [_, var second, _, _] when second == config.VisionHiddenSize => "0, 2, 3, 1",
+                [_, var second, _] when second == config.VisionHiddenSize => "0, 2, 1",
+                [var first, _, _] when first == config.VisionHiddenSize => "1, 2, 0",
+                _ => "",
+            };
+            throw new InputException(mismatch + (axes.Length == 0 ? ""
+                : $"; the shape is [{string.Join(',', source.StoredShape)}] and channels come last: save " +
+                    $"x.transpose({axes})"));
+        }
+
         int fitting = (int)Math.Round(Math.Sqrt(config.VisionHiddenSize / 3.0));
         throw new InputException(mismatch + (3L * fitting * fitting == config.VisionHiddenSize
             ? $"; --patch {fitting} would fit"
             : ", which is not 3 x patch x patch for any patch: this model needs an encoder's --features"));
+    }
+
+    private static void CheckSizes(IFeatureSource source, ResamplerConfig config, RunRequest request)
+    {
+        foreach ((int index, PatchGrid grid) in source.Grids.Index().DistinctBy(image => image.Item))
+        {
+            string what = $"{source.Describe(index)}, {grid} patches";
+            CallSize.Require(what, config, grid);
+            if (request.Backend == BackendChoice.Reference)
+                CallSize.RequireReference(what, config, grid);
+            if (request.MapFolder is not null)
+                CallSize.RequireMaps($"--maps for {what}", config, grid);
+        }
     }
 
     private static int ChunkEnd(IReadOnlyList<PatchGrid> grids, ResamplerConfig config, int first)
@@ -189,11 +232,16 @@ internal static class RunCommand
         return end;
     }
 
+    /// <summary>In the order of a batch, largest first where there are many: ", 24x24 and 16x36".</summary>
     private static string DescribeGrids(IReadOnlyList<PatchGrid> grids)
     {
-        PatchGrid smallest = grids.MinBy(grid => grid.PatchCount);
-        PatchGrid largest = grids.MaxBy(grid => grid.PatchCount);
-        return smallest == largest ? $"{largest}" : $"{smallest} to {largest}";
+        string[] names = [.. grids.OrderByDescending(grid => grid.PatchCount).Select(grid => $"{grid}").Distinct()];
+        return names.Length switch
+        {
+            1 => $" of {names[0]}",
+            <= MaxListedGridCount => $", {string.Join(", ", names[..^1])} and {names[^1]}",
+            _ => $", {names.Length} grids from {names[^1]} to {names[0]}",
+        };
     }
 
     /// <summary>Memory that one chunk after another uses.</summary>
@@ -240,10 +288,15 @@ internal static class RunCommand
             _tokens = buffers.Tokens(checked(_grids.Length * config.QueryGrid.QueryCount * config.OutputSize));
         }
 
+        /// <summary>What the engine took of <see cref="Resample"/>, reading aside.</summary>
+        public TimeSpan CallTime { get; private set; }
+
         public ReadOnlySpan<float> Resample(int? threadCount, CancellationToken cancellationToken)
         {
             Read(threadCount, cancellationToken);
+            long start = Stopwatch.GetTimestamp();
             _engine.Resample(_features.Span, _grids, _tokens.Span, cancellationToken);
+            CallTime = Stopwatch.GetElapsedTime(start);
             return _tokens.Span;
         }
 

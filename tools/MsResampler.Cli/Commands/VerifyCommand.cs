@@ -54,6 +54,8 @@ internal static class VerifyCommand
         double? givenBound, Terminal terminal, CancellationToken cancellationToken)
     {
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
+        CallSize.Require($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0], s_grids.Length);
+        CallSize.RequireReference($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0]);
         using ITokenEngine engine = TokenEngine.Open(model, backend, precision, threadCount);
         double bound = givenBound ?? engine.ErrorBound;
         ReferenceResampler reference = ReferenceResampler.Load(model);

@@ -1,55 +1,57 @@
 namespace MsResampler.Cli.Input;
 
-/// <summary>Opens the file that <c>--features</c> names.</summary>
+/// <summary>Opens the files that <c>--features</c> names.</summary>
 internal static class FeatureFile
 {
-    private const int MaxFeatureCount = int.MaxValue / sizeof(float);
+    /// <summary>The features that one call may take, so that 32 bits count their bytes.</summary>
+    public const int MaxFeatureCount = int.MaxValue / sizeof(float);
 
-    /// <exception cref="InputException">The file is missing, of another format, or does not hold
+    private const string Option = "--features";
+
+    /// <summary>Opens files as one batch.</summary>
+    /// <param name="paths">The files; at least one.</param>
+    /// <param name="layout">What the user says of their images.</param>
+    /// <exception cref="InputException">A file is missing, of another format, or does not hold
     /// features.</exception>
-    public static IFeatureSource Open(string path)
+    public static IFeatureSource Open(IReadOnlyList<string> paths, FeatureLayout layout)
     {
-        if (!File.Exists(path))
-            throw new InputException($"{path}: there is no such file");
-        return Path.GetExtension(path).ToUpperInvariant() switch
+        List<IFeatureSource> sources = [];
+        try
         {
-            ".SAFETENSORS" => SafetensorsFeatures.Open(path),
-            ".NPY" => NpyFeatures.Open(path),
-            _ => throw new InputException($"{path}: expected a .safetensors or .npy file of features; for " +
-                "a picture use --image"),
-        };
+            foreach (string path in paths)
+                sources.Add(Open(path, layout));
+            return sources.Count == 1 ? sources[0] : new FeatureFiles(sources);
+        }
+        catch
+        {
+            sources.ForEach(source => source.Dispose());
+            throw;
+        }
     }
 
-    /// <summary>Reads [H, W, C] or [B, H, W, C] out of a shape.</summary>
-    /// <param name="what">The file and tensor, for errors.</param>
-    /// <param name="shape">The shape found.</param>
-    /// <param name="allowBatch">Whether four dimensions are allowed.</param>
-    public static FeatureShape ReadShape(string what, IReadOnlyList<long> shape, bool allowBatch)
+    private static IFeatureSource Open(string path, FeatureLayout layout)
     {
-        bool isBatch = shape.Count == 4 && allowBatch;
-        string expected = allowBatch ? "[H,W,C] or [B,H,W,C]" : "[H,W,C]";
-        string found = $"[{string.Join(',', shape)}]";
-        if (shape.Count != 3 && !isBatch)
-            throw new InputException($"{what}: expected the shape {expected}, found {found}");
-        if (shape.Any(extent => extent < 1))
-            throw new InputException($"{what}: expected the shape {expected} without empty dimensions, " +
-                $"found {found}");
-        if (shape.TakeLast(3).Aggregate(UInt128.One,
-            (product, extent) => product * (UInt128)extent) > MaxFeatureCount
-            || shape[0] > int.MaxValue)
-            throw new InputException($"{what}: {found} is too large: an image may have {MaxFeatureCount} " +
-                "features");
-        return new FeatureShape(isBatch ? (int)shape[0] : 1, new PatchGrid((int)shape[^3], (int)shape[^2]),
-            (int)shape[^1]);
+        InputFile file = InputFile.Open(path, Option);
+        try
+        {
+            string extension = Path.GetExtension(path).ToUpperInvariant();
+            // Pipes have no extension.
+            if (FileContent.IsNpy(file))
+                return NpyFeatures.Open(file, layout);
+            if (FileContent.Describe(file) is { } found)
+                throw new InputException($"{path}: expected a .safetensors or .npy file of features, found {found}" +
+                    (FileContent.IsPicture(file) ? "; for a picture use --image" : ""));
+            if (extension == ".NPY")
+                return NpyFeatures.Open(file, layout);
+            if (extension == ".SAFETENSORS" || file.ReadablePath != path)
+                return SafetensorsFeatures.Open(file, layout);
+            throw new InputException($"{path}: expected a .safetensors or .npy file of features; for " +
+                "a picture use --image");
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
-}
-
-/// <summary>The extents of a feature tensor.</summary>
-/// <param name="ImageCount">B.</param>
-/// <param name="Grid">H × W.</param>
-/// <param name="ChannelCount">C.</param>
-internal readonly record struct FeatureShape(int ImageCount, PatchGrid Grid, int ChannelCount)
-{
-    /// <summary>H·W·C.</summary>
-    public int FeatureCount => (int)(Grid.PatchCount * ChannelCount);
 }

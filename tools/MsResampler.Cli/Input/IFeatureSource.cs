@@ -12,6 +12,9 @@ internal interface IFeatureSource : IDisposable
     /// <summary>One patch grid per image.</summary>
     IReadOnlyList<PatchGrid> Grids { get; }
 
+    /// <summary>The shape of the first array as it is stored.</summary>
+    IReadOnlyList<long> StoredShape { get; }
+
     /// <summary>What to call an image in messages: its file, and its place in it.</summary>
     string Describe(int imageIndex);
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
@@ -6,64 +7,176 @@ namespace MsResampler.Cli.Input;
 /// says.</summary>
 internal static class ImageDecoder
 {
-    // 512 MiB decoded; a picture of a few kilobytes can claim to be far larger.
+    // A picture of a few kilobytes can claim to be far larger: this bounds the time that one takes.
     private const long MaxPixelCount = 1L << 27;
+    private const long MaxBytes = 512L << 20;
+    private const int BytesPerPixel = 4;
+
+    // JPEG rows are decoded in order. Of PNG files Skia gives any range of rows, but starts from the first row for
+    // each range.
+    private const int JpegBandRows = 64;
+    private const long PngBandBytes = 64L << 20;
+
+    // Larger files that lack their end marker stay an error: these bytes are beside the budget.
+    private const long MaxRepairedBytes = 64L << 20;
+
+    private static readonly DecodingBudget s_budget = new(MaxBytes);
 
     /// <summary>Decodes a file and resizes it.</summary>
-    /// <param name="path">The file.</param>
+    /// <param name="file">The file.</param>
     /// <param name="chooseSize">The size wanted, from the size of the upright picture.</param>
-    /// <exception cref="InputException">The file is missing, damaged, too large or of another
-    /// format.</exception>
-    public static RgbImage Decode(string path, Func<SKSizeI, SKSizeI> chooseSize)
+    /// <exception cref="InputException">The file is damaged, too large or of another format.</exception>
+    public static RgbImage Decode(InputFile file, Func<SKSizeI, SKSizeI> chooseSize)
     {
-        using SKCodec codec = Open(path);
-        SKEncodedOrigin origin = codec.EncodedOrigin;
+        using SKCodec codec = Open(file);
+        SKEncodedOrigin origin = Origin(file, codec);
         // The last four origins exchange rows and columns.
         bool isTransposed = origin is >= SKEncodedOrigin.LeftTop;
         SKSizeI stored = codec.Info.Size;
         SKSizeI wanted = chooseSize(isTransposed ? new SKSizeI(stored.Height, stored.Width) : stored);
-
-        using SKColorSpace srgb = SKColorSpace.CreateSrgb();
-        using SKBitmap bitmap = new();
-        if (!bitmap.TryAllocPixels(new SKImageInfo(stored.Width, stored.Height, SKColorType.Rgba8888,
-            SKAlphaType.Premul, srgb)))
-            throw new InputException($"{path}: there is not enough memory to decode " +
-                $"{stored.Width}x{stored.Height} pixels");
-        SKCodecResult result = codec.GetPixels(bitmap.Info, bitmap.GetPixels());
-        if (result != SKCodecResult.Success)
-            throw new InputException($"{path}: the picture is damaged or cut off ({result})");
-
         SKSizeI resized = isTransposed ? new SKSizeI(wanted.Height, wanted.Width) : wanted;
-        return ImageResizer.Resize(bitmap.GetPixelSpan(), stored, resized).Upright(origin);
+
+        int bandRows = BandRows(codec);
+        long bytes = BytesToDecode(file, codec, bandRows);
+        if (bytes > MaxBytes)
+        {
+            throw new InputException($"{file.Name}: {stored.Width}x{stored.Height} pixels, stored so that " +
+                $"{bytes >> 20} MiB are needed to decode them; at most {MaxBytes >> 20} MiB are used");
+        }
+
+        using DecodingBudget.Lease lease = s_budget.Acquire(bytes);
+        if (TryDecode(codec, bandRows, resized, out SKCodecResult result) is { } image)
+            return image.Upright(origin);
+        return codec.EncodedFormat == SKEncodedImageFormat.Jpeg && DecodeWithEndMarker(file, resized) is { } repaired
+            ? repaired.Upright(origin)
+            : throw new InputException($"{file.Name}: the picture is damaged or cut off ({result})");
     }
 
     /// <summary>Checks that a file is a picture that can be decoded, reading its header only.</summary>
     /// <exception cref="InputException">It is not.</exception>
-    public static void Check(string path) => Open(path).Dispose();
+    public static void Check(InputFile file) => Open(file).Dispose();
 
-    private static SKCodec Open(string path)
+    private static SKCodec Open(InputFile file)
     {
-        if (!File.Exists(path))
-            throw new InputException($"{path}: there is no such file");
         // Skia opens paths through its own streams, which say nothing about why they fail; .NET's do.
-        using (File.OpenRead(path))
+        using (file.OpenRead())
         {
         }
 
-        SKCodec? codec = SKCodec.Create(path, out SKCodecResult result);
+        SKCodec? codec = SKCodec.Create(file.ReadablePath, out SKCodecResult result);
         if (codec?.EncodedFormat is not (SKEncodedImageFormat.Png or SKEncodedImageFormat.Jpeg
             or SKEncodedImageFormat.Webp))
         {
-            string found = codec is null ? result.ToString() : codec.EncodedFormat.ToString();
+            string found = codec is null ? $"another file ({result})" : $"a {codec.EncodedFormat} picture";
             codec?.Dispose();
-            throw new InputException($"{path}: expected a PNG, JPEG or WebP picture ({found})");
+            throw new InputException(FileContent.IsPicture(file)
+                ? $"{file.Name}: the picture is damaged or cut off ({result})"
+                : $"{file.Name}: expected a PNG, JPEG or WebP picture, found {FileContent.Describe(file) ?? found}");
         }
 
         SKImageInfo info = codec.Info;
         if ((long)info.Width * info.Height <= MaxPixelCount)
             return codec;
         codec.Dispose();
-        throw new InputException($"{path}: {info.Width}x{info.Height} pixels are too many; at most " +
+        throw new InputException($"{file.Name}: {info.Width}x{info.Height} pixels are too many; at most " +
             $"{MaxPixelCount} are decoded");
+    }
+
+    private static SKEncodedOrigin Origin(InputFile file, SKCodec codec)
+    {
+        if (codec.EncodedFormat != SKEncodedImageFormat.Png)
+            return codec.EncodedOrigin;
+        using FileStream stream = file.OpenRead();
+        return ExifOrientation.OfPng(stream);
+    }
+
+    private static int BandRows(SKCodec codec)
+    {
+        SKSizeI size = codec.Info.Size;
+        return codec.EncodedFormat switch
+        {
+            SKEncodedImageFormat.Jpeg => Math.Min(JpegBandRows, size.Height),
+            SKEncodedImageFormat.Png => (int)Math.Clamp(PngBandBytes / (BytesPerPixel * size.Width), 1, size.Height),
+            _ => size.Height,
+        };
+    }
+
+    /// <summary>Estimates what Skia and the libraries below it allocate.</summary>
+    private static long BytesToDecode(InputFile file, SKCodec codec, int bandRows)
+    {
+        SKSizeI size = codec.Info.Size;
+        long band = (long)size.Width * bandRows * BytesPerPixel;
+        if (codec.EncodedFormat == SKEncodedImageFormat.Jpeg)
+        {
+            using FileStream stream = file.OpenRead();
+            return band + (sizeof(short) * JpegStructure.CountKeptSamples(stream));
+        }
+
+        // Interlaced PNG files are put together, and lossless WebP files decoded, in a second copy; a pixel of PNG has up
+        // to 8 bytes.
+        return codec.EncodedFormat == SKEncodedImageFormat.Png ? 3 * band : 2 * band;
+    }
+
+    private static RgbImage? TryDecode(SKCodec codec, int bandRows, SKSizeI resized, out SKCodecResult result)
+    {
+        SKSizeI size = codec.Info.Size;
+        using SKColorSpace srgb = SKColorSpace.CreateSrgb();
+        SKImageInfo info = new(size.Width, size.Height, SKColorType.Rgba8888, SKAlphaType.Premul, srgb);
+        using SKBitmap band = new();
+        if (!band.TryAllocPixels(info.WithSize(size.Width, bandRows)))
+            throw new InsufficientMemoryException();
+        result = codec.EncodedFormat == SKEncodedImageFormat.Jpeg
+            ? codec.StartScanlineDecode(info) : SKCodecResult.Success;
+        ImageResizer resizer = new(size, resized);
+        for (int row = 0; row < size.Height && result == SKCodecResult.Success; row += bandRows)
+        {
+            int count = Math.Min(bandRows, size.Height - row);
+            result = DecodeBand(codec, info, band, row, count);
+            if (result == SKCodecResult.Success)
+                resizer.Add(band.GetPixelSpan()[..(count * info.RowBytes)]);
+        }
+
+        return result == SKCodecResult.Success ? resizer.Finish() : null;
+    }
+
+    private static SKCodecResult DecodeBand(SKCodec codec, SKImageInfo info, SKBitmap band, int row, int count)
+    {
+        nint pixels = band.GetPixels();
+        switch (codec.EncodedFormat)
+        {
+            case SKEncodedImageFormat.Jpeg:
+                return codec.GetScanlines(pixels, count, info.RowBytes) == count
+                    ? SKCodecResult.Success : SKCodecResult.IncompleteInput;
+            case SKEncodedImageFormat.Png:
+                SKCodecResult start = codec.StartIncrementalDecode(info, pixels, info.RowBytes,
+                    new SKCodecOptions(SKRectI.Create(0, row, info.Width, count)));
+                return start == SKCodecResult.Success ? codec.IncrementalDecode() : start;
+            default:
+                return codec.GetPixels(info, pixels);
+        }
+    }
+
+    /// <summary>Decodes a JPEG file that has all its pixels but no end marker; null where pixels are missing.</summary>
+    private static RgbImage? DecodeWithEndMarker(InputFile file, SKSizeI resized)
+    {
+        using FileStream stream = file.OpenRead();
+        if (stream.Length > MaxRepairedBytes)
+            return null;
+        byte[] jpeg = new byte[stream.Length + 2];
+        stream.ReadExactly(jpeg, 0, jpeg.Length - 2);
+        if (JpegStructure.FindEndOfPixels(jpeg.AsSpan(0, jpeg.Length - 2)) is not { } end)
+            return null;
+        (jpeg[end], jpeg[end + 1]) = (0xFF, 0xD9);
+        GCHandle pin = GCHandle.Alloc(jpeg, GCHandleType.Pinned);
+        try
+        {
+            using SKData data = SKData.Create(pin.AddrOfPinnedObject(), end + 2);
+            using SKCodec? codec = SKCodec.Create(data);
+            return codec is null ? null : TryDecode(codec, BandRows(codec), resized, out _);
+        }
+        finally
+        {
+            pin.Free();
+        }
     }
 }

@@ -6,22 +6,27 @@ namespace MsResampler.Cli.Input;
 /// feature is its pixels, (v/255 − ½)/½, in the order channel, row, column; C = 3·P².</summary>
 internal sealed class ImageFeatures : IFeatureSource
 {
-    private readonly IReadOnlyList<string> _paths;
+    // Three channels of a square.
+    private static readonly int s_maxSide = (int)Math.Sqrt(FeatureFile.MaxFeatureCount / 3);
+
+    private readonly IReadOnlyList<InputFile> _files;
     private readonly int _patchSize;
     private readonly SKSizeI _size;
 
-    private ImageFeatures(IReadOnlyList<string> paths, int patchSize, SKSizeI size)
+    private ImageFeatures(IReadOnlyList<InputFile> files, int patchSize, SKSizeI size)
     {
-        _paths = paths;
+        _files = files;
         _patchSize = patchSize;
         _size = size;
         PatchGrid grid = new(size.Height / patchSize, size.Width / patchSize);
-        Grids = [.. Enumerable.Repeat(grid, paths.Count)];
+        Grids = [.. Enumerable.Repeat(grid, files.Count)];
     }
 
     public long ChannelCount => 3L * _patchSize * _patchSize;
 
     public IReadOnlyList<PatchGrid> Grids { get; }
+
+    public IReadOnlyList<long> StoredShape => [];
 
     /// <summary>Checks the sizes and that every file is a picture.</summary>
     /// <exception cref="InputException">One is not, or the sizes do not fit each other.</exception>
@@ -30,18 +35,35 @@ internal sealed class ImageFeatures : IFeatureSource
         if (size.Height % patchSize != 0 || size.Width % patchSize != 0)
             throw new InputException($"--size {size} is not a multiple of --patch {patchSize}; the nearest " +
                 $"that is: {NearestMultiple(size, patchSize)}");
-        foreach (string path in paths)
-            ImageDecoder.Check(path);
-        return new ImageFeatures(paths, patchSize, new SKSizeI(size.Width, size.Height));
+        long featureCount = 3L * size.Height * size.Width;
+        if (featureCount > FeatureFile.MaxFeatureCount)
+            throw new InputException($"--size {size}: an image would have {featureCount} features; at most " +
+                $"{FeatureFile.MaxFeatureCount} are possible, a side of {s_maxSide}");
+        List<InputFile> files = [];
+        try
+        {
+            foreach (string path in paths)
+            {
+                files.Add(InputFile.Open(path, "--image"));
+                ImageDecoder.Check(files[^1]);
+            }
+        }
+        catch
+        {
+            files.ForEach(file => file.Dispose());
+            throw;
+        }
+
+        return new ImageFeatures(files, patchSize, new SKSizeI(size.Width, size.Height));
     }
 
-    public string Describe(int imageIndex) => _paths[imageIndex];
+    public string Describe(int imageIndex) => _files[imageIndex].Name;
 
-    public string FileStem(int imageIndex) => Path.GetFileNameWithoutExtension(_paths[imageIndex]);
+    public string FileStem(int imageIndex) => Path.GetFileNameWithoutExtension(_files[imageIndex].Name);
 
     public void Read(int imageIndex, Span<float> destination)
     {
-        RgbImage image = ImageDecoder.Decode(_paths[imageIndex], _ => _size);
+        RgbImage image = ImageDecoder.Decode(_files[imageIndex], _ => _size);
         PatchGrid grid = Grids[imageIndex];
         int index = 0;
         for (int row = 0; row < grid.Rows; row++)
@@ -53,7 +75,7 @@ internal sealed class ImageFeatures : IFeatureSource
     }
 
     public SKBitmap? ReadPicture(int imageIndex, int longSide)
-        => ImageDecoder.Decode(_paths[imageIndex], size =>
+        => ImageDecoder.Decode(_files[imageIndex], size =>
     {
         double scale = (double)longSide / Math.Max(size.Width, size.Height);
         return new SKSizeI(Math.Max((int)(size.Width * scale), 1), Math.Max((int)(size.Height * scale), 1));
@@ -61,6 +83,8 @@ internal sealed class ImageFeatures : IFeatureSource
 
     public void Dispose()
     {
+        foreach (InputFile file in _files)
+            file.Dispose();
     }
 
     private static float Normalize(RgbImage image, int x, int y, int channel)

@@ -5,48 +5,67 @@ namespace MsResampler.Cli.Input;
 
 /// <summary>Antialiased bicubic resizing (a = −½), columns first: the filter widens with the reduction, as
 /// image processors of vision encoders do, so that fine detail does not alias into the patches. Values are
-/// clamped to 0…255 and not rounded.</summary>
-internal static class ImageResizer
+/// clamped to 0…255 and not rounded. Rows are taken one after another, so that a picture need never be in memory
+/// whole.</summary>
+internal sealed class ImageResizer
 {
     private const int Support = 2;
 
-    /// <summary>Resizes premultiplied RGBA bytes, laid over white.</summary>
-    /// <param name="rgba">Four bytes a pixel, row-major.</param>
-    /// <param name="from">The size of <paramref name="rgba"/>.</param>
+    private readonly SKSizeI _from;
+    private readonly SKSizeI _to;
+    private readonly Taps[] _columns;
+    private readonly Taps[] _rows;
+    private readonly float[] _line;
+    private readonly float[] _resizedLine;
+    private readonly float[] _result;
+    private int _rowCount;
+    private int _firstOpen;
+
+    /// <summary>Starts a picture.</summary>
+    /// <param name="from">The size of the rows to come.</param>
     /// <param name="to">The size wanted.</param>
-    public static RgbImage Resize(ReadOnlySpan<byte> rgba, SKSizeI from, SKSizeI to)
+    public ImageResizer(SKSizeI from, SKSizeI to)
     {
-        Taps[] columns = Filter(from.Width, to.Width);
-        Taps[] rows = Filter(from.Height, to.Height);
-        float[] line = new float[3 * from.Width];
-        int outputStride = 3 * to.Width;
+        _from = from;
+        _to = to;
+        _columns = Filter(from.Width, to.Width);
+        _rows = Filter(from.Height, to.Height);
+        _line = new float[3 * from.Width];
+        _resizedLine = new float[3 * to.Width];
+        _result = new float[checked(3 * to.Width * to.Height)];
+    }
 
-        // A stored row is needed from the first output row that reads it to the last: keep a ring of them.
-        int ringCount = rows.Max(taps => taps.Weights.Length);
-        float[] ring = new float[ringCount * outputStride];
-        float[] result = new float[to.Height * outputStride];
-        int readyCount = 0;
-        for (int y = 0; y < to.Height; y++)
+    /// <summary>Takes the next rows: premultiplied RGBA bytes, laid over white.</summary>
+    /// <param name="rgba">Four bytes a pixel, row-major.</param>
+    public void Add(ReadOnlySpan<byte> rgba)
+    {
+        for (; !rgba.IsEmpty; rgba = rgba[(4 * _from.Width)..])
         {
-            Taps taps = rows[y];
-            for (; readyCount < taps.Start + taps.Weights.Length; readyCount++)
-            {
-                OverWhite(rgba.Slice(4 * from.Width * readyCount, 4 * from.Width), line);
-                ResizeRow(line, columns, ring.AsSpan(readyCount % ringCount * outputStride, outputStride));
-            }
-
-            Span<float> output = result.AsSpan(y * outputStride, outputStride);
-            for (int tap = 0; tap < taps.Weights.Length; tap++)
-            {
-                ReadOnlySpan<float> row = ring.AsSpan((taps.Start + tap) % ringCount * outputStride,
-                    outputStride);
-                TensorPrimitives.MultiplyAdd(row, taps.Weights[tap], output, output);
-            }
-
-            TensorPrimitives.Clamp(output, 0f, 255f, output);
+            OverWhite(rgba[..(4 * _from.Width)], _line);
+            ResizeRow(_line, _columns, _resizedLine);
+            AddRow(_rowCount++);
         }
+    }
 
-        return new RgbImage(to.Width, to.Height, result);
+    /// <summary>The picture, once all rows have been taken.</summary>
+    public RgbImage Finish()
+    {
+        if (_rowCount != _from.Height)
+            throw new InvalidOperationException($"expected {_from.Height} rows, found {_rowCount}");
+        TensorPrimitives.Clamp(_result, 0f, 255f, _result);
+        return new RgbImage(_to.Width, _to.Height, _result);
+    }
+
+    private void AddRow(int row)
+    {
+        // Starts and ends of the filters never fall from one output row to the next.
+        while (_firstOpen < _to.Height && _rows[_firstOpen].End <= row)
+            _firstOpen++;
+        for (int y = _firstOpen; y < _to.Height && _rows[y].Start <= row; y++)
+        {
+            Span<float> output = _result.AsSpan(y * 3 * _to.Width, 3 * _to.Width);
+            TensorPrimitives.MultiplyAdd(_resizedLine, _rows[y].Weights[row - _rows[y].Start], output, output);
+        }
     }
 
     private static void OverWhite(ReadOnlySpan<byte> rgba, Span<float> rgb)
@@ -108,5 +127,8 @@ internal static class ImageResizer
     }
 
     /// <summary>What one output pixel reads: input pixels from <paramref name="Start"/>, weighted.</summary>
-    private readonly record struct Taps(int Start, float[] Weights);
+    private readonly record struct Taps(int Start, float[] Weights)
+    {
+        public int End => Start + Weights.Length;
+    }
 }

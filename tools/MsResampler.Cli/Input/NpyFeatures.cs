@@ -8,22 +8,22 @@ namespace MsResampler.Cli.Input;
 /// <summary>Features in a NumPy <c>.npy</c> file: float32 or float16, little-endian, C order.</summary>
 internal sealed class NpyFeatures : IFeatureSource
 {
-    private readonly string _path;
+    private readonly InputFile _source;
     private readonly SafeFileHandle _file;
     private readonly NpyHeader _header;
     private readonly FeatureShape _shape;
 
-    private NpyFeatures(string path, SafeFileHandle file)
+    private NpyFeatures(InputFile source, SafeFileHandle file, FeatureLayout layout)
     {
-        _path = path;
+        _source = source;
         _file = file;
-        _header = NpyHeader.Read(path, file);
-        _shape = FeatureFile.ReadShape(path, _header.Shape, allowBatch: true);
+        _header = NpyHeader.Read(source.Name, file);
+        _shape = layout.Read(source.Name, _header.Shape, allowBatch: true);
         UInt128 expected = (UInt128)_header.DataOffset
-            + ((UInt128)_shape.ImageCount * (UInt128)_shape.FeatureCount * (UInt128)_header.ElementBytes);
+            + ((UInt128)_shape.ImageCount * (UInt128)_shape.Stride * (UInt128)_header.ElementBytes);
         long length = RandomAccess.GetLength(file);
         if (expected != (UInt128)length)
-            throw new InputException($"{path}: the header promises a file of {expected} bytes, found " +
+            throw new InputException($"{source.Name}: the header promises a file of {expected} bytes, found " +
                 $"{length}");
         Grids = [.. Enumerable.Repeat(_shape.Grid, _shape.ImageCount)];
     }
@@ -32,12 +32,15 @@ internal sealed class NpyFeatures : IFeatureSource
 
     public IReadOnlyList<PatchGrid> Grids { get; }
 
-    public static NpyFeatures Open(string path)
+    public IReadOnlyList<long> StoredShape => _header.Shape;
+
+    /// <summary>Takes the file over where it holds features.</summary>
+    public static NpyFeatures Open(InputFile source, FeatureLayout layout)
     {
-        SafeFileHandle file = File.OpenHandle(path);
+        SafeFileHandle file = File.OpenHandle(source.ReadablePath);
         try
         {
-            return new NpyFeatures(path, file);
+            return new NpyFeatures(source, file, layout);
         }
         catch
         {
@@ -46,13 +49,13 @@ internal sealed class NpyFeatures : IFeatureSource
         }
     }
 
-    public string Describe(int imageIndex) => $"{_path}: image {imageIndex}";
+    public string Describe(int imageIndex) => $"{_source.Name}: image {imageIndex}";
 
     public string FileStem(int imageIndex) => $"features.{imageIndex}";
 
     public void Read(int imageIndex, Span<float> destination)
     {
-        long offset = _header.DataOffset + ((long)imageIndex * _shape.FeatureCount * _header.ElementBytes);
+        long offset = _header.DataOffset + (_shape.Start(imageIndex) * _header.ElementBytes);
         if (_header.ElementBytes == sizeof(float))
         {
             ReadExactly(offset, MemoryMarshal.AsBytes(destination));
@@ -66,7 +69,11 @@ internal sealed class NpyFeatures : IFeatureSource
 
     public SKBitmap? ReadPicture(int imageIndex, int longSide) => null;
 
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        _file.Dispose();
+        _source.Dispose();
+    }
 
     private void ReadExactly(long offset, Span<byte> destination)
     {
@@ -74,7 +81,7 @@ internal sealed class NpyFeatures : IFeatureSource
         {
             int count = RandomAccess.Read(_file, destination, offset);
             if (count == 0)
-                throw new InputException($"{_path}: the file ended while it was read");
+                throw new InputException($"{_source.Name}: the file ended while it was read");
             offset += count;
             destination = destination[count..];
         }

@@ -11,34 +11,37 @@ internal sealed class SafetensorsFeatures : IFeatureSource
 {
     private const string Name = "features";
 
+    private readonly InputFile _source;
     private readonly SafetensorsCheckpoint _checkpoint;
     private readonly TensorInfo[] _tensors;
+    private readonly FeatureShape[] _shapes;
     private readonly PatchGrid[] _grids;
 
-    private SafetensorsFeatures(SafetensorsCheckpoint checkpoint)
+    private SafetensorsFeatures(InputFile source, SafetensorsCheckpoint checkpoint, FeatureLayout layout)
     {
+        _source = source;
         _checkpoint = checkpoint;
         if (checkpoint.Find(Name) is { } batch)
         {
             if (checkpoint.Tensors.Any(tensor =>
                 tensor.Name.StartsWith(Name + ".", StringComparison.Ordinal)))
-                throw new InputException($"{checkpoint.SourcePath}: holds both '{Name}' and '{Name}.N'; " +
+                throw new InputException($"{source.Name}: holds both '{Name}' and '{Name}.N'; " +
                     "keep one of them");
-            FeatureShape shape = FeatureFile.ReadShape($"{checkpoint.SourcePath}: tensor '{Name}'",
-                batch.Shape, allowBatch: true);
+            FeatureShape shape = layout.Read($"{source.Name}: tensor '{Name}'", batch.Shape, allowBatch: true);
             _tensors = [batch];
+            _shapes = [shape];
             _grids = [.. Enumerable.Repeat(shape.Grid, shape.ImageCount)];
             ChannelCount = shape.ChannelCount;
             return;
         }
 
-        _tensors = FindNumbered(checkpoint);
+        _tensors = FindNumbered(source.Name, checkpoint);
         FeatureShape[] shapes = [.. _tensors.Select(tensor =>
-            FeatureFile.ReadShape($"{checkpoint.SourcePath}: tensor '{tensor.Name}'", tensor.Shape,
-                allowBatch: false))];
+            layout.Read($"{source.Name}: tensor '{tensor.Name}'", tensor.Shape, allowBatch: false))];
+        _shapes = shapes;
         int other = Array.FindIndex(shapes, shape => shape.ChannelCount != shapes[0].ChannelCount);
         if (other >= 0)
-            throw new InputException($"{checkpoint.SourcePath}: '{Name}.0' has {shapes[0].ChannelCount} " +
+            throw new InputException($"{source.Name}: '{Name}.0' has {shapes[0].ChannelCount} " +
                 $"channels but '{Name}.{other}' has {shapes[other].ChannelCount}; all images need the same");
         _grids = [.. shapes.Select(shape => shape.Grid)];
         ChannelCount = shapes[0].ChannelCount;
@@ -50,12 +53,25 @@ internal sealed class SafetensorsFeatures : IFeatureSource
 
     private bool IsRagged => _tensors[0].Name != Name;
 
-    public static SafetensorsFeatures Open(string path)
+    public IReadOnlyList<long> StoredShape => _tensors[0].Shape;
+
+    /// <summary>Takes the file over where it holds features.</summary>
+    public static SafetensorsFeatures Open(InputFile source, FeatureLayout layout)
     {
-        SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
+        SafetensorsCheckpoint checkpoint;
         try
         {
-            return new SafetensorsFeatures(checkpoint);
+            checkpoint = SafetensorsCheckpoint.Open(source.ReadablePath);
+        }
+        catch (SafetensorsException exception) when (source.ReadablePath != source.Name)
+        {
+            throw new InputException(exception.Message.Replace(source.ReadablePath, source.Name,
+                StringComparison.Ordinal), exception);
+        }
+
+        try
+        {
+            return new SafetensorsFeatures(source, checkpoint, layout);
         }
         catch
         {
@@ -65,24 +81,28 @@ internal sealed class SafetensorsFeatures : IFeatureSource
     }
 
     public string Describe(int imageIndex) => IsRagged
-        ? $"{_checkpoint.SourcePath}: tensor '{_tensors[imageIndex].Name}'"
-        : $"{_checkpoint.SourcePath}: image {imageIndex} of '{Name}'";
+        ? $"{_source.Name}: tensor '{_tensors[imageIndex].Name}'"
+        : $"{_source.Name}: image {imageIndex} of '{Name}'";
 
     public string FileStem(int imageIndex) => $"{Name}.{imageIndex}";
 
     public void Read(int imageIndex, Span<float> destination)
     {
         if (IsRagged)
-            _checkpoint.Read(_tensors[imageIndex], 0, destination);
+            _checkpoint.Read(_tensors[imageIndex], _shapes[imageIndex].Start(0), destination);
         else
-            _checkpoint.Read(_tensors[0], (long)imageIndex * destination.Length, destination);
+            _checkpoint.Read(_tensors[0], _shapes[0].Start(imageIndex), destination);
     }
 
     public SKBitmap? ReadPicture(int imageIndex, int longSide) => null;
 
-    public void Dispose() => _checkpoint.Dispose();
+    public void Dispose()
+    {
+        _checkpoint.Dispose();
+        _source.Dispose();
+    }
 
-    private static TensorInfo[] FindNumbered(SafetensorsCheckpoint checkpoint)
+    private static TensorInfo[] FindNumbered(string path, SafetensorsCheckpoint checkpoint)
     {
         SortedDictionary<int, TensorInfo> numbered = [];
         foreach (TensorInfo tensor in checkpoint.Tensors)
@@ -92,7 +112,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
             string suffix = tensor.Name[(Name.Length + 1)..];
             if (!int.TryParse(suffix, NumberStyles.None, CultureInfo.InvariantCulture, out int index)
                 || suffix != index.ToString(CultureInfo.InvariantCulture))
-                throw new InputException($"{checkpoint.SourcePath}: tensor '{tensor.Name}': expected " +
+                throw new InputException($"{path}: tensor '{tensor.Name}': expected " +
                     $"'{Name}.' and a number from 0");
             numbered.Add(index, tensor);
         }
@@ -102,7 +122,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
             string[] names = [.. checkpoint.Tensors.Take(5).Select(tensor => $"'{tensor.Name}'")];
             string found = names.Length == 0
                 ? "no tensor at all" : string.Join(", ", names) + (checkpoint.Tensors.Count > 5 ? ", …" : "");
-            throw new InputException($"{checkpoint.SourcePath}: expected a tensor '{Name}' or '{Name}.0', " +
+            throw new InputException($"{path}: expected a tensor '{Name}' or '{Name}.0', " +
                 $"'{Name}.1', …; found {found}");
         }
 
@@ -110,7 +130,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
         foreach (int index in numbered.Keys)
         {
             if (index != missing)
-                throw new InputException($"{checkpoint.SourcePath}: '{Name}.{missing}' is missing although " +
+                throw new InputException($"{path}: '{Name}.{missing}' is missing although " +
                     $"there is '{Name}.{index}'");
             missing++;
         }

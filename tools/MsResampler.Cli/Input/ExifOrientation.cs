@@ -1,0 +1,87 @@
+using System.Buffers.Binary;
+using SkiaSharp;
+
+namespace MsResampler.Cli.Input;
+
+/// <summary>The orientation that a PNG file's eXIf chunk states; Skia reads it for JPEG and WebP only.</summary>
+internal static class ExifOrientation
+{
+    private const int SignatureBytes = 8;
+    private const int ChunkHeaderBytes = 8;
+    private const int ChecksumBytes = 4;
+    private const int MaxExifBytes = 1 << 20;
+    private const int DirectoryEntryBytes = 12;
+    private const ushort OrientationTag = 0x0112;
+    private const ushort ShortType = 3;
+
+    /// <summary>Reads a PNG file's orientation; upright where it states none.</summary>
+    /// <param name="png">The file from its start.</param>
+    public static SKEncodedOrigin OfPng(Stream png)
+    {
+        png.Position = SignatureBytes;
+        Span<byte> header = stackalloc byte[ChunkHeaderBytes];
+        // The chunk may stand before the pixels or after them.
+        while (png.ReadAtLeast(header, ChunkHeaderBytes, throwOnEndOfStream: false) == ChunkHeaderBytes)
+        {
+            uint length = BinaryPrimitives.ReadUInt32BigEndian(header);
+            ReadOnlySpan<byte> type = header[4..];
+            if (type.SequenceEqual("IEND"u8) || length > int.MaxValue)
+                break;
+            if (type.SequenceEqual("eXIf"u8) && length <= MaxExifBytes)
+            {
+                byte[] exif = new byte[length];
+                return png.ReadAtLeast(exif, exif.Length, throwOnEndOfStream: false) == exif.Length
+                    ? OfExif(exif) : SKEncodedOrigin.TopLeft;
+            }
+
+            png.Position += length + ChecksumBytes;
+        }
+
+        return SKEncodedOrigin.TopLeft;
+    }
+
+    /// <summary>Reads the orientation out of EXIF data (a TIFF header and its first directory).</summary>
+    private static SKEncodedOrigin OfExif(ReadOnlySpan<byte> exif)
+    {
+        bool isLittle = exif.StartsWith("II*\0"u8);
+        if (!isLittle && !exif.StartsWith("MM\0*"u8))
+            return SKEncodedOrigin.TopLeft;
+        if (!TryReadUInt32(exif, 4, isLittle, out uint directory)
+            || !TryReadUInt16(exif, directory, isLittle, out ushort entryCount))
+            return SKEncodedOrigin.TopLeft;
+        for (int index = 0; index < entryCount; index++)
+        {
+            long entry = directory + 2L + (index * (long)DirectoryEntryBytes);
+            if (!TryReadUInt16(exif, entry, isLittle, out ushort tag))
+                break;
+            if (tag != OrientationTag)
+                continue;
+            return TryReadUInt16(exif, entry + 2, isLittle, out ushort type) && type == ShortType
+                && TryReadUInt32(exif, entry + 4, isLittle, out uint count) && count == 1
+                && TryReadUInt16(exif, entry + 8, isLittle, out ushort value) && value is >= 1 and <= 8
+                    ? (SKEncodedOrigin)value : SKEncodedOrigin.TopLeft;
+        }
+
+        return SKEncodedOrigin.TopLeft;
+    }
+
+    private static bool TryReadUInt16(ReadOnlySpan<byte> bytes, long offset, bool isLittle, out ushort value)
+    {
+        value = 0;
+        if (offset + sizeof(ushort) > bytes.Length)
+            return false;
+        ReadOnlySpan<byte> field = bytes[(int)offset..];
+        value = isLittle ? BinaryPrimitives.ReadUInt16LittleEndian(field) : BinaryPrimitives.ReadUInt16BigEndian(field);
+        return true;
+    }
+
+    private static bool TryReadUInt32(ReadOnlySpan<byte> bytes, long offset, bool isLittle, out uint value)
+    {
+        value = 0;
+        if (offset + sizeof(uint) > bytes.Length)
+            return false;
+        ReadOnlySpan<byte> field = bytes[(int)offset..];
+        value = isLittle ? BinaryPrimitives.ReadUInt32LittleEndian(field) : BinaryPrimitives.ReadUInt32BigEndian(field);
+        return true;
+    }
+}

@@ -1,0 +1,45 @@
+using SkiaSharp;
+
+namespace MsResampler.Cli.Input;
+
+/// <summary>Several files of features as one batch.</summary>
+internal sealed class FeatureFiles : IFeatureSource
+{
+    private readonly IReadOnlyList<IFeatureSource> _sources;
+    private readonly (IFeatureSource Source, int Index)[] _images;
+
+    /// <summary>Takes the sources over.</summary>
+    /// <exception cref="InputException">Their images have different numbers of channels.</exception>
+    public FeatureFiles(IReadOnlyList<IFeatureSource> sources)
+    {
+        _sources = sources;
+        _images = [.. sources.SelectMany(source =>
+            Enumerable.Range(0, source.Grids.Count).Select(index => (source, index)))];
+        Grids = [.. sources.SelectMany(source => source.Grids)];
+        IFeatureSource? other = sources.FirstOrDefault(source => source.ChannelCount != sources[0].ChannelCount);
+        if (other is not null)
+            throw new InputException($"{other.Describe(0)} has {other.ChannelCount} channels but " +
+                $"{sources[0].Describe(0)} has {sources[0].ChannelCount}; all images need the same");
+    }
+
+    public long ChannelCount => _sources[0].ChannelCount;
+
+    public IReadOnlyList<PatchGrid> Grids { get; }
+
+    public IReadOnlyList<long> StoredShape => _sources[0].StoredShape;
+
+    public string Describe(int imageIndex) => _images[imageIndex].Source.Describe(_images[imageIndex].Index);
+
+    public string FileStem(int imageIndex) => _images[imageIndex].Source.FileStem(_images[imageIndex].Index);
+
+    public void Read(int imageIndex, Span<float> destination)
+        => _images[imageIndex].Source.Read(_images[imageIndex].Index, destination);
+
+    public SKBitmap? ReadPicture(int imageIndex, int longSide) => null;
+
+    public void Dispose()
+    {
+        foreach (IFeatureSource source in _sources)
+            source.Dispose();
+    }
+}

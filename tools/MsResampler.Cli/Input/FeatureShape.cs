@@ -1,0 +1,18 @@
+namespace MsResampler.Cli.Input;
+
+/// <summary>The extents of a feature tensor.</summary>
+/// <param name="ImageCount">B.</param>
+/// <param name="Grid">H × W.</param>
+/// <param name="ChannelCount">C.</param>
+/// <param name="SkippedRowCount">Rows of C before the patches of each image that are not read.</param>
+internal readonly record struct FeatureShape(int ImageCount, PatchGrid Grid, int ChannelCount, int SkippedRowCount)
+{
+    /// <summary>H·W·C.</summary>
+    public int FeatureCount => (int)(Grid.PatchCount * ChannelCount);
+
+    /// <summary>Elements from one image to the next.</summary>
+    public long Stride => (Grid.PatchCount + SkippedRowCount) * ChannelCount;
+
+    /// <summary>The first element of an image's patches.</summary>
+    public long Start(int imageIndex) => (imageIndex * Stride) + ((long)SkippedRowCount * ChannelCount);
+}

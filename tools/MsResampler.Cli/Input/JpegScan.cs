@@ -1,0 +1,247 @@
+using System.Buffers.Binary;
+
+namespace MsResampler.Cli.Input;
+
+/// <summary>Walks the Huffman-coded blocks of a sequential JPEG file without decoding them (ITU-T T.81, annex F.2): all
+/// that is asked is whether they are all there.</summary>
+internal sealed class JpegScan
+{
+    private const int BlockSide = 8;
+    private const int BlockSize = 64;
+    private const int MaxCodeLength = 16;
+    private const int ZeroRun = 15;
+
+    private readonly HuffmanTable?[] _tables = new HuffmanTable?[8];
+    private Component[] _components = [];
+    private int _width;
+    private int _height;
+    private int _restartInterval;
+
+    /// <summary>Components of the frame.</summary>
+    public int ComponentCount => _components.Length;
+
+    /// <summary>Whether each component's scan has been walked to its end.</summary>
+    public bool IsWhole => _components.Length > 0 && _components.All(component => component.IsWalked);
+
+    /// <summary>Samples of all components, whole blocks of them.</summary>
+    public long SampleCount => _components.Sum(component =>
+    {
+        (int columns, int rows) = BlockCounts(component);
+        return (long)columns * rows * BlockSize;
+    });
+
+    /// <summary>Reads a frame header; false where it is damaged.</summary>
+    public bool ReadFrame(ReadOnlySpan<byte> segment)
+    {
+        if (segment.Length < 6 || segment[5] is < 1 or > 4 || segment.Length < 6 + (3 * segment[5]))
+            return false;
+        _height = BinaryPrimitives.ReadUInt16BigEndian(segment[1..]);
+        _width = BinaryPrimitives.ReadUInt16BigEndian(segment[3..]);
+        _components = new Component[segment[5]];
+        for (int index = 0; index < _components.Length; index++)
+        {
+            ReadOnlySpan<byte> fields = segment.Slice(6 + (3 * index), 3);
+            _components[index] = new Component(fields[0], fields[1] >> 4, fields[1] & 15);
+        }
+
+        return _height > 0 && _width > 0 && _components.All(component =>
+            component.Horizontal is >= 1 and <= 4 && component.Vertical is >= 1 and <= 4);
+    }
+
+    /// <summary>Reads Huffman tables; false where they are damaged.</summary>
+    public bool ReadTables(ReadOnlySpan<byte> segment)
+    {
+        while (!segment.IsEmpty)
+        {
+            if (segment.Length < 1 + MaxCodeLength || (segment[0] & 0xEC) != 0)
+                return false;
+            int slot = (segment[0] >> 4 << 2) + (segment[0] & 3);
+            ReadOnlySpan<byte> counts = segment.Slice(1, MaxCodeLength);
+            int symbolCount = 0;
+            foreach (byte count in counts)
+                symbolCount += count;
+            segment = segment[(1 + MaxCodeLength)..];
+            if (segment.Length < symbolCount)
+                return false;
+            _tables[slot] = new HuffmanTable(counts.ToArray(), segment[..symbolCount].ToArray());
+            segment = segment[symbolCount..];
+        }
+
+        return true;
+    }
+
+    /// <summary>Reads how many units of blocks lie between restart markers.</summary>
+    public bool ReadRestartInterval(ReadOnlySpan<byte> segment)
+    {
+        if (segment.Length < 2)
+            return false;
+        _restartInterval = BinaryPrimitives.ReadUInt16BigEndian(segment);
+        return true;
+    }
+
+    /// <summary>Walks a scan; false where it ends early or is damaged.</summary>
+    /// <param name="header">The scan's header.</param>
+    /// <param name="jpeg">The file.</param>
+    /// <param name="position">The first byte of coded data; after it, when the scan is whole.</param>
+    public bool Walk(ReadOnlySpan<byte> header, ReadOnlySpan<byte> jpeg, ref int position)
+    {
+        if (header.IsEmpty || header[0] is < 1 or > 4 || header.Length < 4 + (2 * header[0]))
+            return false;
+        List<(Component Component, HuffmanTable Direct, HuffmanTable Alternating, int BlockCount)> unit = [];
+        for (int index = 0; index < header[0]; index++)
+        {
+            int id = header[1 + (2 * index)];
+            int selectors = header[2 + (2 * index)];
+            Component? component = Array.Find(_components, candidate => candidate.Id == id);
+            if (component is null || _tables[(selectors >> 4) & 3] is not { } direct
+                || _tables[4 + (selectors & 3)] is not { } alternating)
+                return false;
+            unit.Add((component, direct, alternating, header[0] == 1 ? 1 : component.Horizontal * component.Vertical));
+        }
+
+        BitReader bits = new(jpeg, position);
+        long unitCount = CountUnits(unit[0].Component, isAlone: header[0] == 1);
+        for (long index = 0; index < unitCount; index++)
+        {
+            if (_restartInterval > 0 && index > 0 && index % _restartInterval == 0 && !bits.Restart())
+                return false;
+            foreach ((_, HuffmanTable direct, HuffmanTable alternating, int blockCount) in unit)
+            {
+                for (int block = 0; block < blockCount; block++)
+                {
+                    if (!WalkBlock(ref bits, direct, alternating))
+                        return false;
+                }
+            }
+        }
+
+        unit.ForEach(entry => entry.Component.IsWalked = true);
+        position = bits.Position;
+        return true;
+    }
+
+    private static bool WalkBlock(ref BitReader bits, HuffmanTable direct, HuffmanTable alternating)
+    {
+        if (!direct.TryRead(ref bits, out int category) || !bits.Skip(category))
+            return false;
+        for (int coefficient = 1; coefficient < BlockSize; coefficient++)
+        {
+            if (!alternating.TryRead(ref bits, out int symbol) || !bits.Skip(symbol & 15))
+                return false;
+            // No bits and less than a run of zeros: the block ends.
+            if ((symbol & 15) == 0 && symbol >> 4 != ZeroRun)
+                return true;
+            coefficient += symbol >> 4;
+        }
+
+        return true;
+    }
+
+    private long CountUnits(Component first, bool isAlone)
+    {
+        if (isAlone)
+        {
+            (int columns, int rows) = BlockCounts(first);
+            return (long)columns * rows;
+        }
+
+        return (long)Divide(_width, BlockSide * MaxHorizontal) * Divide(_height, BlockSide * MaxVertical);
+    }
+
+    private (int Columns, int Rows) BlockCounts(Component component) => (
+        Divide(Divide(_width * component.Horizontal, MaxHorizontal), BlockSide),
+        Divide(Divide(_height * component.Vertical, MaxVertical), BlockSide));
+
+    private int MaxHorizontal => _components.Max(component => component.Horizontal);
+
+    private int MaxVertical => _components.Max(component => component.Vertical);
+
+    private static int Divide(int value, int divisor) => (value + divisor - 1) / divisor;
+
+    private sealed record Component(int Id, int Horizontal, int Vertical)
+    {
+        public bool IsWalked { get; set; }
+    }
+
+    /// <summary>A code: how many words there are of each length, and their symbols in order.</summary>
+    private sealed record HuffmanTable(byte[] Counts, byte[] Symbols)
+    {
+        public bool TryRead(ref BitReader bits, out int symbol)
+        {
+            int code = 0, first = 0, index = 0;
+            for (int length = 0; length < MaxCodeLength; length++)
+            {
+                if (!bits.TryRead(out int bit))
+                    break;
+                code |= bit;
+                if (code - first < Counts[length])
+                {
+                    symbol = Symbols[index + code - first];
+                    return true;
+                }
+
+                index += Counts[length];
+                first = (first + Counts[length]) << 1;
+                code <<= 1;
+            }
+
+            symbol = 0;
+            return false;
+        }
+    }
+
+    /// <summary>Bits of coded data, in which 0xFF is followed by a zero byte.</summary>
+    private ref struct BitReader(ReadOnlySpan<byte> bytes, int position)
+    {
+        private readonly ReadOnlySpan<byte> _bytes = bytes;
+        private int _current;
+        private int _bitCount;
+
+        /// <summary>The first byte that has not been read.</summary>
+        public int Position { get; private set; } = position;
+
+        public bool TryRead(out int bit)
+        {
+            bit = 0;
+            if (_bitCount == 0)
+            {
+                if (Position == _bytes.Length)
+                    return false;
+                _current = _bytes[Position];
+                if (_current == 0xFF)
+                {
+                    // A last 0xFF may be half an end marker as well as a byte that lost its zero.
+                    if (Position + 1 == _bytes.Length || _bytes[Position + 1] != 0)
+                        return false;
+                    Position++;
+                }
+
+                Position++;
+                _bitCount = 8;
+            }
+
+            bit = (_current >> --_bitCount) & 1;
+            return true;
+        }
+
+        public bool Skip(int count)
+        {
+            while (count > 0 && TryRead(out _))
+                count--;
+            return count == 0;
+        }
+
+        /// <summary>Passes over a restart marker, which stands at a byte's start.</summary>
+        public bool Restart()
+        {
+            _bitCount = 0;
+            while (Position + 1 < _bytes.Length && _bytes[Position] == 0xFF && _bytes[Position + 1] == 0xFF)
+                Position++;
+            if (Position + 1 >= _bytes.Length || _bytes[Position] != 0xFF
+                || _bytes[Position + 1] is not (>= 0xD0 and <= 0xD7))
+                return false;
+            Position += 2;
+            return true;
+        }
+    }
+}

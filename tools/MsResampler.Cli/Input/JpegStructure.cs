@@ -1,0 +1,117 @@
+using System.Buffers.Binary;
+
+namespace MsResampler.Cli.Input;
+
+/// <summary>The markers of a JPEG file (ITU-T T.81, annex B), read to tell a file that lacks its end marker only from one
+/// that lacks pixels.</summary>
+internal static class JpegStructure
+{
+    private const byte StartOfFrame0 = 0xC0;
+    private const byte StartOfFrame1 = 0xC1;
+    private const byte StartOfFrame15 = 0xCF;
+    private const byte DefineHuffmanTables = 0xC4;
+    private const byte Extension = 0xC8;
+    private const byte DefineArithmeticConditioning = 0xCC;
+    private const byte StartOfImage = 0xD8;
+    private const byte EndOfImage = 0xD9;
+    private const byte StartOfScan = 0xDA;
+    private const byte DefineRestartInterval = 0xDD;
+
+    /// <summary>Where the pixels of a sequential file end, which is where its end marker belongs; null where any is
+    /// missing, and for files of another kind: a progressive file that ends early may lack whole scans.</summary>
+    public static int? FindEndOfPixels(ReadOnlySpan<byte> jpeg)
+    {
+        JpegScan scan = new();
+        int position = 0;
+        while (TryReadMarker(jpeg, ref position, out byte marker))
+        {
+            if (marker is StartOfImage or EndOfImage)
+                continue;
+            if (!TryReadSegment(jpeg, ref position, out ReadOnlySpan<byte> segment))
+                return null;
+            bool isGood = marker switch
+            {
+                StartOfFrame0 or StartOfFrame1 => scan.ReadFrame(segment),
+                DefineHuffmanTables => scan.ReadTables(segment),
+                DefineRestartInterval => scan.ReadRestartInterval(segment),
+                StartOfScan => scan.Walk(segment, jpeg, ref position),
+                _ => !IsStartOfFrame(marker),
+            };
+            if (!isGood)
+                return null;
+            if (scan.IsWhole)
+                return position;
+        }
+
+        return null;
+    }
+
+    /// <summary>Samples that a decoder must keep before it can show the first row; 0 where rows come as they are
+    /// read.</summary>
+    public static long CountKeptSamples(Stream jpeg)
+    {
+        Span<byte> head = stackalloc byte[4];
+        JpegScan scan = new();
+        bool isSequential = false;
+        jpeg.Position = 2;
+        while (jpeg.ReadAtLeast(head, 4, throwOnEndOfStream: false) == 4)
+        {
+            if (head[0] != 0xFF || head[1] == 0xFF)
+            {
+                jpeg.Position -= 3;
+                continue;
+            }
+
+            byte[] segment = new byte[Math.Max(BinaryPrimitives.ReadUInt16BigEndian(head[2..]) - 2, 0)];
+            if (jpeg.ReadAtLeast(segment, segment.Length, throwOnEndOfStream: false) < segment.Length)
+                break;
+            if (IsStartOfFrame(head[1]))
+            {
+                isSequential = head[1] is StartOfFrame0 or StartOfFrame1;
+                if (!scan.ReadFrame(segment))
+                    break;
+            }
+            else if (head[1] == StartOfScan)
+            {
+                return isSequential && segment.Length > 0 && segment[0] == scan.ComponentCount ? 0 : scan.SampleCount;
+            }
+        }
+
+        return scan.SampleCount;
+    }
+
+    private static bool IsStartOfFrame(byte marker) => marker is >= StartOfFrame0 and <= StartOfFrame15
+        and not (DefineHuffmanTables or Extension or DefineArithmeticConditioning);
+
+    private static bool TryReadMarker(ReadOnlySpan<byte> jpeg, ref int position, out byte marker)
+    {
+        // Fill bytes may precede a marker, and decoders pass over stray bytes.
+        while (position + 1 < jpeg.Length)
+        {
+            marker = jpeg[position + 1];
+            if (jpeg[position] == 0xFF && marker is not (0 or 1 or 0xFF or (>= 0xD0 and <= 0xD7)))
+            {
+                position += 2;
+                return true;
+            }
+
+            position++;
+        }
+
+        marker = 0;
+        return false;
+    }
+
+    private static bool TryReadSegment(ReadOnlySpan<byte> jpeg, ref int position, out ReadOnlySpan<byte> segment)
+    {
+        segment = default;
+        if (position + 2 > jpeg.Length)
+            return false;
+        int length = BinaryPrimitives.ReadUInt16BigEndian(jpeg[position..]);
+        if (length < 2 || position + length > jpeg.Length)
+            return false;
+        segment = jpeg.Slice(position + 2, length - 2);
+        position += length;
+        return true;
+    }
+}
