@@ -5,7 +5,7 @@ using NUnit.Framework;
 namespace MsResampler.Tests.Cpu;
 
 [TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
-internal sealed unsafe class FeatureCheckTests<TSimd, TVector>
+internal sealed unsafe class FeatureCheckTests<TSimd, TVector> : GuardedTests
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {

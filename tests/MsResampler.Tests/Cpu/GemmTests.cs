@@ -5,7 +5,7 @@ using NUnit.Framework;
 namespace MsResampler.Tests.Cpu;
 
 [TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
-internal sealed unsafe class GemmTests<TSimd, TVector>
+internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
@@ -274,18 +274,5 @@ internal sealed unsafe class GemmTests<TSimd, TVector>
                 for (int column = packed.ColumnsOf(last); column < packed.WidthOf(last); column++)
                     Assert.That(packed.Panel(last)[(k * packed.WidthOf(last)) + column], Is.Zero);
         }
-    }
-
-    [Test]
-    public void Buffers_start_at_a_cache_line_and_at_zero()
-    {
-        for (int count = 0; count < 40; count++)
-        {
-            AlignedBuffer buffer = new(count);
-            Assert.That((long)buffer.Pointer % 64, Is.Zero);
-            Assert.That(buffer.Span.ToArray(), Has.Length.EqualTo(count).And.All.Zero);
-        }
-
-        Assert.That(() => new AlignedBuffer(int.MaxValue), Throws.TypeOf<InsufficientMemoryException>());
     }
 }

@@ -6,7 +6,7 @@ using NUnit.Framework;
 namespace MsResampler.Tests.Cpu;
 
 [TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
-internal sealed unsafe class VectorMathTests<TSimd, TVector>
+internal sealed unsafe class VectorMathTests<TSimd, TVector> : GuardedTests
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
