@@ -308,6 +308,111 @@ public class ResamplerTests
         AssertBits(Resample(resampler, 9, 0), 9, 0);
     }
 
+    /// <summary>The whole image takes ten seconds and more; it is cancelled after a tenth of a second, in its first
+    /// product. Were the token looked at between groups only, the call would return tokens after all.</summary>
+    [Test]
+    public void Cancelling_stops_within_a_single_image_and_leaves_its_tokens([Values(1, 2)] int threadCount)
+    {
+        ResamplerConfig config = Configs.Of(Configs.Window(3, 3), Configs.Gaussian(2, 2), Configs.None) with
+        {
+            HiddenSize = 48,
+            VisionHiddenSize = 48,
+            QueryGrid = new QueryGrid(12, 12),
+        };
+        using TestModel model = new(config);
+        using ModelEngine engine = CpuVariant.All[^1].Create(model.Model,
+            new ResamplerOptions { ThreadCount = threadCount, ProcessorCount = threadCount, ValidateFeatures = false });
+        PatchGrid grid = new(400, 400);
+        float[] features = new float[grid.PatchCount * config.VisionHiddenSize];
+        features.AsSpan().Fill(1);
+        float[] tokens = [.. Enumerable.Repeat(Untouched, config.QueryGrid.QueryCount * config.OutputSize)];
+        using CancellationTokenSource source = new(TimeSpan.FromSeconds(0.1));
+        long start = Stopwatch.GetTimestamp();
+
+        Assert.That(() => engine.Resample(features, [grid], tokens, source.Token),
+            Throws.InstanceOf<OperationCanceledException>());
+
+        TestContext.Out.WriteLine($"thrown after {Stopwatch.GetElapsedTime(start).TotalSeconds:F2} s");
+        Assert.That(tokens, Is.All.EqualTo(Untouched));
+    }
+
+    /// <summary>Cancelled at any moment, a call for one image has either thrown and left its tokens, or finished.</summary>
+    [Test]
+    public void A_cancelled_image_has_all_of_its_tokens_or_none([Values(1, 3)] int threadCount)
+    {
+        using Resampler resampler = Load(threadCount);
+        Resample(resampler, 9);
+        using AutoResetEvent begun = new(false);
+        CancellationTokenSource source = new();
+        bool isOver = false;
+        Thread canceller = new(() =>
+        {
+            for (int spin = 0; begun.WaitOne() && !Volatile.Read(ref isOver); spin = (spin + 37) % 4000)
+            {
+                Thread.SpinWait(spin);
+                source.Cancel();
+            }
+        });
+        canceller.Start();
+        int thrown = 0;
+        for (int run = 0; run < 300; run++)
+        {
+            source = new CancellationTokenSource();
+            float[] tokens = [.. Enumerable.Repeat(Untouched, TokenCount)];
+            begun.Set();
+            try
+            {
+                resampler.Resample(_features[9], [s_grids[9]], tokens, source.Token);
+                AssertBits(tokens, 9);
+            }
+            catch (OperationCanceledException)
+            {
+                thrown++;
+                Assert.That(tokens, Is.All.EqualTo(Untouched));
+            }
+        }
+
+        Volatile.Write(ref isOver, true);
+        begun.Set();
+        canceller.Join();
+        TestContext.Out.WriteLine($"{thrown} of 300 were cancelled");
+        source.Dispose();
+    }
+
+    [Test]
+    public void Disposal_lets_go_of_weights_and_workspaces_whoever_holds_the_object()
+    {
+        using TestModel model = new(s_config with { VisionHiddenSize = 512, HiddenSize = 516 });
+        PatchGrid grid = new(24, 24);
+        float[] features = model.RandomFeatures(grid, 1);
+        float[] tokens = new float[TokenCount];
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        Resampler resampler = Resampler.Load(model.Model);
+        resampler.Resample(features, [grid], tokens);
+        Explanation explanation = resampler.Explain(features, grid);
+        float[] attention = explanation.Attention(2, 1).ToArray();
+        long loaded = GC.GetTotalMemory(forceFullCollection: true) - before;
+
+        resampler.Dispose();
+        // The threads end in their own time, and may be reading what they ran last.
+        long left = long.MaxValue;
+        for (int round = 0; round < 50 && left > loaded / 50; round++)
+        {
+            Thread.Sleep(20);
+            left = GC.GetTotalMemory(forceFullCollection: true) - before;
+        }
+
+        TestContext.Out.WriteLine($"{loaded:N0} bytes before, {left:N0} after");
+        Assert.That(loaded, Is.GreaterThan(20_000_000));
+        // What is left is the explanation, 3·3·9·576 floats.
+        Assert.That(left, Is.LessThan(loaded / 50));
+        Assert.That(explanation.Attention(2, 1).SequenceEqual(attention), Is.True);
+        Assert.That(() => resampler.Resample(features, [grid], tokens), Throws.TypeOf<ObjectDisposedException>()
+            .With.Message.Contains(nameof(Resampler)));
+        Assert.That(resampler.ThreadCount, Is.GreaterThan(0));
+        GC.KeepAlive(resampler);
+    }
+
     [Test]
     public void Disposal_may_be_repeated_and_ends_use()
     {

@@ -10,10 +10,6 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    /// <summary>Rows stacked at most, unless one image alone has more: enough to read a weight once for many rows,
-    /// few enough to bound the workspace.</summary>
-    private const int GroupRows = 2304;
-
     private readonly string _variant;
     private readonly bool _validateFeatures;
     private readonly WorkerPool _workers;
@@ -168,7 +164,8 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
         foreach (PatchGrid grid in grids)
         {
             if (group.Count > 0
-                && (rows + grid.PatchCount > GroupRows || (group.Count + 1) * (long)queryCount > GroupRows))
+                && (rows + grid.PatchCount > WorkspaceSize.GroupRows
+                    || (group.Count + 1) * (long)queryCount > WorkspaceSize.GroupRows))
                 break;
             GridOperands next = core.Grids.Acquire(grid);
             if (group.Count > 0 && !HaveSameStrategies(group[0].Plan, next.Plan))
@@ -210,8 +207,9 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
             Grids = new GridCache(gridCacheBytes,
                 grid => GridPlan.Create<TSimd, TVector>(planner.Plan(grid), model.Config, headLanes),
                 (plan, parts) => GridOperands.Create(model, plan, headLanes, parts, workers));
+            WorkspaceSize size = new();
             Passes = new PassStack<TSimd, TVector>(
-                () => new ForwardPass<TSimd, TVector>(model, workers.ThreadCount));
+                () => new ForwardPass<TSimd, TVector>(model, workers.ThreadCount, size));
         }
 
         public ModelOperands<TSimd, TVector> Model { get; }

@@ -13,7 +13,7 @@ namespace MsResampler.Cpu;
 /// rows of features (twice, when keys see positions), P the projected keys and values of all scopes, W the weights of
 /// absorbed scopes and the threads' scratch, and B one row of S·D floats per query. Attention reads and writes
 /// Z + P + W + B, branch outputs 2·B, and the block holds Z + P + W + 2·B: never more than 1.5 times what the larger of
-/// the two needs, whatever the plan; and an eighth more once it has grown.</para>
+/// the two needs, whatever the plan. <see cref="WorkspaceSize"/> says of which group.</para>
 /// </remarks>
 internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     where TSimd : struct, ISimd<TVector>
@@ -24,6 +24,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private const int RowMultiple = MicroKernel<TSimd, TVector>.RowMultiple;
 
     private readonly ModelOperands<TSimd, TVector> _model;
+    private readonly WorkspaceSize _size;
     private readonly ResamplerConfig _config;
     private readonly Stage[] _stages;
     private readonly int _threadCount;
@@ -49,9 +50,10 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private int _scratchStride;
     private HeadLayout _heads;
 
-    public ForwardPass(ModelOperands<TSimd, TVector> model, int threadCount)
+    public ForwardPass(ModelOperands<TSimd, TVector> model, int threadCount, WorkspaceSize size)
     {
         _model = model;
+        _size = size;
         _config = model.Config;
         _threadCount = threadCount;
         int scopeCount = _config.Scopes.Count;
@@ -228,11 +230,10 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         long count = Place(null);
         if (_workspace.Count < count)
         {
-            // One that grows gets an eighth more, so that batches of ever new grids soon stop making it grow. The smaller
-            // one may be collected before there is a larger one.
-            long reserve = _workspace.Count == 0 ? 0 : count / 8;
+            count = _size.For(count, isGrowing: _workspace.Count > 0, isStacked: RowCount <= WorkspaceSize.GroupRows);
+            // The smaller one may be collected before there is a larger one.
             _workspace = new AlignedBuffer(0);
-            _workspace = new AlignedBuffer(Math.Min(count + reserve, Math.Max(count, AlignedBuffer.MaxCount)));
+            _workspace = new AlignedBuffer(count);
         }
 
         Place(_workspace.Pointer);

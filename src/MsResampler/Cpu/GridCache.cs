@@ -35,6 +35,16 @@ internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
         }
     }
 
+    /// <summary>Memory that the operands of cached grids hold.</summary>
+    public long OperandBytes
+    {
+        get
+        {
+            lock (_sync)
+                return _operandBytes;
+        }
+    }
+
     /// <summary>The number of grids whose operands are cached.</summary>
     public int Count
     {

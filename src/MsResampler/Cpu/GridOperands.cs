@@ -35,7 +35,7 @@ internal sealed class GridOperands
     public ValueTask[] ValueTasks => _plan.ValueTasks;
 
     /// <summary>What the grid holds, each once for every time that it was retained.</summary>
-    public List<GridPart> Parts { get; } = [];
+    public List<GridPart> Parts { get; } = new(16);
 
     public int PatchCount => (int)Plan.Grid.PatchCount;
 

@@ -27,8 +27,8 @@ internal sealed class GridPlan
     {
         get
         {
-            const int BaseBytes = 1024;
-            const int ScopeBytes = 512;
+            const int BaseBytes = 640;
+            const int ScopeBytes = 416;
             const int TileBytes = 80;
             return BaseBytes + (Tasks.Length * (long)sizeof(AttentionTask)) + (ValueTasks.Length * (long)sizeof(ValueTask))
                 + Plan.Scopes.Sum(scope => ScopeBytes + (TileBytes * (long)scope.Tiles.Count)

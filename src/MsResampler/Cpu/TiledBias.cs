@@ -31,33 +31,41 @@ internal sealed unsafe class TiledBias : GridPart
         nint[] offsets = new nint[tiles.Count];
         int[] headStrides = new int[tiles.Count];
         nint count = 0;
-        // Tiles beside each other have one table for rows, tiles below each other one for columns.
-        Dictionary<(int First, int Rows, int Columns), nint> known = [];
-        List<int> distinct = [];
         for (int index = 0; index < tiles.Count; index++)
         {
-            QueryTile tile = tiles[index];
-            headStrides[index] = bias.IsPerHead ? Range(tile, isRows).Count * tile.LaneCount : 0;
-            (int, int, int) same = ((isRows ? tile.QueryRows : tile.QueryColumns).Start, tile.QueryRows.Count,
-                tile.QueryColumns.Count);
-            if (!known.TryGetValue(same, out offsets[index]))
-            {
-                known.Add(same, offsets[index] = count);
-                distinct.Add(index);
-                count += (nint)heads * Range(tile, isRows).Count * tile.LaneCount;
-            }
+            headStrides[index] = bias.IsPerHead ? Range(tiles[index], isRows).Count * tiles[index].LaneCount : 0;
+            int same = FindSame(tiles, index, isRows);
+            offsets[index] = same < index ? offsets[same] : count;
+            if (same == index)
+                count += (nint)heads * Range(tiles[index], isRows).Count * tiles[index].LaneCount;
         }
 
         TiledBias table = new(key, pool.Rent(count), offsets, headStrides);
         table.Memory.Span.Clear();
-        foreach (int index in distinct)
-            for (int head = 0; head < heads; head++)
+        for (int index = 0; index < tiles.Count; index++)
+            for (int head = 0; head < heads && FindSame(tiles, index, isRows) == index; head++)
                 table.Fill(index, tiles[index], head, bias, isRows);
         return table;
     }
 
     /// <summary>The bias of a tile and head, [patches along the axis, lanes].</summary>
     public float* At(int tile, int head) => Memory.Pointer + _offsets[tile] + ((nint)head * _headStrides[tile]);
+
+    /// <summary>The first tile with the same table: tiles beside each other have one for rows, tiles below each other one
+    /// for columns.</summary>
+    private static int FindSame(IReadOnlyList<QueryTile> tiles, int index, bool isRows)
+    {
+        QueryTile tile = tiles[index];
+        for (int other = 0; other < index; other++)
+        {
+            QueryTile known = tiles[other];
+            if ((isRows ? known.QueryRows == tile.QueryRows : known.QueryColumns == tile.QueryColumns)
+                && known.QueryRows.Count == tile.QueryRows.Count && known.QueryColumns.Count == tile.QueryColumns.Count)
+                return other;
+        }
+
+        return index;
+    }
 
     private static AxisRange Range(QueryTile tile, bool isRows) => isRows ? tile.KeyRows : tile.KeyColumns;
 

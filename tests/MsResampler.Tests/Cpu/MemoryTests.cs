@@ -11,7 +11,7 @@ namespace MsResampler.Tests.Cpu;
 /// <summary>What calls allocate and how much memory they hold.</summary>
 [TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
 [NonParallelizable]
-internal sealed class MemoryTests<TSimd, TVector>
+internal sealed unsafe class MemoryTests<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
@@ -36,25 +36,104 @@ internal sealed class MemoryTests<TSimd, TVector>
             PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: isAnchored),
         });
         using CpuBackend<TSimd, TVector> engine = Load(model, threadCount);
-        AllocationCount[] counts = [.. Enumerable.Range(0, 12).Select(_ => new AllocationCount(threadCount))];
+        const int RoundCount = 40;
         float[][] features = [.. s_grids.Select((grid, image) => model.RandomFeatures(grid, image))];
         float[] all = [.. features.SelectMany(values => values)];
         int tokenCount = s_config.QueryGrid.QueryCount * s_config.OutputSize;
         float[] tokens = new float[s_grids.Length * tokenCount];
-
-        foreach (AllocationCount count in counts)
+        // Thirty calls of a method make the runtime compile it again, in the background and in more than one step. That
+        // allocates, on whatever thread comes by, so it is waited for: afterwards every round must be clean.
+        for (int wait = 0; wait < 3; wait++)
         {
-            for (int image = 0; image < s_grids.Length; image++)
-                engine.Resample(features[image], s_grids.AsSpan(image, 1), tokens.AsSpan(0, tokenCount), default);
-            engine.Resample(all, s_grids, tokens, default);
-            count.Read(engine.Workers);
+            Rounds(RoundCount);
+            Thread.Sleep(250);
         }
 
+        AllocationCount[] counts = Rounds(RoundCount);
+
         Assert.That(counts[0].Bytes, Has.None.Negative, "every thread was reached");
-        // What the engine allocates it allocates in every round. The runtime allocates a table now and then when it
-        // recompiles a hot method, on whatever thread comes by, so single rounds may differ.
         Assert.That(counts.Skip(1).Zip(counts, (after, before) =>
-            after.Bytes.Zip(before.Bytes, (later, earlier) => later - earlier).Sum()), Has.Some.Zero);
+            after.Bytes.Zip(before.Bytes, (later, earlier) => later - earlier).Sum()), Is.All.Zero);
+
+        AllocationCount[] Rounds(int count)
+        {
+            AllocationCount[] counts = [.. Enumerable.Range(0, count).Select(_ => new AllocationCount(threadCount))];
+            foreach (AllocationCount round in counts)
+            {
+                for (int image = 0; image < s_grids.Length; image++)
+                    engine.Resample(features[image], s_grids.AsSpan(image, 1), tokens.AsSpan(0, tokenCount), default);
+                engine.Resample(all, s_grids, tokens, default);
+                round.Read(engine.Workers);
+            }
+
+            return counts;
+        }
+    }
+
+    /// <summary>The workspace of a group holds all its images, whichever comes last.</summary>
+    [Test]
+    public void A_workspace_holds_every_image_of_its_group([Range(0, 2)] int strategy)
+    {
+        using TestModel model = new(s_config);
+        using CpuBackend<TSimd, TVector> engine = new("test", model.Model, new ResamplerOptions { ThreadCount = 1 },
+            _ => ScopeStrategy.All[strategy]);
+        ModelOperands<TSimd, TVector> operands = new(s_config, model.Model.Weights);
+        GridOperands small = engine.Grids.Acquire(new PatchGrid(4, 5));
+        GridOperands large = engine.Grids.Acquire(new PatchGrid(20, 21));
+        List<long> sizes = [];
+        foreach (GridOperands[] group in new GridOperands[][] { [large, small, small], [small, large, small],
+            [small, small, large] })
+        {
+            ForwardPass<TSimd, TVector> pass = new(operands, 1, new WorkspaceSize());
+            pass.Prepare([small], null, null, null);
+            long before = pass.WorkspaceBytes;
+            pass.Prepare(group, null, null, null);
+            long grown = pass.WorkspaceBytes;
+            long rows = group.Sum(grid => (long)grid.PatchCount);
+            long branches = group.Length * s_config.QueryGrid.QueryCount * (long)RowStride(3 * s_config.HiddenSize);
+            // Z and Z with positions, and twice a row of branches for each query.
+            Assert.That(grown, Is.GreaterThanOrEqualTo(
+                sizeof(float) * ((2 * rows * RowStride(s_config.HiddenSize)) + (2 * branches))));
+            Assert.That(grown, Is.GreaterThan(before));
+            pass.Prepare([small], null, null, null);
+            Assert.That(pass.WorkspaceBytes, Is.EqualTo(grown), "it does not shrink");
+            sizes.Add(grown);
+        }
+
+        Assert.That(sizes, Is.All.EqualTo(sizes[0]));
+        engine.Grids.Release(small);
+        engine.Grids.Release(large);
+    }
+
+    [Test]
+    public void Workspaces_that_grow_and_shrink_between_calls_change_no_bit([Values] bool isLargestFirst)
+    {
+        using TestModel model = new(s_config);
+        int tokenCount = s_config.QueryGrid.QueryCount * s_config.OutputSize;
+        float[][] alone = [.. s_grids.Select((grid, image) =>
+        {
+            using CpuBackend<TSimd, TVector> fresh = Load(model, threadCount: 1);
+            float[] tokens = new float[tokenCount];
+            fresh.Resample(model.RandomFeatures(grid, image), [grid], tokens, default);
+            return tokens;
+        })];
+        int[] order = [.. Enumerable.Range(0, s_grids.Length).OrderBy(image => s_grids[image].PatchCount)];
+        if (isLargestFirst)
+            Array.Reverse(order);
+        using CpuBackend<TSimd, TVector> engine = Load(model, threadCount: 3);
+        for (int count = 1; count <= order.Length; count++)
+        {
+            foreach (int first in new[] { 0, order.Length - count })
+            {
+                int[] images = order[first..(first + count)];
+                float[] tokens = new float[count * tokenCount];
+                engine.Resample([.. images.SelectMany(image => model.RandomFeatures(s_grids[image], image))],
+                    [.. images.Select(image => s_grids[image])], tokens, default);
+                for (int index = 0; index < count; index++)
+                    Assert.That(Values.Bits(tokens.AsSpan(index * tokenCount, tokenCount)),
+                        Is.EqualTo(Values.Bits(alone[images[index]])), $"{s_grids[images[index]]} in {count}");
+            }
+        }
     }
 
     [Test]

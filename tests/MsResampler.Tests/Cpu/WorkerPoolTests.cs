@@ -8,6 +8,11 @@ public class WorkerPoolTests
 {
     private sealed class Work(int[] counts, Action<int, int, int> execute) : IPhasedWork
     {
+        /// <summary>The phase that is finished once it has begun, or −1.</summary>
+        public int FinishedPhase { get; init; } = -1;
+
+        public bool IsCancellable(int phase) => phase != FinishedPhase;
+
         public int PhaseCount => counts.Length;
 
         public int TaskCount(int phase) => counts[phase];
@@ -105,6 +110,81 @@ public class WorkerPoolTests
         Assert.That(() => pool.Run(new Work([1], (_, _, _) => count = -1), source.Token),
             Throws.InstanceOf<OperationCanceledException>());
         Assert.That(count, Is.Not.EqualTo(-1));
+    }
+
+    [Test]
+    public void A_phase_that_is_not_cancellable_is_finished_once_it_has_begun([Values(1, 4)] int threadCount)
+    {
+        using WorkerPool pool = new(threadCount);
+        for (int cancelledPhase = 0; cancelledPhase < 2; cancelledPhase++)
+        {
+            using CancellationTokenSource source = new();
+            int count = 0;
+            Work work = new([50, 50], (phase, task, _) =>
+            {
+                if (phase == cancelledPhase && task == 20)
+                    source.Cancel();
+                Interlocked.Add(ref count, phase);
+            })
+            { FinishedPhase = 1 };
+
+            if (cancelledPhase == 0)
+                Assert.That(() => pool.Run(work, source.Token), Throws.InstanceOf<OperationCanceledException>());
+            else
+                Assert.That(() => pool.Run(work, source.Token), Throws.Nothing);
+            Assert.That(count, Is.EqualTo(cancelledPhase == 0 ? 0 : 50));
+        }
+    }
+
+    [Test]
+    public void A_pool_holds_on_to_neither_work_nor_token()
+    {
+        using WorkerPool pool = new(3);
+        (WeakReference work, WeakReference source) = RunAndForget(pool);
+
+        for (int round = 0; round < 50 && (work.IsAlive || source.IsAlive); round++)
+        {
+            GC.Collect();
+            Thread.Sleep(10);
+        }
+
+        Assert.That((work.IsAlive, source.IsAlive), Is.EqualTo((false, false)));
+        GC.KeepAlive(pool);
+    }
+
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    private static (WeakReference Work, WeakReference Source) RunAndForget(WorkerPool pool)
+    {
+        CancellationTokenSource source = new();
+        Work work = new([9, 9], (_, _, _) => Thread.Sleep(1));
+        pool.Run(work, source.Token);
+        return (new WeakReference(work), new WeakReference(source));
+    }
+
+    /// <summary>A process may lose processors after the pool was made. Threads that spin would then take those left from the
+    /// threads they wait for: 16 threads on 2 processors took four times as long as one.</summary>
+    [Test]
+    [NonParallelizable]
+    public void Threads_that_have_no_processor_cost_little()
+    {
+        using WorkerPool one = new(1);
+        using WorkerPool many = new(8 * Environment.ProcessorCount);
+        // Eight phases as of a call; a task takes about a quarter of a millisecond.
+        Work work = new([.. Enumerable.Repeat(16, 8)], (_, _, _) => Thread.SpinWait(7_000));
+        TimeSpan Best(WorkerPool pool) => Enumerable.Range(0, 7).Min(_ =>
+        {
+            long start = Stopwatch.GetTimestamp();
+            for (int run = 0; run < 5; run++)
+                pool.Run(work, CancellationToken.None);
+            return Stopwatch.GetElapsedTime(start);
+        });
+        Best(many);
+
+        (TimeSpan alone, TimeSpan together) = (Best(one), Best(many));
+
+        TestContext.Out.WriteLine($"one thread {alone.TotalMilliseconds:F1} ms, {many.ThreadCount} threads " +
+            $"{together.TotalMilliseconds:F1} ms");
+        Assert.That(together, Is.LessThan(1.2 * alone));
     }
 
     [Test]

@@ -1,0 +1,185 @@
+using System.Diagnostics;
+using MsResampler.Model;
+using MsResampler.Tests.Model;
+using MsResampler.Tests.Reference;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Cpu;
+
+/// <summary>What a service does: many callers, ragged grids, mixed batches, for a long time.</summary>
+[NonParallelizable]
+public class ServiceTests
+{
+    private const int CallerCount = 8;
+
+    private static readonly PatchGrid[] s_grids = GridCacheTests.RaggedGrids;
+
+    private static TestModel Model(bool isAnchored) => new(Configs.Mixed with
+    {
+        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: isAnchored),
+    });
+
+    /// <summary>Rounds of calls from threads of its own, all at once, and what each thread allocated in each.</summary>
+    private static long[][] Run(Resampler resampler, TestModel model, int roundCount, Func<int, int, PatchGrid[]> batch)
+    {
+        long[][] allocated = [.. Enumerable.Range(0, CallerCount).Select(_ => new long[roundCount])];
+        int tokenCount = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
+        using Barrier barrier = new(CallerCount);
+        Exception? failure = null;
+        Thread[] threads = [.. Enumerable.Range(0, CallerCount).Select(caller => new Thread(() =>
+        {
+            try
+            {
+                PatchGrid[][] grids = [.. Enumerable.Range(0, roundCount).Select(round => batch(caller, round))];
+                float[] features = model.RandomFeatures(new PatchGrid(1,
+                    (int)grids.Max(images => images.Sum(grid => grid.PatchCount))), caller);
+                float[] tokens = new float[grids.Max(images => images.Length) * tokenCount];
+                for (int round = 0; round < roundCount; round++)
+                {
+                    barrier.SignalAndWait();
+                    PatchGrid[] images = grids[round];
+                    int count = (int)images.Sum(grid => grid.PatchCount) * model.Model.Config.VisionHiddenSize;
+                    long before = GC.GetAllocatedBytesForCurrentThread();
+                    resampler.Resample(features.AsSpan(0, count), images, tokens.AsSpan(0, images.Length * tokenCount));
+                    allocated[caller][round] = GC.GetAllocatedBytesForCurrentThread() - before;
+                }
+            }
+            catch (Exception e)
+            {
+                failure = e;
+                barrier.RemoveParticipant();
+            }
+        }))];
+        foreach (Thread thread in threads)
+            thread.Start();
+        foreach (Thread thread in threads)
+            thread.Join();
+        if (failure is not null)
+            throw failure;
+        return allocated;
+    }
+
+    private static PatchGrid[] Mixed(int caller, int round)
+    {
+        Random random = new((caller * 7919) + round);
+        return random.GetItems(s_grids, random.Next(1, 6));
+    }
+
+    /// <summary>A workspace is made for every call that runs at once with others and grows to what batches need, and the
+    /// runtime compiles again what runs often: all that ends. Afterwards every call of every caller must be clean.
+    /// </summary>
+    [Test]
+    public void Calls_of_many_threads_over_many_grids_allocate_nothing([Values] bool isAnchored)
+    {
+        const int RoundCount = 60;
+        const int CleanCount = 4;
+        using TestModel model = Model(isAnchored);
+        using Resampler resampler = Resampler.Load(model.Model);
+        Run(resampler, model, 1, (_, _) => s_grids);
+        List<long> runs = [];
+        while (runs.Count < CleanCount || (runs.TakeLast(CleanCount).Any(bytes => bytes > 0) && runs.Count < 60))
+        {
+            Thread.Sleep(100);
+            runs.Add(Run(resampler, model, RoundCount, Mixed).Sum(rounds => rounds.Sum()));
+        }
+
+        TestContext.Out.WriteLine(string.Join(" ", runs));
+        Assert.That(runs.TakeLast(CleanCount), Is.All.Zero, $"of {RoundCount * CallerCount} calls each");
+    }
+
+    /// <summary>Where nothing fits, every image's operands are made again, in memory that is used again: what is left are
+    /// the small objects that describe them.</summary>
+    [Test]
+    public void A_cache_that_is_too_small_makes_no_garbage_to_speak_of([Values] bool isAnchored)
+    {
+        using TestModel model = Model(isAnchored);
+        using Resampler resampler = Resampler.Load(model.Model, new ResamplerOptions { GridCacheBytes = 0 });
+        Run(resampler, model, 40, Mixed);
+
+        long[][] allocated = Run(resampler, model, 40, Mixed);
+
+        int imageCount = Enumerable.Range(0, CallerCount).Sum(caller => Enumerable.Range(0, 40)
+            .Sum(round => Mixed(caller, round).Length));
+        long bytes = allocated.Sum(rounds => rounds.Sum());
+        TestContext.Out.WriteLine($"{(double)bytes / imageCount:F0} bytes an image");
+        Assert.That((double)bytes / imageCount, Is.LessThan(16_384));
+    }
+
+    [Test]
+    public void A_short_soak() => Soak(TimeSpan.FromSeconds(12), TimeSpan.FromSeconds(6));
+
+    [Test]
+    [Explicit("takes ten minutes; run it after a change of what calls keep")]
+    public void A_ten_minute_soak() => Soak(TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(1));
+
+    /// <summary>Eight threads, 200 grids, batches of one to five: under 100 MB in all after the start, whatever the runtime
+    /// itself needs included, and memory within twice model and caches.</summary>
+    private static void Soak(TimeSpan duration, TimeSpan start)
+    {
+        ResamplerConfig config = Configs.Mixed with
+        {
+            VisionHiddenSize = 64,
+            HiddenSize = 256,
+            AttentionHeadCount = 4,
+            QueryGrid = new QueryGrid(8, 8),
+            OutputSize = 256,
+        };
+        using TestModel model = new(config);
+        long idle = Settled();
+        long workingSetBefore = WorkingSet();
+        using Resampler resampler = Resampler.Load(model.Model);
+        long modelBytes = Settled() - idle;
+        int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
+        float[] features = model.RandomFeatures(new PatchGrid(1, 5 * 24 * 24), 1);
+        Stopwatch clock = Stopwatch.StartNew();
+        long calls = 0;
+        long images = 0;
+        Thread[] threads = [.. Enumerable.Range(0, CallerCount).Select(caller => new Thread(() =>
+        {
+            Random random = new(caller);
+            float[] tokens = new float[5 * tokenCount];
+            PatchGrid[] batch = new PatchGrid[5];
+            while (clock.Elapsed < duration)
+            {
+                int count = random.Next(1, 6);
+                int patches = 0;
+                for (int image = 0; image < count; image++)
+                {
+                    batch[image] = s_grids[random.Next(s_grids.Length)];
+                    patches += (int)batch[image].PatchCount;
+                }
+
+                resampler.Resample(features.AsSpan(0, patches * config.VisionHiddenSize), batch.AsSpan(0, count),
+                    tokens.AsSpan(0, count * tokenCount));
+                Interlocked.Increment(ref calls);
+                Interlocked.Add(ref images, count);
+            }
+        }))];
+        foreach (Thread thread in threads)
+            thread.Start();
+        Thread.Sleep(start);
+        long before = GC.GetTotalAllocatedBytes(precise: true);
+        int collections = GC.CollectionCount(2);
+        foreach (Thread thread in threads)
+            thread.Join();
+        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        collections = GC.CollectionCount(2) - collections;
+        long workingSet = WorkingSet() - workingSetBefore;
+        long held = Settled() - idle;
+
+        TestContext.Out.WriteLine($"{calls:N0} calls, {images:N0} images in {duration}: {allocated:N0} bytes allocated after " +
+            $"{start}, {collections} full collections, {held:N0} bytes held, of which the model {modelBytes:N0}; " +
+            $"working set {workingSet:N0} more");
+        Assert.That(calls, Is.GreaterThan(100));
+        Assert.That(allocated, Is.LessThan(100_000_000));
+        Assert.That(workingSet, Is.LessThan(2 * held));
+
+        static long Settled() => GC.GetTotalMemory(forceFullCollection: true);
+
+        static long WorkingSet()
+        {
+            using Process process = Process.GetCurrentProcess();
+            return process.WorkingSet64;
+        }
+    }
+}
