@@ -91,7 +91,7 @@ public class GridCacheTests
             engine.Grids.Release(again);
         }
 
-        Assert.That(engine.Grids.Count, Is.InRange(20, 199));
+        Assert.That(engine.Grids.Count, Is.InRange(5, 199));
         // Beside the operands: plans, which have 4 MiB, and the memory of the grid that went last.
         Assert.That(engine.Grids.OperandBytes, Is.LessThanOrEqualTo(bytes));
         Assert.That(engine.Grids.Bytes, Is.LessThanOrEqualTo((2 * bytes) + (4 << 20)));
