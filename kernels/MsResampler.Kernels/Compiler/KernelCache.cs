@@ -107,7 +107,7 @@ internal sealed class KernelCache
         {
             Delete(unfinished);
             Interlocked.CompareExchange(ref _problem, "compiled GPU kernels are not kept, so that every start compiles " +
-                $"them anew: {e.Message} ({Variable} names another folder, or none to keep none)", null);
+                $"them anew: {e.Message.TrimEnd('.')} ({Variable} names another folder, or none to keep none)", null);
             return;
         }
 

@@ -8,6 +8,7 @@ using NUnit.Framework;
 namespace MsResampler.Kernels.Tests.Engine;
 
 /// <summary>Calls whose features and tokens are on the device.</summary>
+[Parallelizable(ParallelScope.All)]
 public class DeviceTensorTests
 {
     private const CudaElementType Single = CudaElementType.Float32;

@@ -7,6 +7,7 @@ namespace MsResampler.Kernels.Tests.Kernels;
 
 /// <summary>The attention of whole schedules on tensor cores against loops in double precision over the rounded
 /// inputs.</summary>
+[Parallelizable(ParallelScope.All)]
 public sealed class ScopeAttentionMmaTests
 {
     private const int LargestHead = 128;

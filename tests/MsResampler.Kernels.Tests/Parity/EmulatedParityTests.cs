@@ -11,6 +11,7 @@ using NUnit.Framework;
 namespace MsResampler.Kernels.Tests.Parity;
 
 /// <summary>Whole models on emulated PTX against the double-precision reference.</summary>
+[Parallelizable(ParallelScope.All)]
 public class EmulatedParityTests
 {
     private const int CaseCount = 48;

@@ -13,6 +13,7 @@ namespace MsResampler.Kernels.Tests.Parity;
 
 /// <summary>Whole models on emulated tensor cores against the double-precision reference, which has weights and features
 /// rounded to what the tensor cores multiply: what is left is the rounding of activations.</summary>
+[Parallelizable(ParallelScope.All)]
 public class TensorCoreParityTests
 {
     /// <summary>Random models; those after them have heads of the sizes that kernels are made for.</summary>

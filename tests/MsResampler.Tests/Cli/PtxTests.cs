@@ -3,6 +3,7 @@ using NUnit.Framework;
 
 namespace MsResampler.Tests.Cli;
 
+[Parallelizable(ParallelScope.Self)]
 internal sealed class PtxTests : CliFixture
 {
     [Test]

@@ -10,6 +10,7 @@ namespace MsResampler.Tests.Cpu;
 /// <summary>Each way of forming keys and values against the reference, on every instruction set, with everything that
 /// a scope can depend on: anchors, windows at both borders, configured, learned and tiny sigmas, ragged grids.
 /// </summary>
+[Parallelizable(ParallelScope.All)]
 public class StrategyTests
 {
     /// <summary>What suits each of <see cref="ScopeStrategy.All"/>: all patches seen; one or two of few patches; one or

@@ -7,6 +7,7 @@ namespace MsResampler.Tests.Onnx;
 
 /// <summary>The exported graph, run by ONNX Runtime, against the engine: two implementations that share
 /// neither code nor kernels.</summary>
+[Parallelizable(ParallelScope.All)]
 public class OnnxParityTests
 {
     private const int CaseCount = 48;

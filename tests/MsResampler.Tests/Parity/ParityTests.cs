@@ -8,6 +8,7 @@ namespace MsResampler.Tests.Parity;
 
 /// <summary>The engine, on every instruction set there is, against the double-precision reference over random
 /// configurations.</summary>
+[Parallelizable(ParallelScope.All)]
 public class ParityTests
 {
     private const int CaseCount = 320;
