@@ -1,3 +1,4 @@
+using MsResampler.Files;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Model;
@@ -6,7 +7,9 @@ namespace MsResampler.Model;
 public static class RandomModel
 {
     /// <summary>Writes <c>config.json</c> and <c>model.safetensors</c>. The same configuration, seed and
-    /// options give the same bytes on every machine.</summary>
+    /// options give the same bytes on every machine. Whoever reads the folder meanwhile, or after the process was
+    /// killed, finds the model that was there, the new one, or weights without a <c>config.json</c>; of processes
+    /// that write to one folder at once, the last one leaves its model.</summary>
     /// <param name="folder">The folder to write to; created where it is missing.</param>
     /// <param name="config">The configuration that <paramref name="configJson"/> parses to.</param>
     /// <param name="configJson">The bytes of config.json, written as they are.</param>
@@ -16,6 +19,7 @@ public static class RandomModel
     /// <exception cref="ArgumentException"><paramref name="options"/> does not fit the
     /// configuration.</exception>
     /// <exception cref="IOException">A file cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder or a file may not be written to.</exception>
     /// <exception cref="OperationCanceledException">The writing was cancelled.</exception>
     public static void Write(string folder, ResamplerConfig config, ReadOnlySpan<byte> configJson, ulong seed,
         RandomModelOptions? options = null, CancellationToken cancellationToken = default)
@@ -25,12 +29,12 @@ public static class RandomModel
         options ??= new();
         IReadOnlyList<RandomTensor> tensors = CreateTensors(config, seed, options);
         Directory.CreateDirectory(folder);
-        SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"),
-            tensors.Select(tensor => tensor.ToWrite(options.Type)), cancellationToken: cancellationToken);
-        string configPath = Path.Combine(folder, ResamplerModel.ConfigFileName);
-        string temporaryPath = configPath + ".tmp";
-        File.WriteAllBytes(temporaryPath, configJson);
-        File.Move(temporaryPath, configPath, overwrite: true);
+        using AtomicFile weights = new(Path.Combine(folder, "model.safetensors"));
+        using AtomicFile configFile = new(Path.Combine(folder, ResamplerModel.ConfigFileName));
+        SafetensorsWriter.Write(weights.Stream, tensors.Select(tensor => tensor.ToWrite(options.Type)),
+            cancellationToken);
+        configFile.Stream.Write(configJson);
+        AtomicFile.CommitPair(weights, configFile, cancellationToken);
     }
 
     internal static IReadOnlyList<RandomTensor> CreateTensors(ResamplerConfig config, ulong seed,

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using MsResampler.Files;
 using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
@@ -13,7 +14,8 @@ public static class SafetensorsWriter
     private const int BlockBytes = 1 << 20;
 
     /// <summary>Writes a file: to a temporary name beside <paramref name="path"/> first, then renamed over
-    /// it, so that there is never half a file. The tensors are laid out as the reference implementation does:
+    /// it once it is on the disk, so that there is never half a file. The permissions of a file that is replaced
+    /// stay, and a symbolic link is written through. The tensors are laid out as the reference implementation does:
     /// by descending alignment of their type, then by name.</summary>
     /// <param name="path">The file to create or replace.</param>
     /// <param name="tensors">The tensors, in any order; names are unique.</param>
@@ -23,43 +25,46 @@ public static class SafetensorsWriter
     /// bytes together exceed 63 bits, or the header exceeds 100,000,000 bytes; nothing has been
     /// written.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder or the file may not be written to.</exception>
     /// <exception cref="OperationCanceledException">The write was cancelled.</exception>
     public static void Write(string path, IEnumerable<TensorToWrite> tensors,
         IReadOnlyDictionary<string, string>? metadata = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentNullException.ThrowIfNull(tensors);
-        TensorToWrite[] ordered = [.. tensors.OrderByDescending(tensor => tensor.Type)
-            .ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+        TensorToWrite[] ordered = Order(tensors);
         byte[] header = CreateHeader(ordered, metadata);
 
-        string temporary = $"{path}.{Path.GetRandomFileName()}.tmp";
-        try
-        {
-            using (FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None,
-                bufferSize: 0))
-            {
-                stream.Write(header);
-                byte[] block = new byte[BlockBytes];
-                foreach (TensorToWrite tensor in ordered)
-                {
-                    for (long first = 0; first < tensor.ByteCount; first += BlockBytes)
-                    {
-                        cancellationToken.ThrowIfCancellationRequested();
-                        int count = (int)Math.Min(BlockBytes, tensor.ByteCount - first);
-                        Span<byte> bytes = block.AsSpan(0, count);
-                        tensor.Fill(first, bytes);
-                        stream.Write(bytes);
-                    }
-                }
-            }
+        using AtomicFile file = new(path);
+        Write(file.Stream, header, ordered, cancellationToken);
+        file.Commit(cancellationToken);
+    }
 
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch
+    /// <summary>The same to a stream.</summary>
+    internal static void Write(Stream stream, IEnumerable<TensorToWrite> tensors, CancellationToken cancellationToken)
+    {
+        TensorToWrite[] ordered = Order(tensors);
+        Write(stream, CreateHeader(ordered, metadata: null), ordered, cancellationToken);
+    }
+
+    private static TensorToWrite[] Order(IEnumerable<TensorToWrite> tensors)
+        => [.. tensors.OrderByDescending(tensor => tensor.Type).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+
+    private static void Write(Stream stream, byte[] header, TensorToWrite[] ordered,
+        CancellationToken cancellationToken)
+    {
+        stream.Write(header);
+        byte[] block = new byte[BlockBytes];
+        foreach (TensorToWrite tensor in ordered)
         {
-            File.Delete(temporary);
-            throw;
+            for (long first = 0; first < tensor.ByteCount; first += BlockBytes)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                int count = (int)Math.Min(BlockBytes, tensor.ByteCount - first);
+                Span<byte> bytes = block.AsSpan(0, count);
+                tensor.Fill(first, bytes);
+                stream.Write(bytes);
+            }
         }
     }
 
