@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Parsing;
 using System.Reflection;
 using MsResampler.Cli.Commands;
 using MsResampler.Cli.Display;
@@ -35,6 +36,7 @@ internal static class CommandLine
             isVerbose = parsed.GetResult(verbose) is { Implicit: false };
             if (parsed.Errors.Count > 0 && !(parsed.Action?.ClearsParseErrors ?? false))
                 throw new InputException(DescribeUsageError(parsed));
+            CheckPaths(parsed);
             int exitCode = parsed.Invoke(new InvocationConfiguration
             {
                 Output = terminal.Output,
@@ -49,7 +51,7 @@ internal static class CommandLine
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            terminal.WriteError("interrupted; nothing half-written was left behind");
+            terminal.WriteError(PlainError.Interrupted);
             return ExitCode.Interrupted;
         }
 #pragma warning disable CA1031 // The last line of defence: a user sees one line, whatever went wrong.
@@ -70,12 +72,12 @@ internal static class CommandLine
             "MS-Resampler models: several spatial scopes, from local to global, fused by a gate.");
         root.Options.Add(verbose);
         root.Directives.Clear();
-        root.Subcommands.Add(InitCommand.Create(terminal));
+        root.Subcommands.Add(InitCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(InspectCommand.Create(terminal));
         root.Subcommands.Add(RunCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(VerifyCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(BenchCommand.Create(terminal, cancellationToken));
-        root.Subcommands.Add(ExportOnnxCommand.Create(terminal));
+        root.Subcommands.Add(ExportOnnxCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(DevicesCommand.Create(terminal));
         root.Subcommands.Add(PtxCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(DemoCommand.Create(terminal, cancellationToken));
@@ -112,11 +114,41 @@ internal static class CommandLine
             : $"{parsed.Errors[0].Message.TrimEnd('.')} ({hint})";
     }
 
+    /// <summary>Text is what users give for files and folders, and for nothing else.</summary>
+    private static void CheckPaths(ParseResult parsed)
+    {
+        foreach (SymbolResult symbol in parsed.CommandResult.Children)
+        {
+            (string name, Type type) = symbol switch
+            {
+                OptionResult result => (result.Option.Name, result.Option.ValueType),
+                ArgumentResult result => (result.Argument.Name, result.Argument.ValueType),
+                _ => ("", typeof(void)),
+            };
+            if (type != typeof(string) && type != typeof(string[]))
+                continue;
+            foreach (Token token in symbol.Tokens)
+            {
+                if (token.Value.Length == 0 || token.Value.Contains('\0', StringComparison.Ordinal))
+                    throw new InputException($"{name}: expected a path, found '{token.Value}'");
+            }
+        }
+    }
+
     private static string Describe(Exception exception) => exception switch
     {
+        AggregateException { InnerException: { } inner } => Describe(inner),
         InputException or InvalidModelException or SafetensorsException or DeviceException
-            or ActivationOverflowException or IOException or UnauthorizedAccessException => exception.Message,
-        OutOfMemoryException => "out of memory: fewer or smaller images, or a smaller model, would fit",
+            or ActivationOverflowException or UnauthorizedAccessException => exception.Message,
+        FileNotFoundException { FileName: { } assembly } when assembly.Contains(", Version=",
+            StringComparison.Ordinal) => PlainError.Describe(exception),
+        IOException and not FileLoadException => exception.Message,
+        OutOfMemoryException => PlainError.OutOfMemory,
+        // Of .NET's assemblies and of Skia, whose first use finds the native library missing.
+        FileLoadException or TypeInitializationException or DllNotFoundException or BadImageFormatException
+            or EntryPointNotFoundException or PlatformNotSupportedException => PlainError.Describe(exception),
+        // What .NET cannot do with a file: seek in a pipe, find the end of a device.
+        NotSupportedException => exception.Message,
         _ => $"unexpected {exception.GetType().Name}: {exception.Message} (--verbose shows where)",
     };
 

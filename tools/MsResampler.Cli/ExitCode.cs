@@ -12,9 +12,9 @@ internal static class ExitCode
     /// <summary>Bad input or usage.</summary>
     public const int BadInput = 2;
 
-    /// <summary>Ended by Ctrl-C (128 + SIGINT).</summary>
-    public const int Interrupted = 130;
+    /// <summary>What ending by a signal adds to the signal's number.</summary>
+    public const int SignalBase = 128;
 
-    /// <summary>Ended by a request to terminate (128 + SIGTERM).</summary>
-    public const int Terminated = 143;
+    /// <summary>Ended by Ctrl-C.</summary>
+    public const int Interrupted = SignalBase + 2;
 }

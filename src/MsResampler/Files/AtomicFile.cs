@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
 
 namespace MsResampler.Files;
 
@@ -23,6 +24,7 @@ internal sealed class AtomicFile : IDisposable
         MatchCasing = MatchCasing.CaseSensitive,
     };
 
+    private readonly FileStream _file;
     private readonly string _temporaryPath;
     private bool _isCommitted;
 
@@ -33,12 +35,12 @@ internal sealed class AtomicFile : IDisposable
     /// <exception cref="UnauthorizedAccessException">The folder, or the file that is to be replaced, cannot be
     /// written to.</exception>
     public AtomicFile(string path)
-        : this(path, options => new FileStream(options.Path, options.Stream))
+        : this(path, (temporary, options) => new FileStream(temporary, options))
     {
     }
 
     /// <summary>The same with a stream of the caller's, for tests of what is written when.</summary>
-    internal AtomicFile(string path, Func<(string Path, FileStreamOptions Stream), FileStream> open)
+    internal AtomicFile(string path, Func<string, FileStreamOptions, FileStream> open)
     {
         Path = Resolve(path);
         string folder = System.IO.Path.GetDirectoryName(Path) ?? throw new IOException($"{path}: this is a folder");
@@ -57,11 +59,12 @@ internal sealed class AtomicFile : IDisposable
         UnixFileMode? mode = ModeToKeep();
         if (mode is { } kept && !OperatingSystem.IsWindows())
             options.UnixCreateMode = kept;
-        (_temporaryPath, Stream) = Create(folder, options, open);
+        (_temporaryPath, _file) = Create(path, folder, options, open);
+        Stream = new NamedStream(_file, path);
         try
         {
             if (mode is { } exact && !OperatingSystem.IsWindows())
-                File.SetUnixFileMode(Stream.SafeFileHandle, exact); // which the umask has narrowed
+                File.SetUnixFileMode(Handle, exact); // which the umask has narrowed
             Sweep(folder);
         }
         catch
@@ -75,7 +78,10 @@ internal sealed class AtomicFile : IDisposable
     public string Path { get; }
 
     /// <summary>What is written so far.</summary>
-    public FileStream Stream { get; }
+    public Stream Stream { get; }
+
+    /// <summary>The open file.</summary>
+    public SafeFileHandle Handle => _file.SafeFileHandle;
 
     /// <summary>Writes the content to the disk and gives the file its name, replacing what had it.</summary>
     /// <exception cref="IOException">The disk is full, or the name cannot be given.</exception>
@@ -88,7 +94,7 @@ internal sealed class AtomicFile : IDisposable
             cancellationToken.ThrowIfCancellationRequested();
             GiveName();
         });
-        Stream.Dispose();
+        _file.Dispose();
     }
 
     /// <summary>Commits two files that are only right together. At every moment, also where the process is killed,
@@ -127,8 +133,8 @@ internal sealed class AtomicFile : IDisposable
             });
         }
 
-        first.Stream.Dispose();
-        key.Stream.Dispose();
+        first._file.Dispose();
+        key._file.Dispose();
     }
 
     /// <summary>Removes the file unless it was committed.</summary>
@@ -136,9 +142,9 @@ internal sealed class AtomicFile : IDisposable
     {
         try
         {
-            Stream.Dispose();
+            _file.Dispose();
         }
-        catch (IOException) when (!_isCommitted)
+        catch (Exception exception) when (!_isCommitted && IsOfWriting(exception))
         {
             // What is still buffered has no room on the disk; the file goes anyway.
         }
@@ -163,13 +169,30 @@ internal sealed class AtomicFile : IDisposable
         return file.LinkTarget is null ? file.FullName : file.ResolveLinkTarget(returnFinalTarget: true)!.FullName;
     }
 
-    private void Finish() => Stream.Flush(flushToDisk: true);
+    private void Finish()
+    {
+        try
+        {
+            _file.Flush(flushToDisk: true);
+        }
+        catch (Exception exception) when (IsOfWriting(exception))
+        {
+            throw Named(exception, Path);
+        }
+    }
+
+    // .NET calls a file beyond the limit of the file system, or of the process, an argument out of range.
+    private static bool IsOfWriting(Exception exception) => exception is IOException or ArgumentOutOfRangeException;
+
+    private static IOException Named(Exception exception, string path) => new(exception is ArgumentOutOfRangeException
+        ? $"{path}: the file would be larger than the file system, or this process (ulimit -f), allows"
+        : $"{path}: {exception.Message.Split(" : ")[0]}", exception);
 
     private void GiveName()
     {
         // Elsewhere the open file is renamed, so that no sweeping process finds it unlocked under its old name.
         if (OperatingSystem.IsWindows())
-            Stream.Dispose();
+            _file.Dispose();
         File.Move(_temporaryPath, Path, overwrite: true);
         _isCommitted = true;
         Unfinished.Remove(_temporaryPath);
@@ -181,12 +204,13 @@ internal sealed class AtomicFile : IDisposable
             return null;
         // Renaming over a file asks for no right to write it; a user expects that a read-only file stays.
         if (!Environment.IsPrivilegedProcess && (File.GetAttributes(Path) & FileAttributes.ReadOnly) != 0)
-            throw new UnauthorizedAccessException($"{Path}: the file may not be written to");
+            throw new UnauthorizedAccessException($"{Path}: the file is read-only");
         return OperatingSystem.IsWindows() ? null : File.GetUnixFileMode(Path);
     }
 
-    private static (string Path, FileStream Stream) Create(string folder, FileStreamOptions options,
-        Func<(string Path, FileStreamOptions Stream), FileStream> open)
+    private static (string Path, FileStream Stream) Create(string target, string folder,
+        FileStreamOptions options,
+        Func<string, FileStreamOptions, FileStream> open)
     {
         for (int attempt = 1; ; attempt++)
         {
@@ -197,7 +221,7 @@ internal sealed class AtomicFile : IDisposable
                 stream = Unfinished.Change(() =>
                 {
                     Unfinished.AddFile(path);
-                    return open((path, options));
+                    return open(path, options);
                 });
                 // A sweeping process may have had it between its creation and its lock.
                 if (File.Exists(path) || attempt == MaxAttempts)
@@ -208,11 +232,21 @@ internal sealed class AtomicFile : IDisposable
             {
                 // A sweeping process has it now.
             }
-            catch
+            catch (UnauthorizedAccessException exception)
+            {
+                Unfinished.Remove(path);
+                throw new UnauthorizedAccessException($"{target}: the folder {folder} cannot be written to", exception);
+            }
+            catch (FileNotFoundException exception)
+            {
+                Unfinished.Remove(path);
+                throw new IOException($"{target}: the folder {folder} takes no new files", exception);
+            }
+            catch (IOException exception)
             {
                 Unfinished.TryDelete(path);
                 Unfinished.Remove(path);
-                throw;
+                throw Named(exception, target);
             }
 
             Unfinished.Remove(path);
@@ -267,5 +301,55 @@ internal sealed class AtomicFile : IDisposable
         {
             return true; // A file that replaces one that may be written and not read.
         }
+    }
+
+    /// <summary>What a caller writes to: errors name the file that is meant, not the temporary one.</summary>
+    private sealed class NamedStream(FileStream file, string path) : Stream
+    {
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => file.Length;
+
+        public override long Position
+        {
+            get => file.Position;
+            set => throw new NotSupportedException();
+        }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            try
+            {
+                file.Write(buffer);
+            }
+            catch (Exception exception) when (IsOfWriting(exception))
+            {
+                throw Named(exception, path);
+            }
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override void Flush()
+        {
+            try
+            {
+                file.Flush();
+            }
+            catch (Exception exception) when (IsOfWriting(exception))
+            {
+                throw Named(exception, path);
+            }
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
     }
 }

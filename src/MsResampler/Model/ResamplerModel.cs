@@ -63,8 +63,15 @@ public sealed class ResamplerModel : IDisposable
         }
 
         List<string> warnings = [];
-        ResamplerConfig config = ConfigReader.ReadFile(configPath, warnings);
+        byte[] json = ConfigReader.ReadBytes(configPath);
+        ResamplerConfig config = ConfigReader.Read(json, configPath, warnings);
         SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder);
+        if (IsReplaced(configPath, json))
+        {
+            checkpoint.Dispose();
+            return Open(folder, cancellationToken);
+        }
+
         try
         {
             WeightBinder binder = new(config, checkpoint, cancellationToken);
@@ -77,6 +84,15 @@ public sealed class ResamplerModel : IDisposable
             checkpoint.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Whether another process has begun to replace the model: its config.json goes first and comes
+    /// last.</summary>
+    private static bool IsReplaced(string configPath, byte[] json)
+    {
+        FileInfo file = new(configPath);
+        // A pipe, which has no length, cannot be read again.
+        return !file.Exists || (file.Length > 0 && !ConfigReader.ReadBytes(configPath).AsSpan().SequenceEqual(json));
     }
 
     /// <summary>Closes the checkpoint.</summary>

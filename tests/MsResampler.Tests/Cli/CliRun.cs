@@ -39,6 +39,26 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
         return new CliRun(process.ExitCode, output, error.Result);
     }
 
+    /// <summary>The same in a process that a shell starts, after a command of the shell and with redirections.</summary>
+    public static CliRun OfShell(string before, string redirections, params string[] args)
+    {
+        ProcessStartInfo start = new("sh",
+        [
+            "-c", $"{before}\nexec \"$0\" \"$@\" {redirections}", "dotnet", typeof(CommandLine).Assembly.Location, .. args,
+        ])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        // Or the runtime itself makes a file, larger than the limits that tests set.
+        start.Environment["DOTNET_EnableWriteXorExecute"] = "0";
+        using Process process = Process.Start(start)!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return new CliRun(process.ExitCode, output, error.Result);
+    }
+
     /// <summary>Asserts success without a word on standard error.</summary>
     public CliRun Succeeds()
     {

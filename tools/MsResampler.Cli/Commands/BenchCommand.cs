@@ -66,7 +66,7 @@ internal static class BenchCommand
     private static int Run(string folder, PatchGrid grid, int batch, BackendChoice backend, Precision precision,
         int? threadCount, TimeSpan duration, string? json, Terminal terminal, CancellationToken cancellationToken)
     {
-        using AtomicFile? report = json is null ? null : new AtomicFile(json);
+        using OutputFile? report = json is null ? null : new OutputFile(json, new Inputs().AddModel(folder));
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
         CallSize.Require($"--grid {grid}", model.Config, grid);
         CallSize.RequireReference($"--grid {grid}", model.Config, grid);
@@ -112,7 +112,7 @@ internal static class BenchCommand
         if (report is not null)
         {
             WriteJson(report.Stream, folder, engine.Description, grid, figures, deviation, device);
-            report.Commit();
+            report.Commit(cancellationToken);
         }
 
         return ExitCode.Done;

@@ -3,6 +3,8 @@ using System.Text;
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Input;
 using MsResampler.Cli.Maps;
+using MsResampler.Cli.Output;
+using MsResampler.Model;
 
 namespace MsResampler.Cli.Commands;
 
@@ -11,6 +13,7 @@ internal static class DemoCommand
 {
     private const int PatchSize = 14;
     private const int Side = 336;
+    private const string PictureName = "landscape.png";
 
     private const string Config = """
         {
@@ -38,6 +41,10 @@ internal static class DemoCommand
             HelpName = "DIR",
             DefaultValueFactory = _ => "demo",
         };
+        Option<bool> force = new("--force")
+        {
+            Description = "Replace files of the demo's names that are not an earlier demo's.",
+        };
         ExampleCommand command = new("demo",
             "Make a small model and a picture, turn the picture into tokens, and draw maps.")
         {
@@ -48,31 +55,42 @@ internal static class DemoCommand
             ],
         };
         command.Options.Add(output);
+        command.Options.Add(force);
         command.SetAction(parsed =>
         {
-            Run(parsed.GetRequiredValue(output), terminal, cancellationToken);
+            Run(parsed.GetRequiredValue(output), parsed.GetValue(force), terminal, cancellationToken);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static void Run(string folder, Terminal terminal, CancellationToken cancellationToken)
+    private static void Run(string folder, bool force, Terminal terminal, CancellationToken cancellationToken)
     {
-        if (File.Exists(folder))
-            throw new InputException($"{folder}: this is a file; --out names a folder");
-        Directory.CreateDirectory(folder);
+        byte[] config = Encoding.UTF8.GetBytes(Config);
         string model = Path.Combine(folder, "model");
-        string picture = Path.Combine(folder, "landscape.png");
-        InitCommand.Run(Encoding.UTF8.GetBytes(Config), "the demo's configuration", model, seed: 1,
-            type: null, force: true, terminal);
-        DemoPicture.Write(picture);
+        string tokens = Path.Combine(folder, "tokens.safetensors");
+        if (!force)
+            RefuseToReplace(folder, config, [Path.Combine(model, ResamplerModel.ConfigFileName),
+                Path.Combine(model, "model.safetensors"), Path.Combine(folder, PictureName), tokens,
+                Path.Combine(folder, "maps")]);
+        using OutputFolder output = new(folder, "--out", new Inputs());
+        output.AddNew(tokens);
+        using OutputFolder modelFolder = new(model, "--out", new Inputs());
+        modelFolder.AddNew(Path.Combine(model, ResamplerModel.ConfigFileName));
+        modelFolder.AddNew(Path.Combine(model, "model.safetensors"));
+        InitCommand.Run(config, "the demo's configuration", model, seed: 1, type: null, force: true, terminal,
+            cancellationToken);
+        string picture = output.Write(PictureName, DemoPicture.Draw(), cancellationToken);
         IReadOnlyList<string> maps = RunCommand.Run(new RunRequest
         {
             Model = model,
             OpenSource = () => ImageFeatures.Open([picture], PatchSize, new ImageSize(Side, Side)),
-            Output = Path.Combine(folder, "tokens.safetensors"),
+            Output = tokens,
+            InputFiles = [picture],
             MapFolder = Path.Combine(folder, "maps"),
         }, terminal, cancellationToken);
+        modelFolder.Commit();
+        output.Commit();
 
         terminal.Line();
         terminal.Line($"{picture} was cut into 24x24 patches; 64 queries on an 8x8 grid made a token each.");
@@ -88,5 +106,15 @@ internal static class DemoCommand
         terminal.Line($"Next: msresampler inspect {model}");
         terminal.Line($"      msresampler run --model {model} --image YOUR.jpg --out tokens.safetensors " +
             "--maps maps");
+    }
+
+    /// <summary>A folder whose model is the demo's is an earlier demo's.</summary>
+    private static void RefuseToReplace(string folder, ReadOnlySpan<byte> config, string[] paths)
+    {
+        if (File.Exists(paths[0]) && File.ReadAllBytes(paths[0]).AsSpan().SequenceEqual(config))
+            return;
+        foreach (string path in paths.Where(Path.Exists))
+            throw new InputException($"{path}: this is there already and not an earlier demo's; name another folder " +
+                $"than {folder}, or --force replaces it");
     }
 }

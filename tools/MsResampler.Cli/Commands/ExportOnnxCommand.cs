@@ -12,7 +12,7 @@ internal static class ExportOnnxCommand
 {
     private static readonly PatchGrid s_defaultGrid = new(24, 24);
 
-    public static Command Create(Terminal terminal)
+    public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<string> model = Options.Model();
         Option<string> output = new("--out")
@@ -43,17 +43,20 @@ internal static class ExportOnnxCommand
         command.SetAction(parsed =>
         {
             Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(output), parsed.GetValue(grid)!.Value,
-                terminal);
+                terminal, cancellationToken);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static void Run(string folder, string path, PatchGrid grid, Terminal terminal)
+    private static void Run(string folder, string path, PatchGrid grid, Terminal terminal,
+        CancellationToken cancellationToken)
     {
+        Inputs inputs = new Inputs().AddModel(folder);
+        inputs.Check(path);
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
         CallSize.Require($"--grid {grid}", model.Config, grid);
-        using AtomicFile file = new(path);
+        using OutputFile file = new(path, inputs);
         try
         {
             OnnxExporter.Write(model, grid, file.Stream);
@@ -64,7 +67,7 @@ internal static class ExportOnnxCommand
         }
 
         long byteCount = file.Stream.Length;
-        file.Commit();
+        file.Commit(cancellationToken);
         ResamplerConfig config = model.Config;
         terminal.Line($"{path}: " +
             $"{OnnxExporter.InputName} [batch, {grid.PatchCount}, {config.VisionHiddenSize}] -> " +

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Input;
+using MsResampler.Cli.Output;
 using MsResampler.Model;
 using MsResampler.Safetensors;
 
@@ -25,7 +26,7 @@ internal static class InitCommand
 
     private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
 
-    public static Command Create(Terminal terminal)
+    public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<string> config = new("--config")
         {
@@ -74,8 +75,12 @@ internal static class InitCommand
         command.SetAction(parsed =>
         {
             string path = parsed.GetRequiredValue(config);
-            Run(InputFile.ReadConfiguration(path, config.Name), path, parsed.GetRequiredValue(output), parsed.GetValue(seed),
-                parsed.GetValue(type), parsed.GetValue(force), terminal);
+            string folder = parsed.GetRequiredValue(output);
+            byte[] json = InputFile.ReadConfiguration(path, config.Name);
+            // Its own config.json can be meant: the model is made anew.
+            new Inputs().Add(path).Check(Path.Combine(folder, WeightsName));
+            Run(json, path, folder, parsed.GetValue(seed), parsed.GetValue(type), parsed.GetValue(force), terminal,
+                cancellationToken);
             return ExitCode.Done;
         });
         return command;
@@ -83,8 +88,7 @@ internal static class InitCommand
 
     /// <summary>Writes the model.</summary>
     public static void Run(byte[] configJson, string configSource, string folder, ulong seed, string? type,
-        bool force,
-        Terminal terminal)
+        bool force, Terminal terminal, CancellationToken cancellationToken)
     {
         List<string> warnings = [];
         ResamplerConfig config = ConfigReader.Read(configJson, configSource, warnings);
@@ -101,7 +105,13 @@ internal static class InitCommand
             configJson = JsonSerializer.SerializeToUtf8Bytes(root, s_indented);
         }
 
-        RandomModel.Write(folder, config, configJson, seed, new RandomModelOptions { Type = tensorType });
+        using (OutputFolder output = new(folder, "--out", new Inputs()))
+        {
+            RandomModel.Write(folder, config, configJson, seed, new RandomModelOptions { Type = tensorType },
+                cancellationToken);
+            output.Commit();
+        }
+
         long parameterCount;
         using (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder))
             parameterCount = checkpoint.Tensors.Sum(tensor => tensor.ElementCount);
@@ -120,6 +130,7 @@ internal static class InitCommand
         {
             if (!force && File.Exists(Path.Combine(folder, name)))
                 throw new InputException($"{folder}: holds a model already ({name}); --force replaces it");
+            OutputFile.Check(Path.Combine(folder, name));
         }
     }
 }

@@ -62,9 +62,10 @@ internal static class PtxCommand
     {
         ResamplerConfig? config = configFile is null ? null : ReadConfig(configFile, terminal);
         IEnumerable<KernelVariant> variants = Variants(architecture, config, precision);
-        if (File.Exists(folder))
-            throw new InputException($"{folder}: this is a file; --out names a folder");
-        Directory.CreateDirectory(folder);
+        Inputs inputs = new();
+        if (configFile is not null)
+            inputs.Add(configFile);
+        using OutputFolder output = new(folder, "--out", inputs);
         PtxAssembler? assembler = PtxAssembler.Find();
         bool isKnown = assembler?.Knows(architecture) ?? false;
         List<IReadOnlyList<string>> rows = [];
@@ -73,13 +74,7 @@ internal static class PtxCommand
         {
             cancellationToken.ThrowIfCancellationRequested();
             CompiledKernel kernel = variant.Compile(compiler, architecture);
-            string path = Path.Combine(folder, FileName(kernel));
-            using (AtomicFile file = new(path))
-            {
-                file.Stream.Write(Encoding.UTF8.GetBytes(kernel.Ptx));
-                file.Commit();
-            }
-
+            string path = output.Write(FileName(kernel), Encoding.UTF8.GetBytes(kernel.Ptx), cancellationToken);
             PtxCounts counts = PtxCounts.Of(kernel.Ptx);
             PtxasReport? report = isKnown ? assembler!.Assemble(path, architecture) : null;
             rows.Add([kernel.Name, Number(report?.Registers), Number(report?.SharedBytes ?? counts.SharedBytes),
@@ -87,6 +82,7 @@ internal static class PtxCommand
                 Number(counts.Shared), Number(counts.Barriers)]);
         }
 
+        output.Commit();
         terminal.Table(["kernel", ">registers", ">shared bytes", ">spill bytes", ">instructions", ">fma and mma",
             ">global", ">shared", ">barriers"], rows);
         terminal.Line($"{rows.Count} {(rows.Count == 1 ? "kernel" : "kernels")} for sm_{architecture} in {folder}");

@@ -119,6 +119,7 @@ internal static class RunCommand
                     ? FeatureFile.Open(featureFiles, layout)
                     : ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size)),
                 Output = parsed.GetRequiredValue(output),
+                InputFiles = hasImages ? imageFiles : featureFiles,
                 Backend = parsed.GetRequiredValue(backend),
                 Precision = parsed.GetRequiredValue(precision).Precision,
                 ThreadCount = parsed.GetValue(threads),
@@ -134,6 +135,10 @@ internal static class RunCommand
         CancellationToken cancellationToken)
     {
         TokenFile.CheckName(request.Output);
+        Inputs inputs = new Inputs().AddModel(request.Model);
+        foreach (string path in request.InputFiles)
+            inputs.Add(path);
+        inputs.Check(request.Output);
         if (File.Exists(request.MapFolder))
             throw new InputException($"{request.MapFolder}: this is a file; --maps names a folder");
         using IFeatureSource source = request.OpenSource();
@@ -147,9 +152,9 @@ internal static class RunCommand
         TimeSpan callTime = TimeSpan.Zero;
         List<string> maps = [];
         using TokenFile file = TokenFile.Create(request.Output, imageCount, config.QueryGrid.QueryCount,
-            config.OutputSize);
-        if (request.MapFolder is not null)
-            Directory.CreateDirectory(request.MapFolder);
+            config.OutputSize, inputs);
+        using OutputFolder? mapFolder = request.MapFolder is null
+            ? null : new OutputFolder(request.MapFolder, "--maps", inputs);
         terminal.Track("images", imageCount, report =>
         {
             Buffers buffers = new();
@@ -159,14 +164,14 @@ internal static class RunCommand
                 Chunk chunk = new(source, engine, first, end, buffers);
                 file.Append(chunk.Resample(request.ThreadCount, cancellationToken));
                 callTime += chunk.CallTime;
-                if (request.MapFolder is not null)
-                    maps.AddRange(chunk.DrawMaps(request.MapFolder, cancellationToken));
+                if (mapFolder is not null)
+                    maps.AddRange(chunk.DrawMaps(mapFolder, cancellationToken));
                 report(end);
                 first = end;
             }
         });
-        cancellationToken.ThrowIfCancellationRequested();
-        file.Commit();
+        file.Commit(cancellationToken);
+        mapFolder?.Commit();
 
         terminal.Line($"{imageCount} {(imageCount == 1 ? "image" : "images")}" +
             $"{DescribeGrids(source.Grids)} patches -> tokens " +
@@ -300,7 +305,7 @@ internal static class RunCommand
             return _tokens.Span;
         }
 
-        public IEnumerable<string> DrawMaps(string folder, CancellationToken cancellationToken)
+        public IEnumerable<string> DrawMaps(OutputFolder folder, CancellationToken cancellationToken)
         {
             MapWriter writer = new(folder, _engine.Config);
             for (int image = 0; image < _grids.Length; image++)
@@ -312,7 +317,8 @@ internal static class RunCommand
                     ? "" : string.Create(CultureInfo.InvariantCulture, $"{index:D3}-");
                 using SKBitmap? picture = _source.ReadPicture(index, MapWriter.PanelSide);
                 TokenView view = _engine.Explain(Features(image).Span, _grids[image]);
-                foreach (string path in writer.Write(prefix + _source.FileStem(index), view, picture))
+                foreach (string path in writer.Write(prefix + _source.FileStem(index), view, picture,
+                    cancellationToken))
                     yield return path;
             }
         }

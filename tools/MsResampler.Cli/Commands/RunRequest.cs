@@ -13,6 +13,9 @@ internal sealed record RunRequest
 
     public required string Output { get; init; }
 
+    /// <summary>The files that images come from, which may not be replaced.</summary>
+    public required IReadOnlyList<string> InputFiles { get; init; }
+
     public BackendChoice Backend { get; init; } = BackendChoice.Auto;
 
     public Precision Precision { get; init; }

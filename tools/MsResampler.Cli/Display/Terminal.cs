@@ -1,3 +1,4 @@
+using MsResampler.Cli.Native;
 using Spectre.Console;
 
 namespace MsResampler.Cli.Display;
@@ -31,8 +32,12 @@ internal sealed class Terminal
     public int Width => _console?.Profile.Width ?? int.MaxValue;
 
     /// <summary>The process's own output, interactive unless it is redirected.</summary>
-    public static Terminal ForProcess() => new(Console.Out, Console.Error,
-        isInteractive: !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb");
+    public static Terminal ForProcess()
+    {
+        bool isInteractive = !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb";
+        // Spectre.Console knows a terminal by the console's own writer.
+        return new Terminal(isInteractive ? Console.Out : StandardStreams.Output, StandardStreams.Error, isInteractive);
+    }
 
     /// <summary>Writes one line.</summary>
     public void Line(string text = "") => Output.WriteLine(Printable(text));

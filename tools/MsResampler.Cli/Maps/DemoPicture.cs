@@ -1,4 +1,3 @@
-using MsResampler.Cli.Output;
 using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;
@@ -10,8 +9,8 @@ internal static class DemoPicture
     private const int Height = 672;
     private const int Shore = 430;
 
-    /// <summary>Draws the picture and writes it as PNG.</summary>
-    public static void Write(string path)
+    /// <summary>Draws the picture, as PNG.</summary>
+    public static byte[] Draw()
     {
         using SKBitmap bitmap = new(Width, Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
         using (SKCanvas canvas = new(bitmap))
@@ -28,7 +27,7 @@ internal static class DemoPicture
         }
 
         using SKData data = bitmap.Encode(SKEncodedImageFormat.Png, quality: 100);
-        AtomicFile.Write(path, data.AsSpan());
+        return data.ToArray();
     }
 
     private static void DrawSky(SKCanvas canvas)

@@ -1,4 +1,3 @@
-using MsResampler.Cli.Output;
 using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;
@@ -109,12 +108,12 @@ internal sealed class MapSheet : IDisposable
         Label(meaning, x + Side + 10, y, width - Side - 10, Palette.Text);
     }
 
-    /// <summary>Writes the sheet as PNG.</summary>
-    public void Save(string path)
+    /// <summary>The sheet as PNG.</summary>
+    public byte[] ToPng()
     {
         _canvas.Flush();
         using SKData data = _bitmap.Encode(SKEncodedImageFormat.Png, quality: 100);
-        AtomicFile.Write(path, data.AsSpan());
+        return data.ToArray();
     }
 
     public void Dispose()

@@ -1,12 +1,13 @@
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Engines;
+using MsResampler.Cli.Output;
 using MsResampler.Model;
 using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;
 
 /// <summary>Draws where tokens look and which scopes they take.</summary>
-internal sealed class MapWriter(string folder, ResamplerConfig config)
+internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
 {
     /// <summary>The longer side of a large panel, and of a picture drawn under it.</summary>
     public const int PanelSide = 504;
@@ -20,27 +21,26 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
     /// <param name="stem">What the file names start with.</param>
     /// <param name="view">What to draw.</param>
     /// <param name="picture">The picture to draw over, or null.</param>
+    /// <param name="cancellationToken">Stops before a file is there.</param>
     /// <returns>The files.</returns>
-    public IReadOnlyList<string> Write(string stem, TokenView view, SKBitmap? picture)
+    public IReadOnlyList<string> Write(string stem, TokenView view, SKBitmap? picture,
+        CancellationToken cancellationToken)
     {
         List<string> paths = [];
         for (int scope = 0; scope < config.Scopes.Count; scope++)
         {
-            paths.Add(Path.Combine(folder, $"{stem}-look-{scope}-{FileName(config.Scopes[scope].Name)}.png"));
-            WriteLook(paths[^1], scope, view, picture);
+            paths.Add(folder.Write($"{stem}-look-{scope}-{FileName(config.Scopes[scope].Name)}.png",
+                DrawLook(scope, view, picture), cancellationToken));
         }
 
         if (config.Scopes.Count > 1)
-        {
-            paths.Add(Path.Combine(folder, $"{stem}-gate.png"));
-            WriteGate(paths[^1], view, picture);
-        }
+            paths.Add(folder.Write($"{stem}-gate.png", DrawGate(view, picture), cancellationToken));
 
         return paths;
     }
 
     /// <summary>Left: the mean over all tokens. Right: a few tokens one by one.</summary>
-    private void WriteLook(string path, int scope, TokenView view, SKBitmap? picture)
+    private byte[] DrawLook(int scope, TokenView view, SKBitmap? picture)
     {
         SKSizeI panel = PanelSize(view.Grid, picture);
         int patchCount = (int)view.Grid.PatchCount;
@@ -95,11 +95,11 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         }
 
         sheet.HeatBar(rightX, barY, columnWidth, "0", "each token's own maximum");
-        sheet.Save(path);
+        return sheet.ToPng();
     }
 
     /// <summary>Left: the scope that weighs most in each token. Then each scope's weight.</summary>
-    private void WriteGate(string path, TokenView view, SKBitmap? picture)
+    private byte[] DrawGate(TokenView view, SKBitmap? picture)
     {
         SKSizeI panel = PanelSize(view.Grid, picture);
         PatchGrid queries = new(config.QueryGrid.Rows, config.QueryGrid.Columns);
@@ -142,7 +142,7 @@ internal sealed class MapWriter(string folder, ResamplerConfig config)
         }
 
         sheet.HeatBar(rightX, barY, rightWidth, "0", Quantity.Digits(top));
-        sheet.Save(path);
+        return sheet.ToPng();
     }
 
     // Cold cells let the picture through.

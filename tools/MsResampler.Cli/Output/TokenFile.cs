@@ -9,28 +9,36 @@ namespace MsResampler.Cli.Output;
 /// them.</summary>
 internal sealed class TokenFile : IDisposable
 {
-    private readonly AtomicFile _file;
+    private readonly OutputFile _file;
 
-    private TokenFile(AtomicFile file) => _file = file;
+    private TokenFile(OutputFile file) => _file = file;
 
     /// <summary>Checks that tokens can be written under a name.</summary>
     /// <exception cref="InputException">The extension is unknown.</exception>
     public static void CheckName(string path) => _ = HeaderFor(path, 1, 1, 1);
 
     /// <summary>Starts a file for as many images as there will be.</summary>
-    public static TokenFile Create(string path, int imageCount, int queryCount, int tokenSize)
+    public static TokenFile Create(string path, int imageCount, int queryCount, int tokenSize, Inputs inputs)
     {
         byte[] header = HeaderFor(path, imageCount, queryCount, tokenSize);
-        AtomicFile file = new(path);
-        file.Stream.Write(header);
-        return new TokenFile(file);
+        OutputFile file = new(path, inputs);
+        try
+        {
+            file.Stream.Write(header);
+            return new TokenFile(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Appends the tokens of one or more images.</summary>
     public void Append(ReadOnlySpan<float> tokens) => _file.Stream.Write(MemoryMarshal.AsBytes(tokens));
 
     /// <summary>Gives the file its name.</summary>
-    public void Commit() => _file.Commit();
+    public void Commit(CancellationToken cancellationToken) => _file.Commit(cancellationToken);
 
     /// <summary>Removes the file unless it was committed.</summary>
     public void Dispose() => _file.Dispose();

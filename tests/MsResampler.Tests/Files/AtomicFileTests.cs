@@ -1,0 +1,302 @@
+using MsResampler.Files;
+using MsResampler.Tests.Safetensors;
+using NUnit.Framework;
+
+namespace MsResampler.Tests.Files;
+
+internal sealed class AtomicFileTests
+{
+    private const string Prefix = ".msresampler-";
+    private const string Suffix = ".tmp";
+
+    private TemporaryFolder _folder = null!;
+
+    [SetUp]
+    public void Create() => _folder = new TemporaryFolder();
+
+    [TearDown]
+    public void Delete() => _folder.Dispose();
+
+    [Test]
+    public void The_whole_content_is_on_the_disk_before_the_file_gets_its_name()
+    {
+        string path = _folder.File("a");
+        File.WriteAllText(path, "old");
+        WatchedStream? stream = null;
+        using AtomicFile file = new(path, (temporary, options) => stream = new WatchedStream(temporary, options, path));
+        file.Stream.Write("new"u8);
+        file.Commit();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(stream!.AtFlush, Is.EqualTo(new[] { ("new", "old") }));
+            Assert.That(File.ReadAllText(path), Is.EqualTo("new"));
+            Assert.That(Names(), Is.EqualTo(new[] { "a" }));
+        }
+    }
+
+    [Test]
+    public void A_disk_that_is_full_at_the_end_leaves_the_old_file_and_no_other()
+    {
+        string path = _folder.File("a");
+        File.WriteAllText(path, "old");
+        using (AtomicFile file = new(path, (temporary, options) => new WatchedStream(temporary, options, path)
+        { Failure = new IOException("No space left on device : '/somewhere/.msresampler-x.tmp'") }))
+        {
+            file.Stream.Write("new"u8);
+            Assert.That(() => file.Commit(),
+                Throws.InstanceOf<IOException>().With.Message.EqualTo($"{path}: No space left on device"));
+        }
+
+        Assert.That(Names(), Is.EqualTo(new[] { "a" }));
+        Assert.That(File.ReadAllText(path), Is.EqualTo("old"));
+    }
+
+    [Test]
+    public void What_a_commit_that_was_cancelled_leaves_is_the_old_file()
+    {
+        string path = _folder.File("a");
+        File.WriteAllText(path, "old");
+        using (AtomicFile file = new(path))
+            Assert.That(() => file.Commit(new CancellationToken(canceled: true)),
+                Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(Names(), Is.EqualTo(new[] { "a" }));
+        Assert.That(File.ReadAllText(path), Is.EqualTo("old"));
+    }
+
+    [TestCase("600")]
+    [TestCase("640")]
+    [TestCase("755")]
+    [TestCase("666")]
+    public void Permissions_stay_and_are_never_wider_meanwhile(string octal)
+    {
+        Skip.If(OperatingSystem.IsWindows(), "permissions are those of Unix");
+        if (OperatingSystem.IsWindows())
+            return;
+        string path = _folder.File("a");
+        File.WriteAllText(path, "old");
+        var mode = (UnixFileMode)Convert.ToInt32(octal, 8);
+        File.SetUnixFileMode(path, mode);
+        using AtomicFile file = new(path);
+        Assert.That(File.GetUnixFileMode(_folder.File(Names().Single(name => name != "a"))), Is.EqualTo(mode));
+        file.Stream.Write("new"u8);
+        file.Commit();
+        Assert.That(File.GetUnixFileMode(path), Is.EqualTo(mode));
+    }
+
+    [Test]
+    public void A_read_only_file_stays()
+    {
+        Skip.If(OperatingSystem.IsWindows() || Environment.IsPrivilegedProcess, "root may write every file");
+        if (OperatingSystem.IsWindows())
+            return;
+        string path = _folder.File("a");
+        File.WriteAllText(path, "old");
+        File.SetUnixFileMode(path, UnixFileMode.UserRead);
+        Assert.That(() => new AtomicFile(path),
+            Throws.InstanceOf<UnauthorizedAccessException>().With.Message.EqualTo($"{path}: the file is read-only"));
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public void A_link_is_written_through(bool isDangling)
+    {
+        Directory.CreateDirectory(_folder.File("b"));
+        if (!isDangling)
+            File.WriteAllText(_folder.File("b/target"), "old");
+        File.CreateSymbolicLink(_folder.File("second"), "b/target");
+        File.CreateSymbolicLink(_folder.File("first"), _folder.File("second"));
+        using (AtomicFile file = new(_folder.File("first")))
+        {
+            file.Stream.Write("new"u8);
+            file.Commit();
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(File.ReadAllText(_folder.File("b/target")), Is.EqualTo("new"));
+            Assert.That(new FileInfo(_folder.File("first")).LinkTarget, Is.EqualTo(_folder.File("second")));
+            Assert.That(Directory.GetFiles(_folder.File("b")), Is.EqualTo(new[] { _folder.File("b/target") }));
+        }
+    }
+
+    [Test]
+    public void Links_in_a_circle_are_an_error()
+    {
+        File.CreateSymbolicLink(_folder.File("a"), "b");
+        File.CreateSymbolicLink(_folder.File("b"), "a");
+        Assert.That(() => new AtomicFile(_folder.File("a")), Throws.InstanceOf<IOException>());
+    }
+
+    [TestCase("n", 255)]
+    [TestCase("é", 127)] // two bytes each
+    public void A_name_may_be_as_long_as_the_file_system_allows(string letter, int count)
+    {
+        string path = _folder.File(string.Concat(Enumerable.Repeat(letter, count)));
+        using AtomicFile file = new(path);
+        file.Stream.Write("new"u8);
+        file.Commit();
+        Assert.That(File.ReadAllText(path), Is.EqualTo("new"));
+    }
+
+    [Test]
+    public void What_killed_processes_left_is_removed_and_what_others_write_is_not()
+    {
+        File.WriteAllText(_folder.File($"{Prefix}dead{Suffix}"), "");
+        File.WriteAllText(_folder.File($"{Prefix}lock{Suffix}"), "");
+        File.WriteAllText(_folder.File($"{Prefix}dead"), "a user's");
+        File.WriteAllText(_folder.File($"dead{Suffix}"), "a user's");
+        // As another process has it: the lock is the open file's, not the process's.
+        using AtomicFile other = new(_folder.File("other"));
+        File.WriteAllText(_folder.File($"{Prefix}dead{Suffix}"), "");
+        string[] alive = Names();
+        using (AtomicFile file = new(_folder.File("a")))
+            file.Commit();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Names(), Is.EquivalentTo(alive.Append("a").Except([$"{Prefix}dead{Suffix}"])));
+            Assert.That(Names(), Has.None.EqualTo($"{Prefix}lock{Suffix}"));
+        }
+
+        other.Commit();
+        Assert.That(File.Exists(_folder.File("other")));
+    }
+
+    [Test]
+    public void Files_that_many_threads_begin_in_one_folder_are_all_there()
+    {
+        Parallel.For(0, 200, new ParallelOptions { MaxDegreeOfParallelism = 8 }, index =>
+        {
+            using AtomicFile file = new(_folder.File($"f{index}"));
+            file.Stream.Write("x"u8);
+            file.Commit();
+        });
+        Assert.That(Names(), Is.EquivalentTo(Enumerable.Range(0, 200).Select(index => $"f{index}")));
+    }
+
+    [Test]
+    public void A_pair_is_seen_whole_or_without_its_key()
+    {
+        string first = _folder.File("first");
+        string key = _folder.File("key");
+        int broken = 0;
+        int whole = 0;
+        using CancellationTokenSource done = new();
+        Task reader = Task.Run(() =>
+        {
+            while (!done.IsCancellationRequested)
+            {
+                string? before = TryRead(key);
+                string? value = TryRead(first);
+                if (before is null || TryRead(key) != before)
+                    continue; // no model now, or one that is just replaced
+                whole++;
+                broken += value == before ? 0 : 1;
+            }
+        });
+        Parallel.For(0, 8, new ParallelOptions { MaxDegreeOfParallelism = 8 }, writer =>
+        {
+            for (int round = 0; round < 25; round++)
+                CommitPair(first, key, $"{writer} {round}");
+        });
+        SpinWait.SpinUntil(() => Volatile.Read(ref whole) > 0 || reader.IsCompleted);
+        done.Cancel();
+        reader.Wait();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(broken, Is.Zero);
+            Assert.That(whole, Is.Positive);
+            Assert.That(File.ReadAllText(first), Is.EqualTo(File.ReadAllText(key)));
+            Assert.That(Names(), Is.EquivalentTo(new[] { "first", "key" }));
+        }
+    }
+
+    [Test]
+    public void A_pair_whose_first_file_cannot_get_its_name_leaves_the_old_pair()
+    {
+        CommitPair(_folder.File("first"), _folder.File("key"), "old");
+        using (AtomicFile first = new(_folder.File("first")))
+        using (AtomicFile key = new(_folder.File("key")))
+        {
+            File.Delete(_folder.File("first"));
+            Directory.CreateDirectory(_folder.File("first"));
+            Assert.That(() => AtomicFile.CommitPair(first, key, CancellationToken.None), Throws.Exception);
+        }
+
+        Assert.That(File.ReadAllText(_folder.File("key")), Is.EqualTo("old"));
+        Assert.That(Names(), Is.EquivalentTo(new[] { "first", "key" }));
+    }
+
+    [Test]
+    public void A_lock_has_one_holder_and_leaves_no_file()
+    {
+        int holders = 0;
+        int most = 0;
+        int count = 0;
+        Parallel.For(0, 8, new ParallelOptions { MaxDegreeOfParallelism = 8 }, _ =>
+        {
+            for (int round = 0; round < 50; round++)
+            {
+                using FileLock held = FileLock.Acquire(_folder.File("lock"), CancellationToken.None);
+                most = Math.Max(most, Interlocked.Increment(ref holders));
+                count++;
+                Interlocked.Decrement(ref holders);
+            }
+        });
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(most, Is.EqualTo(1));
+            Assert.That(count, Is.EqualTo(8 * 50));
+            Assert.That(Names(), Is.Empty);
+        }
+    }
+
+    [Test]
+    public void The_wait_for_a_lock_can_be_cancelled()
+    {
+        using FileLock held = FileLock.Acquire(_folder.File("lock"), CancellationToken.None);
+        using CancellationTokenSource soon = new(TimeSpan.FromMilliseconds(20));
+        Assert.That(() => FileLock.Acquire(_folder.File("lock"), soon.Token),
+            Throws.InstanceOf<OperationCanceledException>());
+    }
+
+    private static void CommitPair(string first, string key, string value)
+    {
+        using AtomicFile firstFile = new(first);
+        using AtomicFile keyFile = new(key);
+        firstFile.Stream.Write(System.Text.Encoding.UTF8.GetBytes(value));
+        keyFile.Stream.Write(System.Text.Encoding.UTF8.GetBytes(value));
+        AtomicFile.CommitPair(firstFile, keyFile, CancellationToken.None);
+    }
+
+    private static string? TryRead(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (FileNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    private string[] Names() => [.. Directory.GetFileSystemEntries(_folder.Path).Select(path => Path.GetFileName(path))];
+
+    /// <summary>Notes, whenever it writes to the disk, what the temporary file and the file of the name hold.</summary>
+    private sealed class WatchedStream(string temporary, FileStreamOptions options, string path)
+        : FileStream(temporary, options)
+    {
+        public List<(string Temporary, string Named)> AtFlush { get; } = [];
+
+        public IOException? Failure { get; init; }
+
+        public override void Flush(bool flushToDisk)
+        {
+            if (flushToDisk && Failure is not null)
+                throw Failure;
+            base.Flush(flushToDisk);
+            if (flushToDisk)
+                AtFlush.Add((File.ReadAllText(Name), File.ReadAllText(path)));
+        }
+    }
+}
