@@ -17,7 +17,7 @@ internal sealed class RunNumbersTests : CliFixture
     {
         const int ImageCount = 150;
         PatchGrid[] grids = [.. Enumerable.Range(0, ImageCount)
-            .Select(index => isRagged ? new PatchGrid(1 + (index % 7), 1 + (index % 4)) : new PatchGrid(3, 4))];
+            .Select(index => isRagged ? new PatchGrid(2 + (index % 6), 1 + (index % 4)) : new PatchGrid(3, 4))];
         float[][] features = [.. grids.Select((grid, index) => Values((int)grid.PatchCount * ChannelCount, index))];
         string input = isRagged
             ? WriteFeatures("long.safetensors", [.. grids.Select((grid, index) =>

@@ -106,80 +106,108 @@ public class ServiceTests
     }
 
     [Test]
-    public void A_short_soak() => Soak(TimeSpan.FromSeconds(12), TimeSpan.FromSeconds(6));
+    public void A_short_soak() => Soak(TimeSpan.FromSeconds(12), TimeSpan.FromSeconds(6), isMemoryChecked: false);
 
     [Test]
     [Explicit("takes ten minutes; run it after a change of what calls keep")]
-    public void A_ten_minute_soak() => Soak(TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(1));
+    public void A_ten_minute_soak() => Soak(TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(1), isMemoryChecked: true);
 
     /// <summary>Eight threads, 200 grids, batches of one to five: under 100 MB in all after the start, whatever the runtime
-    /// itself needs included, and memory within twice model and caches.</summary>
-    private static void Soak(TimeSpan duration, TimeSpan start)
+    /// itself needs included, and at most twice the memory of model, workspaces and grids.</summary>
+    private static void Soak(TimeSpan duration, TimeSpan start, bool isMemoryChecked)
     {
-        ResamplerConfig config = Configs.Mixed with
+        using TestModel model = new(Configs.Mixed with
         {
             VisionHiddenSize = 64,
             HiddenSize = 256,
             AttentionHeadCount = 4,
             QueryGrid = new QueryGrid(8, 8),
             OutputSize = 256,
-        };
-        using TestModel model = new(config);
+        });
+        // What the runtime itself needs to load and compile is no part of what is measured.
+        using (Resampler first = Resampler.Load(model.Model))
+            Serve(first, model, TimeSpan.FromSeconds(isMemoryChecked ? 10 : 1), TimeSpan.Zero, () => { });
         long idle = Settled();
-        long workingSetBefore = WorkingSet();
+        long workingSet = WorkingSet();
         using Resampler resampler = Resampler.Load(model.Model);
         long modelBytes = Settled() - idle;
-        int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
-        float[] features = model.RandomFeatures(new PatchGrid(1, 5 * 24 * 24), 1);
-        Stopwatch clock = Stopwatch.StartNew();
-        long calls = 0;
-        long images = 0;
-        Thread[] threads = [.. Enumerable.Range(0, CallerCount).Select(caller => new Thread(() =>
-        {
-            Random random = new(caller);
-            float[] tokens = new float[5 * tokenCount];
-            PatchGrid[] batch = new PatchGrid[5];
-            while (clock.Elapsed < duration)
-            {
-                int count = random.Next(1, 6);
-                int patches = 0;
-                for (int image = 0; image < count; image++)
-                {
-                    batch[image] = s_grids[random.Next(s_grids.Length)];
-                    patches += (int)batch[image].PatchCount;
-                }
+        long allocated = 0;
+        int collections = 0;
 
-                resampler.Resample(features.AsSpan(0, patches * config.VisionHiddenSize), batch.AsSpan(0, count),
-                    tokens.AsSpan(0, count * tokenCount));
-                Interlocked.Increment(ref calls);
-                Interlocked.Add(ref images, count);
-            }
-        }))];
-        foreach (Thread thread in threads)
-            thread.Start();
-        Thread.Sleep(start);
-        long before = GC.GetTotalAllocatedBytes(precise: true);
-        int collections = GC.CollectionCount(2);
-        foreach (Thread thread in threads)
-            thread.Join();
-        long allocated = GC.GetTotalAllocatedBytes(precise: true) - before;
+        (long calls, long images) = Serve(resampler, model, duration, start, () =>
+            (allocated, collections) = (GC.GetTotalAllocatedBytes(precise: true), GC.CollectionCount(2)));
+
+        allocated = GC.GetTotalAllocatedBytes(precise: true) - allocated;
         collections = GC.CollectionCount(2) - collections;
-        long workingSet = WorkingSet() - workingSetBefore;
+        workingSet = WorkingSet() - workingSet;
         long held = Settled() - idle;
-
         TestContext.Out.WriteLine($"{calls:N0} calls, {images:N0} images in {duration}: {allocated:N0} bytes allocated after " +
             $"{start}, {collections} full collections, {held:N0} bytes held, of which the model {modelBytes:N0}; " +
             $"working set {workingSet:N0} more");
         Assert.That(calls, Is.GreaterThan(100));
         Assert.That(allocated, Is.LessThan(100_000_000));
-        Assert.That(workingSet, Is.LessThan(2 * held));
+        Assert.That(collections, Is.LessThanOrEqualTo(2));
+        if (isMemoryChecked)
+            Assert.That(workingSet, Is.LessThan(2 * held));
+        GC.KeepAlive(resampler);
 
-        static long Settled() => GC.GetTotalMemory(forceFullCollection: true);
+        static long Settled()
+        {
+            GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            return GC.GetTotalMemory(forceFullCollection: true);
+        }
 
         static long WorkingSet()
         {
             using Process process = Process.GetCurrentProcess();
             return process.WorkingSet64;
         }
+    }
+
+    private static (long Calls, long Images) Serve(Resampler resampler, TestModel model, TimeSpan duration, TimeSpan start,
+        Action whenStarted)
+    {
+        ResamplerConfig config = model.Model.Config;
+        int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
+        float[] features = model.RandomFeatures(new PatchGrid(1, 5 * 24 * 24), 1);
+        Stopwatch clock = Stopwatch.StartNew();
+        long calls = 0;
+        long images = 0;
+        Exception? failure = null;
+        Thread[] threads = [.. Enumerable.Range(0, CallerCount).Select(caller => new Thread(() =>
+        {
+            Random random = new(caller);
+            float[] tokens = new float[5 * tokenCount];
+            PatchGrid[] batch = new PatchGrid[5];
+            try
+            {
+                while (clock.Elapsed < duration)
+                {
+                    int count = random.Next(1, 6);
+                    int patches = 0;
+                    for (int image = 0; image < count; image++)
+                    {
+                        batch[image] = s_grids[random.Next(s_grids.Length)];
+                        patches += (int)batch[image].PatchCount;
+                    }
+
+                    resampler.Resample(features.AsSpan(0, patches * config.VisionHiddenSize), batch.AsSpan(0, count),
+                        tokens.AsSpan(0, count * tokenCount));
+                    Interlocked.Increment(ref calls);
+                    Interlocked.Add(ref images, count);
+                }
+            }
+            catch (Exception e)
+            {
+                failure = e;
+            }
+        }))];
+        foreach (Thread thread in threads)
+            thread.Start();
+        Thread.Sleep(start);
+        whenStarted();
+        foreach (Thread thread in threads)
+            thread.Join();
+        return failure is null ? (calls, images) : throw failure;
     }
 }
