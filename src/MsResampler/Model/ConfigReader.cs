@@ -49,8 +49,8 @@ public static class ConfigReader
         }
     }
 
-    /// <summary>The bytes of a configuration file, without a byte order mark. What is no file, and what is longer than a
-    /// configuration can be, is refused.</summary>
+    /// <summary>The bytes of a configuration file, without a byte order mark. What is no file, and what is longer
+    /// than a configuration can be, is refused.</summary>
     internal static byte[] ReadBytes(string path)
     {
         ArgumentNullException.ThrowIfNull(path);

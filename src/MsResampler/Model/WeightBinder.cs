@@ -4,10 +4,10 @@ using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Model;
 
-/// <summary>Finds every weight's tensor by name and checks its shape, type and values. All problems are collected first,
-/// then reported as one error.</summary>
-/// <remarks>Names are those of the native layout after an optional prefix, without the parts that PyTorch's wrappers add
-/// (<see cref="ModuleNames"/>). Published single-scope resamplers are
+/// <summary>Finds every weight's tensor by name and checks its shape, type and values. All problems are collected
+/// first, then reported as one error.</summary>
+/// <remarks>Names are those of the native layout after an optional prefix, without the parts that PyTorch's wrappers
+/// add (<see cref="ModuleNames"/>). Published single-scope resamplers are
 /// accepted too: <c>attn.*</c> for scope 0, stacked <c>in_proj</c>, <c>proj</c> stored [D, L], and, for an
 /// <c>attn_pool.</c> prefix, <c>ln_post</c> and <c>proj</c> one level up.</remarks>
 internal sealed class WeightBinder
@@ -41,7 +41,7 @@ internal sealed class WeightBinder
     private readonly SafetensorsCheckpoint _checkpoint;
     private readonly CancellationToken _cancellationToken;
     private readonly Dictionary<string, TensorInfo> _tensors = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, (string First, string Second)> _ambiguous = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Ambiguity> _ambiguous = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _absent = new(StringComparer.Ordinal);
     private readonly HashSet<TensorInfo> _used = [];
     private readonly List<string> _problems = [];
@@ -59,7 +59,7 @@ internal sealed class WeightBinder
         {
             string name = ModuleNames.Unwrap(storedName);
             if (!_tensors.TryAdd(name, tensor) && _tensors[name] != tensor)
-                _ambiguous.TryAdd(name, (storedNames[name], storedName));
+                _ambiguous.TryAdd(name, new Ambiguity(storedNames[name], storedName, tensor));
             storedNames.TryAdd(name, storedName);
         }
 
@@ -198,8 +198,9 @@ internal sealed class WeightBinder
         }
 
         string name = _tensors.ContainsKey(Prefix + role) ? Prefix + role : OuterPrefix + role;
-        if (_ambiguous.Remove(name, out (string First, string Second) names))
+        if (_ambiguous.Remove(name, out Ambiguity names))
         {
+            _used.Add(names.Tensor);
             _problems.Add($"tensor {Quote(name)}: expected one tensor of this name, found {Quote(names.First)} and " +
                 $"{Quote(names.Second)}, which differ only in the parts that wrappers add");
         }
@@ -275,4 +276,8 @@ internal sealed class WeightBinder
     }
 
     private static string Describe(IEnumerable<long> shape) => TensorSize.Describe([.. shape]);
+
+    /// <summary>The names of two tensors that are the same without the parts that wrappers add, and the second
+    /// tensor.</summary>
+    private readonly record struct Ambiguity(string First, string Second, TensorInfo Tensor);
 }

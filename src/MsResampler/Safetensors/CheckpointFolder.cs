@@ -70,7 +70,8 @@ internal static class CheckpointFolder
             ? $"a link to {Quote(target)}, where no file is" : "no such file";
     }
 
-    /// <summary>Of an index that can be used and a file with the standard name beside it, the one that is whole.</summary>
+    /// <summary>Of an index that can be used and a file with the standard name beside it, the one that is
+    /// whole.</summary>
     private static SafetensorsCheckpoint Choose(SafetensorsCheckpoint sharded, string path)
     {
         SafetensorsCheckpoint single;
@@ -98,7 +99,8 @@ internal static class CheckpointFolder
         bool isShard = sharded.FileNames.Contains(Path.GetFileName(path));
         bool isWhole = missing.Length == 0;
         bool isSingleChosen = isWhole || (!isShard && !sharded.HasEveryShard);
-        (SafetensorsCheckpoint chosen, SafetensorsCheckpoint other) = isSingleChosen ? (single, sharded) : (sharded, single);
+        (SafetensorsCheckpoint chosen, SafetensorsCheckpoint other) =
+            isSingleChosen ? (single, sharded) : (sharded, single);
         other.Dispose();
         if (isShard)
             return chosen;
@@ -107,7 +109,8 @@ internal static class CheckpointFolder
                 ? $"{Quote(Path.GetFileName(path))} holds every tensor that it names"
             : isSingleChosen
                 ? "not all of its shards can be used"
-                : $"it lacks tensor {Quote(missing[0])}{more}, which {Quote(Path.GetFileName(chosen.SourcePath))} names"));
+                : $"it lacks tensor {Quote(missing[0])}{more}, which " +
+                    $"{Quote(Path.GetFileName(chosen.SourcePath))} names"));
     }
 
     private static string Ignored(string path, string reason) => $"{path} was ignored: {reason}";

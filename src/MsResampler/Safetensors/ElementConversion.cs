@@ -86,8 +86,8 @@ internal static class ElementConversion
         }
     }
 
-    /// <summary>Whether the bits of any float but its sign reach a limit: floats of one sign are ordered as their bits
-    /// are, with infinity and then NaN at the end.</summary>
+    /// <summary>Whether the bits of any float but its sign reach a limit: floats of one sign are ordered as
+    /// their bits are, with infinity and then NaN at the end.</summary>
     private static bool HasMagnitude<T>(ReadOnlySpan<T> source, T limit)
         where T : unmanaged, IBinaryInteger<T>, IMinMaxValue<T>
     {

@@ -72,10 +72,10 @@ public sealed class SafetensorsCheckpoint : IDisposable
 
     /// <summary>Opens a <c>.safetensors</c> file, a <c>.safetensors.index.json</c>, or a folder that holds
     /// a checkpoint.</summary>
-    /// <remarks>In a folder, <c>model.safetensors</c> is opened if it holds all tensors of an index beside it, or if that
-    /// index cannot be used; else the index: <c>model.safetensors.index.json</c>, then the only other one; else the only
-    /// <c>.safetensors</c> file. Hidden files and links to nothing do not count. Of a sharded checkpoint, a shard that is
-    /// missing is left out with the tensors that the index places in it.</remarks>
+    /// <remarks>In a folder, <c>model.safetensors</c> is opened if it holds all tensors of an index beside it, or
+    /// if that index cannot be used; else the index: <c>model.safetensors.index.json</c>, then the only other
+    /// one; else the only <c>.safetensors</c> file. Hidden files and links to nothing do not count. Of a sharded
+    /// checkpoint, a shard that is missing is left out with the tensors that the index places in it.</remarks>
     /// <param name="path">The file or folder.</param>
     /// <exception cref="FileNotFoundException">There is no such file, or no checkpoint in the
     /// folder.</exception>

@@ -31,7 +31,12 @@ internal static class SafetensorsIndex
 
         json.ReadEnd();
         if (shards is null)
-            json.Fail(SafetensorsError.MissingField, "expected a weight_map, found none; is this the index of a checkpoint?");
+        {
+            json.Fail(SafetensorsError.MissingField,
+                "expected a weight_map, found none; is this the index of a checkpoint?");
+        }
+
+
         return shards;
     }
 

@@ -4,7 +4,8 @@ using NUnit.Framework;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>Every command that loads a model reports what is wrong with its files in one line, with exit code 2.</summary>
+/// <summary>Every command that loads a model reports what is wrong with its files in one line, with exit
+/// code 2.</summary>
 internal sealed class ModelFileTests : CliFixture
 {
     private string[][] Commands(string model) =>
@@ -70,7 +71,10 @@ internal sealed class ModelFileTests : CliFixture
     public void A_file_in_place_of_the_folder_is_said_so()
     {
         foreach (string[] command in Commands(Path.Combine(Model, "config.json")).Skip(1))
-            CliRun.Of(command).FailsNaming("expected a model folder, found a file; name the folder that holds config.json");
+        {
+            CliRun.Of(command).FailsNaming(
+                "expected a model folder, found a file; name the folder that holds config.json");
+        }
     }
 
     [Test]
@@ -79,8 +83,8 @@ internal sealed class ModelFileTests : CliFixture
         File.WriteAllText(In("marked.json"), Config.Replace("\"torch_dtype\": \"float32\"", "\"dtype\": \"float16\"",
             StringComparison.Ordinal), new UTF8Encoding(encoderShouldEmitUTF8Identifier: true));
         string model = In($"marked-{type}");
-        CliRun.Of(["init", "--config", In("marked.json"), "--out", model, .. type is null ? [] : new[] { "--dtype", type }])
-            .Succeeds();
+        string[] options = type is null ? [] : ["--dtype", type];
+        CliRun.Of(["init", "--config", In("marked.json"), "--out", model, .. options]).Succeeds();
 
         Assert.That(File.ReadAllBytes(Path.Combine(model, "config.json"))[0], Is.EqualTo((byte)'{'));
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(model);

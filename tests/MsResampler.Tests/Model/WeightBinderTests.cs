@@ -236,8 +236,10 @@ public class WeightBinderTests
     }
 
     [Test]
-    public void The_layout_of_MiniCPM_gives_the_tokens_of_the_native_one()
+    public void The_layout_of_MiniCPM_gives_the_tokens_of_the_native_one([Values(10, 5003)] int outputSize)
     {
+        // 5003: many panels, the last one in part, and more of the transposed matrix than is read at once.
+        ResamplerConfig config = s_single with { OutputSize = outputSize };
         RandomModelOptions published = new()
         {
             Prefix = "resampler.",
@@ -245,7 +247,7 @@ public class WeightBinderTests
             StackInputProjections = true,
             HasProjectionBias = false,
         };
-        List<TensorToWrite> tensors = Tensors(s_single, published);
+        List<TensorToWrite> tensors = Tensors(config, published);
 
         Assert.That(tensors.Select(tensor => tensor.Name), Is.EquivalentTo(new[]
         {
@@ -255,9 +257,10 @@ public class WeightBinderTests
             "resampler.ln_q.bias", "resampler.ln_kv.weight", "resampler.ln_kv.bias", "resampler.ln_post.weight",
             "resampler.ln_post.bias", "resampler.proj",
         }));
-        Assert.That(tensors.Single(tensor => tensor.Name == "resampler.proj").Shape, Is.EqualTo(new[] { 24, 10 }));
-        Assert.That(Tokens(s_single, tensors),
-            Is.EqualTo(Tokens(s_single, Tensors(s_single, new() { HasProjectionBias = false }))));
+        Assert.That(tensors.Single(tensor => tensor.Name == "resampler.proj").Shape,
+            Is.EqualTo(new[] { 24, outputSize }));
+        Assert.That(Tokens(config, tensors),
+            Is.EqualTo(Tokens(config, Tensors(config, new() { HasProjectionBias = false }))));
     }
 
     [Test]
@@ -359,12 +362,10 @@ public class WeightBinderTests
 
         Assert.That(Problems(s_config, tensors), Is.EquivalentTo(new[]
         {
-            "tensor 'query': expected one tensor of this name, found 'module.query' and 'query', which differ only in " +
-                "the parts that wrappers add",
+            "tensor 'query': expected one tensor of this name, found 'module.query' and 'query', which differ only " +
+                "in the parts that wrappers add",
             "tensor 'gate.fc1.bias': expected one tensor of this name, found 'gate._orig_mod.fc1.bias' and " +
                 "'gate.fc1.bias', which differ only in the parts that wrappers add",
-            $"tensor 'query': unexpected, this configuration has no use for it; found F32 [6, 24]",
-            $"tensor 'gate.fc1.bias': unexpected, this configuration has no use for it; found F32 [7]",
         }));
     }
 
@@ -451,25 +452,34 @@ public class WeightBinderTests
         List<TensorToWrite> tensors = [.. Tensors(s_config, new() { Prefix = "resampler." })];
         SafetensorsWriter.Write(folder.File("2.safetensors"), tensors);
         IEnumerable<string> names = tensors.Select(tensor => tensor.Name).Concat(["llm.w", "llm.inv_freq"]);
-        void WriteIndex(string queryShard) => File.WriteAllText(folder.File("model.safetensors.index.json"),
-            $$"""{"weight_map":{ {{string.Join(',', names.Select(name =>
-                $"\"{name}\":\"{(name == "llm.w" ? "1" : name.EndsWith("query", StringComparison.Ordinal) ? queryShard : "2")}.safetensors\""))}} } }""");
+        void WriteIndex(string queryShard)
+        {
+            IEnumerable<string> entries = names.Select(name => $"\"{name}\":\"{Shard(name)}.safetensors\"");
+            File.WriteAllText(folder.File("model.safetensors.index.json"),
+                "{\"weight_map\":{" + string.Join(',', entries) + "}}");
+
+            string Shard(string name)
+                => name == "llm.w" ? "1" : name.EndsWith("query", StringComparison.Ordinal) ? queryShard : "2";
+        }
 
         WriteIndex("2");
         using (ResamplerModel model = ResamplerModel.Open(folder.Path))
             Assert.That(model.Warnings.Single(), Does.Contain("shard '1.safetensors' was left out"));
         WriteIndex("1");
         InvalidModelException error = Assert.Throws<InvalidModelException>(() => ResamplerModel.Open(folder.Path))!;
-        Assert.That(error.Problems.Single(p => p.Contains("query")), Is.EqualTo("tensor 'resampler.query': expected shape [6, 24], found no such " +
-            "tensor: the index places it in '1.safetensors': found no such file"));
+        Assert.That(error.Problems, Is.EqualTo(new[]
+        {
+            "tensor 'resampler.query': expected shape [6, 24], found no such tensor: the index places it in " +
+                "'1.safetensors': found no such file",
+        }));
     }
 
     [Test]
     public void Names_without_end_cost_no_more_than_their_length()
     {
         string endless = string.Concat(Enumerable.Repeat("a.", 1_000_000));
-        List<TensorToWrite> tensors = [.. Tensors(s_config, new() { Prefix = "resampler." }), Zeros(endless + "query", 1),
-            Zeros(endless + "module.x", 1)];
+        List<TensorToWrite> tensors = [.. Tensors(s_config, new() { Prefix = "resampler." }),
+            Zeros(endless + "query", 1), Zeros(endless + "module.x", 1)];
 
         Stopwatch watch = Stopwatch.StartNew();
         Assert.That(Prefix(s_config, tensors), Is.EqualTo("resampler."));

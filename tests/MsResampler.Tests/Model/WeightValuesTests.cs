@@ -27,8 +27,8 @@ public class WeightValuesTests
             (TensorType.F32, [double.NaN, double.PositiveInfinity, double.NegativeInfinity]),
             (TensorType.F16, [double.NaN, double.PositiveInfinity, double.NegativeInfinity]),
             (TensorType.BF16, [double.NaN, double.PositiveInfinity, double.NegativeInfinity]),
-            (TensorType.F64, [double.NaN, double.PositiveInfinity, double.NegativeInfinity, 1e39, -1e39, RoundsToInfinity,
-                -RoundsToInfinity, double.MaxValue]),
+            (TensorType.F64, [double.NaN, double.PositiveInfinity, double.NegativeInfinity, 1e39, -1e39,
+                RoundsToInfinity, -RoundsToInfinity, double.MaxValue]),
         })
         {
             foreach (double value in values)
@@ -127,8 +127,8 @@ public class WeightValuesTests
         Assert.That(Problems(TensorType.F64, ("kv_proj.weight", 30, 1e39), ("kv_proj.weight", 287, double.NaN),
             ("kv_proj.weight", 31, double.NegativeInfinity)), Is.EqualTo(new[]
         {
-            "tensor 'kv_proj.weight': expected finite numbers within the range of float32, found 1E+39, which float32 " +
-                "cannot hold, at [2, 6] (element 30) and 2 more of 288",
+            "tensor 'kv_proj.weight': expected finite numbers within the range of float32, found 1E+39, which " +
+                "float32 cannot hold, at [2, 6] (element 30) and 2 more of 288",
         }));
     }
 
@@ -203,8 +203,8 @@ public class WeightValuesTests
     }
 
     /// <summary>Writes a model with some elements replaced, which the writer of values would round.</summary>
-    private static TemporaryFolder Write(ResamplerConfig config, ResamplerConfig weightsConfig, RandomModelOptions options,
-        TensorType type, (string Tensor, long Element, double Value)[] edits, params TensorToWrite[] more)
+    private static TemporaryFolder Write(ResamplerConfig config, ResamplerConfig weightsConfig,
+        RandomModelOptions options, TensorType type, (string Tensor, long Element, double Value)[] edits, params TensorToWrite[] more)
     {
         TemporaryFolder folder = new();
         File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), ConfigJson.Of(config));

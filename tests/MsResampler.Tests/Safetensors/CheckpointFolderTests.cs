@@ -243,5 +243,6 @@ public class CheckpointFolderTests
     private void WriteText(string name, string text) => File.WriteAllText(_folder.File(name), text);
 
     private void WriteIndex(string name, params (string Tensor, string Shard)[] entries) => WriteText(name,
-        "{\"weight_map\":{" + string.Join(',', entries.Select(entry => $"\"{entry.Tensor}\":\"{entry.Shard}\"")) + "}}");
+        "{\"weight_map\":{" +
+            string.Join(',', entries.Select(entry => $"\"{entry.Tensor}\":\"{entry.Shard}\"")) + "}}");
 }

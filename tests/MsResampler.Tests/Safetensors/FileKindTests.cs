@@ -16,7 +16,7 @@ public class FileKindTests
         new("XML page", "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"u8.ToArray()),
         new("ZIP archive", [.. "PK"u8, 3, 4, 0, 0, 0, 0, .. new byte[600]]),
         new("ZIP archive", [.. "PK"u8, 3, 4, 20, 0, 8, 8, .. new byte[30]]),
-        new("Python pickle", [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, (byte)'.']),
+        new("Python pickle", [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e]),
         new("Python pickle", [0x80, 4, 0x95, 9, 0, 0, 0, 0, 0, 0, 0, .. new byte[20]]),
         new("gzip archive", [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, .. new byte[20]]),
         new("zstd archive", [0x28, 0xb5, 0x2f, 0xfd, .. new byte[20]]),
@@ -83,6 +83,7 @@ public class FileKindTests
     /// <summary>A file and a part of what an error calls it.</summary>
     public sealed record Kind(string Name, byte[] Bytes)
     {
-        public override string ToString() => $"{Name} {Convert.ToHexString(Bytes.AsSpan(0, Math.Min(6, Bytes.Length)))}";
+        public override string ToString()
+            => $"{Name} {Convert.ToHexString(Bytes.AsSpan(0, Math.Min(6, Bytes.Length)))}";
     }
 }

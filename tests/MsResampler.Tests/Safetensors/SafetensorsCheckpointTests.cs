@@ -284,7 +284,8 @@ public class SafetensorsCheckpointTests
         Skip.If(!OperatingSystem.IsLinux(), "needs the pipes of /proc");
         SafetensorsException error = Assert.Throws<SafetensorsException>(() =>
         {
-            using Process process = Process.Start(new ProcessStartInfo("sleep", "60") { RedirectStandardOutput = true })!;
+            using Process process =
+                Process.Start(new ProcessStartInfo("sleep", "60") { RedirectStandardOutput = true })!;
             try
             {
                 SafetensorsCheckpoint.Open($"/proc/{process.Id}/fd/1").Dispose();

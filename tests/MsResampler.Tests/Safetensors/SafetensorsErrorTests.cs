@@ -200,6 +200,32 @@ public class SafetensorsErrorTests
             Assert.That(exception.Message, Does.Contain(part));
     }
 
+    [TestCase(0, 0, ExpectedResult = 0)]
+    [TestCase(0, 7, ExpectedResult = 7)]
+    [TestCase(0, 8, ExpectedResult = 8)]
+    [TestCase(2, 100, ExpectedResult = 10)]
+    [TestCase(93, 100, ExpectedResult = 100)]
+    [TestCase(100_000_000, 1L << 40, ExpectedResult = 100_000_008)]
+    [TestCase(100_000_001, 1L << 40, ExpectedResult = 8)]
+    [TestCase(-1, 1L << 40, ExpectedResult = 8)]
+    [TestCase(long.MinValue, 1L << 40, ExpectedResult = 8)]
+    public int No_more_is_read_than_the_limits_allow(long headerBytes, long fileBytes)
+        => SafetensorsHeader.StartBytes(BitConverter.GetBytes(headerBytes).AsSpan(0, (int)Math.Min(8, fileBytes)),
+            fileBytes);
+
+    [Test]
+    public void Depth_is_limited_exactly([Values(30, 31)] int depth)
+    {
+        // 32 in all is allowed: the root, the entry, and as many arrays within it.
+        string json = $$$"""{"w":{"x":{{{new string('[', depth)}}}{{{new string(']', depth)}}}}}""";
+        byte[] bytes = HandWritten.File(json);
+
+        SafetensorsException error = Assert.Throws<SafetensorsException>(
+            () => SafetensorsHeader.Parse(bytes, bytes.Length, "file"))!;
+
+        Assert.That(error.Error, Is.EqualTo(depth == 30 ? MissingField : NestedTooDeep), error.Message);
+    }
+
     [Test]
     public void Messages_hold_no_control_characters_and_no_endless_names()
     {

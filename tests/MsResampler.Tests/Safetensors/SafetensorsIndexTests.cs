@@ -130,7 +130,8 @@ public class SafetensorsIndexTests
     public void An_alias_may_stand_in_one_shard_and_its_tensor_in_another()
     {
         SafetensorsWriter.Write(_folder.File("3.safetensors"),
-            [new TensorToWrite("d", TensorType.F32, [], new[] { 8f })], new Dictionary<string, string> { ["tied"] = "a" });
+            [new TensorToWrite("d", TensorType.F32, [], new[] { 8f })],
+            new Dictionary<string, string> { ["tied"] = "a" });
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(
             WriteIndex("""{"weight_map":{"a":"1.safetensors","d":"3.safetensors"}}"""));
         Assert.That(checkpoint.Find("tied"), Is.SameAs(checkpoint.Find("a")));
