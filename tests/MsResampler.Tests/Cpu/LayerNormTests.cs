@@ -15,50 +15,115 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector> : GuardedTests
         => [.. new[] { 1, 2, TSimd.Width - 1, TSimd.Width, TSimd.Width + 1, (2 * TSimd.Width) + 3, 127,
         1024 }.Where(count => count > 0).Distinct()];
 
-    // Of unit variance; far from zero; with a variance near ε, and far below.
+    // Epsilons of configurations, of next to nothing, and larger than any variance.
+    private static readonly double[] s_epsilons = [1e-6, 1e-30, 1e-300, 1, 1e80];
+
+    // Rows whose squares or sums overflow or underflow float32, up to its ends; among them denormals.
+    private static readonly float[] s_scales =
+        [1e-44f, 1e-38f, 1e-30f, 1e-22f, 1e-15f, 1e-6f, 1e-3f, 1, 1e6f, 1e18f, 1e19f, 1e25f, 1e38f, float.MaxValue];
+
     [Test]
-    public void A_row_agrees_with_double_precision([ValueSource(nameof(Counts))] int count,
-        [Values(0, 50)] float offset, [Values(1, 1e-3f, 1e-6f)] float scale)
+    public void A_row_of_any_size_agrees_with_double_precision([ValueSource(nameof(Counts))] int count,
+        [ValueSource(nameof(s_scales))] float scale, [ValueSource(nameof(s_epsilons))] double epsilon)
     {
-        const double Epsilon = 1e-6;
+        float[] source = Values.Array(count, seed: 3);
+        foreach (ref float value in source.AsSpan())
+            value *= scale;
+
+        AssertAgrees(source, epsilon);
+    }
+
+    // Up to 10⁵ deviations from zero, and beyond: at 10⁷ a row holds three neighbouring floats.
+    [Test]
+    public void A_row_far_from_zero_agrees_with_double_precision([ValueSource(nameof(Counts))] int count,
+        [Values(-1000.1f, 33.3f, 3e37f, 1e-30f)] float offset, [Values(10, 1e3, 1e5, 1e6, 1e7)] double offsetPerDeviation,
+        [Values(1e-6, 1e-300)] double epsilon)
+    {
+        float[] source = Values.Array(count, seed: 3);
+        foreach (ref float value in source.AsSpan())
+            value = (float)(offset * (1 + (value / offsetPerDeviation)));
+
+        AssertAgrees(source, epsilon);
+    }
+
+    // One value that is unlike the others takes the mean away from all of them.
+    [Test]
+    public void A_row_with_an_outlier_agrees_with_double_precision([ValueSource(nameof(Counts))] int count,
+        [Values(1e4f, 1e10f, 1e20f, -3e38f)] float outlier, [Values(1e-6, 1e-300)] double epsilon)
+    {
+        float[] source = Values.Array(count, seed: 3);
+        source[count / 2] = outlier;
+
+        AssertAgrees(source, epsilon);
+    }
+
+    [Test]
+    public void A_constant_row_gives_the_bias([ValueSource(nameof(Counts))] int count,
+        [Values(0, 8, 0.1f, 1.1f, 33.3f, 1000.1f, 1e-45f, 1e-38f, float.MaxValue, float.MinValue)] float value,
+        [ValueSource(nameof(s_epsilons))] double epsilon)
+    {
+        AlignedBuffer bias = Values.Random(count, seed: 1);
+        AlignedBuffer row = Values.Filled(count, value);
+
+        new LayerNorm<TSimd, TVector>(Values.Array(count, seed: 2), bias.Span, epsilon).Apply(row.Pointer, row.Pointer);
+
+        // Exactly: divided by √ε, any rounding of the mean would show.
+        Assert.That(row.Span.ToArray(), Is.EqualTo(bias.Span.ToArray()));
+    }
+
+    // Were one infinity to give finite numbers, the overflow would go unseen.
+    [Test]
+    public void A_row_that_is_not_finite_gives_NaN_everywhere([ValueSource(nameof(Counts))] int count,
+        [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float value, [Values(1e-6, 1e80)] double epsilon)
+    {
+        for (int place = 0; place < count; place += Math.Max(1, count / 7))
+        {
+            AlignedBuffer row = Values.Random(count, seed: 1);
+            row.Span[place] = value;
+
+            new LayerNorm<TSimd, TVector>(Values.Array(count, seed: 2), Values.Array(count, seed: 3), epsilon)
+                .Apply(row.Pointer, row.Pointer);
+
+            Assert.That(row.Span.ToArray(), Is.All.NaN, $"{value} at {place}");
+        }
+    }
+
+    private static void AssertAgrees(float[] values, double epsilon)
+    {
+        int count = values.Length;
         AlignedBuffer weight = Values.Random(count, seed: 1);
         AlignedBuffer bias = Values.Random(count, seed: 2);
-        AlignedBuffer source = Values.Random(count, seed: 3);
-        foreach (ref float value in source.Span)
-            value = offset + (scale * value);
+        AlignedBuffer source = AlignedBuffer.Copy(values);
         AlignedBuffer result = Values.Filled(count + 16, Guard);
-        LayerNorm<TSimd, TVector> norm = new(weight.Span, bias.Span, Epsilon);
+        LayerNorm<TSimd, TVector> norm = new(weight.Span, bias.Span, epsilon);
 
         norm.Apply(source.Pointer, result.Pointer);
 
-        double[] x = Array.ConvertAll(source.Span.ToArray(), value => (double)value);
+        double[] x = Array.ConvertAll(values, value => (double)value);
         double mean = x.Average();
-        double factor = 1 / Math.Sqrt(x.Average(value => (value - mean) * (value - mean)) + Epsilon);
-        for (int index = 0; index < count; index++)
+        double factor = 1 / Math.Sqrt(x.Average(value => (value - mean) * (value - mean)) + epsilon);
+        // Sums are as many roundings deep: two accumulators, then lanes, then the rest.
+        int depth = (count / (2 * TSimd.Width)) + (2 * TSimd.Width) + 1;
+        using (Assert.EnterMultipleScope())
         {
-            double normal = (x[index] - mean) * factor;
-            // The mean is a sum of count terms, one rounding each, then scaled by the factor and the weight; the
-            // deviation carries the same error a second time, and ten more operations round what they yield.
-            double shift = (count + 2) * Values.Roundoff * x.Max(Math.Abs) * factor;
-            double bound = (Math.Abs(weight.Span[index]) * (shift + (Math.Abs(normal) *
-                (shift + ((count + 10) * Values.Roundoff))))) + (2 * Values.Roundoff * (1 + Math.Abs(normal)));
-            Assert.That((double)result.Span[index],
-                Is.EqualTo((normal * weight.Span[index]) + bias.Span[index]).Within(bound));
+            for (int index = 0; index < count; index++)
+            {
+                double normal = (x[index] - mean) * factor;
+                // With u the unit roundoff: differences from the rounded mean are within u of their own size, which is at
+                // most |normal| + 1 deviations, since what was left of the mean is at most one. Their mean, at most one
+                // deviation too, is depth·u of their mean size off, at most √2 deviations. The sum of squares is twice
+                // the variance at most, so that depth roundings make 2·depth·u of it and half of that in the factor.
+                // Eight more roundings: factor, shift, and twice multiply and add.
+                double error = Values.Roundoff * ((2 * depth) + (Math.Abs(normal) * (depth + 2)) + 8);
+                double exact = (normal * weight.Span[index]) + bias.Span[index];
+                double bound = (Math.Abs(weight.Span[index]) * error) + (2 * Values.Roundoff * Math.Abs(exact))
+                    + (2 * Values.Roundoff * Math.Abs(normal * weight.Span[index]));
+                Assert.That((double)result.Span[index], Is.EqualTo(exact).Within(bound), $"channel {index}");
+            }
         }
 
         Assert.That(result.Span[count..].ToArray(), Is.All.EqualTo(Guard));
         norm.Apply(source.Pointer, source.Pointer);
         Assert.That(Values.Bits(source.Span), Is.EqualTo(Values.Bits(result.Span[..count])), "in place");
-    }
-
-    [Test]
-    public void A_constant_row_gives_the_bias([ValueSource(nameof(Counts))] int count)
-    {
-        AlignedBuffer bias = Values.Random(count, seed: 1);
-        AlignedBuffer row = Values.Filled(count, 8);
-
-        new LayerNorm<TSimd, TVector>(Values.Array(count, seed: 2), bias.Span, 1e-6).Apply(row.Pointer, row.Pointer);
-
-        Assert.That(row.Span.ToArray(), Is.EqualTo(bias.Span.ToArray()));
     }
 }
