@@ -93,6 +93,10 @@ public sealed class Resampler : IDisposable
     /// <exception cref="ArgumentException">A grid is empty, or a length does not fit the grids; nothing was computed.
     /// </exception>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite; nothing was computed.</exception>
+    /// <exception cref="ActivationOverflowException">A value that tokens depend on left the range of the precision; of
+    /// several images the first is named.</exception>
+    /// <exception cref="InvalidModelException">On this grid, seen for the first time, the model's queries leave the range
+    /// of float32.</exception>
     /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
@@ -112,6 +116,7 @@ public sealed class Resampler : IDisposable
     /// <returns>Attention in full, A·M·N floats per scope: for looking at, not for speed.</returns>
     /// <exception cref="ArgumentException">The grid is empty or the length does not fit it.</exception>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
+    /// <exception cref="ActivationOverflowException">A value left the range of the precision.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     public Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
     {

@@ -21,7 +21,8 @@ public sealed record ResamplerOptions
     /// in memory that it keeps for that.</summary>
     public long GridCacheBytes { get; init; } = 256L << 20;
 
-    /// <summary>Whether features are searched for NaN and infinities before anything is computed.</summary>
+    /// <summary>Whether features are searched for NaN and infinities before anything is computed. Without this a call that
+    /// such a feature reaches throws <see cref="ActivationOverflowException"/>, which does not name the feature.</summary>
     public bool ValidateFeatures { get; init; } = true;
 
     /// <summary>The processors that threads are limited to. Set by tests alone, which run more threads than there are

@@ -259,10 +259,14 @@ public class ResamplerTests
         features[0] = float.NaN;
         float[] tokens = new float[2 * TokenCount];
 
-        resampler.Resample(features, [s_grids[0], s_grids[2]], tokens);
+        ActivationOverflowException error = Assert.Throws<ActivationOverflowException>(
+            () => resampler.Resample(features, [s_grids[0], s_grids[2]], tokens));
 
-        Assert.That(Bits(tokens.AsSpan(TokenCount)), Is.EqualTo(Bits(_alone[2])), "the other image is unharmed");
-        Assert.That(() => resampler.Explain(features.AsSpan(0, 240), s_grids[0]), Throws.Nothing);
+        Assert.That(error.ImageIndex, Is.Zero);
+        resampler.Resample(features.AsSpan(240), [s_grids[2]], tokens.AsSpan(TokenCount));
+        Assert.That(Bits(tokens.AsSpan(TokenCount)), Is.EqualTo(Bits(_alone[2])), "the model stays usable");
+        Assert.That(() => resampler.Explain(features.AsSpan(0, 240), s_grids[0]),
+            Throws.TypeOf<ActivationOverflowException>());
     }
 
     [Test]

@@ -51,5 +51,8 @@ internal readonly record struct PaddedAxis(int SegmentSize, int SegmentCount = 1
         return result;
     }
 
+    /// <summary>Numbers in single precision.</summary>
+    public static float[] Round(double[] values) => Array.ConvertAll(values, value => (float)value);
+
     private int PlaceOf(int index) => (index / SegmentSize * SegmentVectors * GroupSize) + (index % SegmentSize);
 }

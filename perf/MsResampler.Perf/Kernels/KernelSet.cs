@@ -116,7 +116,7 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
     {
         ResamplerConfig config = model.Config;
         int scope = config.Scopes.Count - 1;
-        ModelOperands<TSimd, TVector> operands = new(config, model.Weights);
+        ModelOperands<TSimd, TVector> operands = new(model);
         CostModel costs = new([MicroKernel<TSimd, TVector>.PanelWidth], [1]);
         ScopePlan plan = new Planner(config, operands.KeyValueInput is not null, costs).Plan(grid).Scopes[scope];
         if (plan.Keys != ProjectionStrategy.Projected)
@@ -151,7 +151,7 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
     public override Action Gate(ResamplerModel model)
     {
         ResamplerConfig config = model.Config;
-        ModelOperands<TSimd, TVector> operands = new(config, model.Weights);
+        ModelOperands<TSimd, TVector> operands = new(model);
         int rowCount = config.QueryGrid.QueryCount;
         int stride = config.Scopes.Count * config.HiddenSize;
         AlignedBuffer branches = Random((long)rowCount * stride);

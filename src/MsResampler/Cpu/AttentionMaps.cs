@@ -15,6 +15,7 @@ internal static unsafe class AttentionMaps
     /// <param name="keyFeatures">The image's Z with positions, [N, <paramref name="stride"/>].</param>
     /// <param name="stride">Floats between its rows.</param>
     /// <returns>[A, M, N] row-major.</returns>
+    /// <exception cref="ActivationOverflowException">A logit is not finite.</exception>
     public static float[] Compute<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, GridOperands grid,
         float* keyFeatures, int stride)
         where TSimd : struct, ISimd<TVector>
@@ -32,6 +33,7 @@ internal static unsafe class AttentionMaps
         Parallel.For(0, projection.PanelCount, panel => Gemm<TSimd, TVector>.Panel(keyFeatures, stride, patchCount,
             projection, panel, keys.Pointer, width));
 
+        bool hasOverflowed = false;
         float[] weights = new float[checked((long)config.AttentionHeadCount * queryCount * patchCount)];
         Parallel.For(0, config.AttentionHeadCount * queryCount, index =>
         {
@@ -49,8 +51,10 @@ internal static unsafe class AttentionMaps
             foreach (int patch in Patches(rows, columns, grid.Plan.Grid))
             {
                 (int i, int j) = Math.DivRem(patch, grid.Plan.Grid.Columns);
-                row[patch] = TensorPrimitives.Dot(q, keys.Span.Slice((patch * width) + (head * config.HeadSize),
-                    config.HeadSize)) + rowBias[i - rows.Start] + columnBias[j - columns.Start];
+                float logit = TensorPrimitives.Dot(q, keys.Span.Slice((patch * width) + (head * config.HeadSize),
+                    config.HeadSize));
+                hasOverflowed |= !float.IsFinite(logit);
+                row[patch] = logit + rowBias[i - rows.Start] + columnBias[j - columns.Start];
                 best = Math.Max(best, row[patch]);
             }
 
@@ -60,6 +64,8 @@ internal static unsafe class AttentionMaps
             TensorPrimitives.Divide(row, (float)total, row);
         });
         GC.KeepAlive(queries);
+        if (hasOverflowed)
+            ActivationOverflowException.Throw(0, grid.Plan.Grid, Precision.Float32);
         return weights;
     }
 

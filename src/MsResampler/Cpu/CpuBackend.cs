@@ -20,7 +20,7 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
     {
         _variant = variant;
         _validateFeatures = options.ValidateFeatures;
-        ModelOperands<TSimd, TVector> operands = new(model.Config, model.Weights);
+        ModelOperands<TSimd, TVector> operands = new(model);
         _workers = new WorkerPool(options.ThreadCount == 0 ? options.ProcessorCount
             : Math.Min(options.ThreadCount, options.ProcessorCount));
         _core = new Core(operands, new Planner(model.Config, operands.KeyValueInput is not null, Costs, choose),
@@ -94,6 +94,8 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
                 operands = core.Grids.Acquire(grid);
                 pass.Prepare([operands], input, output, gateWeights);
                 _workers.Run(pass, CancellationToken.None);
+                if (pass.OverflowedImage >= 0)
+                    ActivationOverflowException.Throw(0, grid, Precision);
                 if (config.Gate is null)
                     Array.Fill(gate, 1f);
                 float[][] attention = [.. Enumerable.Range(0, config.Scopes.Count).Select(scope =>
@@ -143,6 +145,8 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
                 long rows = Collect(core, grids[image..], pass.Group);
                 pass.Prepare(CollectionsMarshal.AsSpan(pass.Group), input, output, gateWeights: null);
                 _workers.Run(pass, cancellationToken);
+                if (pass.OverflowedImage is >= 0 and int overflowed)
+                    ActivationOverflowException.Throw(image + overflowed, grids[image + overflowed], Precision);
                 input += rows * config.VisionHiddenSize;
                 output += (long)pass.Group.Count * config.QueryGrid.QueryCount * config.OutputSize;
             }

@@ -47,6 +47,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private int _imageCount;
     private float* _input;
     private float* _gateWeights;
+    private float* _tokens;
+    private int _overflowedImage;
     private int _scratchStride;
     private HeadLayout _heads;
 
@@ -95,6 +97,10 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     /// <summary>Memory held for intermediate results.</summary>
     public long WorkspaceBytes => sizeof(float) * (long)_workspace.Count;
 
+    /// <summary>Index in the last group of the first image with tokens that are not finite, or −1. Nothing on the way to
+    /// tokens turns NaN or infinite values finite again, so that this finds every overflow that a token depends on.</summary>
+    public int OverflowedImage => _overflowedImage == int.MaxValue ? -1 : _overflowedImage;
+
     /// <summary>Z of the last group.</summary>
     public float* Features { get; private set; }
 
@@ -128,6 +134,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             _firstRow[image + 1] = _firstRow[image] + grids[image].PatchCount;
         _input = input;
         _gateWeights = gateWeights;
+        _tokens = tokens;
+        _overflowedImage = int.MaxValue;
         _heads = HeadLayout.For(_config.HeadSize, RowCount);
         Reserve();
 
@@ -163,7 +171,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _grids.AsSpan().Clear();
         Group.Clear();
         _imageCount = 0;
-        _input = _gateWeights = null;
+        _input = _gateWeights = _tokens = null;
     }
 
     public int TaskCount(int phase) => _stages[phase] switch
@@ -209,6 +217,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 break;
             default:
                 _tokenGemm.Execute(task);
+                CheckTokens(task);
                 break;
         }
     }
@@ -395,6 +404,31 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             _fused + ((nint)row * RowStride), RowStride, weights, scratch);
     }
 
+    /// <summary>Looks for tokens that are not finite while a task's are still in the cache.</summary>
+    private void CheckTokens(int task)
+    {
+        (int firstRow, int rowCount, int firstColumn, int columnCount) = _tokenGemm.ResultOf(task);
+        int vectorEnd = columnCount - (columnCount % TSimd.Width);
+        for (int row = firstRow; row < firstRow + rowCount; row++)
+        {
+            float* token = _tokens + ((nint)row * _config.OutputSize) + firstColumn;
+            // 0 times a finite value is 0, times anything else NaN.
+            TVector sum = TSimd.Zero;
+            float rest = 0;
+            for (int column = 0; column < vectorEnd; column += TSimd.Width)
+                sum = TSimd.MultiplyAdd(TSimd.Load(token + column), TSimd.Zero, sum);
+            for (int column = vectorEnd; column < columnCount; column++)
+                rest += token[column] * 0;
+            if (TSimd.Sum(sum) + rest == 0)
+                continue;
+            int image = row / QueryCount;
+            for (int seen = _overflowedImage; image < seen;)
+                seen = Interlocked.CompareExchange(ref _overflowedImage, image, seen) is var found && found == seen
+                    ? image : found;
+            return;
+        }
+    }
+
     private float* Probabilities(int scope, int image)
         => _probabilities[scope] + ((nint)image * _probabilityStride[scope]);
 
@@ -439,6 +473,15 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             int rows = (_rowCount + wanted - 1) / wanted;
             _chunkRows = (rows + RowMultiple - 1) / RowMultiple * RowMultiple;
             _chunkCount = (_rowCount + _chunkRows - 1) / _chunkRows;
+        }
+
+        /// <summary>The part of the result that a task writes; of a list with one product.</summary>
+        public (int FirstRow, int RowCount, int FirstColumn, int ColumnCount) ResultOf(int task)
+        {
+            (int panel, int chunk) = Math.DivRem(task, _chunkCount);
+            int row = chunk * _chunkRows;
+            return (row, Math.Min(_chunkRows, _rowCount - row), panel * MicroKernel<TSimd, TVector>.PanelWidth,
+                _products[0].B.ColumnsOf(panel));
         }
 
         public void Execute(int task)

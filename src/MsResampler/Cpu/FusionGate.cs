@@ -62,9 +62,14 @@ internal static unsafe class FusionGate<TSimd, TVector>
         for (int group = 0; group < groupCount; group++)
         {
             float best = gate[group];
+            // NaN from a logit that is not finite on: an overflow to −∞ would be a weight of 0.
+            float total = gate[group] * 0;
             for (int scope = 1; scope < scopeCount; scope++)
+            {
                 best = Math.Max(best, gate[(scope * groupCount) + group]);
-            float total = 0;
+                total += gate[(scope * groupCount) + group] * 0;
+            }
+
             for (int scope = 0; scope < scopeCount; scope++)
                 total += gate[(scope * groupCount) + group] = MathF.Exp(gate[(scope * groupCount) + group] - best);
             for (int scope = 0; scope < scopeCount; scope++)

@@ -138,8 +138,8 @@ internal sealed class GridOperands
             ? new PartKey(PartKind.FoldedQueries, scope, grid.Rows, grid.Columns)
             : new PartKey(PartKind.FoldedQueries, scope);
         FoldedQueries queries = Retain(parts, queryKey, key => WithQueries(model, scope, parts.Pool, workers,
-            queries => FoldedQueries.Create<TSimd, TVector>(key, queries, model.Scopes[scope].Keys, config, headLanes,
-                parts.Pool, workers)));
+            queries => model.Checked(scope, FoldedQueries.Create<TSimd, TVector>(key, queries, model.Scopes[scope].Keys,
+                config, headLanes, parts.Pool, workers))));
         AbsorbedBias? rows = null, columns = null;
         if (bias.IsGaussian)
         {

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 
@@ -14,12 +15,25 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     private readonly PackedMatrix[] _queryProjections;
     private readonly float[]? _positionTable;
     private readonly AlignedBuffer[]? _queries;
+    private readonly string _source;
 
-    public ModelOperands(ResamplerConfig config, ResamplerWeights weights)
+    /// <param name="model">The open model.</param>
+    /// <exception cref="InvalidModelException">A matrix or bias that is made here from weights leaves the range of float32.
+    /// </exception>
+    public ModelOperands(ResamplerModel model)
     {
-        Config = config;
-        KeyValueInput = weights.KeyValueInput is { } input ? Pack(new LinearWeights(input, null)) : null;
-        KeyValueNorm = Norm(weights.KeyValueNorm);
+        _source = model.Checkpoint.SourcePath;
+        ResamplerConfig config = Config = model.Config;
+        ResamplerWeights weights = model.Weights;
+        List<string> problems = [];
+        if (weights.KeyValueInput is { } input)
+        {
+            // ln_kv takes the mean over the channels out anyway: without it no row of products is far from zero.
+            KeyValueInput = PackCentred(new LinearWeights(input, null));
+        }
+
+        KeyValueNorm = new(weights.KeyValueNorm.Weight.ToSingle(), new float[config.HiddenSize],
+            config.LayerNormEpsilon);
         _queryNorm = Norm(weights.QueryNorm);
         PostNorm = Norm(weights.PostNorm);
         Projection = Pack(weights.Projection);
@@ -31,8 +45,13 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         _queryProjections = [.. weights.Scopes.Select(scope => Pack(scope.QueryProjection))];
         List<ScopeOperands<TSimd, TVector>> scopes = [];
         foreach (ScopeWeights scope in weights.Scopes)
-            scopes.Add(new ScopeOperands<TSimd, TVector>(config, scope, scopes.FirstOrDefault(), Pack));
+            scopes.Add(new ScopeOperands<TSimd, TVector>(config, scope, scopes.FirstOrDefault(), Pack,
+                weights.Gate is null ? PackCentred : Pack));
         Scopes = scopes;
+        BiasFolding.Apply(config, weights, scopes, GateHidden, problems);
+
+        if (problems.Count > 0)
+            throw new InvalidModelException(_source, problems);
 
         // Without anchors the query side is the same for every image; then q_proj has done its work.
         if (!DependsOnAnchors)
@@ -71,6 +90,13 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     public AlignedBuffer Queries(int scope, PatchGrid grid) => _queries?[scope]
         ?? ProjectQueries(scope, grid, new BufferPool(), (count, body) => Parallel.For(0, count, body));
 
+    /// <summary>Passes on queries with k_proj moved to their side.</summary>
+    /// <exception cref="InvalidModelException">They leave the range of float32.</exception>
+    public FoldedQueries Checked(int scope, FoldedQueries folded)
+        => TensorPrimitives.IsFiniteAll<float>(folded.Memory.Span) ? folded
+            : throw new InvalidModelException(_source, [$"scopes.{scope}.attn.k_proj.weight: expected products with the " +
+                "projected queries within float32 (up to 3.4e38), found larger ones"]);
+
     /// <summary>The same in memory from a pool. Where <see cref="DependsOnAnchors"/> the caller returns it, otherwise it is
     /// the model's.</summary>
     public AlignedBuffer Queries(int scope, PatchGrid grid, BufferPool pool, WorkerPool workers)
@@ -97,9 +123,11 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
             result.Pointer, width));
         float scale = (float)(1.4426950408889634 / Math.Sqrt(Config.HeadSize));
         Span<float> values = result.Span[..(count * width)];
-        System.Numerics.Tensors.TensorPrimitives.Multiply(values, scale, values);
+        TensorPrimitives.Multiply(values, scale, values);
         pool.Return(input);
-        return result;
+        return TensorPrimitives.IsFiniteAll<float>(values) ? result
+            : throw new InvalidModelException(_source, [$"scopes.{scope}.attn.q_proj: expected projected queries within " +
+                "float32 (up to 3.4e38), found larger ones; they are the product of query, ln_q and q_proj"]);
     }
 
     private void AddPosition(int query, PatchGrid grid, Span<float> row, Span<float> position)
@@ -108,7 +136,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
             Position.SinCosAnchor(query, Config.QueryGrid, grid, position);
         else
             _positionTable.AsSpan(query * row.Length, row.Length).CopyTo(position);
-        System.Numerics.Tensors.TensorPrimitives.Add(row, position, row);
+        TensorPrimitives.Add(row, position, row);
     }
 
     private float[] Normalise(float[] queries)
@@ -125,6 +153,14 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
 
     private LayerNorm<TSimd, TVector> Norm(NormWeights weights)
         => new(weights.Weight.ToSingle(), weights.Bias.ToSingle(), Config.LayerNormEpsilon);
+
+    /// <summary>Packs a matrix whose product is normalised: its columns less their means, or as it is where a difference is
+    /// outside float32.</summary>
+    private static PackedMatrix PackCentred(LinearWeights weights)
+    {
+        PackedMatrix packed = Pack(weights);
+        return packed.TrySubtractMeans() ? packed : Pack(weights);
+    }
 
     private static PackedMatrix Pack(LinearWeights weights) => PackedMatrix.FromTransposed<TSimd, TVector>(
         weights.Weight, weights.Bias?.ToSingle());

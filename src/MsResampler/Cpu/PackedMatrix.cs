@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 
@@ -96,6 +97,73 @@ internal sealed unsafe class PackedMatrix
 
     /// <summary>The bias, one float per column.</summary>
     public ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
+
+    /// <summary>W·x in double precision, one value per column.</summary>
+    public double[] Multiply(ReadOnlySpan<double> vector)
+    {
+        double[] result = new double[ColumnCount];
+        if (!vector.ContainsAnyExcept(0))
+            return result;
+        fixed (double* source = vector)
+        {
+            nint address = (nint)source;
+            Parallel.For(0, PanelCount, panel =>
+            {
+                int width = WidthOf(panel);
+                Span<double> sums = result.AsSpan(panel * _panelWidth, ColumnsOf(panel));
+                float* row = Panel(panel);
+                for (int k = 0; k < InnerCount; k++, row += width)
+                {
+                    double factor = ((double*)address)[k];
+                    for (int column = 0; column < sums.Length; column++)
+                        sums[column] += factor * row[column];
+                }
+            });
+        }
+
+        return result;
+    }
+
+    /// <summary>Sets the bias, rounded to float32.</summary>
+    /// <returns>Whether float32 has all of its values.</returns>
+    public bool TrySetBias(ReadOnlySpan<double> values)
+    {
+        TensorPrimitives.ConvertTruncating(values, _bias.Span[..ColumnCount]);
+        return TensorPrimitives.IsFiniteAll(BiasValues);
+    }
+
+    /// <summary>Subtracts from every row of Wᵀ its mean over the columns, so that columns of a product have mean 0.
+    /// </summary>
+    /// <returns>Whether float32 has all differences.</returns>
+    public bool TrySubtractMeans()
+    {
+        int isFinite = 1;
+        const int Block = 64;
+        Parallel.For(0, (InnerCount + Block - 1) / Block, block =>
+        {
+            for (int k = block * Block; k < Math.Min((block + 1) * Block, InnerCount); k++)
+            {
+                double sum = 0;
+                for (int panel = 0; panel < PanelCount; panel++)
+                    foreach (float value in Row(panel, k))
+                        sum += value;
+                double mean = sum / ColumnCount;
+                for (int panel = 0; panel < PanelCount; panel++)
+                {
+                    foreach (ref float value in Row(panel, k))
+                    {
+                        value = (float)(value - mean);
+                        if (!float.IsFinite(value))
+                            Volatile.Write(ref isFinite, 0);
+                    }
+                }
+            }
+        });
+        return isFinite != 0;
+    }
+
+    /// <summary>A row of a panel without its padding.</summary>
+    private Span<float> Row(int panel, int k) => new(Panel(panel) + ((nint)k * WidthOf(panel)), ColumnsOf(panel));
 
     private static PackedMatrix Create<TSimd, TVector>(int columnCount, int innerCount, ReadOnlySpan<float> bias)
         where TSimd : struct, ISimd<TVector>

@@ -74,9 +74,12 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
         for (int lane = 0; lane < lanes; lane += TSimd.Width)
         {
             TVector best = TSimd.Create(float.NegativeInfinity);
+            // NaN from a logit that is not finite on: an overflow to −∞ would be a weight of 0.
+            TVector sum = TSimd.Zero;
             for (int key = 0; key < keyCount; key++)
             {
                 float* logit = weights + (key * lanes) + lane;
+                sum = TSimd.MultiplyAdd(TSimd.Load(logit), TSimd.Zero, sum);
                 if (rowBias is not null)
                 {
                     (int i, int j) = Math.DivRem(key, keyColumns);
@@ -87,7 +90,6 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
                 best = TSimd.Max(best, TSimd.Load(logit));
             }
 
-            TVector sum = TSimd.Zero;
             for (int key = 0; key < keyCount; key++)
             {
                 float* logit = weights + (key * lanes) + lane;

@@ -21,8 +21,8 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
     private const int MaxRowCount = MicroKernel<TSimd, TVector>.MaxRowCount;
 
     /// <summary>Stands for the maximum of no logits: finite, so that a block whose keys are all masked for a query
-    /// gives weights of 0 instead of NaN.</summary>
-    private const float Lowest = -1e30f;
+    /// gives weights of 0 instead of NaN; and not above any logit.</summary>
+    private const float Lowest = float.MinValue;
 
     /// <summary>Floats of scratch that a tile needs.</summary>
     public static int ScratchCount(int laneCount, int headSize)
@@ -77,6 +77,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
             // Values are needed after the logits, the next block's keys after the values.
             Prefetch(values, offsets, count, headSize);
             Logits(keys, offsets, count, queries, headSize, logits, lanes);
+            NoteOverflow(logits, count, lanes, total);
             if (rowBias is not null)
                 AddBias(logits, count, rowBias, columnBias, row, column, keyColumns, lanes);
             if (Softmax(logits, count, lanes, maximum, total, rescale))
@@ -109,6 +110,31 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
                 rows[r] = keys + offsets[2 * Math.Min(key + r, count - 1)];
             MicroKernel<TSimd, TVector>.Tile(lanes, rows, 1, headSize, queries, lanes, zeros, 0, logits + (key * lanes),
                 lanes);
+        }
+    }
+
+    /// <summary>Turns the sum of weights of a query into NaN where one of its logits is not finite. Without this an overflow
+    /// to −∞ would be a weight of 0, as if the key were masked. 0 times a finite value is 0, times anything else NaN.
+    /// </summary>
+    private static void NoteOverflow(float* logits, int count, int lanes, float* total)
+    {
+        for (int lane = 0; lane < lanes; lane += TSimd.Width)
+        {
+            // Four sums at once: one would wait for itself at every step.
+            TVector a = TSimd.Load(total + lane), b = TSimd.Zero, c = TSimd.Zero, d = TSimd.Zero;
+            float* logit = logits + lane;
+            int key = 0;
+            for (; key + 4 <= count; key += 4, logit += 4 * lanes)
+            {
+                a = TSimd.MultiplyAdd(TSimd.Load(logit), TSimd.Zero, a);
+                b = TSimd.MultiplyAdd(TSimd.Load(logit + lanes), TSimd.Zero, b);
+                c = TSimd.MultiplyAdd(TSimd.Load(logit + (2 * lanes)), TSimd.Zero, c);
+                d = TSimd.MultiplyAdd(TSimd.Load(logit + (3 * lanes)), TSimd.Zero, d);
+            }
+
+            for (; key < count; key++, logit += lanes)
+                a = TSimd.MultiplyAdd(TSimd.Load(logit), TSimd.Zero, a);
+            TSimd.Store(total + lane, TSimd.Add(TSimd.Add(a, b), TSimd.Add(c, d)));
         }
     }
 

@@ -13,14 +13,15 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
     private readonly Lazy<PackedMatrix[]> _headValues;
 
     public ScopeOperands(ResamplerConfig config, ScopeWeights weights, ScopeOperands<TSimd, TVector>? first,
-        Func<LinearWeights, PackedMatrix> pack)
+        Func<LinearWeights, PackedMatrix> pack, Func<LinearWeights, PackedMatrix> packOutput)
     {
         _config = config;
         bool isShared = config.ShareKeyValues && first is not null;
         // A bias that is the same for every key drops out of the softmax.
         Keys = isShared ? first!.Keys : pack(weights.KeyProjection with { Bias = null });
-        Values = isShared ? first!.Values : pack(weights.ValueProjection);
-        Output = pack(weights.OutputProjection);
+        // The other biases are in that of the output, see BiasFolding.
+        Values = isShared ? first!.Values : pack(weights.ValueProjection with { Bias = null });
+        Output = packOutput(weights.OutputProjection with { Bias = null });
         LogSigma = weights.LogSigma?.ToDouble();
         _headValues = isShared ? first!._headValues : new Lazy<PackedMatrix[]>(SplitValues);
     }
@@ -46,8 +47,7 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
         PackedMatrix[] heads = new PackedMatrix[_config.AttentionHeadCount];
         for (int head = 0; head < heads.Length; head++)
             heads[head] = PackedMatrix.FromTransposed<TSimd, TVector>(
-                weight.Span.Slice(head * headSize * width, headSize * width), headSize, width,
-                Values.BiasValues.Slice(head * headSize, headSize));
+                weight.Span.Slice(head * headSize * width, headSize * width), headSize, width);
         GC.KeepAlive(weight);
         return heads;
     }

@@ -8,12 +8,13 @@ internal static unsafe class VectorMath<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    /// <summary>2ˣ for x ≤ 127, relative error below 2·10⁻⁷; 0 below −126.5.</summary>
+    /// <summary>2ˣ for x ≤ 127, relative error below 2·10⁻⁷; 0 below −126.5, NaN of NaN.</summary>
     /// <remarks>2ⁿ by exponent bits, 2ᶠ on [−½, ½] by a polynomial of degree 6 (Cephes, exp2f).</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Exp2(TVector x)
     {
-        TVector clamped = TSimd.Max(x, TSimd.Create(-127f));
+        // In this order: a NaN in the second place comes through.
+        TVector clamped = TSimd.Max(TSimd.Create(-127f), x);
         TVector whole = TSimd.Round(clamped);
         TVector part = TSimd.Subtract(clamped, whole);
         TVector sum = TSimd.Create(1.535336188319500e-4f);

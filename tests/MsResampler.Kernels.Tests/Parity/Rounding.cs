@@ -24,10 +24,11 @@ internal static class Rounding
     };
 
     /// <summary>A random model whose weights the precision has exactly.</summary>
-    public static TestModel Model(ResamplerConfig config, RandomModelOptions options, Precision precision, ulong seed)
+    public static TestModel Model(ResamplerConfig config, RandomModelOptions options, Precision precision, ulong seed,
+        Func<RandomTensor, RandomTensor>? edit = null)
         => new(config, precision == Precision.Float32 ? options : options with { Type = TypeOf(precision) }, seed,
             precision == Precision.TensorFloat32
-                ? tensor => tensor with { ValueAt = index => ToTensor32(tensor.ValueAt(index)) } : null);
+                ? tensor => ToTensor32(edit?.Invoke(tensor) ?? tensor) : edit);
 
     /// <summary>Random features that the precision has exactly.</summary>
     public static float[] Features(TestModel model, Precision precision, PatchGrid grid, int seed)
@@ -53,6 +54,9 @@ internal static class Rounding
         Precision.BFloat16 => TensorType.BF16,
         _ => TensorType.F32,
     };
+
+    private static RandomTensor ToTensor32(RandomTensor tensor)
+        => tensor with { ValueAt = index => ToTensor32(tensor.ValueAt(index)) };
 
     private static float ToTensor32(float value) => BitConverter.UInt32BitsToSingle(Pack.TF32(value));
 }

@@ -162,6 +162,18 @@ internal sealed class RunTests : CliFixture
     }
 
     [Test]
+    public void An_image_whose_products_overflow_is_named_by_file_and_image()
+    {
+        float[] values = Values(70 * 2 * 3 * ChannelCount, 5);
+        foreach (ref float value in values.AsSpan(68 * 6 * ChannelCount, 6 * ChannelCount))
+            value = value < 0 ? -3e38f : 3e38f;
+        string path = WriteFeatures("large.safetensors", ("features", [70, 2, 3, ChannelCount], values));
+        Run(path).FailsNaming("large.safetensors", "image 68", "float32", "scale the features");
+        Assert.That(File.Exists(path + ".tokens.safetensors"), Is.False);
+        Assert.That(TemporaryFiles(), Is.Empty);
+    }
+
+    [Test]
     public void A_run_that_is_cancelled_leaves_the_old_file_and_no_other()
     {
         string path = WriteFeatures("cancel.safetensors",

@@ -275,4 +275,61 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
                     Assert.That(packed.Panel(last)[(k * packed.WidthOf(last)) + column], Is.Zero);
         }
     }
+
+    [Test]
+    public void What_is_folded_at_load_is_computed_in_double_precision([ValueSource(nameof(ColumnCounts))] int columns)
+    {
+        foreach (int inner in InnerCounts)
+        {
+            float[] weight = Values.Array(columns * inner, seed: 1);
+            double[] vector = Array.ConvertAll(Values.Array(inner, seed: 2), value => value * 1e40);
+            PackedMatrix packed = Pack(weight, columns, inner);
+            double[] expected = [.. Enumerable.Range(0, columns).Select(column =>
+                Enumerable.Range(0, inner).Sum(k => weight[(column * inner) + k] * vector[k]))];
+
+            Assert.That(packed.Multiply(vector), Is.EqualTo(expected).Within(1e40 * inner * 1e-15));
+            Assert.That(packed.Multiply(new double[inner]), Is.All.Zero);
+            Assert.That(packed.TrySetBias([.. expected.Select(value => value * 1e-40)]), Is.True);
+            Assert.That(packed.BiasValues.ToArray(), Is.EqualTo(expected.Select(value => (float)(value * 1e-40))));
+            Assert.That(packed.TrySetBias([.. expected.Select((_, column) => column == columns - 1 ? 1e39 : 0)]),
+                Is.False);
+        }
+    }
+
+    [Test]
+    public void Subtracting_means_leaves_columns_that_add_up_to_zero([ValueSource(nameof(ColumnCounts))] int columns)
+    {
+        foreach (int inner in InnerCounts)
+        {
+            float[] weight = [.. Values.Array(columns * inner, seed: 1).Select(value => value + 1000)];
+            AlignedBuffer result = new(columns * inner);
+            PackedMatrix packed = Pack(weight, columns, inner);
+
+            Assert.That(packed.TrySubtractMeans(), Is.True);
+
+            packed.CopyWeightTo(result.Pointer);
+            for (int k = 0; k < inner; k++)
+            {
+                double mean = Enumerable.Range(0, columns).Average(column => (double)weight[(column * inner) + k]);
+                for (int column = 0; column < columns; column++)
+                    Assert.That((double)result.Span[(column * inner) + k],
+                        Is.EqualTo(weight[(column * inner) + k] - mean).Within(2 * Values.Roundoff));
+            }
+
+            int last = packed.PanelCount - 1;
+            for (int k = 0; k < inner; k++)
+                for (int column = packed.ColumnsOf(last); column < packed.WidthOf(last); column++)
+                    Assert.That(packed.Panel(last)[(k * packed.WidthOf(last)) + column], Is.Zero);
+        }
+    }
+
+    [Test]
+    public void Subtracting_means_says_where_float32_ends()
+    {
+        float[] weight = new float[3 * 5];
+        weight[2] = weight[5 + 2] = -float.MaxValue;
+        weight[10 + 2] = float.MaxValue;
+
+        Assert.That(Pack(weight, 3, 5).TrySubtractMeans(), Is.False);
+    }
 }

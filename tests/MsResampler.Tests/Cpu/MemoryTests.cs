@@ -77,7 +77,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         using TestModel model = new(s_config);
         using CpuBackend<TSimd, TVector> engine = new("test", model.Model, new ResamplerOptions { ThreadCount = 1 },
             _ => ScopeStrategy.All[strategy]);
-        ModelOperands<TSimd, TVector> operands = new(s_config, model.Model.Weights);
+        ModelOperands<TSimd, TVector> operands = new(model.Model);
         GridOperands small = engine.Grids.Acquire(new PatchGrid(4, 5));
         GridOperands large = engine.Grids.Acquire(new PatchGrid(20, 21));
         List<long> sizes = [];

@@ -89,6 +89,17 @@ internal sealed unsafe class VectorMathTests<TSimd, TVector> : GuardedTests
         Assert.That(results, Is.EqualTo(new[] { 0, 30, 1e10f, 1e30f, float.MaxValue, 0, 0, 0, 0 }));
     }
 
+    // A sum that overflowed must stay visible; −∞ in place of a large negative value would be a usual 0.
+    [Test]
+    public void What_is_not_finite_stays_so()
+    {
+        float[] values = [.. Enumerable.Range(0, 33).Select(index => index % 3 == 0 ? float.NaN : index)];
+
+        Assert.That(Exp2(values).Select(float.IsNaN), Is.EqualTo(values.Select(float.IsNaN)));
+        Assert.That(Gelu(values).Select(float.IsNaN), Is.EqualTo(values.Select(float.IsNaN)));
+        Assert.That(Gelu(float.NegativeInfinity, float.PositiveInfinity), Is.EqualTo([float.NaN, float.PositiveInfinity]));
+    }
+
     [Test]
     public void Bits_of_a_gelu_do_not_depend_on_its_place()
     {

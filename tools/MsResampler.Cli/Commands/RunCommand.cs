@@ -300,7 +300,15 @@ internal static class RunCommand
         {
             Read(threadCount, cancellationToken);
             long start = Stopwatch.GetTimestamp();
-            _engine.Resample(_features.Span, _grids, _tokens.Span, cancellationToken);
+            try
+            {
+                _engine.Resample(_features.Span, _grids, _tokens.Span, cancellationToken);
+            }
+            catch (ActivationOverflowException exception) when (exception.ImageIndex >= 0)
+            {
+                throw Overflow(_first + exception.ImageIndex, exception);
+            }
+
             CallTime = Stopwatch.GetElapsedTime(start);
             return _tokens.Span;
         }
@@ -316,12 +324,28 @@ internal static class RunCommand
                 string prefix = _source.Grids.Count == 1
                     ? "" : string.Create(CultureInfo.InvariantCulture, $"{index:D3}-");
                 using SKBitmap? picture = _source.ReadPicture(index, MapWriter.PanelSide);
-                TokenView view = _engine.Explain(Features(image).Span, _grids[image]);
+                TokenView view = Explain(image);
                 foreach (string path in writer.Write(prefix + _source.FileStem(index), view, picture,
                     cancellationToken))
                     yield return path;
             }
         }
+
+        private TokenView Explain(int image)
+        {
+            try
+            {
+                return _engine.Explain(Features(image).Span, _grids[image]);
+            }
+            catch (ActivationOverflowException exception)
+            {
+                throw Overflow(_first + image, exception);
+            }
+        }
+
+        // Only here is the file known.
+        private InputException Overflow(int index, ActivationOverflowException exception)
+            => new($"{_source.Describe(index)}: {ActivationOverflowException.Describe(exception.Precision)}", exception);
 
         private Memory<float> Features(int image) => _features[_starts[image].._starts[image + 1]];
 

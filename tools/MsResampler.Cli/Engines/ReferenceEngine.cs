@@ -32,7 +32,13 @@ internal sealed class ReferenceEngine : ITokenEngine
             int featureCount = checked((int)(grids[image].PatchCount * Config.VisionHiddenSize));
             double[] exact = _reference.Resample(features[..featureCount], grids[image]);
             for (int index = 0; index < exact.Length; index++)
-                tokens[(image * tokenCount) + index] = (float)exact[index];
+            {
+                float token = (float)exact[index];
+                if (!float.IsFinite(token))
+                    ActivationOverflowException.Throw(image, grids[image], Precision.Float32);
+                tokens[(image * tokenCount) + index] = token;
+            }
+
             features = features[featureCount..];
         }
     }

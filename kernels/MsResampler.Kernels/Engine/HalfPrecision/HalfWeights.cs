@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using MsResampler.Model;
+using MsResampler.Planning;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Kernels.Engine.HalfPrecision;
@@ -37,7 +38,7 @@ internal sealed class HalfWeights : IDisposable
             double[]? shift = null;
             if (weights.KeyValueInput is { } input)
             {
-                KeyValueInput = new DeviceLinear(_tensors.Add(Matrix(input, Centred(input), width, layout.Channels)),
+                KeyValueInput = new DeviceLinear(_tensors.Add(Matrix(input, NormInvariance.Centred(input), width, layout.Channels)),
                     _tensors.Add(new float[width.PaddedSize]));
                 scale = weights.KeyValueNorm.Weight.ToDouble();
                 shift = weights.KeyValueNorm.Bias.ToDouble();
@@ -52,14 +53,15 @@ internal sealed class HalfWeights : IDisposable
                     : heads.Pad(Shifted(scopes[part - layout.KeyScopeCount].ValueProjection, shift))));
             KeyValueNorm = AddNorm(weights.KeyValueNorm);
             PostNorm = AddNorm(weights.PostNorm);
+            (double[][] outputBiases, double[]? hiddenBias) = NormInvariance.Biases(layout.Config, weights);
             Outputs = new DeviceLinear(
-                _tensors.Add(scopes.Count, scope => Matrix(scopes[scope].OutputProjection.Weight, width, heads)),
-                _tensors.Add(scopes.Count, scope => Pad(scopes[scope].OutputProjection.Bias, width)));
+                _tensors.Add(scopes.Count, scope => Output(scopes[scope].OutputProjection.Weight, scopes.Count == 1)),
+                _tensors.Add(scopes.Count, scope => width.Pad(PaddedAxis.Round(outputBiases[scope]))));
             if (weights.Gate is { } gate)
             {
                 GateHidden = new DeviceLinear(
                     _tensors.Add(Matrix(gate.Hidden.Weight, layout.GateHidden, layout.Branches)),
-                    _tensors.Add(Pad(gate.Hidden.Bias, layout.GateHidden)));
+                    _tensors.Add(layout.GateHidden.Pad(PaddedAxis.Round(hiddenBias!))));
                 PaddedAxis logits = new(layout.GateCount);
                 GateOutput = new DeviceLinear(
                     _tensors.Add(PaddedAxis.Pad(gate.Output.Weight.ToSingle(), logits, layout.GateHidden)),
@@ -104,18 +106,6 @@ internal sealed class HalfWeights : IDisposable
 
     public void Dispose() => _tensors.Dispose();
 
-    /// <summary>The columns of a matrix less their means.</summary>
-    private static double[] Centred(WeightTensor matrix)
-    {
-        double[] values = matrix.ToDouble();
-        double[] mean = new double[matrix.Columns];
-        for (int index = 0; index < values.Length; index++)
-            mean[index % matrix.Columns] += values[index] / matrix.Rows;
-        for (int index = 0; index < values.Length; index++)
-            values[index] -= mean[index % matrix.Columns];
-        return values;
-    }
-
     /// <summary>A layer's bias plus what it makes of the bias of the normalisation before it.</summary>
     private static float[] Shifted(LinearWeights layer, double[]? shift)
     {
@@ -127,7 +117,7 @@ internal sealed class HalfWeights : IDisposable
                 bias[index / shift.Length] += weight[index] * shift[index % shift.Length];
         }
 
-        return [.. bias.Select(value => (float)value)];
+        return PaddedAxis.Round(bias);
     }
 
     private static float[] Pad(WeightTensor? vector, PaddedAxis axis)
@@ -145,6 +135,10 @@ internal sealed class HalfWeights : IDisposable
 
         return Matrix(matrix, values, _layout.Heads, _layout.Width);
     }
+
+    /// <summary>out_proj; that of an only scope is followed by a normalisation.</summary>
+    private ushort[] Output(WeightTensor matrix, bool isNormalised)
+        => Matrix(matrix, isNormalised ? NormInvariance.Centred(matrix) : matrix.ToDouble(), _layout.Width, _layout.Heads);
 
     private ushort[] Matrix(WeightTensor matrix, PaddedAxis rows, PaddedAxis columns)
         => Matrix(matrix, matrix.ToDouble(), rows, columns);

@@ -1,4 +1,5 @@
 using MsResampler.Model;
+using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Engine.SinglePrecision;
 
@@ -17,7 +18,7 @@ internal sealed class SingleWeights : IDisposable
             PaddedAxis heads = layout.Heads;
             if (weights.KeyValueInput is { } input)
             {
-                KeyValueInput = new DeviceLinear(Matrix(input, width, layout.Channels),
+                KeyValueInput = new DeviceLinear(_tensors.Add(Centred(input, width, layout.Channels)),
                     _tensors.Add(new float[4 * width.Vectors]));
             }
 
@@ -34,13 +35,17 @@ internal sealed class SingleWeights : IDisposable
                 _tensors.Add(layout.KeyScopeCount,
                     scope => Pad(scopes[scope].ValueProjection.Weight, heads, width)),
                 _tensors.Add(layout.KeyScopeCount, scope => Pad(scopes[scope].ValueProjection.Bias, heads)));
+            (double[][] outputBiases, double[]? hiddenBias) = NormInvariance.Biases(layout.Config, weights);
             Outputs = new DeviceLinear(
-                _tensors.Add(scopes.Count, scope => Pad(scopes[scope].OutputProjection.Weight, width, heads)),
-                _tensors.Add(scopes.Count, scope => Pad(scopes[scope].OutputProjection.Bias, width)));
+                // The output of an only scope is normalised as it is.
+                _tensors.Add(scopes.Count, scope => scopes.Count == 1
+                    ? Centred(scopes[scope].OutputProjection.Weight, width, heads)
+                    : Pad(scopes[scope].OutputProjection.Weight, width, heads)),
+                _tensors.Add(scopes.Count, scope => width.Pad(PaddedAxis.Round(outputBiases[scope]))));
             if (weights.Gate is { } gate)
             {
                 GateHidden = new DeviceLinear(Matrix(gate.Hidden.Weight, layout.GateHidden, layout.Branches),
-                    _tensors.Add(Pad(gate.Hidden.Bias, layout.GateHidden)));
+                    _tensors.Add(layout.GateHidden.Pad(PaddedAxis.Round(hiddenBias!))));
                 PaddedAxis logits = new(layout.GateCount);
                 GateOutput = new DeviceLinear(Matrix(gate.Output.Weight, logits, layout.GateHidden),
                     _tensors.Add(Pad(gate.Output.Bias, logits)).AsScalars());
@@ -91,6 +96,10 @@ internal sealed class SingleWeights : IDisposable
         => PaddedAxis.Pad(matrix.ToSingle(), rows, columns, factor);
 
     public void Dispose() => _tensors.Dispose();
+
+    /// <summary>A matrix before a normalisation.</summary>
+    private static float[] Centred(WeightTensor matrix, PaddedAxis rows, PaddedAxis columns)
+        => PaddedAxis.Pad(PaddedAxis.Round(NormInvariance.Centred(matrix)), rows, columns);
 
     private DeviceView Matrix(WeightTensor matrix, PaddedAxis rows, PaddedAxis columns)
         => _tensors.Add(Pad(matrix, rows, columns));

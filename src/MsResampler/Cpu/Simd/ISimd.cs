@@ -36,6 +36,7 @@ internal unsafe interface ISimd<TVector>
 
     static abstract TVector Divide(TVector a, TVector b);
 
+    /// <summary>The larger one; <paramref name="b"/> where that is NaN. Where <paramref name="a"/> is NaN, either.</summary>
     static abstract TVector Max(TVector a, TVector b);
 
     /// <summary>a·b + c, rounded once where the hardware can.</summary>
