@@ -6,13 +6,13 @@ namespace MsResampler.Onnx;
 /// <summary>Writes a model as a standard ONNX graph, for any runtime that reads ONNX.</summary>
 public static class OnnxExporter
 {
-    /// <summary>The name of the graph's input: patch features, [batch, N, C], float32.</summary>
+    /// <summary>The name of the graph's input: patch features, [batch, H, W, C], float32.</summary>
     public const string InputName = "features";
 
     /// <summary>The name of the graph's output: visual tokens, [batch, M, L], float32.</summary>
     public const string OutputName = "tokens";
 
-    /// <summary>Writes the whole model for images of one patch grid: operators of the standard set alone
+    /// <summary>Writes the whole model for images of one patch grid, which the input's shape holds images to: operators of the standard set alone
     /// (version 17), float32, with a batch of any size. Whatever does not depend on the features is computed
     /// here, in double precision, and stored as a constant: projected queries, positions, scope priors as
     /// additive masks.</summary>

@@ -6,6 +6,9 @@ namespace MsResampler.Onnx;
 /// <summary>What a scope computes without looking at the image, in double precision.</summary>
 internal static class QuerySide
 {
+    /// <summary>Biases are in base 2, softmax in the graph is in base e.</summary>
+    private const double Ln2 = 0.69314718055994531;
+
     /// <summary>Queries as the logits need them: normalised, at their anchors, projected, divided by √d, and
     /// laid out [A, M, d].</summary>
     public static float[] Queries(ResamplerConfig config, ResamplerWeights weights, int scope, PatchGrid grid)
@@ -51,61 +54,37 @@ internal static class QuerySide
         return result;
     }
 
-    /// <summary>What a scope adds to its logits, [heads, M, N]: −∞ outside the window, and the Gaussian
-    /// prior. Heads is 1 unless each has its own sigma.</summary>
-    /// <remarks>A constant per row drops out of the softmax, so each row is shifted to a maximum of 0: a
-    /// narrow sigma then leaves finite values in single precision. The scope's rectangle makes that maximum
-    /// the product of two axes.</remarks>
+    /// <summary>What a scope adds to its logits, [heads, M, N]. Heads is 1 unless each has its own sigma.</summary>
+    /// <remarks>Finite throughout: converters to float16 and quantisers make NaN of −∞. Outside the window the lowest
+    /// value takes a patch's weight as −∞ would, because the nearest patch of a query has 0; no query is without one.
+    /// Rows and columns are summed before the sum is limited, so that nothing overflows here, and a logit that is added
+    /// to the lowest value is lost in it.</remarks>
     public static float[] Prior(ResamplerConfig config, int scopeIndex, WeightTensor? logSigma,
         PatchGrid grid)
     {
         ScopeConfig scope = config.Scopes[scopeIndex];
-        ScopeWindows windows = ScopeWindows.Resolve(scope, config.QueryGrid, grid);
-        double[]? learned = logSigma?.ToDouble();
-        int headCount = learned is null ? 1 : config.AttentionHeadCount;
-        float[] prior = new float[checked(headCount * config.QueryGrid.QueryCount * (int)grid.PatchCount)];
-        Span<float> row = prior;
+        QueryGrid queries = config.QueryGrid;
+        ScopeBias bias = new(scope, ScopeWindows.Resolve(scope, queries, grid), queries, logSigma?.ToDouble());
+        int headCount = bias.IsPerHead ? config.AttentionHeadCount : 1;
+        float[] prior = new float[checked(headCount * queries.QueryCount * (int)grid.PatchCount)];
+        double[] columns = new double[grid.Columns];
+        int index = 0;
         for (int head = 0; head < headCount; head++)
         {
-            for (int queryRow = 0; queryRow < config.QueryGrid.Rows; queryRow++)
+            for (int query = 0; query < queries.QueryCount; query++)
             {
-                double[] rows = Axis(windows.Rows[queryRow], queryRow, config.QueryGrid.Rows, grid.Rows,
-                    Sigma(scope, scope.Sigma?.Rows, learned, head, axis: 0, grid.Rows));
-                for (int queryColumn = 0; queryColumn < config.QueryGrid.Columns; queryColumn++)
+                (int queryRow, int queryColumn) = Math.DivRem(query, queries.Columns);
+                for (int j = 0; j < grid.Columns; j++)
+                    columns[j] = bias.Column(queryColumn, head, j);
+                for (int i = 0; i < grid.Rows; i++)
                 {
-                    double[] columns = Axis(windows.Columns[queryColumn], queryColumn,
-                        config.QueryGrid.Columns, grid.Columns,
-                        Sigma(scope, scope.Sigma?.Columns, learned, head, axis: 1, grid.Columns));
-                    for (int i = 0; i < grid.Rows; i++)
-                        for (int j = 0; j < grid.Columns; j++)
-                            row[(i * grid.Columns) + j] = (float)(rows[i] + columns[j]);
-                    row = row[(int)grid.PatchCount..];
+                    double row = bias.Row(queryRow, head, i);
+                    for (int j = 0; j < grid.Columns; j++)
+                        prior[index++] = (float)Math.Max((row + columns[j]) * Ln2, float.MinValue);
                 }
             }
         }
 
-        return prior;
-    }
-
-    private static double Sigma(ScopeConfig scope, double? configured, double[]? learned, int head, int axis,
-        int patchCount)
-    {
-        if (scope.Prior != ScopePrior.Gaussian)
-            return double.PositiveInfinity;
-        double sigma = learned is null ? configured!.Value : Math.Exp(learned[(head * 2) + axis]);
-        return scope.Units == ScopeUnits.Fraction ? sigma * patchCount : sigma;
-    }
-
-    private static double[] Axis(AxisRange window, int query, int queryCount, int patchCount, double sigma)
-    {
-        double anchor = ScopeGeometry.Anchor(query, queryCount, patchCount);
-        double[] prior = new double[patchCount];
-        Array.Fill(prior, double.NegativeInfinity);
-        for (int patch = window.Start; patch < window.End; patch++)
-            prior[patch] = -Math.Pow((patch - anchor) / sigma, 2) / 2;
-        double best = prior.Max();
-        for (int patch = window.Start; patch < window.End; patch++)
-            prior[patch] = prior[patch] == best ? 0 : prior[patch] - best;
         return prior;
     }
 

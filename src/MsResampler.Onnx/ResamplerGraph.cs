@@ -22,7 +22,8 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
 
     public ModelProto Build()
     {
-        string features = _graph.Input(OnnxExporter.InputName, Batch, PatchCount, _config.VisionHiddenSize);
+        string image = _graph.Input(OnnxExporter.InputName, Batch, grid.Rows, grid.Columns, _config.VisionHiddenSize);
+        string features = _graph.Reshape("patches", image, 0, PatchCount, _config.VisionHiddenSize);
         string x = _weights.KeyValueInput is { } input ? Product("kv_proj", features, input) : features;
         string z = Norm("ln_kv", x, _weights.KeyValueNorm);
         string zk = _config.PositionEmbedding.Keys ? _graph.Plus("key_features", z, KeyPositions()) : z;

@@ -41,7 +41,7 @@ internal struct AttentionBlock
     public int KeyScope;
 
     /// <summary>Where the bias of the rectangle's first row lies for query row 0 and head 0; negative where the bias is
-    /// zero throughout, which is what a full block without a Gaussian has.</summary>
+    /// zero throughout, which is what a full block of a mask has.</summary>
     public int RowBias;
 
     /// <summary>Where the bias of the rectangle's first column lies for query column 0 and head 0.</summary>

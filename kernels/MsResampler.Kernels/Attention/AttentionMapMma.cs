@@ -16,7 +16,7 @@ internal static class AttentionMapMma<TElement>
 
     /// <param name="scopes">Scopes of the image as <see cref="ScopeSchedule.ScopesAt"/> gives it.</param>
     /// <param name="windows">What query rows and columns see.</param>
-    /// <param name="scales">log₂e / 2σ² of Gaussians.</param>
+    /// <param name="bias">Bias tables.</param>
     /// <param name="queries">Projected queries, scaled by log₂e/√d: [scopes][queries, heads, d/2].</param>
     /// <param name="keyValues">Projected keys and values, [patches, 2, key scopes, heads, d/2].</param>
     /// <param name="logSums">log₂ Σ 2^logit, [tokens, scopes, heads].</param>
@@ -26,7 +26,7 @@ internal static class AttentionMapMma<TElement>
     /// <param name="keyScopeCount">Scopes with keys and values of their own.</param>
     /// <param name="headVectors">Groups of 8 channels of a head.</param>
     /// <param name="gridRows">Rows of the patch grid.</param>
-    public static void Run(ArrayView<ScopeBlock> scopes, ArrayView<AxisWindow> windows, ArrayView<float> scales,
+    public static void Run(ArrayView<ScopeBlock> scopes, ArrayView<AxisWindow> windows, ArrayView<float> bias,
         ArrayView<uint> queries, ArrayView<uint> keyValues, ArrayView<float> logSums, ArrayView<float> maps, int index,
         int scopeCount, int keyScopeCount, int headVectors, int gridRows)
     {
@@ -39,7 +39,7 @@ internal static class AttentionMapMma<TElement>
         int upperQuery = (Grid.IdxX * ScopeSchedule.UnitSize) + (lane / 4);
         int upper = IntrinsicMath.Min(upperQuery, scope.QueryCount - 1);
         int lower = IntrinsicMath.Min(upperQuery + 8, scope.QueryCount - 1);
-        LaneScope laneScope = LaneScope.Load(windows, scales, scope, head, upper / scope.TileColumns,
+        LaneScope laneScope = LaneScope.Load(windows, scope, head, upper / scope.TileColumns,
             upper % scope.TileColumns, lower / scope.TileColumns, lower % scope.TileColumns);
         int upperRow = (4 * scope.QueryStart) + (((upper * headCount) + head) * pairs);
         int lowerRow = (4 * scope.QueryStart) + (((lower * headCount) + head) * pairs);
@@ -68,8 +68,19 @@ internal static class AttentionMapMma<TElement>
                 if (patch < patchCount)
                 {
                     uint place = ((uint)(patch / scope.GridColumns) << 16) | (uint)(patch % scope.GridColumns);
-                    float upperLogit = laneScope.BiasUpper(side == 0 ? logits.X : logits.Y, place);
-                    float lowerLogit = laneScope.BiasLower(side == 0 ? logits.Z : logits.W, place);
+                    float upperLogit = side == 0 ? logits.X : logits.Y;
+                    float lowerLogit = side == 0 ? logits.Z : logits.W;
+                    if (scope.Bias < 0)
+                    {
+                        upperLogit = laneScope.MaskUpper(upperLogit, place);
+                        lowerLogit = laneScope.MaskLower(lowerLogit, place);
+                    }
+                    else
+                    {
+                        upperLogit = laneScope.BiasUpper(bias, upperLogit, place);
+                        lowerLogit = laneScope.BiasLower(bias, lowerLogit, place);
+                    }
+
                     if (upperQuery < scope.QueryCount)
                     {
                         maps[((long)((head * scope.QueryCount) + upper) * patchCount) + patch]

@@ -5,10 +5,6 @@ using MsResampler.Kernels.Ptx;
 namespace MsResampler.Kernels.Attention;
 
 /// <summary>What a query row sees of the patch rows, or a query column of the patch columns: 16 bytes.</summary>
-/// <remarks>A Gaussian adds −(i − a)²·s to the logit of patch i, where a is the query's anchor and s = log₂e / 2σ². A
-/// constant drops out of the softmax, so the nearest patch n of the window is put at 0, and with e = i − n what remains
-/// is −e·(e + 2(n − a))·s: e is an integer, so that it is exactly 0 at n, and at a patch on the other side of the
-/// anchor that is as near, however large s is.</remarks>
 [StructLayout(LayoutKind.Sequential)]
 internal struct AxisWindow
 {
@@ -18,11 +14,11 @@ internal struct AxisWindow
     /// <summary>Patches that are seen.</summary>
     public int Count;
 
-    /// <summary>n, the patch of the window that is nearest to the anchor.</summary>
-    public float Nearest;
+    /// <summary>Where the bias of patch 0 lies in a head's tables, for scopes that have some.</summary>
+    public int Bias;
 
-    /// <summary>2(n − a), in patches.</summary>
-    public float Slope;
+    /// <summary>From one patch's bias to the next.</summary>
+    public int BiasStride;
 
     /// <summary>Reads a window in one instruction.</summary>
     public static AxisWindow Load(ArrayView<AxisWindow> windows, int index)
@@ -32,8 +28,8 @@ internal struct AxisWindow
         {
             Start = (int)fields.X,
             Count = (int)fields.Y,
-            Nearest = Interop.IntAsFloat(fields.Z),
-            Slope = Interop.IntAsFloat(fields.W),
+            Bias = (int)fields.Z,
+            BiasStride = (int)fields.W,
         };
     }
 }

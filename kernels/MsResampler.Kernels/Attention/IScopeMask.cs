@@ -12,14 +12,17 @@ internal interface IScopeMask
     /// <param name="unitCount">Units of 16 keys.</param>
     /// <param name="places">The lists of keys.</param>
     /// <param name="first">Where the first unit's four keys of this lane lie.</param>
+    /// <param name="bias">Bias tables.</param>
     /// <param name="scope">What the lane's queries see.</param>
-    static abstract void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, LaneScope scope);
+    static abstract void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, ArrayView<float> bias,
+        LaneScope scope);
 }
 
 /// <summary>Every query sees every key.</summary>
 internal readonly struct NoMask : IScopeMask
 {
-    public static void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, LaneScope scope)
+    public static void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, ArrayView<float> bias,
+        LaneScope scope)
     {
     }
 }
@@ -27,7 +30,8 @@ internal readonly struct NoMask : IScopeMask
 /// <summary>A query sees what is in its window.</summary>
 internal readonly struct WindowMask : IScopeMask
 {
-    public static void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, LaneScope scope)
+    public static void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, ArrayView<float> bias,
+        LaneScope scope)
     {
         for (int unit = 0; unit < unitCount; unit++)
         {
@@ -42,20 +46,21 @@ internal readonly struct WindowMask : IScopeMask
     }
 }
 
-/// <summary>A query sees what is in its window, the less the further it is.</summary>
-internal readonly struct GaussianMask : IScopeMask
+/// <summary>A query sees what its bias tables say.</summary>
+internal readonly struct BiasMask : IScopeMask
 {
-    public static void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, LaneScope scope)
+    public static void Apply(Float4[] logits, int unitCount, ArrayView<int> places, int first, ArrayView<float> bias,
+        LaneScope scope)
     {
         for (int unit = 0; unit < unitCount; unit++)
         {
             UInt4 keys = GlobalMemoryAccess.LoadConstantUInt4(ref places[first + (ScopeSchedule.UnitSize * unit)]);
             Float4 left = logits[2 * unit];
             Float4 right = logits[(2 * unit) + 1];
-            logits[2 * unit] = new Float4(scope.BiasUpper(left.X, keys.X), scope.BiasUpper(left.Y, keys.Y),
-                scope.BiasLower(left.Z, keys.X), scope.BiasLower(left.W, keys.Y));
-            logits[(2 * unit) + 1] = new Float4(scope.BiasUpper(right.X, keys.Z), scope.BiasUpper(right.Y, keys.W),
-                scope.BiasLower(right.Z, keys.Z), scope.BiasLower(right.W, keys.W));
+            logits[2 * unit] = new Float4(scope.BiasUpper(bias, left.X, keys.X), scope.BiasUpper(bias, left.Y, keys.Y),
+                scope.BiasLower(bias, left.Z, keys.X), scope.BiasLower(bias, left.W, keys.Y));
+            logits[(2 * unit) + 1] = new Float4(scope.BiasUpper(bias, right.X, keys.Z), scope.BiasUpper(bias, right.Y, keys.W),
+                scope.BiasLower(bias, right.Z, keys.Z), scope.BiasLower(bias, right.W, keys.W));
         }
     }
 }

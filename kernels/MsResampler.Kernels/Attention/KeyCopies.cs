@@ -77,7 +77,7 @@ internal struct KeyCopies<THead>
         for (int row = 0; row < LaneRows; row++)
         {
             starts[row] = ((((places[row] >> 16) * _gridColumns) + (places[row] & 0xFFFF)) * _stride)
-                | ~((places[row] - ScopeSchedule.NoPlace) >> 31);
+                | (places[row] >> 31);
         }
     }
 

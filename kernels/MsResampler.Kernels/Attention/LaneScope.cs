@@ -7,37 +7,30 @@ internal struct LaneScope
 {
     private QueryScope _upper;
     private QueryScope _lower;
-    private float _rowScale;
-    private float _columnScale;
+    private int _rowStride;
+    private int _columnStride;
 
     /// <summary>Reads it.</summary>
     /// <param name="windows">The windows.</param>
-    /// <param name="scales">The scales of Gaussians.</param>
     /// <param name="block">A block of the scope.</param>
     /// <param name="head">The head.</param>
     /// <param name="upperRow">The row of the query grid of the query of row g.</param>
     /// <param name="upperColumn">Its column.</param>
     /// <param name="lowerRow">The row of that of row g+8.</param>
     /// <param name="lowerColumn">Its column.</param>
-    public static LaneScope Load(ArrayView<AxisWindow> windows, ArrayView<float> scales, ScopeBlock block, int head,
-        int upperRow, int upperColumn, int lowerRow, int lowerColumn)
+    public static LaneScope Load(ArrayView<AxisWindow> windows, ScopeBlock block, int head, int upperRow,
+        int upperColumn, int lowerRow, int lowerColumn)
     {
-        float rowScale = 0;
-        float columnScale = 0;
-        if (block.Scales >= 0)
-        {
-            rowScale = scales[block.Scales + (head * block.ScaleHeadStride)];
-            columnScale = scales[block.Scales + (head * block.ScaleHeadStride) + 1];
-        }
-
+        int bias = block.Bias + (head * block.BiasHeadStride);
+        AxisWindow rows = AxisWindow.Load(windows, block.RowWindows + upperRow);
+        AxisWindow columns = AxisWindow.Load(windows, block.ColumnWindows + upperColumn);
         return new LaneScope
         {
-            _upper = QueryScope.Of(AxisWindow.Load(windows, block.RowWindows + upperRow),
-                AxisWindow.Load(windows, block.ColumnWindows + upperColumn), rowScale, columnScale),
+            _upper = QueryScope.Of(rows, columns, bias),
             _lower = QueryScope.Of(AxisWindow.Load(windows, block.RowWindows + lowerRow),
-                AxisWindow.Load(windows, block.ColumnWindows + lowerColumn), rowScale, columnScale),
-            _rowScale = rowScale,
-            _columnScale = columnScale,
+                AxisWindow.Load(windows, block.ColumnWindows + lowerColumn), bias),
+            _rowStride = rows.BiasStride,
+            _columnStride = columns.BiasStride,
         };
     }
 
@@ -47,11 +40,11 @@ internal struct LaneScope
     /// <summary>Masks a logit of row g+8.</summary>
     public readonly float MaskLower(float logit, uint place) => _lower.Mask(logit, place);
 
-    /// <summary>Masks a logit of row g and adds its Gaussian.</summary>
-    public readonly float BiasUpper(float logit, uint place)
-        => _upper.MaskAndBias(logit, place, _rowScale, _columnScale);
+    /// <summary>Adds the bias of a logit of row g.</summary>
+    public readonly float BiasUpper(ArrayView<float> bias, float logit, uint place)
+        => _upper.Bias(bias, logit, place, _rowStride, _columnStride);
 
-    /// <summary>Masks a logit of row g+8 and adds its Gaussian.</summary>
-    public readonly float BiasLower(float logit, uint place)
-        => _lower.MaskAndBias(logit, place, _rowScale, _columnScale);
+    /// <summary>Adds the bias of a logit of row g+8.</summary>
+    public readonly float BiasLower(ArrayView<float> bias, float logit, uint place)
+        => _lower.Bias(bias, logit, place, _rowStride, _columnStride);
 }

@@ -51,7 +51,7 @@ internal static class ScopeAttentionMma<THead, TElement>
     /// <param name="places">The lists of keys: <c>row &lt;&lt; 16 | column</c> of a patch in its image, or
     /// <see cref="ScopeSchedule.NoPlace"/>.</param>
     /// <param name="windows">What query rows and columns see.</param>
-    /// <param name="scales">log₂e / 2σ² of Gaussians.</param>
+    /// <param name="bias">Bias tables in base 2, of the scopes that are more than a mask.</param>
     /// <param name="queries">Projected queries, scaled by log₂e/√d: [scopes][queries, heads, d/8].</param>
     /// <param name="keyValues">Projected keys and values, [patches, 2, key scopes, heads, d/8].</param>
     /// <param name="output">Receives the weighted sums, [tokens, scopes, heads, d/8].</param>
@@ -66,7 +66,7 @@ internal static class ScopeAttentionMma<THead, TElement>
     /// <param name="queryColumns">Columns of the query grid.</param>
     /// <param name="storesLogSums">1 to store <paramref name="logSums"/>, 0 not to.</param>
     public static void Run(ArrayView<ScopeBlock> blocks, ArrayView<int> places, ArrayView<AxisWindow> windows,
-        ArrayView<float> scales, ArrayView<UInt4> queries, ArrayView<UInt4> keyValues, ArrayView<UInt4> output,
+        ArrayView<float> bias, ArrayView<UInt4> queries, ArrayView<UInt4> keyValues, ArrayView<UInt4> output,
         ArrayView<float> logSums, ArrayView<int> outside, int scopeCount, int keyScopeCount, int headCount,
         int headVectors, int queryColumns, int storesLogSums)
     {
@@ -114,33 +114,33 @@ internal static class ScopeAttentionMma<THead, TElement>
 
         int activeEnd = isWide & isActive ? block.KeyCount / TileKeys : 0;
         int plainEnd = IntrinsicMath.Min(block.FullTiles, activeEnd);
-        int windowEnd = block.Scales < 0 ? activeEnd : plainEnd;
+        int windowEnd = block.Bias < 0 ? activeEnd : plainEnd;
         for (int tile = 0; tile < plainEnd; tile++)
         {
             Step<NoMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left, keyRows,
-                valueRows, default, best, total, sums);
+                valueRows, bias, default, best, total, sums);
         }
 
         // What queries see is read where it is used, lest it stay in registers elsewhere.
         int windowCount = IntrinsicMath.Min(windowEnd - plainEnd, 1);
         for (int once = 0; once < windowCount; once++)
         {
-            LaneScope scope = ScopeOf(blocks, windows, scales, headCount);
+            LaneScope scope = ScopeOf(blocks, windows, headCount);
             for (int tile = plainEnd; tile < windowEnd; tile++)
             {
                 Step<WindowMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left, keyRows,
-                    valueRows, scope, best, total, sums);
+                    valueRows, bias, scope, best, total, sums);
             }
         }
 
-        int gaussianCount = IntrinsicMath.Min(activeEnd - windowEnd, 1);
-        for (int once = 0; once < gaussianCount; once++)
+        int biasCount = IntrinsicMath.Min(activeEnd - windowEnd, 1);
+        for (int once = 0; once < biasCount; once++)
         {
-            LaneScope scope = ScopeOf(blocks, windows, scales, headCount);
+            LaneScope scope = ScopeOf(blocks, windows, headCount);
             for (int tile = windowEnd; tile < activeEnd; tile++)
             {
-                Step<GaussianMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
-                    keyRows, valueRows, scope, best, total, sums);
+                Step<BiasMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
+                    keyRows, valueRows, bias, scope, best, total, sums);
             }
         }
 
@@ -167,7 +167,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         {
             Group.Barrier();
             copies.Start(keysTo + (uint)TileBytes, values, starts);
-            LaneScope scope = ScopeOf(blocks, windows, scales, headCount);
+            LaneScope scope = ScopeOf(blocks, windows, headCount);
             AsyncCopy.Wait(0);
             Group.Barrier();
             int activeUnits = QueryCountOf(block, headCount) > 0 ? restUnits : 0;
@@ -176,8 +176,11 @@ internal static class ScopeAttentionMma<THead, TElement>
                 var weights = new Float4[2];
                 uint offset = (uint)(unit * UnitBytes);
                 Multiply(weights, 1, left, keyRows + offset);
-                // Without a Gaussian its scales are 0, and it adds nothing.
-                GaussianMask.Apply(weights, 1, places, laneKeys + (tileCount * TileKeys) + (unit * Unit), scope);
+                int unitKeys = laneKeys + (tileCount * TileKeys) + (unit * Unit);
+                if (block.Bias < 0)
+                    WindowMask.Apply(weights, 1, places, unitKeys, bias, scope);
+                else
+                    BiasMask.Apply(weights, 1, places, unitKeys, bias, scope);
                 OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
                 AddValues(sums, weights, 1, valueRows + offset);
             }
@@ -189,18 +192,18 @@ internal static class ScopeAttentionMma<THead, TElement>
         for (int once = 0; once < firstCount; once++)
         {
             copies.Start(keysTo + (uint)TileBytes, values, starts);
-            LaneScope scope = ScopeOf(blocks, windows, scales, headCount);
-            windowEnd = block.Scales < 0 ? unitCount : 0;
+            LaneScope scope = ScopeOf(blocks, windows, headCount);
+            windowEnd = block.Bias < 0 ? unitCount : 0;
             for (int unit = 0; unit < windowEnd; unit++)
             {
                 StepAlone<WindowMask>(unit, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
-                    keyRows + warpRows, valueRows + warpRows, scope, best, total, sums);
+                    keyRows + warpRows, valueRows + warpRows, bias, scope, best, total, sums);
             }
 
             for (int unit = windowEnd; unit < unitCount; unit++)
             {
-                StepAlone<GaussianMask>(unit, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
-                    keyRows + warpRows, valueRows + warpRows, scope, best, total, sums);
+                StepAlone<BiasMask>(unit, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
+                    keyRows + warpRows, valueRows + warpRows, bias, scope, best, total, sums);
             }
         }
 
@@ -229,14 +232,13 @@ internal static class ScopeAttentionMma<THead, TElement>
     }
 
     /// <summary>What this lane's queries see; of a warp that has none, the last one.</summary>
-    private static LaneScope ScopeOf(ArrayView<ScopeBlock> blocks, ArrayView<AxisWindow> windows,
-        ArrayView<float> scales, int headCount)
+    private static LaneScope ScopeOf(ArrayView<ScopeBlock> blocks, ArrayView<AxisWindow> windows, int headCount)
     {
         var block = ScopeBlock.Load(blocks, Grid.IdxX);
         int first = FirstQueryOf(block) + (Group.IdxX % 32 / 4);
         int upper = IntrinsicMath.Min(first, block.QueryCount - 1);
         int lower = IntrinsicMath.Min(first + 8, block.QueryCount - 1);
-        return LaneScope.Load(windows, scales, block, HeadOf(block, headCount), block.RowOf(upper),
+        return LaneScope.Load(windows, block, HeadOf(block, headCount), block.RowOf(upper),
             block.ColumnOf(upper), block.RowOf(lower), block.ColumnOf(lower));
     }
 
@@ -264,7 +266,8 @@ internal static class ScopeAttentionMma<THead, TElement>
     /// <summary>A tile of keys, of which the warp's queries see all or some.</summary>
     private static void Step<TMask>(int tile, KeyCopies<THead> copies, uint keysTo, ArrayView<UInt4> keys,
         ArrayView<UInt4> values, ArrayView<int> places, int[] laneRows, int[] starts, int laneKeys,
-        UInt4[] left, uint keyRows, uint valueRows, LaneScope scope, float[] best, float[] total, Float4[] sums)
+        UInt4[] left, uint keyRows, uint valueRows, ArrayView<float> bias, LaneScope scope,
+        float[] best, float[] total, Float4[] sums)
         where TMask : struct, IScopeMask
     {
         // This tile's keys are there, and nobody reads the last one's values any more.
@@ -274,7 +277,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         copies.ReadPlaces(places, (tile + 1) * TileKeys, laneRows);
         var weights = new Float4[2 * TileUnits];
         Multiply(weights, TileUnits, left, keyRows);
-        TMask.Apply(weights, TileUnits, places, laneKeys + (tile * TileKeys), scope);
+        TMask.Apply(weights, TileUnits, places, laneKeys + (tile * TileKeys), bias, scope);
         OnlineSoftmax.Weigh(weights, TileUnits, best, total, sums, THead.Chunks);
         copies.Find(laneRows, starts);
         AsyncCopy.Wait(0);
@@ -286,7 +289,8 @@ internal static class ScopeAttentionMma<THead, TElement>
     /// <summary>A unit of keys, which the warp copied itself.</summary>
     private static void StepAlone<TMask>(int unit, KeyCopies<THead> copies, uint keysTo, ArrayView<UInt4> keys,
         ArrayView<UInt4> values, ArrayView<int> places, int[] laneRows, int[] starts, int laneKeys,
-        UInt4[] left, uint keyRows, uint valueRows, LaneScope scope, float[] best, float[] total, Float4[] sums)
+        UInt4[] left, uint keyRows, uint valueRows, ArrayView<float> bias, LaneScope scope,
+        float[] best, float[] total, Float4[] sums)
         where TMask : struct, IScopeMask
     {
         // The keys are there, the values perhaps not yet.
@@ -298,7 +302,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         Warp.Barrier();
         copies.Find(laneRows, starts);
         copies.Start(keysTo, keys, starts);
-        TMask.Apply(weights, 1, places, laneKeys + (unit * Unit), scope);
+        TMask.Apply(weights, 1, places, laneKeys + (unit * Unit), bias, scope);
         OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
         AsyncCopy.Wait(1);
         Warp.Barrier();

@@ -30,11 +30,11 @@ internal struct ScopeBlock
     /// have no bias.</summary>
     public int FullTiles;
 
-    /// <summary>Where head 0's scales of rows and columns lie; negative where the prior is not Gaussian.</summary>
-    public int Scales;
+    /// <summary>Where head 0's bias tables begin; negative where the windows say everything.</summary>
+    public int Bias;
 
-    /// <summary>From one head's scales to the next; 0 where heads share them.</summary>
-    public int ScaleHeadStride;
+    /// <summary>From one head's tables to the next; 0 where heads share them.</summary>
+    public int BiasHeadStride;
 
     /// <summary>Columns of the tile.</summary>
     public int TileColumns;
@@ -86,8 +86,8 @@ internal struct ScopeBlock
             KeyScope = (int)image.W,
             KeyCount = (int)keys.X,
             FullTiles = (int)keys.Y,
-            Scales = (int)keys.Z,
-            ScaleHeadStride = (int)keys.W,
+            Bias = (int)keys.Z,
+            BiasHeadStride = (int)keys.W,
             TileColumns = (int)tile.X,
             TileColumnsReciprocal = (int)tile.Y,
             QueryCount = (int)tile.Z,

@@ -19,21 +19,12 @@ internal sealed class ScopeSchedule
     /// <summary>Most rows or columns of a patch grid: a row and a column are packed into 15 bits each.</summary>
     public const int MaxGridExtent = short.MaxValue;
 
-    /// <summary>A place after the end of a list: a row and column that no grid has.</summary>
-    public const int NoPlace = (MaxGridExtent << 16) | MaxGridExtent;
-
-    /// <summary>Above this a Gaussian leaves a weight to the nearest patches alone; infinity times 0 would
-    /// not.</summary>
-    private const float MaxScale = 1e30f;
-
-    private const double Log2E = 1.4426950408889634;
-
     private readonly ResamplerConfig _config;
     private readonly ScopeBlock[] _scopes;
     private readonly ScopeBlock[] _blocks;
     private readonly List<int> _places = [];
     private readonly List<AxisWindow> _windows = [];
-    private readonly List<float> _scales = [];
+    private readonly List<float> _bias = [];
 
     /// <param name="config">The model.</param>
     /// <param name="plan">The grid's plan, made with <see cref="Costs"/>.</param>
@@ -78,9 +69,11 @@ internal sealed class ScopeSchedule
     /// <summary>Of each scope the windows of every query row, then of every query column.</summary>
     public AxisWindow[] Windows => [.. _windows];
 
-    /// <summary>Of each Gaussian scope, and of each head where they differ, log₂e / 2σ² of rows and of
-    /// columns.</summary>
-    public float[] Scales => [.. _scales];
+    /// <summary>Of each scope that is more than a mask, and of each head where they differ, the bias of every patch row
+    /// for every query row, and of one row more, which stands for <see cref="NoPlace"/> and is −∞; then of every patch
+    /// column for every query column. Queries lie side by side, as do the lanes of a warp that ask for one
+    /// patch.</summary>
+    public float[] Bias => [.. _bias];
 
     /// <summary>Products of 16 queries and 16 keys that one head executes for an image.</summary>
     public long UnitCount => _blocks.Sum(block
@@ -94,40 +87,46 @@ internal sealed class ScopeSchedule
     /// duration image by image: they read the same keys.</summary>
     /// <param name="firstPlace">Where <see cref="Places"/> lie in the kernel's view; a multiple of 4.</param>
     /// <param name="firstWindow">Where <see cref="Windows"/> lie.</param>
-    /// <param name="firstScale">Where <see cref="Scales"/> lie.</param>
+    /// <param name="firstBias">Where <see cref="Bias"/> lies.</param>
     /// <param name="queryStart">The group of 16 bytes where the queries, [scopes][queries, heads, d/8], begin.</param>
-    public ScopeBlock[] BlocksAt(int firstPlace, int firstWindow, int firstScale, int queryStart)
-        => [.. _blocks.Select(block => Moved(block, firstPlace, firstWindow, firstScale, queryStart))];
+    public ScopeBlock[] BlocksAt(int firstPlace, int firstWindow, int firstBias, int queryStart)
+        => [.. _blocks.Select(block => Moved(block, firstPlace, firstWindow, firstBias, queryStart))];
 
     /// <summary>For each scope a block whose tile is the whole query grid and whose list of keys is empty: what
     /// <see cref="AttentionMapMma{TElement}"/> needs to know of a scope. Parameters as those of
     /// <see cref="BlocksAt"/>.</summary>
-    public ScopeBlock[] ScopesAt(int firstWindow, int firstScale, int queryStart)
-        => [.. _scopes.Select(scope => Moved(scope, 0, firstWindow, firstScale, queryStart))];
+    public ScopeBlock[] ScopesAt(int firstWindow, int firstBias, int queryStart)
+        => [.. _scopes.Select(scope => Moved(scope, 0, firstWindow, firstBias, queryStart))];
 
-    private static ScopeBlock Moved(ScopeBlock block, int firstPlace, int firstWindow, int firstScale, int queryStart)
+    private static ScopeBlock Moved(ScopeBlock block, int firstPlace, int firstWindow, int firstBias, int queryStart)
         => block with
         {
             FirstPlace = block.FirstPlace + firstPlace,
             RowWindows = block.RowWindows + firstWindow,
             ColumnWindows = block.ColumnWindows + firstWindow,
-            Scales = block.Scales < 0 ? -1 : block.Scales + firstScale,
+            Bias = block.Bias < 0 ? -1 : block.Bias + firstBias,
             QueryStart = block.QueryStart + queryStart,
         };
 
     /// <summary>How long a block runs, in keys of a wide one; see <see cref="Costs"/>.</summary>
     public static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? block.KeyCount : 2 * block.KeyCount;
 
-    /// <summary>What a scope's blocks have in common; adds its windows and scales.</summary>
+    /// <summary>A place after the end of a list on a grid: negative, and the row after its last.</summary>
+    public static int NoPlace(PatchGrid grid) => int.MinValue | (grid.Rows << 16);
+
+    /// <summary>What a scope's blocks have in common; adds its windows and bias tables.</summary>
     private ScopeBlock ScopeOf(int scope, ScopeWindows windows, ScopeBias bias)
     {
         QueryGrid queries = _config.QueryGrid;
+        PatchGrid grid = windows.Grid;
+        int rowBias = checked(queries.Rows * (grid.Rows + 1));
+        int headBias = checked(rowBias + (queries.Columns * grid.Columns));
         ScopeBlock block = new()
         {
-            GridColumns = windows.Grid.Columns,
+            GridColumns = grid.Columns,
             KeyScope = _config.ShareKeyValues ? 0 : scope,
-            Scales = bias.IsGaussian ? _scales.Count : -1,
-            ScaleHeadStride = bias.IsPerHead ? 2 : 0,
+            Bias = bias.IsMask ? -1 : _bias.Count,
+            BiasHeadStride = bias.IsPerHead ? headBias : 0,
             TileColumns = queries.Columns,
             QueryCount = queries.QueryCount,
             QueryStart = checked(scope * queries.QueryCount * QueryVectors),
@@ -135,15 +134,36 @@ internal sealed class ScopeSchedule
             ColumnWindows = _windows.Count + queries.Rows,
             Scope = scope,
         };
-        AddWindows(windows.Rows, queries.Rows, windows.Grid.Rows);
-        AddWindows(windows.Columns, queries.Columns, windows.Grid.Columns);
-        for (int head = 0; bias.IsGaussian && head < (bias.IsPerHead ? _config.AttentionHeadCount : 1); head++)
-        {
-            _scales.Add(Scale(bias.RowSigma(head)));
-            _scales.Add(Scale(bias.ColumnSigma(head)));
-        }
-
+        AddWindows(windows.Rows, 0);
+        AddWindows(windows.Columns, rowBias);
+        for (int head = 0; !bias.IsMask && head < (bias.IsPerHead ? _config.AttentionHeadCount : 1); head++)
+            AddBias(bias, head, queries, grid);
         return block;
+    }
+
+    private void AddWindows(IReadOnlyList<AxisRange> windows, int firstBias)
+    {
+        for (int query = 0; query < windows.Count; query++)
+            _windows.Add(new AxisWindow
+            {
+                Start = windows[query].Start,
+                Count = windows[query].Count,
+                Bias = firstBias + query,
+                BiasStride = windows.Count,
+            });
+    }
+
+    private void AddBias(ScopeBias bias, int head, QueryGrid queries, PatchGrid grid)
+    {
+        float[] rows = new float[queries.Rows * (grid.Rows + 1)];
+        for (int row = 0; row < queries.Rows; row++)
+            bias.FillRows(row, head, new AxisRange(0, grid.Rows), rows.AsSpan(row), queries.Rows);
+        rows.AsSpan(queries.Rows * grid.Rows).Fill(float.NegativeInfinity);
+        float[] columns = new float[queries.Columns * grid.Columns];
+        for (int column = 0; column < queries.Columns; column++)
+            bias.FillColumns(column, head, new AxisRange(0, grid.Columns), columns.AsSpan(column), queries.Columns);
+        _bias.AddRange(rows);
+        _bias.AddRange(columns);
     }
 
     private ScopeBlock BlockOf(ScopeBlock scope, ScopeWindows windows, QueryTile tile)
@@ -155,7 +175,7 @@ internal sealed class ScopeSchedule
         {
             FirstPlace = firstPlace,
             KeyCount = (keyCount + UnitSize - 1) / UnitSize * UnitSize,
-            FullTiles = scope.Scales < 0 ? fullCount / TileKeys : 0,
+            FullTiles = scope.Bias < 0 ? fullCount / TileKeys : 0,
             TileColumns = tile.QueryColumns.Count,
             TileColumnsReciprocal = ((1 << 16) + tile.QueryColumns.Count - 1) / tile.QueryColumns.Count,
             QueryCount = tile.QueryCount,
@@ -164,22 +184,6 @@ internal sealed class ScopeSchedule
             ColumnWindows = scope.ColumnWindows + tile.QueryColumns.Start,
             FirstToken = firstQuery,
         };
-    }
-
-    private void AddWindows(IReadOnlyList<AxisRange> windows, int queryCount, int patchCount)
-    {
-        for (int query = 0; query < queryCount; query++)
-        {
-            double anchor = ScopeGeometry.Anchor(query, queryCount, patchCount);
-            double nearest = ScopeBias.Nearest(windows[query], anchor);
-            _windows.Add(new AxisWindow
-            {
-                Start = windows[query].Start,
-                Count = windows[query].Count,
-                Nearest = (float)nearest,
-                Slope = (float)(2 * (nearest - anchor)),
-            });
-        }
     }
 
     /// <summary>Lists the keys of a tile of queries, those first that every query sees, each part row by row, so that a
@@ -205,7 +209,7 @@ internal sealed class ScopeSchedule
         // To the end of a tile, and one more, which the kernel asks for ahead.
         int end = first + ((keyCount + TileKeys - 1) / TileKeys * TileKeys) + TileKeys;
         while (_places.Count < end)
-            _places.Add(NoPlace);
+            _places.Add(NoPlace(windows.Grid));
         return (fullCount, keyCount);
     }
 
@@ -229,6 +233,4 @@ internal sealed class ScopeSchedule
 
         return (any, all);
     }
-
-    private static float Scale(double sigma) => (float)Math.Min(Log2E / (2 * sigma * sigma), MaxScale);
 }

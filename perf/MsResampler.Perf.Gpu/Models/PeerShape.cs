@@ -31,7 +31,7 @@ internal sealed record PeerShape(string Name, PatchGrid Grid, int VisionWidth, i
 
     public int QueryCount => QuerySide * QuerySide;
 
-    public long[] InputShape(int batch) => [batch, Grid.PatchCount, VisionWidth];
+    public long[] InputShape(int batch) => [batch, Grid.Rows, Grid.Columns, VisionWidth];
 
     public long[] OutputShape(int batch) => [batch, QueryCount, OutputSize];
 

@@ -127,7 +127,7 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
         BufferPool memory = new();
         TiledScope tiled = new(plan, TiledQueries.Create(new PartKey(PartKind.TiledQueries), plan.Tiles,
             operands.Queries(scope, grid), config, memory), Axis(PartKind.TiledRowBias), Axis(PartKind.TiledColumnBias),
-            bias.IsGaussian, config.QueryGrid.Columns);
+            bias.IsMask, config.QueryGrid.Columns);
         HeadLayout layout = HeadLayout.For(config.HeadSize, (int)grid.PatchCount);
         long count = (config.AttentionHeadCount * (long)layout.HeadStride) + MicroKernel<TSimd, TVector>.PanelWidth;
         AlignedBuffer keys = Random(count);

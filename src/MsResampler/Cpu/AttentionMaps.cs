@@ -1,7 +1,6 @@
 using System.Numerics.Tensors;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
-using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 

@@ -110,13 +110,13 @@ internal sealed class GridOperands
             key => WithQueries(model, scope, parts.Pool, workers,
                 queries => TiledQueries.Create(key, plan.Tiles, queries, config, parts.Pool)));
         TiledBias? rows = null, columns = null;
-        if (TiledScope.IsBiased(plan, bias.IsGaussian))
+        if (TiledScope.IsBiased(plan, bias.IsMask))
         {
             rows = BiasPart(new PartKey(PartKind.TiledRowBias, scope, Rows: grid.Rows));
             columns = BiasPart(new PartKey(PartKind.TiledColumnBias, scope, Columns: grid.Columns));
         }
 
-        return new TiledScope(plan, queries, rows, columns, bias.IsGaussian, config.QueryGrid.Columns);
+        return new TiledScope(plan, queries, rows, columns, bias.IsMask, config.QueryGrid.Columns);
 
         TiledBias BiasPart(PartKey axis) => Retain(parts, axis with { TileRows = tileRows, TileColumns = tileColumns },
             key => TiledBias.Create(key, plan.Tiles, bias, config.AttentionHeadCount, parts.Pool));
@@ -141,7 +141,7 @@ internal sealed class GridOperands
             queries => model.Checked(scope, FoldedQueries.Create<TSimd, TVector>(key, queries, model.Scopes[scope].Keys,
                 config, headLanes, parts.Pool, workers))));
         AbsorbedBias? rows = null, columns = null;
-        if (bias.IsGaussian)
+        if (!bias.IsMask)
         {
             rows = BiasPart(new PartKey(PartKind.AbsorbedRowBias, scope, Rows: grid.Rows), plan.Windows.Rows);
             columns = BiasPart(new PartKey(PartKind.AbsorbedColumnBias, scope, Columns: grid.Columns),

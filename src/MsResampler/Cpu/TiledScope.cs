@@ -9,15 +9,15 @@ internal sealed unsafe class TiledScope
     private readonly TiledQueries _queries;
     private readonly TiledBias? _rowBias;
     private readonly TiledBias? _columnBias;
-    private readonly bool _isGaussian;
+    private readonly bool _isMask;
 
     /// <param name="plan">The scope's plan.</param>
     /// <param name="queries">Its queries by tile.</param>
     /// <param name="rowBias">The rows' part of its bias, where <see cref="IsBiased"/>.</param>
     /// <param name="columnBias">The columns' part likewise.</param>
-    /// <param name="isGaussian">Whether patches of a window differ.</param>
+    /// <param name="isMask">Whether patches of a window weigh alike.</param>
     /// <param name="gridColumns">Columns of the query grid.</param>
-    public TiledScope(ScopePlan plan, TiledQueries queries, TiledBias? rowBias, TiledBias? columnBias, bool isGaussian,
+    public TiledScope(ScopePlan plan, TiledQueries queries, TiledBias? rowBias, TiledBias? columnBias, bool isMask,
         int gridColumns)
     {
         Tiles = plan.Tiles;
@@ -26,7 +26,7 @@ internal sealed unsafe class TiledScope
         _queries = queries;
         _rowBias = rowBias;
         _columnBias = columnBias;
-        _isGaussian = isGaussian;
+        _isMask = isMask;
     }
 
     public IReadOnlyList<QueryTile> Tiles { get; }
@@ -38,7 +38,7 @@ internal sealed unsafe class TiledScope
     public int MaxLaneCount { get; }
 
     /// <summary>Whether any tile adds a bias.</summary>
-    public static bool IsBiased(ScopePlan plan, bool isGaussian) => isGaussian || plan.Tiles.Any(tile => !tile.IsFull);
+    public static bool IsBiased(ScopePlan plan, bool isMask) => !isMask || plan.Tiles.Any(tile => !tile.IsFull);
 
     /// <summary>The queries of a tile and head, [d, lanes]; lanes without a query are zero.</summary>
     public float* Queries(int tile, int head) => _queries.At(tile, head);
@@ -46,7 +46,7 @@ internal sealed unsafe class TiledScope
     /// <summary>The rows' part of the bias of a tile and head in base 2, [key rows, lanes]; null where the bias is zero
     /// everywhere.</summary>
     public float* RowBias(int tile, int head)
-        => _isGaussian || !Tiles[tile].IsFull ? _rowBias!.At(tile, head) : null;
+        => !_isMask || !Tiles[tile].IsFull ? _rowBias!.At(tile, head) : null;
 
     /// <summary>The columns' part, [key columns, lanes]; only where there is a part for rows.</summary>
     public float* ColumnBias(int tile, int head) => _columnBias!.At(tile, head);

@@ -20,7 +20,7 @@ internal sealed class ScopeAttentionMmaCase
     // Nothing may depend on where tables begin.
     private const int PlaceBase = 4;
     private const int WindowBase = 3;
-    private const int ScaleBase = 5;
+    private const int BiasBase = 5;
     private const int QueryBase = 7;
 
     private readonly ResamplerConfig _config;
@@ -95,20 +95,20 @@ internal sealed class ScopeAttentionMmaCase
         using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 28 });
         List<int> places = [.. new int[PlaceBase]];
         List<AxisWindow> windows = [.. new AxisWindow[WindowBase]];
-        List<float> scales = [.. new float[ScaleBase]];
+        List<float> bias = [.. new float[BiasBase]];
         List<ScopeBlock> blocks = [];
         ScopeBlock[] lastScopes = [];
         int patchCount = 0;
         for (int image = 0; image < _grids.Length; image++)
         {
             ScopeSchedule schedule = ScheduleOf(_grids[image]);
-            foreach (ScopeBlock block in schedule.BlocksAt(places.Count, windows.Count, scales.Count, QueryBase))
+            foreach (ScopeBlock block in schedule.BlocksAt(places.Count, windows.Count, bias.Count, QueryBase))
                 blocks.Add(Of(image, block));
-            lastScopes = [.. schedule.ScopesAt(windows.Count, scales.Count, QueryBase)
+            lastScopes = [.. schedule.ScopesAt(windows.Count, bias.Count, QueryBase)
                 .Select(scope => Of(image, scope))];
             places.AddRange(schedule.Places);
             windows.AddRange(schedule.Windows);
-            scales.AddRange(schedule.Scales);
+            bias.AddRange(schedule.Bias);
             patchCount += (int)_grids[image].PatchCount;
         }
 
@@ -117,7 +117,7 @@ internal sealed class ScopeAttentionMmaCase
         int tokenRows = _grids.Length * QueryCount * ScopeCount * HeadCount;
         DeviceView blockView = Upload<ScopeBlock>([.. blocks]);
         DeviceView windowView = Upload<AxisWindow>([.. windows]);
-        DeviceView scaleView = Upload<float>([.. scales]);
+        DeviceView biasView = Upload<float>([.. bias]);
         byte[] queries = [.. new byte[16 * QueryBase], .. Encode(_queries)];
         Array.Fill(queries, Forbidden, 0, 16 * QueryBase);
         DeviceView queryView = Upload<byte>(queries, 16);
@@ -131,7 +131,7 @@ internal sealed class ScopeAttentionMmaCase
         DeviceView outside = Upload<int>([0]);
 
         LaunchReport report = Launch(Kernel, new Dim3(blocks.Count, HeadCount),
-            [blockView, Upload<int>([.. places]), windowView, scaleView, queryView, keyValues, output, logSumView,
+            [blockView, Upload<int>([.. places]), windowView, biasView, queryView, keyValues, output, logSumView,
                 outside],
             [ScopeCount, KeyScopeCount, HeadCount, HeadVectors, _config.QueryGrid.Columns, storesLogSums ? 1 : 0]);
         gpu.Read(output.Address, outputBytes);
@@ -156,7 +156,7 @@ internal sealed class ScopeAttentionMmaCase
             DeviceView view = Upload<float>(result);
             Launch(new KernelVariant(_isHalf ? typeof(AttentionMapMma<MmaFloat16>)
                 : typeof(AttentionMapMma<MmaBFloat16>), 32, 1), new Dim3((QueryCount + 15) / 16, HeadCount),
-                [Upload<ScopeBlock>(lastScopes), windowView, scaleView, queryView with { Count = 4 * queryView.Count },
+                [Upload<ScopeBlock>(lastScopes), windowView, biasView, queryView with { Count = 4 * queryView.Count },
                     keyValues with { Count = 4 * keyValues.Count }, logSumView, view],
                 [mapScope, ScopeCount, KeyScopeCount, HeadVectors, grid.Rows]);
             gpu.Read(view.Address, MemoryMarshal.AsBytes(result.AsSpan()));
@@ -264,15 +264,14 @@ internal sealed class ScopeAttentionMmaCase
     }
 
     /// <summary>A patch's Gaussian along an axis, that of the nearest patch of the window being 0, and how far it may
-    /// be off in float32: window, slope and scale are rounded, and so is each of three steps, all of them less than
-    /// twice the squared distances of this patch and of the nearest.</summary>
+    /// be off in float32: the table's value is rounded, the sum of both axes, and what is added to the logit.</summary>
     private static (double Bias, double Error) Bias(AxisRange window, double anchor, double sigma, int patch)
     {
         double scale = Math.Log2(Math.E) / (2 * sigma * sigma);
         double nearest = Enumerable.Range(window.Start, window.Count).Min(other => Math.Abs(other - anchor));
         double distance = Math.Abs(patch - anchor);
-        return distance == nearest ? (0, 0) : (((nearest * nearest) - (distance * distance)) * scale,
-            16 * Math.ScaleB(1, -24) * ((nearest * nearest) + (distance * distance)) * scale);
+        double bias = distance == nearest ? 0 : ((nearest * nearest) - (distance * distance)) * scale;
+        return (bias, 3 * Math.ScaleB(1, -24) * Math.Abs(bias));
     }
 
     private (double Rows, double Columns) Sigma(int scope, int head, PatchGrid grid)

@@ -28,8 +28,7 @@ public sealed class ScopeAttentionMmaCostTests
     [TestCase(128)]
     public void Shared_memory_has_no_conflicts_and_global_memory_no_waste(int headSize)
     {
-        ResamplerConfig config = Config(headSize, Configs.Window(4, 4),
-            Configs.Gaussian(4, 4, new AxisPair(12, 12)), Configs.None);
+        ResamplerConfig config = Config(headSize, Configs.Window(4, 4), Configs.Window(12, 12), Configs.None);
         ScopeAttentionMmaCase @case = new(config, true, [s_grid]);
 
         LaunchReport report = @case.Run(storesLogSums: false).Report;
@@ -45,6 +44,28 @@ public sealed class ScopeAttentionMmaCostTests
             Assert.That(report.GlobalStoreBytes,
                 Is.EqualTo(s_queries.QueryCount * config.Scopes.Count * HeadCount * headSize * sizeof(ushort)));
         }
+    }
+
+    /// <summary>The lanes of a warp ask at once for the bias of four keys and eight queries, which lie side by side in up
+    /// to two sectors: eight sectors of the column table at most, and where the keys are of one row two of the row
+    /// table.</summary>
+    [Test]
+    public void A_bias_is_read_from_few_sectors()
+    {
+        ScopeAttentionMmaCase gaussian = new(Config(64, Configs.Gaussian(4, 4, new AxisPair(12, 12))), true, [s_grid]);
+        ScopeAttentionMmaCase window = new(Config(64, Configs.Window(12, 12)), true, [s_grid]);
+
+        LaunchReport biased = gaussian.Run(storesLogSums: false).Report;
+        LaunchReport masked = window.Run(storesLogSums: false).Report;
+
+        // A lane adds two biases to each of its eight logits of a unit.
+        long loads = HeadCount * gaussian.Schedules.Single().UnitCount * 8 * 2;
+        double sectors = (double)(biased.GlobalSectors - masked.GlobalSectors) / loads;
+        TestContext.Out.WriteLine($"{sectors:0.00} sectors a load, {biased.WarpInstructions} against " +
+            $"{masked.WarpInstructions} instructions");
+        Assert.That(sectors, Is.InRange(1, 5));
+        Assert.That(biased.SharedBankConflicts, Is.Empty);
+        Assert.That(biased.MatrixInstructions, Is.EqualTo(masked.MatrixInstructions));
     }
 
     /// <summary>Every other head begins in the middle of a sector then: 64 bytes lie in three sectors instead of

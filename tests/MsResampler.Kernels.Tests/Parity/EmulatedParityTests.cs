@@ -54,6 +54,16 @@ public class EmulatedParityTests
         AssertAgreement(model, [new PatchGrid(40, 41), new PatchGrid(2, 2)], 0, "");
     }
 
+    /// <summary>Rows anchored between two patches, columns on one.</summary>
+    [Test]
+    public void Sigmas_at_both_ends_agree_with_the_reference()
+    {
+        ResamplerConfig config = Configs.Of(Configs.Gaussian(1e-7, 1e-7), Configs.Gaussian(1e-200, 1e200),
+            Configs.Gaussian(double.Epsilon, 1e-320, new AxisPair(4, 3)), Configs.None);
+        using TestModel model = new(config);
+        AssertAgreement(model, [new PatchGrid(4, 9), new PatchGrid(12, 15)], 0, "");
+    }
+
     private static void AssertAgreement(TestModel model, PatchGrid[] grids, int seed, string where)
     {
         ResamplerConfig config = model.Model.Config;

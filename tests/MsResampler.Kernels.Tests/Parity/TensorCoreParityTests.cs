@@ -70,6 +70,19 @@ public class TensorCoreParityTests
             Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)));
     }
 
+    /// <summary>Rows anchored between two patches, columns on one.</summary>
+    [Test]
+    public void Sigmas_at_both_ends_agree_with_the_reference(
+        [Values(Precision.Float16, Precision.BFloat16, Precision.TensorFloat32)] Precision precision)
+    {
+        ResamplerConfig config = Configs.Of(Configs.Gaussian(1e-7, 1e-7), Configs.Gaussian(1e-200, 1e200),
+            Configs.Gaussian(double.Epsilon, 1e-320, new AxisPair(4, 3)), Configs.None);
+        using TestModel model = Rounding.Model(config, new(), precision, seed: 1);
+
+        Assert.That(Check(model, precision, [new PatchGrid(4, 9), new PatchGrid(12, 15)], 1),
+            Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)));
+    }
+
     [Test]
     public void Attention_and_gate_are_explained([Values(Precision.Float16, Precision.BFloat16)] Precision precision)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
 using MsResampler.Model;
 using MsResampler.Onnx;
 using MsResampler.Onnx.Proto;
@@ -33,10 +35,22 @@ public class OnnxGraphTests
     private static ModelProto Export(PatchGrid grid)
     {
         using TestModel model = new(s_config);
+        return Export(model.Model, grid);
+    }
+
+    private static ModelProto Export(ResamplerModel model, PatchGrid grid)
+    {
         using MemoryStream stream = new();
-        OnnxExporter.Write(model.Model, grid, stream);
+        OnnxExporter.Write(model, grid, stream);
         return ModelProto.Parser.ParseFrom(stream.ToArray());
     }
+
+    private static float[] Floats(TensorProto tensor)
+        => MemoryMarshal.Cast<byte, float>(tensor.RawData.Span).ToArray();
+
+    /// <summary>What the exported graph adds to a scope's logits, [heads, M, N].</summary>
+    public static float[] Prior(ResamplerModel model, PatchGrid grid, int scope)
+        => Floats(Export(model, grid).Graph.Initializer.Single(tensor => tensor.Name == $"scopes.{scope}.prior"));
 
     [Test]
     public void Only_standard_operators_are_used()
@@ -60,7 +74,7 @@ public class OnnxGraphTests
         ModelProto model = Export(new PatchGrid(4, 5));
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(Extents(model.Graph.Input.Single()), Is.EqualTo("features [batch, 20, 12]"));
+            Assert.That(Extents(model.Graph.Input.Single()), Is.EqualTo("features [batch, 4, 5, 12]"));
             Assert.That(Extents(model.Graph.Output.Single()), Is.EqualTo("tokens [batch, 6, 5]"));
         }
 
@@ -70,6 +84,34 @@ public class OnnxGraphTests
                 dim.HasDimParam ? dim.DimParam : $"{dim.DimValue}");
             return $"{value.Name} [{string.Join(", ", extents)}]";
         }
+    }
+
+    /// <summary>As many patches in another grid are another image.</summary>
+    [TestCase(4, 4, 5)]
+    [TestCase(5, 4, 4)]
+    [TestCase(2, 10, 4)]
+    [TestCase(1, 20, 4)]
+    public void An_image_of_another_grid_is_refused(int rows, int columns, int exportedRows)
+    {
+        PatchGrid exported = new(exportedRows, 20 / exportedRows);
+        using TestModel model = new(s_config);
+        using OnnxRun graph = OnnxRun.Of(model.Model, exported);
+        Assert.That(() => graph.Tokens(new float[rows * columns * 12], 1, new PatchGrid(rows, columns), 12),
+            Throws.InstanceOf<OnnxRuntimeException>());
+        Assert.That(() => graph.Tokens(new float[20 * 12], 1, exported, 12), Throws.Nothing);
+    }
+
+    /// <summary>Converters to float16 and quantisers make NaN of an infinity.</summary>
+    [Test]
+    public void Every_constant_is_finite()
+    {
+        TensorProto[] constants = [.. Export(new PatchGrid(4, 5)).Graph.Initializer.Where(tensor =>
+            tensor.DataType == (int)TensorProto.Types.DataType.Float)];
+        Assert.That(constants, Is.Not.Empty);
+        foreach (TensorProto constant in constants)
+            Assert.That(Floats(constant), Is.All.Matches<float>(float.IsFinite), constant.Name);
+        Assert.That(Floats(constants.Single(tensor => tensor.Name == "scopes.0.prior")),
+            Has.Member(float.MinValue).And.Member(0f));
     }
 
     [Test]
@@ -85,7 +127,7 @@ public class OnnxGraphTests
         using TestModel model = new(s_config);
         float[] features = model.RandomFeatures(grid, seed: 1);
         using OnnxRun graph = OnnxRun.Of(model.Model, grid);
-        Assert.That(Tolerances.RelativeError(graph.Tokens(features, 1, s_config.VisionHiddenSize),
+        Assert.That(Tolerances.RelativeError(graph.Tokens(features, 1, grid, s_config.VisionHiddenSize),
             model.Reference.Resample(features, grid)), Is.LessThanOrEqualTo(Tolerances.SinglePrecision));
     }
 

@@ -29,7 +29,7 @@ public class OnnxParityTests
                 model.Engine.Resample(features, [.. Enumerable.Repeat(grid, batch)], expected);
 
                 using OnnxRun graph = OnnxRun.Of(model.Model, grid);
-                float[] actual = graph.Tokens(features, batch, @case.Config.VisionHiddenSize);
+                float[] actual = graph.Tokens(features, batch, grid, @case.Config.VisionHiddenSize);
 
                 Assert.That(Tolerances.RelativeError(actual, [.. expected.Select(value => (double)value)]),
                     Is.LessThanOrEqualTo(Tolerances.TwoSinglePrecisions), $"{grid} of {@case}");

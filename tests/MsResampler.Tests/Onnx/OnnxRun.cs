@@ -28,11 +28,12 @@ internal sealed class OnnxRun : IDisposable
         return new OnnxRun(stream.ToArray());
     }
 
-    /// <summary>Runs images one after another in memory, each [N, C]; tokens come out the same way.</summary>
-    public float[] Tokens(float[] features, int batch, int channelCount)
+    /// <summary>Runs images of one grid one after another in memory, each [H, W, C]; tokens come out the same
+    /// way.</summary>
+    public float[] Tokens(float[] features, int batch, PatchGrid grid, int channelCount)
     {
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(features,
-            [batch, features.Length / batch / channelCount, channelCount]);
+            [batch, grid.Rows, grid.Columns, channelCount]);
         using IDisposableReadOnlyCollection<OrtValue> outputs = _session.Run(_options,
             [OnnxExporter.InputName], [input], [OnnxExporter.OutputName]);
         return outputs[0].GetTensorDataAsSpan<float>().ToArray();

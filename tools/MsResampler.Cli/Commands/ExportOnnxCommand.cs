@@ -27,7 +27,7 @@ internal static class ExportOnnxCommand
         {
             Notes =
             [
-                "The graph takes features [batch, patches, channels] and gives tokens [batch, queries, size], in " +
+                "The graph takes features [batch, rows, columns, channels] and gives tokens [batch, queries, size], in " +
                 "float32, for a batch of any size.",
                 "Positions and scopes depend on the patch grid, so each grid needs a file of its own.",
             ],
@@ -70,7 +70,7 @@ internal static class ExportOnnxCommand
         file.Commit(cancellationToken);
         ResamplerConfig config = model.Config;
         terminal.Line($"{path}: " +
-            $"{OnnxExporter.InputName} [batch, {grid.PatchCount}, {config.VisionHiddenSize}] -> " +
+            $"{OnnxExporter.InputName} [batch, {grid.Rows}, {grid.Columns}, {config.VisionHiddenSize}] -> " +
             $"{OnnxExporter.OutputName} [batch, {config.QueryGrid.QueryCount}, {config.OutputSize}], " +
             $"{Quantity.Scaled(byteCount)}B");
     }

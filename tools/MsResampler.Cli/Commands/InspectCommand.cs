@@ -109,35 +109,23 @@ internal static class InspectCommand
             ScopeConfig scope = config.Scopes[index];
             ScopeWindows windows = ScopeWindows.Resolve(scope, queries, grid);
             WeightTensor? learned = model.Weights.Scopes[index].LogSigma;
-            AxisPair? sigma = Sigma(scope, learned, grid);
+            ScopeBias bias = new(scope, windows, queries, learned is null ? null : MeanOfHeads(learned.ToDouble()));
             double share = (double)windows.PairCount / queries.QueryCount / grid.PatchCount;
             terminal.Line();
             terminal.Line($"{index} {scope.Name}: {ScopeText.Describe(scope)}; a query sees " +
                 $"{Quantity.Percent(share)} of the patches" +
                 (learned is null ? "" : " (sigma learned per head; drawn: their geometric mean)"));
             int cellWidth = (4 * grid.Columns) + PictureGap <= Math.Min(terminal.Width, 132) ? 2 : 1;
-            IReadOnlyList<string> first = ScopePicture.Draw(scope, sigma, queries, grid, middle, cellWidth);
-            IReadOnlyList<string> second = ScopePicture.Draw(scope, sigma, queries, grid, (0, 0), cellWidth);
+            IReadOnlyList<string> first = ScopePicture.Draw(bias, grid, middle, cellWidth);
+            IReadOnlyList<string> second = ScopePicture.Draw(bias, grid, (0, 0), cellWidth);
             foreach ((string left, string right) in first.Zip(second))
                 terminal.Line($"  {left}{new string(' ', PictureGap)}{right}");
         }
     }
 
-    private static AxisPair? Sigma(ScopeConfig scope, WeightTensor? learned, PatchGrid grid)
-    {
-        AxisPair? sigma = scope.Sigma;
-        if (learned is not null)
-        {
-            double[] logs = learned.ToDouble();
-            sigma = new AxisPair(
-                Math.Exp(logs.Where((_, index) => index % 2 == 0).Average()),
-                Math.Exp(logs.Where((_, index) => index % 2 == 1).Average()));
-        }
-
-        return sigma is { } given && scope.Units == ScopeUnits.Fraction
-            ? new AxisPair(given.Rows * grid.Rows, given.Columns * grid.Columns)
-            : sigma;
-    }
+    /// <summary>The logarithms of one head's sigmas that stand for all.</summary>
+    private static double[] MeanOfHeads(double[] logs)
+        => [.. Enumerable.Range(0, 2).Select(axis => logs.Where((_, index) => index % 2 == axis).Average())];
 
     private static void WriteTensors(SafetensorsCheckpoint checkpoint, Terminal terminal)
     {

@@ -9,39 +9,26 @@ internal static class ScopePicture
     private const char Outside = '·';
     private const string Shades = "░▒▓█";
 
-    /// <summary>Draws the patches that query (row, column) sees, darker where its prior weighs them
-    /// more.</summary>
-    /// <param name="scope">The scope.</param>
-    /// <param name="sigma">Its standard deviations in patches; null where its prior has none.</param>
-    /// <param name="queries">The query grid.</param>
+    /// <summary>Draws the patches that query (row, column) sees, darker where its prior weighs them more, as parts of
+    /// the nearest patch's weight.</summary>
+    /// <param name="bias">The scope's bias; of heads that differ, head 0 is drawn.</param>
     /// <param name="grid">The patch grid; above 32 a side, a cell stands for several patches.</param>
     /// <param name="query">The query's row and column.</param>
     /// <param name="cellWidth">Characters a cell.</param>
-    public static IReadOnlyList<string> Draw(ScopeConfig scope, AxisPair? sigma, QueryGrid queries,
-        PatchGrid grid,
-        (int Row, int Column) query, int cellWidth)
+    public static IReadOnlyList<string> Draw(ScopeBias bias, PatchGrid grid, (int Row, int Column) query, int cellWidth)
     {
-        ScopeWindows windows = ScopeWindows.Resolve(scope, queries, grid);
-        AxisRange rows = windows.Rows[query.Row];
-        AxisRange columns = windows.Columns[query.Column];
-        double anchorY = ScopeGeometry.Anchor(query.Row, queries.Rows, grid.Rows);
-        double anchorX = ScopeGeometry.Anchor(query.Column, queries.Columns, grid.Columns);
         int step = (Math.Max(grid.Rows, grid.Columns) + MaxCellCount - 1) / MaxCellCount;
-
         List<string> lines = [];
         for (int top = 0; top < grid.Rows; top += step)
         {
             char[] line = new char[(grid.Columns + step - 1) / step * cellWidth];
+            double row = Strongest(patch => bias.Row(query.Row, 0, patch), top, Math.Min(top + step, grid.Rows));
             for (int left = 0; left < grid.Columns; left += step)
             {
-                double strongest = -1;
-                for (int row = top; row < Math.Min(top + step, grid.Rows); row++)
-                    for (int column = left; column < Math.Min(left + step, grid.Columns); column++)
-                        if (rows.Contains(row) && columns.Contains(column))
-                            strongest = Math.Max(strongest, Weight(row - anchorY, column - anchorX, sigma));
-                char shade = strongest < 0
-                    ? Outside : Shades[Math.Min((int)(strongest * Shades.Length), Shades.Length - 1)];
-                line.AsSpan(left / step * cellWidth, cellWidth).Fill(shade);
+                double strongest = row + Strongest(patch => bias.Column(query.Column, 0, patch), left,
+                    Math.Min(left + step, grid.Columns));
+                line.AsSpan(left / step * cellWidth, cellWidth).Fill(double.IsNegativeInfinity(strongest)
+                    ? Outside : Shades[Math.Min((int)(Math.Pow(2, strongest) * Shades.Length), Shades.Length - 1)]);
             }
 
             lines.Add(new string(line));
@@ -50,7 +37,6 @@ internal static class ScopePicture
         return lines;
     }
 
-    private static double Weight(double y, double x, AxisPair? sigma) => sigma is not { } s
-        ? 1
-        : Math.Exp(-(y * y / (2 * s.Rows * s.Rows)) - (x * x / (2 * s.Columns * s.Columns)));
+    private static double Strongest(Func<int, double> bias, int start, int end)
+        => Enumerable.Range(start, end - start).Max(bias);
 }

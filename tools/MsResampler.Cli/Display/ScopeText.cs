@@ -19,6 +19,8 @@ internal static class ScopeText
         return parts.Count == 0 ? "sees every patch" : string.Join("; ", parts);
     }
 
-    private static string Extents(AxisPair pair)
-        => string.Create(CultureInfo.InvariantCulture, $"{pair.Rows:0.###}x{pair.Columns:0.###}");
+    private static string Extents(AxisPair pair) => $"{Extent(pair.Rows)}x{Extent(pair.Columns)}";
+
+    private static string Extent(double extent)
+        => extent.ToString(extent < 0.001 ? "0.##e-0" : "0.###", CultureInfo.InvariantCulture);
 }

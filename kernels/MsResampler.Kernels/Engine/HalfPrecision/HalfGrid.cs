@@ -26,11 +26,11 @@ internal sealed class HalfGrid : GridOperands
         Schedule = new ScopeSchedule(layout.Config, plan, logSigmas);
         PlaceStart = checked((int)end);
         WindowStart = PlaceStart + (Schedule.Places.Length / 4);
-        ScaleStart = WindowStart + Schedule.Windows.Length;
-        ScopeStart = ScaleStart + ((Schedule.Scales.Length + 3) / 4);
+        BiasStart = WindowStart + Schedule.Windows.Length;
+        ScopeStart = BiasStart + ((Schedule.Bias.Length + 3) / 4);
         int queryStart = layout.HasAnchoredQueries ? QueryStart : 0;
-        Blocks = Schedule.BlocksAt(checked(4 * PlaceStart), WindowStart, checked(4 * ScaleStart), queryStart);
-        Scopes = Schedule.ScopesAt(WindowStart, checked(4 * ScaleStart), queryStart);
+        Blocks = Schedule.BlocksAt(checked(4 * PlaceStart), WindowStart, checked(4 * BiasStart), queryStart);
+        Scopes = Schedule.ScopesAt(WindowStart, checked(4 * BiasStart), queryStart);
         End = Round(ScopeStart + (Scopes.Length * s_scopeVectors));
     }
 
@@ -43,8 +43,8 @@ internal sealed class HalfGrid : GridOperands
     /// <summary>Where its windows lie.</summary>
     public int WindowStart { get; }
 
-    /// <summary>Where its scales lie.</summary>
-    public int ScaleStart { get; }
+    /// <summary>Where its bias tables lie.</summary>
+    public int BiasStart { get; }
 
     /// <summary>Where <see cref="Scopes"/> lie.</summary>
     public int ScopeStart { get; }

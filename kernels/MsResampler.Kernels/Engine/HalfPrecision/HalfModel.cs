@@ -83,7 +83,7 @@ internal sealed class HalfModel : DeviceModel
         var grid = (HalfGrid)operands;
         Upload<int>(grid.Schedule.Places, grid.PlaceStart);
         Upload<AxisWindow>(grid.Schedule.Windows, grid.WindowStart);
-        Upload<float>(grid.Schedule.Scales, grid.ScaleStart);
+        Upload<float>(grid.Schedule.Bias, grid.BiasStart);
         Upload<ScopeBlock>(grid.Scopes, grid.ScopeStart);
         if (_querySide is not null)
             ProjectQueries(stream, grid.Plan.Grid, arena, (long)grid.QueryStart * DeviceView.VectorBytes);

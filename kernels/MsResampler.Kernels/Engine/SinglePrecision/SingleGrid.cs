@@ -98,7 +98,7 @@ internal sealed class SingleGrid : GridOperands
             + (scope * _layout.QueryCount * _layout.Heads.Vectors),
         Scope = scope,
         KeyScope = _layout.Config.ShareKeyValues ? 0 : scope,
-        RowBias = tile.IsFull && !_biases[scope].IsGaussian ? -1 : BiasTables[scope].Rows + tile.KeyRows.Start,
+        RowBias = tile.IsFull && _biases[scope].IsMask ? -1 : BiasTables[scope].Rows + tile.KeyRows.Start,
         ColumnBias = BiasTables[scope].Columns + tile.KeyColumns.Start,
         GridRows = Plan.Grid.Rows,
         BiasHeadStride = BiasTables[scope].HeadStride,

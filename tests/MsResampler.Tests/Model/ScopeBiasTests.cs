@@ -1,9 +1,7 @@
 using MsResampler.Model;
-using MsResampler.Planning;
-using MsResampler.Tests.Model;
 using NUnit.Framework;
 
-namespace MsResampler.Tests.Planning;
+namespace MsResampler.Tests.Model;
 
 public class ScopeBiasTests
 {
@@ -100,7 +98,7 @@ public class ScopeBiasTests
 
         ScopeBias bias = Create(scope);
 
-        Assert.That((bias.IsGaussian, bias.IsPerHead), Is.EqualTo((false, false)));
+        Assert.That((bias.IsMask, bias.IsPerHead), Is.EqualTo((true, false)));
         // Query row 1 of 3 in 7 rows: anchor 3, rows 2 to 4. Query column 0 of 4 in 5: anchor 0.125, columns 0 to 1.
         const float Out = float.NegativeInfinity;
         Assert.That(Rows(bias, 1), Is.EqualTo(new[] { Out, Out, 0, 0, 0, Out, Out }));
