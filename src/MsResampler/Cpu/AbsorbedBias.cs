@@ -1,5 +1,4 @@
 using MsResampler.Model;
-using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
