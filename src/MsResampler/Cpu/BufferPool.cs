@@ -2,11 +2,14 @@ namespace MsResampler.Cpu;
 
 /// <summary>Buffers that went out of use and wait for the next one of their size, so that operands of ever new grids are
 /// made without allocating. One that nobody has taken for a minute is left to the collector.</summary>
-internal sealed class BufferPool
+/// <param name="clock">The time; the system's when left out.</param>
+internal sealed class BufferPool(TimeProvider? clock = null)
 {
-    private const long KeptMilliseconds = 60_000;
+    private static readonly TimeSpan s_kept = TimeSpan.FromMinutes(1);
 
     private const int SmallestCount = 64;
+
+    private readonly TimeProvider _clock = clock ?? TimeProvider.System;
 
     /// <summary>Sizes between one power of two and the next: at most an eighth of a buffer is surplus.</summary>
     private const int SizesPerPower = 8;
@@ -45,7 +48,7 @@ internal sealed class BufferPool
     /// <summary>Takes back a buffer that nobody reads or writes any more.</summary>
     public void Return(AlignedBuffer buffer)
     {
-        long now = Environment.TickCount64;
+        long now = _clock.GetTimestamp();
         lock (_idle)
         {
             if (!_idle.TryGetValue(buffer.Count, out List<(AlignedBuffer Buffer, long Since)>? waiting))
@@ -53,7 +56,7 @@ internal sealed class BufferPool
             waiting.Add((buffer, now));
             // The one that was returned last is taken first, so the first of a list has waited longest.
             foreach (List<(AlignedBuffer Buffer, long Since)> size in _idle.Values)
-                if (size.Count > 0 && now - size[0].Since > KeptMilliseconds)
+                if (size.Count > 0 && _clock.GetElapsedTime(size[0].Since, now) > s_kept)
                     size.RemoveAt(0);
         }
     }

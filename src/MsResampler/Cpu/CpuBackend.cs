@@ -213,7 +213,7 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
                 (plan, parts) => GridOperands.Create(model, plan, headLanes, parts, workers));
             WorkspaceSize size = new();
             Passes = new PassStack<TSimd, TVector>(
-                () => new ForwardPass<TSimd, TVector>(model, workers.ThreadCount, size));
+                () => new ForwardPass<TSimd, TVector>(model, workers.ThreadCount, size), TimeProvider.System);
         }
 
         public ModelOperands<TSimd, TVector> Model { get; }

@@ -3,12 +3,14 @@ using MsResampler.Cpu.Simd;
 namespace MsResampler.Cpu;
 
 /// <summary>Workspaces that wait for the next call: as many as calls ran at once, less those that no call has taken for a
-/// minute.</summary>
-internal sealed class PassStack<TSimd, TVector>(Func<ForwardPass<TSimd, TVector>> create)
+/// minute, which go with the next call.</summary>
+/// <param name="create">Makes a workspace.</param>
+/// <param name="clock">The time.</param>
+internal sealed class PassStack<TSimd, TVector>(Func<ForwardPass<TSimd, TVector>> create, TimeProvider clock)
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    private const long KeptMilliseconds = 60_000;
+    private static readonly TimeSpan s_kept = TimeSpan.FromMinutes(1);
 
     private readonly List<(ForwardPass<TSimd, TVector> Pass, long Since)> _idle = [];
 
@@ -19,6 +21,16 @@ internal sealed class PassStack<TSimd, TVector>(Func<ForwardPass<TSimd, TVector>
         {
             lock (_idle)
                 return _idle.Sum(waiting => waiting.Pass.WorkspaceBytes);
+        }
+    }
+
+    /// <summary>Workspaces that wait.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_idle)
+                return _idle.Count;
         }
     }
 
@@ -40,12 +52,12 @@ internal sealed class PassStack<TSimd, TVector>(Func<ForwardPass<TSimd, TVector>
     public void Return(ForwardPass<TSimd, TVector> pass)
     {
         pass.Release();
-        long now = Environment.TickCount64;
+        long now = clock.GetTimestamp();
         lock (_idle)
         {
             _idle.Add((pass, now));
             // The one that was returned last is taken first, so the first has waited longest.
-            if (now - _idle[0].Since > KeptMilliseconds)
+            if (clock.GetElapsedTime(_idle[0].Since, now) > s_kept)
                 _idle.RemoveAt(0);
         }
     }

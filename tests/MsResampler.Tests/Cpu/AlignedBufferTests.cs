@@ -49,4 +49,36 @@ public unsafe class AlignedBufferTests
         Assert.That(pool.IdleBytes, Is.GreaterThan(sizeof(float) * (long)counts[^1]));
         Assert.That(() => pool.Rent(int.MaxValue), Throws.TypeOf<InsufficientMemoryException>());
     }
+
+    [Test]
+    public void Pooled_buffers_that_nobody_took_for_a_minute_are_let_go()
+    {
+        SetClock clock = new();
+        BufferPool pool = new(clock);
+        AlignedBuffer[] buffers = [pool.Rent(1000), pool.Rent(1000), pool.Rent(1000), pool.Rent(64)];
+        foreach (AlignedBuffer buffer in buffers[..3])
+            pool.Return(buffer);
+        long all = pool.IdleBytes;
+        clock.Now += TimeSpan.FromSeconds(59);
+        pool.Return(buffers[3]);
+        Assert.That(pool.IdleBytes, Is.EqualTo(all + (64 * sizeof(float))));
+        clock.Now += TimeSpan.FromSeconds(2);
+
+        // The busy one stays; one of the others goes with each return.
+        for (int left = 2; left >= 0; left--)
+        {
+            pool.Return(pool.Rent(64));
+            Assert.That(pool.IdleBytes, Is.EqualTo((all / 3 * left) + (64 * sizeof(float))));
+        }
+    }
+
+    /// <summary>A clock that stands still until it is set.</summary>
+    internal sealed class SetClock : TimeProvider
+    {
+        public TimeSpan Now { get; set; }
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Now.Ticks;
+    }
 }

@@ -106,6 +106,36 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
     }
 
     [Test]
+    public void Workspaces_that_no_call_took_for_a_minute_are_let_go()
+    {
+        using TestModel model = new(s_config);
+        ModelOperands<TSimd, TVector> operands = new(s_config, model.Model.Weights);
+        AlignedBufferTests.SetClock clock = new();
+        int made = 0;
+        PassStack<TSimd, TVector> stack = new(() =>
+        {
+            made++;
+            return new ForwardPass<TSimd, TVector>(operands, 1, new WorkspaceSize());
+        }, clock);
+        ForwardPass<TSimd, TVector>[] passes = [.. Enumerable.Range(0, 3).Select(_ => stack.Rent())];
+        foreach (ForwardPass<TSimd, TVector> pass in passes)
+            stack.Return(pass);
+
+        // One call at a time has enough of one; the other two go, one with each call.
+        for (int second = 0; second < 62; second++)
+        {
+            clock.Now += TimeSpan.FromSeconds(1);
+            ForwardPass<TSimd, TVector> pass = stack.Rent();
+            Assert.That(pass, Is.SameAs(passes[2]));
+            stack.Return(pass);
+            if (second < 60)
+                Assert.That(stack.Count, Is.EqualTo(3));
+        }
+
+        Assert.That((made, stack.Count), Is.EqualTo((3, 1)));
+    }
+
+    [Test]
     public void Workspaces_that_grow_and_shrink_between_calls_change_no_bit([Values] bool isLargestFirst)
     {
         using TestModel model = new(s_config);
