@@ -109,7 +109,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
     public void Workspaces_that_no_call_took_for_a_minute_are_let_go()
     {
         using TestModel model = new(s_config);
-        ModelOperands<TSimd, TVector> operands = new(s_config, model.Model.Weights);
+        ModelOperands<TSimd, TVector> operands = new(model.Model);
         AlignedBufferTests.SetClock clock = new();
         int made = 0;
         PassStack<TSimd, TVector> stack = new(() =>
