@@ -25,7 +25,7 @@ internal static class CommandLine
     {
         Option<bool> verbose = new("--verbose")
         {
-            Description = "Show the stack trace of an error.",
+            Description = "Show the stack trace of an error, and all of many problems.",
             Recursive = true,
         };
         bool isVerbose = false;
@@ -34,7 +34,10 @@ internal static class CommandLine
             RootCommand root = CreateRoot(verbose, terminal, cancellationToken);
             ParseResult parsed = root.Parse(args, s_parser);
             isVerbose = parsed.GetResult(verbose) is { Implicit: false };
-            if (parsed.Errors.Count > 0 && !(parsed.Action?.ClearsParseErrors ?? false))
+            bool isHelp = parsed.Action?.ClearsParseErrors ?? false;
+            if (!isHelp && Mistyped.FindSwallowedOption(parsed) is { } swallowed)
+                throw new InputException(DescribeUnknown(swallowed, parsed));
+            if (!isHelp && parsed.Errors.Count > 0)
                 throw new InputException(DescribeUsageError(parsed));
             CheckPaths(parsed);
             int exitCode = parsed.Invoke(new InvocationConfiguration
@@ -46,7 +49,7 @@ internal static class CommandLine
             });
             if (KernelCache.Default.Problem is { } problem)
                 terminal.Warn(problem);
-            terminal.WriteWarnings();
+            terminal.WriteWarnings(isVerbose);
             return exitCode;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -58,7 +61,8 @@ internal static class CommandLine
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            terminal.WriteError(Describe(exception));
+            terminal.WriteError(exception is InvalidModelException invalid
+                ? Problems.Describe(invalid, isVerbose) : Describe(exception));
             if (isVerbose)
                 terminal.Error.WriteLine(exception);
             return ExitCode.BadInput;
@@ -95,22 +99,19 @@ internal static class CommandLine
 
     private static string DescribeUsageError(ParseResult parsed)
     {
-        string command = parsed.CommandResult.Command is RootCommand
-            ? "msresampler"
-            : $"msresampler {parsed.CommandResult.Command.Name}";
-        string hint = $"see {command} --help";
+        string hint = HelpHint(parsed);
         if (parsed.CommandResult.Command is RootCommand { Subcommands: var subcommands })
         {
             string known = string.Join(", ", subcommands.Where(subcommand => !subcommand.Hidden)
                 .Select(subcommand => subcommand.Name));
             return parsed.UnmatchedTokens.Count > 0
-                ? $"there is no command or option '{parsed.UnmatchedTokens[0]}'; the commands are {known} " +
-                $"({hint})"
+                ? $"there is no command or option '{parsed.UnmatchedTokens[0]}'" +
+                $"{Mistyped.Suggest(parsed.UnmatchedTokens[0], parsed, s_parser)}; the commands are {known} ({hint})"
                 : $"no command given; the commands are {known} ({hint})";
         }
 
         return parsed.UnmatchedTokens.Count > 0
-            ? $"{command} does not know '{parsed.UnmatchedTokens[0]}' ({hint})"
+            ? DescribeUnknown(parsed.UnmatchedTokens[0], parsed)
             : $"{parsed.Errors[0].Message.TrimEnd('.')} ({hint})";
     }
 
@@ -134,6 +135,15 @@ internal static class CommandLine
             }
         }
     }
+
+    private static string DescribeUnknown(string word, ParseResult parsed)
+        => $"{Name(parsed)} does not know '{word}'{Mistyped.Suggest(word, parsed, s_parser)} ({HelpHint(parsed)})";
+
+    private static string HelpHint(ParseResult parsed) => $"see {Name(parsed)} --help";
+
+    private static string Name(ParseResult parsed) => parsed.CommandResult.Command is RootCommand
+        ? "msresampler"
+        : $"msresampler {parsed.CommandResult.Command.Name}";
 
     private static string Describe(Exception exception) => exception switch
     {

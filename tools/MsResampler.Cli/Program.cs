@@ -54,7 +54,7 @@ internal static class Program
     {
         try
         {
-            StandardStreams.Error.WriteLine($"error: {text}");
+            StandardStreams.Error.WriteLine($"{StatusLine.Removal}error: {text}");
         }
 #pragma warning disable CA1031 // Nobody can be told; the exit code has to do.
         catch (Exception)

@@ -71,7 +71,7 @@ internal sealed class PtxTests : CliFixture
         string[] files = Directory.GetFiles(In("ptx"));
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(lines[0], Does.Match("^kernel +registers  shared bytes  spill bytes  instructions "));
+            Assert.That(lines[0], Does.Match("^kernel +registers +smem  spills  instructions "));
             Assert.That(lines[1..^2], Has.Length.EqualTo(files.Length).And.All.Match(@"\S  +77  +1,234  +12  +[\d,]+  "));
             Assert.That(lines[^2], Is.EqualTo($"{files.Length} kernels for sm_75 in {In("ptx")}"));
             Assert.That(files.Select(File.ReadAllText), Has.All.Contains(".target sm_75").And.All.Contains(".entry"));

@@ -21,7 +21,7 @@ internal sealed class RunNumbersTests : CliFixture
         float[][] features = [.. grids.Select((grid, index) => Values((int)grid.PatchCount * ChannelCount, index))];
         string input = isRagged
             ? WriteFeatures("long.safetensors", [.. grids.Select((grid, index) =>
-                ($"features.{index}", new long[] { grid.Rows, grid.Columns, ChannelCount }, features[index]))])
+                ($"features.{index}", new long[] { 1, grid.Rows, grid.Columns, ChannelCount }, features[index]))])
             : WriteFeatures("long.safetensors",
                 ("features", [ImageCount, 3, 4, ChannelCount], [.. features.SelectMany(values => values)]));
         foreach (string threads in new[] { "1", "2" })
@@ -51,7 +51,7 @@ internal sealed class RunNumbersTests : CliFixture
         float[][] features = [.. grids.Select((grid, index) => Values((int)grid.PatchCount * ChannelCount, 100 + index))];
         int first = image == 0 ? 66 : 0;
         string input = WriteFeatures("maps.safetensors", [.. grids[first..].Select((grid, index) =>
-            ($"features.{index}", new long[] { grid.Rows, grid.Columns, ChannelCount }, features[first + index]))]);
+            ($"features.{index}", new long[] { 1, grid.Rows, grid.Columns, ChannelCount }, features[first + index]))]);
         CliRun.Of("run", "--model", Model, "--features", input, "--out", In("maps.npy"), "--maps", In($"maps-{image}"))
             .Succeeds();
         PatchGrid grid = grids[66];

@@ -82,6 +82,7 @@ internal static class BenchCommand
         PatchGrid[] grids = [.. Enumerable.Repeat(grid, batch)];
         float[] tokens = new float[tokenCount * batch];
 
+        terminal.Say("bench: checking the result against the reference");
         engine.Resample(features, grids, tokens, cancellationToken);
         Deviation deviation = Deviation.Between(tokens.AsSpan(0, tokenCount),
             ReferenceResampler.Load(model).Resample(image, grid));
@@ -89,11 +90,12 @@ internal static class BenchCommand
             $"{Quantity.Error(deviation.RelativeL2)}");
         if (!deviation.IsWithin(engine.ErrorBound))
         {
-            terminal.Line($"FAILED: the error is above {Quantity.Error(engine.ErrorBound)}; a wrong " +
+            terminal.Verdict(false, $"FAILED: the error is above {Quantity.Error(engine.ErrorBound)}; a wrong " +
                 "result is not timed");
             return ExitCode.CheckFailed;
         }
 
+        terminal.Say($"bench: warming up and measuring for {Quantity.Duration(duration * 1.25)}");
         Measure(duration / 4, Call);
         double[] samples = Measure(duration, Call);
         Figures figures = new(samples, batch, batch * engine.Plan(grid).Flops);
@@ -105,6 +107,7 @@ internal static class BenchCommand
         DeviceReport? device = null;
         if (backend == BackendChoice.Cuda || (backend == BackendChoice.Auto && CudaBackend.IsAvailable(out _)))
         {
+            terminal.Say("bench: measuring on the device");
             device = DeviceReport.Measure(folder, model, precision, features, grids, tokens, duration / 4);
             device.Show(terminal);
         }

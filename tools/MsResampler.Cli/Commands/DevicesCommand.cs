@@ -35,6 +35,7 @@ internal static class DevicesCommand
         IReadOnlyList<CudaDeviceInfo> devices;
         try
         {
+            terminal.Say("asking the CUDA driver");
             devices = CudaBackend.Devices();
         }
         catch (DeviceException exception)

@@ -57,6 +57,7 @@ internal static class ExportOnnxCommand
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
         CallSize.Require($"--grid {grid}", model.Config, grid);
         using OutputFile file = new(path, inputs);
+        terminal.Say($"writing {path}");
         try
         {
             OnnxExporter.Write(model, grid, file.Stream);

@@ -105,6 +105,7 @@ internal static class InitCommand
             configJson = JsonSerializer.SerializeToUtf8Bytes(root, s_indented);
         }
 
+        terminal.Say($"writing {folder}");
         using (OutputFolder output = new(folder, "--out", new Inputs()))
         {
             RandomModel.Write(folder, config, configJson, seed, new RandomModelOptions { Type = tensorType },

@@ -16,9 +16,15 @@ internal static class InspectCommand
 
     public static Command Create(Terminal terminal)
     {
-        Argument<string> path = new("PATH")
+        Argument<string?> path = new("PATH")
         {
             Description = "A model folder; or a .safetensors file or its index, to list tensors only.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        Option<string?> model = new("--model")
+        {
+            Description = "The same, as other commands take it.",
+            HelpName = "PATH",
         };
         Option<PatchGrid?> grid = Options.Grid("The patch grid that scopes and the plan are shown for.",
             new PatchGrid(24, 24));
@@ -33,10 +39,18 @@ internal static class InspectCommand
             ],
         };
         command.Arguments.Add(path);
+        command.Options.Add(model);
         command.Options.Add(grid);
         command.SetAction(parsed =>
         {
-            Run(parsed.GetRequiredValue(path), parsed.GetValue(grid)!.Value, terminal);
+            (string? first, string? second) = (parsed.GetValue(path), parsed.GetValue(model));
+            if (first is null == second is null)
+            {
+                throw new InputException("expected one PATH, found " + (first is null ? "none" : $"'{first}' and --model " +
+                    $"{second}") + " (see msresampler inspect --help)");
+            }
+
+            Run((first ?? second)!, parsed.GetValue(grid)!.Value, terminal);
             return ExitCode.Done;
         });
         return command;
@@ -167,16 +181,17 @@ internal static class InspectCommand
                 scope.Keys == ProjectionStrategy.Absorbed ? "-" : Number(scope.Tiles.Count),
             ]),
         ]);
-        terminal.Line("  window: the most patches a query sees; pairs of a query and a patch: in scope, as computed");
-        terminal.Line("  projected: formed for every patch; absorbed: moved to the query side; tiles of queries");
+        terminal.Line("  window: the most patches a query sees; pairs of a query and a patch: those in");
+        terminal.Line("  scope, those computed; projected: formed for every patch; absorbed: moved to the");
+        terminal.Line("  query side; tiles: of queries");
         terminal.Line();
         terminal.Table(["stage", ">as written", ">executed"],
         [
             .. plan.Stages.Append(new StageCost("total", plan.Flops, plan.NaiveFlops)).Select(stage =>
                 (IReadOnlyList<string>)[stage.Name, Flop(stage.NaiveFlops), Flop(stage.Flops)]),
         ]);
-        terminal.Line("  additions and multiplications; as written: every patch projected for every scope, every");
-        terminal.Line("  query against every patch");
+        terminal.Line("  additions and multiplications; as written: every patch projected for every");
+        terminal.Line("  scope, every query against every patch");
     }
 
     private static string Name(ProjectionStrategy strategy)

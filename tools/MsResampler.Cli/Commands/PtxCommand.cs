@@ -37,6 +37,8 @@ internal static class PtxCommand
             [
                 "Registers and spills are what NVIDIA's assembler says, where it is found: in MSRESAMPLER_PTXAS, on the",
                 "PATH, or where tools/get-ptxas.sh puts it. Instructions are those of the text: a loop's body counts once.",
+                "smem and spills are bytes of shared memory and of registers that did not fit; global and shared are",
+                "instructions that read or write such memory.",
             ],
             Examples =
             [
@@ -61,7 +63,7 @@ internal static class PtxCommand
         Terminal terminal, CancellationToken cancellationToken)
     {
         ResamplerConfig? config = configFile is null ? null : ReadConfig(configFile, terminal);
-        IEnumerable<KernelVariant> variants = Variants(architecture, config, precision);
+        KernelVariant[] variants = [.. Variants(architecture, config, precision)];
         Inputs inputs = new();
         if (configFile is not null)
             inputs.Add(configFile);
@@ -73,6 +75,7 @@ internal static class PtxCommand
         foreach (KernelVariant variant in variants)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            terminal.Say($"compiling kernel {rows.Count + 1} of {variants.Length}");
             CompiledKernel kernel = variant.Compile(compiler, architecture);
             string path = output.Write(FileName(kernel), Encoding.UTF8.GetBytes(kernel.Ptx), cancellationToken);
             PtxCounts counts = PtxCounts.Of(kernel.Ptx);
@@ -83,8 +86,8 @@ internal static class PtxCommand
         }
 
         output.Commit();
-        terminal.Table(["kernel", ">registers", ">shared bytes", ">spill bytes", ">instructions", ">fma and mma",
-            ">global", ">shared", ">barriers"], rows);
+        terminal.Table(["kernel", ">registers", ">smem", ">spills", ">instructions", ">fma+mma", ">global", ">shared",
+            ">barriers"], rows);
         terminal.Line($"{rows.Count} {(rows.Count == 1 ? "kernel" : "kernels")} for sm_{architecture} in {folder}");
         if (!isKnown)
         {

@@ -58,6 +58,7 @@ internal static class VerifyCommand
         CallSize.RequireReference($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0]);
         using ITokenEngine engine = TokenEngine.Open(model, backend, precision, threadCount);
         double bound = givenBound ?? engine.ErrorBound;
+        terminal.Say($"verify: loading {folder} in double precision");
         ReferenceResampler reference = ReferenceResampler.Load(model);
         ResamplerConfig config = model.Config;
         int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
@@ -65,6 +66,7 @@ internal static class VerifyCommand
         float[][] features = [.. s_grids
             .Select((grid, seed) => RandomFeatures.Create(seed, grid, config.VisionHiddenSize))];
         float[] batch = new float[s_grids.Length * tokenCount];
+        terminal.Say($"verify: {s_grids.Length} images in one batch");
         engine.Resample(features.SelectMany(values => values).ToArray(), s_grids, batch, cancellationToken);
 
         List<IReadOnlyList<string>> rows = [];
@@ -73,6 +75,7 @@ internal static class VerifyCommand
         for (int image = 0; image < s_grids.Length; image++)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            terminal.Say($"verify: image {image + 1} of {s_grids.Length}, {s_grids[image]} patches");
             float[] alone = new float[tokenCount];
             engine.Resample(features[image], [s_grids[image]], alone, cancellationToken);
             Deviation deviation = Deviation.Between(alone,
@@ -85,12 +88,12 @@ internal static class VerifyCommand
             worst = Math.Max(worst, deviation.RelativeL2);
             rows.Add([$"{s_grids[image]}", Quantity.Error(deviation.RelativeL2),
                 Quantity.Error(deviation.MaxAbsolute),
-                isSame ? "same bits" : "DIFFERS", isGood ? "ok" : "FAILED"]);
+                isSame ? "same bits" : "DIFFERS", isGood ? Terminal.Passed : Terminal.Failed]);
         }
 
         terminal.Line($"{folder}: {engine.Description}, against the reference in double precision");
         terminal.Table(["patches", ">relative L2", ">max abs", "in a ragged batch", "result"], rows);
-        terminal.Line(failureCount == 0
+        terminal.Verdict(failureCount == 0, failureCount == 0
             ? $"all {rows.Count} within {Quantity.Error(bound)}; the worst is {Quantity.Error(worst)}"
             : $"{failureCount} of {rows.Count} FAILED at a bound of {Quantity.Error(bound)}; the worst is " +
             $"{Quantity.Error(worst)}");

@@ -1,25 +1,48 @@
+using System.Globalization;
 using MsResampler.Cli.Native;
 using Spectre.Console;
 
 namespace MsResampler.Cli.Display;
 
-/// <summary>Where a command writes. On a terminal: tables with borders and a progress bar. In a pipe: plain
-/// lines, as wide as they need to be, without escape sequences. Control characters in names from files never
-/// get through.</summary>
+/// <summary>Where a command writes. On a terminal: tables with borders, and colours where it has them. In a pipe: plain
+/// lines, as wide as they need to be, without escape sequences. What it is at, it says on standard error, where that is a
+/// terminal. Control characters in names from files never get through.</summary>
 internal sealed class Terminal
 {
     private const int MinTrackedCount = 8;
     private const int TrackedLineCount = 10;
+    private const int MaxWarningCount = 5;
+
+    /// <summary>A table's cell for a check that passed; green where there are colours.</summary>
+    public const string Passed = "ok";
+
+    /// <summary>A table's cell for a check that failed; red where there are colours.</summary>
+    public const string Failed = "FAILED";
 
     private readonly IAnsiConsole? _console;
+    private readonly StatusLine? _status;
     private readonly List<string> _warnings = [];
+    private readonly int _pipeWidth = int.TryParse(Environment.GetEnvironmentVariable("COLUMNS"), NumberStyles.None,
+        CultureInfo.InvariantCulture, out int columns) && columns > 0 ? columns : int.MaxValue;
 
-    public Terminal(TextWriter output, TextWriter error, bool isInteractive)
+    /// <summary>Writes to the writers given.</summary>
+    /// <param name="output">Standard output.</param>
+    /// <param name="error">Standard error.</param>
+    /// <param name="isInteractive">Whether <paramref name="output"/> is a terminal.</param>
+    /// <param name="status">The line that says what a command is at; null where standard error is no terminal.</param>
+    public Terminal(TextWriter output, TextWriter error, bool isInteractive, StatusLine? status = null)
+        : this(output, error, isInteractive
+            ? AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }) : null, status)
+    {
+    }
+
+    /// <summary>Writes to the console given; null for plain lines.</summary>
+    public Terminal(TextWriter output, TextWriter error, IAnsiConsole? console, StatusLine? status = null)
     {
         Output = output;
         Error = error;
-        if (isInteractive)
-            _console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
+        _console = console;
+        _status = status;
     }
 
     /// <summary>Standard output.</summary>
@@ -28,19 +51,40 @@ internal sealed class Terminal
     /// <summary>Standard error.</summary>
     public TextWriter Error { get; }
 
-    /// <summary>Columns there are room for.</summary>
-    public int Width => _console?.Profile.Width ?? int.MaxValue;
+    /// <summary>Columns there are room for: the terminal's; in a pipe what COLUMNS says, if anything.</summary>
+    public int Width => _console?.Profile.Width ?? _pipeWidth;
 
     /// <summary>The process's own output, interactive unless it is redirected.</summary>
     public static Terminal ForProcess()
     {
         bool isInteractive = !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb";
         // Spectre.Console knows a terminal by the console's own writer.
-        return new Terminal(isInteractive ? Console.Out : StandardStreams.Output, StandardStreams.Error, isInteractive);
+        return new Terminal(isInteractive ? Console.Out : StandardStreams.Output, StandardStreams.Error, isInteractive,
+            StatusLine.ForProcess());
     }
 
+    /// <summary>Says what the command is at, until it writes the next line.</summary>
+    public void Say(string text) => _status?.Show(Printable(text));
+
     /// <summary>Writes one line.</summary>
-    public void Line(string text = "") => Output.WriteLine(Printable(text));
+    public void Line(string text = "")
+    {
+        _status?.Clear();
+        Output.WriteLine(Printable(text));
+    }
+
+    /// <summary>Writes a line that says how checks went, green or red where there are colours.</summary>
+    public void Verdict(bool isGood, string text)
+    {
+        if (_console is null)
+        {
+            Line(text);
+            return;
+        }
+
+        _status?.Clear();
+        _console.Write(new Text(Printable(text) + Environment.NewLine, StyleOf(isGood)));
+    }
 
     /// <summary>Writes a heading with an empty line before it.</summary>
     public void Heading(string text)
@@ -52,24 +96,36 @@ internal sealed class Terminal
             _console.MarkupLineInterpolated($"[bold]{Printable(text)}[/]");
     }
 
-    /// <summary>Writes a table. A column whose name starts with '>' is aligned right.</summary>
+    /// <summary>Writes a table. A column whose name starts with '>' is aligned right. Where it does not fit, each row
+    /// takes two lines: words, and numbers below them.</summary>
     public void Table(IReadOnlyList<string> columns, IReadOnlyList<IReadOnlyList<string>> rows)
     {
-        if (_console is null)
-            PlainTable(columns, rows);
+        _status?.Clear();
+        int[] widths = [.. columns.Select((column, index) =>
+            rows.Select(row => row[index].Length).Append(Split(column).Title.Length).Max())];
+        int borders = _console is null ? 2 * (columns.Count - 1) : (3 * columns.Count) + 1;
+        if (widths.Sum() + borders > Width && columns.Any(column => Split(column).IsNumber))
+            StackedTable(columns, rows, widths);
+        else if (_console is null)
+            PlainTable(columns, rows, widths);
         else
             BorderedTable(_console, columns, rows);
     }
 
     /// <summary>Runs <paramref name="work"/>, which reports how many of <paramref name="count"/> items are
-    /// done. Progress shows only where there are many.</summary>
+    /// done. In a pipe, progress shows only where there are many.</summary>
     public void Track(string label, int count, Action<Action<int>> work)
     {
-        if (count < MinTrackedCount)
+        if (_status is not null)
+        {
+            Say($"{label}: 0 of {count}");
+            work(done => Say($"{label}: {done} of {count}"));
+        }
+        else if (count < MinTrackedCount || _console is not null)
         {
             work(static _ => { });
         }
-        else if (_console is null)
+        else
         {
             int lastLine = 0;
             work(done =>
@@ -80,32 +136,32 @@ internal sealed class Terminal
                 lastLine = line;
             });
         }
-        else
-        {
-            _console.Progress()
-                .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(),
-                new RemainingTimeColumn())
-                .Start(context =>
-                {
-                    ProgressTask task = context.AddTask(Markup.Escape(label), maxValue: count);
-                    work(done => task.Value = done);
-                });
-        }
     }
 
     /// <summary>Keeps a warning for the end of a command that succeeds: an error stays the only
     /// line.</summary>
     public void Warn(string text) => _warnings.Add(text);
 
-    /// <summary>Writes the warnings to standard error.</summary>
-    public void WriteWarnings()
+    /// <summary>Writes the warnings to standard error: the first few, or all of them.</summary>
+    public void WriteWarnings(bool isVerbose)
     {
-        foreach (string warning in _warnings.Distinct())
+        _status?.Clear();
+        string[] warnings = [.. _warnings.Distinct()];
+        int shownCount = isVerbose ? warnings.Length : Math.Min(warnings.Length, MaxWarningCount);
+        foreach (string warning in warnings.Take(shownCount))
             Error.WriteLine($"warning: {Printable(warning)}");
+        if (shownCount < warnings.Length)
+            Error.WriteLine($"warning: {warnings.Length - shownCount} more (--verbose shows all)");
     }
 
     /// <summary>Writes the one line of an error to standard error.</summary>
-    public void WriteError(string text) => Error.WriteLine($"error: {Printable(text)}");
+    public void WriteError(string text)
+    {
+        _status?.Clear();
+        Error.WriteLine($"error: {Printable(text)}");
+    }
+
+    private static Style StyleOf(bool isGood) => new(isGood ? Color.Green : Color.Red);
 
     private static string Printable(string text) => string.Create(text.Length, text, static (span, source) =>
     {
@@ -116,18 +172,30 @@ internal sealed class Terminal
     private static (string Title, bool IsNumber) Split(string column)
         => column.StartsWith('>') ? (column[1..], true) : (column, false);
 
-    private void PlainTable(IReadOnlyList<string> columns, IReadOnlyList<IReadOnlyList<string>> rows)
+    private void PlainTable(IReadOnlyList<string> columns, IReadOnlyList<IReadOnlyList<string>> rows, int[] widths)
     {
-        int[] widths = [.. columns.Select((column, index) =>
-            rows.Select(row => row[index].Length).Append(Split(column).Title.Length).Max())];
-        WriteRow([.. columns.Select(column => Split(column).Title)]);
-        foreach (IReadOnlyList<string> row in rows)
-            WriteRow(row);
-
-        void WriteRow(IReadOnlyList<string> cells) => Line(string.Join("  ", cells.Select((cell, index) =>
-            Split(columns[index]).IsNumber
-                ? cell.PadLeft(widths[index]) : cell.PadRight(widths[index]))).TrimEnd());
+        int[] all = [.. Enumerable.Range(0, columns.Count)];
+        foreach (IReadOnlyList<string> row in rows.Prepend(Titles(columns)))
+            Line(Cells(columns, row, widths, all));
     }
+
+    private void StackedTable(IReadOnlyList<string> columns, IReadOnlyList<IReadOnlyList<string>> rows, int[] widths)
+    {
+        const string Indent = "  ";
+        int[] numbers = [.. Enumerable.Range(0, columns.Count).Where(index => Split(columns[index]).IsNumber)];
+        int[] words = [.. Enumerable.Range(0, columns.Count).Except(numbers)];
+        foreach (IReadOnlyList<string> row in rows.Prepend(Titles(columns)))
+        {
+            Line(string.Join("  ", words.Select(index => row[index])).TrimEnd());
+            Line(Indent + Cells(columns, row, widths, numbers));
+        }
+    }
+
+    private static string[] Titles(IReadOnlyList<string> columns) => [.. columns.Select(column => Split(column).Title)];
+
+    private static string Cells(IReadOnlyList<string> columns, IReadOnlyList<string> row, int[] widths, int[] indices)
+        => string.Join("  ", indices.Select(index => Split(columns[index]).IsNumber
+            ? row[index].PadLeft(widths[index]) : row[index].PadRight(widths[index]))).TrimEnd();
 
     private static void BorderedTable(IAnsiConsole console, IReadOnlyList<string> columns,
         IReadOnlyList<IReadOnlyList<string>> rows)
@@ -143,7 +211,8 @@ internal sealed class Terminal
         }
 
         foreach (IReadOnlyList<string> row in rows)
-            table.AddRow([.. row.Select(cell => Markup.Escape(Printable(cell)))]);
+            table.AddRow([.. row.Select(cell => new Text(Printable(cell),
+                cell is Passed or Failed ? StyleOf(cell == Passed) : Style.Plain))]);
         console.Write(table);
     }
 }

@@ -55,6 +55,7 @@ internal static class TokenEngine
     {
         if (!Directory.Exists(folder) && !File.Exists(folder))
             throw new InputException($"{folder}: there is no such model folder; msresampler init makes one");
+        terminal.Say($"loading {folder}");
         ResamplerModel model = ResamplerModel.Open(folder);
         foreach (string warning in model.Warnings)
             terminal.Warn(warning);
