@@ -60,6 +60,20 @@ public class CheckpointFolderTests
         Assert.That(Opened(Index), Is.EqualTo(Single), "one is missing");
     }
 
+    [Test]
+    public void A_file_wins_over_shards_of_which_one_is_missing_even_if_each_holds_what_the_other_lacks()
+    {
+        Write(Single, "a");
+        Write("1.safetensors", "b");
+        WriteIndex(Index, ("b", "1.safetensors"), ("c", "2.safetensors"));
+
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
+
+        Assert.That(checkpoint.SourcePath, Is.EqualTo(_folder.File(Single)));
+        Assert.That(checkpoint.Warnings.Single(), Is.EqualTo(
+            $"{_folder.File(Index)} was ignored: not all of its shards can be used"));
+    }
+
     [TestCase("")]
     [TestCase("{")]
     [TestCase("[]")]
