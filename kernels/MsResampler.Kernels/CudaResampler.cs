@@ -33,7 +33,7 @@ public static class CudaResampler
     /// <see cref="Resampler.Resample"/>, rounded to nearest if they are wanted in 16 bits.</summary>
     /// <param name="resampler">A model loaded with <see cref="CudaBackend"/>.</param>
     /// <param name="features">The images' patch features one after another, each [H·W, C] row-major: float32, which a
-    /// model in 16 bits rounds to nearest, or the model's own type (<see cref="Resampler.Precision"/>). Not
+    /// model in 16 bits scales and rounds to nearest, or the model's own type (<see cref="Resampler.Precision"/>). Not
     /// changed.</param>
     /// <param name="grids">One patch grid per image.</param>
     /// <param name="tokens">Receives [B, M, L] row-major: float32, or the model's own type. Must not overlap
@@ -87,12 +87,12 @@ public static class CudaResampler
         ReadOnlySpan<PatchGrid> grids, ArrayView<ILGPU.Half> tokens, CudaStream stream)
         => ResampleViews(resampler, features, grids, tokens, stream);
 
-    /// <summary>Waits for all calls so far, and reports a number that was outside the range of float16 in one of those
-    /// whose features and tokens are on the device, since this was last asked. Only models in
-    /// <see cref="Precision.Float16"/> have anything to report.</summary>
+    /// <summary>Waits for all calls so far, and reports a number that was outside the range of the model's precision in one
+    /// of those whose features and tokens are on the device, since this was last asked; features that are NaN or infinite
+    /// too.</summary>
     /// <param name="resampler">A model loaded with <see cref="CudaBackend"/>.</param>
-    /// <exception cref="Float16OverflowException">There was one: tokens of a call since then are not valid. The model stays
-    /// usable.</exception>
+    /// <exception cref="ActivationOverflowException">There was one, a <see cref="Float16OverflowException"/> in float16:
+    /// tokens of a call since then are not valid. The model stays usable.</exception>
     /// <exception cref="InvalidOperationException">The model does not run on a CUDA device.</exception>
     /// <exception cref="DeviceException">The device failed.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>

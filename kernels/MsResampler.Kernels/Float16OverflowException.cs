@@ -3,17 +3,17 @@ using System.Globalization;
 
 namespace MsResampler.Kernels;
 
-/// <summary>A number is outside the range of <see cref="Precision.Float16"/>, which ends at ±65504, or an activation is
-/// no number. The model stays usable; <see cref="Precision.BFloat16"/> and <see cref="Precision.Float32"/> have a far
-/// wider range.</summary>
+/// <summary>A number is outside the range of <see cref="Precision.Float16"/>, which ends at ±65504. The model stays usable;
+/// <see cref="Precision.BFloat16"/> and <see cref="Precision.Float32"/> have a far wider range. Features of any size are in
+/// range: they are scaled.</summary>
 public sealed class Float16OverflowException : ActivationOverflowException
 {
     /// <summary>Halfway from the largest float16 to the next power of two: from here on rounding to nearest gives
     /// infinity.</summary>
     internal const double Limit = 65520;
 
-    internal Float16OverflowException(string message)
-        : base(message, Precision.Float16)
+    internal Float16OverflowException(string message, int imageIndex = -1, PatchGrid grid = default)
+        : base(message, Precision.Float16, imageIndex, grid)
     {
     }
 
@@ -22,9 +22,4 @@ public sealed class Float16OverflowException : ActivationOverflowException
         => throw new Float16OverflowException(string.Create(CultureInfo.InvariantCulture,
             $"Tensor '{tensor}' has the value {value:G6}, outside the range of float16 (±65504): use Precision.BFloat16 or " +
             $"Precision.Float32"));
-
-    [DoesNotReturn]
-    internal static void ThrowActivation(string call)
-        => throw new Float16OverflowException("An activation is outside the range of float16 (±65504), so the tokens of " +
-            $"{call} are not valid: use Precision.BFloat16 or Precision.Float32, or scale the features");
 }

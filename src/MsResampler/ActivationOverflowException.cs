@@ -20,18 +20,18 @@ public class ActivationOverflowException : ArithmeticException
     /// <summary>What the model is computed in; never <see cref="Precision.Auto"/>.</summary>
     public Precision Precision { get; }
 
-    /// <summary>Index of the first such image in the batch; −1 where it is not known: a weight, or a call on the device
-    /// whose overflow is reported later.</summary>
+    /// <summary>Index of the first such image in the batch; of calls on the device, whose overflows are reported later, the
+    /// lowest in any of them. −1 where it is no image: a weight.</summary>
     public int ImageIndex { get; }
 
-    /// <summary>The image's patch grid; empty where <see cref="ImageIndex"/> is −1.</summary>
+    /// <summary>The image's patch grid; empty where it is not known.</summary>
     public PatchGrid Grid { get; }
 
     /// <summary>What happened, without the image, and what to do about it.</summary>
     internal static string Describe(Precision precision) => "a value between features and tokens is outside the range of "
         + precision switch
         {
-            Precision.Float16 => "float16 (±65504): scale the features, or use Precision.BFloat16 or Precision.Float32",
+            Precision.Float16 => "float16 (±65504): use Precision.BFloat16 or Precision.Float32",
             _ => $"{Name(precision)} (±3.4e38): scale the features; if they are of a usual size, a weight of the model " +
                 "is not",
         };

@@ -57,8 +57,6 @@ internal static class ScopeAttentionMma<THead, TElement>
     /// <param name="output">Receives the weighted sums, [tokens, scopes, heads, d/8].</param>
     /// <param name="logSums">Receives log₂ Σ 2^logit, [tokens, scopes, heads], if it is stored; the logits of a
     /// Gaussian scope are relative to the bias of the patch that is nearest.</param>
-    /// <param name="outside">Its first element becomes 1 where a result is outside the element's range, or no number;
-    /// else it keeps its value.</param>
     /// <param name="scopeCount">Scopes.</param>
     /// <param name="keyScopeCount">Scopes with keys and values of their own.</param>
     /// <param name="headCount">Heads.</param>
@@ -67,7 +65,7 @@ internal static class ScopeAttentionMma<THead, TElement>
     /// <param name="storesLogSums">1 to store <paramref name="logSums"/>, 0 not to.</param>
     public static void Run(ArrayView<ScopeBlock> blocks, ArrayView<int> places, ArrayView<AxisWindow> windows,
         ArrayView<float> bias, ArrayView<UInt4> queries, ArrayView<UInt4> keyValues, ArrayView<UInt4> output,
-        ArrayView<float> logSums, ArrayView<int> outside, int scopeCount, int keyScopeCount, int headCount,
+        ArrayView<float> logSums, int scopeCount, int keyScopeCount, int headCount,
         int headVectors, int queryColumns, int storesLogSums)
     {
         var block = ScopeBlock.Load(blocks, Grid.IdxX);
@@ -209,12 +207,8 @@ internal static class ScopeAttentionMma<THead, TElement>
 
         AsyncCopy.Wait(0);
         Group.Barrier();
-        bool isOutside = Store(memory, output, logSums, ScopeBlock.Load(blocks, Grid.IdxX), scopeCount, headCount,
+        Store(memory, output, logSums, ScopeBlock.Load(blocks, Grid.IdxX), scopeCount, headCount,
             headVectors, queryColumns, storesLogSums, best, total, sums);
-
-        // Whoever comes last writes the same.
-        if (isOutside)
-            outside[0] = 1;
     }
 
     /// <summary>The first of the tile's queries that this warp computes.</summary>
@@ -344,8 +338,7 @@ internal static class ScopeAttentionMma<THead, TElement>
     }
 
     /// <summary>Stores the results of a warp through its own rows of shared memory.</summary>
-    /// <returns>Whether one is outside the element's range.</returns>
-    private static bool Store(ArrayView<UInt4> memory, ArrayView<UInt4> output, ArrayView<float> logSums,
+    private static void Store(ArrayView<UInt4> memory, ArrayView<UInt4> output, ArrayView<float> logSums,
         ScopeBlock block, int scopeCount, int headCount, int headVectors, int queryColumns, int storesLogSums,
         float[] best, float[] total, Float4[] sums)
     {
@@ -363,12 +356,10 @@ internal static class ScopeAttentionMma<THead, TElement>
         float upperFactor = Utilities.Select(isUpper, PtxMath.Reciprocal(upperTotal), 0f);
         float lowerFactor = Utilities.Select(isLower, PtxMath.Reciprocal(lowerTotal), 0f);
         ArrayView<uint> pairs = memory.Cast<uint>();
-        bool isOutside = false;
         for (int chunk = 0; chunk < THead.Chunks; chunk++)
         {
             var value = new Float4(sums[chunk].X * upperFactor, sums[chunk].Y * upperFactor,
                 sums[chunk].Z * lowerFactor, sums[chunk].W * lowerFactor);
-            isOutside |= HalfVector<TElement>.IsOutside(value);
             int place = ((((warpRow + upper) * RowChunks) + chunk) * 4) + (lane % 4);
             pairs[place] = TElement.Pack(value.X, value.Y);
             pairs[place + (8 * RowChunks * 4)] = TElement.Pack(value.Z, value.W);
@@ -401,7 +392,5 @@ internal static class ScopeAttentionMma<THead, TElement>
                     output[start + chunk] = memory[((warpRow + row) * RowChunks) + chunk];
             }
         }
-
-        return isOutside;
     }
 }

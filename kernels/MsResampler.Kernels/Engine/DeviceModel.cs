@@ -1,16 +1,27 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
+using MsResampler.Kernels.Gemm;
 using MsResampler.Model;
 using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Engine;
 
 /// <summary>A model's weights on a device and the launches of its forward pass, in one precision.</summary>
+/// <param name="device">The device.</param>
+/// <param name="stream">Prepares it.</param>
 /// <param name="model">The model; not needed afterwards.</param>
+/// <param name="precision">In what it is computed.</param>
 /// <param name="groupSize">Activations of 16 bytes: 4 of 32 bits or 8 of 16 bits.</param>
 /// <param name="costs">What the precision's attention kernel costs.</param>
-internal abstract class DeviceModel(ResamplerModel model, int groupSize, CostModel costs) : IDisposable
+internal abstract class DeviceModel(IDevice device, IDeviceStream stream, ResamplerModel model, Precision precision,
+    int groupSize, CostModel costs) : IDisposable
 {
+    /// <summary>Groups of 16 bytes of a <see cref="OverflowNote"/>.</summary>
+    private const int NoteVectors = 1;
+
+    /// <summary>Of passes whose tokens go to the device.</summary>
+    private readonly IDeviceMemory _note = EmptyNote(device, stream);
+
     private readonly Planner _planner = new(model.Config, model.Weights.KeyValueInput is not null, costs);
 
     /// <summary>How the model's axes lie on the device.</summary>
@@ -30,18 +41,26 @@ internal abstract class DeviceModel(ResamplerModel model, int groupSize, CostMod
     /// <summary>The table of positions stored on the query grid, or null.</summary>
     protected float[]? StoredPositions { get; } = model.Weights.PositionTable?.ToSingle();
 
+    /// <summary>Groups of 16 bytes of a workspace that follow features, from a multiple of 256 bytes on, and are uploaded
+    /// with them.</summary>
+    protected virtual long FeatureTail(long rowCount) => 0;
+
+    /// <summary>Groups of 16 bytes from the first feature of a workspace to their tail.</summary>
+    protected long FeatureVectors(long rowCount) => (rowCount * Layout.Channels.Vectors + 15) / 16 * 16;
+
     /// <summary>The parts of a workspace in the order of their indices, each in groups of 16 bytes.</summary>
     /// <param name="rowCount">Patches of all images of a group.</param>
     /// <param name="tokenCount">Its tokens.</param>
     public long[] Parts(long rowCount, long tokenCount) =>
     [
-        rowCount * Layout.Channels.Vectors,
+        FeatureVectors(rowCount) + FeatureTail(rowCount),
         rowCount * Layout.Width.Vectors,
         tokenCount * Layout.ScopeCount * Layout.Heads.Vectors,
         tokenCount * Layout.Branches.Vectors,
         ((tokenCount * Layout.GateCount) + 3) / 4,
         tokenCount * Layout.Width.Vectors,
         tokenCount * Layout.Output.Vectors,
+        NoteVectors,
         .. OwnParts(rowCount, tokenCount),
     ];
 
@@ -61,10 +80,11 @@ internal abstract class DeviceModel(ResamplerModel model, int groupSize, CostMod
     /// <param name="blockCount">Its blocks.</param>
     public abstract byte[] Schedule(ReadOnlySpan<PatchGrid> grids, GridArena arena, out int blockCount);
 
-    /// <summary>Clears what launches find in a workspace that was laid out anew: features where their rows are padded,
-    /// because copies within the device leave the padding as it is.</summary>
-    public virtual void Clear(Workspace workspace)
+    /// <summary>Clears what launches find in a workspace that was laid out anew: its note; features where their rows are
+    /// padded, because copies within the device leave the padding as it is.</summary>
+    public void Clear(Workspace workspace)
     {
+        workspace.Stream.Clear(workspace.Part(Part.Note).Address, NoteVectors * DeviceView.VectorBytes);
         DeviceView features = workspace.Part(Part.Features);
         if (Layout.Channels.PaddedSize != Layout.Channels.Size)
             workspace.Stream.Clear(features.Address, features.Count * DeviceView.VectorBytes);
@@ -82,11 +102,16 @@ internal abstract class DeviceModel(ResamplerModel model, int groupSize, CostMod
             features.BytesOf(Layout.Channels.Size), workspace.RowCount);
 
     /// <summary>Starts the forward pass of a group: from the workspace's features to its tokens.</summary>
-    public abstract void Compute(Workspace workspace, GridArena arena, TokenTarget target,
+    /// <param name="workspace">The workspace.</param>
+    /// <param name="arena">Holds the group's operands.</param>
+    /// <param name="target">Where tokens go.</param>
+    /// <param name="firstToken">What an overflow's note calls the first of them.</param>
+    /// <param name="cancellationToken">Looked at between launches.</param>
+    public abstract void Compute(Workspace workspace, GridArena arena, TokenTarget target, int firstToken,
         CancellationToken cancellationToken);
 
     /// <summary>Waits for the tokens of a group, in float32, and copies them.</summary>
-    public virtual void DownloadTokens(Workspace workspace, Span<float> tokens)
+    public void DownloadTokens(Workspace workspace, Span<float> tokens)
     {
         DeviceView rows = workspace.Part(Part.Tokens);
         int width = Layout.Output.Size;
@@ -113,10 +138,34 @@ internal abstract class DeviceModel(ResamplerModel model, int groupSize, CostMod
             (ulong)tokens.Address, tokens.BytesOf(Layout.Output.Size), tokens.BytesOf(Layout.Output.Size),
             workspace.TokenCount);
 
-    /// <summary>Reports an overflow of a pass whose target is the device, and forgets it. Every such pass must be
+    /// <summary>Reports an overflow of a group whose tokens were downloaded, and forgets it.</summary>
+    /// <param name="workspace">The group's.</param>
+    /// <param name="firstImage">The index of its first image in the call.</param>
+    /// <exception cref="ActivationOverflowException">There was one.</exception>
+    public void ThrowIfOverflowed(Workspace workspace, int firstImage)
+    {
+        DeviceView note = workspace.Part(Part.Note);
+        Span<int> found = stackalloc int[NoteVectors * DeviceView.VectorBytes / sizeof(int)];
+        workspace.Download(note, MemoryMarshal.AsBytes(found));
+        if (!Forget(found[0], workspace.Stream, note))
+            return;
+        int image = OverflowNote.RowOf(found[0]) / Layout.QueryCount;
+        PatchGrid grid = workspace.Grids[image];
+        throw Overflow($"image {firstImage + image} ({grid} patches)", firstImage + image, grid);
+    }
+
+    /// <summary>Reports an overflow of passes whose target is the device, and forgets it. Every such pass must be
     /// done.</summary>
-    /// <exception cref="Float16OverflowException">There was one.</exception>
-    public abstract void ThrowIfOverflowed(IDeviceStream stream);
+    /// <exception cref="ActivationOverflowException">There was one.</exception>
+    public void ThrowIfOverflowed(IDeviceStream stream)
+    {
+        Span<int> found = stackalloc int[NoteVectors * DeviceView.VectorBytes / sizeof(int)];
+        stream.Download(_note, MemoryMarshal.AsBytes(found));
+        if (!Forget(found[0], stream, DeviceView.OfVectors(_note)))
+            return;
+        int image = OverflowNote.RowOf(found[0]) / Layout.QueryCount;
+        throw Overflow($"image {image} of a call since this was last asked", image, default);
+    }
 
     /// <summary>Computes one scope's attention weights of a group of one image whose forward pass was computed,
     /// [A, M, N].</summary>
@@ -125,7 +174,11 @@ internal abstract class DeviceModel(ResamplerModel model, int groupSize, CostMod
     /// <summary>Where the gate's weights of a group are, [tokens, S·R]; null without a gate.</summary>
     public abstract DeviceView? Gates(Workspace workspace);
 
-    public abstract void Dispose();
+    public virtual void Dispose() => _note.Dispose();
+
+    /// <summary>Where a pass notes an overflow.</summary>
+    protected DeviceView NoteOf(Workspace workspace, TokenTarget target)
+        => (target == TokenTarget.Host ? workspace.Part(Part.Note) : DeviceView.OfVectors(_note)).AsScalars();
 
     /// <summary>The blocks of a group of images from those of its grids.</summary>
     /// <param name="grids">The group's grids.</param>
@@ -149,6 +202,44 @@ internal abstract class DeviceModel(ResamplerModel model, int groupSize, CostMod
         blockCount = blocks.Count;
         TBlock[] ordered = [.. blocks.OrderByDescending(cost)];
         return MemoryMarshal.AsBytes<TBlock>(ordered).ToArray();
+    }
+
+    /// <summary>The exception for an overflow.</summary>
+    /// <param name="image">The image, for people.</param>
+    /// <param name="imageIndex">Its index.</param>
+    /// <param name="grid">Its grid, if it is known.</param>
+    private ActivationOverflowException Overflow(string image, int imageIndex, PatchGrid grid)
+    {
+        string message = $"{image}: {ActivationOverflowException.Describe(precision)}";
+        return precision == Precision.Float16 ? new Float16OverflowException(message, imageIndex, grid)
+            : new ActivationOverflowException(message, precision, imageIndex, grid);
+    }
+
+    /// <summary>Empties a note that was read.</summary>
+    /// <returns>Whether there was anything in it.</returns>
+    private static bool Forget(int found, IDeviceStream stream, DeviceView note)
+    {
+        if (found == 0)
+            return false;
+        stream.Clear(note.Address, NoteVectors * DeviceView.VectorBytes);
+        // Before work of another stream can note the next.
+        stream.Synchronize();
+        return true;
+    }
+
+    private static IDeviceMemory EmptyNote(IDevice device, IDeviceStream stream)
+    {
+        IDeviceMemory note = device.Allocate(NoteVectors * DeviceView.VectorBytes);
+        try
+        {
+            stream.Clear(note.Address, note.ByteCount);
+            return note;
+        }
+        catch
+        {
+            note.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Parts of a workspace that the precision has beside those of <see cref="Part"/>, whose indices follow
@@ -179,7 +270,10 @@ internal abstract class DeviceModel(ResamplerModel model, int groupSize, CostMod
         /// <summary>Tokens, [tokens, L], in float32 or, for the device alone, the type of activations.</summary>
         public const int Tokens = 6;
 
+        /// <summary>The note of overflows in passes whose tokens go to the host.</summary>
+        public const int Note = 7;
+
         /// <summary>The number of these parts.</summary>
-        public const int Count = 7;
+        public const int Count = 8;
     }
 }

@@ -94,11 +94,13 @@ internal sealed class GpuEngine : ModelEngine
         try
         {
             int tokenLength = Layout.QueryCount * Config.OutputSize;
+            int firstImage = 0;
             while (grids.Length > 0)
             {
                 (int imageCount, int rowCount) = NextGroup(grids);
-                Run(workspace, features[..(rowCount * Config.VisionHiddenSize)], grids[..imageCount],
+                Run(workspace, features[..(rowCount * Config.VisionHiddenSize)], grids[..imageCount], firstImage,
                     tokens[..(imageCount * tokenLength)], explanation: null, cancellationToken);
+                firstImage += imageCount;
                 features = features[(rowCount * Config.VisionHiddenSize)..];
                 grids = grids[imageCount..];
                 tokens = tokens[(imageCount * tokenLength)..];
@@ -137,10 +139,12 @@ internal sealed class GpuEngine : ModelEngine
         try
         {
             long tokenLength = (long)Layout.QueryCount * Config.OutputSize;
+            int firstImage = 0;
             while (grids.Length > 0)
             {
                 (int imageCount, int rowCount) = NextGroup(grids);
-                Start(workspace, features, grids[..imageCount], tokens, stream);
+                Start(workspace, features, grids[..imageCount], firstImage, tokens, stream);
+                firstImage += imageCount;
                 features = features.From((long)rowCount * Config.VisionHiddenSize);
                 grids = grids[imageCount..];
                 tokens = tokens.From(imageCount * tokenLength);
@@ -184,7 +188,7 @@ internal sealed class GpuEngine : ModelEngine
         try
         {
             Maps maps = new();
-            Run(workspace, features, [grid], tokens, maps, CancellationToken.None);
+            Run(workspace, features, [grid], firstImage: 0, tokens, maps, CancellationToken.None);
             isSound = true;
             return new Explanation(grid, Layout.QueryCount, Layout.ScopeCount, Config.AttentionHeadCount,
                 Config.GateGroupCount, maps.Attention, maps.Gate);
@@ -219,7 +223,7 @@ internal sealed class GpuEngine : ModelEngine
         return (imageCount, checked((int)rowCount));
     }
 
-    private void Run(Workspace workspace, ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids,
+    private void Run(Workspace workspace, ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, int firstImage,
         Span<float> tokens, Maps? explanation, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -229,8 +233,9 @@ internal sealed class GpuEngine : ModelEngine
         {
             workspace.Prepare(grids, arena);
             _model.UploadFeatures(workspace, features);
-            workspace.Run(arena, TokenTarget.Host, cancellationToken);
+            workspace.Run(arena, TokenTarget.Host, firstToken: 0, cancellationToken);
             _model.DownloadTokens(workspace, tokens);
+            _model.ThrowIfOverflowed(workspace, firstImage);
             explanation?.Read(this, workspace, arena, grids[0]);
             workspace.Settle();
             isDone = true;
@@ -249,8 +254,8 @@ internal sealed class GpuEngine : ModelEngine
     }
 
     /// <summary>Starts the work of a group whose features and tokens are on the device.</summary>
-    private void Start(Workspace workspace, CudaTensor features, ReadOnlySpan<PatchGrid> grids, CudaTensor tokens,
-        nint callerStream)
+    private void Start(Workspace workspace, CudaTensor features, ReadOnlySpan<PatchGrid> grids, int firstImage,
+        CudaTensor tokens, nint callerStream)
     {
         GridArena arena = _grids.Acquire(grids, workspace.Stream);
         bool isStarted = false;
@@ -261,7 +266,7 @@ internal sealed class GpuEngine : ModelEngine
             workspace.Stream.WaitFor(callerStream);
             _model.CopyFeatures(workspace, features);
             workspace.Run(arena, tokens.Type == CudaElementType.Float32 ? TokenTarget.Device : TokenTarget.DeviceHalf,
-                CancellationToken.None);
+                checked(firstImage * Layout.QueryCount), CancellationToken.None);
             _model.CopyTokens(workspace, tokens);
             isStarted = true;
         }

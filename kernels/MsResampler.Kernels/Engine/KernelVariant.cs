@@ -13,7 +13,7 @@ internal sealed record KernelVariant(Type Kernel, int GroupSize, int BlockCount,
 {
     /// <summary>For people, such as <c>GemmTiled GemmTile64 LinearEpilogue</c>.</summary>
     public string Name { get; } = string.Join(' ',
-        Kernel.GetGenericArguments().Select(type => type.Name).Prepend(Kernel.Name.Split('`')[0]));
+        Kernel.GetGenericArguments().Select(type => type.Name.Split('`')[0]).Prepend(Kernel.Name.Split('`')[0]));
 
     /// <summary>The kernel's method.</summary>
     public MethodInfo Entry => Kernel.GetMethod("Run", BindingFlags.Public | BindingFlags.Static)!;

@@ -41,6 +41,15 @@ internal readonly record struct Product
 
     public required int InnerVectors { get; init; }
 
+    /// <summary>Where the lowest row is noted that has an element which is no number; empty where it is not.</summary>
+    public DeviceView Note { get; init; }
+
+    /// <summary>What the note calls row 0.</summary>
+    public int FirstNoted { get; init; }
+
+    /// <summary>From what magnitude on an element becomes no number; infinity if not said.</summary>
+    public float Limit { get => field == 0 ? float.PositiveInfinity : field; init; }
+
     /// <summary>Whether the exact GELU is applied.</summary>
     public bool HasGelu { get; init; }
 
@@ -50,14 +59,14 @@ internal readonly record struct Product
 
     /// <summary>Adds the arguments of <see cref="Gemm.GemmMma{TTile, TElement, TEpilogue, TOutput}"/>.</summary>
     /// <param name="arguments">Receives them.</param>
-    /// <param name="outside">Where the kernel notes that a number was outside the range of C's type.</param>
     /// <param name="scale">Where rows' sums of squares go, or what scales rows.</param>
     /// <param name="table">What is added to rows.</param>
-    public void AddTo(ref KernelArguments arguments, DeviceView outside, in RowScale scale, in RowTable table)
+    public void AddTo(ref KernelArguments arguments, in RowScale scale, in RowTable table)
     {
-        arguments.Add(A, Weight, Bias, C, scale.Squares, table.Table, table.Starts, outside);
+        arguments.Add(A, Weight, Bias, C, scale.Squares, scale.Units, table.Table, table.Starts, Note);
         arguments.Add(RowCount, ColumnVectors, InnerVectors, AStride, WStride, CRowStride, CColumnStride, ABatchStride,
-            WBatchStride, ColumnVectors, CBatchStride, scale.Stride, scale.Count, scale.Width, table.Vectors);
-        arguments.Add(scale.Epsilon);
+            WBatchStride, ColumnVectors, CBatchStride, scale.Stride, scale.Count, scale.Width, table.Vectors, FirstNoted);
+        arguments.Add(scale.RootEpsilon);
+        arguments.Add(Limit);
     }
 }

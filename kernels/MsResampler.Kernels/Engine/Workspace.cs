@@ -99,14 +99,21 @@ internal sealed class Workspace : IDisposable
     /// device can.</summary>
     /// <param name="arena">Holds the group's operands.</param>
     /// <param name="target">Where tokens go.</param>
+    /// <param name="firstToken">What an overflow's note calls the first token. A graph has recorded 0.</param>
     /// <param name="cancellationToken">Looked at between launches; a graph is started whole.</param>
-    public void Run(GridArena arena, TokenTarget target, CancellationToken cancellationToken)
+    public void Run(GridArena arena, TokenTarget target, int firstToken, CancellationToken cancellationToken)
     {
+        if (firstToken > 0)
+        {
+            _model.Compute(this, arena, target, firstToken, cancellationToken);
+            return;
+        }
+
         Pass pass = _passes[(int)target];
         if (++pass.RunCount == 2)
             pass.Graph = Record(arena, target);
         if (pass.Graph is null || !Stream.TryLaunch(pass.Graph))
-            _model.Compute(this, arena, target, cancellationToken);
+            _model.Compute(this, arena, target, firstToken, cancellationToken);
     }
 
     /// <summary>Keeps an arena while work that nobody waits for reads it.</summary>
@@ -158,7 +165,7 @@ internal sealed class Workspace : IDisposable
 
     // Apart from its caller, which would make the closure every time.
     private IDeviceGraph? Record(GridArena arena, TokenTarget target)
-        => Stream.Capture(() => _model.Compute(this, arena, target, CancellationToken.None));
+        => Stream.Capture(() => _model.Compute(this, arena, target, 0, CancellationToken.None));
 
     private int[] StartsOf(GridArena arena)
     {

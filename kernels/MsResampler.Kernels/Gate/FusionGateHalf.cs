@@ -54,8 +54,6 @@ internal static class FusionGateHalf<TElement>
     /// <param name="normBias">ln_post's bias, likewise.</param>
     /// <param name="gates">Receives the gate's weights, [tokens, S·R].</param>
     /// <param name="fused">Receives normalised tokens, [tokens, D], filled up likewise.</param>
-    /// <param name="outside">Its first element becomes 1 where a result is outside the range of its type, or no number;
-    /// else it keeps its value.</param>
     /// <param name="tokenCount">Tokens.</param>
     /// <param name="hiddenVectors">Groups of four of the hidden layer; its surplus elements are 0 in partials, bias and
     /// weight.</param>
@@ -67,7 +65,7 @@ internal static class FusionGateHalf<TElement>
     /// <param name="rootEpsilon">√ε.</param>
     public static void Run(ArrayView<Float4> partials, ArrayView<Float4> hiddenBias, ArrayView<Float4> weight,
         ArrayView<float> bias, ArrayView<UInt2> branches, ArrayView<Float4> normWeight, ArrayView<Float4> normBias,
-        ArrayView<float> gates, ArrayView<UInt2> fused, ArrayView<int> outside, int tokenCount, int hiddenVectors,
+        ArrayView<float> gates, ArrayView<UInt2> fused, int tokenCount, int hiddenVectors,
         int scopeCount, int groupCount, int width, int stride, float rootEpsilon)
     {
         ArrayView<Float4> hidden = SharedMemory.Allocate<Float4>(MaxHiddenVectors);
@@ -174,7 +172,6 @@ internal static class FusionGateHalf<TElement>
         Group.Barrier();
         statistics = statistics.WithVariance(RowStatistics.Sum(OfWarps(warpSums, 2 * MaxWarps)),
             RowStatistics.Sum(OfWarps(warpSums, 3 * MaxWarps)), width, rootEpsilon);
-        bool isOutside = false;
         for (int index = 0; index < ThreadVectors; index++)
         {
             int vector = Group.IdxX + (index * Group.DimX);
@@ -183,13 +180,8 @@ internal static class FusionGateHalf<TElement>
                 Float4 normal = statistics.Apply(sums[index], normWeight[vector], normBias[vector])
                     .Within(width - (4 * vector));
                 fused[(2 * token * stride) + vector] = HalfVector<TElement>.Pack(normal);
-                isOutside |= HalfVector<TElement>.IsOutside(normal);
             }
         }
-
-        // Whoever comes last writes the same.
-        if (isOutside)
-            outside[0] = 1;
     }
 
     /// <summary>Loads this thread's channels of some scopes; zeros where there are none.</summary>

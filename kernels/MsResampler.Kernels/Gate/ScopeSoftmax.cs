@@ -6,7 +6,8 @@ namespace MsResampler.Kernels.Gate;
 /// <summary>The softmax over the scopes of one group of channels, by one thread.</summary>
 internal static class ScopeSoftmax
 {
-    /// <summary>Replaces logits by their softmax.</summary>
+    /// <summary>Replaces logits by their softmax. Where one is infinite, none is a number: an overflow would otherwise
+    /// take a scope away without a word.</summary>
     /// <param name="gates">Logits, [scopes, groups], in global or shared memory.</param>
     /// <param name="first">The first scope's.</param>
     /// <param name="scopeCount">Scopes.</param>
@@ -20,7 +21,8 @@ internal static class ScopeSoftmax
         float total = 0;
         for (int scope = 0; scope < scopeCount; scope++)
         {
-            float value = PtxMath.Exp2((gates[first + (scope * groupCount)] - best) * Log2E);
+            float logit = PtxMath.Inside(gates[first + (scope * groupCount)], float.PositiveInfinity);
+            float value = PtxMath.Exp2((logit - best) * Log2E);
             gates[first + (scope * groupCount)] = value;
             total += value;
         }

@@ -17,7 +17,9 @@ namespace MsResampler.Kernels.Gemm;
 /// batch. For the same reason the sum is never split among blocks.</para>
 /// <para>A layer normalisation between two products costs no launch: the first stores its rows' sums of squares
 /// (<see cref="RowSquares"/>), the mean of each being 0, and the second multiplies each row of its result by
-/// 1/√(squares/width + ε).</para>
+/// 1/√(squares/width + ε), ε in the unit of the row's features.</para>
+/// <para>What overflows is no number from then on, so that nothing can make a finite number of it again; the last product
+/// notes where it finds one (<see cref="OverflowNote"/>).</para>
 /// <para>Grid: x = tiles of C, in bands of <see cref="BandRows"/> tiles along the rows, so that blocks that run
 /// together share what they read in the second-level cache; y = products. Shared memory:
 /// stages·64·(rows + columns) bytes, 48 KiB for 128 × 128.</para>
@@ -56,11 +58,12 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="c">Receives C, [rows, 4·columns].</param>
     /// <param name="squares"><see cref="RowSquares"/>: a <see cref="SquaresEpilogue"/> stores those of C, as it was
     /// before it was rounded, a <see cref="ScaledEpilogue"/> reads those of A. All products have the same.</param>
+    /// <param name="units">What multiplied each row before it was normalised; read where there are squares.</param>
     /// <param name="table">Rows to add to rows of C, all products the same. Read by a <see cref="ScaledEpilogue"/>, as
     /// are all that follow and are about squares and tables.</param>
     /// <param name="tableStarts">For each row of C the first group of four of its row of the table.</param>
-    /// <param name="outside">Its first element becomes 1 where an element is outside the range of C's type, or no
-    /// number; else it keeps its value.</param>
+    /// <param name="note"><see cref="OverflowNote"/>: of the lowest row that has an element which is no number. Empty where
+    /// nobody asks.</param>
     /// <param name="rowCount">Rows of A and C.</param>
     /// <param name="columnVectors">Groups of four columns of C.</param>
     /// <param name="innerVectors">Groups of 16 bytes of a row of A and W.</param>
@@ -78,12 +81,16 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="width">What the squares are divided by: the elements of a row of A.</param>
     /// <param name="tableVectors">Groups of four columns, from the first, to which the table is added; 0 for no table.
     /// </param>
-    /// <param name="epsilon">ε.</param>
+    /// <param name="firstNoted">What the note calls row 0.</param>
+    /// <param name="rootEpsilon">√ε.</param>
+    /// <param name="limit">Elements become no number where their magnitude is not less than this, or C's type does not
+    /// hold them.</param>
     public static void Run(ArrayView<UInt4> a, ArrayView<UInt4> w, ArrayView<Float4> bias, ArrayView<UInt2> c,
-        ArrayView<float> squares, ArrayView<Float4> table, ArrayView<int> tableStarts, ArrayView<int> outside,
+        ArrayView<float> squares, ArrayView<float> units, ArrayView<Float4> table, ArrayView<int> tableStarts,
+        ArrayView<int> note,
         int rowCount, int columnVectors, int innerVectors, int aStride, int wStride, int cRowStride, int cColumnStride,
         int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride, int squareStride, int squareCount,
-        int width, int tableVectors, float epsilon)
+        int width, int tableVectors, int firstNoted, float rootEpsilon, float limit)
     {
         uint shared = SwizzledTile.Allocate(TTile.StageCount * StageBytes);
         int product = Grid.IdxY;
@@ -173,8 +180,8 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
                     starts[half] = tableStarts[IntrinsicMath.Min(row, rowCount - 1)];
             }
 
-            float scale = RowSquares.ScaleOf(squares, IntrinsicMath.Min(firstRow + Group.IdxX, rowCount - 1),
-                squareStride, Group.IdxX < TileRows ? squareCount : 0, width, epsilon);
+            float scale = RowSquares.ScaleOf(squares, units, IntrinsicMath.Min(firstRow + Group.IdxX, rowCount - 1),
+                squareStride, Group.IdxX < TileRows ? squareCount : 0, width, rootEpsilon);
             LoadRows(tableRows, table, starts[0], starts[1], firstGroup, tableVectors);
             // The copies past the end of A and W still write zeros.
             AsyncCopy.Wait(0);
@@ -184,7 +191,8 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
             Group.Barrier();
         }
 
-        bool isOutside = false;
+        float largest = IntrinsicMath.Min(limit, TOutput.Limit);
+        int lowest = rowCount;
         for (int tile = 0; tile < TTile.RowTiles; tile++)
         {
             int rowInTile = warpRow + (16 * tile) + (lane / 4);
@@ -224,8 +232,10 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
                 Float4 upper = values[2 * pair];
                 Float4 lower = values[(2 * pair) + 1];
                 int place = (product * cBatchStride) + (row * cRowStride) + (group * cColumnStride);
-                isOutside |= Store(c, place, group < columnVectors & row < rowCount, upper);
-                isOutside |= Store(c, place + (8 * cRowStride), group < columnVectors & row + 8 < rowCount, lower);
+                bool isNoted = Store(c, place, group < columnVectors & row < rowCount, upper, largest);
+                lowest = IntrinsicMath.Min(lowest, isNoted ? row : rowCount);
+                isNoted = Store(c, place + (8 * cRowStride), group < columnVectors & row + 8 < rowCount, lower, largest);
+                lowest = IntrinsicMath.Min(lowest, isNoted ? row + 8 : rowCount);
                 if (TEpilogue.StoresSquares)
                 {
                     // Columns past the last one repeat it.
@@ -246,20 +256,19 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
             }
         }
 
-        // Whoever comes last writes the same.
-        if (isOutside)
-            outside[0] = 1;
+        if (lowest < rowCount)
+            OverflowNote.Add(note, firstNoted + lowest);
     }
 
     /// <summary>Stores four neighbours if they are part of C.</summary>
-    /// <returns>Whether they are and one is outside the range of C's type.</returns>
-    private static bool Store(ArrayView<UInt2> c, int group, bool isPart, Float4 sum)
+    /// <returns>Whether they are and one is no number.</returns>
+    private static bool Store(ArrayView<UInt2> c, int group, bool isPart, Float4 sum, float limit)
     {
-        var value = new Float4(TEpilogue.Apply(sum.X), TEpilogue.Apply(sum.Y), TEpilogue.Apply(sum.Z),
-            TEpilogue.Apply(sum.W));
+        Float4 value = new Float4(TEpilogue.Apply(sum.X), TEpilogue.Apply(sum.Y), TEpilogue.Apply(sum.Z),
+            TEpilogue.Apply(sum.W)).Inside(limit);
         if (isPart)
             TOutput.Store(c, group, value);
-        return isPart & TOutput.IsOutside(value);
+        return isPart & value.HasNaN();
     }
 
     /// <summary>Loads this lane's groups of two rows of the table; zeros past its last column.</summary>

@@ -16,8 +16,8 @@ internal interface IGemmMmaOutput
     /// <param name="value">Their values.</param>
     static abstract void Store(ArrayView<UInt2> c, int group, Float4 value);
 
-    /// <summary>Whether a value does not fit the type, or is no number.</summary>
-    static abstract bool IsOutside(Float4 value);
+    /// <summary>From what magnitude on a number does not fit the type: rounding to nearest would make it infinite.</summary>
+    static abstract float Limit { get; }
 }
 
 /// <summary>float32.</summary>
@@ -28,7 +28,7 @@ internal readonly struct GemmMmaFloat32 : IGemmMmaOutput
     public static void Store(ArrayView<UInt2> c, int group, Float4 value)
         => GlobalMemoryAccess.Store(ref c[2 * group], value);
 
-    public static bool IsOutside(Float4 value) => false;
+    public static float Limit => float.PositiveInfinity;
 }
 
 /// <summary>bfloat16, whose range is that of float32.</summary>
@@ -39,7 +39,7 @@ internal readonly struct GemmMmaBFloat16 : IGemmMmaOutput
     public static void Store(ArrayView<UInt2> c, int group, Float4 value)
         => c[group] = HalfVector<MmaBFloat16>.Pack(value);
 
-    public static bool IsOutside(Float4 value) => false;
+    public static float Limit => MmaBFloat16.Limit;
 }
 
 /// <summary>float16.</summary>
@@ -50,5 +50,5 @@ internal readonly struct GemmMmaFloat16 : IGemmMmaOutput
     public static void Store(ArrayView<UInt2> c, int group, Float4 value)
         => c[group] = HalfVector<MmaFloat16>.Pack(value);
 
-    public static bool IsOutside(Float4 value) => HalfVector<MmaFloat16>.IsOutside(value);
+    public static float Limit => MmaFloat16.Limit;
 }

@@ -1,5 +1,6 @@
 using ILGPU;
 using MsResampler.Kernels.Ptx;
+using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Gemm;
 
@@ -12,6 +13,8 @@ namespace MsResampler.Kernels.Gemm;
 /// spreads them over all 32 banks; groups of four rows stay together.</para>
 /// <para>An element is the sum over k in ascending order, rounded once for each product, whatever the tile's shape and
 /// place: the same row gives the same bits in any batch.</para>
+/// <para>What overflows is no number from then on, so that nothing can make a finite number of it again; the last product
+/// notes where it finds one (<see cref="OverflowNote"/>).</para>
 /// <para>Grid: x = tiles of C, along its rows first so that blocks that run together read the same W; y = products.
 /// Shared memory: 2·16·(rows + columns)·4 bytes, 32 KiB for 128 × 128.</para>
 /// </remarks>
@@ -39,6 +42,8 @@ internal static class GemmTiled<TTile, TEpilogue>
     /// <param name="w">W, [4·columns, 4·inner].</param>
     /// <param name="bias">[4·columns] for each product.</param>
     /// <param name="c">Receives C.</param>
+    /// <param name="note"><see cref="OverflowNote"/>: of the lowest row that has an element which is no number. Empty where
+    /// nobody asks.</param>
     /// <param name="rowCount">Rows of A and C.</param>
     /// <param name="columnVectors">Groups of four columns of C.</param>
     /// <param name="innerVectors">Groups of four columns of A.</param>
@@ -51,9 +56,11 @@ internal static class GemmTiled<TTile, TEpilogue>
     /// <param name="wBatchStride">The same of W.</param>
     /// <param name="biasBatchStride">The same of the bias.</param>
     /// <param name="cBatchStride">The same of C.</param>
+    /// <param name="firstNoted">What the note calls row 0.</param>
+    /// <param name="limit">Elements become no number where their magnitude is not less than this.</param>
     public static void Run(ArrayView<Float4> a, ArrayView<Float4> w, ArrayView<Float4> bias, ArrayView<Float4> c,
-        int rowCount, int columnVectors, int innerVectors, int aStride, int wStride, int cRowStride, int cColumnStride,
-        int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride)
+        ArrayView<int> note, int rowCount, int columnVectors, int innerVectors, int aStride, int wStride, int cRowStride, int cColumnStride,
+        int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride, int firstNoted, float limit)
     {
         var stages = SharedMemory.Allocate<Float4>(2 * 16 * (RowVectors + TileVectors));
         var elements = stages.Cast<float>();
@@ -155,25 +162,28 @@ internal static class GemmTiled<TTile, TEpilogue>
             Group.Barrier();
         }
 
+        int lowest = rowCount;
         for (int group = 0; group < TTile.ColumnGroups; group++)
         {
             int vector = firstVector + threadColumn + (group * TTile.ThreadColumns);
-            if (vector < columnVectors)
+            Float4 addend = bias[(product * biasBatchStride) + IntrinsicMath.Min(vector, columnVectors - 1)];
+            for (int index = 0; index < 4 * TTile.RowGroups; index++)
             {
-                Float4 addend = bias[(product * biasBatchStride) + vector];
-                for (int index = 0; index < 4 * TTile.RowGroups; index++)
-                {
-                    int row = firstRow + (4 * threadRow) + (index % 4) + (index / 4 * 4 * TTile.ThreadRows);
-                    int sum = 4 * ((index * TTile.ColumnGroups) + group);
-                    if (row < rowCount)
-                    {
-                        c[(product * cBatchStride) + (row * cRowStride) + (vector * cColumnStride)] = new Float4(
-                            TEpilogue.Apply(sums[sum] + addend.X), TEpilogue.Apply(sums[sum + 1] + addend.Y),
-                            TEpilogue.Apply(sums[sum + 2] + addend.Z), TEpilogue.Apply(sums[sum + 3] + addend.W));
-                    }
-                }
+                int row = firstRow + (4 * threadRow) + (index % 4) + (index / 4 * 4 * TTile.ThreadRows);
+                int sum = 4 * ((index * TTile.ColumnGroups) + group);
+                Float4 value = new Float4(TEpilogue.Apply(sums[sum] + addend.X),
+                    TEpilogue.Apply(sums[sum + 1] + addend.Y), TEpilogue.Apply(sums[sum + 2] + addend.Z),
+                    TEpilogue.Apply(sums[sum + 3] + addend.W)).Inside(limit);
+                bool isPart = vector < columnVectors & row < rowCount;
+                if (isPart)
+                    c[(product * cBatchStride) + (row * cRowStride) + (vector * cColumnStride)] = value;
+                bool isNoted = isPart & value.HasNaN();
+                lowest = IntrinsicMath.Min(lowest, isNoted ? row : rowCount);
             }
         }
+
+        if (lowest < rowCount)
+            OverflowNote.Add(note, firstNoted + lowest);
     }
 
     /// <summary>Stores four elements of a slice's row as parts of four columns.</summary>

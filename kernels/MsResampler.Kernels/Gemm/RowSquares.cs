@@ -20,28 +20,37 @@ internal static class RowSquares
     /// <param name="columnVectors">Its groups of four columns.</param>
     public static int CountOf(int columnVectors) => (columnVectors + Vectors - 1) / Vectors;
 
+    /// <summary>Less than the mean square of any row that is not of zeros: rows are in units of their own.</summary>
+    private const float LeastSquare = 1f / (1L << 60) / (1L << 60);
+
     /// <summary>1/√(squares/width + ε) of a row, its sums added in their order; 1 if it has none.</summary>
     /// <param name="squares">The sums.</param>
+    /// <param name="units">What multiplied each row.</param>
     /// <param name="row">The row.</param>
     /// <param name="stride">From one of its sums to the next.</param>
     /// <param name="count">Its sums.</param>
     /// <param name="width">What their sum is divided by.</param>
-    /// <param name="epsilon">ε.</param>
-    public static float ScaleOf(ArrayView<float> squares, int row, int stride, int count, int width, float epsilon)
+    /// <param name="rootEpsilon">√ε.</param>
+    public static float ScaleOf(ArrayView<float> squares, ArrayView<float> units, int row, int stride, int count,
+        int width, float rootEpsilon)
     {
         float sum = 0;
+        float root = 0;
+        if (count > 0)
+            root = rootEpsilon * units[row];
         for (int first = 0; first < count; first += ReadAtOnce)
         {
             for (int next = 0; next < ReadAtOnce; next++)
             {
-                float square = 0;
+                float part = 0;
                 if (first + next < count)
-                    square = squares[((first + next) * stride) + row];
-                sum += square;
+                    part = squares[((first + next) * stride) + row];
+                sum += part;
             }
         }
 
-        return count > 0 ? PtxMath.ReciprocalSqrt((sum / width) + epsilon) : 1;
+        float square = IntrinsicMath.Max(PtxMath.Fma(root, root, sum / width), LeastSquare);
+        return count > 0 ? PtxMath.ReciprocalSqrt(square) : 1f;
     }
 
     /// <summary>Adds up what the four lanes have that share rows g and g+8 (<see cref="MmaSums"/>), and stores the

@@ -18,15 +18,14 @@ internal static class LayerNormHalf<TElement>
     /// <param name="bias">[width], likewise.</param>
     /// <param name="destination">Receives normalised rows, filled up to a whole group of eight with zeros; may be the
     /// source.</param>
-    /// <param name="outside">Its first element becomes 1 where a result is outside the range of its type, or no number;
-    /// else it keeps its value.</param>
+    /// <param name="units">What multiplied each row; empty where nothing did.</param>
     /// <param name="rowCount">Rows.</param>
     /// <param name="width">Elements of a row.</param>
     /// <param name="sourceStride">Groups of eight from one row of the source to the next.</param>
     /// <param name="stride">The same of the destination.</param>
     /// <param name="rootEpsilon">√ε.</param>
     public static void Run(ArrayView<UInt2> source, ArrayView<Float4> weight, ArrayView<Float4> bias,
-        ArrayView<UInt2> destination, ArrayView<int> outside, int rowCount, int width, int sourceStride, int stride,
+        ArrayView<UInt2> destination, ArrayView<float> units, int rowCount, int width, int sourceStride, int stride,
         float rootEpsilon)
     {
         int row = (Grid.IdxX * (Group.DimX / Warp.WarpSize)) + Warp.WarpIdx;
@@ -34,6 +33,8 @@ internal static class LayerNormHalf<TElement>
             return;
         int start = 2 * row * sourceStride;
         int vectorCount = HalfVector<TElement>.CountOf(width);
+        if (units.Length > 0)
+            rootEpsilon *= units[row];
         float pivot = TElement.Low(source[start].X);
         float magnitude = 0;
         Float4 sum = default;
@@ -58,17 +59,11 @@ internal static class LayerNormHalf<TElement>
 
         statistics = statistics.WithVariance(RowStatistics.Sum(shifts.Sum()), RowStatistics.Sum(squares.Sum()), width,
             rootEpsilon);
-        bool isOutside = false;
         for (int vector = Warp.LaneIdx; vector < vectorCount; vector += Warp.WarpSize)
         {
             Float4 normal = statistics.Apply(HalfVector<TElement>.Unpack(source[start + vector]), weight[vector],
                 bias[vector]).Within(width - (4 * vector));
             destination[(2 * row * stride) + vector] = HalfVector<TElement>.Pack(normal);
-            isOutside |= HalfVector<TElement>.IsOutside(normal);
         }
-
-        // Whoever comes last writes the same.
-        if (isOutside)
-            outside[0] = 1;
     }
 }

@@ -1,4 +1,6 @@
+using ILGPU;
 using ILGPU.IR.Intrinsics;
+using Utilities = ILGPU.Util.Utilities;
 
 namespace MsResampler.Kernels.Ptx;
 
@@ -32,6 +34,11 @@ internal static class PtxMath
     [IntrinsicImplementation]
     [PtxInstruction("fma.rn.f32 = 0 1 2", OpenCl = "fma")]
     public static float Fma(float a, float b, float c) => MathF.FusedMultiplyAdd(a, b, c);
+
+    /// <summary><paramref name="value"/> where its magnitude is less than <paramref name="limit"/>, else no
+    /// number.</summary>
+    public static float Inside(float value, float limit)
+        => Utilities.Select(IntrinsicMath.Abs(value) < limit, value, float.NaN);
 
     private static float Flush(float x) => float.IsSubnormal(x) ? MathF.CopySign(0, x) : x;
 }

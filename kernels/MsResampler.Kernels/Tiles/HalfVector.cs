@@ -19,9 +19,4 @@ internal static class HalfVector<TElement>
     /// <summary>Four numbers, rounded.</summary>
     public static UInt2 Pack(Float4 values)
         => new(TElement.Pack(values.X, values.Y), TElement.Pack(values.Z, values.W));
-
-    /// <summary>Whether one of the four is outside the type's range, or no number.</summary>
-    public static bool IsOutside(Float4 values)
-        => TElement.IsOutside(values.X) | TElement.IsOutside(values.Y) | TElement.IsOutside(values.Z)
-            | TElement.IsOutside(values.W);
 }

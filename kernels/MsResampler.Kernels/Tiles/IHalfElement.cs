@@ -11,7 +11,4 @@ internal interface IHalfElement : IMmaElement
 
     /// <summary>The number in the high half.</summary>
     static abstract float High(uint pair);
-
-    /// <summary>Whether a number is outside the type's range, or no number.</summary>
-    static abstract bool IsOutside(float value);
 }

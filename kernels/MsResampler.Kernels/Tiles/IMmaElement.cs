@@ -17,10 +17,14 @@ internal interface IMmaElement
     static abstract Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1);
 }
 
-/// <summary>float16, which ends at 65504: larger numbers become infinite, and the caller is told.</summary>
+/// <summary>float16, which ends at 65504: larger numbers become infinite.</summary>
 internal readonly struct MmaFloat16 : IHalfElement
 {
-    private const float Limit = (float)Float16OverflowException.Limit;
+    /// <summary>From here on rounding to nearest gives infinity.</summary>
+    public const float Limit = (float)Float16OverflowException.Limit;
+
+    /// <summary>The largest number.</summary>
+    public const float Greatest = 65504;
 
     public static int Bytes => 2;
 
@@ -33,13 +37,14 @@ internal readonly struct MmaFloat16 : IHalfElement
     public static float Low(uint pair) => Interop.IntAsFloat((ushort)pair);
 
     public static float High(uint pair) => Interop.IntAsFloat((ushort)(pair >> 16));
-
-    public static bool IsOutside(float value) => !(IntrinsicMath.Abs(value) < Limit);
 }
 
 /// <summary>bfloat16, whose range is that of float32.</summary>
 internal readonly struct MmaBFloat16 : IHalfElement
 {
+    /// <summary>From here on rounding to nearest gives infinity: halfway from the largest bfloat16 to 2¹²⁸.</summary>
+    public const float Limit = 3.3961775e38f;
+
     public static int Bytes => 2;
 
     public static UInt4 Round(UInt4 fragment) => fragment;
@@ -51,8 +56,6 @@ internal readonly struct MmaBFloat16 : IHalfElement
     public static float Low(uint pair) => Interop.IntAsFloat(pair << 16);
 
     public static float High(uint pair) => Interop.IntAsFloat(pair & 0xFFFF0000);
-
-    public static bool IsOutside(float value) => false;
 }
 
 /// <summary>float32, rounded to 10 fraction bits in registers: the tensor core would cut the others off.</summary>

@@ -24,6 +24,14 @@ internal static class VectorOperations
             IntrinsicMath.Max(IntrinsicMath.Abs(vector.X), IntrinsicMath.Abs(vector.Y)),
             IntrinsicMath.Max(IntrinsicMath.Abs(vector.Z), IntrinsicMath.Abs(vector.W)));
 
+        /// <summary>Elements whose magnitude is less than <paramref name="limit"/>; the others become no number, so that
+        /// nothing that is computed from them is one.</summary>
+        public Float4 Inside(float limit) => new(PtxMath.Inside(vector.X, limit), PtxMath.Inside(vector.Y, limit),
+            PtxMath.Inside(vector.Z, limit), PtxMath.Inside(vector.W, limit));
+
+        /// <summary>Whether one of the four is no number.</summary>
+        public bool HasNaN() => vector.X != vector.X | vector.Y != vector.Y | vector.Z != vector.Z | vector.W != vector.W;
+
         /// <summary>Multiplies each element by <paramref name="factor"/> and subtracts <paramref name="number"/>, rounding
         /// once.</summary>
         public Float4 TimesLess(float factor, float number)

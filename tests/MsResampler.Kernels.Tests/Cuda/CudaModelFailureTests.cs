@@ -48,6 +48,8 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
     public void A_call_of_a_shape_that_came_back_is_one_launch_of_a_graph(
         [Values(Precision.Float32, Precision.Float16)] Precision precision)
     {
+        using EmulatedBacking backing = new();
+        MockDriver.Attach(backing);
         using Resampler resampler = Resampler.Load(Folder,
             new ResamplerOptions { Backend = CudaBackend.Default, Precision = precision });
         Run(resampler);

@@ -155,7 +155,6 @@ internal sealed class CudaResamplerTests : CudaModelFixture
     [TestCase("cuMemAlloc")]
     [TestCase("cuMemcpyHtoDAsync")]
     [TestCase("cuMemcpyDtoDAsync")]
-    [TestCase("cuMemcpy2DAsync")]
     [TestCase("cuMemsetD8Async")]
     [TestCase("cuLaunchKernel")]
     [TestCase("cuStreamSynchronize")]

@@ -112,7 +112,7 @@ public class DeviceTensorTests
         List<string> operations = [];
         device.Before = operations.Add;
         engine.Resample(features.Tensor, s_grids, tokens.Tensor, 0);
-        Assert.That(operations, Is.EqualTo(new[] { "wait", "copy", "replay", "copy", "release" }));
+        Assert.That(operations, Is.EqualTo(new[] { "wait", "launch", "replay", "copy", "release" }));
     }
 
     [Test]
@@ -159,30 +159,67 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void An_overflow_on_the_device_is_reported_when_asked_for_and_once()
+    public void An_overflow_on_the_device_is_reported_when_asked_for_and_once(
+        [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
     {
         using TestModel model = new(Config());
         EmulatorDevice device = new(architecture: 80);
-        using GpuEngine engine = Engine(model, device, Precision.Float16);
+        using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, new()
+        {
+            Precision = precision,
+            ValidateFeatures = false,
+        });
         float[] features = Features(model, s_grids, 1);
         float[] expected = OnHost(engine, model, features, s_grids);
         engine.ThrowIfOverflowed();
-        foreach ((float factor, CudaElementType type) in ((float, CudaElementType)[])[(1e7f, Single),
-            (float.NaN, Single), (float.PositiveInfinity, Half)])
+        int second = (int)s_grids[0].PatchCount * model.Model.Config.VisionHiddenSize;
+        Type overflow = precision == Precision.Float16 ? typeof(Float16OverflowException)
+            : typeof(ActivationOverflowException);
+        foreach ((float value, CudaElementType type) in new[] { (float.NaN, Single),
+            (float.PositiveInfinity, TypesOf(precision)[^1]) })
         {
-            float[] large = [.. features.Select(value => value * factor)];
+            float[] large = [.. features];
+            large[second + 3] = value;
             OnDevice(engine, device, model, type, large, s_grids, type);
             Assert.That(OnHost(engine, model, features, s_grids), Is.EqualTo(expected), "it is not this call's");
             OnDevice(engine, device, model, type, features, s_grids, type);
-            Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf<Float16OverflowException>()
-                .With.Message.Contains("a call since this was last asked").And.Message.Contains("BFloat16"),
-                $"{factor}");
+            Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf(overflow)
+                .With.Message.StartsWith("image 1 of a call since this was last asked: ").And.Property("ImageIndex")
+                .EqualTo(1).And.Property("Precision").EqualTo(precision), $"{value}");
             Assert.That(engine.ThrowIfOverflowed, Throws.Nothing);
         }
 
-        Assert.That(() => OnHost(engine, model, [.. features.Select(value => value * 1e7f)], s_grids),
-            Throws.TypeOf<Float16OverflowException>().With.Message.Contains("the tokens of this call"));
+        float[] bad = [.. features];
+        bad[second] = float.NaN;
+        Assert.That(() => OnHost(engine, model, bad, s_grids), Throws.TypeOf(overflow)
+            .With.Message.StartsWith("image 1 (1x3 patches): "));
         Assert.That(engine.ThrowIfOverflowed, Throws.Nothing, "a call for the host reports its own");
+    }
+
+    /// <summary>The note counts images of the call, not of the group; in replays too.</summary>
+    [Test]
+    public void An_overflow_in_a_later_group_names_the_image_of_the_call([Values(0, 3, 5)] int image)
+    {
+        using TestModel model = new(Config());
+        PatchGrid[] grids = [new(5, 4), new(5, 4), new(5, 4), new(5, 4), new(5, 4), new(5, 4)];
+        EmulatorDevice device = new(memoryBytes: 400 << 10, architecture: 80);
+        ObservedDevice observed = new(device);
+        using GpuEngine engine = new(observed, EmulatorHost.Compiler, model.Model, new()
+        {
+            Precision = Precision.Float16,
+            ValidateFeatures = false,
+        });
+        float[] features = Features(model, grids, 3);
+        features[image * features.Length / grids.Length] = float.NaN;
+        for (int round = 0; round < 3; round++)
+        {
+            OnDevice(engine, device, model, Single, features, grids, Single);
+            Assert.That(observed.Counts["wait"], Is.GreaterThanOrEqualTo(2 * (round + 1)), "groups");
+            Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf<Float16OverflowException>()
+                .With.Property("ImageIndex").EqualTo(image));
+            Assert.That(() => OnHost(engine, model, features, grids), Throws.TypeOf<Float16OverflowException>()
+                .With.Property("ImageIndex").EqualTo(image).And.Property("Grid").EqualTo(grids[image]));
+        }
     }
 
     [Test]

@@ -103,17 +103,45 @@ public class PrecisionTests
     [Test]
     public void An_activation_outside_float16_is_reported_by_the_call_it_happens_in()
     {
-        using TestModel model = new(Config());
+        // Without features nothing is added to the values' bias.
+        using TestModel model = new(Config(), edit: tensor => tensor.Name == "scopes.1.attn.v_proj.bias"
+            ? tensor with { ValueAt = _ => 60000 } : tensor.Name == "ln_kv.bias"
+            ? tensor with { ValueAt = _ => 0 } : tensor.Name == "scopes.1.attn.v_proj.weight"
+            ? tensor with { ValueAt = index => 10000 * tensor.ValueAt(index) }
+            : tensor.Name == "scopes.1.attn.out_proj.weight" ? tensor with { ValueAt = _ => 1e-3f } : tensor);
         using GpuEngine engine = Engine(model, Precision.Float16, 80);
-        float[] features = model.RandomFeatures(s_grid, 1);
+        float[] features = new float[s_grid.PatchCount * model.Model.Config.VisionHiddenSize];
         float[] expected = Resample(engine, model, features);
-        foreach (float factor in new[] { 1e5f, 3e38f / 10 })
+        float[] large = model.RandomFeatures(s_grid, 1);
+        Assert.That(() => Resample(engine, model, large), Throws.TypeOf<Float16OverflowException>()
+            .With.Message.StartsWith("image 0 (5x4 patches): ").And.Message.Contains("65504")
+            .And.Message.Contains("BFloat16").And.Property("ImageIndex").Zero);
+        Assert.That(Resample(engine, model, features), Is.EqualTo(expected), "the next call");
+    }
+
+    [Test]
+    public void A_projected_query_outside_float16_is_reported([Values] bool hasAnchors)
+    {
+        using TestModel model = new(Config() with
         {
-            float[] large = [.. features.Select(value => value * factor)];
-            Assert.That(() => Resample(engine, model, large), Throws.TypeOf<Float16OverflowException>()
-                .With.Message.Contains("65504").And.Message.Contains("BFloat16"), $"{factor}");
-            Assert.That(Resample(engine, model, features), Is.EqualTo(expected), "the next call");
-        }
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: hasAnchors),
+        }, edit: tensor => tensor.Name == "scopes.2.attn.q_proj.bias"
+            ? tensor with { ValueAt = index => index == 5 ? 4e5f : 0 } : tensor);
+        Assert.That(() =>
+        {
+            using GpuEngine engine = Engine(model, Precision.Float16, 80);
+            Resample(engine, model, model.RandomFeatures(s_grid, 1));
+        }, Throws.TypeOf<Float16OverflowException>().With.Message.Contains("query"));
+    }
+
+    [Test]
+    public void A_folded_weight_outside_bfloat16_is_an_error_of_the_model([Values("weight", "bias")] string normPart)
+    {
+        using TestModel model = new(Config(), edit: tensor => tensor.Name == "scopes.1.attn.v_proj.weight"
+            ? tensor with { ValueAt = index => 1e20f } : tensor.Name == $"ln_kv.{normPart}"
+            ? tensor with { ValueAt = _ => 1e20f } : tensor);
+        Assert.That(() => Engine(model, Precision.BFloat16, 80), Throws.TypeOf<InvalidModelException>()
+            .With.Message.Contains("'scopes.1.attn.v_proj."));
     }
 
     [Test]

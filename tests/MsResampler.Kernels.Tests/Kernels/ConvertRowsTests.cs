@@ -1,3 +1,4 @@
+using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Norm;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tests.Ptx;
@@ -6,46 +7,65 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>Rows of float32 and what becomes of them in 16 bits, bit for bit.</summary>
+/// <summary>Rows of features and what becomes of them in 16 bits, bit for bit.</summary>
 public sealed class ConvertRowsTests
 {
     private const int WarpCount = 4;
+    private const float MaxUnit = 1L << 40;
 
     [Test]
-    public void Rows_are_rounded_to_the_nearest_and_filled_up_with_zeros([Values(0, 1)] int type,
-        [Values(1, 2, 7, 8, 9, 63, 64, 65, 250, 256, 257, 1021)] int width)
+    public void Rows_are_scaled_rounded_to_the_nearest_and_filled_up_with_zeros([Values(0, 1)] int type,
+        [Values] bool isHalf, [Values(1, 2, 7, 8, 9, 63, 64, 65, 250, 256, 257, 1021)] int width)
     {
         const int RowCount = 5;
         HalfType half = HalfType.All[type];
         int sourceStride = width + 3;
         int stride = ((width + 7) / 8) + 1;
         float[] source = Values.Normal(((RowCount - 1) * sourceStride) + width, 1);
+        for (int index = 0; index < source.Length; index++)
+            source[index] = (isHalf ? half.Round(source[index]) : source[index]) * MathF.ScaleB(1, index / sourceStride * 3);
         ushort[] rows = HalfType.Empty(RowCount, stride);
-        int[] outside = [0];
 
-        Run(half, source, rows, outside, RowCount, width, sourceStride, stride);
+        (float[] units, _) = Run(half, source, isHalf, rows, RowCount, width, sourceStride, stride);
 
-        Assert.That(half.Read(rows, width, stride), Is.EqualTo(Enumerable.Range(0, RowCount * width)
-            .Select(index => half.Round(source[(index / width * sourceStride) + (index % width)]))));
-        Assert.That(outside[0], Is.Zero);
+        float[] found = half.Read(rows, width, stride);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(found, Is.EqualTo(Enumerable.Range(0, RowCount * width).Select(index
+                => half.Round(source[(index / width * sourceStride) + (index % width)] * units[index / width]))));
+            // Rounding may reach the next power of two.
+            Assert.That(found.Chunk(width).Select(row => row.Max(Math.Abs)), Has.All.InRange(1, 2));
+            Assert.That(units, Has.All.Matches<float>(unit => MathF.ScaleB(1, Math.ILogB(unit)) == unit));
+        }
     }
 
-    [TestCase(0, 65519.99f, false)]
-    [TestCase(0, -65520f, true)]
-    [TestCase(0, float.PositiveInfinity, true)]
-    [TestCase(0, float.NaN, true)]
-    [TestCase(1, 1e30f, false)]
-    public void An_element_outside_float16_is_reported(int type, float value, bool isOutside)
+    [TestCase(3e38f, 4)]
+    [TestCase(6e-39f, 6e-39f * MaxUnit)]
+    [TestCase(0, 0)]
+    [TestCase(1e-12f, 1e-12f * MaxUnit)]
+    public void The_end_of_float32_and_the_largest_factor_are_kept(float value, float most)
+    {
+        foreach (HalfType half in HalfType.All)
+        {
+            ushort[] rows = HalfType.Empty(1, 17);
+            (float[] units, _) = Run(half, [.. Values.Normal(130, 1).Select(Math.Sign).Select(sign => sign * value)], false,
+                rows, 1, 130, 130, 17);
+            Assert.That(half.Read(rows, 130, 17).Max(Math.Abs), Is.LessThanOrEqualTo(half.Round(most)));
+            Assert.That(units[0], Is.LessThanOrEqualTo(MaxUnit));
+        }
+    }
+
+    [Test]
+    public void What_is_no_number_stays_so([Values(0, 1)] int type,
+        [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float value)
     {
         foreach (int column in new[] { 0, 33, 70, 130 })
         {
-            float[] source = new float[131];
+            float[] source = Values.Normal(131, 1);
             source[column] = value;
-            int[] outside = [0];
-
-            Run(HalfType.All[type], source, HalfType.Empty(1, 17), outside, 1, source.Length, source.Length, 17);
-
-            Assert.That(outside[0], Is.EqualTo(isOutside ? 1 : 0), $"column {column}");
+            ushort[] rows = HalfType.Empty(1, 17);
+            Run(HalfType.All[type], source, false, rows, 1, source.Length, source.Length, 17);
+            Assert.That(HalfType.All[type].Read(rows, 131, 17)[column], Is.EqualTo(value), $"column {column}");
         }
     }
 
@@ -55,25 +75,34 @@ public sealed class ConvertRowsTests
         const int Width = 1024;
         const int RowCount = 8;
 
-        LaunchReport report = Run(HalfType.Float16, Values.Normal(RowCount * Width, 1),
-            HalfType.Empty(RowCount, Width / 8), [0], RowCount, Width, Width, Width / 8);
+        (_, LaunchReport report) = Run(HalfType.Float16, Values.Normal(RowCount * Width, 1), false,
+            HalfType.Empty(RowCount, Width / 8), RowCount, Width, Width, Width / 8);
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(report.GlobalLoadSectors, Is.EqualTo(RowCount * Width / 8));
-            Assert.That(report.GlobalStoreSectors, Is.EqualTo(RowCount * Width / 16));
-            // One for two numbers of a lane.
-            Assert.That(report.Count("shfl"), Is.EqualTo(RowCount * Width / 64));
+            Assert.That(report.GlobalLoadSectors, Is.EqualTo(2 * RowCount * Width / 8), "twice");
+            Assert.That(report.GlobalStoreSectors, Is.EqualTo(RowCount * ((Width / 16) + 1)));
+            // One for two numbers of a lane; the largest over a warp.
+            Assert.That(report.Count("shfl"), Is.EqualTo(RowCount * ((Width / 64) + 5)));
         }
     }
 
     [Test]
-    public void It_is_assembled_without_local_memory([Values(0, 1)] int type)
-        => HalfType.AssembleWithoutLocalMemory(HalfType.All[type].KernelFor(typeof(ConvertRows<>)));
+    public void It_is_assembled_without_local_memory([Values(0, 1)] int type, [Values] bool isHalf)
+        => HalfType.AssembleWithoutLocalMemory(Kernel(HalfType.All[type], isHalf));
 
-    private static LaunchReport Run(HalfType half, float[] source, ushort[] rows, int[] outside, int rowCount,
-        int width, int sourceStride, int stride)
-        => KernelRun.Run(half.KernelFor(typeof(ConvertRows<>), 32 * WarpCount).Compile(EmulatorHost.Compiler, 80),
-            (rowCount + WarpCount - 1) / WarpCount, 32 * WarpCount, seed: 1, source, rows, outside, rowCount, width,
-            sourceStride, stride);
+    private static KernelVariant Kernel(HalfType half, bool isHalf) => new(typeof(ConvertRows<,,>).MakeGenericType(
+        isHalf ? typeof(HalfRows<>).MakeGenericType(half.Element) : typeof(SingleRows),
+        isHalf ? typeof(ushort) : typeof(float), half.Element), 32 * WarpCount, 1);
+
+    private static (float[] Units, LaunchReport Report) Run(HalfType half, float[] source, bool isHalf, ushort[] rows,
+        int rowCount, int width, int sourceStride, int stride)
+    {
+        float[] units = new float[rowCount];
+        LaunchReport report = KernelRun.Run(Kernel(half, isHalf).Compile(EmulatorHost.Compiler, 80),
+            (rowCount + WarpCount - 1) / WarpCount, 32 * WarpCount, seed: 1,
+            isHalf ? source.Select(half.Encode).ToArray() : source, rows, units, rowCount, width, sourceStride, stride,
+            MaxUnit);
+        return (units, report);
+    }
 }

@@ -67,9 +67,11 @@ internal sealed class GemmMmaCase
     /// <param name="seed">Decides the order of warps.</param>
     /// <param name="isAligned">Whether rows start at sectors of memory; else they start as badly as they may.</param>
     /// <param name="isColumnMajor">Whether C is stored as [columns/4, rows] of groups of four.</param>
+    /// <param name="limit">From what magnitude on an element becomes no number.</param>
+    /// <param name="firstNoted">What a note calls the first row; without a note if it is negative.</param>
     public GemmMmaResult Run(GemmMmaShape shape, float[] a, float[] w, float[] bias, GemmMmaSize size,
         GemmMmaFinish finish = GemmMmaFinish.Linear, GemmMmaScales? scales = null, ulong seed = 1,
-        bool isAligned = false, bool isColumnMajor = false)
+        bool isAligned = false, bool isColumnMajor = false, float limit = float.PositiveInfinity, int firstNoted = 0)
     {
         CompiledKernel kernel = KernelFor(shape, finish).Compile(EmulatorHost.Compiler, 80);
         using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 26 });
@@ -98,24 +100,28 @@ internal sealed class GemmMmaCase
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel);
         DeviceView result = Upload(c, 8);
         DeviceView sums = Upload(MemoryMarshal.AsBytes(squares.AsSpan()), sizeof(float));
-        DeviceView outside = Upload(new byte[sizeof(int)], sizeof(int));
+        DeviceView note = firstNoted < 0 ? default : Upload(new byte[sizeof(int)], sizeof(int));
+        float[] units = scales.Units.Length > 0 ? scales.Units : [.. Enumerable.Repeat(1f, size.Rows)];
         arguments.Add(Upload(Encode(a, size.Rows, size.Rows), 16), Upload(Encode(w, size.Columns, 4 * groups), 16),
             Upload(MemoryMarshal.AsBytes(paddedBias.AsSpan()), 16), result, sums,
+            scales.Count > 0 ? Upload(MemoryMarshal.AsBytes(units.AsSpan()), sizeof(float)) : default,
             scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.Table.AsSpan()), 16) : default,
             scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.TableStarts.AsSpan()), sizeof(int)) : default,
-            outside);
+            note);
         arguments.Add(size.Rows, groups, chunks, inputStride, inputStride, rowStride, columnStride,
             size.Rows * inputStride, 4 * groups * inputStride, groups, size.Rows * rowGroups, squareStride,
-            scales.Count, scales.Width, scales.TableVectors);
-        arguments.Add(scales.Epsilon);
+            scales.Count, scales.Width, scales.TableVectors, firstNoted);
+        arguments.Add(MathF.Sqrt(scales.Epsilon));
+        arguments.Add(limit);
         LaunchSize launch = shape.LaunchFor(size.Rows, size.Columns, size.Products);
         LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName,
             new Dim3(launch.GridX, launch.GridY), new Dim3(launch.GroupSize), 0, arguments.Bytes);
 
         gpu.Read(result.Address, c);
         gpu.Read(sums.Address, MemoryMarshal.AsBytes(squares.AsSpan()));
-        byte[] flag = new byte[sizeof(int)];
-        gpu.Read(outside.Address, flag);
+        byte[] noted = new byte[sizeof(int)];
+        if (firstNoted >= 0)
+            gpu.Read(note.Address, noted);
         float[] values = new float[size.Products * size.Rows * size.Columns];
         bool isPaddingKept = true;
         for (int row = 0; row < size.Products * size.Rows; row++)
@@ -137,7 +143,8 @@ internal sealed class GemmMmaCase
         isPaddingKept &= !c.AsSpan().ContainsAnyExcept(Forbidden);
         float[] rowSquares = finish != GemmMmaFinish.Squares ? []
             : [.. squares.Where((_, index) => index % squareStride < size.Rows)];
-        return new GemmMmaResult(values, rowSquares, BitConverter.ToInt32(flag), isPaddingKept, report);
+        return new GemmMmaResult(values, rowSquares, OverflowNote.RowOf(BitConverter.ToInt32(noted)), isPaddingKept,
+            report);
 
         byte[] Encode(float[] values, int rows, int paddedRows)
         {
@@ -227,6 +234,9 @@ internal sealed record GemmMmaScales
 
     public float Epsilon { get; init; } = 1e-6f;
 
+    /// <summary>What multiplied each row; 1 if it is empty.</summary>
+    public float[] Units { get; init; } = [];
+
     public float[] Table { get; init; } = [];
 
     public int TableVectors { get; init; }
@@ -242,6 +252,7 @@ internal sealed record GemmMmaScales
         {
             Squares = [.. Squares.Where((_, index) => index % rowCount >= row)],
             TableStarts = TableStarts[row..],
+            Units = Units.Length > 0 ? Units[row..] : [],
         };
     }
 }
@@ -249,9 +260,12 @@ internal sealed record GemmMmaScales
 /// <summary>What a run left.</summary>
 /// <param name="C">[products, rows, columns].</param>
 /// <param name="Squares">[⌈columns/32⌉, rows] where the epilogue stores them.</param>
-/// <param name="Outside">The flag for elements outside the range of C's type.</param>
+/// <param name="Noted">The row that was noted; <see cref="NoRow"/> for none.</param>
 /// <param name="IsPaddingKept">Whether each row's last group of four ends with zeros, and nothing was written after
 /// it.</param>
 /// <param name="Report">What was executed.</param>
-internal sealed record GemmMmaResult(float[] C, float[] Squares, int Outside, bool IsPaddingKept,
-    LaunchReport Report);
+internal sealed record GemmMmaResult(float[] C, float[] Squares, int Noted, bool IsPaddingKept, LaunchReport Report)
+{
+    /// <summary>What an empty note means.</summary>
+    public const int NoRow = int.MaxValue;
+}

@@ -127,29 +127,74 @@ public sealed class GemmMmaTests
         }
     }
 
-    [TestCase(65519.99f, false)]
-    [TestCase(65520f, true)]
-    [TestCase(-65520f, true)]
-    [TestCase(float.PositiveInfinity, true)]
-    [TestCase(float.NaN, true)]
-    public void A_value_outside_float16_is_reported(float bias, bool isOutside)
+    [TestCase(0, 65519.99f, false)]
+    [TestCase(0, 65520f, true)]
+    [TestCase(0, -65520f, true)]
+    [TestCase(0, float.NegativeInfinity, true)]
+    [TestCase(0, float.NaN, true)]
+    [TestCase(1, 65520f, false)]
+    [TestCase(1, float.MaxValue, false)]
+    [TestCase(1, float.PositiveInfinity, true)]
+    [TestCase(1, float.NaN, true)]
+    [TestCase(2, 3.39e38f, false)]
+    [TestCase(2, float.MaxValue, true)]
+    [TestCase(4, float.MinValue, false)]
+    [TestCase(4, float.NegativeInfinity, true)]
+    public void What_a_type_does_not_hold_becomes_no_number_and_its_row_is_noted(int types, float bias, bool isOutside)
     {
         // The last element of a second tile, all others being zero.
         var size = new GemmMmaSize(65, 65, 8);
+        GemmMmaCase kernels = GemmMmaCase.All[types];
         float[] zeros = new float[size.Rows * size.Inner];
         float[] biases = new float[size.Columns];
         biases[^1] = bias;
 
-        GemmMmaResult half = GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, zeros, zeros, biases, size);
-        GemmMmaResult single = GemmMmaCase.HalfToSingle.Run(GemmMmaShape.Small, zeros, zeros, biases, size);
+        GemmMmaResult result = kernels.Run(GemmMmaShape.Small, zeros, zeros, biases, size, firstNoted: 7);
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(half.Outside, Is.EqualTo(isOutside ? 1 : 0));
-            Assert.That(half.C[^1], Is.EqualTo((float)(Half)bias));
-            Assert.That(single.Outside, Is.Zero);
-            Assert.That(single.C[^1], Is.EqualTo(bias));
+            Assert.That(result.Noted, Is.EqualTo(isOutside ? 7 : GemmMmaResult.NoRow));
+            Assert.That(float.IsNaN(result.C[^1]), Is.EqualTo(isOutside));
+            Assert.That(result.C[..^1].Where((_, index) => index % 65 < 64), Has.All.Zero);
         }
+    }
+
+    [Test]
+    public void The_lowest_row_is_noted_whatever_the_order_of_blocks([Values(0, 1, 2, 3)] int shape,
+        [Values(0, 7, 8, 31, 63, 64, 130, 256)] int lowest)
+    {
+        var size = new GemmMmaSize(257, 65, 8);
+        float[] a = new float[size.Rows * size.Inner];
+        float[] w = [.. Enumerable.Repeat(1f, size.Columns * size.Inner)];
+        foreach (int row in new[] { lowest, 200, 256 }.Where(row => row >= lowest))
+            a[(row * size.Inner) + 3] = float.NaN;
+        for (ulong seed = 1; seed < 4; seed++)
+        {
+            Assert.That(GemmMmaCase.HalfToSingle.Run(GemmMmaShape.All[shape], a, w, new float[size.Columns], size,
+                seed: seed, firstNoted: 1000).Noted, Is.EqualTo(1000 + lowest));
+        }
+
+        Assert.That(() => GemmMmaCase.HalfToSingle.Run(GemmMmaShape.All[shape], a, w, new float[size.Columns], size,
+            firstNoted: -1), Throws.Nothing, "without a note");
+    }
+
+    [Test]
+    public void A_limit_holds_for_magnitudes_after_the_epilogue([Values(0, 1, 2)] int types)
+    {
+        var size = new GemmMmaSize(1, 4, 1);
+        float[] values = GemmMmaCase.OnePerElement[types].Run(GemmMmaShape.Small, [0], new float[4], [1.9f, -1.9f, 2, -2],
+            size, limit: 2).C;
+        Assert.That(values.Select(float.IsNaN), Is.EqualTo(new[] { false, false, true, true }));
+    }
+
+    [Test]
+    public void An_overflow_that_GELU_would_hide_does_not_pass_it()
+    {
+        // +∞ stays, −∞ would be 0·∞.
+        var size = new GemmMmaSize(1, 2, 1);
+        GemmMmaResult result = GemmMmaCase.All[4].Run(GemmMmaShape.Small, [3e38f], [10, -10], new float[2], size,
+            GemmMmaFinish.Gelu);
+        Assert.That(result.C, Has.All.NaN);
     }
 
     [Test]
@@ -158,8 +203,9 @@ public sealed class GemmMmaTests
         var size = new GemmMmaSize(1, 1, 2);
         float[] values = [256, 256];
 
-        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, values, [0], size).Outside, Is.EqualTo(1));
-        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, values, [-98304], size).Outside, Is.Zero);
+        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, values, [0], size).Noted, Is.Zero);
+        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, values, [-98304], size).Noted,
+            Is.EqualTo(GemmMmaResult.NoRow));
     }
 
     [TestCase(4, 0, false)]
@@ -183,7 +229,7 @@ public sealed class GemmMmaTests
         };
 
         Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, w, [0], size, GemmMmaFinish.Scaled, scales)
-            .Outside, Is.EqualTo(isOutside ? 1 : 0));
+            .Noted, Is.EqualTo(isOutside ? 0 : GemmMmaResult.NoRow));
     }
 
     /// <summary>Squares of rows, and a table of three rows, for all columns if not said otherwise.</summary>
@@ -202,6 +248,8 @@ public sealed class GemmMmaTests
             Squares = [.. Values.Normal(squareCount * size.Rows, 7).Select(value => 32 * value * value)],
             Count = squareCount,
             Width = Math.Max((32 * squareCount) - 5, 1),
+            // ε counts in some.
+            Units = [.. Enumerable.Range(0, size.Rows).Select(row => MathF.ScaleB(1, row % 5 * 4))],
             Table = table,
             TableVectors = vectors,
             TableStarts = [.. Enumerable.Range(0, size.Rows).Select(row => row * 5 % TableRows * vectors)],
@@ -260,7 +308,7 @@ public sealed class GemmMmaTests
         {
             Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
             Assert.That(result.IsPaddingKept, "padding between rows of C");
-            Assert.That(result.Outside, Is.Zero);
+            Assert.That(result.Noted, Is.EqualTo(GemmMmaResult.NoRow));
             Assert.That(squares, Has.Length.EqualTo(finish == GemmMmaFinish.Squares
                 ? (size.Columns + 31) / 32 * size.Rows : 0));
         }
@@ -274,19 +322,20 @@ public sealed class GemmMmaTests
         double sum = 0;
         for (int index = 0; index < scales.Count; index++)
             sum += scales.Squares[(index * size.Rows) + row];
-        return (scales.Count == 0 ? 1 : 1 / Math.Sqrt((sum / scales.Width) + scales.Epsilon),
+        return (scales.Count == 0 ? 1 : 1 / Math.Sqrt((sum / scales.Width)
+            + (scales.Epsilon * scales.Units[row] * scales.Units[row])),
             column < 4 * scales.TableVectors ? scales.Table[(4 * scales.TableStarts[row]) + column] : 0);
     }
 
     /// <summary>How far one element may be from exact arithmetic before it is rounded to C's type. Each of the inner
     /// additions, and those of bias and table, rounds a partial sum, which is at most the sum of the terms' magnitudes,
-    /// by u = 2⁻²⁴. Adding up squares, dividing and adding ε rounds count + 2 times, of which the root keeps half, and
-    /// is itself within 2⁻²². GELU is at most 1.13 times as steep as the line, and its own error is near 2⁻²² of its
+    /// by u = 2⁻²⁴. Adding up squares, dividing and adding ε, the square of its rounded root, rounds count + 4 times, of which
+    /// the root keeps half, and is itself within 2⁻²². GELU is at most 1.13 times as steep as the line, and its own error is near 2⁻²² of its
     /// argument; 2⁻²⁰ is allowed.</summary>
     private static double SingleError(int inner, double product, double constants, int squareCount, double argument)
     {
         double scaled = squareCount == 0 ? 0
-            : ((0.5 * (squareCount + 2) * Math.ScaleB(1, -24)) + Math.ScaleB(1, -22)) * product;
+            : ((0.5 * (squareCount + 4) * Math.ScaleB(1, -24)) + Math.ScaleB(1, -22)) * product;
         return (1.13 * (inner + 2) * Math.ScaleB(1, -24) * (product + constants)) + scaled
             + (Math.ScaleB(1, -20) * argument);
     }

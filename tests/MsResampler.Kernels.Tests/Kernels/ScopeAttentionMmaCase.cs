@@ -128,19 +128,15 @@ internal sealed class ScopeAttentionMmaCase
         float[] logSums = new float[storesLogSums ? tokenRows : 0];
         Array.Fill(logSums, float.NaN);
         DeviceView logSumView = storesLogSums ? Upload<float>(logSums) : default;
-        DeviceView outside = Upload<int>([0]);
 
         LaunchReport report = Launch(Kernel, new Dim3(blocks.Count, HeadCount),
-            [blockView, Upload<int>([.. places]), windowView, biasView, queryView, keyValues, output, logSumView,
-                outside],
+            [blockView, Upload<int>([.. places]), windowView, biasView, queryView, keyValues, output, logSumView],
             [ScopeCount, KeyScopeCount, HeadCount, HeadVectors, _config.QueryGrid.Columns, storesLogSums ? 1 : 0]);
         gpu.Read(output.Address, outputBytes);
         if (storesLogSums)
             gpu.Read(logSumView.Address, MemoryMarshal.AsBytes(logSums.AsSpan()));
-        int[] flag = [0];
-        gpu.Read(outside.Address, MemoryMarshal.AsBytes(flag.AsSpan()));
         float[] maps = mapScope < 0 ? [] : Maps();
-        return new ScopeAttentionMmaResult(Decode(outputBytes), logSums, maps, flag[0], report);
+        return new ScopeAttentionMmaResult(Decode(outputBytes), logSums, maps, report);
 
         ScopeBlock Of(int image, ScopeBlock block) => block with
         {
@@ -359,9 +355,8 @@ internal sealed class ScopeAttentionMmaCase
 /// <param name="Output">[tokens, scopes, heads, d], each head with its padding.</param>
 /// <param name="LogSums">[tokens, scopes, heads].</param>
 /// <param name="Maps">[heads, queries, patches] of the last image.</param>
-/// <param name="Outside">The flag for results outside the element's range.</param>
 /// <param name="Report">What was executed.</param>
-internal sealed record ScopeAttentionMmaResult(float[] Output, float[] LogSums, float[] Maps, int Outside,
+internal sealed record ScopeAttentionMmaResult(float[] Output, float[] LogSums, float[] Maps,
     LaunchReport Report);
 
 /// <summary>One query and head in exact arithmetic.</summary>

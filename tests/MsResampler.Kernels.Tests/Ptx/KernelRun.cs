@@ -7,7 +7,7 @@ using PtxEmulator;
 namespace MsResampler.Kernels.Tests.Ptx;
 
 /// <summary>Runs a kernel on a fresh emulated GPU: arrays become views, the same array the same view, and
-/// hold afterwards what the kernel wrote.</summary>
+/// hold afterwards what the kernel wrote; an empty array becomes no view.</summary>
 internal static class KernelRun
 {
     /// <summary>Compiles a kernel with the project's pipeline and runs it.</summary>
@@ -25,6 +25,8 @@ internal static class KernelRun
         for (int i = 0; i < arguments.Length; i++)
         {
             Span<byte> parameter = parameters.AsSpan(kernel.Parameters[i].Offset, kernel.Parameters[i].Bytes);
+            if (arguments[i] is Array { Length: 0 })
+                continue;
             if (arguments[i] is Array array)
             {
                 if (!views.TryGetValue(array, out ulong address))

@@ -44,7 +44,11 @@ internal sealed class HalfKernels
 
     public required KernelVariant FusionGate { get; init; }
 
+    /// <summary>Features in float32 scaled and rounded.</summary>
     public required KernelVariant Conversion { get; init; }
+
+    /// <summary>Features of the type scaled.</summary>
+    public required KernelVariant Scaling { get; init; }
 
     public required KernelVariant AttentionMap { get; init; }
 
@@ -58,7 +62,8 @@ internal sealed class HalfKernels
         => [SingleKernels.Gemm64, SingleKernels.Gemm128, SingleKernels.PlainNorm, SingleKernels.PositionedNorm];
 
     private IEnumerable<KernelVariant> Common
-        => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. SingleGemm, Norm, FusionGate, Conversion, AttentionMap];
+        => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. SingleGemm, Norm, FusionGate, Conversion, Scaling,
+            AttentionMap];
 
     /// <summary>The kernels that a model needs, those of its query side and of positions in float32 included.</summary>
     public IEnumerable<KernelVariant> Of(ResamplerConfig config)
@@ -110,7 +115,8 @@ internal sealed class HalfKernels
             Norm = RowsOf(typeof(LayerNormHalf<TElement>)),
             FusionGate = new KernelVariant(typeof(FusionGateHalf<TElement>), FusionGateHalf<TElement>.MaxGroupSize, 1,
                 MinArchitecture),
-            Conversion = RowsOf(typeof(ConvertRows<TElement>)),
+            Conversion = RowsOf(typeof(ConvertRows<SingleRows, float, TElement>)),
+            Scaling = RowsOf(typeof(ConvertRows<HalfRows<TElement>, ushort, TElement>)),
             AttentionMap = new KernelVariant(typeof(AttentionMapMma<TElement>), 32, 1, MinArchitecture),
         };
 

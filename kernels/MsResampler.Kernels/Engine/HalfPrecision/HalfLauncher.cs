@@ -7,9 +7,7 @@ namespace MsResampler.Kernels.Engine.HalfPrecision;
 /// <param name="library">The device's kernels.</param>
 /// <param name="kernels">Those of the model's type.</param>
 /// <param name="stream">The stream.</param>
-/// <param name="outside">Where kernels note that a number was outside the type's range.</param>
-internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels, IDeviceStream stream,
-    DeviceView outside)
+internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels, IDeviceStream stream)
 {
     /// <summary>Matrix products C = A·Wᵀ + bias.</summary>
     /// <param name="variants">The kernel in all shapes.</param>
@@ -23,17 +21,24 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
         GemmMmaShape shape = GemmMmaShape.For(product.RowCount, columnCount, product.Count, library.Properties);
         IDeviceKernel kernel = library.Get(variants[shape.Index]);
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
-        product.AddTo(ref arguments, outside.AsScalars(), scale, table);
+        product.AddTo(ref arguments, scale, table);
         stream.Launch(kernel, shape.LaunchFor(product.RowCount, columnCount, product.Count), arguments.Bytes);
     }
 
     /// <summary>Layer normalisation of rows.</summary>
-    public void Normalise(DeviceNorm norm, double epsilon, DeviceView source, DeviceView destination, int rowCount,
-        PaddedAxis width)
+    /// <param name="norm">Weight and bias.</param>
+    /// <param name="epsilon">ε.</param>
+    /// <param name="source">The rows.</param>
+    /// <param name="units">What multiplied each; empty where nothing did.</param>
+    /// <param name="destination">Receives normalised rows.</param>
+    /// <param name="rowCount">Rows.</param>
+    /// <param name="width">Elements of a row.</param>
+    public void Normalise(DeviceNorm norm, double epsilon, DeviceView source, DeviceView units, DeviceView destination,
+        int rowCount, PaddedAxis width)
     {
         IDeviceKernel kernel = library.Get(kernels.Norm);
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
-        arguments.Add(source, norm.Weight, norm.Bias, destination, outside.AsScalars());
+        arguments.Add(source, norm.Weight, norm.Bias, destination, units);
         arguments.Add(rowCount, width.Size, width.Vectors, width.Vectors);
         arguments.Add((float)Math.Sqrt(epsilon));
         stream.Launch(kernel, library.WarpsFor(rowCount), arguments.Bytes);
@@ -55,7 +60,7 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         DeviceView tables = DeviceView.OfVectors(arena);
         arguments.Add(workspace.Blocks, tables.AsScalars(), tables, tables.AsScalars(), queries, keyValues, output,
-            logSums, outside.AsScalars());
+            logSums);
         arguments.Add(layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentCount, layout.Heads.SegmentVectors,
             layout.Config.QueryGrid.Columns, 1);
         stream.Launch(kernel, new LaunchSize(workspace.BlockCount, layout.Heads.SegmentCount, variant.GroupSize),
@@ -69,7 +74,7 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
         IDeviceKernel kernel = library.Get(kernels.FusionGate);
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         arguments.Add(hidden, weights.GateHidden!.Bias, weights.GateOutput!.Weight, weights.GateOutput.Bias, branches,
-            weights.PostNorm.Weight, weights.PostNorm.Bias, gates, fused, outside.AsScalars());
+            weights.PostNorm.Weight, weights.PostNorm.Bias, gates, fused);
         arguments.Add(tokenCount, layout.GateHidden.Vectors, layout.ScopeCount, layout.Config.GateGroupCount,
             layout.Width.Size, layout.Width.Vectors);
         arguments.Add((float)Math.Sqrt(layout.Config.LayerNormEpsilon));
@@ -90,17 +95,22 @@ internal readonly struct HalfLauncher(KernelLibrary library, HalfKernels kernels
             layout.Heads.SegmentCount, kernels.AttentionMap.GroupSize), arguments.Bytes);
     }
 
-    /// <summary>Rows of float32 rounded.</summary>
+    /// <summary>Rows of features scaled and rounded.</summary>
     /// <param name="source">[rows, width].</param>
+    /// <param name="isHalf">Whether they are of the model's type; float32 otherwise.</param>
     /// <param name="destination">[rows, width], padded.</param>
+    /// <param name="units">Receives what each row was multiplied by.</param>
     /// <param name="rowCount">Rows.</param>
     /// <param name="width">Elements of a row.</param>
-    public void Convert(DeviceView source, DeviceView destination, int rowCount, PaddedAxis width)
+    /// <param name="maxUnit">The largest factor.</param>
+    public void Convert(DeviceView source, bool isHalf, DeviceView destination, DeviceView units, int rowCount,
+        PaddedAxis width, float maxUnit)
     {
-        IDeviceKernel kernel = library.Get(kernels.Conversion);
+        IDeviceKernel kernel = library.Get(isHalf ? kernels.Scaling : kernels.Conversion);
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
-        arguments.Add(source, destination, outside.AsScalars());
+        arguments.Add(source, destination, units);
         arguments.Add(rowCount, width.Size, width.Size, width.Vectors);
+        arguments.Add(maxUnit);
         stream.Launch(kernel, library.WarpsFor(rowCount), arguments.Bytes);
     }
 }

@@ -1,8 +1,11 @@
 using System.Buffers;
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Engine.SinglePrecision;
 using MsResampler.Kernels.Gemm;
+using MsResampler.Kernels.Norm;
+using MsResampler.Kernels.Tiles;
 using MsResampler.Model;
 using MsResampler.Planning;
 using MsResampler.Safetensors;
@@ -25,7 +28,7 @@ internal sealed class HalfModel : DeviceModel
     private readonly DeviceView _tableBias;
     private readonly QuerySide? _querySide;
     private readonly IDeviceMemory? _queries;
-    private readonly IDeviceMemory? _outside;
+    private readonly float _keyLimit;
 
     /// <param name="device">The device, of sm_80 or later.</param>
     /// <param name="library">Its kernels.</param>
@@ -35,7 +38,7 @@ internal sealed class HalfModel : DeviceModel
     /// <exception cref="Float16OverflowException">A weight is outside the range of float16.</exception>
     public HalfModel(IDevice device, KernelLibrary library, IDeviceStream stream, ResamplerModel model,
         Precision precision)
-        : base(model, groupSize: 8, ScopeSchedule.Costs)
+        : base(device, stream, model, precision, groupSize: 8, ScopeSchedule.Costs)
     {
         _device = device;
         _library = library;
@@ -44,9 +47,8 @@ internal sealed class HalfModel : DeviceModel
         _singleLayout = new ModelLayout(model.Config);
         try
         {
-            _outside = device.Allocate(DeviceView.VectorBytes);
-            stream.Clear(_outside.Address, DeviceView.VectorBytes);
-            _weights = new HalfWeights(device, stream, Layout, model.Weights, _type);
+            _keyLimit = KeyLimit.Of(model.Config, model.Weights);
+            _weights = new HalfWeights(device, stream, Layout, model, _type);
             if (Config.PositionEmbedding.Keys)
             {
                 _tables = new DeviceTensors(device, stream);
@@ -122,45 +124,39 @@ internal sealed class HalfModel : DeviceModel
         int width = Config.VisionHiddenSize;
         int stride = Layout.Channels.PaddedSize;
         int rowCount = workspace.RowCount;
-        ushort[] rounded = ArrayPool<ushort>.Shared.Rent(checked(rowCount * stride));
-        Span<ushort> target = rounded.AsSpan(0, rowCount * stride);
-        if (width == stride)
+        int byteCount = checked((int)((FeatureVectors(rowCount) + FeatureTail(rowCount)) * DeviceView.VectorBytes));
+        byte[] bytes = ArrayPool<byte>.Shared.Rent(byteCount);
+        float[] scaled = ArrayPool<float>.Shared.Rent(width);
+        Span<byte> target = bytes.AsSpan(0, byteCount);
+        Span<float> units = MemoryMarshal.Cast<byte, float>(
+            target[(int)(FeatureVectors(rowCount) * DeviceView.VectorBytes)..]);
+        for (int row = 0; row < rowCount; row++)
         {
-            ElementConversion.FromSingle(_type, features, MemoryMarshal.AsBytes(target));
-        }
-        else
-        {
-            target.Clear();
-            for (int row = 0; row < rowCount; row++)
-            {
-                ElementConversion.FromSingle(_type, features.Slice(row * width, width),
-                    MemoryMarshal.AsBytes(target.Slice(row * stride, width)));
-            }
+            // As ConvertRows does on the device.
+            ReadOnlySpan<float> source = features.Slice(row * width, width);
+            float magnitude = Math.Abs(TensorPrimitives.MaxMagnitude(source));
+            units[row] = Math.Min(RowStatistics.InverseUnitOf(magnitude), _weights!.MaxUnit);
+            TensorPrimitives.Multiply(source, units[row], scaled);
+            Span<byte> place = target.Slice(row * stride * sizeof(ushort), stride * sizeof(ushort));
+            ElementConversion.FromSingle(_type, scaled.AsSpan(0, width), place[..(width * sizeof(ushort))]);
+            place[(width * sizeof(ushort))..].Clear();
         }
 
-        workspace.Upload(MemoryMarshal.AsBytes(target), workspace.Part(Part.Features));
-        ArrayPool<ushort>.Shared.Return(rounded);
+        workspace.Upload(target, workspace.Part(Part.Features));
+        ArrayPool<float>.Shared.Return(scaled);
+        ArrayPool<byte>.Shared.Return(bytes);
     }
 
     public override void CopyFeatures(Workspace workspace, CudaTensor features)
-    {
-        if (features.Type == ElementType)
-        {
-            base.CopyFeatures(workspace, features);
-            return;
-        }
+        => new HalfLauncher(_library, _kernels, workspace.Stream).Convert(
+            new DeviceView((ulong)features.Address, features.Count), features.Type == ElementType,
+            workspace.Part(Part.Features), UnitsOf(workspace), workspace.RowCount, Layout.Channels, _weights!.MaxUnit);
 
-        new HalfLauncher(_library, _kernels, workspace.Stream, DeviceView.OfVectors(_outside!)).Convert(
-            new DeviceView((ulong)features.Address, features.Count), workspace.Part(Part.Features), workspace.RowCount,
-            Layout.Channels);
-    }
-
-    public override void Compute(Workspace workspace, GridArena arena, TokenTarget target,
+    public override void Compute(Workspace workspace, GridArena arena, TokenTarget target, int firstToken,
         CancellationToken cancellationToken)
     {
         HalfWeights weights = _weights!;
-        HalfLauncher launcher = new(_library, _kernels, workspace.Stream, target == TokenTarget.Host
-            ? workspace.Part(OwnPart.Outside) : DeviceView.OfVectors(_outside!));
+        HalfLauncher launcher = new(_library, _kernels, workspace.Stream);
         int rowCount = workspace.RowCount;
         int tokenCount = workspace.TokenCount;
         int width = Layout.Width.Vectors;
@@ -170,8 +166,8 @@ internal sealed class HalfModel : DeviceModel
         RowScale scale = default;
         if (weights.KeyValueInput is { } input)
         {
-            scale = new RowScale(workspace.Part(OwnPart.Squares).AsScalars(), (int)SquareStride(rowCount), SquareCount,
-                Layout.Width.Size, (float)Config.LayerNormEpsilon);
+            scale = new RowScale(workspace.Part(OwnPart.Squares).AsScalars(), UnitsOf(workspace),
+                (int)SquareStride(rowCount), SquareCount, Layout.Width.Size, weights.RootEpsilon);
             launcher.Multiply(_kernels.SquaresGemm, new Product
             {
                 A = features,
@@ -187,7 +183,8 @@ internal sealed class HalfModel : DeviceModel
         }
         else
         {
-            launcher.Normalise(weights.KeyValueNorm, Config.LayerNormEpsilon, features, z, rowCount, Layout.Width);
+            launcher.Normalise(weights.KeyValueNorm, Config.LayerNormEpsilon, features, UnitsOf(workspace), z, rowCount,
+                Layout.Width);
         }
 
         cancellationToken.ThrowIfCancellationRequested();
@@ -203,6 +200,7 @@ internal sealed class HalfModel : DeviceModel
             RowCount = rowCount,
             ColumnVectors = 2 * keyColumns,
             InnerVectors = width,
+            Limit = _keyLimit,
         }, scale, Config.PositionEmbedding.Keys
             ? new RowTable(DeviceView.OfVectors(arena.Memory), workspace.RowStarts, keyColumns) : default);
         cancellationToken.ThrowIfCancellationRequested();
@@ -236,25 +234,10 @@ internal sealed class HalfModel : DeviceModel
             RowCount = tokenCount,
             ColumnVectors = Layout.Output.Vectors,
             InnerVectors = width,
+            Note = NoteOf(workspace, target),
+            FirstNoted = firstToken,
         });
         cancellationToken.ThrowIfCancellationRequested();
-    }
-
-    public override void DownloadTokens(Workspace workspace, Span<float> tokens)
-    {
-        base.DownloadTokens(workspace, tokens);
-        if (_type != TensorType.F16)
-            return;
-        Span<int> outside = stackalloc int[4];
-        workspace.Download(workspace.Part(OwnPart.Outside), MemoryMarshal.AsBytes(outside));
-        ThrowIfOutside(outside, workspace.Stream, workspace.Part(OwnPart.Outside), "this call");
-    }
-
-    public override void ThrowIfOverflowed(IDeviceStream stream)
-    {
-        Span<int> outside = stackalloc int[4];
-        stream.Download(_outside!, MemoryMarshal.AsBytes(outside));
-        ThrowIfOutside(outside, stream, DeviceView.OfVectors(_outside!), "a call since this was last asked");
     }
 
     public override DeviceView? Gates(Workspace workspace)
@@ -263,23 +246,17 @@ internal sealed class HalfModel : DeviceModel
     public override void Map(Workspace workspace, GridArena arena, int scope, DeviceView maps)
     {
         var grid = (HalfGrid)arena.Grids[workspace.Grids[0]];
-        new HalfLauncher(_library, _kernels, workspace.Stream, workspace.Part(OwnPart.Outside)).Map(Layout, grid, scope,
+        new HalfLauncher(_library, _kernels, workspace.Stream).Map(Layout, grid, scope,
             Queries(arena), arena.Memory, workspace.Part(OwnPart.KeyValues), workspace.Part(OwnPart.LogSums).AsScalars(), maps);
-    }
-
-    public override void Clear(Workspace workspace)
-    {
-        base.Clear(workspace);
-        workspace.Stream.Clear(workspace.Part(OwnPart.Outside).Address, DeviceView.VectorBytes);
     }
 
     public override void Dispose()
     {
         _querySide?.Dispose();
         _queries?.Dispose();
-        _outside?.Dispose();
         _tables?.Dispose();
         _weights?.Dispose();
+        base.Dispose();
     }
 
     protected override long[] OwnParts(long rowCount, long tokenCount) =>
@@ -288,11 +265,16 @@ internal sealed class HalfModel : DeviceModel
         rowCount * 2 * Layout.KeyScopeCount * Layout.Heads.Vectors,
         ((tokenCount * Layout.ScopeCount * Config.AttentionHeadCount) + 3) / 4,
         tokenCount * Layout.ScopeCount * Layout.GateHidden.Vectors,
-        1,
     ];
+
+    /// <summary>What each row of features was multiplied by, float32.</summary>
+    protected override long FeatureTail(long rowCount) => (rowCount + 3) / 4;
 
     /// <summary>Elements from one sum of a row's squares to the next: whole sectors.</summary>
     private static long SquareStride(long rowCount) => (rowCount + 7) & ~7;
+
+    private DeviceView UnitsOf(Workspace workspace) => workspace.Part(Part.Features)
+        .From(FeatureVectors(workspace.RowCount), FeatureTail(workspace.RowCount)).AsScalars();
 
     private DeviceView Queries(GridArena arena) => DeviceView.OfVectors(_queries ?? arena.Memory);
 
@@ -316,6 +298,13 @@ internal sealed class HalfModel : DeviceModel
                 MemoryMarshal.AsBytes(rounded.AsSpan(head * 8 * Layout.Heads.SegmentVectors, Config.HeadSize)));
         }
 
+        // One that is infinite would take patches away without a word. In bfloat16 no key is finite then, by KeyLimit.
+        if (_type == TensorType.F16 && single.AsSpan().ContainsAnyExceptInRange(-MmaFloat16.Greatest, MmaFloat16.Greatest))
+        {
+            throw new Float16OverflowException("a projected query is outside the range of float16 (±65504): use " +
+                "Precision.BFloat16 or Precision.Float32");
+        }
+
         stream.Upload(MemoryMarshal.AsBytes<ushort>(rounded), destination, byteOffset);
     }
 
@@ -325,7 +314,7 @@ internal sealed class HalfModel : DeviceModel
         DeviceView branches = workspace.Part(Part.Branches);
         if (weights.GateHidden is not { } hidden)
         {
-            launcher.Normalise(weights.PostNorm, Config.LayerNormEpsilon, branches, workspace.Part(Part.Fused),
+            launcher.Normalise(weights.PostNorm, Config.LayerNormEpsilon, branches, default, workspace.Part(Part.Fused),
                 tokenCount, Layout.Width);
             return;
         }
@@ -353,21 +342,6 @@ internal sealed class HalfModel : DeviceModel
             workspace.Part(Part.Gates).AsScalars(), workspace.Part(Part.Fused), tokenCount);
     }
 
-    /// <summary>Reports an overflow that kernels have noted, and forgets it.</summary>
-    /// <param name="found">What was read of the note.</param>
-    /// <param name="stream">Clears the note.</param>
-    /// <param name="note">Where it is.</param>
-    /// <param name="call">Whose tokens are not valid.</param>
-    private static void ThrowIfOutside(ReadOnlySpan<int> found, IDeviceStream stream, DeviceView note, string call)
-    {
-        if (found[0] == 0)
-            return;
-        stream.Clear(note.Address, DeviceView.VectorBytes);
-        // Before work of another stream can note the next.
-        stream.Synchronize();
-        Float16OverflowException.ThrowActivation(call);
-    }
-
     /// <summary>The parts of a workspace beside those of every precision. Z has mean 0 there, but is not yet divided by
     /// its deviation where there is a kv_proj.</summary>
     private static class OwnPart
@@ -383,8 +357,5 @@ internal sealed class HalfModel : DeviceModel
 
         /// <summary>Partial sums of the gate's hidden layer, float32, [S][tokens, G].</summary>
         public const int Hidden = Part.Count + 3;
-
-        /// <summary>Whether a number was outside the range of float16, in a pass whose tokens go to the host.</summary>
-        public const int Outside = Part.Count + 4;
     }
 }

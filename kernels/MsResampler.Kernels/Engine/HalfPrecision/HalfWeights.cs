@@ -1,4 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
+using MsResampler.Kernels.Tiles;
 using MsResampler.Model;
 using MsResampler.Planning;
 using MsResampler.Safetensors;
@@ -10,9 +12,19 @@ namespace MsResampler.Kernels.Engine.HalfPrecision;
 /// <remarks>Where there is a kv_proj, the layer normalisation after it is folded into its neighbours, in double
 /// precision. From each column of kv_proj its mean is taken, so that the rows of Z have mean 0. The normalisation's
 /// weight multiplies the columns of k_proj and v_proj; its bias becomes part of v's, and drops out of the softmax as k's
-/// does. What is left is to divide each row by its deviation.</remarks>
+/// does. What is left is to divide each row by its deviation. That takes any factor away again but for ε: kv_proj is
+/// multiplied by a power of two with which its results are as large as float16 allows whatever the features, the largest
+/// of which in each row is below 4.</remarks>
 internal sealed class HalfWeights : IDisposable
 {
+    /// <summary>2¹⁵, half of what float16 holds.</summary>
+    private const int MaxExponent = 15;
+
+    /// <summary>2⁶⁰: its square, and with it the mean squares of rows in which ε is all that counts, is far from the end
+    /// of float32.</summary>
+    private const int MaxRootExponent = 60;
+
+    private readonly string _source;
     private readonly TensorType _type;
     private readonly ModelLayout _layout;
     private readonly DeviceTensors _tensors;
@@ -20,12 +32,14 @@ internal sealed class HalfWeights : IDisposable
     /// <param name="device">The device.</param>
     /// <param name="stream">Copies them.</param>
     /// <param name="layout">In groups of 8.</param>
-    /// <param name="weights">The weights.</param>
+    /// <param name="model">The model.</param>
     /// <param name="type">F16 or BF16.</param>
     /// <exception cref="Float16OverflowException">A weight is outside the range of float16.</exception>
-    public HalfWeights(IDevice device, IDeviceStream stream, ModelLayout layout, ResamplerWeights weights,
-        TensorType type)
+    /// <exception cref="InvalidModelException">A product of weights is outside that of float32.</exception>
+    public HalfWeights(IDevice device, IDeviceStream stream, ModelLayout layout, ResamplerModel model, TensorType type)
     {
+        ResamplerWeights weights = model.Weights;
+        _source = model.Checkpoint.SourcePath;
         _type = type;
         _layout = layout;
         _tensors = new DeviceTensors(device, stream);
@@ -36,14 +50,21 @@ internal sealed class HalfWeights : IDisposable
             IReadOnlyList<ScopeWeights> scopes = weights.Scopes;
             double[]? scale = null;
             double[]? shift = null;
+            double rootEpsilon = Math.Sqrt(layout.Config.LayerNormEpsilon);
             if (weights.KeyValueInput is { } input)
             {
-                KeyValueInput = new DeviceLinear(_tensors.Add(Matrix(input, NormInvariance.Centred(input), width, layout.Channels)),
+                double[] centred = NormInvariance.Centred(input);
+                double unit = UnitOf(centred, input.Columns);
+                rootEpsilon *= unit;
+                KeyValueInput = new DeviceLinear(_tensors.Add(Matrix(input,
+                    [.. centred.Select(value => value * unit)], width, layout.Channels)),
                     _tensors.Add(new float[width.PaddedSize]));
                 scale = weights.KeyValueNorm.Weight.ToDouble();
                 shift = weights.KeyValueNorm.Bias.ToDouble();
             }
 
+            RootEpsilon = (float)rootEpsilon;
+            MaxUnit = (float)Math.ScaleB(1, Math.Clamp(MaxRootExponent - 1 - Math.ILogB(rootEpsilon), -126, 127));
             KeyValues = new DeviceLinear(
                 _tensors.Add(2 * layout.KeyScopeCount, part => part < layout.KeyScopeCount
                     ? Scaled(scopes[part].KeyProjection.Weight, scale)
@@ -82,6 +103,12 @@ internal sealed class HalfWeights : IDisposable
     /// <summary>kv_proj, or null.</summary>
     public DeviceLinear? KeyValueInput { get; }
 
+    /// <summary>√ε of ln_kv, times what kv_proj was multiplied by.</summary>
+    public float RootEpsilon { get; }
+
+    /// <summary>The largest factor of a row of features, with which <see cref="RootEpsilon"/> does not overflow.</summary>
+    public float MaxUnit { get; }
+
     /// <summary>ln_kv, where it is not folded.</summary>
     public DeviceNorm KeyValueNorm { get; }
 
@@ -106,8 +133,19 @@ internal sealed class HalfWeights : IDisposable
 
     public void Dispose() => _tensors.Dispose();
 
+    /// <summary>The power of two with which no product of a row and features below 4 reaches 2¹⁵: by Cauchy and Schwarz
+    /// none exceeds the product of their lengths.</summary>
+    private static double UnitOf(double[] matrix, int columnCount)
+    {
+        double[] squares = new double[matrix.Length / columnCount];
+        for (int index = 0; index < matrix.Length; index++)
+            squares[index / columnCount] += matrix[index] * matrix[index];
+        double longest = Math.Sqrt(squares.Max() * columnCount) * 4;
+        return longest == 0 ? 1 : Math.ScaleB(1, Math.Clamp(MaxExponent - 1 - Math.ILogB(longest), -126, 126));
+    }
+
     /// <summary>A layer's bias plus what it makes of the bias of the normalisation before it.</summary>
-    private static float[] Shifted(LinearWeights layer, double[]? shift)
+    private float[] Shifted(LinearWeights layer, double[]? shift)
     {
         double[] bias = layer.Bias?.ToDouble() ?? new double[layer.Weight.Rows];
         if (shift is not null)
@@ -117,7 +155,10 @@ internal sealed class HalfWeights : IDisposable
                 bias[index / shift.Length] += weight[index] * shift[index % shift.Length];
         }
 
-        return PaddedAxis.Round(bias);
+        float[] result = PaddedAxis.Round(bias);
+        if (result.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue))
+            ThrowFolded(layer.Bias ?? layer.Weight);
+        return result;
     }
 
     private static float[] Pad(WeightTensor? vector, PaddedAxis axis)
@@ -153,12 +194,19 @@ internal sealed class HalfWeights : IDisposable
             single[index] = (float)values[index];
             if (_type == TensorType.F16 && Math.Abs(values[index]) >= Float16OverflowException.Limit)
                 Float16OverflowException.ThrowWeight(source.Name, values[index]);
+            if (!(Math.Abs(values[index]) < MmaBFloat16.Limit))
+                ThrowFolded(source);
         }
 
         ElementConversion.FromSingle(_type, PaddedAxis.Pad(single, rows, columns),
             MemoryMarshal.AsBytes(result.AsSpan()));
         return result;
     }
+
+    [DoesNotReturn]
+    private void ThrowFolded(WeightTensor tensor) => throw new InvalidModelException(_source,
+        [$"tensor '{tensor.Name}': expected numbers within the range of bfloat16 (±3.39e38), with the weights of ln_kv where " +
+            "they are multiplied by it, found one outside: use Precision.Float32"]);
 
     private DeviceNorm AddNorm(NormWeights norm)
         => new(_tensors.Add(Pad(norm.Weight, _layout.Width)), _tensors.Add(Pad(norm.Bias, _layout.Width)));

@@ -26,7 +26,7 @@ internal readonly struct SingleLauncher(KernelLibrary kernels, IDeviceStream str
         GemmMmaShape shape = GemmMmaShape.For(product.RowCount, columnCount, product.Count, kernels.Properties);
         IDeviceKernel kernel = kernels.Get(SingleKernels.TensorGemm(shape, product.HasGelu));
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
-        product.AddTo(ref arguments, default, default, default);
+        product.AddTo(ref arguments, default, default);
         stream.Launch(kernel, shape.LaunchFor(product.RowCount, columnCount, product.Count), arguments.Bytes);
     }
 
@@ -39,10 +39,11 @@ internal readonly struct SingleLauncher(KernelLibrary kernels, IDeviceStream str
         int threads = isLarge ? GemmTiled<GemmTile128, LinearEpilogue>.GroupSize
             : GemmTiled<GemmTile64, LinearEpilogue>.GroupSize;
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
-        arguments.Add(product.A, product.Weight, product.Bias, product.C);
+        arguments.Add(product.A, product.Weight, product.Bias, product.C, product.Note);
         arguments.Add(product.RowCount, product.ColumnVectors, product.InnerVectors, product.AStride,
             product.WStride, product.CRowStride, product.CColumnStride, product.ABatchStride,
-            product.WBatchStride, product.ColumnVectors, product.CBatchStride);
+            product.WBatchStride, product.ColumnVectors, product.CBatchStride, product.FirstNoted);
+        arguments.Add(product.Limit);
         stream.Launch(kernel, new LaunchSize(checked((int)(blocks / product.Count)), product.Count, threads),
             arguments.Bytes);
     }

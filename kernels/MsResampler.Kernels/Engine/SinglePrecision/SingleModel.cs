@@ -14,6 +14,7 @@ internal sealed class SingleModel : DeviceModel
     private readonly SingleWeights? _weights;
     private readonly QuerySide? _querySide;
     private readonly IDeviceMemory? _queries;
+    private readonly float _keyLimit;
 
     /// <param name="device">The device.</param>
     /// <param name="kernels">Its kernels.</param>
@@ -22,13 +23,15 @@ internal sealed class SingleModel : DeviceModel
     /// <param name="usesTensorCores">Whether products are made in tf32.</param>
     public SingleModel(IDevice device, KernelLibrary kernels, IDeviceStream stream, ResamplerModel model,
         bool usesTensorCores)
-        : base(model, groupSize: 4, new CostModel([ScopeAttentionTiled<HeadTile64>.TileQueries], [1])
+        : base(device, stream, model, usesTensorCores ? Precision.TensorFloat32 : Precision.Float32, groupSize: 4,
+            new CostModel([ScopeAttentionTiled<HeadTile64>.TileQueries], [1])
         {
             CanAbsorb = false,
         })
     {
         _kernels = kernels;
         _usesTensorCores = usesTensorCores;
+        _keyLimit = KeyLimit.Of(model.Config, model.Weights);
         try
         {
             _weights = new SingleWeights(device, stream, Layout, model.Weights);
@@ -93,7 +96,7 @@ internal sealed class SingleModel : DeviceModel
         ArrayPool<float>.Shared.Return(padded);
     }
 
-    public override void Compute(Workspace workspace, GridArena arena, TokenTarget target,
+    public override void Compute(Workspace workspace, GridArena arena, TokenTarget target, int firstToken,
         CancellationToken cancellationToken)
     {
         SingleLauncher launcher = new(_kernels, workspace.Stream, _usesTensorCores);
@@ -138,6 +141,7 @@ internal sealed class SingleModel : DeviceModel
             RowCount = rowCount,
             ColumnVectors = Layout.KeyScopeCount * heads,
             InnerVectors = width,
+            Limit = _keyLimit,
         };
         launcher.Multiply(keys);
         launcher.Multiply(keys with
@@ -148,6 +152,7 @@ internal sealed class SingleModel : DeviceModel
             C = workspace.Part(OwnPart.Values),
             CRowStride = Layout.KeyScopeCount * heads,
             CColumnStride = 1,
+            Limit = float.PositiveInfinity,
         });
         cancellationToken.ThrowIfCancellationRequested();
         launcher.Attend(Layout, workspace.Blocks, workspace.BlockCount, Queries(arena), workspace.Part(OwnPart.Keys),
@@ -180,13 +185,10 @@ internal sealed class SingleModel : DeviceModel
             RowCount = tokenCount,
             ColumnVectors = Layout.Output.Vectors,
             InnerVectors = width,
+            Note = NoteOf(workspace, target),
+            FirstNoted = firstToken,
         });
         cancellationToken.ThrowIfCancellationRequested();
-    }
-
-    public override void ThrowIfOverflowed(IDeviceStream stream)
-    {
-        // The range of activations is that of float32.
     }
 
     public override DeviceView? Gates(Workspace workspace)
@@ -206,6 +208,7 @@ internal sealed class SingleModel : DeviceModel
         _querySide?.Dispose();
         _queries?.Dispose();
         _weights?.Dispose();
+        base.Dispose();
     }
 
     protected override long[] OwnParts(long rowCount, long tokenCount)
