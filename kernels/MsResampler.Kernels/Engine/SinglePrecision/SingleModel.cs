@@ -25,9 +25,9 @@ internal sealed class SingleModel : DeviceModel
         bool usesTensorCores)
         : base(device, stream, model, usesTensorCores ? Precision.TensorFloat32 : Precision.Float32, groupSize: 4,
             new CostModel([ScopeAttentionTiled<HeadTile64>.TileQueries], [1])
-        {
-            CanAbsorb = false,
-        })
+            {
+                CanAbsorb = false,
+            })
     {
         _kernels = kernels;
         _usesTensorCores = usesTensorCores;
