@@ -248,17 +248,27 @@ def resolve_scope(config, scope, grid, log_sigma):
     border = scope.get("border", "clip")
     rows = window_ranges(query_rows, height, window[0], border, is_fraction)
     columns = window_ranges(query_columns, width, window[1], border, is_fraction)
-    if scope["prior"] != "gaussian":
+    if scope["prior"] in ("none", "window"):
         return Scope(rows, columns, None, None, grid)
+    if scope["prior"] != "gaussian":
+        raise ValueError(f"scope prior {scope['prior']!r}: expected none, window or gaussian")
     sigma = torch.tensor([scope["sigma"]], dtype=torch.float64) if log_sigma is None else log_sigma.exp()
     if is_fraction:
         sigma = sigma * torch.tensor(grid, dtype=torch.float64)
 
-    def axis(query_count, patch_count, sigma):
-        distance = torch.arange(patch_count, dtype=torch.float64) - anchors(query_count, patch_count)[:, None]
-        return -(distance ** 2) / (2 * sigma[:, None, None] ** 2)
+    def axis(ranges, patch_count, sigma):
+        # Relative to the nearest patch of the window, from integers in units of 1/(2 * queries): patches equally near
+        # are exactly 0 apart, whatever the sigma.
+        unit = 2 * len(ranges)
+        excess = torch.zeros(len(ranges), patch_count, dtype=torch.float64)
+        for query, (start, end) in enumerate(ranges):
+            squares = [(unit * patch - (2 * query + 1) * patch_count + len(ranges)) ** 2 for patch in range(patch_count)]
+            least = min(squares[start:end])
+            excess[query] = torch.tensor([(square - least) / unit ** 2 for square in squares], dtype=torch.float64)
+        bias = -excess / (2 * sigma[:, None, None] ** 2)
+        return torch.where(excess == 0, 0.0, bias).clamp(min=torch.finfo(torch.float32).min / 4)
 
-    return Scope(rows, columns, axis(query_rows, height, sigma[:, 0]), axis(query_columns, width, sigma[:, 1]), grid)
+    return Scope(rows, columns, axis(rows, height, sigma[:, 0]), axis(columns, width, sigma[:, 1]), grid)
 
 
 class DenseAttention(torch.nn.Module):

@@ -45,9 +45,13 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
                 ((patch * unit) - anchor) * ((patch * unit) - anchor))];
             Int128 least = squares.Where((_, patch) => first <= patch && patch <= last).Min();
             bias[query] = [.. squares.Select((square, patch) =>
-                patch < first || last < patch ? double.NegativeInfinity
-                : Config.Prior != ScopePrior.Gaussian || square == least ? 0
-                : -(double)(square - least) / (double)(2 * unit * unit) / sigma / sigma)];
+                patch < first || last < patch ? double.NegativeInfinity : Config.Prior switch
+                {
+                    ScopePrior.None or ScopePrior.Window => 0,
+                    ScopePrior.Gaussian => square == least ? 0
+                        : -(double)(square - least) / (double)(2 * unit * unit) / sigma / sigma,
+                    _ => throw new NotSupportedException($"{Config.Prior}: a prior that the reference lacks"),
+                })];
         }
 
         return bias;

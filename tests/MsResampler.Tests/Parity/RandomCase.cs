@@ -108,7 +108,13 @@ internal sealed class RandomCase
     {
         ScopePrior prior = NextEnum<ScopePrior>();
         ScopeUnits units = NextEnum<ScopeUnits>();
-        bool hasWindow = prior == ScopePrior.Window || (prior == ScopePrior.Gaussian && NextBool());
+        bool hasWindow = prior switch
+        {
+            ScopePrior.None => false,
+            ScopePrior.Window => true,
+            ScopePrior.Gaussian => NextBool(),
+            _ => throw new InvalidOperationException($"{prior}: expected a prior that this class draws fields for"),
+        };
         return new ScopeConfig
         {
             Name = $"scope {index}",

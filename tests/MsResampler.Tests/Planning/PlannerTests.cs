@@ -236,6 +236,36 @@ public class PlannerTests
         Assert.That(plan.NaiveFlops, Is.EqualTo(plan.Stages.Sum(stage => stage.NaiveFlops)));
     }
 
+    /// <summary>What is projected is projected once, whoever reads it.</summary>
+    [Test]
+    public void Scopes_that_share_keys_and_values_pay_one_projection_together()
+    {
+        PatchGrid grid = new(24, 24);
+        const double Projection = 2.0 * 576 * 1024 * 1024;
+        ScopeConfig scope = Configs.Window(4, 4);
+        StrategyChoice one = Choices(Large(scope)).Single();
+        StrategyChoice three = Choices(Large(scope, scope, scope) with { ShareKeyValues = true }).Single();
+
+        Assert.That(three.Scopes, Is.EqualTo(new[] { 0, 1, 2 }));
+        foreach (ScopeStrategy strategy in ScopeStrategy.All)
+        {
+            double projections = Projection * ((strategy.Keys == ProjectionStrategy.Projected ? 1 : 0)
+                + (strategy.Values == ProjectionStrategy.Projected ? 1 : 0));
+            Assert.That(Cost(three, strategy), Is.EqualTo((3 * (Cost(one, strategy) - projections)) + projections)
+                .Within(1e-12).Percent, $"{strategy}");
+        }
+
+        // Not shared, each pays its own.
+        foreach (StrategyChoice own in Choices(Large(scope, scope, scope)))
+            Assert.That(own.Alternatives, Is.EqualTo(one.Alternatives));
+
+        IReadOnlyList<StrategyChoice> Choices(ResamplerConfig config)
+            => new Planner(config, hasKeyValueInput: true, s_costs).Choices(grid);
+
+        static double Cost(StrategyChoice choice, ScopeStrategy strategy)
+            => choice.Alternatives.Single(alternative => alternative.Strategy == strategy).Cost;
+    }
+
     [Test]
     public void A_model_without_kv_proj_or_gate_does_not_count_them()
     {

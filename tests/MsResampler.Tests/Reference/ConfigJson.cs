@@ -25,7 +25,9 @@ internal static class ConfigJson
                 {
                     PositionEmbeddingType.SinCos2D => "sincos2d",
                     PositionEmbeddingType.Stored => "stored",
-                    _ => "none",
+                    PositionEmbeddingType.None => "none",
+                    _ => throw new ArgumentOutOfRangeException(nameof(config), config.PositionEmbedding.Type,
+                        "positions this does not write"),
                 },
                 ["keys"] = config.PositionEmbedding.Keys,
                 ["queries"] = config.PositionEmbedding.Queries,
@@ -36,7 +38,9 @@ internal static class ConfigJson
                 WeightType.Float16 => "float16",
                 WeightType.BFloat16 => "bfloat16",
                 WeightType.Float64 => "float64",
-                _ => "float32",
+                WeightType.Float32 => "float32",
+                _ => throw new ArgumentOutOfRangeException(nameof(config), config.TorchDType,
+                    "a type this does not write"),
             },
         };
         if (config.Gate is { } gate)
@@ -58,9 +62,10 @@ internal static class ConfigJson
             ["name"] = scope.Name,
             ["prior"] = scope.Prior switch
             {
+                ScopePrior.None => "none",
                 ScopePrior.Window => "window",
                 ScopePrior.Gaussian => "gaussian",
-                _ => "none",
+                _ => throw new ArgumentOutOfRangeException(nameof(scope), scope.Prior, "a prior this does not write"),
             },
             ["units"] = scope.Units == ScopeUnits.Fraction ? "fraction" : "patches",
         };

@@ -11,8 +11,12 @@ internal static class ScopeText
     {
         string unit = scope.Units == ScopeUnits.Fraction ? " of the grid" : " patches";
         List<string> parts = [];
-        if (scope.Prior == ScopePrior.Gaussian)
-            parts.Add("gaussian" + (scope.Sigma is { } sigma ? $", sigma {Extents(sigma)}{unit}" : ""));
+        if (scope.Prior is not (ScopePrior.None or ScopePrior.Window))
+        {
+            parts.Add(scope.Prior.ToString().ToLowerInvariant()
+                + (scope.Sigma is { } sigma ? $", sigma {Extents(sigma)}{unit}" : ""));
+        }
+
         if (scope.Window is { } window)
             parts.Add($"window {Extents(window)}{unit}, " +
             $"{(scope.Border == WindowBorder.Shift ? "shift" : "clip")}");
