@@ -16,6 +16,9 @@ public static class OnnxExporter
     /// (version 17), float32, with a batch of any size. Whatever does not depend on the features is computed
     /// here, in double precision, and stored as a constant: projected queries, positions, scope priors as
     /// additive masks.</summary>
+    /// <remarks>Every constant is finite. In ONNX Runtime tokens agree with double precision as the CPU engine's do, also
+    /// where features are up to 10⁵ deviations from 0 or all alike; features beyond 10¹⁸ overflow in its
+    /// LayerNormalization.</remarks>
     /// <param name="model">The model; not kept.</param>
     /// <param name="grid">The patch grid of every image.</param>
     /// <param name="destination">Receives the file's bytes; left open.</param>

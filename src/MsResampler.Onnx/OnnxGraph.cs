@@ -60,6 +60,14 @@ internal sealed class OnnxGraph
             Type = AttributeProto.Types.AttributeType.Float,
         });
 
+    /// <summary>Each row less its mean.</summary>
+    public string Centre(string name, string x)
+    {
+        AttributeProto axes = new() { Name = "axes", Type = AttributeProto.Types.AttributeType.Ints };
+        axes.Ints.Add(-1);
+        return Add("Sub", name, [x, Add("ReduceMean", name + ".mean", [x], axes, Integer("keepdims", 1))]);
+    }
+
     public string Softmax(string name, string x, int axis)
         => Add("Softmax", name, [x], Integer("axis", axis));
 

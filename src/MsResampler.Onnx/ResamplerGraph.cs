@@ -7,7 +7,8 @@ namespace MsResampler.Onnx;
 /// heads, d a head's width.</summary>
 /// <remarks>Weights are stored as the products read them. The one large tensor that is transposed is the
 /// values; keys come out of their product transposed already. Biases move to where there are M rows instead
-/// of N.</remarks>
+/// of N. Runtimes compute a variance from sums of squares, which loses a row far from 0: rows are near 0 before they
+/// are normalised, those of patches without a node for it where there is a kv_proj.</remarks>
 internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
 {
     private const string Batch = "batch";
@@ -24,7 +25,8 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
     {
         string image = _graph.Input(OnnxExporter.InputName, Batch, grid.Rows, grid.Columns, _config.VisionHiddenSize);
         string features = _graph.Reshape("patches", image, 0, PatchCount, _config.VisionHiddenSize);
-        string x = _weights.KeyValueInput is { } input ? Product("kv_proj", features, input) : features;
+        string x = _weights.KeyValueInput is { } input ? CentredProduct("kv_proj", features, input)
+            : _graph.Centre("features.centred", features);
         string z = Norm("ln_kv", x, _weights.KeyValueNorm);
         string zk = _config.PositionEmbedding.Keys ? _graph.Plus("key_features", z, KeyPositions()) : z;
         string transposedZk = _graph.Transpose("key_features.transposed", zk, 0, 2, 1);
@@ -44,7 +46,7 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
         }
 
         string fused = _weights.Gate is { } gate ? Fuse(branches, gate) : branches[0];
-        string tokens = Linear("proj", Norm("ln_post", fused, _weights.PostNorm), _weights.Projection);
+        string tokens = Linear("proj", Norm("ln_post", _graph.Centre("fused.centred", fused), _weights.PostNorm), _weights.Projection);
         _graph.Output(OnnxExporter.OutputName, tokens, Batch, QueryCount, _config.OutputSize);
         return _graph.ToModel($"MS-Resampler for images of {grid} patches");
     }
@@ -126,10 +128,29 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
             ? _graph.Plus(name + ".biased", product, Vector(name + ".bias", bias)) : product;
     }
 
-    /// <summary>x·Wᵀ.</summary>
-    private string Product(string name, string x, WeightTensor weight)
+    /// <summary>x·Wᵀ less the mean of each row, which the normalisation that follows takes away again: out of the weights,
+    /// in double precision.</summary>
+    private string CentredProduct(string name, string x, WeightTensor weight)
     {
-        float[] values = weight.ToSingle();
+        double[] values = weight.ToDouble();
+        for (int column = 0; column < weight.Columns; column++)
+        {
+            double mean = 0;
+            for (int row = 0; row < weight.Rows; row++)
+                mean += values[(row * weight.Columns) + column] / weight.Rows;
+            for (int row = 0; row < weight.Rows; row++)
+                values[(row * weight.Columns) + column] -= mean;
+        }
+
+        float[] centred = Array.ConvertAll(values, value => (float)value);
+        return Product(name, x, weight, Array.TrueForAll(centred, float.IsFinite) ? centred : weight.ToSingle());
+    }
+
+    /// <summary>x·Wᵀ.</summary>
+    private string Product(string name, string x, WeightTensor weight) => Product(name, x, weight, weight.ToSingle());
+
+    private string Product(string name, string x, WeightTensor weight, float[] values)
+    {
         float[] transposed = new float[values.Length];
         for (int row = 0; row < weight.Rows; row++)
             for (int column = 0; column < weight.Columns; column++)
