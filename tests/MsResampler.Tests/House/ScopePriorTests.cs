@@ -31,9 +31,9 @@ public class ScopePriorTests
     [Test]
     public void Every_prior_but_none_has_a_bias_in_engine_and_reference([Values] ScopePrior prior)
     {
-        ScopeConfig scope = Random(prior) with { Window = prior == ScopePrior.Window ? new AxisPair(2, 3) : null };
-        if (prior == ScopePrior.Window)
-            scope = scope with { Units = ScopeUnits.Patches };
+        ScopeConfig scope = Random(prior);
+        if (scope.Window is not null)
+            scope = scope with { Window = new AxisPair(2, 3), Units = ScopeUnits.Patches };
         using TestModel model = new(Configs.Of(scope));
         using TestModel none = new(Configs.Of(Configs.None));
         float[] features = model.RandomFeatures(s_grid, 1);
