@@ -14,6 +14,13 @@ internal static class Tolerances
     /// edge, axis, bias or group shows at 1e-3 and above.</remarks>
     public const double SinglePrecision = 3e-6;
 
+    /// <summary>The same where rows that ln_post normalises lie far from zero.</summary>
+    /// <remarks>A float32 product is a few u of its own size off, √(1 + r²) deviations where its mean over the channels is r
+    /// deviations from 0, and ln_post divides by the deviation. Biases, kv_proj and an only out_proj have no such mean:
+    /// it is taken out when they are loaded. out_proj of several scopes keeps it, since the gate reads it.</remarks>
+    /// <param name="offset">r.</param>
+    public static double SinglePrecisionAt(double offset) => SinglePrecision * (1 + offset);
+
     /// <summary>Relative L2 difference between two float32 implementations: each is within
     /// <see cref="SinglePrecision"/> of exact arithmetic, and independent errors add in squares: √2·3e-6, rounded
     /// up.</summary>

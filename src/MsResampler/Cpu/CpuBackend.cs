@@ -19,6 +19,7 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
         Func<StrategyChoice, ScopeStrategy>? choose = null)
     {
         _variant = variant;
+        Warnings = CpuVariant.All.FirstOrDefault(known => known.Name == variant)?.Warning is { } warning ? [warning] : [];
         _validateFeatures = options.ValidateFeatures;
         ModelOperands<TSimd, TVector> operands = new(model);
         _workers = new WorkerPool(options.ThreadCount == 0 ? options.ProcessorCount
@@ -39,6 +40,8 @@ internal sealed unsafe class CpuBackend<TSimd, TVector> : ModelEngine
     public override string Description => $"cpu, {_variant}, {ThreadCount} thread{(ThreadCount == 1 ? "" : "s")}";
 
     public override Precision Precision => Precision.Float32;
+
+    public override IReadOnlyList<string> Warnings { get; }
 
     public override int ThreadCount => _workers.ThreadCount;
 
