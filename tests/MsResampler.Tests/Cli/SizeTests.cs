@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using MsResampler.Cli;
 using MsResampler.Cli.Engines;
@@ -39,6 +40,15 @@ internal sealed class SizeTests : CliFixture
         long before = GC.GetTotalAllocatedBytes(precise: true);
         CliRun.Of(split).FailsNaming(words);
         Assert.That(GC.GetTotalAllocatedBytes(precise: true) - before, Is.LessThan(MaxAllocatedBytes));
+    }
+
+    [Test]
+    public void Inspect_draws_the_largest_grid_without_visiting_its_patches()
+    {
+        // 4.3 billion patches, twice for each of three scopes: minutes where each is visited.
+        long start = Stopwatch.GetTimestamp();
+        CliRun.Of("inspect", Model, "--grid", "65535x65535").Succeeds();
+        Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(TimeSpan.FromSeconds(20)));
     }
 
     [Test]
