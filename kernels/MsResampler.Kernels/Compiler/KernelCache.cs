@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security;
 using System.Security.Cryptography;
 using System.Text;
+using MsResampler.Files;
 using MsResampler.Kernels.Engine;
 
 namespace MsResampler.Kernels.Compiler;
@@ -100,12 +101,15 @@ internal sealed class KernelCache
         try
         {
             Directory.CreateDirectory(_folder);
+            Unfinished.AddFile(unfinished);
             File.WriteAllBytes(unfinished, Wrap(key, ptx));
             File.Move(unfinished, path, overwrite: true);
+            Unfinished.Remove(unfinished);
         }
         catch (Exception e) when (IsOfFiles(e))
         {
             Delete(unfinished);
+            Unfinished.Remove(unfinished);
             Interlocked.CompareExchange(ref _problem, "compiled GPU kernels are not kept, so that every start compiles " +
                 $"them anew: {e.Message.TrimEnd('.')} ({Variable} names another folder, or none to keep none)", null);
             return;

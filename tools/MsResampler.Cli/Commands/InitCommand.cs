@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.Win32.SafeHandles;
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Input;
+using MsResampler.Cli.Native;
 using MsResampler.Cli.Output;
 using MsResampler.Model;
 using MsResampler.Safetensors;
@@ -106,11 +108,19 @@ internal static class InitCommand
         }
 
         terminal.Say($"writing {folder}");
+        (string Path, FileStatus? Status)[] replaced = [.. ((string[])[ConfigName, WeightsName])
+            .Select(name => Path.Combine(folder, name)).Select(path => (path, FileStatus.Of(path)))];
         using (OutputFolder output = new(folder, "--out", new Inputs()))
         {
             RandomModel.Write(folder, config, configJson, seed, new RandomModelOptions { Type = tensorType },
                 cancellationToken);
             output.Commit();
+        }
+
+        foreach ((string path, FileStatus? status) in replaced)
+        {
+            using SafeFileHandle file = File.OpenHandle(path);
+            status?.GiveOwnerTo(file);
         }
 
         long parameterCount;
