@@ -21,7 +21,7 @@ internal static class FileKind
         [0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0, ..] => "an xz archive; unpack it first",
         [(byte)'7', (byte)'z', 0xbc, 0xaf, ..] => "a 7z archive; unpack it first",
         [(byte)'P', (byte)'K', 3 or 5, 4 or 6, ..] =>
-            "a ZIP archive, as PyTorch writes .bin and .pt files; convert it to safetensors, or unpack it",
+            "a ZIP archive, as NumPy's .npz and PyTorch's .bin and .pt files are; convert it to safetensors, or unpack it",
         // A pickle of protocol 2 or newer begins with its protocol, then a frame, a long integer, an empty
         // dictionary or the name of a class.
         [0x80, >= 2 and <= 5, 0x95 or 0x8a or (byte)'}' or (byte)'c' or (byte)']', ..] =>
@@ -29,6 +29,11 @@ internal static class FileKind
         [(byte)'G', (byte)'G', (byte)'U', (byte)'F', ..] => "a GGUF file; convert it to safetensors",
         [0x89, (byte)'H', (byte)'D', (byte)'F', ..] => "an HDF5 file; convert it to safetensors",
         [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', ..] => "a NumPy array (.npy)",
+        [0x89, (byte)'P', (byte)'N', (byte)'G', ..] => "a PNG picture",
+        [0xff, 0xd8, 0xff, ..] => "a JPEG picture",
+        [(byte)'R', (byte)'I', (byte)'F', (byte)'F', ..] => "a WebP picture or another RIFF file",
+        [(byte)'G', (byte)'I', (byte)'F', (byte)'8', ..] => "a GIF picture",
+        [(byte)'%', (byte)'P', (byte)'D', (byte)'F', ..] => "a PDF document",
         [0x00, 0x05, 0x16, 0x07 or 0x00, ..] =>
             "an AppleDouble file, which macOS leaves beside the real one; use that",
         [0xff, 0xfe, ..] or [0xfe, 0xff, ..] or [(byte)'{', 0, ..] or [0, (byte)'{', ..] => Utf16,

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using MsResampler.Cli;
 using MsResampler.Cli.Input;
+using MsResampler.Tests.Safetensors;
 using NUnit.Framework;
 
 namespace MsResampler.Tests.Cli;
@@ -137,7 +138,7 @@ internal sealed class FeatureLayoutTests : CliFixture
     [TestCase("504B0304", ".npz")]
     [TestCase("80025D71", "Python pickle")]
     [TestCase("89504E47", "--image")]
-    [TestCase("", "an empty file")]
+    [TestCase("", "empty")]
     public void A_binary_file_of_another_kind_is_named(string start, string found)
         => AssertNamed(Convert.FromHexString(start), found);
 
@@ -145,6 +146,20 @@ internal sealed class FeatureLayoutTests : CliFixture
     [TestCase(" <!doctype html>", "HTML page")]
     public void A_text_file_of_another_kind_is_named(string start, string found)
         => AssertNamed(Encoding.ASCII.GetBytes(start), found);
+
+    /// <summary>A header's length comes first in a safetensors file: 640 bytes look like a Python pickle, 0x8b1f like a gzip
+    /// archive.</summary>
+    [TestCase(0x0280)]
+    [TestCase(0x8b1f)]
+    public void A_header_as_long_as_the_mark_of_another_kind_is_read(int headerBytes)
+    {
+        string header = $"{{\"features\":{{\"dtype\":\"F32\",\"shape\":[2,3,{ChannelCount}],\"data_offsets\":[0," +
+            $"{6 * ChannelCount * sizeof(float)}]}}}}";
+        File.WriteAllBytes(In("long.safetensors"),
+            HandWritten.File(header.PadRight(headerBytes), 6 * ChannelCount * sizeof(float)));
+
+        CliRun.Of("run", "--model", Model, "--features", In("long.safetensors"), "--out", In("o.npy")).Succeeds();
+    }
 
     [Test]
     public void A_folder_given_as_a_file_is_said_so()

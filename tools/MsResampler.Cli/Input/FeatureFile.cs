@@ -35,18 +35,19 @@ internal static class FeatureFile
         try
         {
             string extension = Path.GetExtension(path).ToUpperInvariant();
-            // Pipes have no extension.
             if (FileContent.IsNpy(file))
                 return NpyFeatures.Open(file, layout);
-            if (FileContent.Describe(file) is { } found)
-                throw new InputException($"{path}: expected a .safetensors or .npy file of features, found {found}" +
-                    (FileContent.IsPicture(file) ? "; for a picture use --image" : ""));
-            if (extension == ".NPY")
-                return NpyFeatures.Open(file, layout);
-            if (extension == ".SAFETENSORS" || file.ReadablePath != path)
+            bool isPicture = FileContent.IsPicture(file);
+            // A header's length may have the first bytes of an archive, so that a safetensors file is read before it is
+            // called something else. Pipes have no extension.
+            if (!isPicture && (extension == ".SAFETENSORS" || file.ReadablePath != path))
                 return SafetensorsFeatures.Open(file, layout);
-            throw new InputException($"{path}: expected a .safetensors or .npy file of features; for " +
-                "a picture use --image");
+            string? found = FileContent.Describe(file);
+            if (extension == ".NPY" && found is null)
+                return NpyFeatures.Open(file, layout);
+            throw new InputException($"{path}: expected a .safetensors or .npy file of features" +
+                (found is null ? "" : $", found {found}") +
+                (isPicture || found is null ? "; for a picture use --image" : ""));
         }
         catch
         {

@@ -7,9 +7,6 @@ namespace MsResampler.Cli.Input;
 /// <param name="SkippedRowCount">Rows of C before the patches of each image that are not read.</param>
 internal readonly record struct FeatureShape(int ImageCount, PatchGrid Grid, int ChannelCount, int SkippedRowCount)
 {
-    /// <summary>H·W·C.</summary>
-    public int FeatureCount => (int)(Grid.PatchCount * ChannelCount);
-
     /// <summary>Elements from one image to the next.</summary>
     public long Stride => (Grid.PatchCount + SkippedRowCount) * ChannelCount;
 
