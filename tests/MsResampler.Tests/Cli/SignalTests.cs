@@ -35,7 +35,7 @@ internal sealed class SignalTests : CliFixture
     [OneTimeSetUp]
     public void Prepare()
     {
-        Skip.If(!OperatingSystem.IsLinux(), "signals are those of Linux");
+        Skip.If(!OperatingSystem.IsLinux(), "The signals are those of Linux.");
         _features = WriteFeatures("many.safetensors",
             ("features", [3000, 24, 24, ChannelCount], new float[3000 * 576 * ChannelCount]));
         Directory.CreateDirectory(In("pipe-model"));
