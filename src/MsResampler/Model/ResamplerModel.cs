@@ -43,7 +43,7 @@ public sealed class ResamplerModel : IDisposable
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
     /// <exception cref="SafetensorsException">The checkpoint's bytes are not valid safetensors.</exception>
-    /// <exception cref="InvalidModelException">The configuration is wrong; or tensors are missing, unexpected,
+    /// <exception cref="InvalidModelException">The configuration is wrong; or tensors are missing, unknown,
     /// misshapen, or hold values that are NaN, infinite or beyond float32: all of them are named.</exception>
     /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
     public static ResamplerModel Open(string folder, CancellationToken cancellationToken = default)

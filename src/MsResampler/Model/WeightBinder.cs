@@ -97,7 +97,7 @@ internal sealed class WeightBinder
         WeightTensor? positions = _config.PositionEmbedding.Type != PositionEmbeddingType.Stored ? null
             : Take("pos_embed", _config.QueryGrid.QueryCount, width);
 
-        RefuseUnexpected();
+        RefuseUnused();
         _problems.AddRange(WeightValues.FindProblems(_checkpoint, _used, _cancellationToken));
         if (_problems.Count > 0)
             throw new InvalidModelException(_checkpoint.SourcePath, _problems);
@@ -162,7 +162,7 @@ internal sealed class WeightBinder
 
     /// <summary>Tensors of the model that no weight is read from: buffers that modules are known to store are left
     /// aside; any other says that the configuration is not this model's.</summary>
-    private void RefuseUnexpected()
+    private void RefuseUnused()
     {
         foreach (TensorInfo tensor in _checkpoint.Tensors)
         {
@@ -172,7 +172,7 @@ internal sealed class WeightBinder
             if (s_buffers.Contains(name[(name.LastIndexOf('.') + 1)..]))
                 _warnings.Add($"tensor {Quote(tensor.Name)} was ignored: a buffer that this model does not use");
             else
-                _problems.Add($"tensor {Quote(tensor.Name)}: unexpected, this configuration has no use for it; found " +
+                _problems.Add($"tensor {Quote(tensor.Name)}: this configuration has no use for it; found " +
                     $"{tensor.Type} {Describe(tensor.Shape)}");
         }
     }

@@ -113,7 +113,7 @@ public class WeightBinderTests
             "tensor 'ln_q.bias': expected shape [24], found no such tensor",
             "tensor 'query': expected shape [6, 24], found [6, 23]",
             "tensor 'gate.fc1.bias': expected type F32, F16, BF16 or F64, found I32",
-            "tensor 'scopes.2.attn.q_proj.weight': unexpected, this configuration has no use for it; " +
+            "tensor 'scopes.2.attn.q_proj.weight': this configuration has no use for it; " +
                 "found F32 [24, 24]",
         }));
     }
@@ -127,7 +127,7 @@ public class WeightBinderTests
             .Select(tensor => $"tensor '{tensor.Name}': expected shape [{string.Join(", ", tensor.Shape)}], " +
                 "found no such tensor");
         Assert.That(problems, Is.EquivalentTo(needed.Append(
-            "tensor 'x': unexpected, this configuration has no use for it; found F32 [1]")));
+            "tensor 'x': this configuration has no use for it; found F32 [1]")));
     }
 
     [TestCase("")]
@@ -174,9 +174,9 @@ public class WeightBinderTests
     }
 
     [Test]
-    public void Under_no_prefix_foreign_tensors_are_unexpected()
+    public void Under_no_prefix_foreign_tensors_are_refused()
         => Assert.That(Problems(s_config, [.. Tensors(s_config), Zeros("vpm.weight", 2)]), Is.EqualTo(new[] {
-            "tensor 'vpm.weight': unexpected, this configuration has no use for it; found F32 [2]" }));
+            "tensor 'vpm.weight': this configuration has no use for it; found F32 [2]" }));
 
     [Test]
     public void Shared_keys_and_values_exist_for_the_first_scope_only([Values("k_proj", "v_proj")] string name)
@@ -186,23 +186,23 @@ public class WeightBinderTests
 
         Assert.That(() => Prefix(config, Tensors(config)), Throws.Nothing);
         Assert.That(Problems(config, [.. Tensors(config), stray]), Is.EqualTo(new[] {
-            $"tensor '{stray.Name}': unexpected, this configuration has no use for it; found F32 [24, 24]" }));
+            $"tensor '{stray.Name}': this configuration has no use for it; found F32 [24, 24]" }));
     }
 
     [Test]
     public void Shared_queries_are_not_repeated_by_scope() => Assert.That(
         Problems(s_config, [.. Tensors(s_config), Zeros("scopes.0.query", 6, 24)]).Single(),
-        Does.StartWith("tensor 'scopes.0.query': unexpected"));
+        Does.StartWith("tensor 'scopes.0.query': this configuration has no use for it"));
 
     [Test]
     public void A_sigma_needs_a_gaussian() => Assert.That(
         Problems(s_config, [.. Tensors(s_config), Zeros("scopes.1.log_sigma", 3, 2)]).Single(),
-        Does.StartWith("tensor 'scopes.1.log_sigma': unexpected"));
+        Does.StartWith("tensor 'scopes.1.log_sigma': this configuration has no use for it"));
 
     [Test]
     public void One_scope_has_no_gate_tensors() => Assert.That(
         Problems(s_single, [.. Tensors(s_single), Zeros("gate.fc1.bias", 7)]).Single(),
-        Does.StartWith("tensor 'gate.fc1.bias': unexpected"));
+        Does.StartWith("tensor 'gate.fc1.bias': this configuration has no use for it"));
 
     [Test]
     public void Stacked_and_separate_projections_together_are_refused()
@@ -211,7 +211,7 @@ public class WeightBinderTests
         tensors.Add(Zeros("scopes.1.attn.q_proj.weight", 24, 24));
 
         Assert.That(Problems(s_config, tensors).Single(),
-            Does.StartWith("tensor 'scopes.1.attn.q_proj.weight': unexpected"));
+            Does.StartWith("tensor 'scopes.1.attn.q_proj.weight': this configuration has no use for it"));
     }
 
     [Test]
