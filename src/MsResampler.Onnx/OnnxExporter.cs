@@ -12,12 +12,12 @@ public static class OnnxExporter
     /// <summary>The name of the graph's output: visual tokens, [batch, M, L], float32.</summary>
     public const string OutputName = "tokens";
 
-    /// <summary>Writes the whole model for images of one patch grid, which the input's shape holds images to: operators of the standard set alone
-    /// (version 17), float32, with a batch of any size. Whatever does not depend on the features is computed
-    /// here, in double precision, and stored as a constant: projected queries, positions, scope priors as
-    /// additive masks.</summary>
-    /// <remarks>Every constant is finite. In ONNX Runtime tokens agree with double precision as the CPU engine's do, also
-    /// where features are up to 10⁵ deviations from 0 or all alike; features beyond 10¹⁸ overflow in its
+    /// <summary>Writes the whole model for images of one patch grid, which is part of the input's shape, and batches of any
+    /// size: standard operators (version 17) in float32. Whatever does not depend on the features is computed here, in
+    /// double precision, and stored as a constant: projected queries, positions, scope priors as additive
+    /// masks.</summary>
+    /// <remarks>Every constant is finite. In ONNX Runtime, tokens are as close to double precision as the CPU engine's, also
+    /// where features are constant or up to 10⁵ standard deviations from 0; features beyond 10¹⁸ overflow in its
     /// LayerNormalization.</remarks>
     /// <param name="model">The model; not kept.</param>
     /// <param name="grid">The patch grid of every image.</param>

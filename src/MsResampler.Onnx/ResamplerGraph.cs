@@ -1,5 +1,6 @@
 using MsResampler.Model;
 using MsResampler.Onnx.Proto;
+using MsResampler.Planning;
 
 namespace MsResampler.Onnx;
 
@@ -46,7 +47,8 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
         }
 
         string fused = _weights.Gate is { } gate ? Fuse(branches, gate) : branches[0];
-        string tokens = Linear("proj", Norm("ln_post", _graph.Centre("fused.centred", fused), _weights.PostNorm), _weights.Projection);
+        string normalised = Norm("ln_post", _graph.Centre("fused.centred", fused), _weights.PostNorm);
+        string tokens = Linear("proj", normalised, _weights.Projection);
         _graph.Output(OnnxExporter.OutputName, tokens, Batch, QueryCount, _config.OutputSize);
         return _graph.ToModel($"MS-Resampler for images of {grid} patches");
     }
@@ -128,23 +130,10 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
             ? _graph.Plus(name + ".biased", product, Vector(name + ".bias", bias)) : product;
     }
 
-    /// <summary>x·Wᵀ less the mean of each row, which the normalisation that follows takes away again: out of the weights,
-    /// in double precision.</summary>
+    /// <summary>x·Wᵀ less the mean of each row, taken out of the weights. The normalisation that follows subtracts it
+    /// anyway.</summary>
     private string CentredProduct(string name, string x, WeightTensor weight)
-    {
-        double[] values = weight.ToDouble();
-        for (int column = 0; column < weight.Columns; column++)
-        {
-            double mean = 0;
-            for (int row = 0; row < weight.Rows; row++)
-                mean += values[(row * weight.Columns) + column] / weight.Rows;
-            for (int row = 0; row < weight.Rows; row++)
-                values[(row * weight.Columns) + column] -= mean;
-        }
-
-        float[] centred = Array.ConvertAll(values, value => (float)value);
-        return Product(name, x, weight, Array.TrueForAll(centred, float.IsFinite) ? centred : weight.ToSingle());
-    }
+        => Product(name, x, weight, Array.ConvertAll(NormInvariance.Centred(weight), value => (float)value));
 
     /// <summary>x·Wᵀ.</summary>
     private string Product(string name, string x, WeightTensor weight) => Product(name, x, weight, weight.ToSingle());

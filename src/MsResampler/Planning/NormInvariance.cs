@@ -2,13 +2,12 @@ using MsResampler.Model;
 
 namespace MsResampler.Planning;
 
-/// <summary>What a layer normalisation takes away again is taken away when a model is loaded: a constant over the channels
-/// of its input. In float32 a row far from 0 has only what precision its distance leaves to its deviation; a row of
-/// mean 0 has all of it.</summary>
+/// <summary>Removes from weights, when a model is loaded, what a layer normalisation subtracts anyway: a constant over the
+/// channels of its input. A float32 row far from 0 keeps few digits of its deviation; a row of mean 0 keeps all.</summary>
 internal static class NormInvariance
 {
-    /// <summary>A matrix whose product is normalised, its columns less their means: rows of the product have mean 0. The
-    /// matrix as it is where a difference is outside float32.</summary>
+    /// <summary>A matrix whose product is normalised, each column less its mean, so that rows of the product have mean 0.
+    /// Where a difference is outside float32, the matrix unchanged.</summary>
     public static double[] Centred(WeightTensor matrix)
     {
         double[] values = matrix.ToDouble();
@@ -20,8 +19,7 @@ internal static class NormInvariance
         return AreSingle(values) ? values : matrix.ToDouble();
     }
 
-    /// <summary>The biases of out_proj less a constant, and the bias of the gate's first layer, which sees that they are
-    /// less.</summary>
+    /// <summary>The biases of out_proj less a constant, and the bias of the gate's first layer, corrected for that.</summary>
     /// <remarks>With a gate of token granularity a branch's constant comes to ln_post times one weight, the same for every
     /// channel, so that each branch has its own. With head granularity the weights differ from head to head, but those of
     /// all branches add up to 1: the branches have one constant together, the mean nearest to 0.</remarks>
