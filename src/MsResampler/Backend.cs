@@ -3,7 +3,7 @@ using MsResampler.Model;
 
 namespace MsResampler;
 
-/// <summary>What computes: <see cref="Cpu"/>, or one that another package brings.</summary>
+/// <summary>The hardware or library that computes: <see cref="Cpu"/>, or one that another package brings.</summary>
 public abstract class Backend
 {
     private protected Backend()

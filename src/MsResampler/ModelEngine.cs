@@ -6,10 +6,10 @@ namespace MsResampler;
 /// it calls; every member may be called from many threads at once.</summary>
 internal abstract class ModelEngine : IDisposable
 {
-    /// <summary>What computes, in words.</summary>
+    /// <summary>Description of the backend.</summary>
     public abstract string Description { get; }
 
-    /// <summary>In what numbers it computes; never <see cref="Precision.Auto"/>.</summary>
+    /// <summary>Numeric precision; never <see cref="Precision.Auto"/>.</summary>
     public abstract Precision Precision { get; }
 
     /// <summary>What makes it slower than it need be, one sentence each; may grow while it runs.</summary>

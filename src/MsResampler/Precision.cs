@@ -1,6 +1,6 @@
 namespace MsResampler;
 
-/// <summary>In what numbers a model is computed. Sums are always accumulated in <see cref="Float32"/> or better.</summary>
+/// <summary>Numeric precision of a model's computation. Sums are always accumulated in <see cref="Float32"/> or better.</summary>
 public enum Precision
 {
     /// <summary>What the checkpoint's matrices are stored in, if the backend and its device can: <see cref="Float16"/> or

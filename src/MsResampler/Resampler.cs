@@ -35,10 +35,10 @@ public sealed class Resampler : IDisposable
     /// <summary>The most threads one call uses, the caller's included.</summary>
     public int ThreadCount => _engine.ThreadCount;
 
-    /// <summary>In what numbers the model is computed; never <see cref="Precision.Auto"/>.</summary>
+    /// <summary>Numeric precision of the model's computation; never <see cref="Precision.Auto"/>.</summary>
     public Precision Precision => _engine.Precision;
 
-    /// <summary>What computes, in words, such as "cpu, avx512, 8 threads".</summary>
+    /// <summary>Description of the backend, such as "cpu, avx512, 8 threads".</summary>
     public string Description => _engine.Description;
 
     /// <summary>Loads a model folder (config.json and a safetensors checkpoint) and prepares it to run. The files are
@@ -50,10 +50,12 @@ public sealed class Resampler : IDisposable
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
     /// <exception cref="SafetensorsException">The checkpoint's bytes are not valid safetensors.</exception>
-    /// <exception cref="InvalidModelException">The configuration is wrong; or tensors are missing, unexpected,
-    /// misshapen, or hold values that are NaN, infinite or beyond float32: all of them are named.</exception>
+    /// <exception cref="InvalidModelException">The configuration is wrong; or tensors are missing, unknown,
+    /// misshapen, or hold values that are NaN, infinite or beyond float32 (all of them are named); or a product of weights
+    /// leaves the range of float32.</exception>
     /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
     /// this machine lacks, or the backend cannot compute in the precision that was asked for.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is negative, or no value of its type.</exception>
     public static Resampler Load(string folder, ResamplerOptions? options = null)
     {
         using ResamplerModel model = ResamplerModel.Open(folder);
@@ -63,6 +65,8 @@ public sealed class Resampler : IDisposable
     /// <summary>Prepares an opened model to run.</summary>
     /// <param name="model">The model; it is not kept and may be disposed afterwards.</param>
     /// <param name="options">How to run; null for the defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is negative, or no value of its type.</exception>
+    /// <exception cref="InvalidModelException">A product of weights leaves the range of float32.</exception>
     /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
     /// this machine lacks, or the backend cannot compute in the precision that was asked for.</exception>
     public static Resampler Load(ResamplerModel model, ResamplerOptions? options = null)
@@ -125,7 +129,7 @@ public sealed class Resampler : IDisposable
         return _engine.Explain(features, grid);
     }
 
-    /// <summary>What computes, for calls that its backend alone has.</summary>
+    /// <summary>The engine, for calls that only its backend has.</summary>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     internal ModelEngine Engine
     {

@@ -25,7 +25,7 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
     public DeviceProperties Properties => device.Properties;
 
     /// <summary>The kernels that some model needs in a precision.</summary>
-    /// <param name="precision">In what numbers; not <see cref="Precision.Auto"/>.</param>
+    /// <param name="precision">Numeric precision; not <see cref="Precision.Auto"/>.</param>
     public static IEnumerable<KernelVariant> Of(Precision precision) => precision switch
     {
         Precision.Float16 => HalfKernels.Float16.WithQuerySide,
@@ -36,7 +36,7 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
 
     /// <summary>The kernels that a model may need.</summary>
     /// <param name="config">The model.</param>
-    /// <param name="precision">In what numbers; not <see cref="Precision.Auto"/>.</param>
+    /// <param name="precision">Numeric precision; not <see cref="Precision.Auto"/>.</param>
     public static IEnumerable<KernelVariant> Of(ResamplerConfig config, Precision precision) => precision switch
     {
         Precision.Float16 => HalfKernels.Float16.Of(config),

@@ -59,8 +59,9 @@ internal static class GemmTiled<TTile, TEpilogue>
     /// <param name="firstNoted">What the note calls row 0.</param>
     /// <param name="limit">Elements become no number where their magnitude is not less than this.</param>
     public static void Run(ArrayView<Float4> a, ArrayView<Float4> w, ArrayView<Float4> bias, ArrayView<Float4> c,
-        ArrayView<int> note, int rowCount, int columnVectors, int innerVectors, int aStride, int wStride, int cRowStride, int cColumnStride,
-        int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride, int firstNoted, float limit)
+        ArrayView<int> note, int rowCount, int columnVectors, int innerVectors, int aStride, int wStride, int cRowStride,
+        int cColumnStride, int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride, int firstNoted,
+        float limit)
     {
         var stages = SharedMemory.Allocate<Float4>(2 * 16 * (RowVectors + TileVectors));
         var elements = stages.Cast<float>();

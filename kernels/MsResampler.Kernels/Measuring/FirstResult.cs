@@ -18,7 +18,7 @@ internal sealed record FirstResult(double ProcessMilliseconds, double LoadMillis
     /// first.</summary>
     /// <param name="model">The model folder.</param>
     /// <param name="grid">The image's grid.</param>
-    /// <param name="precision">In what numbers to compute.</param>
+    /// <param name="precision">Numeric precision.</param>
     /// <returns>The times with empty caches and with filled ones.</returns>
     /// <exception cref="InvalidOperationException">The process failed; the message has what it said.</exception>
     public static (FirstResult Cold, FirstResult Warm) Measure(string model, PatchGrid grid, Precision precision)

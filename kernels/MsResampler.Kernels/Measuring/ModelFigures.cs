@@ -1,7 +1,7 @@
 namespace MsResampler.Kernels.Measuring;
 
 /// <summary>What was measured of a model on one device.</summary>
-/// <param name="Precision">In what numbers it was computed.</param>
+/// <param name="Precision">Numeric precision.</param>
 /// <param name="Batch">Images of a call.</param>
 /// <param name="Call">The calling thread's time, from features in its memory to tokens in its memory.</param>
 /// <param name="Warm">The device's time for the forward pass, begun on an idle device right after the same

@@ -7,7 +7,7 @@ namespace MsResampler.Perf.Gpu;
 /// <summary>A model at one batch and precision. The names are those of the JSON file, in snake case.</summary>
 /// <param name="Shape">The shape.</param>
 /// <param name="Batch">Images in a call.</param>
-/// <param name="Precision">In what numbers it was to be computed.</param>
+/// <param name="Precision">Numeric precision asked for.</param>
 internal sealed record GpuRow([property: JsonIgnore] PeerShape Shape, int Batch, string Precision)
 {
     /// <summary>The model folder's name.</summary>

@@ -4,8 +4,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Takes the biases before ln_post to where no float32 sum has to carry them: all into that of out_proj, and
-/// from there what ln_post takes out again.</summary>
+/// <summary>Folds the biases before ln_post into that of out_proj, less what ln_post subtracts anyway, so that no float32
+/// sum carries them.</summary>
 /// <remarks>
 /// Exact in real arithmetic, computed in double precision when the model is loaded:
 /// <list type="bullet">
@@ -15,7 +15,7 @@ namespace MsResampler.Cpu;
 /// <item>ln_post does not see a constant that all channels share, see <see cref="NormInvariance"/>. The gate's first layer
 /// does, so that its bias makes up for it.</item>
 /// </list>
-/// A bias of 1000 would else cost the deviations that ln_post divides by three digits.
+/// Otherwise a bias of 1000 costs the deviations that ln_post divides by three digits.
 /// </remarks>
 internal static class BiasFolding
 {

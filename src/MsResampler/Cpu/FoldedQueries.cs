@@ -23,7 +23,7 @@ internal sealed unsafe class FoldedQueries : GridPart
     /// <param name="config">The model.</param>
     /// <param name="laneCount">Heads rounded up to whole tiles.</param>
     /// <param name="pool">Where memory comes from.</param>
-    /// <param name="workers">What computes.</param>
+    /// <param name="workers">The threads that compute.</param>
     public static FoldedQueries Create<TSimd, TVector>(PartKey key, AlignedBuffer queries, PackedMatrix keys,
         ResamplerConfig config, int laneCount, BufferPool pool, WorkerPool workers)
         where TSimd : struct, ISimd<TVector>

@@ -47,7 +47,7 @@ internal sealed class GridOperands
     /// <param name="plan">The plan of the grid.</param>
     /// <param name="headLanes">Heads rounded up to whole tiles.</param>
     /// <param name="parts">What grids share; gives back <see cref="Parts"/> when they are released.</param>
-    /// <param name="workers">What computes.</param>
+    /// <param name="workers">The threads that compute.</param>
     public static GridOperands Create<TSimd, TVector>(ModelOperands<TSimd, TVector> model, GridPlan plan, int headLanes,
         GridParts parts, WorkerPool workers)
         where TSimd : struct, ISimd<TVector>

@@ -4,9 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace MsResampler.Safetensors;
 
 /// <summary>A file that is read at any place, by any number of threads at once.</summary>
-/// <remarks>It is not mapped into memory: a page of a mapping that cannot be brought, because the file was made shorter
-/// or the disk fails, ends the process with a signal, and some file systems have no mappings. A read that fails is an
-/// exception.</remarks>
+/// <remarks>Read, not mapped into memory: a failing read is an exception, where a page fault in a mapping of a file that was
+/// cut short ends the process with a signal. Some file systems have no mappings.</remarks>
 internal sealed class CheckpointFile : IDisposable
 {
     private readonly SafeFileHandle _handle;

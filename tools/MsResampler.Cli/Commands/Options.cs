@@ -25,7 +25,7 @@ internal static class Options
         string names = string.Join('|', choices.Select(choice => choice.Name));
         return new Option<BackendChoice>("--backend")
         {
-            Description = "What computes. cuda: the first GPU that msresampler devices shows as usable; auto: cuda " +
+            Description = "The backend. cuda: the first GPU that msresampler devices shows as usable; auto: cuda " +
                 "where there is one, else cpu" +
                 (choices.Contains(BackendChoice.Reference) ? "; reference: slow, in double precision." : "."),
             HelpName = names,
@@ -40,7 +40,7 @@ internal static class Options
         IEnumerable<string> names = PrecisionChoice.All.Select(choice => choice.Name);
         return new Option<PrecisionChoice>("--precision")
         {
-            Description = "In what numbers the GPU computes; auto: as the checkpoint is stored, where the GPU can. The CPU " +
+            Description = "Numeric precision of the GPU; auto: as the checkpoint is stored, where the GPU can. The CPU " +
                 "computes in float32.",
             HelpName = string.Join('|', names),
             DefaultValueFactory = _ => PrecisionChoice.Auto,
@@ -51,7 +51,7 @@ internal static class Options
 
     public static Option<int?> Threads() => new("--threads")
     {
-        Description = "Threads to compute with; one per processor when left out.",
+        Description = "Threads to compute with, at most one per processor; one per processor when left out.",
         HelpName = "N",
         CustomParser = result => ParseInt(result, "--threads", 1, MaxThreadCount),
     };

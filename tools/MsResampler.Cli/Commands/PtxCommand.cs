@@ -29,8 +29,8 @@ internal static class PtxCommand
             HelpName = "FILE",
         };
         Option<PrecisionChoice> precision = Options.Precision();
-        precision.Description = "Only the kernels of this precision; auto: with --config its torch_dtype where architecture and model " +
-            "allow it, else float32; without, every precision that the architecture has.";
+        precision.Description = "Only the kernels of this precision; auto: with --config its torch_dtype where " +
+            "architecture and model allow it, else float32; without, every precision that the architecture has.";
         ExampleCommand command = new("ptx", "Compile the GPU kernels to PTX and say what each needs. Needs no GPU.")
         {
             Notes =

@@ -9,7 +9,7 @@ internal interface ITokenEngine : IDisposable
 
     IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>What computes, in words.</summary>
+    /// <summary>Description of the backend.</summary>
     string Description { get; }
 
     /// <summary>The relative L2 error allowed against the reference.</summary>
