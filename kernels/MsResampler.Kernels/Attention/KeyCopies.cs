@@ -81,8 +81,8 @@ internal struct KeyCopies<THead>
         }
     }
 
-    /// <summary>Starts to copy them, and makes a group of it. Of what is no key, zeros: what was there before might be
-    /// no number, which a weight of 0 would not take away.</summary>
+    /// <summary>Starts to copy them, and makes a group of it. Padding rows are zero-filled: a stale NaN times a weight of
+    /// 0 would be NaN.</summary>
     /// <param name="to">Where this thread's first chunk goes.</param>
     /// <param name="rows">Keys or values of the image, from this thread's first chunk of the head on.</param>
     /// <param name="starts">Where the keys begin there.</param>

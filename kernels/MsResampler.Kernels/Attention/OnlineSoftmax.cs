@@ -9,7 +9,7 @@ namespace MsResampler.Kernels.Attention;
 /// its row g, 1 for row g+8: the largest logit so far, and the sum of its own weights relative to it.</summary>
 internal static class OnlineSoftmax
 {
-    /// <summary>Less than any logit, but not −∞: relative to it a masked logit's weight is 0, and not no number, even
+    /// <summary>Less than any logit, but not −∞: relative to it a masked logit's weight is 0 and not NaN, even
     /// where no key was seen so far.</summary>
     public const float LeastLogit = -1e38f;
 

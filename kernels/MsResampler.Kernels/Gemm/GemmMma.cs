@@ -18,7 +18,7 @@ namespace MsResampler.Kernels.Gemm;
 /// <para>A layer normalisation between two products costs no launch: the first stores its rows' sums of squares
 /// (<see cref="RowSquares"/>), the mean of each being 0, and the second multiplies each row of its result by
 /// 1/√(squares/width + ε), ε in the unit of the row's features.</para>
-/// <para>What overflows is no number from then on, so that nothing can make a finite number of it again; the last product
+/// <para>An overflow becomes NaN, so that no later step can turn it finite again; the last product
 /// notes where it finds one (<see cref="OverflowNote"/>).</para>
 /// <para>Grid: x = tiles of C, in bands of <see cref="BandRows"/> tiles along the rows, so that blocks that run
 /// together share what they read in the second-level cache; y = products. Shared memory:
@@ -62,7 +62,7 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <param name="table">Rows to add to rows of C, all products the same. Read by a <see cref="ScaledEpilogue"/>, as
     /// are all that follow and are about squares and tables.</param>
     /// <param name="tableStarts">For each row of C the first group of four of its row of the table.</param>
-    /// <param name="note"><see cref="OverflowNote"/>: of the lowest row that has an element which is no number. Empty where
+    /// <param name="note"><see cref="OverflowNote"/> of the lowest row that has a NaN. Empty where
     /// nobody asks.</param>
     /// <param name="rowCount">Rows of A and C.</param>
     /// <param name="columnVectors">Groups of four columns of C.</param>
@@ -83,7 +83,7 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// </param>
     /// <param name="firstNoted">What the note calls row 0.</param>
     /// <param name="rootEpsilon">√ε.</param>
-    /// <param name="limit">Elements become no number where their magnitude is not less than this, or C's type does not
+    /// <param name="limit">Elements become NaN where their magnitude is not less than this, or C's type does not
     /// hold them.</param>
     public static void Run(ArrayView<UInt4> a, ArrayView<UInt4> w, ArrayView<Float4> bias, ArrayView<UInt2> c,
         ArrayView<float> squares, ArrayView<float> units, ArrayView<Float4> table, ArrayView<int> tableStarts,
@@ -261,7 +261,7 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     }
 
     /// <summary>Stores four neighbours if they are part of C.</summary>
-    /// <returns>Whether they are and one is no number.</returns>
+    /// <returns>Whether they are and one is NaN.</returns>
     private static bool Store(ArrayView<UInt2> c, int group, bool isPart, Float4 sum, float limit)
     {
         Float4 value = new Float4(TEpilogue.Apply(sum.X), TEpilogue.Apply(sum.Y), TEpilogue.Apply(sum.Z),

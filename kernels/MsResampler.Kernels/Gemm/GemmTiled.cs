@@ -13,7 +13,7 @@ namespace MsResampler.Kernels.Gemm;
 /// spreads them over all 32 banks; groups of four rows stay together.</para>
 /// <para>An element is the sum over k in ascending order, rounded once for each product, whatever the tile's shape and
 /// place: the same row gives the same bits in any batch.</para>
-/// <para>What overflows is no number from then on, so that nothing can make a finite number of it again; the last product
+/// <para>An overflow becomes NaN, so that no later step can turn it finite again; the last product
 /// notes where it finds one (<see cref="OverflowNote"/>).</para>
 /// <para>Grid: x = tiles of C, along its rows first so that blocks that run together read the same W; y = products.
 /// Shared memory: 2·16·(rows + columns)·4 bytes, 32 KiB for 128 × 128.</para>
@@ -42,7 +42,7 @@ internal static class GemmTiled<TTile, TEpilogue>
     /// <param name="w">W, [4·columns, 4·inner].</param>
     /// <param name="bias">[4·columns] for each product.</param>
     /// <param name="c">Receives C.</param>
-    /// <param name="note"><see cref="OverflowNote"/>: of the lowest row that has an element which is no number. Empty where
+    /// <param name="note"><see cref="OverflowNote"/> of the lowest row that has a NaN. Empty where
     /// nobody asks.</param>
     /// <param name="rowCount">Rows of A and C.</param>
     /// <param name="columnVectors">Groups of four columns of C.</param>
@@ -57,7 +57,7 @@ internal static class GemmTiled<TTile, TEpilogue>
     /// <param name="biasBatchStride">The same of the bias.</param>
     /// <param name="cBatchStride">The same of C.</param>
     /// <param name="firstNoted">What the note calls row 0.</param>
-    /// <param name="limit">Elements become no number where their magnitude is not less than this.</param>
+    /// <param name="limit">Elements become NaN where their magnitude is not less than this.</param>
     public static void Run(ArrayView<Float4> a, ArrayView<Float4> w, ArrayView<Float4> bias, ArrayView<Float4> c,
         ArrayView<int> note, int rowCount, int columnVectors, int innerVectors, int aStride, int wStride, int cRowStride,
         int cColumnStride, int aBatchStride, int wBatchStride, int biasBatchStride, int cBatchStride, int firstNoted,

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace MsResampler.Kernels.Gemm;
 
-/// <summary>A note of the lowest row of a pass's tokens in which something was no number; 0 while there is none.</summary>
+/// <summary>A note of the lowest row of a pass's tokens that has a NaN; 0 while there is none.</summary>
 /// <remarks>One integer, which holds 2³¹ − 1 less the row: so cleared memory is an empty note, and the largest of what
 /// blocks add, in any order, is the lowest row.</remarks>
 internal static class OverflowNote

@@ -19,17 +19,17 @@ internal static class VectorOperations
         public Float4 Less(float number)
             => new(vector.X - number, vector.Y - number, vector.Z - number, vector.W - number);
 
-        /// <summary>The largest magnitude of the four; of no number it knows nothing.</summary>
+        /// <summary>The largest magnitude of the four; NaN is passed over.</summary>
         public float Magnitude() => IntrinsicMath.Max(
             IntrinsicMath.Max(IntrinsicMath.Abs(vector.X), IntrinsicMath.Abs(vector.Y)),
             IntrinsicMath.Max(IntrinsicMath.Abs(vector.Z), IntrinsicMath.Abs(vector.W)));
 
-        /// <summary>Elements whose magnitude is less than <paramref name="limit"/>; the others become no number, so that
-        /// nothing that is computed from them is one.</summary>
+        /// <summary>Elements whose magnitude is less than <paramref name="limit"/>; the others become NaN, so that
+        /// no result of them is finite.</summary>
         public Float4 Inside(float limit) => new(PtxMath.Inside(vector.X, limit), PtxMath.Inside(vector.Y, limit),
             PtxMath.Inside(vector.Z, limit), PtxMath.Inside(vector.W, limit));
 
-        /// <summary>Whether one of the four is no number.</summary>
+        /// <summary>Whether one of the four is NaN.</summary>
         public bool HasNaN() => vector.X != vector.X | vector.Y != vector.Y | vector.Z != vector.Z | vector.W != vector.W;
 
         /// <summary>Multiplies each element by <paramref name="factor"/> and subtracts <paramref name="number"/>, rounding
