@@ -1,6 +1,5 @@
 using MsResampler.Model;
 using MsResampler.Onnx.Proto;
-using MsResampler.Planning;
 
 namespace MsResampler.Onnx;
 
@@ -130,10 +129,23 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
             ? _graph.Plus(name + ".biased", product, Vector(name + ".bias", bias)) : product;
     }
 
-    /// <summary>x·Wᵀ less the mean of each row, taken out of the weights. The normalisation that follows subtracts it
-    /// anyway.</summary>
+    /// <summary>x·Wᵀ less the mean of each row, taken out of the weights in double precision. The normalisation that follows
+    /// subtracts it anyway.</summary>
     private string CentredProduct(string name, string x, WeightTensor weight)
-        => Product(name, x, weight, Array.ConvertAll(NormInvariance.Centred(weight), value => (float)value));
+    {
+        double[] values = weight.ToDouble();
+        for (int column = 0; column < weight.Columns; column++)
+        {
+            double mean = 0;
+            for (int row = 0; row < weight.Rows; row++)
+                mean += values[(row * weight.Columns) + column] / weight.Rows;
+            for (int row = 0; row < weight.Rows; row++)
+                values[(row * weight.Columns) + column] -= mean;
+        }
+
+        float[] centred = Array.ConvertAll(values, value => (float)value);
+        return Product(name, x, weight, Array.TrueForAll(centred, float.IsFinite) ? centred : weight.ToSingle());
+    }
 
     /// <summary>x·Wᵀ.</summary>
     private string Product(string name, string x, WeightTensor weight) => Product(name, x, weight, weight.ToSingle());

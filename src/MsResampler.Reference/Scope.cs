@@ -79,7 +79,7 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
         return (first, first + window - 1);
     }
 
-    /// <summary>The sigma of a head in patches; of no account where the prior is not Gaussian.</summary>
+    /// <summary>The sigma of a head in patches; unused where the prior is not Gaussian.</summary>
     private AxisPair Sigma(int head, PatchGrid grid)
     {
         AxisPair sigma = LogSigma is not null

@@ -6,8 +6,8 @@ namespace MsResampler.Kernels.Norm;
 /// <summary>Rows of features in 16 bits, each multiplied by a power of two that brings its largest element to between 1
 /// and 2, and filled up to whole groups of eight. One warp a row.</summary>
 /// <remarks>
-/// <para>The normalisation that follows takes the factor away again, but for its ε, which it must be told of. So features
-/// of any size keep the type's precision, and what the input projection makes of them is in its range.</para>
+/// <para>The normalisation that follows cancels the factor, given an ε that is scaled likewise. So features of any size keep
+/// the type's precision, and the products of the input projection are in its range.</para>
 /// <para>Grid: x = groups of as many rows as a block has warps. No shared memory. Rows may begin anywhere, so each
 /// lane reads single elements, lane l the columns l and l+32 of 64; a row is read twice and stays in the first-level cache
 /// after the first. Even and odd lanes then exchange one of the two, so that each has two neighbours to store: lane l
