@@ -29,6 +29,14 @@ internal sealed class DamagedImageTests : CliFixture
         }
     }
 
+    [TestCaseSource(typeof(JpegFiles), nameof(JpegFiles.Sequential))]
+    public void A_sequential_jpeg_that_was_cut_off_and_given_an_end_marker_is_an_error(string kind)
+    {
+        byte[] jpeg = JpegFiles.Of(kind);
+        for (int missing = EndMarkerBytes + 1; missing < jpeg.Length; missing++)
+            Assert.That(Decode([.. jpeg[..^missing], 0xFF, 0xD9]), Is.Null, $"{missing} bytes missing");
+    }
+
     [TestCaseSource(typeof(JpegFiles), nameof(JpegFiles.Progressives))]
     public void A_progressive_jpeg_that_is_cut_off_is_an_error(string kind)
     {

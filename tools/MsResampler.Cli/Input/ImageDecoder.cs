@@ -46,7 +46,13 @@ internal static class ImageDecoder
 
         using DecodingBudget.Lease lease = s_budget.Acquire(bytes);
         if (TryDecode(codec, bandRows, resized, out SKCodecResult result) is { } image)
-            return image.Upright(origin);
+        {
+            if (codec.EncodedFormat != SKEncodedImageFormat.Jpeg || ReadJpeg(file) is not { } jpeg
+                || !JpegStructure.LacksPixels(jpeg.AsSpan(0, jpeg.Length - 2)))
+                return image.Upright(origin);
+            throw new InputException($"{file.Name}: the picture is damaged or cut off (it ends before its last rows)");
+        }
+
         return codec.EncodedFormat == SKEncodedImageFormat.Jpeg && DecodeWithEndMarker(file, resized) is { } repaired
             ? repaired.Upright(origin)
             : throw new InputException($"{file.Name}: the picture is damaged or cut off ({result})");
@@ -159,12 +165,8 @@ internal static class ImageDecoder
     /// <summary>Decodes a JPEG file that has all its pixels but no end marker; null where pixels are missing.</summary>
     private static RgbImage? DecodeWithEndMarker(InputFile file, SKSizeI resized)
     {
-        using FileStream stream = file.OpenRead();
-        if (stream.Length > MaxRepairedBytes)
-            return null;
-        byte[] jpeg = new byte[stream.Length + 2];
-        stream.ReadExactly(jpeg, 0, jpeg.Length - 2);
-        if (JpegStructure.FindEndOfPixels(jpeg.AsSpan(0, jpeg.Length - 2)) is not { } end)
+        if (ReadJpeg(file) is not { } jpeg || JpegStructure.FindEndOfPixels(jpeg.AsSpan(0, jpeg.Length - 2))
+            is not { } end)
             return null;
         (jpeg[end], jpeg[end + 1]) = (0xFF, 0xD9);
         GCHandle pin = GCHandle.Alloc(jpeg, GCHandleType.Pinned);
@@ -178,5 +180,16 @@ internal static class ImageDecoder
         {
             pin.Free();
         }
+    }
+
+    /// <summary>Reads a file, with room for an end marker behind it; null where it is too large to be looked into.</summary>
+    private static byte[]? ReadJpeg(InputFile file)
+    {
+        using FileStream stream = file.OpenRead();
+        if (stream.Length > MaxRepairedBytes)
+            return null;
+        byte[] jpeg = new byte[stream.Length + 2];
+        stream.ReadExactly(jpeg, 0, jpeg.Length - 2);
+        return jpeg;
     }
 }

@@ -23,6 +23,9 @@ internal sealed class JpegScan
     /// <summary>Whether each component's scan has been walked to its end.</summary>
     public bool IsWhole => _components.Length > 0 && _components.All(component => component.IsWalked);
 
+    /// <summary>Whether the scan that was walked last met the end of the image where blocks should have been.</summary>
+    public bool EndsEarly { get; private set; }
+
     /// <summary>Samples of all components, whole blocks of them.</summary>
     public long SampleCount => _components.Sum(component =>
     {
@@ -103,20 +106,30 @@ internal sealed class JpegScan
         long unitCount = CountUnits(unit[0].Component, isAlone: header[0] == 1);
         for (long index = 0; index < unitCount; index++)
         {
-            if (_restartInterval > 0 && index > 0 && index % _restartInterval == 0 && !bits.Restart())
-                return false;
-            foreach ((_, HuffmanTable direct, HuffmanTable alternating, int blockCount) in unit)
-            {
-                for (int block = 0; block < blockCount; block++)
-                {
-                    if (!WalkBlock(ref bits, direct, alternating))
-                        return false;
-                }
-            }
+            if ((_restartInterval == 0 || index == 0 || index % _restartInterval != 0 || bits.Restart())
+                && WalkUnit(ref bits, unit))
+                continue;
+            EndsEarly = bits.IsAtEnd;
+            return false;
         }
 
         unit.ForEach(entry => entry.Component.IsWalked = true);
         position = bits.Position;
+        return true;
+    }
+
+    private static bool WalkUnit(ref BitReader bits,
+        List<(Component Component, HuffmanTable Direct, HuffmanTable Alternating, int BlockCount)> unit)
+    {
+        foreach ((_, HuffmanTable direct, HuffmanTable alternating, int blockCount) in unit)
+        {
+            for (int block = 0; block < blockCount; block++)
+            {
+                if (!WalkBlock(ref bits, direct, alternating))
+                    return false;
+            }
+        }
+
         return true;
     }
 
@@ -199,6 +212,16 @@ internal sealed class JpegScan
 
         /// <summary>The first byte that has not been read.</summary>
         public int Position { get; private set; } = position;
+
+        /// <summary>Whether nothing but the end of the file or its end marker follows.</summary>
+        public readonly bool IsAtEnd
+        {
+            get
+            {
+                ReadOnlySpan<byte> rest = _bytes[Position..];
+                return rest.TrimStart((byte)0xFF) is [] or [JpegStructure.EndOfImage, ..] && rest is [] or [0xFF, ..];
+            }
+        }
 
         public bool TryRead(out int bit)
         {

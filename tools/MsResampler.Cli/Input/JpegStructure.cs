@@ -6,6 +6,9 @@ namespace MsResampler.Cli.Input;
 /// that lacks pixels.</summary>
 internal static class JpegStructure
 {
+    /// <summary>The marker of the end.</summary>
+    public const byte EndOfImage = 0xD9;
+
     private const byte StartOfFrame0 = 0xC0;
     private const byte StartOfFrame1 = 0xC1;
     private const byte StartOfFrame15 = 0xCF;
@@ -13,18 +16,34 @@ internal static class JpegStructure
     private const byte Extension = 0xC8;
     private const byte DefineArithmeticConditioning = 0xCC;
     private const byte StartOfImage = 0xD8;
-    private const byte EndOfImage = 0xD9;
     private const byte StartOfScan = 0xDA;
     private const byte DefineRestartInterval = 0xDD;
 
     /// <summary>Where the pixels of a sequential file end, which is where its end marker belongs; null where any is
     /// missing, and for files of another kind: a progressive file that ends early may lack whole scans.</summary>
-    public static int? FindEndOfPixels(ReadOnlySpan<byte> jpeg)
+    public static int? FindEndOfPixels(ReadOnlySpan<byte> jpeg) => FindEndOfPixels(jpeg, out _);
+
+    /// <summary>Whether a sequential file comes to its end before its last block: decoders paint such pixels grey, and
+    /// say nothing where there is an end marker.</summary>
+    public static bool LacksPixels(ReadOnlySpan<byte> jpeg)
     {
+        _ = FindEndOfPixels(jpeg, out bool endsEarly);
+        return endsEarly;
+    }
+
+    private static int? FindEndOfPixels(ReadOnlySpan<byte> jpeg, out bool endsEarly)
+    {
+        endsEarly = false;
         JpegScan scan = new();
         int position = 0;
         while (TryReadMarker(jpeg, ref position, out byte marker))
         {
+            if (marker == EndOfImage && scan.ComponentCount > 0)
+            {
+                endsEarly = true;
+                return null;
+            }
+
             if (marker is StartOfImage or EndOfImage)
                 continue;
             if (!TryReadSegment(jpeg, ref position, out ReadOnlySpan<byte> segment))
@@ -37,6 +56,7 @@ internal static class JpegStructure
                 StartOfScan => scan.Walk(segment, jpeg, ref position),
                 _ => !IsStartOfFrame(marker),
             };
+            endsEarly = scan.EndsEarly;
             if (!isGood)
                 return null;
             if (scan.IsWhole)
