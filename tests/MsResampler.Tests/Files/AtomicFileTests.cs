@@ -76,7 +76,13 @@ internal sealed class AtomicFileTests
         File.WriteAllText(path, "old");
         var mode = (UnixFileMode)Convert.ToInt32(octal, 8);
         File.SetUnixFileMode(path, mode);
-        using AtomicFile file = new(path);
+        UnixFileMode? created = null;
+        using AtomicFile file = new(path, (temporary, options) =>
+        {
+            created = options.UnixCreateMode;
+            return new FileStream(temporary, options);
+        });
+        Assert.That(created, Is.EqualTo(mode));
         Assert.That(File.GetUnixFileMode(_folder.File(Names().Single(name => name != "a"))), Is.EqualTo(mode));
         file.Stream.Write("new"u8);
         file.Commit();
@@ -211,6 +217,28 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
+    public void The_whole_content_of_a_pair_is_on_the_disk_before_either_gets_its_name()
+    {
+        string[] paths = [_folder.File("first"), _folder.File("key")];
+        WatchedStream[] streams = new WatchedStream[2];
+        AtomicFile[] files = new AtomicFile[2];
+        for (int index = 0; index < 2; index++)
+        {
+            int which = index;
+            File.WriteAllText(paths[which], "old");
+            files[which] = new AtomicFile(paths[which],
+                (temporary, options) => streams[which] = new WatchedStream(temporary, options, paths[which]));
+            files[which].Stream.Write("new"u8);
+        }
+
+        AtomicFile.CommitPair(files[0], files[1], CancellationToken.None);
+        foreach (WatchedStream stream in streams)
+            Assert.That(stream.AtFlush, Is.EqualTo(new[] { ("new", "old") }));
+        foreach (AtomicFile file in files)
+            file.Dispose();
+    }
+
+    [Test]
     public void A_pair_whose_first_file_cannot_get_its_name_leaves_the_old_pair()
     {
         CommitPair(_folder.File("first"), _folder.File("key"), "old");
@@ -248,6 +276,16 @@ internal sealed class AtomicFileTests
             Assert.That(count, Is.EqualTo(8 * 50));
             Assert.That(Names(), Is.Empty);
         }
+    }
+
+    [Test]
+    public void A_file_that_is_not_the_one_of_the_name_is_no_lock()
+    {
+        // As where the holder removed it between its opening and its locking: another file than the path itself.
+        File.WriteAllText(_folder.File("target"), "a user's");
+        File.CreateSymbolicLink(_folder.File("lock"), "target");
+        Assert.That(FileLock.TryAcquire(_folder.File("lock")), Is.Null);
+        Assert.That(Names(), Is.EquivalentTo(new[] { "lock", "target" }));
     }
 
     [Test]

@@ -174,6 +174,25 @@ public class WeightBinderTests
     }
 
     [Test]
+    public void Scopes_that_the_model_does_not_have_speak_for_no_prefix()
+    {
+        // More of each than the model has tensors.
+        List<TensorToWrite> tensors = Tensors(s_config, new() { Prefix = "resampler." });
+        for (int scope = s_config.Scopes.Count; scope < 60; scope++)
+            tensors.Add(Zeros($"beyond.scopes.{scope}.query", 1));
+        for (int zeros = 1; zeros < 20; zeros++)
+            foreach (string role in new[] { "query", "log_sigma", "attn.q_proj.weight", "attn.k_proj.weight" })
+                tensors.Add(Zeros($"padded.scopes.{new string('0', zeros)}1.{role}", 1));
+
+        Assert.That(Prefix(s_config, tensors), Is.EqualTo("resampler."));
+    }
+
+    [Test]
+    public void A_name_that_can_be_read_with_a_prefix_and_without_is_not_two_resamplers()
+        => Assert.That(Problems(s_single, [Zeros("scopes.0.attn.out_proj.weight", 24, 24)]),
+            Has.None.StartsWith("tensor names:"));
+
+    [Test]
     public void Under_no_prefix_foreign_tensors_are_refused()
         => Assert.That(Problems(s_config, [.. Tensors(s_config), Zeros("vpm.weight", 2)]), Is.EqualTo(new[] {
             "tensor 'vpm.weight': this configuration has no use for it; found F32 [2]" }));
@@ -406,6 +425,11 @@ public class WeightBinderTests
             ["module.resampler.scopes.1.query"] = "module.resampler.scopes.0.query",
         }), Is.EqualTo("module.resampler.scopes.0.query"));
     }
+
+    [Test]
+    public void A_tensor_tied_to_itself_but_for_wrappers_is_one_tensor()
+        => Assert.That(() => Open(s_config, Tensors(s_config), _ => 0, new() { ["module.query"] = "query" }),
+            Throws.Nothing);
 
     [Test]
     public void A_tied_tensor_of_another_shape_is_refused()

@@ -267,6 +267,37 @@ public class PlannerTests
     }
 
     [Test]
+    public void Costs_of_every_strategy_match_a_count_by_hand()
+    {
+        // N = 24 patches, M = 6 queries that see all of them: 144 pairs. D = 15, three heads of 5.
+        ResamplerConfig config = Configs.Of(Configs.None) with { HiddenSize = 15 };
+        CostModel costs = new([4, 8], [0.5, 1])
+        {
+            RowEfficiency = 0.2,
+            AbsorbedValueEfficiency = 0.8,
+            AbsorbedValueHeads = 2,
+            LogitCost = 10,
+            ReadCost = 3,
+        };
+        const double Projection = 2.0 * 24 * 15 * 15;
+        // One tile of 8 lanes at full speed reads each key and value once.
+        const double Tiled = 24 * ((2 * 15 * 3) + (8 * ((4 * 15) + (3 * 10))));
+        // Three heads in 4 lanes at half speed; each query reads its folded heads once.
+        const double AbsorbedKeys = (144 * 4 * ((2 * 15) + 10) / 0.5) + (6 * 4 * 15 * 3);
+        // Heads of 5 channels fill 8 lanes.
+        const double RowValues = 144 * 3 * 2 * 8 / 0.2;
+        // Heads by twos make 4 of three; then every query is projected once.
+        const double AbsorbedValues = ((144 * 2 * 4 * 15) + (2 * 6 * 15 * 15)) / 0.8;
+
+        StrategyChoice choice = new Planner(config, hasKeyValueInput: true, costs).Choices(new PatchGrid(4, 6)).Single();
+
+        double[] expected = [Tiled + (2 * Projection), AbsorbedKeys + RowValues + Projection, AbsorbedKeys + AbsorbedValues];
+        Assert.That(choice.Alternatives.Select(alternative => alternative.Strategy), Is.EqualTo(ScopeStrategy.All));
+        Assert.That(choice.Alternatives.Select(alternative => alternative.Cost),
+            Is.EqualTo(expected).Within(1e-12).Percent);
+    }
+
+    [Test]
     public void A_model_without_kv_proj_or_gate_does_not_count_them()
     {
         ResamplerConfig config = Configs.Of(Configs.None);

@@ -74,6 +74,18 @@ public class CheckpointFolderTests
             $"{_folder.File(Index)} was ignored: not all of its shards can be used"));
     }
 
+    [Test]
+    public void A_file_that_is_itself_a_shard_does_not_win_over_its_index()
+    {
+        Write(Single, "a");
+        Write("1.safetensors", "b");
+        WriteIndex(Index, ("a", Single), ("b", "1.safetensors"), ("c", "2.safetensors"));
+
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
+
+        Assert.That(checkpoint.SourcePath, Is.EqualTo(_folder.File(Index)));
+    }
+
     [TestCase("")]
     [TestCase("{")]
     [TestCase("[]")]
