@@ -297,6 +297,18 @@ public class PlannerTests
             Is.EqualTo(expected).Within(1e-12).Percent);
     }
 
+    [TestCase(true, 1)]
+    [TestCase(false, 3)]
+    public void Operations_of_shared_projections_are_counted_once(bool isShared, int count)
+    {
+        ExecutionPlan plan = Plan(Large(Configs.None, Configs.None, Configs.None) with { ShareKeyValues = isShared },
+            new PatchGrid(24, 24));
+        double flops = count * 2.0 * 576 * 1024 * 1024;
+
+        Assert.That(plan.Stages.Where(stage => stage.Name is "key projection" or "value projection")
+            .Select(stage => (stage.Flops, stage.NaiveFlops)), Is.EqualTo(new[] { (flops, flops), (flops, flops) }));
+    }
+
     [Test]
     public void A_model_without_kv_proj_or_gate_does_not_count_them()
     {
