@@ -40,7 +40,7 @@ internal static class AttentionMapMma<TElement>
         int upper = IntrinsicMath.Min(upperQuery, scope.QueryCount - 1);
         int lower = IntrinsicMath.Min(upperQuery + 8, scope.QueryCount - 1);
         LaneScope laneScope = LaneScope.Load(windows, scope, head, upper / scope.TileColumns,
-            upper % scope.TileColumns, lower / scope.TileColumns, lower % scope.TileColumns);
+            upper % scope.TileColumns, lower / scope.TileColumns, lower % scope.TileColumns, 0, 0);
         int upperRow = (4 * scope.QueryStart) + (((upper * headCount) + head) * pairs);
         int lowerRow = (4 * scope.QueryStart) + (((lower * headCount) + head) * pairs);
         float upperLogSum = logSums[((((scope.FirstToken + upper) * scopeCount) + scope.Scope) * headCount) + head];

@@ -14,7 +14,8 @@ internal struct AxisWindow
     /// <summary>Patches that are seen.</summary>
     public int Count;
 
-    /// <summary>Where the bias of patch 0 lies in a head's tables, for scopes that have some.</summary>
+    /// <summary>Where the bias of patch 0 lies in a head's tables, for scopes that have some; that of a column is the first
+    /// of as many as its tile has rows, as far apart as the tile has columns.</summary>
     public int Bias;
 
     /// <summary>From one patch's bias to the next.</summary>

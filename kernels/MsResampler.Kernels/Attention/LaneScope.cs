@@ -18,17 +18,20 @@ internal struct LaneScope
     /// <param name="upperColumn">Its column.</param>
     /// <param name="lowerRow">The row of that of row g+8.</param>
     /// <param name="lowerColumn">Its column.</param>
+    /// <param name="upperCopy">Which of the biases of its column the query of row g reads: how far after the first, a
+    /// multiple of the tile's columns.</param>
+    /// <param name="lowerCopy">The same of that of row g+8.</param>
     public static LaneScope Load(ArrayView<AxisWindow> windows, ScopeBlock block, int head, int upperRow,
-        int upperColumn, int lowerRow, int lowerColumn)
+        int upperColumn, int lowerRow, int lowerColumn, int upperCopy, int lowerCopy)
     {
         int bias = block.Bias + (head * block.BiasHeadStride);
         AxisWindow rows = AxisWindow.Load(windows, block.RowWindows + upperRow);
         AxisWindow columns = AxisWindow.Load(windows, block.ColumnWindows + upperColumn);
         return new LaneScope
         {
-            _upper = QueryScope.Of(rows, columns, bias),
+            _upper = QueryScope.Of(rows, columns, bias, upperCopy),
             _lower = QueryScope.Of(AxisWindow.Load(windows, block.RowWindows + lowerRow),
-                AxisWindow.Load(windows, block.ColumnWindows + lowerColumn), bias),
+                AxisWindow.Load(windows, block.ColumnWindows + lowerColumn), bias, lowerCopy),
             _rowStride = rows.BiasStride,
             _columnStride = columns.BiasStride,
         };

@@ -21,13 +21,14 @@ internal struct QueryScope
     /// <param name="rows">The window of its row.</param>
     /// <param name="columns">The window of its column.</param>
     /// <param name="bias">Where the tables of its head begin.</param>
-    public static QueryScope Of(AxisWindow rows, AxisWindow columns, int bias) => new()
+    /// <param name="copy">How far after the first bias of its column the one lies that it reads.</param>
+    public static QueryScope Of(AxisWindow rows, AxisWindow columns, int bias, int copy) => new()
     {
         _guardsLessFirst = Guards - (((uint)rows.Start << 16) | (uint)columns.Start),
         _lastAndGuards = Guards + (((uint)(rows.Start + rows.Count - 1) << 16)
             | (uint)(columns.Start + columns.Count - 1)),
         _rowBias = bias + rows.Bias,
-        _columnBias = bias + columns.Bias,
+        _columnBias = bias + columns.Bias + copy,
     };
 
     /// <summary>The logit, or −∞ if the query does not see the patch.</summary>

@@ -16,8 +16,8 @@ namespace MsResampler.Kernels.Attention;
 /// warp takes 16 keys at a time, which it copies itself, so that it waits for no other. So nothing smaller than 16 ×
 /// 16 is multiplied for nothing.</para>
 /// <para>The list begins with the keys that every query sees: those tiles need no mask. The others compare the patch's
-/// row and column with the query's windows, in integers, and a Gaussian's bias is computed in float32 from both (see
-/// <see cref="AxisWindow"/>).</para>
+/// row and column with the query's windows, in integers, or read what both add to the logit from tables (see
+/// <see cref="ScopeSchedule.Bias"/>).</para>
 /// <para>Weights are rounded to the element's type for the product with the values, but their sum is taken of them
 /// unrounded: rounding to nearest has no bias, adding the rounded ones would cost an instruction for each, and the
 /// log-sum-exp keeps the precision of float32.</para>
@@ -233,7 +233,8 @@ internal static class ScopeAttentionMma<THead, TElement>
         int upper = IntrinsicMath.Min(first, block.QueryCount - 1);
         int lower = IntrinsicMath.Min(first + 8, block.QueryCount - 1);
         return LaneScope.Load(windows, block, HeadOf(block, headCount), block.RowOf(upper),
-            block.ColumnOf(upper), block.RowOf(lower), block.ColumnOf(lower));
+            block.ColumnOf(upper), block.RowOf(lower), block.ColumnOf(lower), upper - block.ColumnOf(upper),
+            lower - block.ColumnOf(lower));
     }
 
     /// <summary>Starts to copy the warp's 16 queries. Those that the tile lacks repeat its last one; a warp that has

@@ -19,6 +19,9 @@ internal sealed class ScopeSchedule
     /// <summary>Most rows or columns of a patch grid: a row and a column are packed into 15 bits each.</summary>
     public const int MaxGridExtent = short.MaxValue;
 
+    /// <summary>Floats of a sector, which memory is read by.</summary>
+    private const int SectorFloats = 8;
+
     private readonly ResamplerConfig _config;
     private readonly ScopeBlock[] _scopes;
     private readonly ScopeBlock[] _blocks;
@@ -40,7 +43,7 @@ internal sealed class ScopeSchedule
         }
 
         _config = config;
-        _scopes = [.. plan.Scopes.Select((scope, index) => ScopeOf(index, scope.Windows,
+        _scopes = [.. plan.Scopes.Select((scope, index) => ScopeOf(index, scope,
             new ScopeBias(config.Scopes[index], scope.Windows, config.QueryGrid, logSigmas[index])))];
         // The longest run first, lest the last one keep the device waiting. Those of one scope stay together: they read
         // the same keys.
@@ -71,8 +74,9 @@ internal sealed class ScopeSchedule
 
     /// <summary>Of each scope that is more than a mask, and of each head where they differ, the bias of every patch row
     /// for every query row, and of one row more, which stands for <see cref="NoPlace"/> and is −∞; then of every patch
-    /// column for every query column. Queries lie side by side, as do the lanes of a warp that ask for one
-    /// patch.</summary>
+    /// column for every query column, where each tile's columns are repeated for each of its rows.</summary>
+    /// <remarks>So eight queries of a tile, which a warp's lanes ask for at once, find the bias of a patch column in one
+    /// sector of 32 bytes, wherever in the tile they are: with each column once, tiles of ten columns took 1.7.</remarks>
     public float[] Bias => [.. _bias];
 
     /// <summary>Products of 16 queries and 16 keys that one head executes for an image.</summary>
@@ -87,7 +91,8 @@ internal sealed class ScopeSchedule
     /// duration image by image: they read the same keys.</summary>
     /// <param name="firstPlace">Where <see cref="Places"/> lie in the kernel's view; a multiple of 4.</param>
     /// <param name="firstWindow">Where <see cref="Windows"/> lie.</param>
-    /// <param name="firstBias">Where <see cref="Bias"/> lies.</param>
+    /// <param name="firstBias">Where <see cref="Bias"/> lies; a multiple of 8, so that its sectors are those of
+    /// memory.</param>
     /// <param name="queryStart">The group of 16 bytes where the queries, [scopes][queries, heads, d/8], begin.</param>
     public ScopeBlock[] BlocksAt(int firstPlace, int firstWindow, int firstBias, int queryStart)
         => [.. _blocks.Select(block => Moved(block, firstPlace, firstWindow, firstBias, queryStart))];
@@ -115,12 +120,14 @@ internal sealed class ScopeSchedule
     public static int NoPlace(PatchGrid grid) => int.MinValue | (grid.Rows << 16);
 
     /// <summary>What a scope's blocks have in common; adds its windows and bias tables.</summary>
-    private ScopeBlock ScopeOf(int scope, ScopeWindows windows, ScopeBias bias)
+    private ScopeBlock ScopeOf(int scope, ScopePlan plan, ScopeBias bias)
     {
         QueryGrid queries = _config.QueryGrid;
-        PatchGrid grid = windows.Grid;
-        int rowBias = checked(queries.Rows * (grid.Rows + 1));
-        int headBias = checked(rowBias + (queries.Columns * grid.Columns));
+        PatchGrid grid = plan.Windows.Grid;
+        int rowStride = ToSectors(queries.Rows);
+        (int[] columnStarts, int[] copyCounts, int columnStride) = ColumnsOf(plan.Tiles);
+        int rowBias = checked(rowStride * (grid.Rows + 1));
+        int headBias = checked(rowBias + (columnStride * grid.Columns));
         ScopeBlock block = new()
         {
             GridColumns = grid.Columns,
@@ -134,36 +141,59 @@ internal sealed class ScopeSchedule
             ColumnWindows = _windows.Count + queries.Rows,
             Scope = scope,
         };
-        AddWindows(windows.Rows, 0);
-        AddWindows(windows.Columns, rowBias);
+        AddWindows(plan.Windows.Rows, row => row, rowStride);
+        AddWindows(plan.Windows.Columns, column => rowBias + columnStarts[column], columnStride);
         for (int head = 0; !bias.IsMask && head < (bias.IsPerHead ? _config.AttentionHeadCount : 1); head++)
-            AddBias(bias, head, queries, grid);
+        {
+            float[] tables = new float[headBias];
+            for (int row = 0; row < queries.Rows; row++)
+                bias.FillRows(row, head, new AxisRange(0, grid.Rows), tables.AsSpan(row), rowStride);
+            tables.AsSpan(rowStride * grid.Rows, rowStride).Fill(float.NegativeInfinity);
+            foreach (QueryTile tile in plan.Tiles.DistinctBy(tile => tile.QueryColumns))
+            {
+                AxisRange columns = tile.QueryColumns;
+                for (int query = 0; query < columns.Count * copyCounts[columns.Start]; query++)
+                    bias.FillColumns(columns.Start + (query % columns.Count), head, new AxisRange(0, grid.Columns),
+                        tables.AsSpan(rowBias + columnStarts[columns.Start] + query), columnStride);
+            }
+
+            _bias.AddRange(tables);
+        }
+
         return block;
     }
 
-    private void AddWindows(IReadOnlyList<AxisRange> windows, int firstBias)
+    /// <summary>Where the query columns lie among the column biases of one patch, how often those of their tiles are
+    /// repeated, and how many floats all take. Tiles that share a column have the same columns.</summary>
+    private (int[] Starts, int[] CopyCounts, int Stride) ColumnsOf(IReadOnlyList<QueryTile> tiles)
+    {
+        int[] starts = new int[_config.QueryGrid.Columns];
+        int[] copyCounts = new int[starts.Length];
+        int end = 0;
+        foreach (IGrouping<AxisRange, QueryTile> group in tiles.GroupBy(tile => tile.QueryColumns))
+        {
+            AxisRange columns = group.Key;
+            int copyCount = group.Max(tile => tile.QueryRows.Count);
+            for (int index = 0; index < columns.Count; index++)
+                (starts[columns.Start + index], copyCounts[columns.Start + index]) = (end + index, copyCount);
+            end += ToSectors(columns.Count * copyCount);
+        }
+
+        return (starts, copyCounts, end);
+    }
+
+    private static int ToSectors(int floatCount) => (floatCount + SectorFloats - 1) / SectorFloats * SectorFloats;
+
+    private void AddWindows(IReadOnlyList<AxisRange> windows, Func<int, int> biasOf, int stride)
     {
         for (int query = 0; query < windows.Count; query++)
             _windows.Add(new AxisWindow
             {
                 Start = windows[query].Start,
                 Count = windows[query].Count,
-                Bias = firstBias + query,
-                BiasStride = windows.Count,
+                Bias = biasOf(query),
+                BiasStride = stride,
             });
-    }
-
-    private void AddBias(ScopeBias bias, int head, QueryGrid queries, PatchGrid grid)
-    {
-        float[] rows = new float[queries.Rows * (grid.Rows + 1)];
-        for (int row = 0; row < queries.Rows; row++)
-            bias.FillRows(row, head, new AxisRange(0, grid.Rows), rows.AsSpan(row), queries.Rows);
-        rows.AsSpan(queries.Rows * grid.Rows).Fill(float.NegativeInfinity);
-        float[] columns = new float[queries.Columns * grid.Columns];
-        for (int column = 0; column < queries.Columns; column++)
-            bias.FillColumns(column, head, new AxisRange(0, grid.Columns), columns.AsSpan(column), queries.Columns);
-        _bias.AddRange(rows);
-        _bias.AddRange(columns);
     }
 
     private ScopeBlock BlockOf(ScopeBlock scope, ScopeWindows windows, QueryTile tile)

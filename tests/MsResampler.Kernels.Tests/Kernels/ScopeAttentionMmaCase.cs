@@ -17,10 +17,10 @@ internal sealed class ScopeAttentionMmaCase
     /// <summary>Fills what must not be read, or not be written: no number in any type.</summary>
     private const byte Forbidden = 0xFF;
 
-    // Nothing may depend on where tables begin.
+    // Nothing may depend on where tables begin, but for what they are multiples of.
     private const int PlaceBase = 4;
     private const int WindowBase = 3;
-    private const int BiasBase = 5;
+    private const int BiasBase = 8;
     private const int QueryBase = 7;
 
     private readonly ResamplerConfig _config;

@@ -26,7 +26,8 @@ internal sealed class HalfGrid : GridOperands
         Schedule = new ScopeSchedule(layout.Config, plan, logSigmas);
         PlaceStart = checked((int)end);
         WindowStart = PlaceStart + (Schedule.Places.Length / 4);
-        BiasStart = WindowStart + Schedule.Windows.Length;
+        // The next sector of 32 bytes.
+        BiasStart = (WindowStart + Schedule.Windows.Length + 1) / 2 * 2;
         ScopeStart = BiasStart + ((Schedule.Bias.Length + 3) / 4);
         int queryStart = layout.HasAnchoredQueries ? QueryStart : 0;
         Blocks = Schedule.BlocksAt(checked(4 * PlaceStart), WindowStart, checked(4 * BiasStart), queryStart);
