@@ -13,6 +13,7 @@ namespace MsResampler.Cli.Commands;
 internal static class InspectCommand
 {
     private const int PictureGap = 4;
+    private const string Margin = "  ";
 
     public static Command Create(Terminal terminal)
     {
@@ -129,11 +130,11 @@ internal static class InspectCommand
             terminal.Line($"{index} {scope.Name}: {ScopeText.Describe(scope)}; a query sees " +
                 $"{Quantity.Percent(share)} of the patches" +
                 (learned is null ? "" : " (sigma learned per head; drawn: their geometric mean)"));
-            int cellWidth = (4 * grid.Columns) + PictureGap <= Math.Min(terminal.Width, 132) ? 2 : 1;
+            int cellWidth = Margin.Length + (4 * grid.Columns) + PictureGap <= Math.Min(terminal.Width, 132) ? 2 : 1;
             IReadOnlyList<string> first = ScopePicture.Draw(bias, grid, middle, cellWidth);
             IReadOnlyList<string> second = ScopePicture.Draw(bias, grid, (0, 0), cellWidth);
             foreach ((string left, string right) in first.Zip(second))
-                terminal.Line($"  {left}{new string(' ', PictureGap)}{right}");
+                terminal.Line($"{Margin}{left}{new string(' ', PictureGap)}{right}");
         }
     }
 
@@ -182,8 +183,8 @@ internal static class InspectCommand
             ]),
         ]);
         terminal.Line("  window: the most patches a query sees; pairs of a query and a patch: those in");
-        terminal.Line("  scope, those computed; projected: formed for every patch; absorbed: moved to the");
-        terminal.Line("  query side; tiles: of queries");
+        terminal.Line("  scope, those computed; projected: formed for every patch; absorbed: moved to");
+        terminal.Line("  the query side; tiles: of queries");
         terminal.Line();
         terminal.Table(["stage", ">as written", ">executed"],
         [
