@@ -105,6 +105,18 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         engine.Grids.Release(large);
     }
 
+    /// <summary>Tokens are written by the last phase alone: once begun it is finished, so that a cancelled image has all of
+    /// its tokens or none.</summary>
+    [Test]
+    public void Only_the_phase_that_writes_tokens_is_not_cancellable()
+    {
+        using TestModel model = new(s_config);
+        ForwardPass<TSimd, TVector> pass = new(new ModelOperands<TSimd, TVector>(model.Model), 1, new WorkspaceSize());
+
+        Assert.That(Enumerable.Range(0, pass.PhaseCount).Where(phase => !pass.IsCancellable(phase)),
+            Is.EqualTo(new[] { pass.PhaseCount - 1 }));
+    }
+
     [Test]
     public void Workspaces_that_no_call_took_for_a_minute_are_let_go()
     {

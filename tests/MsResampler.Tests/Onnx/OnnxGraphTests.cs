@@ -152,6 +152,20 @@ public class OnnxGraphTests
             model.Reference.Resample(features, grid)), Is.LessThanOrEqualTo(Tolerances.SinglePrecision));
     }
 
+    /// <summary>Queries so small that ε is as large as their variance.</summary>
+    [Test]
+    public void Small_queries_are_normalised_with_epsilon()
+    {
+        PatchGrid grid = new(4, 5);
+        using TestModel model = new(s_config, edit: tensor => tensor.Name == "query"
+            ? tensor with { ValueAt = index => tensor.ValueAt(index) * 1e-3f } : tensor);
+        float[] features = model.RandomFeatures(grid, seed: 1);
+        using OnnxRun graph = OnnxRun.Of(model.Model, grid);
+
+        Assert.That(Tolerances.RelativeError(graph.Tokens(features, 1, grid, s_config.VisionHiddenSize),
+            model.Reference.Resample(features, grid)), Is.LessThanOrEqualTo(Tolerances.SinglePrecision));
+    }
+
     /// <summary>Biases of the branches that the final normalisation takes away again.</summary>
     [Test]
     public void Biases_far_from_zero_are_normalised([Values(10, 1000)] float bias, [Values] bool hasInput)
