@@ -41,16 +41,16 @@ internal static class QuerySide
 
     /// <summary>The bias of a branch's output. Attention weights sum to 1, so the bias of the values passes
     /// through them whole: out_proj(bv) + bo.</summary>
-    public static float[] OutputBias(ScopeWeights weights)
+    public static double[] OutputBias(ScopeWeights weights)
     {
         double[] output = weights.OutputProjection.Weight.ToDouble();
         double[]? values = weights.ValueProjection.Bias?.ToDouble();
         double[]? bias = weights.OutputProjection.Bias?.ToDouble();
         int width = weights.OutputProjection.Weight.Columns;
-        float[] result = new float[weights.OutputProjection.Weight.Rows];
+        double[] result = new double[weights.OutputProjection.Weight.Rows];
         for (int channel = 0; channel < result.Length; channel++)
-            result[channel] = (float)((bias?[channel] ?? 0) + (values is null ? 0
-                : TensorPrimitives.Dot<double>(output.AsSpan(channel * width, width), values)));
+            result[channel] = (bias?[channel] ?? 0) + (values is null ? 0
+                : TensorPrimitives.Dot<double>(output.AsSpan(channel * width, width), values));
         return result;
     }
 

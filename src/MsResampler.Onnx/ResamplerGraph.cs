@@ -16,6 +16,7 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
     private readonly OnnxGraph _graph = new("ms_resampler");
     private readonly ResamplerConfig _config = model.Config;
     private readonly ResamplerWeights _weights = model.Weights;
+    private readonly BranchBiases _biases = BranchBiases.Of(model.Config, model.Weights);
 
     private int PatchCount { get; } = checked((int)grid.PatchCount);
 
@@ -100,7 +101,7 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
         string joined = _graph.Reshape(name + "heads", byQuery, 0, QueryCount, _config.HiddenSize);
         string output = Product(name + "out_proj", joined, weights.OutputProjection.Weight);
         return _graph.Plus(name + "output", output,
-            _graph.Constant(name + "out_proj.bias", QuerySide.OutputBias(weights), _config.HiddenSize));
+            _graph.Constant(name + "out_proj.bias", _biases.Outputs[scope], _config.HiddenSize));
     }
 
     /// <summary>Σ_s gate_s ⊙ O_s, the gates from all branches side by side.</summary>
@@ -109,7 +110,9 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
         int scopeCount = branches.Length;
         int groupCount = _config.GateGroupCount;
         string joined = _graph.Concatenate("branches", branches, axis: -1);
-        string hidden = _graph.Gelu("gate.hidden", Linear("gate.fc1", joined, gate.Hidden));
+        string hidden = _graph.Gelu("gate.hidden", _graph.Plus("gate.fc1.biased",
+            Product("gate.fc1", joined, gate.Hidden.Weight),
+            _graph.Constant("gate.fc1.bias", _biases.GateHidden!, gate.Hidden.Weight.Rows)));
         string logits = _graph.Reshape("gate.logits", Linear("gate.fc2", hidden, gate.Output), 0, QueryCount,
             scopeCount, groupCount, 1);
         string groups = _graph.Reshape("branches.groups", joined, 0, QueryCount, scopeCount, groupCount,
