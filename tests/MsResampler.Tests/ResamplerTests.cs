@@ -260,7 +260,7 @@ public class ResamplerTests
         float[] tokens = new float[2 * TokenCount];
 
         ActivationOverflowException error = Assert.Throws<ActivationOverflowException>(
-            () => resampler.Resample(features, [s_grids[0], s_grids[2]], tokens));
+            () => resampler.Resample(features, [s_grids[0], s_grids[2]], tokens))!;
 
         Assert.That(error.ImageIndex, Is.Zero);
         resampler.Resample(features.AsSpan(240), [s_grids[2]], tokens.AsSpan(TokenCount));

@@ -224,7 +224,7 @@ public class OverflowTests
         float[] tokens = new float[grids.Length * length];
 
         ActivationOverflowException error = Assert.Throws<ActivationOverflowException>(
-            () => model.Engine.Resample(batch, grids, tokens));
+            () => model.Engine.Resample(batch, grids, tokens))!;
 
         using (Assert.EnterMultipleScope())
         {
