@@ -3,7 +3,7 @@ using MsResampler.Model;
 namespace MsResampler.Kernels.Engine;
 
 /// <summary>From what magnitude on an element of a key could make a logit overflow. A logit of −∞ would take its patch away
-/// without a word, so that such keys become no number instead. In no model of use is a key anywhere near it.</summary>
+/// without a word, so such keys become NaN instead. Keys of useful models are far below it.</summary>
 internal static class KeyLimit
 {
     /// <summary>2¹²⁰: logits below it leave room for a bias, and for the rounding of queries.</summary>

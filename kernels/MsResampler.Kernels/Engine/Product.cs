@@ -41,13 +41,13 @@ internal readonly record struct Product
 
     public required int InnerVectors { get; init; }
 
-    /// <summary>Where the lowest row is noted that has an element which is no number; empty where it is not.</summary>
+    /// <summary>Receives the lowest row with a NaN; empty if none is wanted.</summary>
     public DeviceView Note { get; init; }
 
     /// <summary>What the note calls row 0.</summary>
     public int FirstNoted { get; init; }
 
-    /// <summary>From what magnitude on an element becomes no number; infinity if not said.</summary>
+    /// <summary>Elements of this magnitude and above become NaN; infinity by default.</summary>
     public float Limit { get => field == 0 ? float.PositiveInfinity : field; init; }
 
     /// <summary>Whether the exact GELU is applied.</summary>

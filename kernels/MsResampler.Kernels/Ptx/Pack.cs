@@ -12,7 +12,7 @@ internal static class Pack
     public static uint F16(float low, float high) =>
         BitConverter.HalfToUInt16Bits((Half)low) | ((uint)BitConverter.HalfToUInt16Bits((Half)high) << 16);
 
-    /// <summary>Two bfloat16, <paramref name="low"/> in the low half. What is no number becomes 0x7FFF.</summary>
+    /// <summary>Two bfloat16, <paramref name="low"/> in the low half. NaN becomes 0x7FFF.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("cvt.rn.bf16x2.f32 = 1 0", MinArchitecture = 80)]
     public static uint BF16(float low, float high) => RoundToBF16(low) | (RoundToBF16(high) << 16);

@@ -10,7 +10,7 @@ namespace MsResampler.Kernels.Tests.Kernels;
 /// <summary>Types of a product on tensor cores, and what runs it on the emulator.</summary>
 internal sealed class GemmMmaCase
 {
-    /// <summary>Fills what must not be read, or not be written: no number in any type.</summary>
+    /// <summary>Fills what must not be read, or not be written: NaN in any type.</summary>
     private const byte Forbidden = 0xFF;
 
     private readonly Type _input;
@@ -67,7 +67,7 @@ internal sealed class GemmMmaCase
     /// <param name="seed">Decides the order of warps.</param>
     /// <param name="isAligned">Whether rows start at sectors of memory; else they start as badly as they may.</param>
     /// <param name="isColumnMajor">Whether C is stored as [columns/4, rows] of groups of four.</param>
-    /// <param name="limit">From what magnitude on an element becomes no number.</param>
+    /// <param name="limit">Elements of this magnitude and above become NaN.</param>
     /// <param name="firstNoted">What a note calls the first row; without a note if it is negative.</param>
     public GemmMmaResult Run(GemmMmaShape shape, float[] a, float[] w, float[] bias, GemmMmaSize size,
         GemmMmaFinish finish = GemmMmaFinish.Linear, GemmMmaScales? scales = null, ulong seed = 1,
@@ -75,7 +75,7 @@ internal sealed class GemmMmaCase
     {
         CompiledKernel kernel = KernelFor(shape, finish).Compile(EmulatorHost.Compiler, 80);
         using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 26 });
-        // The elements that fill up a group are zero, what lies between rows is no number.
+        // The elements that fill up a group are zero, what lies between rows is NaN.
         int groups = (size.Columns + 3) / 4;
         int chunks = ((size.Inner * _inputBytes) + 15) / 16;
         int inputStride = isAligned ? (chunks + 1) / 2 * 2 : chunks + 1;

@@ -10,7 +10,7 @@ namespace MsResampler.Kernels.Tests.Kernels;
 /// <summary>A type of 16 bits as the kernels on rows store it.</summary>
 internal sealed class HalfType
 {
-    /// <summary>Fills what must not be read, or not be written: no number in either type.</summary>
+    /// <summary>Fills what must not be read, or not be written: NaN in either type.</summary>
     public const ushort Forbidden = 0xFFFF;
 
     private HalfType(Type element, int fractionBits)

@@ -14,7 +14,7 @@ namespace MsResampler.Kernels.Tests.Kernels;
 /// precision.</summary>
 internal sealed class ScopeAttentionMmaCase
 {
-    /// <summary>Fills what must not be read, or not be written: no number in any type.</summary>
+    /// <summary>Fills what must not be read, or not be written: NaN in any type.</summary>
     private const byte Forbidden = 0xFF;
 
     // Nothing may depend on where tables begin, but for what they are multiples of.

@@ -312,7 +312,7 @@ public sealed class InstructionResultTests
         Assert.That(y[96..], Is.EqualTo(lanes.Select(lane => x[lane >= 3 ? lane - 3 : lane])));
     }
 
-    /// <summary>Random numbers of all exponents, ties, and what is no number.</summary>
+    /// <summary>Random numbers of all exponents, ties, and NaN.</summary>
     private static float[] Floats() =>
     [
         .. Values, 1 + (1f / 256), 1 + (3f / 256), -1 - (1f / 256), 1 + (1f / 2048), 1 + (3f / 2048), -1 - (1f / 2048),

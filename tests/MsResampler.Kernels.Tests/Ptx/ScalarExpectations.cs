@@ -9,7 +9,7 @@ internal static class ScalarExpectations
     /// <summary>The ISA promises 2⁻²² or better for ex2, lg2, rcp and rsqrt.</summary>
     private const double ApproximationError = 1.0 / (1 << 22);
 
-    /// <summary>Zeros, subnormals, the ends of the normal numbers, what is no number, and numbers between.</summary>
+    /// <summary>Zeros, subnormals, the ends of the normal numbers, NaN, and numbers between.</summary>
     public static float[] Values { get; } =
     [
         0, -0f, 1e-40f, -1e-40f, float.Epsilon, 1.17549435e-38f, 1, -1, 0.5f, 0.75f, 1.5f, 2, 3, -7, 0.1f, 10.3f,
