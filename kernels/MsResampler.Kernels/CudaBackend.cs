@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device.Cuda;
+using MsResampler.Kernels.Forward;
 using MsResampler.Model;
 using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
 
@@ -14,7 +14,7 @@ namespace MsResampler.Kernels;
 /// must be loaded anew. The driver's library is searched where the system keeps it; the environment variable
 /// MSRESAMPLER_LIBCUDA may name another file.
 /// <para>Every call has a stream of its own, returns when its tokens are there, and leaves the calling thread's current
-/// context as it was. Calls of <see cref="CudaResampler"/>, for features and tokens on the device, return earlier.
+/// context as it was. Calls of <see cref="ResamplerCudaExtensions"/>, for features and tokens on the device, return earlier.
 /// Repeated calls of the same grids may be started as CUDA graphs; the environment variable MSRESAMPLER_CUDA_GRAPHS=0
 /// has every kernel launched by itself, with the same results.</para></remarks>
 public sealed class CudaBackend : Backend
@@ -41,7 +41,7 @@ public sealed class CudaBackend : Backend
 
     /// <summary>One device, in its primary context: the one that the CUDA runtime uses, and with it PyTorch,
     /// TorchSharp, ONNX Runtime and most libraries. Their memory and streams are of use to the model
-    /// (<see cref="CudaResampler"/>).</summary>
+    /// (<see cref="ResamplerCudaExtensions"/>).</summary>
     /// <remarks>A model keeps the context alive until it is disposed. An error that ends the context ends it for all
     /// who share it. While sizes grow, the model allocates and frees memory, which waits for the work of everybody in
     /// the context, and which CUDA refuses while another thread captures a graph in the global mode.</remarks>
@@ -54,7 +54,7 @@ public sealed class CudaBackend : Backend
     }
 
     /// <summary>The device of an ILGPU accelerator, in the accelerator's context: its buffers and streams are of use to
-    /// the model (<see cref="CudaResampler"/>).</summary>
+    /// the model (<see cref="ResamplerCudaExtensions"/>).</summary>
     /// <param name="accelerator">The accelerator. It stays the caller's, and must be disposed after every model that
     /// was loaded with this; a model that it takes with it reports a lost device, and loading one afterwards throws
     /// <see cref="ObjectDisposedException"/>.</param>

@@ -2,10 +2,10 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
+using MsResampler.Kernels;
 using MsResampler.Cli.Commands;
 using MsResampler.Cli.Display;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
 using MsResampler.Model;
 using MsResampler.Safetensors;
 

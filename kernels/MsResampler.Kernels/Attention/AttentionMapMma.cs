@@ -10,7 +10,7 @@ namespace MsResampler.Kernels.Attention;
 /// warp a block. No shared memory.</remarks>
 /// <typeparam name="TElement">float16 or bfloat16.</typeparam>
 internal static class AttentionMapMma<TElement>
-    where TElement : struct, IHalfElement
+    where TElement : struct, IBits16Element
 {
     private const int TileKeys = 8;
 
@@ -26,11 +26,11 @@ internal static class AttentionMapMma<TElement>
     /// <param name="keyScopeCount">Scopes with keys and values of their own.</param>
     /// <param name="headVectors">Groups of 8 channels of a head.</param>
     /// <param name="gridRows">Rows of the patch grid.</param>
-    public static void Run(ArrayView<ScopeBlock> scopes, ArrayView<AxisWindow> windows, ArrayView<float> bias,
+    public static void Run(ArrayView<MmaBlock> scopes, ArrayView<AxisWindow> windows, ArrayView<float> bias,
         ArrayView<uint> queries, ArrayView<uint> keyValues, ArrayView<float> logSums, ArrayView<float> maps, int index,
         int scopeCount, int keyScopeCount, int headVectors, int gridRows)
     {
-        var scope = ScopeBlock.Load(scopes, index);
+        var scope = MmaBlock.Load(scopes, index);
         int head = Grid.IdxY;
         int headCount = Grid.DimY;
         int lane = Warp.LaneIdx;

@@ -45,7 +45,7 @@ internal struct KeyCopies<THead>
     /// keys.</param>
     /// <param name="headVectors">Groups of 16 bytes of a head.</param>
     /// <param name="stride">Groups of 16 bytes of a patch.</param>
-    public static KeyCopies<THead> Of(ScopeBlock block, bool isShared, int headVectors, int stride)
+    public static KeyCopies<THead> Of(MmaBlock block, bool isShared, int headVectors, int stride)
     {
         // Row 8h + 2t + b of a chunk of 16 is its key 4t + 2h + b: the keys of a lane's logits are then neighbours in
         // the list.

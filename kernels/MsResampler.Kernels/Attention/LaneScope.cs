@@ -21,7 +21,7 @@ internal struct LaneScope
     /// <param name="upperCopy">Which of the biases of its column the query of row g reads: how far after the first, a
     /// multiple of the tile's columns.</param>
     /// <param name="lowerCopy">The same of that of row g+8.</param>
-    public static LaneScope Load(ArrayView<AxisWindow> windows, ScopeBlock block, int head, int upperRow,
+    public static LaneScope Load(ArrayView<AxisWindow> windows, MmaBlock block, int head, int upperRow,
         int upperColumn, int lowerRow, int lowerColumn, int upperCopy, int lowerCopy)
     {
         int bias = block.Bias + (head * block.BiasHeadStride);

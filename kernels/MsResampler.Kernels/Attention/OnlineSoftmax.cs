@@ -66,7 +66,7 @@ internal static class OnlineSoftmax
 
     /// <summary>The weights of a chunk of 16 keys as the fragment A of a product.</summary>
     public static UInt4 Fragment<TElement>(Float4[] weights, int chunk)
-        where TElement : struct, IHalfElement
+        where TElement : struct, IBits16Element
     {
         Float4 left = weights[2 * chunk];
         Float4 right = weights[(2 * chunk) + 1];

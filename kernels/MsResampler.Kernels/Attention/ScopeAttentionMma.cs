@@ -29,7 +29,7 @@ namespace MsResampler.Kernels.Attention;
 /// <typeparam name="TElement">float16 or bfloat16.</typeparam>
 internal static class ScopeAttentionMma<THead, TElement>
     where THead : struct, IMmaHeadTile
-    where TElement : struct, IHalfElement
+    where TElement : struct, IBits16Element
 {
     private const int WarpCount = 4;
     private const int Unit = ScopeSchedule.UnitSize;
@@ -63,12 +63,12 @@ internal static class ScopeAttentionMma<THead, TElement>
     /// <param name="headVectors">d/8, where d is rounded up to a multiple of 8 with zeros.</param>
     /// <param name="queryColumns">Columns of the query grid.</param>
     /// <param name="storesLogSums">1 to store <paramref name="logSums"/>, 0 not to.</param>
-    public static void Run(ArrayView<ScopeBlock> blocks, ArrayView<int> places, ArrayView<AxisWindow> windows,
+    public static void Run(ArrayView<MmaBlock> blocks, ArrayView<int> places, ArrayView<AxisWindow> windows,
         ArrayView<float> bias, ArrayView<UInt4> queries, ArrayView<UInt4> keyValues, ArrayView<UInt4> output,
         ArrayView<float> logSums, int scopeCount, int keyScopeCount, int headCount,
         int headVectors, int queryColumns, int storesLogSums)
     {
-        var block = ScopeBlock.Load(blocks, Grid.IdxX);
+        var block = MmaBlock.Load(blocks, Grid.IdxX);
         bool isWide = block.QueryCount > Unit;
         if (!isWide & Grid.IdxY * WarpCount >= headCount)
             return;
@@ -143,7 +143,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         }
 
         // For the same reason the block is read again.
-        block = ScopeBlock.Load(blocks, Grid.IdxX);
+        block = MmaBlock.Load(blocks, Grid.IdxX);
         isWide = block.QueryCount > Unit;
         int tileCount = isWide ? block.KeyCount / TileKeys : 0;
         // Warps without queries copy for the others.
@@ -207,28 +207,28 @@ internal static class ScopeAttentionMma<THead, TElement>
 
         AsyncCopy.Wait(0);
         Group.Barrier();
-        Store(memory, output, logSums, ScopeBlock.Load(blocks, Grid.IdxX), scopeCount, headCount,
+        Store(memory, output, logSums, MmaBlock.Load(blocks, Grid.IdxX), scopeCount, headCount,
             headVectors, queryColumns, storesLogSums, best, total, sums);
     }
 
     /// <summary>The first of the tile's queries that this warp computes.</summary>
-    private static int FirstQueryOf(ScopeBlock block) => block.QueryCount > Unit ? Group.IdxX / 32 * Unit : 0;
+    private static int FirstQueryOf(MmaBlock block) => block.QueryCount > Unit ? Group.IdxX / 32 * Unit : 0;
 
     /// <summary>The head that this warp computes; the last one where there is none for it.</summary>
-    private static int HeadOf(ScopeBlock block, int headCount) => block.QueryCount > Unit ? Grid.IdxY
+    private static int HeadOf(MmaBlock block, int headCount) => block.QueryCount > Unit ? Grid.IdxY
         : IntrinsicMath.Min((Grid.IdxY * WarpCount) + (Group.IdxX / 32), headCount - 1);
 
     /// <summary>How many queries this warp computes; not positive if none.</summary>
-    private static int QueryCountOf(ScopeBlock block, int headCount)
+    private static int QueryCountOf(MmaBlock block, int headCount)
     {
         bool hasHead = block.QueryCount > Unit | (Grid.IdxY * WarpCount) + (Group.IdxX / 32) < headCount;
         return hasHead ? block.QueryCount - FirstQueryOf(block) : 0;
     }
 
     /// <summary>What this lane's queries see; of a warp that has none, the last one.</summary>
-    private static LaneScope ScopeOf(ArrayView<ScopeBlock> blocks, ArrayView<AxisWindow> windows, int headCount)
+    private static LaneScope ScopeOf(ArrayView<MmaBlock> blocks, ArrayView<AxisWindow> windows, int headCount)
     {
-        var block = ScopeBlock.Load(blocks, Grid.IdxX);
+        var block = MmaBlock.Load(blocks, Grid.IdxX);
         int first = FirstQueryOf(block) + (Group.IdxX % 32 / 4);
         int upper = IntrinsicMath.Min(first, block.QueryCount - 1);
         int lower = IntrinsicMath.Min(first + 8, block.QueryCount - 1);
@@ -239,7 +239,7 @@ internal static class ScopeAttentionMma<THead, TElement>
 
     /// <summary>Starts to copy the warp's 16 queries. Those that the tile lacks repeat its last one; a warp that has
     /// none gets zeros.</summary>
-    private static void CopyQueries(uint to, ArrayView<UInt4> queries, ScopeBlock block, int head, int headCount,
+    private static void CopyQueries(uint to, ArrayView<UInt4> queries, MmaBlock block, int head, int headCount,
         int headVectors, int queryColumns)
     {
         for (int row = 0; row < KeyCopies<THead>.LaneRows; row++)
@@ -340,7 +340,7 @@ internal static class ScopeAttentionMma<THead, TElement>
 
     /// <summary>Stores the results of a warp through its own rows of shared memory.</summary>
     private static void Store(ArrayView<UInt4> memory, ArrayView<UInt4> output, ArrayView<float> logSums,
-        ScopeBlock block, int scopeCount, int headCount, int headVectors, int queryColumns, int storesLogSums,
+        MmaBlock block, int scopeCount, int headCount, int headVectors, int queryColumns, int storesLogSums,
         float[] best, float[] total, Float4[] sums)
     {
         int lane = Group.IdxX % 32;

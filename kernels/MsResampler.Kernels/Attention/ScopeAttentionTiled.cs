@@ -57,7 +57,7 @@ internal static class ScopeAttentionTiled<THead>
     /// <param name="headVectors">d/4, where d is rounded up to a multiple of 4 with zeros.</param>
     /// <param name="patchCount">Patches of all images.</param>
     /// <param name="queryColumns">Columns of the query grid.</param>
-    public static void Run(ArrayView<AttentionBlock> blocks, ArrayView<Float4> queries, ArrayView<Float4> keys,
+    public static void Run(ArrayView<TiledBlock> blocks, ArrayView<Float4> queries, ArrayView<Float4> keys,
         ArrayView<Float4> values, ArrayView<float> bias, ArrayView<Float4> output, int scopeCount, int keyScopeCount,
         int headCount, int headVectors, int patchCount, int queryColumns)
     {
@@ -66,7 +66,7 @@ internal static class ScopeAttentionTiled<THead>
         var sharedStatistics = SharedMemory.Allocate<float>(2 * THead.WarpCount * TileQueries);
         var sharedWeights = sharedSums.Cast<float>();
 
-        AttentionBlock block = blocks[Grid.IdxX];
+        TiledBlock block = blocks[Grid.IdxX];
         int head = Grid.IdxY % headCount;
         int slice = Grid.IdxY / headCount;
         int sliceCount = (headVectors + SliceVectors - 1) / SliceVectors;
@@ -245,7 +245,7 @@ internal static class ScopeAttentionTiled<THead>
     }
 
     /// <summary>Copies a slice of the tile's queries to shared memory.</summary>
-    private static void LoadQueries(ArrayView<Float4> sharedQueries, ArrayView<Float4> queries, AttentionBlock block,
+    private static void LoadQueries(ArrayView<Float4> sharedQueries, ArrayView<Float4> queries, TiledBlock block,
         int head, int headCount, int headVectors, int firstVector, int vectorCount, int queryColumns)
     {
         for (int index = Group.IdxX; index < TileQueries * vectorCount; index += GroupSize)

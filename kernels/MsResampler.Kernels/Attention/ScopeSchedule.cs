@@ -23,8 +23,8 @@ internal sealed class ScopeSchedule
     private const int SectorFloats = 8;
 
     private readonly ResamplerConfig _config;
-    private readonly ScopeBlock[] _scopes;
-    private readonly ScopeBlock[] _blocks;
+    private readonly MmaBlock[] _scopes;
+    private readonly MmaBlock[] _blocks;
     private readonly List<int> _places = [];
     private readonly List<AxisWindow> _windows = [];
     private readonly List<float> _bias = [];
@@ -94,16 +94,16 @@ internal sealed class ScopeSchedule
     /// <param name="firstBias">Where <see cref="Bias"/> lies; a multiple of 8, so that its sectors are those of
     /// memory.</param>
     /// <param name="queryStart">The group of 16 bytes where the queries, [scopes][queries, heads, d/8], begin.</param>
-    public ScopeBlock[] BlocksAt(int firstPlace, int firstWindow, int firstBias, int queryStart)
+    public MmaBlock[] BlocksAt(int firstPlace, int firstWindow, int firstBias, int queryStart)
         => [.. _blocks.Select(block => Moved(block, firstPlace, firstWindow, firstBias, queryStart))];
 
     /// <summary>For each scope a block whose tile is the whole query grid and whose list of keys is empty: what
     /// <see cref="AttentionMapMma{TElement}"/> needs to know of a scope. Parameters as those of
     /// <see cref="BlocksAt"/>.</summary>
-    public ScopeBlock[] ScopesAt(int firstWindow, int firstBias, int queryStart)
+    public MmaBlock[] ScopesAt(int firstWindow, int firstBias, int queryStart)
         => [.. _scopes.Select(scope => Moved(scope, 0, firstWindow, firstBias, queryStart))];
 
-    private static ScopeBlock Moved(ScopeBlock block, int firstPlace, int firstWindow, int firstBias, int queryStart)
+    private static MmaBlock Moved(MmaBlock block, int firstPlace, int firstWindow, int firstBias, int queryStart)
         => block with
         {
             FirstPlace = block.FirstPlace + firstPlace,
@@ -114,13 +114,13 @@ internal sealed class ScopeSchedule
         };
 
     /// <summary>How long a block runs, in keys of a wide one; see <see cref="Costs"/>.</summary>
-    public static int Duration(ScopeBlock block) => block.QueryCount > UnitSize ? block.KeyCount : 2 * block.KeyCount;
+    public static int Duration(MmaBlock block) => block.QueryCount > UnitSize ? block.KeyCount : 2 * block.KeyCount;
 
     /// <summary>A place after the end of a list on a grid: negative, and the row after its last.</summary>
     public static int NoPlace(PatchGrid grid) => int.MinValue | (grid.Rows << 16);
 
     /// <summary>What a scope's blocks have in common; adds its windows and bias tables.</summary>
-    private ScopeBlock ScopeOf(int scope, ScopePlan plan, ScopeBias bias)
+    private MmaBlock ScopeOf(int scope, ScopePlan plan, ScopeBias bias)
     {
         QueryGrid queries = _config.QueryGrid;
         PatchGrid grid = plan.Windows.Grid;
@@ -128,7 +128,7 @@ internal sealed class ScopeSchedule
         (int[] columnStarts, int[] copyCounts, int columnStride) = ColumnsOf(plan.Tiles);
         int rowBias = checked(rowStride * (grid.Rows + 1));
         int headBias = checked(rowBias + (columnStride * grid.Columns));
-        ScopeBlock block = new()
+        MmaBlock block = new()
         {
             GridColumns = grid.Columns,
             KeyScope = _config.ShareKeyValues ? 0 : scope,
@@ -196,7 +196,7 @@ internal sealed class ScopeSchedule
             });
     }
 
-    private ScopeBlock BlockOf(ScopeBlock scope, ScopeWindows windows, QueryTile tile)
+    private MmaBlock BlockOf(MmaBlock scope, ScopeWindows windows, QueryTile tile)
     {
         int firstQuery = tile.QueryIndex(0, _config.QueryGrid.Columns);
         int firstPlace = _places.Count;

@@ -1,4 +1,4 @@
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Ceilings;

@@ -4,7 +4,6 @@ using System.Security;
 using System.Security.Cryptography;
 using System.Text;
 using MsResampler.Files;
-using MsResampler.Kernels.Engine;
 
 namespace MsResampler.Kernels.Compiler;
 

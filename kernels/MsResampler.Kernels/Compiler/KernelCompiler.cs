@@ -5,7 +5,6 @@ using ILGPU.Backends.PTX;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 using MsResampler.Kernels.Ptx;
-using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
 
 namespace MsResampler.Kernels.Compiler;
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using MsResampler.Kernels.Engine;
 
 namespace MsResampler.Kernels.Compiler;
 

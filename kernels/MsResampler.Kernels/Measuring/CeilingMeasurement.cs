@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using MsResampler.Kernels.Ceilings;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
 
 namespace MsResampler.Kernels.Measuring;
 

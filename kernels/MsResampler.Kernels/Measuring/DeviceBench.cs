@@ -1,5 +1,6 @@
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Forward;
 using MsResampler.Model;
 
 namespace MsResampler.Kernels.Measuring;

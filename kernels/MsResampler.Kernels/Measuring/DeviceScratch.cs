@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Ceilings;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Measuring;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
 
 namespace MsResampler.Kernels.Measuring;
 

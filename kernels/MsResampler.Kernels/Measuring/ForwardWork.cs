@@ -1,5 +1,5 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
 using MsResampler.Model;
 using MsResampler.Planning;
 

@@ -19,7 +19,7 @@ namespace MsResampler.Kernels.Norm;
 internal static class ConvertRows<TSource, TStored, TElement>
     where TSource : struct, IRowSource<TStored>
     where TStored : unmanaged
-    where TElement : struct, IHalfElement
+    where TElement : struct, IBits16Element
 {
     /// <summary>Times 64 columns that a warp reads before it stores, so that it waits for memory once.</summary>
     private const int StepCount = 4;

@@ -12,14 +12,14 @@ internal interface IRowSource<T>
 }
 
 /// <summary>float32.</summary>
-internal readonly struct SingleRows : IRowSource<float>
+internal readonly struct Float32Rows : IRowSource<float>
 {
     public static float ToSingle(float element) => element;
 }
 
 /// <summary>A type of 16 bits.</summary>
-internal readonly struct HalfRows<TElement> : IRowSource<ushort>
-    where TElement : struct, IHalfElement
+internal readonly struct Bits16Rows<TElement> : IRowSource<ushort>
+    where TElement : struct, IBits16Element
 {
     public static float ToSingle(ushort element) => TElement.Low(element);
 }

@@ -18,7 +18,7 @@ internal interface IMmaElement
 }
 
 /// <summary>float16, which ends at 65504: larger numbers become infinite.</summary>
-internal readonly struct MmaFloat16 : IHalfElement
+internal readonly struct MmaFloat16 : IBits16Element
 {
     /// <summary>From here on rounding to nearest gives infinity.</summary>
     public const float Limit = (float)Float16OverflowException.Limit;
@@ -40,7 +40,7 @@ internal readonly struct MmaFloat16 : IHalfElement
 }
 
 /// <summary>bfloat16, whose range is that of float32.</summary>
-internal readonly struct MmaBFloat16 : IHalfElement
+internal readonly struct MmaBFloat16 : IBits16Element
 {
     /// <summary>From here on rounding to nearest gives infinity: halfway from the largest bfloat16 to 2¹²⁸.</summary>
     public const float Limit = 3.3961775e38f;

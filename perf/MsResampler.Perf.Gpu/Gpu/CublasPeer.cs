@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Measuring;
 
 namespace MsResampler.Perf.Gpu;

@@ -1,4 +1,4 @@
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
 
 namespace MsResampler.Perf.Roofline;
 

@@ -1,6 +1,6 @@
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Ceilings;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Compiler;
 using MsResampler.Kernels.Tests.Devices;

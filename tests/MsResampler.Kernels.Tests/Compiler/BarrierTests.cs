@@ -8,7 +8,7 @@ using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Ptx;
 using NUnit.Framework;
 using PtxEmulator;
-using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
+using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 

@@ -4,7 +4,7 @@ using ILGPU.Runtime;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Tests.Safetensors;
 using NUnit.Framework;
-using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
+using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 

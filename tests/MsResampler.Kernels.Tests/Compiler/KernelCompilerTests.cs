@@ -3,11 +3,10 @@ using System.Runtime.CompilerServices;
 using ILGPU;
 using ILGPU.Runtime;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Ptx;
 using NUnit.Framework;
-using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
+using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 

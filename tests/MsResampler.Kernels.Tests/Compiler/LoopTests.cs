@@ -4,7 +4,7 @@ using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Ptx;
 using NUnit.Framework;
-using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
+using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 

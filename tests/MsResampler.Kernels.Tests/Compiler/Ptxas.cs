@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
 using MsResampler.Tests;
 using MsResampler.Tests.Safetensors;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
 using MsResampler.Tests.Safetensors;
 
 namespace MsResampler.Kernels.Tests.Compiler;

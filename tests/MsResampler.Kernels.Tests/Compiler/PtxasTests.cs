@@ -1,6 +1,6 @@
 using MsResampler.Cli;
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Compiler;

@@ -1,5 +1,5 @@
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Measuring;
 using MsResampler.Model;
 using NUnit.Framework;

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device.Cuda;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 

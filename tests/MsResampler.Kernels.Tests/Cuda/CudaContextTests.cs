@@ -1,10 +1,10 @@
 using ILGPU;
 using ILGPU.Runtime.Cuda;
-using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Tests.Devices;
 using NUnit.Framework;
-using CudaDevice = MsResampler.Kernels.Engine.Cuda.CudaDevice;
+using CudaDevice = MsResampler.Kernels.Device.Cuda.CudaDevice;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
-using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Device.Cuda;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;

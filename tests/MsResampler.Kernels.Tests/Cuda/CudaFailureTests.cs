@@ -1,5 +1,5 @@
-using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Device.Cuda;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;

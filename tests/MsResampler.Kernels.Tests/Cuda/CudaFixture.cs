@@ -1,4 +1,4 @@
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;

@@ -1,5 +1,5 @@
-using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Tests;
 using MsResampler.Tests.Model;
@@ -32,10 +32,10 @@ internal sealed class CudaHardwareTests
         }
     }
 
-    [TestCase(Precision.Float32, CudaElementType.Float32)]
-    [TestCase(Precision.Float16, CudaElementType.Float16)]
-    [TestCase(Precision.BFloat16, CudaElementType.BFloat16)]
-    public void Tensors_on_the_device_have_the_bits_of_those_on_the_host(Precision precision, CudaElementType type)
+    [TestCase(Precision.Float32, DeviceElementType.Float32)]
+    [TestCase(Precision.Float16, DeviceElementType.Float16)]
+    [TestCase(Precision.BFloat16, DeviceElementType.BFloat16)]
+    public void Tensors_on_the_device_have_the_bits_of_those_on_the_host(Precision precision, DeviceElementType type)
     {
         Skip.If(precision != Precision.Float32 && CudaBackend.Devices()[0].Architecture < 80,
             "The device has no tensor cores of sm_80 or later.");
@@ -47,10 +47,10 @@ internal sealed class CudaHardwareTests
         });
         PatchGrid[] grids = [new(24, 24), new(7, 31), new(1, 1)];
         float[] features = [.. grids.SelectMany((grid, image) => model.RandomFeatures(grid, image))];
-        foreach (CudaElementType featureType in (CudaElementType[])[CudaElementType.Float32, type])
+        foreach (DeviceElementType featureType in (DeviceElementType[])[DeviceElementType.Float32, type])
         {
-            foreach (CudaElementType tokenType in (CudaElementType[])[CudaElementType.Float32, type])
-                CudaTensorCheck.Run(resampler, features, grids, featureType, tokenType);
+            foreach (DeviceElementType tokenType in (DeviceElementType[])[DeviceElementType.Float32, type])
+                DeviceTensorCheck.Run(resampler, features, grids, featureType, tokenType);
         }
     }
 

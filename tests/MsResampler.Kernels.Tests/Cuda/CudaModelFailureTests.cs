@@ -1,4 +1,3 @@
-using MsResampler.Kernels.Engine;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;

@@ -1,5 +1,5 @@
-using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Tests.Devices;
 using NUnit.Framework;
 using CudaError = ILGPU.Runtime.Cuda.CudaError;

@@ -2,7 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Tests;
 using NUnit.Framework;
 

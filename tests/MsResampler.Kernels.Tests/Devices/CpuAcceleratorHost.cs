@@ -3,7 +3,8 @@ using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tests.Devices;
@@ -51,7 +52,7 @@ internal sealed class CpuAcceleratorHost : KernelHost
             {
                 float[] floats => View(Allocate(floats).View, type),
                 int[] integers => Allocate(integers).View.BaseView,
-                AttentionBlock[] blocks => Allocate(blocks).View.BaseView,
+                TiledBlock[] blocks => Allocate(blocks).View.BaseView,
                 _ => argument,
             };
         }

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Kernels.Tests.Devices;
@@ -9,7 +9,7 @@ internal sealed class DeviceArray : IDisposable
 {
     private readonly IDeviceMemory _memory;
 
-    public DeviceArray(IDevice device, CudaElementType type, float[] values)
+    public DeviceArray(IDevice device, DeviceElementType type, float[] values)
         : this(device, type, values.Length)
     {
         using IDeviceStream stream = device.CreateStream();
@@ -18,18 +18,18 @@ internal sealed class DeviceArray : IDisposable
     }
 
     /// <summary>One whose content is undefined.</summary>
-    public DeviceArray(IDevice device, CudaElementType type, int count)
+    public DeviceArray(IDevice device, DeviceElementType type, int count)
     {
         _memory = device.Allocate(count * Encode(type, [0]).Length);
-        Tensor = new CudaTensor((nint)_memory.Address, count, type);
+        Tensor = new DeviceTensor((nint)_memory.Address, count, type);
     }
 
-    public CudaTensor Tensor { get; }
+    public DeviceTensor Tensor { get; }
 
     /// <summary>Values as bytes of a type, rounded to nearest.</summary>
-    public static byte[] Encode(CudaElementType type, float[] values)
+    public static byte[] Encode(DeviceElementType type, float[] values)
     {
-        if (type == CudaElementType.Float32)
+        if (type == DeviceElementType.Float32)
             return MemoryMarshal.AsBytes<float>(values).ToArray();
         byte[] bytes = new byte[values.Length * sizeof(ushort)];
         ElementConversion.FromSingle(TypeOf(type), values, bytes);
@@ -37,7 +37,7 @@ internal sealed class DeviceArray : IDisposable
     }
 
     /// <summary>Values as a type keeps them.</summary>
-    public static float[] Round(CudaElementType type, float[] values)
+    public static float[] Round(DeviceElementType type, float[] values)
     {
         float[] result = new float[values.Length];
         ElementConversion.ToSingle(TypeOf(type), Encode(type, values), result);
@@ -55,10 +55,10 @@ internal sealed class DeviceArray : IDisposable
 
     public void Dispose() => _memory.Dispose();
 
-    private static TensorType TypeOf(CudaElementType type) => type switch
+    private static TensorType TypeOf(DeviceElementType type) => type switch
     {
-        CudaElementType.Float16 => TensorType.F16,
-        CudaElementType.BFloat16 => TensorType.BF16,
+        DeviceElementType.Float16 => TensorType.F16,
+        DeviceElementType.BFloat16 => TensorType.BF16,
         _ => TensorType.F32,
     };
 }

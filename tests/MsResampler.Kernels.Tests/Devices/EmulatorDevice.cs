@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Devices;

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Devices;
@@ -41,8 +41,8 @@ internal sealed class EmulatorHost : KernelHost
                 case int[] values:
                     bytes.Add(Upload<int>(values, elementBytes));
                     break;
-                case AttentionBlock[] values:
-                    bytes.Add(Upload<AttentionBlock>(values, elementBytes));
+                case TiledBlock[] values:
+                    bytes.Add(Upload<TiledBlock>(values, elementBytes));
                     break;
                 case int value:
                     bytes.Add(value);

@@ -1,4 +1,4 @@
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Devices;

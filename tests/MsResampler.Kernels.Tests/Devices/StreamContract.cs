@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Devices;

@@ -1,5 +1,6 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Tests.Devices;
 
 namespace MsResampler.Kernels.Tests.Kernels;
@@ -59,7 +60,7 @@ internal sealed class AttentionCase
         Type kernel = typeof(ScopeAttentionTiled<>).MakeGenericType(head);
         int groupSize = (int)kernel.GetProperty("GroupSize")!.GetValue(null)!;
         int sliceVectors = (int)kernel.GetProperty("SliceVectors")!.GetValue(null)!;
-        AttentionBlock block = new()
+        TiledBlock block = new()
         {
             FirstKey = GridColumns + 1,
             GridColumns = GridColumns,

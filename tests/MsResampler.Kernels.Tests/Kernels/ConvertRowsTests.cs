@@ -1,4 +1,4 @@
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Norm;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tests.Ptx;
@@ -18,13 +18,13 @@ public sealed class ConvertRowsTests
         [Values] bool isHalf, [Values(1, 2, 7, 8, 9, 63, 64, 65, 250, 256, 257, 1021)] int width)
     {
         const int RowCount = 5;
-        HalfType half = HalfType.All[type];
+        Bits16Type half = Bits16Type.All[type];
         int sourceStride = width + 3;
         int stride = ((width + 7) / 8) + 1;
         float[] source = Values.Normal(((RowCount - 1) * sourceStride) + width, 1);
         for (int index = 0; index < source.Length; index++)
             source[index] = (isHalf ? half.Round(source[index]) : source[index]) * MathF.ScaleB(1, index / sourceStride * 3);
-        ushort[] rows = HalfType.Empty(RowCount, stride);
+        ushort[] rows = Bits16Type.Empty(RowCount, stride);
 
         (float[] units, _) = Run(half, source, isHalf, rows, RowCount, width, sourceStride, stride);
 
@@ -45,9 +45,9 @@ public sealed class ConvertRowsTests
     [TestCase(1e-12f, 1e-12f * MaxUnit)]
     public void The_end_of_float32_and_the_largest_factor_are_kept(float value, float most)
     {
-        foreach (HalfType half in HalfType.All)
+        foreach (Bits16Type half in Bits16Type.All)
         {
-            ushort[] rows = HalfType.Empty(1, 17);
+            ushort[] rows = Bits16Type.Empty(1, 17);
             (float[] units, _) = Run(half, [.. Values.Normal(130, 1).Select(Math.Sign).Select(sign => sign * value)], false,
                 rows, 1, 130, 130, 17);
             Assert.That(half.Read(rows, 130, 17).Max(Math.Abs), Is.LessThanOrEqualTo(half.Round(most)));
@@ -63,9 +63,9 @@ public sealed class ConvertRowsTests
         {
             float[] source = Values.Normal(131, 1);
             source[column] = value;
-            ushort[] rows = HalfType.Empty(1, 17);
-            Run(HalfType.All[type], source, false, rows, 1, source.Length, source.Length, 17);
-            Assert.That(HalfType.All[type].Read(rows, 131, 17)[column], Is.EqualTo(value), $"column {column}");
+            ushort[] rows = Bits16Type.Empty(1, 17);
+            Run(Bits16Type.All[type], source, false, rows, 1, source.Length, source.Length, 17);
+            Assert.That(Bits16Type.All[type].Read(rows, 131, 17)[column], Is.EqualTo(value), $"column {column}");
         }
     }
 
@@ -75,8 +75,8 @@ public sealed class ConvertRowsTests
         const int Width = 1024;
         const int RowCount = 8;
 
-        (_, LaunchReport report) = Run(HalfType.Float16, Values.Normal(RowCount * Width, 1), false,
-            HalfType.Empty(RowCount, Width / 8), RowCount, Width, Width, Width / 8);
+        (_, LaunchReport report) = Run(Bits16Type.Float16, Values.Normal(RowCount * Width, 1), false,
+            Bits16Type.Empty(RowCount, Width / 8), RowCount, Width, Width, Width / 8);
 
         using (Assert.EnterMultipleScope())
         {
@@ -89,13 +89,13 @@ public sealed class ConvertRowsTests
 
     [Test]
     public void It_is_assembled_without_local_memory([Values(0, 1)] int type, [Values] bool isHalf)
-        => HalfType.AssembleWithoutLocalMemory(Kernel(HalfType.All[type], isHalf));
+        => Bits16Type.AssembleWithoutLocalMemory(Kernel(Bits16Type.All[type], isHalf));
 
-    private static KernelVariant Kernel(HalfType half, bool isHalf) => new(typeof(ConvertRows<,,>).MakeGenericType(
-        isHalf ? typeof(HalfRows<>).MakeGenericType(half.Element) : typeof(SingleRows),
+    private static KernelVariant Kernel(Bits16Type half, bool isHalf) => new(typeof(ConvertRows<,,>).MakeGenericType(
+        isHalf ? typeof(Bits16Rows<>).MakeGenericType(half.Element) : typeof(Float32Rows),
         isHalf ? typeof(ushort) : typeof(float), half.Element), 32 * WarpCount, 1);
 
-    private static (float[] Units, LaunchReport Report) Run(HalfType half, float[] source, bool isHalf, ushort[] rows,
+    private static (float[] Units, LaunchReport Report) Run(Bits16Type half, float[] source, bool isHalf, ushort[] rows,
         int rowCount, int width, int sourceStride, int stride)
     {
         float[] units = new float[rowCount];

@@ -1,5 +1,6 @@
 using MathNet.Numerics;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Tests;

@@ -1,4 +1,5 @@
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Norm;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Tests;

@@ -1,7 +1,8 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.HalfPrecision;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tiles;
 using MsResampler.Model;
@@ -57,7 +58,7 @@ internal sealed class ScopeAttentionMmaCase
     public double Roundoff => Math.ScaleB(1, _isHalf ? -11 : -8);
 
     public KernelVariant Kernel
-        => (_isHalf ? HalfKernels.Float16 : HalfKernels.BFloat16).AttentionFor(8 * HeadVectors);
+        => (_isHalf ? Bits16Kernels.Float16 : Bits16Kernels.BFloat16).AttentionFor(8 * HeadVectors);
 
     /// <summary>The schedules of the images.</summary>
     public IEnumerable<ScopeSchedule> Schedules => _grids.Select(ScheduleOf);
@@ -96,13 +97,13 @@ internal sealed class ScopeAttentionMmaCase
         List<int> places = [.. new int[PlaceBase]];
         List<AxisWindow> windows = [.. new AxisWindow[WindowBase]];
         List<float> bias = [.. new float[BiasBase]];
-        List<ScopeBlock> blocks = [];
-        ScopeBlock[] lastScopes = [];
+        List<MmaBlock> blocks = [];
+        MmaBlock[] lastScopes = [];
         int patchCount = 0;
         for (int image = 0; image < _grids.Length; image++)
         {
             ScopeSchedule schedule = ScheduleOf(_grids[image]);
-            foreach (ScopeBlock block in schedule.BlocksAt(places.Count, windows.Count, bias.Count, QueryBase))
+            foreach (MmaBlock block in schedule.BlocksAt(places.Count, windows.Count, bias.Count, QueryBase))
                 blocks.Add(Of(image, block));
             lastScopes = [.. schedule.ScopesAt(windows.Count, bias.Count, QueryBase)
                 .Select(scope => Of(image, scope))];
@@ -115,7 +116,7 @@ internal sealed class ScopeAttentionMmaCase
         if (isReversed)
             blocks.Reverse();
         int tokenRows = _grids.Length * QueryCount * ScopeCount * HeadCount;
-        DeviceView blockView = Upload<ScopeBlock>([.. blocks]);
+        DeviceView blockView = Upload<MmaBlock>([.. blocks]);
         DeviceView windowView = Upload<AxisWindow>([.. windows]);
         DeviceView biasView = Upload<float>([.. bias]);
         byte[] queries = [.. new byte[16 * QueryBase], .. Encode(_queries)];
@@ -138,7 +139,7 @@ internal sealed class ScopeAttentionMmaCase
         float[] maps = mapScope < 0 ? [] : Maps();
         return new ScopeAttentionMmaResult(Decode(outputBytes), logSums, maps, report);
 
-        ScopeBlock Of(int image, ScopeBlock block) => block with
+        MmaBlock Of(int image, MmaBlock block) => block with
         {
             FirstPatch = block.FirstPatch + patchCount,
             FirstToken = block.FirstToken + (image * QueryCount),
@@ -152,7 +153,7 @@ internal sealed class ScopeAttentionMmaCase
             DeviceView view = Upload<float>(result);
             Launch(new KernelVariant(_isHalf ? typeof(AttentionMapMma<MmaFloat16>)
                 : typeof(AttentionMapMma<MmaBFloat16>), 32, 1), new Dim3((QueryCount + 15) / 16, HeadCount),
-                [Upload<ScopeBlock>(lastScopes), windowView, biasView, queryView with { Count = 4 * queryView.Count },
+                [Upload<MmaBlock>(lastScopes), windowView, biasView, queryView with { Count = 4 * queryView.Count },
                     keyValues with { Count = 4 * keyValues.Count }, logSumView, view],
                 [mapScope, ScopeCount, KeyScopeCount, HeadVectors, grid.Rows]);
             gpu.Read(view.Address, MemoryMarshal.AsBytes(result.AsSpan()));

@@ -1,7 +1,7 @@
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.HalfPrecision;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Tests.Compiler;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tiles;
@@ -145,7 +145,7 @@ public sealed class ScopeAttentionMmaCostTests
     public void The_longest_blocks_come_first_and_those_of_a_scope_together()
     {
         ResamplerConfig config = Config(64, Configs.Window(4, 4), Configs.None, Configs.Window(2, 2));
-        ScopeBlock[] blocks = new ScopeAttentionMmaCase(config, true, [s_grid]).Schedules.Single()
+        MmaBlock[] blocks = new ScopeAttentionMmaCase(config, true, [s_grid]).Schedules.Single()
             .BlocksAt(0, 0, 0, 0);
 
         Assert.That(blocks.Select(ScopeSchedule.Duration), Is.Ordered.Descending);
@@ -164,8 +164,8 @@ public sealed class ScopeAttentionMmaCostTests
         {
             foreach (int architecture in s_architectures)
             {
-                Check(HalfKernels.Float16.AttentionFor(headSize), architecture);
-                Check(HalfKernels.BFloat16.AttentionFor(headSize), architecture);
+                Check(Bits16Kernels.Float16.AttentionFor(headSize), architecture);
+                Check(Bits16Kernels.BFloat16.AttentionFor(headSize), architecture);
             }
         }
 
@@ -184,7 +184,7 @@ public sealed class ScopeAttentionMmaCostTests
     public void The_loop_without_a_mask_is_largely_products(int headSize, double least)
     {
         Ptxas ptxas = Ptxas.OrSkip();
-        CompiledKernel kernel = HalfKernels.Float16.AttentionFor(headSize)
+        CompiledKernel kernel = Bits16Kernels.Float16.AttentionFor(headSize)
             .Compile(EmulatorHost.Compiler, 80);
         foreach (int architecture in s_architectures)
         {

@@ -1,4 +1,5 @@
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Model;

@@ -1,4 +1,5 @@
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
 
 namespace MsResampler.Kernels.Tests.Measuring;
 

@@ -1,5 +1,5 @@
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Measuring;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Model;

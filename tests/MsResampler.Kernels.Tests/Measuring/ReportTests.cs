@@ -1,7 +1,7 @@
 using System.Text.Json;
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Engines;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Measuring;
 using MsResampler.Perf.Gpu;
 using MsResampler.Perf.Models;
@@ -24,7 +24,7 @@ public sealed class ReportTests
             {
                 Product = new ProductExtent(1, 64, 32, 16),
             },
-            new LaunchFigures("fusion gate", "FusionGateHalf", 1, 0.03125, 0.2, 0.5, 25, null, 0.5),
+            new LaunchFigures("fusion gate", "FusionGateBits16", 1, 0.03125, 0.2, 0.5, 25, null, 0.5),
         ]);
 
     [Test]
@@ -42,7 +42,7 @@ public sealed class ReportTests
             Assert.That(text, Does.Contain("Test GPU, 132 multiprocessors, float16"));
             Assert.That(text, Does.Match(@"proj +GemmMma +1 +125 µs +80% +50\.0 +100 +400 +75% +800 +25%"));
             Assert.That(text,
-                Does.Match(@"fusion gate +FusionGateHalf +1 +31\.[23] µs +20% +0\.50 +25\.0 +16\.0 +800 +50%"));
+                Does.Match(@"fusion gate +FusionGateBits16 +1 +31\.[23] µs +20% +0\.50 +25\.0 +16\.0 +800 +50%"));
             Assert.That(text, Does.Match(@"warm cache, idle device +250 µs +200 µs +300 µs +50"));
             Assert.That(text, Does.Match(@"in registers, float16 +600 TFLOP/s"));
             Assert.That(text, Does.Match(@"in a replayed graph +1\.25 µs"));
@@ -83,7 +83,7 @@ public sealed class ReportTests
             Assert.That(text, Does.Contain(
                 "| proj | GemmMma | 1 | 125.0 | 80% | 50.00 | 100.0 | 400.0 | 75% | 800 | 25% | 250.0 |"));
             Assert.That(text, Does.Contain(
-                "| fusion gate | FusionGateHalf | 1 | 31.3 | 20% | 0.50 | 25.0 | 16.0 |  | 800 | 50% | |"));
+                "| fusion gate | FusionGateBits16 | 1 | 31.3 | 20% | 0.50 | 25.0 | 16.0 |  | 800 | 50% | |"));
             Assert.That(text, Does.Contain("2500 ms with empty kernel caches"));
             // What torch_peer.py --engine reads.
             JsonElement first = json.RootElement.GetProperty("rows")[0];

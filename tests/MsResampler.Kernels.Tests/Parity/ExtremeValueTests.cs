@@ -1,4 +1,4 @@
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Model;
 using MsResampler.Tests;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Model;
 using MsResampler.Reference;

@@ -2,7 +2,6 @@ using System.Reflection;
 using System.Text.RegularExpressions;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Compiler;
 using NUnit.Framework;

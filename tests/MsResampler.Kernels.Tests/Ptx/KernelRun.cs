@@ -1,7 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Ptx;

@@ -5,7 +5,7 @@ using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Compiler;
 using NUnit.Framework;
-using CompiledKernel = MsResampler.Kernels.Engine.CompiledKernel;
+using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 

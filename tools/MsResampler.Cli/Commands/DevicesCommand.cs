@@ -1,7 +1,6 @@
 using MsResampler.Cli.Display;
 using MsResampler.Cpu;
 using MsResampler.Kernels;
-using MsResampler.Kernels.Engine;
 
 namespace MsResampler.Cli.Commands;
 

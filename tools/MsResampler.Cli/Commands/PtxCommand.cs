@@ -6,7 +6,7 @@ using MsResampler.Cli.Input;
 using MsResampler.Cli.Output;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
+using MsResampler.Kernels.Forward;
 using MsResampler.Model;
 
 namespace MsResampler.Cli.Commands;

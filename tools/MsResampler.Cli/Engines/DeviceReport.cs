@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Text.Json;
 using MsResampler.Cli.Display;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Engine;
-using MsResampler.Kernels.Engine.Cuda;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Measuring;
 using MsResampler.Model;
 

@@ -1,6 +1,5 @@
 using MsResampler.Cli.Display;
 using MsResampler.Kernels;
-using MsResampler.Kernels.Engine;
 using MsResampler.Model;
 
 namespace MsResampler.Cli.Engines;

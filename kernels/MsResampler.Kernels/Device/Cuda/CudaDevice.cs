@@ -1,0 +1,222 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Text;
+using MsResampler.Kernels.Compiler;
+using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
+using CudaError = ILGPU.Runtime.Cuda.CudaError;
+
+namespace MsResampler.Kernels.Device.Cuda;
+
+/// <summary>A device of the CUDA driver, in one of its contexts.</summary>
+/// <remarks>No work is ever given to the NULL stream, so that nothing here waits for, or holds up, other users of the
+/// device in the process. Disposing the device releases all that was created on it, which must no longer be in use;
+/// disposing any of that later does nothing.</remarks>
+internal sealed unsafe class CudaDevice : IDevice
+{
+    private const int LogBytes = 16 << 10;
+
+    private readonly CudaDeviceInfo _info;
+    private readonly CudaContext _context;
+    private readonly Lock _lock = new();
+    private readonly HashSet<CudaMemory> _memory = [];
+    private readonly HashSet<CudaStream> _streams = [];
+    private readonly Dictionary<(string EntryName, string Ptx), CudaKernel> _kernels = [];
+
+    /// <summary>Opens a device, in a context of its own.</summary>
+    /// <param name="index">Its index among those the driver shows this process.</param>
+    /// <exception cref="DeviceException">There is no driver, no such device, or the device cannot be used.</exception>
+    public CudaDevice(int index)
+        : this(index, CudaContext.Create)
+    {
+    }
+
+    private CudaDevice(int index, Func<int, string, CudaContext> open)
+    {
+        _info = CudaDevices.Describe(index);
+        if (_info.UnusableBecause is { } reason)
+            throw new DeviceException($"{this}: {reason}");
+        int ordinal = CudaDevices.Ordinal(index);
+        Properties = new DeviceProperties(_info.Name, _info.Architecture, _info.MultiprocessorCount, _info.MemoryBytes,
+            CudaDevices.Attribute(ordinal, CudaNative.MaxSharedBytesOptIn));
+        _context = open(ordinal, ToString());
+        _context.Releasing = ReleaseAll;
+    }
+
+    /// <inheritdoc/>
+    public DeviceProperties Properties { get; }
+
+    /// <summary>The device's context.</summary>
+    internal CudaContext Context => _context;
+
+    /// <summary>Opens a device in its primary context.</summary>
+    /// <inheritdoc cref="CudaDevice(int)"/>
+    public static CudaDevice InPrimaryContext(int index) => new(index, CudaContext.RetainPrimary);
+
+    /// <summary>Opens the device of an accelerator in its context.</summary>
+    /// <param name="accelerator">The accelerator; it must not be disposed before the device.</param>
+    /// <exception cref="DeviceException">The device cannot be used.</exception>
+    /// <exception cref="ObjectDisposedException">The accelerator was disposed.</exception>
+    public static CudaDevice Of(CudaAccelerator accelerator)
+        => new(CudaDevices.IndexOf(accelerator.DeviceId), (_, device) => CudaContext.Borrow(accelerator, device));
+
+    /// <summary>Memory that nobody uses.</summary>
+    public long GetFreeBytes()
+    {
+        using CudaContext.Scope scope = _context.Enter();
+        _context.Check(CudaLibrary.Api.GetMemoryInfo(out long free, out long _), "cuMemGetInfo", "reading free memory");
+        return free;
+    }
+
+    /// <inheritdoc/>
+    public IDeviceMemory Allocate(long byteCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(byteCount, 1);
+        using CudaContext.Scope scope = _context.Enter();
+        CudaError error = CudaLibrary.Api.AllocateMemory(out nint address, (nint)byteCount);
+        if (error != CudaError.CUDA_SUCCESS)
+            FailAllocation(error, byteCount);
+        CudaMemory memory = new(this, (ulong)address, byteCount);
+        lock (_lock)
+            _memory.Add(memory);
+        return memory;
+    }
+
+    /// <inheritdoc/>
+    public IDeviceStream CreateStream()
+    {
+        using CudaContext.Scope scope = _context.Enter();
+        CudaStream stream = new(this);
+        lock (_lock)
+            _streams.Add(stream);
+        return stream;
+    }
+
+    /// <inheritdoc/>
+    public IDeviceKernel Load(CompiledKernel kernel)
+    {
+        using CudaContext.Scope scope = _context.Enter();
+        lock (_lock)
+        {
+            if (_kernels.TryGetValue((kernel.EntryName, kernel.Ptx), out CudaKernel? loaded))
+                return loaded;
+            nint module = LoadModule(kernel);
+            CudaError error = CudaLibrary.Api.GetModuleFunction(out nint function, module, kernel.EntryName);
+            if (error != CudaError.CUDA_SUCCESS)
+            {
+                CudaLibrary.Api.DestroyModule(module);
+                _context.Fail(error, "cuModuleGetFunction", $"finding {kernel.EntryName} in the PTX of {kernel.Name}");
+            }
+
+            loaded = new CudaKernel(_context, kernel, module, function);
+            _kernels.Add((kernel.EntryName, kernel.Ptx), loaded);
+            return loaded;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void RefuseRecording(nint callerStream)
+    {
+        using CudaContext.Scope scope = _context.Enter();
+        // Where that cannot be said, ordering reports what is wrong with the stream.
+        if (CudaNative.IsCapturing(callerStream, out int state) == CudaError.CUDA_SUCCESS && state != 0)
+        {
+            throw new InvalidOperationException($"the stream 0x{callerStream:x} is recording a graph: give it work of " +
+                "the model before or after that, or give the model another stream");
+        }
+    }
+
+    /// <summary>Frees memory, once.</summary>
+    internal void Release(CudaMemory memory)
+    {
+        lock (_lock)
+        {
+            if (!_memory.Remove(memory))
+                return;
+        }
+
+        if (!_context.TryEnterToRelease(out CudaContext.Scope scope))
+            return;
+        using (scope)
+            CudaLibrary.Api.FreeMemory((nint)memory.Address);
+    }
+
+    /// <summary>Destroys a stream, once.</summary>
+    internal void Release(CudaStream stream)
+    {
+        lock (_lock)
+        {
+            if (!_streams.Remove(stream))
+                return;
+        }
+
+        if (!_context.TryEnterToRelease(out CudaContext.Scope scope))
+            return;
+        using (scope)
+            stream.ReleaseHandles();
+    }
+
+    /// <summary>Whether memory is on this device and not freed.</summary>
+    internal bool Owns(CudaMemory memory)
+    {
+        lock (_lock)
+            return _memory.Contains(memory);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _context.Dispose();
+
+    /// <summary>The device's index and name.</summary>
+    public override string ToString() => $"CUDA device {_info.Index} ({_info.Name})";
+
+    private nint LoadModule(CompiledKernel kernel)
+    {
+        const int ErrorLog = 5;
+        const int ErrorLogBytes = 6;
+        byte[] log = new byte[LogBytes];
+        int* options = stackalloc int[] { ErrorLog, ErrorLogBytes };
+        fixed (byte* logStart = log)
+        {
+            nint* values = stackalloc nint[] { (nint)logStart, LogBytes };
+            CudaError error = CudaLibrary.Api.LoadModule(out nint module, kernel.Ptx, 2, (nint)options, (nint)values);
+            if (error == CudaError.CUDA_SUCCESS)
+                return module;
+            int length = log.AsSpan().IndexOf((byte)0);
+            string text = Encoding.UTF8.GetString(log, 0, length < 0 ? LogBytes : length).Trim();
+            _context.Fail(error, "cuModuleLoadDataEx", $"loading the PTX of {kernel.Name}" +
+                (text.Length == 0 ? "" : $", of which the driver says \"{text}\""));
+            return 0;
+        }
+    }
+
+    private void ReleaseAll()
+    {
+        CudaStream[] streams;
+        CudaMemory[] memory;
+        CudaKernel[] kernels;
+        lock (_lock)
+        {
+            streams = [.. _streams];
+            memory = [.. _memory];
+            kernels = [.. _kernels.Values];
+            _streams.Clear();
+            _memory.Clear();
+            _kernels.Clear();
+        }
+
+        foreach (CudaStream stream in streams)
+            stream.ReleaseHandles();
+        foreach (CudaMemory item in memory)
+            CudaLibrary.Api.FreeMemory((nint)item.Address);
+        foreach (CudaKernel kernel in kernels)
+            CudaLibrary.Api.DestroyModule(kernel.Module);
+    }
+
+    [DoesNotReturn]
+    private void FailAllocation(CudaError error, long byteCount)
+    {
+        string asked = string.Create(CultureInfo.InvariantCulture, $"{byteCount:N0} bytes of memory");
+        if (CudaLibrary.Api.GetMemoryInfo(out long free, out long total) == CudaError.CUDA_SUCCESS)
+            asked += string.Create(CultureInfo.InvariantCulture, $", where {free:N0} of {total:N0} are free");
+        _context.Fail(error, "cuMemAlloc", asked);
+    }
+}

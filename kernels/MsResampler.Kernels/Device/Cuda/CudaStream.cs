@@ -1,0 +1,347 @@
+using CudaError = ILGPU.Runtime.Cuda.CudaError;
+using CudaEventFlags = ILGPU.Runtime.Cuda.CudaEventFlags;
+
+namespace MsResampler.Kernels.Device.Cuda;
+
+/// <summary>A non-blocking stream of a <see cref="CudaDevice"/>.</summary>
+/// <remarks>Copies go through two page-locked buffers of the stream's own: the driver may read pageable memory after the
+/// call that copies it has returned, so the caller's memory is never given to it. While one buffer is on its way the
+/// other is filled or emptied.</remarks>
+internal sealed unsafe class CudaStream : IDeviceStream
+{
+    private readonly CudaDevice _device;
+    private readonly CudaStaging[] _staging = new CudaStaging[2];
+    private readonly HashSet<ICudaResource> _resources = [];
+    private readonly nint _handle;
+    private nint _target;
+    private nint _order;
+    private int _nextStaging;
+    private int _launchCount;
+    private string? _lastLaunch;
+    private bool _isReleased;
+
+    /// <summary>Creates a stream; the device's context must be current.</summary>
+    public CudaStream(CudaDevice device)
+    {
+        _device = device;
+        Context.Check(CudaNative.CreateStream(out _handle, CudaNative.NonBlockingStream), "cuStreamCreate",
+            "creating a stream");
+        _target = _handle;
+        try
+        {
+            for (int index = 0; index < _staging.Length; index++)
+                _staging[index] = new CudaStaging(Context);
+        }
+        catch
+        {
+            ReleaseHandles();
+            throw;
+        }
+    }
+
+    /// <summary>The context it belongs to.</summary>
+    internal CudaContext Context => _device.Context;
+
+    /// <inheritdoc/>
+    public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
+    {
+        ulong address = AddressOf(destination, byteOffset, source.Length, nameof(destination));
+        using CudaContext.Scope scope = EnterToRun();
+        for (int start = 0; start < source.Length;)
+        {
+            int count = Math.Min(source.Length - start, CudaStaging.ByteCount);
+            CudaStaging staging = NextStaging();
+            WaitFor(staging);
+            source.Slice(start, count).CopyTo(staging.Bytes);
+            CudaError error = CudaNative.CopyToDevice(address + (ulong)start, staging.Pointer, (nuint)count, _handle);
+            if (error != CudaError.CUDA_SUCCESS)
+                Context.Fail(error, "cuMemcpyHtoDAsync", $"copying {source.Length} bytes to the device{DescribeWork()}");
+            Record(staging);
+            start += count;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Download(IDeviceMemory source, Span<byte> destination, long byteOffset = 0)
+    {
+        ulong address = AddressOf(source, byteOffset, destination.Length, nameof(source));
+        using CudaContext.Scope scope = EnterToRun();
+        long started = 0;
+        for (int done = 0; done < destination.Length;)
+        {
+            for (; started < destination.Length && started - done < 2 * CudaStaging.ByteCount;
+                started += CudaStaging.ByteCount)
+            {
+                CudaStaging staging = NextStaging();
+                WaitFor(staging);
+                nuint bytes = (nuint)Math.Min(destination.Length - started, CudaStaging.ByteCount);
+                CudaError error = CudaNative.CopyToHost(staging.Pointer, address + (ulong)started, bytes, _handle);
+                if (error != CudaError.CUDA_SUCCESS)
+                {
+                    Context.Fail(error, "cuMemcpyDtoHAsync",
+                        $"copying {destination.Length} bytes from the device{DescribeWork()}");
+                }
+
+                Record(staging);
+            }
+
+            // The oldest copy under way is in the buffer that comes next, or in the only one that was used.
+            CudaStaging oldest = _staging[started - done > CudaStaging.ByteCount ? _nextStaging : 1 - _nextStaging];
+            WaitFor(oldest);
+            int count = Math.Min(destination.Length - done, CudaStaging.ByteCount);
+            oldest.Bytes[..count].CopyTo(destination.Slice(done, count));
+            done += count;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments)
+    {
+        if (kernel is not CudaKernel loaded || loaded.Context != Context)
+            throw new ArgumentException($"{kernel.Kernel.Name} was not loaded on this stream's device", nameof(kernel));
+        if (arguments.Length != kernel.Kernel.ParameterBytes)
+        {
+            throw new ArgumentException($"{kernel.Kernel.Name}: expected {kernel.Kernel.ParameterBytes} bytes of " +
+                $"arguments, found {arguments.Length}", nameof(arguments));
+        }
+
+        using CudaContext.Scope scope = Enter();
+        loaded.PermitShared(size.DynamicSharedBytes);
+        CudaError error;
+        nint argumentBytes = arguments.Length;
+        fixed (byte* argumentStart = arguments)
+        {
+            // CU_LAUNCH_PARAM_BUFFER_POINTER, _BUFFER_SIZE, _END.
+            void** extra = stackalloc void*[] { (void*)1, argumentStart, (void*)2, &argumentBytes, null };
+            error = CudaLibrary.Api.LaunchKernel(loaded.Function, size.GridX, size.GridY, 1, size.GroupSize, 1, 1,
+                size.DynamicSharedBytes, _target, 0, (nint)extra);
+        }
+
+        if (error != CudaError.CUDA_SUCCESS)
+        {
+            Context.Fail(error, "cuLaunchKernel", $"launching {kernel.Kernel.Name} with {size.GridX}x{size.GridY} blocks " +
+                $"of {size.GroupSize} threads and {size.DynamicSharedBytes} bytes of dynamic shared memory");
+        }
+
+        _launchCount++;
+        _lastLaunch = kernel.Kernel.Name;
+    }
+
+    /// <inheritdoc/>
+    public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
+        long rowCount)
+    {
+        using CudaContext.Scope scope = Enter();
+        bool isWhole = rowCount == 1 || (sourceStride == rowBytes && destinationStride == rowBytes);
+        CudaError error = isWhole
+            ? CudaNative.CopyOnDevice(destination, source, (nuint)(rowBytes * rowCount), _target)
+            : CudaNative.CopyRows(new CudaNative.RowCopy
+            {
+                SourceType = CudaNative.DeviceMemoryType,
+                Source = source,
+                SourcePitch = (nuint)sourceStride,
+                DestinationType = CudaNative.DeviceMemoryType,
+                Destination = destination,
+                DestinationPitch = (nuint)destinationStride,
+                RowBytes = (nuint)rowBytes,
+                RowCount = (nuint)rowCount,
+            }, _target);
+        if (error != CudaError.CUDA_SUCCESS)
+        {
+            Context.Fail(error, isWhole ? "cuMemcpyDtoDAsync" : "cuMemcpy2DAsync",
+                $"copying {rowCount} rows of {rowBytes} bytes within the device{DescribeWork()}");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Clear(ulong address, long byteCount)
+    {
+        using CudaContext.Scope scope = Enter();
+        CudaError error = CudaLibrary.Api.Memset((nint)address, 0, (nint)byteCount, _target);
+        if (error != CudaError.CUDA_SUCCESS)
+            Context.Fail(error, "cuMemsetD8Async", $"setting {byteCount} bytes to 0{DescribeWork()}");
+    }
+
+    /// <inheritdoc/>
+    public IDeviceGraph? Capture(Action work)
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        if (!CudaCapture.TryBegin(out CudaCapture capture))
+            return null;
+        (int launchCount, string? lastLaunch) = (_launchCount, _lastLaunch);
+        (_launchCount, _target) = (0, capture.Stream);
+        try
+        {
+            work();
+            nint executable = capture.End();
+            if (executable == 0)
+                return null;
+            CudaGraph graph = new(this, executable, _launchCount, _lastLaunch);
+            _resources.Add(graph);
+            return graph;
+        }
+        catch (DeviceException)
+        {
+            return null;
+        }
+        finally
+        {
+            capture.Dispose();
+            (_launchCount, _lastLaunch, _target) = (launchCount, lastLaunch, _handle);
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool TryLaunch(IDeviceGraph graph)
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        if (graph is not CudaGraph own || !_resources.Contains(own))
+            throw new ArgumentException("the graph was disposed, or is not of this stream", nameof(graph));
+        if (CudaNative.LaunchGraph(own.Executable, _handle) != CudaError.CUDA_SUCCESS)
+            return false;
+        if (own.LaunchCount > 0)
+            (_launchCount, _lastLaunch) = (_launchCount + own.LaunchCount, own.LastLaunch);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void WaitFor(nint callerStream) => Order(callerStream, first: callerStream, then: _handle);
+
+    /// <inheritdoc/>
+    public void Release(nint callerStream) => Order(callerStream, first: _handle, then: callerStream);
+
+    /// <inheritdoc/>
+    public IDeviceTimer CreateTimer()
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        CudaTimer timer = new(this);
+        _resources.Add(timer);
+        return timer;
+    }
+
+    /// <inheritdoc/>
+    public void Synchronize()
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        CudaError error = CudaLibrary.Api.SynchronizeStream(_handle);
+        if (error != CudaError.CUDA_SUCCESS)
+            Context.Fail(error, "cuStreamSynchronize", $"waiting for a stream{DescribeWork()}");
+        _launchCount = 0;
+        _lastLaunch = null;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _device.Release(this);
+
+    /// <summary>Makes the context current for work that can also be recorded.</summary>
+    internal CudaContext.Scope Enter()
+    {
+        ObjectDisposedException.ThrowIf(_isReleased, this);
+        return Context.Enter();
+    }
+
+    /// <summary>Marks the point that the work has come to.</summary>
+    internal void Record(nint @event, string asked)
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        Context.Check(CudaLibrary.Api.RecordEvent(@event, _handle), "cuEventRecord", asked);
+    }
+
+    /// <summary>Destroys a graph or timer, once.</summary>
+    internal void Destroy(ICudaResource resource)
+    {
+        if (!_resources.Remove(resource) || !Context.TryEnterToRelease(out CudaContext.Scope scope))
+            return;
+        using (scope)
+        {
+            CudaLibrary.Api.SynchronizeStream(_handle);
+            resource.Destroy();
+        }
+    }
+
+    /// <summary>Waits for the work and releases everything; the device's context must be current.</summary>
+    internal void ReleaseHandles()
+    {
+        _isReleased = true;
+        // What the work uses must outlive it.
+        CudaLibrary.Api.SynchronizeStream(_handle);
+        foreach (ICudaResource resource in _resources)
+            resource.Destroy();
+        _resources.Clear();
+        if (_order != 0)
+            CudaLibrary.Api.DestroyEvent(_order);
+        foreach (CudaStaging? staging in _staging)
+            staging?.Release();
+        CudaLibrary.Api.DestroyStream(_handle);
+    }
+
+    /// <summary>Makes the context current for what cannot be recorded.</summary>
+    private CudaContext.Scope EnterToRun()
+    {
+        if (_target != _handle)
+        {
+            throw new InvalidOperationException("a stream that records a graph was asked for something else than a " +
+                "launch or a copy within the device");
+        }
+
+        return Enter();
+    }
+
+    private void Order(nint callerStream, nint first, nint then)
+    {
+        using CudaContext.Scope scope = EnterToRun();
+        if (_order == 0)
+        {
+            Context.Check(CudaLibrary.Api.CreateEvent(out _order, CudaEventFlags.CU_EVENT_DISABLE_TIMING),
+                "cuEventCreate", "creating an event");
+        }
+
+        CudaError error = CudaLibrary.Api.RecordEvent(_order, first);
+        string call = "cuEventRecord";
+        if (error == CudaError.CUDA_SUCCESS)
+            (error, call) = (CudaNative.WaitEvent(then, _order, 0), "cuStreamWaitEvent");
+        if (error == CudaError.CUDA_SUCCESS)
+            return;
+        Context.Fail(error, call, $"ordering work with the stream 0x{callerStream:x}, which must be of the model's own " +
+            $"context{DescribeWork()}");
+    }
+
+    private CudaStaging NextStaging()
+    {
+        CudaStaging staging = _staging[_nextStaging];
+        _nextStaging = 1 - _nextStaging;
+        return staging;
+    }
+
+    private void WaitFor(CudaStaging staging)
+    {
+        CudaError error = staging.Wait();
+        if (error != CudaError.CUDA_SUCCESS)
+            Context.Fail(error, "cuEventSynchronize", $"waiting for a copy{DescribeWork()}");
+    }
+
+    private void Record(CudaStaging staging)
+    {
+        CudaError error = staging.Record(_handle);
+        if (error != CudaError.CUDA_SUCCESS)
+            Context.Fail(error, "cuEventRecord", $"marking a copy{DescribeWork()}");
+    }
+
+    /// <summary>What may have failed: the driver reports a kernel's failure to a later call.</summary>
+    private string DescribeWork() => _launchCount == 0 ? ""
+        : $" after {_launchCount} launch{(_launchCount == 1 ? "" : "es")}, the last of {_lastLaunch} (with " +
+            "CUDA_LAUNCH_BLOCKING=1 in the environment, the launch that fails is the one that is named)";
+
+    private ulong AddressOf(IDeviceMemory memory, long byteOffset, int byteCount, string name)
+    {
+        if (memory is not CudaMemory own || !_device.Owns(own))
+            throw new ArgumentException("the memory was freed, or is not on this stream's device", name);
+        if (byteOffset < 0 || byteOffset > own.ByteCount - byteCount)
+        {
+            throw new ArgumentException($"expected at most {own.ByteCount} bytes from offset 0, found {byteCount} from " +
+                $"offset {byteOffset}", name);
+        }
+
+        return own.Address + (ulong)byteOffset;
+    }
+}

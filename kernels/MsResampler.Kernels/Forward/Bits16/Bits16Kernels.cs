@@ -1,0 +1,138 @@
+using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Forward.Float32;
+using MsResampler.Kernels.Gate;
+using MsResampler.Kernels.Gemm;
+using MsResampler.Kernels.Norm;
+using MsResampler.Kernels.Tiles;
+using MsResampler.Model;
+
+namespace MsResampler.Kernels.Forward.Bits16;
+
+/// <summary>The kernels of models in one type of 16 bits.</summary>
+internal sealed class Bits16Kernels
+{
+    /// <summary>Channels of the widest head that attention takes.</summary>
+    private const int MaxHeadSize = 128;
+
+    /// <summary>The first architecture with the instructions of tensor cores that kernels use.</summary>
+    public const int MinArchitecture = 80;
+
+    private readonly KernelVariant[] _attentions;
+
+    private Bits16Kernels(KernelVariant[] attentions) => _attentions = attentions;
+
+    /// <summary>float16.</summary>
+    public static Bits16Kernels Float16 { get; } = Of<MmaFloat16, GemmMmaFloat16>();
+
+    /// <summary>bfloat16.</summary>
+    public static Bits16Kernels BFloat16 { get; } = Of<MmaBFloat16, GemmMmaBFloat16>();
+
+    /// <summary>Products whose rows' sums of squares are stored beside them; by <see cref="GemmMmaShape.Index"/>.
+    /// </summary>
+    public required KernelVariant[] SquaresGemm { get; init; }
+
+    /// <summary>Products of rows that are to be scaled, with a table added.</summary>
+    public required KernelVariant[] ScaledGemm { get; init; }
+
+    /// <summary>Products stored in 16 bits.</summary>
+    public required KernelVariant[] Gemm { get; init; }
+
+    /// <summary>Products stored in float32.</summary>
+    public required KernelVariant[] Float32Gemm { get; init; }
+
+    public required KernelVariant Norm { get; init; }
+
+    public required KernelVariant FusionGate { get; init; }
+
+    /// <summary>Features in float32 scaled and rounded.</summary>
+    public required KernelVariant Conversion { get; init; }
+
+    /// <summary>Features of the type scaled.</summary>
+    public required KernelVariant Scaling { get; init; }
+
+    public required KernelVariant AttentionMap { get; init; }
+
+    /// <summary>Every kernel.</summary>
+    public IEnumerable<KernelVariant> All => [.. Common, .. _attentions];
+
+    /// <summary>Every kernel, and those in float32 of a model's query side and positions.</summary>
+    public IEnumerable<KernelVariant> WithQuerySide => [.. All, .. QuerySide];
+
+    private static KernelVariant[] QuerySide
+        => [Float32Kernels.Gemm64, Float32Kernels.Gemm128, Float32Kernels.PlainNorm, Float32Kernels.PositionedNorm];
+
+    private IEnumerable<KernelVariant> Common
+        => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. Float32Gemm, Norm, FusionGate, Conversion, Scaling,
+            AttentionMap];
+
+    /// <summary>The kernels that a model needs, those of its query side and of positions in float32 included.</summary>
+    public IEnumerable<KernelVariant> Of(ResamplerConfig config)
+        => [.. Common, AttentionFor(config.HeadSize), .. QuerySide];
+
+    /// <summary>Why a model is none for these kernels; null if it is one.</summary>
+    public static string? WhyNot(ResamplerConfig config)
+    {
+        if (config.HeadSize > MaxHeadSize)
+            return $"attention takes heads of up to {MaxHeadSize} channels, and the model's have {config.HeadSize}";
+        if (config.Gate is not { } gate)
+            return null;
+        const int MaxWidth = FusionGateBits16<MmaFloat16>.MaxWidth;
+        const int MaxHidden = 4 * FusionGateBits16<MmaFloat16>.MaxHiddenVectors;
+        const int MaxGates = FusionGateBits16<MmaFloat16>.MaxGateCount;
+        if (config.HiddenSize > MaxWidth)
+            return $"the gate takes a hidden_size of up to {MaxWidth}, and the model's is {config.HiddenSize}";
+        if (gate.HiddenSize > MaxHidden)
+            return $"the gate takes a gate.hidden_size of up to {MaxHidden}, and the model's is {gate.HiddenSize}";
+        int gates = config.Scopes.Count * config.GateGroupCount;
+        return gates > MaxGates ? $"the gate takes up to {MaxGates} weights a token, and the model has {gates}" : null;
+    }
+
+    /// <summary>Threads of a block of the gate's kernel.</summary>
+    /// <param name="width">D.</param>
+    public static int GateGroupSizeFor(int width) => FusionGateBits16<MmaFloat16>.GroupSizeFor(width);
+
+    /// <summary>The attention kernel of a model.</summary>
+    /// <param name="headSize">Channels of its heads, at most 128.</param>
+    public KernelVariant AttentionFor(int headSize) => _attentions[headSize switch
+    {
+        <= 32 => 0,
+        <= 64 => 1,
+        <= 80 => 2,
+        <= 96 => 3,
+        _ => 4,
+    }];
+
+    private static Bits16Kernels Of<TElement, TOutput>()
+        where TElement : struct, IBits16Element
+        where TOutput : struct, IGemmMmaOutput
+        => new([Attention<MmaHeadTile32, TElement>(), Attention<MmaHeadTile64, TElement>(), Attention<MmaHeadTile80, TElement>(),
+            Attention<MmaHeadTile96, TElement>(), Attention<MmaHeadTile128, TElement>()])
+        {
+            SquaresGemm = GemmOf<TElement, SquaresEpilogue, TOutput>(),
+            ScaledGemm = GemmOf<TElement, ScaledEpilogue, TOutput>(),
+            Gemm = GemmOf<TElement, LinearEpilogue, TOutput>(),
+            Float32Gemm = GemmOf<TElement, LinearEpilogue, GemmMmaFloat32>(),
+            Norm = RowsOf(typeof(LayerNormBits16<TElement>)),
+            FusionGate = new KernelVariant(typeof(FusionGateBits16<TElement>), FusionGateBits16<TElement>.MaxGroupSize, 1,
+                MinArchitecture),
+            Conversion = RowsOf(typeof(ConvertRows<Float32Rows, float, TElement>)),
+            Scaling = RowsOf(typeof(ConvertRows<Bits16Rows<TElement>, ushort, TElement>)),
+            AttentionMap = new KernelVariant(typeof(AttentionMapMma<TElement>), 32, 1, MinArchitecture),
+        };
+
+    private static KernelVariant[] GemmOf<TElement, TEpilogue, TOutput>()
+        where TElement : struct, IMmaElement
+        where TEpilogue : struct, IGemmMmaEpilogue
+        where TOutput : struct, IGemmMmaOutput
+        => [.. GemmMmaShape.All.Select(shape => shape.KernelFor<TElement, TEpilogue, TOutput>())];
+
+    /// <summary>A kernel whose warps work alone.</summary>
+    private static KernelVariant RowsOf(Type kernel) => new(kernel, 32 * KernelLibrary.MaxWarps, 8, MinArchitecture);
+
+    private static KernelVariant Attention<THead, TElement>()
+        where THead : struct, IMmaHeadTile
+        where TElement : struct, IBits16Element
+        => new(typeof(ScopeAttentionMma<THead, TElement>), ScopeAttentionMma<THead, TElement>.GroupSize,
+            THead.BlockCount, MinArchitecture);
+}

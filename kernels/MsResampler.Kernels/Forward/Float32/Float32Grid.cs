@@ -1,0 +1,106 @@
+using MsResampler.Kernels.Attention;
+using MsResampler.Model;
+using MsResampler.Planning;
+
+namespace MsResampler.Kernels.Forward.Float32;
+
+/// <summary>What a patch grid needs in float32: positions of patches as the table, the bias of every scope, projected
+/// queries if they see their anchors, and the schedule of attention.</summary>
+internal sealed class Float32Grid : GridOperands
+{
+    private readonly ModelLayout _layout;
+    private readonly ScopeBias[] _biases;
+
+    /// <param name="layout">The model's layout.</param>
+    /// <param name="plan">The grid's plan.</param>
+    /// <param name="logSigmas">Learned log sigma of each scope, or null.</param>
+    /// <param name="start">Where the grid's part of the arena begins, in groups of four floats.</param>
+    public Float32Grid(ModelLayout layout, ExecutionPlan plan, double[]?[] logSigmas, long start)
+        : base(plan)
+    {
+        _layout = layout;
+        ResamplerConfig config = layout.Config;
+        _biases = [.. plan.Scopes.Select((scope, index) => new ScopeBias(config.Scopes[index], scope.Windows,
+            config.QueryGrid, logSigmas[index]))];
+
+        TableStart = config.PositionEmbedding.Keys ? checked((int)start) : null;
+        TableStride = layout.Width.Vectors;
+        long end = start + (TableStart is null ? 0 : Round(plan.Grid.PatchCount * TableStride));
+        QueryStart = checked((int)end);
+        end += layout.HasAnchoredQueries ? Round(layout.QueryVectors) : 0;
+        BiasStart = checked((int)end);
+        BiasTables = new BiasTable[plan.Scopes.Count];
+        int rowCount = config.QueryGrid.Rows * plan.Grid.Rows;
+        int columnCount = config.QueryGrid.Columns * plan.Grid.Columns;
+        long bias = 4L * end;
+        for (int scope = 0; scope < BiasTables.Length; scope++)
+        {
+            int headStride = _biases[scope].IsPerHead ? rowCount + columnCount : 0;
+            BiasTables[scope] = new BiasTable(checked((int)bias), checked((int)(bias + rowCount)), headStride);
+            bias += (long)BiasHeads(scope) * (rowCount + columnCount);
+        }
+
+        End = Round((bias + 3) / 4);
+        Blocks = [.. plan.Scopes.SelectMany((scope, index) => scope.Tiles.Select(tile => BlockOf(index, tile)))];
+    }
+
+    /// <summary>Where projected queries lie, if they see their anchors; 0 otherwise, where the model's are
+    /// used.</summary>
+    public int QueryStart { get; }
+
+    /// <summary>Where bias tables lie.</summary>
+    public int BiasStart { get; }
+
+    /// <summary>Each scope's tables, counted in floats from the arena's start.</summary>
+    public BiasTable[] BiasTables { get; }
+
+    /// <summary>The schedule of one image whose first patch and token are those of the batch.</summary>
+    public TiledBlock[] Blocks { get; }
+
+    /// <summary>All bias tables, one after another.</summary>
+    public float[] Bias()
+    {
+        QueryGrid queries = _layout.Config.QueryGrid;
+        PatchGrid grid = Plan.Grid;
+        AxisRange rows = new(0, grid.Rows);
+        AxisRange columns = new(0, grid.Columns);
+        float[] bias = new float[4 * (End - BiasStart)];
+        for (int scope = 0; scope < _biases.Length; scope++)
+        {
+            for (int head = 0; head < BiasHeads(scope); head++)
+            {
+                int start = head * BiasTables[scope].HeadStride - (4 * BiasStart);
+                Span<float> rowTable = bias.AsSpan(start + BiasTables[scope].Rows);
+                Span<float> columnTable = bias.AsSpan(start + BiasTables[scope].Columns);
+                for (int row = 0; row < queries.Rows; row++)
+                    _biases[scope].FillRows(row, head, rows, rowTable[(row * grid.Rows)..], 1);
+                for (int column = 0; column < queries.Columns; column++)
+                    _biases[scope].FillColumns(column, head, columns, columnTable[(column * grid.Columns)..], 1);
+            }
+        }
+
+        return bias;
+    }
+
+    private int BiasHeads(int scope) => _biases[scope].IsPerHead ? _layout.Heads.SegmentCount : 1;
+
+    private TiledBlock BlockOf(int scope, QueryTile tile) => new()
+    {
+        FirstKey = (tile.KeyRows.Start * Plan.Grid.Columns) + tile.KeyColumns.Start,
+        GridColumns = Plan.Grid.Columns,
+        KeyColumns = tile.KeyColumns.Count,
+        KeyCount = tile.KeyCount,
+        QueryRow = tile.QueryRows.Start,
+        QueryColumn = tile.QueryColumns.Start,
+        TileColumns = tile.QueryColumns.Count,
+        QueryCount = tile.QueryCount,
+        QueryStart = (_layout.HasAnchoredQueries ? QueryStart : 0)
+            + (scope * _layout.QueryCount * _layout.Heads.Vectors),
+        Scope = scope,
+        KeyScope = _layout.Config.ShareKeyValues ? 0 : scope,
+        RowBias = tile.IsFull && _biases[scope].IsMask ? -1 : BiasTables[scope].Rows + tile.KeyRows.Start,
+        ColumnBias = BiasTables[scope].Columns + tile.KeyColumns.Start,
+        GridRows = Plan.Grid.Rows,
+        BiasHeadStride = BiasTables[scope].HeadStride,
+    };
+}

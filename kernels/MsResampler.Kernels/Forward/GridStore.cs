@@ -1,0 +1,94 @@
+using MsResampler.Kernels.Device;
+namespace MsResampler.Kernels.Forward;
+
+/// <summary>The operands of the grids used lately, on the device. One caller at a time adds grids; known ones never
+/// wait for it.</summary>
+/// <param name="device">The device.</param>
+/// <param name="model">Lays out and fills what a grid needs.</param>
+/// <param name="arenaBytes">Memory to keep grids in, more if one call needs more.</param>
+internal sealed class GridStore(IDevice device, DeviceModel model, long arenaBytes) : IDisposable
+{
+    private readonly Lock _adding = new();
+    private readonly Lock _state = new();
+    private GridArena? _current;
+
+    /// <summary>An arena that holds all <paramref name="grids"/>; the caller releases it.</summary>
+    /// <param name="grids">The grids; repeated ones do no harm.</param>
+    /// <param name="stream">Copies and computes what is missing.</param>
+    public GridArena Acquire(ReadOnlySpan<PatchGrid> grids, IDeviceStream stream)
+    {
+        if (Find(grids) is { } known)
+            return known;
+        lock (_adding)
+        {
+            if (Find(grids) is { } raced)
+                return raced;
+            List<PatchGrid> wanted = [.. grids.ToArray().Distinct()];
+            List<GridOperands> made = _current is null ? []
+                : Lay(wanted.Where(grid => !_current.Grids.ContainsKey(grid)), _current.End);
+            if (_current is null || made[^1].End > _current.Capacity)
+            {
+                made = Lay(wanted, 0);
+                Replace(made[^1].End);
+            }
+
+            foreach (GridOperands operands in made)
+                model.Fill(_current!.Memory, operands, stream);
+            stream.Synchronize();
+            lock (_state)
+            {
+                foreach (GridOperands operands in made)
+                    _current!.Grids.Add(operands.Plan.Grid, operands);
+                _current!.End = made[^1].End;
+                _current.AddUser();
+                return _current;
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        _current?.Release();
+        _current = null;
+    }
+
+    private GridArena? Find(ReadOnlySpan<PatchGrid> grids)
+    {
+        lock (_state)
+        {
+            if (_current is null)
+                return null;
+            foreach (PatchGrid grid in grids)
+                if (!_current.Grids.ContainsKey(grid))
+                    return null;
+            _current.AddUser();
+            return _current;
+        }
+    }
+
+    private List<GridOperands> Lay(IEnumerable<PatchGrid> grids, long start)
+    {
+        List<GridOperands> result = [];
+        foreach (PatchGrid grid in grids)
+        {
+            result.Add(model.Lay(model.Plan(grid), start));
+            start = result[^1].End;
+        }
+
+        return result;
+    }
+
+    private void Replace(long vectorCount)
+    {
+        // Dropped first: two arenas at once could be more than the device has.
+        lock (_state)
+        {
+            _current?.Release();
+            _current = null;
+        }
+
+        IDeviceMemory memory = device.Allocate(Math.Max(arenaBytes, vectorCount * DeviceView.VectorBytes));
+        lock (_state)
+            _current = new GridArena(memory);
+    }
+}

@@ -1,0 +1,401 @@
+using ILGPU;
+using ILGPU.Runtime;
+using ILGPU.Runtime.CPU;
+using ILGPU.Runtime.Cuda;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Tests.Devices;
+using NUnit.Framework;
+using CudaDevice = MsResampler.Kernels.Device.Cuda.CudaDevice;
+using CudaNative = MsResampler.Kernels.Device.Cuda.CudaNative;
+
+namespace MsResampler.Kernels.Tests.Cuda;
+
+/// <summary>Calls whose features and tokens are on the device, on the driver that does nothing before somebody waits
+/// for it: what is not ordered is done in the wrong order.</summary>
+internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
+{
+    private const int LaunchOutOfResources = 701;
+    private const int IllegalAddress = 700;
+    private const DeviceElementType Single = DeviceElementType.Float32;
+    private const DeviceElementType Half = DeviceElementType.Float16;
+
+    private EmulatedBacking _backing = null!;
+
+    [SetUp]
+    public void Attach()
+    {
+        _backing = new EmulatedBacking();
+        MockDriver.Attach(_backing);
+    }
+
+    [TearDown]
+    public void Detach()
+    {
+        Assert.That(MockDriver.BackingFailure, Is.Null);
+        _backing.Dispose();
+    }
+
+    [TestCase(Precision.Float32, Single, Single)]
+    [TestCase(Precision.Float16, Single, Half)]
+    [TestCase(Precision.Float16, Half, Single)]
+    [TestCase(Precision.BFloat16, DeviceElementType.BFloat16, DeviceElementType.BFloat16)]
+    public void Work_is_in_the_order_of_the_callers_stream(Precision precision, DeviceElementType featureType,
+        DeviceElementType tokenType)
+    {
+        using Resampler resampler = Resampler.Load(Folder, Primary(precision));
+        DeviceTensorCheck.Run(resampler, Features, Grids, featureType, tokenType);
+    }
+
+    [Test]
+    public void A_warm_call_is_enqueued_between_two_waits_and_not_waited_for([Values] bool isNullStream)
+    {
+        using CudaCaller caller = new();
+        nint stream = isNullStream ? 0 : caller.Stream;
+        using Resampler resampler = Resampler.Load(Folder, Primary());
+        (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
+        // Waits for the caller's stream: the NULL stream may not.
+        caller.Read((ulong)features.Address, 4);
+        resampler.Resample(features, Grids, tokens, stream);
+        resampler.Resample(features, Grids, tokens, stream);
+        (int logged, int launched) = (MockDriver.Log().Length, _backing.LaunchCount);
+
+        resampler.Resample(features, Grids, tokens, stream);
+
+        string own = MockDriver.Log("cuGraphLaunch")[^1].Split('=')[^1];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(MockDriver.Log()[logged..], Is.EqualTo(new[]
+            {
+                $"cuStreamWaitEvent stream={own} event-of={stream:x}",
+                $"cuMemcpyDtoDAsync size={features.Count * 4} rows=1 stream={own}",
+                MockDriver.Log("cuGraphLaunch")[^1],
+                $"cuMemcpyDtoDAsync size={tokens.Count * 4} rows=1 stream={own}",
+                $"cuStreamWaitEvent stream={stream:x} event-of={own}",
+            }));
+            Assert.That(_backing.LaunchCount, Is.EqualTo(launched), "the driver was made to work");
+        }
+    }
+
+    [Test]
+    public void Callers_with_streams_of_their_own_call_together(
+        [Values(Precision.Float32, Precision.Float16)] Precision precision)
+    {
+        using Resampler resampler = Resampler.Load(Folder, Primary(precision));
+        byte[] expected = DeviceArray.Encode(Single, Run(resampler));
+        byte[][] found = new byte[3 * 4][];
+        Thread[] threads = [.. Enumerable.Range(0, 3).Select(thread => new Thread(() =>
+        {
+            using CudaCaller caller = new();
+            (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
+            for (int round = 0; round < 4; round++)
+            {
+                resampler.Resample(features, Grids, tokens, caller.Stream);
+                found[(4 * thread) + round] = caller.Read((ulong)tokens.Address, expected.Length);
+            }
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+        Assert.That(found, Is.All.EqualTo(expected));
+    }
+
+    [Test]
+    public void Tables_of_a_call_under_way_are_kept_until_it_is_done()
+    {
+        // Tables have a 64th of the memory: 256 KiB, which two grids of the list fill.
+        MockDriver.SetDevice(0, "Small", memoryBytes: 16 << 20);
+        PatchGrid[] grids = [new(30, 30), new(31, 31), new(32, 32), new(33, 33)];
+        using CudaCaller caller = new();
+        using Resampler resampler = Resampler.Load(Folder, Primary());
+        int tokenCount = TokenCount / Grids.Length;
+        float[] values = new float[grids.Max(grid => grid.PatchCount) * 20];
+        new Random(1).NextBytes(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
+        values = [.. values.Select(value => float.IsNormal(value) ? MathF.Tanh(value) : 0)];
+        ulong features = caller.Allocate(4L * values.Length);
+        caller.Write(features, DeviceArray.Encode(Single, values));
+        ulong[] tokens = [.. grids.Select(_ => caller.Allocate(4L * tokenCount))];
+        int replaced = 0;
+        for (int image = 0; image < grids.Length; image++)
+        {
+            int logged = MockDriver.Log().Length;
+            resampler.Resample(new DeviceTensor((nint)features, grids[image].PatchCount * 20, Single), [grids[image]],
+                new DeviceTensor((nint)tokens[image], tokenCount, Single), caller.Stream);
+            string[] calls = [.. MockDriver.Log()[logged..].Select(line => line.Split(' ')[0])];
+            int freed = Array.IndexOf(calls, "cuMemFree");
+            if (image == 0 || freed < 0)
+                continue;
+            replaced++;
+            Assert.That(Array.IndexOf(calls, "cuStreamSynchronize"), Is.InRange(0, freed), $"image {image}");
+        }
+
+        Assert.That(replaced, Is.Positive);
+        for (int image = 0; image < grids.Length; image++)
+        {
+            float[] expected = new float[tokenCount];
+            resampler.Resample(values.AsSpan(0, (int)grids[image].PatchCount * 20), [grids[image]], expected);
+            Assert.That(caller.Read(tokens[image], 4 * tokenCount), Is.EqualTo(DeviceArray.Encode(Single, expected)),
+                $"image {image}");
+        }
+    }
+
+    [Test]
+    public void Disposing_waits_for_work_that_nobody_has_waited_for()
+    {
+        using CudaCaller caller = new();
+        (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
+        byte[] expected;
+        using (Resampler resampler = Resampler.Load(Folder, Primary()))
+        {
+            expected = DeviceArray.Encode(Single, Run(resampler));
+            resampler.Resample(features, Grids, tokens, caller.Stream);
+        }
+
+        Assert.That(caller.Read((ulong)tokens.Address, expected.Length), Is.EqualTo(expected));
+    }
+
+    [TestCase("cuMemAlloc")]
+    [TestCase("cuMemcpyHtoDAsync")]
+    [TestCase("cuMemcpyDtoDAsync")]
+    [TestCase("cuMemsetD8Async")]
+    [TestCase("cuLaunchKernel")]
+    [TestCase("cuStreamSynchronize")]
+    [TestCase("cuStreamWaitEvent")]
+    [TestCase("cuEventRecord")]
+    [TestCase("cuEventCreate", false)]
+    public void Whichever_use_of_a_call_fails_the_model_stays_usable_and_nothing_is_left(string call,
+        bool isAfterWork = true)
+    {
+        byte[] expected;
+        using (Resampler resampler = Resampler.Load(Folder, Primary(Precision.Float16)))
+            expected = DeviceArray.Encode(Half, OnHost(resampler));
+        for (int nth = 1; ; nth++)
+        {
+            bool hasFailed = false;
+            using (CudaCaller caller = new())
+            using (Resampler resampler = Resampler.Load(Folder, Primary(Precision.Float16)))
+            {
+                // Features of 20 channels are padded in 16 bits.
+                (DeviceTensor features, DeviceTensor tokens) = Tensors(caller, Half);
+                if (isAfterWork)
+                {
+                    // Nobody has waited for it.
+                    resampler.Resample(features with { Count = 20 }, [Grids[1]], tokens with { Count = TokenCount / 3 },
+                        caller.Stream);
+                }
+
+                MockDriver.Fail(call, LaunchOutOfResources, nth);
+                try
+                {
+                    resampler.Resample(features, Grids, tokens, caller.Stream);
+                }
+                catch (DeviceException exception)
+                {
+                    hasFailed = true;
+                    Assert.That(exception.Message, Does.Contain($"{call} failed with CUDA_ERROR_LAUNCH_OUT"));
+                    resampler.Resample(features, Grids, tokens, caller.Stream);
+                }
+
+                // A failure that the call did not meet is met here, not at the end, where waiting may not fail.
+                caller.Read((ulong)tokens.Address, expected.Length);
+                byte[] found = caller.Read((ulong)tokens.Address, expected.Length);
+                Assert.That(found, Is.EqualTo(expected), $"use {nth}");
+            }
+
+            NothingIsLeftAndNoRuleWasBroken();
+            if (!hasFailed)
+            {
+                Assert.That(nth, Is.GreaterThan(1), "the call was never made");
+                return;
+            }
+
+            MockDriver.Reset();
+            MockDriver.Attach(_backing);
+        }
+    }
+
+    [Test]
+    public void A_device_that_fails_after_a_call_is_reported_by_a_later_one()
+    {
+        using (CudaCaller caller = new())
+        using (Resampler resampler = Resampler.Load(Folder, Primary()))
+        {
+            (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
+            resampler.Resample(features, Grids, tokens, caller.Stream);
+            MockDriver.Fail("cuStreamSynchronize", IllegalAddress, isSticky: true);
+            Assert.That(resampler.ThrowIfOverflowed, Throws.TypeOf<DeviceException>()
+                .With.Message.Contains("CUDA_ERROR_ILLEGAL_ADDRESS")
+                .And.Property(nameof(DeviceException.IsDeviceLost)).True);
+            Assert.That(() => resampler.Resample(features, Grids, tokens, caller.Stream),
+                Throws.TypeOf<DeviceException>().With.Message.StartsWith("the device failed earlier"));
+        }
+
+        MockDriver.Reset();
+    }
+
+    [Test]
+    public void Wrong_arguments_are_refused_before_anything_is_enqueued()
+    {
+        using CudaCaller caller = new();
+        using Resampler resampler = Resampler.Load(Folder, Primary(Precision.Float16));
+        using Resampler single = Resampler.Load(Folder, Primary());
+        (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
+        int logged = MockDriver.Log().Length;
+        using (Assert.EnterMultipleScope())
+        {
+            Refused(resampler, features with { Count = 959 }, tokens, "features",
+                "features: expected 960 (48 patches x 20 channels) values, found 959");
+            Refused(resampler, features, tokens with { Count = 325 }, "tokens",
+                "tokens: expected 324 (3 images x 9 tokens x 12) values, found 325");
+            Refused(resampler, features with { Type = DeviceElementType.BFloat16 }, tokens, "features",
+                "features: expected elements of type Float32 or Float16, as the model computes in Float16, " +
+                "found BFloat16");
+            Refused(resampler, features, tokens with { Type = (DeviceElementType)9 }, "tokens",
+                "tokens: expected elements of type Float32 or Float16, as the model computes in Float16, found 9");
+            Refused(single, features, tokens with { Type = Half }, "tokens",
+                "tokens: expected elements of type Float32, as the model computes in Float32, found Float16");
+            Refused(resampler, features with { Address = 0 }, tokens, "features",
+                "features: expected the address of 960 elements, found 0");
+            Refused(resampler, features with { Address = 0x1002 }, tokens, "features",
+                "features: expected an address that is a multiple of 4, the size of an element of type Float32, " +
+                "found 0x1002");
+            Refused(resampler, features, tokens with { Address = 0x1001, Type = Half }, "tokens",
+                "tokens: expected an address that is a multiple of 2, the size of an element of type Float16, " +
+                "found 0x1001");
+            Refused(resampler, features, tokens with { Address = features.Address + 4 * 959 }, "tokens",
+                "expected tokens in memory of their own, found them overlapping the features");
+            Assert.That(() => resampler.Resample(features, [new(0, 3)], tokens, caller.Stream), Throws.ArgumentException
+                .With.Message.StartsWith("image 0: expected a patch grid of at least 1x1, found 0x3"));
+            Assert.That(() => ResamplerCudaExtensions.Resample(null!, features, Grids, tokens, caller.Stream),
+                Throws.ArgumentNullException);
+            resampler.Resample(new DeviceTensor(0, 0, Single), [], new DeviceTensor(0, 0, Half), caller.Stream);
+            Assert.That(MockDriver.Log(), Has.Length.EqualTo(logged));
+        }
+
+        void Refused(Resampler model, DeviceTensor given, DeviceTensor wanted, string name, string message)
+            => Assert.That(() => model.Resample(given, Grids, wanted, caller.Stream), Throws.ArgumentException
+                .With.Property(nameof(ArgumentException.ParamName)).EqualTo(name)
+                .And.Message.EqualTo(new ArgumentException(message, name).Message));
+    }
+
+    [Test]
+    public void A_stream_of_another_context_is_an_error_that_names_it_and_does_no_harm()
+    {
+        using CudaCaller caller = new();
+        using Resampler resampler = Resampler.Load(Folder, new ResamplerOptions { Backend = CudaBackend.Default });
+        (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
+        Assert.That(() => resampler.Resample(features, Grids, tokens, caller.Stream), Throws.TypeOf<DeviceException>()
+            .With.Message.Contains($"the stream 0x{caller.Stream:x}, which must be of the model's own context"));
+        Assert.That(Run(resampler), Has.Some.Not.Zero);
+    }
+
+    [Test]
+    public void A_stream_that_records_a_graph_is_refused_and_the_recording_goes_on()
+    {
+        using CudaCaller caller = new();
+        using Resampler resampler = Resampler.Load(Folder, Primary());
+        (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
+        nint graph = 0;
+        caller.Within(() => CudaNative.BeginCapture(caller.Stream, CudaNative.CaptureThreadLocal));
+        Assert.That(() => resampler.Resample(features, Grids, tokens, caller.Stream), Throws.InvalidOperationException
+            .With.Message.StartsWith($"the stream 0x{caller.Stream:x} is recording a graph"));
+        caller.Within(() => CudaNative.EndCapture(caller.Stream, out graph));
+        Assert.That(graph, Is.Not.Zero);
+        caller.Within(() => CudaNative.DestroyGraph(graph));
+        resampler.Resample(features, Grids, tokens, caller.Stream);
+    }
+
+    [Test]
+    public void A_model_that_is_not_on_a_device_says_what_it_runs_on()
+    {
+        using Resampler resampler = Resampler.Load(Folder, new ResamplerOptions { Backend = Backend.Cpu });
+        DeviceTensor none = new(0, 0, Single);
+        foreach (Action call in (Action[])[resampler.ThrowIfOverflowed, () => resampler.Resample(none, [], none, 0)])
+        {
+            Assert.That(call, Throws.InvalidOperationException.With.Message.Contains("loaded with CudaBackend")
+                .And.Message.Contains(resampler.Description));
+        }
+
+        resampler.Dispose();
+        Assert.That(resampler.ThrowIfOverflowed, Throws.TypeOf<ObjectDisposedException>());
+    }
+
+    [Test]
+    public void Views_and_streams_of_an_accelerator_serve_a_model_on_it()
+    {
+        MockDriver.ServeIlgpu();
+        using Context context = Context.Create(builder => builder.Cuda().CPU());
+        using CudaAccelerator accelerator = context.CreateCudaAccelerator(0);
+        using CudaStream stream = (CudaStream)accelerator.CreateStream();
+        using MemoryBuffer1D<float, Stride1D.Dense> features = accelerator.Allocate1D<float>(Features.Length);
+        using MemoryBuffer1D<float, Stride1D.Dense> tokens = accelerator.Allocate1D<float>(TokenCount);
+        using MemoryBuffer1D<ILGPU.Half, Stride1D.Dense> halves = accelerator.Allocate1D<ILGPU.Half>(TokenCount);
+        using (CudaDevice device = CudaDevice.Of(accelerator))
+        using (Resampler resampler = Resampler.Load(Folder, new ResamplerOptions
+        {
+            Backend = CudaBackend.ForAccelerator(accelerator),
+            Precision = Precision.Float16,
+        }))
+        {
+            float[] expected = OnHost(resampler);
+            using DeviceArray source = new(device, Single, Features);
+            using IDeviceStream own = device.CreateStream();
+            own.WaitFor(stream.StreamPtr);
+            own.Copy((ulong)source.Tensor.Address, 4, (ulong)features.NativePtr, 4, 4L * Features.Length, 1);
+            own.Release(stream.StreamPtr);
+            resampler.Resample(features.View, Grids, tokens.View, stream);
+            Assert.That(Read(own, tokens, Single), Is.EqualTo(DeviceArray.Encode(Single, expected)));
+            resampler.Resample(features.View, Grids, halves.View, stream);
+            Assert.That(Read(own, halves, Half), Is.EqualTo(DeviceArray.Encode(Half, expected)));
+
+            using Accelerator other = context.CreateCPUAccelerator(0);
+            using MemoryBuffer1D<float, Stride1D.Dense> foreign = other.Allocate1D<float>(TokenCount);
+            using CudaStream ended = (CudaStream)accelerator.CreateStream();
+            ended.Dispose();
+            using (Assert.EnterMultipleScope())
+            {
+                Assert.That(() => resampler.Resample(features.View, Grids, foreign.View, stream),
+                    Throws.ArgumentException.With.Message.Contains("accelerator that the model was loaded on")
+                        .And.Message.Contains(other.Name));
+                Assert.That(() => resampler.Resample(features.View, Grids, default(ArrayView<float>), stream),
+                    Throws.ArgumentException.With.Message.Contains("found 0"));
+                Assert.That(() => resampler.Resample(features.View, Grids, tokens.View, ended),
+                    Throws.TypeOf<ObjectDisposedException>());
+                Assert.That(() => resampler.Resample(features.View, Grids, tokens.View, null!),
+                    Throws.ArgumentNullException);
+            }
+
+            byte[] Read(IDeviceStream by, MemoryBuffer buffer, DeviceElementType type)
+            {
+                using DeviceArray copy = new(device, type, TokenCount);
+                by.WaitFor(stream.StreamPtr);
+                by.Copy((ulong)buffer.NativePtr, 1, (ulong)copy.Tensor.Address, 1, buffer.LengthInBytes, 1);
+                by.Synchronize();
+                return copy.Read(device);
+            }
+        }
+
+        using Resampler elsewhere = Resampler.Load(Folder, Options);
+        Assert.That(() => elsewhere.Resample(features.View, Grids, tokens.View, stream), Throws.ArgumentException
+            .With.Property(nameof(ArgumentException.ParamName)).EqualTo("stream"));
+    }
+
+    private static ResamplerOptions Primary(Precision precision = Precision.Float32)
+        => new() { Backend = CudaBackend.ForPrimaryContext(0), Precision = precision };
+
+    /// <summary>The batch's features on the device, and room for its tokens.</summary>
+    private (DeviceTensor Features, DeviceTensor Tokens) Tensors(CudaCaller caller, DeviceElementType type = Single)
+    {
+        byte[] bytes = DeviceArray.Encode(type, Features);
+        ulong features = caller.Allocate(bytes.Length);
+        caller.Write(features, bytes);
+        return (new DeviceTensor((nint)features, Features.Length, type),
+            new DeviceTensor((nint)caller.Allocate(4L * TokenCount), TokenCount, type));
+    }
+
+    /// <summary>The batch's tokens from features that 16 bits hold.</summary>
+    private float[] OnHost(Resampler resampler)
+    {
+        float[] tokens = new float[TokenCount];
+        resampler.Resample(DeviceArray.Round(Half, Features), Grids, tokens);
+        return tokens;
+    }
+}

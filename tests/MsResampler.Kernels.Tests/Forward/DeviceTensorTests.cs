@@ -1,0 +1,337 @@
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Model;
+using MsResampler.Tests.Model;
+using MsResampler.Tests.Reference;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Forward;
+
+/// <summary>Calls whose features and tokens are on the device.</summary>
+[Parallelizable(ParallelScope.All)]
+public class DeviceTensorTests
+{
+    private const DeviceElementType Single = DeviceElementType.Float32;
+    private const DeviceElementType Half = DeviceElementType.Float16;
+
+    private static readonly PatchGrid[] s_grids = [new(5, 4), new(1, 3)];
+
+    private static ResamplerConfig Config(int channelCount = 13, int outputSize = 11)
+        => Configs.Of(Configs.Window(2, 2), Configs.None) with
+        {
+            VisionHiddenSize = channelCount,
+            OutputSize = outputSize,
+        };
+
+    /// <summary>What a model may be given, or gives.</summary>
+    private static DeviceElementType[] TypesOf(Precision precision) => precision switch
+    {
+        Precision.Float16 => [DeviceElementType.Float32, DeviceElementType.Float16],
+        Precision.BFloat16 => [DeviceElementType.Float32, DeviceElementType.BFloat16],
+        _ => [DeviceElementType.Float32],
+    };
+
+    [Test]
+    public void Tokens_have_the_bits_of_a_call_for_the_host(
+        [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision,
+        [Values(13, 16)] int channelCount, [Values(1, 11, 16)] int outputSize)
+    {
+        using TestModel model = new(Config(channelCount, outputSize));
+        EmulatorDevice device = new(architecture: 80);
+        using GpuEngine engine = Engine(model, device, precision);
+        foreach (DeviceElementType featureType in TypesOf(precision))
+        {
+            foreach (DeviceElementType tokenType in TypesOf(precision))
+            {
+                // Plainly, then recorded, then replayed, each from other addresses.
+                for (int round = 0; round < 3; round++)
+                {
+                    float[] features = DeviceArray.Round(featureType, Features(model, s_grids, round));
+                    byte[] expected = DeviceArray.Encode(tokenType, OnHost(engine, model, features, s_grids));
+                    Assert.That(OnDevice(engine, device, model, featureType, features, s_grids, tokenType),
+                        Is.EqualTo(expected), $"{featureType} to {tokenType}, round {round}");
+                }
+            }
+        }
+
+        Assert.That(device.GraphLaunchCount, Is.GreaterThanOrEqualTo(2 * TypesOf(precision).Length));
+    }
+
+    [Test]
+    public void A_model_without_kv_proj_or_gate_takes_them_too(
+        [Values(Precision.Float32, Precision.Float16)] Precision precision)
+    {
+        using TestModel model = new(Configs.Of(Configs.None) with
+        {
+            VisionHiddenSize = 27,
+            HiddenSize = 27,
+            PositionEmbedding = new(PositionEmbeddingType.None, Keys: false, Queries: false),
+        }, new() { OmitKeyValueInput = true });
+        EmulatorDevice device = new(architecture: 80);
+        using GpuEngine engine = Engine(model, device, precision);
+        float[] features = Features(model, s_grids, 1);
+        DeviceElementType type = TypesOf(precision)[^1];
+        features = DeviceArray.Round(type, features);
+        byte[] expected = DeviceArray.Encode(type, OnHost(engine, model, features, s_grids));
+        Assert.That(OnDevice(engine, device, model, type, features, s_grids, type), Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void A_batch_too_large_for_a_workspace_is_computed_in_groups(
+        [Values(Precision.Float32, Precision.Float16)] Precision precision)
+    {
+        using TestModel model = new(Config());
+        PatchGrid[] grids = [new(5, 4), new(5, 4), new(5, 4), new(1, 3), new(7, 2), new(5, 4)];
+        float[] features = Features(model, grids, 3);
+        float[] expected;
+        using (GpuEngine large = Engine(model, new EmulatorDevice(architecture: 80), precision))
+            expected = OnHost(large, model, features, grids);
+        EmulatorDevice inner = new(memoryBytes: 400 << 10, architecture: 80);
+        ObservedDevice device = new(inner);
+        using GpuEngine engine = Engine(model, device, precision);
+        Assert.That(OnDevice(engine, inner, model, Single, features, grids, Single),
+            Is.EqualTo(DeviceArray.Encode(Single, expected)));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(device.Counts["wait"], Is.InRange(2, 5), "groups");
+            Assert.That(device.Counts["release"], Is.EqualTo(1));
+        }
+    }
+
+    [Test]
+    public void A_call_for_known_grids_moves_nothing_through_the_host()
+    {
+        using TestModel model = new(Config());
+        EmulatorDevice inner = new(architecture: 80);
+        ObservedDevice device = new(inner);
+        using GpuEngine engine = Engine(model, device, Precision.Float16);
+        using DeviceArray features = new(inner, Half, Features(model, s_grids, 1));
+        using DeviceArray tokens = new(inner, Half, TokenCount(model, s_grids));
+        for (int call = 0; call < 2; call++)
+            engine.Resample(features.Tensor, s_grids, tokens.Tensor, 0);
+        List<string> operations = [];
+        device.Before = operations.Add;
+        engine.Resample(features.Tensor, s_grids, tokens.Tensor, 0);
+        Assert.That(operations, Is.EqualTo(new[] { "wait", "launch", "replay", "copy", "release" }));
+    }
+
+    [Test]
+    public void A_call_that_fails_anywhere_leaves_the_engine_usable_and_frees_everything(
+        [Values(Precision.Float32, Precision.Float16)] Precision precision)
+    {
+        using TestModel model = new(Config());
+        PatchGrid[] first = [new(3, 3)];
+        float[] features = Features(model, s_grids, 1);
+        byte[] expected = [];
+        for (int operation = 0; ; operation++)
+        {
+            EmulatorDevice inner = new(architecture: 80);
+            ObservedDevice device = new(inner);
+            bool hasFailed = false;
+            using (GpuEngine engine = Engine(model, device, precision))
+            {
+                // A call that nobody has waited for, with another arena's tables in the workspace.
+                OnDevice(engine, inner, model, Single, Features(model, first, 2), first, Single);
+                if (operation > 0)
+                    device.FailAt(operation);
+                try
+                {
+                    expected = Run();
+                }
+                catch (DeviceException)
+                {
+                    hasFailed = true;
+                }
+
+                if (hasFailed)
+                    Assert.That(Run(), Is.EqualTo(expected), $"after operation {operation} failed");
+
+                byte[] Run() => OnDevice(engine, inner, model, Single, features, s_grids, Single);
+            }
+
+            Assert.That(inner.AllocatedBytes, Is.Zero, $"operation {operation}");
+            if (operation > 0 && !hasFailed)
+            {
+                Assert.That(operation, Is.GreaterThan(10), "operations of a call");
+                return;
+            }
+        }
+    }
+
+    [Test]
+    public void An_overflow_on_the_device_is_reported_when_asked_for_and_once(
+        [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
+    {
+        using TestModel model = new(Config());
+        EmulatorDevice device = new(architecture: 80);
+        using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, new()
+        {
+            Precision = precision,
+            ValidateFeatures = false,
+        });
+        float[] features = Features(model, s_grids, 1);
+        float[] expected = OnHost(engine, model, features, s_grids);
+        engine.ThrowIfOverflowed();
+        int second = (int)s_grids[0].PatchCount * model.Model.Config.VisionHiddenSize;
+        Type overflow = precision == Precision.Float16 ? typeof(Float16OverflowException)
+            : typeof(ActivationOverflowException);
+        foreach ((float value, DeviceElementType type) in new[] { (float.NaN, Single),
+            (float.PositiveInfinity, TypesOf(precision)[^1]) })
+        {
+            float[] large = [.. features];
+            large[second + 3] = value;
+            OnDevice(engine, device, model, type, large, s_grids, type);
+            Assert.That(OnHost(engine, model, features, s_grids), Is.EqualTo(expected), "it is not this call's");
+            OnDevice(engine, device, model, type, features, s_grids, type);
+            Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf(overflow)
+                .With.Message.StartsWith("image 1 of a call since this was last asked: ").And.Property("ImageIndex")
+                .EqualTo(1).And.Property("Precision").EqualTo(precision), $"{value}");
+            Assert.That(engine.ThrowIfOverflowed, Throws.Nothing);
+        }
+
+        float[] bad = [.. features];
+        bad[second] = float.NaN;
+        Assert.That(() => OnHost(engine, model, bad, s_grids), Throws.TypeOf(overflow)
+            .With.Message.StartsWith("image 1 (1x3 patches): "));
+        Assert.That(engine.ThrowIfOverflowed, Throws.Nothing, "a call for the host reports its own");
+    }
+
+    /// <summary>The note counts images of the call, not of the group; in replays too.</summary>
+    [Test]
+    public void An_overflow_in_a_later_group_names_the_image_of_the_call([Values(0, 3, 5)] int image)
+    {
+        using TestModel model = new(Config());
+        PatchGrid[] grids = [new(5, 4), new(5, 4), new(5, 4), new(5, 4), new(5, 4), new(5, 4)];
+        EmulatorDevice device = new(memoryBytes: 400 << 10, architecture: 80);
+        ObservedDevice observed = new(device);
+        using GpuEngine engine = new(observed, EmulatorHost.Compiler, model.Model, new()
+        {
+            Precision = Precision.Float16,
+            ValidateFeatures = false,
+        });
+        float[] features = Features(model, grids, 3);
+        features[image * features.Length / grids.Length] = float.NaN;
+        for (int round = 0; round < 3; round++)
+        {
+            OnDevice(engine, device, model, Single, features, grids, Single);
+            Assert.That(observed.Counts["wait"], Is.GreaterThanOrEqualTo(2 * (round + 1)), "groups");
+            Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf<Float16OverflowException>()
+                .With.Property("ImageIndex").EqualTo(image));
+            Assert.That(() => OnHost(engine, model, features, grids), Throws.TypeOf<Float16OverflowException>()
+                .With.Property("ImageIndex").EqualTo(image).And.Property("Grid").EqualTo(grids[image]));
+        }
+    }
+
+    [Test]
+    public void Tokens_that_float16_cannot_hold_are_reported_where_they_are_wanted_in_it()
+    {
+        // Only the last product's bias is large, in float32 no overflow.
+        using TestModel model = new(Config(), edit: tensor => tensor.Name == "proj.bias"
+            ? tensor with { ValueAt = _ => 70000 } : tensor);
+        EmulatorDevice device = new(architecture: 80);
+        using GpuEngine engine = Engine(model, device, Precision.Float16);
+        float[] features = Features(model, s_grids, 1);
+        int count = TokenCount(model, s_grids);
+        OnDevice(engine, device, model, Single, features, s_grids, Single);
+        Assert.That(engine.ThrowIfOverflowed, Throws.Nothing);
+        OnDevice(engine, device, model, Single, features, s_grids, Half);
+        Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf<Float16OverflowException>());
+    }
+
+    [Test]
+    public void Nothing_overflows_in_other_precisions(
+        [Values(Precision.Float32, Precision.BFloat16)] Precision precision)
+    {
+        using TestModel model = new(Config());
+        EmulatorDevice device = new(architecture: 80);
+        using GpuEngine engine = Engine(model, device, precision);
+        OnDevice(engine, device, model, Single, [.. Features(model, s_grids, 1).Select(value => value * 1e7f)], s_grids,
+            Single);
+        Assert.That(engine.ThrowIfOverflowed, Throws.Nothing);
+    }
+
+    [Test]
+    public void A_feature_that_is_no_number_spoils_its_image_alone(
+        [Values(Precision.Float32, Precision.BFloat16)] Precision precision)
+    {
+        using TestModel model = new(Config());
+        EmulatorDevice device = new(architecture: 80);
+        using GpuEngine engine = Engine(model, device, precision);
+        float[] features = Features(model, s_grids, 1);
+        int second = OnHost(engine, model, features, s_grids).Length / 2;
+        byte[] expected = OnDevice(engine, device, model, Single, features, s_grids, Single);
+        features[5] = float.NaN;
+        byte[] found = OnDevice(engine, device, model, Single, features, s_grids, Single);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(found[(4 * second)..], Is.EqualTo(expected[(4 * second)..]));
+            Assert.That(Enumerable.Range(0, second).Select(index => BitConverter.ToSingle(found, 4 * index)),
+                Has.Some.NaN);
+        }
+    }
+
+    [Test]
+    public void Threads_that_call_and_ask_together_get_the_same_tokens_and_none_waits_for_ever()
+    {
+        using TestModel model = new(Config());
+        EmulatorDevice device = new(architecture: 80);
+        using GpuEngine engine = Engine(model, device, Precision.Float32);
+        float[] features = Features(model, s_grids, 1);
+        float[] expected = OnHost(engine, model, features, s_grids);
+        byte[] bytes = DeviceArray.Encode(Single, expected);
+        Task[] tasks = [.. Enumerable.Range(0, 8).Select(thread => Task.Factory.StartNew(() =>
+        {
+            for (int round = 0; round < 3; round++)
+            {
+                Assert.That(OnDevice(engine, device, model, Single, features, s_grids, Single), Is.EqualTo(bytes));
+                engine.ThrowIfOverflowed();
+                if (thread % 2 == 0)
+                    Assert.That(OnHost(engine, model, features, s_grids), Is.EqualTo(expected));
+            }
+        }, TaskCreationOptions.LongRunning))];
+        Assert.That(Task.WaitAll(tasks, TimeSpan.FromSeconds(60)), "a deadlock");
+    }
+
+    [Test]
+    public void A_disposed_engine_refuses_to_start_and_to_be_asked()
+    {
+        using TestModel model = new(Config());
+        EmulatorDevice device = new();
+        GpuEngine engine = Engine(model, device, Precision.Float32);
+        engine.Dispose();
+        DeviceTensor tensor = new(256, 1, Single);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => engine.Resample(tensor, s_grids, tensor with { Address = 512 }, 0),
+                Throws.TypeOf<ObjectDisposedException>());
+            Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf<ObjectDisposedException>());
+        }
+    }
+
+    private static GpuEngine Engine(TestModel model, IDevice device, Precision precision)
+        => new(device, EmulatorHost.Compiler, model.Model, new() { Precision = precision });
+
+    private static float[] Features(TestModel model, PatchGrid[] grids, int seed)
+        => [.. grids.SelectMany((grid, image) => model.RandomFeatures(grid, (10 * seed) + image))];
+
+    private static int TokenCount(TestModel model, PatchGrid[] grids)
+        => grids.Length * model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
+
+    private static float[] OnHost(GpuEngine engine, TestModel model, float[] features, PatchGrid[] grids)
+    {
+        float[] tokens = new float[TokenCount(model, grids)];
+        engine.Resample(features, grids, tokens, CancellationToken.None);
+        return tokens;
+    }
+
+    /// <summary>The bytes of tokens, each call's in memory of its own.</summary>
+    private static byte[] OnDevice(GpuEngine engine, EmulatorDevice device, TestModel model,
+        DeviceElementType featureType, float[] features, PatchGrid[] grids, DeviceElementType tokenType)
+    {
+        using DeviceArray source = new(device, featureType, features);
+        using DeviceArray target = new(device, tokenType, TokenCount(model, grids));
+        engine.Resample(source.Tensor, grids, target.Tensor, 0);
+        return target.Read(device);
+    }
+}

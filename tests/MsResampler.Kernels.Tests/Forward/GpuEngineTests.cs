@@ -1,0 +1,235 @@
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Model;
+using MsResampler.Planning;
+using MsResampler.Tests.Model;
+using MsResampler.Tests.Reference;
+using MsResampler.Tests.Safetensors;
+using NUnit.Framework;
+
+namespace MsResampler.Kernels.Tests.Forward;
+
+/// <summary>What the executor does around the kernels: memory, failures, cancellation, many threads.</summary>
+public class GpuEngineTests
+{
+    private static readonly PatchGrid s_grid = new(3, 4);
+    private static readonly PatchGrid s_otherGrid = new(5, 2);
+
+    private TestModel _model = null!;
+    private float[] _features = null!;
+    private float[] _expected = null!;
+
+    [OneTimeSetUp]
+    public void Create()
+    {
+        _model = new TestModel(Configs.Of(Configs.Window(2, 2), Configs.None) with
+        {
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true),
+        });
+        _features = _model.RandomFeatures(s_grid, 1);
+        using GpuEngine engine = Engine(new EmulatorDevice());
+        _expected = Resample(engine);
+    }
+
+    [OneTimeTearDown]
+    public void Dispose() => _model.Dispose();
+
+    [Test]
+    public void Disposing_frees_everything_and_refuses_calls()
+    {
+        EmulatorDevice device = new();
+        GpuEngine engine = Engine(device);
+        Resample(engine);
+        Assert.That(device.AllocatedBytes, Is.GreaterThan(0));
+
+        engine.Dispose();
+        engine.Dispose();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(device.AllocatedBytes, Is.Zero);
+            Assert.That(device.IsDisposed);
+            Assert.That(() => Resample(engine), Throws.TypeOf<ObjectDisposedException>());
+        }
+    }
+
+    [Test]
+    public void Kernels_that_cannot_be_kept_are_a_warning()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(folder.File("a file"), "");
+        using KernelCompiler useless = new(new KernelCache(folder.File("a file")), PtxVersion.Default);
+        using KernelCompiler useful = new(new KernelCache(folder.Path), PtxVersion.Default);
+        using GpuEngine warning = new(new EmulatorDevice(), useless, _model.Model, new ResamplerOptions());
+        using GpuEngine silent = new(new EmulatorDevice(), useful, _model.Model, new ResamplerOptions());
+        Resample(warning);
+        Resample(silent);
+        Assert.That(warning.Warnings.Single(), Does.Contain("not kept").And.Contain(folder.File("a file")));
+        Assert.That(silent.Warnings, Is.Empty);
+    }
+
+    [Test]
+    public void A_load_that_fails_anywhere_frees_everything()
+    {
+        for (int operation = 1; ; operation++)
+        {
+            EmulatorDevice inner = new();
+            ObservedDevice device = new(inner);
+            device.FailAt(operation);
+            try
+            {
+                Engine(device).Dispose();
+                Assert.That(operation, Is.GreaterThan(20), "operations of a load");
+                return;
+            }
+            catch (DeviceException)
+            {
+                Assert.That((inner.AllocatedBytes, inner.IsDisposed), Is.EqualTo((0L, true)), $"operation {operation}");
+            }
+        }
+    }
+
+    [Test]
+    public void A_call_that_fails_anywhere_leaves_the_engine_usable_and_frees_everything()
+    {
+        for (int operation = 1; ; operation++)
+        {
+            EmulatorDevice inner = new();
+            ObservedDevice device = new(inner);
+            using (GpuEngine engine = Engine(device))
+            {
+                device.FailAt(operation);
+                try
+                {
+                    Resample(engine);
+                    Assert.That(operation, Is.GreaterThan(10), "operations of a call");
+                    return;
+                }
+                catch (DeviceException)
+                {
+                    Assert.That(Resample(engine), Is.EqualTo(_expected), $"after operation {operation} failed");
+                }
+            }
+
+            Assert.That(inner.AllocatedBytes, Is.Zero, $"operation {operation}");
+        }
+    }
+
+    [Test]
+    public void A_device_without_memory_says_so()
+    {
+        EmulatorDevice device = new(memoryBytes: 1 << 14);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => Engine(device), Throws.TypeOf<DeviceException>());
+            Assert.That(device.IsDisposed);
+        }
+    }
+
+    [Test]
+    public void A_feature_that_is_not_finite_is_refused_as_on_the_processor([Values(float.NaN,
+        float.PositiveInfinity, float.NegativeInfinity)] float value)
+    {
+        ObservedDevice device = new(new EmulatorDevice());
+        using GpuEngine engine = Engine(device);
+        float[] features = [.. _features, .. _model.RandomFeatures(s_otherGrid, 2)];
+        features[_features.Length + 17] = value;
+        features[^1] = float.NaN;
+        float[] tokens = new float[2 * _expected.Length];
+        device.Counts["launch"] = 0;
+        string message = Assert.Throws<InvalidFeaturesException>(() =>
+            _model.Engine.Resample(features, [s_grid, s_otherGrid], tokens))!.Message;
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => engine.Resample(features, [s_grid, s_otherGrid], tokens, CancellationToken.None),
+                Throws.TypeOf<InvalidFeaturesException>().With.Message.EqualTo(message));
+            Assert.That(() => engine.Explain(features.AsSpan(_features.Length), s_otherGrid),
+                Throws.TypeOf<InvalidFeaturesException>());
+            Assert.That(device.Counts["launch"], Is.Zero, "nothing is computed");
+        }
+    }
+
+    [Test]
+    public void Cancelling_between_launches_stops_and_the_next_call_is_right()
+    {
+        // A graph is started whole.
+        ObservedDevice device = new(new EmulatorDevice { HasGraphs = false });
+        using GpuEngine engine = Engine(device);
+        Resample(engine);
+        int launches = device.Counts["launch"];
+        Resample(engine);
+        int perCall = device.Counts["launch"] - launches;
+        using CancellationTokenSource source = new();
+        device.Before = operation =>
+        {
+            if (operation == "launch")
+                source.Cancel();
+        };
+        launches = device.Counts["launch"];
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => Resample(engine, source.Token), Throws.InstanceOf<OperationCanceledException>());
+            Assert.That(device.Counts["launch"] - launches, Is.InRange(1, perCall / 2));
+            device.Before = _ => { };
+            Assert.That(Resample(engine), Is.EqualTo(_expected));
+        }
+    }
+
+    [Test]
+    public void A_call_for_known_grids_copies_features_tokens_and_a_note_alone()
+    {
+        ObservedDevice device = new(new EmulatorDevice());
+        using GpuEngine engine = Engine(device);
+        Resample(engine);
+        (int allocations, int uploads, int downloads) = (device.Counts["allocate"], device.Counts["upload"],
+            device.Counts["download"]);
+
+        Resample(engine);
+
+        Assert.That((device.Counts["allocate"] - allocations, device.Counts["upload"] - uploads,
+            device.Counts["download"] - downloads), Is.EqualTo((0, 1, 2)));
+    }
+
+    [Test]
+    public void Many_threads_get_the_same_tokens()
+    {
+        EmulatorDevice device = new();
+        using (GpuEngine engine = Engine(device))
+        {
+            float[][] results = new float[12][];
+            Parallel.For(0, results.Length, new ParallelOptions { MaxDegreeOfParallelism = 6 }, call =>
+            {
+                // Other grids at the same time make room in what all calls share.
+                engine.Explain(_model.RandomFeatures(new PatchGrid(1 + call, 2), call), new PatchGrid(1 + call, 2));
+                results[call] = Resample(engine);
+            });
+            Assert.That(results, Is.All.EqualTo(_expected));
+        }
+
+        Assert.That(device.AllocatedBytes, Is.Zero);
+    }
+
+    [Test]
+    public void Plans_absorb_nothing()
+    {
+        using GpuEngine engine = Engine(new EmulatorDevice());
+
+        Assert.That(engine.Plan(new PatchGrid(40, 40)).Scopes.Select(scope => (scope.Keys, scope.Values)),
+            Is.All.EqualTo((ProjectionStrategy.Projected, ProjectionStrategy.Projected)));
+    }
+
+    private GpuEngine Engine(IDevice device)
+        => new(device, EmulatorHost.Compiler, _model.Model, new ResamplerOptions());
+
+    private float[] Resample(GpuEngine engine, CancellationToken cancellationToken = default)
+    {
+        float[] tokens = new float[_model.Model.Config.QueryGrid.QueryCount * _model.Model.Config.OutputSize];
+        engine.Resample(_features, [s_grid], tokens, cancellationToken);
+        return tokens;
+    }
+}
