@@ -3,24 +3,17 @@ using MsResampler.Model;
 
 namespace MsResampler;
 
-/// <summary>The hardware or library that computes: <see cref="Cpu"/>, or one that another package brings.</summary>
+/// <summary>The hardware that runs a model: <see cref="Cpu"/>, or a backend from another package.</summary>
 public abstract class Backend
 {
     private protected Backend()
     {
     }
 
-    /// <summary>Managed SIMD code on the processor, in float32. The environment variable MSRESAMPLER_CPU (avx512, avx2,
+    /// <summary>The processor, through managed SIMD code in float32. The environment variable MSRESAMPLER_CPU (avx512, avx2,
     /// vector128 or scalar) forces an instruction set.</summary>
-    public static Backend Cpu { get; } = new CpuChoice();
+    public static Backend Cpu { get; } = new CpuBackend();
 
+    /// <summary>Prepares a model to run on this backend.</summary>
     internal abstract ModelEngine Create(ResamplerModel model, ResamplerOptions options);
-
-    private sealed class CpuChoice : Backend
-    {
-        internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
-            => options.Precision is Precision.Auto or Precision.Float32 ? CpuVariant.Choose().Create(model, options)
-                : throw new NotSupportedException($"Precision {options.Precision}: the CPU backend computes in float32; " +
-                    "use Precision.Float32 or Precision.Auto");
-    }
 }

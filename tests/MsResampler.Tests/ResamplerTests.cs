@@ -332,7 +332,7 @@ public class ResamplerTests
         features.AsSpan().Fill(1);
         float[] tokens = [.. Enumerable.Repeat(Untouched, config.QueryGrid.QueryCount * config.OutputSize)];
         // What is made once for a grid must not be what is cancelled.
-        GridCache grids = ((CpuBackend<MsResampler.Cpu.Simd.SimdScalar, float>)engine).Grids;
+        GridCache grids = ((CpuEngine<MsResampler.Cpu.Simd.SimdScalar, float>)engine).Grids;
         grids.Release(grids.Acquire(grid));
         using CancellationTokenSource source = new(TimeSpan.FromSeconds(1));
         long start = Stopwatch.GetTimestamp();

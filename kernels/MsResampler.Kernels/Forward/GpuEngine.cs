@@ -89,7 +89,7 @@ internal sealed class GpuEngine : ModelEngine
         CancellationToken cancellationToken)
     {
         if (_validateFeatures)
-            FeatureScan.Check(features, grids, Config.VisionHiddenSize);
+            FeatureCheck.Run(features, grids, Config.VisionHiddenSize);
         Workspace workspace = Rent(cancellationToken);
         bool isSound = false;
         try
@@ -182,7 +182,7 @@ internal sealed class GpuEngine : ModelEngine
     public override Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
     {
         if (_validateFeatures)
-            FeatureScan.Check(features, [grid], Config.VisionHiddenSize);
+            FeatureCheck.Run(features, [grid], Config.VisionHiddenSize);
         float[] tokens = new float[Layout.QueryCount * Config.OutputSize];
         Workspace workspace = Rent(CancellationToken.None);
         bool isSound = false;

@@ -105,6 +105,6 @@ internal sealed class CpuVariant
     private static CpuVariant Define<TSimd, TVector>(string name, bool isSupported)
         where TSimd : struct, ISimd<TVector>
         where TVector : unmanaged
-        => new(name, isSupported, CpuBackend<TSimd, TVector>.Costs,
-            (model, options, choose) => new CpuBackend<TSimd, TVector>(name, model, options, choose));
+        => new(name, isSupported, CpuEngine<TSimd, TVector>.Costs,
+            (model, options, choose) => new CpuEngine<TSimd, TVector>(name, model, options, choose));
 }

@@ -92,7 +92,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private int BranchStride { get; }
 
     /// <summary>Finds features that are not finite.</summary>
-    public FeatureCheck<TSimd, TVector> Check { get; } = new();
+    public FeatureCheckWork FeatureCheck { get; } = new();
 
     /// <summary>Memory held for intermediate results.</summary>
     public long WorkspaceBytes => sizeof(float) * (long)_workspace.Count;

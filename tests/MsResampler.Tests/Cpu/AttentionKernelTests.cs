@@ -32,8 +32,8 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
 
     private static GridOperands Operands(ModelOperands<TSimd, TVector> model, PatchGrid grid, ScopeStrategy strategy)
     {
-        int lanes = CpuBackend<TSimd, TVector>.Costs.PaddedLanes(model.Config.AttentionHeadCount);
-        Planner planner = new(model.Config, true, CpuBackend<TSimd, TVector>.Costs, _ => strategy);
+        int lanes = CpuEngine<TSimd, TVector>.Costs.PaddedLanes(model.Config.AttentionHeadCount);
+        Planner planner = new(model.Config, true, CpuEngine<TSimd, TVector>.Costs, _ => strategy);
         using WorkerPool workers = new(1);
         return GridOperands.Create(model, GridPlan.Create<TSimd, TVector>(planner.Plan(grid), model.Config, lanes), lanes,
             new GridParts(), workers);
@@ -203,7 +203,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
     {
         ResamplerConfig config = Config(s_heads[heads]) with { VisionHiddenSize = 7, OutputSize = 11 };
         using TestModel files = new(config);
-        using CpuBackend<TSimd, TVector> engine = new("test", files.Model, new ResamplerOptions { ThreadCount = 1 },
+        using CpuEngine<TSimd, TVector> engine = new("test", files.Model, new ResamplerOptions { ThreadCount = 1 },
             _ => ScopeStrategy.All[strategy]);
         PatchGrid[] grids = [.. s_grids, s_grids[1]];
         float[][] features = [.. grids.Select((grid, image) => files.RandomFeatures(grid, image))];

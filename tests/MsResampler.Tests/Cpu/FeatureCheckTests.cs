@@ -1,22 +1,34 @@
 using MsResampler.Cpu;
-using MsResampler.Cpu.Simd;
 using NUnit.Framework;
 
 namespace MsResampler.Tests.Cpu;
 
-[TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
-internal sealed unsafe class FeatureCheckTests<TSimd, TVector> : GuardedTests
-    where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
+/// <summary>Finds features that are not finite, on the CPU engine's threads and on the thread pool.</summary>
+[TestFixture(true)]
+[TestFixture(false)]
+internal sealed unsafe class FeatureCheckTests(bool isThreadPool) : GuardedTests
 {
     private const int Chunk = 1 << 16;
 
-    private static int FirstIndex(AlignedBuffer values, WorkerPool pool)
+    private int FirstIndex(AlignedBuffer values, WorkerPool pool)
     {
-        FeatureCheck<TSimd, TVector> check = new();
-        int index = check.Find(values.Pointer, values.Count, pool, CancellationToken.None);
+        int index = isThreadPool ? FirstIndex(values.Span)
+            : new FeatureCheckWork().Find(values.Pointer, values.Count, pool, CancellationToken.None);
         GC.KeepAlive(values);
         return index;
+    }
+
+    private static int FirstIndex(ReadOnlySpan<float> values)
+    {
+        try
+        {
+            FeatureCheck.Run(values, [new PatchGrid(1, values.Length)], channelCount: 1);
+            return -1;
+        }
+        catch (InvalidFeaturesException e)
+        {
+            return e.Column;
+        }
     }
 
     [Test]

@@ -5,7 +5,7 @@ using MsResampler.Model;
 using MsResampler.Tests.Model;
 using MsResampler.Tests.Reference;
 using NUnit.Framework;
-using Engine = MsResampler.Cpu.CpuBackend<MsResampler.Cpu.Simd.SimdScalar, float>;
+using Engine = MsResampler.Cpu.CpuEngine<MsResampler.Cpu.Simd.SimdScalar, float>;
 
 namespace MsResampler.Tests.Cpu;
 
@@ -190,7 +190,7 @@ public class GridCacheTests
             QueryGrid = new QueryGrid(12, 12),
         };
         using TestModel model = new(config);
-        using CpuBackend<Simd128, Vector128<float>> engine = new("test", model.Model, new ResamplerOptions());
+        using CpuEngine<Simd128, Vector128<float>> engine = new("test", model.Model, new ResamplerOptions());
         long first = 0;
         foreach (PatchGrid grid in RaggedGrids)
         {

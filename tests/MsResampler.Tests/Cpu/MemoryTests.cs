@@ -20,7 +20,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
     private static readonly PatchGrid[] s_grids =
         [new(4, 5), new(1, 1), new(12, 9), new(4, 5), new(1, 30), new(48, 47)];
 
-    private static CpuBackend<TSimd, TVector> Load(TestModel model, int threadCount)
+    private static CpuEngine<TSimd, TVector> Load(TestModel model, int threadCount)
         => new("test", model.Model, new ResamplerOptions
         {
             ThreadCount = threadCount,
@@ -35,7 +35,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         {
             PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: isAnchored),
         });
-        using CpuBackend<TSimd, TVector> engine = Load(model, threadCount);
+        using CpuEngine<TSimd, TVector> engine = Load(model, threadCount);
         const int RoundCount = 40;
         float[][] features = [.. s_grids.Select((grid, image) => model.RandomFeatures(grid, image))];
         float[] all = [.. features.SelectMany(values => values)];
@@ -75,7 +75,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
     public void A_workspace_holds_every_image_of_its_group([Range(0, 2)] int strategy)
     {
         using TestModel model = new(s_config);
-        using CpuBackend<TSimd, TVector> engine = new("test", model.Model, new ResamplerOptions { ThreadCount = 1 },
+        using CpuEngine<TSimd, TVector> engine = new("test", model.Model, new ResamplerOptions { ThreadCount = 1 },
             _ => ScopeStrategy.All[strategy]);
         ModelOperands<TSimd, TVector> operands = new(model.Model);
         GridOperands small = engine.Grids.Acquire(new PatchGrid(4, 5));
@@ -154,7 +154,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         int tokenCount = s_config.QueryGrid.QueryCount * s_config.OutputSize;
         float[][] alone = [.. s_grids.Select((grid, image) =>
         {
-            using CpuBackend<TSimd, TVector> fresh = Load(model, threadCount: 1);
+            using CpuEngine<TSimd, TVector> fresh = Load(model, threadCount: 1);
             float[] tokens = new float[tokenCount];
             fresh.Resample(model.RandomFeatures(grid, image), [grid], tokens, default);
             return tokens;
@@ -162,7 +162,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         int[] order = [.. Enumerable.Range(0, s_grids.Length).OrderBy(image => s_grids[image].PatchCount)];
         if (isLargestFirst)
             Array.Reverse(order);
-        using CpuBackend<TSimd, TVector> engine = Load(model, threadCount: 3);
+        using CpuEngine<TSimd, TVector> engine = Load(model, threadCount: 3);
         for (int count = 1; count <= order.Length; count++)
         {
             foreach (int first in new[] { 0, order.Length - count })
@@ -195,7 +195,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         using TestModel model = new(config);
         foreach (PatchGrid grid in new PatchGrid[] { new(1, 1), new(12, 12), new(30, 7), new(48, 48) })
         {
-            using CpuBackend<TSimd, TVector> engine = Load(model, threadCount: 2);
+            using CpuEngine<TSimd, TVector> engine = Load(model, threadCount: 2);
             float[] tokens = new float[config.QueryGrid.QueryCount * config.OutputSize];
             engine.Resample(model.RandomFeatures(grid, 1), [grid], tokens, default);
 
@@ -211,8 +211,8 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
     {
         using TestModel model = new(s_config);
         PatchGrid large = s_grids[^1];
-        using CpuBackend<TSimd, TVector> one = Load(model, threadCount: 2);
-        using CpuBackend<TSimd, TVector> many = Load(model, threadCount: 2);
+        using CpuEngine<TSimd, TVector> one = Load(model, threadCount: 2);
+        using CpuEngine<TSimd, TVector> many = Load(model, threadCount: 2);
         float[] features = model.RandomFeatures(large, 1);
         float[] tokens = new float[20 * s_config.QueryGrid.QueryCount * s_config.OutputSize];
 
@@ -235,7 +235,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
             (scope.Keys == ProjectionStrategy.Projected ? 1 : 0) +
             (scope.Values == ProjectionStrategy.Projected ? 1 : 0))
             * patches * config.HiddenSize;
-        long lanes = CpuBackend<TSimd, TVector>.Costs.PaddedLanes(config.AttentionHeadCount);
+        long lanes = CpuEngine<TSimd, TVector>.Costs.PaddedLanes(config.AttentionHeadCount);
         long weights = plan.Scopes.Where(scope => scope.Values == ProjectionStrategy.Absorbed)
             .Sum(scope => queries * MaxKeyCount(scope) * lanes);
         long branches = queries * RowStride(plan.Scopes.Count * config.HiddenSize);
