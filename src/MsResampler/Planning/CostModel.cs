@@ -1,38 +1,43 @@
 namespace MsResampler.Planning;
 
-/// <summary>What a backend's kernels cost, in units of one floating-point operation at its full matrix-product speed.
-/// Planning compares alternatives with it; no result depends on its accuracy.</summary>
-/// <remarks>The defaults are those of the CPU kernels, from the time of each on one core with 512-bit vectors (a matrix
-/// product there does 240 GFLOP/s), with 4 to 64 heads of 16 to 128 channels, windows of 2×2 to all of 24×24 to 48×48
-/// patches. <c>costs</c> in <c>perf/</c> holds the sums of them against the clock.</remarks>
-/// <param name="LaneWidths">The tile widths the backend has, in queries (or heads) computed at once, ascending.</param>
-/// <param name="LaneEfficiencies">For each width, the share of full speed that its register tile reaches.</param>
+/// <summary>The costs of a backend's kernels. The unit is the time of one floating-point operation in a matrix
+/// product at full speed. The planner compares alternatives with these costs; inaccurate costs slow an engine
+/// down but never change the meaning of its results.</summary>
+/// <remarks>The defaults describe the CPU kernels. They were measured for each kernel on one core with 512-bit
+/// vectors, where a matrix product reaches 240 GFLOP/s, with 4 to 64 heads of 16 to 128 channels, and with
+/// windows from 2×2 patches to the whole grid of 24×24 to 48×48. The command <c>costs</c> of
+/// <c>perf/MsResampler.Perf</c> compares predicted with measured times.</remarks>
+/// <param name="LaneWidths">The available tile widths in ascending order: queries, or heads, computed at
+/// once.</param>
+/// <param name="LaneEfficiencies">For each width, the fraction of full speed that its register tile
+/// reaches.</param>
 internal sealed record CostModel(int[] LaneWidths, double[] LaneEfficiencies)
 {
-    /// <summary>Share of full speed of a weighted sum computed one row at a time, counting whole tiles of channels:
-    /// 0.17 to 0.18 with heads of 64 to 128 channels, 0.15 from outside the second-level cache.</summary>
+    /// <summary>Fraction of full speed of a weighted sum that is computed row by row, with the channels rounded
+    /// up to whole tiles. Measured: 0.17 to 0.18 with heads of 64 to 128 channels, 0.15 with values outside the
+    /// second-level cache.</summary>
     public double RowEfficiency { get; init; } = 0.17;
 
-    /// <summary>Share of full speed of absorbed values, their projection included: 0.86 to 0.93 with 24×24 patches, 0.80
-    /// with 48×48.</summary>
+    /// <summary>Fraction of full speed of absorbed values, including their projection. Measured: 0.86 to 0.93
+    /// with 24×24 patches, 0.80 with 48×48.</summary>
     public double AbsorbedValueEfficiency { get; init; } = 0.85;
 
-    /// <summary>Heads that absorbed values compute at once.</summary>
+    /// <summary>The number of heads for which absorbed values are computed at once.</summary>
     public int AbsorbedValueHeads { get; init; } = 8;
 
-    /// <summary>Cost of one logit beside its dot product: bias, exponential, sums.</summary>
+    /// <summary>Cost of one logit in addition to its dot product: bias, exponential, sums.</summary>
     public double LogitCost { get; init; } = 40;
 
-    /// <summary>Cost of a float that is read from outside the first-level cache: keys and values by every tile, folded
-    /// queries by every query. 30 to 65 for keys and values, the most where tiles are narrow; 25 to 70 for folded
-    /// queries.</summary>
+    /// <summary>Cost of reading one float from outside the first-level cache. Every tile reads its keys and
+    /// values, every query its folded queries. Measured: 30 to 65 for keys and values, the most with narrow
+    /// tiles; 25 to 70 for folded queries.</summary>
     public double ReadCost { get; init; } = 50;
 
-    /// <summary>Whether the backend can absorb projections; if not, every scope's keys and values are
-    /// projected.</summary>
+    /// <summary>Whether the backend implements absorbed projections. If false, the planner projects keys and
+    /// values of every scope.</summary>
     public bool CanAbsorb { get; init; } = true;
 
-    /// <summary>The narrowest available width that holds <paramref name="count"/>, or the widest.</summary>
+    /// <summary>The smallest available width of at least <paramref name="count"/>, or the largest width.</summary>
     public int LaneWidth(int count)
     {
         foreach (int width in LaneWidths)
@@ -41,10 +46,11 @@ internal sealed record CostModel(int[] LaneWidths, double[] LaneEfficiencies)
         return LaneWidths[^1];
     }
 
-    /// <summary>The share of full speed at a width of <see cref="LaneWidths"/>.</summary>
+    /// <summary>The fraction of full speed at a width of <see cref="LaneWidths"/>.</summary>
     public double Efficiency(int laneWidth) => LaneEfficiencies[Array.IndexOf(LaneWidths, laneWidth)];
 
-    /// <summary><paramref name="count"/> lanes as executed: whole widest tiles and a narrower last one.</summary>
+    /// <summary>The number of lanes executed for <paramref name="count"/>: tiles of the largest width, and a
+    /// narrower tile for the remainder.</summary>
     public int PaddedLanes(int count)
     {
         int widest = LaneWidths[^1];

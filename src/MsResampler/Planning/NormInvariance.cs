@@ -2,12 +2,15 @@ using MsResampler.Model;
 
 namespace MsResampler.Planning;
 
-/// <summary>Removes from weights, when a model is loaded, what a layer normalisation subtracts anyway: a constant over the
-/// channels of its input. A float32 row far from 0 keeps few digits of its deviation; a row of mean 0 keeps all.</summary>
+/// <summary>Layer normalisation subtracts the mean over the channels, so a constant that is added to all channels
+/// has no effect. This class removes such constants from the weights when a model is loaded. The reason is
+/// precision: a float32 row with a large mean keeps few digits of its deviations from the mean, a row of mean 0
+/// keeps all.</summary>
 internal static class NormInvariance
 {
-    /// <summary>A matrix whose product is normalised, each column less its mean, so that rows of the product have mean 0.
-    /// Where a difference is outside float32, the matrix unchanged.</summary>
+    /// <summary>The matrix with the mean of each column subtracted, so that the rows of its product have mean 0.
+    /// The product must be the input of a layer normalisation. If a difference exceeds the range of float32, the
+    /// result is the unchanged matrix.</summary>
     public static double[] Centred(WeightTensor matrix)
     {
         double[] values = matrix.ToDouble();
@@ -19,14 +22,16 @@ internal static class NormInvariance
         return AreSingle(values) ? values : matrix.ToDouble();
     }
 
-    /// <summary>The biases of out_proj less a constant, and the bias of the gate's first layer, corrected for that.</summary>
-    /// <remarks>With a gate of token granularity a branch's constant comes to ln_post times one weight, the same for every
-    /// channel, so that each branch has its own. With head granularity the weights differ from head to head, but those of
-    /// all branches add up to 1: the branches have one constant together, the mean nearest to 0.</remarks>
+    /// <summary>Subtracts a constant from the bias of every branch's out_proj, and corrects the bias of the
+    /// gate's first layer, which reads the branches before normalisation.</summary>
+    /// <remarks>A gate of token granularity multiplies all channels of a branch by the same weight, so each
+    /// branch can have its own constant. With head granularity the weights differ between heads, but for each
+    /// head they add up to 1 over the branches. Then all branches share one constant: the mean that is nearest to
+    /// 0.</remarks>
     /// <param name="config">The model.</param>
     /// <param name="weights">Its weights.</param>
-    /// <returns>For each scope the bias of out_proj; the bias of fc1, null without a gate. As they are where one would be
-    /// outside float32.</returns>
+    /// <returns>The bias of out_proj for each scope, and the bias of fc1 (null without a gate). If any value
+    /// would exceed the range of float32, all biases are unchanged.</returns>
     public static (double[][] Outputs, double[]? GateHidden) Biases(ResamplerConfig config, ResamplerWeights weights)
     {
         double[][] outputs = [.. weights.Scopes.Select(scope
@@ -46,11 +51,11 @@ internal static class NormInvariance
         return centred.All(AreSingle) && AreSingle(corrected) ? (centred, corrected) : (outputs, hidden);
     }
 
-    /// <summary>The constant that ln_post takes from the bias of each branch.</summary>
+    /// <summary>The constant to subtract from the bias of each branch.</summary>
     public static double[] Constants(ResamplerConfig config, double[][] biases)
     {
         double[] means = [.. biases.Select(bias => bias.Average())];
-        // More than all have in common would drown a branch of small biases in what one of large biases needs.
+        // A shared constant larger than the smallest mean would move that branch away from 0.
         if (config.Gate?.Granularity == GateGranularity.Head)
             Array.Fill(means, means.All(mean => mean > 0) || means.All(mean => mean < 0) ? means.MinBy(Math.Abs) : 0);
         return means;

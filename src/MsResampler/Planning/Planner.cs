@@ -2,13 +2,13 @@ using MsResampler.Model;
 
 namespace MsResampler.Planning;
 
-/// <summary>Makes the <see cref="ExecutionPlan"/> of a patch grid: for every scope the cheaper of projected and
-/// absorbed keys and values, and tiles of queries that waste the least work outside their windows.</summary>
+/// <summary>Makes the <see cref="ExecutionPlan"/> of a patch grid. For every scope it chooses projected or
+/// absorbed keys and values, and tiles of queries, by their predicted cost.</summary>
 /// <param name="config">The model.</param>
-/// <param name="hasKeyValueInput">Whether the model has a kv_proj; without it features are used as they are.</param>
+/// <param name="hasKeyValueInput">Whether the model has a kv_proj.</param>
 /// <param name="costs">The backend's costs.</param>
-/// <param name="choose">What decides among the alternatives, so that tests and measurements can force one; the cheapest
-/// when left out.</param>
+/// <param name="choose">Selects one of the alternatives; the default selects the cheapest. Tests and measurements
+/// use it to force a strategy.</param>
 internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, CostModel costs,
     Func<StrategyChoice, ScopeStrategy>? choose = null)
 {
@@ -34,8 +34,8 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
         return new ExecutionPlan(grid, plans, CountStages(grid, plans));
     }
 
-    /// <summary>What there is to choose for images of <paramref name="grid"/>: each scope's strategy, or one for all
-    /// where they share keys and values.</summary>
+    /// <summary>The choices to make for images of <paramref name="grid"/>: one strategy per scope, or one for all
+    /// scopes if they share keys and values.</summary>
     public IReadOnlyList<StrategyChoice> Choices(PatchGrid grid) => Choices(Consider(grid), grid);
 
     private StrategyChoice[] Choices(Candidate[] scopes, PatchGrid grid)
@@ -43,7 +43,7 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
         int[] all = [.. Enumerable.Range(0, scopes.Length)];
         return config.ShareKeyValues ? [Compare(all)] : [.. all.Select(scope => Compare([scope]))];
 
-        // A projection is paid once, whoever reads it.
+        // Scopes that share keys and values pay for a projection once.
         StrategyChoice Compare(int[] sharers) => new(sharers, [.. Strategies.Select(strategy =>
             (strategy, sharers.Sum(scope => scopes[scope].Cost(strategy))
                 + (Projection(strategy.Keys) + Projection(strategy.Values))))]);
@@ -76,7 +76,8 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
 
     private static int RoundUp(int count, int multiple) => (count + multiple - 1) / multiple * multiple;
 
-    /// <summary>Tries every tile height, with the columns that fit beside it, and keeps the cheapest.</summary>
+    /// <summary>Tries every tile width and height, with as many columns as fit, and returns the cheapest
+    /// tiles.</summary>
     private (IReadOnlyList<QueryTile> Tiles, double Cost) ChooseTiles(ScopeWindows windows)
     {
         IReadOnlyList<QueryTile> best = [];
@@ -156,7 +157,7 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
         ];
     }
 
-    /// <summary>The alternatives of one scope: what each costs, and its operations.</summary>
+    /// <summary>The cost and the operations of every alternative of one scope.</summary>
     private sealed record Candidate(ScopeWindows Windows, IReadOnlyList<QueryTile> Tiles, double TiledCost,
         double AbsorbedKeyCost, double RowValueCost, double AbsorbedValueCost, double TiledFlops, double MixedFlops,
         double AbsorbedFlops)

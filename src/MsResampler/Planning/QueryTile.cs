@@ -2,15 +2,16 @@ using MsResampler.Model;
 
 namespace MsResampler.Planning;
 
-/// <summary>A rectangle of neighbouring queries that are computed together, and the smallest rectangle of patches that
-/// holds all their windows.</summary>
-/// <param name="QueryRows">Rows of the query grid.</param>
-/// <param name="QueryColumns">Columns of the query grid.</param>
-/// <param name="KeyRows">Patch rows that any of the queries sees.</param>
-/// <param name="KeyColumns">Patch columns that any of the queries sees.</param>
-/// <param name="IsFull">Whether every query of the tile sees every patch of the rectangle, so that no mask is needed.
-/// </param>
-/// <param name="LaneCount">Queries rounded up to what the backend computes at once.</param>
+/// <summary>A rectangle of neighbouring queries that are computed together, and the smallest rectangle of patches
+/// that contains all their windows.</summary>
+/// <param name="QueryRows">The tile's rows of the query grid.</param>
+/// <param name="QueryColumns">The tile's columns of the query grid.</param>
+/// <param name="KeyRows">The rows of the rectangle of patches.</param>
+/// <param name="KeyColumns">The columns of the rectangle of patches.</param>
+/// <param name="IsFull">Whether every query of the tile sees every patch of the rectangle, so that no mask is
+/// needed.</param>
+/// <param name="LaneCount">The number of queries, rounded up to a width of the backend's
+/// <see cref="CostModel.LaneWidths"/>.</param>
 internal sealed record QueryTile(AxisRange QueryRows, AxisRange QueryColumns, AxisRange KeyRows, AxisRange KeyColumns,
     bool IsFull, int LaneCount)
 {

@@ -1,11 +1,11 @@
 namespace MsResampler.Planning;
 
 /// <summary>How a scope forms its keys and its values.</summary>
-/// <param name="Keys">Its keys.</param>
-/// <param name="Values">Its values; never absorbed where keys are projected.</param>
+/// <param name="Keys">The strategy of the keys.</param>
+/// <param name="Values">The strategy of the values. Projected keys imply projected values.</param>
 internal readonly record struct ScopeStrategy(ProjectionStrategy Keys, ProjectionStrategy Values)
 {
-    /// <summary>Every strategy there is; the first is what every backend can do.</summary>
+    /// <summary>All strategies. Every backend implements the first.</summary>
     public static IReadOnlyList<ScopeStrategy> All { get; } =
     [
         new(ProjectionStrategy.Projected, ProjectionStrategy.Projected),

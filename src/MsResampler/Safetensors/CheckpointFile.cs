@@ -3,19 +3,20 @@ using Microsoft.Win32.SafeHandles;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>A file that is read at any place, by any number of threads at once.</summary>
-/// <remarks>Read, not mapped into memory: a failing read is an exception, where a page fault in a mapping of a file that was
-/// cut short ends the process with a signal. Some file systems have no mappings.</remarks>
+/// <summary>A file with random access for any number of concurrent readers.</summary>
+/// <remarks>The file is read rather than mapped into memory. A failed read is an exception; a page fault in the
+/// mapping of a truncated file ends the process with a signal. Some file systems do not support
+/// mappings.</remarks>
 internal sealed class CheckpointFile : IDisposable
 {
     private readonly SafeFileHandle _handle;
 
     /// <summary>Opens the file.</summary>
-    /// <exception cref="SafetensorsException">It is a pipe or a device.</exception>
+    /// <exception cref="SafetensorsException">The path names a pipe or a device.</exception>
     public CheckpointFile(string path)
     {
         Path = path;
-        // Nobody is locked out: a model may be replaced while it is open.
+        // Other processes may replace or delete the file while it is open.
         _handle = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
         try
         {
@@ -35,7 +36,8 @@ internal sealed class CheckpointFile : IDisposable
     /// <summary>The length when the file was opened.</summary>
     public long Length { get; }
 
-    /// <summary>Keeps the file open until the lease is disposed, whoever disposes the file meanwhile.</summary>
+    /// <summary>Keeps the file open until the lease is disposed, even if the file is disposed before
+    /// that.</summary>
     /// <exception cref="ObjectDisposedException">The file has been disposed.</exception>
     public Lease Acquire() => new(this);
 
@@ -52,9 +54,10 @@ internal sealed class CheckpointFile : IDisposable
             file._handle.DangerousAddRef(ref isAcquired);
         }
 
-        /// <summary>Fills the span; the caller has checked that the bytes lie within <see cref="Length"/>.</summary>
-        /// <exception cref="IOException">The system cannot read.</exception>
-        /// <exception cref="SafetensorsException">The file has become shorter.</exception>
+        /// <summary>Fills the span; the caller has checked that the bytes lie within
+        /// <see cref="Length"/>.</summary>
+        /// <exception cref="IOException">The operating system reports a read error.</exception>
+        /// <exception cref="SafetensorsException">The file has become shorter since it was opened.</exception>
         public void Read(long first, Span<byte> destination)
         {
             Debug.Assert(first >= 0 && first <= _file.Length - destination.Length);

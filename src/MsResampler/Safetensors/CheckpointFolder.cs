@@ -45,8 +45,8 @@ internal static class CheckpointFolder
         return isStandard ? Choose(sharded, single!) : sharded;
     }
 
-    /// <summary>Whether there is a file at a path, through links; <see cref="File.Exists"/> counts a link to
-    /// nothing.</summary>
+    /// <summary>Whether the path names a file or a link to an existing file. <see cref="File.Exists"/> is also true
+    /// for a broken link.</summary>
     public static bool IsFile(string path)
     {
         if (!File.Exists(path))
@@ -57,11 +57,11 @@ internal static class CheckpointFolder
         }
         catch (IOException)
         {
-            return false; // a circle of links
+            return false; // the links form a cycle
         }
     }
 
-    /// <summary>Words for what is at a path where no file is.</summary>
+    /// <summary>Describes, for an error message, what a path names that <see cref="IsFile"/> rejects.</summary>
     public static string DescribeMissing(string path)
     {
         if (Directory.Exists(path))
@@ -70,8 +70,8 @@ internal static class CheckpointFolder
             ? $"a link to {Quote(target)}, where no file is" : "no such file";
     }
 
-    /// <summary>Of an index that can be used and a file with the standard name beside it, the one that is
-    /// whole.</summary>
+    /// <summary>Chooses between a valid index and a file with the standard name beside it: the complete one of the
+    /// two.</summary>
     private static SafetensorsCheckpoint Choose(SafetensorsCheckpoint sharded, string path)
     {
         SafetensorsCheckpoint single;
@@ -115,7 +115,7 @@ internal static class CheckpointFolder
 
     private static string Ignored(string path, string reason) => $"{path} was ignored: {reason}";
 
-    /// <summary>The file with the standard name, or the only one that ends so.</summary>
+    /// <summary>The file with the standard name, else the only file with the suffix, else null.</summary>
     private static string? Find(string folder, string suffix, out string[] all)
     {
         all = [.. Directory.EnumerateFiles(folder)
@@ -126,7 +126,7 @@ internal static class CheckpointFolder
             ?? (all.Length == 1 ? all[0] : null);
     }
 
-    /// <summary>What may have been meant where there is nothing to open.</summary>
+    /// <summary>Describes, for an error message, what a folder without a checkpoint holds instead.</summary>
     private static string DescribeOthers(string folder)
     {
         string standard = Path.Combine(folder, StandardStem + FileSuffix);

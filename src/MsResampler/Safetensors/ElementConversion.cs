@@ -5,8 +5,8 @@ using System.Runtime.InteropServices;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>Converts stored elements to and from the numbers computed with. Widening keeps every bit of a
-/// NaN, the signalling one included, which the hardware's own conversions do not.</summary>
+/// <summary>Converts stored elements to float and double and back. Widening keeps every bit of a NaN; the
+/// hardware's conversions set the quiet bit of a signalling NaN.</summary>
 internal static class ElementConversion
 {
     private const int BlockElementCount = 1024;
@@ -14,13 +14,14 @@ internal static class ElementConversion
     public static bool IsSupported(TensorType type) =>
         type is TensorType.F32 or TensorType.F16 or TensorType.BF16 or TensorType.F64;
 
-    /// <summary>Whether there is an element that <see cref="ToSingle"/> turns into a NaN or an infinity.</summary>
+    /// <summary>Whether <see cref="ToSingle"/> would turn any element into NaN or infinity.</summary>
     public static bool HasUnusable(TensorType type, ReadOnlySpan<byte> source) => type switch
     {
         TensorType.F32 => HasMagnitude<uint>(MemoryMarshal.Cast<byte, uint>(source), 0x7f80_0000),
         TensorType.F16 => HasMagnitude<ushort>(MemoryMarshal.Cast<byte, ushort>(source), 0x7c00),
         TensorType.BF16 => HasMagnitude<ushort>(MemoryMarshal.Cast<byte, ushort>(source), 0x7f80),
-        // Half way from the largest single, (2 − 2^-23)·2^127, to 2^128: a tie, which rounds to even and so up.
+        // Halfway between the largest float, (2 − 2^-23)·2^127, and 2^128. The tie rounds to even, which is 2^128:
+        // infinity.
         TensorType.F64 => HasMagnitude<ulong>(MemoryMarshal.Cast<byte, ulong>(source), 0x47ef_ffff_f000_0000),
         _ => throw new UnreachableException(),
     };
@@ -67,7 +68,7 @@ internal static class ElementConversion
         }
     }
 
-    /// <summary>Rounds to nearest even; a NaN stays one.</summary>
+    /// <summary>Rounds to nearest even; a NaN stays a NaN.</summary>
     public static void FromSingle(TensorType type, ReadOnlySpan<float> source, Span<byte> destination)
     {
         switch (type)
@@ -86,8 +87,8 @@ internal static class ElementConversion
         }
     }
 
-    /// <summary>Whether the bits of any float but its sign reach a limit: floats of one sign are ordered as
-    /// their bits are, with infinity and then NaN at the end.</summary>
+    /// <summary>Whether the magnitude bits of any element are at least <paramref name="limit"/>. Floats of one sign
+    /// have the same order as their bits; infinity and NaN are the largest.</summary>
     private static bool HasMagnitude<T>(ReadOnlySpan<T> source, T limit)
         where T : unmanaged, IBinaryInteger<T>, IMinMaxValue<T>
     {
@@ -117,8 +118,9 @@ internal static class ElementConversion
         int index = 0;
         for (; index <= source.Length - (2 * width); index += 2 * width)
         {
-            Vector.Narrow(ToBrain(new Vector<uint>(source[index..])), ToBrain(new Vector<uint>(source[(index + width)..])))
-                .CopyTo(destination[index..]);
+            Vector<uint> lower = ToBrain(new Vector<uint>(source[index..]));
+            Vector<uint> upper = ToBrain(new Vector<uint>(source[(index + width)..]));
+            Vector.Narrow(lower, upper).CopyTo(destination[index..]);
         }
 
         for (; index < source.Length; index++)
@@ -135,7 +137,8 @@ internal static class ElementConversion
 
     private static ushort ToBrain(uint bits) => (bits & 0x7fff_ffff) <= 0x7f80_0000
         ? (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)
-        : (ushort)((bits >> 16) | 0x0040); // quiet: a payload in the lower half alone would become infinity
+        // The quiet bit: a NaN with its payload in the lower half would become infinity.
+        : (ushort)((bits >> 16) | 0x0040);
 
     private static void Widen<TWidening>(ReadOnlySpan<byte> sourceBytes, Span<float> singles)
         where TWidening : struct, IWidening
@@ -176,7 +179,7 @@ internal static class ElementConversion
 
     private readonly struct HalfWidening : IWidening
     {
-        // The exponent's bias is 15 in the half and 127 in the single.
+        // The exponent bias is 15 in float16 and 127 in float32.
         private const uint BiasDifference = (127 - 15) << 23;
 
         public static Vector<uint> Widen(Vector<uint> bits)
@@ -184,10 +187,11 @@ internal static class ElementConversion
             Vector<uint> magnitude = bits & new Vector<uint>(0x7fff);
             Vector<uint> sign = (bits ^ magnitude) << 16;
             Vector<uint> bias = new(BiasDifference);
-            // The all-ones exponent has to stay all ones: it takes the difference twice.
+            // An exponent of all ones (31) must become all ones again (255 = 31 + 2·112): the difference is added
+            // twice.
             Vector<uint> special = Vector.GreaterThanOrEqual(magnitude, new Vector<uint>(0x7c00)) & bias;
             Vector<uint> normal = (magnitude << 13) + bias + special;
-            // Multiples of 2^-24, all of them normal numbers in single precision.
+            // Subnormal float16 values are multiples of 2^-24, which are normal in float32.
             Vector<uint> subnormal = Vector.AsVectorUInt32(
                 Vector.ConvertToSingle(Vector.AsVectorInt32(magnitude)) * new Vector<float>(1f / (1 << 24)));
             return sign | Vector.ConditionalSelect(

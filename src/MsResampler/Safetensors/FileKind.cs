@@ -1,18 +1,19 @@
 namespace MsResampler.Safetensors;
 
-/// <summary>Names what a file is that is not what it should be, by its first bytes.</summary>
+/// <summary>Recognises common file formats by their first bytes, so that an error about a file of the wrong
+/// format can name the format.</summary>
 internal static class FileKind
 {
-    /// <summary>As many bytes as <see cref="Describe"/> looks at.</summary>
+    /// <summary>The number of bytes that <see cref="Describe"/> examines.</summary>
     public const int StartBytes = 512;
 
     private const string Utf16 = "text in UTF-16; save it as UTF-8";
 
-    /// <summary>Where a tape archive says that it is one.</summary>
+    /// <summary>The offset of the magic bytes of a tar archive.</summary>
     private const int TarMarkOffset = 257;
 
-    /// <summary>What the file is, in words that end an error's "found …", or null where it is none of the
-    /// kinds known.</summary>
+    /// <summary>A description of the format that completes "found …" in an error message, or null for an unknown
+    /// format.</summary>
     public static string? Describe(ReadOnlySpan<byte> start) => start switch
     {
         [] => "an empty file; was it downloaded completely?",
@@ -21,9 +22,9 @@ internal static class FileKind
         [0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0, ..] => "an xz archive; unpack it first",
         [(byte)'7', (byte)'z', 0xbc, 0xaf, ..] => "a 7z archive; unpack it first",
         [(byte)'P', (byte)'K', 3 or 5, 4 or 6, ..] =>
-            "a ZIP archive, as NumPy's .npz and PyTorch's .bin and .pt files are; convert it to safetensors, or unpack it",
-        // A pickle of protocol 2 or newer begins with its protocol, then a frame, a long integer, an empty
-        // dictionary or the name of a class.
+            "a ZIP archive, such as NumPy's .npz and PyTorch's .bin and .pt files; convert it to safetensors, or unpack it",
+        // A pickle of protocol 2 or newer begins with the protocol, followed by the opcode of a frame, a long
+        // integer, an empty dictionary, a class name or an empty list.
         [0x80, >= 2 and <= 5, 0x95 or 0x8a or (byte)'}' or (byte)'c' or (byte)']', ..] =>
             "a Python pickle, as PyTorch writes .bin and .pt files; convert it to safetensors",
         [(byte)'G', (byte)'G', (byte)'U', (byte)'F', ..] => "a GGUF file; convert it to safetensors",
@@ -44,7 +45,7 @@ internal static class FileKind
             : DescribeMarkup(start),
     };
 
-    /// <summary>Text without the byte order mark of UTF-8, if there is one.</summary>
+    /// <summary>The text without a leading UTF-8 byte order mark.</summary>
     public static ReadOnlySpan<byte> WithoutMark(ReadOnlySpan<byte> utf8) =>
         utf8.StartsWith("\ufeff"u8) ? utf8["\ufeff"u8.Length..] : utf8;
 

@@ -5,11 +5,11 @@ using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>The tensors of one safetensors file, or of a sharded checkpoint read through its index. The headers
-/// are validated before anything else is read; the tensors' bytes are read when they are asked for.</summary>
+/// <summary>The tensors of one safetensors file, or of a sharded checkpoint read through its index. Opening reads
+/// and validates the headers; the bytes of a tensor are read on request.</summary>
 /// <remarks>Any number of threads may read at once. Disposing while another thread reads is safe: that read
-/// completes, and the files are closed after it. A file that has been made shorter since it was opened ends a read with
-/// <see cref="SafetensorsError.DataTooShort"/>.</remarks>
+/// completes, and the files are closed after it. If a file has become shorter since it was opened, a read beyond
+/// its end fails with <see cref="SafetensorsError.DataTooShort"/>.</remarks>
 public sealed class SafetensorsCheckpoint : IDisposable
 {
     private const int BlockBytes = 1 << 18;
@@ -45,26 +45,26 @@ public sealed class SafetensorsCheckpoint : IDisposable
     /// <summary>The file, or the index, that the checkpoint was read from.</summary>
     public string SourcePath { get; }
 
-    /// <summary>All tensors, ordered by name (ordinal). Of a sharded checkpoint, those that the index names;
-    /// what else a shard holds is not part of the checkpoint.</summary>
+    /// <summary>All tensors, ordered by name (ordinal). A sharded checkpoint consists of the tensors that its index
+    /// names; other tensors in the shards are ignored.</summary>
     public IReadOnlyList<TensorInfo> Tensors { get; }
 
-    /// <summary>The strings of <c>__metadata__</c>. Where shards differ, the first shard by name
-    /// decides.</summary>
+    /// <summary>The strings of <c>__metadata__</c>. If shards disagree on a key, the first shard by name takes
+    /// precedence.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>What was left out or ignored when the files were opened, one sentence each: shards that are missing,
-    /// and an index or a single file beside a checkpoint that is whole without it.</summary>
+    /// <summary>What was ignored when the files were opened, one sentence each: missing shards, and an index or a
+    /// single file beside a checkpoint that is complete without it.</summary>
     public IReadOnlyList<string> Warnings { get; private set; }
 
-    /// <summary>The names under which tied tensors are asked for, and the tensors that are stored: the metadata of
-    /// safetensors' <c>save_model</c> map the former to the latter.</summary>
+    /// <summary>Maps the names of tied tensors to the stored tensors, as the metadata written by safetensors'
+    /// <c>save_model</c> do.</summary>
     internal IReadOnlyDictionary<string, TensorInfo> Aliases => _aliases;
 
-    /// <summary>Why the tensors that the index names and no shard holds are not here.</summary>
+    /// <summary>For each tensor that the index names and no shard holds, the reason why it is missing.</summary>
     internal IReadOnlyDictionary<string, string> Absent => _absent;
 
-    /// <summary>Whether every file that the index names is there.</summary>
+    /// <summary>Whether every file that the index names exists and is a safetensors file.</summary>
     internal bool HasEveryShard { get; private init; } = true;
 
     /// <summary>The names, without folders, of the files that hold tensors.</summary>
@@ -72,17 +72,17 @@ public sealed class SafetensorsCheckpoint : IDisposable
 
     /// <summary>Opens a <c>.safetensors</c> file, a <c>.safetensors.index.json</c>, or a folder that holds
     /// a checkpoint.</summary>
-    /// <remarks>In a folder, <c>model.safetensors</c> is opened if it holds all tensors of an index beside it, or
-    /// if that index cannot be used; else the index: <c>model.safetensors.index.json</c>, then the only other
-    /// one; else the only <c>.safetensors</c> file. Hidden files and links to nothing do not count. Of a sharded
-    /// checkpoint, a shard that is missing is left out with the tensors that the index places in it.</remarks>
+    /// <remarks>In a folder the first of these is opened: <c>model.safetensors</c>, if it holds all tensors of an
+    /// index beside it, or if that index is unusable; the index <c>model.safetensors.index.json</c>, or the only
+    /// index of another name; the only <c>.safetensors</c> file. Hidden files and broken links are ignored. If a
+    /// shard is missing, the checkpoint is opened without the tensors that the index places in it.</remarks>
     /// <param name="path">The file or folder.</param>
-    /// <exception cref="FileNotFoundException">There is no such file, or no checkpoint in the
-    /// folder.</exception>
+    /// <exception cref="FileNotFoundException">The path does not exist, or the folder holds no
+    /// checkpoint.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The process lacks permission to read a file.</exception>
     /// <exception cref="SafetensorsException">The bytes are not valid safetensors, or the folder holds
-    /// several checkpoints: <see cref="SafetensorsException.Error"/> says which.</exception>
+    /// several checkpoints; see <see cref="SafetensorsException.Error"/>.</exception>
     public static SafetensorsCheckpoint Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -111,18 +111,17 @@ public sealed class SafetensorsCheckpoint : IDisposable
         return this;
     }
 
-    /// <summary>Finds a tensor by its name, or by a name that the metadata tie to it.</summary>
-    /// <returns>The tensor, or null if there is none of that name.</returns>
+    /// <summary>Finds a tensor by its name or by an alias from the metadata.</summary>
+    /// <returns>The tensor, or null if the checkpoint has none of that name.</returns>
     public TensorInfo? Find(string name) => _tensors.GetValueOrDefault(name) ?? _aliases.GetValueOrDefault(name);
 
-    /// <summary>Converts elements to single precision: exact for F32, F16 and BF16, where even the bits of a
-    /// NaN are kept; rounded to nearest even for F64.</summary>
+    /// <summary>Reads elements as float32. F32, F16 and BF16 are converted exactly, including the bits of a NaN;
+    /// F64 is rounded to nearest even.</summary>
     /// <param name="tensor">A tensor of this checkpoint.</param>
     /// <param name="firstElement">Index of the first element, row-major.</param>
-    /// <param name="destination">Receives as many elements as it holds.</param>
-    /// <exception cref="ArgumentException">The tensor is not one of this checkpoint.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The elements asked for are not all within the
-    /// tensor.</exception>
+    /// <param name="destination">Receives the elements; its length is the number of elements read.</param>
+    /// <exception cref="ArgumentException">The tensor does not belong to this checkpoint.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The range exceeds the tensor.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="SafetensorsException">The type is not F32, F16, BF16 or F64, or the file has become
     /// shorter.</exception>
@@ -130,21 +129,20 @@ public sealed class SafetensorsCheckpoint : IDisposable
     public void Read(TensorInfo tensor, long firstElement, Span<float> destination) =>
         Read(tensor, firstElement, destination, ElementConversion.ToSingle, TensorType.F32);
 
-    /// <summary>Converts elements to double precision, exactly for every supported type, where even the bits
-    /// of a NaN are kept.</summary>
+    /// <summary>Reads elements as float64. Every supported type is converted exactly, including the bits of a
+    /// NaN.</summary>
     /// <inheritdoc cref="Read(TensorInfo, long, Span{float})"/>
     public void Read(TensorInfo tensor, long firstElement, Span<double> destination) =>
         Read(tensor, firstElement, destination, ElementConversion.ToDouble, TensorType.F64);
 
-    /// <summary>Copies stored bytes of a tensor of any type.</summary>
+    /// <summary>Copies stored bytes of a tensor of any type, without conversion.</summary>
     /// <param name="tensor">A tensor of this checkpoint.</param>
     /// <param name="firstByte">Index of the first byte within the tensor.</param>
-    /// <param name="destination">Receives as many bytes as it holds.</param>
-    /// <exception cref="ArgumentException">The tensor is not one of this checkpoint.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The bytes asked for are not all within the
-    /// tensor.</exception>
+    /// <param name="destination">Receives the bytes; its length is the number of bytes read.</param>
+    /// <exception cref="ArgumentException">The tensor does not belong to this checkpoint.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The range exceeds the tensor.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    /// <exception cref="SafetensorsException">The file has become shorter.</exception>
+    /// <exception cref="SafetensorsException">The file has become shorter since it was opened.</exception>
     /// <exception cref="ObjectDisposedException">The checkpoint has been disposed.</exception>
     public void ReadBytes(TensorInfo tensor, long firstByte, Span<byte> destination)
     {
@@ -154,7 +152,7 @@ public sealed class SafetensorsCheckpoint : IDisposable
         lease.Read(shard.Header.DataStart + tensor.FirstByte + firstByte, destination);
     }
 
-    /// <summary>Closes the files. Reads after this throw <see cref="ObjectDisposedException"/>.</summary>
+    /// <summary>Closes the files. Later reads throw <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose()
     {
         _isDisposed = true;
@@ -178,7 +176,7 @@ public sealed class SafetensorsCheckpoint : IDisposable
         using CheckpointFile.Lease lease = shard.File.Acquire();
         if (tensor.Type == same)
         {
-            // In parts, because a span of bytes cannot be longer than 2 GiB.
+            // A span of bytes is limited to 2 GiB; the destination may be longer.
             const int MaxElementCount = 1 << 27;
             for (; !destination.IsEmpty; destination = destination[Math.Min(MaxElementCount, destination.Length)..])
             {
@@ -191,7 +189,7 @@ public sealed class SafetensorsCheckpoint : IDisposable
             return;
         }
 
-        // In blocks that are still in the processor's cache when they are converted.
+        // A block is small enough to stay in the processor's cache until it is converted.
         int blockElementCount = Math.Min(BlockBytes / elementBytes, destination.Length);
         byte[] block = ArrayPool<byte>.Shared.Rent(blockElementCount * elementBytes);
         try
@@ -233,7 +231,7 @@ public sealed class SafetensorsCheckpoint : IDisposable
 
     [DoesNotReturn]
     private static void ThrowRange(long first, int count, long available, string name) =>
-        throw new ArgumentOutOfRangeException(name, first, $"Expected {count} from here within {available}.");
+        throw new ArgumentOutOfRangeException(name, first, $"Expected a range of {count} within {available}.");
 
     private static SafetensorsCheckpoint OpenSingle(string path, IEnumerable<string> warnings)
     {
@@ -248,7 +246,7 @@ public sealed class SafetensorsCheckpoint : IDisposable
         List<Shard> shards = [];
         try
         {
-            Dictionary<string, string> unusable = new(StringComparer.Ordinal); // and why
+            Dictionary<string, string> unusable = new(StringComparer.Ordinal); // shard -> reason
             Dictionary<string, Dictionary<string, TensorInfo>> stored = new(StringComparer.Ordinal);
             SafetensorsException? firstError = null;
             foreach (string name in weightMap.Values.Distinct().Order(StringComparer.Ordinal))
@@ -270,7 +268,7 @@ public sealed class SafetensorsCheckpoint : IDisposable
                 }
                 catch (SafetensorsException exception) when (exception.Error == SafetensorsError.AnotherFormat)
                 {
-                    // Such as the pointers that stay where Git LFS was asked for one shard only.
+                    // For example a Git LFS pointer, if only one shard was fetched.
                     unusable.Add(name, exception.Problem);
                     firstError ??= exception;
                 }

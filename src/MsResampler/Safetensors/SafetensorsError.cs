@@ -1,6 +1,6 @@
 namespace MsResampler.Safetensors;
 
-/// <summary>What is wrong with a checkpoint.</summary>
+/// <summary>The ways in which a checkpoint is invalid.</summary>
 public enum SafetensorsError
 {
     /// <summary>The file has fewer than the 8 bytes of the header's length.</summary>
@@ -21,7 +21,7 @@ public enum SafetensorsError
     /// <summary>The header, or the index, is not JSON.</summary>
     NotJson,
 
-    /// <summary>The JSON nests deeper than any header needs.</summary>
+    /// <summary>The JSON is nested more than 32 levels deep; a valid header has 3.</summary>
     NestedTooDeep,
 
     /// <summary>The root of the header, or of the index, is not a JSON object.</summary>
@@ -39,7 +39,7 @@ public enum SafetensorsError
     /// <summary>A required field is missing.</summary>
     MissingField,
 
-    /// <summary>The element type is not one the format defines.</summary>
+    /// <summary>The format does not define the element type.</summary>
     UnknownType,
 
     /// <summary>An extent or offset is negative.</summary>
@@ -54,7 +54,7 @@ public enum SafetensorsError
     /// <summary>An extent or offset is 2^63 or more.</summary>
     NumberTooLarge,
 
-    /// <summary>The offsets are not exactly two.</summary>
+    /// <summary>The number of offsets is not two.</summary>
     OffsetCount,
 
     /// <summary>The second offset is smaller than the first.</summary>
@@ -66,22 +66,22 @@ public enum SafetensorsError
     /// <summary>The elements of a packed type do not fill whole bytes.</summary>
     PartialByte,
 
-    /// <summary>The offsets enclose another number of bytes than the shape and the type need.</summary>
+    /// <summary>The number of bytes between the offsets differs from the size given by shape and type.</summary>
     SizeMismatch,
 
     /// <summary>No tensor starts at offset 0.</summary>
     FirstOffsetNotZero,
 
-    /// <summary>There are bytes between two tensors that belong to none.</summary>
+    /// <summary>There are unused bytes between two tensors.</summary>
     Hole,
 
     /// <summary>Two tensors share bytes.</summary>
     Overlap,
 
-    /// <summary>The file ends before the last tensor does, or has become shorter since it was opened.</summary>
+    /// <summary>The file ends within a tensor, or has become shorter since it was opened.</summary>
     DataTooShort,
 
-    /// <summary>The file goes on after the last tensor.</summary>
+    /// <summary>There are bytes after the last tensor.</summary>
     DataTooLong,
 
     /// <summary><c>__metadata__</c> is not an object whose values are all strings.</summary>
@@ -90,11 +90,11 @@ public enum SafetensorsError
     /// <summary>A value of the index's <c>weight_map</c> is not a string.</summary>
     ShardNotString,
 
-    /// <summary>The index names a shard by more than the plain name of a file in the index's own
-    /// folder.</summary>
+    /// <summary>The name of a shard in the index is not a plain file name: it contains a separator or a control
+    /// character.</summary>
     ShardOutsideFolder,
 
-    /// <summary>None of the shards that the index names exists.</summary>
+    /// <summary>None of the shards named by the index exists.</summary>
     MissingShard,
 
     /// <summary>The index places one tensor in two shards.</summary>
@@ -103,13 +103,13 @@ public enum SafetensorsError
     /// <summary>A folder holds several checkpoints, none of which has the standard name.</summary>
     AmbiguousFolder,
 
-    /// <summary>The element type is known, but its values cannot be converted.</summary>
+    /// <summary>The format defines the element type, but the reader cannot convert it to float.</summary>
     UnsupportedType,
 
-    /// <summary>The file is of another format or stands in for the file: a Git LFS pointer, an HTML page, an
-    /// archive, a pickle.</summary>
+    /// <summary>The file has another format, such as a Git LFS pointer, an HTML page, an archive or a
+    /// pickle.</summary>
     AnotherFormat,
 
-    /// <summary>The path names a pipe or a device, which cannot be read at any place.</summary>
+    /// <summary>The path names a pipe or a device, which has no random access.</summary>
     NotAFile,
 }

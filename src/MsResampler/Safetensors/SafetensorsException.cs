@@ -2,7 +2,8 @@ using System.Text;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>A checkpoint that is not valid safetensors, or that holds what cannot be read.</summary>
+/// <summary>The exception for a checkpoint that is invalid or unreadable. The message names the file and, where
+/// there is one, the tensor, and says what was expected and what was found.</summary>
 public sealed class SafetensorsException : Exception
 {
     private const int MaxQuotedLength = 120;
@@ -16,16 +17,16 @@ public sealed class SafetensorsException : Exception
         Problem = problem;
     }
 
-    /// <summary>What is wrong.</summary>
+    /// <summary>The kind of error.</summary>
     public SafetensorsError Error { get; }
 
-    /// <summary>The file or folder at fault.</summary>
+    /// <summary>The file or folder that caused the error.</summary>
     public string SourcePath { get; }
 
     /// <summary>The message without <see cref="SourcePath"/>.</summary>
     internal string Problem { get; }
 
-    /// <summary>Text from a file as it may be shown: within bounds, and without control characters.</summary>
+    /// <summary>Quotes untrusted text for a message: at most 120 characters, control characters escaped.</summary>
     internal static string Quote(string text)
     {
         StringBuilder quoted = new("'");

@@ -4,14 +4,14 @@ using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>The validated header of one file. Once it exists, every tensor's bytes lie within the file, no
-/// two tensors share a byte, and no byte is left over.</summary>
+/// <summary>The validated header of one file. Validation guarantees that every tensor lies within the file, that
+/// no two tensors overlap, and that the tensors cover all bytes after the header.</summary>
 internal sealed class SafetensorsHeader
 {
-    /// <summary>The bytes before the header, which hold its length.</summary>
+    /// <summary>The size of the length field that precedes the header.</summary>
     public const int LengthBytes = sizeof(ulong);
 
-    /// <summary>The limit of the reference implementation.</summary>
+    /// <summary>The largest header that the reference implementation accepts.</summary>
     public const int MaxBytes = 100_000_000;
 
     public const string MetadataName = "__metadata__";
@@ -30,22 +30,23 @@ internal sealed class SafetensorsHeader
 
     public Dictionary<string, string> Metadata { get; }
 
-    /// <summary>Where the tensors' bytes begin in the file.</summary>
+    /// <summary>The offset of the tensors' bytes in the file.</summary>
     public long DataStart { get; }
 
-    /// <summary>How many bytes at the beginning of a file have to be read to validate it.</summary>
-    /// <param name="start">The file's first bytes, at least <see cref="LengthBytes"/> if there are as many.</param>
+    /// <summary>The number of bytes at the start of a file that <see cref="Parse"/> needs.</summary>
+    /// <param name="start">The file's first <see cref="LengthBytes"/> bytes or more; all bytes of a shorter
+    /// file.</param>
     /// <param name="fileBytes">The length of the whole file.</param>
     public static int StartBytes(ReadOnlySpan<byte> start, long fileBytes) =>
         fileBytes >= LengthBytes && BinaryPrimitives.ReadUInt64LittleEndian(start) is <= MaxBytes and ulong bytes
             ? (int)Math.Min(fileBytes, LengthBytes + (long)bytes)
             : (int)Math.Min(fileBytes, LengthBytes);
 
-    /// <summary>Validates a file by its beginning and its length.</summary>
-    /// <param name="start">The file's first bytes: all of them, or at least <see cref="StartBytes"/>.</param>
+    /// <summary>Validates a file from its first bytes and its length.</summary>
+    /// <param name="start">The file's first <see cref="StartBytes"/> bytes or more.</param>
     /// <param name="fileBytes">The length of the whole file.</param>
     /// <param name="source">The file's name for error messages.</param>
-    /// <param name="fileIndex">What <see cref="TensorInfo.FileIndex"/> is to be.</param>
+    /// <param name="fileIndex">The value of <see cref="TensorInfo.FileIndex"/> for all tensors.</param>
     public static SafetensorsHeader Parse(ReadOnlySpan<byte> start, long fileBytes, string source,
         int fileIndex = 0)
     {

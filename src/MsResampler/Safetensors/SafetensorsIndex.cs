@@ -36,7 +36,6 @@ internal static class SafetensorsIndex
                 "expected a weight_map, found none; is this the index of a checkpoint?");
         }
 
-
         return shards;
     }
 
@@ -46,7 +45,7 @@ internal static class SafetensorsIndex
             json.Fail(SafetensorsError.EntryNotObject, $"weight_map: expected an object, found {json.Found}");
 
         Dictionary<string, string> shards = [];
-        Dictionary<string, string> shared = []; // one string per shard, not per tensor
+        Dictionary<string, string> shared = []; // interns the names: one string per shard instead of one per tensor
         while (json.ReadProperty())
         {
             json.Tensor = json.GetString();
@@ -83,7 +82,7 @@ internal static class SafetensorsIndex
         return shards;
     }
 
-    // Stricter than "within the folder", and the same on every system.
+    // Rejects every separator of every operating system, so that a name is valid everywhere or nowhere.
     private static bool IsPlainName(string name) =>
         name.Length > 0 && name is not ("." or "..") && !name.AsSpan().ContainsAny(s_outsidePlainNames);
 }

@@ -7,25 +7,27 @@ using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>Writes safetensors files whose bytes depend on the content alone.</summary>
+/// <summary>Writes safetensors files. The same tensors and metadata always give the same bytes.</summary>
 public static class SafetensorsWriter
 {
-    // A multiple of the size of every element that values are converted to.
+    // A multiple of the size of every element type that float values are converted to.
     private const int BlockBytes = 1 << 20;
 
-    /// <summary>Writes a file: to a temporary name beside <paramref name="path"/> first, then renamed over
-    /// it once it is on the disk, so that there is never half a file. The permissions of a file that is replaced
-    /// stay, and a symbolic link is written through. The tensors are laid out as the reference implementation does:
-    /// by descending alignment of their type, then by name.</summary>
+    /// <summary>Writes a file atomically: to a temporary file beside <paramref name="path"/>, which is renamed
+    /// once its bytes are on the disk. A replaced file keeps its permissions; a symbolic link is followed. The
+    /// tensors have the order of the reference implementation: by descending alignment of their type, then by
+    /// name.</summary>
     /// <param name="path">The file to create or replace.</param>
     /// <param name="tensors">The tensors, in any order; names are unique.</param>
     /// <param name="metadata">Optional strings for <c>__metadata__</c>.</param>
-    /// <param name="cancellationToken">Stops between blocks of 1 MiB and removes what was written.</param>
-    /// <exception cref="ArgumentException">Two tensors have the same name, the metadata are not text, the
-    /// bytes together exceed 63 bits, or the header exceeds 100,000,000 bytes; nothing has been
+    /// <param name="cancellationToken">Checked between blocks of 1 MiB; cancellation removes the temporary
+    /// file.</param>
+    /// <exception cref="ArgumentException">Two tensors have the same name, a string of the metadata is not valid
+    /// UTF-16, the total size is 2^63 bytes or more, or the header exceeds 100,000,000 bytes. Nothing has been
     /// written.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">The folder or the file may not be written to.</exception>
+    /// <exception cref="UnauthorizedAccessException">The process lacks permission to write the folder or the
+    /// file.</exception>
     /// <exception cref="OperationCanceledException">The write was cancelled.</exception>
     public static void Write(string path, IEnumerable<TensorToWrite> tensors,
         IReadOnlyDictionary<string, string>? metadata = null, CancellationToken cancellationToken = default)
@@ -40,7 +42,7 @@ public static class SafetensorsWriter
         file.Commit(cancellationToken);
     }
 
-    /// <summary>The same to a stream.</summary>
+    /// <summary>Writes to a stream.</summary>
     internal static void Write(Stream stream, IEnumerable<TensorToWrite> tensors, CancellationToken cancellationToken)
     {
         TensorToWrite[] ordered = Order(tensors);
@@ -68,15 +70,15 @@ public static class SafetensorsWriter
         }
     }
 
-    /// <summary>The header with its length before it, padded so that the data begins at a multiple of
-    /// 8.</summary>
+    /// <summary>The length field and the header, padded with spaces so that the data begin at a multiple of 8
+    /// bytes.</summary>
     private static byte[] CreateHeader(TensorToWrite[] tensors,
         IReadOnlyDictionary<string, string>? metadata)
     {
         HashSet<string> names = [];
         ArrayBufferWriter<byte> buffer = new();
         buffer.Write(stackalloc byte[SafetensorsHeader.LengthBytes]);
-        // Text as it is, as the reference implementation writes it.
+        // The reference implementation writes characters beyond ASCII without escapes.
         JsonWriterOptions options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
         using (Utf8JsonWriter json = new(buffer, options))
         {

@@ -7,11 +7,11 @@ using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>Walks untrusted JSON in place, token by token; whatever is wrong ends in a
+/// <summary>Reads untrusted JSON token by token, without copying it. Every error is a
 /// <see cref="SafetensorsException"/>.</summary>
 internal ref struct StrictJson
 {
-    // A valid header has depth 3; the rest is room for fields that are ignored.
+    // A valid header has depth 3. Ignored fields may be nested deeper.
     private const int MaxDepth = 32;
 
     private readonly string _source;
@@ -31,7 +31,7 @@ internal ref struct StrictJson
                 $"expected UTF-8, found an invalid sequence at byte {ValidLength(json)} of the JSON");
         }
 
-        // One more than the limit checked here, so that the reader's own never comes first.
+        // One above MaxDepth, so that Read reports the excess and not the JSON reader.
         _reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth + 1 });
     }
 
@@ -40,7 +40,7 @@ internal ref struct StrictJson
 
     public readonly JsonTokenType Token => _reader.TokenType;
 
-    /// <summary>The current token as an error message may show it.</summary>
+    /// <summary>The current token, quoted for an error message.</summary>
     public readonly string Found => Token switch
     {
         JsonTokenType.StartObject => "an object",
@@ -53,7 +53,7 @@ internal ref struct StrictJson
     {
         get
         {
-            // Bounded, because a token can be as long as the header.
+            // A token can be as long as the header; a message shows only its beginning.
             ReadOnlySpan<byte> value = _reader.ValueSpan;
             return Encoding.UTF8.GetString(value[..Math.Min(value.Length, 1000)]);
         }
@@ -86,14 +86,14 @@ internal ref struct StrictJson
             Fail(SafetensorsError.RootNotObject, $"expected a JSON object at the root, found {Found}");
     }
 
-    /// <summary>Reads past the root, where nothing but white space may follow.</summary>
+    /// <summary>Checks that only white space follows the root object.</summary>
     public void ReadEnd() => Read();
 
     /// <summary>Moves to the next property of an object.</summary>
     /// <returns>Whether there is one; if not, the object has ended.</returns>
     public bool ReadProperty() => Read() == JsonTokenType.PropertyName;
 
-    // The reader's own comparison throws on the escape of half a surrogate pair.
+    // Utf8JsonReader.ValueTextEquals throws on an escaped lone surrogate.
     public readonly bool IsText(ReadOnlySpan<byte> utf8) => _reader.ValueIsEscaped
         ? GetString() == Encoding.UTF8.GetString(utf8)
         : _reader.ValueSpan.SequenceEqual(utf8);
@@ -106,7 +106,7 @@ internal ref struct StrictJson
         }
         catch (InvalidOperationException exception)
         {
-            // The escape of half a surrogate pair: JSON by its grammar, but no text.
+            // An escaped lone surrogate is valid by JSON's grammar but is not text.
             Fail(SafetensorsError.NotJson, $"expected text, found half a surrogate in {Found}", exception);
             return "";
         }
@@ -118,7 +118,7 @@ internal ref struct StrictJson
         if (Read() != JsonTokenType.StartArray)
             Fail(SafetensorsError.NotANumber, $"{field}: expected an array of integers, found {Found}");
 
-        // Counted first, because a list that grows would need several times the memory.
+        // A first pass counts the elements: a growing list would need several times the memory.
         StrictJson ahead = this;
         int count = 0;
         while (ahead.Read() == JsonTokenType.Number)
@@ -134,7 +134,7 @@ internal ref struct StrictJson
         return counts;
     }
 
-    /// <summary>Reads a value and drops it.</summary>
+    /// <summary>Skips one value of any kind.</summary>
     public void SkipValue()
     {
         Read();

@@ -1,6 +1,6 @@
 namespace MsResampler.Safetensors;
 
-/// <summary>One tensor of a checkpoint: its name, element type, shape and place.</summary>
+/// <summary>One tensor of a checkpoint: name, element type, shape and location.</summary>
 public sealed class TensorInfo
 {
     internal TensorInfo(string name, TensorType type, long[] shape, long elementCount, long firstByte,
@@ -30,9 +30,9 @@ public sealed class TensorInfo
     /// <summary>The number of bytes stored.</summary>
     public long ByteCount { get; }
 
-    /// <summary>Where the bytes begin, counted from the end of the file's header.</summary>
+    /// <summary>The offset of the tensor's bytes from the end of the file's header.</summary>
     internal long FirstByte { get; }
 
-    /// <summary>Which of the checkpoint's files holds the bytes.</summary>
+    /// <summary>The index, among the checkpoint's files, of the file that holds the tensor.</summary>
     internal int FileIndex { get; }
 }

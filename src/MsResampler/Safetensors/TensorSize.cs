@@ -7,10 +7,10 @@ internal enum SizeProblem
     PartialByte,
 }
 
-/// <summary>The size of a tensor by its type and shape.</summary>
+/// <summary>The size of a tensor of a given type and shape.</summary>
 internal static class TensorSize
 {
-    /// <summary>Computes the size of a tensor whose extents are all at least 0.</summary>
+    /// <summary>Computes the size of a tensor. Every extent must be at least 0.</summary>
     public static SizeProblem Compute(TensorType type, ReadOnlySpan<long> shape, out long elementCount,
         out long byteCount)
     {

@@ -5,34 +5,32 @@ using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>A tensor to be written: its name, type and shape, and where its elements come from.</summary>
+/// <summary>A tensor to be written: name, type, shape and the source of its elements.</summary>
 public sealed class TensorToWrite
 {
     private readonly Action<long, Span<byte>> _fill;
 
     /// <summary>A tensor whose values are in memory.</summary>
-    /// <param name="name">Its name; any text but <c>__metadata__</c>.</param>
-    /// <param name="type">F32, F16, BF16 or F64; values are rounded to it, to nearest even, and a NaN stays
-    /// one.</param>
+    /// <param name="name">The name: any text except <c>__metadata__</c>.</param>
+    /// <param name="type">F32, F16, BF16 or F64. Values are rounded to nearest even; a NaN stays a NaN.</param>
     /// <param name="shape">The extents, outermost first.</param>
-    /// <param name="values">The elements, row-major; as many as the shape says.</param>
-    /// <exception cref="ArgumentException">The name, the type or the shape cannot be written, or the number
-    /// of values is not that of the shape.</exception>
+    /// <param name="values">The elements, row-major.</param>
+    /// <exception cref="ArgumentException">The name, the type or the shape is invalid, or the number of values
+    /// differs from the number of elements of the shape.</exception>
     public TensorToWrite(string name, TensorType type, IReadOnlyList<long> shape,
         ReadOnlyMemory<float> values)
         : this(name, type, shape, (first, destination) =>
             values.Span.Slice((int)first, destination.Length).CopyTo(destination)) =>
         RequireCount(ElementCount, values.Length, nameof(values));
 
-    /// <summary>A tensor whose values are produced while it is written, so that they need not all be in
-    /// memory.</summary>
-    /// <param name="name">Its name; any text but <c>__metadata__</c>.</param>
-    /// <param name="type">F32, F16, BF16 or F64; values are rounded to it, to nearest even, and a NaN stays
-    /// one.</param>
+    /// <summary>A tensor whose values are produced while it is written, and never held in memory as a
+    /// whole.</summary>
+    /// <param name="name">The name: any text except <c>__metadata__</c>.</param>
+    /// <param name="type">F32, F16, BF16 or F64. Values are rounded to nearest even; a NaN stays a NaN.</param>
     /// <param name="shape">The extents, outermost first.</param>
-    /// <param name="fill">Fills the span with the elements from an index on, row-major. It is called in
-    /// order, once for each element.</param>
-    /// <exception cref="ArgumentException">The name, the type or the shape cannot be written.</exception>
+    /// <param name="fill">Fills the span with the elements that start at the given index, row-major. The calls
+    /// cover the elements in order, each once.</param>
+    /// <exception cref="ArgumentException">The name, the type or the shape is invalid.</exception>
     public TensorToWrite(string name, TensorType type, IReadOnlyList<long> shape,
         Action<long, Span<float>> fill)
         : this(name, type, shape, (first, destination) => Convert(type, fill, first, destination))
@@ -94,13 +92,12 @@ public sealed class TensorToWrite
     public long ByteCount { get; }
 
     /// <summary>A tensor of any type, given by its bytes.</summary>
-    /// <param name="name">Its name; any text but <c>__metadata__</c>.</param>
+    /// <param name="name">The name: any text except <c>__metadata__</c>.</param>
     /// <param name="type">The type of the elements in <paramref name="bytes"/>.</param>
     /// <param name="shape">The extents, outermost first.</param>
-    /// <param name="bytes">The elements, row-major, little-endian; as many bytes as the shape and the type
-    /// need.</param>
-    /// <exception cref="ArgumentException">The name or the shape cannot be written, or the number of bytes is
-    /// another.</exception>
+    /// <param name="bytes">The elements, row-major, little-endian.</param>
+    /// <exception cref="ArgumentException">The name or the shape is invalid, or the number of bytes differs from
+    /// the size given by shape and type.</exception>
     public static TensorToWrite FromBytes(string name, TensorType type, IReadOnlyList<long> shape,
         ReadOnlyMemory<byte> bytes)
     {
@@ -111,12 +108,12 @@ public sealed class TensorToWrite
     }
 
     /// <summary>A tensor of any type, whose bytes are produced while it is written.</summary>
-    /// <param name="name">Its name; any text but <c>__metadata__</c>.</param>
+    /// <param name="name">The name: any text except <c>__metadata__</c>.</param>
     /// <param name="type">The type of the elements.</param>
     /// <param name="shape">The extents, outermost first.</param>
-    /// <param name="fill">Fills the span with the bytes from an index on. It is called in order, once for
-    /// each byte.</param>
-    /// <exception cref="ArgumentException">The name or the shape cannot be written.</exception>
+    /// <param name="fill">Fills the span with the bytes that start at the given index. The calls cover the bytes in
+    /// order, each once.</param>
+    /// <exception cref="ArgumentException">The name or the shape is invalid.</exception>
     public static TensorToWrite FromBytes(string name, TensorType type, IReadOnlyList<long> shape,
         Action<long, Span<byte>> fill)
     {
@@ -124,10 +121,11 @@ public sealed class TensorToWrite
         return new TensorToWrite(name, type, shape, fill);
     }
 
-    /// <summary>Whether a string can be stored and found again, which half a surrogate pair cannot.</summary>
+    /// <summary>Whether a string survives the conversion to UTF-8 and back; a lone surrogate does not.</summary>
     internal static bool IsText(string text) => Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)) == text;
 
-    /// <summary>Fills the span with the bytes to store, from an index on that begins an element.</summary>
+    /// <summary>Fills the span with the bytes to store that start at <paramref name="firstByte"/>, the first byte
+    /// of an element.</summary>
     internal void Fill(long firstByte, Span<byte> destination) => _fill(firstByte, destination);
 
     private static void Convert(TensorType type, Action<long, Span<float>> fill, long firstByte,

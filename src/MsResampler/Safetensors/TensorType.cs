@@ -2,12 +2,12 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>The element types that a safetensors header can name, by the names it uses, in the order in which
-/// the reference implementation sorts them: by alignment, the smallest first.</summary>
-[SuppressMessage("Naming", "CA1707", Justification = "The format's own names.")]
+/// <summary>The element types of the safetensors format, under the names that a header uses. Their order is that
+/// of the reference implementation: by ascending alignment.</summary>
+[SuppressMessage("Naming", "CA1707", Justification = "The names are those of the safetensors format.")]
 public enum TensorType
 {
-    /// <summary>A truth value in one byte.</summary>
+    /// <summary>A Boolean in one byte.</summary>
     BOOL,
 
     /// <summary>4-bit float (MXFP4), packed.</summary>
@@ -31,13 +31,13 @@ public enum TensorType
     /// <summary>8-bit float with 4 exponent and 3 mantissa bits.</summary>
     F8_E4M3,
 
-    /// <summary>8-bit power of two (the scale of the MX types).</summary>
+    /// <summary>8-bit power of two: the scale factor of the MX formats.</summary>
     F8_E8M0,
 
-    /// <summary><see cref="F8_E4M3"/> with one NaN and neither infinity nor negative zero.</summary>
+    /// <summary><see cref="F8_E4M3"/> with one NaN and without infinity and negative zero.</summary>
     F8_E4M3FNUZ,
 
-    /// <summary><see cref="F8_E5M2"/> with one NaN and neither infinity nor negative zero.</summary>
+    /// <summary><see cref="F8_E5M2"/> with one NaN and without infinity and negative zero.</summary>
     F8_E5M2FNUZ,
 
     /// <summary>Signed 16-bit integer.</summary>
@@ -74,12 +74,12 @@ public enum TensorType
     U64,
 }
 
-/// <summary>Facts about <see cref="TensorType"/>.</summary>
+/// <summary>Properties of <see cref="TensorType"/>.</summary>
 public static class TensorTypes
 {
-    /// <summary>The size of one element in bits: 4 and 6 for the packed types, else a multiple of
-    /// 8.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The value names no type.</exception>
+    /// <summary>The size of one element in bits: 4 or 6 for the packed types, a multiple of 8 for the
+    /// others.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is not a member of the enumeration.</exception>
     public static int BitsOf(TensorType type) => type switch
     {
         TensorType.F4 => 4,
