@@ -85,7 +85,6 @@ internal static class CommandLine
         root.Subcommands.Add(DevicesCommand.Create(terminal));
         root.Subcommands.Add(PtxCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(DemoCommand.Create(terminal, cancellationToken));
-        root.Subcommands.Add(FirstResultCommand.Create());
         foreach (Option option in root.Options)
         {
             if (option is HelpOption { Action: HelpAction help })
@@ -102,8 +101,7 @@ internal static class CommandLine
         string hint = HelpHint(parsed);
         if (parsed.CommandResult.Command is RootCommand { Subcommands: var subcommands })
         {
-            string known = string.Join(", ", subcommands.Where(subcommand => !subcommand.Hidden)
-                .Select(subcommand => subcommand.Name));
+            string known = string.Join(", ", subcommands.Select(subcommand => subcommand.Name));
             return parsed.UnmatchedTokens.Count > 0
                 ? $"there is no command or option '{parsed.UnmatchedTokens[0]}'" +
                 $"{Mistyped.Suggest(parsed.UnmatchedTokens[0], parsed, s_parser)}; the commands are {known} ({hint})"

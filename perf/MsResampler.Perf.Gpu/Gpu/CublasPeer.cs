@@ -2,7 +2,8 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Device.Cuda;
-using MsResampler.Kernels.Measuring;
+using MsResampler.Perf.Roofline;
+using MsResampler.Perf.Timing;
 
 namespace MsResampler.Perf.Gpu;
 

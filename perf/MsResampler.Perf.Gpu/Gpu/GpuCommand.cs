@@ -3,8 +3,8 @@ using System.Globalization;
 using MsResampler.Kernels;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Device.Cuda;
-using MsResampler.Kernels.Measuring;
 using MsResampler.Model;
+using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Measuring;
 using MsResampler.Perf.Models;
 

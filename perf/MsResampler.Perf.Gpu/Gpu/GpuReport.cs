@@ -3,8 +3,9 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Measuring;
+using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Measuring;
+using MsResampler.Perf.Timing;
 
 namespace MsResampler.Perf.Gpu;
 
@@ -39,58 +40,82 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
 
     public string ToMarkdown()
     {
-        CultureInfo culture = CultureInfo.InvariantCulture;
         StringBuilder text = new();
-        text.Append(culture, $"""
-            # The engine on {Device.Name}
+        text.Append(CultureInfo.InvariantCulture, $"""
+            # GPU benchmark: {Device.Name}
 
             - device: {Device.Name}, sm_{Device.Architecture}, {Device.MultiprocessorCount} multiprocessors,
               {Device.MemoryBytes / 1e9:0.0} GB, driver for CUDA {Driver}
             - system: {Platform}
             - commit: {Commit}
             - command: `{Command}`
-            - products in registers: float16 {Tera(Ceilings.Float16Flops)}, bfloat16 {Tera(Ceilings.BFloat16Flops)},
-              tf32 {Tera(Ceilings.TensorFloat32Flops)}
-            - copy: {Ceilings.CopyBytesPerSecond / 1e9:0} GB/s, read and written
-            - empty launch: {Ceilings.Launches.Plain:0.00} µs of many in a row,
-              {Micro(Ceilings.Launches.Graph)} in a replayed graph, {Ceilings.Launches.Host:0.00} µs of the host,
-              {Ceilings.Launches.RoundTrip:0.0} µs waited for, {Ceilings.Launches.Measured:0.00} µs measured as the
-              kernels below
             - cuBLAS: {Cublas}
+
+            ## Limits of the device, measured in this run
+
+            | limit | value |
+            |---|--:|
+            | tensor cores, products in registers, float16 | {Tera(Ceilings.Float16Flops)} |
+            | tensor cores, products in registers, bfloat16 | {Tera(Ceilings.BFloat16Flops)} |
+            | tensor cores, products in registers, tf32 | {Tera(Ceilings.TensorFloat32Flops)} |
+            | copy in device memory, bytes read plus bytes written | {Ceilings.CopyBytesPerSecond / 1e9:0} GB/s |
+            | empty kernel, many in a row, device time of each | {Micro(Ceilings.Launches.Plain)} |
+            | empty kernel, many in a replayed graph, device time of each | {Micro(Ceilings.Launches.Graph)} |
+            | empty kernel, many in a row, host time of each | {Micro(Ceilings.Launches.Host)} |
+            | empty kernel, launched on an idle device and waited for | {Micro(Ceilings.Launches.RoundTrip)} |
+            | empty kernel, timed in the same way as the kernels below | {Micro(Ceilings.Launches.Measured)} |
 
             """);
         if (FirstCold is { } cold && FirstWarm is { } warm)
-        {
-            text.Append(culture, $"""
-                - first result of a new process: {cold.ProcessMilliseconds:0} ms with empty kernel caches
-                  (loading {cold.LoadMilliseconds:0}, first call {cold.CallMilliseconds:0}),
-                  {warm.ProcessMilliseconds:0} ms with filled ones ({warm.LoadMilliseconds:0},
-                  {warm.CallMilliseconds:0})
-
-                """);
-        }
-
+            AppendFirstResults(text, cold, warm);
         text.Append("""
 
-            Times in ms: median (10th–90th percentile). Warm and cold: device time of the forward pass, features and
-            tokens on the device, begun on an idle device, with a warm and with a flushed second-level cache. Call: the
-            caller's time, from features in its memory to tokens in its memory.
+            ## Forward passes
 
-            | model | batch | type | rel. L2 | warm | cold | call | images/s | TFLOP/s |
-            |---|--:|---|--:|--:|--:|--:|--:|--:|
+            Times are in ms: median (10th–90th percentile). Warm and cold are device times of the forward pass: features
+            and tokens are on the device, and the pass starts on an idle device, with a warm second-level cache or with
+            one that other data has filled. Call is the time of the calling thread, from features in host memory to
+            tokens in host memory. Samples counts the measured warm, cold and whole calls.
+
+            | model | batch | precision | rel. L2 | warm | cold | call | samples | images/s | TFLOP/s |
+            |---|--:|---|--:|--:|--:|--:|--:|--:|--:|
 
             """);
         foreach (GpuRow row in Rows)
             AppendRow(text, row);
         text.Append("""
 
-            Kernels: each measured by itself with a warm cache. Shares: of products in registers, and of a copy (more
-            than 100% where bytes come from the cache). GB/s counts what a kernel cannot but move, once.
+            ## Kernels
+
+            Each launch is timed separately, with a warm cache. MB counts the bytes that a kernel must read or write,
+            each once. "Of products" is the share of the tensor cores' limit above, "of copy" the share of the copy's
+            limit (more than 100% where the data comes from the cache).
 
             """);
         foreach (GpuRow row in Rows.Where(row => row.Figures is not null))
             AppendLaunches(text, row, row.Figures!);
         return text.ToString();
+    }
+
+    private static void AppendFirstResults(StringBuilder text, FirstResult cold, FirstResult warm)
+    {
+        text.Append("""
+
+            ## First result of a new process
+
+            The process loads the first model and computes the tokens of one image in float16. Empty: the engine has to
+            compile its kernels, and the driver has to translate them. Filled: both find them in their caches.
+
+            | kernel caches | whole process | loading | first call |
+            |---|--:|--:|--:|
+
+            """);
+        foreach ((string name, FirstResult result) in new[] { ("empty", cold), ("filled", warm) })
+        {
+            text.Append(CultureInfo.InvariantCulture, $"| {name} | {result.ProcessMilliseconds:0} ms ");
+            text.Append(CultureInfo.InvariantCulture,
+                $"| {result.LoadMilliseconds:0} ms | {result.CallMilliseconds:0} ms |\n");
+        }
     }
 
     private static void AppendRow(StringBuilder text, GpuRow row)
@@ -99,11 +124,12 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
         text.Append(culture, $"| {row.Model} | {row.Batch} | {row.Precision} | {row.RelativeL2:0.0e-0} ");
         if (row.Figures is not { } figures)
         {
-            text.Append(culture, $"| {row.Failure?.Replace("|", "\\|", StringComparison.Ordinal)} | | | | |\n");
+            text.Append(culture, $"| {row.Failure?.Replace("|", "\\|", StringComparison.Ordinal)} | | | | | |\n");
             return;
         }
 
         text.Append(culture, $"| **{Text(figures.Warm)}** | {Text(figures.Cold)} | {Text(figures.Call)} ");
+        text.Append(culture, $"| {figures.Warm.Count}, {figures.Cold.Count}, {figures.Call.Count} ");
         text.Append(culture, $"| {row.Batch / figures.Warm.Median * 1e3:0} ");
         text.Append(culture, $"| {figures.Gflop / figures.Warm.Median:0.0} |\n");
     }

@@ -1,5 +1,4 @@
 using MsResampler.Kernels.Gemm;
-using MsResampler.Kernels.Measuring;
 
 namespace MsResampler.Perf.Roofline;
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Measuring;
 using MsResampler.Model;
 using MsResampler.Perf.Models;
 using MsResampler.Planning;

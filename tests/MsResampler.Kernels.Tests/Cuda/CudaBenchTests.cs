@@ -1,7 +1,9 @@
 using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Device.Cuda;
-using MsResampler.Kernels.Measuring;
 using MsResampler.Model;
+using MsResampler.Perf.Ceilings;
+using MsResampler.Perf.Gpu;
+using MsResampler.Tests.Cli;
 using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;
@@ -32,6 +34,19 @@ internal sealed class CudaBenchTests : CudaModelFixture
             Assert.That(figures.Gflop, Is.Positive, "launches are those that were expected");
         }
 
+        Assert.That(MockDriver.BackingFailure, Is.Null);
+    }
+    [Test]
+    public void The_command_shows_times_and_images_per_second()
+    {
+        using EmulatedBacking backing = new();
+        MockDriver.Attach(backing);
+
+        string output = CliRun.Of("bench", "--model", Folder, "--grid", "3x4", "--backend", "cuda", "--seconds", "0.01")
+            .Succeeds().Output;
+
+        Assert.That(output, Does.Contain("Mock GPU (sm_80)").And.Match(@"calls +median +p10 +p90 +images/s +FLOP/s"));
+        Assert.That(output.TrimEnd().Split('\n'), Has.Length.EqualTo(3), "a description and one table");
         Assert.That(MockDriver.BackingFailure, Is.Null);
     }
 }

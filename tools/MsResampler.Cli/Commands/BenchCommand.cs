@@ -5,7 +5,6 @@ using System.Text.Json;
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Engines;
 using MsResampler.Cli.Output;
-using MsResampler.Kernels;
 using MsResampler.Model;
 using MsResampler.Reference;
 
@@ -40,10 +39,6 @@ internal static class BenchCommand
             [
                 "FLOP/s counts the operations that the plan executes, not those it saves (see inspect).",
                 "Exits with 1, untimed, when the result is further from the reference than verify allows.",
-                "On a GPU also: the device's time of a forward pass with a warm and a flushed cache, and of",
-                "each kernel, beside what products in registers and a copy reach in the same run; what a",
-                "launch costs, alone and in a graph; and the time to the first result in a new process with",
-                "empty and with filled kernel caches, in a temporary folder.",
             ],
             Examples =
             [
@@ -104,17 +99,9 @@ internal static class BenchCommand
             [Quantity.Count(samples.Length), Time(figures.Median), Time(figures.P10), Time(figures.P90),
                 Quantity.Digits(figures.ImagesPerSecond), Quantity.Scaled(figures.FlopsPerSecond).TrimEnd()],
         ]);
-        DeviceReport? device = null;
-        if (backend == BackendChoice.Cuda || (backend == BackendChoice.Auto && CudaBackend.IsAvailable(out _)))
-        {
-            terminal.Say("bench: measuring on the device");
-            device = DeviceReport.Measure(folder, model, precision, features, grids, tokens, duration / 4);
-            device.Show(terminal);
-        }
-
         if (report is not null)
         {
-            WriteJson(report.Stream, folder, engine.Description, grid, figures, deviation, device);
+            WriteJson(report.Stream, folder, engine.Description, grid, figures, deviation);
             report.Commit(cancellationToken);
         }
 
@@ -143,7 +130,7 @@ internal static class BenchCommand
     }
 
     private static void WriteJson(Stream stream, string model, string engine, PatchGrid grid, Figures figures,
-        Deviation deviation, DeviceReport? device)
+        Deviation deviation)
     {
         using Utf8JsonWriter writer = new(stream, new JsonWriterOptions { Indented = true });
         writer.WriteStartObject();
@@ -164,12 +151,6 @@ internal static class BenchCommand
         writer.WriteNumber("flop_per_call", figures.Flops);
         writer.WriteNumber("flop_per_second", figures.FlopsPerSecond);
         writer.WriteNumber("relative_error", deviation.RelativeL2);
-        if (device is not null)
-        {
-            writer.WritePropertyName("device");
-            JsonSerializer.Serialize(writer, device, DeviceReport.Json);
-        }
-
         writer.WriteEndObject();
     }
 

@@ -1,0 +1,103 @@
+using System.Diagnostics;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
+
+namespace MsResampler.Perf.Ceilings;
+
+/// <summary>Measures what a device does at most.</summary>
+/// <param name="stream">The stream to measure on.</param>
+/// <param name="scratch">What runs there, filled.</param>
+/// <param name="duration">How long to try for each figure: disturbances, and clocks that are still rising, only ever
+/// slow a device down, so that the best try counts.</param>
+internal sealed class CeilingMeasurement(IDeviceStream stream, DeviceScratch scratch, TimeSpan duration)
+{
+    /// <summary>Launches in a row: fewer than the driver queues before a launch waits.</summary>
+    private const int LaunchCount = 200;
+
+    private const int MinTryCount = 3;
+
+    /// <summary>Measures everything.</summary>
+    /// <exception cref="NotSupportedException">The device keeps no time.</exception>
+    public DeviceCeilings Measure()
+    {
+        using IDeviceTimer timer = stream.CreateTimer()
+            ?? throw new NotSupportedException("the device keeps no time; measure on a CUDA device");
+        double? float16 = MeasureProducts(timer, CeilingKernels.Float16);
+        double? bfloat16 = MeasureProducts(timer, CeilingKernels.BFloat16);
+        double? tensorFloat32 = MeasureProducts(timer, CeilingKernels.TensorFloat32);
+        double copyMilliseconds = Best(() => Time(timer, () => scratch.Copy(stream)));
+        return new DeviceCeilings(float16, bfloat16, tensorFloat32, 2 * scratch.CopyBytes / copyMilliseconds * 1e3,
+            MeasureLaunches(timer));
+    }
+
+    private double? MeasureProducts(IDeviceTimer timer, KernelVariant variant)
+    {
+        if (!scratch.HasTensorCores)
+            return null;
+        double flops = 0;
+        double milliseconds = Best(() => Time(timer, () => flops = scratch.Multiply(stream, variant)));
+        return flops / milliseconds * 1e3;
+    }
+
+    private LaunchCosts MeasureLaunches(IDeviceTimer timer)
+    {
+        double host = double.PositiveInfinity;
+        double plain = Best(() => Time(timer, () =>
+        {
+            long start = Stopwatch.GetTimestamp();
+            LaunchMany();
+            host = Math.Min(host, Stopwatch.GetElapsedTime(start).TotalMicroseconds);
+        }));
+        double roundTrip = Best(() =>
+        {
+            long start = Stopwatch.GetTimestamp();
+            scratch.LaunchEmpty(stream);
+            stream.Synchronize();
+            return Stopwatch.GetElapsedTime(start).TotalMicroseconds;
+        });
+        double measured = Best(() =>
+        {
+            scratch.Occupy(stream);
+            return Time(timer, () => scratch.LaunchEmpty(stream), isIdle: false);
+        });
+        return new LaunchCosts(host / LaunchCount, plain * 1e3 / LaunchCount, MeasureGraph(timer), roundTrip,
+            measured * 1e3);
+    }
+
+    private double? MeasureGraph(IDeviceTimer timer)
+    {
+        using IDeviceGraph? graph = stream.Capture(LaunchMany);
+        if (graph is null)
+            return null;
+        bool isStarted = true;
+        double milliseconds = Best(() => Time(timer, () => isStarted &= stream.TryLaunch(graph)));
+        return isStarted ? milliseconds * 1e3 / LaunchCount : null;
+    }
+
+    private void LaunchMany()
+    {
+        for (int launch = 0; launch < LaunchCount; launch++)
+            scratch.LaunchEmpty(stream);
+    }
+
+    /// <summary>The device's milliseconds for work.</summary>
+    private double Time(IDeviceTimer timer, Action work, bool isIdle = true)
+    {
+        if (isIdle)
+            stream.Synchronize();
+        timer.Start();
+        work();
+        timer.Stop();
+        return timer.GetMilliseconds();
+    }
+
+    private double Best(Func<double> measure)
+    {
+        measure();
+        double best = double.PositiveInfinity;
+        long start = Stopwatch.GetTimestamp();
+        for (int count = 0; count < MinTryCount || Stopwatch.GetElapsedTime(start) < duration; count++)
+            best = Math.Min(best, measure());
+        return best;
+    }
+}

@@ -1,0 +1,134 @@
+using System.Runtime.InteropServices;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Tiles;
+
+namespace MsResampler.Perf.Ceilings;
+
+/// <summary>The kernels of <see cref="CeilingKernels"/> with memory to run on.</summary>
+internal sealed class DeviceScratch : IDisposable
+{
+    private const int TileCount = MmaCeiling<MmaFloat16>.TileCount;
+
+    private readonly IDevice _device;
+    private readonly BenchEffort _effort;
+    private readonly IDeviceMemory _source;
+    private readonly IDeviceMemory _destination;
+    private readonly IDeviceMemory _operands;
+    private readonly IDeviceMemory _sums;
+    private readonly IDeviceKernel _copy;
+    private readonly IDeviceKernel _empty;
+    private readonly Dictionary<KernelVariant, IDeviceKernel> _products = [];
+
+    /// <param name="device">The device; it must outlive this.</param>
+    /// <param name="compiler">Compiles the kernels.</param>
+    /// <param name="effort">How much to do; a buffer is smaller where the device has less than 16 times its
+    /// size.</param>
+    public DeviceScratch(IDevice device, KernelCompiler compiler, BenchEffort effort)
+    {
+        _device = device;
+        _effort = effort;
+        CopyBytes = Math.Min(effort.CopyBytes, device.Properties.MemoryBytes / 16) / DeviceView.VectorBytes
+            * DeviceView.VectorBytes;
+        _copy = Load(CeilingKernels.Copy);
+        _empty = Load(CeilingKernels.Empty);
+        _source = device.Allocate(CopyBytes);
+        _destination = device.Allocate(CopyBytes);
+        _operands = device.Allocate(TileCount * 32 * (16 + 8));
+        _sums = device.Allocate((long)MmaBlocks * MmaCeiling<MmaFloat16>.GroupSize * DeviceView.VectorBytes);
+        if (HasTensorCores)
+        {
+            foreach (KernelVariant variant in (ReadOnlySpan<KernelVariant>)[CeilingKernels.Float16,
+                CeilingKernels.BFloat16, CeilingKernels.TensorFloat32])
+            {
+                _products.Add(variant, Load(variant));
+            }
+        }
+
+        IDeviceKernel Load(KernelVariant variant)
+            => device.Load(variant.Compile(compiler, device.Properties.Architecture));
+    }
+
+    /// <summary>Bytes that <see cref="Copy"/> reads, and as many that it writes.</summary>
+    public long CopyBytes { get; }
+
+    /// <summary>Whether <see cref="Multiply"/> can be called.</summary>
+    public bool HasTensorCores => _device.Properties.Architecture >= 80;
+
+    private int MmaBlocks => CeilingKernels.MmaBlockCount * _device.Properties.MultiprocessorCount;
+
+    /// <summary>Fills what kernels read: values of products, and zeros to copy.</summary>
+    public void Fill(IDeviceStream stream)
+    {
+        // Of either sign, with random fractions and magnitudes from 2⁻⁷ to 2 in both kinds of 16 bits, and in pairs as
+        // float32: bits change from operand to operand, as in a model, and no sum overflows.
+        byte[] operands = new byte[_operands.ByteCount];
+        Random random = new(1);
+        foreach (ref ushort value in MemoryMarshal.Cast<byte, ushort>(operands.AsSpan()))
+            value = (ushort)(0x3C00 | (random.Next(2) << 15) | random.Next(0x400));
+        stream.Upload(operands, _operands);
+        byte[] zeros = new byte[Math.Min(CopyBytes, 16 << 20)];
+        for (long start = 0; start < CopyBytes; start += zeros.Length)
+            stream.Upload(zeros.AsSpan(0, (int)Math.Min(zeros.Length, CopyBytes - start)), _source, start);
+    }
+
+    /// <summary>Copies one buffer to the other, which leaves nothing else in the second-level cache.</summary>
+    public void Copy(IDeviceStream stream)
+    {
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], _copy.Kernel);
+        arguments.Add(DeviceView.OfVectors(_source), DeviceView.OfVectors(_destination));
+        arguments.Add((int)(CopyBytes / DeviceView.VectorBytes));
+        stream.Launch(_copy, new LaunchSize(CeilingKernels.CopyBlockCount * _device.Properties.MultiprocessorCount, 1,
+            CopyCeiling.GroupSize), arguments.Bytes);
+    }
+
+    /// <summary>Multiplies in registers on all multiprocessors.</summary>
+    /// <param name="stream">The stream.</param>
+    /// <param name="variant">One of <see cref="CeilingKernels"/>' products.</param>
+    /// <returns>The operations that are done.</returns>
+    public double Multiply(IDeviceStream stream, KernelVariant variant)
+        => Run(stream, variant, _effort.ProductSteps);
+
+    /// <summary>Keeps the device busy while launches queue up; the second-level cache stays as it is where there are
+    /// tensor cores.</summary>
+    public void Occupy(IDeviceStream stream)
+    {
+        if (HasTensorCores)
+            Run(stream, CeilingKernels.Float16, _effort.BusySteps);
+        else
+            Copy(stream);
+    }
+
+    /// <summary>Launches nothing.</summary>
+    public void LaunchEmpty(IDeviceStream stream)
+    {
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], _empty.Kernel);
+        arguments.Add(default(DeviceView));
+        arguments.Add(0);
+        stream.Launch(_empty, new LaunchSize(1, 1, 32), arguments.Bytes);
+    }
+
+    public void Dispose()
+    {
+        _source.Dispose();
+        _destination.Dispose();
+        _operands.Dispose();
+        _sums.Dispose();
+    }
+
+    private double Run(IDeviceStream stream, KernelVariant variant, int stepCount)
+    {
+        IDeviceKernel kernel = _products[variant];
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        const int Fragments = TileCount * 32;
+        arguments.Add(new DeviceView(_operands.Address, Fragments),
+            new DeviceView(_operands.Address + (Fragments * DeviceView.VectorBytes), Fragments),
+            DeviceView.OfVectors(_sums));
+        arguments.Add(stepCount);
+        int threads = MmaCeiling<MmaFloat16>.GroupSize;
+        stream.Launch(kernel, new LaunchSize(MmaBlocks, 1, threads), arguments.Bytes);
+        long flops = variant == CeilingKernels.TensorFloat32 ? MmaCeiling<MmaTensorFloat32>.FlopsPerStep
+            : MmaCeiling<MmaFloat16>.FlopsPerStep;
+        return (double)flops * stepCount * MmaBlocks * (threads / 32);
+    }
+}

@@ -1,0 +1,82 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using MsResampler.Kernels;
+using MsResampler.Kernels.Compiler;
+using MsResampler.Model;
+
+namespace MsResampler.Perf.Gpu;
+
+/// <summary>How long it takes from the start of a process to the tokens of its first image.</summary>
+/// <param name="ProcessMilliseconds">From before the process is started to after it has ended.</param>
+/// <param name="LoadMilliseconds">Of that, loading the model.</param>
+/// <param name="CallMilliseconds">Of that, the first call.</param>
+internal sealed record FirstResult(double ProcessMilliseconds, double LoadMilliseconds, double CallMilliseconds)
+{
+    /// <summary>The name of the hidden command that calls <see cref="Run"/>; the running program must have it.</summary>
+    public const string CommandName = "first-result";
+
+    /// <summary>Measures twice with the same folder for the kernel caches of the engine and of the driver; it is empty
+    /// at first.</summary>
+    /// <param name="model">The model folder.</param>
+    /// <param name="grid">The image's grid.</param>
+    /// <param name="precision">Numeric precision.</param>
+    /// <returns>The times with empty caches and with filled ones.</returns>
+    /// <exception cref="InvalidOperationException">The process failed; the message has what it said.</exception>
+    public static (FirstResult Cold, FirstResult Warm) Measure(string model, PatchGrid grid, Precision precision)
+    {
+        string folder = Directory.CreateTempSubdirectory("msresampler-first-").FullName;
+        try
+        {
+            return (Start(folder, model, grid, precision), Start(folder, model, grid, precision));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>What the new process does: loads, calls once, and prints its times.</summary>
+    public static void Run(string model, string grid, Precision precision)
+    {
+        int[] sides = [.. grid.Split('x').Select(side => int.Parse(side, CultureInfo.InvariantCulture))];
+        PatchGrid[] grids = [new(sides[0], sides[1])];
+        long start = Stopwatch.GetTimestamp();
+        using Resampler resampler = Resampler.Load(model,
+            new ResamplerOptions { Backend = CudaBackend.Default, Precision = precision });
+        TimeSpan load = Stopwatch.GetElapsedTime(start);
+        ResamplerConfig config = resampler.Config;
+        float[] features = new float[grids[0].PatchCount * config.VisionHiddenSize];
+        Array.Fill(features, 0.5f);
+        float[] tokens = new float[config.QueryGrid.QueryCount * config.OutputSize];
+        start = Stopwatch.GetTimestamp();
+        resampler.Resample(features, grids, tokens);
+        TimeSpan call = Stopwatch.GetElapsedTime(start);
+        Console.WriteLine(JsonSerializer.Serialize(new FirstResult(0, load.TotalMilliseconds, call.TotalMilliseconds)));
+    }
+
+    private static FirstResult Start(string folder, string model, PatchGrid grid, Precision precision)
+    {
+        // "dotnet program.dll" has the program as its first argument; a program of its own needs none.
+        string host = Environment.ProcessPath!;
+        string[] program = Path.GetFileNameWithoutExtension(host) == "dotnet"
+            ? [Environment.GetCommandLineArgs()[0]] : [];
+        ProcessStartInfo info = new(host, [.. program, CommandName, Path.GetFullPath(model), $"{grid}", $"{precision}"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        info.Environment[KernelCache.Variable] = Path.Combine(folder, "kernels");
+        info.Environment["CUDA_CACHE_PATH"] = Path.Combine(folder, "driver");
+        long start = Stopwatch.GetTimestamp();
+        using Process process = Process.Start(info)!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        TimeSpan total = Stopwatch.GetElapsedTime(start);
+        return process.ExitCode == 0
+            ? JsonSerializer.Deserialize<FirstResult>(output)! with { ProcessMilliseconds = total.TotalMilliseconds }
+            : throw new InvalidOperationException($"{CommandName} {model}: expected exit code 0, found " +
+                $"{process.ExitCode}: {error.Result.Trim()}");
+    }
+}

@@ -1,0 +1,117 @@
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
+
+namespace MsResampler.Kernels.Tests.Perf;
+
+/// <summary>A device with a clock of its own: every launch takes a millisecond and nothing else takes time. What
+/// happens is written down.</summary>
+/// <param name="device">Does the work.</param>
+internal sealed class ClockedDevice(IDevice device) : IDevice
+{
+    private double _now;
+
+    /// <summary>Operations in their order: launches by kernel, graph, upload, download, synchronize, start,
+    /// stop.</summary>
+    public List<string> Log { get; } = [];
+
+    public DeviceProperties Properties { get; init; } = device.Properties;
+
+    public IDeviceMemory Allocate(long byteCount) => device.Allocate(byteCount);
+
+    public IDeviceStream CreateStream() => new Stream(this, device.CreateStream());
+
+    public IDeviceKernel Load(CompiledKernel kernel) => device.Load(kernel);
+
+    public void RefuseRecording(nint callerStream) => device.RefuseRecording(callerStream);
+
+    public void Dispose() => device.Dispose();
+
+    private sealed class Stream(ClockedDevice owner, IDeviceStream stream) : IDeviceStream
+    {
+        private bool _isRecording;
+
+        public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
+        {
+            owner.Log.Add("upload");
+            stream.Upload(source, destination, byteOffset);
+        }
+
+        public void Download(IDeviceMemory source, Span<byte> destination, long byteOffset = 0)
+        {
+            owner.Log.Add("download");
+            stream.Download(source, destination, byteOffset);
+        }
+
+        public void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments)
+        {
+            stream.Launch(kernel, size, arguments);
+            if (_isRecording)
+                return;
+            owner._now++;
+            owner.Log.Add(kernel.Kernel.Name);
+        }
+
+        public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
+            long rowCount) => stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
+
+        public void Clear(ulong address, long byteCount) => stream.Clear(address, byteCount);
+
+        public IDeviceGraph? Capture(Action work)
+        {
+            _isRecording = true;
+            try
+            {
+                return stream.Capture(work);
+            }
+            finally
+            {
+                _isRecording = false;
+            }
+        }
+
+        public bool TryLaunch(IDeviceGraph graph)
+        {
+            owner._now++;
+            owner.Log.Add("graph");
+            return stream.TryLaunch(graph);
+        }
+
+        public void WaitFor(nint callerStream) => stream.WaitFor(callerStream);
+
+        public void Release(nint callerStream) => stream.Release(callerStream);
+
+        public IDeviceTimer CreateTimer() => new Timer(owner);
+
+        public void Synchronize()
+        {
+            owner.Log.Add("synchronize");
+            stream.Synchronize();
+        }
+
+        public void Dispose() => stream.Dispose();
+    }
+
+    private sealed class Timer(ClockedDevice owner) : IDeviceTimer
+    {
+        private double _start = double.NaN;
+        private double _stop = double.NaN;
+
+        public void Start()
+        {
+            owner.Log.Add("start");
+            (_start, _stop) = (owner._now, double.NaN);
+        }
+
+        public void Stop()
+        {
+            owner.Log.Add("stop");
+            _stop = owner._now;
+        }
+
+        public double GetMilliseconds() => _stop - _start;
+
+        public void Dispose()
+        {
+        }
+    }
+}

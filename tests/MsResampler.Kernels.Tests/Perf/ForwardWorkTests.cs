@@ -1,0 +1,69 @@
+using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Tests.Devices;
+using MsResampler.Model;
+using MsResampler.Perf.Roofline;
+using MsResampler.Tests.Model;
+using MsResampler.Tests.Reference;
+using NUnit.Framework;
+using PtxEmulator;
+
+namespace MsResampler.Kernels.Tests.Perf;
+
+/// <summary>What launches are said to do, against what the emulator sees them do.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class ForwardWorkTests
+{
+    private static readonly PatchGrid s_grid = new(9, 10);
+
+    private static readonly ResamplerConfig[] s_models =
+    [
+        Configs.Mixed,
+        Configs.Mixed with { ShareKeyValues = true },
+        Configs.Mixed with
+        {
+            PositionEmbedding = new(PositionEmbeddingType.None, Keys: false, Queries: false),
+            Gate = new GateConfig(9, GateGranularity.Token),
+        },
+        Configs.Of(Configs.None),
+    ];
+
+    [Test]
+    public void Launches_write_and_multiply_what_is_counted([Range(0, 3)] int index,
+        [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
+    {
+        const int ImageCount = 2;
+        ResamplerConfig config = s_models[index];
+        using TestModel model = new(config);
+        EmulatorDevice device = new(architecture: 80);
+        using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model,
+            new ResamplerOptions { Precision = precision });
+        PatchGrid[] grids = [s_grid, s_grid];
+        float[] features = [.. model.RandomFeatures(s_grid, 1), .. model.RandomFeatures(s_grid, 2)];
+        float[] tokens = new float[ImageCount * config.QueryGrid.QueryCount * config.OutputSize];
+        engine.Resample(features, grids, tokens, CancellationToken.None);
+        int before = device.Reports.Count;
+
+        engine.Resample(features, grids, tokens, CancellationToken.None);
+
+        (string Kernel, LaunchReport Report)[] launches = [.. device.Reports.Skip(before)];
+        bool isHalf = precision is Precision.Float16 or Precision.BFloat16;
+        IReadOnlyList<LaunchWork> works = isHalf
+            ? ForwardWork.Half(config, hasKeyValueInput: true, engine.Plan(s_grid), ImageCount)
+            : ForwardWork.Single(config, hasKeyValueInput: true, engine.Plan(s_grid), ImageCount);
+        Assert.That(launches, Has.Length.EqualTo(works.Count));
+        using (Assert.EnterMultipleScope())
+        {
+            foreach ((LaunchWork work, (string kernel, LaunchReport report)) in works.Zip(launches))
+            {
+                // The gate in float32 keeps sums in its result before it is complete, and so writes more than once.
+                Assert.That(work.WrittenBytes, work.Step == "fusion gate" && !isHalf
+                    ? Is.LessThanOrEqualTo(report.GlobalStoreBytes)
+                    : Is.EqualTo(report.GlobalStoreBytes), $"{work.Step}: {kernel}");
+                if (work.HasProducts)
+                    Assert.That(work.Flops, Is.LessThanOrEqualTo(report.Flops), $"{work.Step}: {kernel}");
+                if (work.Product is { } product)
+                    Assert.That(work.Flops, Is.EqualTo(product.Flops), $"{work.Step}: {kernel}");
+            }
+        }
+    }
+}
