@@ -1,11 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using MsResampler.Cpu;
-using MsResampler.Model;
 using MsResampler.Planning;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests;
 

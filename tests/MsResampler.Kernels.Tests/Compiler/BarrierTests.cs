@@ -3,10 +3,8 @@ using ILGPU;
 using ILGPU.Backends.EntryPoints;
 using ILGPU.Backends.PTX;
 using ILGPU.Runtime.Cuda;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Ptx;
-using NUnit.Framework;
 using PtxEmulator;
 using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 

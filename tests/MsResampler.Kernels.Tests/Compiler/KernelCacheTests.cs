@@ -1,9 +1,6 @@
 using System.Reflection;
 using ILGPU;
 using ILGPU.Runtime;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Tests.Safetensors;
-using NUnit.Framework;
 using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;

@@ -2,10 +2,8 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using ILGPU;
 using ILGPU.Runtime;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Ptx;
-using NUnit.Framework;
 using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;

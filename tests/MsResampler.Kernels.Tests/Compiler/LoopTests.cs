@@ -1,9 +1,7 @@
 using System.Reflection;
 using ILGPU;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Ptx;
-using NUnit.Framework;
 using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;

@@ -1,5 +1,4 @@
 using MsResampler.Kernels.Tests.Ptx;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 

@@ -1,8 +1,5 @@
 using System.Text.RegularExpressions;
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Tests;
-using MsResampler.Tests.Safetensors;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 

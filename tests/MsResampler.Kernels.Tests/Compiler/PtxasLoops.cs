@@ -1,7 +1,5 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Tests.Safetensors;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 

@@ -1,7 +1,5 @@
 using MsResampler.Cli;
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Compiler;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 

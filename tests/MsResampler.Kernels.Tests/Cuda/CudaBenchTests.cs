@@ -1,10 +1,6 @@
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Device.Cuda;
-using MsResampler.Model;
 using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Gpu;
-using MsResampler.Tests.Cli;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 

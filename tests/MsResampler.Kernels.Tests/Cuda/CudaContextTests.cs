@@ -1,9 +1,6 @@
 using ILGPU;
 using ILGPU.Runtime.Cuda;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Device.Cuda;
-using MsResampler.Kernels.Tests.Devices;
-using NUnit.Framework;
 using CudaDevice = MsResampler.Kernels.Device.Cuda.CudaDevice;
 
 namespace MsResampler.Kernels.Tests.Cuda;

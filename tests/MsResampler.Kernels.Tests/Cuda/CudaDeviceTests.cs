@@ -1,7 +1,5 @@
 using System.Globalization;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Device.Cuda;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 

@@ -1,6 +1,3 @@
-using MsResampler.Tests.Cli;
-using NUnit.Framework;
-
 namespace MsResampler.Kernels.Tests.Cuda;
 
 /// <summary>Whole models through the driver: the mock hands memory and launches to the PTX emulator.</summary>

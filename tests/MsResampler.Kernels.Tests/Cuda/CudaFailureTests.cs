@@ -1,6 +1,4 @@
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Device.Cuda;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 

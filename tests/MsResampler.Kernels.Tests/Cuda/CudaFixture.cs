@@ -1,6 +1,3 @@
-using MsResampler.Kernels.Compiler;
-using NUnit.Framework;
-
 namespace MsResampler.Kernels.Tests.Cuda;
 
 /// <summary>Tests on the mock driver. Each must leave nothing behind and break no rule.</summary>

@@ -1,10 +1,4 @@
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Device.Cuda;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Tests;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 

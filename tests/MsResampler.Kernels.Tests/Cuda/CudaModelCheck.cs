@@ -1,8 +1,4 @@
 using MsResampler.Kernels.Tests.Parity;
-using MsResampler.Tests;
-using MsResampler.Tests.Parity;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 

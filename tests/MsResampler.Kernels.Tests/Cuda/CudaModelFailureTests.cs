@@ -1,5 +1,3 @@
-using NUnit.Framework;
-
 namespace MsResampler.Kernels.Tests.Cuda;
 
 /// <summary>What the driver is asked for while a model is loaded and used, and what is left when it fails. Kernels do not

@@ -1,7 +1,3 @@
-using MsResampler.Model;
-using MsResampler.Tests.Cli;
-using NUnit.Framework;
-
 namespace MsResampler.Kernels.Tests.Cuda;
 
 /// <summary>Tests of a whole model on the mock driver.</summary>

@@ -1,7 +1,4 @@
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Device.Cuda;
-using MsResampler.Kernels.Tests.Devices;
-using NUnit.Framework;
 using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Tests.Cuda;

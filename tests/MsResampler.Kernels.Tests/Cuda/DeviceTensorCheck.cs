@@ -1,6 +1,3 @@
-using MsResampler.Kernels.Tests.Devices;
-using NUnit.Framework;
-
 namespace MsResampler.Kernels.Tests.Cuda;
 
 /// <summary>Calls whose features and tokens are on the device, whatever is behind the driver.</summary>

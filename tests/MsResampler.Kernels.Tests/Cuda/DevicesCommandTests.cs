@@ -1,6 +1,3 @@
-using MsResampler.Tests.Cli;
-using NUnit.Framework;
-
 namespace MsResampler.Kernels.Tests.Cuda;
 
 internal sealed class DevicesCommandTests : CudaFixture

@@ -3,8 +3,6 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using MsResampler.Kernels.Device.Cuda;
-using MsResampler.Tests;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 

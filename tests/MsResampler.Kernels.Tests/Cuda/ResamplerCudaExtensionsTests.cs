@@ -2,9 +2,6 @@ using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
-using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Tests.Devices;
-using NUnit.Framework;
 using CudaDevice = MsResampler.Kernels.Device.Cuda.CudaDevice;
 using CudaNative = MsResampler.Kernels.Device.Cuda.CudaNative;
 

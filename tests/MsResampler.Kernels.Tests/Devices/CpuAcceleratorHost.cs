@@ -3,8 +3,6 @@ using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tests.Devices;

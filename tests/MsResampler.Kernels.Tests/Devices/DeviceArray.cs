@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Device;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Kernels.Tests.Devices;

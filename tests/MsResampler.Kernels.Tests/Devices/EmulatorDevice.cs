@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Devices;

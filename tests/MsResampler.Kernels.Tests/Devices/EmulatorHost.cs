@@ -1,7 +1,5 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Devices;

@@ -1,6 +1,3 @@
-using MsResampler.Kernels.Device;
-using NUnit.Framework;
-
 namespace MsResampler.Kernels.Tests.Devices;
 
 /// <summary>The devices of the tests keep the promises that the executor relies on.</summary>

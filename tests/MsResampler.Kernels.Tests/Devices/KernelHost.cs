@@ -1,6 +1,3 @@
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Tests.Devices;
 
 /// <summary>Something that runs one kernel on arrays. Arguments are arrays, which are copied to the kernel and are not

@@ -1,6 +1,3 @@
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Tests.Devices;
 
 /// <summary>A device whose operations a test sees before they happen, and can make fail.</summary>

@@ -1,8 +1,5 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Devices;
 

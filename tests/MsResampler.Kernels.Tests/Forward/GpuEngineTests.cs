@@ -1,13 +1,5 @@
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Forward;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Model;
 using MsResampler.Planning;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using MsResampler.Tests.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Forward;
 

@@ -1,10 +1,5 @@
 using MsResampler.Kernels.Forward;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Model;
 using MsResampler.Safetensors;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Forward;
 

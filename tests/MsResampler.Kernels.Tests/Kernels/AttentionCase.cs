@@ -1,7 +1,4 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Tests.Devices;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 

@@ -1,9 +1,6 @@
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Tests.Compiler;
-using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tiles;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 

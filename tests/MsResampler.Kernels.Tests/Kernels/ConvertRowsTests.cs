@@ -1,8 +1,5 @@
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Norm;
-using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tests.Ptx;
-using NUnit.Framework;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;

@@ -1,11 +1,6 @@
 using System.Diagnostics;
 using MsResampler.Kernels.Forward;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Model;
 using MsResampler.Planning;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;

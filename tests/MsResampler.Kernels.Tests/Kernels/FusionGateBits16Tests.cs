@@ -1,9 +1,6 @@
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Gate;
-using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tests.Ptx;
 using MsResampler.Kernels.Tiles;
-using NUnit.Framework;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;

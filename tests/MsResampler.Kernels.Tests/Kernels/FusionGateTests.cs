@@ -1,9 +1,4 @@
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gate;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Tests;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 

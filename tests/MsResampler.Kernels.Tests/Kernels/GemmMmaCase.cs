@@ -1,8 +1,5 @@
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gemm;
-using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tiles;
 using PtxEmulator;
 

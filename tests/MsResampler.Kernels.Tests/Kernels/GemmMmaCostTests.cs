@@ -1,10 +1,6 @@
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Tests.Compiler;
-using MsResampler.Kernels.Tests.Devices;
-using NUnit.Framework;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;

@@ -1,5 +1,4 @@
 using MsResampler.Kernels.Gemm;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 

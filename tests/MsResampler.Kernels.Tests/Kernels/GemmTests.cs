@@ -1,10 +1,5 @@
 using MathNet.Numerics;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gemm;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Tests;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 

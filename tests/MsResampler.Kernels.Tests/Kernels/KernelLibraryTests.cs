@@ -1,9 +1,6 @@
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Tests.Compiler;
-using MsResampler.Kernels.Tests.Devices;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 

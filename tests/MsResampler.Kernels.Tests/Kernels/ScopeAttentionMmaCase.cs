@@ -1,11 +1,7 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Forward.Bits16;
-using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tiles;
-using MsResampler.Model;
 using MsResampler.Planning;
 using PtxEmulator;
 

@@ -1,14 +1,9 @@
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Tests.Compiler;
-using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tiles;
-using MsResampler.Model;
 using MsResampler.Planning;
-using MsResampler.Tests.Model;
-using NUnit.Framework;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;

@@ -1,7 +1,4 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Model;
-using MsResampler.Tests.Model;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 

@@ -1,7 +1,4 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Tests;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 

@@ -1,5 +1,4 @@
 using MsResampler.Kernels.Tiles;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 

@@ -1,11 +1,5 @@
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Gemm;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Model;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;

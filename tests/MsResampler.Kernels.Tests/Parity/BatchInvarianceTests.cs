@@ -1,9 +1,4 @@
 using MsResampler.Kernels.Forward;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Model;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Parity;
 

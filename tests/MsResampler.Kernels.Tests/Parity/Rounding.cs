@@ -1,7 +1,5 @@
 using MsResampler.Kernels.Ptx;
-using MsResampler.Model;
 using MsResampler.Safetensors;
-using MsResampler.Tests.Reference;
 
 namespace MsResampler.Kernels.Tests.Parity;
 

@@ -1,13 +1,6 @@
 using System.Globalization;
 using MsResampler.Kernels.Forward;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Model;
 using MsResampler.Reference;
-using MsResampler.Tests;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Parity;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Parity;
 

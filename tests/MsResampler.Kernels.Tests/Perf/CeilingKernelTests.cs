@@ -1,12 +1,9 @@
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Compiler;
-using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Kernels.Tests.Ptx;
 using MsResampler.Kernels.Tiles;
 using MsResampler.Perf.Ceilings;
-using NUnit.Framework;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Perf;

@@ -1,6 +1,3 @@
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Tests.Perf;
 
 /// <summary>A device with a clock of its own: every launch takes a millisecond and nothing else takes time. What

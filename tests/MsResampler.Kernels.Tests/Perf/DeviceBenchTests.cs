@@ -1,14 +1,7 @@
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Tests.Devices;
-using MsResampler.Model;
 using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Gpu;
 using MsResampler.Perf.Roofline;
 using MsResampler.Perf.Timing;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Perf;
 

@@ -1,11 +1,9 @@
 using System.Text.Json;
-using MsResampler.Kernels.Device;
 using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Gpu;
 using MsResampler.Perf.Models;
 using MsResampler.Perf.Roofline;
 using MsResampler.Perf.Timing;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Perf;
 

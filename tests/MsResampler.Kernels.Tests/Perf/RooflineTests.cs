@@ -1,5 +1,4 @@
 using MsResampler.Perf.Roofline;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Perf;
 

@@ -1,8 +1,5 @@
-using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Tests.Devices;
 using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Timing;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Perf;
 

@@ -1,7 +1,5 @@
 using System.Reflection;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
-using NUnit.Framework;
 using static MsResampler.Kernels.Tests.Ptx.ScalarExpectations;
 
 namespace MsResampler.Kernels.Tests.Ptx;

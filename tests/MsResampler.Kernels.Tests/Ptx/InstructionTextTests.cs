@@ -1,10 +1,8 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Compiler;
-using NUnit.Framework;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 

@@ -1,6 +1,5 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Compiler;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Ptx;

@@ -2,7 +2,6 @@ using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using MsResampler.Kernels.Ptx;
-using NUnit.Framework;
 using static MsResampler.Kernels.Tests.Ptx.ScalarExpectations;
 
 namespace MsResampler.Kernels.Tests.Ptx;

@@ -1,5 +1,3 @@
-using NUnit.Framework;
-
 namespace MsResampler.Kernels.Tests.Ptx;
 
 /// <summary>What scalar instructions give, computed in double precision, with the errors that the PTX ISA

@@ -1,10 +1,8 @@
 using System.Reflection;
 using ILGPU;
 using MsResampler.Cli.Ptx;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Compiler;
-using NUnit.Framework;
 using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Ptx;

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using MsResampler.Safetensors;
-using NUnit.Framework;
 using SkiaSharp;
 
 namespace MsResampler.Tests.Cli;

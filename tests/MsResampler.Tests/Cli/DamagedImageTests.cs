@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using MsResampler.Cli;
 using MsResampler.Cli.Input;
-using NUnit.Framework;
 using SkiaSharp;
 
 namespace MsResampler.Tests.Cli;

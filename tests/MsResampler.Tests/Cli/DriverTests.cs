@@ -1,5 +1,3 @@
-using NUnit.Framework;
-
 namespace MsResampler.Tests.Cli;
 
 /// <summary>Commands where there is no CUDA driver, each in a process of its own: a process looks for the driver

@@ -1,5 +1,4 @@
 using MsResampler.Onnx.Proto;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cli;
 

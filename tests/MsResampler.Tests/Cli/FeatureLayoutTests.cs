@@ -3,7 +3,6 @@ using System.Text;
 using MsResampler.Cli;
 using MsResampler.Cli.Input;
 using MsResampler.Tests.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cli;
 

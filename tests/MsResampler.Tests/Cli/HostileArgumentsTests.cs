@@ -1,5 +1,3 @@
-using NUnit.Framework;
-
 namespace MsResampler.Tests.Cli;
 
 /// <summary>Arguments that nobody would give: the exit code is a documented one, an error is one line, and it is never

@@ -1,5 +1,4 @@
 using MsResampler.Cli.Input;
-using NUnit.Framework;
 using SkiaSharp;
 
 namespace MsResampler.Tests.Cli;

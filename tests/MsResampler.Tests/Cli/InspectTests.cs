@@ -1,8 +1,6 @@
 using System.Text;
 using MsResampler.Cli.Display;
-using MsResampler.Model;
 using MsResampler.Planning;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cli;
 

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using MsResampler.Cli;
 using MsResampler.Cli.Display;
-using NUnit.Framework;
 using Spectre.Console;
 
 namespace MsResampler.Tests.Cli;

@@ -1,5 +1,4 @@
 using MsResampler.Cli.Ptx;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cli;
 

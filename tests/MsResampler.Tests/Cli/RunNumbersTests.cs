@@ -1,6 +1,4 @@
 using MsResampler.Cli.Maps;
-using MsResampler.Model;
-using NUnit.Framework;
 using SkiaSharp;
 
 namespace MsResampler.Tests.Cli;

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using MsResampler.Safetensors;
-using NUnit.Framework;
 using SkiaSharp;
 
 namespace MsResampler.Tests.Cli;

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using MsResampler.Cli;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cli;
 

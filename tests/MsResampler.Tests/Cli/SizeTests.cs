@@ -2,8 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using MsResampler.Cli;
 using MsResampler.Cli.Engines;
-using MsResampler.Model;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cli;
 

@@ -1,5 +1,3 @@
-using NUnit.Framework;
-
 namespace MsResampler.Tests.Cli;
 
 /// <summary>What surrounds a process may be broken: streams closed or full, limits low. The exit code is one of those

@@ -1,5 +1,3 @@
-using NUnit.Framework;
-
 namespace MsResampler.Tests.Cli;
 
 internal sealed class UsageTests : CliFixture

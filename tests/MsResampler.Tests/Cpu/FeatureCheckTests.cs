@@ -1,5 +1,4 @@
 using MsResampler.Cpu;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cpu;
 

@@ -1,6 +1,5 @@
 using MsResampler.Cpu;
 using MsResampler.Cpu.Simd;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cpu;
 

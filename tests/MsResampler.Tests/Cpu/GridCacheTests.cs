@@ -1,10 +1,6 @@
 using System.Runtime.Intrinsics;
 using MsResampler.Cpu;
 using MsResampler.Cpu.Simd;
-using MsResampler.Model;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 using Engine = MsResampler.Cpu.CpuEngine<MsResampler.Cpu.Simd.SimdScalar, float>;
 
 namespace MsResampler.Tests.Cpu;

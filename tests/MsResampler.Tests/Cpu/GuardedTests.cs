@@ -1,5 +1,3 @@
-using NUnit.Framework;
-
 namespace MsResampler.Tests.Cpu;
 
 /// <summary>Tests of kernels: every buffer they make ends at a page that cannot be read.</summary>

@@ -1,10 +1,6 @@
 using MsResampler.Cpu;
 using MsResampler.Cpu.Simd;
-using MsResampler.Model;
 using MsResampler.Planning;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cpu;
 

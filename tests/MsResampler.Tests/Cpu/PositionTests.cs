@@ -1,8 +1,6 @@
 using MathNet.Numerics.LinearAlgebra;
 using MsResampler.Cpu;
-using MsResampler.Model;
 using MsResampler.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cpu;
 

@@ -1,8 +1,4 @@
 using System.Diagnostics;
-using MsResampler.Model;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cpu;
 

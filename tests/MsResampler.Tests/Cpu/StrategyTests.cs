@@ -1,9 +1,5 @@
 using MsResampler.Cpu;
-using MsResampler.Model;
 using MsResampler.Planning;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cpu;
 

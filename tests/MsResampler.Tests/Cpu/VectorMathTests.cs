@@ -1,7 +1,6 @@
 using MathNet.Numerics;
 using MsResampler.Cpu;
 using MsResampler.Cpu.Simd;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cpu;
 

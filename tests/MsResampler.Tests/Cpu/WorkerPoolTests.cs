@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using MsResampler.Cpu;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Cpu;
 

@@ -1,6 +1,4 @@
 using MsResampler.Files;
-using MsResampler.Tests.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Files;
 

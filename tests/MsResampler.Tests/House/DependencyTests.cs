@@ -3,7 +3,6 @@ using System.Text.RegularExpressions;
 using MsResampler.Onnx;
 using MsResampler.Reference;
 using NetArchTest.Rules;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.House;
 

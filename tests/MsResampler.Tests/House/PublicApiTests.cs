@@ -2,7 +2,6 @@ using System.Reflection;
 using MsResampler.Kernels;
 using MsResampler.Onnx;
 using MsResampler.Reference;
-using NUnit.Framework;
 using PublicApiGenerator;
 
 namespace MsResampler.Tests.House;

@@ -1,9 +1,6 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
 using MsResampler.Cli;
-using MsResampler.Model;
-using MsResampler.Tests.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.House;
 

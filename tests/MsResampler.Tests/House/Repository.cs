@@ -1,5 +1,3 @@
-using NUnit.Framework;
-
 namespace MsResampler.Tests.House;
 
 /// <summary>The checkout that the tests were built from.</summary>

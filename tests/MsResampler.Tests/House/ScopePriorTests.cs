@@ -1,9 +1,5 @@
 using System.Text;
-using MsResampler.Model;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Parity;
 using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.House;
 

@@ -1,9 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using MsResampler.Model;
-using MsResampler.Tests.Reference;
 using MsResampler.Tests.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Model;
 

@@ -1,8 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using MsResampler.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Model;
 

@@ -1,6 +1,3 @@
-using MsResampler.Model;
-using NUnit.Framework;
-
 namespace MsResampler.Tests.Model;
 
 public class ScopeBiasTests

@@ -1,7 +1,5 @@
 using System.Numerics;
 using CsCheck;
-using MsResampler.Model;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Model;
 

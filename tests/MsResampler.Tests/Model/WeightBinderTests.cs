@@ -1,10 +1,6 @@
 using System.Diagnostics;
 using System.Text;
-using MsResampler.Model;
 using MsResampler.Safetensors;
-using MsResampler.Tests.Reference;
-using MsResampler.Tests.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Model;
 

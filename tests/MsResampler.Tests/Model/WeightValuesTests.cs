@@ -1,8 +1,4 @@
-using MsResampler.Model;
 using MsResampler.Safetensors;
-using MsResampler.Tests.Reference;
-using MsResampler.Tests.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Model;
 

@@ -1,10 +1,7 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
-using MsResampler.Model;
 using MsResampler.Onnx;
 using MsResampler.Onnx.Proto;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Onnx;
 

@@ -1,8 +1,3 @@
-using MsResampler.Model;
-using MsResampler.Tests.Parity;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
-
 namespace MsResampler.Tests.Onnx;
 
 /// <summary>The exported graph, run by ONNX Runtime, against the engine: two implementations that share

@@ -1,5 +1,4 @@
 using Microsoft.ML.OnnxRuntime;
-using MsResampler.Model;
 using MsResampler.Onnx;
 
 namespace MsResampler.Tests.Onnx;

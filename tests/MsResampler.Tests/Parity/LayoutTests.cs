@@ -1,8 +1,5 @@
-using MsResampler.Model;
 using MsResampler.Safetensors;
-using MsResampler.Tests.Model;
 using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Parity;
 

@@ -1,10 +1,6 @@
 using MsResampler.Cpu;
-using MsResampler.Model;
 using MsResampler.Planning;
 using MsResampler.Reference;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Parity;
 

@@ -1,8 +1,5 @@
 using MsResampler.Cpu;
-using MsResampler.Model;
 using MsResampler.Reference;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Parity;
 

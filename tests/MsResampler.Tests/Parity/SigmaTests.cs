@@ -1,10 +1,7 @@
 using MsResampler.Cpu;
-using MsResampler.Model;
 using MsResampler.Planning;
-using MsResampler.Tests.Model;
 using MsResampler.Tests.Onnx;
 using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Parity;
 

@@ -1,8 +1,4 @@
-using MsResampler.Model;
 using MsResampler.Planning;
-using MsResampler.Tests.Model;
-using MsResampler.Tests.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Planning;
 

@@ -1,7 +1,4 @@
-using MsResampler.Model;
 using MsResampler.Planning;
-using MsResampler.Tests.Model;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Planning;
 

@@ -1,6 +1,5 @@
 using MathNet.Numerics.LinearAlgebra;
 using MsResampler.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Reference;
 

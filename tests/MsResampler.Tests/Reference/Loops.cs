@@ -1,5 +1,3 @@
-using MsResampler.Model;
-
 namespace MsResampler.Tests.Reference;
 
 /// <summary>The model's layers for one vector as plain loops, independent of every implementation.</summary>

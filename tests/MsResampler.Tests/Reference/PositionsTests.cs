@@ -1,7 +1,5 @@
 using MathNet.Numerics.LinearAlgebra;
-using MsResampler.Model;
 using MsResampler.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Reference;
 

@@ -1,6 +1,4 @@
-using MsResampler.Model;
 using MsResampler.Reference;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Reference;
 

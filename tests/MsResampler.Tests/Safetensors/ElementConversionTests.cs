@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using MsResampler.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Safetensors;
 

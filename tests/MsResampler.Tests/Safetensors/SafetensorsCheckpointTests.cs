@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using MsResampler.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Safetensors;
 

@@ -1,5 +1,4 @@
 using MsResampler.Safetensors;
-using NUnit.Framework;
 using static MsResampler.Safetensors.SafetensorsError;
 
 namespace MsResampler.Tests.Safetensors;

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Text;
 using MsResampler.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Safetensors;
 

@@ -1,6 +1,5 @@
 using System.Text;
 using MsResampler.Safetensors;
-using NUnit.Framework;
 using static MsResampler.Safetensors.SafetensorsError;
 
 namespace MsResampler.Tests.Safetensors;

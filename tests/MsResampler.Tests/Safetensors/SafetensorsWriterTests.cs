@@ -1,6 +1,5 @@
 using System.Text;
 using MsResampler.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Safetensors;
 

@@ -1,5 +1,4 @@
 using MsResampler.Safetensors;
-using NUnit.Framework;
 
 namespace MsResampler.Tests.Safetensors;
 

@@ -1,0 +1,137 @@
+namespace PtxEmulator.Decoding;
+
+/// <summary>Collects the instructions, registers and variables of a kernel.</summary>
+internal sealed class CodeBuilder
+{
+    private const int ChunkBytes = Lanes.ChunkBytes;
+
+    private readonly Dictionary<(int LaneBytes, ulong Value, Variable? Symbol), int> _constants = [];
+    private readonly Dictionary<(int LaneBytes, string Name), int> _specials = [];
+    private readonly Dictionary<Variable, int> _offsets = [];
+    private readonly HashSet<Variable> _globals = [];
+    private readonly List<Variable> _dynamicShared = [];
+    private int _registerBytes;
+    private int _predicateChunk = -1;
+    private int _predicateCount;
+    private int _sharedBytes;
+    private int _localBytes;
+
+    public List<Instruction> Instructions { get; } = [];
+
+    /// <summary>Logarithm of the narrowest access to shared memory.</summary>
+    public int SharedCellShift { get; private set; } = 2;
+
+    public bool HasGlobalAtomics { get; set; }
+
+    public int LocalBytes => _localBytes;
+
+    public int StaticSharedBytes => _sharedBytes;
+
+    public IReadOnlyDictionary<Variable, int> Offsets => _offsets;
+
+    /// <summary>A predicate that is always true.</summary>
+    public int True => Constant(Lanes.All, 0);
+
+    public int AllocateRegister(PtxType type)
+        => type.IsPredicate ? AllocatePredicate() : AllocateLanes(type.LaneBytes);
+
+    public int Constant(ulong value, int laneBytes) => Constant(value, laneBytes, null);
+
+    /// <summary>A register that holds a variable's address.</summary>
+    public int AddressOf(Variable variable, long offset, int laneBytes)
+    {
+        Place(variable);
+        return Constant((ulong)offset, laneBytes, variable);
+    }
+
+    public int Special(string name, int laneBytes)
+    {
+        if (!_specials.TryGetValue((laneBytes, name), out int slot))
+            _specials[(laneBytes, name)] = slot = AllocateLanes(laneBytes);
+        return slot;
+    }
+
+    public void NoteSharedAccess(int byteCount)
+        => SharedCellShift = Math.Min(SharedCellShift, System.Numerics.BitOperations.Log2((uint)byteCount));
+
+    /// <summary>Gives a variable its place.</summary>
+    public void Place(Variable variable)
+    {
+        switch (variable.Space)
+        {
+            case StateSpace.Global or StateSpace.Constant:
+                foreach ((_, Variable target, _) in _globals.Add(variable) ? variable.Pointers : [])
+                    Place(target);
+                break;
+            case StateSpace.Shared when variable.IsDynamic:
+                if (!_dynamicShared.Contains(variable))
+                    _dynamicShared.Add(variable);
+                break;
+            case StateSpace.Shared when !_offsets.ContainsKey(variable):
+                _offsets[variable] = Allocate(ref _sharedBytes, variable);
+                break;
+            case StateSpace.Local when !_offsets.ContainsKey(variable):
+                _offsets[variable] = Allocate(ref _localBytes, variable);
+                break;
+        }
+    }
+
+    /// <summary>Places a parameter of the entry.</summary>
+    public void PlaceParameter(Variable variable, int offset) => _offsets[variable] = offset;
+
+    /// <summary>The finished kernel; its instructions are laid out already.</summary>
+    public KernelCode Build(string name, Instruction[] instructions)
+    {
+        int alignment = Math.Max(16, _dynamicShared.Select(variable => variable.Alignment).DefaultIfEmpty(1).Max());
+        return new KernelCode
+        {
+            Name = name,
+            Instructions = instructions,
+            RegisterBytes = _registerBytes,
+            Constants = [.. _constants.Select(pair => new ConstantSlot(pair.Value, pair.Key.LaneBytes,
+                pair.Key.Value, pair.Key.Symbol))],
+            Specials = [.. _specials.Select(pair => new SpecialSlot(pair.Value, pair.Key.LaneBytes, pair.Key.Name))],
+            Offsets = _offsets,
+            StaticSharedBytes = _sharedBytes,
+            DynamicSharedOffset = (_sharedBytes + alignment - 1) / alignment * alignment,
+            LocalBytes = _localBytes,
+            SharedCellShift = SharedCellShift,
+            HasGlobalAtomics = HasGlobalAtomics,
+            GlobalVariables = [.. _globals],
+        };
+    }
+
+    private static int Allocate(ref int bytes, Variable variable)
+    {
+        int offset = (bytes + variable.Alignment - 1) / variable.Alignment * variable.Alignment;
+        bytes = checked(offset + variable.Bytes);
+        return offset;
+    }
+
+    private int Constant(ulong value, int laneBytes, Variable? symbol)
+    {
+        if (_constants.TryGetValue((laneBytes, value, symbol), out int slot))
+            return slot;
+        slot = laneBytes == 0 ? AllocatePredicate() : AllocateLanes(laneBytes);
+        _constants[(laneBytes, value, symbol)] = slot;
+        return slot;
+    }
+
+    private int AllocateLanes(int laneBytes)
+    {
+        int slot = _registerBytes;
+        _registerBytes += Lanes.Count * laneBytes;
+        return slot;
+    }
+
+    private int AllocatePredicate()
+    {
+        if (_predicateChunk < 0 || _predicateCount == ChunkBytes / sizeof(uint))
+        {
+            _predicateChunk = _registerBytes;
+            _registerBytes += ChunkBytes;
+            _predicateCount = 0;
+        }
+        return _predicateChunk + (_predicateCount++ * sizeof(uint));
+    }
+}

@@ -1,0 +1,212 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using PtxEmulator.Memory;
+
+namespace PtxEmulator;
+
+/// <summary>A device that runs PTX on the CPU and checks what it does. Its members may be called from many threads;
+/// they run one after the other.</summary>
+/// <remarks>
+/// Blocks run to their end, in order where a kernel has global atomics: one that waits for a later block hangs until it
+/// times out, and so do threads that wait for others of their own warp. The sanitizer orders accesses by barriers alone;
+/// races between blocks in global memory it does not see. Recursion and calls through pointers are not known.
+/// </remarks>
+public sealed class EmulatedGpu : IDisposable
+{
+    private const int MaxBlockThreads = 1024;
+    private const int MaxGridYZ = 65535;
+
+    // What a block of the largest architectures may ask for.
+    private const int MaxSharedBytes = 227 * 1024;
+
+    private readonly Lock _lock = new();
+    private readonly EmulatorOptions _options;
+    private readonly GlobalMemory _memory;
+    private readonly GlobalAllocator _allocator;
+    private readonly ConditionalWeakTable<PtxModule, Dictionary<Variable, ulong>> _variables = [];
+    private bool _isDisposed;
+
+    public EmulatedGpu()
+        : this(new EmulatorOptions())
+    {
+    }
+
+    public EmulatedGpu(EmulatorOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Workers, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.MemoryBytes, 1);
+        _options = options;
+        _memory = new GlobalMemory(options.MemoryBytes);
+        _allocator = new GlobalAllocator(_memory);
+    }
+
+    /// <summary>Bytes allocated and not freed.</summary>
+    public long AllocatedBytes
+    {
+        get
+        {
+            using (Enter())
+                return _allocator.AllocatedBytes;
+        }
+    }
+
+    /// <summary>Allocates memory that nobody has written, aligned to 256 bytes, with a guard gap on both sides.
+    /// </summary>
+    /// <param name="byteCount">Its size; at least 1.</param>
+    /// <param name="name">What faults call it.</param>
+    /// <exception cref="InsufficientMemoryException">The device has not so much memory.</exception>
+    public ulong Allocate(long byteCount, string name = "")
+    {
+        using (Enter())
+            return _allocator.Allocate(byteCount, name).Address;
+    }
+
+    /// <exception cref="PtxFaultException">The address is not of an allocation, or was freed.</exception>
+    public void Free(ulong address)
+    {
+        using (Enter())
+        {
+            Allocation? allocation = _allocator.Find(address);
+            if (allocation == null)
+                throw HostFault(PtxFaultKind.OutOfBounds, "Free", "no allocation begins there", address);
+            if (allocation.IsFreed)
+                throw HostFault(PtxFaultKind.FreedMemory, "Free", $"{allocation} was freed before", address);
+            _allocator.Free(allocation);
+        }
+    }
+
+    /// <exception cref="PtxFaultException">The destination is outside an allocation or freed.</exception>
+    public void Write(ulong address, ReadOnlySpan<byte> source)
+    {
+        using (Enter())
+        {
+            if (!_memory.TryMarkWritten(address, source.Length))
+                throw HostFault("Write", address, source.Length, isWrite: true);
+            _memory.Write(address, source);
+        }
+    }
+
+    /// <exception cref="PtxFaultException">The source is outside an allocation, freed, or was never written.
+    /// </exception>
+    public void Read(ulong address, Span<byte> destination)
+    {
+        using (Enter())
+        {
+            if (!_memory.CanRead(address, destination.Length))
+                throw HostFault("Read", address, destination.Length, isWrite: false);
+            _memory.Read(address, destination);
+        }
+    }
+
+    /// <summary>Runs a kernel to its end.</summary>
+    /// <param name="module">Whose kernel; its variables live as long as this device.</param>
+    /// <param name="entryName">The kernel's name.</param>
+    /// <param name="grid">Blocks.</param>
+    /// <param name="block">Threads of a block.</param>
+    /// <param name="dynamicSharedBytes">Shared memory beside what the kernel declares.</param>
+    /// <param name="parameters">The parameters' bytes, each at its offset.</param>
+    /// <exception cref="ArgumentException">The kernel is not in the module, or cannot be launched so.</exception>
+    /// <exception cref="PtxFaultException">The kernel did something forbidden. Memory holds what it wrote until then.
+    /// </exception>
+    public unsafe LaunchReport Launch(PtxModule module, string entryName, Dim3 grid, Dim3 block,
+        int dynamicSharedBytes, ReadOnlySpan<byte> parameters)
+    {
+        ArgumentNullException.ThrowIfNull(module);
+        if (!module.Entries.TryGetValue(entryName, out PtxEntry? entry))
+            throw new ArgumentException($"The module has no kernel '{entryName}'.", nameof(entryName));
+        RequireSize(grid.X >= 1 && grid.Y is >= 1 and <= MaxGridYZ && grid.Z is >= 1 and <= MaxGridYZ, nameof(grid),
+            grid);
+        RequireSize(block.X >= 1 && block.Y >= 1 && block.Z is >= 1 and <= 64 && block.Count <= MaxBlockThreads,
+            nameof(block), block);
+        ArgumentOutOfRangeException.ThrowIfNegative(dynamicSharedBytes);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(dynamicSharedBytes, MaxSharedBytes - entry.StaticSharedBytes);
+        if (parameters.Length < entry.ParameterBytes)
+        {
+            throw new ArgumentException($"'{entryName}' takes {entry.ParameterBytes} bytes of parameters, found "
+                + $"{parameters.Length}.", nameof(parameters));
+        }
+        using (Enter())
+        {
+            fixed (byte* bytes = parameters)
+            {
+                var launch = new Launch(entry.Code)
+                {
+                    Memory = _memory,
+                    Grid = grid,
+                    Block = block,
+                    DynamicSharedBytes = dynamicSharedBytes,
+                    Parameters = bytes,
+                    ParameterBytes = entry.ParameterBytes,
+                    Seed = _options.Seed,
+                    MaxWarpInstructions = _options.MaxWarpInstructions,
+                    GlobalAddresses = Load(module, entry),
+                    DescribeGlobal = _allocator.Describe,
+                };
+                return launch.Run(_options.Workers);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _isDisposed = true;
+            _memory.Dispose();
+        }
+    }
+
+    private Lock.Scope Enter()
+    {
+        Lock.Scope scope = _lock.EnterScope();
+        if (!_isDisposed)
+            return scope;
+        scope.Dispose();
+        throw new ObjectDisposedException(nameof(EmulatedGpu));
+    }
+
+    private static void RequireSize(bool isValid, string name, Dim3 size)
+    {
+        if (!isValid)
+        {
+            throw new ArgumentException($"{size} is not a size that can be launched: a grid has up to {MaxGridYZ} "
+                + $"blocks along y and z, a block up to {MaxBlockThreads} threads.", name);
+        }
+    }
+
+    /// <summary>Gives the global variables that an entry uses their memory and first values.</summary>
+    private Dictionary<Variable, ulong> Load(PtxModule module, PtxEntry entry)
+    {
+        Dictionary<Variable, ulong> addresses = _variables.GetOrCreateValue(module);
+        List<Variable> added = [.. entry.Code.GlobalVariables.Where(variable => !addresses.ContainsKey(variable))];
+        foreach (Variable variable in added)
+            addresses[variable] = _allocator.Allocate(Math.Max(variable.Bytes, 1), variable.Name).Address;
+        foreach (Variable variable in added)
+        {
+            // Variables without an initialiser are zero.
+            byte[] value = variable.InitialValue?.ToArray() ?? new byte[variable.Bytes];
+            foreach ((int offset, Variable target, long targetOffset) in variable.Pointers)
+            {
+                ulong pointer = addresses.GetValueOrDefault(target) + (ulong)targetOffset;
+                BinaryPrimitives.WriteUInt64LittleEndian(value.AsSpan(offset), pointer);
+            }
+            ulong address = addresses[variable];
+            _memory.TryMarkWritten(address, value.Length);
+            _memory.Write(address, value);
+            if (variable.Space == StateSpace.Constant)
+                _memory.MarkConstant(address, value.Length);
+        }
+        return addresses;
+    }
+
+    private PtxFaultException HostFault(string operation, ulong address, int byteCount, bool isWrite)
+    {
+        (PtxFaultKind kind, ulong at) = _memory.Explain(address, byteCount, isWrite);
+        return HostFault(kind, operation, $"{(isWrite ? "write" : "read")} of {byteCount} bytes at 0x{address:x} "
+            + $"({_allocator.Describe(at)})", at);
+    }
+
+    private static PtxFaultException HostFault(PtxFaultKind kind, string operation, string detail, ulong address)
+        => new(kind, detail, new FaultSite(null, operation, 0, null, null, address));
+}

@@ -1,0 +1,91 @@
+using PtxEmulator.Counters;
+using PtxEmulator.Decoding;
+using PtxEmulator.Memory;
+
+namespace PtxEmulator.Execution;
+
+/// <summary>One launch of a kernel.</summary>
+internal sealed class Launch
+{
+    private readonly Lock _lock = new();
+    private readonly LaunchCounters _counters;
+    private long _nextBlock;
+    private long _faultedBlock = long.MaxValue;
+    private PtxFaultException? _fault;
+
+    public Launch(KernelCode code) => (Code, _counters) = (code, new LaunchCounters(code));
+
+    public KernelCode Code { get; }
+
+    public required GlobalMemory Memory { get; init; }
+
+    public required Dim3 Grid { get; init; }
+
+    public required Dim3 Block { get; init; }
+
+    public required int DynamicSharedBytes { get; init; }
+
+    /// <summary>The parameters' bytes.</summary>
+    public required unsafe byte* Parameters { get; init; }
+
+    public required int ParameterBytes { get; init; }
+
+    public required ulong Seed { get; init; }
+
+    public required long MaxWarpInstructions { get; init; }
+
+    /// <summary>Where the module's variables lie in global memory.</summary>
+    public required IReadOnlyDictionary<Variable, ulong> GlobalAddresses { get; init; }
+
+    public int SharedBytes => DynamicSharedBytes == 0 ? Code.StaticSharedBytes
+        : Code.DynamicSharedOffset + DynamicSharedBytes;
+
+    /// <summary>A variable's address in its own space.</summary>
+    public ulong AddressOf(Variable variable)
+        => GlobalAddresses.TryGetValue(variable, out ulong address) ? address
+            : variable.IsDynamic ? (ulong)Code.DynamicSharedOffset : (ulong)Code.Offsets[variable];
+
+    /// <summary>Says where a global address lies, for people.</summary>
+    public required Func<ulong, string> DescribeGlobal { get; init; }
+
+    /// <summary>Runs all blocks.</summary>
+    public LaunchReport Run(int workerCount)
+    {
+        // The order of atomics shows in what they return and in rounded sums: one worker keeps it the same.
+        int count = Code.HasGlobalAtomics ? 1 : (int)Math.Min(workerCount, Grid.Count);
+        var others = new Task[Math.Max(count - 1, 0)];
+        for (int other = 0; other < others.Length; other++)
+            others[other] = Task.Run(RunBlocks);
+        RunBlocks();
+        Task.WaitAll(others);
+        if (_fault != null)
+            throw _fault;
+        return _counters.ToReport();
+    }
+
+    private void RunBlocks()
+    {
+        using var block = new Block(this);
+        while (true)
+        {
+            long index = Interlocked.Increment(ref _nextBlock) - 1;
+            // Blocks before one that faulted still run, so that the first of all faults is the one that is reported.
+            if (index >= Grid.Count || index > Interlocked.Read(ref _faultedBlock))
+                break;
+            try
+            {
+                block.Run(index);
+            }
+            catch (PtxFaultException exception)
+            {
+                lock (_lock)
+                {
+                    if (index < _faultedBlock)
+                        (_faultedBlock, _fault) = (index, exception);
+                }
+            }
+        }
+        lock (_lock)
+            _counters.Add(block);
+    }
+}

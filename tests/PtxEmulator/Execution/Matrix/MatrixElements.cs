@@ -1,0 +1,39 @@
+using System.Runtime.Intrinsics;
+
+namespace PtxEmulator.Execution;
+
+/// <summary>Elements of matrix registers as float32.</summary>
+internal static unsafe class MatrixElements
+{
+    // float16 exponents have a bias of 15, float32 ones of 127.
+    private const float HalfScale = 5.192296858534828e33f;
+
+    /// <summary>Converts one element of each thread's register.</summary>
+    public static void Convert(byte* register, int half, PtxTypeKind kind, int elementBits, float* results)
+    {
+        for (int chunk = 0; chunk < Lanes.ChunkCount<uint>(); chunk++)
+        {
+            Vector512<uint> bits = Lanes.Load<uint>(register, chunk);
+            if (elementBits == 16)
+                bits = half == 0 ? bits & Vector512.Create(0xffffu) : bits >>> 16;
+            Vector512<float> values = kind switch
+            {
+                PtxTypeKind.BFloat => (bits << 16).AsSingle(),
+                // The hardware ignores the bits that tf32 does not have.
+                PtxTypeKind.TensorFloat => (bits & Vector512.Create(0xffff_e000u)).AsSingle(),
+                _ => HalfToSingle(bits),
+            };
+            Vector512.Store(values, results + (chunk * Vector512<float>.Count));
+        }
+    }
+
+    private static Vector512<float> HalfToSingle(Vector512<uint> bits)
+    {
+        Vector512<uint> magnitude = (bits & Vector512.Create(0x7fffu)) << 13;
+        Vector512<uint> sign = (bits & Vector512.Create(0x8000u)) << 16;
+        Vector512<uint> special = Vector512.GreaterThanOrEqual(magnitude, Vector512.Create(0x7c00u << 13));
+        Vector512<uint> scaled = (magnitude.AsSingle() * HalfScale).AsUInt32();
+        return (Vector512.ConditionalSelect(special, magnitude | Vector512.Create(0x7f80_0000u), scaled) | sign)
+            .AsSingle();
+    }
+}

@@ -1,0 +1,266 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using PtxEmulator.Counters;
+using PtxEmulator.Memory;
+
+namespace PtxEmulator.Execution;
+
+/// <summary>An instruction that accesses memory at one address of each thread.</summary>
+internal abstract unsafe class MemoryInstruction : Instruction
+{
+    public required StateSpace Space { get; init; }
+
+    public required AddressSource Address { get; init; }
+
+    /// <summary>Bytes that one thread accesses.</summary>
+    public required int AccessBytes { get; init; }
+
+    /// <summary>Volatile, acquire or release: such accesses to shared memory do not race.</summary>
+    public bool IsSynchronizing { get; init; }
+
+    protected abstract bool IsRead { get; }
+
+    protected abstract bool IsWrite { get; }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public sealed override void Execute(Warp warp, uint mask)
+    {
+        ulong* addresses = warp.Addresses;
+        Address.Compute(warp, addresses);
+        if (Space != StateSpace.Generic)
+        {
+            Access(warp, mask, Space, addresses);
+            return;
+        }
+        uint shared = 0;
+        uint local = 0;
+        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            if (AddressMap.IsShared(addresses[lane]))
+            {
+                shared |= 1u << lane;
+                addresses[lane] -= AddressMap.Shared;
+            }
+            else if (AddressMap.IsLocal(addresses[lane]))
+            {
+                local |= 1u << lane;
+                addresses[lane] -= AddressMap.Local;
+            }
+        }
+        if (shared != 0)
+            Access(warp, shared, StateSpace.Shared, addresses);
+        if (local != 0)
+            Access(warp, local, StateSpace.Local, addresses);
+        uint global = mask & ~(shared | local);
+        if (global != 0)
+            Access(warp, global, StateSpace.Global, addresses);
+    }
+
+    /// <summary>Does the access; each thread's byte on the host is in <paramref name="hosts"/>, of a contiguous or
+    /// uniform access the first one's only.</summary>
+    protected abstract void Transfer(Warp warp, uint mask, AccessShape shape, ulong* hosts);
+
+    private void Access(Warp warp, uint mask, StateSpace space, ulong* addresses)
+    {
+        AccessShape shape = mask == Lanes.All ? ShapeOf(addresses) : AccessShape.Scattered;
+        switch (space)
+        {
+            case StateSpace.Shared:
+                ResolveShared(warp, mask, shape, addresses);
+                break;
+            case StateSpace.Local:
+                shape = AccessShape.Scattered;
+                ResolveLocal(warp, mask, addresses);
+                break;
+            case StateSpace.Parameter:
+                ResolveParameter(warp, mask, shape, addresses);
+                break;
+            default:
+                ResolveGlobal(warp, mask, shape, addresses);
+                break;
+        }
+        Transfer(warp, mask, shape, addresses);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private AccessShape ShapeOf(ulong* addresses)
+    {
+        ulong step = (ulong)AccessBytes;
+        Vector512<ulong> contiguous = Vector512.Create(addresses[0]) + (Vector512<ulong>.Indices * step);
+        Vector512<ulong> uniform = Vector512.Create(addresses[0]);
+        bool isContiguous = true;
+        bool isUniform = true;
+        for (int lane = 0; lane < Lanes.Count; lane += Vector512<ulong>.Count)
+        {
+            Vector512<ulong> actual = Vector512.Load(addresses + lane);
+            isContiguous &= actual == contiguous;
+            isUniform &= actual == uniform;
+            contiguous += Vector512.Create(step * (ulong)Vector512<ulong>.Count);
+        }
+        return isContiguous ? AccessShape.Contiguous : isUniform ? AccessShape.Uniform : AccessShape.Scattered;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void ResolveGlobal(Warp warp, uint mask, AccessShape shape, ulong* addresses)
+    {
+        GlobalMemory memory = warp.Block.Global;
+        MemoryCounters* counters = warp.Block.Counters + Index;
+        int threads = BitOperations.PopCount(mask);
+        int sectors;
+        if (shape == AccessShape.Scattered)
+        {
+            for (uint rest = mask; rest != 0; rest &= rest - 1)
+            {
+                int lane = BitOperations.TrailingZeroCount(rest);
+                CheckGlobal(warp, memory, lane, addresses[lane], AccessBytes);
+            }
+            sectors = AccessPattern.CountSectors(addresses, mask);
+            for (int lane = 0; lane < Lanes.Count; lane++)
+                addresses[lane] += memory.HostOffset;
+        }
+        else
+        {
+            int bytes = shape == AccessShape.Contiguous ? AccessBytes * Lanes.Count : AccessBytes;
+            CheckGlobal(warp, memory, 0, addresses[0], bytes);
+            sectors = AccessPattern.CountSectors(addresses[0], bytes);
+            addresses[0] += memory.HostOffset;
+        }
+        int ideal = AccessPattern.IdealSectors(sectors, threads * AccessBytes);
+        if (IsRead)
+        {
+            counters->LoadBytes += threads * AccessBytes;
+            counters->LoadSectors += sectors;
+            counters->IdealLoadSectors += ideal;
+        }
+        if (IsWrite)
+        {
+            counters->StoreBytes += threads * AccessBytes;
+            counters->StoreSectors += sectors;
+            counters->IdealStoreSectors += ideal;
+        }
+    }
+
+    /// <summary>Checks an access of the threads from <paramref name="lane"/> on that lie side by side.</summary>
+    private void CheckGlobal(Warp warp, GlobalMemory memory, int lane, ulong address, int byteCount)
+    {
+        if ((address & (ulong)(AccessBytes - 1)) != 0)
+            MemoryFaults.ThrowMisaligned(warp, lane, address, AccessBytes);
+        if (IsRead && !memory.CanRead(address, byteCount))
+            MemoryFaults.ThrowGlobal(warp, lane, address, byteCount, AccessBytes, isWrite: false);
+        if (IsWrite && !memory.TryMarkWritten(address, byteCount))
+            MemoryFaults.ThrowGlobal(warp, lane, address, byteCount, AccessBytes, isWrite: true);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void ResolveShared(Warp warp, uint mask, AccessShape shape, ulong* addresses)
+    {
+        SharedMemory shared = warp.Block.Shared;
+        if (shape != AccessShape.Scattered)
+        {
+            CheckSharedTogether(warp, shared, shape, addresses[0]);
+            addresses[0] += (ulong)shared.Bytes;
+            return;
+        }
+        bool isPlainRead = !IsWrite && !IsSynchronizing;
+        ulong previous = ulong.MaxValue;
+        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            ulong address = addresses[lane];
+            if (address == previous)
+                continue;
+            // What every thread may read need not be checked again for the next one.
+            if (isPlainRead && TryNote(warp, shared, address, AccessBytes))
+                previous = address;
+            else
+                CheckShared(warp, shared, lane, address);
+        }
+        warp.Block.Counters[Index].ExtraWavefronts += AccessPattern.CountExtraWavefronts(addresses, mask, AccessBytes);
+        for (int lane = 0; lane < Lanes.Count; lane++)
+            addresses[lane] += (ulong)shared.Bytes;
+    }
+
+    /// <summary>Checks an access of all threads at once, and where that fails, one thread after the other.</summary>
+    private void CheckSharedTogether(Warp warp, SharedMemory shared, AccessShape shape, ulong address)
+    {
+        bool isContiguous = shape == AccessShape.Contiguous;
+        if (TryNote(warp, shared, address, isContiguous ? AccessBytes * Lanes.Count : AccessBytes))
+            return;
+        for (int lane = 0; lane < Lanes.Count; lane++)
+            CheckShared(warp, shared, lane, address + (isContiguous ? (ulong)(lane * AccessBytes) : 0));
+    }
+
+    private bool TryNote(Warp warp, SharedMemory shared, ulong address, int byteCount)
+        => (address & (ulong)(AccessBytes - 1)) == 0 && IsInside(shared, address, byteCount)
+            && Note(warp, shared, -1, (uint)address, byteCount) == null;
+
+    private static bool IsInside(SharedMemory shared, ulong address, int byteCount)
+        => address <= (ulong)shared.ByteCount && (ulong)byteCount <= (ulong)shared.ByteCount - address;
+
+    private void CheckShared(Warp warp, SharedMemory shared, int lane, ulong address)
+    {
+        if ((address & (ulong)(AccessBytes - 1)) != 0)
+            MemoryFaults.ThrowMisaligned(warp, lane, address, AccessBytes);
+        PtxFaultKind? fault = IsInside(shared, address, AccessBytes)
+            ? Note(warp, shared, lane, (uint)address, AccessBytes) : PtxFaultKind.OutOfBounds;
+        if (fault is { } kind)
+            MemoryFaults.ThrowShared(warp, lane, address, AccessBytes, kind, IsWrite);
+    }
+
+    private PtxFaultKind? Note(Warp warp, SharedMemory shared, int lane, uint address, int byteCount)
+    {
+        if (IsSynchronizing)
+            return shared.Atomic(warp.Index, lane, address, byteCount, IsRead, IsWrite);
+        return IsWrite ? shared.Write(warp.Index, lane, address, byteCount)
+            : shared.Read(warp.Index, lane, address, byteCount);
+    }
+
+    private void ResolveLocal(Warp warp, uint mask, ulong* addresses)
+    {
+        LocalMemory local = warp.Local;
+        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            ulong address = addresses[lane];
+            if ((address & (ulong)(AccessBytes - 1)) != 0)
+                MemoryFaults.ThrowMisaligned(warp, lane, address, AccessBytes);
+            if (!local.IsInside(address, AccessBytes))
+            {
+                throw warp.Fault(PtxFaultKind.OutOfBounds, $"{AccessBytes} bytes at 0x{address:x} of the thread's "
+                    + $"{local.ByteCount} bytes of local memory", lane, address);
+            }
+            if (IsRead && !local.IsWritten(lane, address, AccessBytes))
+            {
+                throw warp.Fault(PtxFaultKind.UninitializedRead, $"nobody has written all of {AccessBytes} bytes at "
+                    + $"0x{address:x} of local memory", lane, address);
+            }
+            if (IsWrite)
+                local.MarkWritten(lane, address, AccessBytes);
+            addresses[lane] = (ulong)local.Host(lane, address);
+        }
+    }
+
+    private void ResolveParameter(Warp warp, uint mask, AccessShape shape, ulong* addresses)
+    {
+        Launch launch = warp.Block.Launch;
+        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            ulong address = addresses[lane];
+            if (IsWrite)
+                throw warp.Fault(PtxFaultKind.ReadOnlyMemory, "parameters are read-only", lane, address);
+            if (address + (ulong)AccessBytes > (ulong)launch.ParameterBytes)
+            {
+                throw warp.Fault(PtxFaultKind.OutOfBounds, $"{AccessBytes} bytes at {address} of "
+                    + $"{launch.ParameterBytes} bytes of parameters", lane, address);
+            }
+            if ((address & (ulong)(AccessBytes - 1)) != 0)
+                MemoryFaults.ThrowMisaligned(warp, lane, address, AccessBytes);
+            addresses[lane] += (ulong)launch.Parameters;
+            if (shape == AccessShape.Uniform)
+                break;
+        }
+    }
+}
