@@ -28,7 +28,7 @@ dotnet publish tools/MsResampler.GpuBundle -c Release -r linux-x64 -o "$work/pub
     { cat "$work/log" >&2; fail "dotnet publish failed"; }
 
 mkdir "$work/bundle"
-cp "$work/publish/msresampler-gpu" perf/peers/torch_peer.py "$work/bundle"
+cp "$work/publish/msresampler-gpu" perf/peers/*.py "$work/bundle"
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 [ -z "$(git status --porcelain 2>/dev/null)" ] || commit="$commit with changes"
 echo "$commit" >"$work/bundle/commit"
