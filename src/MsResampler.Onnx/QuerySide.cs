@@ -6,9 +6,6 @@ namespace MsResampler.Onnx;
 /// <summary>What a scope computes without looking at the image, in double precision.</summary>
 internal static class QuerySide
 {
-    /// <summary>Biases are in base 2, softmax in the graph is in base e.</summary>
-    private const double Ln2 = 0.69314718055994531;
-
     /// <summary>Queries as the logits need them: normalised, at their anchors, projected, divided by √d, and
     /// laid out [A, M, d].</summary>
     public static float[] Queries(ResamplerConfig config, ResamplerWeights weights, int scope, PatchGrid grid)
@@ -78,9 +75,10 @@ internal static class QuerySide
                     columns[j] = bias.Column(queryColumn, head, j);
                 for (int i = 0; i < grid.Rows; i++)
                 {
+                    // Biases are in base 2, the softmax of the graph is in base e.
                     double row = bias.Row(queryRow, head, i);
                     for (int j = 0; j < grid.Columns; j++)
-                        prior[index++] = (float)Math.Max((row + columns[j]) * Ln2, float.MinValue);
+                        prior[index++] = (float)Math.Max((row + columns[j]) * Base2.Ln2, float.MinValue);
                 }
             }
         }

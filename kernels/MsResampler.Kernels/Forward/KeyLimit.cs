@@ -35,8 +35,7 @@ internal static class KeyLimit
         double[] bias = projection.Bias?.ToDouble() ?? new double[projection.Weight.Rows];
         double[] rows = [.. projection.Weight.ToDouble().Chunk(projection.Weight.Columns).Select((row, index)
             => (Norm(row) * length) + Math.Abs(bias[index]))];
-        const double Log2E = 1.4426950408889634;
-        return rows.Chunk(headSize).Max(head => head.Sum()) * Log2E / Math.Sqrt(headSize);
+        return rows.Chunk(headSize).Max(head => head.Sum()) * Base2.Log2E / Math.Sqrt(headSize);
     }
 
     private static double Largest(double[] values) => values.Max(Math.Abs);

@@ -1,5 +1,5 @@
-using MsResampler.Cpu;
 using MsResampler.Model;
+using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 
@@ -15,11 +15,7 @@ internal static class PatchPositions
     {
         int stride = width.PaddedSize;
         float[] table = new float[checked((int)(grid.PatchCount * stride))];
-        KeyPositions positions = stored is null ? KeyPositions.SinCos(grid, width.Size)
-            : KeyPositions.Resized(stored, queries, grid, width.Size);
-        float[] zeros = new float[width.Size];
-        for (int patch = 0; patch < (int)grid.PatchCount; patch++)
-            positions.AddTo(zeros, patch, table.AsSpan(patch * stride, width.Size));
+        PositionEmbedding.OfPatches(stored, queries, grid, width.Size, stride, table);
         return table;
     }
 }

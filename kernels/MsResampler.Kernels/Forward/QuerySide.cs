@@ -1,7 +1,7 @@
-using MsResampler.Cpu;
 using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Forward.Float32;
 using MsResampler.Model;
+using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 
@@ -9,8 +9,6 @@ namespace MsResampler.Kernels.Forward;
 /// </summary>
 internal sealed class QuerySide : IDisposable
 {
-    private const double Log2E = 1.4426950408889634;
-
     private readonly IDevice _device;
     private readonly ModelLayout _layout;
     private readonly TensorStore _tensors;
@@ -31,7 +29,7 @@ internal sealed class QuerySide : IDisposable
             PaddedAxis width = layout.Width;
             PaddedAxis heads = layout.Heads;
             // Scaled so that attention works in base 2.
-            float scale = (float)(Log2E / Math.Sqrt(layout.Config.HeadSize));
+            float scale = (float)Base2.QueryScale(layout.Config.HeadSize);
             IReadOnlyList<ScopeWeights> scopes = weights.Scopes;
             _querySetCount = layout.Config.ShareQueries ? 1 : scopes.Count;
             _queries = _tensors.Add(_querySetCount, scope => PadRows(scopes[scope].Queries.ToSingle()));
@@ -108,12 +106,9 @@ internal sealed class QuerySide : IDisposable
 
     private float[] Positions(PatchGrid grid)
     {
-        if (_storedPositions is not null)
-            return _storedPositions;
         int width = _layout.Width.Size;
         float[] positions = new float[_layout.QueryCount * width];
-        for (int query = 0; query < _layout.QueryCount; query++)
-            Position.SinCosAnchor(query, _layout.Config.QueryGrid, grid, positions.AsSpan(query * width, width));
+        PositionEmbedding.OfQueries(_storedPositions, _layout.Config.QueryGrid, grid, width, positions);
         return positions;
     }
 }

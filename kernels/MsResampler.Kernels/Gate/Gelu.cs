@@ -1,4 +1,5 @@
 using MsResampler.Kernels.Ptx;
+using MsResampler.Model;
 
 namespace MsResampler.Kernels.Gate;
 
@@ -11,7 +12,6 @@ internal static class Gelu
     public static float Of(float x)
     {
         const float HalfSqrt2 = 0.70710678f;
-        const float Log2E = 1.44269504f;
         float magnitude = x < 0 ? -x : x;
         float z = magnitude * HalfSqrt2;
         float t = 1 / PtxMath.Fma(z, 0.5f, 1);
@@ -26,7 +26,7 @@ internal static class Gelu
         sum = PtxMath.Fma(sum, t, 1.00002368f);
         sum = PtxMath.Fma(sum, t, -1.26551223f);
         sum -= z * z;
-        float tail = t * 0.5f * PtxMath.Exp2(sum * Log2E);
+        float tail = t * 0.5f * PtxMath.Exp2(sum * (float)Base2.Log2E);
         return x * (x < 0 ? tail : 1 - tail);
     }
 }

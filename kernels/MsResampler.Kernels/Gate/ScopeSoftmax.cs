@@ -1,5 +1,6 @@
 using ILGPU;
 using MsResampler.Kernels.Ptx;
+using MsResampler.Model;
 
 namespace MsResampler.Kernels.Gate;
 
@@ -14,7 +15,6 @@ internal static class ScopeSoftmax
     /// <param name="groupCount">From one scope's to the next.</param>
     public static void Apply(ArrayView<float> gates, int first, int scopeCount, int groupCount)
     {
-        const float Log2E = 1.44269504f;
         float best = gates[first];
         for (int scope = 1; scope < scopeCount; scope++)
             best = IntrinsicMath.Max(best, gates[first + (scope * groupCount)]);
@@ -22,7 +22,7 @@ internal static class ScopeSoftmax
         for (int scope = 0; scope < scopeCount; scope++)
         {
             float logit = PtxMath.Inside(gates[first + (scope * groupCount)], float.PositiveInfinity);
-            float value = PtxMath.Exp2((logit - best) * Log2E);
+            float value = PtxMath.Exp2((logit - best) * (float)Base2.Log2E);
             gates[first + (scope * groupCount)] = value;
             total += value;
         }

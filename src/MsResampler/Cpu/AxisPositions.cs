@@ -1,3 +1,5 @@
+using MsResampler.Planning;
+
 namespace MsResampler.Cpu;
 
 /// <summary>The half of the sine–cosine embedding that one axis gives, for its first patches: rows and columns of all
@@ -24,14 +26,8 @@ internal sealed class AxisPositions : GridPart
     {
         int half = width / 2;
         AxisPositions table = new(key, pool.Rent((long)key.Rows * half), half);
-        float[] position = new float[width];
         for (int patch = 0; patch < key.Rows; patch++)
-        {
-            // The first half is the column's, x.
-            Position.SinCos(0, patch, position);
-            position.AsSpan(0, half).CopyTo(table.Memory.Span[(patch * half)..]);
-        }
-
+            PositionEmbedding.SinCos(patch, table.Memory.Span.Slice(patch * half, half));
         return table;
     }
 

@@ -1,5 +1,4 @@
 using System.Numerics.Tensors;
-using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
@@ -24,21 +23,6 @@ internal sealed class KeyPositions
     }
 
     public KeyPositions(ResizedPositions patches) => _patches = patches;
-
-    /// <summary>The sine–cosine embedding of width <paramref name="width"/>.</summary>
-    public static KeyPositions SinCos(PatchGrid grid, int width)
-    {
-        BufferPool pool = new();
-        return new KeyPositions(grid, Axis(grid.Rows), Axis(grid.Columns));
-
-        AxisPositions Axis(int extent)
-            => AxisPositions.Create(new PartKey(PartKind.AxisPositions, Rows: extent), width, pool);
-    }
-
-    /// <summary>A table stored on the query grid, [M, <paramref name="width"/>].</summary>
-    public static KeyPositions Resized(ReadOnlySpan<float> table, QueryGrid from, PatchGrid grid, int width)
-        => new(ResizedPositions.Create(new PartKey(PartKind.ResizedPositions, Rows: grid.Rows, Columns: grid.Columns),
-            table, from, width, new BufferPool()));
 
     /// <summary>Adds the position of a patch to its row of Z, [D].</summary>
     public void AddTo(ReadOnlySpan<float> row, int patch, Span<float> destination)

@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
+using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
@@ -108,35 +109,28 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         int count = Config.QueryGrid.QueryCount;
         float[] queries = _normalQueries[Config.ShareQueries ? 0 : scope];
         AlignedBuffer input = pool.Rent(queries.Length);
-        queries.CopyTo(input.Span);
+        Span<float> rows = input.Span[..queries.Length];
         if (Config.PositionEmbedding.Queries)
         {
-            AlignedBuffer position = pool.Rent(width);
-            for (int query = 0; query < count; query++)
-                AddPosition(query, grid, input.Span.Slice(query * width, width), position.Span[..width]);
-            pool.Return(position);
+            PositionEmbedding.OfQueries(_positionTable, Config.QueryGrid, grid, width, rows);
+            TensorPrimitives.Add(queries, rows, rows);
+        }
+        else
+        {
+            queries.CopyTo(rows);
         }
 
         AlignedBuffer result = pool.Rent((long)count * width);
         PackedMatrix projection = _queryProjections[scope];
         loop(projection.PanelCount, panel => Gemm<TSimd, TVector>.Panel(input.Pointer, width, count, projection, panel,
             result.Pointer, width));
-        float scale = (float)(1.4426950408889634 / Math.Sqrt(Config.HeadSize));
+        float scale = (float)Base2.QueryScale(Config.HeadSize);
         Span<float> values = result.Span[..(count * width)];
         TensorPrimitives.Multiply(values, scale, values);
         pool.Return(input);
         return TensorPrimitives.IsFiniteAll<float>(values) ? result
             : throw new InvalidModelException(_source, [$"scopes.{scope}.attn.q_proj: expected projected queries within " +
                 "float32 (up to 3.4e38), found larger ones; they are the product of query, ln_q and q_proj"]);
-    }
-
-    private void AddPosition(int query, PatchGrid grid, Span<float> row, Span<float> position)
-    {
-        if (_positionTable is null)
-            Position.SinCosAnchor(query, Config.QueryGrid, grid, position);
-        else
-            _positionTable.AsSpan(query * row.Length, row.Length).CopyTo(position);
-        TensorPrimitives.Add(row, position, row);
     }
 
     private float[] Normalise(float[] queries)

@@ -1,4 +1,5 @@
 using MsResampler.Model;
+using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
@@ -20,7 +21,7 @@ internal sealed class ResizedPositions : GridPart
     {
         PatchGrid grid = new(key.Rows, key.Columns);
         ResizedPositions resized = new(key, pool.Rent(grid.PatchCount * width), width);
-        Position.Resize(table, from, grid, resized.Memory.Span, width);
+        PositionEmbedding.Resize(table, from, grid, width, width, resized.Memory.Span);
         return resized;
     }
 

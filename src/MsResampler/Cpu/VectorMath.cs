@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using MsResampler.Cpu.Simd;
+using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
@@ -33,7 +34,6 @@ internal static unsafe class VectorMath<TSimd, TVector>
     public static TVector Gelu(TVector x)
     {
         const float HalfSqrt2 = 0.70710678f;
-        const float Log2E = 1.44269504f;
         TVector z = TSimd.Multiply(TSimd.Abs(x), TSimd.Create(HalfSqrt2));
         TVector t = TSimd.Divide(TSimd.Create(1f), TSimd.MultiplyAdd(z, TSimd.Create(0.5f), TSimd.Create(1f)));
         TVector sum = TSimd.Create(0.17087277f);
@@ -49,7 +49,7 @@ internal static unsafe class VectorMath<TSimd, TVector>
         sum = TSimd.Subtract(sum, TSimd.Multiply(z, z));
         // erfc(|z|) / 2 is the tail of the normal distribution beyond |x|.
         TVector tail = TSimd.Multiply(TSimd.Multiply(t, TSimd.Create(0.5f)),
-            Exp2(TSimd.Multiply(sum, TSimd.Create(Log2E))));
+            Exp2(TSimd.Multiply(sum, TSimd.Create((float)Base2.Log2E))));
         return TSimd.Multiply(x, TSimd.SelectNegative(x, tail, TSimd.Subtract(TSimd.Create(1f), tail)));
     }
 

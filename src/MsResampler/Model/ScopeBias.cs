@@ -7,8 +7,6 @@ namespace MsResampler.Model;
 /// weight. A query sees at least one patch of each axis, also where a part is more than a window.</remarks>
 internal sealed class ScopeBias
 {
-    private const double Log2E = 1.4426950408889634;
-
     private readonly ScopeConfig _scope;
     private readonly ScopeWindows _windows;
     private readonly QueryGrid _queries;
@@ -81,7 +79,7 @@ internal sealed class ScopeBias
             : axis == 0 ? _scope.Sigma!.Value.Rows : _scope.Sigma!.Value.Columns;
         if (_scope.Units == ScopeUnits.Fraction)
             sigma *= patchCount;
-        return Log2E / (2 * sigma * sigma);
+        return Base2.Log2E / (2 * sigma * sigma);
     }
 
     /// <summary>A query's window and anchor along one axis, as integers in units of 1/(2·queryCount), where squared

@@ -17,7 +17,7 @@ internal sealed record ExecutionPlan(PatchGrid Grid, IReadOnlyList<ScopePlan> Sc
 }
 
 /// <summary>The operations of one stage for one image.</summary>
-/// <param name="Name">The name of the stage.</param>
+/// <param name="Name">One of <see cref="StageNames"/>.</param>
 /// <param name="Flops">Operations as executed.</param>
 /// <param name="NaiveFlops">Operations of the model as written.</param>
 internal sealed record StageCost(string Name, double Flops, double NaiveFlops);

@@ -146,14 +146,14 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
         double output = 2 * QueryCount * Width * config.OutputSize;
         return
         [
-            new("input projection", input, input),
-            new("query projection", 0, queryProjection),
-            new("key projection", keys * projection, distinct * projection),
-            new("value projection", values * projection, distinct * projection),
-            new("attention", plans.Sum(plan => plan.AttentionFlops), attention),
-            new("branch outputs", queryProjection, queryProjection),
-            new("gate", gate, gate),
-            new("token projection", output, output),
+            new(StageNames.KeyValueInput, input, input),
+            new(StageNames.Queries, 0, queryProjection),
+            new(StageNames.Keys, keys * projection, distinct * projection),
+            new(StageNames.Values, values * projection, distinct * projection),
+            new(StageNames.Attention, plans.Sum(plan => plan.AttentionFlops), attention),
+            new(StageNames.Outputs, queryProjection, queryProjection),
+            new(StageNames.Gate, gate, gate),
+            new(StageNames.Projection, output, output),
         ];
     }
 

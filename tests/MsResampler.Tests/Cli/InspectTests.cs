@@ -30,8 +30,8 @@ internal sealed class InspectTests : CliFixture
         using (Assert.EnterMultipleScope())
         {
             // kv_proj: 2·N·C·D = 2·24·12·8; attention as written: 4·M·N·D for each of 3 scopes = 12·6·24·8.
-            Assert.That(output, Does.Match(@"\ninput projection +4\.61 k +4\.61 k\n"));
-            Assert.That(output, Does.Match(@"\nquery projection +2\.30 k +-\n"));
+            Assert.That(output, Does.Match(@"\nkv_proj +4\.61 k +4\.61 k\n"));
+            Assert.That(output, Does.Match(@"\nq_proj +2\.30 k +-\n"));
             Assert.That(output, Does.Match(@"\nattention +13\.8 k +"));
             Assert.That(output, Does.Contain($"{Quantity.Scaled(plan.Flops)}FLOP in place of " +
                 $"{Quantity.Scaled(plan.NaiveFlops)}FLOP"));

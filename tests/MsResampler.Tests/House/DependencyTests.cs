@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
+using MsResampler.Kernels;
 using MsResampler.Onnx;
 using MsResampler.Reference;
 using NetArchTest.Rules;
@@ -42,6 +43,10 @@ public class DependencyTests
     [TestCase("MsResampler.Cpu")]
     public void From_planning_on_nothing_knows_files_or_json(string layer)
         => AssertFree(s_engine, layer, Json, "MsResampler.Safetensors", "System.IO");
+
+    [Test]
+    public void The_GPU_backend_takes_nothing_from_the_CPU_backend()
+        => AssertFree(typeof(CudaBackend).Assembly, Root, "MsResampler.Cpu");
 
     [Test]
     public void A_plan_knows_no_backend() => AssertFree(s_engine, "MsResampler.Planning", "MsResampler.Cpu");

@@ -220,14 +220,14 @@ public class PlannerTests
         Assert.That(plan.Scopes[2].Tiles.Sum(tile => tile.LaneCount), Is.EqualTo(144));
         Assert.That(plan.Stages, Is.EqualTo(new StageCost[]
         {
-            new("input projection", PatchProjection, PatchProjection),
-            new("query projection", 0, 3 * QueryProjection),
-            new("key projection", PatchProjection, 3 * PatchProjection),
-            new("value projection", PatchProjection, 3 * PatchProjection),
+            new("kv_proj", PatchProjection, PatchProjection),
+            new("q_proj", 0, 3 * QueryProjection),
+            new("k_proj", PatchProjection, 3 * PatchProjection),
+            new("v_proj", PatchProjection, 3 * PatchProjection),
             new("attention", absorbed + Dense, 3 * Dense),
-            new("branch outputs", 3 * QueryProjection, 3 * QueryProjection),
+            new("out_proj", 3 * QueryProjection, 3 * QueryProjection),
             new("gate", Gate, Gate),
-            new("token projection", 4 * QueryProjection, 4 * QueryProjection),
+            new("proj", 4 * QueryProjection, 4 * QueryProjection),
         }));
         Assert.That(plan.Flops, Is.EqualTo(plan.Stages.Sum(stage => stage.Flops)));
         Assert.That(plan.NaiveFlops, Is.EqualTo(plan.Stages.Sum(stage => stage.NaiveFlops)));
@@ -302,7 +302,7 @@ public class PlannerTests
             new PatchGrid(24, 24));
         double flops = count * 2.0 * 576 * 1024 * 1024;
 
-        Assert.That(plan.Stages.Where(stage => stage.Name is "key projection" or "value projection")
+        Assert.That(plan.Stages.Where(stage => stage.Name is "k_proj" or "v_proj")
             .Select(stage => (stage.Flops, stage.NaiveFlops)), Is.EqualTo(new[] { (flops, flops), (flops, flops) }));
     }
 
@@ -313,7 +313,7 @@ public class PlannerTests
 
         ExecutionPlan plan = new Planner(config, hasKeyValueInput: false, s_costs).Plan(new PatchGrid(3, 3));
 
-        Assert.That(plan.Stages.Where(stage => stage.Name is "input projection" or "gate")
+        Assert.That(plan.Stages.Where(stage => stage.Name is "kv_proj" or "gate")
             .Sum(stage => stage.Flops + stage.NaiveFlops), Is.Zero);
     }
 

@@ -1,10 +1,12 @@
 using MathNet.Numerics.LinearAlgebra;
 using MsResampler.Cpu;
+using MsResampler.Planning;
 using MsResampler.Reference;
+using MsResampler.Tests.Cpu;
 
-namespace MsResampler.Tests.Cpu;
+namespace MsResampler.Tests.Planning;
 
-public class PositionTests
+public class PositionEmbeddingTests
 {
     private static double SinCos(double y, double x, int width, int channel)
     {
@@ -14,6 +16,19 @@ public class PositionTests
         return part % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle);
     }
 
+    private static KeyPositions SinCosKeys(PatchGrid grid, int width)
+    {
+        BufferPool pool = new();
+        return new KeyPositions(grid, Axis(grid.Rows), Axis(grid.Columns));
+
+        AxisPositions Axis(int extent)
+            => AxisPositions.Create(new PartKey(PartKind.AxisPositions, Rows: extent), width, pool);
+    }
+
+    private static KeyPositions ResizedKeys(float[] table, QueryGrid from, PatchGrid grid, int width)
+        => new(ResizedPositions.Create(new PartKey(PartKind.ResizedPositions, Rows: grid.Rows, Columns: grid.Columns),
+            table, from, width, new BufferPool()));
+
     [TestCase(0, 0, 8)]
     [TestCase(5, 3, 8)]
     [TestCase(-0.25, 1023.5, 4)]
@@ -22,7 +37,8 @@ public class PositionTests
     {
         float[] position = new float[width];
 
-        Position.SinCos(y, x, position);
+        PositionEmbedding.SinCos(x, position.AsSpan(0, width / 2));
+        PositionEmbedding.SinCos(y, position.AsSpan(width / 2));
 
         // Computed in double precision and rounded once; sines and cosines are at most 1.
         for (int channel = 0; channel < width; channel++)
@@ -32,7 +48,7 @@ public class PositionTests
     [Test]
     public void Positions_of_a_grid_are_row_major_and_column_first([Values(4, 20, 64)] int width)
     {
-        KeyPositions positions = KeyPositions.SinCos(new PatchGrid(3, 5), width);
+        KeyPositions positions = SinCosKeys(new PatchGrid(3, 5), width);
         float[] zeros = new float[width];
         float[] sum = new float[width];
 
@@ -50,8 +66,8 @@ public class PositionTests
     {
         PatchGrid grid = new(3, 2);
         KeyPositions positions = isResized
-            ? KeyPositions.Resized(Values.Array(2 * 2 * 8, seed: 1), new QueryGrid(2, 2), grid, 8)
-            : KeyPositions.SinCos(grid, 8);
+            ? ResizedKeys(Values.Array(2 * 2 * 8, seed: 1), new QueryGrid(2, 2), grid, 8)
+            : SinCosKeys(grid, 8);
         float[] row = Values.Array(8, seed: 2);
         float[] position = new float[8];
         float[] sum = [.. Enumerable.Repeat(7f, 9)];
@@ -61,6 +77,51 @@ public class PositionTests
 
         Assert.That(sum, Is.EqualTo(row.Zip(position, (z, p) => z + p).Append(7)));
         Assert.That(position, Is.Unique);
+    }
+
+    [Test]
+    public void A_table_of_patches_has_the_bits_that_keys_add([Values] bool isStored, [Values(8, 11)] int stride)
+    {
+        const int Width = 8;
+        PatchGrid grid = new(3, 5);
+        QueryGrid queries = new(2, 4);
+        float[] stored = isStored ? Values.Array(queries.QueryCount * Width, seed: 1) : [];
+        KeyPositions keys = isStored ? ResizedKeys(stored, queries, grid, Width) : SinCosKeys(grid, Width);
+        float[] table = [.. Enumerable.Repeat(7f, 15 * stride)];
+        float[] expected = [.. table];
+
+        PositionEmbedding.OfPatches(stored, queries, grid, Width, stride, table);
+
+        for (int patch = 0; patch < 15; patch++)
+            keys.AddTo(new float[Width], patch, expected.AsSpan(patch * stride, Width));
+        Assert.That(table, Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void Queries_add_the_embedding_of_their_anchors_or_the_stored_table([Values] bool isStored)
+    {
+        const int Width = 12;
+        PatchGrid grid = new(7, 4);
+        QueryGrid queries = new(2, 3);
+        float[] stored = isStored ? Values.Array(queries.QueryCount * Width, seed: 1) : [];
+        float[] positions = new float[queries.QueryCount * Width];
+
+        PositionEmbedding.OfQueries(stored, queries, grid, Width, positions);
+
+        if (isStored)
+        {
+            Assert.That(positions, Is.EqualTo(stored));
+            return;
+        }
+
+        // Rows are anchored at (i + ½)·7/2 − ½, columns at (j + ½)·4/3 − ½.
+        for (int index = 0; index < positions.Length; index++)
+        {
+            (int query, int channel) = Math.DivRem(index, Width);
+            double y = (((query / 3) + 0.5) * 3.5) - 0.5;
+            double x = (((query % 3) + 0.5) * 4 / 3) - 0.5;
+            Assert.That((double)positions[index], Is.EqualTo(SinCos(y, x, Width, channel)).Within(Values.Roundoff));
+        }
     }
 
     [TestCase(4, 4, 8, 8)]
@@ -78,7 +139,7 @@ public class PositionTests
         float[] table = Values.Array(from.QueryCount * Width, seed: 1);
         float[] resized = [.. Enumerable.Repeat(7f, rows * columns * Width)];
 
-        Position.Resize(table, from, to, resized, Width);
+        PositionEmbedding.Resize(table, from, to, Width, Width, resized);
 
         Matrix<double> expected = Positions.Resize(Matrix<double>.Build.DenseOfRowMajor(from.QueryCount, Width,
             Array.ConvertAll(table, value => (double)value)), from, to);
@@ -97,7 +158,7 @@ public class PositionTests
         float[] table = Values.Array(3 * 4 * 5, seed: 1);
         float[] resized = new float[table.Length];
 
-        Position.Resize(table, new QueryGrid(3, 4), new PatchGrid(3, 4), resized, 5);
+        PositionEmbedding.Resize(table, new QueryGrid(3, 4), new PatchGrid(3, 4), 5, 5, resized);
 
         Assert.That(resized, Is.EqualTo(table));
     }
@@ -109,7 +170,7 @@ public class PositionTests
         float[] table = [.. Enumerable.Range(1, 16).Select(value => (float)value)];
         float[] resized = new float[64];
 
-        Position.Resize(table, new QueryGrid(4, 4), new PatchGrid(8, 8), resized, 1);
+        PositionEmbedding.Resize(table, new QueryGrid(4, 4), new PatchGrid(8, 8), 1, 1, resized);
 
         Assert.That(resized[..16], Is.EqualTo(new[]
         {

@@ -1,0 +1,133 @@
+using System.Numerics.Tensors;
+using MsResampler.Model;
+
+namespace MsResampler.Planning;
+
+/// <summary>Position embeddings of patches and queries: the 2-D sine–cosine embedding, column first, or a table stored in
+/// the checkpoint. Every backend uses these values.</summary>
+internal static class PositionEmbedding
+{
+    /// <summary>Writes what each query adds to its normalised row: the stored table, or the sine–cosine embedding of the
+    /// query's anchor on the patch grid.</summary>
+    /// <param name="stored">The stored table, [M, D]; empty for the sine–cosine embedding.</param>
+    /// <param name="queries">The query grid.</param>
+    /// <param name="grid">The patch grid.</param>
+    /// <param name="width">D; a multiple of 4 for the sine–cosine embedding.</param>
+    /// <param name="destination">Receives [M, D] row-major, float32.</param>
+    public static void OfQueries(ReadOnlySpan<float> stored, QueryGrid queries, PatchGrid grid, int width,
+        Span<float> destination)
+    {
+        if (!stored.IsEmpty)
+            stored.CopyTo(destination);
+        else
+            SinCosGrid(queries.Rows, queries.Columns, row => ScopeGeometry.Anchor(row, queries.Rows, grid.Rows),
+                column => ScopeGeometry.Anchor(column, queries.Columns, grid.Columns), width, width, destination);
+    }
+
+    /// <summary>Writes what the key of each patch adds to its row of Z: the stored table resized to the patch grid, or the
+    /// sine–cosine embedding of the patch.</summary>
+    /// <param name="stored">The stored table, [M, D]; empty for the sine–cosine embedding.</param>
+    /// <param name="queries">The query grid, on which the table is stored.</param>
+    /// <param name="grid">The patch grid.</param>
+    /// <param name="width">D; a multiple of 4 for the sine–cosine embedding.</param>
+    /// <param name="stride">Floats between rows of <paramref name="destination"/>, at least D.</param>
+    /// <param name="destination">Receives [N, D] row-major, float32; padding is left as it is.</param>
+    public static void OfPatches(ReadOnlySpan<float> stored, QueryGrid queries, PatchGrid grid, int width, int stride,
+        Span<float> destination)
+    {
+        if (stored.IsEmpty)
+            SinCosGrid(grid.Rows, grid.Columns, row => row, column => column, width, stride, destination);
+        else
+            Resize(stored, queries, grid, width, stride, destination);
+    }
+
+    /// <summary>Writes the half of the sine–cosine embedding that one coordinate determines.</summary>
+    /// <param name="coordinate">The row or the column, in patches.</param>
+    /// <param name="destination">Receives [D/2]: sines, then cosines.</param>
+    public static void SinCos(double coordinate, Span<float> destination)
+    {
+        int quarter = destination.Length / 2;
+        for (int k = 0; k < quarter; k++)
+        {
+            (double sin, double cos) = Math.SinCos(coordinate * Math.Pow(10000, -(double)k / quarter));
+            destination[k] = (float)sin;
+            destination[quarter + k] = (float)cos;
+        }
+    }
+
+    /// <summary>Resizes a table stored on the query grid to a patch grid: bicubic with a = −0.75, half-pixel centres, edges
+    /// repeated, in single precision; PyTorch's <c>interpolate(mode="bicubic", align_corners=False)</c>.</summary>
+    /// <param name="table">[M, D] on <paramref name="from"/>.</param>
+    /// <param name="from">The query grid.</param>
+    /// <param name="to">The patch grid.</param>
+    /// <param name="width">D.</param>
+    /// <param name="stride">Floats between rows of <paramref name="destination"/>, at least D.</param>
+    /// <param name="destination">Receives [N, D]; padding is left as it is.</param>
+    public static void Resize(ReadOnlySpan<float> table, QueryGrid from, PatchGrid to, int width, int stride,
+        Span<float> destination)
+    {
+        Span<float> rowWeights = stackalloc float[4];
+        Span<float> columnWeights = stackalloc float[4];
+        for (int i = 0; i < to.Rows; i++)
+        {
+            int firstRow = Cubic(i, from.Rows, to.Rows, rowWeights);
+            for (int j = 0; j < to.Columns; j++)
+            {
+                int firstColumn = Cubic(j, from.Columns, to.Columns, columnWeights);
+                Span<float> sum = destination.Slice(((i * to.Columns) + j) * stride, width);
+                sum.Clear();
+                for (int r = 0; r < 4; r++)
+                {
+                    int row = Math.Clamp(firstRow + r, 0, from.Rows - 1);
+                    for (int c = 0; c < 4; c++)
+                    {
+                        int column = Math.Clamp(firstColumn + c, 0, from.Columns - 1);
+                        TensorPrimitives.MultiplyAdd(table.Slice(((row * from.Columns) + column) * width, width),
+                            rowWeights[r] * columnWeights[c], sum, sum);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>The embedding of every point of a grid. The column's half is the same in every row and the row's half in
+    /// every column, so each is computed once and copied.</summary>
+    private static void SinCosGrid(int rowCount, int columnCount, Func<int, double> y, Func<int, double> x, int width,
+        int stride, Span<float> destination)
+    {
+        int half = width / 2;
+        for (int row = 0; row < rowCount; row++)
+        {
+            int firstOfRow = row * columnCount * stride;
+            for (int column = 0; column < columnCount; column++)
+            {
+                Span<float> point = destination.Slice(firstOfRow + (column * stride), width);
+                if (row == 0)
+                    SinCos(x(column), point[..half]);
+                else
+                    destination.Slice(column * stride, half).CopyTo(point);
+                if (column == 0)
+                    SinCos(y(row), point[half..]);
+                else
+                    destination.Slice(firstOfRow + half, half).CopyTo(point[half..]);
+            }
+        }
+    }
+
+    /// <summary>The four weights of target <paramref name="index"/>, and the index of the first source.</summary>
+    private static int Cubic(int index, int sourceCount, int targetCount, Span<float> weights)
+    {
+        const float A = -0.75f;
+        float source = (((float)sourceCount / targetCount) * (index + 0.5f)) - 0.5f;
+        int whole = (int)MathF.Floor(source);
+        float t = source - whole;
+        weights[0] = Far(t + 1);
+        weights[1] = Near(t);
+        weights[2] = Near(1 - t);
+        weights[3] = Far(2 - t);
+        return whole - 1;
+
+        static float Near(float x) => ((((A + 2) * x) - (A + 3)) * x * x) + 1;
+        static float Far(float x) => (((((A * x) - (5 * A)) * x) + (8 * A)) * x) - (4 * A);
+    }
+}
