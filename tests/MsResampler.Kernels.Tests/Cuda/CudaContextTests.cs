@@ -10,21 +10,8 @@ internal sealed class CudaContextTests : CudaModelFixture
 {
     private const int IllegalAddress = 700;
 
-    private EmulatedBacking _backing = null!;
-
     [SetUp]
-    public void Attach()
-    {
-        _backing = new EmulatedBacking();
-        MockDriver.Attach(_backing);
-    }
-
-    [TearDown]
-    public void Detach()
-    {
-        Assert.That(MockDriver.BackingFailure, Is.Null);
-        _backing.Dispose();
-    }
+    public void Attach() => AttachEmulator();
 
     [Test]
     public void Memory_and_streams_of_the_primary_context_serve_a_model_in_it_and_in_no_other()

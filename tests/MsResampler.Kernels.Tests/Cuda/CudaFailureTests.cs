@@ -21,29 +21,20 @@ internal sealed class CudaFailureTests : CudaFixture
         [ValueSource(nameof(s_calls))] string call, [Values] bool isPrimary)
     {
         call = CallOf(call, isPrimary);
-        int failureCount = 0;
-        for (bool hasFailed = true; hasFailed; failureCount += hasFailed ? 1 : 0)
+        FailEachUse(nth =>
         {
-            MockDriver.Reset();
-            MockDriver.Fail(call, LaunchOutOfResources, nth: failureCount + 1);
-            hasFailed = false;
-            try
+            MockDriver.Fail(call, LaunchOutOfResources, nth);
+            bool hasFailed = Attempt(() =>
             {
                 using CudaDevice device = Open(isPrimary);
-                hasFailed = Attempt(() => UseOnce(device), call);
-                // No failure of this kind ends a device.
+                bool isReached = Attempt(() => UseOnce(device), call);
+                // A failure of this kind does not end the device.
                 UseOnce(device);
-            }
-            catch (DeviceException exception)
-            {
-                CheckMessage(exception, call);
-                hasFailed = true;
-            }
-
-            NothingIsLeftAndNoRuleWasBroken();
-        }
-
-        Assert.That(failureCount, Is.Positive, "the call was never made");
+                return isReached;
+            }, call);
+            AssertNothingIsLeft();
+            return hasFailed;
+        });
     }
 
     [Test]
@@ -51,34 +42,25 @@ internal sealed class CudaFailureTests : CudaFixture
         [ValueSource(nameof(s_calls))] string call, [Values] bool isPrimary)
     {
         call = CallOf(call, isPrimary);
-        int failureCount = 0;
-        for (bool hasFailed = true; hasFailed; failureCount += hasFailed ? 1 : 0)
+        FailEachUse(nth =>
         {
-            MockDriver.Reset();
-            MockDriver.Fail(call, IllegalAddress, nth: failureCount + 1, isSticky: true);
-            hasFailed = false;
-            try
+            MockDriver.Fail(call, IllegalAddress, nth, isSticky: true);
+            bool hasFailed = Attempt(() =>
             {
                 using CudaDevice device = Open(isPrimary);
-                hasFailed = Attempt(() => UseOnce(device), call);
-                if (hasFailed)
+                bool isReached = Attempt(() => UseOnce(device), call);
+                if (isReached)
                 {
                     Assert.That(() => UseOnce(device), Throws.TypeOf<DeviceException>()
                         .With.Property(nameof(DeviceException.IsDeviceLost)).True);
                 }
 
-            }
-            catch (DeviceException exception)
-            {
-                CheckMessage(exception, call);
-                hasFailed = true;
-            }
-
+                return isReached;
+            }, call);
             Assert.That(MockDriver.LiveCount, Is.Zero);
             Assert.That(MockDriver.ViolationCount, Is.Zero, MockDriver.LastViolation);
-        }
-
-        Assert.That(failureCount, Is.Positive, "the call was never made");
+            return hasFailed;
+        });
         MockDriver.Reset();
     }
 
@@ -190,12 +172,18 @@ internal sealed class CudaFailureTests : CudaFixture
     private static string CallOf(string call, bool isPrimary)
         => isPrimary && call == "cuCtxCreate" ? "cuDevicePrimaryCtxRetain" : call;
 
-    private static bool Attempt(Action action, string call)
+    /// <summary>Whether the action fails; an error must name the call.</summary>
+    private static bool Attempt(Action action, string call) => Attempt(() =>
+    {
+        action();
+        return false;
+    }, call);
+
+    private static bool Attempt(Func<bool> action, string call)
     {
         try
         {
-            action();
-            return false;
+            return action();
         }
         catch (DeviceException exception)
         {

@@ -1,10 +1,10 @@
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>Tests on the mock driver. Each must leave nothing behind and break no rule.</summary>
+/// <summary>Tests on the mock driver. Every test must release what it creates and must break no rule of the driver.</summary>
 [NonParallelizable]
 internal abstract class CudaFixture
 {
-    /// <summary>A kernel that takes 24 bytes: an address, a count, an integer and a float.</summary>
+    /// <summary>A kernel with 24 bytes of parameters: an address, a count, an integer and a float.</summary>
     protected static CompiledKernel Kernel { get; } = new("scale", "scale",
         """
         .version 7.0
@@ -20,6 +20,9 @@ internal abstract class CudaFixture
         }
         """, [new KernelParameter(0, 16), new KernelParameter(16, 4), new KernelParameter(20, 4)], 24);
 
+    /// <summary>The emulator behind the mock, if the test attached one.</summary>
+    protected EmulatedBacking Emulator { get; private set; } = null!;
+
     [OneTimeSetUp]
     public void RequireMock() => MockDriver.Require();
 
@@ -27,16 +30,49 @@ internal abstract class CudaFixture
     public void Reset() => MockDriver.Reset();
 
     [TearDown]
-    public void NothingIsLeftAndNoRuleWasBroken()
+    public void CheckAndDetach()
+    {
+        try
+        {
+            AssertNothingIsLeft();
+        }
+        finally
+        {
+            Emulator?.Dispose();
+            Emulator = null!;
+        }
+    }
+
+    /// <summary>Puts the emulator behind the mock, which until then executes no kernels.</summary>
+    protected void AttachEmulator()
+    {
+        Emulator ??= new EmulatedBacking();
+        MockDriver.Attach(Emulator);
+    }
+
+    /// <summary>Asserts that no object of the driver is left, no rule was broken and the emulator reported nothing.</summary>
+    protected static void AssertNothingIsLeft()
     {
         using (Assert.EnterMultipleScope())
         {
+            Assert.That(MockDriver.BackingFailure, Is.Null);
             Assert.That(MockDriver.ViolationCount, Is.Zero, MockDriver.LastViolation);
             Assert.That(MockDriver.LiveCount, Is.Zero, "objects of the driver are left");
             Assert.That(MockDriver.Log().Where(line => line.Contains(" left=")), Has.All.EndsWith(" left=0"),
                 "left to the context's end");
             Assert.That(MockDriver.CurrentContext, Is.Zero, "a context was left current");
         }
+    }
+
+    /// <summary>Repeats a test with the first use of a call failing, then the second, until no use fails.</summary>
+    /// <param name="attempt">Runs the test with the n-th use failing; returns whether that use was reached.</param>
+    protected static void FailEachUse(Func<int, bool> attempt)
+    {
+        int nth = 1;
+        MockDriver.Reset();
+        for (; attempt(nth); nth++)
+            MockDriver.Reset();
+        Assert.That(nth, Is.GreaterThan(1), "the call was never made");
     }
 
     protected static byte[] Bytes(int count, int seed)

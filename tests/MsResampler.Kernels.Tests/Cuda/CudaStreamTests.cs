@@ -13,7 +13,6 @@ internal sealed class CudaStreamTests : CudaFixture
         ["cuStreamCreate", "cuStreamBeginCapture", "cuLaunchKernel", "cuMemcpyDtoDAsync", "cuStreamEndCapture",
             "cuGraphInstantiate", "cuGraphLaunch"];
 
-    private EmulatedBacking _backing = null!;
     private CudaDevice _device = null!;
     private IDeviceStream _stream = null!;
     private IDeviceMemory _memory = null!;
@@ -22,8 +21,7 @@ internal sealed class CudaStreamTests : CudaFixture
     [SetUp]
     public void Open()
     {
-        _backing = new EmulatedBacking();
-        MockDriver.Attach(_backing);
+        AttachEmulator();
         _device = new CudaDevice(0);
         _stream = _device.CreateStream();
         _memory = _device.Allocate(8);
@@ -38,8 +36,6 @@ internal sealed class CudaStreamTests : CudaFixture
         _memory.Dispose();
         _stream.Dispose();
         _device.Dispose();
-        Assert.That(MockDriver.BackingFailure, Is.Null);
-        _backing.Dispose();
     }
 
     [TestCaseSource(typeof(StreamContract), nameof(StreamContract.Cases))]

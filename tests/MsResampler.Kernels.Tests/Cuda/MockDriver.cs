@@ -6,7 +6,8 @@ using MsResampler.Kernels.Device.Cuda;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>The driver of mock_libcuda.c, compiled here and taken for the machine's by the whole process.</summary>
+/// <summary>The mock CUDA driver of the folder MockDriver. It is compiled here and replaces the machine's driver in the
+/// whole process.</summary>
 internal static unsafe class MockDriver
 {
     /// <summary>Set to 1, makes these tests run where there is a driver: other tests then see the mock.</summary>
@@ -152,19 +153,19 @@ internal static unsafe class MockDriver
     {
         string probe = Path.ChangeExtension(path, ".c");
         File.WriteAllText(probe, "#include <pthread.h>\n#include <stdlib.h>\nint probe(void) { return 0; }\n");
-        string source = Path.Combine(TestContext.CurrentContext.TestDirectory, "mock_libcuda.c");
+        string[] sources = Directory.GetFiles(Path.Combine(TestContext.CurrentContext.TestDirectory, "MockDriver"), "*.c");
         List<string> reasons = [];
         foreach (string compiler in (ReadOnlySpan<string>)["cc", "gcc", "clang"])
         {
             try
             {
-                if (Errors(compiler, probe) is { } reason)
+                if (Errors(compiler, [probe]) is { } reason)
                 {
                     reasons.Add($"{compiler}: {reason.Split('\n')[0]}");
                     continue;
                 }
 
-                Assert.That(Errors(compiler, source), Is.Null);
+                Assert.That(Errors(compiler, sources), Is.Null);
                 return null;
             }
             catch (Win32Exception)
@@ -175,10 +176,10 @@ internal static unsafe class MockDriver
 
         return $"There is no C compiler to build the mock CUDA driver with ({string.Join("; ", reasons)}).";
 
-        string? Errors(string compiler, string file)
+        string? Errors(string compiler, string[] files)
         {
             using Process process = Process.Start(new ProcessStartInfo(compiler,
-                ["-Wall", "-O1", "-shared", "-fPIC", "-pthread", "-o", path, file])
+                ["-Wall", "-O1", "-shared", "-fPIC", "-pthread", "-o", path, .. files])
             {
                 RedirectStandardError = true,
             })!;

@@ -1,0 +1,191 @@
+/* Memory of the device and of the host, and copies between them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mock.h"
+
+typedef struct {
+    size_t x, y;
+    int type;
+    void *host;
+    uint64_t device;
+    void *array;
+    size_t pitch;
+} place_t;
+
+typedef struct { place_t source, destination; size_t width, height; } rows_t;
+
+int cuMemGetInfo_v2(size_t *available, size_t *total)
+{
+    BEGIN("cuMemGetInfo", enter_uncaptured) {
+        int index;
+        device_t *device = current_device(&index);
+        *total = device->total;
+        *available = device->total - device->used;
+    } END;
+}
+
+int cuMemAlloc_v2(uint64_t *address, size_t size)
+{
+    BEGIN("cuMemAlloc", enter_uncaptured) {
+        int index;
+        device_t *device = current_device(&index);
+        if (size == 0)
+            code = INVALID_VALUE;
+        else if (size > device->total - device->used)
+            code = OUT_OF_MEMORY;
+        if (code != SUCCESS)
+            break;
+        uint64_t start = backing.allocate != NULL
+            ? backing.allocate(size) : (uint64_t)aligned_alloc(256, (size + 255) / 256 * 256);
+        if (start == 0) {
+            code = OUT_OF_MEMORY;
+            break;
+        }
+        if (backing.allocate == NULL)
+            memset((void *)start, 0xcd, size);
+        item_t *item = add(MEMORY, start);
+        item->size = size;
+        item->recorded = index;
+        device->used += size;
+        *address = start;
+        note("cuMemAlloc size=%zu", size);
+    } END;
+}
+
+int cuMemFree_v2(uint64_t address)
+{
+    BEGIN("cuMemFree", enter_uncaptured) {
+        item_t *item = find(MEMORY, address);
+        if (item == NULL) {
+            code = violation(INVALID_VALUE, "cuMemFree of an unknown address");
+            break;
+        }
+        code = flush_all();
+        end(item);
+        note("cuMemFree");
+    } END;
+}
+
+int cuMemAllocHost_v2(uint64_t *address, size_t size)
+{
+    BEGIN("cuMemAllocHost", enter_uncaptured) {
+        *address = (uint64_t)aligned_alloc(4096, (size + 4095) / 4096 * 4096);
+        item_t *item = add(PINNED, *address);
+        item->size = size;
+        note("cuMemAllocHost size=%zu", size);
+    } END;
+}
+
+int cuMemFreeHost(uint64_t address)
+{
+    BEGIN("cuMemFreeHost", enter_uncaptured) {
+        item_t *item = find(PINNED, address);
+        if (item == NULL) {
+            code = violation(INVALID_VALUE, "cuMemFreeHost of an unknown address");
+            break;
+        }
+        end(item);
+        note("cuMemFreeHost");
+    } END;
+}
+
+static int copy(const char *call, work_kind_t kind, uint64_t device, uint64_t host, size_t size, uint64_t stream)
+{
+    item_t *target = find_stream(call, stream);
+    if (target == NULL)
+        return INVALID_HANDLE;
+    if (target->capturer != NULL)
+        return violation(CAPTURE_UNSUPPORTED, "%s within a capture", call);
+    if (find_range(MEMORY, device, size) == NULL)
+        return violation(INVALID_VALUE, "%s beyond device memory", call);
+    if (find_range(PINNED, host, size) == NULL)
+        return violation(INVALID_VALUE, "%s with pageable memory", call);
+    work_t *work = new_work(kind);
+    work->device = device;
+    work->host = host;
+    work->size = size;
+    give(target, work);
+    note("%s size=%zu stream=%llx", call, size, (unsigned long long)stream);
+    return SUCCESS;
+}
+
+int cuMemcpyHtoDAsync_v2(uint64_t destination, uint64_t source, size_t size, uint64_t stream)
+{
+    BEGIN("cuMemcpyHtoDAsync", enter_context) {
+        code = copy("cuMemcpyHtoDAsync", TO_DEVICE, destination, source, size, stream);
+    } END;
+}
+
+int cuMemcpyDtoHAsync_v2(uint64_t destination, uint64_t source, size_t size, uint64_t stream)
+{
+    BEGIN("cuMemcpyDtoHAsync", enter_context) {
+        code = copy("cuMemcpyDtoHAsync", TO_HOST, source, destination, size, stream);
+    } END;
+}
+
+static int copy_on_device(const char *call, work_t *work, uint64_t stream)
+{
+    item_t *target = find_stream(call, stream);
+    int code = target == NULL ? INVALID_HANDLE
+        : work->rows == 0 || work->size == 0 || (work->rows > 1
+            && (work->stride < work->size || work->source_stride < work->size)) ? INVALID_VALUE
+        : find_range(MEMORY, work->device, (work->rows - 1) * work->stride + work->size) == NULL
+            || find_range(MEMORY, work->host, (work->rows - 1) * work->source_stride + work->size) == NULL
+            ? INVALID_VALUE : SUCCESS;
+    if (code != SUCCESS) {
+        drop(work);
+        return code;
+    }
+    give(target, work);
+    note("%s size=%zu rows=%zu stream=%llx", call, work->size, work->rows, (unsigned long long)stream);
+    return SUCCESS;
+}
+
+int cuMemcpyDtoDAsync_v2(uint64_t destination, uint64_t source, size_t size, uint64_t stream)
+{
+    BEGIN("cuMemcpyDtoDAsync", enter_context) {
+        work_t *work = new_work(ON_DEVICE);
+        work->device = destination;
+        work->host = source;
+        work->size = size;
+        work->rows = 1;
+        code = copy_on_device("cuMemcpyDtoDAsync", work, stream);
+    } END;
+}
+
+int cuMemcpy2DAsync_v2(const rows_t *rows, uint64_t stream)
+{
+    BEGIN("cuMemcpy2DAsync", enter_context) {
+        const place_t *source = &rows->source, *destination = &rows->destination;
+        if (source->type != 2 || destination->type != 2 || source->x != 0 || source->y != 0 || destination->x != 0
+            || destination->y != 0) {
+            code = INVALID_VALUE;
+            break;
+        }
+        work_t *work = new_work(ON_DEVICE);
+        work->device = destination->device;
+        work->stride = destination->pitch;
+        work->host = source->device;
+        work->source_stride = source->pitch;
+        work->size = rows->width;
+        work->rows = rows->height;
+        code = copy_on_device("cuMemcpy2DAsync", work, stream);
+    } END;
+}
+
+int cuMemsetD8Async(uint64_t destination, unsigned char value, size_t size, uint64_t stream)
+{
+    BEGIN("cuMemsetD8Async", enter_context) {
+        item_t *target = find_stream("cuMemsetD8Async", stream);
+        if (target == NULL || value != 0 || size == 0 || find_range(MEMORY, destination, size) == NULL) {
+            code = INVALID_VALUE;
+            break;
+        }
+        work_t *work = new_work(CLEAR);
+        work->device = destination;
+        work->size = size;
+        give(target, work);
+        note("cuMemsetD8Async size=%zu stream=%llx", size, (unsigned long long)stream);
+    } END;
+}

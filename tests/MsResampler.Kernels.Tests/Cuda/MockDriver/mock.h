@@ -1,0 +1,145 @@
+/* A CUDA driver without a GPU, for tests. It behaves like the laziest driver that the documentation permits: it
+ * performs a copy or a launch only when something waits for it, in the order of its stream. Memory that is reused or
+ * freed too early therefore shows, and so does a missing order between two streams. Device memory is host memory, or
+ * memory of the backing that a test attaches (mock_attach); the backing also runs the kernels.
+ *
+ * The mock refuses, and records as a violation, each use that a real driver would punish and each use that the library
+ * promises to avoid: the NULL stream, pageable memory in an asynchronous copy, a call without a context. It logs every
+ * call, and a test can make any call fail. */
+#pragma once
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_PTX = 218,
+    INVALID_CONTEXT = 201, INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_FOUND = 500, NOT_READY = 600,
+    CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901
+};
+
+enum { MAX_ITEMS = 1 << 16, MAX_DEVICES = 8, MAX_FAULTS = 16, MAX_STACK = 16 };
+
+typedef enum { CONTEXT = 1, MEMORY, PINNED, STREAM, EVENT, MODULE, GRAPH, EXECUTABLE } kind_t;
+typedef enum { TO_DEVICE, TO_HOST, ON_DEVICE, CLEAR, LAUNCH, EVENT_RECORD, EVENT_WAIT } work_kind_t;
+
+enum { EVENT_WITHOUT_TIME = 2, CAPTURE_THREAD_LOCAL = 1 };
+
+typedef struct work {
+    work_kind_t kind;
+    uint64_t device, host;      /* ON_DEVICE: host is the source */
+    size_t size, rows, stride, source_stride;
+    uint64_t event, stamp, stream;
+    uint64_t module_handle;
+    char *module;
+    char entry[256];
+    int grid[3], block[3], shared;
+    unsigned char *arguments;
+    struct work *next;
+} work_t;
+
+typedef struct { work_t *first, *last; } works_t;
+
+typedef struct {
+    kind_t kind;
+    int is_live;
+    uint64_t handle, context;
+    size_t size;
+    works_t works;              /* STREAM, GRAPH, EXECUTABLE */
+    works_t captured;           /* STREAM */
+    const void *capturer;       /* STREAM: the thread that captures, or NULL */
+    int is_invalid;             /* STREAM: whether the capture is invalidated */
+    uint64_t recorded, reached; /* EVENT: stamps; STREAM: reached is its latest stamp; CONTEXT, MEMORY: recorded is the
+                                   index of the device */
+    uint64_t stream, time;      /* EVENT */
+    unsigned flags;             /* EVENT */
+    int retained;               /* CONTEXT: its reference count if it is primary */
+    char *text;                 /* MODULE */
+} item_t;
+
+typedef struct {
+    char name[64];
+    int architecture, multiprocessors, compute_mode;
+    uint64_t total, used;
+} device_t;
+
+typedef struct {
+    uint64_t (*allocate)(size_t size);
+    void (*release)(uint64_t address);
+    void (*write)(uint64_t destination, const void *source, size_t size);
+    void (*read)(void *destination, uint64_t source, size_t size);
+    int (*launch)(const char *ptx, const char *entry, const int *grid, const int *block, int shared,
+        const void *arguments, size_t size);
+} backing_t;
+
+typedef struct {
+    char call[64];
+    int after, code, is_sticky;
+} fault_t;
+
+/* The library exports only the driver's functions and mock_*. */
+#pragma GCC visibility push(hidden)
+
+/* objects.c */
+extern pthread_mutex_t lock;            /* held by every call of the driver */
+extern item_t items[MAX_ITEMS];
+extern int item_count;
+extern fault_t faults[MAX_FAULTS];
+extern int fault_count;
+extern int sticky;                      /* the code of the error that ended the context, or 0 */
+extern char *log_text;
+extern size_t log_size;
+extern int violation_count;
+extern char last_violation[512];
+extern __thread uint64_t stack[MAX_STACK]; /* the contexts of this thread, the current one last */
+extern __thread int depth;
+extern __thread char self;              /* its address identifies the thread */
+extern unsigned generations;            /* counts resets, after which the stacks of all threads are empty */
+
+void note(const char *format, ...);
+int violation(int code, const char *format, ...);
+uint64_t current(void);
+int is_capturing(int is_spoiled);
+int enter(const char *call);
+int enter_context(const char *call);
+int enter_uncaptured(const char *call);
+item_t *add(kind_t kind, uint64_t handle);
+item_t *find(kind_t kind, uint64_t handle);
+item_t *find_range(kind_t kind, uint64_t address, size_t size);
+item_t *find_stream(const char *call, uint64_t handle);
+item_t *find_any_stream(uint64_t handle);
+void end(item_t *item);
+int counts(const item_t *item);
+
+/* work.c */
+extern backing_t backing;
+extern uint64_t launches;               /* performed so far: the clock of the mock */
+
+work_t *new_work(work_kind_t kind);
+void give(item_t *stream, work_t *work);
+void append_copies(works_t *works, const works_t *source);
+void drop(work_t *work);
+void drop_all(works_t *works);
+int flush(item_t *stream, uint64_t until);
+int flush_all(void);
+
+/* devices.c */
+extern device_t devices[MAX_DEVICES];
+extern int device_count, driver_version;
+extern int serves_ilgpu;
+
+device_t *current_device(int *index);
+
+/* modules.c */
+extern int function_count;
+
+#pragma GCC visibility pop
+
+/* The frame of a driver's function: it holds the lock, and its body runs unless the call must fail at once. */
+#define BEGIN(call, begin) \
+    pthread_mutex_lock(&lock); \
+    int code = begin(call); \
+    if (code == SUCCESS) do
+#define END \
+    while (0); \
+    pthread_mutex_unlock(&lock); \
+    return code
