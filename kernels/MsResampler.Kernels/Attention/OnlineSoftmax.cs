@@ -1,89 +1,59 @@
 using ILGPU;
 using MsResampler.Kernels.Ptx;
-using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>The softmax of 16 queries in a warp, key by key in base 2, and the weighted sum of values (Milakov and
-/// Gimelshein, Online normalizer calculation for softmax, 2018). A lane has of each array element 0 for the query of
-/// its row g, 1 for row g+8: the largest logit so far, and the sum of its own weights relative to it.</summary>
-internal static class OnlineSoftmax
+/// <summary>The state of one query's softmax in base 2 after some of its keys (Milakov and Gimelshein, Online
+/// normalizer calculation for softmax, arXiv 1805.02867). The weighted sum of values that belongs to a state is kept
+/// beside it, relative to the same maximum.</summary>
+/// <remarks>Its twin on the processor is <c>MsResampler.Cpu.ScopeAttentionTiled</c>, which has the same empty value and
+/// the same steps on vectors of queries.</remarks>
+/// <param name="Max">The largest logit.</param>
+/// <param name="Total">The sum of the weights, 2^(logit − <paramref name="Max"/>).</param>
+internal readonly record struct OnlineSoftmax(float Max, float Total)
 {
-    /// <summary>Less than any logit, but not −∞: relative to it a masked logit's weight is 0 and not NaN, even
-    /// where no key was seen so far.</summary>
-    public const float LeastLogit = -1e38f;
+    /// <summary>The state before any key. The maximum is finite, so that the weight of a masked logit, −∞, is 0 and not
+    /// NaN even where no key was seen; it is not above any finite logit.</summary>
+    public static OnlineSoftmax Empty => new(float.MinValue, 0);
 
-    /// <summary>No key seen.</summary>
-    public static void Clear(float[] best, float[] total, Float4[] sums, int chunks)
+    /// <summary>log₂ Σ 2^logit; −∞ if no key was seen.</summary>
+    public float LogSum => Max + PtxMath.Log2(Total);
+
+    /// <summary>The factor that normalises the weighted sum, 1 / <see cref="Total"/>, to 1 ulp.</summary>
+    public float Normaliser => PtxMath.Reciprocal(Total);
+
+    /// <summary>The state of all keys of several states. It does not depend on their order but for the rounding of the
+    /// total.</summary>
+    /// <param name="parts">The states; NaN if all of them are empty and the result is normalised.</param>
+    /// <param name="count">The number of states, a constant in kernels.</param>
+    public static OnlineSoftmax Merge(OnlineSoftmax[] parts, int count)
     {
-        for (int row = 0; row < 2; row++)
-        {
-            best[row] = LeastLogit;
-            total[row] = 0;
-        }
-
-        for (int chunk = 0; chunk < chunks; chunk++)
-            sums[chunk] = new Float4(0, 0, 0, 0);
+        float max = parts[0].Max;
+        for (int part = 1; part < count; part++)
+            max = IntrinsicMath.Max(max, parts[part].Max);
+        float total = 0;
+        for (int part = 0; part < count; part++)
+            total += parts[part].Total * parts[part].ScaleTo(max);
+        return new OnlineSoftmax(max, total);
     }
 
-    /// <summary>Turns the logits of some chunks of 16 keys into weights, and makes everything relative to the new
-    /// largest logit.</summary>
-    public static void Weigh(Float4[] logits, int chunkCount, float[] best, float[] total, Float4[] sums, int chunks)
-    {
-        float upper = best[0];
-        float lower = best[1];
-        for (int tile = 0; tile < 2 * chunkCount; tile++)
-        {
-            upper = IntrinsicMath.Max(upper, IntrinsicMath.Max(logits[tile].X, logits[tile].Y));
-            lower = IntrinsicMath.Max(lower, IntrinsicMath.Max(logits[tile].Z, logits[tile].W));
-        }
+    /// <summary>The factor that makes a total and a weighted sum relative to a larger maximum.</summary>
+    /// <param name="max">The new maximum, at least <see cref="Max"/>.</param>
+    public float ScaleTo(float max) => PtxMath.Exp2(Max - max);
 
-        upper = MaxOfRow(upper);
-        lower = MaxOfRow(lower);
-        float upperDecay = PtxMath.Exp2(best[0] - upper);
-        float lowerDecay = PtxMath.Exp2(best[1] - lower);
-        best[0] = upper;
-        best[1] = lower;
-        float upperTotal = total[0] * upperDecay;
-        float lowerTotal = total[1] * lowerDecay;
-        for (int tile = 0; tile < 2 * chunkCount; tile++)
-        {
-            var weight = new Float4(PtxMath.Exp2(logits[tile].X - upper), PtxMath.Exp2(logits[tile].Y - upper),
-                PtxMath.Exp2(logits[tile].Z - lower), PtxMath.Exp2(logits[tile].W - lower));
-            upperTotal += weight.X + weight.Y;
-            lowerTotal += weight.Z + weight.W;
-            logits[tile] = weight;
-        }
+    /// <summary>The same keys relative to a larger maximum.</summary>
+    /// <param name="max">The new maximum.</param>
+    /// <param name="scale"><see cref="ScaleTo"/> of it, by which the caller also multiplies the weighted sum.</param>
+    public OnlineSoftmax Rescaled(float max, float scale) => new(max, Total * scale);
 
-        total[0] = upperTotal;
-        total[1] = lowerTotal;
-        for (int chunk = 0; chunk < chunks; chunk++)
-        {
-            sums[chunk] = new Float4(sums[chunk].X * upperDecay, sums[chunk].Y * upperDecay,
-                sums[chunk].Z * lowerDecay, sums[chunk].W * lowerDecay);
-        }
-    }
+    /// <summary>The weight of a logit that is at most <see cref="Max"/>; 0 for −∞.</summary>
+    public float Weight(float logit) => PtxMath.Exp2(logit - Max);
 
-    /// <summary>The weights of a chunk of 16 keys as the fragment A of a product.</summary>
-    public static UInt4 Fragment<TElement>(Float4[] weights, int chunk)
-        where TElement : struct, IBits16Element
-    {
-        Float4 left = weights[2 * chunk];
-        Float4 right = weights[(2 * chunk) + 1];
-        return new UInt4(TElement.Pack(left.X, left.Y), TElement.Pack(left.Z, left.W),
-            TElement.Pack(right.X, right.Y), TElement.Pack(right.Z, right.W));
-    }
+    /// <summary>The state with the weights of further keys.</summary>
+    /// <param name="weight">The sum of their weights.</param>
+    public OnlineSoftmax Plus(float weight) => new(Max, Total + weight);
 
-    /// <summary>The sum of the four lanes that share a row.</summary>
-    public static float SumOfRow(float value)
-    {
-        value += Warp.ShuffleXor(value, 1);
-        return value + Warp.ShuffleXor(value, 2);
-    }
-
-    private static float MaxOfRow(float value)
-    {
-        value = IntrinsicMath.Max(value, Warp.ShuffleXor(value, 1));
-        return IntrinsicMath.Max(value, Warp.ShuffleXor(value, 2));
-    }
+    /// <summary>The factor that makes a part's weighted sum its share of the normalised sum.</summary>
+    /// <param name="part">One of the states that this one was merged from.</param>
+    public float ShareOf(OnlineSoftmax part) => part.ScaleTo(Max) / Total;
 }

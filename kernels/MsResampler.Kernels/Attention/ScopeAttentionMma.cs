@@ -103,10 +103,9 @@ internal static class ScopeAttentionMma<THead, TElement>
         for (int step = 0; step < THead.Chunks / 2; step++)
             left[step] = LoadMatrix.X4(valueRows + warpRows, 2 * step * SwizzledTile.ChunkBytes);
 
-        var best = new float[2];
-        var total = new float[2];
+        var states = new OnlineSoftmax[2];
         var sums = new Float4[THead.Chunks];
-        OnlineSoftmax.Clear(best, total, sums, THead.Chunks);
+        MmaSoftmax.Clear(states, sums, THead.Chunks);
         uint keyRows = keyTile + (uint)PaddedTile.ChunksFirst(lane, RowBytes);
         Warp.Barrier();
 
@@ -116,29 +115,27 @@ internal static class ScopeAttentionMma<THead, TElement>
         for (int tile = 0; tile < plainEnd; tile++)
         {
             Step<NoMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left, keyRows,
-                valueRows, bias, default, best, total, sums);
+                valueRows, bias, default, states, sums);
         }
 
-        // What queries see is read where it is used, lest it stay in registers elsewhere.
-        int windowCount = IntrinsicMath.Min(windowEnd - plainEnd, 1);
-        for (int once = 0; once < windowCount; once++)
+        // The lane's scope is read inside each branch that uses it: read once, it would occupy registers everywhere.
+        if (plainEnd < windowEnd)
         {
             LaneScope scope = ScopeOf(blocks, windows, headCount);
             for (int tile = plainEnd; tile < windowEnd; tile++)
             {
                 Step<WindowMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left, keyRows,
-                    valueRows, bias, scope, best, total, sums);
+                    valueRows, bias, scope, states, sums);
             }
         }
 
-        int biasCount = IntrinsicMath.Min(activeEnd - windowEnd, 1);
-        for (int once = 0; once < biasCount; once++)
+        if (windowEnd < activeEnd)
         {
             LaneScope scope = ScopeOf(blocks, windows, headCount);
             for (int tile = windowEnd; tile < activeEnd; tile++)
             {
                 Step<BiasMask>(tile, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
-                    keyRows, valueRows, bias, scope, best, total, sums);
+                    keyRows, valueRows, bias, scope, states, sums);
             }
         }
 
@@ -160,8 +157,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         }
 
         int restUnits = isWide ? block.KeyCount % TileKeys / Unit : 0;
-        int restCount = IntrinsicMath.Min(restUnits, 1);
-        for (int once = 0; once < restCount; once++)
+        if (restUnits > 0)
         {
             Group.Barrier();
             copies.Start(keysTo + (uint)TileBytes, values, starts);
@@ -179,15 +175,14 @@ internal static class ScopeAttentionMma<THead, TElement>
                     WindowMask.Apply(weights, 1, places, unitKeys, bias, scope);
                 else
                     BiasMask.Apply(weights, 1, places, unitKeys, bias, scope);
-                OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
+                MmaSoftmax.Weigh(weights, 1, states, sums, THead.Chunks);
                 AddValues(sums, weights, 1, valueRows + offset);
             }
         }
 
         // Few queries: a warp has rows of its own in both tiles.
         int unitCount = !isWide & QueryCountOf(block, headCount) > 0 ? block.KeyCount / Unit : 0;
-        int firstCount = IntrinsicMath.Min(unitCount, 1);
-        for (int once = 0; once < firstCount; once++)
+        if (unitCount > 0)
         {
             copies.Start(keysTo + (uint)TileBytes, values, starts);
             LaneScope scope = ScopeOf(blocks, windows, headCount);
@@ -195,20 +190,20 @@ internal static class ScopeAttentionMma<THead, TElement>
             for (int unit = 0; unit < windowEnd; unit++)
             {
                 StepAlone<WindowMask>(unit, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
-                    keyRows + warpRows, valueRows + warpRows, bias, scope, best, total, sums);
+                    keyRows + warpRows, valueRows + warpRows, bias, scope, states, sums);
             }
 
             for (int unit = windowEnd; unit < unitCount; unit++)
             {
                 StepAlone<BiasMask>(unit, copies, keysTo, keys, values, places, laneRows, starts, laneKeys, left,
-                    keyRows + warpRows, valueRows + warpRows, bias, scope, best, total, sums);
+                    keyRows + warpRows, valueRows + warpRows, bias, scope, states, sums);
             }
         }
 
         AsyncCopy.Wait(0);
         Group.Barrier();
         Store(memory, output, logSums, MmaBlock.Load(blocks, Grid.IdxX), scopeCount, headCount,
-            headVectors, queryColumns, storesLogSums, best, total, sums);
+            headVectors, queryColumns, storesLogSums, states, sums);
     }
 
     /// <summary>The first of the tile's queries that this warp computes.</summary>
@@ -262,7 +257,7 @@ internal static class ScopeAttentionMma<THead, TElement>
     private static void Step<TMask>(int tile, KeyCopies<THead> copies, uint keysTo, ArrayView<UInt4> keys,
         ArrayView<UInt4> values, ArrayView<int> places, int[] laneRows, int[] starts, int laneKeys,
         UInt4[] left, uint keyRows, uint valueRows, ArrayView<float> bias, LaneScope scope,
-        float[] best, float[] total, Float4[] sums)
+        OnlineSoftmax[] states, Float4[] sums)
         where TMask : struct, IScopeMask
     {
         // This tile's keys are there, and nobody reads the last one's values any more.
@@ -273,7 +268,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         var weights = new Float4[2 * TileUnits];
         Multiply(weights, TileUnits, left, keyRows);
         TMask.Apply(weights, TileUnits, places, laneKeys + (tile * TileKeys), bias, scope);
-        OnlineSoftmax.Weigh(weights, TileUnits, best, total, sums, THead.Chunks);
+        MmaSoftmax.Weigh(weights, TileUnits, states, sums, THead.Chunks);
         copies.Find(laneRows, starts);
         AsyncCopy.Wait(0);
         Group.Barrier();
@@ -285,7 +280,7 @@ internal static class ScopeAttentionMma<THead, TElement>
     private static void StepAlone<TMask>(int unit, KeyCopies<THead> copies, uint keysTo, ArrayView<UInt4> keys,
         ArrayView<UInt4> values, ArrayView<int> places, int[] laneRows, int[] starts, int laneKeys,
         UInt4[] left, uint keyRows, uint valueRows, ArrayView<float> bias, LaneScope scope,
-        float[] best, float[] total, Float4[] sums)
+        OnlineSoftmax[] states, Float4[] sums)
         where TMask : struct, IScopeMask
     {
         // The keys are there, the values perhaps not yet.
@@ -298,7 +293,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         copies.Find(laneRows, starts);
         copies.Start(keysTo, keys, starts);
         TMask.Apply(weights, 1, places, laneKeys + (unit * Unit), bias, scope);
-        OnlineSoftmax.Weigh(weights, 1, best, total, sums, THead.Chunks);
+        MmaSoftmax.Weigh(weights, 1, states, sums, THead.Chunks);
         AsyncCopy.Wait(1);
         Warp.Barrier();
         AddValues(sums, weights, 1, valueRows);
@@ -327,7 +322,7 @@ internal static class ScopeAttentionMma<THead, TElement>
     {
         for (int unit = 0; unit < unitCount; unit++)
         {
-            UInt4 fragment = OnlineSoftmax.Fragment<TElement>(weights, unit);
+            UInt4 fragment = MmaSoftmax.Fragment<TElement>(weights, unit);
             for (int chunk = 0; chunk < THead.Chunks; chunk += 2)
             {
                 UInt4 right = LoadMatrix.X4Transposed(valueRows,
@@ -341,7 +336,7 @@ internal static class ScopeAttentionMma<THead, TElement>
     /// <summary>Stores the results of a warp through its own rows of shared memory.</summary>
     private static void Store(ArrayView<UInt4> memory, ArrayView<UInt4> output, ArrayView<float> logSums,
         MmaBlock block, int scopeCount, int headCount, int headVectors, int queryColumns, int storesLogSums,
-        float[] best, float[] total, Float4[] sums)
+        OnlineSoftmax[] states, Float4[] sums)
     {
         int lane = Group.IdxX % 32;
         int warpRow = Group.IdxX / 32 * Unit;
@@ -352,10 +347,10 @@ internal static class ScopeAttentionMma<THead, TElement>
         int upper = lane / 4;
         bool isUpper = upper < queryCount;
         bool isLower = upper + 8 < queryCount;
-        float upperTotal = OnlineSoftmax.SumOfRow(total[0]);
-        float lowerTotal = OnlineSoftmax.SumOfRow(total[1]);
-        float upperFactor = Utilities.Select(isUpper, PtxMath.Reciprocal(upperTotal), 0f);
-        float lowerFactor = Utilities.Select(isLower, PtxMath.Reciprocal(lowerTotal), 0f);
+        OnlineSoftmax upperState = MmaSoftmax.OfRow(states[0]);
+        OnlineSoftmax lowerState = MmaSoftmax.OfRow(states[1]);
+        float upperFactor = Utilities.Select(isUpper, upperState.Normaliser, 0f);
+        float lowerFactor = Utilities.Select(isLower, lowerState.Normaliser, 0f);
         ArrayView<uint> pairs = memory.Cast<uint>();
         for (int chunk = 0; chunk < THead.Chunks; chunk++)
         {
@@ -371,13 +366,13 @@ internal static class ScopeAttentionMma<THead, TElement>
             if (isUpper)
             {
                 logSums[firstRow + (block.IndexOf(firstQuery + upper, queryColumns) * rowStride)]
-                    = best[0] + PtxMath.Log2(upperTotal);
+                    = upperState.LogSum;
             }
 
             if (isLower)
             {
                 logSums[firstRow + (block.IndexOf(firstQuery + upper + 8, queryColumns) * rowStride)]
-                    = best[1] + PtxMath.Log2(lowerTotal);
+                    = lowerState.LogSum;
             }
         }
 

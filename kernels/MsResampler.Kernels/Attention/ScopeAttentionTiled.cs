@@ -63,7 +63,7 @@ internal static class ScopeAttentionTiled<THead>
     {
         var sharedQueries = SharedMemory.Allocate<Float4>(TileQueries * QueryStride);
         var sharedSums = SharedMemory.Allocate<Float4>(THead.WarpCount * WarpVectors);
-        var sharedStatistics = SharedMemory.Allocate<float>(2 * THead.WarpCount * TileQueries);
+        var sharedStates = SharedMemory.Allocate<OnlineSoftmax>(THead.WarpCount * TileQueries);
         var sharedWeights = sharedSums.Cast<float>();
 
         TiledBlock block = blocks[Grid.IdxX];
@@ -87,15 +87,10 @@ internal static class ScopeAttentionTiled<THead>
                 + ((block.QueryColumn + (query % block.TileColumns)) * block.GridColumns);
         }
 
-        var best = new float[LaneQueries];
-        var total = new float[LaneQueries];
+        var states = new OnlineSoftmax[LaneQueries];
         var sums = new Float4[LaneQueries * THead.LaneVectors];
         for (int i = 0; i < LaneQueries; i++)
-        {
-            best[i] = float.NegativeInfinity;
-            total[i] = 0;
-        }
-
+            states[i] = OnlineSoftmax.Empty;
         for (int i = 0; i < LaneQueries * THead.LaneVectors; i++)
             sums[i] = default;
 
@@ -171,22 +166,18 @@ internal static class ScopeAttentionTiled<THead>
 
             for (int i = 0; i < LaneQueries; i++)
             {
-                float maximum = IntrinsicMath.Max(
+                float max = IntrinsicMath.Max(
                     IntrinsicMath.Max(logits[i * LaneKeys], logits[(i * LaneKeys) + 1]),
                     IntrinsicMath.Max(logits[(i * LaneKeys) + 2], logits[(i * LaneKeys) + 3]));
-                maximum = IntrinsicMath.Max(best[i], MaxOfColumns(maximum));
-
-                // A tile may lie outside a query's window altogether: then the maximum can still be −∞.
-                float origin = maximum == float.NegativeInfinity ? 0 : maximum;
-                float decay = PtxMath.Exp2(best[i] - origin);
-                best[i] = maximum;
-                total[i] *= decay;
+                max = IntrinsicMath.Max(states[i].Max, LaneReduction.MaxOf8(max));
+                float scale = states[i].ScaleTo(max);
+                states[i] = states[i].Rescaled(max, scale);
                 for (int v = 0; v < THead.LaneVectors; v++)
-                    sums[(i * THead.LaneVectors) + v] = sums[(i * THead.LaneVectors) + v].Times(decay);
+                    sums[(i * THead.LaneVectors) + v] = sums[(i * THead.LaneVectors) + v].Times(scale);
                 for (int j = 0; j < LaneKeys; j++)
                 {
-                    float weight = PtxMath.Exp2(logits[(i * LaneKeys) + j] - origin);
-                    total[i] += weight;
+                    float weight = states[i].Weight(logits[(i * LaneKeys) + j]);
+                    states[i] = states[i].Plus(weight);
                     sharedWeights[weightStart + ((laneGroup + (4 * i)) * WeightStride) + laneColumn + (8 * j)] = weight;
                 }
             }
@@ -227,7 +218,7 @@ internal static class ScopeAttentionTiled<THead>
             Warp.Barrier();
         }
 
-        Merge(sharedSums, sharedStatistics, best, total, sums, laneGroup, laneColumn, warp);
+        Merge(sharedSums, sharedStates, states, sums, laneGroup, laneColumn, warp);
 
         int outputStart = (((block.Scope * headCount) + head) * headVectors) + (slice * SliceVectors);
         int storedVectors = IntrinsicMath.Min(SliceVectors, headVectors - (slice * SliceVectors));
@@ -259,61 +250,33 @@ internal static class ScopeAttentionTiled<THead>
         }
     }
 
-    /// <summary>Scales every warp's sums to the common maximum and total and leaves them in shared memory, where adding
-    /// them up gives the result.</summary>
-    private static void Merge(ArrayView<Float4> sharedSums, ArrayView<float> statistics, float[] best, float[] total,
-        Float4[] sums, int laneGroup, int laneColumn, int warp)
+    /// <summary>Scales every warp's sums to its share of the normalised sum and leaves them in shared memory, where
+    /// adding them up gives the result.</summary>
+    private static void Merge(ArrayView<Float4> sharedSums, ArrayView<OnlineSoftmax> sharedStates,
+        OnlineSoftmax[] states, Float4[] sums, int laneGroup, int laneColumn, int warp)
     {
-        int totals = THead.WarpCount * TileQueries;
         for (int i = 0; i < LaneQueries; i++)
         {
-            float warpTotal = SumOfColumns(total[i]);
-            int query = laneGroup + (4 * i);
+            float total = LaneReduction.SumOf8(states[i].Total);
             if (laneColumn == 0)
-            {
-                statistics[(warp * TileQueries) + query] = best[i];
-                statistics[totals + (warp * TileQueries) + query] = warpTotal;
-            }
+                sharedStates[(warp * TileQueries) + laneGroup + (4 * i)] = states[i] with { Total = total };
         }
 
         Group.Barrier();
         for (int i = 0; i < LaneQueries; i++)
         {
             int query = laneGroup + (4 * i);
-            float maximum = statistics[query];
-            for (int other = 1; other < THead.WarpCount; other++)
-                maximum = IntrinsicMath.Max(maximum, statistics[(other * TileQueries) + query]);
-            float sum = 0;
-            for (int other = 0; other < THead.WarpCount; other++)
-            {
-                sum += statistics[totals + (other * TileQueries) + query]
-                    * PtxMath.Exp2(statistics[(other * TileQueries) + query] - maximum);
-            }
-
-            float factor = PtxMath.Exp2(best[i] - maximum) / sum;
+            var parts = new OnlineSoftmax[THead.WarpCount];
+            for (int part = 0; part < THead.WarpCount; part++)
+                parts[part] = sharedStates[(part * TileQueries) + query];
+            float share = OnlineSoftmax.Merge(parts, THead.WarpCount).ShareOf(states[i]);
             for (int v = 0; v < THead.LaneVectors; v++)
             {
                 sharedSums[(warp * WarpVectors) + (query * SliceVectors) + laneColumn + (8 * v)]
-                    = sums[(i * THead.LaneVectors) + v].Times(factor);
+                    = sums[(i * THead.LaneVectors) + v].Times(share);
             }
         }
 
         Group.Barrier();
-    }
-
-    /// <summary>The maximum over the eight lanes of a lane group.</summary>
-    private static float MaxOfColumns(float value)
-    {
-        value = IntrinsicMath.Max(value, Warp.ShuffleXor(value, 4));
-        value = IntrinsicMath.Max(value, Warp.ShuffleXor(value, 2));
-        return IntrinsicMath.Max(value, Warp.ShuffleXor(value, 1));
-    }
-
-    /// <summary>The sum over the eight lanes of a lane group.</summary>
-    private static float SumOfColumns(float value)
-    {
-        value += Warp.ShuffleXor(value, 4);
-        value += Warp.ShuffleXor(value, 2);
-        return value + Warp.ShuffleXor(value, 1);
     }
 }

@@ -183,7 +183,7 @@ public sealed class ScopeAttentionMmaCostTests
             .Compile(EmulatorHost.Compiler, 80);
         foreach (int architecture in s_architectures)
         {
-            // The loops of 64 keys: without a mask, with one, with a Gaussian; and what is around the last two.
+            // The loops over 64 keys: without a mask, with a window mask, with a bias.
             MachineCode[] loops = [.. ptxas.DisassembleLoops(kernel, architecture)
                 .Where(loop => loop.Count("HMMA") == headSize)];
             double[] shares = [.. loops.Select(loop => (double)loop.Count("HMMA") / loop.Instructions.Values.Sum())];
