@@ -19,7 +19,7 @@ internal struct KeyCopies<THead>
     private bool _hasLast;
 
     /// <summary>Chunks of a row that are copied at once.</summary>
-    public const int ChunksAtOnce = PaddedTile.ChunkGroup;
+    public const int ChunksAtOnce = PaddedTile.ChunkMultiple;
 
     /// <summary>Rows that are copied at once.</summary>
     public const int RowsAtOnce = 32 / ChunksAtOnce;

@@ -42,7 +42,7 @@ internal static class FusionGateBits16<TElement>
     /// <summary>Threads of a block: as few as have all channels, but four warps for the gate.</summary>
     /// <param name="width">D.</param>
     public static int GroupSizeFor(int width)
-        => 32 * Math.Max(4, (Bits16Vector<TElement>.CountOf(width) + (32 * ThreadVectors) - 1) / (32 * ThreadVectors));
+        => 32 * Math.Max(4, (Bits16Quad<TElement>.CountOf(width) + (32 * ThreadVectors) - 1) / (32 * ThreadVectors));
 
     /// <param name="partials">Products of fc1, [S, tokens, G], one for each scope.</param>
     /// <param name="hiddenBias">fc1's bias, [G].</param>
@@ -74,7 +74,7 @@ internal static class FusionGateBits16<TElement>
         ArrayView<float> pivots = SharedMemory.Allocate<float>(1);
         int token = Grid.IdxX;
         int gateCount = scopeCount * groupCount;
-        int vectorCount = Bits16Vector<TElement>.CountOf(width);
+        int vectorCount = Bits16Quad<TElement>.CountOf(width);
         var values = new UInt2[ScopesAtOnce * ThreadVectors];
         Load(values, branches, token * scopeCount, 0, scopeCount, 2 * stride, vectorCount);
         for (int vector = Group.IdxX; vector < hiddenVectors; vector += Group.DimX)
@@ -121,7 +121,7 @@ internal static class FusionGateBits16<TElement>
                 sums[index] = sums[index].PlusProduct(
                     new Float4(weights[gate + places[4 * index]], weights[gate + places[(4 * index) + 1]],
                         weights[gate + places[(4 * index) + 2]], weights[gate + places[(4 * index) + 3]]),
-                    Bits16Vector<TElement>.Unpack(values[at]));
+                    Bits16Quad<TElement>.Unpack(values[at]));
             }
 
             Load(values, branches, token * scopeCount, first + ScopesAtOnce, scopeCount, 2 * stride, vectorCount);
@@ -179,7 +179,7 @@ internal static class FusionGateBits16<TElement>
             {
                 Float4 normal = statistics.Apply(sums[index], normWeight[vector], normBias[vector])
                     .Within(width - (4 * vector));
-                fused[(2 * token * stride) + vector] = Bits16Vector<TElement>.Pack(normal);
+                fused[(2 * token * stride) + vector] = Bits16Quad<TElement>.Pack(normal);
             }
         }
     }

@@ -37,7 +37,7 @@ internal readonly struct GemmMmaBFloat16 : IGemmMmaOutput
     public static int Bytes => 2;
 
     public static void Store(ArrayView<UInt2> c, int group, Float4 value)
-        => c[group] = Bits16Vector<MmaBFloat16>.Pack(value);
+        => c[group] = Bits16Quad<MmaBFloat16>.Pack(value);
 
     public static float Limit => MmaBFloat16.Limit;
 }
@@ -48,7 +48,7 @@ internal readonly struct GemmMmaFloat16 : IGemmMmaOutput
     public static int Bytes => 2;
 
     public static void Store(ArrayView<UInt2> c, int group, Float4 value)
-        => c[group] = Bits16Vector<MmaFloat16>.Pack(value);
+        => c[group] = Bits16Quad<MmaFloat16>.Pack(value);
 
     public static float Limit => MmaFloat16.Limit;
 }

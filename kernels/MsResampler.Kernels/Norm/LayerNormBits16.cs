@@ -32,7 +32,7 @@ internal static class LayerNormBits16<TElement>
         if (row >= rowCount)
             return;
         int start = 2 * row * sourceStride;
-        int vectorCount = Bits16Vector<TElement>.CountOf(width);
+        int vectorCount = Bits16Quad<TElement>.CountOf(width);
         if (units.Length > 0)
             rootEpsilon *= units[row];
         float pivot = TElement.Low(source[start].X);
@@ -40,7 +40,7 @@ internal static class LayerNormBits16<TElement>
         Float4 sum = default;
         for (int vector = Warp.LaneIdx; vector < vectorCount; vector += Warp.WarpSize)
         {
-            Float4 value = Bits16Vector<TElement>.Unpack(source[start + vector]).Within(width - (4 * vector));
+            Float4 value = Bits16Quad<TElement>.Unpack(source[start + vector]).Within(width - (4 * vector));
             magnitude = IntrinsicMath.Max(magnitude, value.Magnitude());
             sum = sum.Plus(RowStatistics.ForSum(value, pivot).Within(width - (4 * vector)));
         }
@@ -51,7 +51,7 @@ internal static class LayerNormBits16<TElement>
         Float4 squares = default;
         for (int vector = Warp.LaneIdx; vector < vectorCount; vector += Warp.WarpSize)
         {
-            Float4 difference = statistics.Difference(Bits16Vector<TElement>.Unpack(source[start + vector]))
+            Float4 difference = statistics.Difference(Bits16Quad<TElement>.Unpack(source[start + vector]))
                 .Within(width - (4 * vector));
             shifts = shifts.Plus(difference);
             squares = squares.PlusProduct(difference, difference);
@@ -61,9 +61,9 @@ internal static class LayerNormBits16<TElement>
             rootEpsilon);
         for (int vector = Warp.LaneIdx; vector < vectorCount; vector += Warp.WarpSize)
         {
-            Float4 normal = statistics.Apply(Bits16Vector<TElement>.Unpack(source[start + vector]), weight[vector],
+            Float4 normal = statistics.Apply(Bits16Quad<TElement>.Unpack(source[start + vector]), weight[vector],
                 bias[vector]).Within(width - (4 * vector));
-            destination[(2 * row * stride) + vector] = Bits16Vector<TElement>.Pack(normal);
+            destination[(2 * row * stride) + vector] = Bits16Quad<TElement>.Pack(normal);
         }
     }
 }

@@ -2,10 +2,10 @@ using ILGPU.IR.Intrinsics;
 
 namespace MsResampler.Kernels.Ptx;
 
-/// <summary>What a kernel tells the compiler of its loops.</summary>
+/// <summary>Hints to the compiler about loops.</summary>
 internal static class Loop
 {
-    /// <summary>A constant that the compiler takes for computed: a loop up to it is left a loop. PTX ISA, mov; every
+    /// <summary>Hides a constant from the compiler, so that a loop up to it is not unrolled. PTX ISA, mov; every
     /// architecture.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("mov.b32 = 0", OpenCl = "(int)")]

@@ -5,10 +5,10 @@ using ILGPU.IR.Values;
 
 namespace MsResampler.Kernels.Ptx;
 
-/// <summary>Writes the OpenCL function of a <see cref="PtxInstructionAttribute"/> for a call.</summary>
+/// <summary>Generates the OpenCL function call for a method with a <see cref="PtxInstructionAttribute"/>.</summary>
 internal static class OpenClGenerator
 {
-    /// <summary>The handler that ILGPU calls.</summary>
+    /// <summary>The code generator that ILGPU calls.</summary>
     public static void Generate(CLBackend _, CLCodeGenerator generator, Value value)
     {
         var call = (MethodCall)value;

@@ -2,8 +2,8 @@ using ILGPU.IR.Intrinsics;
 
 namespace MsResampler.Kernels.Ptx;
 
-/// <summary>Conversions from float32 to what <see cref="Mma"/> multiplies, rounded to the nearest, ties to even unless
-/// said otherwise. PTX ISA, cvt; from sm_80 on.</summary>
+/// <summary>Conversions from float32 to the element types of <see cref="Mma"/>, rounded to nearest, ties to even
+/// unless stated otherwise. PTX ISA, cvt; from sm_80 on.</summary>
 internal static class Pack
 {
     /// <summary>Two float16, <paramref name="low"/> in the low half.</summary>
@@ -17,7 +17,7 @@ internal static class Pack
     [PtxInstruction("cvt.rn.bf16x2.f32 = 1 0", MinArchitecture = 80)]
     public static uint BF16(float low, float high) => RoundToBF16(low) | (RoundToBF16(high) << 16);
 
-    /// <summary>The nearest number of 10 fraction bits, ties away from zero, the remaining 13 bits zero.</summary>
+    /// <summary>Rounds to 10 fraction bits, ties away from zero; the remaining 13 bits are zero.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("cvt.rna.tf32.f32 = 0", MinArchitecture = 80)]
     public static uint TF32(float value)

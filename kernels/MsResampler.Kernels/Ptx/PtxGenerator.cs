@@ -11,12 +11,13 @@ using Register = ILGPU.Backends.RegisterAllocator<ILGPU.Backends.PTX.PTXRegister
 
 namespace MsResampler.Kernels.Ptx;
 
-/// <summary>Writes the instruction of a <see cref="PtxInstructionAttribute"/> for a call.</summary>
+/// <summary>Generates the PTX instruction for a call of a method with a
+/// <see cref="PtxInstructionAttribute"/>.</summary>
 internal static class PtxGenerator
 {
-    /// <summary>The handler that ILGPU calls.</summary>
-    /// <exception cref="NotSupportedException">The architecture lacks the instruction, or an argument is not of the
-    /// kind that it takes.</exception>
+    /// <summary>The code generator that ILGPU calls.</summary>
+    /// <exception cref="NotSupportedException">The architecture lacks the instruction, or an argument has the wrong
+    /// kind.</exception>
     public static void Generate(PTXBackend backend, PTXCodeGenerator generator, Value value)
     {
         var call = (MethodCall)value;
@@ -30,8 +31,8 @@ internal static class PtxGenerator
         }
 
         string[] template = instruction.Template.Split(' ');
-        // Preparing an operand may write instructions of its own, so all are prepared before this one begins; the
-        // result comes last, lest it be given the register of an operand.
+        // Preparing an operand may emit instructions, so all operands are prepared before this instruction begins.
+        // The result register is allocated last, so that it cannot reuse the register of an operand.
         var operands = new Operand[template.Length];
         for (int i = 1; i < template.Length; i++)
         {
@@ -84,7 +85,7 @@ internal static class PtxGenerator
             ? [.. compound.Children.Select(child => generator.EnsureHardwareRegister((PrimitiveRegister)child))]
             : [generator.EnsureHardwareRegister((PrimitiveRegister)register)];
 
-    /// <summary>A pointer into the given memory; one that may point anywhere is converted.</summary>
+    /// <summary>The register of a pointer into the given memory. A generic pointer is converted.</summary>
     private static HardwareRegister Pointer(PTXCodeGenerator generator, Value pointer, MemoryAddressSpace memory)
     {
         HardwareRegister register = generator.LoadHardware(pointer);
@@ -106,7 +107,7 @@ internal static class PtxGenerator
         Value(call, argument).Resolve() is PrimitiveValue constant
             ? constant.Int32Value
             : throw new NotSupportedException($"Argument {argument} of {call.Target.Source.DeclaringType!.Name}." +
-                $"{call.Target.Source.Name} must be a constant once loops are unrolled; it is computed.");
+                $"{call.Target.Source.Name} must be a constant after loops are unrolled, but it is computed at run time.");
 
     private static Value Value(MethodCall call, ReadOnlySpan<char> argument) =>
         call[int.Parse(argument, CultureInfo.InvariantCulture)];

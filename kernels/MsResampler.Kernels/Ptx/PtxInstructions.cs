@@ -7,7 +7,7 @@ using ILGPU.IR.Intrinsics;
 
 namespace MsResampler.Kernels.Ptx;
 
-/// <summary>All methods that stand for a PTX instruction.</summary>
+/// <summary>The methods that stand for PTX instructions.</summary>
 internal static class PtxInstructions
 {
     private static readonly Type[] s_types =
@@ -16,12 +16,12 @@ internal static class PtxInstructions
         typeof(SharedMemoryAccess), typeof(GlobalMemoryAccess),
     ];
 
-    /// <summary>The methods.</summary>
+    /// <summary>Every method with a <see cref="PtxInstructionAttribute"/>.</summary>
     public static IEnumerable<MethodInfo> Methods => s_types
         .SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Static))
         .Where(method => method.IsDefined(typeof(PtxInstructionAttribute)));
 
-    /// <summary>Tells a context how to translate calls to them.</summary>
+    /// <summary>Registers code generators for the methods with a context.</summary>
     public static void Register(Context.Builder builder)
     {
         IntrinsicImplementationManager manager = builder.GetIntrinsicManager();
@@ -37,7 +37,7 @@ internal static class PtxInstructions
         }
     }
 
-    /// <summary>For bodies of instructions that have no meaning outside a GPU.</summary>
+    /// <summary>The exception for the managed body of an instruction that only a GPU can execute.</summary>
     public static NotSupportedException NeedsGpu(string what) =>
-        new($"{what} runs on a GPU or in the PTX emulator only.");
+        new($"{what} runs only on a GPU or in the PTX emulator.");
 }

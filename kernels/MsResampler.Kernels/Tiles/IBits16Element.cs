@@ -1,14 +1,14 @@
 namespace MsResampler.Kernels.Tiles;
 
-/// <summary>A type of 16 bits in which activations are kept, two to a register.</summary>
+/// <summary>A 16-bit element type of activations; a 32-bit register holds two of them.</summary>
 internal interface IBits16Element : IMmaElement
 {
-    /// <summary>Two numbers, each rounded to the nearest, <paramref name="low"/> in the low half.</summary>
+    /// <summary>Rounds two numbers to nearest and packs them, <paramref name="low"/> into the low half.</summary>
     static abstract uint Pack(float low, float high);
 
-    /// <summary>The number in the low half.</summary>
+    /// <summary>The element in the low half, as a float.</summary>
     static abstract float Low(uint pair);
 
-    /// <summary>The number in the high half.</summary>
+    /// <summary>The element in the high half, as a float.</summary>
     static abstract float High(uint pair);
 }

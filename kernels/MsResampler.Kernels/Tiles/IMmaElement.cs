@@ -3,27 +3,28 @@ using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tiles;
 
-/// <summary>What tensor cores multiply. The fragments of all kinds have the same bytes in the same lanes: only their
-/// meaning differs.</summary>
+/// <summary>An element type that tensor cores multiply. The fragments of all types have the same bytes in the same
+/// lanes; only the interpretation differs.</summary>
 internal interface IMmaElement
 {
-    /// <summary>Bytes of an element.</summary>
+    /// <summary>The size of an element in bytes.</summary>
     static abstract int Bytes { get; }
 
-    /// <summary>A fragment as the instruction wants it.</summary>
+    /// <summary>Rounds a fragment to the precision of the instruction.</summary>
     static abstract UInt4 Round(UInt4 fragment);
 
-    /// <summary><paramref name="sum"/> plus the product of 16 rows and 8 columns, accumulated in float32.</summary>
+    /// <summary><paramref name="sum"/> plus the product of a 16-row and an 8-column fragment, accumulated in
+    /// float32.</summary>
     static abstract Float4 AddProduct(Float4 sum, UInt4 a, uint b0, uint b1);
 }
 
-/// <summary>float16, which ends at 65504: larger numbers become infinite.</summary>
+/// <summary>float16, with a largest value of 65504; larger numbers become infinite.</summary>
 internal readonly struct MmaFloat16 : IBits16Element
 {
-    /// <summary>From here on rounding to nearest gives infinity.</summary>
+    /// <summary>The smallest magnitude that rounding to nearest makes infinite.</summary>
     public const float Limit = (float)Float16OverflowException.Limit;
 
-    /// <summary>The largest number.</summary>
+    /// <summary>The largest finite value.</summary>
     public const float Greatest = 65504;
 
     public static int Bytes => 2;
@@ -39,10 +40,11 @@ internal readonly struct MmaFloat16 : IBits16Element
     public static float High(uint pair) => Interop.IntAsFloat((ushort)(pair >> 16));
 }
 
-/// <summary>bfloat16, whose range is that of float32.</summary>
+/// <summary>bfloat16, with nearly the range of float32.</summary>
 internal readonly struct MmaBFloat16 : IBits16Element
 {
-    /// <summary>From here on rounding to nearest gives infinity: halfway from the largest bfloat16 to 2¹²⁸.</summary>
+    /// <summary>The smallest magnitude that rounding to nearest makes infinite: halfway between the largest bfloat16
+    /// and 2¹²⁸.</summary>
     public const float Limit = 3.3961775e38f;
 
     public static int Bytes => 2;
@@ -58,7 +60,8 @@ internal readonly struct MmaBFloat16 : IBits16Element
     public static float High(uint pair) => Interop.IntAsFloat(pair & 0xFFFF0000);
 }
 
-/// <summary>float32, rounded to 10 fraction bits in registers: the tensor core would cut the others off.</summary>
+/// <summary>float32, rounded to 10 fraction bits in registers: tensor cores would truncate the remaining
+/// bits.</summary>
 internal readonly struct MmaTensorFloat32 : IMmaElement
 {
     public static int Bytes => 4;

@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace MsResampler.Kernels.Tiles;
 
-/// <summary>Sums and maxima over aligned runs of four or eight lanes of a warp. Every lane of a run gets the result; all
+/// <summary>Sums and maxima over aligned runs of four or eight lanes. Every lane of a run gets the result; all
 /// lanes of the warp take part.</summary>
 internal static class LaneReduction
 {

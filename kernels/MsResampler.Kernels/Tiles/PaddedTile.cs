@@ -1,27 +1,28 @@
 namespace MsResampler.Kernels.Tiles;
 
-/// <summary>A tile in shared memory that tensor cores read: rows of chunks of 16 bytes, rounded up to whole
-/// groups of four, and one more, which nobody reads: so one chunk of eight rows side by side lies in all 32 banks once.
-/// Unlike in <see cref="SwizzledTile"/> every chunk is a constant distance from the row's first.</summary>
+/// <summary>A tile in shared memory that tensor cores read. A row consists of chunks of 16 bytes: their number is
+/// rounded up to a multiple of four, and one unused chunk follows. The same chunk of eight consecutive rows then
+/// covers all 32 banks once. Unlike in <see cref="SwizzledTile"/>, every chunk has a constant distance from the
+/// first one of its row.</summary>
 internal static class PaddedTile
 {
-    /// <summary>Chunks of a row come in groups of so many.</summary>
-    public const int ChunkGroup = 4;
+    /// <summary>The number of chunks in a row is rounded up to a multiple of this.</summary>
+    public const int ChunkMultiple = 4;
 
     /// <summary>Chunks from one row to the next.</summary>
-    public static int RowChunks(int chunks) => ((chunks + ChunkGroup - 1) / ChunkGroup * ChunkGroup) + 1;
+    public static int RowChunks(int chunks) => ((chunks + ChunkMultiple - 1) / ChunkMultiple * ChunkMultiple) + 1;
 
     /// <summary>Bytes from one row to the next.</summary>
     public static int RowBytes(int chunks) => RowChunks(chunks) * SwizzledTile.ChunkBytes;
 
-    /// <summary>Where this lane's row of 16 rows is, so that four 8×8 matrices are: rows 0 to 7 and 8 to 15 of the
-    /// first chunk, then of the second. That is the fragment A of these rows, and transposed the fragments B of each
-    /// chunk's eight columns, with the rows along k.</summary>
+    /// <summary>The offset in bytes of this lane's row for a load of four 8×8 matrices from 16 rows and two chunks:
+    /// rows 0 to 7 and 8 to 15 of the first chunk, then those of the second one. This is the fragment A of the rows;
+    /// transposed, it is the fragments B of the eight columns in each chunk, with the rows along k.</summary>
     public static int RowsFirst(int lane, int rowBytes)
         => ((lane & 15) * rowBytes) + ((lane >> 4) * SwizzledTile.ChunkBytes);
 
-    /// <summary>The same in the order rows 0 to 7 of the first and second chunk, then rows 8 to 15: the fragments B of
-    /// eight rows each, with the chunks along k.</summary>
+    /// <summary>The same with the matrices in another order: rows 0 to 7 of the first and the second chunk, then
+    /// rows 8 to 15. This is the fragments B of eight rows each, with the chunks along k.</summary>
     public static int ChunksFirst(int lane, int rowBytes)
         => (((lane & 7) + (8 * (lane >> 4))) * rowBytes) + (((lane >> 3) & 1) * SwizzledTile.ChunkBytes);
 }

@@ -110,7 +110,7 @@ public sealed class KernelCompilerTests
             .EqualTo("Kernel 'the name' cannot be compiled for sm_75: AsyncCopy.Commit needs sm_80 or newer; " +
                 "the kernel is compiled for sm_75."));
         Assert.That(() => Compile(nameof(WaitsForAComputedCount), 80), Throws.TypeOf<NotSupportedException>()
-            .With.Message.Contains("Argument 0 of AsyncCopy.Wait must be a constant once loops are unrolled"));
+            .With.Message.Contains("Argument 0 of AsyncCopy.Wait must be a constant after loops are unrolled"));
         Assert.That(Compile(nameof(CopiesAsynchronously), 80).Ptx, Does.Contain("cp.async.commit_group"));
     }
 

@@ -94,7 +94,7 @@ public sealed class ManagedBodyTests
     [Test]
     public void What_needs_a_GPU_says_so() =>
         Assert.That(() => Mma.F16(default, default, 0, 0), Throws.TypeOf<NotSupportedException>()
-            .With.Message.EqualTo("mma.sync runs on a GPU or in the PTX emulator only."));
+            .With.Message.EqualTo("mma.sync runs only on a GPU or in the PTX emulator."));
 
     private TOut[] Run<TIn, TOut>(Action<ArrayView<TIn>, ArrayView<TOut>> kernel, TIn[] x, int? threadCount = null)
         where TIn : unmanaged
