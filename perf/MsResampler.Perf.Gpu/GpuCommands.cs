@@ -5,7 +5,7 @@ using MsResampler.Perf.Roofline;
 
 namespace MsResampler.Perf;
 
-/// <summary>The commands about GPUs. Both the perf project's program and the program of the GPU bundle have them.</summary>
+/// <summary>The commands about GPUs, shared by the perf project's program and the program of the GPU bundle.</summary>
 internal static class GpuCommands
 {
     public static IEnumerable<Command> Create()

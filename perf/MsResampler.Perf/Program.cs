@@ -8,7 +8,7 @@ using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-RootCommand root = new("Measures the engine.")
+RootCommand root = new("Measures the speed of the engine.")
 {
     PeersCommand.Create(),
     GrowthCommand.Create(),
@@ -22,8 +22,12 @@ return root.Parse(args).Invoke();
 
 static Command Benchmarks()
 {
-    Argument<string[]> arguments = new("arguments") { Description = "BenchmarkDotNet's own, such as --filter *Gemm*." };
-    Command command = new("benchmarks", "Run BenchmarkDotNet benchmarks of kernels and whole models.") { arguments };
+    Argument<string[]> arguments = new("arguments")
+    {
+        Description = "Arguments of BenchmarkDotNet, such as --filter *Gemm*.",
+    };
+    Command command = new("benchmarks", "Run BenchmarkDotNet benchmarks of CPU kernels and of whole models on the " +
+        "CPU.") { arguments };
     command.TreatUnmatchedTokensAsErrors = false;
     command.SetAction(parsed =>
         BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(
@@ -31,7 +35,7 @@ static Command Benchmarks()
     return command;
 }
 
-// Started by peers, in a process of its own.
+// The command peers starts this hidden command in a new process.
 static Command ColdStartCommand()
 {
     Argument<string> path = new("path");

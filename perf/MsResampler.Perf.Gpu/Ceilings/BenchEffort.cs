@@ -1,18 +1,17 @@
 namespace MsResampler.Perf.Ceilings;
 
-/// <summary>How much is done to measure.</summary>
-/// <param name="Duration">How long to measure each figure.</param>
+/// <summary>How long and with how much data a benchmark measures.</summary>
+/// <param name="Duration">The duration of each measurement.</param>
 internal sealed record BenchEffort(TimeSpan Duration)
 {
-    /// <summary>Bytes of each of the two buffers of a copy: many times what the largest second-level cache
-    /// holds.</summary>
+    /// <summary>The size of each of the two buffers of a copy: several times the largest second-level cache.</summary>
     public long CopyBytes { get; init; } = 512L << 20;
 
-    /// <summary>Steps of products in registers that keep a device busy for some tenths of a millisecond, so that
-    /// launches queue up meanwhile.</summary>
+    /// <summary>Steps of <see cref="MmaCeiling{TElement}"/> that keep a device busy for some tenths of a millisecond:
+    /// meanwhile the launches to measure queue up.</summary>
     public int BusySteps { get; init; } = 256;
 
-    /// <summary>Steps of products in registers that take some milliseconds, beside which the launch is
-    /// nothing.</summary>
+    /// <summary>Steps of <see cref="MmaCeiling{TElement}"/> that take some milliseconds, so that the cost of the launch
+    /// is negligible.</summary>
     public int ProductSteps { get; init; } = 4096;
 }

@@ -4,24 +4,24 @@ using MsResampler.Kernels.Device;
 
 namespace MsResampler.Perf.Ceilings;
 
-/// <summary>Measures what a device does at most.</summary>
+/// <summary>Measures the limits of a device. Each figure is the best of many tries: disturbances and clocks that are
+/// still rising can only slow a device down.</summary>
 /// <param name="stream">The stream to measure on.</param>
-/// <param name="scratch">What runs there, filled.</param>
-/// <param name="duration">How long to try for each figure: disturbances, and clocks that are still rising, only ever
-/// slow a device down, so that the best try counts.</param>
+/// <param name="scratch">The kernels to run and their memory, filled.</param>
+/// <param name="duration">How long to try for each figure.</param>
 internal sealed class CeilingMeasurement(IDeviceStream stream, DeviceScratch scratch, TimeSpan duration)
 {
-    /// <summary>Launches in a row: fewer than the driver queues before a launch waits.</summary>
+    /// <summary>Launches in a row: fewer than the driver can queue without blocking.</summary>
     private const int LaunchCount = 200;
 
     private const int MinTryCount = 3;
 
-    /// <summary>Measures everything.</summary>
-    /// <exception cref="NotSupportedException">The device keeps no time.</exception>
+    /// <summary>Measures all limits.</summary>
+    /// <exception cref="NotSupportedException">The device has no timer.</exception>
     public DeviceCeilings Measure()
     {
         using IDeviceTimer timer = stream.CreateTimer()
-            ?? throw new NotSupportedException("the device keeps no time; measure on a CUDA device");
+            ?? throw new NotSupportedException("the device has no timer; measure on a CUDA device");
         double? float16 = MeasureProducts(timer, CeilingKernels.Float16);
         double? bfloat16 = MeasureProducts(timer, CeilingKernels.BFloat16);
         double? tensorFloat32 = MeasureProducts(timer, CeilingKernels.TensorFloat32);
@@ -80,7 +80,7 @@ internal sealed class CeilingMeasurement(IDeviceStream stream, DeviceScratch scr
             scratch.LaunchEmpty(stream);
     }
 
-    /// <summary>The device's milliseconds for work.</summary>
+    /// <summary>The device time of work, in milliseconds.</summary>
     private double Time(IDeviceTimer timer, Action work, bool isIdle = true)
     {
         if (isIdle)

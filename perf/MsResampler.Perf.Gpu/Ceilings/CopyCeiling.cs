@@ -3,20 +3,20 @@ using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Perf.Ceilings;
 
-/// <summary>Copies memory, 16 bytes at a time: what a device's memory moves at most.</summary>
-/// <remarks>Threads of the whole grid stride over the memory together, each with <see cref="LoadCount"/> loads under
-/// way before it stores. Grid: x = blocks, enough to fill the device. No shared memory.</remarks>
+/// <summary>Copies memory, 16 bytes at a time. Its speed is the limit of the device's memory bandwidth.</summary>
+/// <remarks>A grid-stride loop. Each thread starts <see cref="LoadCount"/> loads before its first store, so that their
+/// latencies overlap. Grid: x = blocks, enough to fill the device. No shared memory.</remarks>
 internal static class CopyCeiling
 {
-    /// <summary>Loads of a thread before its first store.</summary>
+    /// <summary>Loads of a thread that are in flight together.</summary>
     public const int LoadCount = 4;
 
     /// <summary>Threads of a block.</summary>
     public const int GroupSize = 256;
 
-    /// <param name="source">What is copied.</param>
+    /// <param name="source">The memory to copy.</param>
     /// <param name="destination">Receives the copy.</param>
-    /// <param name="count">Groups of 16 bytes to copy.</param>
+    /// <param name="count">Vectors of 16 bytes to copy.</param>
     public static void Run(ArrayView<Float4> source, ArrayView<Float4> destination, int count)
     {
         int stride = Grid.DimX * Group.DimX;

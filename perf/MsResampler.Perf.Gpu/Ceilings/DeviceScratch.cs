@@ -5,7 +5,7 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Perf.Ceilings;
 
-/// <summary>The kernels of <see cref="CeilingKernels"/> with memory to run on.</summary>
+/// <summary>The kernels of <see cref="CeilingKernels"/> with the memory that they use.</summary>
 internal sealed class DeviceScratch : IDisposable
 {
     private const int TileCount = MmaCeiling<MmaFloat16>.TileCount;
@@ -20,10 +20,9 @@ internal sealed class DeviceScratch : IDisposable
     private readonly IDeviceKernel _empty;
     private readonly Dictionary<KernelVariant, IDeviceKernel> _products = [];
 
-    /// <param name="device">The device; it must outlive this.</param>
+    /// <param name="device">The device; it must outlive this object.</param>
     /// <param name="compiler">Compiles the kernels.</param>
-    /// <param name="effort">How much to do; a buffer is smaller where the device has less than 16 times its
-    /// size.</param>
+    /// <param name="effort">Sizes and step counts. A copy buffer is limited to 1/16 of the device's memory.</param>
     public DeviceScratch(IDevice device, KernelCompiler compiler, BenchEffort effort)
     {
         _device = device;
@@ -49,19 +48,19 @@ internal sealed class DeviceScratch : IDisposable
             => device.Load(variant.Compile(compiler, device.Properties.Architecture));
     }
 
-    /// <summary>Bytes that <see cref="Copy"/> reads, and as many that it writes.</summary>
+    /// <summary>Bytes that <see cref="Copy"/> reads; it writes the same number.</summary>
     public long CopyBytes { get; }
 
-    /// <summary>Whether <see cref="Multiply"/> can be called.</summary>
+    /// <summary>Whether the device can run <see cref="Multiply"/>.</summary>
     public bool HasTensorCores => _device.Properties.Architecture >= 80;
 
     private int MmaBlocks => CeilingKernels.MmaBlockCount * _device.Properties.MultiprocessorCount;
 
-    /// <summary>Fills what kernels read: values of products, and zeros to copy.</summary>
+    /// <summary>Fills the memory that the kernels read: operands of products, and zeros to copy.</summary>
     public void Fill(IDeviceStream stream)
     {
-        // Of either sign, with random fractions and magnitudes from 2⁻⁷ to 2 in both kinds of 16 bits, and in pairs as
-        // float32: bits change from operand to operand, as in a model, and no sum overflows.
+        // Random signs and fractions. Read as float16, as bfloat16 or in pairs as float32, magnitudes are between 2⁻⁷
+        // and 2: the bits change from operand to operand, as in a model, and no sum overflows.
         byte[] operands = new byte[_operands.ByteCount];
         Random random = new(1);
         foreach (ref ushort value in MemoryMarshal.Cast<byte, ushort>(operands.AsSpan()))
@@ -72,7 +71,7 @@ internal sealed class DeviceScratch : IDisposable
             stream.Upload(zeros.AsSpan(0, (int)Math.Min(zeros.Length, CopyBytes - start)), _source, start);
     }
 
-    /// <summary>Copies one buffer to the other, which leaves nothing else in the second-level cache.</summary>
+    /// <summary>Copies one buffer to the other. Afterwards the second-level cache holds nothing else.</summary>
     public void Copy(IDeviceStream stream)
     {
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], _copy.Kernel);
@@ -85,12 +84,12 @@ internal sealed class DeviceScratch : IDisposable
     /// <summary>Multiplies in registers on all multiprocessors.</summary>
     /// <param name="stream">The stream.</param>
     /// <param name="variant">One of <see cref="CeilingKernels"/>' products.</param>
-    /// <returns>The operations that are done.</returns>
+    /// <returns>The number of floating-point operations.</returns>
     public double Multiply(IDeviceStream stream, KernelVariant variant)
         => Run(stream, variant, _effort.ProductSteps);
 
-    /// <summary>Keeps the device busy while launches queue up; the second-level cache stays as it is where there are
-    /// tensor cores.</summary>
+    /// <summary>Keeps the device busy while launches queue up. On a device with tensor cores the second-level cache
+    /// keeps its content.</summary>
     public void Occupy(IDeviceStream stream)
     {
         if (HasTensorCores)
@@ -99,7 +98,7 @@ internal sealed class DeviceScratch : IDisposable
             Copy(stream);
     }
 
-    /// <summary>Launches nothing.</summary>
+    /// <summary>Launches <see cref="EmptyKernel"/>.</summary>
     public void LaunchEmpty(IDeviceStream stream)
     {
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], _empty.Kernel);

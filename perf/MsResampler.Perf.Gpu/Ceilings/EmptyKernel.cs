@@ -2,11 +2,11 @@ using ILGPU;
 
 namespace MsResampler.Perf.Ceilings;
 
-/// <summary>Does nothing: what remains of a launch is its cost.</summary>
+/// <summary>A kernel without work: the time of its launch is the cost of any launch.</summary>
 internal static class EmptyKernel
 {
-    /// <param name="cleared">Nothing of it is touched, so that it may be empty.</param>
-    /// <param name="count">0. It is here because a launch without arguments would cost less than any other.</param>
+    /// <param name="cleared">May be empty, because <paramref name="count"/> is 0.</param>
+    /// <param name="count">Always 0. The kernel has arguments because a launch without them costs less.</param>
     public static void Run(ArrayView<int> cleared, int count)
     {
         if (Group.IdxX < count)

@@ -4,34 +4,35 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Perf.Ceilings;
 
-/// <summary>Matrix products in registers and nothing else: what a device's tensor cores do at most with
-/// <see cref="Mma"/>; from sm_80 on.</summary>
-/// <remarks>Every warp multiplies <see cref="TileCount"/> fragments A by as many B, each pair into an accumulator of
-/// its own, over and over. So many independent sums hide an instruction's latency with two warps a scheduler, and operands
-/// change from one instruction to the next as they do in a matrix product, which is what the device's power and so its
-/// clock depend on. Grid: x = blocks of any number of warps. No shared memory.</remarks>
+/// <summary>Matrix products in registers only. Their speed is the limit of the device's tensor cores with
+/// <see cref="Mma"/>. Needs sm_80 or later.</summary>
+/// <remarks>Every warp multiplies each of <see cref="TileCount"/> fragments A by each of <see cref="TileCount"/>
+/// fragments B, again and again, with one accumulator per pair. With two warps per scheduler, that many independent
+/// accumulators hide the latency of the instruction. The operands change from one instruction to the next, as they do
+/// in a real matrix product; power, and therefore the clock, depends on that. Grid: x = blocks of any number of warps.
+/// No shared memory.</remarks>
 /// <typeparam name="TElement">The type of the operands.</typeparam>
 internal static class MmaCeiling<TElement>
     where TElement : struct, IMmaElement
 {
-    /// <summary>Fragments of either operand.</summary>
+    /// <summary>Fragments of each operand.</summary>
     public const int TileCount = 4;
 
-    /// <summary>Products of each pair in a step: enough that the loop's own instructions are less than a
-    /// twentieth.</summary>
+    /// <summary>Products of each pair in a step: enough that the loop overhead is less than 5% of the
+    /// instructions.</summary>
     public const int RepeatCount = 4;
 
     /// <summary>Threads of a block.</summary>
     public const int GroupSize = 256;
 
-    /// <summary>Multiplications and additions of one warp in one step: m·n·k of an instruction is 16 × 8 × 32
-    /// bytes.</summary>
+    /// <summary>Multiplications and additions of one warp in one step. An instruction has m = 16, n = 8, and k is
+    /// as many elements as fit 32 bytes.</summary>
     public static long FlopsPerStep => 2L * RepeatCount * TileCount * TileCount * 16 * 8 * (32 / TElement.Bytes);
 
-    /// <param name="a">Fragments A as lanes hold them, [<see cref="TileCount"/>, 32].</param>
-    /// <param name="b">Fragments B likewise.</param>
-    /// <param name="sums">Receives of each thread the sum of its accumulators.</param>
-    /// <param name="stepCount">How often each pair is multiplied, in <see cref="RepeatCount"/>s.</param>
+    /// <param name="a">Fragments A, one vector per lane, [<see cref="TileCount"/>, 32].</param>
+    /// <param name="b">Fragments B, one vector per lane, [<see cref="TileCount"/>, 32].</param>
+    /// <param name="sums">Receives the sum of the accumulators of each thread.</param>
+    /// <param name="stepCount">Each pair is multiplied <see cref="RepeatCount"/> times this number.</param>
     public static void Run(ArrayView<UInt4> a, ArrayView<UInt2> b, ArrayView<Float4> sums, int stepCount)
     {
         int lane = Group.IdxX % 32;

@@ -2,17 +2,17 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Device.Cuda;
+using MsResampler.Perf.Measuring;
 using MsResampler.Perf.Roofline;
-using MsResampler.Perf.Timing;
 
 namespace MsResampler.Perf.Gpu;
 
-/// <summary>cuBLAS on matrix products with float32 sums, where the machine has it.</summary>
-/// <remarks>Called by its C interface: the binding in ILGPU.Algorithms offers float16 products with float16 sums alone,
-/// and versions before 12 of the library. The product is cublasGemmEx, which chooses its kernel itself.</remarks>
+/// <summary>Times matrix products of cuBLAS with float32 accumulators, if the machine has the library.</summary>
+/// <remarks>The library is called through its C interface: the binding in ILGPU.Algorithms has only float16 products
+/// with float16 accumulators and does not know versions 12 and later. cublasGemmEx chooses the kernel.</remarks>
 internal sealed unsafe class CublasPeer : IDisposable
 {
-    /// <summary>Names the library's file where it is not found, such as that of a Python package.</summary>
+    /// <summary>The environment variable with the path of the library, such as one inside a Python package.</summary>
     private const string PathVariable = "MSRESAMPLER_CUBLAS";
 
     private const int Transposed = 1;
@@ -53,9 +53,9 @@ internal sealed unsafe class CublasPeer : IDisposable
     /// <summary>The library's version, such as 120500.</summary>
     public int Version { get; }
 
-    /// <summary>Opens the library on a device, which must outlive it.</summary>
-    /// <param name="device">The device.</param>
-    /// <param name="reason">Why there is none; null where there is.</param>
+    /// <summary>Opens the library on a device.</summary>
+    /// <param name="device">The device; it must outlive the result.</param>
+    /// <param name="reason">The reason why the library cannot be used, or null.</param>
     public static CublasPeer? TryOpen(CudaDevice device, out string? reason)
     {
         string? given = Environment.GetEnvironmentVariable(PathVariable);
@@ -76,13 +76,13 @@ internal sealed unsafe class CublasPeer : IDisposable
         }
 
         reason = given is null
-            ? $"no cuBLAS: none of {string.Join(", ", s_names)} can be loaded; {PathVariable} names it"
-            : $"no cuBLAS: {given}, which {PathVariable} names, cannot be loaded";
+            ? $"not found: none of {string.Join(", ", s_names)} can be loaded; set {PathVariable} to its path"
+            : $"not found: {PathVariable} is {given}, which cannot be loaded";
         return null;
     }
 
     /// <summary>The median milliseconds of products, with a warm cache.</summary>
-    /// <param name="product">The products, done one after another.</param>
+    /// <param name="product">The products; they run one after another.</param>
     /// <param name="precision">float32, tf32, float16 or bfloat16.</param>
     public double Measure(ProductExtent product, string precision)
     {
@@ -102,7 +102,7 @@ internal sealed unsafe class CublasPeer : IDisposable
         Time();
         return Spread.Of(Enumerable.Range(0, 5).Select(_ => Time())).Median;
 
-        // cuBLAS works on the NULL stream; the timer's stream lets it go and waits for it.
+        // cuBLAS runs on the NULL stream, and the timer on its own stream: each waits for the other.
         double Time()
         {
             timer.Start();
@@ -115,7 +115,7 @@ internal sealed unsafe class CublasPeer : IDisposable
             return timer.GetMilliseconds() / CallCount;
         }
 
-        // Row-major C = A·Wᵀ is, column by column, Cᵀ = W·Aᵀ.
+        // cuBLAS is column-major: the row-major product C = A·Wᵀ is Cᵀ = W·Aᵀ there.
         void Multiply(int index)
         {
             float one = 1, zero = 0;
@@ -137,8 +137,8 @@ internal sealed unsafe class CublasPeer : IDisposable
         _stream.Dispose();
     }
 
-    /// <summary>Values of either sign between 2⁻⁷ and 2 in every type, so that power and clocks are those of a
-    /// model.</summary>
+    /// <summary>Memory with random values of both signs, between 2⁻⁷ and 2 in every type, so that power and clocks are
+    /// those of a real model.</summary>
     private IDeviceMemory Random(long byteCount)
     {
         IDeviceMemory memory = _device.Allocate(byteCount);
@@ -153,7 +153,7 @@ internal sealed unsafe class CublasPeer : IDisposable
     }
 
     private nint Export(string name) => NativeLibrary.TryGetExport(_library, name, out nint address) ? address
-        : throw new InvalidOperationException($"this cuBLAS has no {name}");
+        : throw new InvalidOperationException($"cuBLAS: expected a function {name}, found none");
 
     private static void Check(int status, string call)
     {

@@ -9,18 +9,18 @@ using MsResampler.Perf.Timing;
 
 namespace MsResampler.Perf.Gpu;
 
-/// <summary>Measures models on a device, launch by launch, against what the device was seen to do at most in the same
-/// run.</summary>
+/// <summary>Measures models on a device, launch by launch, and compares them with limits of the device that were
+/// measured in the same run.</summary>
 internal sealed class DeviceBench : IDisposable
 {
     private readonly Func<IDevice> _open;
     private readonly KernelCompiler _compiler;
     private readonly BenchEffort _effort;
 
-    /// <param name="open">Opens the device; it is called for each model anew.</param>
-    /// <param name="compiler">Compiles the kernels; disposed with this.</param>
-    /// <param name="effort">How much to do.</param>
-    /// <exception cref="NotSupportedException">The device keeps no time.</exception>
+    /// <param name="open">Opens the device; called once for each model.</param>
+    /// <param name="compiler">Compiles the kernels; it is disposed together with this object.</param>
+    /// <param name="effort">Durations and sizes.</param>
+    /// <exception cref="NotSupportedException">The device has no timer.</exception>
     /// <exception cref="DeviceException">The device cannot be opened, or failed.</exception>
     public DeviceBench(Func<IDevice> open, KernelCompiler compiler, BenchEffort effort)
     {
@@ -39,13 +39,13 @@ internal sealed class DeviceBench : IDisposable
 
     public DeviceCeilings Ceilings { get; }
 
-    /// <summary>Measures a model on images of one grid.</summary>
+    /// <summary>Measures a model on images of the same grid.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="options">How to run it; its backend is not looked at.</param>
+    /// <param name="options">The options of the engine; the backend is ignored.</param>
     /// <param name="features">Features of all images.</param>
-    /// <param name="grids">Their grids, which are equal.</param>
-    /// <param name="tokens">Receives tokens.</param>
-    /// <param name="check">Looks at the tokens before anything is timed; what it throws is passed on.</param>
+    /// <param name="grids">The grid of each image; all are equal.</param>
+    /// <param name="tokens">Receives the tokens.</param>
+    /// <param name="check">Checks the tokens before the measurements. Its exceptions are passed on.</param>
     public ModelFigures Measure(ResamplerModel model, ResamplerOptions options, float[] features, PatchGrid[] grids,
         float[] tokens, Action check)
     {

@@ -7,22 +7,23 @@ using MsResampler.Model;
 
 namespace MsResampler.Perf.Gpu;
 
-/// <summary>How long it takes from the start of a process to the tokens of its first image.</summary>
-/// <param name="ProcessMilliseconds">From before the process is started to after it has ended.</param>
-/// <param name="LoadMilliseconds">Of that, loading the model.</param>
-/// <param name="CallMilliseconds">Of that, the first call.</param>
+/// <summary>The time of a new process that computes the tokens of one image.</summary>
+/// <param name="ProcessMilliseconds">The whole process, from its start to its end.</param>
+/// <param name="LoadMilliseconds">The part that loads the model.</param>
+/// <param name="CallMilliseconds">The part that makes the first call.</param>
 internal sealed record FirstResult(double ProcessMilliseconds, double LoadMilliseconds, double CallMilliseconds)
 {
-    /// <summary>The name of the hidden command that calls <see cref="Run"/>; the running program must have it.</summary>
+    /// <summary>The name of the hidden command that calls <see cref="Run"/>. Every program that calls
+    /// <see cref="Measure"/> must have it.</summary>
     public const string CommandName = "first-result";
 
-    /// <summary>Measures twice with the same folder for the kernel caches of the engine and of the driver; it is empty
-    /// at first.</summary>
+    /// <summary>Measures two processes that share a folder with the kernel caches of the engine and of the driver. It
+    /// is empty at first.</summary>
     /// <param name="model">The model folder.</param>
     /// <param name="grid">The image's grid.</param>
     /// <param name="precision">Numeric precision.</param>
-    /// <returns>The times with empty caches and with filled ones.</returns>
-    /// <exception cref="InvalidOperationException">The process failed; the message has what it said.</exception>
+    /// <returns>The times with empty caches and with filled caches.</returns>
+    /// <exception cref="InvalidOperationException">The process failed; the message contains its error.</exception>
     public static (FirstResult Cold, FirstResult Warm) Measure(string model, PatchGrid grid, Precision precision)
     {
         string folder = Directory.CreateTempSubdirectory("msresampler-first-").FullName;
@@ -36,7 +37,7 @@ internal sealed record FirstResult(double ProcessMilliseconds, double LoadMillis
         }
     }
 
-    /// <summary>What the new process does: loads, calls once, and prints its times.</summary>
+    /// <summary>The work of the new process: loads the model, makes one call and prints the times.</summary>
     public static void Run(string model, string grid, Precision precision)
     {
         int[] sides = [.. grid.Split('x').Select(side => int.Parse(side, CultureInfo.InvariantCulture))];
@@ -57,7 +58,7 @@ internal sealed record FirstResult(double ProcessMilliseconds, double LoadMillis
 
     private static FirstResult Start(string folder, string model, PatchGrid grid, Precision precision)
     {
-        // "dotnet program.dll" has the program as its first argument; a program of its own needs none.
+        // The process of "dotnet program.dll" is dotnet, and the program is its first argument.
         string host = Environment.ProcessPath!;
         string[] program = Path.GetFileNameWithoutExtension(host) == "dotnet"
             ? [Environment.GetCommandLineArgs()[0]] : [];

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using MsResampler.Kernels;
 using MsResampler.Kernels.Compiler;
@@ -10,15 +11,16 @@ using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Gpu;
 
-/// <summary><c>gpu</c>: every shape at every batch and precision on the GPU, kernel by kernel, beside cuBLAS.</summary>
+/// <summary>The command <c>gpu</c>: times models at every batch and precision on a GPU, kernel by kernel, and compares
+/// them with the limits of the device and with cuBLAS.</summary>
 internal sealed class GpuCommand
 {
     private const int Done = 0;
     private const int CheckFailed = 1;
     private const int NoDevice = 2;
 
-    /// <summary>The precisions with the relative L2 difference allowed from the CPU engine in float32: what each is
-    /// allowed against exact arithmetic on unrounded weights and features.</summary>
+    /// <summary>The precisions, each with the largest allowed relative L2 difference from the float32 tokens of the CPU
+    /// engine. It is the tolerance against exact arithmetic on weights and features that are not rounded.</summary>
     private static readonly (string Name, Precision Precision, double MaxDifference)[] s_precisions =
     [
         ("float32", Precision.Float32, 1e-5), ("tf32", Precision.TensorFloat32, 2e-3),
@@ -37,43 +39,84 @@ internal sealed class GpuCommand
 
     public static Command Create()
     {
-        Option<bool> quick = new("--quick") { Description = "Batches 1 and 8, and less time for each figure." };
+        Option<bool> quick = new("--quick") { Description = "Batches 1 and 8 only, and shorter measurements." };
         Option<string[]> shapes = ModelsCommand.ShapeOption();
+        Option<string?> model = new("--model")
+        {
+            Description = "Time this model folder instead of the shapes; needs --grid.",
+            HelpName = "DIR",
+        };
+        Option<PatchGrid?> grid = new("--grid")
+        {
+            Description = "The patch grid of the images of --model.",
+            HelpName = "HxW",
+            CustomParser = ParseGrid,
+        };
         Option<int[]> batches = new("--batch")
         {
-            Description = "Images in a call; 1, 8 and 64 when left out.",
+            Description = "Images in a call (default: 1 8 64).",
             HelpName = "N",
             AllowMultipleArgumentsPerToken = true,
         };
         Option<string[]> precisions = new Option<string[]>("--precision")
         {
-            Description = "Only these precisions.",
+            Description = "Use only these precisions.",
             AllowMultipleArgumentsPerToken = true,
         }.AcceptOnlyFromAmong([.. s_precisions.Select(precision => precision.Name)]);
         Option<string?> json = new("--json") { Description = "Write all figures to this file.", HelpName = "FILE" };
         Option<string?> markdown = new("--markdown")
         {
-            Description = "Write tables to this file; among the repository's results when left out.",
+            Description = "Write tables to this file (default: perf/results/DEVICE/gpu.md).",
             HelpName = "FILE",
         };
-        Command command = new("gpu", "Time the engine on a GPU, kernel by kernel, against ceilings of the same run " +
-            "and cuBLAS. Exits with 1 where a result is wrong, with 2 where there is no usable GPU.")
+        Command command = new("gpu", "Time the engine on a GPU, kernel by kernel, and compare it with the limits of " +
+            "the device, measured in the same run, and with cuBLAS. Exits with 1 if a result is wrong, with 2 if " +
+            "there is no usable GPU.")
         {
-            quick, shapes, batches, precisions, json, markdown,
+            quick, shapes, model, grid, batches, precisions, json, markdown,
         };
         command.Validators.Add(result =>
         {
             if (result.GetValue(batches) is { } values && values.Any(batch => batch < 1))
-                result.AddError("--batch: expected numbers from 1");
+                result.AddError("--batch: expected numbers of at least 1");
+            if (result.GetValue(model) is null != result.GetValue(grid) is null)
+                result.AddError("--model and --grid: expected both or neither");
         });
-        command.SetAction(parsed => Run(parsed.GetValue(quick), parsed.GetValue(shapes) ?? [],
-            parsed.GetValue(batches) ?? [], parsed.GetValue(precisions) ?? [], parsed.GetValue(json),
-            parsed.GetValue(markdown)));
+        command.SetAction(parsed =>
+        {
+            bool isQuick = parsed.GetValue(quick);
+            int[] sizes = parsed.GetValue(batches) is { Length: > 0 } given ? given : isQuick ? [1, 8] : [1, 8, 64];
+            IEnumerable<PerfModel> models = parsed.GetValue(model) is { } folder
+                ? [PerfModel.Open(folder, parsed.GetValue(grid)!.Value)]
+                : Models(parsed.GetValue(shapes) ?? []);
+            return Run(models, isQuick, sizes, parsed.GetValue(precisions) ?? [], parsed.GetValue(json),
+                parsed.GetValue(markdown));
+        });
         return command;
     }
 
-    private static int Run(bool isQuick, string[] shapes, int[] batches, string[] precisions, string? json,
-        string? markdown)
+    private static PatchGrid? ParseGrid(ArgumentResult result)
+    {
+        string[] sides = result.Tokens[0].Value.Split('x');
+        if (sides.Length == 2 && int.TryParse(sides[0], NumberStyles.None, CultureInfo.InvariantCulture, out int rows)
+            && int.TryParse(sides[1], NumberStyles.None, CultureInfo.InvariantCulture, out int columns)
+            && rows > 0 && columns > 0)
+        {
+            return new PatchGrid(rows, columns);
+        }
+
+        result.AddError($"--grid: expected rows x columns such as 24x24, found '{result.Tokens[0].Value}'");
+        return null;
+    }
+
+    private static IEnumerable<PerfModel> Models(string[] names)
+        => from shape in PeerShape.All
+           where names is [] || names.Contains(shape.Name)
+           from isShared in (bool[])[false, true]
+           select PerfModel.Of(shape with { ShareKeyValues = isShared });
+
+    private static int Run(IEnumerable<PerfModel> models, bool isQuick, int[] batches, string[] precisions,
+        string? json, string? markdown)
     {
         if (!CudaBackend.IsAvailable(out string? reason))
         {
@@ -84,19 +127,20 @@ internal sealed class GpuCommand
         using CudaDevice device = CudaDevices.OpenFirst();
         using CublasPeer? cublas = CublasPeer.TryOpen(device, out string? missing);
         using DeviceBench bench = new(CudaDevices.OpenFirst,
-            new KernelCompiler(KernelCache.Default, PtxVersion.Default), new BenchEffort(TimeSpan.FromSeconds(isQuick ? 0.1 : 0.5)));
+            new KernelCompiler(KernelCache.Default, PtxVersion.Default),
+            new BenchEffort(TimeSpan.FromSeconds(isQuick ? 0.1 : 0.5)));
         GpuCommand command = new(bench, cublas);
-        if (batches is [])
-            batches = isQuick ? [1, 8] : [1, 8, 64];
-        foreach (PeerShape shape in PeerShape.All.Where(shape => shapes is [] || shapes.Contains(shape.Name)))
-            foreach (bool isShared in (bool[])[false, true])
-                command.Measure(PerfModel.Of(shape with { ShareKeyValues = isShared }), batches, precisions);
+        PerfModel[] all = [.. models];
+        foreach (PerfModel model in all)
+            command.Measure(model, batches, precisions);
         GpuReport report = new(bench.Device, CudaBackend.Devices()[0].DriverVersion,
             string.Join(' ', Environment.GetCommandLineArgs().Skip(1)), bench.Ceilings,
             cublas?.Version.ToString(CultureInfo.InvariantCulture) ?? missing!, command._rows);
-        (FirstResult cold, FirstResult warm) = FirstResult.Measure(PerfModel.Of(PeerShape.All[0]).Folder,
-            PeerShape.All[0].Grid, Precision.Float16);
-        Save(report with { FirstCold = cold, FirstWarm = warm }, json, markdown);
+        // A device without tensor cores has no figures in float16.
+        Precision precision = command._rows.Any(row => row is { Precision: "float16", Figures: not null })
+            ? Precision.Float16 : Precision.Float32;
+        (FirstResult cold, FirstResult warm) = FirstResult.Measure(all[0].Folder, all[0].Shape.Grid, precision);
+        Save(report with { FirstPrecision = precision, FirstCold = cold, FirstWarm = warm }, json, markdown);
         return command._rows.Any(row => row.IsWrong) ? CheckFailed : Done;
     }
 
@@ -150,7 +194,7 @@ internal sealed class GpuCommand
         {
             return row with { RelativeL2 = difference, Failure = exception.Message, IsWrong = true };
         }
-        // Too little memory for the batch, or a precision that the device lacks: the other rows are still of interest.
+        // The device has too little memory for the batch, or lacks the precision. The other rows are still measured.
         catch (Exception exception) when (exception is NotSupportedException
             or DeviceException { IsDeviceLost: false })
         {
@@ -163,7 +207,8 @@ internal sealed class GpuCommand
             if (!(difference <= maxDifference))
             {
                 throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
-                    $"expected tokens within {maxDifference:0e-0} of the CPU engine's, found {difference:0.0e-0}"));
+                    $"tokens: expected a relative L2 difference from the CPU engine of at most {maxDifference:0e-0}, " +
+                    $"found {difference:0.0e-0}"));
             }
         }
     }

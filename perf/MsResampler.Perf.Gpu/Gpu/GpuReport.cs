@@ -2,20 +2,21 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Forward;
 using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Measuring;
-using MsResampler.Perf.Timing;
 
 namespace MsResampler.Perf.Gpu;
 
-/// <summary>All of one run on a GPU.</summary>
+/// <summary>The figures of a run on a GPU.</summary>
 /// <param name="Device">The device.</param>
-/// <param name="Driver">The CUDA version that its driver supports.</param>
+/// <param name="Driver">The CUDA version that the driver supports.</param>
 /// <param name="Command">The command line.</param>
-/// <param name="Ceilings">What the device was seen to do at most.</param>
-/// <param name="Cublas">The version of cuBLAS, or why there is none.</param>
-/// <param name="Rows">The models.</param>
+/// <param name="Ceilings">The measured limits of the device.</param>
+/// <param name="Cublas">The version of cuBLAS, or the reason why it is not used.</param>
+/// <param name="Rows">One row for each model, batch and precision.</param>
 internal sealed record GpuReport(DeviceProperties Device, string Driver, string Command, DeviceCeilings Ceilings,
     string Cublas, IReadOnlyList<GpuRow> Rows)
 {
@@ -30,10 +31,14 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
 
     public string Commit { get; } = Machine.Commit;
 
-    /// <summary>The time to the first result with empty caches; null where it was not measured.</summary>
+    /// <summary>The precision of <see cref="FirstCold"/> and <see cref="FirstWarm"/>.</summary>
+    [JsonConverter(typeof(JsonStringEnumConverter<Precision>))]
+    public Precision FirstPrecision { get; init; }
+
+    /// <summary>The time of the first result with empty kernel caches; null if it was not measured.</summary>
     public FirstResult? FirstCold { get; init; }
 
-    /// <summary>The same with filled ones.</summary>
+    /// <summary>The time of the first result with filled kernel caches; null if it was not measured.</summary>
     public FirstResult? FirstWarm { get; init; }
 
     public string ToJson() => JsonSerializer.Serialize(this, s_json);
@@ -67,7 +72,7 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
 
             """);
         if (FirstCold is { } cold && FirstWarm is { } warm)
-            AppendFirstResults(text, cold, warm);
+            AppendFirstResults(text, FirstPrecision, cold, warm);
         text.Append("""
 
             ## Forward passes
@@ -97,14 +102,15 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
         return text.ToString();
     }
 
-    private static void AppendFirstResults(StringBuilder text, FirstResult cold, FirstResult warm)
+    private static void AppendFirstResults(StringBuilder text, Precision precision, FirstResult cold, FirstResult warm)
     {
-        text.Append("""
+        text.Append(CultureInfo.InvariantCulture, $"""
 
             ## First result of a new process
 
-            The process loads the first model and computes the tokens of one image in float16. Empty: the engine has to
-            compile its kernels, and the driver has to translate them. Filled: both find them in their caches.
+            The process loads the first model of the tables below and computes the tokens of one image in
+            {Precisions.NameOf(precision)}. Empty: the engine compiles its kernels to PTX, and the driver compiles the
+            PTX for the device. Filled: both find the result in their caches.
 
             | kernel caches | whole process | loading | first call |
             |---|--:|--:|--:|
@@ -139,7 +145,7 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
         CultureInfo culture = CultureInfo.InvariantCulture;
         text.Append(culture, $"\n### {row.Model}, batch {row.Batch}, {row.Precision}\n\n");
         text.Append("""
-            | step | kernel | launches | µs | share | GFLOP | MB | TFLOP/s | of products | GB/s | of copy | cuBLAS µs |
+            | step | kernel | launches | µs | share | GFLOP | MB | TFLOP/s | of products | GB/s | of copy | cuBLAS, µs |
             |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 
             """);

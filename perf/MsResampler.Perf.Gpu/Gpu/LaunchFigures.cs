@@ -4,23 +4,23 @@ using MsResampler.Perf.Timing;
 
 namespace MsResampler.Perf.Gpu;
 
-/// <summary>A step of the forward pass: what it had to do, how long it took, and how that compares with what the device
-/// can do.</summary>
-/// <param name="Step">The step; the kernel's name where launches are not those that were expected.</param>
+/// <summary>A step of the forward pass: its work, its time, and its speed compared with the limits of the
+/// device.</summary>
+/// <param name="Step">The step; the kernel's name if the launches do not match the expected steps.</param>
 /// <param name="Kernel">The kernel.</param>
-/// <param name="Launches">Launches of a call.</param>
-/// <param name="Milliseconds">Their time.</param>
-/// <param name="TimeShare">Of the time of all steps.</param>
-/// <param name="Gflop">10⁹ operations; null where they are not known.</param>
-/// <param name="Megabytes">10⁶ bytes that it cannot but move.</param>
-/// <param name="ProductShare">Its operations per second as a share of what products in registers reach; null where it
-/// has none or that is not known.</param>
-/// <param name="CopyShare">Its bytes per second as a share of those of a copy. More than 1 where bytes come from the
-/// second-level cache.</param>
+/// <param name="Launches">Launches in a call.</param>
+/// <param name="Milliseconds">The time of these launches.</param>
+/// <param name="TimeShare">The share of this time in the time of all steps.</param>
+/// <param name="Gflop">10⁹ operations; null if unknown.</param>
+/// <param name="Megabytes">10⁶ bytes of compulsory memory traffic; null if unknown.</param>
+/// <param name="ProductShare">Operations per second as a share of the limit of products in registers; null if the step
+/// has no products or the limit is unknown.</param>
+/// <param name="CopyShare">Bytes per second as a share of the limit of a copy; more than 1 where the data comes from
+/// the second-level cache. Null if unknown.</param>
 internal sealed record LaunchFigures(string Step, string Kernel, int Launches, double Milliseconds, double TimeShare,
     double? Gflop, double? Megabytes, double? ProductShare, double? CopyShare)
 {
-    /// <summary>The extents of its matrix products; null where it has none.</summary>
+    /// <summary>The extents of the step's matrix products; null if it has none.</summary>
     public ProductExtent? Product { get; init; }
 
     /// <summary>10¹² operations per second.</summary>
@@ -29,16 +29,16 @@ internal sealed record LaunchFigures(string Step, string Kernel, int Launches, d
     /// <summary>10⁹ bytes per second.</summary>
     public double? GigabytesPerSecond => Megabytes / Milliseconds;
 
-    /// <summary>The figures of a call's launches.</summary>
-    /// <param name="launches">The launches, in their order.</param>
-    /// <param name="works">What each launch of a forward pass has to do, for all images of the call together.</param>
-    /// <param name="ceilings">What the device can do.</param>
+    /// <summary>The figures of the launches of a call.</summary>
+    /// <param name="launches">The launches, in order.</param>
+    /// <param name="works">The work of each launch of a forward pass, for all images of the call together.</param>
+    /// <param name="ceilings">The limits of the device.</param>
     /// <param name="precision">The precision of products.</param>
     public static IReadOnlyList<LaunchFigures> Of(IReadOnlyList<TimedLaunch> launches, IReadOnlyList<LaunchWork> works,
         DeviceCeilings ceilings, Precision precision)
     {
         double total = launches.Sum(launch => launch.Milliseconds);
-        // A batch that is too large for the engine's memory takes several passes, each with all weights.
+        // The engine splits a large batch into several passes. Each pass reads all weights again.
         (int passCount, int rest) = Math.DivRem(launches.Count, works.Count);
         if (rest != 0)
         {

@@ -1,18 +1,19 @@
 namespace MsResampler.Perf.Measuring;
 
-/// <summary>What is timed must give the same.</summary>
+/// <summary>Checks that two implementations give the same result before they are timed.</summary>
 internal static class Agreement
 {
-    /// <summary>Two float32 implementations: each within 3e-6 of exact arithmetic, errors add in squares.</summary>
+    /// <summary>Two float32 implementations, each within 3e-6 of exact arithmetic: √2 · 3e-6, rounded up, because
+    /// independent errors add in squares.</summary>
     private const double MaxRelativeL2 = 5e-6;
 
-    /// <summary>The relative L2 difference.</summary>
-    /// <exception cref="InvalidOperationException">It is larger than float32 explains.</exception>
+    /// <summary>Returns the relative L2 difference of two float32 results.</summary>
+    /// <exception cref="InvalidOperationException">The difference is larger than float32 rounding explains.</exception>
     public static double Check(float[] actual, float[] expected, string name)
     {
         double difference = RelativeL2(actual, expected);
         return difference <= MaxRelativeL2 ? difference : throw new InvalidOperationException(
-            $"{name}: expected results within {MaxRelativeL2} of each other, found {difference}");
+            $"{name}: expected a relative L2 difference up to {MaxRelativeL2}, found {difference}");
     }
 
     /// <summary>‖actual − expected‖ / ‖expected‖.</summary>

@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 
 namespace MsResampler.Perf.Measuring;
 
-/// <summary>What the figures were measured on.</summary>
+/// <summary>Describes the machine, the commit and the folder of the results.</summary>
 internal static partial class Machine
 {
     private const string Unknown = "unknown";
@@ -16,18 +16,18 @@ internal static partial class Machine
         : Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER")
             ?? RuntimeInformation.ProcessArchitecture.ToString();
 
-    /// <summary>The commit the working tree is at, marked where it has changes.</summary>
+    /// <summary>The commit of the working tree, with a note if the tree has changes.</summary>
     public static string Commit { get; } =
         $"{Git("rev-parse --short HEAD")}{(Git("status --porcelain") is "" or Unknown ? "" : " with changes")}";
 
-    /// <summary>A folder name that tells machines apart.</summary>
+    /// <summary>The name of this machine's results folder.</summary>
     public static string FolderName(string variant)
         => PlainName($"{Processor} {Environment.ProcessorCount} cores {variant}");
 
-    /// <summary>A name fit for a folder.</summary>
+    /// <summary>Converts text to a folder name: lower-case letters, digits and hyphens.</summary>
     public static string PlainName(string name) => NotPlain().Replace(name.ToLowerInvariant(), "-").Trim('-');
 
-    /// <summary>The folder in which results of all machines are kept.</summary>
+    /// <summary>The folder with the results of all machines.</summary>
     public static string Results
     {
         get
@@ -39,12 +39,12 @@ internal static partial class Machine
         }
     }
 
-    /// <summary>The folder in which this machine's results are kept.</summary>
+    /// <summary>The folder with the results of this machine.</summary>
     public static string ResultsFolder(string variant) => Path.Combine(Results, FolderName(variant));
 
-    /// <summary>One Markdown line per fact.</summary>
+    /// <summary>A Markdown list of facts about the machine and the run.</summary>
     /// <param name="variant">The instruction set.</param>
-    /// <param name="command">The command line that reproduces the figures.</param>
+    /// <param name="command">The arguments that reproduce the figures.</param>
     public static string Describe(string variant, string command) => $"""
         - machine: {Processor}, {Environment.ProcessorCount} cores, {variant}
         - system: {RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}

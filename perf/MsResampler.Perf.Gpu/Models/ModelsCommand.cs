@@ -3,32 +3,33 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Perf.Models;
 
-/// <summary><c>models</c>: the models of the benchmarks as files, for other implementations to run.</summary>
+/// <summary>The command <c>models</c>: writes the models of the benchmarks to files, for other
+/// implementations.</summary>
 internal static class ModelsCommand
 {
     public static Command Create()
     {
         Option<DirectoryInfo> output = new("--out")
         {
-            Description = "The folder for one model folder each.",
+            Description = "Write one model folder per shape to this folder.",
             HelpName = "DIR",
             Required = true,
         };
         Option<string[]> shapes = ShapeOption();
-        Option<bool> isShared = new("--shared") { Description = "Scopes share keys and values." };
-        Command command = new("models", "Write the models of the benchmarks, each with an image's features and the " +
-            "tokens that the CPU engine makes of them, for perf/peers/torch_peer.py.") { output, shapes, isShared };
+        Option<bool> isShared = new("--shared") { Description = "Write models whose scopes share keys and values." };
+        Command command = new("models", "Write the models of the benchmarks, each with the features of one image and " +
+            "the CPU engine's tokens. perf/peers/torch_peer.py reads them.") { output, shapes, isShared };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(output).FullName, parsed.GetValue(shapes) ?? [],
             parsed.GetValue(isShared)));
         return command;
     }
 
-    /// <summary>Which shapes to take; all where none is given.</summary>
+    /// <summary>The option that selects shapes; without it, commands use all shapes.</summary>
     public static Option<string[]> ShapeOption()
     {
         Option<string[]> option = new("--shape")
         {
-            Description = $"Only these shapes: {string.Join(", ", PeerShape.All.Select(shape => shape.Name))}.",
+            Description = $"Use only these shapes: {string.Join(", ", PeerShape.All.Select(shape => shape.Name))}.",
             HelpName = "NAME",
             AllowMultipleArgumentsPerToken = true,
         };

@@ -3,13 +3,13 @@ using System.Text;
 
 namespace MsResampler.Perf.Models;
 
-/// <summary>A model and an image size to time.</summary>
+/// <summary>A model and an image size of a benchmark.</summary>
 /// <param name="Name">The name in tables.</param>
 /// <param name="Grid">The patch grid.</param>
-/// <param name="VisionWidth">C.</param>
-/// <param name="Width">D.</param>
-/// <param name="QuerySide">The query grid is this number square.</param>
-/// <param name="OutputSize">L.</param>
+/// <param name="VisionWidth">Channels of the features, C.</param>
+/// <param name="Width">Width of the model, D.</param>
+/// <param name="QuerySide">Rows and columns of the query grid.</param>
+/// <param name="OutputSize">Width of the tokens, L.</param>
 /// <param name="ShareKeyValues">Whether scopes share keys and values.</param>
 internal sealed record PeerShape(string Name, PatchGrid Grid, int VisionWidth, int Width, int QuerySide, int OutputSize,
     bool ShareKeyValues)
@@ -18,10 +18,10 @@ internal sealed record PeerShape(string Name, PatchGrid Grid, int VisionWidth, i
     private const string Window12 = """{ "name": "region", "prior": "window", "window": [12, 12] }""";
     private const string Global = """{ "name": "global", "prior": "none" }""";
 
-    /// <summary>The scopes as JSON: three, from local to global.</summary>
+    /// <summary>The scopes as JSON. By default there are three, from local to global.</summary>
     public IReadOnlyList<string> Scopes { get; init; } = [Window4, Window12, Global];
 
-    /// <summary>The shapes of the table, with separate keys and values.</summary>
+    /// <summary>The shapes of the benchmarks, with separate keys and values.</summary>
     public static IReadOnlyList<PeerShape> All { get; } =
     [
         new("clip-l-336", new PatchGrid(24, 24), 1024, 1024, 12, 4096, ShareKeyValues: false),
@@ -29,16 +29,16 @@ internal sealed record PeerShape(string Name, PatchGrid Grid, int VisionWidth, i
         new("hires", new PatchGrid(48, 48), 1024, 1024, 16, 4096, ShareKeyValues: false),
     ];
 
-    public int QueryCount => QuerySide * QuerySide;
+    public int QueryCount { get; init; } = QuerySide * QuerySide;
 
     public long[] InputShape(int batch) => [batch, Grid.Rows, Grid.Columns, VisionWidth];
 
     public long[] OutputShape(int batch) => [batch, QueryCount, OutputSize];
 
-    /// <summary>The same model with its global scope alone.</summary>
+    /// <summary>The same model with only its global scope.</summary>
     public PeerShape GlobalOnly() => this with { Name = Name + " global only", Scopes = [Global] };
 
-    /// <summary>Everything that tells this model from others, fit for a folder's name.</summary>
+    /// <summary>The name of the model's folder. Models with the same key are identical.</summary>
     public string Key => $"{Name.Replace(' ', '-')}-{(ShareKeyValues ? "shared" : "separate")}";
 
     public byte[] ConfigJson()

@@ -2,17 +2,17 @@ using MsResampler.Model;
 
 namespace MsResampler.Perf.Models;
 
-/// <summary>A shape's random model on disk, kept between runs in the temporary folder.</summary>
+/// <summary>A random model on disk, kept in the temporary folder between runs.</summary>
 /// <param name="Shape">The shape.</param>
 /// <param name="Folder">The model folder.</param>
 internal sealed record PerfModel(PeerShape Shape, string Folder)
 {
     private const ulong Seed = 1;
 
-    /// <summary>The model of a shape, written where it is missing or was written for another
-    /// configuration.</summary>
+    /// <summary>Returns the model of a shape. Writes it if it is missing or has another configuration.</summary>
     /// <param name="shape">The shape.</param>
-    /// <param name="parent">The folder of model folders; one in the temporary folder when left out.</param>
+    /// <param name="parent">The folder that contains the model folders; by default one in the temporary
+    /// folder.</param>
     public static PerfModel Of(PeerShape shape, string? parent = null)
     {
         string folder = Path.Combine(parent ?? Path.Combine(Path.GetTempPath(), "ms-resampler-perf"), shape.Key);
@@ -23,7 +23,20 @@ internal sealed record PerfModel(PeerShape Shape, string Folder)
         return new PerfModel(shape, folder);
     }
 
-    /// <summary>Features of a batch, [batch, N, C]: uniform, with a variance of 1.</summary>
+    /// <summary>Returns a model of the user's.</summary>
+    /// <param name="folder">The model folder.</param>
+    /// <param name="grid">The patch grid of the images.</param>
+    public static PerfModel Open(string folder, PatchGrid grid)
+    {
+        using ResamplerModel model = ResamplerModel.Open(folder);
+        ResamplerConfig config = model.Config;
+        string name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
+        return new PerfModel(new PeerShape(name, grid, config.VisionHiddenSize, config.HiddenSize,
+            config.QueryGrid.Rows, config.OutputSize, config.ShareKeyValues)
+        { QueryCount = config.QueryGrid.QueryCount }, folder);
+    }
+
+    /// <summary>Features of a batch, [batch, N, C]: uniformly distributed, with mean 0 and variance 1.</summary>
     public float[] Features(int batch)
     {
         Random random = new(1);

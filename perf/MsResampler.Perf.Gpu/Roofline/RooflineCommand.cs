@@ -3,14 +3,14 @@ using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Roofline;
 
-/// <summary><c>roofline</c>: writes the static roofline.</summary>
+/// <summary>The command <c>roofline</c>: writes the static roofline.</summary>
 internal static class RooflineCommand
 {
     public static Command Create()
     {
         Command command = new("roofline",
-            "Compute what each launch of the half-precision forward pass takes at least, from data sheets; needs no " +
-            "GPU.");
+            "Compute lower bounds for the time of each launch of the float16 forward pass, from data sheets. Needs " +
+            "no GPU.");
         command.SetAction(_ =>
         {
             string path = Path.Combine(Machine.Results, RooflineReport.FileName);

@@ -2,16 +2,17 @@ using MsResampler.Kernels.Device;
 
 namespace MsResampler.Perf.Roofline;
 
-/// <summary>A GPU as its maker describes it.</summary>
+/// <summary>The data sheet of a GPU.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Architecture">Its architecture, such as 80 for sm_80.</param>
 /// <param name="MultiprocessorCount">Multiprocessors.</param>
-/// <param name="TensorTflops">10¹² dense operations per second of float16 products accumulated in float32.</param>
-/// <param name="MmaShare">The share of that which the instruction mma.sync reaches.</param>
-/// <param name="SingleTflops">10¹² operations per second of float32 outside tensor cores.</param>
-/// <param name="MemoryGBs">10⁹ bytes per second of memory.</param>
-/// <param name="CacheMB">10⁶ bytes of the second-level cache.</param>
-/// <param name="Source">Where the figures are from.</param>
+/// <param name="TensorTflops">Speed of dense float16 products with float32 accumulators, in 10¹² operations per
+/// second.</param>
+/// <param name="MmaShare">The share of this speed that the instruction mma.sync reaches.</param>
+/// <param name="SingleTflops">Speed of float32 without tensor cores, in 10¹² operations per second.</param>
+/// <param name="MemoryGBs">Bandwidth of the memory, in 10⁹ bytes per second.</param>
+/// <param name="CacheMB">Size of the second-level cache, in 10⁶ bytes.</param>
+/// <param name="Source">The source of the figures.</param>
 internal sealed record RooflineDevice(string Name, int Architecture, int MultiprocessorCount, double TensorTflops,
     double MmaShare, double SingleTflops, double MemoryGBs, double CacheMB, string Source)
 {
@@ -25,10 +26,10 @@ internal sealed record RooflineDevice(string Name, int Architecture, int Multipr
             "NVIDIA H200 Tensor Core GPU data sheet (halved: it counts sparsity) and H100 architecture whitepaper"),
     ];
 
-    /// <summary>Operations per second that products reach at most here.</summary>
+    /// <summary>The limit of matrix products with mma.sync, in operations per second.</summary>
     public double ProductFlops => TensorTflops * MmaShare * 1e12;
 
-    /// <summary>The device as the choice of tiles sees it.</summary>
+    /// <summary>The properties that the choice of GEMM tiles depends on.</summary>
     public DeviceProperties Properties
         => new(Name, Architecture, MultiprocessorCount, MemoryBytes: 0, MaxSharedBytes: 48 << 10);
 }

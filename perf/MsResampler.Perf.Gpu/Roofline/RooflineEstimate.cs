@@ -2,13 +2,13 @@ using MsResampler.Kernels.Gemm;
 
 namespace MsResampler.Perf.Roofline;
 
-/// <summary>How long a launch takes at least on a device, and what bounds it.</summary>
-/// <param name="Seconds">The time, its launch included.</param>
-/// <param name="Bound">What bounds it.</param>
+/// <summary>A lower bound for the time of a launch on a device, and its limiting factor.</summary>
+/// <param name="Seconds">The time, including the cost of the launch.</param>
+/// <param name="Bound">The limiting factor.</param>
 internal readonly record struct RooflineEstimate(double Seconds, RooflineBound Bound)
 {
-    /// <summary>What a launch costs beside its work when a CUDA graph is replayed: the time from one kernel's end to
-    /// the next one's start. An assumption; <c>gpu</c> measures it.</summary>
+    /// <summary>The cost of a launch in a replayed CUDA graph: the time from the end of a kernel to the start of the
+    /// next one. This is an assumption; the command <c>gpu</c> measures the real value.</summary>
     public const double LaunchSeconds = 1.5e-6;
 
     /// <summary>Estimates one launch.</summary>
@@ -25,12 +25,12 @@ internal readonly record struct RooflineEstimate(double Seconds, RooflineBound B
         return new RooflineEstimate(seconds + LaunchSeconds, bound);
     }
 
-    /// <summary>Bytes that pass between memory and the second-level cache.</summary>
+    /// <summary>Bytes moved between memory and the second-level cache.</summary>
     private static double MemoryBytes(LaunchWork work, RooflineDevice device)
         => work.ConstantBytes + work.WrittenBytes + (work.ReadBytes <= device.CacheMB * 1e6 / 2 ? 0 : work.ReadBytes);
 
-    /// <summary>By how much the busiest multiprocessor's whole tiles are more than its share of the
-    /// operations.</summary>
+    /// <summary>The work of the busiest multiprocessor, in whole tiles, divided by the average work of a
+    /// multiprocessor.</summary>
     private static double TileFactor(ProductExtent product, RooflineDevice device)
     {
         GemmMmaShape tile = GemmMmaShape.For(product.Rows, product.Columns, product.Count, device.Properties);
@@ -40,18 +40,18 @@ internal readonly record struct RooflineEstimate(double Seconds, RooflineBound B
     }
 }
 
-/// <summary>What bounds a launch.</summary>
+/// <summary>The limiting factor of a launch.</summary>
 internal enum RooflineBound
 {
-    /// <summary>Bytes from and to memory.</summary>
+    /// <summary>Memory traffic.</summary>
     Memory,
 
-    /// <summary>Operations.</summary>
+    /// <summary>Floating-point operations.</summary>
     Operations,
 
-    /// <summary>Operations of whole tiles on the busiest multiprocessor, the others having less to do.</summary>
+    /// <summary>Operations on the busiest multiprocessor, which has clearly more tiles than the average.</summary>
     Tiles,
 
-    /// <summary>It takes less time than starting it.</summary>
+    /// <summary>The cost of the launch, which is longer than its work.</summary>
     Launch,
 }

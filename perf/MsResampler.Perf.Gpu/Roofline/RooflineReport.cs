@@ -7,11 +7,14 @@ using MsResampler.Planning;
 
 namespace MsResampler.Perf.Roofline;
 
-/// <summary>The static roofline as Markdown: from extents and data sheets alone, the same on every machine.</summary>
+/// <summary>The static roofline as Markdown. It depends only on model sizes and data sheets, so it is the same on every
+/// machine.</summary>
 internal static class RooflineReport
 {
-    /// <summary>The file's name among the results.</summary>
+    /// <summary>The name of the file in the results folder.</summary>
     public const string FileName = "roofline.md";
+
+    private const double LaunchMicroseconds = RooflineEstimate.LaunchSeconds * 1e6;
 
     private static readonly int[] s_batches = [1, 8, 64];
 
@@ -19,15 +22,17 @@ internal static class RooflineReport
     {
         StringBuilder text = new();
         text.Append(CultureInfo.InvariantCulture, $"""
-            # Static roofline of the half-precision forward pass
+            # Static roofline of the float16 forward pass
 
-            Computed, not measured: what each launch has to do, from the model's extents and the attention schedule that
-            the engine really uses, over what data sheets promise. `dotnet run -c Release --project
-            perf/MsResampler.Perf -- roofline` writes this file; a test fails where it is out of date.
+            Lower bounds, computed and not measured: the work of each launch divided by the peak rates in data sheets.
+            The work follows from the model's sizes and from the engine's own attention schedule. The command
+            `dotnet run -c Release --project perf/MsResampler.Perf -- roofline` writes this file; a test fails if it is
+            out of date.
 
-            Float16: dense products with float32 sums. Share: what mma.sync reaches of that.
+            Float16 is the speed of dense products with float32 accumulators, mma.sync the share of it that this
+            instruction reaches.
 
-            | device | multiprocessors | float16 | share | memory | second-level cache | source |
+            | device | multiprocessors | float16 | mma.sync | memory | second-level cache | source |
             |---|--:|--:|--:|--:|--:|---|
 
             """);
@@ -62,25 +67,24 @@ internal static class RooflineReport
 
     private static void AppendAssumptions(StringBuilder text) => text.Append(CultureInfo.InvariantCulture, $"""
 
-        A launch takes max(operations / peak, bytes / bandwidth) + {RooflineEstimate.LaunchSeconds * 1e6:0.0} µs.
+        The time of a launch is max(operations / peak, bytes / bandwidth) + {LaunchMicroseconds:0.0} µs. Assumptions:
 
-        - The engine multiplies with mma.sync, which is full rate on Ampere and Ada and reaches about 60 % of wgmma,
-          which the data sheet counts, on Hopper: there the peak is 60 % of the data sheet's.
-        - Operations of a product are those of whole tiles on the busiest multiprocessor, with the tile that the engine
-          chooses for the device. Operations of attention are those executed: units of 16 queries and 16 keys, channels
-          of a head rounded up to the kernel's tile. Operations of norms and the gate are at the float32 rate.
-        - Weights and tables are read from memory once by each launch: the second-level cache keeps none of them from
-          one call to the next. What a launch writes goes to memory. What it reads of the launch before comes from the
-          cache if that is no more than half of the cache, else from memory. Keys and values are read from memory once,
-          whatever number of query tiles gathers them.
-        - The next kernel of a replayed graph starts {RooflineEstimate.LaunchSeconds * 1e6:0.0} µs after the one before
-          it has ended: an assumption.
-        - Nothing is lost to latency, clocks below those of the data sheet, bank conflicts or instructions beside the
-          products: real times are larger.
+        - The engine multiplies with mma.sync. On Ampere and Ada this instruction runs at full rate. On Hopper the data
+          sheet counts wgmma, and mma.sync reaches about 60 % of it; the peak here is 60 % of the data sheet's.
+        - Matrix products count whole tiles on the busiest multiprocessor, with the tile that the engine chooses for the
+          device. Attention counts executed operations: units of 16 queries and 16 keys, head channels rounded up to the
+          kernel's tile. Norms and the gate run at the float32 rate.
+        - Each launch reads its weights and tables from memory once; the second-level cache keeps none of them from one
+          call to the next. Results are written to memory. Input from the previous launch comes from the cache if it
+          fills at most half of the cache, and else from memory. Keys and values are read from memory once, even if
+          several query tiles use them.
+        - In a replayed graph a kernel starts {LaunchMicroseconds:0.0} µs after the end of the previous one.
+        - Latency, clocks below the data sheet's, bank conflicts and other instructions cost nothing. Real times are
+          longer.
 
-        What bounds a launch: *memory*; *operations*; *tiles*, operations where whole tiles on the busiest
-        multiprocessor are over a quarter more than its share; *launch*, where it takes less time than its start. Of a
-        forward pass: what bounds most of its time, and how much of it.
+        The limiting factor ("bound") of a launch is one of: *memory*; *operations*; *tiles*, operations if the busiest
+        multiprocessor has over a quarter more work than the average; *launch*, if starting it takes longer than its
+        work. For a forward pass it is the factor that limits most of the time, with its share of the time.
 
         """);
 
@@ -132,7 +136,7 @@ internal static class RooflineReport
 
     private static string Word(RooflineBound bound) => bound.ToString().ToLowerInvariant();
 
-    /// <summary>A shape with a batch.</summary>
+    /// <summary>A shape and a batch size.</summary>
     private sealed record Case(PeerShape Shape, int Batch)
     {
         public string Name => $"{Shape.Name}, {(Shape.ShareKeyValues ? "shared" : "separate")} keys and values";

@@ -1,28 +1,29 @@
 using System.Diagnostics;
 using MsResampler.Kernels.Device;
 using MsResampler.Perf.Ceilings;
+using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Timing;
 
-/// <summary>How long a call takes.</summary>
-/// <param name="Call">The calling thread's time, from features in its memory to tokens in its memory.</param>
-/// <param name="Warm">The device's time for the forward passes of a call, begun on an idle device right after the same
+/// <summary>The times of a call.</summary>
+/// <param name="Call">Time of the calling thread, from features in host memory to tokens in host memory.</param>
+/// <param name="Warm">Device time of the call's forward passes. They start on an idle device, right after the same
 /// call.</param>
-/// <param name="Cold">The same after other memory has gone through the second-level cache.</param>
-/// <param name="Launches">The medians of single launches, in their order, with a warm cache.</param>
+/// <param name="Cold">The same, after other data has filled the second-level cache.</param>
+/// <param name="Launches">Median times of the launches, in order, with a warm cache.</param>
 internal sealed record ForwardTimes(Spread Call, Spread Warm, Spread Cold, IReadOnlyList<TimedLaunch> Launches)
 {
     private const int WarmUpCalls = 4;
     private const int MinCallCount = 5;
 
     /// <summary>Measures a call.</summary>
-    /// <param name="device">The device of the engine that is called.</param>
-    /// <param name="scratch">What occupies the device and its cache; filled.</param>
+    /// <param name="device">The device of the engine.</param>
+    /// <param name="scratch">Kernels that keep the device busy or flush its cache; filled.</param>
     /// <param name="call">The call.</param>
-    /// <param name="duration">How long to measure each of the times.</param>
+    /// <param name="duration">How long to measure each time.</param>
     public static ForwardTimes Measure(TimedDevice device, DeviceScratch scratch, Action call, TimeSpan duration)
     {
-        // The engine's graph exists from the second call on.
+        // The engine captures its graph during the first calls.
         for (int count = 0; count < WarmUpCalls; count++)
             call();
         Spread whole = Spread.Of(Repeat(() =>

@@ -3,9 +3,9 @@ using MsResampler.Kernels.Device;
 
 namespace MsResampler.Perf.Timing;
 
-/// <summary>A device that measures what an engine has it do, without the engine knowing. While it measures, calls come
-/// from one thread.</summary>
-/// <param name="device">Does the work; disposed with this.</param>
+/// <summary>A device that measures the work of an engine; the engine needs no change for that. While the device
+/// measures, all calls must come from one thread.</summary>
+/// <param name="device">The device that does the work; it is disposed together with this object.</param>
 internal sealed class TimedDevice(IDevice device) : IDevice
 {
     private readonly List<TimedLaunch> _launches = [];
@@ -13,11 +13,11 @@ internal sealed class TimedDevice(IDevice device) : IDevice
 
     public DeviceProperties Properties => device.Properties;
 
-    /// <summary>What is measured from the next call on.</summary>
+    /// <summary>Selects what the next calls measure.</summary>
     public TimingMode Mode { get; set; }
 
-    /// <summary>Work that is started before what is measured; not measured itself. A forward pass begins when it is
-    /// done, single launches begin beside it.</summary>
+    /// <summary>Unmeasured work that is started before a measurement. A forward pass starts when this work is done;
+    /// single launches queue up while it runs.</summary>
     public Action<IDeviceStream> Prelude { get; set; } = _ => { };
 
     public IDeviceMemory Allocate(long byteCount) => device.Allocate(byteCount);
@@ -30,7 +30,7 @@ internal sealed class TimedDevice(IDevice device) : IDevice
 
     public void Dispose() => device.Dispose();
 
-    /// <summary>The launches since this was last asked, in their order.</summary>
+    /// <summary>Returns the launches since the last call of this method, in order.</summary>
     public IReadOnlyList<TimedLaunch> TakeLaunches()
     {
         TimedLaunch[] launches = [.. _launches];
@@ -38,8 +38,8 @@ internal sealed class TimedDevice(IDevice device) : IDevice
         return launches;
     }
 
-    /// <summary>The time of forward passes since this was last asked, in milliseconds; a large batch takes several.
-    /// </summary>
+    /// <summary>Returns the time of the forward passes since the last call of this method, in milliseconds. A large
+    /// batch takes several passes.</summary>
     public double TakeForward()
     {
         double milliseconds = _forwardMilliseconds;
@@ -47,9 +47,9 @@ internal sealed class TimedDevice(IDevice device) : IDevice
         return milliseconds;
     }
 
-    /// <summary>Adds what a stream has measured.</summary>
+    /// <summary>Adds a launch that a stream has measured.</summary>
     internal void Add(TimedLaunch launch) => _launches.Add(launch);
 
-    /// <summary>Adds what a stream has measured.</summary>
+    /// <summary>Adds the time of a forward pass that a stream has measured.</summary>
     internal void AddForward(double milliseconds) => _forwardMilliseconds += milliseconds;
 }

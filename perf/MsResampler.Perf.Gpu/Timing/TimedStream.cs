@@ -2,7 +2,7 @@ using MsResampler.Kernels.Device;
 
 namespace MsResampler.Perf.Timing;
 
-/// <summary>A stream of a <see cref="TimedDevice"/>. What is measured begins with the first launch and ends before the
+/// <summary>A stream of a <see cref="TimedDevice"/>. A measurement starts with the first launch and ends before the
 /// next copy from or to the host.</summary>
 internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDeviceStream
 {
@@ -47,7 +47,7 @@ internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDe
         stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
     }
 
-    // Memory is cleared where it is laid out, before a pass begins.
+    // Not measured: the engine clears memory when it lays it out, before a pass.
     public void Clear(ulong address, long byteCount) => stream.Clear(address, byteCount);
 
     public IDeviceGraph? Capture(Action work)
@@ -78,7 +78,7 @@ internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDe
     public void Release(nint callerStream) => stream.Release(callerStream);
 
     public IDeviceTimer CreateTimer() => stream.CreateTimer()
-        ?? throw new NotSupportedException($"{owner.Properties.Name} keeps no time; measure on a CUDA device");
+        ?? throw new NotSupportedException($"{owner.Properties.Name} has no timer; measure on a CUDA device");
 
     public void Synchronize()
     {

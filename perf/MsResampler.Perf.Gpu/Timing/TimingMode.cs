@@ -1,16 +1,16 @@
 namespace MsResampler.Perf.Timing;
 
-/// <summary>What a <see cref="TimedDevice"/> measures.</summary>
+/// <summary>The measurements of a <see cref="TimedDevice"/>.</summary>
 internal enum TimingMode
 {
-    /// <summary>Nothing.</summary>
+    /// <summary>No measurement.</summary>
     None,
 
-    /// <summary>A forward pass as a whole, from its first launch to the end of its last, begun on an idle device;
-    /// graphs are used as ever.</summary>
+    /// <summary>Each forward pass, from its first launch to the end of its last launch. It starts on an idle device and
+    /// may be a graph.</summary>
     Forward,
 
-    /// <summary>Each launch by itself, begun while the device is still busy with something else, so that the time to
-    /// start it does not count; there are no graphs.</summary>
+    /// <summary>Each launch separately, without graphs. Launches queue up while the device is busy with the prelude, so
+    /// that the host's time to start them does not count.</summary>
     Launches,
 }

@@ -3,8 +3,8 @@ using System.Text;
 
 namespace MsResampler.Perf.Costs;
 
-/// <summary>All of one run, as Markdown.</summary>
-/// <param name="Scopes">The scopes that were timed.</param>
+/// <summary>The report of the command <c>costs</c>.</summary>
+/// <param name="Scopes">The timed scopes.</param>
 internal sealed record CostReport(IReadOnlyList<ScopeCosts> Scopes)
 {
     public string ToMarkdown(string description)
@@ -12,18 +12,18 @@ internal sealed record CostReport(IReadOnlyList<ScopeCosts> Scopes)
         CultureInfo culture = CultureInfo.InvariantCulture;
         double[] speeds = [.. Scopes.Select(scope => scope.GemmGflops).Order()];
         StringBuilder text = new();
-        text.Append("# The planner's costs against measured times\n\n").Append(description);
+        text.Append("# The planner's predicted costs and measured times\n\n").Append(description);
         text.Append(culture, $"""
-            - matrix product {Kernels.GemmShape.KeysAndValues}, one thread, in turns with the rows beside it:
+            - matrix product {Kernels.GemmShape.KeysAndValues}, one thread, timed in turns with the rows of the table:
               {speeds[0]:0} to {speeds[^1]:0} GFLOP/s
-            - fastest strategy chosen for {Scopes.Count(scope => scope.Regret == 0)} of {Scopes.Count} scopes; most time
-              lost by a choice: {Scopes.Max(scope => scope.Regret):0.0%} of the call
+            - the planner chose the fastest strategy for {Scopes.Count(scope => scope.Regret == 0)} of {Scopes.Count}
+              scopes; its worst choice costs {Scopes.Max(scope => scope.Regret):0.0%} of the call
 
-            One image, one thread. Each scope of a model is forced into every strategy in turn, the others keep the
-            planner's; all give the same tokens. Times in ms. Predicted: the planner's cost of the scope's projections
-            and attention at the measured speed of the matrix product. Measured: median (10th–90th percentile) of the
-            whole call. Δ: against projected/projected. Loss: time over the fastest of the three. Bold: the planner's
-            choice.
+            One image, one thread. Each row uses one strategy for one scope and the planner's strategies for the other
+            scopes; the tokens are the same. Times are in ms. Predicted: the planner's cost of the scope's projections
+            and attention, at the measured speed of the matrix product. Measured: median (10th–90th percentile) of the
+            whole call. Δ: difference from projected/projected. Loss: extra time compared with the fastest strategy.
+            Bold: the planner's choice.
 
             | shape | scope | pairs | keys/values | predicted | measured | predicted Δ | measured Δ | loss |
             |---|---|--:|---|--:|--:|--:|--:|--:|

@@ -3,9 +3,9 @@ using MsResampler.Planning;
 
 namespace MsResampler.Perf.Costs;
 
-/// <summary>One strategy of one scope: what the planner predicts for its projections and attention, and what a whole
-/// call takes.</summary>
+/// <summary>A strategy of a scope, with its predicted cost and the measured time of the whole call.</summary>
 /// <param name="Strategy">The strategy.</param>
-/// <param name="PredictedMs">The predicted cost at the measured speed of a matrix product.</param>
-/// <param name="Times">Calls with this scope's strategy forced; the other scopes have the planner's.</param>
-internal sealed record CostRow(ScopeStrategy Strategy, double PredictedMs, Samples Times);
+/// <param name="PredictedMs">The predicted time of the scope's projections and attention, at the measured speed of a
+/// matrix product.</param>
+/// <param name="Times">The time of calls with this strategy. The other scopes use the planner's strategies.</param>
+internal sealed record CostRow(ScopeStrategy Strategy, double PredictedMs, Spread Times);

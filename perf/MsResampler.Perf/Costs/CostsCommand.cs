@@ -9,10 +9,11 @@ using MsResampler.Planning;
 
 namespace MsResampler.Perf.Costs;
 
-/// <summary><c>costs</c>: whether the planner's costs rank the strategies of a scope as the clock does.</summary>
+/// <summary>The command <c>costs</c>: checks that the planner's predicted costs rank the strategies of a scope in the
+/// same order as measured times.</summary>
 internal sealed class CostsCommand
 {
-    /// <summary>Windows around the size from which projecting is cheaper than absorbing.</summary>
+    /// <summary>Sides of windows around the size from which projecting is cheaper than absorbing.</summary>
     private static readonly int[] s_windowSides = [4, 8, 12, 16, 20];
 
     private static readonly TimeSpan s_duration = TimeSpan.FromSeconds(2);
@@ -32,10 +33,11 @@ internal sealed class CostsCommand
     {
         Option<string[]> shapes = new("--shape")
         {
-            Description = "Only these shapes; nothing is saved.",
+            Description = "Use only these shapes, and only print the table (default: all shapes; the table is saved).",
+            HelpName = "NAME",
             AllowMultipleArgumentsPerToken = true,
         };
-        Command command = new("costs", "Force every strategy of every scope and compare times with predicted costs.")
+        Command command = new("costs", "Time every strategy of every scope and compare with the planner's predictions.")
         {
             shapes,
         };
@@ -43,7 +45,7 @@ internal sealed class CostsCommand
         return command;
     }
 
-    /// <summary>The shapes of <c>peers</c>, and the first with one narrow scope alone.</summary>
+    /// <summary>The shapes of <c>peers</c>, and the first shape with only one scope, a window.</summary>
     private static IEnumerable<PeerShape> Shapes() => PeerShape.All.Concat(s_windowSides.Select(side =>
         PeerShape.All[0] with
         {
@@ -100,7 +102,7 @@ internal sealed class CostsCommand
             Agreement.Check(tokens[index], tokens[0],
                 $"{shape.Name}, {name}, {choice.Alternatives[index].Strategy}");
 
-        Samples[] times = Alternation.Measure(s_duration, [_gemm, .. calls]);
+        Spread[] times = Alternation.Measure(s_duration, [_gemm, .. calls]);
         foreach (ModelEngine engine in engines)
             engine.Dispose();
         double gflops = GemmShape.KeysAndValues.Flops / times[0].Median / 1e6;
@@ -109,7 +111,7 @@ internal sealed class CostsCommand
             [.. choice.Alternatives.Select((alternative, index) =>
                 new CostRow(alternative.Strategy, alternative.Cost / gflops / 1e6, times[index + 1]))]);
         Console.Error.WriteLine($"{shape.Name}, {name}: chosen {costs.Chosen}, fastest {costs.Fastest.Strategy}, " +
-            $"regret {costs.Regret:0.0%}");
+            $"loss {costs.Regret:0.0%}");
         return costs;
     }
 }

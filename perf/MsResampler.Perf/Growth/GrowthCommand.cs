@@ -6,15 +6,15 @@ using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Growth;
 
-/// <summary><c>growth</c>: how the time of a call grows with patches, window and batch. Models are narrow, so
-/// that attention weighs as much as it can beside projections and the largest sizes stay quick.</summary>
+/// <summary>The command <c>growth</c>: measures how the time of a call grows with patches, window and batch. The models
+/// are narrow: attention then has a large share of the time, and the largest sizes stay fast.</summary>
 internal sealed class GrowthCommand
 {
     private const int Width = 256;
     private const int QuerySide = 8;
     private const int WindowSide = 8;
 
-    /// <summary>One query for so many patches, squared, where queries grow with the patches.</summary>
+    /// <summary>If the queries grow with the patches, there is one query for this number squared of patches.</summary>
     private const int PatchesPerQuerySide = 2;
 
     private const string Global = """{ "name": "global", "prior": "none" }""";
@@ -34,11 +34,12 @@ internal sealed class GrowthCommand
     {
         Option<int> threads = new("--threads")
         {
-            Description = "Threads; one per processor when left out.",
+            Description = "Threads of the engine.",
+            HelpName = "N",
             DefaultValueFactory = _ => Environment.ProcessorCount,
         };
         Command command = new("growth",
-            "Time the engine as patches, window and batch grow, and fit exponents.") { threads };
+            "Time the engine with growing numbers of patches, windows and batches, and fit exponents.") { threads };
         command.SetAction(parsed =>
         {
             GrowthCommand growth = new(parsed.GetValue(threads));
@@ -75,7 +76,7 @@ internal sealed class GrowthCommand
                 Series(windowName, s_sides, side => side * side,
                     side => (windowShape with { Grid = new(side, side) }, 1)),
             ]),
-            new($"Patches, a query for every {PatchesPerQuerySide}×{PatchesPerQuerySide} of them", "patches",
+            new($"Patches, one query per {PatchesPerQuerySide}×{PatchesPerQuerySide} patches", "patches",
             [
                 Series("global", s_sides, side => side * side,
                     side => (Shape(side, side / PatchesPerQuerySide, Global, "global"), 1)),
@@ -99,15 +100,15 @@ internal sealed class GrowthCommand
         Func<int, (PeerShape Shape, int Batch)> at)
         => new(name, [.. steps.Select(step => (size(step), Measure(at(step).Shape, at(step).Batch)))]);
 
-    private Samples Measure(PeerShape shape, int batch)
+    private Spread Measure(PeerShape shape, int batch)
     {
         PerfModel model = PerfModel.Of(shape);
         using Resampler engine = Resampler.Load(model.Folder, new ResamplerOptions { ThreadCount = _threadCount });
         float[] features = model.Features(batch);
         float[] tokens = model.Tokens(batch);
         PatchGrid[] grids = model.Grids(batch);
-        Samples samples = Alternation.Measure(s_duration, () => engine.Resample(features, grids, tokens))[0];
-        Console.Error.WriteLine($"{shape.Key}, {shape.Grid}, batch {batch}: {samples.Median:0.000} ms");
-        return samples;
+        Spread times = Alternation.Measure(s_duration, () => engine.Resample(features, grids, tokens))[0];
+        Console.Error.WriteLine($"{shape.Key}, {shape.Grid}, batch {batch}: {times.Median:0.000} ms");
+        return times;
     }
 }

@@ -7,14 +7,14 @@ using ScottPlot.TickGenerators;
 
 namespace MsResampler.Perf.Growth;
 
-/// <summary>All panels of one run, as Markdown and as a plot.</summary>
+/// <summary>The report of the command <c>growth</c>, as Markdown and as a plot.</summary>
 /// <param name="Panels">The panels.</param>
 internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
 {
     private const int PanelWidth = 560;
     private const int PanelHeight = 460;
 
-    /// <summary>Told apart by the colour-blind too.</summary>
+    /// <summary>Colours that people with colour blindness can distinguish.</summary>
     private static readonly string[] s_colours = ["#0072B2", "#D55E00"];
 
     /// <summary>Writes <paramref name="name"/>.md and <paramref name="name"/>.png.</summary>
@@ -34,13 +34,14 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
     {
         StringBuilder text = new();
         text.Append(CultureInfo.InvariantCulture, $"""
-            # How cost grows
+            # Growth of the time of a call
 
             {description}
-            ![Time of a call against sizes, log-log]({plotName})
+            ![Time of a call over size, on logarithmic scales]({plotName})
 
-            Times in ms: median (10th–90th percentile) of a call. Exponent: e of time ∝ sizeᵉ, by least squares in
-            log-log over all sizes, and over the larger half of them, where the fixed cost of a call weighs less.
+            Times are in ms: median (10th–90th percentile) of a call. The exponent e of time ∝ sizeᵉ is fitted by least
+            squares on logarithmic scales: over all sizes, and over the larger half, where the fixed cost of a call has
+            less influence.
 
 
             """);
@@ -59,7 +60,7 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
             text.Append(CultureInfo.InvariantCulture, $"| {panel.Series[0].Points[row].Size} |");
             foreach (GrowthSeries series in panel.Series)
             {
-                Samples times = series.Points[row].Times;
+                Spread times = series.Points[row].Times;
                 text.Append(CultureInfo.InvariantCulture,
                     $" {times.Median:0.000} ({times.P10:0.000}–{times.P90:0.000}) |");
             }
@@ -104,7 +105,7 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
             LabelFormatter = power => Math.Pow(10, power).ToString("0.####", CultureInfo.InvariantCulture),
         };
 
-        // Whole decades, with room for the legend above the lines.
+        // Whole decades, and space for the legend above the lines.
         double lowest = panel.Series.Min(series => series.Points.Min(point => point.Times.Median));
         double highest = panel.Series.Max(series => series.Points.Max(point => point.Times.Median));
         plot.Axes.SetLimitsY(Math.Floor(Math.Log10(lowest)), Math.Ceiling(Math.Log10(highest)) + 0.6);

@@ -2,19 +2,19 @@ using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Growth;
 
-/// <summary>Times of one model family as one size grows.</summary>
+/// <summary>The times of models that differ in one size.</summary>
 /// <param name="Name">The name in tables and plots.</param>
-/// <param name="Points">Sizes, growing, each with the times of a call there.</param>
-internal sealed record GrowthSeries(string Name, IReadOnlyList<(int Size, Samples Times)> Points)
+/// <param name="Points">The sizes in ascending order, each with the time of a call.</param>
+internal sealed record GrowthSeries(string Name, IReadOnlyList<(int Size, Spread Times)> Points)
 {
-    /// <summary>e of time ∝ sizeᵉ by least squares in log-log, over all points.</summary>
+    /// <summary>The exponent e of time ∝ sizeᵉ, by least squares on logarithmic scales.</summary>
     public double Exponent => Fit(Points);
 
-    /// <summary>The same over the larger half of the points, where what a call costs at any size weighs
-    /// less.</summary>
+    /// <summary>The exponent of the larger half of the points, where the fixed cost of a call has less
+    /// influence.</summary>
     public double LargerExponent => Fit([.. Points.Skip(Points.Count / 2)]);
 
-    private static double Fit(IReadOnlyList<(int Size, Samples Times)> points)
+    private static double Fit(IReadOnlyList<(int Size, Spread Times)> points)
     {
         double meanX = points.Average(point => Math.Log(point.Size));
         double meanY = points.Average(point => Math.Log(point.Times.Median));

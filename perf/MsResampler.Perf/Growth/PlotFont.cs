@@ -2,15 +2,15 @@ using ScottPlot;
 
 namespace MsResampler.Perf.Growth;
 
-/// <summary>The plots' font. The drawing library is built without fontconfig on Linux, so it is told where a
-/// font lies.</summary>
+/// <summary>The font of the plots. On Linux the drawing library is built without fontconfig and needs the path of a
+/// font file.</summary>
 internal static class PlotFont
 {
     private const string Name = "plot font";
 
     private static readonly string[] s_files = ["DejaVuSans.ttf", "LiberationSans-Regular.ttf", "NotoSans-Regular.ttf"];
 
-    /// <summary>Makes labels readable; where no font is found, says so and leaves them out.</summary>
+    /// <summary>Registers a font. If none is found, prints a warning, and the plot has no labels.</summary>
     public static void Install()
     {
         if (!OperatingSystem.IsLinux())
@@ -25,7 +25,7 @@ internal static class PlotFont
             return;
         }
 
-        // Titles ask for bold; one weight is enough.
+        // Titles are bold; they use the same file.
         Fonts.AddFontFile(Name, file, bold: false, italic: false);
         Fonts.AddFontFile(Name, file, bold: true, italic: false);
         Fonts.Default = Name;

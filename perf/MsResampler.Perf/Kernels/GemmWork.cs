@@ -3,8 +3,8 @@ using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Perf.Kernels;
 
-/// <summary>One matrix product on a pool of threads: tasks of one panel and a chunk of rows, as the engine
-/// cuts it. </summary>
+/// <summary>A matrix product on a pool of threads. As in the engine, a task computes one panel of columns for a chunk
+/// of rows.</summary>
 internal sealed unsafe class GemmWork<TSimd, TVector>(float[] b, GemmShape shape) : IPhasedWork
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
@@ -18,7 +18,7 @@ internal sealed unsafe class GemmWork<TSimd, TVector>(float[] b, GemmShape shape
 
     public int PhaseCount => 1;
 
-    /// <summary>Says where A and C are during the next run.</summary>
+    /// <summary>Sets A and C for the next run.</summary>
     public void Bind(float* a, float* c)
     {
         _a = a;

@@ -5,7 +5,7 @@ using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Kernels;
 
-/// <summary>The kernels at the sizes of clip-l-336, on one thread, over every instruction set of this
+/// <summary>The CPU kernels at the sizes of clip-l-336, on one thread, with every instruction set of this
 /// machine.</summary>
 [InProcess]
 public class KernelBenchmarks
@@ -45,15 +45,15 @@ public class KernelBenchmarks
     [Benchmark]
     public void Gemm() => _gemm();
 
-    /// <summary>ln_kv of one image.</summary>
+    /// <summary>The layer norm ln_kv of one image.</summary>
     [Benchmark]
     public void LayerNorm() => _layerNorm();
 
-    /// <summary>The global scope's logits, softmax and weighted sums of one image.</summary>
+    /// <summary>Logits, softmax and weighted sums of the global scope of one image.</summary>
     [Benchmark]
     public void ScopeAttention() => _scopeAttention();
 
-    /// <summary>Gate, weighted sum of branches and ln_post of one image.</summary>
+    /// <summary>Gate, weighted sum of the branches and ln_post of one image.</summary>
     [Benchmark]
     public void Gate() => _gate();
 }

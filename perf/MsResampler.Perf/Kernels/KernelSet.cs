@@ -7,7 +7,7 @@ using MsResampler.Planning;
 
 namespace MsResampler.Perf.Kernels;
 
-/// <summary>The engine's kernels of one instruction set, each set up to run over and over.</summary>
+/// <summary>The engine's CPU kernels for one instruction set, as actions that can run repeatedly.</summary>
 internal abstract class KernelSet
 {
     /// <summary>The kernels of a variant of the CPU backend.</summary>
@@ -17,15 +17,16 @@ internal abstract class KernelSet
         "avx2" => new KernelSet<Simd256, Vector256<float>>(),
         "vector128" => new KernelSet<Simd128, Vector128<float>>(),
         "scalar" => new KernelSet<SimdScalar, float>(),
-        _ => throw new NotSupportedException($"{variant.Name}: expected a variant that this switch knows; add it"),
+        _ => throw new NotSupportedException(
+            $"{variant.Name}: expected avx512, avx2, vector128 or scalar; add the new variant to {nameof(KernelSet)}"),
     };
 
-    /// <summary>Runs multiply-adds that touch registers alone.</summary>
+    /// <summary>Runs multiply-adds in registers only.</summary>
     /// <param name="steps">Steps of every chain.</param>
-    /// <returns>The floating-point operations done.</returns>
+    /// <returns>The number of floating-point operations.</returns>
     public abstract double MultiplyAddChains(long steps);
 
-    /// <summary>C = A·B with a packed B.</summary>
+    /// <summary>The matrix product C = A·B with a packed B.</summary>
     /// <param name="a">A, [rows, inner].</param>
     /// <param name="b">Bᵀ, [columns, inner].</param>
     /// <param name="c">Receives C, [rows, columns].</param>
@@ -36,11 +37,11 @@ internal abstract class KernelSet
     /// <summary>Layer norms of <paramref name="rowCount"/> rows.</summary>
     public abstract Action LayerNorm(int rowCount, int width);
 
-    /// <summary>Attention of a model's last scope over one image on one thread, keys and values projected
-    /// already.</summary>
+    /// <summary>Attention of a model's last scope on one image with one thread. Keys and values are already
+    /// projected.</summary>
     public abstract Action ScopeAttention(ResamplerModel model, PatchGrid grid);
 
-    /// <summary>A model's gate over one image's tokens on one thread.</summary>
+    /// <summary>The gate of a model on the tokens of one image, with one thread.</summary>
     public abstract Action Gate(ResamplerModel model);
 }
 
@@ -49,13 +50,13 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
     where TSimd : struct, ISimd<TVector>
     where TVector : unmanaged
 {
-    /// <summary>Enough independent chains to hide the latency of two units: 2 × 4 or 5 cycles.</summary>
+    /// <summary>Two units with a latency of 4 or 5 cycles need 8 to 10 independent chains.</summary>
     private const int ChainCount = 12;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override double MultiplyAddChains(long steps)
     {
-        // x·m + n tends to 1 from 1: no overflow, no denormals.
+        // x·m + n is 1 for x = 1: no overflow, no denormals.
         TVector m = TSimd.Create(0.5f), n = TSimd.Create(0.5f);
         TVector c0 = TSimd.Create(1), c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0, c8 = c0, c9 = c0,
             c10 = c0, c11 = c0;
@@ -75,7 +76,7 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
             c11 = TSimd.MultiplyAdd(c11, m, n);
         }
 
-        // Read, so that no chain is left out.
+        // The sum uses every chain, so that the compiler removes none.
         TVector sum = TSimd.Add(TSimd.Add(TSimd.Add(c0, c1), TSimd.Add(c2, c3)),
             TSimd.Add(TSimd.Add(c4, c5), TSimd.Add(c6, c7)));
         sum = TSimd.Add(sum, TSimd.Add(TSimd.Add(c8, c9), TSimd.Add(c10, c11)));

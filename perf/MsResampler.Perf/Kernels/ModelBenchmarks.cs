@@ -5,7 +5,7 @@ using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Kernels;
 
-/// <summary>The whole model, one image, all processors, over every instruction set of this machine.</summary>
+/// <summary>The whole model on one image, on all processors, with every instruction set of this machine.</summary>
 [InProcess]
 [MemoryDiagnoser]
 public class ModelBenchmarks

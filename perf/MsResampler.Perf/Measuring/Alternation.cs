@@ -2,27 +2,28 @@ using System.Diagnostics;
 
 namespace MsResampler.Perf.Measuring;
 
-/// <summary>Times things in turns, so that all see the same machine: blocks of calls, the first of each block
-/// not counted, and before each block a wait until the threads of the one before have gone to
-/// sleep.</summary>
+/// <summary>Times several actions in turns, so that slow changes of the machine affect all of them equally. A turn is a
+/// block of calls, and the first call is not counted. Before each block the threads of the previous block must be
+/// idle.</summary>
 internal static class Alternation
 {
     private const int CallsPerBlock = 5;
     private const int MinRounds = 3;
 
-    /// <summary>How idle is idle: less than a fifth of one processor over <see cref="s_probe"/>.</summary>
+    /// <summary>The process is idle if it uses less than this share of one processor during
+    /// <see cref="s_probe"/>.</summary>
     private const double IdleShare = 0.2;
 
     private static readonly TimeSpan s_probe = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan s_longestWait = TimeSpan.FromSeconds(2);
 
-    /// <summary>Times actions in turns, each of them first in its turn of rounds.</summary>
-    /// <param name="duration">How long in all; every action has a few blocks whatever it takes.</param>
-    /// <param name="actions">What to time.</param>
-    /// <returns>One series per action.</returns>
-    public static Samples[] Measure(TimeSpan duration, params Action[] actions)
+    /// <summary>Times actions in turns. The action that starts a round changes from round to round.</summary>
+    /// <param name="duration">The total duration; every action has at least <see cref="MinRounds"/> blocks.</param>
+    /// <param name="actions">The actions to time.</param>
+    /// <returns>The times of each action.</returns>
+    public static Spread[] Measure(TimeSpan duration, params Action[] actions)
     {
-        Samples[] samples = [.. actions.Select(_ => new Samples())];
+        List<double>[] samples = [.. actions.Select(_ => new List<double>())];
         Stopwatch total = Stopwatch.StartNew();
         for (int round = 0; round < MinRounds || total.Elapsed < duration; round++)
         {
@@ -33,10 +34,10 @@ internal static class Alternation
             }
         }
 
-        return samples;
+        return [.. samples.Select(Spread.Of)];
     }
 
-    private static void RunBlock(Action action, Samples samples)
+    private static void RunBlock(Action action, List<double> samples)
     {
         WaitUntilIdle();
         action();
@@ -44,12 +45,11 @@ internal static class Alternation
         {
             long start = Stopwatch.GetTimestamp();
             action();
-            samples.Add(Stopwatch.GetElapsedTime(start));
+            samples.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }
     }
 
-    /// <summary>Thread pools spin after their last work, in hope of more; that must not slow whoever comes
-    /// next.</summary>
+    /// <summary>Threads of a pool spin for a while after their last work. They must not slow the next action.</summary>
     private static void WaitUntilIdle()
     {
         Stopwatch waited = Stopwatch.StartNew();

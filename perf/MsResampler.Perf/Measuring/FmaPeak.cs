@@ -3,15 +3,15 @@ using MsResampler.Perf.Kernels;
 
 namespace MsResampler.Perf.Measuring;
 
-/// <summary>The most multiply-adds that the processor does: independent chains in registers, no
-/// memory.</summary>
+/// <summary>The peak rate of multiply-adds of the processor: independent chains in registers, without memory
+/// access.</summary>
 internal static class FmaPeak
 {
     private const long Steps = 2_000_000;
     private const int Repeats = 12;
 
-    /// <summary>Floating-point operations per second of <paramref name="threadCount"/> threads at once; the
-    /// best of several tries, since disturbances only ever slow it down.</summary>
+    /// <summary>Returns the floating-point operations per second of <paramref name="threadCount"/> threads together. It
+    /// is the best of several tries, because disturbances can only slow it down.</summary>
     public static double Measure(KernelSet kernels, int threadCount)
     {
         double best = 0;

@@ -6,29 +6,29 @@ using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary>How long loading and the first call take in a fresh process, where nothing is compiled or mapped
-/// yet. </summary>
-/// <param name="LoadMs">From the call that loads to its return.</param>
-/// <param name="FirstMs">The first call after it.</param>
+/// <summary>The times of loading and of the first call in a new process, where no code is compiled and no file is
+/// mapped yet.</summary>
+/// <param name="LoadMs">The time to load the model.</param>
+/// <param name="FirstMs">The time of the first call.</param>
 internal sealed record ColdStart(double LoadMs, double FirstMs)
 {
-    /// <summary>The command that a fresh process is started with.</summary>
+    /// <summary>The name of the hidden command that calls <see cref="Run"/> in a new process.</summary>
     public const string CommandName = "cold-start";
 
-    /// <summary>Starts fresh processes and takes the medians.</summary>
-    /// <param name="path">A model folder for the engine, a graph for ONNX Runtime.</param>
+    /// <summary>Measures several new processes. Returns the medians.</summary>
+    /// <param name="path">A model folder for the engine, or an ONNX file for ONNX Runtime.</param>
     /// <param name="shape">The shape.</param>
     /// <param name="batch">Images in the call.</param>
     /// <param name="threadCount">Threads.</param>
-    /// <param name="processCount">How many processes.</param>
+    /// <param name="processCount">The number of processes.</param>
     public static ColdStart Measure(string path, PeerShape shape, int batch, int threadCount, int processCount)
     {
         ColdStart[] starts = [.. Enumerable.Range(0, processCount).Select(_ => Start(path, shape, batch, threadCount))];
-        return new ColdStart(Median(starts.Select(start => start.LoadMs)),
-            Median(starts.Select(start => start.FirstMs)));
+        return new ColdStart(Spread.Of(starts.Select(start => start.LoadMs)).Median,
+            Spread.Of(starts.Select(start => start.FirstMs)).Median);
     }
 
-    /// <summary>What the fresh process does: prints one measurement as JSON.</summary>
+    /// <summary>The work of the new process: measures once and prints the times as JSON.</summary>
     public static void Run(string path, long[] inputShape, long[] outputShape, PatchGrid grid, int threadCount)
     {
         float[] features = new float[inputShape.Aggregate(1L, (product, extent) => product * extent)];
@@ -66,7 +66,7 @@ internal sealed record ColdStart(double LoadMs, double FirstMs)
             CommandName, path, Extents(shape.InputShape(batch)), Extents(shape.OutputShape(batch)), $"{shape.Grid}",
             threadCount.ToString(CultureInfo.InvariantCulture),
         ];
-        // Not Environment.ProcessPath, which is dotnet itself after "dotnet MsResampler.Perf.dll".
+        // Environment.ProcessPath would be dotnet if the program was started as "dotnet MsResampler.Perf.dll".
         string host = Path.ChangeExtension(typeof(ColdStart).Assembly.Location,
             OperatingSystem.IsWindows() ? "exe" : null);
         using Process process = Process.Start(new ProcessStartInfo(host, arguments)
@@ -81,12 +81,4 @@ internal sealed record ColdStart(double LoadMs, double FirstMs)
     }
 
     private static string Extents(long[] shape) => string.Join('x', shape);
-
-    private static double Median(IEnumerable<double> values)
-    {
-        Samples samples = new();
-        foreach (double value in values)
-            samples.Add(TimeSpan.FromMilliseconds(value));
-        return samples.Median;
-    }
 }

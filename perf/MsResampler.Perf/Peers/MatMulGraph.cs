@@ -4,7 +4,7 @@ using MsResampler.Perf.Kernels;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary>A graph of one MatMul with a constant right operand.</summary>
+/// <summary>An ONNX graph with one MatMul, whose right operand is constant.</summary>
 internal static class MatMulGraph
 {
     /// <param name="shape">The extents.</param>

@@ -5,13 +5,13 @@ using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary>A graph in ONNX Runtime at its best settings, with input and output bound once to memory of our
-/// own.</summary>
+/// <summary>A graph in ONNX Runtime with its fastest settings. Input and output use arrays of the caller, without
+/// copies.</summary>
 internal sealed class OnnxPeer : IDisposable
 {
-    /// <summary>The settings, in words, for the table.</summary>
+    /// <summary>A description of the settings, for the report.</summary>
     public const string Settings =
-        "all graph optimisations, sequential execution, intra-op threads as ours, inter-op 1, " +
+        "all graph optimisations, sequential execution, as many intra-op threads as the engine, 1 inter-op thread, " +
         "spinning on, memory pattern and arena on, input and output preallocated";
 
     public static string Version { get; } = $"ONNX Runtime {OrtEnv.Instance().GetVersionString()}";
@@ -25,7 +25,7 @@ internal sealed class OnnxPeer : IDisposable
     private OrtValue[] _output = [];
 
     /// <param name="graph">The ONNX file.</param>
-    /// <param name="threadCount">Threads, the caller's included.</param>
+    /// <param name="threadCount">Threads, including the calling thread.</param>
     public OnnxPeer(string graph, int threadCount)
     {
         using SessionOptions options = new()
@@ -39,8 +39,8 @@ internal sealed class OnnxPeer : IDisposable
         _session = new InferenceSession(graph, options);
     }
 
-    /// <summary>Writes a model's graph for its shape's grid and returns its path. Always anew: it is cheap,
-    /// and an exporter that changed must not be timed by what it wrote before.</summary>
+    /// <summary>Writes the graph of a model for the grid of its shape. Returns the path. The graph is written every
+    /// time, so that it always comes from the current exporter.</summary>
     public static string WriteGraph(PerfModel perfModel)
     {
         string path = Path.Combine(perfModel.Folder, $"model-{perfModel.Shape.Grid}.onnx");

@@ -3,7 +3,7 @@ using MsResampler.Planning;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary>The same model in the engine and in ONNX Runtime, on the same features.</summary>
+/// <summary>The same model in the engine and in ONNX Runtime, with the same features.</summary>
 internal sealed class PeerPair : IDisposable
 {
     private readonly PerfModel _model;
@@ -29,7 +29,7 @@ internal sealed class PeerPair : IDisposable
 
     public float[] PeerTokens { get; private set; } = [];
 
-    /// <summary>Prepares for calls of so many images.</summary>
+    /// <summary>Prepares calls with <paramref name="batch"/> images.</summary>
     public void Bind(int batch)
     {
         PeerShape shape = _model.Shape;
@@ -44,7 +44,7 @@ internal sealed class PeerPair : IDisposable
 
     public void RunPeer() => _peer.Run();
 
-    /// <summary>Loading and first call of both, in processes of their own.</summary>
+    /// <summary>Measures loading and the first call of both, in new processes.</summary>
     public (ColdStart Ours, ColdStart Peer) MeasureColdStarts(int batch, int processCount)
         => (ColdStart.Measure(_model.Folder, _model.Shape, batch, _threadCount, processCount),
             ColdStart.Measure(_graph, _model.Shape, batch, _threadCount, processCount));

@@ -5,10 +5,10 @@ using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary>All of one run, as Markdown and as JSON.</summary>
-/// <param name="Rows">The lines.</param>
-/// <param name="ScopeOverheads">The cost of more scopes.</param>
-/// <param name="PeakGflops">Measured multiply-add peak in GFLOP/s by threads.</param>
+/// <summary>The report of the command <c>peers</c>, as Markdown and as JSON.</summary>
+/// <param name="Rows">The rows of the table.</param>
+/// <param name="ScopeOverheads">The costs of additional scopes.</param>
+/// <param name="PeakGflops">The measured peak rate of multiply-adds in GFLOP/s, by thread count.</param>
 internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<ScopeOverhead> ScopeOverheads,
     IReadOnlyDictionary<int, double> PeakGflops)
 {
@@ -38,19 +38,21 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Sco
     public string ToMarkdown(string variant, string command)
     {
         StringBuilder text = new();
-        text.Append("# The engine beside ONNX Runtime\n\n");
+        text.Append("# The engine compared with ONNX Runtime\n\n");
         text.Append(Machine.Describe(variant, command));
         foreach ((int threads, double gflops) in PeakGflops)
             text.Append(CultureInfo.InvariantCulture,
                 $"- multiply-add peak, {threads} thread{(threads == 1 ? "" : "s")}: {gflops:0} GFLOP/s\n");
         text.Append(CultureInfo.InvariantCulture, $"- {OnnxPeer.Version}: {OnnxPeer.Settings}\n\n");
         text.Append("""
-            Times in ms: median (10th–90th percentile) of calls in alternating blocks in one process. Ratio: ONNX
-            Runtime's median over ours. GFLOP: what the engine does, and what the model as written asks for, which is
-            what the graph does. Peak: our operations per second over the multiply-add peak. Load and first call: each
-            in a process of its own, from files in the page cache.
+            Times are in ms: median (10th–90th percentile) of calls, in alternating blocks in one process. Ratio: the
+            time of ONNX Runtime (ORT) divided by the engine's. GFLOP: the operations of the engine, and the operations
+            of the graph, which computes the model as written. Peak: the engine's operations per second as a share of
+            the multiply-add peak. Load and first call: in a new process, with the files in the page cache.
 
-            | shape | K/V | batch | threads | ours | ONNX Runtime | ratio | GFLOP | as written | peak | rel. L2 | load, ours | load, ORT | first call, ours | first call, ORT |
+            | shape | K/V | batch | threads | engine | ORT | ratio | GFLOP, engine | GFLOP, graph | peak | rel. L2 |
+            """).Append("""
+             load, engine | load, ORT | first call, engine | first call, ORT |
             |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 
             """);
@@ -60,9 +62,9 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Sco
         {
             text.Append("""
 
-                Three scopes against the global one alone, with shared keys and values, in ms:
+                Three scopes compared with only the global scope, with shared keys and values. Times are in ms:
 
-                | shape | batch | ours, three | ours, one | ratio | ORT, three | ORT, one | ratio |
+                | shape | batch | engine, three | engine, one | ratio | ORT, three | ORT, one | ratio |
                 |---|--:|--:|--:|--:|--:|--:|--:|
 
                 """);

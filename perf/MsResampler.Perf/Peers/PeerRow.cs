@@ -2,12 +2,12 @@ using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary>One line of the table: the engine and ONNX Runtime on the same work. Times in milliseconds. The
-/// names are those of the JSON file, in snake case.</summary>
+/// <summary>A row of the table: the engine and ONNX Runtime on the same work. Times are in milliseconds. In the JSON
+/// file the names are in snake case.</summary>
 /// <param name="Shape">The shape's name.</param>
 /// <param name="Batch">Images in a call.</param>
 /// <param name="ShareKv">Whether scopes share keys and values.</param>
-/// <param name="Threads">Threads of either side.</param>
+/// <param name="Threads">Threads of each implementation.</param>
 internal sealed record PeerRow(string Shape, int Batch, bool ShareKv, int Threads)
 {
     public string Peer { get; } = "onnxruntime";
@@ -26,35 +26,36 @@ internal sealed record PeerRow(string Shape, int Batch, bool ShareKv, int Thread
 
     public required double PeerP90Ms { get; init; }
 
-    /// <summary>Peer time over our time, of the medians.</summary>
+    /// <summary>The median of the peer divided by the median of the engine.</summary>
     public double Ratio => PeerMs / OursMs;
 
-    /// <summary>Operations that the engine does, in 10⁹.</summary>
+    /// <summary>10⁹ operations of the engine.</summary>
     public required double Gflop { get; init; }
 
-    /// <summary>Operations of the model as written, which is what the peer's graph does.</summary>
+    /// <summary>10⁹ operations of the model as written, which the peer's graph executes.</summary>
     public required double NaiveGflop { get; init; }
 
-    /// <summary>Our operations per second over the measured peak at as many threads.</summary>
+    /// <summary>The engine's operations per second as a share of the measured peak with the same number of
+    /// threads.</summary>
     public double PeakShare { get; init; }
 
-    /// <summary>Relative L2 difference of the two results.</summary>
+    /// <summary>The relative L2 difference of the two results.</summary>
     public required double RelativeL2 { get; init; }
 
-    /// <summary>Calls counted, of each side.</summary>
+    /// <summary>The number of timed calls of each implementation.</summary>
     public required int Calls { get; init; }
 
-    /// <summary>Loading in a fresh process; null where the row is no model.</summary>
+    /// <summary>The time to load the model in a new process; null for a row without a model.</summary>
     public double? OursLoadMs { get; init; }
 
-    /// <summary>The first call after it.</summary>
+    /// <summary>The time of the first call in a new process; null for a row without a model.</summary>
     public double? OursFirstMs { get; init; }
 
     public double? PeerLoadMs { get; init; }
 
     public double? PeerFirstMs { get; init; }
 
-    public static PeerRow Of(string shape, int batch, bool shareKeyValues, int threadCount, Samples ours, Samples peer,
+    public static PeerRow Of(string shape, int batch, bool shareKeyValues, int threadCount, Spread ours, Spread peer,
         double gflop, double naiveGflop, double relativeL2) => new(shape, batch, shareKeyValues, threadCount)
         {
             OursMs = ours.Median,

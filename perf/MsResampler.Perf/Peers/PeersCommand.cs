@@ -6,8 +6,8 @@ using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Peers;
 
-/// <summary><c>peers</c>: the engine beside ONNX Runtime, on the same weights, in the same process, with the
-/// same answers.</summary>
+/// <summary>The command <c>peers</c>: times the engine and ONNX Runtime in turns, in one process, with the same
+/// weights, and checks that their results agree.</summary>
 internal sealed class PeersCommand
 {
     private static readonly int[] s_batches = [1, 8];
@@ -30,16 +30,19 @@ internal sealed class PeersCommand
 
     public static Command Create()
     {
-        Option<bool> quick = new("--quick") { Description = "A few seconds a row." };
+        Option<bool> quick = new("--quick") { Description = "Measure each row for a few seconds only." };
         Option<int> threads = new("--threads")
         {
-            Description = "Threads of both; one per processor when left out.",
+            Description = "Threads of each implementation.",
+            HelpName = "N",
             DefaultValueFactory = _ => Environment.ProcessorCount,
         };
-        Option<string[]> shapes =
-            new("--shape") { Description = "Only these shapes.", AllowMultipleArgumentsPerToken = true };
-        Option<string?> json = new("--json") { Description = "Also write the rows to this file." };
-        Command command = new("peers", "Time the engine and ONNX Runtime in turns.") { quick, threads, shapes, json };
+        Option<string[]> shapes = ModelsCommand.ShapeOption();
+        Option<string?> json = new("--json") { Description = "Also write the rows to this file.", HelpName = "FILE" };
+        Command command = new("peers", "Time the engine and ONNX Runtime in turns on the CPU.")
+        {
+            quick, threads, shapes, json,
+        };
         command.SetAction(parsed =>
         {
             bool isQuick = parsed.GetValue(quick);
@@ -66,7 +69,7 @@ internal sealed class PeersCommand
             overheads.Add(MeasureOverhead(shape with { ShareKeyValues = true }));
         }
 
-        // Again, since a machine may have been disturbed at the start; the larger counts.
+        // Measured again, and the larger figure counts: the machine may have been disturbed at the start.
         MeasurePeaks();
         return new PeerReport([.. _rows.Select(row => row with
         {
@@ -135,19 +138,19 @@ internal sealed class PeersCommand
         using PeerPair one = new(shape.GlobalOnly(), _threadCount);
         three.Bind(Batch);
         one.Bind(Batch);
-        Samples[] times = Alternation.Measure(2 * _duration, three.RunOurs, one.RunOurs, three.RunPeer, one.RunPeer);
+        Spread[] times = Alternation.Measure(2 * _duration, three.RunOurs, one.RunOurs, three.RunPeer, one.RunPeer);
         Agreement.Check(one.OursTokens, one.PeerTokens, shape.GlobalOnly().Name);
         return new ScopeOverhead(shape.Name, Batch, times[0].Median, times[1].Median, times[2].Median, times[3].Median);
     }
 
-    /// <summary>Checks that both give the same, then times both.</summary>
+    /// <summary>Checks that the results agree, then times both implementations.</summary>
     private PeerRow Compare(string name, int batch, bool shareKeyValues, int threadCount, Action ours, Action peer,
         float[] oursResult, float[] peerResult, double flops, double naiveFlops)
     {
         ours();
         peer();
         double difference = Agreement.Check(oursResult, peerResult, name);
-        Samples[] times = Alternation.Measure(_duration, ours, peer);
+        Spread[] times = Alternation.Measure(_duration, ours, peer);
         PeerRow row = PeerRow.Of(name, batch, shareKeyValues, threadCount, times[0], times[1], flops / 1e9,
             naiveFlops / 1e9, difference);
         Console.Error.WriteLine($"{name}, {(shareKeyValues ? "shared" : "separate")}, batch {batch}, {threadCount} " +

@@ -1,3 +1,4 @@
+
 namespace MsResampler.Kernels.Tests.Perf;
 
 /// <summary>A device with a clock of its own: every launch takes a millisecond and nothing else takes time. What

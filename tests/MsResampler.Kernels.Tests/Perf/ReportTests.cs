@@ -1,9 +1,9 @@
 using System.Text.Json;
 using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Gpu;
+using MsResampler.Perf.Measuring;
 using MsResampler.Perf.Models;
 using MsResampler.Perf.Roofline;
-using MsResampler.Perf.Timing;
 
 namespace MsResampler.Kernels.Tests.Perf;
 
@@ -33,6 +33,7 @@ public sealed class ReportTests
         s_row with { Batch = 64, Failure = "out | of memory" },
     ])
     {
+        FirstPrecision = Precision.Float16,
         FirstCold = new FirstResult(2500, 1500, 500),
         FirstWarm = new FirstResult(700, 400, 10),
     };
@@ -60,6 +61,7 @@ public sealed class ReportTests
             Assert.That(text, Does.Contain("many in a row, host time of each | 2.25 µs |"));
             Assert.That(text, Does.Contain("launched on an idle device and waited for | 9.00 µs |"));
             Assert.That(text, Does.Contain("timed in the same way as the kernels below | 1.75 µs |"));
+            Assert.That(text, Does.Match(@"one image in\s+float16"));
             Assert.That(text, Does.Contain("| empty | 2500 ms | 1500 ms | 500 ms |"));
             Assert.That(text, Does.Contain("| filled | 700 ms | 400 ms | 10 ms |"));
         }

@@ -103,7 +103,7 @@ public sealed class TimedDeviceTests
         using TimedDevice device = new(new EmulatorDevice());
         using IDeviceStream stream = device.CreateStream();
         Assert.That(() => stream.CreateTimer(),
-            Throws.TypeOf<NotSupportedException>().With.Message.Contains("PTX emulator keeps no time"));
+            Throws.TypeOf<NotSupportedException>().With.Message.Contains("PTX emulator has no timer"));
     }
 
     private void Launch(IDeviceStream stream, int count)

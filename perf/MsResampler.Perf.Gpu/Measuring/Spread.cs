@@ -1,13 +1,13 @@
-namespace MsResampler.Perf.Timing;
+namespace MsResampler.Perf.Measuring;
 
-/// <summary>Times of one thing, in milliseconds.</summary>
-/// <param name="Median">Half of them are shorter.</param>
-/// <param name="P10">A tenth of them are shorter.</param>
-/// <param name="P90">A tenth of them are longer.</param>
-/// <param name="Count">How many there are.</param>
+/// <summary>Statistics of repeated measurements, in milliseconds.</summary>
+/// <param name="Median">The median.</param>
+/// <param name="P10">The 10th percentile.</param>
+/// <param name="P90">The 90th percentile.</param>
+/// <param name="Count">The number of samples.</param>
 internal readonly record struct Spread(double Median, double P10, double P90, int Count)
 {
-    /// <summary>The spread of samples, of which there is one at least.</summary>
+    /// <summary>The statistics of one or more samples, with linear interpolation between samples.</summary>
     public static Spread Of(IEnumerable<double> milliseconds)
     {
         double[] sorted = [.. milliseconds.Order()];
