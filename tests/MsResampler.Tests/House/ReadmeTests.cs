@@ -4,7 +4,8 @@ using MsResampler.Cli;
 
 namespace MsResampler.Tests.House;
 
-/// <summary>What the README tells people to type works as written, in order.</summary>
+/// <summary>The texts of the repository: their commands run as written, their examples compile, their links lead to
+/// files.</summary>
 public sealed partial class ReadmeTests
 {
     private const string CommandFromClone = "dotnet run -c Release --project tools/MsResampler.Cli --";
@@ -14,39 +15,58 @@ public sealed partial class ReadmeTests
     private static readonly (string Start, string Reason)[] s_exceptions =
     [
         ("dotnet test", "it is what runs this test"),
+        ("dotnet build", "this test may not write what another build is writing"),
+        ("dotnet format", "it may change files of the checkout"),
+        ("dotnet pack", "this test may not write what another build is writing"),
+        ("dotnet tool install", "it changes the user's account"),
+        ("dotnet add", "it needs a project of the user"),
+        ("bash .ci/run", "it runs this test"),
         ("dotnet run -c Release --project perf/MsResampler.Perf -- ", "it takes minutes on an idle machine"),
+        ("python3 perf/peers/", "it needs PyTorch"),
         ("tools/pack-gpu-bundle.sh", "it takes minutes"),
         ("sh msresampler-gpu-bundle.sh ", "it needs a GPU"),
+    ];
+
+    /// <summary>The texts with commands, examples and links; paths from the top of the checkout.</summary>
+    private static readonly string[] s_texts =
+    [
+        "README.md", "CONTRIBUTING.md", "src/MsResampler/README.md", "src/MsResampler.Onnx/README.md",
+        "src/MsResampler.Reference/README.md", "kernels/README.md", "tools/MsResampler.Cli/README.md",
+        "tests/PtxEmulator/README.md",
     ];
 
     [Test]
     public void Commands_run_as_written_in_order()
     {
-        string readme = Readme();
-        Skip.If(OperatingSystem.IsWindows(), "The README's commands are written for a Unix shell.");
-        using TemporaryFolder folder = new();
+        string[] texts = [.. s_texts.Select(Read)];
+        Skip.If(OperatingSystem.IsWindows(), "The commands are written for a Unix shell.");
         int count = 0;
-        foreach (string line in Commands(readme))
+        foreach (string text in texts)
         {
-            if (s_exceptions.Any(exception => line.StartsWith(exception.Start, StringComparison.Ordinal)))
-                continue;
-            string command = line.Replace(CommandFromClone, "msresampler", StringComparison.Ordinal);
-            Assert.That(command, Does.StartWith("msresampler "), "say in this test how to run it, or why not");
-            (int exitCode, string error) = Run(command, folder.Path);
-            // A machine without a device has to say so, and nothing else.
-            bool isMissing = exitCode == MissingDevice && command.Contains("--backend cuda", StringComparison.Ordinal)
-                && error.StartsWith("error: --backend cuda: ", StringComparison.Ordinal);
-            Assert.That(exitCode, Is.Zero.Or.EqualTo(isMissing ? MissingDevice : 0), $"{line}\n{error}");
-            count++;
+            using TemporaryFolder folder = new();
+            foreach (string line in Commands(text))
+            {
+                if (s_exceptions.Any(exception => line.StartsWith(exception.Start, StringComparison.Ordinal)))
+                    continue;
+                string command = line.Replace(CommandFromClone, "msresampler", StringComparison.Ordinal);
+                Assert.That(command, Does.StartWith("msresampler "), "say in this test how to run it, or why not");
+                (int exitCode, string error) = Run(command, folder.Path);
+                // Without a device the only accepted failure is the one that reports its absence.
+                bool isMissing = exitCode == MissingDevice
+                    && command.Contains("--backend cuda", StringComparison.Ordinal)
+                    && error.StartsWith("error: --backend cuda: ", StringComparison.Ordinal);
+                Assert.That(exitCode, Is.Zero.Or.EqualTo(isMissing ? MissingDevice : 0), $"{line}\n{error}");
+                count++;
+            }
         }
 
         Assert.That(count, Is.GreaterThan(8));
     }
 
-    [Test]
-    public void Every_block_with_a_command_is_marked_as_one()
+    [TestCaseSource(nameof(s_texts))]
+    public void Every_block_with_a_command_is_marked_as_one(string text)
     {
-        string[] unmarked = [.. Blocks(Readme()).Where(block => block.Language != "sh")
+        string[] unmarked = [.. Blocks(Read(text)).Where(block => block.Language != "sh")
             .SelectMany(block => block.Lines).Where(line => CommandLike().IsMatch(line))];
         Assert.That(unmarked, Is.Empty, "commands stand in blocks that start with ```sh, so that they are tried");
     }
@@ -54,7 +74,7 @@ public sealed partial class ReadmeTests
     [Test]
     public void The_exceptions_are_needed()
     {
-        string[] commands = [.. Commands(Readme())];
+        string[] commands = [.. s_texts.Select(Read).SelectMany(Commands)];
         foreach ((string start, string reason) in s_exceptions)
             Assert.That(commands, Has.Some.StartsWith(start), $"no command is excepted because {reason}");
     }
@@ -62,23 +82,52 @@ public sealed partial class ReadmeTests
     [Test]
     public void The_configuration_shown_can_be_read_without_a_warning()
     {
-        string json = string.Join('\n', Blocks(Readme()).Single(block => block.Language == "json").Lines);
+        const string Text = "src/MsResampler/README.md";
+        string json = string.Join('\n', Blocks(Read(Text)).Single(block => block.Language == "json").Lines);
         List<string> warnings = [];
-        ConfigReader.Read(System.Text.Encoding.UTF8.GetBytes(json), "README.md", warnings);
+        ConfigReader.Read(System.Text.Encoding.UTF8.GetBytes(json), Text, warnings);
         Assert.That(warnings, Is.Empty);
     }
 
+    /// <summary>The compiler sees the examples in <see cref="ReadmeExamples"/>; here they are compared line by
+    /// line.</summary>
     [Test]
-    public void Links_of_files_lead_to_files()
+    public void Examples_are_those_that_the_compiler_has_checked()
     {
-        string root = Repository.RootOrSkip();
-        string[] targets = [.. Link().Matches(Readme()).Select(match => match.Groups["target"].Value)
-            .Where(target => !target.Contains("://", StringComparison.Ordinal))];
-        Assert.That(targets, Is.Not.Empty);
-        Assert.That(targets.Where(target => !Path.Exists(Path.Combine(root, target.Split('#')[0]))), Is.Empty);
+        string[] compiled = Code(File.ReadAllLines(Path.Combine(Repository.RootOrSkip(), "tests", "MsResampler.Tests",
+            "House", "ReadmeExamples.cs")));
+        int count = 0;
+        // The emulator's assembly is not referenced here.
+        foreach (string text in s_texts.Where(text => !text.Contains("PtxEmulator", StringComparison.Ordinal)))
+        {
+            foreach ((_, string[] lines) in Blocks(Read(text)).Where(block => block.Language == "csharp"))
+            {
+                string[] example = Code(lines);
+                Assert.That(Enumerable.Range(0, compiled.Length).Any(first
+                    => compiled.AsSpan(first).StartsWith(example)), Is.True,
+                    $"{text}: expected this example in ReadmeExamples.cs:\n{string.Join('\n', lines)}");
+                count++;
+            }
+        }
+
+        Assert.That(count, Is.GreaterThan(4));
     }
 
-    private static string Readme() => File.ReadAllText(Path.Combine(Repository.RootOrSkip(), "README.md"));
+    [TestCaseSource(nameof(s_texts))]
+    public void Links_of_files_lead_to_files(string text)
+    {
+        string folder = Path.GetDirectoryName(Path.Combine(Repository.RootOrSkip(), text))!;
+        string[] targets = [.. Link().Matches(Read(text)).Select(match => match.Groups["target"].Value)
+            .Where(target => !target.Contains("://", StringComparison.Ordinal))];
+        Assert.That(targets, Is.Not.Empty);
+        Assert.That(targets.Where(target => !Path.Exists(Path.Combine(folder, target.Split('#')[0]))), Is.Empty);
+    }
+
+    private static string Read(string text) => File.ReadAllText(Path.Combine(Repository.RootOrSkip(), text));
+
+    /// <summary>Lines of code without indentation, blank lines and imports.</summary>
+    private static string[] Code(string[] lines) => [.. lines.Select(line => line.Trim())
+        .Where(line => line.Length > 0 && !line.StartsWith("using MsResampler", StringComparison.Ordinal))];
 
     private static IEnumerable<string> Commands(string readme)
         => Blocks(readme).Where(block => block.Language == "sh").SelectMany(block => block.Lines)
@@ -109,7 +158,7 @@ public sealed partial class ReadmeTests
     [GeneratedRegex(@"^```(?<language>\w*)\n(?<lines>.*?)\n```$", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Block();
 
-    [GeneratedRegex(@"^\s*(\$ |msresampler |dotnet |sh |bash |python3? |pip |git |cd |export |(\./)?tools/)")]
+    [GeneratedRegex(@"^\s*(\$ |msresampler |dotnet |sh |bash |python3? |pip |git |cd |export |(\./)?tools/\S+\.sh\b)")]
     private static partial Regex CommandLike();
 
     [GeneratedRegex(@"\]\((?<target>[^)]+)\)")]

@@ -1,0 +1,62 @@
+using MsResampler.Kernels;
+using MsResampler.Onnx;
+using MsResampler.Reference;
+
+namespace MsResampler.Tests.House;
+
+/// <summary>The examples of the texts, so that the compiler checks them. <see cref="ReadmeTests"/> compares them with the
+/// texts.</summary>
+internal static class ReadmeExamples
+{
+    public static void First()
+    {
+        using Resampler resampler = Resampler.Load("demo/model");    // config.json and safetensors
+        PatchGrid[] grids = [new(24, 24), new(16, 36)];              // a batch of two images with different patch grids
+        long patchCount = grids.Sum(grid => grid.PatchCount);
+        float[] features = new float[patchCount * resampler.Config.VisionHiddenSize];   // fill from your vision encoder
+        int tokenCount = grids.Length * resampler.Config.QueryGrid.QueryCount;
+        float[] tokens = new float[tokenCount * resampler.Config.OutputSize];
+        resampler.Resample(features, grids, tokens);                 // tokens: [image, query, channel], row-major
+
+        int firstImageLength = (int)grids[0].PatchCount * resampler.Config.VisionHiddenSize;
+        Explanation explanation = resampler.Explain(features.AsSpan(0, firstImageLength), grids[0]);
+        ReadOnlySpan<float> attention = explanation.Attention(scopeIndex: 0, headIndex: 0);   // [query, patch]
+        Console.WriteLine($"{tokenCount} tokens; query 0 gives patch 0 the weight {attention[0]:F3}");
+    }
+
+    public static void Library(float[] features, PatchGrid[] grids, float[] tokens)
+    {
+        using Resampler resampler = Resampler.Load("model-folder");
+        resampler.Resample(features, grids, tokens);
+    }
+
+    public static void Gpu()
+    {
+        using Resampler resampler = Resampler.Load("model-folder",
+            new ResamplerOptions { Backend = CudaBackend.Default, Precision = Precision.Float16 });
+    }
+
+    public static void DeviceMemory(nint features, long featureCount, PatchGrid[] grids, nint tokens, long tokenCount,
+        nint stream)
+    {
+        using Resampler resampler = Resampler.Load("model-folder",
+            new ResamplerOptions { Backend = CudaBackend.ForPrimaryContext(0), Precision = Precision.Float16 });
+        resampler.Resample(new DeviceTensor(features, featureCount, DeviceElementType.Float16), grids,
+            new DeviceTensor(tokens, tokenCount, DeviceElementType.Float16), stream);    // device pointers and a CUstream
+        resampler.ThrowIfOverflowed();                                                   // waits, then reports
+    }
+
+    public static void Onnx()
+    {
+        using ResamplerModel model = ResamplerModel.Open("model-folder");
+        using FileStream file = File.Create("model.onnx");
+        OnnxExporter.Write(model, new PatchGrid(24, 24), file);
+    }
+
+    public static void Reference(float[] features)
+    {
+        using ResamplerModel model = ResamplerModel.Open("model-folder");
+        ReferenceResampler reference = ReferenceResampler.Load(model);
+        double[] tokens = reference.Resample(features, new PatchGrid(24, 24));   // [query, channel], row-major
+    }
+}
