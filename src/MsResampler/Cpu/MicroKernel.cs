@@ -3,18 +3,19 @@ using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The register tile under every matrix product here: <c>C = init + A·B</c> for a few rows and one, two or
-/// four vectors of columns, with the sums held in registers from the first step to the last.</summary>
+/// <summary>The register tile of every matrix product: <c>C = init + A·B</c> for a few rows and one, two or four vectors of
+/// columns. The sums stay in registers from the first step to the last.</summary>
 /// <remarks>
-/// <para>Each element is one chain of multiply-adds in the order of the steps, whatever tile it falls in, so results
-/// do not depend on how rows are grouped, on the batch or on threads.</para>
+/// <para>Each element is one chain of multiply-adds in the order of the steps, whichever tile computes it. Results therefore
+/// do not depend on how rows are grouped, on the batch or on the number of threads.</para>
 /// <para>The rows of A are pointers that advance together, by a constant step or by a list of offsets: a row-major
-/// matrix has a step of 1, a transposed one a step of its row length. Rows may lie anywhere, which is how the patches
-/// of a window are read in place. <c>init</c> is a bias (<c>initStride</c> 0) or C itself, to accumulate.</para>
-/// <para>Six rows by four vectors are 24 sums, 4 vectors of B and a broadcast: 29 of 32 registers. A single vector
-/// takes eight rows, as many sums as cover the latency of a multiply-add on two ports. Two vectors take eight rows where
-/// 32 registers hold their 16 sums, and six where there are 16 registers. The inner loops are written out because the
-/// compiler keeps only scalars in registers, not arrays.</para>
+/// matrix has a step of 1, a transposed one a step of its row length. Rows may start anywhere, so the patches of a window
+/// are read in place. <c>init</c> is a bias (<c>initStride</c> 0) or C itself, to accumulate.</para>
+/// <para>Six rows by four vectors are 24 sums, 4 vectors of B and a broadcast: 29 of 32 registers. A tile of one vector has
+/// eight rows: as many sums as cover the latency of a multiply-add on two ports. A tile of two vectors has eight rows where
+/// there are 32 registers for its 16 sums, and six where there are 16 registers.</para>
+/// <para>The compiler keeps separate variables in registers, but not the elements of an array, so each row of a tile is a
+/// variable of its own. A row updates itself in place: returned by value, it costs a register move per row and step.</para>
 /// </remarks>
 internal static unsafe class MicroKernel<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
@@ -23,17 +24,17 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     /// <summary>Rows of the tallest tile.</summary>
     public const int MaxRowCount = 8;
 
-    /// <summary>Floats in a cache line: what a step of the widest tile fetches ahead.</summary>
+    /// <summary>Floats in a cache line, which the widest tile prefetches per step.</summary>
     public const int LineFloats = 16;
 
-    /// <summary>A number of rows that every tile height divides.</summary>
+    /// <summary>A number of rows that is a multiple of every tile height.</summary>
     public const int RowMultiple = 24;
 
     /// <summary>Columns of the widest tile.</summary>
     public static int PanelWidth => TSimd.PanelVectors * TSimd.Width;
 
-    /// <summary>Columns of the narrowest tile (1, 2 or 4 vectors) that holds <paramref name="columnCount"/>, which is
-    /// at most <see cref="PanelWidth"/>.</summary>
+    /// <summary>Columns of the narrowest tile (1, 2 or 4 vectors) that holds <paramref name="columnCount"/> columns; at most
+    /// <see cref="PanelWidth"/> are allowed.</summary>
     public static int TileWidth(int columnCount) => columnCount <= TSimd.Width ? TSimd.Width
         : columnCount <= 2 * TSimd.Width ? 2 * TSimd.Width : 4 * TSimd.Width;
 
@@ -49,681 +50,327 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     /// <param name="steps">The length of the inner dimension.</param>
     /// <param name="b">B, <paramref name="steps"/> rows of <paramref name="width"/> floats.</param>
     /// <param name="bStep">Floats from one row of B to the next.</param>
-    /// <param name="init">What the sums start from.</param>
+    /// <param name="init">The initial values of the sums.</param>
     /// <param name="initStride">Floats between rows of <paramref name="init"/>; 0 repeats one row.</param>
     /// <param name="c">The result, rows of <paramref name="width"/> floats.</param>
     /// <param name="cStride">Floats between rows of <paramref name="c"/>.</param>
-    /// <param name="next">What is read next: the widest tile fetches one of its lines per step; or null.</param>
+    /// <param name="next">Memory to prefetch, one cache line per step of the widest tile; or null.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Tile(int width, float** rows, nint rowStep, int steps, float* b, nint bStep, float* init,
         nint initStride, float* c, nint cStride, float* next = null)
     {
         if (TSimd.PanelVectors == 4 && width == 4 * TSimd.Width)
-            Tile4(rows, rowStep, steps, b, bStep, init, initStride, c, cStride, next == null ? b : next);
-        else if (TSimd.PanelVectors == 4 && width == 2 * TSimd.Width)
-            Tile2Tall(rows, rowStep, steps, b, bStep, init, initStride, c, cStride);
-        else if (width == 2 * TSimd.Width)
-            Tile2(rows, rowStep, steps, b, bStep, init, initStride, c, cStride);
+        {
+            PrefetchingSteps prefetching = new(b, rowStep, bStep, next == null ? b : next);
+            Tile6<TileRow4, PrefetchingSteps>(rows, prefetching, steps, init, initStride, c, cStride);
+        }
         else
-            Tile1(rows, rowStep, steps, b, bStep, init, initStride, c, cStride);
+        {
+            TileOf(width, rows, new ConstantSteps(b, rowStep, bStep), steps, init, initStride, c, cStride);
+        }
     }
 
-    /// <summary>Computes one tile whose steps lie anywhere: step k reads element <c>offsets[2k]</c> of every row of A
+    /// <summary>Computes one tile with an offset per step: step k reads element <c>offsets[2k]</c> of every row of A
     /// and the row of B at <c>offsets[2k+1]</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Gather(int width, float** rows, float* b, int* offsets, int steps, float* init, nint initStride,
         float* c, nint cStride)
-    {
-        if (TSimd.PanelVectors == 4 && width == 4 * TSimd.Width)
-            Gather4(rows, b, offsets, steps, init, initStride, c, cStride);
-        else if (TSimd.PanelVectors == 4 && width == 2 * TSimd.Width)
-            Gather2Tall(rows, b, offsets, steps, init, initStride, c, cStride);
-        else if (width == 2 * TSimd.Width)
-            Gather2(rows, b, offsets, steps, init, initStride, c, cStride);
-        else
-            Gather1(rows, b, offsets, steps, init, initStride, c, cStride);
-    }
+        => TileOf(width, rows, new GatheredSteps(b, offsets), steps, init, initStride, c, cStride);
 
-    /// <summary>The same for a single row.</summary>
+    /// <summary>Computes a single row with an offset per step, as <see cref="Gather"/> does.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void GatherRow(int width, float* row, float* b, int* offsets, int steps, float* init, float* c)
     {
         if (TSimd.PanelVectors == 4 && width == 4 * TSimd.Width)
-            Row4(row, b, offsets, steps, init, c);
+            Tile1<TileRow4, GatheredSteps>(row, new(b, offsets), steps, init, c);
         else if (width == 2 * TSimd.Width)
-            Row2(row, b, offsets, steps, init, c);
+            Tile1<TileRow2, GatheredSteps>(row, new(b, offsets), steps, init, c);
         else
-            Row1(row, b, offsets, steps, init, c);
+            Tile1<TileRow1, GatheredSteps>(row, new(b, offsets), steps, init, c);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void TileOf<TSteps>(int width, float** rows, TSteps steps, int stepCount, float* init,
+        nint initStride, float* c, nint cStride)
+        where TSteps : struct, ITileSteps
+    {
+        if (TSimd.PanelVectors == 4 && width == 4 * TSimd.Width)
+            Tile6<TileRow4, TSteps>(rows, steps, stepCount, init, initStride, c, cStride);
+        else if (TSimd.PanelVectors == 4 && width == 2 * TSimd.Width)
+            Tile8<TileRow2, TSteps>(rows, steps, stepCount, init, initStride, c, cStride);
+        else if (width == 2 * TSimd.Width)
+            Tile6<TileRow2, TSteps>(rows, steps, stepCount, init, initStride, c, cStride);
+        else
+            Tile8<TileRow1, TSteps>(rows, steps, stepCount, init, initStride, c, cStride);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile4(float** rows, nint rowStep, int steps, float* b, nint bStep, float* init,
-        nint initStride, float* c, nint cStride, float* next)
+    private static void Tile1<TRow, TSteps>(float* a, TSteps steps, int stepCount, float* init, float* c)
+        where TRow : struct, ITileRow<TRow>
+        where TSteps : struct, ITileSteps
     {
-        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3], a4 = rows[4], a5 = rows[5];
-        TVector c00 = TSimd.Load(init), c01 = TSimd.Load(init + TSimd.Width),
-            c02 = TSimd.Load(init + (2 * TSimd.Width)), c03 = TSimd.Load(init + (3 * TSimd.Width));
+        TRow c0 = TRow.Load(init);
+        for (; stepCount > 0; stepCount--, steps.MoveNext())
+            c0.AddProduct(TSimd.Broadcast(a + steps.Offset), steps.B);
+        c0.Store(c);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile6<TRow, TSteps>(float** rows, TSteps steps, int stepCount, float* init, nint initStride,
+        float* c, nint cStride)
+        where TRow : struct, ITileRow<TRow>
+        where TSteps : struct, ITileSteps
+    {
+        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3];
+        float* a4 = rows[4], a5 = rows[5];
+        TRow c0 = TRow.Load(init);
         init += initStride;
-        TVector c10 = TSimd.Load(init), c11 = TSimd.Load(init + TSimd.Width),
-            c12 = TSimd.Load(init + (2 * TSimd.Width)), c13 = TSimd.Load(init + (3 * TSimd.Width));
+        TRow c1 = TRow.Load(init);
         init += initStride;
-        TVector c20 = TSimd.Load(init), c21 = TSimd.Load(init + TSimd.Width),
-            c22 = TSimd.Load(init + (2 * TSimd.Width)), c23 = TSimd.Load(init + (3 * TSimd.Width));
+        TRow c2 = TRow.Load(init);
         init += initStride;
-        TVector c30 = TSimd.Load(init), c31 = TSimd.Load(init + TSimd.Width),
-            c32 = TSimd.Load(init + (2 * TSimd.Width)), c33 = TSimd.Load(init + (3 * TSimd.Width));
+        TRow c3 = TRow.Load(init);
         init += initStride;
-        TVector c40 = TSimd.Load(init), c41 = TSimd.Load(init + TSimd.Width),
-            c42 = TSimd.Load(init + (2 * TSimd.Width)), c43 = TSimd.Load(init + (3 * TSimd.Width));
+        TRow c4 = TRow.Load(init);
         init += initStride;
-        TVector c50 = TSimd.Load(init), c51 = TSimd.Load(init + TSimd.Width),
-            c52 = TSimd.Load(init + (2 * TSimd.Width)), c53 = TSimd.Load(init + (3 * TSimd.Width));
-        for (nint k = 0; steps > 0; steps--)
+        TRow c5 = TRow.Load(init);
+        for (; stepCount > 0; stepCount--, steps.MoveNext())
         {
-            TVector b0 = TSimd.Load(b), b1 = TSimd.Load(b + TSimd.Width),
-                b2 = TSimd.Load(b + (2 * TSimd.Width)), b3 = TSimd.Load(b + (3 * TSimd.Width));
-            TVector x = TSimd.Broadcast(a0 + k);
-            c00 = TSimd.MultiplyAdd(x, b0, c00);
-            c01 = TSimd.MultiplyAdd(x, b1, c01);
-            c02 = TSimd.MultiplyAdd(x, b2, c02);
-            c03 = TSimd.MultiplyAdd(x, b3, c03);
-            x = TSimd.Broadcast(a1 + k);
-            c10 = TSimd.MultiplyAdd(x, b0, c10);
-            c11 = TSimd.MultiplyAdd(x, b1, c11);
-            c12 = TSimd.MultiplyAdd(x, b2, c12);
-            c13 = TSimd.MultiplyAdd(x, b3, c13);
-            x = TSimd.Broadcast(a2 + k);
-            c20 = TSimd.MultiplyAdd(x, b0, c20);
-            c21 = TSimd.MultiplyAdd(x, b1, c21);
-            c22 = TSimd.MultiplyAdd(x, b2, c22);
-            c23 = TSimd.MultiplyAdd(x, b3, c23);
-            x = TSimd.Broadcast(a3 + k);
-            c30 = TSimd.MultiplyAdd(x, b0, c30);
-            c31 = TSimd.MultiplyAdd(x, b1, c31);
-            c32 = TSimd.MultiplyAdd(x, b2, c32);
-            c33 = TSimd.MultiplyAdd(x, b3, c33);
-            x = TSimd.Broadcast(a4 + k);
-            c40 = TSimd.MultiplyAdd(x, b0, c40);
-            c41 = TSimd.MultiplyAdd(x, b1, c41);
-            c42 = TSimd.MultiplyAdd(x, b2, c42);
-            c43 = TSimd.MultiplyAdd(x, b3, c43);
-            x = TSimd.Broadcast(a5 + k);
-            c50 = TSimd.MultiplyAdd(x, b0, c50);
-            c51 = TSimd.MultiplyAdd(x, b1, c51);
-            c52 = TSimd.MultiplyAdd(x, b2, c52);
-            c53 = TSimd.MultiplyAdd(x, b3, c53);
+            nint k = steps.Offset;
+            TRow b = TRow.Load(steps.B);
+            c0.AddProduct(TSimd.Broadcast(a0 + k), in b);
+            c1.AddProduct(TSimd.Broadcast(a1 + k), in b);
+            c2.AddProduct(TSimd.Broadcast(a2 + k), in b);
+            c3.AddProduct(TSimd.Broadcast(a3 + k), in b);
+            c4.AddProduct(TSimd.Broadcast(a4 + k), in b);
+            c5.AddProduct(TSimd.Broadcast(a5 + k), in b);
+        }
+
+        c0.Store(c);
+        c += cStride;
+        c1.Store(c);
+        c += cStride;
+        c2.Store(c);
+        c += cStride;
+        c3.Store(c);
+        c += cStride;
+        c4.Store(c);
+        c += cStride;
+        c5.Store(c);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile8<TRow, TSteps>(float** rows, TSteps steps, int stepCount, float* init, nint initStride,
+        float* c, nint cStride)
+        where TRow : struct, ITileRow<TRow>
+        where TSteps : struct, ITileSteps
+    {
+        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3];
+        float* a4 = rows[4], a5 = rows[5], a6 = rows[6], a7 = rows[7];
+        TRow c0 = TRow.Load(init);
+        init += initStride;
+        TRow c1 = TRow.Load(init);
+        init += initStride;
+        TRow c2 = TRow.Load(init);
+        init += initStride;
+        TRow c3 = TRow.Load(init);
+        init += initStride;
+        TRow c4 = TRow.Load(init);
+        init += initStride;
+        TRow c5 = TRow.Load(init);
+        init += initStride;
+        TRow c6 = TRow.Load(init);
+        init += initStride;
+        TRow c7 = TRow.Load(init);
+        for (; stepCount > 0; stepCount--, steps.MoveNext())
+        {
+            nint k = steps.Offset;
+            TRow b = TRow.Load(steps.B);
+            c0.AddProduct(TSimd.Broadcast(a0 + k), in b);
+            c1.AddProduct(TSimd.Broadcast(a1 + k), in b);
+            c2.AddProduct(TSimd.Broadcast(a2 + k), in b);
+            c3.AddProduct(TSimd.Broadcast(a3 + k), in b);
+            c4.AddProduct(TSimd.Broadcast(a4 + k), in b);
+            c5.AddProduct(TSimd.Broadcast(a5 + k), in b);
+            c6.AddProduct(TSimd.Broadcast(a6 + k), in b);
+            c7.AddProduct(TSimd.Broadcast(a7 + k), in b);
+        }
+
+        c0.Store(c);
+        c += cStride;
+        c1.Store(c);
+        c += cStride;
+        c2.Store(c);
+        c += cStride;
+        c3.Store(c);
+        c += cStride;
+        c4.Store(c);
+        c += cStride;
+        c5.Store(c);
+        c += cStride;
+        c6.Store(c);
+        c += cStride;
+        c7.Store(c);
+    }
+
+    /// <summary>One row of a tile, or a row of B: 1, 2 or 4 vectors.</summary>
+    private interface ITileRow<TSelf>
+        where TSelf : struct, ITileRow<TSelf>
+    {
+        static abstract TSelf Load(float* source);
+
+        /// <summary>Adds <paramref name="x"/>·<paramref name="b"/>.</summary>
+        void AddProduct(TVector x, in TSelf b);
+
+        /// <summary>Adds <paramref name="x"/>·<paramref name="b"/>, read from memory by the multiply-adds.</summary>
+        void AddProduct(TVector x, float* b);
+
+        void Store(float* destination);
+    }
+
+    /// <summary>The places that the steps of a product read.</summary>
+    private interface ITileSteps
+    {
+        /// <summary>Floats from the start of a row of A to its element.</summary>
+        nint Offset { get; }
+
+        /// <summary>The row of B.</summary>
+        float* B { get; }
+
+        void MoveNext();
+    }
+
+    private struct TileRow1 : ITileRow<TileRow1>
+    {
+        private TVector _v0;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static TileRow1 Load(float* source) => new() { _v0 = TSimd.Load(source) };
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void AddProduct(TVector x, in TileRow1 b) => _v0 = TSimd.MultiplyAdd(x, b._v0, _v0);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void AddProduct(TVector x, float* b) => _v0 = TSimd.MultiplyAdd(x, TSimd.Load(b), _v0);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Store(float* destination) => TSimd.Store(destination, _v0);
+    }
+
+    private struct TileRow2 : ITileRow<TileRow2>
+    {
+        private TVector _v0, _v1;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static TileRow2 Load(float* source) => new()
+        {
+            _v0 = TSimd.Load(source),
+            _v1 = TSimd.Load(source + TSimd.Width),
+        };
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void AddProduct(TVector x, in TileRow2 b)
+        {
+            _v0 = TSimd.MultiplyAdd(x, b._v0, _v0);
+            _v1 = TSimd.MultiplyAdd(x, b._v1, _v1);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void AddProduct(TVector x, float* b)
+        {
+            _v0 = TSimd.MultiplyAdd(x, TSimd.Load(b), _v0);
+            _v1 = TSimd.MultiplyAdd(x, TSimd.Load(b + TSimd.Width), _v1);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Store(float* destination)
+        {
+            TSimd.Store(destination, _v0);
+            TSimd.Store(destination + TSimd.Width, _v1);
+        }
+    }
+
+    private struct TileRow4 : ITileRow<TileRow4>
+    {
+        private TVector _v0, _v1, _v2, _v3;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static TileRow4 Load(float* source) => new()
+        {
+            _v0 = TSimd.Load(source),
+            _v1 = TSimd.Load(source + TSimd.Width),
+            _v2 = TSimd.Load(source + (2 * TSimd.Width)),
+            _v3 = TSimd.Load(source + (3 * TSimd.Width)),
+        };
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void AddProduct(TVector x, in TileRow4 b)
+        {
+            _v0 = TSimd.MultiplyAdd(x, b._v0, _v0);
+            _v1 = TSimd.MultiplyAdd(x, b._v1, _v1);
+            _v2 = TSimd.MultiplyAdd(x, b._v2, _v2);
+            _v3 = TSimd.MultiplyAdd(x, b._v3, _v3);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void AddProduct(TVector x, float* b)
+        {
+            _v0 = TSimd.MultiplyAdd(x, TSimd.Load(b), _v0);
+            _v1 = TSimd.MultiplyAdd(x, TSimd.Load(b + TSimd.Width), _v1);
+            _v2 = TSimd.MultiplyAdd(x, TSimd.Load(b + (2 * TSimd.Width)), _v2);
+            _v3 = TSimd.MultiplyAdd(x, TSimd.Load(b + (3 * TSimd.Width)), _v3);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Store(float* destination)
+        {
+            TSimd.Store(destination, _v0);
+            TSimd.Store(destination + TSimd.Width, _v1);
+            TSimd.Store(destination + (2 * TSimd.Width), _v2);
+            TSimd.Store(destination + (3 * TSimd.Width), _v3);
+        }
+    }
+
+    /// <summary>Steps at constant distances.</summary>
+    private struct ConstantSteps(float* b, nint rowStep, nint bStep) : ITileSteps
+    {
+        public nint Offset { get; private set; }
+
+        public float* B { get; private set; } = b;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void MoveNext()
+        {
+            Offset += rowStep;
+            B += bStep;
+        }
+    }
+
+    /// <summary>Steps at constant distances, each of which prefetches one cache line.</summary>
+    private struct PrefetchingSteps(float* b, nint rowStep, nint bStep, float* next) : ITileSteps
+    {
+        public nint Offset { get; private set; }
+
+        public float* B { get; private set; } = b;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void MoveNext()
+        {
             TSimd.Prefetch(next);
             next += LineFloats;
-            k += rowStep;
-            b += bStep;
+            Offset += rowStep;
+            B += bStep;
         }
-
-        TSimd.Store(c, c00);
-        TSimd.Store(c + TSimd.Width, c01);
-        TSimd.Store(c + (2 * TSimd.Width), c02);
-        TSimd.Store(c + (3 * TSimd.Width), c03);
-        c += cStride;
-        TSimd.Store(c, c10);
-        TSimd.Store(c + TSimd.Width, c11);
-        TSimd.Store(c + (2 * TSimd.Width), c12);
-        TSimd.Store(c + (3 * TSimd.Width), c13);
-        c += cStride;
-        TSimd.Store(c, c20);
-        TSimd.Store(c + TSimd.Width, c21);
-        TSimd.Store(c + (2 * TSimd.Width), c22);
-        TSimd.Store(c + (3 * TSimd.Width), c23);
-        c += cStride;
-        TSimd.Store(c, c30);
-        TSimd.Store(c + TSimd.Width, c31);
-        TSimd.Store(c + (2 * TSimd.Width), c32);
-        TSimd.Store(c + (3 * TSimd.Width), c33);
-        c += cStride;
-        TSimd.Store(c, c40);
-        TSimd.Store(c + TSimd.Width, c41);
-        TSimd.Store(c + (2 * TSimd.Width), c42);
-        TSimd.Store(c + (3 * TSimd.Width), c43);
-        c += cStride;
-        TSimd.Store(c, c50);
-        TSimd.Store(c + TSimd.Width, c51);
-        TSimd.Store(c + (2 * TSimd.Width), c52);
-        TSimd.Store(c + (3 * TSimd.Width), c53);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile2(float** rows, nint rowStep, int steps, float* b, nint bStep, float* init,
-        nint initStride, float* c, nint cStride)
+    /// <summary>Steps at two listed offsets each: into the rows of A, and from the start of B.</summary>
+    private struct GatheredSteps(float* b, int* offsets) : ITileSteps
     {
-        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3], a4 = rows[4], a5 = rows[5];
-        TVector c00 = TSimd.Load(init), c01 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c10 = TSimd.Load(init), c11 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c20 = TSimd.Load(init), c21 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c30 = TSimd.Load(init), c31 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c40 = TSimd.Load(init), c41 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c50 = TSimd.Load(init), c51 = TSimd.Load(init + TSimd.Width);
-        for (nint k = 0; steps > 0; steps--)
-        {
-            TVector b0 = TSimd.Load(b), b1 = TSimd.Load(b + TSimd.Width);
-            TVector x = TSimd.Broadcast(a0 + k);
-            c00 = TSimd.MultiplyAdd(x, b0, c00);
-            c01 = TSimd.MultiplyAdd(x, b1, c01);
-            x = TSimd.Broadcast(a1 + k);
-            c10 = TSimd.MultiplyAdd(x, b0, c10);
-            c11 = TSimd.MultiplyAdd(x, b1, c11);
-            x = TSimd.Broadcast(a2 + k);
-            c20 = TSimd.MultiplyAdd(x, b0, c20);
-            c21 = TSimd.MultiplyAdd(x, b1, c21);
-            x = TSimd.Broadcast(a3 + k);
-            c30 = TSimd.MultiplyAdd(x, b0, c30);
-            c31 = TSimd.MultiplyAdd(x, b1, c31);
-            x = TSimd.Broadcast(a4 + k);
-            c40 = TSimd.MultiplyAdd(x, b0, c40);
-            c41 = TSimd.MultiplyAdd(x, b1, c41);
-            x = TSimd.Broadcast(a5 + k);
-            c50 = TSimd.MultiplyAdd(x, b0, c50);
-            c51 = TSimd.MultiplyAdd(x, b1, c51);
-            k += rowStep;
-            b += bStep;
-        }
+        public readonly nint Offset => offsets[0];
 
-        TSimd.Store(c, c00);
-        TSimd.Store(c + TSimd.Width, c01);
-        c += cStride;
-        TSimd.Store(c, c10);
-        TSimd.Store(c + TSimd.Width, c11);
-        c += cStride;
-        TSimd.Store(c, c20);
-        TSimd.Store(c + TSimd.Width, c21);
-        c += cStride;
-        TSimd.Store(c, c30);
-        TSimd.Store(c + TSimd.Width, c31);
-        c += cStride;
-        TSimd.Store(c, c40);
-        TSimd.Store(c + TSimd.Width, c41);
-        c += cStride;
-        TSimd.Store(c, c50);
-        TSimd.Store(c + TSimd.Width, c51);
-    }
+        public readonly float* B => b + offsets[1];
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile2Tall(float** rows, nint rowStep, int steps, float* b, nint bStep, float* init,
-        nint initStride, float* c, nint cStride)
-    {
-        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3];
-        float* a4 = rows[4], a5 = rows[5], a6 = rows[6], a7 = rows[7];
-        TVector c00 = TSimd.Load(init), c01 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c10 = TSimd.Load(init), c11 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c20 = TSimd.Load(init), c21 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c30 = TSimd.Load(init), c31 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c40 = TSimd.Load(init), c41 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c50 = TSimd.Load(init), c51 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c60 = TSimd.Load(init), c61 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c70 = TSimd.Load(init), c71 = TSimd.Load(init + TSimd.Width);
-        for (nint k = 0; steps > 0; steps--)
-        {
-            TVector b0 = TSimd.Load(b), b1 = TSimd.Load(b + TSimd.Width);
-            TVector x = TSimd.Broadcast(a0 + k);
-            c00 = TSimd.MultiplyAdd(x, b0, c00);
-            c01 = TSimd.MultiplyAdd(x, b1, c01);
-            x = TSimd.Broadcast(a1 + k);
-            c10 = TSimd.MultiplyAdd(x, b0, c10);
-            c11 = TSimd.MultiplyAdd(x, b1, c11);
-            x = TSimd.Broadcast(a2 + k);
-            c20 = TSimd.MultiplyAdd(x, b0, c20);
-            c21 = TSimd.MultiplyAdd(x, b1, c21);
-            x = TSimd.Broadcast(a3 + k);
-            c30 = TSimd.MultiplyAdd(x, b0, c30);
-            c31 = TSimd.MultiplyAdd(x, b1, c31);
-            x = TSimd.Broadcast(a4 + k);
-            c40 = TSimd.MultiplyAdd(x, b0, c40);
-            c41 = TSimd.MultiplyAdd(x, b1, c41);
-            x = TSimd.Broadcast(a5 + k);
-            c50 = TSimd.MultiplyAdd(x, b0, c50);
-            c51 = TSimd.MultiplyAdd(x, b1, c51);
-            x = TSimd.Broadcast(a6 + k);
-            c60 = TSimd.MultiplyAdd(x, b0, c60);
-            c61 = TSimd.MultiplyAdd(x, b1, c61);
-            x = TSimd.Broadcast(a7 + k);
-            c70 = TSimd.MultiplyAdd(x, b0, c70);
-            c71 = TSimd.MultiplyAdd(x, b1, c71);
-            k += rowStep;
-            b += bStep;
-        }
-
-        TSimd.Store(c, c00);
-        TSimd.Store(c + TSimd.Width, c01);
-        c += cStride;
-        TSimd.Store(c, c10);
-        TSimd.Store(c + TSimd.Width, c11);
-        c += cStride;
-        TSimd.Store(c, c20);
-        TSimd.Store(c + TSimd.Width, c21);
-        c += cStride;
-        TSimd.Store(c, c30);
-        TSimd.Store(c + TSimd.Width, c31);
-        c += cStride;
-        TSimd.Store(c, c40);
-        TSimd.Store(c + TSimd.Width, c41);
-        c += cStride;
-        TSimd.Store(c, c50);
-        TSimd.Store(c + TSimd.Width, c51);
-        c += cStride;
-        TSimd.Store(c, c60);
-        TSimd.Store(c + TSimd.Width, c61);
-        c += cStride;
-        TSimd.Store(c, c70);
-        TSimd.Store(c + TSimd.Width, c71);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile1(float** rows, nint rowStep, int steps, float* b, nint bStep, float* init,
-        nint initStride, float* c, nint cStride)
-    {
-        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3];
-        float* a4 = rows[4], a5 = rows[5], a6 = rows[6], a7 = rows[7];
-        TVector c00 = TSimd.Load(init);
-        init += initStride;
-        TVector c10 = TSimd.Load(init);
-        init += initStride;
-        TVector c20 = TSimd.Load(init);
-        init += initStride;
-        TVector c30 = TSimd.Load(init);
-        init += initStride;
-        TVector c40 = TSimd.Load(init);
-        init += initStride;
-        TVector c50 = TSimd.Load(init);
-        init += initStride;
-        TVector c60 = TSimd.Load(init);
-        init += initStride;
-        TVector c70 = TSimd.Load(init);
-        for (nint k = 0; steps > 0; steps--)
-        {
-            TVector b0 = TSimd.Load(b);
-            TVector x = TSimd.Broadcast(a0 + k);
-            c00 = TSimd.MultiplyAdd(x, b0, c00);
-            x = TSimd.Broadcast(a1 + k);
-            c10 = TSimd.MultiplyAdd(x, b0, c10);
-            x = TSimd.Broadcast(a2 + k);
-            c20 = TSimd.MultiplyAdd(x, b0, c20);
-            x = TSimd.Broadcast(a3 + k);
-            c30 = TSimd.MultiplyAdd(x, b0, c30);
-            x = TSimd.Broadcast(a4 + k);
-            c40 = TSimd.MultiplyAdd(x, b0, c40);
-            x = TSimd.Broadcast(a5 + k);
-            c50 = TSimd.MultiplyAdd(x, b0, c50);
-            x = TSimd.Broadcast(a6 + k);
-            c60 = TSimd.MultiplyAdd(x, b0, c60);
-            x = TSimd.Broadcast(a7 + k);
-            c70 = TSimd.MultiplyAdd(x, b0, c70);
-            k += rowStep;
-            b += bStep;
-        }
-
-        TSimd.Store(c, c00);
-        c += cStride;
-        TSimd.Store(c, c10);
-        c += cStride;
-        TSimd.Store(c, c20);
-        c += cStride;
-        TSimd.Store(c, c30);
-        c += cStride;
-        TSimd.Store(c, c40);
-        c += cStride;
-        TSimd.Store(c, c50);
-        c += cStride;
-        TSimd.Store(c, c60);
-        c += cStride;
-        TSimd.Store(c, c70);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Gather4(float** rows, float* b, int* offsets, int steps, float* init, nint initStride,
-        float* c, nint cStride)
-    {
-        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3], a4 = rows[4], a5 = rows[5];
-        TVector c00 = TSimd.Load(init), c01 = TSimd.Load(init + TSimd.Width),
-            c02 = TSimd.Load(init + (2 * TSimd.Width)), c03 = TSimd.Load(init + (3 * TSimd.Width));
-        init += initStride;
-        TVector c10 = TSimd.Load(init), c11 = TSimd.Load(init + TSimd.Width),
-            c12 = TSimd.Load(init + (2 * TSimd.Width)), c13 = TSimd.Load(init + (3 * TSimd.Width));
-        init += initStride;
-        TVector c20 = TSimd.Load(init), c21 = TSimd.Load(init + TSimd.Width),
-            c22 = TSimd.Load(init + (2 * TSimd.Width)), c23 = TSimd.Load(init + (3 * TSimd.Width));
-        init += initStride;
-        TVector c30 = TSimd.Load(init), c31 = TSimd.Load(init + TSimd.Width),
-            c32 = TSimd.Load(init + (2 * TSimd.Width)), c33 = TSimd.Load(init + (3 * TSimd.Width));
-        init += initStride;
-        TVector c40 = TSimd.Load(init), c41 = TSimd.Load(init + TSimd.Width),
-            c42 = TSimd.Load(init + (2 * TSimd.Width)), c43 = TSimd.Load(init + (3 * TSimd.Width));
-        init += initStride;
-        TVector c50 = TSimd.Load(init), c51 = TSimd.Load(init + TSimd.Width),
-            c52 = TSimd.Load(init + (2 * TSimd.Width)), c53 = TSimd.Load(init + (3 * TSimd.Width));
-        for (; steps > 0; steps--, offsets += 2)
-        {
-            nint k = offsets[0];
-            float* row = b + offsets[1];
-            TVector b0 = TSimd.Load(row), b1 = TSimd.Load(row + TSimd.Width),
-                b2 = TSimd.Load(row + (2 * TSimd.Width)), b3 = TSimd.Load(row + (3 * TSimd.Width));
-            TVector x = TSimd.Broadcast(a0 + k);
-            c00 = TSimd.MultiplyAdd(x, b0, c00);
-            c01 = TSimd.MultiplyAdd(x, b1, c01);
-            c02 = TSimd.MultiplyAdd(x, b2, c02);
-            c03 = TSimd.MultiplyAdd(x, b3, c03);
-            x = TSimd.Broadcast(a1 + k);
-            c10 = TSimd.MultiplyAdd(x, b0, c10);
-            c11 = TSimd.MultiplyAdd(x, b1, c11);
-            c12 = TSimd.MultiplyAdd(x, b2, c12);
-            c13 = TSimd.MultiplyAdd(x, b3, c13);
-            x = TSimd.Broadcast(a2 + k);
-            c20 = TSimd.MultiplyAdd(x, b0, c20);
-            c21 = TSimd.MultiplyAdd(x, b1, c21);
-            c22 = TSimd.MultiplyAdd(x, b2, c22);
-            c23 = TSimd.MultiplyAdd(x, b3, c23);
-            x = TSimd.Broadcast(a3 + k);
-            c30 = TSimd.MultiplyAdd(x, b0, c30);
-            c31 = TSimd.MultiplyAdd(x, b1, c31);
-            c32 = TSimd.MultiplyAdd(x, b2, c32);
-            c33 = TSimd.MultiplyAdd(x, b3, c33);
-            x = TSimd.Broadcast(a4 + k);
-            c40 = TSimd.MultiplyAdd(x, b0, c40);
-            c41 = TSimd.MultiplyAdd(x, b1, c41);
-            c42 = TSimd.MultiplyAdd(x, b2, c42);
-            c43 = TSimd.MultiplyAdd(x, b3, c43);
-            x = TSimd.Broadcast(a5 + k);
-            c50 = TSimd.MultiplyAdd(x, b0, c50);
-            c51 = TSimd.MultiplyAdd(x, b1, c51);
-            c52 = TSimd.MultiplyAdd(x, b2, c52);
-            c53 = TSimd.MultiplyAdd(x, b3, c53);
-        }
-
-        TSimd.Store(c, c00);
-        TSimd.Store(c + TSimd.Width, c01);
-        TSimd.Store(c + (2 * TSimd.Width), c02);
-        TSimd.Store(c + (3 * TSimd.Width), c03);
-        c += cStride;
-        TSimd.Store(c, c10);
-        TSimd.Store(c + TSimd.Width, c11);
-        TSimd.Store(c + (2 * TSimd.Width), c12);
-        TSimd.Store(c + (3 * TSimd.Width), c13);
-        c += cStride;
-        TSimd.Store(c, c20);
-        TSimd.Store(c + TSimd.Width, c21);
-        TSimd.Store(c + (2 * TSimd.Width), c22);
-        TSimd.Store(c + (3 * TSimd.Width), c23);
-        c += cStride;
-        TSimd.Store(c, c30);
-        TSimd.Store(c + TSimd.Width, c31);
-        TSimd.Store(c + (2 * TSimd.Width), c32);
-        TSimd.Store(c + (3 * TSimd.Width), c33);
-        c += cStride;
-        TSimd.Store(c, c40);
-        TSimd.Store(c + TSimd.Width, c41);
-        TSimd.Store(c + (2 * TSimd.Width), c42);
-        TSimd.Store(c + (3 * TSimd.Width), c43);
-        c += cStride;
-        TSimd.Store(c, c50);
-        TSimd.Store(c + TSimd.Width, c51);
-        TSimd.Store(c + (2 * TSimd.Width), c52);
-        TSimd.Store(c + (3 * TSimd.Width), c53);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Gather2(float** rows, float* b, int* offsets, int steps, float* init, nint initStride,
-        float* c, nint cStride)
-    {
-        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3], a4 = rows[4], a5 = rows[5];
-        TVector c00 = TSimd.Load(init), c01 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c10 = TSimd.Load(init), c11 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c20 = TSimd.Load(init), c21 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c30 = TSimd.Load(init), c31 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c40 = TSimd.Load(init), c41 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c50 = TSimd.Load(init), c51 = TSimd.Load(init + TSimd.Width);
-        for (; steps > 0; steps--, offsets += 2)
-        {
-            nint k = offsets[0];
-            float* row = b + offsets[1];
-            TVector b0 = TSimd.Load(row), b1 = TSimd.Load(row + TSimd.Width);
-            TVector x = TSimd.Broadcast(a0 + k);
-            c00 = TSimd.MultiplyAdd(x, b0, c00);
-            c01 = TSimd.MultiplyAdd(x, b1, c01);
-            x = TSimd.Broadcast(a1 + k);
-            c10 = TSimd.MultiplyAdd(x, b0, c10);
-            c11 = TSimd.MultiplyAdd(x, b1, c11);
-            x = TSimd.Broadcast(a2 + k);
-            c20 = TSimd.MultiplyAdd(x, b0, c20);
-            c21 = TSimd.MultiplyAdd(x, b1, c21);
-            x = TSimd.Broadcast(a3 + k);
-            c30 = TSimd.MultiplyAdd(x, b0, c30);
-            c31 = TSimd.MultiplyAdd(x, b1, c31);
-            x = TSimd.Broadcast(a4 + k);
-            c40 = TSimd.MultiplyAdd(x, b0, c40);
-            c41 = TSimd.MultiplyAdd(x, b1, c41);
-            x = TSimd.Broadcast(a5 + k);
-            c50 = TSimd.MultiplyAdd(x, b0, c50);
-            c51 = TSimd.MultiplyAdd(x, b1, c51);
-        }
-
-        TSimd.Store(c, c00);
-        TSimd.Store(c + TSimd.Width, c01);
-        c += cStride;
-        TSimd.Store(c, c10);
-        TSimd.Store(c + TSimd.Width, c11);
-        c += cStride;
-        TSimd.Store(c, c20);
-        TSimd.Store(c + TSimd.Width, c21);
-        c += cStride;
-        TSimd.Store(c, c30);
-        TSimd.Store(c + TSimd.Width, c31);
-        c += cStride;
-        TSimd.Store(c, c40);
-        TSimd.Store(c + TSimd.Width, c41);
-        c += cStride;
-        TSimd.Store(c, c50);
-        TSimd.Store(c + TSimd.Width, c51);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Gather2Tall(float** rows, float* b, int* offsets, int steps, float* init, nint initStride,
-        float* c, nint cStride)
-    {
-        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3];
-        float* a4 = rows[4], a5 = rows[5], a6 = rows[6], a7 = rows[7];
-        TVector c00 = TSimd.Load(init), c01 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c10 = TSimd.Load(init), c11 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c20 = TSimd.Load(init), c21 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c30 = TSimd.Load(init), c31 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c40 = TSimd.Load(init), c41 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c50 = TSimd.Load(init), c51 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c60 = TSimd.Load(init), c61 = TSimd.Load(init + TSimd.Width);
-        init += initStride;
-        TVector c70 = TSimd.Load(init), c71 = TSimd.Load(init + TSimd.Width);
-        for (; steps > 0; steps--, offsets += 2)
-        {
-            nint k = offsets[0];
-            float* row = b + offsets[1];
-            TVector b0 = TSimd.Load(row), b1 = TSimd.Load(row + TSimd.Width);
-            TVector x = TSimd.Broadcast(a0 + k);
-            c00 = TSimd.MultiplyAdd(x, b0, c00);
-            c01 = TSimd.MultiplyAdd(x, b1, c01);
-            x = TSimd.Broadcast(a1 + k);
-            c10 = TSimd.MultiplyAdd(x, b0, c10);
-            c11 = TSimd.MultiplyAdd(x, b1, c11);
-            x = TSimd.Broadcast(a2 + k);
-            c20 = TSimd.MultiplyAdd(x, b0, c20);
-            c21 = TSimd.MultiplyAdd(x, b1, c21);
-            x = TSimd.Broadcast(a3 + k);
-            c30 = TSimd.MultiplyAdd(x, b0, c30);
-            c31 = TSimd.MultiplyAdd(x, b1, c31);
-            x = TSimd.Broadcast(a4 + k);
-            c40 = TSimd.MultiplyAdd(x, b0, c40);
-            c41 = TSimd.MultiplyAdd(x, b1, c41);
-            x = TSimd.Broadcast(a5 + k);
-            c50 = TSimd.MultiplyAdd(x, b0, c50);
-            c51 = TSimd.MultiplyAdd(x, b1, c51);
-            x = TSimd.Broadcast(a6 + k);
-            c60 = TSimd.MultiplyAdd(x, b0, c60);
-            c61 = TSimd.MultiplyAdd(x, b1, c61);
-            x = TSimd.Broadcast(a7 + k);
-            c70 = TSimd.MultiplyAdd(x, b0, c70);
-            c71 = TSimd.MultiplyAdd(x, b1, c71);
-        }
-
-        TSimd.Store(c, c00);
-        TSimd.Store(c + TSimd.Width, c01);
-        c += cStride;
-        TSimd.Store(c, c10);
-        TSimd.Store(c + TSimd.Width, c11);
-        c += cStride;
-        TSimd.Store(c, c20);
-        TSimd.Store(c + TSimd.Width, c21);
-        c += cStride;
-        TSimd.Store(c, c30);
-        TSimd.Store(c + TSimd.Width, c31);
-        c += cStride;
-        TSimd.Store(c, c40);
-        TSimd.Store(c + TSimd.Width, c41);
-        c += cStride;
-        TSimd.Store(c, c50);
-        TSimd.Store(c + TSimd.Width, c51);
-        c += cStride;
-        TSimd.Store(c, c60);
-        TSimd.Store(c + TSimd.Width, c61);
-        c += cStride;
-        TSimd.Store(c, c70);
-        TSimd.Store(c + TSimd.Width, c71);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Gather1(float** rows, float* b, int* offsets, int steps, float* init, nint initStride,
-        float* c, nint cStride)
-    {
-        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3];
-        float* a4 = rows[4], a5 = rows[5], a6 = rows[6], a7 = rows[7];
-        TVector c00 = TSimd.Load(init);
-        init += initStride;
-        TVector c10 = TSimd.Load(init);
-        init += initStride;
-        TVector c20 = TSimd.Load(init);
-        init += initStride;
-        TVector c30 = TSimd.Load(init);
-        init += initStride;
-        TVector c40 = TSimd.Load(init);
-        init += initStride;
-        TVector c50 = TSimd.Load(init);
-        init += initStride;
-        TVector c60 = TSimd.Load(init);
-        init += initStride;
-        TVector c70 = TSimd.Load(init);
-        for (; steps > 0; steps--, offsets += 2)
-        {
-            nint k = offsets[0];
-            float* row = b + offsets[1];
-            TVector b0 = TSimd.Load(row);
-            TVector x = TSimd.Broadcast(a0 + k);
-            c00 = TSimd.MultiplyAdd(x, b0, c00);
-            x = TSimd.Broadcast(a1 + k);
-            c10 = TSimd.MultiplyAdd(x, b0, c10);
-            x = TSimd.Broadcast(a2 + k);
-            c20 = TSimd.MultiplyAdd(x, b0, c20);
-            x = TSimd.Broadcast(a3 + k);
-            c30 = TSimd.MultiplyAdd(x, b0, c30);
-            x = TSimd.Broadcast(a4 + k);
-            c40 = TSimd.MultiplyAdd(x, b0, c40);
-            x = TSimd.Broadcast(a5 + k);
-            c50 = TSimd.MultiplyAdd(x, b0, c50);
-            x = TSimd.Broadcast(a6 + k);
-            c60 = TSimd.MultiplyAdd(x, b0, c60);
-            x = TSimd.Broadcast(a7 + k);
-            c70 = TSimd.MultiplyAdd(x, b0, c70);
-        }
-
-        TSimd.Store(c, c00);
-        c += cStride;
-        TSimd.Store(c, c10);
-        c += cStride;
-        TSimd.Store(c, c20);
-        c += cStride;
-        TSimd.Store(c, c30);
-        c += cStride;
-        TSimd.Store(c, c40);
-        c += cStride;
-        TSimd.Store(c, c50);
-        c += cStride;
-        TSimd.Store(c, c60);
-        c += cStride;
-        TSimd.Store(c, c70);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Row4(float* a, float* b, int* offsets, int steps, float* init, float* c)
-    {
-        TVector c0 = TSimd.Load(init), c1 = TSimd.Load(init + TSimd.Width),
-            c2 = TSimd.Load(init + (2 * TSimd.Width)), c3 = TSimd.Load(init + (3 * TSimd.Width));
-        for (; steps > 0; steps--, offsets += 2)
-        {
-            TVector x = TSimd.Broadcast(a + offsets[0]);
-            float* row = b + offsets[1];
-            c0 = TSimd.MultiplyAdd(x, TSimd.Load(row), c0);
-            c1 = TSimd.MultiplyAdd(x, TSimd.Load(row + TSimd.Width), c1);
-            c2 = TSimd.MultiplyAdd(x, TSimd.Load(row + (2 * TSimd.Width)), c2);
-            c3 = TSimd.MultiplyAdd(x, TSimd.Load(row + (3 * TSimd.Width)), c3);
-        }
-
-        TSimd.Store(c, c0);
-        TSimd.Store(c + TSimd.Width, c1);
-        TSimd.Store(c + (2 * TSimd.Width), c2);
-        TSimd.Store(c + (3 * TSimd.Width), c3);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Row2(float* a, float* b, int* offsets, int steps, float* init, float* c)
-    {
-        TVector c0 = TSimd.Load(init), c1 = TSimd.Load(init + TSimd.Width);
-        for (; steps > 0; steps--, offsets += 2)
-        {
-            TVector x = TSimd.Broadcast(a + offsets[0]);
-            float* row = b + offsets[1];
-            c0 = TSimd.MultiplyAdd(x, TSimd.Load(row), c0);
-            c1 = TSimd.MultiplyAdd(x, TSimd.Load(row + TSimd.Width), c1);
-        }
-
-        TSimd.Store(c, c0);
-        TSimd.Store(c + TSimd.Width, c1);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Row1(float* a, float* b, int* offsets, int steps, float* init, float* c)
-    {
-        TVector c0 = TSimd.Load(init);
-        for (; steps > 0; steps--, offsets += 2)
-        {
-            TVector x = TSimd.Broadcast(a + offsets[0]);
-            float* row = b + offsets[1];
-            c0 = TSimd.MultiplyAdd(x, TSimd.Load(row), c0);
-        }
-
-        TSimd.Store(c, c0);
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void MoveNext() => offsets += 2;
     }
 }
