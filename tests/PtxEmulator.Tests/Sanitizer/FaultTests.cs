@@ -1,6 +1,6 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>What the hardware forbids or leaves undefined is an error that says what, where and by whom.</summary>
+/// <summary>The emulator reports code that the hardware forbids or whose result is undefined.</summary>
 internal sealed class FaultTests
 {
     private const int BlockCount = 3;
@@ -11,14 +11,12 @@ internal sealed class FaultTests
     private static IEnumerable<FaultCase> OutOfBounds() =>
     [
         new("a load past the end of a buffer", PtxFaultKind.OutOfBounds,
-            "mad.wide.u32 %a, %x, 252, %data; ld.global.u32 %r, [%a]; // here",
-            "mad.wide.u32 %a, %x, 248, %data; ld.global.u32 %r, [%a];", "data", 252),
+            "mad.wide.u32 %a, %x, 252, %data; ld.global.u32 %r, [%a]; // here", ("252", "248"), "data", 252),
         new("a store past the end of a buffer", PtxFaultKind.OutOfBounds,
-            "mad.wide.u32 %a, %x, 252, %data; st.global.u32 [%a], %i; // here",
-            "mad.wide.u32 %a, %x, 248, %data; st.global.u32 [%a], %i;", "data", 252),
+            "mad.wide.u32 %a, %x, 252, %data; st.global.u32 [%a], %i; // here", ("252", "248"), "data", 252),
         new("a vector that only starts in the buffer", PtxFaultKind.OutOfBounds,
             "mad.wide.u32 %a, %x, 240, %data; ld.global.v4.u32 {%m0, %m1, %m2, %m3}, [%a]; // here",
-            "mad.wide.u32 %a, %x, 224, %data; ld.global.v4.u32 {%m0, %m1, %m2, %m3}, [%a];", "data", 240),
+            ("240", "224"), "data", 240),
         new("a load before a buffer", PtxFaultKind.OutOfBounds,
             "mul.wide.u32 %a, %x, 4; sub.u64 %a, %data, %a; ld.global.u32 %r, [%a]; // here",
             "ld.global.u32 %r, [%data];", "data", -4),
@@ -26,45 +24,42 @@ internal sealed class FaultTests
             "selp.b64 %a, 0, %data, %p; ld.global.u32 %r, [%a+8]; // here",
             "ld.global.u32 %r, [%data+8];", "zero", 8),
         new("a generic load past the end", PtxFaultKind.OutOfBounds,
-            "mad.wide.u32 %a, %x, 252, %data; ld.u32 %r, [%a]; // here",
-            "mad.wide.u32 %a, %x, 248, %data; ld.u32 %r, [%a];", "data", 252),
+            "mad.wide.u32 %a, %x, 252, %data; ld.u32 %r, [%a]; // here", ("252", "248"), "data", 252),
         new("an atomic past the end", PtxFaultKind.OutOfBounds,
             "mad.wide.u32 %a, %x, 252, %data; atom.global.add.u32 %r, [%a], 1; // here",
-            "mad.wide.u32 %a, %x, 248, %data; atom.global.add.u32 %r, [%a], 1;", "data", 252),
+            ("252", "248"), "data", 252),
         new("an asynchronous copy past the end", PtxFaultKind.OutOfBounds,
             "mad.wide.u32 %a, %x, 240, %data; cp.async.ca.shared.global [%mine], [%a], 16; // here",
-            "mad.wide.u32 %a, %x, 224, %data; cp.async.ca.shared.global [%mine], [%a], 16;", "data", 240),
+            ("240", "224"), "data", 240),
         new("a shared store past the block's memory", PtxFaultKind.OutOfBounds,
             "selp.u32 %r, 4096, 0, %p; add.u32 %r, %r, %mine; st.shared.u32 [%r], %i; // here",
             "st.shared.u32 [%mine], %i;", "slots", 4096 + (37 * 16)),
         new("a local store past the thread's memory", PtxFaultKind.OutOfBounds,
             "mov.u64 %a, own; mad.wide.u32 %a, %x, 64, %a; st.local.u32 [%a], %i; // here",
-            "mov.u64 %a, own; mad.wide.u32 %a, %x, 60, %a; st.local.u32 [%a], %i;", "own", 64),
+            ("64,", "60,"), "own", 64),
     ];
 
     private static IEnumerable<FaultCase> Misaligned() =>
     [
         new("a word at a half", PtxFaultKind.Misaligned,
             "mad.wide.u32 %a, %x, 2, %data; ld.global.u32 %r, [%a]; // here",
-            "mad.wide.u32 %a, %x, 2, %data; ld.global.u16 %r, [%a];", "data", 2),
+            ("ld.global.u32", "ld.global.u16"), "data", 2),
         new("four words at one", PtxFaultKind.Misaligned,
             "mad.wide.u32 %a, %x, 4, %data; ld.global.v4.u32 {%m0, %m1, %m2, %m3}, [%a]; // here",
-            "mad.wide.u32 %a, %x, 16, %data; ld.global.v4.u32 {%m0, %m1, %m2, %m3}, [%a];", "data", 4),
+            ("4,", "16,"), "data", 4),
         new("a generic store of a word at a byte", PtxFaultKind.Misaligned,
-            "mad.wide.u32 %a, %x, 1, %data; st.u32 [%a], %i; // here",
-            "mad.wide.u32 %a, %x, 1, %data; st.u8 [%a], %i;", "data", 1),
+            "mad.wide.u32 %a, %x, 1, %data; st.u32 [%a], %i; // here", ("st.u32", "st.u8"), "data", 1),
         new("two words at one in shared memory", PtxFaultKind.Misaligned,
             "mad.lo.u32 %r, %x, 4, %mine; st.shared.v2.u32 [%r], {%i, %i}; // here",
-            "mad.lo.u32 %r, %x, 8, %mine; st.shared.v2.u32 [%r], {%i, %i};", "slots", (37 * 16) + 4),
+            ("4", "8"), "slots", (37 * 16) + 4),
         new("an atomic at a half", PtxFaultKind.Misaligned,
-            "mad.wide.u32 %a, %x, 2, %data; atom.global.add.u32 %r, [%a], 1; // here",
-            "mad.wide.u32 %a, %x, 4, %data; atom.global.add.u32 %r, [%a], 1;", "data", 2),
+            "mad.wide.u32 %a, %x, 2, %data; atom.global.add.u32 %r, [%a], 1; // here", ("2,", "4,"), "data", 2),
         new("an asynchronous copy from within 16 bytes", PtxFaultKind.Misaligned,
             "mad.wide.u32 %a, %x, 8, %data; cp.async.cg.shared.global [%mine], [%a], 16; // here",
-            "mad.wide.u32 %a, %x, 16, %data; cp.async.cg.shared.global [%mine], [%a], 16;", "data", 8),
+            ("8", "16"), "data", 8),
         new("an asynchronous copy to within 16 bytes", PtxFaultKind.Misaligned,
             "mad.lo.u32 %r, %x, 8, %mine; cp.async.ca.shared.global [%r], [%data], 16; // here",
-            "mad.lo.u32 %r, %x, 8, %mine; cp.async.ca.shared.global [%r], [%data], 8;", "slots", (37 * 16) + 8),
+            ("16", "8"), "slots", (37 * 16) + 8),
         new("a row of ldmatrix within 16 bytes", PtxFaultKind.Misaligned,
             """
             st.shared.v4.u32 [%mine], {%i, %i, %i, %i};
@@ -79,85 +74,68 @@ internal sealed class FaultTests
             """, "slots", (37 * 16) + 8),
         new("a local word at a half", PtxFaultKind.Misaligned,
             "mov.u64 %a, own; mad.wide.u32 %a, %x, 2, %a; st.local.u32 [%a], %i; // here",
-            "mov.u64 %a, own; mad.wide.u32 %a, %x, 4, %a; st.local.u32 [%a], %i;", "own", 2),
+            ("2,", "4,"), "own", 2),
     ];
 
     private static IEnumerable<FaultCase> Unwritten() =>
     [
-        new("a load of what nobody wrote", PtxFaultKind.UninitializedRead,
+        new("a load of unwritten global memory", PtxFaultKind.UninitializedRead,
             "selp.b64 %a, %fresh, %data, %p; ld.global.u32 %r, [%a]; // here",
-            "st.global.u32 [%fresh], %i; selp.b64 %a, %fresh, %data, %p; ld.global.u32 %r, [%a];", "fresh"),
-        new("a load of a word of which half is written", PtxFaultKind.UninitializedRead,
+            ("selp.b64", "st.global.u32 [%fresh], %i; selp.b64"), "fresh"),
+        new("a load of a half-written word", PtxFaultKind.UninitializedRead,
             "st.global.u16 [%fresh], %i; selp.b64 %a, %fresh, %data, %p; ld.global.u32 %r, [%a]; // here",
-            "st.global.u16 [%fresh], %i; selp.b64 %a, %fresh, %data, %p; ld.global.u16 %r, [%a];", "fresh"),
-        new("an atomic on what nobody wrote", PtxFaultKind.UninitializedRead,
+            ("ld.global.u32", "ld.global.u16"), "fresh"),
+        new("an atomic on unwritten memory", PtxFaultKind.UninitializedRead,
             "selp.b64 %a, %fresh, %data, %p; red.global.add.u32 [%a], 1; // here",
             "red.global.add.u32 [%data], 1;", "fresh"),
-        new("an asynchronous copy of what nobody wrote", PtxFaultKind.UninitializedRead,
+        new("an asynchronous copy of unwritten memory", PtxFaultKind.UninitializedRead,
             "selp.b64 %a, %fresh, %data, %p; cp.async.ca.shared.global [%mine], [%a], 4; // here",
             "cp.async.ca.shared.global [%mine], [%data], 4;", "fresh"),
         new("a load of unwritten shared memory", PtxFaultKind.UninitializedRead,
             "@!%p st.shared.u32 [%mine], %i;\nld.shared.u32 %r, [%mine]; // here",
-            "st.shared.u32 [%mine], %i;\nld.shared.u32 %r, [%mine];", "slots", 37 * 16),
+            ("@!%p ", ""), "slots", 37 * 16),
         new("a load of unwritten local memory", PtxFaultKind.UninitializedRead,
-            "@!%p st.local.u32 [own], %i;\nld.local.u32 %r, [own]; // here",
-            "st.local.u32 [own], %i;\nld.local.u32 %r, [own];", "own"),
-        new("a load of a local word of which half is written", PtxFaultKind.UninitializedRead,
+            "@!%p st.local.u32 [own], %i;\nld.local.u32 %r, [own]; // here", ("@!%p ", ""), "own"),
+        new("a load of a half-written local word", PtxFaultKind.UninitializedRead,
             "@!%p st.local.u32 [own], %i;\nst.local.u16 [own], 7;\nld.local.u32 %r, [own]; // here",
-            "@!%p st.local.u32 [own], %i;\nst.local.u16 [own], 7;\nld.local.u16 %r, [own];", "own"),
-        new("a load of a shared word of which half is written", PtxFaultKind.UninitializedRead,
+            ("ld.local.u32", "ld.local.u16"), "own"),
+        new("a load of a half-written shared word", PtxFaultKind.UninitializedRead,
             "@!%p st.shared.u32 [%mine], %i;\nst.shared.u16 [%mine], 7;\nld.shared.u32 %r, [%mine]; // here",
-            "@!%p st.shared.u32 [%mine], %i;\nst.shared.u16 [%mine], 7;\nld.shared.u16 %r, [%mine];", "slots", 37 * 16),
-        new("a row of ldmatrix that nobody wrote", PtxFaultKind.UninitializedRead,
+            ("ld.shared.u32", "ld.shared.u16"), "slots", 37 * 16),
+        new("an unwritten row of ldmatrix", PtxFaultKind.UninitializedRead,
             """
             @!%p st.shared.v4.u32 [%mine], {%i, %i, %i, %i};
             bar.sync 0;
             ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%m0, %m1, %m2, %m3}, [%mine]; // here
-            """,
-            """
-            st.shared.v4.u32 [%mine], {%i, %i, %i, %i};
-            bar.sync 0;
-            ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%m0, %m1, %m2, %m3}, [%mine];
-            """, "slots", 37 * 16),
+            """, ("@!%p ", ""), "slots", 37 * 16),
     ];
 
-    /// <summary>Neighbouring threads on neighbouring words, checked together: the thread at fault is found.</summary>
+    /// <summary>Neighbouring threads access neighbouring words, which the emulator checks together. It must still find the
+    /// thread at fault.</summary>
     private static IEnumerable<FaultCase> Neighbours() =>
     [
         new("neighbours past the end", PtxFaultKind.OutOfBounds,
             "selp.u32 %r, %i, 0, %q; mad.wide.u32 %a, %r, 4, %data; ld.global.u32 %r, [%a]; // here",
-            "min.u32 %r, %i, 62; mad.wide.u32 %a, %r, 4, %data; ld.global.u32 %r, [%a];", "data", 252)
-        { Threads = [63] },
-        new("neighbours off their words", PtxFaultKind.Misaligned,
+            ("selp.u32 %r, %i, 0, %q", "min.u32 %r, %i, 62"), "data", 252) { Threads = [63] },
+        new("neighbours at misaligned words", PtxFaultKind.Misaligned,
             "selp.u32 %r, 2, 0, %q; mad.lo.u32 %r, %lane, 4, %r; cvt.u64.u32 %a, %r; add.u64 %a, %a, %data; "
                 + "ld.global.u32 %r, [%a]; // here",
             "mad.wide.u32 %a, %lane, 4, %data; ld.global.u32 %r, [%a];", "data", 2) { Threads = [0] },
-        new("neighbours on what one of them did not write", PtxFaultKind.UninitializedRead,
+        new("neighbours on words of which one is unwritten", PtxFaultKind.UninitializedRead,
             """
             mad.wide.u32 %a, %i, 4, %fresh;
             setp.ne.and.u32 %w, %i, 37, %q;
             @%w st.global.u32 [%a], %i;
             @%q ld.global.u32 %r, [%a]; // here
-            """,
-            """
-            mad.wide.u32 %a, %i, 4, %fresh;
-            @%q st.global.u32 [%a], %i;
-            @%q ld.global.u32 %r, [%a];
-            """, "fresh", 4 * 37),
-        new("neighbours on shared memory that one of them did not write", PtxFaultKind.UninitializedRead,
+            """, ("setp.ne.and.u32 %w, %i, 37, %q;\n@%w", "@%q"), "fresh", 4 * 37),
+        new("neighbours on shared words of which one is unwritten", PtxFaultKind.UninitializedRead,
             """
             mov.u32 %r, slots;
             mad.lo.u32 %r, %i, 4, %r;
             @!%p st.shared.u32 [%r], %i;
             ld.shared.u32 %s, [%r]; // here
-            """,
-            """
-            mov.u32 %r, slots;
-            mad.lo.u32 %r, %i, 4, %r;
-            st.shared.u32 [%r], %i;
-            ld.shared.u32 %s, [%r];
-            """, "slots", 4 * 37),
-        new("neighbours on what another warp rewrites in part", PtxFaultKind.SharedRace,
+            """, ("@!%p ", ""), "slots", 4 * 37),
+        new("neighbours on words of which another warp rewrites one", PtxFaultKind.SharedRace,
             """
             mov.u32 %r, slots;
             mad.lo.u32 %r, %i, 4, %r;
@@ -167,18 +145,8 @@ internal sealed class FaultTests
             setp.eq.and.u32 %w, %i, 0, %q;
             ld.shared.u32 %m0, [%r]; // here
             @%w st.shared.u32 [%s+148], %i; // here
-            """,
-            """
-            mov.u32 %r, slots;
-            mad.lo.u32 %r, %i, 4, %r;
-            st.shared.u32 [%r], %i;
-            bar.sync 0;
-            mov.u32 %s, slots;
-            setp.eq.and.u32 %w, %i, 0, %q;
-            ld.shared.u32 %m0, [%r];
-            @%w st.shared.u32 [%s+124], %i;
-            """, "slots", 4 * 37) { Threads = [0, 37] },
-        new("a neighbour's copy after one's own wait", PtxFaultKind.AsyncCopyNotWaited,
+            """, ("%s+148", "%s+124"), "slots", 4 * 37) { Threads = [0, 37] },
+        new("a neighbour's copy after the reader's own wait", PtxFaultKind.AsyncCopyNotWaited,
             """
             mov.u32 %s, slots;
             mad.lo.u32 %r, %i, 4, %s;
@@ -188,19 +156,8 @@ internal sealed class FaultTests
             xor.b32 %m0, %i, %x;
             mad.lo.u32 %r, %m0, 4, %s;
             ld.shared.u32 %m0, [%r]; // here
-            """,
-            """
-            mov.u32 %s, slots;
-            mad.lo.u32 %r, %i, 4, %s;
-            cp.async.ca.shared.global [%r], [%data], 4;
-            cp.async.wait_all;
-            ld.shared.u32 %m0, [%r];
-            bar.warp.sync 0xffffffff;
-            xor.b32 %m0, %i, %x;
-            mad.lo.u32 %r, %m0, 4, %s;
-            ld.shared.u32 %m0, [%r];
-            """, "slots", 4 * 36),
-        new("one copy read by all after its own thread's wait", PtxFaultKind.AsyncCopyNotWaited,
+            """, ("xor.b32", "bar.warp.sync 0xffffffff;\nxor.b32"), "slots", 4 * 36),
+        new("a copy read by all threads after its own thread's wait", PtxFaultKind.AsyncCopyNotWaited,
             """
             mov.u32 %s, slots;
             setp.eq.and.u32 %w, %i, 32, %q;
@@ -210,54 +167,29 @@ internal sealed class FaultTests
             @!%w bra SKIP;
             ld.shared.u32 %r, [%s]; // here
             SKIP:
-            """,
-            """
-            mov.u32 %s, slots;
-            setp.eq.and.u32 %w, %i, 32, %q;
-            @%w cp.async.ca.shared.global [%s], [%data], 4;
-            cp.async.wait_all;
-            setp.ge.and.u32 %w, %i, 32, %q;
-            @!%w bra SKIP;
-            bar.warp.sync 0xffffffff;
-            ld.shared.u32 %r, [%s];
-            SKIP:
-            """, "slots") { Threads = [33] },
+            """, ("ld.shared.u32", "bar.warp.sync 0xffffffff;\nld.shared.u32"), "slots") { Threads = [33] },
     ];
 
     private static IEnumerable<FaultCase> Races() =>
     [
-        new("two warps write one place", PtxFaultKind.SharedRace,
+        new("two warps write the same word", PtxFaultKind.SharedRace,
             "and.b32 %r, %i, 31;\nmov.u32 %s, slots;\n@%z st.shared.u32 [%s+32], %i; // here",
             "@%z st.shared.u32 [%mine], %i;", "slots", 32) { Threads = [5, 37] },
-        new("a warp reads what another writes", PtxFaultKind.SharedRace,
+        new("a warp reads a word that another writes", PtxFaultKind.SharedRace,
             """
             st.shared.u32 [%mine], %i;
             bar.sync 0;
             @%p st.shared.u32 [%mine], 7; // here
             @%z ld.shared.u32 %r, [%theirs]; // here
-            """,
-            """
-            st.shared.u32 [%mine], %i;
-            bar.sync 0;
-            @%p st.shared.u32 [%mine], 7;
-            bar.sync 0;
-            @%z ld.shared.u32 %r, [%theirs];
-            """, "slots", 37 * 16) { Threads = [5, 37] },
-        new("a warp overwrites what another still reads", PtxFaultKind.SharedRace,
+            """, ("@%z", "bar.sync 0;\n@%z"), "slots", 37 * 16) { Threads = [5, 37] },
+        new("a warp overwrites a word that another still reads", PtxFaultKind.SharedRace,
             """
             st.shared.u32 [%mine], %i;
             bar.sync 0;
             ld.shared.u32 %r, [%theirs]; // here
             @%p st.shared.u32 [%mine], 7; // here
-            """,
-            """
-            st.shared.u32 [%mine], %i;
-            bar.sync 0;
-            ld.shared.u32 %r, [%theirs];
-            bar.sync 0;
-            @%p st.shared.u32 [%mine], 7;
-            """, "slots", 37 * 16) { Threads = [5, 37] },
-        new("warps that meet at barriers of their own", PtxFaultKind.SharedRace,
+            """, ("@%p", "bar.sync 0;\n@%p"), "slots", 37 * 16) { Threads = [5, 37] },
+        new("two warps that wait at different barriers", PtxFaultKind.SharedRace,
             """
             st.shared.u32 [%mine], %i;
             bar.sync 0;
@@ -280,13 +212,8 @@ internal sealed class FaultTests
             and.pred %w, %w, %q;
             @%p st.shared.v4.u32 [%mine], {%i, %i, %i, %i}; // here
             @%w st.shared.u8 [%theirs+9], %i; // here
-            """,
-            """
-            setp.eq.u32 %w, %i, 5;
-            and.pred %w, %w, %q;
-            @%p st.shared.v2.u32 [%mine], {%i, %i};
-            @%w st.shared.u8 [%theirs+9], %i;
-            """, "slots", (37 * 16) + 9) { Threads = [5, 37], OtherOffset = 37 * 16 },
+            """, ("st.shared.v4.u32 [%mine], {%i, %i, ", "st.shared.v2.u32 [%mine], {"), "slots", (37 * 16) + 9)
+        { Threads = [5, 37], OtherOffset = 37 * 16 },
         new("a store beside another warp's atomic", PtxFaultKind.SharedRace,
             """
             st.shared.u32 [%mine], %i;
@@ -295,46 +222,27 @@ internal sealed class FaultTests
             and.pred %w, %w, %q;
             @%w atom.shared.add.u32 %r, [%theirs], 1; // here
             @%p st.shared.u32 [%mine], 3; // here
-            """,
-            """
-            st.shared.u32 [%mine], %i;
-            bar.sync 0;
-            setp.eq.u32 %w, %i, 5;
-            and.pred %w, %w, %q;
-            @%w atom.shared.add.u32 %r, [%theirs], 1;
-            @%p atom.shared.add.u32 %r, [%mine], 3;
-            """, "slots", 37 * 16) { Threads = [5, 37] },
+            """, ("st.shared.u32 [%mine], 3", "atom.shared.add.u32 %r, [%mine], 3"), "slots", 37 * 16)
+        { Threads = [5, 37] },
     ];
 
     private static IEnumerable<FaultCase> AsyncCopies() =>
     [
-        new("reading a copy before its wait", PtxFaultKind.AsyncCopyNotWaited,
+        new("reading a copy before the wait", PtxFaultKind.AsyncCopyNotWaited,
             """
             cp.async.ca.shared.global [%mine], [%data], 16;
             cp.async.commit_group;
             @!%p cp.async.wait_group 0;
             ld.shared.u32 %r, [%mine]; // here
-            """,
-            """
-            cp.async.ca.shared.global [%mine], [%data], 16;
-            cp.async.commit_group;
-            cp.async.wait_group 0;
-            ld.shared.u32 %r, [%mine];
-            """, "slots", 37 * 16),
-        new("waiting for groups while the copy is in none", PtxFaultKind.AsyncCopyNotWaited,
+            """, ("@!%p ", ""), "slots", 37 * 16),
+        new("waiting for groups when the copy belongs to none", PtxFaultKind.AsyncCopyNotWaited,
             """
             cp.async.ca.shared.global [%mine], [%data], 16;
             @!%p cp.async.commit_group;
             cp.async.wait_group 0;
             ld.shared.u32 %r, [%mine+4]; // here
-            """,
-            """
-            cp.async.ca.shared.global [%mine], [%data], 16;
-            @!%p cp.async.commit_group;
-            cp.async.wait_all;
-            ld.shared.u32 %r, [%mine+4];
-            """, "slots", (37 * 16) + 4),
-        new("waiting for the group before", PtxFaultKind.AsyncCopyNotWaited,
+            """, ("cp.async.wait_group 0", "cp.async.wait_all"), "slots", (37 * 16) + 4),
+        new("waiting for the previous group only", PtxFaultKind.AsyncCopyNotWaited,
             """
             cp.async.ca.shared.global [%mine], [%data], 8;
             cp.async.commit_group;
@@ -352,43 +260,32 @@ internal sealed class FaultTests
             cp.async.wait_group 1;
             ld.shared.v2.u32 {%r, %s}, [%mine];
             """, "slots", (37 * 16) + 8),
-        new("writing where a copy is still to arrive", PtxFaultKind.AsyncCopyNotWaited,
+        new("writing to the target of a pending copy", PtxFaultKind.AsyncCopyNotWaited,
             """
             cp.async.ca.shared.global [%mine], [%data], 16;
             @!%p cp.async.wait_all;
             st.shared.u32 [%mine], %i; // here
-            """,
-            """
-            cp.async.ca.shared.global [%mine], [%data], 16;
-            cp.async.wait_all;
-            st.shared.u32 [%mine], %i;
-            """, "slots", 37 * 16),
-        new("a barrier in place of the wait of the thread that copies", PtxFaultKind.AsyncCopyNotWaited,
+            """, ("@!%p ", ""), "slots", 37 * 16),
+        new("a barrier without a wait by the copying thread", PtxFaultKind.AsyncCopyNotWaited,
             """
             cp.async.ca.shared.global [%mine], [%data], 16;
             @!%p cp.async.wait_all;
             bar.sync 0;
             ld.shared.u32 %r, [%theirs]; // here
-            """,
-            """
-            cp.async.ca.shared.global [%mine], [%data], 16;
-            cp.async.wait_all;
-            bar.sync 0;
-            ld.shared.u32 %r, [%theirs];
-            """, "slots", 37 * 16) { Threads = [5] },
+            """, ("@!%p ", ""), "slots", 37 * 16) { Threads = [5] },
     ];
 
     private static IEnumerable<FaultCase> Barriers() =>
     [
         new("a barrier inside an if", PtxFaultKind.BarrierDivergence,
-            "@%p bra SKIP;\nbar.sync 0; // here\nSKIP:",
-            "@%p bra SKIP;\nSKIP:\nbar.sync 0;"),
-        new("a barrier that one thread's predicate leaves out", PtxFaultKind.BarrierDivergence,
-            "@!%p bar.sync 0; // here", "bar.sync 0;"),
+            "@%p bra SKIP;\nbar.sync 0; // here\nSKIP:", ("bar.sync 0;\nSKIP:", "SKIP:\nbar.sync 0;")),
+        new("a barrier that one thread skips by its predicate", PtxFaultKind.BarrierDivergence,
+            "@!%p bar.sync 0; // here", ("@!%p ", "")),
         new("a barrier after one thread has returned", PtxFaultKind.BarrierDivergence,
-            "@%p ret;\nbar.sync 0; // here", "bar.sync 0;"),
+            "@%p ret;\nbar.sync 0; // here", ("@%p ret;\n", "")),
         new("a barrier after one warp has returned", PtxFaultKind.BarrierDivergence,
-            "setp.ge.and.u32 %w, %i, 32, %q;\n@%w ret;\nbar.sync 0; // here", "bar.sync 0;") { Threads = [0] },
+            "setp.ge.and.u32 %w, %i, 32, %q;\n@%w ret;\nbar.sync 0; // here",
+            ("setp.ge.and.u32 %w, %i, 32, %q;\n@%w ret;\n", "")) { Threads = [0] },
         new("two warps at two barriers", PtxFaultKind.BarrierDivergence,
             """
             setp.ge.u32 %w, %i, 32;
@@ -418,10 +315,10 @@ internal sealed class FaultTests
         {
             yield return new($"{name} inside an if", PtxFaultKind.PartialWarp,
                 $"{Before}@%p bra SKIP;\n{instruction} // here\nSKIP:", $"{Before}@%p bra SKIP;\nSKIP:\n{instruction}");
-            yield return new($"{name} that one lane's predicate leaves out", PtxFaultKind.PartialWarp,
+            yield return new($"{name} that one lane skips by its predicate", PtxFaultKind.PartialWarp,
                 $"{Before}@!%p {instruction} // here", Before + instruction);
         }
-        yield return new("a lane that its own mask leaves out", PtxFaultKind.PartialWarp,
+        yield return new("a lane that is not in its own mask", PtxFaultKind.PartialWarp,
             "selp.b32 %s, 0xFFFFFFDF, 0xFFFFFFFF, %p;\nshfl.sync.idx.b32 %r, %i, 0, 31, %s; // here",
             "shfl.sync.idx.b32 %r, %i, 0, 31, -1;");
     }
@@ -430,8 +327,9 @@ internal sealed class FaultTests
     [
         new("a generic store to constant memory", PtxFaultKind.ReadOnlyMemory,
             "mov.u64 %a, fixed; cvta.const.u64 %a, %a; selp.b64 %a, %a, %data, %p; st.u32 [%a], %i; // here",
-            "mov.u64 %a, fixed; cvta.const.u64 %a, %a; selp.b64 %a, %a, %data, %p; ld.u32 %r, [%a];", "fixed"),
-        new("a trap", PtxFaultKind.Trap, "@!%p bra SKIP;\ntrap; // here\nSKIP:", "@!%p bra SKIP;\nSKIP:"),
+            ("st.u32 [%a], %i", "ld.u32 %r, [%a]"), "fixed"),
+        new("a trap", PtxFaultKind.Trap,
+            "@!%p bra SKIP;\ntrap; // here\nSKIP:", ("trap;\n", "")),
     ];
 
     private static IEnumerable<FaultCase> Table() =>
@@ -442,7 +340,7 @@ internal sealed class FaultTests
     ];
 
     [TestCaseSource(nameof(Table))]
-    public void It_is_an_error_that_names_its_place(FaultCase fault)
+    public void Wrong_code_is_reported_with_its_place(FaultCase fault)
     {
         string text = Text(fault.Wrong);
         for (ulong seed = 0; seed < 4; seed++)
@@ -477,7 +375,7 @@ internal sealed class FaultTests
     }
 
     [TestCaseSource(nameof(Table))]
-    public void Put_right_it_runs(FaultCase fault)
+    public void Corrected_code_runs(FaultCase fault)
     {
         for (ulong seed = 0; seed < 4; seed++)
         {
