@@ -1,16 +1,16 @@
 namespace MsResampler.Kernels.Compiler;
 
-/// <summary>A kernel as PTX text, for one architecture and everything newer.</summary>
-/// <param name="Name">The kernel's name and configuration, for people.</param>
-/// <param name="EntryName">The entry function's name in the text.</param>
+/// <summary>A kernel as PTX text for one architecture and all newer ones.</summary>
+/// <param name="Name">The kernel's name and configuration for display.</param>
+/// <param name="EntryName">The name of the entry function in the text.</param>
 /// <param name="Ptx">The text.</param>
-/// <param name="Parameters">The entry's parameters in order. A view is one parameter of two 8-byte words, address and
-/// element count.</param>
-/// <param name="ParameterBytes">Bytes of all parameters.</param>
+/// <param name="Parameters">The parameters of the entry function in order. A view is one parameter of two 8-byte
+/// words: address and element count.</param>
+/// <param name="ParameterBytes">The size of all parameters in bytes.</param>
 internal sealed record CompiledKernel(string Name, string EntryName, string Ptx,
     IReadOnlyList<KernelParameter> Parameters, int ParameterBytes);
 
-/// <summary>One parameter of an entry function.</summary>
-/// <param name="Offset">Bytes before it.</param>
-/// <param name="Bytes">Its size.</param>
+/// <summary>A parameter of an entry function.</summary>
+/// <param name="Offset">The offset in bytes.</param>
+/// <param name="Bytes">The size in bytes.</param>
 internal readonly record struct KernelParameter(int Offset, int Bytes);

@@ -7,12 +7,13 @@ using MsResampler.Files;
 
 namespace MsResampler.Kernels.Compiler;
 
-/// <summary>Compiled kernels, in memory and in a folder that processes may share. What the folder holds is believed
-/// only if its checksum and its key are right; whatever goes wrong with it, kernels are compiled again and nothing
-/// fails: <see cref="Problem"/> says why kernels are not kept. Members may be used from many threads.</summary>
+/// <summary>A cache of compiled kernels, in memory and in a folder that several processes may share. An entry of the
+/// folder is used only if its checksum and its key are right. A problem with the folder never fails an operation:
+/// the kernels are compiled again, and <see cref="Problem"/> says why they are not stored. Members may be called
+/// from several threads.</summary>
 internal sealed class KernelCache
 {
-    /// <summary>The environment variable that names the folder; <c>none</c> keeps kernels in memory alone.</summary>
+    /// <summary>The environment variable that names the folder; <c>none</c> disables the folder.</summary>
     public const string Variable = "MSRESAMPLER_CACHE";
 
     private const string Extension = ".kernel";
@@ -28,30 +29,31 @@ internal sealed class KernelCache
     private string? _problem;
 
     /// <summary>Creates a cache.</summary>
-    /// <param name="folder">The folder, made when the first kernel is written; null keeps kernels in memory
-    /// alone.</param>
-    /// <param name="maxBytes">Bytes that the folder may hold; the kernels not used for longest go first.</param>
+    /// <param name="folder">The folder, created when the first kernel is written; null for a cache in memory
+    /// only.</param>
+    /// <param name="maxBytes">The largest total size of the folder in bytes; the least recently used kernels are
+    /// deleted first.</param>
     public KernelCache(string? folder, long maxBytes = MaxFolderBytes)
     {
         _folder = folder;
         _maxBytes = maxBytes;
     }
 
-    /// <summary>The process's cache, in the folder that the environment names or else in the user's folder for
-    /// applications' local data.</summary>
+    /// <summary>The cache of the process. Its folder is the one that the environment names, by default one in the
+    /// user's folder for local application data.</summary>
     public static KernelCache Default => s_default.Value;
 
-    /// <summary>Why kernels are not kept on disk although they should be; null as long as every one written was
-    /// kept.</summary>
+    /// <summary>Why kernels are not stored in the folder, or null if every write succeeded.</summary>
     public string? Problem => Volatile.Read(ref _problem);
 
-    /// <summary>The folder that a value of <see cref="Variable"/> means, whether or not it exists; null for
+    /// <summary>The folder for a value of <see cref="Variable"/>, whether or not it exists; null for
     /// <c>none</c>.</summary>
     public static string? FolderOf(string? setting)
     {
         if (setting == "none")
             return null;
-        // Unverified: where the user's folder is still missing it is made, and where it cannot be the first write says so.
+        // Without DoNotVerify, .NET returns an empty path if the user's folder does not exist. A write creates it,
+        // and reports an error if that fails.
         return string.IsNullOrWhiteSpace(setting) ? Path.Combine(Environment.GetFolderPath(
             Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify),
             "msresampler", "kernels") : setting;
@@ -61,7 +63,7 @@ internal sealed class KernelCache
     public bool TryGet(KernelKey key, [NotNullWhen(true)] out CompiledKernel? kernel) =>
         _kernels.TryGetValue(key, out kernel);
 
-    /// <summary>Finds a kernel's text in the folder.</summary>
+    /// <summary>Reads a kernel's text from the folder, or returns null if it has no valid entry.</summary>
     public string? Read(KernelKey key)
     {
         if (_folder is null)
@@ -86,11 +88,11 @@ internal sealed class KernelCache
         }
     }
 
-    /// <summary>Keeps a kernel in memory.</summary>
+    /// <summary>Stores a kernel in memory.</summary>
     public void Add(KernelKey key, CompiledKernel kernel) => _kernels[key] = kernel;
 
-    /// <summary>Writes a kernel's text to the folder, under another name first so that nobody reads half of
-    /// it.</summary>
+    /// <summary>Writes a kernel's text to the folder, first under a temporary name so that no reader sees a partial
+    /// file.</summary>
     public void Write(KernelKey key, string ptx)
     {
         if (_folder is null)
@@ -109,15 +111,16 @@ internal sealed class KernelCache
         {
             Delete(unfinished);
             Unfinished.Remove(unfinished);
-            Interlocked.CompareExchange(ref _problem, "compiled GPU kernels are not kept, so that every start compiles " +
-                $"them anew: {e.Message.TrimEnd('.')} ({Variable} names another folder, or none to keep none)", null);
+            Interlocked.CompareExchange(ref _problem, "compiled GPU kernels are not stored, and every start compiles " +
+                $"them again: {e.Message.TrimEnd('.')}; set {Variable} to another folder, or to none to disable it", null);
             return;
         }
 
         Trim(_folder);
     }
 
-    /// <summary>The checksum of all that follows, the key and the text, each with its length.</summary>
+    /// <summary>Encodes an entry: the checksum of the rest, the key, and the text, the latter two with their
+    /// lengths.</summary>
     private static byte[] Wrap(KernelKey key, string ptx)
     {
         using var content = new MemoryStream();
@@ -147,7 +150,8 @@ internal sealed class KernelCache
         return reader.ReadString() == key.Text ? reader.ReadString() : null;
     }
 
-    /// <summary>Deletes what was not used for longest, and what a process that died left unfinished.</summary>
+    /// <summary>Deletes the least recently used kernels beyond the limit, and partial files that a terminated
+    /// process left.</summary>
     private void Trim(string folder)
     {
         long bytes = 0;
@@ -165,8 +169,7 @@ internal sealed class KernelCache
         }
         catch (Exception e) when (IsOfFiles(e))
         {
-            // Another process has deleted a file that was listed, or the folder may not be listed; the next write tries
-            // again.
+            // Another process deleted a listed file, or the folder cannot be listed. The next write tries again.
         }
     }
 
@@ -178,7 +181,7 @@ internal sealed class KernelCache
         }
         catch (Exception e) when (IsOfFiles(e))
         {
-            // Another process has it open or has deleted it; the next one to write tries again.
+            // Another process has the file open or deleted it. The next write tries again.
         }
     }
 

@@ -8,48 +8,48 @@ using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Compiler;
 
-/// <summary>Compiles kernels written in C# to PTX text, without a GPU, each once. Methods may be called from many
-/// threads; kernels are compiled one after another.</summary>
-/// <param name="cache">Where compiled kernels are kept.</param>
+/// <summary>Compiles kernels written in C# to PTX text without a GPU, each kernel once. Methods may be called from
+/// several threads; kernels are compiled one at a time.</summary>
+/// <param name="cache">The cache of compiled kernels.</param>
 /// <param name="version">The PTX version to compile to.</param>
 internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : IDisposable
 {
-    /// <summary>The newest architecture that ILGPU names as a target; the text for newer ones is the same, and runs on
-    /// them.</summary>
+    /// <summary>The newest architecture that ILGPU emits as a target. The text for newer architectures is the same,
+    /// and drivers run it on them.</summary>
     private const int NewestTarget = 80;
 
     private readonly SemaphoreSlim _compiling = new(1);
     private Context? _context;
     private bool _isDisposed;
 
-    /// <summary>Creates a compiler to <see cref="PtxVersion.Default"/> that keeps its kernels in memory.</summary>
+    /// <summary>Creates a compiler to <see cref="PtxVersion.Default"/> that caches kernels in memory only.</summary>
     public KernelCompiler()
         : this(new KernelCache(folder: null), PtxVersion.Default)
     {
     }
 
-    /// <summary>How many kernels were compiled because the cache did not have them.</summary>
+    /// <summary>The number of kernels that were not in the cache and had to be compiled.</summary>
     public int CompilationCount { get; private set; }
 
     /// <inheritdoc cref="KernelCache.Problem"/>
     public string? CacheProblem => cache.Problem;
 
     /// <summary>Compiles a kernel.</summary>
-    /// <param name="kernel">A static method in ILGPU's explicitly grouped style, returning nothing; with type arguments
-    /// if it or its class is generic.</param>
-    /// <param name="name">The kernel's name and configuration, for people.</param>
+    /// <param name="kernel">A static void method in ILGPU's explicitly grouped style. If the method or its class is
+    /// generic, all type arguments are given.</param>
+    /// <param name="name">The kernel's name and configuration for display.</param>
     /// <param name="architecture">The architecture to compile for, such as 80 for sm_80.</param>
-    /// <param name="bounds">The threads of its largest block and the blocks that should share a multiprocessor; the
-    /// assembler divides the registers by them.</param>
-    /// <exception cref="NotSupportedException">The method is no kernel, or uses what kernels cannot or what the
-    /// architecture lacks.</exception>
+    /// <param name="bounds">The number of threads in the largest block, and the number of blocks that should share a
+    /// multiprocessor; the assembler limits registers accordingly.</param>
+    /// <exception cref="NotSupportedException">The method has the wrong form, or uses features that kernels or the
+    /// architecture lack.</exception>
     public CompiledKernel Compile(MethodInfo kernel, string name, int architecture,
         KernelSpecialization bounds = default)
     {
         if (!kernel.IsStatic || kernel.ReturnType != typeof(void) || kernel.ContainsGenericParameters)
         {
-            throw new NotSupportedException($"{kernel.DeclaringType}.{kernel.Name} is no kernel: expected a static " +
-                "method that returns nothing, with all type arguments given.");
+            throw new NotSupportedException($"{kernel.DeclaringType}.{kernel.Name} is not a kernel: expected a static " +
+                "method that returns void, with all type arguments given.");
         }
 
         architecture = Math.Min(architecture, NewestTarget);
@@ -74,7 +74,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
         return compiled.Name == name ? compiled : compiled with { Name = name };
     }
 
-    /// <summary>Frees the compiler; compiled kernels stay valid.</summary>
+    /// <summary>Releases the compiler; compiled kernels stay valid.</summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _isDisposed, true))
@@ -90,8 +90,9 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
         PtxInstructions.Register(builder);
     });
 
-    /// <summary>ILGPU compiles on threads of the pool. If those wait here, the pool must notice and add others, which
-    /// it does for threads that wait for a task, but not for a lock.</summary>
+    /// <summary>Waits for the lock. ILGPU compiles on threads of the pool; if threads of the pool wait here, the
+    /// pool must add others. It does so for threads that wait for a task, but not for threads that wait for a
+    /// lock.</summary>
     private void Enter() => _compiling.WaitAsync().GetAwaiter().GetResult();
 
     private static CompiledKernel Describe(string ptx, string name)
@@ -107,7 +108,8 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
         KernelSpecialization bounds)
     {
         CompilationCount++;
-        // Creating a context takes longer than reading all kernels from the cache, so it waits until it is needed.
+        // Creating a context takes longer than reading all kernels from the cache, so it is created when first
+        // needed.
         _context ??= CreateContext();
         using var backend = new PTXBackend(_context, new CudaArchitecture(architecture / 10, architecture % 10),
             new CudaInstructionSet(version.Major, version.Minor), nvvmAPI: null!);

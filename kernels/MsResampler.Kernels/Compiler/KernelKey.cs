@@ -7,12 +7,12 @@ using ILGPU.Runtime;
 
 namespace MsResampler.Kernels.Compiler;
 
-/// <summary>Everything that the text of a compiled kernel depends on.</summary>
-/// <param name="Text">It in words: kernel and type arguments, the builds of the assemblies that they are in and of
-/// ILGPU, architecture, PTX version and launch bounds.</param>
+/// <summary>Identifies the text of a compiled kernel by everything that the text depends on.</summary>
+/// <param name="Text">The key as text: the kernel and its type arguments, the builds of their assemblies and of
+/// ILGPU, the architecture, the PTX version and the launch bounds.</param>
 internal readonly record struct KernelKey(string Text)
 {
-    /// <summary>The key of a kernel's compilation.</summary>
+    /// <summary>The key of a compilation.</summary>
     public static KernelKey Of(MethodInfo kernel, int architecture, PtxVersion version, KernelSpecialization bounds)
     {
         var text = new StringBuilder();
@@ -27,10 +27,10 @@ internal readonly record struct KernelKey(string Text)
         return new KernelKey(text.ToString());
     }
 
-    /// <summary>A name for a file.</summary>
+    /// <summary>The name of the kernel in the cache folder.</summary>
     public string FileName => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Text)).AsSpan(0, 16));
 
-    /// <summary>A module's version id changes with whatever is compiled into it.</summary>
+    /// <summary>The version ids of the modules involved. A module's version id changes with its content.</summary>
     private static IEnumerable<Guid> Builds(MethodInfo kernel)
     {
         yield return typeof(KernelKey).Module.ModuleVersionId;

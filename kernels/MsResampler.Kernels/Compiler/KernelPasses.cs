@@ -8,23 +8,22 @@ using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Compiler;
 
-/// <summary>The compiler passes that ILGPU's own pipeline lacks. Its level O2 has most of them, but its code placement
-/// moves loads of shared memory across the last barrier of a loop's body; level O1 with these passes does
-/// not.</summary>
+/// <summary>Compiler passes that are added to ILGPU's optimisation level O1. Level O2 has most of them, but its code
+/// placement moves loads of shared memory across the last barrier of a loop body.</summary>
 internal readonly struct KernelPasses : IBackendHook
 {
-    /// <summary>Loops of up to so many constant trips are unrolled. An array is held in registers only when every loop
-    /// over it is, and neither ILGPU nor ptxas does so by itself. ILGPU unrolls longer loops in part if this, or this
-    /// halved and rounded down any number of times, divides their trips, and breaks them; one less than a power of two
-    /// leaves alone those of 128, 256 and so on.</summary>
+    /// <summary>The largest number of constant trips of a loop that is unrolled. An array is held in registers only
+    /// if every loop over it is unrolled, which neither ILGPU's level O1 nor ptxas does. ILGPU unrolls a longer loop
+    /// partially, and incorrectly, if this number, or this number halved and rounded down any number of times,
+    /// divides the trips. One less than a power of two leaves loops of 128, 256 and so on alone.</summary>
     public const int MaxUnrolledTrips = 127;
 
-    /// <summary>Unrolls while arrays are still arrays and everything is inlined. A <c>continue</c> before an inner loop
-    /// is more than ILGPU's unrolling can do: such a kernel does not compile.</summary>
-    /// <exception cref="NotSupportedException">A loop would be unrolled in part.</exception>
+    /// <summary>Unrolls loops while arrays are still arrays and all calls are inlined. ILGPU cannot unroll a loop
+    /// that has a <c>continue</c> before an inner loop: such a kernel does not compile.</summary>
+    /// <exception cref="NotSupportedException">A loop would be unrolled partially.</exception>
     public void InitializedKernelContext(IRContext kernelContext, Method kernelMethod)
     {
-        RefuseLoopsUnrolledInPart(kernelMethod);
+        ThrowIfPartiallyUnrolled(kernelMethod);
         kernelContext.Transform(Transformer.Create(TransformerConfiguration.Empty,
             new LoopUnrolling(MaxUnrolledTrips),
             new UnreachableCodeElimination(),
@@ -32,7 +31,7 @@ internal readonly struct KernelPasses : IBackendHook
             new SimplifyControlFlow()));
     }
 
-    /// <summary>Finds out what memory each pointer points to, so that loads and stores name it.</summary>
+    /// <summary>Infers the address space of each pointer, so that loads and stores name it.</summary>
     public void OptimizedKernelContext(IRContext kernelContext, Method kernelMethod) =>
         kernelContext.Transform(Transformer.Create(TransformerConfiguration.Empty,
             new InferKernelAddressSpaces(MemoryAddressSpace.Global),
@@ -49,7 +48,7 @@ internal readonly struct KernelPasses : IBackendHook
     {
     }
 
-    private static void RefuseLoopsUnrolledInPart(Method method)
+    private static void ThrowIfPartiallyUnrolled(Method method)
     {
         Loops<ReversePostOrder, Forwards> loops = method.Blocks.CreateCFG().CreateLoops();
         LoopInfos<ReversePostOrder, Forwards> infos = loops.CreateLoopInfos();
@@ -59,15 +58,15 @@ internal readonly struct KernelPasses : IBackendHook
                 && info.InductionVariables.Length == 1
                 && info.InductionVariables[0].TryResolveBounds(out InductionVariableBounds bounds)
                 && bounds.TryGetTripCount(out _) is > MaxUnrolledTrips and int trips
-                && IsUnrolledInPart(trips))
+                && IsPartiallyUnrolled(trips))
             {
-                throw new NotSupportedException($"A loop has {trips} constant trips, but more than " +
-                    $"{MaxUnrolledTrips} are not unrolled; give its bound as Loop.{nameof(Loop.Rolled)}(bound).");
+                throw new NotSupportedException($"A loop has {trips} constant trips, and at most " +
+                    $"{MaxUnrolledTrips} are unrolled. Write its bound as Loop.{nameof(Loop.Rolled)}(bound).");
             }
         }
     }
 
-    private static bool IsUnrolledInPart(int trips)
+    private static bool IsPartiallyUnrolled(int trips)
     {
         for (int factor = MaxUnrolledTrips; factor > 1; factor >>= 1)
         {

@@ -3,12 +3,12 @@ using System.Text.RegularExpressions;
 
 namespace MsResampler.Kernels.Compiler;
 
-/// <summary>What is read from and changed in the PTX text that ILGPU writes.</summary>
+/// <summary>Reads and edits the PTX text that ILGPU emits.</summary>
 internal static partial class PtxText
 {
-    /// <summary>Leaves out functions that nothing calls, which ILGPU writes for methods that became instructions, and
-    /// numbers labels and names in their order, since ILGPU's numbers depend on what was compiled before. Equal kernels
-    /// then have equal texts.</summary>
+    /// <summary>Removes functions that are never called, which ILGPU emits for methods that became instructions, and
+    /// renumbers labels and names in the order of their occurrence. ILGPU's own numbers depend on what was compiled
+    /// before; after this, equal kernels have equal texts.</summary>
     public static string Clean(string ptx)
     {
         ptx = ptx.ReplaceLineEndings("\n");
@@ -24,9 +24,11 @@ internal static partial class PtxText
         });
     }
 
-    /// <summary>The entry's name and where its parameters lie. Each starts at the next multiple of its alignment, as
-    /// the driver lays them out (CUDA Driver API, cuLaunchKernel, CU_LAUNCH_PARAM_BUFFER_POINTER).</summary>
-    /// <exception cref="FormatException">The text has no entry, or a parameter of unknown form.</exception>
+    /// <summary>Reads the name of the entry function and the layout of its parameters. Each parameter starts at the
+    /// next multiple of its alignment, as the driver expects it (CUDA Driver API, cuLaunchKernel,
+    /// CU_LAUNCH_PARAM_BUFFER_POINTER).</summary>
+    /// <exception cref="FormatException">The text has no entry function, or a parameter has an unknown
+    /// form.</exception>
     public static (string Name, IReadOnlyList<KernelParameter> Parameters, int ParameterBytes) ReadEntry(string ptx)
     {
         Match entry = Entry().Match(ptx);
@@ -39,7 +41,7 @@ internal static partial class PtxText
         {
             Match parameter = Parameter().Match(declaration);
             if (!parameter.Success)
-                throw new FormatException($"Entry {entry.Groups["name"]}: '{declaration}' is no parameter.");
+                throw new FormatException($"Entry {entry.Groups["name"]}: '{declaration}' is not a parameter.");
             int elementBytes = Number(parameter.Groups["bits"]) / 8;
             int alignment = parameter.Groups["align"].Success ? Number(parameter.Groups["align"]) : elementBytes;
             int bytes = elementBytes * (parameter.Groups["count"].Success ? Number(parameter.Groups["count"]) : 1);

@@ -118,7 +118,7 @@ public sealed class KernelCompilerTests
     public void What_is_no_kernel_is_refused()
     {
         Assert.That(() => _compiler.Compile(Method(nameof(Count)), "x", 80), Throws.TypeOf<NotSupportedException>()
-            .With.Message.Contains("KernelCompilerTests.Count is no kernel"));
+            .With.Message.Contains("KernelCompilerTests.Count is not a kernel"));
         Assert.That(() => _compiler.Compile(Method(nameof(SumOf)), "x", 80), Throws.TypeOf<NotSupportedException>());
     }
 

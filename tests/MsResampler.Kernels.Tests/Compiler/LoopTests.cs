@@ -62,8 +62,8 @@ public sealed class LoopTests
     [Test]
     public void As_often_as_would_be_unrolled_in_part_is_refused() =>
         Assert.That(Compile<Multiple>, Throws.TypeOf<NotSupportedException>().With.Message.EqualTo(
-            "Kernel 'Multiple' cannot be compiled for sm_80: A loop has 381 constant trips, but more than 127 are " +
-            "not unrolled; give its bound as Loop.Rolled(bound)."));
+            "Kernel 'Multiple' cannot be compiled for sm_80: A loop has 381 constant trips, and at most 127 are " +
+            "unrolled. Write its bound as Loop.Rolled(bound)."));
 
     [Test]
     public void With_the_counter_used_afterwards() => Check<UsedAfter>(isUnrolled: null);

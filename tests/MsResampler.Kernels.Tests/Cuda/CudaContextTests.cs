@@ -101,7 +101,7 @@ internal sealed class CudaContextTests : CudaModelFixture
         {
             MockDriver.Fail("cuEventSynchronize", IllegalAddress, isSticky: true);
             Assert.That(() => Run(resampler), Throws.TypeOf<DeviceException>()
-                .With.Message.Contains("only a new process gets another")
+                .With.Message.Contains("restart the process")
                 .And.Property(nameof(DeviceException.IsDeviceLost)).True);
         }
 

@@ -73,7 +73,7 @@ internal sealed class CudaFailureTests : CudaFixture
         using (Assert.EnterMultipleScope())
         {
             Assert.That(() => device.Allocate(6_001), Throws.TypeOf<DeviceException>().With.Message.EqualTo(
-                "CUDA device 0 (Small): 6,001 bytes of memory, where 6,000 of 10,000 are free: cuMemAlloc failed with " +
+                "CUDA device 0 (Small): allocating 6,001 bytes (6,000 of 10,000 bytes are free): cuMemAlloc failed with " +
                 "CUDA_ERROR_OUT_OF_MEMORY (2), in words of error 2")
                 .And.Property(nameof(DeviceException.IsDeviceLost)).False);
             Assert.That(device.GetFreeBytes(), Is.EqualTo(6_000));
@@ -93,15 +93,15 @@ internal sealed class CudaFailureTests : CudaFixture
             using (Assert.EnterMultipleScope())
             {
                 Assert.That(stream.Synchronize, Throws.TypeOf<DeviceException>().With.Message.StartsWith(
-                    "CUDA device 0 (Mock GPU): waiting for a stream after 1 launch, the last of scale (with " +
-                    "CUDA_LAUNCH_BLOCKING=1 in the environment, the launch that fails is the one that is named): " +
+                    "CUDA device 0 (Mock GPU): waiting for a stream after 1 launch, the last of scale (set " +
+                    "CUDA_LAUNCH_BLOCKING=1 in the environment to find the launch that fails): " +
                     "cuStreamSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS (700)")
                     .And.Property(nameof(DeviceException.IsDeviceLost)).True);
                 foreach (Action use in (Action[])[stream.Synchronize, () => device.Allocate(1),
                     () => device.CreateStream(), () => stream.Upload(new byte[1], memory)])
                 {
                     Assert.That(use, Throws.TypeOf<DeviceException>().With.Message.StartsWith("the device failed earlier")
-                        .And.Message.Contains("load anew").And.Message.Contains("the last of scale"));
+                        .And.Message.Contains("load them again").And.Message.Contains("the last of scale"));
                 }
             }
         }
@@ -140,7 +140,7 @@ internal sealed class CudaFailureTests : CudaFixture
         {
             Assert.That(() => device.Load(Kernel with { Name = "broken", Ptx = ".version 9.9" }),
                 Throws.TypeOf<DeviceException>().With.Message.EqualTo("CUDA device 0 (Mock GPU): loading the PTX of " +
-                    "broken, of which the driver says \"ptxas application ptx input, line 1; fatal : no entry " +
+                    "broken; message of the driver: \"ptxas application ptx input, line 1; fatal : no entry " +
                     "function\": cuModuleLoadDataEx failed with CUDA_ERROR_INVALID_PTX (218), in words of error 218"));
             Assert.That(() => device.Load(Kernel with { EntryName = "another" }), Throws.TypeOf<DeviceException>()
                 .With.Message.Contains("finding another in the PTX of scale"));

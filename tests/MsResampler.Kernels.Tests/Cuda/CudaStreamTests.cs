@@ -236,7 +236,7 @@ internal sealed class CudaStreamTests : CudaFixture
         using (Assert.EnterMultipleScope())
         {
             Assert.That(() => _stream.WaitFor(foreign), Throws.TypeOf<DeviceException>().With.Message.Contains(
-                $"the stream 0x{foreign:x}, which must be of the model's own context: cuEventRecord failed with " +
+                $"the stream 0x{foreign:x}, which must belong to the model's context: cuEventRecord failed with " +
                 "CUDA_ERROR_INVALID_HANDLE (400)"));
             Assert.That(() => _stream.Release(foreign), Throws.TypeOf<DeviceException>()
                 .With.Message.Contains("cuStreamWaitEvent failed with CUDA_ERROR_INVALID_HANDLE (400)"));

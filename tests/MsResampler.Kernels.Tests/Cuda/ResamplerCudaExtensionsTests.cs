@@ -262,7 +262,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
         using Resampler resampler = Resampler.Load(Folder, new ResamplerOptions { Backend = CudaBackend.Default });
         (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
         Assert.That(() => resampler.Resample(features, Grids, tokens, caller.Stream), Throws.TypeOf<DeviceException>()
-            .With.Message.Contains($"the stream 0x{caller.Stream:x}, which must be of the model's own context"));
+            .With.Message.Contains($"the stream 0x{caller.Stream:x}, which must belong to the model's context"));
         Assert.That(Run(resampler), Has.Some.Not.Zero);
     }
 

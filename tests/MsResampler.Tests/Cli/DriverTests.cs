@@ -7,7 +7,7 @@ internal sealed class DriverTests : CliFixture
     private const string Variable = "MSRESAMPLER_LIBCUDA";
 
     [TestCase("/none/libcuda.so.1", "cuda: no CUDA driver: /none/libcuda.so.1 cannot be loaded")]
-    [TestCase("libc.so.6", "cuda: libc.so.6 is no CUDA driver")]
+    [TestCase("libc.so.6", "cuda: libc.so.6 is not a CUDA driver")]
     public void Devices_says_why_there_is_no_gpu_and_succeeds(string library, string reason)
     {
         Skip.If(!OperatingSystem.IsLinux(), "libc.so.6 is a library of Linux.");

@@ -179,7 +179,7 @@ internal sealed class PtxTests : CliFixture
             using (Assert.EnterMultipleScope())
             {
                 Assert.That(run.ExitCode, Is.Zero);
-                Assert.That(run.Error, Does.Match(@"\Awarning: compiled GPU kernels are not kept[^\n]*MSRESAMPLER_CACHE[^\n]*\n\z"));
+                Assert.That(run.Error, Does.Match(@"\Awarning: compiled GPU kernels are not stored[^\n]*MSRESAMPLER_CACHE[^\n]*\n\z"));
                 Assert.That(run.Error, Does.Contain(home));
             }
         }

@@ -4,11 +4,11 @@ using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Device.Cuda;
 
-/// <summary>What the driver's error codes mean.</summary>
+/// <summary>Interprets error codes of the driver.</summary>
 internal static class CudaCall
 {
-    /// <summary>Whether a context is of no more use: the driver documents of each of these codes that further work fails
-    /// the same way until the process, or at least the context, is gone.</summary>
+    /// <summary>Whether an error is sticky: the context is lost. The driver documents that after each of these codes
+    /// all further work fails the same way, until the context or the process ends.</summary>
     public static bool EndsContext(CudaError error) => (int)error is
         4        // the driver is shutting down
         or 214   // uncorrectable memory error
@@ -20,22 +20,23 @@ internal static class CudaCall
         or 710   // device-side assertion
         or >= 714 and <= 719; // hardware stack, instruction, misaligned address, address space, counter, launch failure
 
-    /// <summary>One sentence: the call, the code and its name, the driver's words, what was asked.</summary>
-    public static string Describe(string call, CudaError error, string asked)
+    /// <summary>A message with the attempted operation, the call, the code with its name, and the description of the
+    /// driver.</summary>
+    public static string Describe(string call, CudaError error, string operation)
     {
         string name = CudaNative.GetErrorName(error, out nint text) == CudaError.CUDA_SUCCESS
             ? Marshal.PtrToStringUTF8(text)! : "an unknown error";
         string words = CudaNative.GetErrorString(error, out text) == CudaError.CUDA_SUCCESS
             ? $", {Marshal.PtrToStringUTF8(text)}" : "";
-        return $"{asked}: {call} failed with {name} ({(int)error}){words}";
+        return $"{operation}: {call} failed with {name} ({(int)error}){words}";
     }
 
-    /// <summary>Fails unless a call that needs no context succeeded.</summary>
-    /// <exception cref="DeviceException">It did not.</exception>
-    public static void Check(CudaError error, string call, string asked)
+    /// <summary>Throws if a call that needs no context failed.</summary>
+    /// <exception cref="DeviceException">The call failed.</exception>
+    public static void Check(CudaError error, string call, string operation)
     {
         if (error != CudaError.CUDA_SUCCESS)
-            Throw(Describe(call, error, asked));
+            Throw(Describe(call, error, operation));
     }
 
     [DoesNotReturn]

@@ -2,13 +2,13 @@ using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Device.Cuda;
 
-/// <summary>The recording of a graph. Nothing here throws: whatever fails, there is no graph, and nothing is left. The
-/// context must be current for every call.</summary>
-/// <remarks>Work is recorded on a stream that exists for the recording alone, so that whatever state a failure leaves
-/// that stream in, the one that the work is meant for is untouched.</remarks>
+/// <summary>The recording of a graph. No method throws: after a failure there is no graph, and nothing remains of
+/// the attempt. The context must be current for every call.</summary>
+/// <remarks>Work is recorded on a temporary stream, so that a failed recording cannot affect the stream that the
+/// work is meant for.</remarks>
 internal ref struct CudaCapture
 {
-    /// <summary>Set to 0, has all work started plainly.</summary>
+    /// <summary>The environment variable that disables graphs if it is 0.</summary>
     public const string Variable = "MSRESAMPLER_CUDA_GRAPHS";
 
     private bool _isOpen;
@@ -19,15 +19,15 @@ internal ref struct CudaCapture
         _isOpen = true;
     }
 
-    /// <summary>The stream that records what it is given.</summary>
+    /// <summary>The stream that records.</summary>
     public nint Stream { get; }
 
-    /// <summary>Whether drivers of this version can record: those from CUDA 11.4 on.</summary>
+    /// <summary>Whether the driver can record graphs; drivers since CUDA 11.4 can.</summary>
     private static bool IsSupported { get; } = CudaLibrary.Exports("cuStreamBeginCapture_v2", "cuStreamEndCapture",
         "cuGraphInstantiateWithFlags", "cuGraphLaunch", "cuGraphDestroy", "cuGraphExecDestroy");
 
-    /// <summary>Begins a recording, which must be disposed on the same thread.</summary>
-    /// <returns>Whether work can be recorded.</returns>
+    /// <summary>Begins a recording. It must be disposed on the same thread.</summary>
+    /// <returns>Whether the recording began.</returns>
     public static bool TryBegin(out CudaCapture capture)
     {
         capture = default;
@@ -48,7 +48,7 @@ internal ref struct CudaCapture
     }
 
     /// <summary>Ends the recording.</summary>
-    /// <returns>An executable graph of what was recorded, or 0.</returns>
+    /// <returns>The executable graph, or 0 if there is none.</returns>
     public nint End()
     {
         nint graph = Close();
@@ -59,7 +59,7 @@ internal ref struct CudaCapture
         return error == CudaError.CUDA_SUCCESS ? executable : 0;
     }
 
-    /// <summary>Drops the recording unless it has ended.</summary>
+    /// <summary>Discards the recording unless it has ended, and destroys the stream.</summary>
     public void Dispose()
     {
         if (_isOpen && Close() is var graph and not 0)

@@ -8,9 +8,9 @@ using CudaError = ILGPU.Runtime.Cuda.CudaError;
 namespace MsResampler.Kernels.Device.Cuda;
 
 /// <summary>A device of the CUDA driver, in one of its contexts.</summary>
-/// <remarks>No work is ever given to the NULL stream, so that nothing here waits for, or holds up, other users of the
-/// device in the process. Disposing the device releases all that was created on it, which must no longer be in use;
-/// disposing any of that later does nothing.</remarks>
+/// <remarks>The NULL stream is never used, so that this device neither waits for other users in the process nor
+/// delays them. Disposing the device releases all objects created on it, which must no longer be in use; disposing
+/// one of them later has no effect.</remarks>
 internal sealed unsafe class CudaDevice : IDevice
 {
     private const int LogBytes = 16 << 10;
@@ -22,9 +22,10 @@ internal sealed unsafe class CudaDevice : IDevice
     private readonly HashSet<CudaStream> _streams = [];
     private readonly Dictionary<(string EntryName, string Ptx), CudaKernel> _kernels = [];
 
-    /// <summary>Opens a device, in a context of its own.</summary>
-    /// <param name="index">Its index among those the driver shows this process.</param>
-    /// <exception cref="DeviceException">There is no driver, no such device, or the device cannot be used.</exception>
+    /// <summary>Opens a device in a new context.</summary>
+    /// <param name="index">The index of the device among those visible to this process.</param>
+    /// <exception cref="DeviceException">There is no driver, no such device, or the device cannot be
+    /// used.</exception>
     public CudaDevice(int index)
         : this(index, CudaContext.Create)
     {
@@ -53,13 +54,13 @@ internal sealed unsafe class CudaDevice : IDevice
     public static CudaDevice InPrimaryContext(int index) => new(index, CudaContext.RetainPrimary);
 
     /// <summary>Opens the device of an accelerator in its context.</summary>
-    /// <param name="accelerator">The accelerator; it must not be disposed before the device.</param>
+    /// <param name="accelerator">The accelerator; it must outlive this object.</param>
     /// <exception cref="DeviceException">The device cannot be used.</exception>
     /// <exception cref="ObjectDisposedException">The accelerator was disposed.</exception>
     public static CudaDevice Of(CudaAccelerator accelerator)
         => new(CudaDevices.IndexOf(accelerator.DeviceId), (_, device) => CudaContext.Borrow(accelerator, device));
 
-    /// <summary>Memory that nobody uses.</summary>
+    /// <summary>The amount of free memory in bytes.</summary>
     public long GetFreeBytes()
     {
         using CudaContext.Scope scope = _context.Enter();
@@ -117,15 +118,15 @@ internal sealed unsafe class CudaDevice : IDevice
     public void RefuseRecording(nint callerStream)
     {
         using CudaContext.Scope scope = _context.Enter();
-        // Where that cannot be said, ordering reports what is wrong with the stream.
+        // If this call fails, the call that orders the streams reports the error.
         if (CudaNative.IsCapturing(callerStream, out int state) == CudaError.CUDA_SUCCESS && state != 0)
         {
-            throw new InvalidOperationException($"the stream 0x{callerStream:x} is recording a graph: give it work of " +
-                "the model before or after that, or give the model another stream");
+            throw new InvalidOperationException($"the stream 0x{callerStream:x} is recording a graph: call the " +
+                "model before or after the recording, or with another stream");
         }
     }
 
-    /// <summary>Frees memory, once.</summary>
+    /// <summary>Frees memory; a second call has no effect.</summary>
     internal void Release(CudaMemory memory)
     {
         lock (_lock)
@@ -140,7 +141,7 @@ internal sealed unsafe class CudaDevice : IDevice
             CudaLibrary.Api.FreeMemory((nint)memory.Address);
     }
 
-    /// <summary>Destroys a stream, once.</summary>
+    /// <summary>Destroys a stream; a second call has no effect.</summary>
     internal void Release(CudaStream stream)
     {
         lock (_lock)
@@ -155,7 +156,7 @@ internal sealed unsafe class CudaDevice : IDevice
             stream.ReleaseHandles();
     }
 
-    /// <summary>Whether memory is on this device and not freed.</summary>
+    /// <summary>Whether memory belongs to this device and was not freed.</summary>
     internal bool Owns(CudaMemory memory)
     {
         lock (_lock)
@@ -183,7 +184,7 @@ internal sealed unsafe class CudaDevice : IDevice
             int length = log.AsSpan().IndexOf((byte)0);
             string text = Encoding.UTF8.GetString(log, 0, length < 0 ? LogBytes : length).Trim();
             _context.Fail(error, "cuModuleLoadDataEx", $"loading the PTX of {kernel.Name}" +
-                (text.Length == 0 ? "" : $", of which the driver says \"{text}\""));
+                (text.Length == 0 ? "" : $"; message of the driver: \"{text}\""));
             return 0;
         }
     }
@@ -214,9 +215,9 @@ internal sealed unsafe class CudaDevice : IDevice
     [DoesNotReturn]
     private void FailAllocation(CudaError error, long byteCount)
     {
-        string asked = string.Create(CultureInfo.InvariantCulture, $"{byteCount:N0} bytes of memory");
+        string operation = string.Create(CultureInfo.InvariantCulture, $"allocating {byteCount:N0} bytes");
         if (CudaLibrary.Api.GetMemoryInfo(out long free, out long total) == CudaError.CUDA_SUCCESS)
-            asked += string.Create(CultureInfo.InvariantCulture, $", where {free:N0} of {total:N0} are free");
-        _context.Fail(error, "cuMemAlloc", asked);
+            operation += string.Create(CultureInfo.InvariantCulture, $" ({free:N0} of {total:N0} bytes are free)");
+        _context.Fail(error, "cuMemAlloc", operation);
     }
 }

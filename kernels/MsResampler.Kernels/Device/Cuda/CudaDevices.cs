@@ -5,13 +5,13 @@ using CudaDriverVersion = ILGPU.Runtime.Cuda.CudaDriverVersion;
 
 namespace MsResampler.Kernels.Device.Cuda;
 
-/// <summary>What devices the driver shows this process.</summary>
+/// <summary>The devices that are visible to this process.</summary>
 internal static class CudaDevices
 {
-    /// <summary>The first architecture with what the kernels need.</summary>
+    /// <summary>The oldest architecture that has all instructions of the kernels.</summary>
     private const int MinArchitecture = 60;
 
-    /// <summary>The first driver that takes PTX of <see cref="Compiler.PtxVersion.Default"/>.</summary>
+    /// <summary>The oldest driver that accepts PTX of <see cref="Compiler.PtxVersion.Default"/>.</summary>
     private const int MinDriverVersion = 11_000;
 
     /// <summary>CU_COMPUTEMODE_PROHIBITED.</summary>
@@ -22,14 +22,14 @@ internal static class CudaDevices
 
     private static CudaAPI Api => CudaLibrary.Api;
 
-    /// <summary>All devices, each tried by opening it.</summary>
-    /// <exception cref="DeviceException">There is no driver, or it does not answer.</exception>
+    /// <summary>Lists all devices; each is opened once to find out whether it can be used.</summary>
+    /// <exception cref="DeviceException">There is no driver, or a call failed.</exception>
     public static IReadOnlyList<CudaDeviceInfo> List()
         => [.. Enumerable.Range(0, Count()).Select(Describe)
             .Select(info => info.UnusableBecause is null ? Try(info) : info)];
 
-    /// <summary>Opens the first device that can be used.</summary>
-    /// <exception cref="DeviceException">There is none; the message says why.</exception>
+    /// <summary>Opens the first usable device.</summary>
+    /// <exception cref="DeviceException">No device is usable; the message gives the reasons.</exception>
     public static CudaDevice OpenFirst()
     {
         int count = Count();
@@ -51,8 +51,8 @@ internal static class CudaDevices
         throw new DeviceException($"no CUDA device can be used. {string.Join("; ", reasons)}");
     }
 
-    /// <summary>What the driver says of a device. Nothing is created on it.</summary>
-    /// <exception cref="DeviceException">There is no driver, no such device, or it does not answer.</exception>
+    /// <summary>Describes a device without creating anything on it.</summary>
+    /// <exception cref="DeviceException">There is no driver, no such device, or a call failed.</exception>
     public static CudaDeviceInfo Describe(int index)
     {
         int ordinal = Ordinal(index);
@@ -90,7 +90,7 @@ internal static class CudaDevices
         return ordinal;
     }
 
-    /// <summary>The index of the device that the driver's handle is of.</summary>
+    /// <summary>The index of the device with a handle.</summary>
     /// <exception cref="DeviceException">There is no such device.</exception>
     public static int IndexOf(int ordinal)
     {
@@ -99,10 +99,10 @@ internal static class CudaDevices
             : throw new DeviceException($"the CUDA driver shows no device with the handle {ordinal}");
     }
 
-    /// <summary>Whether one process at a time may use a device.</summary>
+    /// <summary>Whether a device is in exclusive mode: only one process at a time may use it.</summary>
     public static bool IsExclusive(int ordinal) => Attribute(ordinal, CudaNative.ComputeMode) == ComputeExclusive;
 
-    /// <summary>An attribute of a device.</summary>
+    /// <summary>Reads an attribute of a device.</summary>
     public static int Attribute(int ordinal, int attribute)
     {
         CudaCall.Check(CudaNative.GetDeviceAttribute(out int value, attribute, ordinal), "cuDeviceGetAttribute",
@@ -110,8 +110,8 @@ internal static class CudaDevices
         return value;
     }
 
-    /// <summary>How many there are.</summary>
-    /// <exception cref="DeviceException">There is no driver, or it does not answer.</exception>
+    /// <summary>The number of devices.</summary>
+    /// <exception cref="DeviceException">There is no driver, or a call failed.</exception>
     private static int Count()
     {
         CudaLibrary.Require();

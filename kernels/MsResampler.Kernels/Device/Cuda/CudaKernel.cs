@@ -4,6 +4,10 @@ using CudaError = ILGPU.Runtime.Cuda.CudaError;
 namespace MsResampler.Kernels.Device.Cuda;
 
 /// <summary>A kernel loaded into a context.</summary>
+/// <param name="context">The context.</param>
+/// <param name="kernel">The compiled kernel.</param>
+/// <param name="module">The driver's handle of the module.</param>
+/// <param name="function">The driver's handle of the entry function.</param>
 internal sealed class CudaKernel(CudaContext context, CompiledKernel kernel, nint module, nint function) : IDeviceKernel
 {
     private readonly Lock _lock = new();
@@ -12,7 +16,7 @@ internal sealed class CudaKernel(CudaContext context, CompiledKernel kernel, nin
     /// <inheritdoc/>
     public CompiledKernel Kernel => kernel;
 
-    /// <summary>The context it is loaded into.</summary>
+    /// <summary>The context that the kernel is loaded into.</summary>
     public CudaContext Context => context;
 
     /// <summary>The driver's handle of the module.</summary>
@@ -21,8 +25,8 @@ internal sealed class CudaKernel(CudaContext context, CompiledKernel kernel, nin
     /// <summary>The driver's handle of the entry function.</summary>
     public nint Function => function;
 
-    /// <summary>Raises the function's limit of dynamic shared memory where needed. Without that the driver refuses more
-    /// than 48 KiB, what the kernel declares included. The context must be current.</summary>
+    /// <summary>Raises the function's limit of dynamic shared memory if necessary. Without this the driver refuses
+    /// more than 48 KiB, including what the kernel declares. The context must be current.</summary>
     public void PermitShared(int byteCount)
     {
         if (byteCount <= _permittedSharedBytes)

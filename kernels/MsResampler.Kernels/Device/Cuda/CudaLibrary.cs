@@ -5,34 +5,35 @@ using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Device.Cuda;
 
-/// <summary>Finds and starts the CUDA driver, once for the process.</summary>
+/// <summary>Finds and initialises the CUDA driver, once per process.</summary>
 internal static class CudaLibrary
 {
-    /// <summary>Names another file than the driver's own, such as a compatibility library.</summary>
+    /// <summary>The environment variable that names another driver library, such as a compatibility
+    /// library.</summary>
     public const string PathVariable = "MSRESAMPLER_LIBCUDA";
 
     private static readonly Lazy<string?> s_failure = new(Start);
     private static readonly Lazy<nint> s_handle = new(Load);
 
-    /// <summary>ILGPU's binding of the driver; <see cref="IsAvailable"/> must have said that there is one.</summary>
+    /// <summary>ILGPU's binding of the driver. Check <see cref="IsAvailable"/> first.</summary>
     public static CudaAPI Api => CudaAPI.CurrentAPI;
 
-    /// <summary>Whether the driver runs; if not, why. Never throws.</summary>
+    /// <summary>Whether the driver is available, and otherwise why not. Never throws.</summary>
     public static bool IsAvailable([NotNullWhen(false)] out string? reason)
     {
         reason = s_failure.Value;
         return reason is null;
     }
 
-    /// <summary>Fails unless the driver runs.</summary>
-    /// <exception cref="DeviceException">It does not; the message says why.</exception>
+    /// <summary>Throws if the driver is not available.</summary>
+    /// <exception cref="DeviceException">The driver is not available; the message says why.</exception>
     public static void Require()
     {
         if (!IsAvailable(out string? reason))
             throw new DeviceException(reason);
     }
 
-    /// <summary>Whether the driver, which must run, has functions that older ones lack.</summary>
+    /// <summary>Whether the available driver exports all of some functions.</summary>
     public static bool Exports(params ReadOnlySpan<string> names)
     {
         foreach (string name in names)
@@ -49,19 +50,19 @@ internal static class CudaLibrary
         NativeLibrary.SetDllImportResolver(typeof(CudaLibrary).Assembly, Resolve);
         try
         {
-            // .NET looks for libcuda.so on behalf of ILGPU, never for libcuda.so.1, which may be all there is.
+            // For ILGPU, .NET looks for libcuda.so and never for libcuda.so.1, which may be the only file.
             NativeLibrary.SetDllImportResolver(typeof(CudaAPI).Assembly, Resolve);
         }
         catch (InvalidOperationException)
         {
-            // The application has given ILGPU a resolver of its own.
+            // The application has set a resolver for ILGPU.
         }
 
         string file = Candidates()[0];
         if (s_handle.Value == 0)
         {
-            return $"no CUDA driver: {file} cannot be loaded; install NVIDIA's driver, or name its library in " +
-                PathVariable;
+            return $"no CUDA driver: {file} cannot be loaded; install NVIDIA's driver, or set {PathVariable} to the " +
+                "path of its library";
         }
 
         try
@@ -69,12 +70,12 @@ internal static class CudaLibrary
             CudaError error = CudaNative.Init(0);
             if (error != CudaError.CUDA_SUCCESS)
                 return CudaCall.Describe("cuInit", error, $"starting the driver ({file})");
-            return CudaAPI.CurrentAPI.IsSupported ? null : "ILGPU looked for the CUDA driver before this library " +
-                "could tell it where that is; use this library's devices before ILGPU's";
+            return CudaAPI.CurrentAPI.IsSupported ? null : "ILGPU was used before this library and did not find " +
+                "the CUDA driver; use the devices of this library first";
         }
         catch (EntryPointNotFoundException exception)
         {
-            return $"{file} is no CUDA driver, or too old a one: {exception.Message}";
+            return $"{file} is not a CUDA driver, or is too old: {exception.Message}";
         }
     }
 

@@ -1,6 +1,9 @@
 namespace MsResampler.Kernels.Device.Cuda;
 
 /// <summary>Memory of a <see cref="CudaDevice"/>.</summary>
+/// <param name="device">The device.</param>
+/// <param name="address">The address of the first byte.</param>
+/// <param name="byteCount">The size in bytes.</param>
 internal sealed class CudaMemory(CudaDevice device, ulong address, long byteCount) : IDeviceMemory
 {
     /// <inheritdoc/>
@@ -9,7 +12,7 @@ internal sealed class CudaMemory(CudaDevice device, ulong address, long byteCoun
     /// <inheritdoc/>
     public long ByteCount { get; } = byteCount;
 
-    /// <summary>The device it is on.</summary>
+    /// <summary>The device of the memory.</summary>
     public CudaDevice Device => device;
 
     /// <inheritdoc/>

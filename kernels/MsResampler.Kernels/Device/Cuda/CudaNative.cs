@@ -3,11 +3,11 @@ using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Device.Cuda;
 
-/// <summary>The driver calls that ILGPU's own binding lacks, keeps internal, or offers only for its own stream
+/// <summary>Driver calls that ILGPU's binding lacks, keeps internal, or offers only for its own stream
 /// type.</summary>
 internal static partial class CudaNative
 {
-    /// <summary>What both bindings call the driver; <see cref="CudaLibrary"/> finds the file.</summary>
+    /// <summary>The name of the driver in both bindings; <see cref="CudaLibrary"/> resolves it to a file.</summary>
     public const string Library = "cuda";
 
     /// <summary>CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT.</summary>
@@ -28,14 +28,14 @@ internal static partial class CudaNative
     /// <summary>CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES.</summary>
     public const int MaxDynamicSharedBytes = 8;
 
-    /// <summary>CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: while a stream is captured, other threads may go on allocating and
-    /// waiting.</summary>
+    /// <summary>CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may allocate memory and wait during a
+    /// capture.</summary>
     public const int CaptureThreadLocal = 1;
 
     /// <summary>CU_MEMORYTYPE_DEVICE.</summary>
     public const int DeviceMemoryType = 2;
 
-    /// <summary>CU_STREAM_NON_BLOCKING: no implicit order with the NULL stream.</summary>
+    /// <summary>CU_STREAM_NON_BLOCKING: the stream does not synchronise with the NULL stream.</summary>
     public const uint NonBlockingStream = 1;
 
     [LibraryImport(Library, EntryPoint = "cuInit")]

@@ -3,24 +3,25 @@ using CudaEventFlags = ILGPU.Runtime.Cuda.CudaEventFlags;
 
 namespace MsResampler.Kernels.Device.Cuda;
 
-/// <summary>A page-locked buffer on its way to or from the device, and the event that says when it has arrived. The
-/// context must be current for every call.</summary>
+/// <summary>A page-locked buffer for one copy to or from the device, and an event that marks the end of the copy.
+/// The context must be current for every call.</summary>
 internal sealed unsafe class CudaStaging
 {
-    /// <summary>Long enough that a copy's fixed cost, some microseconds, is little beside its transfer; short enough that
-    /// a stream's two buffers are no burden, since page-locked memory is taken from the whole machine.</summary>
+    /// <summary>The size in bytes. A copy of this size takes much longer than its fixed cost of some microseconds.
+    /// Page-locked memory is a resource of the whole machine, so the two buffers of a stream are not
+    /// larger.</summary>
     public const int ByteCount = 1 << 20;
 
     private readonly nint _pointer;
     private readonly nint _event;
-    private bool _isUnderWay;
+    private bool _isPending;
 
     /// <summary>Allocates the buffer.</summary>
     /// <exception cref="DeviceException">There is not enough memory.</exception>
     public CudaStaging(CudaContext context)
     {
         context.Check(CudaLibrary.Api.AllocateHostMemory(out _pointer, ByteCount), "cuMemAllocHost",
-            $"{ByteCount} bytes of page-locked memory");
+            $"allocating {ByteCount} bytes of page-locked memory");
         CudaError error = CudaLibrary.Api.CreateEvent(out _event, CudaEventFlags.CU_EVENT_DISABLE_TIMING);
         if (error != CudaError.CUDA_SUCCESS)
         {
@@ -32,22 +33,22 @@ internal sealed unsafe class CudaStaging
     /// <summary>The buffer.</summary>
     public void* Pointer => (void*)_pointer;
 
-    /// <summary>The buffer's content; the copy under way must have been waited for.</summary>
+    /// <summary>The content of the buffer; call <see cref="Wait"/> first.</summary>
     public Span<byte> Bytes => new(Pointer, ByteCount);
 
-    /// <summary>Notes that the stream's last copy uses the buffer.</summary>
+    /// <summary>Marks the end of the last copy on a stream, which uses the buffer.</summary>
     public CudaError Record(nint stream)
     {
-        _isUnderWay = true;
+        _isPending = true;
         return CudaLibrary.Api.RecordEvent(_event, stream);
     }
 
-    /// <summary>Waits until the copy under way, if any, is done.</summary>
+    /// <summary>Waits until the last copy is complete.</summary>
     public CudaError Wait()
     {
-        if (!_isUnderWay)
+        if (!_isPending)
             return CudaError.CUDA_SUCCESS;
-        _isUnderWay = false;
+        _isPending = false;
         return CudaLibrary.Api.SynchronizeEvent(_event);
     }
 

@@ -4,9 +4,9 @@ using CudaEventFlags = ILGPU.Runtime.Cuda.CudaEventFlags;
 namespace MsResampler.Kernels.Device.Cuda;
 
 /// <summary>A non-blocking stream of a <see cref="CudaDevice"/>.</summary>
-/// <remarks>Copies go through two page-locked buffers of the stream's own: the driver may read pageable memory after the
-/// call that copies it has returned, so the caller's memory is never given to it. While one buffer is on its way the
-/// other is filled or emptied.</remarks>
+/// <remarks>Host memory is copied through two page-locked buffers of the stream. The driver may read pageable memory
+/// after a copy call has returned, so it never gets the memory of a caller. While one buffer is being transferred,
+/// the other is filled or emptied.</remarks>
 internal sealed unsafe class CudaStream : IDeviceStream
 {
     private readonly CudaDevice _device;
@@ -20,7 +20,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
     private string? _lastLaunch;
     private bool _isReleased;
 
-    /// <summary>Creates a stream; the device's context must be current.</summary>
+    /// <summary>Creates a stream. The context of the device must be current.</summary>
     public CudaStream(CudaDevice device)
     {
         _device = device;
@@ -39,7 +39,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
         }
     }
 
-    /// <summary>The context it belongs to.</summary>
+    /// <summary>The context of the stream.</summary>
     internal CudaContext Context => _device.Context;
 
     /// <inheritdoc/>
@@ -85,7 +85,8 @@ internal sealed unsafe class CudaStream : IDeviceStream
                 Record(staging);
             }
 
-            // The oldest copy under way is in the buffer that comes next, or in the only one that was used.
+            // The oldest pending copy is in the buffer that is next in turn, or in the other one if only one copy is
+            // pending.
             CudaStaging oldest = _staging[started - done > CudaStaging.ByteCount ? _nextStaging : 1 - _nextStaging];
             WaitFor(oldest);
             int count = Math.Min(destination.Length - done, CudaStaging.ByteCount);
@@ -98,7 +99,11 @@ internal sealed unsafe class CudaStream : IDeviceStream
     public void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments)
     {
         if (kernel is not CudaKernel loaded || loaded.Context != Context)
-            throw new ArgumentException($"{kernel.Kernel.Name} was not loaded on this stream's device", nameof(kernel));
+        {
+            throw new ArgumentException($"{kernel.Kernel.Name} was not loaded on the device of this stream",
+                nameof(kernel));
+        }
+
         if (arguments.Length != kernel.Kernel.ParameterBytes)
         {
             throw new ArgumentException($"{kernel.Kernel.Name}: expected {kernel.Kernel.ParameterBytes} bytes of " +
@@ -196,7 +201,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
     {
         using CudaContext.Scope scope = EnterToRun();
         if (graph is not CudaGraph own || !_resources.Contains(own))
-            throw new ArgumentException("the graph was disposed, or is not of this stream", nameof(graph));
+            throw new ArgumentException("the graph was disposed, or belongs to another stream", nameof(graph));
         if (CudaNative.LaunchGraph(own.Executable, _handle) != CudaError.CUDA_SUCCESS)
             return false;
         if (own.LaunchCount > 0)
@@ -233,21 +238,21 @@ internal sealed unsafe class CudaStream : IDeviceStream
     /// <inheritdoc/>
     public void Dispose() => _device.Release(this);
 
-    /// <summary>Makes the context current for work that can also be recorded.</summary>
+    /// <summary>Makes the context current for an operation that can be recorded.</summary>
     internal CudaContext.Scope Enter()
     {
         ObjectDisposedException.ThrowIf(_isReleased, this);
         return Context.Enter();
     }
 
-    /// <summary>Marks the point that the work has come to.</summary>
-    internal void Record(nint @event, string asked)
+    /// <summary>Records an event after the work enqueued so far.</summary>
+    internal void Record(nint @event, string operation)
     {
         using CudaContext.Scope scope = EnterToRun();
-        Context.Check(CudaLibrary.Api.RecordEvent(@event, _handle), "cuEventRecord", asked);
+        Context.Check(CudaLibrary.Api.RecordEvent(@event, _handle), "cuEventRecord", operation);
     }
 
-    /// <summary>Destroys a graph or timer, once.</summary>
+    /// <summary>Destroys a graph or a timer; a second call has no effect.</summary>
     internal void Destroy(ICudaResource resource)
     {
         if (!_resources.Remove(resource) || !Context.TryEnterToRelease(out CudaContext.Scope scope))
@@ -259,11 +264,11 @@ internal sealed unsafe class CudaStream : IDeviceStream
         }
     }
 
-    /// <summary>Waits for the work and releases everything; the device's context must be current.</summary>
+    /// <summary>Waits for the work and releases all objects. The context of the device must be current.</summary>
     internal void ReleaseHandles()
     {
         _isReleased = true;
-        // What the work uses must outlive it.
+        // Objects in use must not be destroyed before the work ends.
         CudaLibrary.Api.SynchronizeStream(_handle);
         foreach (ICudaResource resource in _resources)
             resource.Destroy();
@@ -275,13 +280,13 @@ internal sealed unsafe class CudaStream : IDeviceStream
         CudaLibrary.Api.DestroyStream(_handle);
     }
 
-    /// <summary>Makes the context current for what cannot be recorded.</summary>
+    /// <summary>Makes the context current for an operation that cannot be recorded.</summary>
     private CudaContext.Scope EnterToRun()
     {
         if (_target != _handle)
         {
-            throw new InvalidOperationException("a stream that records a graph was asked for something else than a " +
-                "launch or a copy within the device");
+            throw new InvalidOperationException("a stream that records a graph accepts only launches and copies " +
+                "within the device");
         }
 
         return Enter();
@@ -302,7 +307,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
             (error, call) = (CudaNative.WaitEvent(then, _order, 0), "cuStreamWaitEvent");
         if (error == CudaError.CUDA_SUCCESS)
             return;
-        Context.Fail(error, call, $"ordering work with the stream 0x{callerStream:x}, which must be of the model's own " +
+        Context.Fail(error, call, $"ordering work with the stream 0x{callerStream:x}, which must belong to the model's " +
             $"context{DescribeWork()}");
     }
 
@@ -327,15 +332,16 @@ internal sealed unsafe class CudaStream : IDeviceStream
             Context.Fail(error, "cuEventRecord", $"marking a copy{DescribeWork()}");
     }
 
-    /// <summary>What may have failed: the driver reports a kernel's failure to a later call.</summary>
+    /// <summary>Describes the launches since the last synchronisation: the driver reports the failure of a kernel at
+    /// a later call.</summary>
     private string DescribeWork() => _launchCount == 0 ? ""
-        : $" after {_launchCount} launch{(_launchCount == 1 ? "" : "es")}, the last of {_lastLaunch} (with " +
-            "CUDA_LAUNCH_BLOCKING=1 in the environment, the launch that fails is the one that is named)";
+        : $" after {_launchCount} launch{(_launchCount == 1 ? "" : "es")}, the last of {_lastLaunch} (set " +
+            "CUDA_LAUNCH_BLOCKING=1 in the environment to find the launch that fails)";
 
     private ulong AddressOf(IDeviceMemory memory, long byteOffset, int byteCount, string name)
     {
         if (memory is not CudaMemory own || !_device.Owns(own))
-            throw new ArgumentException("the memory was freed, or is not on this stream's device", name);
+            throw new ArgumentException("the memory was freed, or belongs to another device than this stream", name);
         if (byteOffset < 0 || byteOffset > own.ByteCount - byteCount)
         {
             throw new ArgumentException($"expected at most {own.ByteCount} bytes from offset 0, found {byteCount} from " +

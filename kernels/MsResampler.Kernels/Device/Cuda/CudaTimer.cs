@@ -3,14 +3,14 @@ using CudaEventFlags = ILGPU.Runtime.Cuda.CudaEventFlags;
 
 namespace MsResampler.Kernels.Device.Cuda;
 
-/// <summary>Two events of a stream, and the time between them.</summary>
+/// <summary>Measures the time between two events of a stream.</summary>
 internal sealed class CudaTimer : IDeviceTimer, ICudaResource
 {
     private readonly CudaStream _stream;
     private readonly nint _start;
     private readonly nint _stop;
 
-    /// <summary>Creates the events; the context must be current.</summary>
+    /// <summary>Creates the events. The context must be current.</summary>
     public CudaTimer(CudaStream stream)
     {
         _stream = stream;

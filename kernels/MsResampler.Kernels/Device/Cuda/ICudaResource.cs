@@ -1,8 +1,9 @@
 namespace MsResampler.Kernels.Device.Cuda;
 
-/// <summary>Something of a <see cref="CudaStream"/> that ends with it at the latest.</summary>
+/// <summary>An object of the driver that belongs to a <see cref="CudaStream"/> and is destroyed with it at the
+/// latest.</summary>
 internal interface ICudaResource
 {
-    /// <summary>Releases the driver's objects; the context must be current, and the stream's work done.</summary>
+    /// <summary>Destroys the objects of the driver. The context must be current and the stream idle.</summary>
     void Destroy();
 }
