@@ -4,16 +4,16 @@ using MsResampler.Reference;
 
 namespace MsResampler.Tests.House;
 
-/// <summary>The examples of the texts, so that the compiler checks them. <see cref="ReadmeTests"/> compares them with the
-/// texts.</summary>
+/// <summary>The examples of the texts, so that the compiler checks them. <see cref="ReadmeTests"/> compares them with
+/// the texts.</summary>
 internal static class ReadmeExamples
 {
     public static void First()
     {
         using Resampler resampler = Resampler.Load("demo/model");    // config.json and safetensors
-        PatchGrid[] grids = [new(24, 24), new(16, 36)];              // a batch of two images with different patch grids
+        PatchGrid[] grids = [new(24, 24), new(16, 36)];              // two images with different patch grids
         long patchCount = grids.Sum(grid => grid.PatchCount);
-        float[] features = new float[patchCount * resampler.Config.VisionHiddenSize];   // fill from your vision encoder
+        float[] features = new float[patchCount * resampler.Config.VisionHiddenSize];   // from your vision encoder
         int tokenCount = grids.Length * resampler.Config.QueryGrid.QueryCount;
         float[] tokens = new float[tokenCount * resampler.Config.OutputSize];
         resampler.Resample(features, grids, tokens);                 // tokens: [image, query, channel], row-major
@@ -42,8 +42,8 @@ internal static class ReadmeExamples
         using Resampler resampler = Resampler.Load("model-folder",
             new ResamplerOptions { Backend = CudaBackend.ForPrimaryContext(0), Precision = Precision.Float16 });
         resampler.Resample(new DeviceTensor(features, featureCount, DeviceElementType.Float16), grids,
-            new DeviceTensor(tokens, tokenCount, DeviceElementType.Float16), stream);    // device pointers and a CUstream
-        resampler.ThrowIfOverflowed();                                                   // waits, then reports
+            new DeviceTensor(tokens, tokenCount, DeviceElementType.Float16), stream);   // pointers and a CUstream
+        resampler.ThrowIfOverflowed();                                                  // waits, then reports
     }
 
     public static void Onnx()

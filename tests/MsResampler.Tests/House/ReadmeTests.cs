@@ -140,7 +140,8 @@ public sealed partial class ReadmeTests
     /// <summary>Runs a line in a shell that knows the command as it was built.</summary>
     private static (int ExitCode, string Error) Run(string line, string folder)
     {
-        ProcessStartInfo start = new("/bin/sh", ["-c", $"msresampler() {{ dotnet \"$MSRESAMPLER_DLL\" \"$@\"; }}\n{line}"])
+        string script = $"msresampler() {{ dotnet \"$MSRESAMPLER_DLL\" \"$@\"; }}\n{line}";
+        ProcessStartInfo start = new("/bin/sh", ["-c", script])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
