@@ -213,7 +213,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             int headLanes = Costs.PaddedLanes(model.Config.AttentionHeadCount);
             Grids = new GridCache(gridCacheBytes,
                 grid => GridPlan.Create<TSimd, TVector>(planner.Plan(grid), model.Config, headLanes),
-                (plan, parts) => GridOperands.Create(model, plan, headLanes, parts, workers));
+                (plan, parts) => new GridOperandsBuilder<TSimd, TVector>(model, headLanes, parts, workers).Build(plan));
             WorkspaceSize size = new();
             Passes = new PassStack<TSimd, TVector>(
                 () => new ForwardPass<TSimd, TVector>(model, workers.ThreadCount, size), TimeProvider.System);

@@ -20,8 +20,6 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     where TVector : unmanaged
 {
     private const int NormRows = 16;
-    private const int MaxChunkRows = 288;
-    private const int RowMultiple = MicroKernel<TSimd, TVector>.RowMultiple;
 
     private readonly ModelOperands<TSimd, TVector> _model;
     private readonly WorkspaceSize _size;
@@ -32,10 +30,10 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private readonly float*[] _values;
     private readonly float*[] _probabilities;
     private readonly int[] _probabilityStride;
-    private readonly GemmList _inputGemm = new();
-    private readonly GemmList _keyValueGemm = new();
-    private readonly GemmList _outputGemm = new();
-    private readonly GemmList _tokenGemm = new();
+    private readonly GemmList<TSimd, TVector> _inputGemm = new();
+    private readonly GemmList<TSimd, TVector> _keyValueGemm = new();
+    private readonly GemmList<TSimd, TVector> _outputGemm = new();
+    private readonly GemmList<TSimd, TVector> _tokenGemm = new();
     private AlignedBuffer _workspace = new(0);
     private float* _positioned;
     private float* _attention;
@@ -434,83 +432,4 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     private float* AttentionRow(int image, int scope)
         => _attention + ((nint)image * QueryCount * BranchStride) + ((nint)scope * _config.HiddenSize);
-
-    /// <summary>Matrix products over the same rows, cut into tasks of one panel and a chunk of rows.</summary>
-    private sealed class GemmList
-    {
-        private readonly List<Product> _products = [];
-        private int _rowCount;
-        private int _chunkRows;
-        private int _chunkCount;
-        private int _threadCount;
-
-        private readonly record struct Product(nint A, int AStride, PackedMatrix B, nint C, int CStride,
-            HeadLayout Heads, int FirstPanel);
-
-        public int TaskCount => _products.Count == 0 ? 0 : PanelCount * _chunkCount;
-
-        private int PanelCount => _products.Count == 0 ? 0 : _products[^1].FirstPanel + _products[^1].B.PanelCount;
-
-        public void Start(int rowCount)
-        {
-            _products.Clear();
-            _rowCount = rowCount;
-        }
-
-        public void Add(float* a, int aStride, PackedMatrix b, float* c, int cStride)
-            => _products.Add(new Product((nint)a, aStride, b, (nint)c, cStride, default, PanelCount));
-
-        public void Add(float* a, int aStride, PackedMatrix b, float* c, HeadLayout heads)
-            => _products.Add(new Product((nint)a, aStride, b, (nint)c, heads.RowStride, heads, PanelCount));
-
-        /// <summary>Cuts rows so that every thread has several tasks, but a panel serves many rows.</summary>
-        public void Cut(int threadCount)
-        {
-            _threadCount = threadCount;
-            if (_products.Count == 0)
-                return;
-            int wanted = Math.Max((_rowCount + MaxChunkRows - 1) / MaxChunkRows, 8 * threadCount / PanelCount);
-            int rows = (_rowCount + wanted - 1) / wanted;
-            _chunkRows = (rows + RowMultiple - 1) / RowMultiple * RowMultiple;
-            _chunkCount = (_rowCount + _chunkRows - 1) / _chunkRows;
-        }
-
-        /// <summary>The part of the result that a task writes; of a list with one product.</summary>
-        public (int FirstRow, int RowCount, int FirstColumn, int ColumnCount) ResultOf(int task)
-        {
-            (int panel, int chunk) = Math.DivRem(task, _chunkCount);
-            int row = chunk * _chunkRows;
-            return (row, Math.Min(_chunkRows, _rowCount - row), panel * MicroKernel<TSimd, TVector>.PanelWidth,
-                _products[0].B.ColumnsOf(panel));
-        }
-
-        public void Execute(int task)
-        {
-            (int panel, int chunk) = Math.DivRem(task, _chunkCount);
-            Product product = Find(panel);
-            // With tasks handed out in turn, this is the panel this thread is likely to get next.
-            int nextPanel = (task + _threadCount) / _chunkCount;
-            float* next = null;
-            if (nextPanel > panel && nextPanel < PanelCount && Find(nextPanel) is { } nextProduct)
-                next = nextProduct.B.Panel(nextPanel - nextProduct.FirstPanel);
-            int row = chunk * _chunkRows;
-            int rows = Math.Min(_chunkRows, _rowCount - row);
-            float* a = (float*)product.A + ((nint)row * product.AStride);
-            float* c = (float*)product.C + ((nint)row * product.CStride);
-            if (product.Heads.HeadSize == 0)
-                Gemm<TSimd, TVector>.Panel(a, product.AStride, rows, product.B, panel - product.FirstPanel, c,
-                    product.CStride, next);
-            else
-                Gemm<TSimd, TVector>.PanelToHeads(a, product.AStride, rows, product.B, panel - product.FirstPanel, c,
-                    product.Heads, next);
-        }
-
-        private Product Find(int panel)
-        {
-            int index = _products.Count - 1;
-            while (panel < _products[index].FirstPanel)
-                index--;
-            return _products[index];
-        }
-    }
 }

@@ -2,27 +2,28 @@ using System.Numerics.Tensors;
 
 namespace MsResampler.Cpu;
 
-/// <summary>What keys add to Z on one grid. One half of a sine–cosine embedding depends on the column alone and the
-/// other on the row alone, so that a small table for each stands for N·D values; a resized table is kept whole.
-/// </summary>
+/// <summary>Positions that the keys of one grid add to Z. One half of a sine–cosine embedding depends on the column alone
+/// and the other half on the row alone, so two small tables replace N·D values. A resized table is stored whole.</summary>
 internal sealed class KeyPositions
 {
     private readonly int _columnCount;
-    private readonly AxisPositions? _rows;
-    private readonly AxisPositions? _columns;
-    private readonly ResizedPositions? _patches;
+    private readonly PositionTable? _rows;
+    private readonly PositionTable? _columns;
+    private readonly PositionTable? _patches;
 
+    /// <summary>A sine–cosine embedding.</summary>
     /// <param name="grid">The patch grid.</param>
-    /// <param name="rows">At least the grid's rows.</param>
-    /// <param name="columns">At least the grid's columns.</param>
-    public KeyPositions(PatchGrid grid, AxisPositions rows, AxisPositions columns)
+    /// <param name="rows">Positions along an axis, at least as many as the grid has rows.</param>
+    /// <param name="columns">Positions along an axis, at least as many as the grid has columns.</param>
+    public KeyPositions(PatchGrid grid, PositionTable rows, PositionTable columns)
     {
         _columnCount = grid.Columns;
         _rows = rows;
         _columns = columns;
     }
 
-    public KeyPositions(ResizedPositions patches) => _patches = patches;
+    /// <summary>A resized table.</summary>
+    public KeyPositions(PositionTable patches) => _patches = patches;
 
     /// <summary>Adds the position of a patch to its row of Z, [D].</summary>
     public void AddTo(ReadOnlySpan<float> row, int patch, Span<float> destination)

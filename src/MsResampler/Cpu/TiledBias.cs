@@ -3,26 +3,21 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>One axis' part of the bias of a scope whose keys are projected: per tile, and per head where sigmas are
-/// learned, [patch rows or columns of the tile, lanes] in base 2. It depends on that axis of the grid alone, and on how
-/// queries are cut into tiles.</summary>
-internal sealed unsafe class TiledBias : GridPart
+/// <summary>The row part or the column part of the bias of a scope whose keys are projected. Each tile, and each head if
+/// sigmas are learned, has a table [patch rows or columns of the tile, lanes] in base 2. The part depends on one axis of
+/// the grid and on the sizes of the tiles.</summary>
+internal sealed unsafe class TiledBias : TiledPart
 {
-    private readonly nint[] _offsets;
-    private readonly int[] _headStrides;
-
     private TiledBias(PartKey key, AlignedBuffer memory, nint[] offsets, int[] headStrides)
-        : base(key, memory)
+        : base(key, memory, offsets, headStrides)
     {
-        _offsets = offsets;
-        _headStrides = headStrides;
     }
 
     /// <param name="key">What the part depends on.</param>
     /// <param name="tiles">The scope's tiles.</param>
     /// <param name="bias">The scope's bias.</param>
     /// <param name="headCount">A.</param>
-    /// <param name="pool">Where memory comes from.</param>
+    /// <param name="pool">Provides the memory.</param>
     public static TiledBias Create(PartKey key, IReadOnlyList<QueryTile> tiles, ScopeBias bias, int headCount,
         BufferPool pool)
     {
@@ -48,11 +43,8 @@ internal sealed unsafe class TiledBias : GridPart
         return table;
     }
 
-    /// <summary>The bias of a tile and head, [patches along the axis, lanes].</summary>
-    public float* At(int tile, int head) => Memory.Pointer + _offsets[tile] + ((nint)head * _headStrides[tile]);
-
-    /// <summary>The first tile with the same table: tiles beside each other have one for rows, tiles below each other one
-    /// for columns.</summary>
+    /// <summary>The first tile with the same table: tiles with the same query rows share a row table, tiles with the same
+    /// query columns a column table.</summary>
     private static int FindSame(IReadOnlyList<QueryTile> tiles, int index, bool isRows)
     {
         QueryTile tile = tiles[index];

@@ -3,25 +3,21 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The queries of a scope whose keys are projected, per tile and head as the right operand of a product. They
-/// depend on how queries are cut into tiles, and on the grid only where queries see positions.</summary>
-internal sealed unsafe class TiledQueries : GridPart
+/// <summary>The queries of a scope whose keys are projected. Each tile and head has a table [d, lanes], the right operand
+/// of a product; lanes without a query are zero. The part depends on the sizes of the tiles, and on the grid only if
+/// queries have positions.</summary>
+internal sealed unsafe class TiledQueries : TiledPart
 {
-    private readonly nint[] _offsets;
-    private readonly int[] _headStrides;
-
     private TiledQueries(PartKey key, AlignedBuffer memory, nint[] offsets, int[] headStrides)
-        : base(key, memory)
+        : base(key, memory, offsets, headStrides)
     {
-        _offsets = offsets;
-        _headStrides = headStrides;
     }
 
     /// <param name="key">What the part depends on.</param>
     /// <param name="tiles">The scope's tiles.</param>
     /// <param name="queries">Projected and scaled queries, [M, D].</param>
     /// <param name="config">The model.</param>
-    /// <param name="pool">Where memory comes from.</param>
+    /// <param name="pool">Provides the memory.</param>
     public static TiledQueries Create(PartKey key, IReadOnlyList<QueryTile> tiles, AlignedBuffer queries,
         ResamplerConfig config, BufferPool pool)
     {
@@ -42,9 +38,6 @@ internal sealed unsafe class TiledQueries : GridPart
         GC.KeepAlive(queries);
         return packed;
     }
-
-    /// <summary>The queries of a tile and head, [d, lanes]; lanes without a query are zero.</summary>
-    public float* At(int tile, int head) => Memory.Pointer + _offsets[tile] + ((nint)head * _headStrides[tile]);
 
     private void Pack(int index, QueryTile tile, float* queries, ResamplerConfig config)
     {

@@ -31,8 +31,8 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
         int lanes = CpuEngine<TSimd, TVector>.Costs.PaddedLanes(model.Config.AttentionHeadCount);
         Planner planner = new(model.Config, true, CpuEngine<TSimd, TVector>.Costs, _ => strategy);
         using WorkerPool workers = new(1);
-        return GridOperands.Create(model, GridPlan.Create<TSimd, TVector>(planner.Plan(grid), model.Config, lanes), lanes,
-            new GridParts(), workers);
+        return new GridOperandsBuilder<TSimd, TVector>(model, lanes, new GridParts(), workers).Build(
+            GridPlan.Create<TSimd, TVector>(planner.Plan(grid), model.Config, lanes));
     }
 
     private static double Dot(AlignedBuffer a, long aStart, AlignedBuffer b, long bStart, int count)

@@ -21,12 +21,12 @@ public class PositionEmbeddingTests
         BufferPool pool = new();
         return new KeyPositions(grid, Axis(grid.Rows), Axis(grid.Columns));
 
-        AxisPositions Axis(int extent)
-            => AxisPositions.Create(new PartKey(PartKind.AxisPositions, Rows: extent), width, pool);
+        PositionTable Axis(int extent)
+            => PositionTable.OfAxis(new PartKey(PartKind.AxisPositions, Rows: extent), width, pool);
     }
 
     private static KeyPositions ResizedKeys(float[] table, QueryGrid from, PatchGrid grid, int width)
-        => new(ResizedPositions.Create(new PartKey(PartKind.ResizedPositions, Rows: grid.Rows, Columns: grid.Columns),
+        => new(PositionTable.Resized(new PartKey(PartKind.ResizedPositions, Rows: grid.Rows, Columns: grid.Columns),
             table, from, width, new BufferPool()));
 
     [TestCase(0, 0, 8)]

@@ -1,0 +1,95 @@
+using MsResampler.Cpu.Simd;
+
+namespace MsResampler.Cpu;
+
+/// <summary>Matrix products over the same number of rows, cut into tasks of one panel of B and a chunk of rows.</summary>
+internal sealed unsafe class GemmList<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+    where TVector : unmanaged
+{
+    /// <summary>Rows of the largest chunk.</summary>
+    private const int MaxChunkRows = 288;
+
+    private readonly List<Product> _products = [];
+    private int _rowCount;
+    private int _chunkRows;
+    private int _chunkCount;
+    private int _threadCount;
+
+    private readonly record struct Product(nint A, int AStride, PackedMatrix B, nint C, int CStride, HeadLayout Heads,
+        int FirstPanel);
+
+    /// <summary>The number of tasks, once <see cref="Cut"/> was called.</summary>
+    public int TaskCount => PanelCount * _chunkCount;
+
+    private int PanelCount => _products.Count == 0 ? 0 : _products[^1].FirstPanel + _products[^1].B.PanelCount;
+
+    /// <summary>Starts a new list of products over <paramref name="rowCount"/> rows.</summary>
+    public void Start(int rowCount)
+    {
+        _products.Clear();
+        _rowCount = rowCount;
+    }
+
+    /// <summary>Adds the product of <paramref name="a"/> and <paramref name="b"/>, written to rows of
+    /// <paramref name="c"/>. Strides are in floats.</summary>
+    public void Add(float* a, int aStride, PackedMatrix b, float* c, int cStride)
+        => _products.Add(new Product((nint)a, aStride, b, (nint)c, cStride, default, PanelCount));
+
+    /// <summary>Adds the product of <paramref name="a"/> and <paramref name="b"/>, written head by head.</summary>
+    public void Add(float* a, int aStride, PackedMatrix b, float* c, HeadLayout heads)
+        => _products.Add(new Product((nint)a, aStride, b, (nint)c, heads.RowStride, heads, PanelCount));
+
+    /// <summary>Cuts the rows into chunks: small enough that every thread gets several tasks, large enough that a panel is
+    /// read once for many rows.</summary>
+    public void Cut(int threadCount)
+    {
+        _threadCount = threadCount;
+        if (_products.Count == 0)
+            return;
+        int wanted = Math.Max((_rowCount + MaxChunkRows - 1) / MaxChunkRows, 8 * threadCount / PanelCount);
+        int rows = (_rowCount + wanted - 1) / wanted;
+        int multiple = MicroKernel<TSimd, TVector>.RowMultiple;
+        _chunkRows = (rows + multiple - 1) / multiple * multiple;
+        _chunkCount = (_rowCount + _chunkRows - 1) / _chunkRows;
+    }
+
+    /// <summary>The part of the result that a task writes. The list must have one product.</summary>
+    public (int FirstRow, int RowCount, int FirstColumn, int ColumnCount) ResultOf(int task)
+    {
+        (int panel, int chunk) = Math.DivRem(task, _chunkCount);
+        int row = chunk * _chunkRows;
+        return (row, Math.Min(_chunkRows, _rowCount - row), panel * MicroKernel<TSimd, TVector>.PanelWidth,
+            _products[0].B.ColumnsOf(panel));
+    }
+
+    /// <summary>Runs one task.</summary>
+    public void Execute(int task)
+    {
+        (int panel, int chunk) = Math.DivRem(task, _chunkCount);
+        Product product = Find(panel);
+        // Threads take tasks in order, so this thread is likely to need this panel next.
+        int nextPanel = (task + _threadCount) / _chunkCount;
+        float* next = null;
+        if (nextPanel > panel && nextPanel < PanelCount && Find(nextPanel) is { } nextProduct)
+            next = nextProduct.B.Panel(nextPanel - nextProduct.FirstPanel);
+        int row = chunk * _chunkRows;
+        int rows = Math.Min(_chunkRows, _rowCount - row);
+        float* a = (float*)product.A + ((nint)row * product.AStride);
+        float* c = (float*)product.C + ((nint)row * product.CStride);
+        if (product.Heads.HeadSize == 0)
+            Gemm<TSimd, TVector>.Panel(a, product.AStride, rows, product.B, panel - product.FirstPanel, c,
+                product.CStride, next);
+        else
+            Gemm<TSimd, TVector>.PanelToHeads(a, product.AStride, rows, product.B, panel - product.FirstPanel, c,
+                product.Heads, next);
+    }
+
+    private Product Find(int panel)
+    {
+        int index = _products.Count - 1;
+        while (panel < _products[index].FirstPanel)
+            index--;
+        return _products[index];
+    }
+}
