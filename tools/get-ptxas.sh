@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Brings NVIDIA's PTX assembler and the programs that show its output (ptxas, cuobjdump, nvdisasm), with which the tests
-# check every kernel's registers and spills. They are in Debian's package nvidia-cuda-toolkit, of the component
-# non-free; it is downloaded from the sources that the machine itself uses and unpacked. Nothing is installed, nothing
-# of the system is changed, and root is not needed. Without the programs those tests are ignored.
+# Downloads NVIDIA's PTX assembler and the programs that show its output: ptxas, cuobjdump, nvdisasm. The tests use them to
+# check the registers and spills of every kernel; without them those tests are skipped. The programs are part of Debian's
+# package nvidia-cuda-toolkit (component non-free), which is downloaded from the machine's own package sources and unpacked.
+# The script installs nothing, does not change the system and needs no root.
 #
 # usage: tools/get-ptxas.sh [FOLDER]     default: ~/.cache/msresampler/cuda, where the tests look
 set -euo pipefail
 
 programs=(ptxas cuobjdump nvdisasm)
-[ -n "${HOME:-}" ] || unset HOME   # Then ~ is the home that the system's list of users names.
+[ -n "${HOME:-}" ] || unset HOME   # Without HOME, ~ is the home folder in the system's list of users.
 home=~
 folder=${1:-${XDG_CACHE_HOME:-$home/.cache}/msresampler/cuda}
 
@@ -29,7 +29,7 @@ if have; then
 fi
 
 for tool in apt-get dpkg-deb awk tar; do
-    command -v "$tool" >/dev/null || fail "needs $tool, so Debian or alike; or install NVIDIA's CUDA toolkit"
+    command -v "$tool" >/dev/null || fail "$tool was not found: use Debian or a derivative, or install NVIDIA's CUDA toolkit"
 done
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 [ -n "$codename" ] || fail "/etc/os-release names no release of Debian; install NVIDIA's CUDA toolkit instead"
@@ -38,7 +38,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/sources" "$work/lists/partial" "$work/cache/archives/partial"
 
-# The release's own entries of the machine's sources, in either format, with the component non-free in place of theirs.
+# Copies the machine's package sources for this release, in either format, with non-free as their only component.
 shopt -s nullglob
 for file in /etc/apt/sources.list.d/*.sources; do
     awk -v RS= -v ORS='\n\n' -v codename="$codename" '
@@ -69,11 +69,11 @@ apt=(apt-get -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$wor
     -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)")
 "${apt[@]}" update >"$work/log" 2>&1 || fail "apt-get update failed: $(tail -n 1 "$work/log")"
 (cd "$work" && "${apt[@]}" download nvidia-cuda-toolkit) >"$work/log" 2>&1 ||
-    fail "the package nvidia-cuda-toolkit cannot be had: $(tail -n 1 "$work/log")"
+    fail "the package nvidia-cuda-toolkit cannot be downloaded: $(tail -n 1 "$work/log")"
 
 dpkg-deb --fsys-tarfile "$work"/nvidia-cuda-toolkit_*.deb |
     tar -x -C "$work" --strip-components=3 "${programs[@]/#/./usr/bin/}" ||
-    fail "the package nvidia-cuda-toolkit has other programs than expected"
+    fail "expected the programs ${programs[*]} in the package nvidia-cuda-toolkit, found others"
 mkdir -p "$folder"
 for program in "${programs[@]}"; do
     mv "$work/$program" "$folder/$program"

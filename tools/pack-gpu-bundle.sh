@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Packs one file that tests and measures the GPU backend on a bare x86-64 Linux machine: NVIDIA's driver and glibc are
-# all it needs, no .NET. The file is tools/run-on-gpu.sh with the programs behind it; run it with --help there.
-# Needs the .NET SDK here, and no GPU.
+# Packs one file that tests and measures the GPU backend on an x86-64 Linux machine without .NET. That machine needs only
+# glibc and NVIDIA's driver; this one needs the .NET SDK and no GPU. The file consists of tools/run-on-gpu.sh and an archive
+# of the programs. Run it with --help on the GPU machine.
 #
 # usage: tools/pack-gpu-bundle.sh [FILE]     default: artifacts/msresampler-gpu-bundle.sh
 set -euo pipefail

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Tests and measures the GPU backend of MS-Resampler on this machine, which needs x86-64 Linux with glibc and NVIDIA's
-# driver, and neither .NET nor CUDA. As packed by tools/pack-gpu-bundle.sh this file holds the programs too.
+# Tests and measures the GPU backend of MS-Resampler on this machine: x86-64 Linux with glibc and NVIDIA's driver. Neither
+# .NET nor CUDA is needed. tools/pack-gpu-bundle.sh appends the programs to this file.
 #
-# Steps: what devices there are; the tests that need a GPU; the engine's times (gpu.json, gpu.md); the same models in
-# PyTorch where python3 has it (torch-TYPE.json, torch-TYPE.md). A step that fails does not stop the others. summary.md
-# says how each ended; the exit status is 0 only if none failed and a GPU was there.
+# Steps: list the devices; run the tests that need a GPU; time the engine (gpu.json, gpu.md); time the same models in
+# PyTorch, if python3 has it (torch-TYPE.json, torch-TYPE.md). After a failed step the others still run. summary.md lists the
+# outcomes. The exit status is 0 only if a GPU was found and no step failed.
 set -u
 
 usage() {
@@ -12,12 +12,12 @@ usage() {
 usage: sh msresampler-gpu-bundle.sh [--out DIR] [--quick] [--torch-types "TYPE..."] [--unpack DIR]
 
   --out DIR       where results go; default: msresampler-gpu-results-DATE in the current folder
-  --quick         few seconds a row, batches 1 and 8, PyTorch in float16 alone: minutes instead of an hour
+  --quick         a few seconds per row, batches 1 and 8, PyTorch in float16 only: minutes instead of an hour
   --torch-types   float32, tf32, float16, bfloat16; default: "float16 bfloat16 tf32"
-  --unpack DIR    only unpack the programs: msresampler-gpu (every command of msresampler, and test, gpu, models) and
+  --unpack DIR    only unpack the programs: msresampler-gpu (all commands of msresampler, and test, gpu, models) and
                   torch_peer.py
 
-MSRESAMPLER_LIBCUDA names the driver's library where it is not found; PYTHON the interpreter that has PyTorch.
+MSRESAMPLER_LIBCUDA names the driver's library if it is not found; PYTHON names an interpreter with PyTorch.
 END
 }
 
@@ -40,14 +40,14 @@ while [ $# -gt 0 ]; do
 done
 if [ -n "$quick" ] && [ "$types" = "float16 bfloat16 tf32" ]; then types=float16; fi
 
-# The programs begin behind the last line of the script.
+# The archive of the programs starts after the last line of the script.
 first=1
 while IFS= read -r line; do
     first=$((first + 1))
     [ "$line" != __PROGRAMS__ ] || break
 done <"$0"
 if [ "$(tail -n "+$first" "$0" | head -c 1 | wc -c)" -eq 0 ]; then
-    echo "run-on-gpu: the programs are not in this file; tools/pack-gpu-bundle.sh makes one that has them" >&2
+    echo "run-on-gpu: this file does not contain the programs; tools/pack-gpu-bundle.sh makes one that does" >&2
     exit 2
 fi
 if [ -n "$unpack" ]; then
@@ -62,7 +62,7 @@ work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 tail -n "+$first" "$0" | tar -x -C "$work" || { echo "run-on-gpu: cannot unpack to $work" >&2; exit 2; }
-# What a single-file program unpacks, kernels and what the driver makes of them stay out of the user's home.
+# Unpacked files, compiled kernels and the driver's cache go to the temporary folder, not to the user's home.
 export DOTNET_BUNDLE_EXTRACT_BASE_DIR="$work/extracted" DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
 export MSRESAMPLER_CACHE="$work/kernels" CUDA_CACHE_PATH="$work/driver-cache"
 program=$work/msresampler-gpu
@@ -84,7 +84,7 @@ record() {
     echo "run-on-gpu: $1: $2"
 }
 
-# step NAME COMMAND...: runs a command into NAME.log and records how it ended.
+# step NAME COMMAND...: runs a command, writes its output to NAME.log and records the outcome.
 step() {
     name=$1
     shift
@@ -119,7 +119,7 @@ fi
 python=${PYTHON:-python3}
 for type in $types; do
     if ! command -v "$python" >/dev/null; then
-        skip "torch-$type" "there is no $python; PYTHON names another"
+        skip "torch-$type" "$python was not found; PYTHON names another interpreter"
     elif ! "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
         skip "torch-$type" "$python has no PyTorch that sees a GPU"
     else
