@@ -38,12 +38,14 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
         return new CliRun(process.ExitCode, output, error.Result);
     }
 
-    /// <summary>The same in a process that a shell starts, after a command of the shell and with redirections.</summary>
+    /// <summary>The same in a process that a shell starts, after a command of the shell and with
+    /// redirections.</summary>
     public static CliRun OfShell(string before, string redirections, params string[] args)
     {
         ProcessStartInfo start = new("sh",
         [
-            "-c", $"{before}\nexec \"$0\" \"$@\" {redirections}", "dotnet", typeof(CommandLine).Assembly.Location, .. args,
+            "-c", $"{before}\nexec \"$0\" \"$@\" {redirections}", "dotnet", typeof(CommandLine).Assembly.Location,
+                .. args,
         ])
         {
             RedirectStandardOutput = true,

@@ -13,8 +13,8 @@ internal sealed class RandomCase
     private static readonly int[] s_queryExtents = [1, 2, 3, 4, 5, 7, 9];
     private static readonly int[] s_widths = [1, 3, 7, 8, 15, 16, 17, 31, 32, 33, 48, 61, 64, 65, 97];
 
-    // Not 1 or 3: an image's tokens can all be alike, and a few numbers can cancel to almost nothing, of which a relative
-    // error says little.
+    // Not 1 or 3: an image's tokens can all be alike, and a few numbers can cancel to almost nothing, of which a
+    // relative error says little.
     private static readonly int[] s_outputWidths = [7, .. s_widths[2..]];
 
     private static readonly int[] s_headSizes = [4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 64];

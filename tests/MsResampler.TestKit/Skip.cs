@@ -2,14 +2,14 @@ using System.Collections.Concurrent;
 
 namespace MsResampler.TestKit;
 
-/// <summary>Skips tests that this machine cannot run, with the reason. Nothing else in the tests skips: NUnit turns a skip
-/// inside a multiple assertion scope into a failure, which only a machine without the tool would show.</summary>
+/// <summary>Skips tests that this machine cannot run, with the reason. Nothing else in the tests skips: NUnit turns a
+/// skip inside a multiple assertion scope into a failure, which only a machine without the tool would show.</summary>
 internal static class Skip
 {
     private static readonly ConcurrentDictionary<string, bool> s_reported = new();
 
-    /// <summary>Skips the running test, or the whole fixture from its one-time setup, if a condition holds. The reason is
-    /// printed once for each process: <c>dotnet test</c> lists skipped tests by name only.</summary>
+    /// <summary>Skips the running test, or the whole fixture from its one-time setup, if a condition holds. The
+    /// reason is printed once for each process: <c>dotnet test</c> lists skipped tests by name only.</summary>
     /// <exception cref="InvalidOperationException">The call is inside a multiple assertion scope, whether or not the
     /// condition holds.</exception>
     public static void If(bool condition, string reason) => If(condition, reason, TestContext.Error);
@@ -19,7 +19,8 @@ internal static class Skip
     {
         if (IsInMultipleScope())
         {
-            throw new InvalidOperationException("A test asks what the machine has before it enters a multiple assertion " +
+            throw new InvalidOperationException(
+                "A test asks what the machine has before it enters a multiple assertion " +
                 $"scope, found inside one: {reason}");
         }
 

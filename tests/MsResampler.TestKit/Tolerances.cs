@@ -15,9 +15,10 @@ internal static class Tolerances
     public const double SinglePrecision = 3e-6;
 
     /// <summary>The same where rows that ln_post normalises lie far from zero.</summary>
-    /// <remarks>A float32 product is a few u of its own size off, √(1 + r²) deviations where its mean over the channels is r
-    /// deviations from 0, and ln_post divides by the deviation. Biases, kv_proj and an only out_proj have no such mean:
-    /// it is taken out when they are loaded. out_proj of several scopes keeps it, since the gate reads it.</remarks>
+    /// <remarks>A float32 product is a few u of its own size off, √(1 + r²) deviations where its mean over the
+    /// channels is r deviations from 0, and ln_post divides by the deviation. Biases, kv_proj and an only out_proj
+    /// have no such mean: it is taken out when they are loaded. out_proj of several scopes keeps it, since the gate
+    /// reads it.</remarks>
     /// <param name="offset">r.</param>
     public static double SinglePrecisionAt(double offset) => SinglePrecision * (1 + offset);
 
@@ -31,8 +32,8 @@ internal static class Tolerances
     /// with.</summary>
     public const double DoublePrecision = 1e-13;
 
-    /// <summary>‖actual − expected‖ / ‖expected‖; 0 when both are 0, infinite where there is a NaN, which would pass for
-    /// less than any bound.</summary>
+    /// <summary>‖actual − expected‖ / ‖expected‖; 0 when both are 0, infinite where there is a NaN, which would pass
+    /// for less than any bound.</summary>
     public static double RelativeError(ReadOnlySpan<double> actual, ReadOnlySpan<double> expected)
     {
         if (actual.Length != expected.Length)

@@ -6,11 +6,10 @@ namespace PtxEmulator;
 
 /// <summary>A device that runs PTX on the CPU and checks what it does. Its members may be called from many threads;
 /// they run one after the other.</summary>
-/// <remarks>
-/// Blocks run to their end, in order where a kernel has global atomics: one that waits for a later block hangs until it
-/// times out, and so do threads that wait for others of their own warp. The sanitizer orders accesses by barriers alone;
-/// races between blocks in global memory it does not see. Recursion and calls through pointers are not known.
-/// </remarks>
+/// <remarks> Blocks run to their end, in order where a kernel has global atomics: one that waits for a later block
+/// hangs until it times out, and so do threads that wait for others of their own warp. The sanitizer orders accesses
+/// by barriers alone; races between blocks in global memory it does not see. Recursion and calls through pointers are
+/// not known. </remarks>
 public sealed class EmulatedGpu : IDisposable
 {
     private const int MaxBlockThreads = 1024;

@@ -21,7 +21,8 @@ internal sealed class CudaBenchTests : CudaModelFixture
         using (DeviceBench bench = new(CudaDevices.OpenFirst, new KernelCompiler(),
             new BenchEffort(TimeSpan.Zero) { CopyBytes = 1 << 14, BusySteps = 1, ProductSteps = 1 }))
         {
-            ModelFigures figures = bench.Measure(model, new ResamplerOptions { Precision = precision }, features, [grid],
+            ModelFigures figures = bench.Measure(model, new ResamplerOptions { Precision = precision }, features,
+                [grid],
                 tokens, () => { });
 
             Assert.That(bench.Ceilings.Launches.Graph, Is.Not.Null);

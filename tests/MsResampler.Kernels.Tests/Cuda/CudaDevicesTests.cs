@@ -23,7 +23,8 @@ internal sealed class CudaDevicesTests : CudaFixture
             Assert.That(devices[1].UnusableBecause, Does.Contain("prohibited"));
             Assert.That(devices[2].UnusableBecause, Does.Contain("exclusive mode")
                 .And.Contain("CUDA_ERROR_DEVICE_UNAVAILABLE (46)"));
-            Assert.That(devices[3], Is.EqualTo(new CudaDeviceInfo(3, "Good", 90, 132, 1L << 36, 1L << 36, "12.8", null)));
+            Assert.That(devices[3], Is.EqualTo(new CudaDeviceInfo(
+                3, "Good", 90, 132, 1L << 36, 1L << 36, "12.8", null)));
             Assert.That(devices[4].UnusableBecause, Is.Null);
             Assert.That(devices.Take(3).Select(device => device.FreeBytes), Is.All.Null);
         }
@@ -48,7 +49,8 @@ internal sealed class CudaDevicesTests : CudaFixture
         MockDriver.SetDevice(0, "Old", architecture: 52);
         MockDriver.SetDevice(1, "Forbidden", computeMode: 2);
         Assert.That(CudaBackend.IsAvailable(out string? reason), Is.False);
-        Assert.That(reason, Does.Contain("0 (Old): its architecture is sm_52").And.Contain("1 (Forbidden): its compute"));
+        Assert.That(reason, Does.Contain("0 (Old): its architecture is sm_52")
+            .And.Contain("1 (Forbidden): its compute"));
 
         MockDriver.SetDriver(10_020, 1);
         MockDriver.SetDevice(0, "Good");

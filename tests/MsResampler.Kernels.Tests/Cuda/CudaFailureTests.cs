@@ -73,7 +73,8 @@ internal sealed class CudaFailureTests : CudaFixture
         using (Assert.EnterMultipleScope())
         {
             Assert.That(() => device.Allocate(6_001), Throws.TypeOf<DeviceException>().With.Message.EqualTo(
-                "CUDA device 0 (Small): allocating 6,001 bytes (6,000 of 10,000 bytes are free): cuMemAlloc failed with " +
+                "CUDA device 0 (Small): allocating 6,001 bytes (6,000 of 10,000 bytes are free): " +
+                "cuMemAlloc failed with " +
                 "CUDA_ERROR_OUT_OF_MEMORY (2), in words of error 2")
                 .And.Property(nameof(DeviceException.IsDeviceLost)).False);
             Assert.That(device.GetFreeBytes(), Is.EqualTo(6_000));
@@ -100,7 +101,8 @@ internal sealed class CudaFailureTests : CudaFixture
                 foreach (Action use in (Action[])[stream.Synchronize, () => device.Allocate(1),
                     () => device.CreateStream(), () => stream.Upload(new byte[1], memory)])
                 {
-                    Assert.That(use, Throws.TypeOf<DeviceException>().With.Message.StartsWith("the device failed earlier")
+                    Assert.That(use, Throws.TypeOf<DeviceException>()
+                        .With.Message.StartsWith("the device failed earlier")
                         .And.Message.Contains("load them again").And.Message.Contains("the last of scale"));
                 }
             }

@@ -1,6 +1,7 @@
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>Tests on the mock driver. Every test must release what it creates and must break no rule of the driver.</summary>
+/// <summary>Tests on the mock driver. Every test must release what it creates and must break no rule of the
+/// driver.</summary>
 [NonParallelizable]
 internal abstract class CudaFixture
 {
@@ -50,7 +51,8 @@ internal abstract class CudaFixture
         MockDriver.Attach(Emulator);
     }
 
-    /// <summary>Asserts that no object of the driver is left, no rule was broken and the emulator reported nothing.</summary>
+    /// <summary>Asserts that no object of the driver is left, no rule was broken and the emulator reported
+    /// nothing.</summary>
     protected static void AssertNothingIsLeft()
     {
         using (Assert.EnterMultipleScope())

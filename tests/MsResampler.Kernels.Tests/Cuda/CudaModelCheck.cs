@@ -25,7 +25,8 @@ internal static class CudaModelCheck
             resampler.Resample(features[image], [@case.Grids[image]], alone);
             Assert.That(Tolerances.RelativeError(alone, expected), Is.LessThanOrEqualTo(
                 Rounding.ToleranceOf(precision)), $"{precision}, image {image}, {@case}");
-            Assert.That(batch.AsSpan(image * length, length).SequenceEqual(alone), $"{precision}, image {image}, {@case}");
+            Assert.That(batch.AsSpan(image * length, length).SequenceEqual(alone),
+                $"{precision}, image {image}, {@case}");
         }
     }
 }

@@ -1,7 +1,7 @@
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>What the driver is asked for while a model is loaded and used, and what is left when it fails. Kernels do not
-/// run here.</summary>
+/// <summary>What the driver is asked for while a model is loaded and used, and what is left when it fails. Kernels do
+/// not run here.</summary>
 internal sealed class CudaModelFailureTests : CudaModelFixture
 {
     private const int OutOfMemory = 2;
@@ -36,7 +36,8 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
         Run(resampler);
         Assert.That(Created(), Is.EqualTo(before));
 
-        static string[] Created() => [.. MockDriver.Log().Where(line => line.StartsWith("cuMemAlloc", StringComparison.Ordinal)
+        static string[] Created() => [.. MockDriver.Log()
+            .Where(line => line.StartsWith("cuMemAlloc", StringComparison.Ordinal)
             || line.StartsWith("cuModule", StringComparison.Ordinal)
             || line.StartsWith("cuStreamCreate", StringComparison.Ordinal))];
     }
@@ -123,7 +124,8 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
             Run(resampler);
             MockDriver.Fail("cuEventSynchronize", IllegalAddress, isSticky: true);
             Assert.That(() => Run(resampler), Throws.TypeOf<DeviceException>()
-                .With.Message.Match("^CUDA device 0 .*: cuEventSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS \\(700\\)")
+                .With.Message.Match(
+                    "^CUDA device 0 .*: cuEventSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS \\(700\\)")
                 .And.Property(nameof(DeviceException.IsDeviceLost)).True);
             Assert.That(() => Run(resampler), Throws.TypeOf<DeviceException>()
                 .With.Message.StartsWith("the device failed earlier"));

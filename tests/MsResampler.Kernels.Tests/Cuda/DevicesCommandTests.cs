@@ -13,8 +13,8 @@ internal sealed class DevicesCommandTests : CudaFixture
         {
             "cuda: driver of CUDA 12.8",
             "gpu  name  architecture  multiprocessors   memory     free  usable",
-            "0    Old   sm_52                      24  12.0 GB        -  no: its architecture is sm_52; sm_60 or newer " +
-                "is needed",
+            "0    Old   sm_52                      24  12.0 GB        -  no: its architecture is sm_52; " +
+                "sm_60 or newer is needed",
             "1    Good  sm_90                     132  85.0 GB  85.0 GB  yes",
             "",
         }));

@@ -51,7 +51,8 @@ internal static unsafe class MockDriver
     /// <summary>The context that is current on this thread.</summary>
     public static ulong CurrentContext => ((delegate* unmanaged<ulong>)Export("mock_current_context"))();
 
-    /// <summary>Whether the process's driver is the mock, if it has one at all; tests of a real device must ask.</summary>
+    /// <summary>Whether the process's driver is the mock, if it has one at all; tests of a real device must
+    /// ask.</summary>
     public static bool IsPreferred => Environment.GetEnvironmentVariable(PreferVariable) == "1" || !HasDriver();
 
     /// <summary>Ignores the test where the mock cannot be had.</summary>
@@ -153,7 +154,8 @@ internal static unsafe class MockDriver
     {
         string probe = Path.ChangeExtension(path, ".c");
         File.WriteAllText(probe, "#include <pthread.h>\n#include <stdlib.h>\nint probe(void) { return 0; }\n");
-        string[] sources = Directory.GetFiles(Path.Combine(TestContext.CurrentContext.TestDirectory, "MockDriver"), "*.c");
+        string[] sources = Directory.GetFiles(Path.Combine(TestContext.CurrentContext.TestDirectory, "MockDriver"),
+            "*.c");
         List<string> reasons = [];
         foreach (string compiler in (ReadOnlySpan<string>)["cc", "gcc", "clang"])
         {

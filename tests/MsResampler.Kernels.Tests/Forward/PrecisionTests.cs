@@ -8,7 +8,8 @@ public class PrecisionTests
 {
     private static readonly PatchGrid s_grid = new(5, 4);
 
-    private static ResamplerConfig Config() => Configs.Of(Configs.Window(2, 2), Configs.Gaussian(2, 2), Configs.None) with
+    private static ResamplerConfig Config() => Configs.Of(
+        Configs.Window(2, 2), Configs.Gaussian(2, 2), Configs.None) with
     {
         PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: false),
     };
@@ -46,7 +47,8 @@ public class PrecisionTests
         EmulatorDevice device = new(architecture: 75);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(() => new GpuEngine(device, EmulatorHost.Compiler, model.Model, new() { Precision = precision }),
+            Assert.That(() => new GpuEngine(device, EmulatorHost.Compiler, model.Model,
+                new() { Precision = precision }),
                 Throws.TypeOf<NotSupportedException>().With.Message.Contains($"{precision}")
                     .And.Message.Contains("sm_80").And.Message.Contains("sm_75"));
             Assert.That(device.IsDisposed);

@@ -20,7 +20,8 @@ public sealed class ConvertRowsTests
         int stride = ((width + 7) / 8) + 1;
         float[] source = Values.Normal(((RowCount - 1) * sourceStride) + width, 1);
         for (int index = 0; index < source.Length; index++)
-            source[index] = (isHalf ? half.Round(source[index]) : source[index]) * MathF.ScaleB(1, index / sourceStride * 3);
+            source[index] = (isHalf ? half.Round(source[index]) : source[index]) * MathF.ScaleB(
+                1, index / sourceStride * 3);
         ushort[] rows = Bits16Type.Empty(RowCount, stride);
 
         (float[] units, _) = Run(half, source, isHalf, rows, RowCount, width, sourceStride, stride);
@@ -45,7 +46,8 @@ public sealed class ConvertRowsTests
         foreach (Bits16Type half in Bits16Type.All)
         {
             ushort[] rows = Bits16Type.Empty(1, 17);
-            (float[] units, _) = Run(half, [.. Values.Normal(130, 1).Select(Math.Sign).Select(sign => sign * value)], false,
+            (float[] units, _) = Run(half, [.. Values.Normal(130, 1).Select(Math.Sign).Select(sign => sign * value)],
+                false,
                 rows, 1, 130, 130, 17);
             Assert.That(half.Read(rows, 130, 17).Max(Math.Abs), Is.LessThanOrEqualTo(half.Round(most)));
             Assert.That(units[0], Is.LessThanOrEqualTo(MaxUnit));

@@ -59,7 +59,8 @@ public sealed class FusionGateBits16Tests
         GateInput input = GateInput.Of(half, size);
         GateOutput output = Run(half, input with
         {
-            Branches = [.. input.Branches.Select((_, index) => half.Round(value * (1 + (index / size.Width % 3 / 4f))))],
+            Branches = [.. input.Branches.Select((_, index) =>
+                half.Round(value * (1 + (index / size.Width % 3 / 4f))))],
         });
         Assert.That(output.Fused, Is.EqualTo(input.NormBias.Concat(input.NormBias).Select(half.Round)));
     }

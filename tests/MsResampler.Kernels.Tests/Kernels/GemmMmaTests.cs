@@ -181,7 +181,8 @@ public sealed class GemmMmaTests
     public void A_limit_holds_for_magnitudes_after_the_epilogue([Values(0, 1, 2)] int types)
     {
         var size = new GemmMmaSize(1, 4, 1);
-        float[] values = GemmMmaCase.OnePerElement[types].Run(GemmMmaShape.Small, [0], new float[4], [1.9f, -1.9f, 2, -2],
+        float[] values = GemmMmaCase.OnePerElement[types]
+            .Run(GemmMmaShape.Small, [0], new float[4], [1.9f, -1.9f, 2, -2],
             size, limit: 2).C;
         Assert.That(values.Select(float.IsNaN), Is.EqualTo(new[] { false, false, true, true }));
     }
@@ -327,10 +328,10 @@ public sealed class GemmMmaTests
     }
 
     /// <summary>How far one element may be from exact arithmetic before it is rounded to C's type. Each of the inner
-    /// additions, and those of bias and table, rounds a partial sum, which is at most the sum of the terms' magnitudes,
-    /// by u = 2⁻²⁴. Adding up squares, dividing and adding ε, the square of its rounded root, rounds count + 4 times, of which
-    /// the root keeps half, and is itself within 2⁻²². GELU is at most 1.13 times as steep as the line, and its own error is near 2⁻²² of its
-    /// argument; 2⁻²⁰ is allowed.</summary>
+    /// additions, and those of bias and table, rounds a partial sum, which is at most the sum of the terms'
+    /// magnitudes, by u = 2⁻²⁴. Adding up squares, dividing and adding ε, the square of its rounded root, rounds
+    /// count + 4 times, of which the root keeps half, and is itself within 2⁻²². GELU is at most 1.13 times as steep
+    /// as the line, and its own error is near 2⁻²² of its argument; 2⁻²⁰ is allowed.</summary>
     private static double SingleError(int inner, double product, double constants, int squareCount, double argument)
     {
         double scaled = squareCount == 0 ? 0

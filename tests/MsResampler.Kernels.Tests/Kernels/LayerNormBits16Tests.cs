@@ -56,7 +56,8 @@ public sealed class LayerNormBits16Tests
         double worst = 0;
         for (int row = 0; row < rows.Length; row++)
         {
-            NormBound bound = NormBound.Of([.. rows[row].Select(value => (double)value)], new double[Width], weight, bias,
+            NormBound bound = NormBound.Of([.. rows[row].Select(value => (double)value)], new double[Width], weight,
+                bias,
                 Epsilon, 2 + 2 + 5);
             for (int column = 0; column < Width; column++)
             {
@@ -100,7 +101,8 @@ public sealed class LayerNormBits16Tests
         float[] bias = new float[Width];
         (float[] expected, _) = Run(half, source, weight, bias, Width, 17, 17);
 
-        (float[] scaled, _) = Run(half, [.. source.Select((value, index) => value * units[index / Width])], weight, bias,
+        (float[] scaled, _) = Run(half, [.. source.Select((value, index) => value * units[index / Width])], weight,
+            bias,
             Width, 17, 17, units);
 
         Assert.That(scaled, Is.EqualTo(expected));
@@ -147,12 +149,14 @@ public sealed class LayerNormBits16Tests
     private static float[] Rounded(Bits16Type half, int rowCount, int width)
         => [.. Values.Normal(rowCount * width, 1).Select(value => half.Round(value + 3))];
 
-    private static (float[] Rows, LaunchReport Report) Run(Bits16Type half, float[] source, float[] weight, float[] bias,
+    private static (float[] Rows, LaunchReport Report) Run(
+        Bits16Type half, float[] source, float[] weight, float[] bias,
         int width, int sourceStride, int stride, float[]? units = null)
     {
         int rowCount = source.Length / width;
         ushort[] destination = Bits16Type.Empty(rowCount, stride);
-        LaunchReport report = Launch(half, half.Rows(source, width, sourceStride), weight, bias, destination, units ?? [],
+        LaunchReport report = Launch(half, half.Rows(source, width, sourceStride), weight, bias, destination,
+            units ?? [],
             rowCount, width, sourceStride, stride, seed: 1);
         return (half.Read(destination, width, stride), report);
     }

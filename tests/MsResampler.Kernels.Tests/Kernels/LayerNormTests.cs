@@ -67,7 +67,8 @@ public class LayerNormTests
         var normal = KernelHost.Output.Of(source.Length);
 
         new EmulatorHost().Run(new KernelVariant(typeof(LayerNormWarp<PlainRows>), 128, 1),
-            new LaunchSize((rows.Count + 3) / 4, 1, 128), source, weight, new float[Stride], normal, Array.Empty<float>(),
+            new LaunchSize((rows.Count + 3) / 4, 1, 128), source, weight, new float[Stride], normal,
+                Array.Empty<float>(),
             Array.Empty<int>(), Array.Empty<float>(), rows.Count, Width, Stride / 4, Stride / 4,
             (float)Math.Sqrt(epsilon));
 
@@ -77,7 +78,8 @@ public class LayerNormTests
             {
                 double[] expected = Expected(rows[row], weight, new float[Width], 1, Width, epsilon);
                 Assert.That(Tolerances.RelativeError(normal.Values.AsSpan(row * Stride, Stride), expected),
-                    Is.LessThanOrEqualTo(Tolerances.SinglePrecision), $"row {row}: {rows[row][0]}, {rows[row][1]}, ...");
+                    Is.LessThanOrEqualTo(Tolerances.SinglePrecision),
+                        $"row {row}: {rows[row][0]}, {rows[row][1]}, ...");
             }
         }
     }

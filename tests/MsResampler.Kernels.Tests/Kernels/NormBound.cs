@@ -10,9 +10,9 @@ internal sealed record NormBound(double[] Values, double[] Errors)
     private const double Roundoff = 1.0 / (1 << 24);
 
     /// <summary>Derives both.</summary>
-    /// <remarks>Differences are taken to a mean that is itself rounded, and what they have in common is taken from them
-    /// again: so only their own rounding counts, not that of the mean, however far the row is from 0. What counts of the
-    /// mean's is how much longer it makes the differences.</remarks>
+    /// <remarks>Differences are taken to a mean that is itself rounded, and what they have in common is taken from
+    /// them again: so only their own rounding counts, not that of the mean, however far the row is from 0. What
+    /// counts of the mean's is how much longer it makes the differences.</remarks>
     /// <param name="row">The row.</param>
     /// <param name="errors">How far the kernel's row may be from it.</param>
     /// <param name="weight">The weight.</param>
@@ -25,8 +25,8 @@ internal sealed record NormBound(double[] Values, double[] Errors)
         double mean = row.Average();
         double variance = row.Average(value => (value - mean) * (value - mean));
         double scale = 1 / Math.Sqrt(variance + epsilon);
-        // The mean comes from a sum of differences to the first element: the additions, the difference, the division and
-        // one rounding beside the mean itself. Equal elements have none of it.
+        // The mean comes from a sum of differences to the first element: the additions, the difference, the division
+        // and one rounding beside the mean itself. Equal elements have none of it.
         double shift = ((additionCount + 3) * Roundoff * row.Zip(errors, (value, error) => Math.Abs(value - row[0])
             + error + errors[0]).Average()) + errors.Average()
             + (variance == 0 ? 0 : Roundoff * Math.Abs(mean));

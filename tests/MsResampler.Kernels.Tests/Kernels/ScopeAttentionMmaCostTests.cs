@@ -42,9 +42,9 @@ public sealed class ScopeAttentionMmaCostTests
         }
     }
 
-    /// <summary>The lanes of a warp ask at once for the bias of four keys and eight queries. Those of a column lie in one
-    /// sector for each key. The keys are of one or two rows, and so are most of eight queries of a tile of ten columns:
-    /// fewer than two sectors on average.</summary>
+    /// <summary>The lanes of a warp ask at once for the bias of four keys and eight queries. Those of a column lie in
+    /// one sector for each key. The keys are of one or two rows, and so are most of eight queries of a tile of ten
+    /// columns: fewer than two sectors on average.</summary>
     [Test]
     public void A_bias_is_read_from_few_sectors()
     {
@@ -131,8 +131,8 @@ public sealed class ScopeAttentionMmaCostTests
 
         TestContext.Out.WriteLine($"{dense.MatrixInstructions} against {window.MatrixInstructions} products, " +
             $"{dense.WarpInstructions} against {window.WarpInstructions} instructions");
-        // Nine tiles of 4×4 queries see 10 rows and columns, 9 at an edge: 7, 6 or 6 units of 16 keys. Dense, nine times
-        // 16 queries see 36 units: 55 units in place of 324.
+        // Nine tiles of 4×4 queries see 10 rows and columns, 9 at an edge: 7, 6 or 6 units of 16 keys. Dense, nine
+        // times 16 queries see 36 units: 55 units in place of 324.
         Assert.That(324 * window.MatrixInstructions, Is.LessThanOrEqualTo(55 * dense.MatrixInstructions));
     }
 

@@ -4,8 +4,8 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>What the launches of a whole 16-bit forward pass cost as the executor starts them: views, strides and tables
-/// as they are in use.</summary>
+/// <summary>What the launches of a whole 16-bit forward pass cost as the executor starts them: views, strides and
+/// tables as they are in use.</summary>
 public sealed class TensorCoreCounterTests
 {
     private const int Width = 256;
@@ -33,7 +33,8 @@ public sealed class TensorCoreCounterTests
         PatchGrid grid = new(24, 24);
         using TestModel model = new(config);
         EmulatorDevice device = new(architecture: 80) { HasGraphs = false };
-        using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, new() { Precision = Precision.Float16 });
+        using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model,
+            new() { Precision = Precision.Float16 });
         float[] features = model.RandomFeatures(grid, 1);
         float[] tokens = new float[TokenCount * OutputSize];
         engine.Resample(features, [grid], tokens, CancellationToken.None);
@@ -74,7 +75,8 @@ public sealed class TensorCoreCounterTests
     private long Instructions(int rowCount, int columnCount, int innerCount, int count = 1)
     {
         GemmMmaShape shape = GemmMmaShape.For(rowCount, columnCount, count, _device);
-        return count * shape.LaunchFor(rowCount, columnCount, count).GridX * ((long)shape.Rows / 16 * (shape.Columns / 8)
+        return count * shape.LaunchFor(rowCount, columnCount, count)
+            .GridX * ((long)shape.Rows / 16 * (shape.Columns / 8)
             * (innerCount / 16));
     }
 }

@@ -21,7 +21,8 @@ public class ExtremeValueTests
         using TestModel model = Rounding.Model(config, new(), precision, 1, tensor
             => tensor.Name.EndsWith("out_proj.bias", StringComparison.Ordinal)
                 ? tensor with { ValueAt = index => tensor.ValueAt(index) + OffsetOf(tensor.Name) }
-            : tensor.Name == "gate.fc1.weight" ? tensor with { ValueAt = index => tensor.ValueAt(index) / 1024 } : tensor);
+            : tensor.Name == "gate.fc1.weight" ? tensor with { ValueAt = index => tensor.ValueAt(index) / 1024 }
+            : tensor);
         float[] features = Rounding.Features(model, precision, s_grid, 1);
 
         AssertAgreement(model, precision, features);
@@ -48,7 +49,8 @@ public class ExtremeValueTests
         foreach (bool hasInput in new[] { true, false })
         {
             ResamplerConfig config = Configs.Of(Configs.Window(2, 2), Configs.None) with { LayerNormEpsilon = 1e-90 };
-            using TestModel model = Rounding.Model(hasInput ? config : config with { VisionHiddenSize = config.HiddenSize },
+            using TestModel model = Rounding.Model(
+                hasInput ? config : config with { VisionHiddenSize = config.HiddenSize },
                 new() { OmitKeyValueInput = !hasInput }, precision, 1);
             // By a power of two, so that rounded features stay so.
             float power = MathF.ScaleB(1, Math.ILogB(scale));
@@ -64,7 +66,8 @@ public class ExtremeValueTests
         foreach (float scale in new[] { 1f / (1 << 10), 1 << 12 })
         {
             ResamplerConfig config = Configs.Of(Configs.Window(2, 2), Configs.None) with { LayerNormEpsilon = 1e-12 };
-            using TestModel model = Rounding.Model(config, new(), precision, 1, tensor => tensor.Name == "kv_proj.weight"
+            using TestModel model = Rounding.Model(
+                config, new(), precision, 1, tensor => tensor.Name == "kv_proj.weight"
                 ? tensor with { ValueAt = index => tensor.ValueAt(index) * scale } : tensor);
             AssertAgreement(model, precision, Rounding.Features(model, precision, s_grid, 1));
         }
@@ -78,7 +81,8 @@ public class ExtremeValueTests
         foreach (int exponent in new[] { -60, -10, -3, 0, 7 })
         {
             ResamplerConfig config = Configs.Of(Configs.None) with { LayerNormEpsilon = 1e-5 };
-            using TestModel model = Rounding.Model(hasInput ? config : config with { VisionHiddenSize = config.HiddenSize },
+            using TestModel model = Rounding.Model(
+                hasInput ? config : config with { VisionHiddenSize = config.HiddenSize },
                 new() { OmitKeyValueInput = !hasInput }, precision, 1, tensor => tensor.Name == "ln_kv.bias"
                 ? tensor with { ValueAt = index => tensor.ValueAt(index) + 1 } : tensor);
             float[] features = [.. Rounding.Features(model, precision, s_grid, 1)
@@ -111,33 +115,38 @@ public class ExtremeValueTests
     public void A_distant_input_projection_is_normalised_right([Values(Single, Precision.TensorFloat32,
         Precision.Float16, Precision.BFloat16)] Precision precision)
     {
-        using TestModel model = Rounding.Model(Configs.Of(Configs.Window(2, 2), Configs.None), new(), precision, 1, tensor
+        using TestModel model = Rounding.Model(Configs.Of(Configs.Window(2, 2), Configs.None), new(), precision, 1,
+            tensor
             => tensor.Name == "kv_proj.weight" ? tensor with { ValueAt = index => tensor.ValueAt(index) + 4 } : tensor);
         AssertAgreement(model, precision, Rounding.Features(model, precision, s_grid, 1));
     }
 
     private static IEnumerable<TestCaseData> Overflows()
     {
-        foreach (Precision precision in new[] { Single, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16 })
+        foreach (Precision precision in new[] { Single, Precision.TensorFloat32, Precision.Float16,
+            Precision.BFloat16 })
         {
             foreach ((string tensor, float scale) in new[]
             {
-                ("kv_proj.weight", 1e38f), ("scopes.0.attn.k_proj.weight", 3e38f), ("scopes.1.attn.k_proj.weight", -1e37f),
+                ("kv_proj.weight", 1e38f), ("scopes.0.attn.k_proj.weight", 3e38f),
+                ("scopes.1.attn.k_proj.weight", -1e37f),
                 ("scopes.0.attn.q_proj.weight", 1e38f), ("scopes.0.attn.v_proj.weight", 3e38f),
                 ("scopes.1.attn.v_proj.bias", 2e38f), ("scopes.0.attn.out_proj.weight", 3e38f),
                 ("gate.fc1.weight", 3e38f), ("gate.fc1.weight", -3e38f), ("gate.fc2.weight", 3e38f),
                 ("gate.fc2.weight", -3e38f), ("proj.weight", 3e38f), ("ln_post.weight", 3e38f), ("ln_kv.weight", 1e37f),
             })
             {
-                // In 16 bits no product of kv_proj overflows, and folded weights are errors of the model; in float16 the
-                // gate and the tokens are float32.
+                // In 16 bits no product of kv_proj overflows, and folded weights are errors of the model; in float16
+                // the gate and the tokens are float32.
                 float size = precision == Precision.Float16 ? MathF.CopySign(30000, scale)
                     : precision == Precision.BFloat16 && tensor.EndsWith("_proj.weight", StringComparison.Ordinal)
                     ? scale / 4 : scale;
-                if (precision is Precision.Float16 or Precision.BFloat16 && tensor is "kv_proj.weight" or "ln_kv.weight")
+                if (precision is Precision.Float16 or Precision.BFloat16
+                    && tensor is "kv_proj.weight" or "ln_kv.weight")
                     continue;
                 if (precision == Precision.Float16 && !tensor.EndsWith("k_proj.weight", StringComparison.Ordinal)
-                    && !tensor.EndsWith("v_proj.weight", StringComparison.Ordinal) && !tensor.EndsWith("out_proj.weight",
+                    && !tensor.EndsWith("v_proj.weight", StringComparison.Ordinal)
+                    && !tensor.EndsWith("out_proj.weight",
                     StringComparison.Ordinal))
                 {
                     continue;
@@ -151,7 +160,8 @@ public class ExtremeValueTests
 
     /// <summary>Whatever the tokens would be, they are not: an error, never NaN, infinity or a wrong number.</summary>
     [TestCaseSource(nameof(Overflows))]
-    public void Products_that_overflow_end_in_an_error_that_names_the_image(Precision precision, string name, float size)
+    public void Products_that_overflow_end_in_an_error_that_names_the_image(
+        Precision precision, string name, float size)
     {
         ResamplerConfig config = Configs.Of(Configs.Window(2, 2), Configs.None) with
         {
@@ -168,7 +178,8 @@ public class ExtremeValueTests
         for (int call = 0; call < 3; call++)
         {
             Assert.That(() => engine.Resample(features, grids, tokens, CancellationToken.None),
-                Throws.InstanceOf<ActivationOverflowException>().With.Message.Matches(@"^image (0 \(5x4|1 \(3x2) patches\): ")
+                Throws.InstanceOf<ActivationOverflowException>()
+                    .With.Message.Matches(@"^image (0 \(5x4|1 \(3x2) patches\): ")
                     .And.Property("Precision").EqualTo(precision), $"call {call}");
         }
     }

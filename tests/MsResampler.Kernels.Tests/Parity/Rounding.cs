@@ -7,12 +7,12 @@ namespace MsResampler.Kernels.Tests.Parity;
 /// left is the rounding of activations.</summary>
 internal static class Rounding
 {
-    /// <summary>Relative L2 errors of tokens allowed on a GPU. In float32, what holds on the processor, and each of the
-    /// approximated exponentials, reciprocals and roots adds up to 2⁻²², four roundings more. Below, with u the unit
-    /// roundoff: 3 u in float16 (2⁻¹¹), 2.5 u in bfloat16 (2⁻⁸), 2 u in tf32 (2⁻¹¹, and only where a product begins). A
-    /// rounded tensor's relative error in the L2 norm is about 0.4 u. About eight are rounded in a row (Z, keys or values,
-    /// softmax, weighted sums, branches, fused tokens, queries, folded weights), whose independent errors add in squares to
-    /// 0.4·√8 ≈ 1.2 u; what lies between amplifies it by 2.5 at most.</summary>
+    /// <summary>Relative L2 errors of tokens allowed on a GPU. In float32, what holds on the processor, and each of
+    /// the approximated exponentials, reciprocals and roots adds up to 2⁻²², four roundings more. Below, with u the
+    /// unit roundoff: 3 u in float16 (2⁻¹¹), 2.5 u in bfloat16 (2⁻⁸), 2 u in tf32 (2⁻¹¹, and only where a product
+    /// begins). A rounded tensor's relative error in the L2 norm is about 0.4 u. About eight are rounded in a row (Z,
+    /// keys or values, softmax, weighted sums, branches, fused tokens, queries, folded weights), whose independent
+    /// errors add in squares to 0.4·√8 ≈ 1.2 u; what lies between amplifies it by 2.5 at most.</summary>
     public static double ToleranceOf(Precision precision) => precision switch
     {
         Precision.TensorFloat32 => 1e-3,

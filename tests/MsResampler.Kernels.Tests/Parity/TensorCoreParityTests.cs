@@ -4,8 +4,8 @@ using MsResampler.Reference;
 
 namespace MsResampler.Kernels.Tests.Parity;
 
-/// <summary>Whole models on emulated tensor cores against the double-precision reference, which has weights and features
-/// rounded to what the tensor cores multiply: what is left is the rounding of activations.</summary>
+/// <summary>Whole models on emulated tensor cores against the double-precision reference, which has weights and
+/// features rounded to what the tensor cores multiply: what is left is the rounding of activations.</summary>
 [Parallelizable(ParallelScope.All)]
 public class TensorCoreParityTests
 {
@@ -36,11 +36,12 @@ public class TensorCoreParityTests
         errors.Sort();
         TestContext.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{precision}, {errors.Count} models, relative L2 error of tokens: median {errors[errors.Count / 2]:E1}, " +
-            $"90 % {errors[errors.Count * 9 / 10]:E1}, largest {errors[^1]:E1}, bound {Rounding.ToleranceOf(precision):E1}"));
+            $"90 % {errors[errors.Count * 9 / 10]:E1}, largest {errors[^1]:E1}, " +
+            $"bound {Rounding.ToleranceOf(precision):E1}"));
     }
 
-    /// <summary>Widths of published encoders, which small models do not reach: many tiles of columns, more sums of squares
-    /// than one read brings, a gate of more warps.</summary>
+    /// <summary>Widths of published encoders, which small models do not reach: many tiles of columns, more sums of
+    /// squares than one read brings, a gate of more warps.</summary>
     [Test]
     public void Models_of_published_widths_agree_with_the_reference([Values(Precision.Float16, Precision.BFloat16)]
         Precision precision, [Values(1024, 1152)] int width)
@@ -104,17 +105,20 @@ public class TensorCoreParityTests
     private static double Check(TestModel model, Precision precision, PatchGrid[] grids, int seed)
     {
         int tokenLength = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
-        float[][] features = [.. grids.Select((grid, image) => Rounding.Features(model, precision, grid, seed + image))];
+        float[][] features = [.. grids.Select((grid, image) =>
+            Rounding.Features(model, precision, grid, seed + image))];
         float[] tokens = Resample(model, precision, features, grids, seed);
         float[] reversed = Resample(model, precision, [.. features.Reverse()], [.. grids.Reverse()], seed + 1);
         float[] alone = Resample(model, precision, [features[0]], [grids[0]], seed + 2);
-        Assert.That(reversed.Chunk(tokenLength).Reverse(), Is.EqualTo(tokens.Chunk(tokenLength)), $"order, case {seed}");
+        Assert.That(reversed.Chunk(tokenLength).Reverse(), Is.EqualTo(tokens.Chunk(tokenLength)),
+            $"order, case {seed}");
         Assert.That(alone, Is.EqualTo(tokens[..tokenLength]), $"batch mates, case {seed}");
         return grids.Select((grid, image) => Tolerances.RelativeError(
             tokens.AsSpan(image * tokenLength, tokenLength), model.Reference.Resample(features[image], grid))).Max();
     }
 
-    private static float[] Resample(TestModel model, Precision precision, float[][] features, PatchGrid[] grids, int seed)
+    private static float[] Resample(TestModel model, Precision precision, float[][] features, PatchGrid[] grids,
+        int seed)
     {
         ResamplerConfig config = model.Model.Config;
         float[] tokens = new float[grids.Length * config.QueryGrid.QueryCount * config.OutputSize];

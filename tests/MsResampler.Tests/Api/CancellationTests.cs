@@ -49,9 +49,9 @@ internal sealed class CancellationTests : ResamplerFixture
         AssertBits(Resample(resampler, 9, 0), 9, 0);
     }
 
-    /// <summary>On one lane at a time the whole image takes ten seconds and more; it is cancelled after one, when its first
-    /// products are under way. Were the token looked at between groups only, the call would return tokens after all.
-    /// </summary>
+    /// <summary>On one lane at a time the whole image takes ten seconds and more; it is cancelled after one, when its
+    /// first products are under way. Were the token looked at between groups only, the call would return tokens after
+    /// all. </summary>
     [Test]
     public void Cancelling_stops_within_a_single_image_and_leaves_its_tokens([Values(1, 2)] int threadCount)
     {
@@ -81,7 +81,8 @@ internal sealed class CancellationTests : ResamplerFixture
         Assert.That(tokens, Is.All.EqualTo(Untouched));
     }
 
-    /// <summary>Cancelled at any moment, a call for one image has either thrown and left its tokens, or finished.</summary>
+    /// <summary>Cancelled at any moment, a call for one image has either thrown and left its tokens, or
+    /// finished.</summary>
     [Test]
     public void A_cancelled_image_has_all_of_its_tokens_or_none([Values(1, 3)] int threadCount)
     {

@@ -6,7 +6,8 @@ internal abstract class ResamplerFixture
 {
     protected const float Untouched = 77;
 
-    /// <summary>Three scopes that use different strategies on the larger grids, and a gate that fills no vector.</summary>
+    /// <summary>Three scopes that use different strategies on the larger grids, and a gate that fills no
+    /// vector.</summary>
     protected static ResamplerConfig Config { get; } = Configs.Mixed;
 
     protected static PatchGrid[] Grids { get; } =

@@ -116,7 +116,8 @@ internal sealed class ResamplerTests : ResamplerFixture
     [TestCase(Precision.BFloat16)]
     public void The_processor_refuses_what_is_not_float32(Precision precision)
         => Assert.That(() => Resampler.Load(Model.Model, new ResamplerOptions { Precision = precision }),
-            Throws.TypeOf<NotSupportedException>().With.Message.Contains($"{precision}").And.Message.Contains("float32"));
+            Throws.TypeOf<NotSupportedException>().With.Message.Contains($"{precision}")
+                .And.Message.Contains("float32"));
 
     [Test]
     public void A_precision_that_does_not_exist_is_refused()

@@ -127,7 +127,8 @@ internal sealed class DamagedImageTests : CliFixture
         BinaryPrimitives.WriteUInt16BigEndian(jpeg.AsSpan(frame + 5), 11_000);
         BinaryPrimitives.WriteUInt16BigEndian(jpeg.AsSpan(frame + 7), 12_000);
         File.WriteAllBytes(In("large.jpg"), jpeg);
-        CliRun.Of("run", "--model", Model, "--patch", "2", "--size", "4", "--image", In("large.jpg"), "--out", In("o.npy"))
+        CliRun.Of("run", "--model", Model, "--patch", "2", "--size", "4", "--image", In("large.jpg"), "--out",
+            In("o.npy"))
             .FailsNaming("large.jpg", "12000x11000", "at most 512 MiB");
     }
 
@@ -162,7 +163,8 @@ internal sealed class DamagedImageTests : CliFixture
     }
 
     private byte[] Encode(SKEncodedImageFormat format, int width, int height) => File.ReadAllBytes(WritePicture(
-        $"damaged.{format}", width, height, (x, y) => new SKColor((byte)(6 * x), (byte)(8 * y), (byte)(x * y)), format));
+        $"damaged.{format}", width, height, (x, y) => new SKColor((byte)(6 * x), (byte)(8 * y), (byte)(x * y)),
+            format));
 
     /// <summary>The pixels, or null where the file is refused.</summary>
     private float[]? Decode(byte[] bytes)

@@ -18,7 +18,8 @@ internal static class ExifFiles
         return format switch
         {
             SKEncodedImageFormat.Jpeg =>
-                [.. file.AsSpan(0, 2), 0xFF, 0xE1, 0, (byte)(exif.Length + 8), .. "Exif\0\0"u8, .. exif, .. file.AsSpan(2)],
+                [.. file.AsSpan(0, 2), 0xFF, 0xE1, 0, (byte)(exif.Length + 8), .. "Exif\0\0"u8, .. exif,
+                    .. file.AsSpan(2)],
             SKEncodedImageFormat.Png => InsertChunk(file, PngHeaderBytes, exif),
             _ => ExtendWebp(file, exif),
         };

@@ -105,7 +105,8 @@ internal sealed class FeatureLayoutTests : CliFixture
         float[] values = Values(3 * 6 * ChannelCount, 12);
         float[] tokens = Tokens(Write(isNpy: true, [3, 2, 3, ChannelCount], values));
         string first = WriteNpy("first.npy", [6, ChannelCount], values[..(6 * ChannelCount)]);
-        string rest = WriteFeatures("rest.safetensors", ("features", [2, 6, ChannelCount], values[(6 * ChannelCount)..]));
+        string rest = WriteFeatures("rest.safetensors",
+            ("features", [2, 6, ChannelCount], values[(6 * ChannelCount)..]));
         Assert.That(Tokens(first, rest, "--grid", "2x3"), Is.EqualTo(tokens));
     }
 
@@ -128,9 +129,11 @@ internal sealed class FeatureLayoutTests : CliFixture
     [Test]
     public void Channels_that_do_not_come_last_are_named()
     {
-        CliRun.Of("run", "--model", Model, "--features", Write(true, [2, ChannelCount, 3, 5], new float[30 * ChannelCount]),
+        CliRun.Of("run", "--model", Model, "--features",
+            Write(true, [2, ChannelCount, 3, 5], new float[30 * ChannelCount]),
             "--out", In("o.npy")).FailsNaming("5 channels", "x.transpose(0, 2, 3, 1)");
-        CliRun.Of("run", "--model", Model, "--features", Write(true, [ChannelCount, 3, 5], new float[15 * ChannelCount]),
+        CliRun.Of("run", "--model", Model, "--features",
+            Write(true, [ChannelCount, 3, 5], new float[15 * ChannelCount]),
             "--out", In("o.npy")).FailsNaming("5 channels", "x.transpose(1, 2, 0)");
     }
 
@@ -146,8 +149,8 @@ internal sealed class FeatureLayoutTests : CliFixture
     public void A_text_file_of_another_kind_is_named(string start, string found)
         => AssertNamed(Encoding.ASCII.GetBytes(start), found);
 
-    /// <summary>A header's length comes first in a safetensors file: 640 bytes look like a Python pickle, 0x8b1f like a gzip
-    /// archive.</summary>
+    /// <summary>A header's length comes first in a safetensors file: 640 bytes look like a Python pickle, 0x8b1f like
+    /// a gzip archive.</summary>
     [TestCase(0x0280)]
     [TestCase(0x8b1f)]
     public void A_header_as_long_as_the_mark_of_another_kind_is_read(int headerBytes)
@@ -180,7 +183,8 @@ internal sealed class FeatureLayoutTests : CliFixture
     public void A_pipe_works_as_a_file([Values("npy", "safetensors", "png")] string kind)
     {
         Skip.If(OperatingSystem.IsWindows(), "Pipes have no paths on Windows.");
-        string path = kind == "png" ? WritePicture("piped.png", 6, 4, (x, y) => new SkiaSharp.SKColor((byte)(40 * x), (byte)y, 0))
+        string path = kind == "png" ? WritePicture(
+            "piped.png", 6, 4, (x, y) => new SkiaSharp.SKColor((byte)(40 * x), (byte)y, 0))
             : Write(kind == "npy", [2, 3, ChannelCount], Values(6 * ChannelCount, 14));
         string[] options = kind == "png" ? ["--patch", "2", "--size", "4x6", "--image"] : ["--features"];
         byte[] tokens = Run(path);

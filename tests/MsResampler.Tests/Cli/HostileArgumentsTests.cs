@@ -28,7 +28,8 @@ internal sealed class HostileArgumentsTests : CliFixture
     // {0} is the hostile argument.
     private static readonly string[] s_readers =
     [
-        "init --config {0} --out {1}/made", "inspect {0}", "run --model {0} --features {1}/features.npy --out {1}/o.npy",
+        "init --config {0} --out {1}/made", "inspect {0}",
+            "run --model {0} --features {1}/features.npy --out {1}/o.npy",
         "run --model {1}/model --features {0} --out {1}/o.npy",
         "run --model {1}/model --image {0} --patch 2 --size 4 --out {1}/o.npy", "verify --model {0}",
         "bench --model {0} --grid 2x2 --seconds 0.001", "export-onnx --model {0} --out {1}/o.onnx",
@@ -48,8 +49,10 @@ internal sealed class HostileArgumentsTests : CliFixture
         "run --model {1}/model --features {1}/features.npy --out {1}/o.npy --threads {0}",
         "run --model {1}/model --features {1}/features.npy --out {1}/o.npy --grid {0}",
         "run --model {1}/model --image {1}/picture.png --out {1}/o.npy --patch {0}",
-        "run --model {1}/model --image {1}/picture.png --out {1}/o.npy --patch 2 --size {0}", "inspect {1}/model --grid {0}",
-        "bench --model {1}/model --seconds 0.001 --grid {0}", "bench --model {1}/model --seconds 0.001 --grid 1x1 --batch {0}",
+        "run --model {1}/model --image {1}/picture.png --out {1}/o.npy --patch 2 --size {0}",
+            "inspect {1}/model --grid {0}",
+        "bench --model {1}/model --seconds 0.001 --grid {0}",
+            "bench --model {1}/model --seconds 0.001 --grid 1x1 --batch {0}",
         "verify --model {1}/model --bound {0}", "export-onnx --model {1}/model --out {1}/o.onnx --grid {0}",
         "init --config {1}/config.json --out {1}/made --force --seed {0}",
         "init --config {1}/config.json --out {1}/made --force --dtype {0}", "ptx --out {1}/ptx --arch {0}",

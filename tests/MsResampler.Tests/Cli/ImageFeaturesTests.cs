@@ -80,7 +80,8 @@ internal sealed class ImageFeaturesTests : CliFixture
                 ((((block / columns * Block) + (Block / 2)) * image.Width) + (block % columns * Block) + (Block / 2))]);
             using (Assert.EnterMultipleScope())
             {
-                Assert.That((image.Width, image.Height), Is.EqualTo((columns * Block, 6 / columns * Block)), $"{format}");
+                Assert.That((image.Width, image.Height), Is.EqualTo((columns * Block, 6 / columns * Block)),
+                    $"{format}");
                 // Lossy formats are a grey level or two off inside a block; the levels are 40 apart.
                 Assert.That(middles, Is.EqualTo(expected.Select(value => 40f * value)).Within(3), $"{format}");
             }

@@ -16,7 +16,8 @@ internal sealed class MannersTests : CliFixture
     [
         new("vrify", "there is no command or option 'vrify'; did you mean 'verify'?"),
         new("--versoin", "'--versoin'; did you mean '--version'?"),
-        new("run --model m --out o.npy --image a.jpg --patches 14", "run does not know '--patches'; did you mean '--patch'?"),
+        new("run --model m --out o.npy --image a.jpg --patches 14",
+            "run does not know '--patches'; did you mean '--patch'?"),
         new("run --model m --ot o.npy --image a.jpg", "run does not know '--ot'; did you mean '--out'?"),
         new("run --model m --out o.npy --feature a.npy", "'--feature'; did you mean '--features'?"),
         new("run --model --out-put o.npy --image a.jpg", "'--out-put'"),
@@ -59,7 +60,8 @@ internal sealed class MannersTests : CliFixture
         string config = Config;
         foreach (string field in (string[])["vision_hidden_size", "hidden_size", "num_attention_heads", "query_grid",
             "output_size", "share_queries", "share_kv"])
-            config = Regex.Replace(config, $"\"{field}\": (\\[[^]]*\\]|[^,\\n]*),?", $"\"{field}\": \"?\",", RegexOptions.None);
+            config = Regex.Replace(config, $"\"{field}\": (\\[[^]]*\\]|[^,\\n]*),?", $"\"{field}\": \"?\",",
+                RegexOptions.None);
         File.WriteAllText(In("problems.json"), config);
         CliRun few = CliRun.Of("init", "--config", In("problems.json"), "--out", In("none"));
         CliRun all = CliRun.Of("init", "--config", In("problems.json"), "--out", In("none"), "--verbose");
@@ -76,7 +78,8 @@ internal sealed class MannersTests : CliFixture
     public void Many_warnings_are_cut_after_five_unless_all_are_asked_for()
     {
         string extra = string.Concat(Enumerable.Range(0, 8).Select(index => $"\"unknown_{index}\": 1, "));
-        File.WriteAllText(In("warnings.json"), Config.Replace("\"share_kv\"", extra + "\"share_kv\"", StringComparison.Ordinal));
+        File.WriteAllText(In("warnings.json"), Config.Replace(
+            "\"share_kv\"", extra + "\"share_kv\"", StringComparison.Ordinal));
         string[] few = Warnings();
         string[] all = Warnings("--verbose");
         using (Assert.EnterMultipleScope())
@@ -88,7 +91,8 @@ internal sealed class MannersTests : CliFixture
 
         string[] Warnings(params string[] more)
         {
-            CliRun run = CliRun.Of(["init", "--config", In("warnings.json"), "--out", In("warned"), "--force", .. more]);
+            CliRun run = CliRun.Of(["init", "--config", In("warnings.json"), "--out", In("warned"), "--force",
+                .. more]);
             Assert.That(run.ExitCode, Is.Zero);
             return run.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         }
@@ -124,7 +128,8 @@ internal sealed class MannersTests : CliFixture
             Thread.Sleep(TimeSpan.FromSeconds(1.2));
             File.WriteAllBytes(pipe, features);
         });
-        string output = CliRun.Of("run", "--model", Model, "--features", pipe, "--out", In("timed.out.npy")).Succeeds().Output;
+        string output = CliRun.Of("run", "--model", Model, "--features", pipe, "--out", In("timed.out.npy"))
+            .Succeeds().Output;
         write.GetAwaiter().GetResult();
         Assert.That(output, Does.Match(@"\([0-9.]+ (µs|ms); "));
     }
@@ -139,7 +144,8 @@ internal sealed class MannersTests : CliFixture
         using StringWriter output = new(), error = new(), status = new();
         int exitCode = CommandLine.Run(
             [.. arguments.Split(' ').Select(argument => argument.Replace("{0}", Model, StringComparison.Ordinal))],
-            new Terminal(output, error, isInteractive: false, new StatusLine(status, StatusWidth)), CancellationToken.None);
+            new Terminal(output, error, isInteractive: false, new StatusLine(status, StatusWidth)),
+                CancellationToken.None);
         string[] shown = status.ToString().Split("\r\u001b[2K");
         using (Assert.EnterMultipleScope())
         {

@@ -29,7 +29,7 @@ internal sealed class PtxTests : CliFixture
             	@%p1	st.shared.f32	[%r1], %f1;
             	@!%p1	st.global.f32 [%rd1], %f1;
             	fma.rn.f32	%f1, %f2, %f3, %f4;
-            	mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f1,%f2,%f3,%f4}, {%r1,%r2,%r3,%r4}, {%r5,%r6}, {%f1,%f2,%f3,%f4};
+            	mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%a,%b,%c,%d}, {%e,%f,%g,%h}, {%i,%j}, {%a,%b,%c,%d};
             	bar.sync	0;
             	{ .reg .b32 %t; mov.b32 %t, %r1; }
             	@%p1	bra	L_1;
@@ -71,10 +71,12 @@ internal sealed class PtxTests : CliFixture
         using (Assert.EnterMultipleScope())
         {
             Assert.That(lines[0], Does.Match("^kernel +registers +smem  spills  instructions "));
-            Assert.That(lines[1..^2], Has.Length.EqualTo(files.Length).And.All.Match(@"\S  +77  +1,234  +12  +[\d,]+  "));
+            Assert.That(lines[1..^2], Has.Length.EqualTo(files.Length)
+                .And.All.Match(@"\S  +77  +1,234  +12  +[\d,]+  "));
             Assert.That(lines[^2], Is.EqualTo($"{files.Length} kernels for sm_75 in {In("ptx")}"));
             Assert.That(files.Select(File.ReadAllText), Has.All.Contains(".target sm_75").And.All.Contains(".entry"));
-            Assert.That(File.ReadAllLines(In("calls")), Has.Length.EqualTo(files.Length).And.All.Contains("-arch=sm_75"));
+            Assert.That(File.ReadAllLines(In("calls")), Has.Length.EqualTo(files.Length)
+                .And.All.Contains("-arch=sm_75"));
         }
     }
 
@@ -83,7 +85,8 @@ internal sealed class PtxTests : CliFixture
     {
         CliRun.Of("ptx", "--arch", "sm_80", "--out", In("all")).Succeeds();
         CliRun.Of("ptx", "--arch", "sm_80", "--out", In("own"), "--config", In("config.json")).Succeeds();
-        CliRun.Of("ptx", "--arch", "sm_80", "--out", In("half"), "--config", In("config.json"), "--precision", "bfloat16")
+        CliRun.Of("ptx", "--arch", "sm_80", "--out", In("half"), "--config", In("config.json"), "--precision",
+            "bfloat16")
             .Succeeds();
         string[] half = [.. Directory.GetFiles(In("half")).Select(path => Path.GetFileName(path))];
         string[] all = [.. Directory.GetFiles(In("all")).Select(path => Path.GetFileName(path))];
@@ -105,7 +108,8 @@ internal sealed class PtxTests : CliFixture
     public void A_precision_that_the_architecture_cannot_run_is_refused_and_nothing_is_written(string architecture,
         string precision, string reason)
     {
-        string[] arguments = ["ptx", "--arch", architecture, "--out", In("refused-precision"), "--precision", precision];
+        string[] arguments = ["ptx", "--arch", architecture, "--out", In("refused-precision"), "--precision",
+            precision];
         CliRun.Of(arguments).FailsNaming($"--precision {precision}: ", reason);
         CliRun.Of([.. arguments, "--config", In("config.json")]).FailsNaming($"--precision {precision}: ", reason);
         Assert.That(Directory.Exists(In("refused-precision")), Is.False);
@@ -179,7 +183,8 @@ internal sealed class PtxTests : CliFixture
             using (Assert.EnterMultipleScope())
             {
                 Assert.That(run.ExitCode, Is.Zero);
-                Assert.That(run.Error, Does.Match(@"\Awarning: compiled GPU kernels are not stored[^\n]*MSRESAMPLER_CACHE[^\n]*\n\z"));
+                Assert.That(run.Error, Does.Match(
+                    @"\Awarning: compiled GPU kernels are not stored[^\n]*MSRESAMPLER_CACHE[^\n]*\n\z"));
                 Assert.That(run.Error, Does.Contain(home));
             }
         }
@@ -197,9 +202,11 @@ internal sealed class PtxTests : CliFixture
     public void An_assembler_that_does_not_know_the_architecture_is_as_none()
     {
         WriteAssembler("exit 1");
-        string output = CliRun.OfProcess([("MSRESAMPLER_PTXAS", Folder)], "ptx", "--arch", "sm_86", "--out", In("newer"))
+        string output = CliRun.OfProcess([("MSRESAMPLER_PTXAS", Folder)], "ptx", "--arch", "sm_86", "--out",
+            In("newer"))
             .Succeeds().Output;
-        Assert.That(output, Does.Match(@"\S  +-  +[\d,]+  +-  ").And.Contain("one that knows sm_86: tools/get-ptxas.sh"));
+        Assert.That(output, Does.Match(@"\S  +-  +[\d,]+  +-  ")
+            .And.Contain("one that knows sm_86: tools/get-ptxas.sh"));
     }
 
     [Test]
@@ -233,6 +240,7 @@ internal sealed class PtxTests : CliFixture
         File.WriteAllText(In("ptxas"),
             $"#!/bin/sh\nif [ \"$1\" = --help ]; then echo \"'sm_75','sm_80'\"; exit; fi\n{script}\n");
         if (!OperatingSystem.IsWindows())
-            File.SetUnixFileMode(In("ptxas"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            File.SetUnixFileMode(In("ptxas"),
+                UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 }

@@ -8,8 +8,8 @@ internal sealed class RunNumbersTests : CliFixture
 {
     private const int Gap = 12;
 
-    /// <summary>More images than are in memory at a time, twice over: each of the second and third lot has tokens of its
-    /// own, at its own place.</summary>
+    /// <summary>More images than are in memory at a time, twice over: each of the second and third lot has tokens of
+    /// its own, at its own place.</summary>
     [Test]
     public void Every_image_of_a_long_batch_has_the_tokens_it_has_alone([Values] bool isRagged)
     {
@@ -46,7 +46,8 @@ internal sealed class RunNumbersTests : CliFixture
     {
         // The first image of one lot, and the third of the next.
         PatchGrid[] grids = [.. Enumerable.Range(0, 67).Select(index => new PatchGrid(3 + (index % 2), 5))];
-        float[][] features = [.. grids.Select((grid, index) => Values((int)grid.PatchCount * ChannelCount, 100 + index))];
+        float[][] features = [.. grids.Select((grid, index) =>
+            Values((int)grid.PatchCount * ChannelCount, 100 + index))];
         int first = image == 0 ? 66 : 0;
         string input = WriteFeatures("maps.safetensors", [.. grids[first..].Select((grid, index) =>
             ($"features.{index}", new long[] { 1, grid.Rows, grid.Columns, ChannelCount }, features[first + index]))]);
@@ -68,7 +69,8 @@ internal sealed class RunNumbersTests : CliFixture
                 for (int index = 0; index < attention.Length; index++)
                     attention[index] += explanation.Attention(scope, head)[index] / (double)explanation.HeadCount;
             double[] mean = [.. Enumerable.Range(0, (int)grid.PatchCount).Select(patch => grid.PatchCount
-                * Enumerable.Range(0, queries.QueryCount).Average(query => attention[(query * grid.PatchCount) + patch]))];
+                * Enumerable.Range(0, queries.QueryCount)
+                    .Average(query => attention[(query * grid.PatchCount) + patch]))];
             double top = Math.Max(mean.Max(), 2);
             using SKBitmap look = SKBitmap.Decode(Path.Combine(In($"maps-{image}"),
                 $"{prefix}-look-{scope}-{resampler.Config.Scopes[scope].Name}.png"));

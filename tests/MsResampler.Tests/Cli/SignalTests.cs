@@ -60,7 +60,8 @@ internal sealed class SignalTests : CliFixture
     public void A_signal_that_is_ignored_from_the_start_stays_ignored()
     {
         string folder = NewFolder();
-        using Process process = Start("trap '' HUP", "bench --model {1} --grid 2x2 --seconds 2 --json {0}/b.json", folder);
+        using Process process = Start("trap '' HUP", "bench --model {1} --grid 2x2 --seconds 2 --json {0}/b.json",
+            folder);
         WaitUntilAtWork(process, folder);
         Signal(process, "HUP");
         Assert.That(process.WaitForExit(s_start));
@@ -79,7 +80,8 @@ internal sealed class SignalTests : CliFixture
             using FileStream? pipe = isReadingAPipe ? OpenPipe(process, command) : null;
             if (!isReadingAPipe)
                 WaitUntilAtWork(process, folder);
-            Skip.If(IsIgnored(process, signals[0]), "this process was started with signals ignored, as in the background");
+            Skip.If(IsIgnored(process, signals[0]),
+                "this process was started with signals ignored, as in the background");
             long start = Stopwatch.GetTimestamp();
             foreach (string signal in signals)
                 Signal(process, signal);
@@ -140,7 +142,8 @@ internal sealed class SignalTests : CliFixture
     {
         string path = In(command.Contains("{2}-model", StringComparison.Ordinal) ? "pipe-model/config.json"
             : command.Contains("{2}.npy", StringComparison.Ordinal) ? "pipe.npy" : "pipe");
-        Task<FileStream> opened = Task.Run(() => new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite));
+        Task<FileStream> opened = Task.Run(() => new FileStream(
+            path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite));
         Assert.That(SpinWait.SpinUntil(() => opened.IsCompleted || process.HasExited, s_start));
         Assert.That(process.HasExited, Is.False, command);
         return opened.Result;

@@ -73,6 +73,7 @@ internal sealed class SizeTests : CliFixture
     private static ResamplerConfig ConfigOf(string queryGrid, int outputSize) => ConfigReader.Read(
         System.Text.Encoding.UTF8.GetBytes(Config
             .Replace("[2, 3]", queryGrid, StringComparison.Ordinal)
-            .Replace("\"output_size\": 5", string.Create(CultureInfo.InvariantCulture, $"\"output_size\": {outputSize}"),
+            .Replace("\"output_size\": 5", string.Create(
+                CultureInfo.InvariantCulture, $"\"output_size\": {outputSize}"),
                 StringComparison.Ordinal)), "c.json", []);
 }

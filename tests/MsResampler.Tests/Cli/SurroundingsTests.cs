@@ -34,7 +34,8 @@ internal sealed class SurroundingsTests : CliFixture
     {
         SkipWithoutFull(redirections);
         string output = In("without.npy");
-        CliRun run = CliRun.OfShell("", redirections, "run", "--model", Model, "--features", _features, "--out", output);
+        CliRun run = CliRun.OfShell("", redirections, "run", "--model", Model, "--features", _features, "--out",
+            output);
         using (Assert.EnterMultipleScope())
         {
             Assert.That((run.ExitCode, run.Error), Is.EqualTo((0, "")));
@@ -112,7 +113,8 @@ internal sealed class SurroundingsTests : CliFixture
             Assert.That(runs[0].ExitCode, Is.Zero);
             Assert.That(runs[^1].ExitCode, Is.EqualTo(2));
             Assert.That(runs.Select(run => run.Error), Is.All.Match("^(error: [^\n]*\n)?$"));
-            Assert.That(runs.Select(run => run.Error), Has.Some.Contains("ulimit -n").Or.Some.Contains("Too many open"));
+            Assert.That(runs.Select(run => run.Error), Has.Some.Contains("ulimit -n")
+                .Or.Some.Contains("Too many open"));
         }
     }
 

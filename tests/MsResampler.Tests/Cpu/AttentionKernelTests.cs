@@ -43,8 +43,8 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
         return sum;
     }
 
-    /// <summary>What attention gives, [M, D] of one scope: softmax over the window of (query·key + bias), in base 2, times
-    /// the values.</summary>
+    /// <summary>What attention gives, [M, D] of one scope: softmax over the window of (query·key + bias), in base 2,
+    /// times the values.</summary>
     private static double[] Attend(ModelOperands<TSimd, TVector> model, GridOperands grid, int scope,
         Func<int, int, int, double> logit, Func<int, int, int, double> value)
     {
@@ -61,7 +61,8 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
             bias.FillRows(qi, 0, rows, rowBias, 1);
             bias.FillColumns(qj, 0, columns, columnBias, 1);
             int[] patches = [.. Enumerable.Range(0, rows.Count * columns.Count).Select(key =>
-                ((rows.Start + (key / columns.Count)) * grid.Plan.Grid.Columns) + columns.Start + (key % columns.Count))];
+                ((rows.Start + (key / columns.Count)) * grid.Plan.Grid.Columns) + columns.Start +
+                    (key % columns.Count))];
             for (int head = 0; head < config.AttentionHeadCount; head++)
             {
                 double[] weights = [.. patches.Select((patch, key) => logit(query, head, patch)
@@ -192,10 +193,11 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
         }
     }
 
-    /// <summary>The whole forward pass with every buffer of the engine, the caller's features and tokens at a guard page.
-    /// </summary>
+    /// <summary>The whole forward pass with every buffer of the engine, the caller's features and tokens at a guard
+    /// page.</summary>
     [Test]
-    public void Whole_models_touch_nothing_behind_features_and_tokens([Range(0, 4)] int heads, [Range(0, 2)] int strategy)
+    public void Whole_models_touch_nothing_behind_features_and_tokens(
+        [Range(0, 4)] int heads, [Range(0, 2)] int strategy)
     {
         ResamplerConfig config = Config(s_heads[heads]) with { VisionHiddenSize = 7, OutputSize = 11 };
         using TestModel files = new(config);

@@ -13,7 +13,8 @@ public class GridCacheTests
     internal static PatchGrid[] RaggedGrids { get; } = [.. Enumerable.Range(0, 200).Select(index => index * 77 % 200)
         .Select(index => new PatchGrid(5 + (index % 20), 4 + (2 * (index / 20)) + (index % 2)))];
 
-    /// <summary>What operands can depend on: the query side on anchors, keys on a stored table, sigmas on the head.</summary>
+    /// <summary>What operands can depend on: the query side on anchors, keys on a stored table, sigmas on the
+    /// head.</summary>
     private static readonly ResamplerConfig[] s_configs =
     [
         Configs.Mixed,
@@ -32,7 +33,8 @@ public class GridCacheTests
     private static float[] Resample(Engine engine, TestModel model, params PatchGrid[] grids)
     {
         float[] tokens = new float[grids.Length * TokenCount];
-        engine.Resample([.. grids.SelectMany(grid => model.RandomFeatures(grid, grid.Columns))], grids, tokens, default);
+        engine.Resample([.. grids.SelectMany(grid => model.RandomFeatures(grid, grid.Columns))], grids, tokens,
+            default);
         return tokens;
     }
 
@@ -125,7 +127,8 @@ public class GridCacheTests
         Assert.That(Values.Bits(Contents(held)), Is.EqualTo(Values.Bits(before)));
         engine.Grids.Release(held);
         GridOperands next = engine.Grids.Acquire(RaggedGrids[40]);
-        Assert.That(next.Parts.Select(part => part.Memory).Intersect(held.Parts.Select(part => part.Memory)), Is.Not.Empty,
+        Assert.That(next.Parts.Select(part => part.Memory).Intersect(held.Parts.Select(part => part.Memory)),
+            Is.Not.Empty,
             "memory is used again once nobody reads it");
         engine.Grids.Release(next);
 

@@ -4,9 +4,9 @@ using MsResampler.Cpu;
 
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>While it lives, buffers that this thread makes end where a page begins that can be neither read nor written:
-/// an access behind an operand ends the test host, and the stack trace it prints names the kernel and the test. Without
-/// it such an access finds whatever lies there, and passes.</summary>
+/// <summary>While it lives, buffers that this thread makes end where a page begins that can be neither read nor
+/// written: an access behind an operand ends the test host, and the stack trace it prints names the kernel and the
+/// test. Without it such an access finds whatever lies there, and passes.</summary>
 /// <remarks>Buffers then start anywhere, as a caller's features do; kernels must not ask for more.</remarks>
 internal sealed unsafe partial class GuardPages : IDisposable
 {

@@ -35,7 +35,8 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector> : GuardedTests
     // Up to 10⁵ deviations from zero, and beyond: at 10⁷ a row holds three neighbouring floats.
     [Test]
     public void A_row_far_from_zero_agrees_with_double_precision([ValueSource(nameof(Counts))] int count,
-        [Values(-1000.1f, 33.3f, 3e37f, 1e-30f)] float offset, [Values(10, 1e3, 1e5, 1e6, 1e7)] double offsetPerDeviation,
+        [Values(-1000.1f, 33.3f, 3e37f, 1e-30f)] float offset,
+            [Values(10, 1e3, 1e5, 1e6, 1e7)] double offsetPerDeviation,
         [Values(1e-6, 1e-300)] double epsilon)
     {
         float[] source = Values.Array(count, seed: 3);
@@ -73,7 +74,8 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector> : GuardedTests
     // Were one infinity to give finite numbers, the overflow would go unseen.
     [Test]
     public void A_row_that_is_not_finite_gives_NaN_everywhere([ValueSource(nameof(Counts))] int count,
-        [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float value, [Values(1e-6, 1e80)] double epsilon)
+        [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float value,
+            [Values(1e-6, 1e80)] double epsilon)
     {
         for (int place = 0; place < count; place += Math.Max(1, count / 7))
         {
@@ -108,11 +110,11 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector> : GuardedTests
             for (int index = 0; index < count; index++)
             {
                 double normal = (x[index] - mean) * factor;
-                // With u the unit roundoff: differences from the rounded mean are within u of their own size, which is at
-                // most |normal| + 1 deviations, since what was left of the mean is at most one. Their mean, at most one
-                // deviation too, is depth·u of their mean size off, at most √2 deviations. The sum of squares is twice
-                // the variance at most, so that depth roundings make 2·depth·u of it and half of that in the factor.
-                // Eight more roundings: factor, shift, and twice multiply and add.
+                // With u the unit roundoff: differences from the rounded mean are within u of their own size, which
+                // is at most |normal| + 1 deviations, since what was left of the mean is at most one. Their mean, at
+                // most one deviation too, is depth·u of their mean size off, at most √2 deviations. The sum of
+                // squares is twice the variance at most, so that depth roundings make 2·depth·u of it and half of
+                // that in the factor. Eight more roundings: factor, shift, and twice multiply and add.
                 double error = Values.Roundoff * ((2 * depth) + (Math.Abs(normal) * (depth + 2)) + 8);
                 double exact = (normal * weight.Span[index]) + bias.Span[index];
                 double bound = (Math.Abs(weight.Span[index]) * error) + (2 * Values.Roundoff * Math.Abs(exact))

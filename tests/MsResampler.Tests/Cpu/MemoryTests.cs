@@ -101,8 +101,8 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         engine.Grids.Release(large);
     }
 
-    /// <summary>Tokens are written by the last phase alone: once begun it is finished, so that a cancelled image has all of
-    /// its tokens or none.</summary>
+    /// <summary>Tokens are written by the last phase alone: once begun it is finished, so that a cancelled image has
+    /// all of its tokens or none.</summary>
     [Test]
     public void Only_the_phase_that_writes_tokens_is_not_cancellable()
     {

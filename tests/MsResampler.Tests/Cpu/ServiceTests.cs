@@ -61,9 +61,9 @@ public class ServiceTests
         return random.GetItems(s_grids, random.Next(1, 6));
     }
 
-    /// <summary>A workspace is made for every call that runs at once with others and grows to what batches need, and the
-    /// runtime compiles again what runs often: all that ends. Afterwards every call of every caller must be clean.
-    /// </summary>
+    /// <summary>A workspace is made for every call that runs at once with others and grows to what batches need, and
+    /// the runtime compiles again what runs often: all that ends. Afterwards every call of every caller must be
+    /// clean. </summary>
     [Test]
     public void Calls_of_many_threads_over_many_grids_allocate_nothing([Values] bool isAnchored)
     {
@@ -83,8 +83,8 @@ public class ServiceTests
         Assert.That(runs.TakeLast(CleanCount), Is.All.Zero, $"of {RoundCount * CallerCount} calls each");
     }
 
-    /// <summary>Where nothing fits, every image's operands are made again, in memory that is used again: what is left are
-    /// the small objects that describe them.</summary>
+    /// <summary>Where nothing fits, every image's operands are made again, in memory that is used again: what is left
+    /// are the small objects that describe them.</summary>
     [Test]
     public void A_cache_that_is_too_small_makes_no_garbage_to_speak_of([Values] bool isAnchored)
     {
@@ -108,8 +108,8 @@ public class ServiceTests
     [Explicit("takes ten minutes; run it after a change of what calls keep")]
     public void A_ten_minute_soak() => Soak(TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(1), isMemoryChecked: true);
 
-    /// <summary>Eight threads, 200 grids, batches of one to five: under 100 MB in all after the start, whatever the runtime
-    /// itself needs included, and at most twice the memory of model, workspaces and grids.</summary>
+    /// <summary>Eight threads, 200 grids, batches of one to five: under 100 MB in all after the start, whatever the
+    /// runtime itself needs included, and at most twice the memory of model, workspaces and grids.</summary>
     private static void Soak(TimeSpan duration, TimeSpan start, bool isMemoryChecked)
     {
         using TestModel model = new(Configs.Mixed with
@@ -137,7 +137,8 @@ public class ServiceTests
         collections = GC.CollectionCount(2) - collections;
         workingSet = WorkingSet() - workingSet;
         long held = Settled() - idle;
-        TestContext.Out.WriteLine($"{calls:N0} calls, {images:N0} images in {duration}: {allocated:N0} bytes allocated after " +
+        TestContext.Out.WriteLine(
+            $"{calls:N0} calls, {images:N0} images in {duration}: {allocated:N0} bytes allocated after " +
             $"{start}, {collections} full collections, {held:N0} bytes held, of which the model {modelBytes:N0}; " +
             $"working set {workingSet:N0} more");
         Assert.That(calls, Is.GreaterThan(100));
@@ -160,7 +161,8 @@ public class ServiceTests
         }
     }
 
-    private static (long Calls, long Images) Serve(Resampler resampler, TestModel model, TimeSpan duration, TimeSpan start,
+    private static (long Calls, long Images) Serve(
+        Resampler resampler, TestModel model, TimeSpan duration, TimeSpan start,
         Action whenStarted)
     {
         ResamplerConfig config = model.Model.Config;

@@ -96,7 +96,8 @@ internal sealed unsafe class VectorMathTests<TSimd, TVector> : GuardedTests
 
         Assert.That(Exp2(values).Select(float.IsNaN), Is.EqualTo(values.Select(float.IsNaN)));
         Assert.That(Gelu(values).Select(float.IsNaN), Is.EqualTo(values.Select(float.IsNaN)));
-        Assert.That(Gelu(float.NegativeInfinity, float.PositiveInfinity), Is.EqualTo([float.NaN, float.PositiveInfinity]));
+        Assert.That(Gelu(float.NegativeInfinity, float.PositiveInfinity),
+            Is.EqualTo([float.NaN, float.PositiveInfinity]));
     }
 
     [Test]

@@ -160,8 +160,8 @@ public class WorkerPoolTests
         return (new WeakReference(work), new WeakReference(source));
     }
 
-    /// <summary>A process may lose processors after the pool was made. Threads that spin would then take those left from the
-    /// threads they wait for: 16 threads on 2 processors took four times as long as one.</summary>
+    /// <summary>A process may lose processors after the pool was made. Threads that spin would then take those left
+    /// from the threads they wait for: 16 threads on 2 processors took four times as long as one.</summary>
     [Test]
     [NonParallelizable]
     public void Threads_that_have_no_processor_cost_little()

@@ -316,7 +316,8 @@ internal sealed class AtomicFileTests
         }
     }
 
-    private string[] Names() => [.. Directory.GetFileSystemEntries(_folder.Path).Select(path => Path.GetFileName(path))];
+    private string[] Names() => [.. Directory.GetFileSystemEntries(_folder.Path)
+        .Select(path => Path.GetFileName(path))];
 
     /// <summary>Notes, whenever it writes to the disk, what the temporary file and the file of the name hold.</summary>
     private sealed class WatchedStream(string temporary, FileStreamOptions options, string path)

@@ -4,8 +4,8 @@ using System.Xml.Linq;
 
 namespace MsResampler.Tests.House;
 
-/// <summary>The packages as <c>dotnet pack</c> makes them. A test cannot pack what a build may be writing, so that CI packs
-/// first and names the folder.</summary>
+/// <summary>The packages as <c>dotnet pack</c> makes them. A test cannot pack what a build may be writing, so that CI
+/// packs first and names the folder.</summary>
 public sealed partial class PackageTests
 {
     private const string FolderVariable = "MSRESAMPLER_PACKAGES";
@@ -28,7 +28,8 @@ public sealed partial class PackageTests
     {
         using ZipArchive package = Open(id);
         XElement metadata = XDocument.Load(Entry(package, $"{id}.nuspec")).Root!.Elements().First();
-        string Field(string name) => metadata.Elements().FirstOrDefault(field => field.Name.LocalName == name)?.Value ?? "";
+        string Field(string name) => metadata.Elements()
+            .FirstOrDefault(field => field.Name.LocalName == name)?.Value ?? "";
         using StreamReader reader = new(Entry(package, "README.md"));
         string readme = reader.ReadToEnd();
         string[] links = [.. Link().Matches(readme).Select(match => match.Groups["target"].Value)];
@@ -38,7 +39,8 @@ public sealed partial class PackageTests
             Assert.That(Field("description"), Is.Not.Empty);
             Assert.That(Field("license"), Is.EqualTo("MIT"));
             Assert.That(Field("tags").Split(' '), Has.Length.GreaterThan(3));
-            Assert.That(readme, Does.StartWith("# MS-Resampler").And.Contain("CONTRIBUTING.md").And.Contain("`PatchGrid`"));
+            Assert.That(readme, Does.StartWith("# MS-Resampler").And.Contain("CONTRIBUTING.md")
+                .And.Contain("`PatchGrid`"));
             Assert.That(links, Is.Not.Empty.And.All.Match("^(https://|#)"), "a package has no other files to lead to");
         }
     }
@@ -49,7 +51,8 @@ public sealed partial class PackageTests
         string path = Packages().Single(path => Id(path) == Tool);
         using ZipArchive package = ZipFile.OpenRead(path);
         string[] platforms = [.. package.Entries.Select(entry => NativeFile().Match(entry.FullName))
-            .Where(match => match.Success).Select(match => match.Groups["platform"].Value).Distinct().Order(StringComparer.Ordinal)];
+            .Where(match => match.Success).Select(match => match.Groups["platform"].Value).Distinct()
+                .Order(StringComparer.Ordinal)];
         using (Assert.EnterMultipleScope())
         {
             Assert.That(platforms, Is.EqualTo(s_platforms));

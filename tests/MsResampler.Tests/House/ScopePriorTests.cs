@@ -17,7 +17,8 @@ public class ScopePriorTests
     {
         ResamplerConfig config = Configs.Of(Random(prior));
         List<string> warnings = [];
-        ResamplerConfig read = ConfigReader.Read(Encoding.UTF8.GetBytes(ConfigJson.Of(config)), "config.json", warnings);
+        ResamplerConfig read = ConfigReader.Read(Encoding.UTF8.GetBytes(ConfigJson.Of(config)), "config.json",
+            warnings);
 
         Assert.That(read.Scopes, Is.EqualTo(config.Scopes));
         Assert.That(warnings, Is.Empty);

@@ -18,7 +18,8 @@ public class WeightBinderTests
             if (optional.Contains(missing.Name))
                 Assert.That(() => Prefix(GatedConfig, rest), Throws.Nothing, missing.Name);
             else
-                Assert.That(Problems(GatedConfig, rest), Is.EqualTo(new[] { $"tensor '{missing.Name}': expected shape " +
+                Assert.That(Problems(GatedConfig, rest),
+                    Is.EqualTo(new[] { $"tensor '{missing.Name}': expected shape " +
                     $"[{string.Join(", ", missing.Shape)}], found no such tensor" }));
         }
     }

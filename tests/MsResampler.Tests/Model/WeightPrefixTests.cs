@@ -37,7 +37,8 @@ public class WeightPrefixTests
         List<TensorToWrite> tensors = [.. Tensors(GatedConfig, new() { Prefix = "a." }),
             .. Tensors(GatedConfig, new() { Prefix = "b.c." })];
 
-        Assert.That(Problems(GatedConfig, tensors), Is.EqualTo(new[] { "tensor names: expected one resampler, found two " +
+        Assert.That(Problems(GatedConfig, tensors),
+            Is.EqualTo(new[] { "tensor names: expected one resampler, found two " +
             "that fit equally well, under 'a.' and 'b.c.'" }));
     }
 

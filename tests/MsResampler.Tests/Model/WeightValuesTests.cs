@@ -200,7 +200,8 @@ public class WeightValuesTests
 
     /// <summary>Writes a model with some elements replaced, which the writer of values would round.</summary>
     private static TemporaryFolder Write(ResamplerConfig config, ResamplerConfig weightsConfig,
-        RandomModelOptions options, TensorType type, (string Tensor, long Element, double Value)[] edits, params TensorToWrite[] more)
+        RandomModelOptions options, TensorType type, (string Tensor, long Element, double Value)[] edits,
+            params TensorToWrite[] more)
     {
         TemporaryFolder folder = new();
         File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), ConfigJson.Of(config));

@@ -163,8 +163,8 @@ public class OnnxGraphTests
             model.Reference.Resample(features, grid)), Is.LessThanOrEqualTo(Tolerances.SinglePrecision));
     }
 
-    /// <summary>Biases of the branches that the final normalisation takes away again. Those of scope 1 are different, so that
-    /// heads which weigh it differently differ by as much.</summary>
+    /// <summary>Biases of the branches that the final normalisation takes away again. Those of scope 1 are different,
+    /// so that heads which weigh it differently differ by as much.</summary>
     [Test]
     public void Biases_far_from_zero_are_normalised([Values(10, -1000)] float bias, [Values] bool hasInput,
         [Values(null, GateGranularity.Token, GateGranularity.Head)] GateGranularity? granularity)

@@ -3,9 +3,9 @@ using MsResampler.Planning;
 
 namespace MsResampler.Tests.Parity;
 
-/// <summary>Tokens of models and features that bring rows of every size and place to the layer normalisations, on every
-/// instruction set, with keys and values projected and absorbed: the usual bound holds for all of them but those that float32
-/// products bring far from zero.</summary>
+/// <summary>Tokens of models and features that bring rows of every size and place to the layer normalisations, on
+/// every instruction set, with keys and values projected and absorbed: the usual bound holds for all of them but
+/// those that float32 products bring far from zero.</summary>
 public class NormalisationTests
 {
     private static readonly PatchGrid s_grid = new(5, 6);
@@ -42,10 +42,11 @@ public class NormalisationTests
         }
     }
 
-    // With kv_proj sums of products near 3·10³⁸ would overflow, which is the error; without one the row is normalised as
-    // it is.
+    // With kv_proj sums of products near 3·10³⁸ would overflow, which is the error; without one the row is normalised
+    // as it is.
     [Test]
-    public void Features_of_any_size([Values(1e-38f, 1e-30f, 1e-19f, 1e-10f, 1, 1e10f, 1e18f, 1e19f, 1e30f, 1e37f)] float size,
+    public void Features_of_any_size(
+        [Values(1e-38f, 1e-30f, 1e-19f, 1e-10f, 1, 1e10f, 1e18f, 1e19f, 1e30f, 1e37f)] float size,
         [Values] bool hasInput)
     {
         using TestModel model = new(Config(GateGranularity.Token, hasInput ? 12 : 64),
@@ -65,7 +66,8 @@ public class NormalisationTests
 
     // Padding: some patches, or all of them, have one value in every channel.
     [Test]
-    public void Constant_patches([Values(0, 0.1f, 1.1f, 33.3f, 1000.1f, float.MaxValue)] float value, [Values] bool isAll)
+    public void Constant_patches([Values(0, 0.1f, 1.1f, 33.3f, 1000.1f, float.MaxValue)] float value,
+        [Values] bool isAll)
     {
         using TestModel model = new(Config(GateGranularity.Head, 64), new() { OmitKeyValueInput = true });
         float[] features = model.RandomFeatures(s_grid, 1);
@@ -75,14 +77,16 @@ public class NormalisationTests
     }
 
     [Test]
-    public void Large_biases_before_ln_post([Values("ln_kv.bias", "v_proj.bias", "k_proj.bias", "out_proj.bias")] string name,
+    public void Large_biases_before_ln_post(
+        [Values("ln_kv.bias", "v_proj.bias", "k_proj.bias", "out_proj.bias")] string name,
         [Values(GateGranularity.Token, GateGranularity.Head, null)] GateGranularity? granularity,
         [Values(1000, -1000, 1e5f)] float offset)
     {
         // fc1 would see nothing else.
         using TestModel model = new(Config(granularity), edit: tensor =>
             tensor.Name.EndsWith(name, StringComparison.Ordinal) ? Plus(tensor, offset)
-            : tensor.Name == "gate.fc1.weight" ? tensor with { ValueAt = index => tensor.ValueAt(index) / offset } : tensor);
+            : tensor.Name == "gate.fc1.weight" ? tensor with { ValueAt = index => tensor.ValueAt(index) / offset }
+            : tensor);
 
         AssertAgreement(model, model.RandomFeatures(s_grid, 1));
     }
@@ -98,9 +102,9 @@ public class NormalisationTests
     }
 
     /// <summary>Weights that lift every channel of a branch by the same, where the gate sees that.</summary>
-    /// <remarks>Values have one channel that is not 0, v. out_proj makes v·(r + w) of it, where r is what its weights have
-    /// in common and w, of unit deviation (8 times 1/√64), is the rest. The gate is open for this scope alone, so that
-    /// ln_post normalises a row r deviations from 0.</remarks>
+    /// <remarks>Values have one channel that is not 0, v. out_proj makes v·(r + w) of it, where r is what its weights
+    /// have in common and w, of unit deviation (8 times 1/√64), is the rest. The gate is open for this scope alone,
+    /// so that ln_post normalises a row r deviations from 0.</remarks>
     [Test]
     public void Branches_far_from_zero_have_the_bound_of_their_offset([Values(0, 3, 30, 1000)] float offset)
     {

@@ -4,9 +4,9 @@ using MsResampler.Reference;
 
 namespace MsResampler.Tests.Parity;
 
-/// <summary>Finite features and weights near the ends of float32: either the error that names the image or right tokens,
-/// on every instruction set and with every way of forming keys and values. A value that left the range and came back as a
-/// weight of 0 would give finite tokens that are wrong.</summary>
+/// <summary>Finite features and weights near the ends of float32: either the error that names the image or right
+/// tokens, on every instruction set and with every way of forming keys and values. A value that left the range and
+/// came back as a weight of 0 would give finite tokens that are wrong.</summary>
 public class OverflowTests
 {
     private static readonly PatchGrid[] s_grids = [new(3, 5), new(4, 4)];
@@ -55,7 +55,8 @@ public class OverflowTests
                 {
                     // An image fails alone if it fails among others, and the first that does is named.
                     Assert.That(exception.Grid, Is.EqualTo(grids[exception.ImageIndex]), where);
-                    Assert.That(exception.Message, Does.StartWith($"image {exception.ImageIndex} ({exception.Grid} "), where);
+                    Assert.That(exception.Message, Does.StartWith($"image {exception.ImageIndex} ({exception.Grid} "),
+                        where);
                     for (int image = 0; image <= exception.ImageIndex; image++)
                         Assert.That(FailsAlone(variant, strategy, model, images[image], grids[image], length),
                             Is.EqualTo(image == exception.ImageIndex), $"image {image}, {where}");
@@ -87,7 +88,8 @@ public class OverflowTests
 
     [Test]
     public void Features_near_the_end_of_float32([Values(1e18f, 1e19f, 1e30f, 1e37f, 1e38f, 3e38f)] float size,
-        [Values] bool hasInput, [Values] bool isSmall, [Values("all", "one patch", "one value", "constant")] string where)
+        [Values] bool hasInput, [Values] bool isSmall,
+        [Values("all", "one patch", "one value", "constant")] string where)
     {
         ResamplerConfig config = Config(GateGranularity.Token, isSmall);
         config = hasInput ? config : config with { VisionHiddenSize = config.HiddenSize };
@@ -119,8 +121,8 @@ public class OverflowTests
             name.EndsWith("k_proj.bias", StringComparison.Ordinal) ? plain.Reference : null);
     }
 
-    // What one tensor gains another loses: tokens stay as they were, but values between the two overflow here and there. At
-    // 2¹²⁷ that is where they exceed 2, as one value of 20 does.
+    // What one tensor gains another loses: tokens stay as they were, but values between the two overflow here and
+    // there. At 2¹²⁷ that is where they exceed 2, as one value of 20 does.
     [Test]
     public void Factors_that_cancel([Values("q_proj k_proj", "ln_kv k_proj,v_proj", "v_proj out_proj", "ln_post proj",
         "k_proj q_proj", "k_proj,v_proj ln_kv", "out_proj v_proj", "proj ln_post")] string pair,
@@ -144,8 +146,8 @@ public class OverflowTests
     /// <summary>A partial sum overflows to −∞ that should have come back to a usual logit: a weight of 0 in place of it
     /// would be the weight of a patch outside the window.</summary>
     /// <remarks>k_proj has one row, (F, F, 0, 1), and the query is (1.3, 0, 0, 0): a patch (−z, z, ·, y) has a logit
-    /// proportional to y, but with F = 3·10³⁸ and z = 1.4 the sum is −∞ after one step, in base 2 too, where queries are
-    /// multiplied by log₂e/√4 = 0.72.</remarks>
+    /// proportional to y, but with F = 3·10³⁸ and z = 1.4 the sum is −∞ after one step, in base 2 too, where queries
+    /// are multiplied by log₂e/√4 = 0.72.</remarks>
     [Test]
     public void A_logit_that_overflows_is_not_a_masked_key([Values] ScopePrior prior, [Range(0, 2)] int strategy)
     {
@@ -250,7 +252,8 @@ public class OverflowTests
         {
             foreach (ScopeStrategy strategy in ScopeStrategy.All)
             {
-                using ModelEngine engine = variant.Create(model.Model, new() { ValidateFeatures = false }, _ => strategy);
+                using ModelEngine engine = variant.Create(
+                    model.Model, new() { ValidateFeatures = false }, _ => strategy);
                 for (int place = 0; place < grid.PatchCount; place++)
                 {
                     float[] features = model.RandomFeatures(grid, 1);
@@ -286,7 +289,8 @@ public class OverflowTests
     [Test]
     public void Weights_whose_mean_cannot_be_subtracted_stay_as_they_are()
     {
-        using TestModel model = new(Config(GateGranularity.Token), edit: tensor => tensor.Name != "kv_proj.weight" ? tensor
+        using TestModel model = new(Config(GateGranularity.Token), edit: tensor => tensor.Name != "kv_proj.weight"
+            ? tensor
             : Filled(tensor, index => index % 12 != 0 ? 0 : index < 24 ? -3.4e38f : 2.5e38f - (index * 1e35f)));
         float[] features = [.. model.RandomFeatures(s_grids[0], 1).Select(value => Math.Clamp(value, -1, 1))];
 

@@ -10,13 +10,14 @@ namespace MsResampler.Tests.Parity;
 /// </summary>
 public class SigmaTests
 {
-    /// <summary>Rows of 4 patches with anchors 0.5 and 2.5, between two patches; columns of 9 with anchors 1, 4 and 7, on
-    /// a patch.</summary>
+    /// <summary>Rows of 4 patches with anchors 0.5 and 2.5, between two patches; columns of 9 with anchors 1, 4 and
+    /// 7, on a patch.</summary>
     private static readonly PatchGrid s_grid = new(4, 9);
 
     private static readonly AxisPair s_nearest = new(2, 1);
 
-    private static readonly double[] s_small = [1e-4, 1e-6, 1e-7, 1e-8, 1e-15, 1e-20, 1e-160, 1e-200, 1e-320, double.Epsilon];
+    private static readonly double[] s_small = [1e-4, 1e-6, 1e-7, 1e-8, 1e-15, 1e-20, 1e-160, 1e-200, 1e-320,
+        double.Epsilon];
 
     private static readonly double[] s_smallLogs = [-10, -15, -16, -30, -100, -400, -744, -800, -1e30];
 
@@ -140,7 +141,8 @@ public class SigmaTests
         using TestModel model = Model(Gaussian(sigma, hasWindow));
         float[] prior = OnnxGraphTests.Prior(model.Model, s_grid, scope: 0);
 
-        Assert.That(prior, Has.Length.EqualTo(6 * 36).And.All.Matches<float>(float.IsFinite).And.All.LessThanOrEqualTo(0));
+        Assert.That(prior, Has.Length.EqualTo(6 * 36).And.All.Matches<float>(float.IsFinite)
+            .And.All.LessThanOrEqualTo(0));
         foreach (float[] query in prior.Chunk(36))
             Assert.That(query.Count(value => value == 0), Is.EqualTo(2), "rows equally near");
     }

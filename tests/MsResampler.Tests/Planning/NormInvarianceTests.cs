@@ -6,10 +6,11 @@ namespace MsResampler.Tests.Planning;
 /// sees.</summary>
 public class NormInvarianceTests
 {
-    private static ResamplerConfig Config(GateGranularity granularity) => Configs.Of(Configs.Window(2, 2), Configs.None) with
-    {
-        Gate = new GateConfig(7, granularity),
-    };
+    private static ResamplerConfig Config(GateGranularity granularity)
+        => Configs.Of(Configs.Window(2, 2), Configs.None) with
+        {
+            Gate = new GateConfig(7, granularity),
+        };
 
     [Test]
     public void Columns_before_a_normalisation_have_mean_0()
@@ -22,7 +23,8 @@ public class NormInvarianceTests
 
         for (int column = 0; column < weight.Columns; column++)
         {
-            double[] values = [.. Enumerable.Range(0, weight.Rows).Select(row => centred[(row * weight.Columns) + column])];
+            double[] values = [.. Enumerable.Range(0, weight.Rows)
+                .Select(row => centred[(row * weight.Columns) + column])];
             Assert.That(values.Sum(), Is.Zero.Within(1e-9));
             Assert.That(values[1] - values[0], Is.EqualTo((double)weight.ToSingle()[weight.Columns + column]
                 - weight.ToSingle()[column]).Within(1e-9));
@@ -43,7 +45,8 @@ public class NormInvarianceTests
     public void Branches_lose_a_constant_and_the_gates_first_layer_sees_what_it_did(GateGranularity granularity)
     {
         ResamplerConfig config = Config(granularity);
-        using TestModel model = new(config, edit: tensor => tensor.Name.EndsWith("out_proj.bias", StringComparison.Ordinal)
+        using TestModel model = new(config, edit: tensor =>
+            tensor.Name.EndsWith("out_proj.bias", StringComparison.Ordinal)
             ? tensor with { ValueAt = index => tensor.ValueAt(index) + (tensor.Name.Contains(".0.") ? 1000 : 500) }
             : tensor);
         ResamplerWeights weights = model.Model.Weights;
@@ -73,7 +76,8 @@ public class NormInvarianceTests
     [TestCase(-1e20f, -0.5f)]
     public void A_branch_of_small_biases_keeps_them_beside_one_of_large_biases(float large, float small)
     {
-        double[] constants = NormInvariance.Constants(Config(GateGranularity.Head), [[large, large], [small, 2 * small]]);
+        double[] constants = NormInvariance.Constants(
+            Config(GateGranularity.Head), [[large, large], [small, 2 * small]]);
 
         Assert.That(constants, Is.All.EqualTo(large > 0 == small > 0 ? 1.5 * small : 0));
     }

@@ -286,9 +286,11 @@ public class PlannerTests
         // Heads by twos make 4 of three; then every query is projected once.
         const double AbsorbedValues = ((144 * 2 * 4 * 15) + (2 * 6 * 15 * 15)) / 0.8;
 
-        StrategyChoice choice = new Planner(config, hasKeyValueInput: true, costs).Choices(new PatchGrid(4, 6)).Single();
+        StrategyChoice choice = new Planner(config, hasKeyValueInput: true, costs).Choices(new PatchGrid(4, 6))
+            .Single();
 
-        double[] expected = [Tiled + (2 * Projection), AbsorbedKeys + RowValues + Projection, AbsorbedKeys + AbsorbedValues];
+        double[] expected =
+            [Tiled + (2 * Projection), AbsorbedKeys + RowValues + Projection, AbsorbedKeys + AbsorbedValues];
         Assert.That(choice.Alternatives.Select(alternative => alternative.Strategy), Is.EqualTo(ScopeStrategy.All));
         Assert.That(choice.Alternatives.Select(alternative => alternative.Cost),
             Is.EqualTo(expected).Within(1e-12).Percent);

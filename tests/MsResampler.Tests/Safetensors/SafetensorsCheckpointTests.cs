@@ -30,16 +30,21 @@ public class SafetensorsCheckpointTests
         TestName = "A zero dimension before large ones is accepted")]
     [TestCase("""{"w":{"dtype":"F64","shape":[3,0,5],"data_offsets":[0,0]}}""", 0,
         TestName = "A zero dimension is accepted")]
-    [TestCase("""{"w":{"dtype":"F64","shape":[0],"data_offsets":[4,4]},"v":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"u":{"dtype":"F64","shape":[0],"data_offsets":[4,4]},"t":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
+    [TestCase("""{"w":{"dtype":"F64","shape":[0],"data_offsets":[4,4]},"v":{"dtype":"F32","shape":[]""" +
+        ""","data_offsets":[0,4]},"u":{"dtype":"F64","shape":[0],"data_offsets":[4,4]}""" +
+            ""","t":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}""",
         4,
         TestName = "Empty tensors may share an offset")]
-    [TestCase("""{"w":{"data_offsets":[1,5],"shape":[1],"dtype":"F32"},"v":{"shape":[1],"dtype":"U8","data_offsets":[0,1]}}""",
+    [TestCase("""{"w":{"data_offsets":[1,5],"shape":[1],"dtype":"F32"},"v":{"shape":[1]""" +
+        ""","dtype":"U8","data_offsets":[0,1]}}""",
         5, TestName = "Any order is accepted")]
     [TestCase("""{"w":{"dtype":"F32","shape":[],"data_offsets":[0,4],"note":[{"a":[1.5,"x",null]},true]}}""",
         4, TestName = "Other fields are ignored")]
     [TestCase("""{"w":{"dtype":"F6_E2M3","shape":[2,2],"data_offsets":[0,3]}}""", 3,
         TestName = "Packed elements that fill bytes are accepted")]
-    [TestCase("""{"w":{"dtype":"U8","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"data_offsets":[0,1]}}""",
+    [TestCase(
+        """{"w":{"dtype":"U8","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1""" +
+            """,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"data_offsets":[0,1]}}""",
         1, TestName = "Many dimensions are accepted")]
     public void Is_accepted(string header, int dataBytes)
     {
@@ -63,7 +68,8 @@ public class SafetensorsCheckpointTests
             .. BitConverter.GetBytes(float.NegativeInfinity), .. BitConverter.GetBytes(0xffa0_0001u),
             .. BitConverter.GetBytes(-2.0)];
         byte[] header = Encoding.UTF8.GetBytes(
-            """{"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"v":{"dtype":"F32","shape":[3,1],"data_offsets":[3,15]},"d":{"dtype":"F64","shape":[],"data_offsets":[15,23]}} """);
+            """{"x":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"v":{"dtype":"F32","shape":[3,1]""" +
+                ""","data_offsets":[3,15]},"d":{"dtype":"F64","shape":[],"data_offsets":[15,23]}} """);
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Write("a.safetensors",
             HandWritten.File(header, data)));
 
@@ -94,7 +100,8 @@ public class SafetensorsCheckpointTests
     [Test]
     public void Wrong_requests_are_refused()
     {
-        byte[] bytes = HandWritten.File("""{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"i":{"dtype":"I32","shape":[1],"data_offsets":[8,12]}}""",
+        byte[] bytes = HandWritten.File("""{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}""" +
+            ""","i":{"dtype":"I32","shape":[1],"data_offsets":[8,12]}}""",
             12);
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Write("a.safetensors", bytes));
         using SafetensorsCheckpoint other = SafetensorsCheckpoint.Open(Write("b.safetensors", bytes));
@@ -180,7 +187,9 @@ public class SafetensorsCheckpointTests
         // Sparse: the file takes a few blocks of the disk.
         const long Elements = (5L << 30) / 4;
         string path = Write("a.safetensors", HandWritten.File(
-            $$$"""{"w":{"dtype":"F32","shape":[{{{Elements}}}],"data_offsets":[0,{{{4 * Elements}}}]},"last":{"dtype":"F16","shape":[],"data_offsets":[{{{4 * Elements}}},{{{(4 * Elements) + 2}}}]}}"""));
+            $$$"""{"w":{"dtype":"F32","shape":[{{{Elements}}}],"data_offsets":[0,{{{4 * Elements}}}]}""" +
+                $$$""","last":{"dtype":"F16","shape":[]""" +
+                    $$$""","data_offsets":[{{{4 * Elements}}},{{{(4 * Elements) + 2}}}]}}"""));
         using (FileStream stream = new(path, FileMode.Append))
         {
             stream.SetLength(stream.Length + (4 * Elements) + 2);
@@ -302,7 +311,8 @@ public class SafetensorsCheckpointTests
     public void Names_that_the_metadata_tie_to_a_tensor_find_it()
     {
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Write("a.safetensors", HandWritten.File(
-            $$$"""{"__metadata__":{"format":"pt","v":"w","w":"x","u":"gone","x":"v","w2":"w"},"w":{{{Scalar}}} }""", 4)));
+            $$$"""{"__metadata__":{"format":"pt","v":"w","w":"x","u":"gone","x":"v","w2":"w"}""" +
+                $$$""","w":{{{Scalar}}} }""", 4)));
         TensorInfo tensor = checkpoint.Find("w")!;
 
         Assert.That(checkpoint.Find("v"), Is.SameAs(tensor));

@@ -16,13 +16,19 @@ public class SafetensorsFuzzTests
     private static readonly byte[][] s_files =
     [
         HandWritten.File("{}"),
-        HandWritten.File("""{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"F16","shape":[],"data_offsets":[24,26]}}  """,
+        HandWritten.File("""{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3]""" +
+            ""","data_offsets":[0,24]},"b":{"dtype":"F16","shape":[],"data_offsets":[24,26]}}  """,
             26),
-        HandWritten.File("""{"b":{"data_offsets":[8,14],"shape":[2,2,3],"dtype":"F4"},"c":{"dtype":"U8","shape":[0],"data_offsets":[8,8]},"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}""",
+        HandWritten.File("""{"b":{"data_offsets":[8,14],"shape":[2,2,3],"dtype":"F4"}""" +
+            ""","c":{"dtype":"U8","shape":[0],"data_offsets":[8,8]},"a":{"dtype":"I64","shape":[1]""" +
+                ""","data_offsets":[0,8]}}""",
             14),
-        HandWritten.File("""{"w":{"dtype":"F6_E3M2","shape":[4],"data_offsets":[0,3],"more":{"x":[[1]]}},"v":{"dtype":"BF16","shape":[1],"data_offsets":[3,5]}}""",
+        HandWritten.File("""{"w":{"dtype":"F6_E3M2","shape":[4],"data_offsets":[0,3],"more":{"x":[[1]]}}""" +
+            ""","v":{"dtype":"BF16","shape":[1],"data_offsets":[3,5]}}""",
             5),
-        HandWritten.File("\ufeff{\"__metadata__\":{\"b\":\"a\",\"c\":\"b\"},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}} ",
+        HandWritten.File(
+            "\ufeff{\"__metadata__\":{\"b\":\"a\",\"c\":\"b\"},\"a\":{\"dtype\":\"F32\"," +
+                "\"shape\":[1],\"data_offsets\":[0,4]}} ",
             4),
         HandWritten.File("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"__metadata__":null}""", 4),
     ];
@@ -30,7 +36,10 @@ public class SafetensorsFuzzTests
     private static readonly byte[][] s_indexes =
     [
         "\ufeff{\"weight_map\":{\"a\":\"x.safetensors\",\"b\":\"x.safetensors\"}}"u8.ToArray(),
-        """{"metadata":{"total_size":8},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors"}}"""u8.ToArray(),
+        [
+            .. """{"metadata":{"total_size":8},"""u8,
+            .. "\"weight_map\":{\"a\":\"model-1.safetensors\",\"b\":\"model-2.safetensors\"}}"u8,
+        ],
         """{"weight_map":{"a":"x.safetensors"}}"""u8.ToArray(),
     ];
 
@@ -165,9 +174,8 @@ public class SafetensorsFuzzTests
         using TemporaryFolder folder = new();
         Random random = new(11);
         byte[][] shards = [.. s_files.Select(file => file.AsSpan().ToArray())];
-        byte[] index =
-            """{"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"2.safetensors","inv_freq":"3.safetensors"}}"""u8
-            .ToArray();
+        byte[] index = [.. """{"weight_map":{"a":"1.safetensors","b":"2.safetensors","""u8,
+            .. "\"c\":\"2.safetensors\",\"inv_freq\":\"3.safetensors\"}}"u8];
         string[] names = ["model.safetensors", "1.safetensors", "2.safetensors", "model.safetensors.index.json"];
         Dictionary<string, int> outcomes = [];
         for (int input = 0; input < 2000; input++)

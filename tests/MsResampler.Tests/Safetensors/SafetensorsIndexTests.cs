@@ -23,7 +23,8 @@ public class SafetensorsIndexTests
     public void Tensors_come_from_the_shards_that_the_index_names()
     {
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(WriteIndex(
-            """{"metadata":{"total_size":12,"x":[{"y":null}]},"weight_map":{"c":"2.safetensors","a":"1.safetensors","b":"1.safetensors"}}"""));
+            """{"metadata":{"total_size":12,"x":[{"y":null}]}""" +
+                ""","weight_map":{"c":"2.safetensors","a":"1.safetensors","b":"1.safetensors"}}"""));
         Assert.That(checkpoint.SourcePath, Does.EndWith("model.safetensors.index.json"));
         Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EqualTo(new[] { "a", "b", "c" }));
         Assert.That(checkpoint.Find("unnamed"), Is.Null, "the index decides");
@@ -94,7 +95,10 @@ public class SafetensorsIndexTests
     public void Entries_that_no_shard_holds_are_left_out()
     {
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(WriteIndex(
-            """{"weight_map":{"rope.inv_freq":"1.safetensors","a":"1.safetensors","b":"2.safetensors","c":"2.safetensors"}}"""));
+            """
+            {"weight_map":{"rope.inv_freq":"1.safetensors","a":"1.safetensors",
+              "b":"2.safetensors","c":"2.safetensors"}}
+            """));
         Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EqualTo(new[] { "a", "c" }));
         Assert.That(checkpoint.Find("b"), Is.Null, "where it is, the index does not say");
         Assert.That(checkpoint.Absent.Keys, Is.EquivalentTo(new[] { "rope.inv_freq", "b" }));
@@ -107,7 +111,10 @@ public class SafetensorsIndexTests
         File.WriteAllText(_folder.File("pointer.safetensors"),
             "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n");
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(WriteIndex(
-            """{"weight_map":{"a":"1.safetensors","x":"gone.safetensors","y":"gone.safetensors","z":"pointer.safetensors"}}"""));
+            """
+            {"weight_map":{"a":"1.safetensors","x":"gone.safetensors",
+              "y":"gone.safetensors","z":"pointer.safetensors"}}
+            """));
         Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EqualTo(new[] { "a" }));
         Assert.That(checkpoint.Warnings, Has.Count.EqualTo(2));
         Assert.That(checkpoint.Warnings[0], Does.Contain("'gone.safetensors'").And.Contain("no such file"));

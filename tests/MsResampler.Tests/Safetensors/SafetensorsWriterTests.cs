@@ -26,9 +26,11 @@ public class SafetensorsWriterTests
             ],
             new Dictionary<string, string> { ["format"] = "pt", ["author"] = "x" });
 
-        const string Header = """
-            {"__metadata__":{"author":"x","format":"pt"},"z":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},"a":{"dtype":"F16","shape":[],"data_offsets":[4,6]},"b":{"dtype":"F16","shape":[2],"data_offsets":[6,10]},"é\"":{"dtype":"BOOL","shape":[0],"data_offsets":[10,10]}}
-            """;
+        const string Header = """{"__metadata__":{"author":"x","format":"pt"}""" +
+            ""","z":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]}""" +
+            ""","a":{"dtype":"F16","shape":[],"data_offsets":[4,6]}""" +
+            ""","b":{"dtype":"F16","shape":[2],"data_offsets":[6,10]}""" +
+            ""","é\"":{"dtype":"BOOL","shape":[0],"data_offsets":[10,10]}}""";
         byte[] header = Encoding.UTF8.GetBytes(Header);
         int padded = (header.Length + 7) / 8 * 8;
         byte[] expected =

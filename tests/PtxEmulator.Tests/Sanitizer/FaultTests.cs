@@ -110,8 +110,8 @@ internal sealed class FaultTests
             """, ("@!%p ", ""), "slots", 37 * 16),
     ];
 
-    /// <summary>Neighbouring threads access neighbouring words, which the emulator checks together. It must still find the
-    /// thread at fault.</summary>
+    /// <summary>Neighbouring threads access neighbouring words, which the emulator checks together. It must still
+    /// find the thread at fault.</summary>
     private static IEnumerable<FaultCase> Neighbours() =>
     [
         new("neighbours past the end", PtxFaultKind.OutOfBounds,
