@@ -4,18 +4,18 @@ using PtxEmulator.Memory;
 
 namespace PtxEmulator;
 
-/// <summary>A device that runs PTX on the CPU and checks what it does. Its members may be called from many threads;
-/// they run one after the other.</summary>
-/// <remarks> Blocks run to their end, in order where a kernel has global atomics: one that waits for a later block
-/// hangs until it times out, and so do threads that wait for others of their own warp. The sanitizer orders accesses
-/// by barriers alone; races between blocks in global memory it does not see. Recursion and calls through pointers are
-/// not known. </remarks>
+/// <summary>A device that executes PTX on the CPU and checks every access. All members are thread-safe; calls are
+/// serialised.</summary>
+/// <remarks>Blocks run to completion, in order if the kernel has global atomics. A block that waits for a later block
+/// therefore runs into the time limit, and so does a thread that waits for another thread of its warp. The sanitizer
+/// orders accesses by barriers only and does not detect races between blocks in global memory. Recursion and indirect
+/// calls are not supported.</remarks>
 public sealed class EmulatedGpu : IDisposable
 {
     private const int MaxBlockThreads = 1024;
     private const int MaxGridYZ = 65535;
 
-    // What a block of the largest architectures may ask for.
+    // The maximum of the largest architectures.
     private const int MaxSharedBytes = 227 * 1024;
 
     private readonly Lock _lock = new();
@@ -40,7 +40,7 @@ public sealed class EmulatedGpu : IDisposable
         _allocator = new GlobalAllocator(_memory);
     }
 
-    /// <summary>Bytes allocated and not freed.</summary>
+    /// <summary>The number of allocated bytes.</summary>
     public long AllocatedBytes
     {
         get
@@ -50,18 +50,18 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    /// <summary>Allocates memory that nobody has written, aligned to 256 bytes, with a guard gap on both sides.
-    /// </summary>
-    /// <param name="byteCount">Its size; at least 1.</param>
-    /// <param name="name">What faults call it.</param>
-    /// <exception cref="InsufficientMemoryException">The device has not so much memory.</exception>
+    /// <summary>Allocates uninitialised memory, aligned to 256 bytes, with a guard gap on both sides.</summary>
+    /// <param name="byteCount">The size; at least 1.</param>
+    /// <param name="name">The name in fault messages.</param>
+    /// <exception cref="InsufficientMemoryException">The device does not have enough memory.</exception>
     public ulong Allocate(long byteCount, string name = "")
     {
         using (Enter())
             return _allocator.Allocate(byteCount, name).Address;
     }
 
-    /// <exception cref="PtxFaultException">The address is not of an allocation, or was freed.</exception>
+    /// <exception cref="PtxFaultException">The address is not the start of an allocation, or the allocation was
+    /// freed.</exception>
     public void Free(ulong address)
     {
         using (Enter())
@@ -75,7 +75,7 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    /// <exception cref="PtxFaultException">The destination is outside an allocation or freed.</exception>
+    /// <exception cref="PtxFaultException">The destination is outside all allocations or was freed.</exception>
     public void Write(ulong address, ReadOnlySpan<byte> source)
     {
         using (Enter())
@@ -86,8 +86,8 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    /// <exception cref="PtxFaultException">The source is outside an allocation, freed, or was never written.
-    /// </exception>
+    /// <exception cref="PtxFaultException">The source is outside all allocations, was freed or is
+    /// uninitialised.</exception>
     public void Read(ulong address, Span<byte> destination)
     {
         using (Enter())
@@ -98,16 +98,18 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    /// <summary>Runs a kernel to its end.</summary>
-    /// <param name="module">Whose kernel; its variables live as long as this device.</param>
-    /// <param name="entryName">The kernel's name.</param>
-    /// <param name="grid">Blocks.</param>
-    /// <param name="block">Threads of a block.</param>
-    /// <param name="dynamicSharedBytes">Shared memory beside what the kernel declares.</param>
-    /// <param name="parameters">The parameters' bytes, each at its offset.</param>
-    /// <exception cref="ArgumentException">The kernel is not in the module, or cannot be launched so.</exception>
-    /// <exception cref="PtxFaultException">The kernel did something forbidden. Memory holds what it wrote until then.
-    /// </exception>
+    /// <summary>Runs a kernel to completion.</summary>
+    /// <param name="module">The module of the kernel. Its variables live as long as this device.</param>
+    /// <param name="entryName">The name of the kernel.</param>
+    /// <param name="grid">The number of blocks.</param>
+    /// <param name="block">The number of threads per block.</param>
+    /// <param name="dynamicSharedBytes">Dynamic shared memory, in addition to the static shared memory of the
+    /// kernel.</param>
+    /// <param name="parameters">The bytes of the parameters, each at its offset.</param>
+    /// <exception cref="ArgumentException">The module does not contain the kernel, or the launch configuration is
+    /// invalid.</exception>
+    /// <exception cref="PtxFaultException">The kernel has a fault. Memory contains everything that was written before
+    /// it.</exception>
     public unsafe LaunchReport Launch(PtxModule module, string entryName, Dim3 grid, Dim3 block,
         int dynamicSharedBytes, ReadOnlySpan<byte> parameters)
     {
@@ -174,7 +176,7 @@ public sealed class EmulatedGpu : IDisposable
         }
     }
 
-    /// <summary>Gives the global variables that an entry uses their memory and first values.</summary>
+    /// <summary>Allocates and initialises the global variables that an entry uses.</summary>
     private Dictionary<Variable, ulong> Load(PtxModule module, PtxEntry entry)
     {
         Dictionary<Variable, ulong> addresses = _variables.GetOrCreateValue(module);

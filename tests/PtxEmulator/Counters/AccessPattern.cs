@@ -11,12 +11,12 @@ internal static unsafe class AccessPattern
     private const int BankBytes = 4;
     private const int LineBytes = BankCount * BankBytes;
 
-    /// <summary>Sectors that an aligned access of consecutive threads touches.</summary>
+    /// <summary>The number of sectors that an aligned access of consecutive threads touches.</summary>
     public static int CountSectors(ulong address, int byteCount)
         => (int)(((address + (ulong)byteCount - 1) / SectorBytes) - (address / SectorBytes)) + 1;
 
-    /// <summary>Distinct sectors that the threads of a mask touch, each by an aligned access of at most a sector.
-    /// </summary>
+    /// <summary>The number of distinct sectors that the threads of a mask touch. Each thread makes an aligned access
+    /// of at most one sector.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
     public static int CountSectors(ulong* addresses, uint mask)
@@ -35,12 +35,13 @@ internal static unsafe class AccessPattern
         return count;
     }
 
-    /// <summary>Sectors of as many bytes side by side, but never more than were touched.</summary>
+    /// <summary>The number of sectors that the same bytes would occupy if they were contiguous; at most the number
+    /// touched.</summary>
     public static int IdealSectors(int touched, int byteCount)
         => Math.Min(touched, (byteCount + SectorBytes - 1) / SectorBytes);
 
-    /// <summary>Passes over the banks beyond those that the width needs. Threads of a wide access go in phases of
-    /// 128 bytes: 16 threads of 8 bytes, 8 of 16.</summary>
+    /// <summary>The number of passes over the banks beyond those that the access width requires. A wide access
+    /// proceeds in phases of 128 bytes: 16 threads of 8 bytes, or 8 threads of 16 bytes.</summary>
     public static int CountExtraWavefronts(ulong* addresses, uint mask, int byteCount)
     {
         int unitBytes = Math.Max(byteCount, BankBytes);
@@ -56,12 +57,12 @@ internal static unsafe class AccessPattern
         return extra;
     }
 
-    /// <summary>The most distinct units in one group of banks.</summary>
+    /// <summary>The largest number of distinct units in one group of banks.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
     private static int CountPhase(ulong* addresses, uint phase, int unitShift)
     {
-        // The units of each group form a chain through the threads that brought them.
+        // The units of each group form a linked list through the threads that access them.
         int* heads = stackalloc int[BankCount];
         int* next = stackalloc int[Execution.Lanes.Count];
         int* lengths = stackalloc int[BankCount];

@@ -1,7 +1,7 @@
 namespace PtxEmulator.Counters;
 
-/// <summary>How often one instruction ran. Apart from what memory accesses count, so that the counters of a loop's
-/// arithmetic stay in the nearest cache.</summary>
+/// <summary>The number of executions of one instruction. It is separate from the memory counters so that the counters
+/// of an arithmetic loop fit in the first-level cache.</summary>
 internal struct ExecutionCounters
 {
     public long Warps;

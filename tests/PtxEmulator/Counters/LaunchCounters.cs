@@ -2,7 +2,7 @@ using PtxEmulator.Decoding;
 
 namespace PtxEmulator.Counters;
 
-/// <summary>Adds up what the workers of a launch counted.</summary>
+/// <summary>Adds up the counters of all workers of a launch.</summary>
 internal sealed class LaunchCounters(KernelCode code)
 {
     private readonly ExecutionCounters[] _executions = new ExecutionCounters[code.Instructions.Length];

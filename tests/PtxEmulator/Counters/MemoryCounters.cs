@@ -1,6 +1,6 @@
 namespace PtxEmulator.Counters;
 
-/// <summary>What the memory accesses of one instruction did in all warps of a worker.</summary>
+/// <summary>The counters of one memory instruction, over all warps of a worker.</summary>
 internal struct MemoryCounters
 {
     public long LoadBytes;

@@ -1,8 +1,8 @@
 namespace PtxEmulator;
 
-/// <summary>An instruction whose shared-memory accesses collided in the banks.</summary>
-/// <param name="Line">Its line in the PTX text, from 1.</param>
-/// <param name="Instruction">Its text.</param>
-/// <param name="Executions">How often a warp executed it.</param>
-/// <param name="ExtraWavefronts">Passes over the banks beyond those that the access's width needs.</param>
+/// <summary>An instruction whose shared-memory accesses had bank conflicts.</summary>
+/// <param name="Line">The line in the PTX text, counted from 1.</param>
+/// <param name="Instruction">The text of the instruction.</param>
+/// <param name="Executions">The number of executions by a warp.</param>
+/// <param name="ExtraWavefronts">Passes over the banks beyond those that the access width requires.</param>
 public sealed record SharedBankConflict(int Line, string Instruction, long Executions, long ExtraWavefronts);

@@ -37,7 +37,7 @@ internal sealed class CodeBuilder
 
     public int Constant(ulong value, int laneBytes) => Constant(value, laneBytes, null);
 
-    /// <summary>A register that holds a variable's address.</summary>
+    /// <summary>A register that contains the address of a variable.</summary>
     public int AddressOf(Variable variable, long offset, int laneBytes)
     {
         Place(variable);
@@ -54,7 +54,7 @@ internal sealed class CodeBuilder
     public void NoteSharedAccess(int byteCount)
         => SharedCellShift = Math.Min(SharedCellShift, System.Numerics.BitOperations.Log2((uint)byteCount));
 
-    /// <summary>Gives a variable its place.</summary>
+    /// <summary>Assigns an offset to a variable.</summary>
     public void Place(Variable variable)
     {
         switch (variable.Space)
@@ -76,10 +76,10 @@ internal sealed class CodeBuilder
         }
     }
 
-    /// <summary>Places a parameter of the entry.</summary>
+    /// <summary>Assigns an offset to a parameter of the entry.</summary>
     public void PlaceParameter(Variable variable, int offset) => _offsets[variable] = offset;
 
-    /// <summary>The finished kernel; its instructions are laid out already.</summary>
+    /// <summary>The finished kernel. Its instructions must be laid out already.</summary>
     public KernelCode Build(string name, Instruction[] instructions)
     {
         int alignment = Math.Max(16, _dynamicShared.Select(variable => variable.Alignment).DefaultIfEmpty(1).Max());

@@ -48,7 +48,7 @@ internal static class CompareDecoder
         };
     }
 
-    /// <summary>Of packed operands: a predicate for each half.</summary>
+    /// <summary>The comparison of packed operands: one predicate for each half.</summary>
     private static ScalarPairCompareInstruction PackedComparison(DecodeContext context, string comparison, PtxType type,
         Operand first, Operand second, int combined, uint flip, PredicateCombination combination)
     {
@@ -108,7 +108,7 @@ internal static class CompareDecoder
         };
     }
 
-    /// <summary>A comparison of one thread's operands: 1 or 0.</summary>
+    /// <summary>The comparison of the operands of one thread: 1 or 0.</summary>
     private static LaneOperation Compare(Statement statement, PtxType type, string comparison)
     {
         bool isFlushed = statement.Has("ftz");
@@ -145,7 +145,7 @@ internal static class CompareDecoder
 
     private static ulong ToBit(bool value) => value ? 1ul : 0;
 
-    /// <summary><c>set</c>: the result is all ones, or 1.0 in a float.</summary>
+    /// <c>set</c>: the result is all ones, or 1.0 for a float type.
     private static ScalarInstruction Set(DecodeContext context)
     {
         Statement statement = context.Statement;
@@ -177,7 +177,7 @@ internal static class CompareDecoder
         context.Statement.Allow("ftz");
         IReadOnlyList<PtxType> types = context.Statement.Types;
         bool isFloat = types[1].IsFloat;
-        // −0 is not negative; what is not a number selects the second.
+        // −0 does not count as negative, and NaN selects the second operand.
         LaneOperation operation = isFloat
             ? (a, b, c) => BitConverter.UInt32BitsToSingle((uint)c) >= 0 ? a : b
             : (a, b, c) => (int)c >= 0 ? a : b;
@@ -201,7 +201,7 @@ internal static class CompareDecoder
             "infinite" => double.IsInfinity,
             "number" => value => !double.IsNaN(value),
             "notanumber" => double.IsNaN,
-            // Zeros count as normal here.
+            // Zero counts as normal in this instruction.
             "normal" => value => value == 0 || (isSingle ? float.IsNormal((float)value) : double.IsNormal(value)),
             _ => value => isSingle ? float.IsSubnormal((float)value) : double.IsSubnormal(value),
         };

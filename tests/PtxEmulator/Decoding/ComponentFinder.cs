@@ -1,7 +1,7 @@
 namespace PtxEmulator.Decoding;
 
-/// <summary>Tarjan's strongly connected components of the blocks of one region, without recursion: inlined kernels are
-/// thousands of blocks deep.</summary>
+/// <summary>Tarjan's algorithm for the strongly connected components of the blocks of one region, without recursion:
+/// inlined kernels are thousands of blocks deep.</summary>
 internal sealed class ComponentFinder(IReadOnlyList<int[]> successors, int[] regions, int region)
 {
     private readonly Dictionary<int, int> _numbers = [];
@@ -11,8 +11,8 @@ internal sealed class ComponentFinder(IReadOnlyList<int[]> successors, int[] reg
     private readonly Stack<(int Block, int Next)> _path = new();
     private readonly List<List<int>> _components = [];
 
-    /// <summary>The components that can be reached from some blocks, in reverse topological order. The last block of
-    /// each is the one by which it was entered.</summary>
+    /// <summary>The components that are reachable from the given blocks, in reverse topological order. The last block
+    /// of each component is the block through which it was entered.</summary>
     public List<List<int>> Find(IEnumerable<int> starts)
     {
         foreach (int start in starts.Where(start => !_numbers.ContainsKey(start)))

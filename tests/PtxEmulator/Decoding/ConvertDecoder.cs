@@ -24,7 +24,7 @@ internal static class ConvertDecoder
             context.LaneSource(1, from));
     }
 
-    /// <summary>Registers may be wider than a type, not narrower.</summary>
+    /// <summary>Checks that a register is at least as wide as a type.</summary>
     private static void RequireWidth(DecodeContext context, LaneSlot slot, PtxType type)
     {
         if (slot.LaneBytes < type.LaneBytes)
@@ -40,7 +40,7 @@ internal static class ConvertDecoder
             _ => FloatToFloat(statement, to, from),
         };
 
-    /// <summary>The conversions that addresses and indices need; null for all others.</summary>
+    /// <summary>The conversions of addresses and indices; null for all other conversions.</summary>
     private static Instruction? DecodeVector(DecodeContext context, PtxType to, PtxType from)
     {
         LaneSlot source = context.LaneSource(1, from);
@@ -66,7 +66,7 @@ internal static class ConvertDecoder
     private static Int128 Decode(ulong bits, PtxType type)
         => type.IsSigned ? Bits.SignExtend(bits, type.Bits) : bits & Bits.Mask(type.Bits);
 
-    /// <summary>An integer clamped to a type's range, extended to a register's width by its sign.</summary>
+    /// <summary>Clamps an integer to the range of a type and sign-extends it to the width of a register.</summary>
     private static ulong EncodeClamped(Int128 value, PtxType type)
     {
         Int128 least = type.IsSigned ? -(Int128.One << (type.Bits - 1)) : 0;
@@ -112,7 +112,7 @@ internal static class ConvertDecoder
         return (a, _, _) =>
         {
             double value = ExactMath.FlushSubnormal(format.Decode(a), threshold);
-            // Beyond 2^65 all types clamp anyway, and the integer type holds what is below.
+            // All types clamp values beyond 2^65, and Int128 represents all smaller values.
             return double.IsNaN(value) ? 0 : EncodeClamped((Int128)Math.Clamp(round(value), -4e19, 4e19), to);
         };
     }
@@ -146,7 +146,7 @@ internal static class ConvertDecoder
         };
     }
 
-    /// <summary>Two float32 to a packed pair; the first operand becomes the high half.</summary>
+    /// <summary>Packs two float32 values; the first operand becomes the high half.</summary>
     private static ScalarInstruction PackPair(DecodeContext context, PtxType to, PtxType from)
     {
         context.Statement.Expect(3, 3);

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Decoding;
 
-/// <summary>A statement to decode, and where its operands live.</summary>
+/// <summary>The statement to decode and the locations of its operands.</summary>
 internal sealed class DecodeContext(CodeBuilder builder, Frame frame, Statement statement)
 {
     public CodeBuilder Builder => builder;
@@ -18,7 +18,7 @@ internal sealed class DecodeContext(CodeBuilder builder, Frame frame, Statement 
     public Operand Operand(int index) => index < statement.Operands.Count ? statement.Operands[index]
         : throw statement.Error($"operand {index + 1} is missing");
 
-    /// <summary>A source whose register is as wide as <paramref name="type"/>.</summary>
+    /// <summary>A source register of exactly the width of <paramref name="type"/>.</summary>
     public int Source(int index, PtxType type) => Source(Operand(index), type);
 
     public int Source(Operand operand, PtxType type)
@@ -29,7 +29,7 @@ internal sealed class DecodeContext(CodeBuilder builder, Frame frame, Statement 
         return slot.Slot;
     }
 
-    /// <summary>A source of any width.</summary>
+    /// <summary>A source register of any width.</summary>
     public LaneSlot LaneSource(int index, PtxType type) => LaneSource(Operand(index), type);
 
     public LaneSlot LaneSource(Operand operand, PtxType type)
@@ -55,7 +55,7 @@ internal sealed class DecodeContext(CodeBuilder builder, Frame frame, Statement 
         }
     }
 
-    /// <summary>A destination whose register is as wide as <paramref name="type"/>.</summary>
+    /// <summary>A destination register of exactly the width of <paramref name="type"/>.</summary>
     public int Destination(int index, PtxType type)
     {
         LaneSlot slot = LaneDestination(Operand(index));
@@ -64,7 +64,7 @@ internal sealed class DecodeContext(CodeBuilder builder, Frame frame, Statement 
         return slot.Slot;
     }
 
-    /// <summary>A destination of any width; of a sink the slot is negative.</summary>
+    /// <summary>A destination register of any width; the slot is negative for a sink.</summary>
     public LaneSlot LaneDestination(int index) => LaneDestination(Operand(index));
 
     public LaneSlot LaneDestination(Operand operand) => operand switch
@@ -95,7 +95,7 @@ internal sealed class DecodeContext(CodeBuilder builder, Frame frame, Statement 
         _ => throw statement.Error("the destination is not a predicate"),
     };
 
-    /// <summary>The elements of a vector operand; a single one is a vector of one.</summary>
+    /// <summary>The elements of a vector operand; a scalar operand is a vector of one element.</summary>
     public IReadOnlyList<Operand> Elements(int index)
         => Operand(index) is VectorOperand vector ? vector.Elements : [Operand(index)];
 
@@ -126,7 +126,7 @@ internal sealed class DecodeContext(CodeBuilder builder, Frame frame, Statement 
     public Label Label(Operand operand) => operand is NameOperand name && frame.FindLabel(name.Name) is { } label
         ? label : throw statement.Error("the branch's target is not a label of this function");
 
-    /// <summary>An instruction that works on one thread at a time, with up to three sources of one type.</summary>
+    /// <summary>An instruction that processes one thread at a time, with up to three sources of one type.</summary>
     public ScalarInstruction Scalar(PtxType type, LaneOperation operation)
         => Scalar(operation, OperandCount > 1 ? LaneSource(1, type) : Zero, OperandCount > 2 ? LaneSource(2, type)
             : Zero, OperandCount > 3 ? LaneSource(3, type) : Zero);

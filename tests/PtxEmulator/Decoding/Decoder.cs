@@ -1,6 +1,6 @@
 namespace PtxEmulator.Decoding;
 
-/// <summary>Finds the family of a statement.</summary>
+/// <summary>Selects the decoder of a statement.</summary>
 internal static class Decoder
 {
     public static Instruction Decode(DecodeContext context) => context.Name switch

@@ -31,7 +31,7 @@ internal static class FloatDecoder
         return instruction;
     }
 
-    /// <summary>The rounding of a result; to the nearest where none is given.</summary>
+    /// <summary>The rounding of a result; the default is to nearest even.</summary>
     public static Rounding RoundingOf(Statement statement)
         => statement.Has("rz") ? Rounding.Zero : statement.Has("rm") ? Rounding.Down
             : statement.Has("rp") ? Rounding.Up : statement.Has("rna") ? Rounding.NearestAway : Rounding.NearestEven;
@@ -137,7 +137,7 @@ internal static class FloatDecoder
         return context.Scalar(type, WithModifiers(context.Statement, operation));
     }
 
-    /// <summary>Of any format, with all modifiers that say how.</summary>
+    /// <summary>Minimum or maximum in any format, with all modifiers.</summary>
     public static LaneOperation MinimumOrMaximum(Statement statement, FloatFormat format)
     {
         bool isMinimum = statement.Name == "min";
@@ -159,8 +159,8 @@ internal static class FloatDecoder
         };
     }
 
-    /// <summary>Arithmetic of float32 that rounds in a given direction. Of float64 it is not known: what a double lacks
-    /// may be beyond a double's range.</summary>
+    /// <summary>Arithmetic of float32 with directed rounding. Directed rounding of float64 is not supported: the
+    /// residual of a double can be outside the range of double.</summary>
     private static ScalarInstruction Directed(DecodeContext context, PtxType type, Rounding rounding)
     {
         if (type.Bits != 32)
@@ -169,7 +169,7 @@ internal static class FloatDecoder
         return context.Scalar(type, WithModifiers(context.Statement, operation));
     }
 
-    /// <summary>A basic operation of any format, rounded once.</summary>
+    /// <summary>A basic operation in any format, rounded once.</summary>
     public static LaneOperation Exact(DecodeContext context, FloatFormat format, Rounding rounding)
     {
         Func<double, double, double, (double Value, double Residual)> exact = context.Name switch
@@ -186,7 +186,7 @@ internal static class FloatDecoder
         return (a, b, c) =>
         {
             (double value, double residual) = exact(format.Decode(a), format.Decode(b), format.Decode(c));
-            // A sum that cancels is −0 when it rounds down, except where both terms are the same zero.
+            // A sum that cancels exactly is −0 when rounding down, unless both terms are the same zero.
             if (value == 0 && residual == 0 && rounding == Rounding.Down && IsCancelled(context.Name, format, a, b, c))
                 value = -0.0;
             return format.Encode(value, rounding, residual);

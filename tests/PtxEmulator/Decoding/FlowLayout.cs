@@ -1,10 +1,11 @@
 namespace PtxEmulator.Decoding;
 
-/// <summary>Lays out a kernel's basic blocks so that each comes behind all those that lead to it, loops aside, and a
-/// loop's blocks stand together: what follows a loop comes behind all of it. Threads that took different ways then meet
-/// as early as they can if those that stand first in the code go first.</summary>
-/// <remarks>The order is Bourdoncle's weak topological one: strongly connected components in topological order, and in
-/// each its head and then, without the edges back to it, the rest in the same manner.</remarks>
+/// <summary>Orders the basic blocks of a kernel so that each block follows all blocks that lead to it, except along
+/// back edges, and the blocks of a loop are contiguous. Threads that diverged then reconverge as early as possible if
+/// the threads at the earliest block always run first.</summary>
+/// <remarks>The order is Bourdoncle's weak topological order: the strongly connected components in topological order,
+/// and within a component its head followed by the other blocks, ordered in the same way without the edges back to
+/// the head.</remarks>
 internal sealed class FlowLayout
 {
     private readonly List<Instruction> _code;
@@ -22,7 +23,7 @@ internal sealed class FlowLayout
     }
 
     /// <param name="code">The instructions in the order in which they were decoded.</param>
-    /// <param name="alwaysTrue">The guard for jumps that the layout adds.</param>
+    /// <param name="alwaysTrue">The predicate that guards jumps added by the layout.</param>
     public static Instruction[] Arrange(List<Instruction> code, int alwaysTrue)
     {
         var layout = new FlowLayout(code);
@@ -51,14 +52,14 @@ internal sealed class FlowLayout
         {
             Instruction last = _code[end - 1];
             var successors = last.Targets.Select(target => blockOf[target.Index]).ToList();
-            // Last, so that it comes first behind its block wherever the order leaves a choice.
+            // Visited last, so that it directly follows its block where the order leaves a choice.
             if (last.FallsThrough && end < _code.Count)
                 successors.Add(blockOf[end]);
             _successors.Add([.. successors.Distinct()]);
         }
     }
 
-    /// <summary>Orders what can be reached from some blocks within their region.</summary>
+    /// <summary>Orders the blocks of a region that are reachable from the given blocks.</summary>
     private void Visit(IEnumerable<int> starts, int region)
     {
         var components = new ComponentFinder(_successors, _regions, region).Find(starts);

@@ -19,7 +19,7 @@ internal sealed class Frame
 
     public Frame? Caller { get; }
 
-    /// <summary>Where a return goes.</summary>
+    /// <summary>The target of a return.</summary>
     public Label End { get; } = new();
 
     public int SlotOf(Register register, CodeBuilder builder)
@@ -29,7 +29,7 @@ internal sealed class Frame
         return slot;
     }
 
-    /// <summary>The call's own instance of a variable of the function.</summary>
+    /// <summary>The instance of a function's variable that belongs to this call.</summary>
     public Variable Resolve(Variable variable)
     {
         if (variable.Space != StateSpace.Local)
@@ -48,7 +48,7 @@ internal sealed class Frame
         return own;
     }
 
-    /// <summary>Lets a parameter stand for the caller's variable.</summary>
+    /// <summary>Binds a parameter to a variable of the caller.</summary>
     public void Bind(Variable parameter, Variable argument) => _variables[parameter] = argument;
 
     public Label? FindLabel(string name) => _labels.GetValueOrDefault(name);

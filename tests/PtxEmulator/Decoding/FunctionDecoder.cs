@@ -2,8 +2,8 @@ using PtxEmulator.Numerics;
 
 namespace PtxEmulator.Decoding;
 
-/// <summary>Roots, reciprocals and transcendental functions. The approximate ones give the correctly rounded result,
-/// which is within every bound that the instruction set states.</summary>
+/// <summary>Roots, reciprocals and transcendental functions. The approximate instructions return the correctly
+/// rounded result, which is within every error bound of the instruction set.</summary>
 internal static class FunctionDecoder
 {
     public static Instruction Decode(DecodeContext context)
@@ -61,8 +61,8 @@ internal static class FunctionDecoder
             : operation);
     }
 
-    /// <summary>The exponential of float32, without the detour through a general format: it is hot in attention.
-    /// </summary>
+    /// <summary>A direct implementation of the float32 exponential, which is the most frequent function in
+    /// attention.</summary>
     private static LaneOperation Fast(string name, LaneOperation operation) => name != "ex2" ? operation
         : (a, _, _) =>
         {

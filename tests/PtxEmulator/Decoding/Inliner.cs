@@ -1,6 +1,6 @@
 namespace PtxEmulator.Decoding;
 
-/// <summary>Decodes an entry and, in the place of each call, the function that is called.</summary>
+/// <summary>Decodes an entry and inlines each function that it calls.</summary>
 internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, CodeBuilder builder)
 {
     public void AddEntry(Function entry) => AddBody(new Frame(entry, null));
@@ -69,7 +69,7 @@ internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, C
         }
 
         var frame = new Frame(function, context.Frame);
-        // The call counts as an instruction; threads whose guard is false step over the function.
+        // The call counts as one instruction; threads with a false guard skip the function.
         Instruction call = statement.Guard == null ? new NoInstruction() : new BranchInstruction(frame.End);
         Add(call, context);
         if (statement.Guard != null)
@@ -83,7 +83,8 @@ internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, C
             Pass(context, frame, function.Results[index], results[index], isResult: true);
     }
 
-    /// <summary>Moves an argument or a result that is a register; those in memory are bound instead.</summary>
+    /// <summary>Copies an argument or a result that is a register. Arguments and results in memory are bound
+    /// instead.</summary>
     private void Pass(DecodeContext context, Frame frame, Variable parameter, Operand operand, bool isResult)
     {
         if (parameter.Register is not { } register)

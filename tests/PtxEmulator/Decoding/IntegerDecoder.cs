@@ -189,7 +189,8 @@ internal static class IntegerDecoder
         };
     }
 
-    /// <summary>Division by zero gives all ones, as the hardware does; the least number by −1 wraps.</summary>
+    /// <summary>Division by zero returns all ones, as on the hardware; the smallest number divided by −1
+    /// wraps.</summary>
     private static (ulong Quotient, ulong Remainder) DivideSigned(ulong a, ulong b, int bits)
     {
         long dividend = Bits.SignExtend(a, bits);

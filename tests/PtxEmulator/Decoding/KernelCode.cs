@@ -1,45 +1,45 @@
 namespace PtxEmulator.Decoding;
 
-/// <summary>A register that holds the same value for all threads of a launch.</summary>
+/// <summary>A register with the same value in all threads of a launch.</summary>
 /// <param name="Slot">The register.</param>
-/// <param name="LaneBytes">Bytes of one thread; 0 for a predicate.</param>
-/// <param name="Value">The value, or what to add to the symbol's address.</param>
-/// <param name="Symbol">A variable whose address is meant.</param>
+/// <param name="LaneBytes">Bytes per thread; 0 for a predicate.</param>
+/// <param name="Value">The value, or the offset from the address of the symbol.</param>
+/// <param name="Symbol">The variable whose address is the base; null for a plain value.</param>
 internal readonly record struct ConstantSlot(int Slot, int LaneBytes, ulong Value, Variable? Symbol);
 
-/// <summary>A register that holds a predefined value.</summary>
+/// <summary>A register with a predefined value.</summary>
 internal readonly record struct SpecialSlot(int Slot, int LaneBytes, string Name);
 
-/// <summary>A kernel, decoded, with all functions that it calls inlined.</summary>
+/// <summary>A decoded kernel. All functions that it calls are inlined.</summary>
 internal sealed class KernelCode
 {
     public required string Name { get; init; }
 
     public required Instruction[] Instructions { get; init; }
 
-    /// <summary>Bytes of a warp's registers.</summary>
+    /// <summary>The size of the registers of a warp.</summary>
     public required int RegisterBytes { get; init; }
 
     public required IReadOnlyList<ConstantSlot> Constants { get; init; }
 
     public required IReadOnlyList<SpecialSlot> Specials { get; init; }
 
-    /// <summary>Offsets of the shared, local and parameter variables in their spaces.</summary>
+    /// <summary>The offsets of the shared, local and parameter variables in their state spaces.</summary>
     public required IReadOnlyDictionary<Variable, int> Offsets { get; init; }
 
-    /// <summary>Shared bytes that the kernel declares; dynamic shared memory follows.</summary>
+    /// <summary>The static shared memory of the kernel; dynamic shared memory follows it.</summary>
     public required int StaticSharedBytes { get; init; }
 
-    /// <summary>Where dynamic shared memory starts.</summary>
+    /// <summary>The offset of dynamic shared memory.</summary>
     public required int DynamicSharedOffset { get; init; }
 
-    /// <summary>Bytes of the local variables of a thread.</summary>
+    /// <summary>The size of the local variables of one thread.</summary>
     public required int LocalBytes { get; init; }
 
-    /// <summary>Logarithm of the narrowest access to shared memory, at most 2.</summary>
+    /// <summary>The base-2 logarithm of the narrowest access to shared memory, at most 2.</summary>
     public required int SharedCellShift { get; init; }
 
-    /// <summary>Whether the order of blocks may show in the result.</summary>
+    /// <summary>Whether the result can depend on the order of the blocks.</summary>
     public required bool HasGlobalAtomics { get; init; }
 
     public required IReadOnlyList<Variable> GlobalVariables { get; init; }

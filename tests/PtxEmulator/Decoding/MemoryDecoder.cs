@@ -62,7 +62,7 @@ internal static class MemoryDecoder
         };
     }
 
-    /// <summary>Checks that there are as many registers as the vector has elements, each wide enough.</summary>
+    /// <summary>Checks that there is one register per element of the vector and that each is wide enough.</summary>
     private static void RequireVector(DecodeContext context, (int Slot, int LaneBytes)[] registers)
     {
         int expected = context.Has("v4") ? 4 : context.Has("v2") ? 2 : 1;
@@ -77,7 +77,7 @@ internal static class MemoryDecoder
         => statement.Has("volatile") || statement.Has("relaxed") || statement.Has("acquire")
             || statement.Has("release");
 
-    /// <summary>The space that an access names, or its address's operand implies.</summary>
+    /// <summary>The state space that the access names or that its address operand implies.</summary>
     private static StateSpace SpaceOf(DecodeContext context, int addressIndex, int byteCount)
     {
         Statement statement = context.Statement;
@@ -94,7 +94,7 @@ internal static class MemoryDecoder
                 _ => space,
             };
         }
-        // The parameters of functions live in local memory.
+        // Parameters of functions are in local memory.
         if (space == StateSpace.Parameter
             && context.Operand(addressIndex) is AddressOperand { Base: VariableOperand parameter })
         {
@@ -134,7 +134,7 @@ internal static class MemoryDecoder
         };
     }
 
-    /// <summary>What an atomic stores, of what it found and its operands.</summary>
+    /// <summary>The value that an atomic stores, computed from the old value and the operands.</summary>
     private static LaneOperation Operation(Statement statement, string name, PtxType type)
     {
         int bits = type.TotalBits;

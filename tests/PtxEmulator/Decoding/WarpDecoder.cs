@@ -1,6 +1,6 @@
 namespace PtxEmulator.Decoding;
 
-/// <summary>What threads of a warp do together.</summary>
+/// <summary>Instructions that the threads of a warp execute together.</summary>
 internal static class WarpDecoder
 {
     public static Instruction Decode(DecodeContext context)

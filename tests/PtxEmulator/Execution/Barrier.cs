@@ -2,24 +2,24 @@ using System.Numerics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>One of a block's sixteen barriers while warps arrive at it.</summary>
+/// <summary>One of the sixteen barriers of a block while warps arrive at it.</summary>
 internal sealed class Barrier
 {
     public const int Count = 16;
 
-    /// <summary>Warps that arrived, by bits.</summary>
+    /// <summary>A bit mask of the warps that arrived.</summary>
     public uint Arrived { get; private set; }
 
-    /// <summary>Those of them that wait.</summary>
+    /// <summary>A bit mask of the arrived warps that wait.</summary>
     public uint Waiting { get; private set; }
 
-    /// <summary>Threads that must arrive.</summary>
+    /// <summary>The number of threads that must arrive.</summary>
     public int ExpectedThreads { get; private set; }
 
-    /// <summary>Threads that arrived; a warp counts whole.</summary>
+    /// <summary>The number of threads that arrived; a warp counts as a whole.</summary>
     public int ArrivedThreads => BitOperations.PopCount(Arrived) * Lanes.Count;
 
-    /// <summary>Threads whose predicate was true.</summary>
+    /// <summary>The number of threads whose predicate was true.</summary>
     public int TrueCount { get; private set; }
 
     /// <summary>Whether every thread's predicate was true.</summary>

@@ -6,11 +6,11 @@ using PtxEmulator.Memory;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>Runs the blocks of a grid, one after the other. Its warps take turns in an order and for a number of
-/// instructions that a seed decides.</summary>
+/// <summary>Runs blocks of a grid, one after the other. The warps take turns; a seed decides their order and the
+/// number of instructions per turn.</summary>
 internal sealed unsafe class Block : IDisposable
 {
-    // Long enough that the change of warps costs nothing, short enough that warps overlap.
+    // Long enough to make the cost of switching negligible, short enough that the warps overlap.
     private const int MaxTurn = 1024;
 
     private readonly Launch _launch;
@@ -39,7 +39,7 @@ internal sealed unsafe class Block : IDisposable
 
     public Dim3 Size { get; }
 
-    /// <summary>The block's position in the grid.</summary>
+    /// <summary>The position of the block in the grid.</summary>
     public Dim3 Position { get; private set; }
 
     public SharedMemory Shared { get; }
@@ -48,16 +48,16 @@ internal sealed unsafe class Block : IDisposable
 
     public Launch Launch => _launch;
 
-    /// <summary>One for each instruction, over all blocks that this object ran.</summary>
+    /// <summary>One counter per instruction, over all blocks that this object ran.</summary>
     public ExecutionCounters* Executions { get; private set; }
 
-    /// <summary>The same of memory accesses.</summary>
+    /// <summary>The memory counters per instruction, over all blocks that this object ran.</summary>
     public MemoryCounters* Counters { get; private set; }
 
-    /// <summary>Barriers completed in all blocks.</summary>
+    /// <summary>The number of completed barriers in all blocks.</summary>
     public long BarrierCount { get; private set; }
 
-    /// <summary>Runs a block to its end.</summary>
+    /// <summary>Runs a block to completion.</summary>
     public void Run(long index)
     {
         Position = _launch.Grid.PositionOf(index);
@@ -73,12 +73,13 @@ internal sealed unsafe class Block : IDisposable
         RunWarps(new SplitMix(_launch.Seed ^ ((ulong)index * 0x9e37_79b9_7f4a_7c15)));
     }
 
-    /// <summary>A warp arrives at a barrier. If it waits, it goes on when the barrier completes.</summary>
+    /// <summary>Records that a warp arrives at a barrier. A waiting warp continues when the barrier
+    /// completes.</summary>
     /// <param name="warp">The warp.</param>
     /// <param name="id">The barrier.</param>
-    /// <param name="threadCount">Threads that take part; 0 for all.</param>
-    /// <param name="predicate">The threads' predicates, for a reduction.</param>
-    /// <param name="isWaiting">Whether it waits.</param>
+    /// <param name="threadCount">The number of participating threads; 0 for all.</param>
+    /// <param name="predicate">The predicates of the threads, for a reduction.</param>
+    /// <param name="isWaiting">Whether the warp waits.</param>
     public void Arrive(Warp warp, int id, int threadCount, uint predicate, bool isWaiting)
     {
         Barrier barrier = _barriers[id];
@@ -123,8 +124,8 @@ internal sealed unsafe class Block : IDisposable
 
     private void RunWarps(SplitMix random)
     {
-        // A warp that faults stops; the others run on to their next barrier, so that the fault which is reported does
-        // not depend on who came first.
+        // A warp that faults stops. The other warps continue to their next barrier, so that the reported fault does
+        // not depend on the order of the warps.
         PtxFaultException? fault = null;
         int faultedWarp = int.MaxValue;
         while (TryPick(ref random, out Warp? warp))

@@ -2,7 +2,7 @@ using PtxEmulator.Decoding;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>Fills the registers of a warp that hold literals, addresses and predefined values.</summary>
+/// <summary>Fills the registers of a warp that contain literals, addresses and predefined values.</summary>
 internal sealed unsafe class ConstantFiller
 {
     private readonly (int Slot, int LaneBytes, ulong Value)[] _constants;
@@ -21,7 +21,7 @@ internal sealed unsafe class ConstantFiller
             Varying(special.Name, launch)!))];
     }
 
-    /// <summary>Whether a predefined register is known, and does not change while a warp runs.</summary>
+    /// <summary>Whether a predefined register is known and constant while a warp runs.</summary>
     public static bool IsKnown(string name) => Uniform(name, null!) != null || Varying(name, null!) != null;
 
     public void Fill(Warp warp)
@@ -42,7 +42,7 @@ internal sealed unsafe class ConstantFiller
         }
     }
 
-    /// <summary>The registers that are the same for all threads of a warp.</summary>
+    /// <summary>The predefined registers that are the same in all threads of a warp.</summary>
     private static Func<Warp, ulong>? Uniform(string name, Launch launch) => name switch
     {
         "%ntid.x" => _ => (ulong)launch.Block.X,
@@ -56,7 +56,7 @@ internal sealed unsafe class ConstantFiller
         "%nctaid.z" => _ => (ulong)launch.Grid.Z,
         "%warpid" => warp => (ulong)warp.Index,
         "%nwarpid" => _ => (ulong)(launch.Block.Count + Lanes.Count - 1) / Lanes.Count,
-        // One multiprocessor runs one grid.
+        // The device has one multiprocessor, which runs one grid.
         "%nsmid" => _ => 1,
         "%smid" or "%gridid" => _ => 0,
         "%dynamic_smem_size" => _ => (ulong)launch.DynamicSharedBytes,

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Execution;
 
-/// <summary>A place in the code.</summary>
+/// <summary>A position in the code.</summary>
 internal sealed class Label
 {
     public int Index { get; set; } = -1;

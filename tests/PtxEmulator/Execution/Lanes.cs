@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>Registers of a warp: 32 values side by side, of 4 or 8 bytes, walked 64 bytes at a time.</summary>
+/// <summary>The registers of a warp: 32 contiguous values of 4 or 8 bytes, processed 64 bytes at a time.</summary>
 internal static unsafe class Lanes
 {
     public const int Count = 32;
@@ -14,7 +14,7 @@ internal static unsafe class Lanes
 
     private static readonly Vector512<ulong> s_bits64 = Powers<ulong>();
 
-    /// <summary>Chunks of a register whose lanes are of type <typeparamref name="T"/>.</summary>
+    /// <summary>The number of chunks in a register with lanes of type <typeparamref name="T"/>.</summary>
     public static int ChunkCount<T>()
         where T : unmanaged
         => Count * sizeof(T) / ChunkBytes;
@@ -35,7 +35,7 @@ internal static unsafe class Lanes
         value.StoreAligned(destination);
     }
 
-    /// <summary>The mask's bits as lanes of ones or zeros.</summary>
+    /// <summary>The bits of the mask as lanes of ones or zeros.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<T> Expand<T>(uint mask, int chunk)
         where T : unmanaged

@@ -25,7 +25,7 @@ internal sealed class Launch
 
     public required int DynamicSharedBytes { get; init; }
 
-    /// <summary>The parameters' bytes.</summary>
+    /// <summary>The bytes of the parameters.</summary>
     public required unsafe byte* Parameters { get; init; }
 
     public required int ParameterBytes { get; init; }
@@ -34,24 +34,24 @@ internal sealed class Launch
 
     public required long MaxWarpInstructions { get; init; }
 
-    /// <summary>Where the module's variables lie in global memory.</summary>
+    /// <summary>The addresses of the module's variables in global memory.</summary>
     public required IReadOnlyDictionary<Variable, ulong> GlobalAddresses { get; init; }
 
     public int SharedBytes => DynamicSharedBytes == 0 ? Code.StaticSharedBytes
         : Code.DynamicSharedOffset + DynamicSharedBytes;
 
-    /// <summary>A variable's address in its own space.</summary>
+    /// <summary>The address of a variable in its own state space.</summary>
     public ulong AddressOf(Variable variable)
         => GlobalAddresses.TryGetValue(variable, out ulong address) ? address
             : variable.IsDynamic ? (ulong)Code.DynamicSharedOffset : (ulong)Code.Offsets[variable];
 
-    /// <summary>Says where a global address lies, for people.</summary>
+    /// <summary>Describes the location of a global address in words.</summary>
     public required Func<ulong, string> DescribeGlobal { get; init; }
 
     /// <summary>Runs all blocks.</summary>
     public LaunchReport Run(int workerCount)
     {
-        // The order of atomics shows in what they return and in rounded sums: one worker keeps it the same.
+        // The order of atomics affects their return values and rounded sums; with one worker it is fixed.
         int count = Code.HasGlobalAtomics ? 1 : (int)Math.Min(workerCount, Grid.Count);
         var others = new Task[Math.Max(count - 1, 0)];
         for (int other = 0; other < others.Length; other++)
@@ -69,7 +69,7 @@ internal sealed class Launch
         while (true)
         {
             long index = Interlocked.Increment(ref _nextBlock) - 1;
-            // Blocks before one that faulted still run, so that the first of all faults is the one that is reported.
+            // Blocks before a faulted block still run, so that the first fault of the grid is reported.
             if (index >= Grid.Count || index > Interlocked.Read(ref _faultedBlock))
                 break;
             try

@@ -2,8 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>The local variables of the threads of a warp, one thread after the other, and which bytes of them were
-/// written.</summary>
+/// <summary>The local variables of the threads of a warp, one thread after the other, and a record of which bytes are
+/// initialised.</summary>
 internal sealed unsafe class LocalMemory : IDisposable
 {
     private readonly byte* _bytes;
@@ -16,7 +16,7 @@ internal sealed unsafe class LocalMemory : IDisposable
         _written = (byte*)NativeMemory.AllocZeroed((nuint)byteCount * Lanes.Count);
     }
 
-    /// <summary>Bytes of one thread.</summary>
+    /// <summary>The size per thread.</summary>
     public int ByteCount { get; }
 
     public void Clear() => NativeMemory.Clear(_written, (nuint)ByteCount * Lanes.Count);

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Execution;
 
-/// <summary>A small random generator whose numbers are the same everywhere.</summary>
+/// <summary>A small random generator with the same numbers on every platform.</summary>
 internal struct SplitMix(ulong seed)
 {
     private ulong _state = seed;

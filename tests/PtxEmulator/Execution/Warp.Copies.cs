@@ -1,9 +1,9 @@
 namespace PtxEmulator.Execution;
 
-/// <summary>Asynchronous copies of the warp's threads.</summary>
+/// <summary>The asynchronous copies of the threads of the warp.</summary>
 internal sealed unsafe partial class Warp
 {
-    // Copies that a thread has not waited for, and those that arrived since the last barrier.
+    // The copies that a thread has not waited for, and the copies that arrived since the last barrier.
     private readonly List<(int Lane, uint Address, int Bytes, int Group)> _pending = [];
     private readonly List<(uint Address, int Bytes)> _arrived = [];
     private readonly int[] _groups = new int[Lanes.Count];
@@ -27,7 +27,7 @@ internal sealed unsafe partial class Warp
     public void WaitAllCopies(uint mask)
         => _pending.RemoveAll(copy => (mask >> copy.Lane & 1) != 0 && Arrive(copy.Address, copy.Bytes));
 
-    /// <summary>At a barrier, what arrived becomes visible to other threads.</summary>
+    /// <summary>Makes the arrived copies visible to other threads, at a barrier.</summary>
     public void PublishCopies()
     {
         foreach ((uint address, int bytes) in _arrived)

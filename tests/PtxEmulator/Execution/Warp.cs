@@ -6,9 +6,9 @@ using PtxEmulator.Decoding;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>32 threads that execute together. Threads that take different ways wait for each other where the ways
-/// meet: of all places where threads are, the one that comes first in the code runs, and the code is laid out so that
-/// every place comes behind all ways that lead to it without a loop.</summary>
+/// <summary>32 threads that execute together. Diverged threads reconverge where their paths meet: the threads at the
+/// earliest instruction always run first, and the layout of the code puts every instruction after all paths that lead
+/// to it without a back edge.</summary>
 internal sealed unsafe partial class Warp : IDisposable
 {
     private readonly KernelCode _code;
@@ -30,37 +30,37 @@ internal sealed unsafe partial class Warp : IDisposable
 
     public Block Block { get; }
 
-    /// <summary>The warp's number in its block.</summary>
+    /// <summary>The index of the warp in its block.</summary>
     public int Index { get; }
 
     public byte* Registers => _registers;
 
-    /// <summary>Scratch: one address for each thread.</summary>
+    /// <summary>A scratch buffer with one address per thread.</summary>
     public ulong* Addresses { get; private set; }
 
     public LocalMemory Local { get; }
 
-    /// <summary>Threads that exist.</summary>
+    /// <summary>A mask of the threads that exist.</summary>
     public uint Existing { get; private set; }
 
-    /// <summary>Threads that have not exited.</summary>
+    /// <summary>A mask of the threads that have not exited.</summary>
     public uint Live { get; private set; }
 
-    /// <summary>Threads that execute the present instruction, its guard aside.</summary>
+    /// <summary>A mask of the threads at the current instruction, before its guard is applied.</summary>
     public uint Active { get; private set; }
 
     public WarpState State { get; set; }
 
-    /// <summary>Carries out of the extended-precision additions, a bit for each thread.</summary>
+    /// <summary>The carries of the extended-precision additions, one bit per thread.</summary>
     public uint Carries { get; set; }
 
     /// <summary>The instruction that faulted or waits.</summary>
     public Instruction Current { get; private set; } = null!;
 
-    /// <summary>Instructions executed; the warp's clock.</summary>
+    /// <summary>The number of executed instructions; the clock of the warp.</summary>
     public long Executed => _executed;
 
-    /// <summary>Puts the warp at the start of the kernel.</summary>
+    /// <summary>Moves the warp to the start of the kernel.</summary>
     public void Reset(int threadCount)
     {
         Existing = threadCount >= Lanes.Count ? Lanes.All : (1u << threadCount) - 1;
@@ -72,13 +72,14 @@ internal sealed unsafe partial class Warp : IDisposable
         _executed = 0;
         _waiting.Clear();
         _firstWaiting = int.MaxValue;
-        // Registers that nobody wrote hold a pattern, so that their use shows and does not depend on what ran before.
+        // Uninitialised registers contain a pattern, so that their use shows and does not depend on the previous
+        // block.
         NativeMemory.Fill(_registers, (nuint)_code.RegisterBytes, 0xff);
         Local.Clear();
         ResetCopies();
     }
 
-    /// <summary>Executes instructions until the count is used up or the warp waits or ends.</summary>
+    /// <summary>Executes instructions until the count is exhausted or the warp waits or ends.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run(int instructionCount)
     {
@@ -102,7 +103,7 @@ internal sealed unsafe partial class Warp : IDisposable
         while (--left > 0 && State == WarpState.Ready);
     }
 
-    /// <summary>Sends the threads of a mask, which are active, to a place.</summary>
+    /// <summary>Moves the active threads of a mask to another instruction.</summary>
     public void Branch(int target, uint mask)
     {
         if (mask == Active)
@@ -114,7 +115,7 @@ internal sealed unsafe partial class Warp : IDisposable
         Wait(target, mask);
     }
 
-    /// <summary>Ends the threads of a mask, which are active.</summary>
+    /// <summary>Ends the active threads of a mask.</summary>
     public void Exit(uint mask)
     {
         Live &= ~mask;
@@ -134,7 +135,7 @@ internal sealed unsafe partial class Warp : IDisposable
             Block.Position, thread, address));
     }
 
-    /// <summary>Checks that all threads of the warp execute the present instruction.</summary>
+    /// <summary>Checks that all threads of the warp execute the current instruction.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void RequireWhole(uint mask)
     {
@@ -142,7 +143,7 @@ internal sealed unsafe partial class Warp : IDisposable
             ThrowPartial(mask, Lanes.All);
     }
 
-    /// <summary>Checks that all threads of <paramref name="members"/> execute the present instruction.</summary>
+    /// <summary>Checks that all threads of <paramref name="members"/> execute the current instruction.</summary>
     public void RequireMembers(uint mask, uint members)
     {
         if ((members & ~mask) != 0)
@@ -175,8 +176,8 @@ internal sealed unsafe partial class Warp : IDisposable
         _firstWaiting = Math.Min(_firstWaiting, index);
     }
 
-    /// <summary>Goes on with the threads that are furthest behind, joined by those that wait at the same place.
-    /// </summary>
+    /// <summary>Continues with the threads at the earliest instruction, together with those that wait at the same
+    /// one.</summary>
     private void Reconverge()
     {
         if (Active != 0)

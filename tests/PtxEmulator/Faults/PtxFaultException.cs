@@ -20,9 +20,9 @@ public sealed class PtxFaultException : Exception
     {
     }
 
-    /// <param name="kind">What happened.</param>
-    /// <param name="detail">The facts: what was expected, what was found.</param>
-    /// <param name="site">Where.</param>
+    /// <param name="kind">The kind of fault.</param>
+    /// <param name="detail">The facts: what was expected and what was found.</param>
+    /// <param name="site">The location.</param>
     internal PtxFaultException(PtxFaultKind kind, string detail, FaultSite site)
         : base(Describe(kind, detail, site))
     {
@@ -37,13 +37,13 @@ public sealed class PtxFaultException : Exception
 
     public PtxFaultKind Kind { get; }
 
-    /// <summary>The entry's name; null where the host is at fault.</summary>
+    /// <summary>The name of the entry; null for a fault of the host.</summary>
     public string? Kernel { get; }
 
-    /// <summary>The instruction's text; for the host, the operation.</summary>
+    /// <summary>The text of the instruction; for the host, the operation.</summary>
     public string Instruction { get; } = "";
 
-    /// <summary>The instruction's line in the PTX text, from 1; 0 for the host.</summary>
+    /// <summary>The line of the instruction in the PTX text, counted from 1; 0 for the host.</summary>
     public int Line { get; }
 
     /// <summary>The block's position in the grid; null for the host.</summary>
@@ -52,7 +52,7 @@ public sealed class PtxFaultException : Exception
     /// <summary>The thread's position in the block; null for the host.</summary>
     public Dim3? Thread { get; }
 
-    /// <summary>The address, where the fault has one, in the instruction's own state space.</summary>
+    /// <summary>The address in the instruction's state space; null if the fault has none.</summary>
     public ulong? Address { get; }
 
     private static string Describe(PtxFaultKind kind, string detail, FaultSite site)

@@ -1,15 +1,15 @@
 namespace PtxEmulator;
 
-/// <summary>What a kernel or a copy did wrong.</summary>
+/// <summary>The kind of a fault.</summary>
 public enum PtxFaultKind
 {
-    /// <summary>An address outside every allocation, or past the end of one.</summary>
+    /// <summary>An address outside all allocations, or past the end of one.</summary>
     OutOfBounds,
 
-    /// <summary>An address that is not a multiple of the access's size.</summary>
+    /// <summary>An address that is not a multiple of the access size.</summary>
     Misaligned,
 
-    /// <summary>A read of bytes that nobody has written.</summary>
+    /// <summary>A read of uninitialised bytes.</summary>
     UninitializedRead,
 
     /// <summary>An access to memory after it was freed, or a second free.</summary>
@@ -21,13 +21,13 @@ public enum PtxFaultKind
     /// <summary>Two warps access the same shared bytes between two barriers, and one of them writes.</summary>
     SharedRace,
 
-    /// <summary>An access to the destination of an asynchronous copy that the thread has not waited for.</summary>
+    /// <summary>An access to the destination of an asynchronous copy before the thread has waited for it.</summary>
     AsyncCopyNotWaited,
 
     /// <summary>A barrier that not all of its threads reach.</summary>
     BarrierDivergence,
 
-    /// <summary>A matrix instruction, shuffle or vote that some of its threads do not execute.</summary>
+    /// <summary>A matrix instruction, shuffle or vote that some of the required threads do not execute.</summary>
     PartialWarp,
 
     /// <summary>An instruction whose operands or operation the hardware leaves undefined.</summary>

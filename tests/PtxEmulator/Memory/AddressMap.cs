@@ -1,7 +1,7 @@
 namespace PtxEmulator.Memory;
 
-/// <summary>Where the state spaces lie among the generic addresses. Global memory lies at its own addresses; shared and
-/// local memory are windows.</summary>
+/// <summary>The generic addresses of the state spaces. Global memory is at its own addresses; shared and local memory
+/// are windows.</summary>
 internal static class AddressMap
 {
     public const ulong Global = 0x7_0000_0000;

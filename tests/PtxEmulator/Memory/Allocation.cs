@@ -1,6 +1,6 @@
 namespace PtxEmulator.Memory;
 
-/// <summary>A piece of global memory that has a name.</summary>
+/// <summary>A named allocation of global memory.</summary>
 internal sealed record Allocation(ulong Address, long Bytes, string Name)
 {
     public bool IsFreed { get; set; }

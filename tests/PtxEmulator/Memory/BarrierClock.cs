@@ -1,18 +1,18 @@
 namespace PtxEmulator.Memory;
 
-/// <summary>Which accesses of one warp happen before those of another. Time ticks whenever a barrier completes; a
-/// barrier orders what its warps did before it, and what that was ordered after, before what they do after it.
-/// </summary>
+/// <summary>Decides which accesses of one warp happen before those of another. The clock ticks whenever a barrier
+/// completes. A barrier orders everything that its warps did before it, directly or transitively, before everything
+/// that they do after it.</summary>
 internal sealed class BarrierClock(int warpCount)
 {
-    // Row: a warp. Column: the tick before which that warp knows all accesses of another as past.
+    // Row: a warp. Column: another warp, all of whose accesses before this tick are in the row's past.
     private readonly uint[] _known = new uint[warpCount * warpCount];
     private readonly uint[] _safeTicks = new uint[warpCount];
 
-    /// <summary>The present; from 1.</summary>
+    /// <summary>The current tick, counted from 1.</summary>
     public uint Now { get; private set; }
 
-    /// <summary>The tick before which every warp knows all accesses as past.</summary>
+    /// <summary>The tick before which all accesses are in the past of every warp.</summary>
     public uint OldestSafeTick { get; private set; }
 
     public void Reset()
@@ -23,14 +23,14 @@ internal sealed class BarrierClock(int warpCount)
         Array.Fill(_safeTicks, 1u);
     }
 
-    /// <summary>The tick before which a warp knows the accesses of all others as past.</summary>
+    /// <summary>The tick before which all accesses of the other warps are in the past of a warp.</summary>
     public uint SafeTick(int warp) => _safeTicks[warp];
 
-    /// <summary>Whether a warp knows another's access as past. Its own always are.</summary>
+    /// <summary>Whether an access of another warp is in a warp's past. Its own accesses always are.</summary>
     public bool IsPast(int warp, int other, uint tick)
         => warp == other || tick < _known[(warp * warpCount) + other];
 
-    /// <summary>A barrier of the warps in <paramref name="members"/>, by bits, completes.</summary>
+    /// <summary>Completes a barrier of the warps in the bit mask <paramref name="members"/>.</summary>
     public void Synchronize(uint members)
     {
         Now++;

@@ -1,7 +1,7 @@
 namespace PtxEmulator.Memory;
 
-/// <summary>Hands out pieces of global memory with gaps between them. Freed pieces rest before they are used again, so
-/// that a stale address meets freed memory rather than somebody else's.</summary>
+/// <summary>Allocates global memory with gaps between the allocations. Freed memory is not reused at once, so that a
+/// stale address points to freed memory and not to another allocation.</summary>
 internal sealed class GlobalAllocator(GlobalMemory memory)
 {
     private const long Alignment = 256;
@@ -13,7 +13,7 @@ internal sealed class GlobalAllocator(GlobalMemory memory)
     private ulong _top = AddressMap.Global + (ulong)Gap;
     private long _restingBytes;
 
-    /// <summary>Bytes allocated and not freed.</summary>
+    /// <summary>The number of allocated bytes.</summary>
     public long AllocatedBytes { get; private set; }
 
     public Allocation Allocate(long byteCount, string name)
@@ -37,7 +37,7 @@ internal sealed class GlobalAllocator(GlobalMemory memory)
         return allocation;
     }
 
-    /// <summary>Frees an allocation that lives.</summary>
+    /// <summary>Frees a live allocation.</summary>
     public void Free(Allocation allocation)
     {
         allocation.IsFreed = true;
@@ -49,10 +49,10 @@ internal sealed class GlobalAllocator(GlobalMemory memory)
             Release(_resting.Dequeue());
     }
 
-    /// <summary>The allocation, freed or not, that begins at an address.</summary>
+    /// <summary>The live or freed allocation that starts at an address; null if there is none.</summary>
     public Allocation? Find(ulong address) => _allocations.GetValueOrDefault(address);
 
-    /// <summary>Says where an address lies, for people.</summary>
+    /// <summary>Describes the location of an address in words.</summary>
     public string Describe(ulong address)
     {
         Allocation? before = _allocations.Values.LastOrDefault(allocation => allocation.Address <= address);

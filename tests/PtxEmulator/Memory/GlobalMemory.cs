@@ -4,8 +4,8 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Memory;
 
-/// <summary>The device memory. Each byte has a state byte beside it, so that one look decides whether an access is
-/// inside an allocation that still lives, and whether somebody has written what it reads.</summary>
+/// <summary>The device memory. Each byte has a state byte, so that one lookup decides whether an access is inside a
+/// live allocation and whether the bytes that it reads are initialised.</summary>
 internal sealed unsafe class GlobalMemory : IDisposable
 {
     private const byte Allocated = 1;
@@ -21,21 +21,21 @@ internal sealed unsafe class GlobalMemory : IDisposable
     public GlobalMemory(long byteCount)
     {
         ByteCount = byteCount;
-        // Zeroed pages come from the system when they are touched.
+        // The system provides zeroed pages when they are first touched.
         _bytes = (byte*)NativeMemory.AllocZeroed((nuint)byteCount);
         _states = (byte*)NativeMemory.AllocZeroed((nuint)byteCount);
     }
 
     public long ByteCount { get; }
 
-    /// <summary>What to add to an address to reach its byte on the host.</summary>
+    /// <summary>The difference between an address and the host address of its byte.</summary>
     public ulong HostOffset => (ulong)_bytes - AddressMap.Global;
 
     /// <summary>Whether all bytes of a range can be read.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool CanRead(ulong address, int byteCount) => Holds(address, byteCount, ReadBits, ReadBits);
 
-    /// <summary>Whether all bytes of a range can be written. If so they count as written.</summary>
+    /// <summary>Whether all bytes of a range can be written. If so, they are marked as initialised.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryMarkWritten(ulong address, int byteCount)
     {
@@ -74,7 +74,7 @@ internal sealed unsafe class GlobalMemory : IDisposable
 
     public byte* Host(ulong address) => _bytes + (address - AddressMap.Global);
 
-    /// <summary>Why a range cannot be read or written, and the first byte that cannot.</summary>
+    /// <summary>The reason why a range cannot be read or written, and the first such byte.</summary>
     public (PtxFaultKind Kind, ulong Address) Explain(ulong address, long byteCount, bool isWrite)
     {
         for (ulong at = address; at < address + (ulong)byteCount; at++)

@@ -4,19 +4,19 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Memory;
 
-/// <summary>The shared memory of a block. Each cell of 1, 2 or 4 bytes, the narrowest access of the kernel, remembers
-/// who wrote and who read it last, and when; time is what <see cref="BarrierClock"/> counts.</summary>
-/// <remarks>Of a cell's readers only the last one's time is known. Between barriers of some warps, an earlier reader
-/// can therefore be taken for a race; never between barriers of all.</remarks>
+/// <summary>The shared memory of a block. Each cell of 1, 2 or 4 bytes (the narrowest access of the kernel) records
+/// the last writer and the last reader with the tick of <see cref="BarrierClock"/>.</summary>
+/// <remarks>Only the tick of the last reader of a cell is known. With barriers for some of the warps, an earlier read
+/// can therefore be reported as a race although it is ordered; with barriers for all warps it cannot.</remarks>
 internal sealed unsafe class SharedMemory : IDisposable
 {
-    // A write is its tick in the upper 24 bits, then the warp that wrote, or one of these.
+    // A write is stored as its tick in the upper 24 bits and the warp in the lower bits, or one of these values.
     private const uint AtomicBit = 0x80;
     private const uint ManyWarps = 0x7f;
     private const uint WarpMask = 0x7f;
     private const int TickShift = 8;
 
-    // Asynchronous copies: a tick that is never past, so that the quick checks fail.
+    // Asynchronous copies have a tick that is never in the past, so that the quick checks fail.
     private const uint AsyncPending = 0xffff_ff01;
     private const uint AsyncArrived = 0xffff_ff02;
 
@@ -46,7 +46,7 @@ internal sealed unsafe class SharedMemory : IDisposable
 
     public byte* Bytes => _bytes;
 
-    /// <summary>Forgets everything, for the next block.</summary>
+    /// <summary>Clears all records for the next block.</summary>
     public void Clear()
     {
         NativeMemory.Clear(_writes, (nuint)_cellCount * sizeof(uint));
@@ -54,12 +54,12 @@ internal sealed unsafe class SharedMemory : IDisposable
         NativeMemory.Clear(_readers, (nuint)_cellCount * sizeof(uint));
     }
 
-    /// <summary>Notes a read of bytes that are in bounds.</summary>
-    /// <param name="warp">Who reads.</param>
-    /// <param name="lane">Which of its threads; -1 for all of them.</param>
+    /// <summary>Records a read of bytes that are in bounds.</summary>
+    /// <param name="warp">The warp that reads.</param>
+    /// <param name="lane">The thread; -1 for all threads of the warp.</param>
     /// <param name="address">The first byte.</param>
-    /// <param name="byteCount">How many.</param>
-    /// <returns>What is wrong with it; null if nothing is.</returns>
+    /// <param name="byteCount">The number of bytes.</param>
+    /// <returns>The kind of fault; null if there is none.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public PtxFaultKind? Read(int warp, int lane, uint address, int byteCount)
     {
@@ -90,7 +90,7 @@ internal sealed unsafe class SharedMemory : IDisposable
         return null;
     }
 
-    /// <summary>Notes a write, as <see cref="Read"/> does.</summary>
+    /// <summary>Records a write in the same way as <see cref="Read"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public PtxFaultKind? Write(int warp, int lane, uint address, int byteCount)
     {
@@ -125,7 +125,7 @@ internal sealed unsafe class SharedMemory : IDisposable
         return null;
     }
 
-    /// <summary>Notes an atomic or volatile access, which races with no other such access.</summary>
+    /// <summary>Records an atomic or volatile access. Such accesses do not race with each other.</summary>
     public PtxFaultKind? Atomic(int warp, int lane, uint address, int byteCount, bool isRead, bool isWrite)
     {
         int end = (int)((address + (uint)byteCount - 1) >> _cellShift) + 1;
@@ -146,7 +146,7 @@ internal sealed unsafe class SharedMemory : IDisposable
         return null;
     }
 
-    /// <summary>Notes the start of an asynchronous copy into bytes that are in bounds.</summary>
+    /// <summary>Records the start of an asynchronous copy into bytes that are in bounds.</summary>
     public PtxFaultKind? BeginCopy(int warp, int lane, uint address, int byteCount)
     {
         if (Write(warp, lane, address, byteCount) is { } fault)
@@ -158,10 +158,11 @@ internal sealed unsafe class SharedMemory : IDisposable
         return null;
     }
 
-    /// <summary>A thread waited for its copy: it may read it, others not yet.</summary>
+    /// <summary>Records that a thread has waited for its copy: it may read the bytes, other threads may not
+    /// yet.</summary>
     public void EndCopy(uint address, int byteCount) => SetCells(address, byteCount, AsyncArrived);
 
-    /// <summary>A barrier makes a copy that arrived an ordinary write.</summary>
+    /// <summary>Turns an arrived copy into an ordinary write, at a barrier.</summary>
     public void PublishCopy(int warp, uint address, int byteCount) => SetCells(address, byteCount, Stamp(warp));
 
     private static ushort Owner(int warp, int lane) => (ushort)((warp * Lanes.Count) + lane);
@@ -184,7 +185,7 @@ internal sealed unsafe class SharedMemory : IDisposable
         Vector512.Store(Vector512.Create(_clock.Now), _readTicks + cell);
     }
 
-    /// <summary>The exact check of a cell's last write, where the quick one could not decide.</summary>
+    /// <summary>The exact check of the last write of a cell, used where the quick check is inconclusive.</summary>
     private PtxFaultKind? Judge(int warp, int lane, int cell, bool isAtomic)
     {
         uint write = _writes[cell];

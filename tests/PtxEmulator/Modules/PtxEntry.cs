@@ -16,10 +16,10 @@ public sealed class PtxEntry
 
     public IReadOnlyList<PtxParameter> Parameters { get; }
 
-    /// <summary>Bytes of all parameters.</summary>
+    /// <summary>The total size of the parameters.</summary>
     public int ParameterBytes { get; }
 
-    /// <summary>Shared memory that the kernel and the functions it calls declare.</summary>
+    /// <summary>The static shared memory of the kernel and of the functions that it calls.</summary>
     public int StaticSharedBytes => Code.StaticSharedBytes;
 
     internal KernelCode Code { get; }

@@ -2,8 +2,8 @@ using PtxEmulator.Decoding;
 
 namespace PtxEmulator;
 
-/// <summary>A parsed and decoded PTX text. It is immutable: any number of devices and threads may launch its entries.
-/// </summary>
+/// <summary>A parsed and decoded PTX text. It is immutable; any number of devices and threads may launch its
+/// entries.</summary>
 public sealed class PtxModule
 {
     private PtxModule(IReadOnlyDictionary<string, PtxEntry> entries) => Entries = entries;
@@ -11,8 +11,9 @@ public sealed class PtxModule
     /// <summary>The kernels by name.</summary>
     public IReadOnlyDictionary<string, PtxEntry> Entries { get; }
 
-    /// <summary>Parses a text and decodes all of its instructions.</summary>
-    /// <exception cref="PtxParseException">The text is not PTX, or has an instruction that is not known.</exception>
+    /// <summary>Parses a text and decodes all its instructions.</summary>
+    /// <exception cref="PtxParseException">The text is not valid PTX or contains an unsupported
+    /// instruction.</exception>
     public static PtxModule Parse(string ptx)
     {
         ArgumentNullException.ThrowIfNull(ptx);

@@ -1,7 +1,7 @@
 namespace PtxEmulator;
 
 /// <summary>One parameter of an entry function.</summary>
-/// <param name="Name">Its name in the text.</param>
-/// <param name="Offset">Bytes before it.</param>
-/// <param name="Size">Its bytes.</param>
+/// <param name="Name">The name in the PTX text.</param>
+/// <param name="Offset">The offset in bytes.</param>
+/// <param name="Size">The size in bytes.</param>
 public sealed record PtxParameter(string Name, int Offset, int Size);

@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace PtxEmulator.Numerics;
 
-/// <summary>Integers of 8 to 64 bits in a wider word.</summary>
+/// <summary>Operations on integers of 8 to 64 bits that are stored in a wider word.</summary>
 internal static class Bits
 {
     public static ulong Mask(int bits) => bits >= 64 ? ulong.MaxValue : (1ul << bits) - 1;
@@ -25,8 +25,8 @@ internal static class Bits
         return result;
     }
 
-    /// <summary><c>bfind</c>: the position of the leading bit, or of the leading one that differs from the sign.
-    /// </summary>
+    /// <c>bfind</c>: the position of the leading one, or for signed types of the leading bit that differs from the
+    /// sign.
     public static uint FindLeading(ulong value, int bits, bool isSigned, bool isShiftAmount)
     {
         if (isSigned && (value >> (bits - 1) & 1) != 0)
@@ -37,7 +37,7 @@ internal static class Bits
         return isShiftAmount ? (uint)bits - 1 - position : position;
     }
 
-    /// <summary><c>bfe</c>: some bits from a position on, those past the end like the sign.</summary>
+    /// <c>bfe</c>: a bit field; bits past the end are copies of the sign bit.
     public static ulong Extract(ulong value, ulong position, ulong length, int bits, bool isSigned)
     {
         int start = (int)(position & 0xff);
@@ -51,8 +51,7 @@ internal static class Bits
         return (field | (sign != 0 ? ~Mask(present) : 0)) & Mask(bits);
     }
 
-    /// <summary><c>bfi</c>: <paramref name="inserted"/>'s low bits in the place of some of <paramref name="value"/>.
-    /// </summary>
+    /// <c>bfi</c>: <paramref name="value"/> with a bit field replaced by the low bits of <paramref name="inserted"/>.
     public static ulong Insert(ulong inserted, ulong value, ulong position, ulong length, int bits)
     {
         int start = (int)(position & 0xff);
@@ -63,7 +62,7 @@ internal static class Bits
         return (value & ~mask) | ((inserted << start) & mask);
     }
 
-    /// <summary><c>prmt</c> without a mode: each nibble of the selector takes a byte, or its sign.</summary>
+    /// <c>prmt</c> without a mode: each nibble of the selector selects a byte, or the sign of a byte.
     public static uint Permute(uint a, uint b, uint selector)
     {
         ulong bytes = a | ((ulong)b << 32);
@@ -79,7 +78,7 @@ internal static class Bits
         return result;
     }
 
-    /// <summary><c>lop3</c>: any function of three bits, by its table.</summary>
+    /// <c>lop3</c>: any function of three bits, given by its truth table.
     public static uint Logic(uint a, uint b, uint c, uint table)
     {
         uint result = 0;

@@ -1,7 +1,7 @@
 namespace PtxEmulator.Numerics;
 
-/// <summary>Sums, products and quotients as a rounded double and what it lacks, so that a rounding of any mode into any
-/// format is a single one.</summary>
+/// <summary>Sums, products and quotients as a rounded double and its residual, so that rounding in any mode to any
+/// format happens once.</summary>
 internal static class ExactMath
 {
     public static (double Value, double Residual) Add(double a, double b)

@@ -2,8 +2,8 @@ namespace PtxEmulator.Numerics;
 
 /// <summary>A binary floating-point format, and exact rounding into it.</summary>
 /// <param name="ExponentBits">Bits of the exponent.</param>
-/// <param name="MantissaBits">Bits of the mantissa that are stored.</param>
-/// <param name="UnusedBits">Bits below the mantissa that the format leaves out of a wider one.</param>
+/// <param name="MantissaBits">Stored bits of the mantissa.</param>
+/// <param name="UnusedBits">Low mantissa bits of a wider format that this format does not use.</param>
 internal sealed record FloatFormat(int ExponentBits, int MantissaBits, int UnusedBits = 0)
 {
     public static readonly FloatFormat Half = new(5, 10);
@@ -11,19 +11,19 @@ internal sealed record FloatFormat(int ExponentBits, int MantissaBits, int Unuse
     public static readonly FloatFormat Single = new(8, 23);
     public static readonly FloatFormat Double = new(11, 52);
 
-    /// <summary>float32 whose 13 low mantissa bits are zero.</summary>
+    /// <summary>float32 with 13 zero low mantissa bits.</summary>
     public static readonly FloatFormat Tensor = new(8, 10, 13);
 
     private const int DoubleMantissaBits = 52;
 
-    // A residual beyond double precision becomes a quarter of the last place, which rounding cannot tell from it.
+    // A residual below double precision becomes a quarter of a unit in the last place, which rounds in the same way.
     private const int GuardBits = 2;
 
     private int Bias => (1 << (ExponentBits - 1)) - 1;
 
     private ulong Infinity => ((1ul << ExponentBits) - 1) << MantissaBits;
 
-    /// <summary>The not-a-number that instructions produce: every bit but the sign's.</summary>
+    /// <summary>The NaN that instructions produce: all bits except the sign are ones.</summary>
     public ulong CanonicalNaN => (1ul << (ExponentBits + MantissaBits + UnusedBits)) - 1;
 
     private ulong SignBit => 1ul << (ExponentBits + MantissaBits);
@@ -37,7 +37,7 @@ internal sealed record FloatFormat(int ExponentBits, int MantissaBits, int Unuse
         _ => Single,
     };
 
-    /// <summary>The value of some bits; every format's values are exact in double precision.</summary>
+    /// <summary>The value of an encoding; every value of every format is exact in double precision.</summary>
     public double Decode(ulong bits)
     {
         if (this == Half)
@@ -47,10 +47,11 @@ internal sealed record FloatFormat(int ExponentBits, int MantissaBits, int Unuse
         return this == Double ? BitConverter.UInt64BitsToDouble(bits) : BitConverter.UInt32BitsToSingle((uint)bits);
     }
 
-    /// <summary>The bits of <paramref name="value"/> + <paramref name="residual"/>, rounded once.</summary>
-    /// <param name="value">The value, or the double nearest to it.</param>
-    /// <param name="rounding">How to round.</param>
-    /// <param name="residual">What the value lacks, less than half of its last place. Only its sign matters.</param>
+    /// <summary>The encoding of <paramref name="value"/> + <paramref name="residual"/>, rounded once.</summary>
+    /// <param name="value">The value, or the nearest double.</param>
+    /// <param name="rounding">The rounding mode.</param>
+    /// <param name="residual">The difference to the exact value, less than half a unit in the last place. Only its
+    /// sign matters.</param>
     public ulong Encode(double value, Rounding rounding, double residual = 0)
     {
         if (double.IsNaN(value))
@@ -80,7 +81,7 @@ internal sealed record FloatFormat(int ExponentBits, int MantissaBits, int Unuse
         int quantum = Math.Max(topExponent, 1 - Bias) - MantissaBits;
         int shift = quantum - exponent;
         ulong kept = Round(mantissa, shift, isNegative, rounding);
-        // A carry out of the mantissa runs into the exponent, as it should.
+        // A carry out of the mantissa increments the exponent, as required.
         ulong result = kept >= 1ul << MantissaBits
             ? ((ulong)(quantum + MantissaBits + Bias) << MantissaBits) + (kept - (1ul << MantissaBits))
             : kept;

@@ -6,7 +6,7 @@ namespace PtxEmulator.Parsing;
 /// <summary>Parses declarations of registers and variables.</summary>
 internal sealed class DeclarationParser(TokenReader reader, OperandParser operands)
 {
-    /// <summary>The state space of a directive; false where it declares no variable.</summary>
+    /// <summary>The state space of a directive; false if the directive does not declare a variable.</summary>
     public static bool TryGetSpace(string directive, out StateSpace space)
     {
         space = directive switch
@@ -21,7 +21,7 @@ internal sealed class DeclarationParser(TokenReader reader, OperandParser operan
         return space != StateSpace.Generic;
     }
 
-    /// <summary>Parses what follows <c>.reg</c>.</summary>
+    /// <summary>Parses the declaration after <c>.reg</c>.</summary>
     public void ParseRegisters(Scope scope)
     {
         PtxType type = ParseType();
@@ -42,7 +42,7 @@ internal sealed class DeclarationParser(TokenReader reader, OperandParser operan
         reader.Expect(";");
     }
 
-    /// <summary>Parses what follows the state space of a variable's declaration, with its semicolon.</summary>
+    /// <summary>Parses a variable declaration after its state space, including the semicolon.</summary>
     public IEnumerable<Variable> ParseVariables(StateSpace space, bool isExternal, Scope scope)
     {
         var variables = new List<Variable>();
@@ -91,7 +91,7 @@ internal sealed class DeclarationParser(TokenReader reader, OperandParser operan
         return ParseDeclarator(isEntry ? StateSpace.Parameter : StateSpace.Local, type, 1, alignment, false);
     }
 
-    /// <summary>Declares a variable, whose name must be new in the scope.</summary>
+    /// <summary>Declares a variable whose name must be new in the scope.</summary>
     public void Declare(Scope scope, Variable variable)
     {
         if (!scope.TryDeclare(variable))

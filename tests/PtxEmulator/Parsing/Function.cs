@@ -13,9 +13,9 @@ internal sealed class Function
 
     public List<Statement> Body { get; } = [];
 
-    /// <summary>Label to the index of the statement behind it.</summary>
+    /// <summary>Maps a label to the index of the statement after it.</summary>
     public Dictionary<string, int> Labels { get; } = [];
 
-    /// <summary>Name of a list of branch targets to its labels.</summary>
+    /// <summary>Maps the name of a branch-target list to its labels.</summary>
     public Dictionary<string, string[]> BranchTargets { get; } = [];
 }

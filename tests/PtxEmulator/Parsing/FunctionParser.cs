@@ -56,7 +56,7 @@ internal sealed class FunctionParser(TokenReader reader, OperandParser operands,
                 if (!DeclarationParser.TryGetSpace(directive, out StateSpace space))
                     throw reader.Error("expected a directive or an instruction");
                 reader.Take();
-                // Parameters of calls are private to the thread: they live with its local variables.
+                // Parameters of calls are private to a thread, so they are stored with its local variables.
                 declarations.ParseVariables(space == StateSpace.Parameter ? StateSpace.Local : space, false, scope);
                 break;
         }

@@ -2,10 +2,10 @@ using PtxEmulator.Numerics;
 
 namespace PtxEmulator.Parsing;
 
-/// <summary>Literals as bits of a type.</summary>
+/// <summary>Converts literals to the bits of a type.</summary>
 internal static class Literals
 {
-    /// <summary>The bits of a literal where an operand of <paramref name="type"/> is expected.</summary>
+    /// <summary>The bits of a literal for an operand of <paramref name="type"/>.</summary>
     public static ulong ToBits(ImmediateOperand literal, PtxType type)
     {
         if (!literal.Type.IsFloat)

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Parsing;
 
-/// <summary>Parses a whole text.</summary>
+/// <summary>Parses a PTX text.</summary>
 internal sealed class ModuleParser
 {
     private readonly TokenReader _reader;
@@ -67,7 +67,7 @@ internal sealed class ModuleParser
         IReadOnlyList<Variable> results = _reader.IsNext("(") ? ParseParameters(isEntry) : [];
         string name = _reader.ExpectWord();
         IReadOnlyList<Variable> parameters = _reader.IsNext("(") ? ParseParameters(isEntry) : [];
-        // Directives for tuning: none of them changes what the function computes.
+        // Performance directives do not change the result of the function.
         while (!_reader.IsNext("{") && !_reader.IsNext(";"))
         {
             if (_reader.IsAtEnd)

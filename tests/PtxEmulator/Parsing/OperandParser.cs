@@ -100,7 +100,7 @@ internal sealed class OperandParser(TokenReader reader)
         };
     }
 
-    /// <summary>A variable's address, with an offset where one follows outside brackets.</summary>
+    /// <summary>The address of a variable with an optional offset, outside brackets.</summary>
     private VariableOperand ParseVariable(Variable variable)
     {
         long offset = 0;

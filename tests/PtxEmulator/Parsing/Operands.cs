@@ -8,7 +8,7 @@ internal sealed record RegisterOperand(Register Register) : Operand;
 /// <summary>A predefined register, such as <c>%tid.x</c>.</summary>
 internal sealed record SpecialOperand(string Name) : Operand;
 
-/// <summary>A literal. <paramref name="Bits"/> are those of <paramref name="Type"/>: s64, f32 or f64.</summary>
+/// <summary>A literal. <paramref name="Bits"/> is its encoding in <paramref name="Type"/>: s64, f32 or f64.</summary>
 internal sealed record ImmediateOperand(ulong Bits, PtxType Type) : Operand;
 
 /// <summary>The address of a variable.</summary>
@@ -23,7 +23,7 @@ internal sealed record AddressOperand(Operand Base, long Offset) : Operand;
 /// <summary><c>{a, b, ...}</c>.</summary>
 internal sealed record VectorOperand(IReadOnlyList<Operand> Elements) : Operand;
 
-/// <summary><c>(a, b, ...)</c> of a call.</summary>
+/// <c>(a, b, ...)</c> in a call.
 internal sealed record ListOperand(IReadOnlyList<Operand> Elements) : Operand;
 
 /// <summary><c>a|b</c>.</summary>
@@ -32,5 +32,5 @@ internal sealed record PairOperand(Operand First, Operand Second) : Operand;
 /// <summary><c>!p</c>.</summary>
 internal sealed record NegatedOperand(Operand Operand) : Operand;
 
-/// <summary><c>_</c>: a result that nobody wants.</summary>
+/// <c>_</c>: a discarded result.
 internal sealed record SinkOperand : Operand;

@@ -1,6 +1,6 @@
 namespace PtxEmulator;
 
-/// <summary>Text that is not PTX, or PTX that this emulator does not know.</summary>
+/// <summary>The text is not valid PTX, or the emulator does not support it.</summary>
 public sealed class PtxParseException : Exception
 {
     public PtxParseException()
@@ -24,9 +24,9 @@ public sealed class PtxParseException : Exception
         Text = text;
     }
 
-    /// <summary>The line in the PTX text, from 1.</summary>
+    /// <summary>The line in the PTX text, counted from 1.</summary>
     public int Line { get; }
 
-    /// <summary>The statement at fault.</summary>
+    /// <summary>The statement with the error.</summary>
     public string Text { get; } = "";
 }

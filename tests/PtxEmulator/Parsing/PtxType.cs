@@ -12,9 +12,9 @@ internal enum PtxTypeKind
 }
 
 /// <summary>A type of an instruction or a register.</summary>
-/// <param name="Kind">What the bits mean.</param>
-/// <param name="Bits">Bits of one element.</param>
-/// <param name="Count">Elements: 2 for the packed types.</param>
+/// <param name="Kind">The kind of value.</param>
+/// <param name="Bits">Bits per element.</param>
+/// <param name="Count">The number of elements: 2 for packed types.</param>
 internal readonly record struct PtxType(PtxTypeKind Kind, int Bits, int Count = 1)
 {
     public static readonly PtxType B16 = new(PtxTypeKind.Bits, 16);
@@ -50,12 +50,12 @@ internal readonly record struct PtxType(PtxTypeKind Kind, int Bits, int Count = 
         ["pred"] = Predicate,
     };
 
-    /// <summary>Bits of all elements.</summary>
+    /// <summary>The bits of all elements.</summary>
     public int TotalBits => Bits * Count;
 
     public int Bytes => TotalBits / 8;
 
-    /// <summary>Bytes that a register of this type takes for each thread of a warp.</summary>
+    /// <summary>Bytes per thread of a register of this type.</summary>
     public int LaneBytes => TotalBits == 64 ? 8 : 4;
 
     public bool IsPredicate => Kind == PtxTypeKind.Predicate;

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Parsing;
 
-/// <summary>A declared register; two of one name in different scopes are different.</summary>
+/// <summary>A declared register. Two registers with the same name in different scopes are distinct.</summary>
 internal sealed class Register(string name, PtxType type)
 {
     public string Name => name;

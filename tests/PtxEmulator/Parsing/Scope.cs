@@ -14,7 +14,7 @@ internal sealed class Scope(Scope? outer)
     public bool TryDeclare(Variable variable)
         => _names.TryAdd(variable.Name, variable.Register is { } register ? register : variable);
 
-    /// <summary>The register or variable of a name.</summary>
+    /// <summary>The register or variable with a name.</summary>
     public object? Find(string name)
         => _names.TryGetValue(name, out object? found) ? found : outer?.Find(name);
 }

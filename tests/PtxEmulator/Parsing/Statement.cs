@@ -1,12 +1,12 @@
 namespace PtxEmulator.Parsing;
 
-/// <summary>One instruction as written.</summary>
+/// <summary>One instruction of the PTX text.</summary>
 internal sealed class Statement
 {
-    /// <summary>The opcode with all modifiers.</summary>
+    /// <summary>The opcode with all its modifiers.</summary>
     public required string Opcode { get; init; }
 
-    /// <summary>The opcode's parts between the dots.</summary>
+    /// <summary>The parts of the opcode between the dots.</summary>
     public required string[] Parts { get; init; }
 
     public required IReadOnlyList<Operand> Operands { get; init; }
@@ -35,7 +35,7 @@ internal sealed class Statement
         }
     }
 
-    /// <summary>All modifiers that are types, in order.</summary>
+    /// <summary>All type modifiers, in order.</summary>
     public IReadOnlyList<PtxType> Types
     {
         get
@@ -54,7 +54,7 @@ internal sealed class Statement
 
     public PtxParseException Unknown() => Error($"the instruction '{Opcode}' is not known");
 
-    /// <summary>Checks how many operands there are.</summary>
+    /// <summary>Checks the number of operands.</summary>
     public void Expect(int least, int most)
     {
         if (Operands.Count < least || Operands.Count > most)
@@ -64,7 +64,7 @@ internal sealed class Statement
         }
     }
 
-    /// <summary>Checks that one of these modifiers is there.</summary>
+    /// <summary>Checks that one of the modifiers is present.</summary>
     public void RequireOneOf(params ReadOnlySpan<string> modifiers)
     {
         foreach (string modifier in modifiers)
@@ -75,7 +75,7 @@ internal sealed class Statement
         throw Error($"'{Opcode}' needs one of .{string.Join(", .", modifiers)}");
     }
 
-    /// <summary>Checks that there are no modifiers but these; the type may be left out.</summary>
+    /// <summary>Checks that there are no other modifiers; types are always allowed.</summary>
     public void Allow(params ReadOnlySpan<string> modifiers)
     {
         foreach (string part in Parts.AsSpan(1))

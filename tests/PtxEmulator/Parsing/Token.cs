@@ -2,7 +2,7 @@ namespace PtxEmulator.Parsing;
 
 internal enum TokenKind
 {
-    /// <summary>A name, directive, opcode or register, with its dots.</summary>
+    /// <summary>A name, directive, opcode or register, including its dots.</summary>
     Word,
     Number,
     String,
@@ -10,10 +10,10 @@ internal enum TokenKind
     End,
 }
 
-/// <param name="Kind">What it is.</param>
-/// <param name="Text">Its characters.</param>
-/// <param name="Line">Its line, from 1.</param>
-/// <param name="Start">Where it starts in the source.</param>
+/// <param name="Kind">The kind of token.</param>
+/// <param name="Text">The characters.</param>
+/// <param name="Line">The line, counted from 1.</param>
+/// <param name="Start">The position in the source.</param>
 internal readonly record struct Token(TokenKind Kind, string Text, int Line, int Start)
 {
     public int End => Start + Text.Length;

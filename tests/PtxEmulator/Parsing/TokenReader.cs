@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace PtxEmulator.Parsing;
 
-/// <summary>Walks over the tokens of a text.</summary>
+/// <summary>Iterates over the tokens of a text.</summary>
 internal sealed class TokenReader(string source)
 {
     private readonly List<Token> _tokens = Tokenizer.Tokenize(source);
@@ -49,7 +49,7 @@ internal sealed class TokenReader(string source)
         }
     }
 
-    /// <summary>Skips a group in brackets that is next.</summary>
+    /// <summary>Skips a bracketed group at the current position.</summary>
     public void SkipGroup(string open, string close)
     {
         Expect(open);
@@ -63,7 +63,7 @@ internal sealed class TokenReader(string source)
         }
     }
 
-    /// <summary>The text from a token up to the last one taken, on one line.</summary>
+    /// <summary>The text from a token to the last one taken, on one line.</summary>
     public string TextFrom(Token first)
     {
         int end = _next > 0 ? _tokens[_next - 1].End : 0;

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Parsing;
 
-/// <summary>Splits PTX into tokens; comments and white space disappear.</summary>
+/// <summary>Splits PTX into tokens; comments and white space are dropped.</summary>
 internal sealed class Tokenizer(string source)
 {
     private int _position;

@@ -23,18 +23,18 @@ internal sealed class Variable
 
     public required int Alignment { get; init; }
 
-    /// <summary>Its bytes; 0 for an array without a size.</summary>
+    /// <summary>The size in bytes; 0 for an array without a size.</summary>
     public required int Bytes { get; set; }
 
-    /// <summary>Shared memory whose size the launch decides.</summary>
+    /// <summary>Whether the launch decides the size of this shared variable.</summary>
     public bool IsDynamic { get; init; }
 
-    /// <summary>A register that stands for a parameter of a function.</summary>
+    /// <summary>The register that represents a parameter of a function.</summary>
     public Register? Register { get; init; }
 
-    /// <summary>What it holds at first; null where it has no initialiser.</summary>
+    /// <summary>The initial value; null if there is no initialiser.</summary>
     public byte[]? InitialValue { get; set; }
 
-    /// <summary>Pointers in the initial value.</summary>
+    /// <summary>The pointers in the initial value.</summary>
     public List<(int Offset, Variable Target, long TargetOffset)> Pointers { get; } = [];
 }

@@ -35,7 +35,7 @@ internal readonly struct Ordered<T> : IBinaryOperation<T>
     public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.Equals(a, a) & Vector512.Equals(b, b);
 }
 
-/// <summary>Compares flushed operands.</summary>
+/// <summary>Compares operands whose subnormal values are flushed to zero.</summary>
 internal readonly struct FlushedCompare<TOperation> : IBinaryOperation<float>
     where TOperation : IBinaryOperation<float>
 {
@@ -44,12 +44,13 @@ internal readonly struct FlushedCompare<TOperation> : IBinaryOperation<float>
         => TOperation.Run(Flush.Operand(a), Flush.Operand(b));
 }
 
-/// <summary>Where comparisons put their bits.</summary>
-/// <param name="First">The predicate of the result; negative for none.</param>
-/// <param name="Second">The predicate of its opposite; negative for none.</param>
-/// <param name="Combined">A predicate to combine it with; one that is always true if there is none.</param>
-/// <param name="CombinedFlip">All ones where that is negated.</param>
-/// <param name="Combination">How.</param>
+/// <summary>The destination of a comparison.</summary>
+/// <param name="First">The predicate that receives the result; negative if there is none.</param>
+/// <param name="Second">The predicate that receives the negated result; negative if there is none.</param>
+/// <param name="Combined">The predicate that is combined with the result; an always-true predicate if there is
+/// none.</param>
+/// <param name="CombinedFlip">All ones if that predicate is negated.</param>
+/// <param name="Combination">The combining operation.</param>
 internal readonly record struct CompareTarget(int First, int Second, int Combined, uint CombinedFlip,
     PredicateCombination Combination)
 {
@@ -102,7 +103,7 @@ internal sealed unsafe class CompareInstruction<TOperation, T>(CompareTarget tar
     }
 }
 
-/// <summary>A comparison or test of one thread at a time; any result but 0 is true.</summary>
+/// <summary>A comparison or test that processes one thread at a time; any non-zero result is true.</summary>
 internal sealed unsafe class ScalarCompareInstruction(LaneOperation operation, CompareTarget target, LaneSlot a,
     LaneSlot b) : Instruction
 {
@@ -124,7 +125,7 @@ internal sealed unsafe class ScalarCompareInstruction(LaneOperation operation, C
     }
 }
 
-/// <summary>A comparison of both halves of packed operands, with a predicate for each.</summary>
+/// <summary>A comparison of both halves of packed operands, with one predicate for each half.</summary>
 internal sealed unsafe class ScalarPairCompareInstruction(LaneOperation operation, CompareTarget low,
     CompareTarget high, LaneSlot a, LaneSlot b) : Instruction
 {

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>What a modifier does to the operands and the result of float32 instructions.</summary>
+/// <summary>The effect of a modifier on the operands and the result of float32 instructions.</summary>
 internal interface IFloatModifier
 {
     static abstract Vector512<float> Operand(Vector512<float> value);
@@ -11,7 +11,7 @@ internal interface IFloatModifier
     static abstract Vector512<float> Result(Vector512<float> value);
 }
 
-/// <summary>No modifier: results that are not a number have the canonical bits.</summary>
+/// <summary>No modifier: NaN results have the canonical bits.</summary>
 internal readonly struct Plain : IFloatModifier
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -23,7 +23,7 @@ internal readonly struct Plain : IFloatModifier
             Vector512.Create(0x7fff_ffffu).AsSingle());
 }
 
-/// <summary><c>.ftz</c>: subnormal numbers become zeros of their sign.</summary>
+/// <c>.ftz</c>: subnormal numbers become zeros of the same sign.
 internal readonly struct Flush : IFloatModifier
 {
     // The smallest normal number.
@@ -41,7 +41,7 @@ internal readonly struct Flush : IFloatModifier
     public static Vector512<float> Result(Vector512<float> value) => Operand(Plain.Result(value));
 }
 
-/// <summary><c>.sat</c>: results lie between 0 and 1; what is not a number becomes 0.</summary>
+/// <c>.sat</c>: the result is clamped to [0, 1], and NaN becomes 0.
 internal readonly struct Saturate<TInner> : IFloatModifier
     where TInner : IFloatModifier
 {

@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>Packs narrow registers into a wide one, the first into the low bits.</summary>
+/// <summary>Packs narrow registers into a wide one; the first goes into the low bits.</summary>
 internal sealed unsafe class PackInstruction(LaneSlot destination, LaneSlot[] sources, int sourceBits) : Instruction
 {
     public override void Execute(Warp warp, uint mask)
@@ -22,7 +22,7 @@ internal sealed unsafe class PackInstruction(LaneSlot destination, LaneSlot[] so
     }
 }
 
-/// <summary>Unpacks a wide register into narrow ones; a negative slot drops its part.</summary>
+/// <summary>Unpacks a wide register into narrow ones; a part with a negative slot is discarded.</summary>
 internal sealed unsafe class UnpackInstruction(LaneSlot[] destinations, int destinationBits, LaneSlot source)
     : Instruction
 {
@@ -46,7 +46,7 @@ internal sealed unsafe class UnpackInstruction(LaneSlot[] destinations, int dest
     }
 }
 
-/// <summary>Logic on predicates, all threads at once.</summary>
+/// <summary>Logic on the predicates of all threads at once.</summary>
 internal sealed unsafe class PredicateInstruction(Func<uint, uint, uint> operation, int destination, int a, uint aFlip,
     int b, uint bFlip) : Instruction
 {
@@ -58,7 +58,7 @@ internal sealed unsafe class PredicateInstruction(Func<uint, uint, uint> operati
     }
 }
 
-/// <summary>Reads the warp's clock, which counts its instructions.</summary>
+/// <summary>Reads the clock of the warp, which counts its instructions.</summary>
 internal sealed unsafe class ClockInstruction(LaneSlot destination) : Instruction
 {
     public override void Execute(Warp warp, uint mask)
@@ -71,7 +71,7 @@ internal sealed unsafe class ClockInstruction(LaneSlot destination) : Instructio
     }
 }
 
-/// <summary>Result and carry of one thread's extended addition or subtraction.</summary>
+/// <summary>The result and the carry of one thread's extended-precision addition or subtraction.</summary>
 internal delegate (ulong Result, bool Carry) CarryOperation(ulong a, ulong b, ulong c, bool carry);
 
 /// <summary>An instruction that reads or writes the carry.</summary>

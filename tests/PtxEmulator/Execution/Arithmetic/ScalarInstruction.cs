@@ -4,13 +4,14 @@ using PtxEmulator.Numerics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>The result of one thread's operands; narrower ones are zero-extended.</summary>
+/// <summary>The result for the operands of one thread; narrow operands are zero-extended.</summary>
 internal delegate ulong LaneOperation(ulong a, ulong b, ulong c);
 
-/// <summary>An operand or result of one thread at a time.</summary>
+/// <summary>An operand or result of an instruction that processes one thread at a time.</summary>
 internal readonly record struct LaneSlot(int Slot, int LaneBytes);
 
-/// <summary>An instruction that works on one thread after the other, for what is not worth vectors.</summary>
+/// <summary>An instruction that processes one thread at a time, for operations that do not justify a vector
+/// version.</summary>
 internal sealed unsafe class ScalarInstruction(LaneOperation operation, LaneSlot destination, LaneSlot a, LaneSlot b,
     LaneSlot c) : Instruction
 {

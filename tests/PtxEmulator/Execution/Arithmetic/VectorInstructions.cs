@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>An instruction of one operand that works on whole chunks of lanes.</summary>
+/// <summary>An instruction with one operand that processes whole chunks of lanes.</summary>
 internal sealed unsafe class UnaryInstruction<TOperation, T>(int destination, int a) : Instruction
     where TOperation : IUnaryOperation<T>
     where T : unmanaged
@@ -49,7 +49,7 @@ internal sealed unsafe class TernaryInstruction<TOperation, T>(int destination, 
     }
 }
 
-/// <summary>Chooses between two operands by a predicate.</summary>
+/// <summary>Selects one of two operands by a predicate.</summary>
 internal sealed unsafe class SelectInstruction<T>(int destination, int a, int b, int predicate, uint flip) : Instruction
     where T : unmanaged
 {
@@ -66,7 +66,7 @@ internal sealed unsafe class SelectInstruction<T>(int destination, int a, int b,
     }
 }
 
-/// <summary>Shifts by the same number of bits in all threads.</summary>
+/// <summary>Shifts all threads by the same number of bits.</summary>
 internal sealed unsafe class ShiftInstruction<T>(int destination, int a, int count, ShiftKind kind) : Instruction
     where T : unmanaged
 {

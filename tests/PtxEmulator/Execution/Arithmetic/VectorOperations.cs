@@ -4,8 +4,7 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>An operation on a chunk of lanes. Threads that are masked off compute too; their results are dropped.
-/// </summary>
+/// <summary>An operation on a chunk of lanes. Masked-off threads compute too; their results are discarded.</summary>
 internal interface IUnaryOperation<T>
 {
     static abstract Vector512<T> Run(Vector512<T> a);
@@ -63,21 +62,22 @@ internal readonly struct Xor<T> : IBinaryOperation<T>
     public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => a ^ b;
 }
 
-/// <summary>Of integers.</summary>
+/// <summary>The minimum of two integers.</summary>
 internal readonly struct Minimum<T> : IBinaryOperation<T>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.Min(a, b);
 }
 
-/// <summary>Of integers.</summary>
+/// <summary>The maximum of two integers.</summary>
 internal readonly struct Maximum<T> : IBinaryOperation<T>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.Max(a, b);
 }
 
-/// <summary>Of numbers; of a number and a not-a-number it is the number, and −0 is less than 0.</summary>
+/// <summary>The minimum of two floating-point numbers. If one operand is NaN, the result is the other; −0 is less
+/// than 0.</summary>
 internal readonly struct MinimumNumber<T> : IBinaryOperation<T>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -122,21 +122,21 @@ internal readonly struct Not<T> : IUnaryOperation<T>
     public static Vector512<T> Run(Vector512<T> a) => ~a;
 }
 
-/// <summary>Of integers.</summary>
+/// <summary>The negative of an integer.</summary>
 internal readonly struct NegateInteger<T> : IUnaryOperation<T>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<T> Run(Vector512<T> a) => Vector512<T>.Zero - a;
 }
 
-/// <summary>Of integers; of the least it is itself.</summary>
+/// <summary>The absolute value of an integer; the smallest integer is unchanged.</summary>
 internal readonly struct AbsoluteInteger<T> : IUnaryOperation<T>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<T> Run(Vector512<T> a) => Vector512.Max(a, Vector512<T>.Zero - a);
 }
 
-/// <summary>Of floating-point numbers: the sign's bit changes, whatever the rest is.</summary>
+/// <summary>Flips the sign bit of a floating-point number, including NaN.</summary>
 internal readonly struct NegateFloat<T> : IUnaryOperation<T>
     where T : IFloatingPointIeee754<T>
 {

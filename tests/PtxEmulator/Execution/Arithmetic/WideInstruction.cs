@@ -3,8 +3,8 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>Products of 32-bit operands in 64 bits, with or without an addend; without a second factor, the extended
-/// first.</summary>
+/// <summary>The 64-bit product of 32-bit operands, with an optional addend; without a second factor, the extended
+/// first operand.</summary>
 internal sealed unsafe class WideInstruction(int destination, int a, int? b, int? addend, bool isSigned) : Instruction
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -26,7 +26,7 @@ internal sealed unsafe class WideInstruction(int destination, int a, int? b, int
                 lower += Lanes.Load<ulong>(registers + sum, 2 * chunk);
                 upper += Lanes.Load<ulong>(registers + sum, (2 * chunk) + 1);
             }
-            // The destination may be an operand only where it is the addend, whose chunks are read already.
+            // The destination may alias only the addend, whose chunks are already read.
             Lanes.Store(registers + destination, 2 * chunk, lower, mask);
             Lanes.Store(registers + destination, (2 * chunk) + 1, upper, mask);
         }

@@ -15,7 +15,7 @@ internal sealed unsafe class BarrierInstruction : Instruction
 {
     public required int Id { get; init; }
 
-    /// <summary>The register of the number of threads; null for all.</summary>
+    /// <summary>The register with the number of threads; null for all threads.</summary>
     public required int? ThreadCount { get; init; }
 
     public required bool IsWaiting { get; init; }
@@ -50,7 +50,7 @@ internal sealed unsafe class BarrierInstruction : Instruction
         warp.Block.Arrive(warp, (int)id, (int)threadCount, predicate, IsWaiting);
     }
 
-    /// <summary>Writes the reduction's result when the barrier completes.</summary>
+    /// <summary>Writes the result of the reduction when the barrier completes.</summary>
     public void Complete(Warp warp, Barrier barrier)
     {
         if (Reduction == BarrierReduction.None)

@@ -12,7 +12,7 @@ internal sealed class BranchInstruction(Label target) : Instruction
     public override void Execute(Warp warp, uint mask) => warp.Branch(target.Index, mask);
 }
 
-/// <summary><c>brx.idx</c>: each thread goes where its index says.</summary>
+/// <c>brx.idx</c>: each thread branches to the label that its index selects.
 internal sealed unsafe class IndexedBranchInstruction(Label[] targets, int index) : Instruction
 {
     public override IReadOnlyList<Label> Targets => targets;
@@ -58,7 +58,7 @@ internal sealed class TrapInstruction : Instruction
         => throw warp.Fault(PtxFaultKind.Trap, "the kernel stopped itself", BitOperations.TrailingZeroCount(mask));
 }
 
-/// <summary>An instruction that has no effect here: fences, prefetches, hints.</summary>
+/// <summary>An instruction without effect in the emulator: a fence, prefetch or hint.</summary>
 internal sealed class NoInstruction : Instruction
 {
     public override void Execute(Warp warp, uint mask)

@@ -4,9 +4,9 @@ using PtxEmulator.Memory;
 
 namespace PtxEmulator.Execution;
 
-/// <summary><c>ldmatrix</c> and <c>stmatrix</c>: one, two or four matrices of 8×8 16-bit elements. Thread 8·m + r has
-/// the address of row r of matrix m; thread l holds the elements 2·(l mod 4) and the next of row l / 4, or, transposed,
-/// of that column.</summary>
+/// <c>ldmatrix</c> and <c>stmatrix</c>: one, two or four matrices of 8×8 16-bit elements. Thread 8·m + r provides the
+/// address of row r of matrix m. Thread l holds elements 2·(l mod 4) and 2·(l mod 4) + 1 of row l / 4, or of that
+/// column if the matrix is transposed.
 internal sealed unsafe class MatrixAccessInstruction : Instruction
 {
     private const int Size = 8;
@@ -18,10 +18,10 @@ internal sealed unsafe class MatrixAccessInstruction : Instruction
 
     public required AddressSource Address { get; init; }
 
-    /// <summary>Whether addresses are generic rather than of shared memory.</summary>
+    /// <summary>Whether the addresses are generic; otherwise they are in shared memory.</summary>
     public required bool IsGeneric { get; init; }
 
-    /// <summary>One register for each matrix.</summary>
+    /// <summary>One register per matrix.</summary>
     public required int[] Registers { get; init; }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -63,7 +63,7 @@ internal sealed unsafe class MatrixAccessInstruction : Instruction
             address -= AddressMap.Shared;
         if (address % RowBytes != 0)
             MemoryFaults.ThrowMisaligned(warp, lane, address, RowBytes);
-        // Every thread gets elements of every row, so that a copy must have arrived for all of them.
+        // Each thread receives elements of every row, so all threads must have waited for a copy.
         PtxFaultKind? fault = shared.ByteCount < RowBytes || address > (ulong)(shared.ByteCount - RowBytes)
             ? PtxFaultKind.OutOfBounds
             : IsStore ? shared.Write(warp.Index, -1, (uint)address, RowBytes)

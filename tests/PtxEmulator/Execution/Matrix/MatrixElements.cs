@@ -2,13 +2,13 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>Elements of matrix registers as float32.</summary>
+/// <summary>The elements of matrix registers, converted to float32.</summary>
 internal static unsafe class MatrixElements
 {
-    // float16 exponents have a bias of 15, float32 ones of 127.
+    // The exponent bias is 15 in float16 and 127 in float32.
     private const float HalfScale = 5.192296858534828e33f;
 
-    /// <summary>Converts one element of each thread's register.</summary>
+    /// <summary>Converts one element of the register of each thread.</summary>
     public static void Convert(byte* register, int half, PtxTypeKind kind, int elementBits, float* results)
     {
         for (int chunk = 0; chunk < Lanes.ChunkCount<uint>(); chunk++)
@@ -19,7 +19,7 @@ internal static unsafe class MatrixElements
             Vector512<float> values = kind switch
             {
                 PtxTypeKind.BFloat => (bits << 16).AsSingle(),
-                // The hardware ignores the bits that tf32 does not have.
+                // The hardware ignores the bits that tf32 lacks.
                 PtxTypeKind.TensorFloat => (bits & Vector512.Create(0xffff_e000u)).AsSingle(),
                 _ => HalfToSingle(bits),
             };

@@ -1,7 +1,7 @@
 namespace PtxEmulator.Execution;
 
-/// <summary>How the elements of a 16×8×K matrix multiplication lie in the registers of a warp. Threads form eight
-/// groups of four; g is a thread's group, t its place in it.</summary>
+/// <summary>The layout of the elements of a 16×8×K matrix multiplication in the registers of a warp. The threads form
+/// eight groups of four; g is the group of a thread and t its index in the group.</summary>
 /// <remarks>
 /// 16-bit A: register i, half h: row g + 8·(i mod 2), column 2·t + h + 8·(i / 2); B: row 2·t + h + 8·i, column g.
 /// 32-bit A: register i: row g + 8·(i mod 2), column t + 4·(i / 2); B: row t + 4·i, column g.
@@ -14,14 +14,14 @@ internal readonly record struct MatrixShape(int Depth, int ElementBits)
     public const int Rows = 16;
     public const int Columns = 8;
 
-    /// <summary>Elements of a register.</summary>
+    /// <summary>Elements per register.</summary>
     public int Packing => 32 / ElementBits;
 
     public int RegistersA => Rows * Depth / Packing / Lanes.Count;
 
     public int RegistersB => Columns * Depth / Packing / Lanes.Count;
 
-    /// <summary>Columns of A, or rows of B, that one register of all threads spans.</summary>
+    /// <summary>The number of columns of A, or rows of B, that one register of all threads covers.</summary>
     private int Span => 4 * Packing;
 
     public (int Row, int Column) PlaceOfA(int lane, int register, int half)

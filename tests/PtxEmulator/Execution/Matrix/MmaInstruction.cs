@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary><c>mma.sync</c> of 16×8 results. Products are exact and added in the order of k in float32.</summary>
+/// <c>mma.sync</c> with 16×8 results. The products are exact and are added in float32 in the order of k.
 internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
 {
     private const int MaxDepth = 16;
@@ -16,7 +16,7 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
 
     public required int[] B { get; init; }
 
-    /// <summary>Four float32 registers, or two of packed float16.</summary>
+    /// <summary>Four float32 registers, or two registers of packed float16.</summary>
     public required int[] C { get; init; }
 
     public required int[] D { get; init; }

@@ -1,13 +1,13 @@
 namespace PtxEmulator.Execution;
 
-/// <summary>How the addresses of a warp lie.</summary>
+/// <summary>The pattern of the addresses of a warp.</summary>
 internal enum AccessShape
 {
     Scattered,
 
-    /// <summary>All 32 threads, side by side in their order.</summary>
+    /// <summary>All 32 threads access contiguous addresses in thread order.</summary>
     Contiguous,
 
-    /// <summary>All 32 threads at one address.</summary>
+    /// <summary>All 32 threads access the same address.</summary>
     Uniform,
 }

@@ -6,7 +6,7 @@ namespace PtxEmulator.Execution;
 /// <summary>An address operand: a register and a constant offset.</summary>
 /// <param name="Slot">The register.</param>
 /// <param name="LaneBytes">4 for 32-bit addresses.</param>
-/// <param name="Offset">Added to it.</param>
+/// <param name="Offset">The offset that is added to the register.</param>
 internal readonly record struct AddressSource(int Slot, int LaneBytes, long Offset)
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

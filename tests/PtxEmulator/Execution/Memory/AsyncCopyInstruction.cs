@@ -5,28 +5,28 @@ using PtxEmulator.Memory;
 
 namespace PtxEmulator.Execution;
 
-/// <summary><c>cp.async</c>: each thread copies from global to shared memory. The bytes move at once; that they may not
-/// be looked at yet, shared memory remembers.</summary>
+/// <c>cp.async</c>: each thread copies from global to shared memory. The bytes move at once; the shared memory
+/// records that the copy is still pending.
 internal sealed unsafe class AsyncCopyInstruction : Instruction
 {
     public required AddressSource To { get; init; }
 
     public required AddressSource From { get; init; }
 
-    /// <summary>Bytes written; what the source does not fill becomes zero.</summary>
+    /// <summary>Bytes written; bytes beyond the source are zero-filled.</summary>
     public required int Bytes { get; init; }
 
-    /// <summary>The register of the number of bytes read; null for all.</summary>
+    /// <summary>The register with the number of bytes to read; null for all.</summary>
     public required int? SourceBytes { get; init; }
 
-    /// <summary>A predicate under which nothing is read; null for none.</summary>
+    /// <summary>If this predicate is true, nothing is read; null if there is none.</summary>
     public required (int Slot, uint Flip)? Ignored { get; init; }
 
     public override void Execute(Warp warp, uint mask)
     {
         ulong* sources = warp.Addresses;
         ulong* destinations = stackalloc ulong[Lanes.Count + 8];
-        // Vector stores into the scratch need its alignment.
+        // Aligned for the vector stores into the scratch buffer.
         destinations = (ulong*)(((nuint)destinations + Lanes.ChunkBytes - 1) & ~(nuint)(Lanes.ChunkBytes - 1));
         From.Compute(warp, sources);
         To.Compute(warp, destinations);
@@ -84,7 +84,7 @@ internal sealed unsafe class AsyncCopyInstruction : Instruction
 
 /// <summary><c>cp.async.commit_group</c>, <c>wait_group</c> and <c>wait_all</c>.</summary>
 /// <param name="isCommit">Closes the open group.</param>
-/// <param name="pendingGroups">Groups that may stay pending; null to wait for everything.</param>
+/// <param name="pendingGroups">The number of groups that may stay pending; null to wait for all copies.</param>
 internal sealed class AsyncCopyGroupInstruction(bool isCommit, int? pendingGroups) : Instruction
 {
     public override void Execute(Warp warp, uint mask)

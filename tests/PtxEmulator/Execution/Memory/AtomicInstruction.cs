@@ -2,10 +2,10 @@ using System.Numerics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary><c>atom</c> and <c>red</c>. The threads go one after the other, in their order.</summary>
+/// <c>atom</c> and <c>red</c>. The threads execute one after the other, in thread order.
 internal sealed unsafe class AtomicInstruction(LaneOperation operation) : MemoryInstruction
 {
-    /// <summary>Where the old value goes; a negative slot for nowhere.</summary>
+    /// <summary>The destination of the old value; the slot is negative if there is none.</summary>
     public required LaneSlot Destination { get; init; }
 
     public required LaneSlot B { get; init; }

@@ -4,12 +4,12 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
 
-/// <summary><c>ld</c>: one element or a vector of them for each thread.</summary>
+/// <c>ld</c>: one element or one vector per thread.
 internal sealed unsafe class LoadInstruction : MemoryInstruction
 {
     public required int ElementBytes { get; init; }
 
-    /// <summary>Whether a narrow element is extended by its sign.</summary>
+    /// <summary>Whether a narrow element is sign-extended.</summary>
     public required bool IsSigned { get; init; }
 
     public required (int Slot, int LaneBytes)[] Destinations { get; init; }

@@ -3,7 +3,7 @@ using PtxEmulator.Memory;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>Says what is wrong with an access.</summary>
+/// <summary>Explains what is wrong with an access.</summary>
 internal static class MemoryFaults
 {
     [DoesNotReturn]
@@ -12,12 +12,12 @@ internal static class MemoryFaults
             $"the address 0x{address:x} of an access of {byteCount} bytes is not a multiple of its size", lane,
             address);
 
-    /// <param name="warp">Whose access.</param>
+    /// <param name="warp">The warp of the access.</param>
     /// <param name="lane">The thread of the first byte.</param>
-    /// <param name="address">The first byte.</param>
-    /// <param name="byteCount">Bytes of all threads from the first on.</param>
-    /// <param name="bytesPerThread">Bytes of each of them.</param>
-    /// <param name="isWrite">Whether it writes.</param>
+    /// <param name="address">The address of the first byte.</param>
+    /// <param name="byteCount">The number of bytes of all threads, from the first byte on.</param>
+    /// <param name="bytesPerThread">The number of bytes per thread.</param>
+    /// <param name="isWrite">Whether the access is a write.</param>
     [DoesNotReturn]
     public static void ThrowGlobal(Warp warp, int lane, ulong address, int byteCount, int bytesPerThread,
         bool isWrite)

@@ -6,17 +6,18 @@ using PtxEmulator.Memory;
 
 namespace PtxEmulator.Execution;
 
-/// <summary>An instruction that accesses memory at one address of each thread.</summary>
+/// <summary>An instruction that accesses memory at one address per thread.</summary>
 internal abstract unsafe class MemoryInstruction : Instruction
 {
     public required StateSpace Space { get; init; }
 
     public required AddressSource Address { get; init; }
 
-    /// <summary>Bytes that one thread accesses.</summary>
+    /// <summary>Bytes per thread.</summary>
     public required int AccessBytes { get; init; }
 
-    /// <summary>Volatile, acquire or release: such accesses to shared memory do not race.</summary>
+    /// <summary>Whether the access is volatile, acquire or release. Such accesses to shared memory do not
+    /// race.</summary>
     public bool IsSynchronizing { get; init; }
 
     protected abstract bool IsRead { get; }
@@ -58,8 +59,8 @@ internal abstract unsafe class MemoryInstruction : Instruction
             Access(warp, global, StateSpace.Global, addresses);
     }
 
-    /// <summary>Does the access; each thread's byte on the host is in <paramref name="hosts"/>, of a contiguous or
-    /// uniform access the first one's only.</summary>
+    /// <summary>Performs the access. <paramref name="hosts"/> contains the host address of each thread; for a
+    /// contiguous or uniform access, the first one only.</summary>
     protected abstract void Transfer(Warp warp, uint mask, AccessShape shape, ulong* hosts);
 
     private void Access(Warp warp, uint mask, StateSpace space, ulong* addresses)
@@ -142,7 +143,7 @@ internal abstract unsafe class MemoryInstruction : Instruction
         }
     }
 
-    /// <summary>Checks an access of the threads from <paramref name="lane"/> on that lie side by side.</summary>
+    /// <summary>Checks a contiguous access of the threads from <paramref name="lane"/> on.</summary>
     private void CheckGlobal(Warp warp, GlobalMemory memory, int lane, ulong address, int byteCount)
     {
         if ((address & (ulong)(AccessBytes - 1)) != 0)
@@ -171,7 +172,7 @@ internal abstract unsafe class MemoryInstruction : Instruction
             ulong address = addresses[lane];
             if (address == previous)
                 continue;
-            // What every thread may read need not be checked again for the next one.
+            // If all threads may read the bytes, the check applies to the next thread too.
             if (isPlainRead && TryNote(warp, shared, address, AccessBytes))
                 previous = address;
             else
@@ -182,7 +183,7 @@ internal abstract unsafe class MemoryInstruction : Instruction
             addresses[lane] += (ulong)shared.Bytes;
     }
 
-    /// <summary>Checks an access of all threads at once, and where that fails, one thread after the other.</summary>
+    /// <summary>Checks the access of all threads at once; if that fails, one thread after the other.</summary>
     private void CheckSharedTogether(Warp warp, SharedMemory shared, AccessShape shape, ulong address)
     {
         bool isContiguous = shape == AccessShape.Contiguous;

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 
 namespace PtxEmulator.Execution;
 
-/// <summary><c>st</c>: one element or a vector of them for each thread.</summary>
+/// <c>st</c>: one element or one vector per thread.
 internal sealed unsafe class StoreInstruction : MemoryInstruction
 {
     public required int ElementBytes { get; init; }

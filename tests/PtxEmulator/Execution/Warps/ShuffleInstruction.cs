@@ -15,7 +15,7 @@ internal sealed unsafe class ShuffleInstruction(ShuffleMode mode) : Instruction
 {
     public required int Destination { get; init; }
 
-    /// <summary>The predicate that says whether the source is in range; negative for none.</summary>
+    /// <summary>The predicate that receives whether the source is in range; negative if there is none.</summary>
     public required int InRange { get; init; }
 
     public required int Value { get; init; }
