@@ -123,6 +123,14 @@ public sealed partial class ReadmeTests
         Assert.That(targets.Where(target => !Path.Exists(Path.Combine(folder, target.Split('#')[0]))), Is.Empty);
     }
 
+    [TestCaseSource(nameof(s_texts))]
+    public void Paths_of_the_repository_exist(string text)
+    {
+        string root = Repository.RootOrSkip();
+        Assert.That(RepositoryPath().Matches(Read(text)).Select(match => match.Groups["path"].Value)
+            .Where(path => !Path.Exists(Path.Combine(root, path))), Is.Empty);
+    }
+
     private static string Read(string text) => File.ReadAllText(Path.Combine(Repository.RootOrSkip(), text));
 
     /// <summary>Lines of code without indentation, blank lines and imports.</summary>
@@ -164,4 +172,7 @@ public sealed partial class ReadmeTests
 
     [GeneratedRegex(@"\]\((?<target>[^)]+)\)")]
     private static partial Regex Link();
+
+    [GeneratedRegex(@"`(?<path>(src|kernels|tests|perf|tools)/[\w./-]*)`")]
+    private static partial Regex RepositoryPath();
 }
