@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using ILGPU;
 using ILGPU.Runtime;
 using MsResampler.Kernels.Forward;
+using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
 using CudaStream = ILGPU.Runtime.Cuda.CudaStream;
 
 namespace MsResampler.Kernels;
@@ -106,7 +107,7 @@ public static class ResamplerCudaExtensions
         GpuEngine engine = EngineOf(resampler);
         ArgumentNullException.ThrowIfNull(stream);
         ObjectDisposedException.ThrowIf(stream.IsDisposed, stream);
-        if (stream.Accelerator != engine.Accelerator)
+        if (stream.Accelerator != AcceleratorOf(engine))
             ThrowForeign(nameof(stream), stream.Accelerator);
         Resample(resampler, TensorOf(engine, features, nameof(features)), grids,
             TensorOf(engine, tokens, nameof(tokens)), stream.StreamPtr);
@@ -118,10 +119,14 @@ public static class ResamplerCudaExtensions
         DeviceElementType type = typeof(T) == typeof(float) ? DeviceElementType.Float32 : DeviceElementType.Float16;
         if (!view.IsValid || view.Length == 0)
             return new DeviceTensor(0, 0, type);
-        if (view.GetAccelerator() != engine.Accelerator)
+        if (view.GetAccelerator() != AcceleratorOf(engine))
             ThrowForeign(name, view.GetAccelerator());
         return new DeviceTensor(view.LoadEffectiveAddressAsPtr(), view.Length, type);
     }
+
+    /// <summary>The ILGPU accelerator whose context the model is in; null if it is in another context.</summary>
+    private static CudaAccelerator? AcceleratorOf(GpuEngine engine)
+        => (engine.Device as Device.Cuda.CudaDevice)?.Context.Accelerator;
 
     private static GpuEngine EngineOf(Resampler resampler)
     {

@@ -13,4 +13,5 @@ internal sealed record CompiledKernel(string Name, string EntryName, string Ptx,
 /// <summary>A parameter of an entry function.</summary>
 /// <param name="Offset">The offset in bytes.</param>
 /// <param name="Bytes">The size in bytes.</param>
-internal readonly record struct KernelParameter(int Offset, int Bytes);
+/// <param name="ElementBytes">The size of an element in bytes if the parameter is a view.</param>
+internal readonly record struct KernelParameter(int Offset, int Bytes, int ElementBytes = 1);

@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Runtime.InteropServices;
 using ILGPU;
 using ILGPU.Backends.EntryPoints;
 using ILGPU.Backends.PTX;
@@ -61,7 +62,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
             {
                 if (!cache.TryGet(key, out compiled))
                 {
-                    compiled = Load(key, name) ?? Create(key, kernel, name, architecture, bounds);
+                    compiled = Load(key, kernel, name) ?? Create(key, kernel, name, architecture, bounds);
                     cache.Add(key, compiled);
                 }
             }
@@ -95,14 +96,18 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
     /// lock.</summary>
     private void Enter() => _compiling.WaitAsync().GetAwaiter().GetResult();
 
-    private static CompiledKernel Describe(string ptx, string name)
+    private static CompiledKernel Describe(string ptx, MethodInfo kernel, string name)
     {
         (string entryName, var parameters, int parameterBytes) = PtxText.ReadEntry(ptx);
-        return new CompiledKernel(name, entryName, ptx, parameters, parameterBytes);
+        return new CompiledKernel(name, entryName, ptx, [.. parameters.Zip(kernel.GetParameters(),
+            (parameter, source) => parameter with { ElementBytes = ElementBytes(source.ParameterType) })], parameterBytes);
     }
 
-    private CompiledKernel? Load(KernelKey key, string name) =>
-        cache.Read(key) is { } ptx ? Describe(ptx, name) : null;
+    private static int ElementBytes(Type parameter)
+        => parameter.IsGenericType ? Marshal.SizeOf(parameter.GetGenericArguments()[0]) : 1;
+
+    private CompiledKernel? Load(KernelKey key, MethodInfo kernel, string name) =>
+        cache.Read(key) is { } ptx ? Describe(ptx, kernel, name) : null;
 
     private CompiledKernel Create(KernelKey key, MethodInfo kernel, string name, int architecture,
         KernelSpecialization bounds)
@@ -119,7 +124,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
             var compiled = (PTXCompiledKernel)backend.Compile(entry, bounds, new KernelPasses());
             string ptx = PtxText.Clean(compiled.PTXAssembly);
             cache.Write(key, ptx);
-            return Describe(ptx, name);
+            return Describe(ptx, kernel, name);
         }
         catch (Exception e) when (e is InternalCompilerException or NotSupportedException)
         {

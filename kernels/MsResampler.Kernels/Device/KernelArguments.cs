@@ -4,17 +4,18 @@ using MsResampler.Kernels.Compiler;
 
 namespace MsResampler.Kernels.Device;
 
-/// <summary>Writes a launch's arguments where the kernel expects them, one after another.</summary>
+/// <summary>Writes the arguments of a launch to the offsets of the kernel's parameters, in the parameters' order.
+/// </summary>
 internal ref struct KernelArguments
 {
-    /// <summary>Room for any kernel's arguments.</summary>
+    /// <summary>The size of the largest parameter block of any kernel.</summary>
     public const int MaxBytes = 256;
 
     private readonly Span<byte> _bytes;
     private readonly CompiledKernel _kernel;
     private int _next;
 
-    /// <param name="bytes">Memory for them, zeroed, <see cref="MaxBytes"/> at least.</param>
+    /// <param name="bytes">Zeroed memory of at least <see cref="MaxBytes"/> bytes.</param>
     /// <param name="kernel">The kernel.</param>
     public KernelArguments(Span<byte> bytes, CompiledKernel kernel)
     {
@@ -22,7 +23,7 @@ internal ref struct KernelArguments
         _kernel = kernel;
     }
 
-    /// <summary>The bytes, when all arguments are there.</summary>
+    /// <summary>The argument bytes. Every argument must have been added.</summary>
     public readonly ReadOnlySpan<byte> Bytes
     {
         get
@@ -32,14 +33,16 @@ internal ref struct KernelArguments
         }
     }
 
-    /// <summary>Adds views.</summary>
+    /// <summary>Adds views, each as an address and a number of elements of the parameter's type.</summary>
     public void Add(params ReadOnlySpan<DeviceView> views)
     {
         foreach (DeviceView view in views)
         {
+            int elementBytes = _kernel.Parameters[_next].ElementBytes;
+            Debug.Assert(view.ByteCount % elementBytes == 0, $"{_kernel.Name}, parameter {_next}");
             Span<byte> place = Next(16);
             MemoryMarshal.Write(place, view.Address);
-            MemoryMarshal.Write(place[8..], view.Count);
+            MemoryMarshal.Write(place[8..], view.ByteCount / elementBytes);
         }
     }
 
@@ -52,6 +55,10 @@ internal ref struct KernelArguments
 
     /// <summary>Adds a float.</summary>
     public void Add(float value) => MemoryMarshal.Write(Next(sizeof(float)), value);
+
+    /// <summary>Adds a structure, whose fields the kernel reads at the same offsets as the host.</summary>
+    public void Add<T>(in T value)
+        where T : unmanaged => MemoryMarshal.Write(Next(System.Runtime.CompilerServices.Unsafe.SizeOf<T>()), value);
 
     private Span<byte> Next(int byteCount)
     {

@@ -1,38 +1,27 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Gemm;
 using MsResampler.Model;
 using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>A model's weights on a device and the launches of its forward pass, in one precision.</summary>
-/// <param name="device">The device.</param>
-/// <param name="stream">Prepares it.</param>
-/// <param name="model">The model; not needed afterwards.</param>
-/// <param name="precision">In what it is computed.</param>
-/// <param name="groupSize">Activations of 16 bytes: 4 of 32 bits or 8 of 16 bits.</param>
-/// <param name="costs">What the precision's attention kernel costs.</param>
-internal abstract class DeviceModel(IDevice device, IDeviceStream stream, ResamplerModel model, Precision precision,
-    int groupSize, CostModel costs) : IDisposable
+/// <summary>A model on a device in one precision: its weights, the operands of its grids, and the steps of its forward
+/// pass. It owns no stream.</summary>
+/// <param name="model">The model; not used afterwards.</param>
+/// <param name="elementBytes">The size of an activation: 4 or 2.</param>
+/// <param name="costs">The costs of the precision's attention kernel.</param>
+internal abstract class DeviceModel(ResamplerModel model, int elementBytes, CostModel costs) : IDisposable
 {
-    /// <summary>Groups of 16 bytes of a <see cref="OverflowNote"/>.</summary>
-    private const int NoteVectors = 1;
-
-    /// <summary>Of passes whose tokens go to the device.</summary>
-    private readonly IDeviceMemory _note = EmptyNote(device, stream);
-
     private readonly Planner _planner = new(model.Config, model.Weights.KeyValueInput is not null, costs);
 
-    /// <summary>How the model's axes lie on the device.</summary>
-    public ModelLayout Layout { get; } = new(model.Config, groupSize);
+    /// <summary>The layout of the model's axes on the device.</summary>
+    public ModelLayout Layout { get; } = new(model.Config, elementBytes);
 
-    /// <summary>The type of its activations.</summary>
+    /// <summary>The type of activations.</summary>
     public abstract DeviceElementType ElementType { get; }
 
-    /// <summary>What is computed for images of a grid.</summary>
-    public ExecutionPlan Plan(PatchGrid grid) => _planner.Plan(grid);
+    /// <summary>Whether features on the host already have the layout of <see cref="Activation.Features"/>.</summary>
+    public abstract bool TakesFeaturesAsTheyAre { get; }
 
     protected ResamplerConfig Config => Layout.Config;
 
@@ -42,239 +31,132 @@ internal abstract class DeviceModel(IDevice device, IDeviceStream stream, Resamp
     /// <summary>The table of positions stored on the query grid, or null.</summary>
     protected float[]? StoredPositions { get; } = model.Weights.PositionTable?.ToSingle();
 
-    /// <summary>Groups of 16 bytes of a workspace that follow features, from a multiple of 256 bytes on, and are uploaded
-    /// with them.</summary>
-    protected virtual long FeatureTail(long rowCount) => 0;
+    /// <summary>The plan for images of a grid.</summary>
+    public ExecutionPlan Plan(PatchGrid grid) => _planner.Plan(grid);
 
-    /// <summary>Groups of 16 bytes from the first feature of a workspace to their tail.</summary>
-    protected long FeatureVectors(long rowCount) => (rowCount * Layout.Channels.Vectors + 15) / 16 * 16;
-
-    /// <summary>The parts of a workspace in the order of their indices, each in groups of 16 bytes.</summary>
-    /// <param name="rowCount">Patches of all images of a group.</param>
-    /// <param name="tokenCount">Its tokens.</param>
-    public long[] Parts(long rowCount, long tokenCount) =>
-    [
-        FeatureVectors(rowCount) + FeatureTail(rowCount),
-        rowCount * Layout.Width.Vectors,
-        tokenCount * Layout.ScopeCount * Layout.Heads.Vectors,
-        tokenCount * Layout.Branches.Vectors,
-        ((tokenCount * Layout.GateCount) + 3) / 4,
-        tokenCount * Layout.Width.Vectors,
-        tokenCount * Layout.Output.Vectors,
-        NoteVectors,
-        .. OwnParts(rowCount, tokenCount),
-    ];
-
-    /// <summary>Lays out what a grid needs.</summary>
+    /// <summary>Lays out the operands of a grid.</summary>
     /// <param name="plan">The grid's plan.</param>
-    /// <param name="start">Where its part of the arena begins, in groups of 16 bytes.</param>
+    /// <param name="start">The byte offset of the grid's part of the arena.</param>
     public abstract GridOperands Lay(ExecutionPlan plan, long start);
 
-    /// <summary>Copies or computes what was laid out; the copies are complete when the call returns, the computations
-    /// with the stream.</summary>
+    /// <summary>Copies or computes the operands of a grid. Copies are complete when the call returns, computations when
+    /// the stream's work is.</summary>
     public abstract void Fill(IDeviceMemory arena, GridOperands operands, IDeviceStream stream);
 
-    /// <summary>The schedule of attention of a group of images, the longest blocks first, so that none starts late and
-    /// alone. The order decides nothing else.</summary>
-    /// <param name="grids">The group's grids.</param>
-    /// <param name="arena">Holds their operands.</param>
-    /// <param name="blockCount">Its blocks.</param>
-    public abstract byte[] Schedule(ReadOnlySpan<PatchGrid> grids, GridArena arena, out int blockCount);
-
-    /// <summary>Clears what launches find in a workspace that was laid out anew: its note; features where their rows are
-    /// padded, because copies within the device leave the padding as it is.</summary>
-    public void Clear(Workspace workspace)
+    /// <summary>The size of each <see cref="Activation"/> of a batch in bytes.</summary>
+    /// <param name="rowCount">Patches of all images.</param>
+    /// <param name="tokenCount">Tokens of all images.</param>
+    public long[] ActivationBytes(long rowCount, long tokenCount)
     {
-        workspace.Stream.Clear(workspace.Part(Part.Note).Address, NoteVectors * DeviceView.VectorBytes);
-        DeviceView features = workspace.Part(Part.Features);
-        if (Layout.Channels.PaddedSize != Layout.Channels.Size)
-            workspace.Stream.Clear(features.Address, features.Count * DeviceView.VectorBytes);
+        long[] sizes = new long[Enum.GetValues<Activation>().Length];
+        sizes[(int)Activation.Features] = FeatureBytes(rowCount);
+        sizes[(int)Activation.Z] = rowCount * Layout.Width.PaddedSize * elementBytes;
+        sizes[(int)Activation.Attended] = tokenCount * Layout.ScopeCount * Layout.Heads.PaddedSize * elementBytes;
+        sizes[(int)Activation.Branches] = tokenCount * Layout.Branches.PaddedSize * elementBytes;
+        sizes[(int)Activation.Gates] = tokenCount * Layout.GateCount * sizeof(float);
+        sizes[(int)Activation.Fused] = tokenCount * Layout.Width.PaddedSize * elementBytes;
+        sizes[(int)Activation.Tokens] = tokenCount * Layout.Output.PaddedSize * sizeof(float);
+        sizes[(int)Activation.Note] = OverflowReport.NoteBytes;
+        SetOwnBytes(sizes, rowCount, tokenCount);
+        return sizes;
     }
 
-    /// <summary>Copies the features of a group of images to its workspace.</summary>
-    public abstract void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features);
-
-    /// <summary>Starts to copy the features of a group of images to its workspace.</summary>
-    /// <param name="workspace">The workspace.</param>
-    /// <param name="features">The features, in float32 or <see cref="ElementType"/>.</param>
-    public virtual void CopyFeatures(Workspace workspace, DeviceTensor features)
-        => workspace.Stream.Copy((ulong)features.Address, features.BytesOf(Layout.Channels.Size),
-            workspace.Part(Part.Features).Address, features.BytesOf(Layout.Channels.PaddedSize),
-            features.BytesOf(Layout.Channels.Size), workspace.RowCount);
-
-    /// <summary>Starts the forward pass of a group: from the workspace's features to its tokens.</summary>
-    /// <param name="workspace">The workspace.</param>
-    /// <param name="arena">Holds the group's operands.</param>
-    /// <param name="target">Where tokens go.</param>
-    /// <param name="firstToken">What an overflow's note calls the first of them.</param>
-    /// <param name="cancellationToken">Looked at between launches.</param>
-    public abstract void Compute(Workspace workspace, GridArena arena, TokenTarget target, int firstToken,
-        CancellationToken cancellationToken);
-
-    /// <summary>Waits for the tokens of a group, in float32, and copies them.</summary>
-    public void DownloadTokens(Workspace workspace, Span<float> tokens)
+    /// <summary>Plans a batch of images. The blocks of attention are ordered by decreasing duration, so that no long block
+    /// starts last and runs alone; the order has no other effect.</summary>
+    /// <param name="grids">The grids of the images.</param>
+    /// <param name="arena">Holds the operands of the grids.</param>
+    public BatchPlan PlanBatch(ReadOnlySpan<PatchGrid> grids, GridArena arena)
     {
-        DeviceView rows = workspace.Part(Part.Tokens);
-        int width = Layout.Output.Size;
-        int stride = Layout.Output.PaddedSize;
-        if (width == stride)
+        GridOperands[] operands = new GridOperands[grids.Length];
+        for (int image = 0; image < grids.Length; image++)
+            operands[image] = arena.Grids[grids[image]];
+        BatchPlan plan = new([.. operands.Select(grid => grid.Plan)], Layout.QueryCount);
+        return plan with
         {
-            workspace.Download(rows, MemoryMarshal.AsBytes(tokens));
-            return;
-        }
-
-        int rowCount = tokens.Length / width;
-        float[] padded = ArrayPool<float>.Shared.Rent(checked(rowCount * stride));
-        workspace.Download(rows, MemoryMarshal.AsBytes(padded.AsSpan(0, rowCount * stride)));
-        for (int row = 0; row < rowCount; row++)
-            padded.AsSpan(row * stride, width).CopyTo(tokens[(row * width)..]);
-        ArrayPool<float>.Shared.Return(padded);
+            Sizes = ActivationBytes(plan.RowCount, plan.TokenCount),
+            // Copies within the device leave the padding of rows as it is.
+            Cleared = Layout.Channels.PaddedSize == Layout.Channels.Size ? [Activation.Note]
+                : [Activation.Note, Activation.Features],
+            RowStarts = RowStarts(operands, plan.RowCount),
+            Blocks = Schedule(operands, out int blockCount),
+            BlockCount = blockCount,
+        };
     }
 
-    /// <summary>Starts to copy the tokens of a group.</summary>
-    /// <param name="workspace">The workspace.</param>
-    /// <param name="tokens">Receives them, in the type that the pass's target has stored.</param>
-    public void CopyTokens(Workspace workspace, DeviceTensor tokens)
-        => workspace.Stream.Copy(workspace.Part(Part.Tokens).Address, tokens.BytesOf(Layout.Output.PaddedSize),
-            (ulong)tokens.Address, tokens.BytesOf(Layout.Output.Size), tokens.BytesOf(Layout.Output.Size),
-            workspace.TokenCount);
+    /// <summary>Converts features to the layout of <see cref="Activation.Features"/>.</summary>
+    /// <param name="features">[rows, C].</param>
+    /// <param name="rowCount">Patches of the batch.</param>
+    /// <param name="packed">Receives <see cref="FeatureBytes"/> bytes.</param>
+    public abstract void PackFeatures(ReadOnlySpan<float> features, int rowCount, Span<byte> packed);
 
-    /// <summary>Reports an overflow of a group whose tokens were downloaded, and forgets it.</summary>
-    /// <param name="workspace">The group's.</param>
-    /// <param name="firstImage">The index of its first image in the call.</param>
-    /// <exception cref="ActivationOverflowException">There was one.</exception>
-    public void ThrowIfOverflowed(Workspace workspace, int firstImage)
-    {
-        DeviceView note = workspace.Part(Part.Note);
-        Span<int> found = stackalloc int[NoteVectors * DeviceView.VectorBytes / sizeof(int)];
-        workspace.Download(note, MemoryMarshal.AsBytes(found));
-        if (!Forget(found[0], workspace.Stream, note))
-            return;
-        int image = OverflowNote.RowOf(found[0]) / Layout.QueryCount;
-        PatchGrid grid = workspace.Grids[image];
-        throw Overflow($"image {firstImage + image} ({grid} patches)", firstImage + image, grid);
-    }
+    /// <summary>Starts to copy features on the device to a batch.</summary>
+    /// <param name="batch">The batch.</param>
+    /// <param name="features">[rows, C] in float32 or <see cref="ElementType"/>.</param>
+    /// <param name="stream">The stream of the batch.</param>
+    public abstract void CopyFeatures(Batch batch, DeviceTensor features, IDeviceStream stream);
 
-    /// <summary>Reports an overflow of passes whose target is the device, and forgets it. Every such pass must be
-    /// done.</summary>
-    /// <exception cref="ActivationOverflowException">There was one.</exception>
-    public void ThrowIfOverflowed(IDeviceStream stream)
-    {
-        Span<int> found = stackalloc int[NoteVectors * DeviceView.VectorBytes / sizeof(int)];
-        stream.Download(_note, MemoryMarshal.AsBytes(found));
-        if (!Forget(found[0], stream, DeviceView.OfVectors(_note)))
-            return;
-        int image = OverflowNote.RowOf(found[0]) / Layout.QueryCount;
-        throw Overflow($"image {image} of a call since this was last asked", image, default);
-    }
+    /// <summary>The steps of the forward pass of a batch, from its features to its tokens, in order.</summary>
+    public abstract IEnumerable<ForwardStep> Steps(Batch batch, PassOptions options);
 
-    /// <summary>Computes one scope's attention weights of a group of one image whose forward pass was computed,
-    /// [A, M, N].</summary>
-    public abstract void Map(Workspace workspace, GridArena arena, int scope, DeviceView maps);
+    /// <summary>Computes the attention weights of one scope, [A, M, N].</summary>
+    /// <param name="batch">A batch of one image whose forward pass was computed.</param>
+    /// <param name="grid">The operands of its grid.</param>
+    /// <param name="scope">The scope.</param>
+    /// <param name="maps">Receives the weights.</param>
+    public abstract KernelLaunch Map(Batch batch, GridOperands grid, int scope, DeviceView maps);
 
-    /// <summary>Where the gate's weights of a group are, [tokens, S·R]; null without a gate.</summary>
-    public abstract DeviceView? Gates(Workspace workspace);
+    /// <summary>The size of the features of a batch in its workspace, in bytes.</summary>
+    public abstract long FeatureBytes(long rowCount);
 
-    public virtual void Dispose() => _note.Dispose();
+    public abstract void Dispose();
 
-    /// <summary>Where a pass notes an overflow.</summary>
-    protected DeviceView NoteOf(Workspace workspace, TokenTarget target)
-        => (target == TokenTarget.Host ? workspace.Part(Part.Note) : DeviceView.OfVectors(_note)).AsScalars();
+    /// <summary>Sets the sizes of the activations that the other precisions do not have.</summary>
+    protected abstract void SetOwnBytes(long[] sizes, long rowCount, long tokenCount);
 
-    /// <summary>The blocks of a group of images from those of its grids.</summary>
-    /// <param name="grids">The group's grids.</param>
-    /// <param name="blocksOf">The blocks of an image of a grid.</param>
-    /// <param name="move">A block of an image whose first row and token are not the group's.</param>
-    /// <param name="cost">What a block costs, relative to others.</param>
-    /// <param name="blockCount">All blocks.</param>
-    protected byte[] Schedule<TBlock>(ReadOnlySpan<PatchGrid> grids, Func<PatchGrid, TBlock[]> blocksOf,
-        Func<TBlock, int, int, TBlock> move, Func<TBlock, long> cost, out int blockCount)
+    /// <summary>The blocks of attention of all images of a batch, as the kernel reads them.</summary>
+    /// <param name="operands">The operands of each image's grid.</param>
+    /// <param name="blockCount">Receives the number of blocks.</param>
+    protected abstract byte[] Schedule(GridOperands[] operands, out int blockCount);
+
+    /// <summary>The blocks of a batch from those of its grids.</summary>
+    /// <param name="operands">The operands of each image's grid.</param>
+    /// <param name="blocksOf">The blocks for an image of a grid.</param>
+    /// <param name="move">Moves a block to an image with a first patch and a first token.</param>
+    /// <param name="duration">The duration of a block relative to others.</param>
+    /// <param name="blockCount">Receives the number of blocks.</param>
+    protected byte[] Schedule<TBlock>(GridOperands[] operands, Func<GridOperands, TBlock[]> blocksOf,
+        Func<TBlock, int, int, TBlock> move, Func<TBlock, long> duration, out int blockCount)
         where TBlock : unmanaged
     {
         List<TBlock> blocks = [];
         int row = 0;
-        for (int image = 0; image < grids.Length; image++)
+        for (int image = 0; image < operands.Length; image++)
         {
-            foreach (TBlock block in blocksOf(grids[image]))
+            foreach (TBlock block in blocksOf(operands[image]))
                 blocks.Add(move(block, row, image * Layout.QueryCount));
-            row += (int)grids[image].PatchCount;
+            row += (int)operands[image].Plan.Grid.PatchCount;
         }
 
         blockCount = blocks.Count;
-        TBlock[] ordered = [.. blocks.OrderByDescending(cost)];
+        TBlock[] ordered = [.. blocks.OrderByDescending(duration)];
         return MemoryMarshal.AsBytes<TBlock>(ordered).ToArray();
     }
 
-    /// <summary>The exception for an overflow.</summary>
-    /// <param name="image">The image, for people.</param>
-    /// <param name="imageIndex">Its index.</param>
-    /// <param name="grid">Its grid, if it is known.</param>
-    private ActivationOverflowException Overflow(string image, int imageIndex, PatchGrid grid)
+    private static int[] RowStarts(GridOperands[] operands, int rowCount)
     {
-        string message = $"{image}: {ActivationOverflowException.Describe(precision)}";
-        return precision == Precision.Float16 ? new Float16OverflowException(message, imageIndex, grid)
-            : new ActivationOverflowException(message, precision, imageIndex, grid);
-    }
-
-    /// <summary>Empties a note that was read.</summary>
-    /// <returns>Whether there was anything in it.</returns>
-    private static bool Forget(int found, IDeviceStream stream, DeviceView note)
-    {
-        if (found == 0)
-            return false;
-        stream.Clear(note.Address, NoteVectors * DeviceView.VectorBytes);
-        // Before work of another stream can note the next.
-        stream.Synchronize();
-        return true;
-    }
-
-    private static IDeviceMemory EmptyNote(IDevice device, IDeviceStream stream)
-    {
-        IDeviceMemory note = device.Allocate(NoteVectors * DeviceView.VectorBytes);
-        try
+        if (operands[0].TableOffset is null)
+            return [];
+        int[] starts = new int[(rowCount + 3) & ~3];
+        int row = 0;
+        foreach (GridOperands grid in operands)
         {
-            stream.Clear(note.Address, note.ByteCount);
-            return note;
+            for (int patch = 0; patch < (int)grid.Plan.Grid.PatchCount; patch++)
+            {
+                starts[row++] = DeviceVector.IndexAt(grid.TableOffset!.Value)
+                    + (patch * DeviceVector.Count(grid.TableWidth, sizeof(float)));
+            }
         }
-        catch
-        {
-            note.Dispose();
-            throw;
-        }
-    }
 
-    /// <summary>Parts of a workspace that the precision has beside those of <see cref="Part"/>, whose indices follow
-    /// theirs.</summary>
-    protected abstract long[] OwnParts(long rowCount, long tokenCount);
-
-    /// <summary>The parts of a workspace that every precision has.</summary>
-    protected static class Part
-    {
-        /// <summary>Features, [rows, C].</summary>
-        public const int Features = 0;
-
-        /// <summary>Z, [rows, D].</summary>
-        public const int Normal = 1;
-
-        /// <summary>Weighted sums, [tokens, S, heads].</summary>
-        public const int Attention = 2;
-
-        /// <summary>O, [tokens, S, D].</summary>
-        public const int Branches = 3;
-
-        /// <summary>Gate weights, float32, [tokens, S·R].</summary>
-        public const int Gates = 4;
-
-        /// <summary>Fused and normalised tokens, [tokens, D].</summary>
-        public const int Fused = 5;
-
-        /// <summary>Tokens, [tokens, L], in float32 or, for the device alone, the type of activations.</summary>
-        public const int Tokens = 6;
-
-        /// <summary>The note of overflows in passes whose tokens go to the host.</summary>
-        public const int Note = 7;
-
-        /// <summary>The number of these parts.</summary>
-        public const int Count = 8;
+        return starts;
     }
 }

@@ -1,5 +1,8 @@
 using MsResampler.Kernels.Device;
+
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>A layer normalisation on the device, in float32.</summary>
-internal sealed record DeviceNorm(DeviceView Weight, DeviceView Bias);
+/// <param name="Weight">[width], padded with zeros.</param>
+/// <param name="Bias">[width], padded with zeros.</param>
+internal readonly record struct DeviceNorm(DeviceView Weight, DeviceView Bias);

@@ -1,19 +1,19 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Forward.Float32;
 using MsResampler.Model;
 using MsResampler.Planning;
-using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>A model on one device. An image's tokens are the same bit for bit in any batch: a block's sums
-/// have a fixed order, and its shape depends on the image's plan alone.</summary>
-/// <remarks>A call that fails gives its stream and memory back to the device and leaves the engine usable; if it was
-/// the device that failed, every later call says so.</remarks>
+/// <summary>Runs a model on one device. It joins the model's steps with the streams and memory of workspaces. The tokens
+/// of an image have the same bits in any batch: the sums of a block have a fixed order, and the shape of a block depends
+/// on the image's plan alone.</summary>
+/// <remarks>A call that fails returns its stream and memory to the device and leaves the engine usable. After a failure of
+/// the device every later call throws.</remarks>
 internal sealed class GpuEngine : ModelEngine
 {
     private const int MaxConcurrentCalls = 4;
@@ -24,20 +24,20 @@ internal sealed class GpuEngine : ModelEngine
     private readonly KernelCompiler _compiler;
     private readonly bool _validateFeatures;
     private readonly Precision _precision;
+    private readonly KernelLibrary _kernels;
     private readonly DeviceModel _model;
+    private readonly OverflowReport _overflow;
     private readonly GridStore _grids;
     private readonly SemaphoreSlim _slots = new(MaxConcurrentCalls);
     private readonly Lock _allSlots = new();
     private readonly Stack<Workspace> _idle = new();
     private readonly long _workspaceBytes;
-    private readonly long _arenaBytes;
     private int _isDisposed;
 
-    /// <param name="device">The device; the engine disposes it, also when this throws.</param>
-    /// <param name="compiler">Compiles the kernels, some of them when they are first needed: it must outlive the
-    /// engine.</param>
-    /// <param name="model">The model; not needed afterwards.</param>
-    /// <param name="options">How to run.</param>
+    /// <param name="device">The device. The engine disposes it, also if the constructor throws.</param>
+    /// <param name="compiler">Compiles kernels, some of them during later calls: it must outlive the engine.</param>
+    /// <param name="model">The model; not used afterwards.</param>
+    /// <param name="options">The options.</param>
     /// <exception cref="DeviceException">The device has too little memory, or failed.</exception>
     public GpuEngine(IDevice device, KernelCompiler compiler, ResamplerModel model, ResamplerOptions options)
     {
@@ -45,20 +45,20 @@ internal sealed class GpuEngine : ModelEngine
         _compiler = compiler;
         _validateFeatures = options.ValidateFeatures;
         _workspaceBytes = Math.Min(MaxWorkspaceBytes, device.Properties.MemoryBytes / 16);
-        _arenaBytes = Math.Min(ArenaBytes, device.Properties.MemoryBytes / 64);
+        _kernels = new KernelLibrary(device, compiler);
         try
         {
             _precision = Precisions.Choose(options.Precision, model, device.Properties);
-            KernelLibrary kernels = new(device, compiler);
             using (IDeviceStream stream = device.CreateStream())
             {
+                _overflow = new OverflowReport(device, stream, _precision, model.Config.QueryGrid.QueryCount);
                 _model = _precision is Precision.Float16 or Precision.BFloat16
-                    ? new Bits16Model(device, kernels, stream, model, _precision)
-                    : new Float32Model(device, kernels, stream, model, _precision == Precision.TensorFloat32);
+                    ? new Bits16Model(device, _kernels, stream, model, _precision)
+                    : new Float32Model(device, _kernels, stream, model, _precision == Precision.TensorFloat32);
                 stream.Synchronize();
             }
 
-            _grids = new GridStore(device, _model, _arenaBytes);
+            _grids = new GridStore(device, _model, Math.Min(ArenaBytes, device.Properties.MemoryBytes / 64));
         }
         catch
         {
@@ -76,8 +76,8 @@ internal sealed class GpuEngine : ModelEngine
 
     public override int ThreadCount => 1;
 
-    /// <summary>The ILGPU accelerator whose context the model is in; null where it is in another.</summary>
-    public CudaAccelerator? Accelerator => (_device as CudaDevice)?.Context.Accelerator;
+    /// <summary>The device.</summary>
+    public IDevice Device => _device;
 
     private ModelLayout Layout => _model.Layout;
 
@@ -98,7 +98,7 @@ internal sealed class GpuEngine : ModelEngine
             int firstImage = 0;
             while (grids.Length > 0)
             {
-                (int imageCount, int rowCount) = NextGroup(grids);
+                (int imageCount, int rowCount) = NextBatch(grids);
                 Run(workspace, features[..(rowCount * Config.VisionHiddenSize)], grids[..imageCount], firstImage,
                     tokens[..(imageCount * tokenLength)], explanation: null, cancellationToken);
                 firstImage += imageCount;
@@ -120,7 +120,7 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
-    /// <summary>Starts to compute tokens, in order with the work of a stream of the caller's.</summary>
+    /// <summary>Starts to compute tokens in the order of a stream of the caller.</summary>
     /// <inheritdoc cref="ResamplerCudaExtensions.Resample(Resampler, DeviceTensor, ReadOnlySpan{PatchGrid}, DeviceTensor, nint)"/>
     public void Resample(DeviceTensor features, ReadOnlySpan<PatchGrid> grids, DeviceTensor tokens, nint stream)
     {
@@ -143,7 +143,7 @@ internal sealed class GpuEngine : ModelEngine
             int firstImage = 0;
             while (grids.Length > 0)
             {
-                (int imageCount, int rowCount) = NextGroup(grids);
+                (int imageCount, int rowCount) = NextBatch(grids);
                 Start(workspace, features, grids[..imageCount], firstImage, tokens, stream);
                 firstImage += imageCount;
                 features = features.From((long)rowCount * Config.VisionHiddenSize);
@@ -169,9 +169,9 @@ internal sealed class GpuEngine : ModelEngine
             ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
             foreach (Workspace workspace in _idle)
                 workspace.Settle();
-            // Without one there was no call.
+            // Without a workspace there was no call.
             if (_idle.TryPeek(out Workspace? last))
-                _model.ThrowIfOverflowed(last.Stream);
+                _overflow.ThrowIfAnyShared(last.Stream);
         }
         finally
         {
@@ -206,17 +206,17 @@ internal sealed class GpuEngine : ModelEngine
             return;
         TakeAllSlots();
         Free();
-        // Whoever waits for a slot wakes up and finds the engine disposed.
+        // Callers that wait for a slot wake up and find the engine disposed.
         _slots.Release(MaxConcurrentCalls);
     }
 
-    /// <summary>The images that fit in a workspace together, one at least.</summary>
-    private (int ImageCount, int RowCount) NextGroup(ReadOnlySpan<PatchGrid> grids)
+    /// <summary>The images that fit in a workspace together, at least one.</summary>
+    private (int ImageCount, int RowCount) NextBatch(ReadOnlySpan<PatchGrid> grids)
     {
         long rowCount = grids[0].PatchCount;
         int imageCount = 1;
-        while (imageCount < grids.Length && Workspace.BytesOf(_model, rowCount + grids[imageCount].PatchCount,
-            imageCount + 1) <= _workspaceBytes)
+        while (imageCount < grids.Length
+            && BatchBytes(rowCount + grids[imageCount].PatchCount, imageCount + 1) <= _workspaceBytes)
         {
             rowCount += grids[imageCount++].PatchCount;
         }
@@ -224,6 +224,10 @@ internal sealed class GpuEngine : ModelEngine
         return (imageCount, checked((int)rowCount));
     }
 
+    private long BatchBytes(long rowCount, long imageCount)
+        => _model.ActivationBytes(rowCount, imageCount * Layout.QueryCount).Sum(Workspace.Align);
+
+    /// <summary>Computes a batch whose features and tokens are on the host.</summary>
     private void Run(Workspace workspace, ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, int firstImage,
         Span<float> tokens, Maps? explanation, CancellationToken cancellationToken)
     {
@@ -232,18 +236,18 @@ internal sealed class GpuEngine : ModelEngine
         bool isDone = false;
         try
         {
-            workspace.Prepare(grids, arena);
-            _model.UploadFeatures(workspace, features);
-            workspace.Run(arena, TokenTarget.Host, firstToken: 0, cancellationToken);
-            _model.DownloadTokens(workspace, tokens);
-            _model.ThrowIfOverflowed(workspace, firstImage);
-            explanation?.Read(this, workspace, arena, grids[0]);
+            Prepare(workspace, grids, arena);
+            UploadFeatures(workspace, features);
+            RunSteps(workspace, TokenTarget.Host, firstToken: 0, cancellationToken);
+            DownloadTokens(workspace, tokens);
+            _overflow.ThrowIfAny(workspace, firstImage);
+            explanation?.Read(this, workspace, arena.Grids[grids[0]]);
             workspace.Settle();
             isDone = true;
         }
         finally
         {
-            // Work whose results are unwanted may still read the arena; results that were read came after all work.
+            // After a failure, work may still read the arena. Otherwise all work was done before its results were read.
             if (!isDone)
             {
                 Settle(workspace.Stream);
@@ -254,7 +258,7 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
-    /// <summary>Starts the work of a group whose features and tokens are on the device.</summary>
+    /// <summary>Starts a batch whose features and tokens are on the device.</summary>
     private void Start(Workspace workspace, DeviceTensor features, ReadOnlySpan<PatchGrid> grids, int firstImage,
         DeviceTensor tokens, nint callerStream)
     {
@@ -262,13 +266,17 @@ internal sealed class GpuEngine : ModelEngine
         bool isStarted = false;
         try
         {
-            // What has to wait for the workspace's own work comes first: it must not wait for the caller's.
-            workspace.Prepare(grids, arena);
+            // Before waiting for the caller's stream: what waits for the workspace's own work must not wait for the
+            // caller's.
+            Prepare(workspace, grids, arena);
             workspace.Stream.WaitFor(callerStream);
-            _model.CopyFeatures(workspace, features);
-            workspace.Run(arena, tokens.Type == DeviceElementType.Float32 ? TokenTarget.Device : TokenTarget.DeviceBits16,
+            _model.CopyFeatures(workspace.Batch, features, workspace.Stream);
+            RunSteps(workspace,
+                tokens.Type == DeviceElementType.Float32 ? TokenTarget.Device : TokenTarget.DeviceBits16,
                 checked(firstImage * Layout.QueryCount), CancellationToken.None);
-            _model.CopyTokens(workspace, tokens);
+            workspace.Stream.Copy(workspace.Batch[Activation.Tokens].Address, tokens.BytesOf(Layout.Output.PaddedSize),
+                (ulong)tokens.Address, tokens.BytesOf(Layout.Output.Size), tokens.BytesOf(Layout.Output.Size),
+                workspace.Batch.TokenCount);
             isStarted = true;
         }
         finally
@@ -286,6 +294,68 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
+    private void Prepare(Workspace workspace, ReadOnlySpan<PatchGrid> grids, GridArena arena)
+    {
+        if (!workspace.Holds(grids, arena))
+            workspace.Lay(_model.PlanBatch(grids, arena), arena);
+    }
+
+    /// <param name="workspace">The workspace.</param>
+    /// <param name="target">The destination of the tokens.</param>
+    /// <param name="firstToken">The number that the overflow note uses for the first token of the batch. It is an argument
+    /// of the last step: steps for any other number than 0 are not kept.</param>
+    /// <param name="cancellationToken">Checked between launches; a graph is started as a whole.</param>
+    private void RunSteps(Workspace workspace, TokenTarget target, int firstToken, CancellationToken cancellationToken)
+    {
+        if (firstToken > 0)
+        {
+            ForwardPass.Start(StepsOf(workspace.Batch, target, firstToken), _kernels, workspace.Stream,
+                cancellationToken);
+            return;
+        }
+
+        ForwardPass pass = workspace.PassFor(target);
+        pass.Steps ??= StepsOf(workspace.Batch, target, firstToken);
+        pass.Run(_kernels, workspace.Stream, cancellationToken);
+    }
+
+    private List<ForwardStep> StepsOf(Batch batch, TokenTarget target, int firstToken)
+        => [.. _model.Steps(batch, new PassOptions(target, _overflow.NoteOf(batch, target), firstToken))];
+
+    private void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features)
+    {
+        if (_model.TakesFeaturesAsTheyAre)
+        {
+            workspace.Upload(MemoryMarshal.AsBytes(features), Activation.Features);
+            return;
+        }
+
+        int byteCount = checked((int)_model.FeatureBytes(workspace.Batch.RowCount));
+        byte[] packed = ArrayPool<byte>.Shared.Rent(byteCount);
+        _model.PackFeatures(features, workspace.Batch.RowCount, packed.AsSpan(0, byteCount));
+        workspace.Upload(packed.AsSpan(0, byteCount), Activation.Features);
+        ArrayPool<byte>.Shared.Return(packed);
+    }
+
+    /// <summary>Waits for the tokens of a batch, in float32, and copies them.</summary>
+    private void DownloadTokens(Workspace workspace, Span<float> tokens)
+    {
+        int width = Layout.Output.Size;
+        int stride = Layout.Output.PaddedSize;
+        if (width == stride)
+        {
+            workspace.Download(Activation.Tokens, MemoryMarshal.AsBytes(tokens));
+            return;
+        }
+
+        int rowCount = workspace.Batch.TokenCount;
+        float[] padded = ArrayPool<float>.Shared.Rent(checked(rowCount * stride));
+        workspace.Download(Activation.Tokens, MemoryMarshal.AsBytes(padded.AsSpan(0, rowCount * stride)));
+        for (int row = 0; row < rowCount; row++)
+            padded.AsSpan(row * stride, width).CopyTo(tokens[(row * width)..]);
+        ArrayPool<float>.Shared.Return(padded);
+    }
+
     /// <summary>Waits for the work of a call that failed.</summary>
     private static void Settle(IDeviceStream stream)
     {
@@ -295,7 +365,7 @@ internal sealed class GpuEngine : ModelEngine
         }
         catch (DeviceException)
         {
-            // The failure that is under way came first and says more.
+            // The exception that is being thrown came first and says more.
         }
     }
 
@@ -311,7 +381,7 @@ internal sealed class GpuEngine : ModelEngine
                     return workspace;
             }
 
-            return new Workspace(_device, _model);
+            return new Workspace(_device);
         }
         catch
         {
@@ -320,7 +390,7 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
-    /// <summary>Keeps the workspace for the next call, or frees it if its call failed.</summary>
+    /// <summary>Keeps the workspace for the next call, or disposes it if its call failed.</summary>
     private void Return(Workspace workspace, bool isSound)
     {
         try
@@ -341,10 +411,10 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
-    /// <summary>Waits until no call is under way, and lets none begin.</summary>
+    /// <summary>Waits until no call is running, and prevents calls from starting.</summary>
     private void TakeAllSlots()
     {
-        // Two threads that had some each would wait for ever.
+        // Two threads that held some slots each would deadlock.
         lock (_allSlots)
         {
             for (int slot = 0; slot < MaxConcurrentCalls; slot++)
@@ -358,30 +428,33 @@ internal sealed class GpuEngine : ModelEngine
             workspace.Dispose();
         _grids?.Dispose();
         _model?.Dispose();
+        _overflow?.Dispose();
         _device.Dispose();
     }
 
-    /// <summary>Attention maps and gate weights, read after an image was computed.</summary>
+    /// <summary>Attention maps and gate weights of an image, read after its forward pass.</summary>
     private sealed class Maps
     {
         public float[][] Attention { get; private set; } = [];
 
         public float[] Gate { get; private set; } = [];
 
-        public void Read(GpuEngine engine, Workspace workspace, GridArena arena, PatchGrid grid)
+        public void Read(GpuEngine engine, Workspace workspace, GridOperands operands)
         {
+            PatchGrid grid = operands.Plan.Grid;
             ModelLayout layout = engine.Layout;
             Gate = new float[layout.QueryCount * layout.GateCount];
-            if (engine._model.Gates(workspace) is { } gates)
-                workspace.Download(gates, MemoryMarshal.AsBytes(Gate.AsSpan()));
-            else
+            if (layout.Config.Gate is null)
                 Array.Fill(Gate, 1);
+            else
+                workspace.Download(Activation.Gates, MemoryMarshal.AsBytes(Gate.AsSpan()));
             long mapCount = (long)layout.Heads.SegmentCount * layout.QueryCount * grid.PatchCount;
             Attention = new float[layout.ScopeCount][];
             using IDeviceMemory maps = engine._device.Allocate(checked((int)mapCount) * (long)sizeof(float));
             for (int scope = 0; scope < layout.ScopeCount; scope++)
             {
-                engine._model.Map(workspace, arena, scope, new DeviceView(maps.Address, mapCount));
+                engine._model.Map(workspace.Batch, operands, scope, DeviceView.Of(maps))
+                    .Start(engine._kernels, workspace.Stream);
                 Attention[scope] = new float[mapCount];
                 workspace.Stream.Download(maps, MemoryMarshal.AsBytes(Attention[scope].AsSpan()));
             }

@@ -2,25 +2,25 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>What a patch grid needs that does not depend on features, and where it lies in an arena.</summary>
+/// <summary>The operands of a patch grid that do not depend on features, and their byte offsets in an arena.</summary>
 /// <param name="plan">The grid's plan.</param>
 internal abstract class GridOperands(ExecutionPlan plan)
 {
-    /// <summary>Parts of an arena begin at multiples of so many groups: 256 bytes.</summary>
-    private const int PartVectors = 16;
-
     public ExecutionPlan Plan => plan;
 
-    /// <summary>The end of the grid's part, in groups of 16 bytes.</summary>
+    /// <summary>The byte offset of the end of the grid's part.</summary>
     public long End { get; protected init; }
 
-    /// <summary>Where the table begins that the grid has a row of for each patch, in groups of 16 bytes; null where
-    /// keys have no positions.</summary>
-    public int? TableStart { get; protected init; }
+    /// <summary>The byte offset of the table, float32, [patches, <see cref="TableWidth"/>]; null if keys have no
+    /// positions.</summary>
+    public long? TableOffset { get; protected init; }
 
-    /// <summary>Groups of 16 bytes from one row of it to the next.</summary>
-    public int TableStride { get; protected init; }
+    /// <summary>Elements of a row of the table.</summary>
+    public int TableWidth { get; protected init; }
 
-    /// <summary>Groups rounded up, so that what follows is aligned.</summary>
-    protected static long Round(long vectorCount) => (vectorCount + PartVectors - 1) / PartVectors * PartVectors;
+    /// <summary>The byte offset of projected queries, if they depend on the grid.</summary>
+    public long QueryOffset { get; protected init; }
+
+    /// <summary>Rounds a size up so that what follows is aligned to 256 bytes.</summary>
+    protected static long Align(long byteCount) => Workspace.Align(byteCount);
 }

@@ -1,20 +1,20 @@
 using MsResampler.Kernels.Device;
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>The operands of the grids used lately, on the device. One caller at a time adds grids; known ones never
-/// wait for it.</summary>
+/// <summary>The operands of recently used grids, on the device. One caller at a time adds grids; callers whose grids are
+/// known do not wait for it.</summary>
 /// <param name="device">The device.</param>
-/// <param name="model">Lays out and fills what a grid needs.</param>
-/// <param name="arenaBytes">Memory to keep grids in, more if one call needs more.</param>
+/// <param name="model">Lays out and fills the operands of a grid.</param>
+/// <param name="arenaBytes">The size of an arena, which is larger if one call needs more.</param>
 internal sealed class GridStore(IDevice device, DeviceModel model, long arenaBytes) : IDisposable
 {
     private readonly Lock _adding = new();
     private readonly Lock _state = new();
     private GridArena? _current;
 
-    /// <summary>An arena that holds all <paramref name="grids"/>; the caller releases it.</summary>
-    /// <param name="grids">The grids; repeated ones do no harm.</param>
-    /// <param name="stream">Copies and computes what is missing.</param>
+    /// <summary>An arena that holds all <paramref name="grids"/>. The caller releases it.</summary>
+    /// <param name="grids">The grids; a grid may occur more than once.</param>
+    /// <param name="stream">Copies and computes the operands that are missing.</param>
     public GridArena Acquire(ReadOnlySpan<PatchGrid> grids, IDeviceStream stream)
     {
         if (Find(grids) is { } known)
@@ -26,7 +26,7 @@ internal sealed class GridStore(IDevice device, DeviceModel model, long arenaByt
             List<PatchGrid> wanted = [.. grids.ToArray().Distinct()];
             List<GridOperands> made = _current is null ? []
                 : Lay(wanted.Where(grid => !_current.Grids.ContainsKey(grid)), _current.End);
-            if (_current is null || made[^1].End > _current.Capacity)
+            if (_current is null || made[^1].End > _current.Memory.ByteCount)
             {
                 made = Lay(wanted, 0);
                 Replace(made[^1].End);
@@ -78,16 +78,16 @@ internal sealed class GridStore(IDevice device, DeviceModel model, long arenaByt
         return result;
     }
 
-    private void Replace(long vectorCount)
+    private void Replace(long byteCount)
     {
-        // Dropped first: two arenas at once could be more than the device has.
+        // Released first: the device may not have memory for two arenas.
         lock (_state)
         {
             _current?.Release();
             _current = null;
         }
 
-        IDeviceMemory memory = device.Allocate(Math.Max(arenaBytes, vectorCount * DeviceView.VectorBytes));
+        IDeviceMemory memory = device.Allocate(Math.Max(arenaBytes, byteCount));
         lock (_state)
             _current = new GridArena(memory);
     }

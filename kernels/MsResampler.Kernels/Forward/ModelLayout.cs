@@ -2,35 +2,40 @@ using MsResampler.Model;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>How a model's axes lie on the device.</summary>
+/// <summary>The axes of a model as they lie on the device. All sizes count elements.</summary>
 /// <param name="config">The model.</param>
-/// <param name="groupSize">Activations of 16 bytes: 4 of 32 bits or 8 of 16 bits.</param>
-internal sealed class ModelLayout(ResamplerConfig config, int groupSize = 4)
+/// <param name="elementBytes">The size of an activation: 4 or 2.</param>
+internal sealed class ModelLayout(ResamplerConfig config, int elementBytes)
 {
+    private readonly int _alignment = DeviceVector.Bytes / elementBytes;
+
     public ResamplerConfig Config => config;
 
+    /// <summary>The size of an activation in bytes.</summary>
+    public int ElementBytes => elementBytes;
+
     /// <summary>C.</summary>
-    public PaddedAxis Channels { get; } = new(config.VisionHiddenSize, 1, groupSize);
+    public PaddedAxis Channels => new(config.VisionHiddenSize, 1, _alignment);
 
     /// <summary>D as one row.</summary>
-    public PaddedAxis Width { get; } = new(config.HiddenSize, 1, groupSize);
+    public PaddedAxis Width => new(config.HiddenSize, 1, _alignment);
 
     /// <summary>D as heads.</summary>
-    public PaddedAxis Heads { get; } = new(config.HeadSize, config.AttentionHeadCount, groupSize);
+    public PaddedAxis Heads => new(config.HeadSize, config.AttentionHeadCount, _alignment);
 
     /// <summary>S·D, the branches of one token.</summary>
-    public PaddedAxis Branches { get; } = new(config.HiddenSize, config.Scopes.Count, groupSize);
+    public PaddedAxis Branches => new(config.HiddenSize, config.Scopes.Count, _alignment);
 
     /// <summary>G, in float32; empty without a gate.</summary>
-    public PaddedAxis GateHidden { get; } = new(config.Gate?.HiddenSize ?? 0);
+    public PaddedAxis GateHidden => new(config.Gate?.HiddenSize ?? 0);
 
     /// <summary>L, in float32.</summary>
-    public PaddedAxis Output { get; } = new(config.OutputSize);
+    public PaddedAxis Output => new(config.OutputSize);
 
     /// <summary>S.</summary>
     public int ScopeCount => config.Scopes.Count;
 
-    /// <summary>Scopes with keys and values of their own.</summary>
+    /// <summary>The number of scopes with keys and values of their own.</summary>
     public int KeyScopeCount => config.ShareKeyValues ? 1 : ScopeCount;
 
     /// <summary>M.</summary>
@@ -39,10 +44,10 @@ internal sealed class ModelLayout(ResamplerConfig config, int groupSize = 4)
     /// <summary>S·R.</summary>
     public int GateCount => ScopeCount * config.GateGroupCount;
 
-    /// <summary>Whether queries differ from grid to grid.</summary>
+    /// <summary>Whether the projected queries depend on the patch grid.</summary>
     public bool HasAnchoredQueries
         => config.PositionEmbedding is { Type: PositionEmbeddingType.SinCos2D, Queries: true };
 
-    /// <summary>Groups of the projected queries of all scopes.</summary>
-    public int QueryVectors => checked(ScopeCount * QueryCount * Heads.Vectors);
+    /// <summary>The size of the projected queries of all scopes, [S, M, heads].</summary>
+    public int ProjectedQueries => checked(ScopeCount * QueryCount * Heads.PaddedSize);
 }

@@ -1,73 +1,119 @@
 using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Gemm;
+
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>Products C = A·Wᵀ + bias of one size. Sizes and strides of A and W count groups of 16 bytes, those of C and the
-/// bias groups of four elements, unless they count rows.</summary>
-internal readonly record struct Product
+/// <summary>Matrix products C = A·Wᵀ + bias of one size, one launch. All sizes and strides count elements of their
+/// matrix.</summary>
+internal sealed record Product
 {
-    /// <summary>How many products; the bias of one follows that of the other.</summary>
+    /// <summary>The number of products. The bias of each follows that of the one before.</summary>
     public int Count { get; init; } = 1;
 
+    /// <summary>[rows, inner].</summary>
     public required DeviceView A { get; init; }
 
+    /// <summary>From one row of A to the next.</summary>
     public required int AStride { get; init; }
 
-    /// <summary>From one product's A to the next's.</summary>
+    /// <summary>From the A of one product to that of the next.</summary>
     public int ABatchStride { get; init; }
 
-    /// <summary>[4·columns, inner].</summary>
-    public required DeviceView Weight { get; init; }
+    /// <summary>W, [columns, inner], and the bias, [columns] in float32.</summary>
+    public required DeviceLinear Layer { get; init; }
 
-    /// <summary>From one row of W to the next; <see cref="InnerVectors"/> if not said.</summary>
-    public int WStride { get => field == 0 ? InnerVectors : field; init; }
+    /// <summary>From one row of W to the next; by default <see cref="InnerSize"/>.</summary>
+    public int WStride { get => field == 0 ? InnerSize : field; init; }
 
-    /// <summary>From one product's W to the next's; a whole W if not said.</summary>
-    public int WBatchStride { get => field == 0 ? checked(4 * ColumnVectors * WStride) : field; init; }
+    /// <summary>From the W of one product to that of the next; by default all of W.</summary>
+    public int WBatchStride { get => field == 0 ? checked(ColumnCount * WStride) : field; init; }
 
-    public required DeviceView Bias { get; init; }
-
+    /// <summary>[rows, columns], or transposed in groups of four columns.</summary>
     public required DeviceView C { get; init; }
 
+    /// <summary>From one row of C to the next.</summary>
     public required int CRowStride { get; init; }
 
-    /// <summary>From one group of four columns to the next.</summary>
-    public int CColumnStride { get; init; } = 1;
+    /// <summary>From four columns of C to the next four.</summary>
+    public int CColumnStride { get; init; } = 4;
 
-    /// <summary>From one product's C to the next's.</summary>
+    /// <summary>From the C of one product to that of the next.</summary>
     public int CBatchStride { get; init; }
 
     public required int RowCount { get; init; }
 
-    public required int ColumnVectors { get; init; }
+    /// <summary>A multiple of 4.</summary>
+    public required int ColumnCount { get; init; }
 
-    public required int InnerVectors { get; init; }
+    /// <summary>The length of a row of A and W, a multiple of 16 bytes.</summary>
+    public required int InnerSize { get; init; }
 
-    /// <summary>Receives the lowest row with a NaN; empty if none is wanted.</summary>
+    /// <summary>The size of an element of A and W in bytes.</summary>
+    public int ElementBytes { get; init; } = sizeof(float);
+
+    /// <summary>The size of an element of C in bytes.</summary>
+    public int OutputBytes { get; init; } = sizeof(float);
+
+    /// <summary>Receives the lowest row with a NaN (<see cref="OverflowNote"/>); empty if it is not wanted.</summary>
     public DeviceView Note { get; init; }
 
-    /// <summary>What the note calls row 0.</summary>
+    /// <summary>The number that the note uses for row 0.</summary>
     public int FirstNoted { get; init; }
 
-    /// <summary>Elements of this magnitude and above become NaN; infinity by default.</summary>
-    public float Limit { get => field == 0 ? float.PositiveInfinity : field; init; }
+    /// <summary>Elements of this magnitude and above become NaN; by default infinity.</summary>
+    public float Limit { get; init; } = float.PositiveInfinity;
 
     /// <summary>Whether the exact GELU is applied.</summary>
     public bool HasGelu { get; init; }
 
-    public Product()
+    /// <summary>Sums of squares that are stored beside C, or that A's rows are scaled by.</summary>
+    public RowScale Scale { get; init; }
+
+    /// <summary>A table that is added to C.</summary>
+    public RowTable Table { get; init; }
+
+    /// <summary>Adds the arguments of <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/>.</summary>
+    public void AddMmaArguments(ref KernelArguments arguments)
     {
+        arguments.Add(A, Layer.Weight, Layer.Bias, C, Scale.Squares, Scale.Units, Table.Rows, Table.Starts, Note);
+        AddExtents(ref arguments);
+        arguments.Add(Scale.Stride, Scale.Count, Scale.Width, Table.Width / 4, FirstNoted);
+        arguments.Add(Scale.RootEpsilon);
+        arguments.Add(Limit);
     }
 
-    /// <summary>Adds the arguments of <see cref="Gemm.GemmMma{TTile, TElement, TEpilogue, TOutput}"/>.</summary>
-    /// <param name="arguments">Receives them.</param>
-    /// <param name="scale">Where rows' sums of squares go, or what scales rows.</param>
-    /// <param name="table">What is added to rows.</param>
-    public void AddTo(ref KernelArguments arguments, in RowScale scale, in RowTable table)
+    /// <summary>Adds the arguments of <see cref="GemmTiled{TTile, TEpilogue}"/>.</summary>
+    public void AddTiledArguments(ref KernelArguments arguments)
     {
-        arguments.Add(A, Weight, Bias, C, scale.Squares, scale.Units, table.Table, table.Starts, Note);
-        arguments.Add(RowCount, ColumnVectors, InnerVectors, AStride, WStride, CRowStride, CColumnStride, ABatchStride,
-            WBatchStride, ColumnVectors, CBatchStride, scale.Stride, scale.Count, scale.Width, table.Vectors, FirstNoted);
-        arguments.Add(scale.RootEpsilon);
+        arguments.Add(A, Layer.Weight, Layer.Bias, C, Note);
+        AddExtents(ref arguments);
+        arguments.Add(FirstNoted);
         arguments.Add(Limit);
+    }
+
+    /// <summary>Counts the work of the products.</summary>
+    public StepWork Work()
+    {
+        ProductExtent extent = new(Count, RowCount, ColumnCount, InnerSize);
+        double weights = (double)Count * ColumnCount * InnerSize * ElementBytes;
+        double bias = (double)Count * ColumnCount * sizeof(float);
+        double squares = (double)RowCount * Scale.Count * sizeof(float);
+        return new StepWork(extent.Flops, weights + bias + Table.Bytes,
+            ((double)Count * RowCount * InnerSize * ElementBytes) + (Scale.IsStored ? 0 : squares),
+            ((double)Count * RowCount * ColumnCount * OutputBytes) + (Scale.IsStored ? squares : 0))
+        {
+            Product = extent,
+            HasProducts = true,
+        };
+    }
+
+    /// <summary>Rows of A and W are read in vectors; C and the bias are written and read four elements at a time.
+    /// </summary>
+    private void AddExtents(ref KernelArguments arguments)
+    {
+        arguments.Add(RowCount, ColumnCount / 4, Vectors(InnerSize), Vectors(AStride), Vectors(WStride), CRowStride / 4,
+            CColumnStride / 4, Vectors(ABatchStride), Vectors(WBatchStride), ColumnCount / 4, CBatchStride / 4);
+
+        int Vectors(int elements) => DeviceVector.Count(elements, ElementBytes);
     }
 }

@@ -1,45 +1,47 @@
 using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Forward.Float32;
 using MsResampler.Model;
 using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>Learned queries and their projections on the device: what is needed to make a grid's projected queries.
-/// </summary>
+/// <summary>Computes projected queries in float32 on the device. They depend on the patch grid only if queries see the
+/// positions of their anchors.</summary>
 internal sealed class QuerySide : IDisposable
 {
     private readonly IDevice _device;
+    private readonly KernelLibrary _kernels;
     private readonly ModelLayout _layout;
     private readonly TensorStore _tensors;
     private readonly DeviceView _queries;
     private readonly DeviceNorm _norm;
-    private readonly DeviceView _weight;
-    private readonly DeviceView _bias;
+    private readonly DeviceLinear _projection;
     private readonly float[]? _storedPositions;
     private readonly int _querySetCount;
 
-    public QuerySide(IDevice device, IDeviceStream stream, ModelLayout layout, ResamplerWeights weights)
+    /// <param name="device">The device.</param>
+    /// <param name="kernels">Its kernels.</param>
+    /// <param name="stream">Copies weights; the copies are complete when the constructor returns.</param>
+    /// <param name="model">The model; not used afterwards.</param>
+    public QuerySide(IDevice device, KernelLibrary kernels, IDeviceStream stream, ResamplerModel model)
     {
         _device = device;
-        _layout = layout;
+        _kernels = kernels;
+        _layout = new ModelLayout(model.Config, sizeof(float));
         _tensors = new TensorStore(device, stream);
         try
         {
-            PaddedAxis width = layout.Width;
-            PaddedAxis heads = layout.Heads;
-            // Scaled so that attention works in base 2.
-            float scale = (float)Base2.QueryScale(layout.Config.HeadSize);
-            IReadOnlyList<ScopeWeights> scopes = weights.Scopes;
-            _querySetCount = layout.Config.ShareQueries ? 1 : scopes.Count;
+            PaddedAxis width = _layout.Width;
+            PaddedAxis heads = _layout.Heads;
+            // Attention computes exponentials in base 2.
+            float scale = (float)Base2.QueryScale(model.Config.HeadSize);
+            IReadOnlyList<ScopeWeights> scopes = model.Weights.Scopes;
+            _querySetCount = model.Config.ShareQueries ? 1 : scopes.Count;
             _queries = _tensors.Add(_querySetCount, scope => PadRows(scopes[scope].Queries.ToSingle()));
-            _norm = new DeviceNorm(_tensors.Add(Float32Weights.Pad(weights.QueryNorm.Weight, width)),
-                _tensors.Add(Float32Weights.Pad(weights.QueryNorm.Bias, width)));
-            _weight = _tensors.Add(scopes.Count,
-                scope => Float32Weights.Pad(scopes[scope].QueryProjection.Weight, heads, width, scale));
-            _bias = _tensors.Add(scopes.Count,
-                scope => Float32Weights.Pad(scopes[scope].QueryProjection.Bias, heads, scale));
-            _storedPositions = layout.Config.PositionEmbedding.Queries ? weights.PositionTable?.ToSingle() : null;
+            _norm = _tensors.AddNorm(model.Weights.QueryNorm, width);
+            _projection = new DeviceLinear(
+                _tensors.Add(scopes.Count, scope => scopes[scope].QueryProjection.Weight.Pad(heads, width, scale)),
+                _tensors.Add(scopes.Count, scope => scopes[scope].QueryProjection.Bias.Pad(heads, scale)));
+            _storedPositions = model.Config.PositionEmbedding.Queries ? model.Weights.PositionTable?.ToSingle() : null;
         }
         catch
         {
@@ -48,67 +50,76 @@ internal sealed class QuerySide : IDisposable
         }
     }
 
-    /// <summary>Computes the projected queries of all scopes, [S][M, heads], for images of a grid; complete when the
-    /// call returns.</summary>
-    /// <param name="launcher">Whose stream is used.</param>
-    /// <param name="grid">The grid; it matters where queries see their anchors alone.</param>
-    /// <param name="destination">Receives them.</param>
-    public void Project(Float32Launcher launcher, PatchGrid grid, DeviceView destination)
-    {
-        PaddedAxis width = _layout.Width;
-        int rowCount = _querySetCount * _layout.QueryCount;
-        using TensorStore scratch = new(_device, launcher.Stream);
-        DeviceView normal = DeviceView.OfVectors(scratch.Allocate((long)rowCount * width.Vectors));
-        if (_layout.Config.PositionEmbedding.Queries)
-        {
-            int[] starts = new int[(rowCount + 3) & ~3];
-            for (int row = 0; row < rowCount; row++)
-                starts[row] = row % _layout.QueryCount * width.Vectors;
-            RowPositions positions = new(scratch.Add(PadRows(Positions(grid))),
-                scratch.Add(starts));
-            launcher.Normalise(_norm, _layout.Config.LayerNormEpsilon, _queries, width.Vectors, null, positions, normal,
-                rowCount, width);
-        }
-        else
-        {
-            launcher.Normalise(_norm, _layout.Config.LayerNormEpsilon, _queries, width.Vectors, normal, null, default,
-                rowCount, width);
-        }
+    private PaddedAxis Width => _layout.Width;
 
-        launcher.Multiply(new Product
+    /// <summary>Computes the projected queries of all scopes, [S, M, heads] in float32, for images of a grid. They are
+    /// complete when the call returns.</summary>
+    /// <param name="stream">The stream.</param>
+    /// <param name="grid">The grid; it is ignored if queries do not depend on it.</param>
+    /// <param name="destination">Receives them.</param>
+    public void Project(IDeviceStream stream, PatchGrid grid, DeviceView destination)
+    {
+        int rowCount = _querySetCount * _layout.QueryCount;
+        using TensorStore scratch = new(_device, stream);
+        DeviceView normalised = scratch.Allocate((long)rowCount * Width.PaddedSize * sizeof(float));
+        RowTable? positions = _layout.Config.PositionEmbedding.Queries ? PositionsOf(grid, rowCount, scratch) : null;
+        CommonKernels.Normalise(new Normalisation
+        {
+            Norm = _norm,
+            Epsilon = _layout.Config.LayerNormEpsilon,
+            Source = _queries,
+            Plain = positions is null ? normalised : null,
+            Positions = positions,
+            Positioned = normalised,
+            RowCount = rowCount,
+            Width = Width,
+        }, _device.Properties).Start(_kernels, stream);
+        CommonKernels.Multiply(new Product
         {
             Count = _layout.ScopeCount,
-            A = normal,
-            AStride = width.Vectors,
-            ABatchStride = _querySetCount == 1 ? 0 : _layout.QueryCount * width.Vectors,
-            Weight = _weight,
-            Bias = _bias,
+            A = normalised,
+            AStride = Width.PaddedSize,
+            ABatchStride = _querySetCount == 1 ? 0 : _layout.QueryCount * Width.PaddedSize,
+            Layer = _projection,
             C = destination,
-            CRowStride = _layout.Heads.Vectors,
-            CBatchStride = _layout.QueryCount * _layout.Heads.Vectors,
+            CRowStride = _layout.Heads.PaddedSize,
+            CBatchStride = _layout.QueryCount * _layout.Heads.PaddedSize,
             RowCount = _layout.QueryCount,
-            ColumnVectors = _layout.Heads.Vectors,
-            InnerVectors = width.Vectors,
-        });
-        launcher.Stream.Synchronize();
+            ColumnCount = _layout.Heads.PaddedSize,
+            InnerSize = Width.PaddedSize,
+        }, _device.Properties).Start(_kernels, stream);
+        stream.Synchronize();
     }
 
     public void Dispose() => _tensors.Dispose();
 
     private float[] PadRows(float[] rows)
     {
-        PaddedAxis width = _layout.Width;
-        float[] result = new float[4 * width.Vectors * _layout.QueryCount];
+        float[] result = new float[Width.PaddedSize * _layout.QueryCount];
         for (int row = 0; row < _layout.QueryCount; row++)
-            rows.AsSpan(row * width.Size, width.Size).CopyTo(result.AsSpan(4 * row * width.Vectors));
+            rows.AsSpan(row * Width.Size, Width.Size).CopyTo(result.AsSpan(row * Width.PaddedSize));
         return result;
+    }
+
+    private RowTable PositionsOf(PatchGrid grid, int rowCount, TensorStore scratch)
+    {
+        int[] starts = new int[(rowCount + 3) & ~3];
+        for (int row = 0; row < rowCount; row++)
+            starts[row] = row % _layout.QueryCount * DeviceVector.Count(Width.PaddedSize, sizeof(float));
+        return new RowTable(scratch.Add(PadRows(Positions(grid))), scratch.Add(starts), Width.PaddedSize, 0);
     }
 
     private float[] Positions(PatchGrid grid)
     {
-        int width = _layout.Width.Size;
-        float[] positions = new float[_layout.QueryCount * width];
-        PositionEmbedding.OfQueries(_storedPositions, _layout.Config.QueryGrid, grid, width, positions);
+        if (_storedPositions is not null)
+            return _storedPositions;
+        float[] positions = new float[_layout.QueryCount * Width.Size];
+        for (int query = 0; query < _layout.QueryCount; query++)
+        {
+            Position.SinCosAnchor(query, _layout.Config.QueryGrid, grid,
+                positions.AsSpan(query * Width.Size, Width.Size));
+        }
+
         return positions;
     }
 }

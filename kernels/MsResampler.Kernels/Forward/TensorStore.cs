@@ -3,23 +3,17 @@ using MsResampler.Kernels.Device;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>Tensors that live on a device until this object is disposed.</summary>
+/// <summary>Device memory that lives until this object is disposed.</summary>
 /// <param name="device">The device.</param>
-/// <param name="stream">Copies them; used by whoever adds tensors.</param>
+/// <param name="stream">Copies tensors to the device; not used after the last <c>Add</c>.</param>
 internal sealed class TensorStore(IDevice device, IDeviceStream stream) : IDisposable
 {
     private readonly List<IDeviceMemory> _memories = [];
 
-    /// <summary>Allocates a tensor of undefined content.</summary>
-    /// <param name="vectorCount">Groups of 16 bytes, at least 1.</param>
-    public IDeviceMemory Allocate(long vectorCount)
-    {
-        IDeviceMemory memory = device.Allocate(vectorCount * DeviceView.VectorBytes);
-        _memories.Add(memory);
-        return memory;
-    }
+    /// <summary>Allocates memory of undefined content.</summary>
+    public DeviceView Allocate(long byteCount) => DeviceView.Of(AllocateMemory(byteCount));
 
-    /// <summary>Copies a tensor to the device; its size is a multiple of 16 bytes.</summary>
+    /// <summary>Copies a tensor to the device.</summary>
     public DeviceView Add<T>(T[] values)
         where T : unmanaged => Add(1, _ => values);
 
@@ -31,11 +25,11 @@ internal sealed class TensorStore(IDevice device, IDeviceStream stream) : IDispo
         for (int index = 0; index < partCount; index++)
         {
             ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes<T>(part(index));
-            memory ??= Allocate((long)partCount * bytes.Length / DeviceView.VectorBytes);
+            memory ??= AllocateMemory((long)partCount * bytes.Length);
             stream.Upload(bytes, memory, (long)index * bytes.Length);
         }
 
-        return DeviceView.OfVectors(memory!);
+        return DeviceView.Of(memory!);
     }
 
     public void Dispose()
@@ -43,5 +37,12 @@ internal sealed class TensorStore(IDevice device, IDeviceStream stream) : IDispo
         foreach (IDeviceMemory memory in _memories)
             memory.Dispose();
         _memories.Clear();
+    }
+
+    private IDeviceMemory AllocateMemory(long byteCount)
+    {
+        IDeviceMemory memory = device.Allocate(byteCount);
+        _memories.Add(memory);
+        return memory;
     }
 }

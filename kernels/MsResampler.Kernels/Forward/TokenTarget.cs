@@ -1,16 +1,16 @@
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>Where the tokens of a forward pass go: that decides what its last launch stores, and where an overflow is
-/// noted.</summary>
+/// <summary>The destination of a forward pass's tokens. It decides the type that the last step stores, and where an
+/// overflow is noted.</summary>
 internal enum TokenTarget
 {
-    /// <summary>To the host, in float32. An overflow is noted in the workspace, and reported by the call.</summary>
+    /// <summary>The host, in float32. An overflow is noted in the workspace, and the call reports it.</summary>
     Host,
 
-    /// <summary>To device memory of the caller's, in float32. An overflow is noted in the model.</summary>
+    /// <summary>Device memory of the caller, in float32. An overflow is noted in the model.</summary>
     Device,
 
-    /// <summary>To device memory of the caller's, in the 16 bits of the model's activations. An overflow is noted in the
+    /// <summary>Device memory of the caller, in the 16-bit type of the model's activations. An overflow is noted in the
     /// model.</summary>
     DeviceBits16,
 }

@@ -5,58 +5,62 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward.Bits16;
 
-/// <summary>What a patch grid needs in 16 bits: what positions add to keys (P·Wk, float32) as the table, projected
-/// queries if they see their anchors, and the schedule of attention with its tables.</summary>
+/// <summary>The operands of a patch grid in 16 bits: the product of positions and k_proj in float32 as the table,
+/// projected queries if they depend on the grid, and the schedule of attention with its tables.</summary>
 internal sealed class Bits16Grid : GridOperands
 {
-    /// <summary>Groups of 16 bytes of a block.</summary>
-    private static readonly int s_scopeVectors = Unsafe.SizeOf<MmaBlock>() / DeviceView.VectorBytes;
+    /// <summary>Bias tables begin at a sector, the unit in which memory is read.</summary>
+    private const int SectorBytes = 32;
 
     /// <param name="layout">The model's layout.</param>
     /// <param name="plan">The grid's plan.</param>
     /// <param name="logSigmas">Learned log sigma of each scope, or null.</param>
-    /// <param name="start">Where the grid's part of the arena begins, in groups of 16 bytes.</param>
+    /// <param name="start">The byte offset of the grid's part of the arena.</param>
     public Bits16Grid(ModelLayout layout, ExecutionPlan plan, double[]?[] logSigmas, long start)
         : base(plan)
     {
-        TableStart = layout.Config.PositionEmbedding.Keys ? checked((int)start) : null;
-        TableStride = layout.KeyScopeCount * layout.Heads.PaddedSize / 4;
-        long end = start + (TableStart is null ? 0 : Round(plan.Grid.PatchCount * TableStride));
-        QueryStart = checked((int)end);
-        end += layout.HasAnchoredQueries ? Round(layout.QueryVectors) : 0;
+        TableOffset = layout.Config.PositionEmbedding.Keys ? start : null;
+        TableWidth = layout.KeyScopeCount * layout.Heads.PaddedSize;
+        QueryOffset = start + (TableOffset is null ? 0 : Align(plan.Grid.PatchCount * TableWidth * sizeof(float)));
+        long queryBytes = layout.HasAnchoredQueries ? (long)layout.ProjectedQueries * layout.ElementBytes : 0;
         Schedule = new ScopeSchedule(layout.Config, plan, logSigmas);
-        PlaceStart = checked((int)end);
-        WindowStart = PlaceStart + (Schedule.Places.Length / 4);
-        // The next sector of 32 bytes.
-        BiasStart = (WindowStart + Schedule.Windows.Length + 1) / 2 * 2;
-        ScopeStart = BiasStart + ((Schedule.Bias.Length + 3) / 4);
-        int queryStart = layout.HasAnchoredQueries ? QueryStart : 0;
-        Blocks = Schedule.BlocksAt(checked(4 * PlaceStart), WindowStart, checked(4 * BiasStart), queryStart);
-        Scopes = Schedule.ScopesAt(WindowStart, checked(4 * BiasStart), queryStart);
-        End = Round(ScopeStart + (Scopes.Length * s_scopeVectors));
+        PlaceOffset = QueryOffset + Align(queryBytes);
+        WindowOffset = PlaceOffset + ((long)Schedule.Places.Length * sizeof(int));
+        BiasOffset = RoundUp(WindowOffset + ((long)Schedule.Windows.Length * Unsafe.SizeOf<AxisWindow>()), SectorBytes);
+        ScopeOffset = RoundUp(BiasOffset + ((long)Schedule.Bias.Length * sizeof(float)), DeviceVector.Bytes);
+        int firstQuery = layout.HasAnchoredQueries ? DeviceVector.IndexAt(QueryOffset) : 0;
+        int firstWindow = checked((int)(WindowOffset / Unsafe.SizeOf<AxisWindow>()));
+        int firstBias = checked((int)(BiasOffset / sizeof(float)));
+        Blocks = Schedule.BlocksAt(checked((int)(PlaceOffset / sizeof(int))), firstWindow, firstBias, firstQuery);
+        Scopes = Schedule.ScopesAt(firstWindow, firstBias, firstQuery);
+        End = Align(ScopeOffset + ScopeBytes);
     }
 
-    /// <summary>Where projected queries lie, if they see their anchors.</summary>
-    public int QueryStart { get; }
+    /// <summary>The byte offset of the schedule's places.</summary>
+    public long PlaceOffset { get; }
 
-    /// <summary>Where the schedule's places lie.</summary>
-    public int PlaceStart { get; }
+    /// <summary>The byte offset of its windows.</summary>
+    public long WindowOffset { get; }
 
-    /// <summary>Where its windows lie.</summary>
-    public int WindowStart { get; }
+    /// <summary>The byte offset of its bias tables.</summary>
+    public long BiasOffset { get; }
 
-    /// <summary>Where its bias tables lie.</summary>
-    public int BiasStart { get; }
-
-    /// <summary>Where <see cref="Scopes"/> lie.</summary>
-    public int ScopeStart { get; }
+    /// <summary>The byte offset of <see cref="Scopes"/>.</summary>
+    public long ScopeOffset { get; }
 
     /// <summary>The schedule.</summary>
     public ScopeSchedule Schedule { get; }
 
-    /// <summary>Its blocks for an image whose first patch and token are those of the batch.</summary>
+    /// <summary>The blocks of an image whose first patch and token are those of the batch.</summary>
     public MmaBlock[] Blocks { get; }
 
-    /// <summary>Of each scope a block that has the whole query grid, for maps.</summary>
+    /// <summary>For each scope, a block with the whole query grid, for attention maps.</summary>
     public MmaBlock[] Scopes { get; }
+
+    private long ScopeBytes => (long)Scopes.Length * Unsafe.SizeOf<MmaBlock>();
+
+    /// <summary><see cref="Scopes"/> in an arena.</summary>
+    public DeviceView ScopesIn(DeviceView arena) => arena.Slice(ScopeOffset, ScopeBytes);
+
+    private static long RoundUp(long byteCount, int unit) => (byteCount + unit - 1) / unit * unit;
 }

@@ -1,6 +1,6 @@
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Forward.Float32;
+using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gate;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Norm;
@@ -17,6 +17,9 @@ internal sealed class Bits16Kernels
 
     /// <summary>The first architecture with the instructions of tensor cores that kernels use.</summary>
     public const int MinArchitecture = 80;
+
+    /// <summary>Sizes of heads that attention is compiled for.</summary>
+    private static readonly int[] s_headTiles = [32, 64, 80, 96, MaxHeadSize];
 
     private readonly KernelVariant[] _attentions;
 
@@ -56,21 +59,18 @@ internal sealed class Bits16Kernels
     /// <summary>Every kernel.</summary>
     public IEnumerable<KernelVariant> All => [.. Common, .. _attentions];
 
-    /// <summary>Every kernel, and those in float32 of a model's query side and positions.</summary>
-    public IEnumerable<KernelVariant> WithQuerySide => [.. All, .. QuerySide];
-
-    private static KernelVariant[] QuerySide
-        => [Float32Kernels.Gemm64, Float32Kernels.Gemm128, Float32Kernels.PlainNorm, Float32Kernels.PositionedNorm];
+    /// <summary>Every kernel, and those in float32 for the query side and positions.</summary>
+    public IEnumerable<KernelVariant> WithQuerySide => [.. All, .. CommonKernels.QuerySide];
 
     private IEnumerable<KernelVariant> Common
         => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. Float32Gemm, Norm, FusionGate, Conversion, Scaling,
             AttentionMap];
 
-    /// <summary>The kernels that a model needs, those of its query side and of positions in float32 included.</summary>
+    /// <summary>The kernels that a model needs, including those in float32 for its query side and positions.</summary>
     public IEnumerable<KernelVariant> Of(ResamplerConfig config)
-        => [.. Common, AttentionFor(config.HeadSize), .. QuerySide];
+        => [.. Common, AttentionFor(config.HeadSize), .. CommonKernels.QuerySide];
 
-    /// <summary>Why a model is none for these kernels; null if it is one.</summary>
+    /// <summary>Why these kernels do not support a model; null if they do.</summary>
     public static string? WhyNot(ResamplerConfig config)
     {
         if (config.HeadSize > MaxHeadSize)
@@ -94,20 +94,30 @@ internal sealed class Bits16Kernels
 
     /// <summary>The attention kernel of a model.</summary>
     /// <param name="headSize">Channels of its heads, at most 128.</param>
-    public KernelVariant AttentionFor(int headSize) => _attentions[headSize switch
+    public KernelVariant AttentionFor(int headSize)
+        => _attentions[Array.FindIndex(s_headTiles, size => size >= headSize)];
+
+    /// <summary>Channels of a head as the attention kernel multiplies them.</summary>
+    /// <param name="headSize">Channels of the model's heads, at most 128.</param>
+    public static int HeadTileFor(int headSize) => s_headTiles.First(size => size >= headSize);
+
+    /// <summary>Matrix products.</summary>
+    /// <param name="variants">The kernel in all shapes.</param>
+    /// <param name="product">The products.</param>
+    /// <param name="device">The device.</param>
+    public static KernelLaunch Multiply(KernelVariant[] variants, Product product, DeviceProperties device)
     {
-        <= 32 => 0,
-        <= 64 => 1,
-        <= 80 => 2,
-        <= 96 => 3,
-        _ => 4,
-    }];
+        GemmMmaShape shape = GemmMmaShape.For(product.RowCount, product.ColumnCount, product.Count, device);
+        return new KernelLaunch(variants[shape.Index],
+            shape.LaunchFor(product.RowCount, product.ColumnCount, product.Count), product.AddMmaArguments);
+    }
 
     private static Bits16Kernels Of<TElement, TOutput>()
         where TElement : struct, IBits16Element
         where TOutput : struct, IGemmMmaOutput
-        => new([Attention<MmaHeadTile32, TElement>(), Attention<MmaHeadTile64, TElement>(), Attention<MmaHeadTile80, TElement>(),
-            Attention<MmaHeadTile96, TElement>(), Attention<MmaHeadTile128, TElement>()])
+        => new([Attention<MmaHeadTile32, TElement>(), Attention<MmaHeadTile64, TElement>(),
+            Attention<MmaHeadTile80, TElement>(), Attention<MmaHeadTile96, TElement>(),
+            Attention<MmaHeadTile128, TElement>()])
         {
             SquaresGemm = GemmOf<TElement, SquaresEpilogue, TOutput>(),
             ScaledGemm = GemmOf<TElement, ScaledEpilogue, TOutput>(),
@@ -127,8 +137,7 @@ internal sealed class Bits16Kernels
         where TOutput : struct, IGemmMmaOutput
         => [.. GemmMmaShape.All.Select(shape => shape.KernelFor<TElement, TEpilogue, TOutput>())];
 
-    /// <summary>A kernel whose warps work alone.</summary>
-    private static KernelVariant RowsOf(Type kernel) => new(kernel, 32 * KernelLibrary.MaxWarps, 8, MinArchitecture);
+    private static KernelVariant RowsOf(Type kernel) => RowWarps.VariantOf(kernel, MinArchitecture);
 
     private static KernelVariant Attention<THead, TElement>()
         where THead : struct, IMmaHeadTile

@@ -4,8 +4,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward.Float32;
 
-/// <summary>What a patch grid needs in float32: positions of patches as the table, the bias of every scope, projected
-/// queries if they see their anchors, and the schedule of attention.</summary>
+/// <summary>The operands of a patch grid in float32: the positions of patches as the table, the bias of every scope,
+/// projected queries if they depend on the grid, and the schedule of attention.</summary>
 internal sealed class Float32Grid : GridOperands
 {
     private readonly ModelLayout _layout;
@@ -14,7 +14,7 @@ internal sealed class Float32Grid : GridOperands
     /// <param name="layout">The model's layout.</param>
     /// <param name="plan">The grid's plan.</param>
     /// <param name="logSigmas">Learned log sigma of each scope, or null.</param>
-    /// <param name="start">Where the grid's part of the arena begins, in groups of four floats.</param>
+    /// <param name="start">The byte offset of the grid's part of the arena.</param>
     public Float32Grid(ModelLayout layout, ExecutionPlan plan, double[]?[] logSigmas, long start)
         : base(plan)
     {
@@ -23,16 +23,15 @@ internal sealed class Float32Grid : GridOperands
         _biases = [.. plan.Scopes.Select((scope, index) => new ScopeBias(config.Scopes[index], scope.Windows,
             config.QueryGrid, logSigmas[index]))];
 
-        TableStart = config.PositionEmbedding.Keys ? checked((int)start) : null;
-        TableStride = layout.Width.Vectors;
-        long end = start + (TableStart is null ? 0 : Round(plan.Grid.PatchCount * TableStride));
-        QueryStart = checked((int)end);
-        end += layout.HasAnchoredQueries ? Round(layout.QueryVectors) : 0;
-        BiasStart = checked((int)end);
+        TableOffset = config.PositionEmbedding.Keys ? start : null;
+        TableWidth = layout.Width.PaddedSize;
+        QueryOffset = start + (TableOffset is null ? 0 : Align(plan.Grid.PatchCount * TableWidth * sizeof(float)));
+        BiasOffset = QueryOffset
+            + (layout.HasAnchoredQueries ? Align((long)layout.ProjectedQueries * layout.ElementBytes) : 0);
         BiasTables = new BiasTable[plan.Scopes.Count];
         int rowCount = config.QueryGrid.Rows * plan.Grid.Rows;
         int columnCount = config.QueryGrid.Columns * plan.Grid.Columns;
-        long bias = 4L * end;
+        long bias = BiasOffset / sizeof(float);
         for (int scope = 0; scope < BiasTables.Length; scope++)
         {
             int headStride = _biases[scope].IsPerHead ? rowCount + columnCount : 0;
@@ -40,18 +39,14 @@ internal sealed class Float32Grid : GridOperands
             bias += (long)BiasHeads(scope) * (rowCount + columnCount);
         }
 
-        End = Round((bias + 3) / 4);
+        End = Align(bias * sizeof(float));
         Blocks = [.. plan.Scopes.SelectMany((scope, index) => scope.Tiles.Select(tile => BlockOf(index, tile)))];
     }
 
-    /// <summary>Where projected queries lie, if they see their anchors; 0 otherwise, where the model's are
-    /// used.</summary>
-    public int QueryStart { get; }
+    /// <summary>The byte offset of the bias tables.</summary>
+    public long BiasOffset { get; }
 
-    /// <summary>Where bias tables lie.</summary>
-    public int BiasStart { get; }
-
-    /// <summary>Each scope's tables, counted in floats from the arena's start.</summary>
+    /// <summary>Each scope's tables.</summary>
     public BiasTable[] BiasTables { get; }
 
     /// <summary>The schedule of one image whose first patch and token are those of the batch.</summary>
@@ -64,12 +59,13 @@ internal sealed class Float32Grid : GridOperands
         PatchGrid grid = Plan.Grid;
         AxisRange rows = new(0, grid.Rows);
         AxisRange columns = new(0, grid.Columns);
-        float[] bias = new float[4 * (End - BiasStart)];
+        int first = checked((int)(BiasOffset / sizeof(float)));
+        float[] bias = new float[(End - BiasOffset) / sizeof(float)];
         for (int scope = 0; scope < _biases.Length; scope++)
         {
             for (int head = 0; head < BiasHeads(scope); head++)
             {
-                int start = head * BiasTables[scope].HeadStride - (4 * BiasStart);
+                int start = (head * BiasTables[scope].HeadStride) - first;
                 Span<float> rowTable = bias.AsSpan(start + BiasTables[scope].Rows);
                 Span<float> columnTable = bias.AsSpan(start + BiasTables[scope].Columns);
                 for (int row = 0; row < queries.Rows; row++)
@@ -94,8 +90,8 @@ internal sealed class Float32Grid : GridOperands
         QueryColumn = tile.QueryColumns.Start,
         TileColumns = tile.QueryColumns.Count,
         QueryCount = tile.QueryCount,
-        QueryStart = (_layout.HasAnchoredQueries ? QueryStart : 0)
-            + (scope * _layout.QueryCount * _layout.Heads.Vectors),
+        QueryStart = (_layout.HasAnchoredQueries ? DeviceVector.IndexAt(QueryOffset) : 0)
+            + (scope * _layout.QueryCount * DeviceVector.Count(_layout.Heads.PaddedSize, sizeof(float))),
         Scope = scope,
         KeyScope = _layout.Config.ShareKeyValues ? 0 : scope,
         RowBias = tile.IsFull && _biases[scope].IsMask ? -1 : BiasTables[scope].Rows + tile.KeyRows.Start,
@@ -104,3 +100,10 @@ internal sealed class Float32Grid : GridOperands
         BiasHeadStride = BiasTables[scope].HeadStride,
     };
 }
+
+/// <summary>The bias tables of a scope, as indices of floats from the arena's start: row tables [query rows, patch rows]
+/// and column tables [query columns, patch columns], one after another for each head.</summary>
+/// <param name="Rows">The first row table.</param>
+/// <param name="Columns">The first column table.</param>
+/// <param name="HeadStride">Floats from one head to the next; 0 if heads share the tables.</param>
+internal readonly record struct BiasTable(int Rows, int Columns, int HeadStride);

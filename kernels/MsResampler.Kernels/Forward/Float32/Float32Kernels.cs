@@ -1,8 +1,8 @@
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gate;
 using MsResampler.Kernels.Gemm;
-using MsResampler.Kernels.Norm;
 using MsResampler.Kernels.Tiles;
 using MsResampler.Model;
 
@@ -19,66 +19,51 @@ internal static class Float32Kernels
     private static readonly KernelVariant[] s_tensorGemmGelu = [.. GemmMmaShape.All.Select(shape =>
         shape.KernelFor<MmaTensorFloat32, GeluEpilogue, GemmMmaFloat32>())];
 
-    public static KernelVariant Gemm64 { get; } = GemmOf<GemmTile64, LinearEpilogue>(blockCount: 4);
-
-    public static KernelVariant Gemm128 { get; } = GemmOf<GemmTile128, LinearEpilogue>(blockCount: 1);
-
-    public static KernelVariant GemmGelu64 { get; } = GemmOf<GemmTile64, GeluEpilogue>(blockCount: 4);
-
-    public static KernelVariant PlainNorm { get; } = RowsOf(typeof(LayerNormWarp<PlainRows>));
-
-    public static KernelVariant PositionedNorm { get; } = RowsOf(typeof(LayerNormWarp<PositionedRows>));
-
-    public static KernelVariant BothNorm { get; } = RowsOf(typeof(LayerNormWarp<BothRows>));
-
     public static KernelVariant AttentionMap { get; } = new(typeof(AttentionMapWarp), 32, 1);
 
-    public static KernelVariant FusionGate { get; } = RowsOf(typeof(FusionGateWarp));
+    public static KernelVariant FusionGate { get; } = RowWarps.VariantOf(typeof(FusionGateWarp));
 
     /// <summary>Every kernel.</summary>
     public static IReadOnlyList<KernelVariant> All { get; } =
     [
-        Gemm64, Gemm128, GemmGelu64, PlainNorm, PositionedNorm, BothNorm, s_attention32, s_attention64, s_attention128,
-        AttentionMap, FusionGate, .. s_tensorGemm, .. s_tensorGemmGelu,
+        .. CommonKernels.All, s_attention32, s_attention64, s_attention128, AttentionMap, FusionGate, .. s_tensorGemm,
+        .. s_tensorGemmGelu,
     ];
 
-    /// <summary>Those of models in float32.</summary>
+    /// <summary>Those without tensor cores.</summary>
     public static IReadOnlyList<KernelVariant> Plain { get; } = [.. All.Except([.. s_tensorGemm, .. s_tensorGemmGelu])];
 
     /// <summary>The kernels that a model needs.</summary>
     /// <param name="config">The model.</param>
-    /// <param name="usesTensorCores">Whether its products are made in tf32.</param>
+    /// <param name="usesTensorCores">Whether its products are in tf32.</param>
     public static IEnumerable<KernelVariant> Of(ResamplerConfig config, bool usesTensorCores)
         => (usesTensorCores ? All : Plain).Except([s_attention32, s_attention64, s_attention128])
-            .Append(AttentionFor(new PaddedAxis(config.HeadSize).SegmentVectors, out _));
+            .Append(AttentionFor(new PaddedAxis(config.HeadSize).PaddedSegment, out _));
 
     /// <summary>The attention kernel of a model.</summary>
-    /// <param name="headVectors">Groups of four channels of its heads.</param>
-    /// <param name="sliceVectors">Groups of four that one block computes.</param>
-    public static KernelVariant AttentionFor(int headVectors, out int sliceVectors)
+    /// <param name="headSize">Channels of its heads, padded to a multiple of 4.</param>
+    /// <param name="sliceSize">Channels that one block computes.</param>
+    public static KernelVariant AttentionFor(int headSize, out int sliceSize)
     {
-        (KernelVariant variant, sliceVectors) = headVectors switch
+        (KernelVariant variant, int sliceVectors) = headSize switch
         {
-            <= 8 => (s_attention32, ScopeAttentionTiled<HeadTile32>.SliceVectors),
-            <= 16 => (s_attention64, ScopeAttentionTiled<HeadTile64>.SliceVectors),
+            <= 32 => (s_attention32, ScopeAttentionTiled<HeadTile32>.SliceVectors),
+            <= 64 => (s_attention64, ScopeAttentionTiled<HeadTile64>.SliceVectors),
             _ => (s_attention128, ScopeAttentionTiled<HeadTile128>.SliceVectors),
         };
+        sliceSize = 4 * sliceVectors;
         return variant;
     }
 
-    /// <summary>The product of a shape in tf32.</summary>
-    public static KernelVariant TensorGemm(GemmMmaShape shape, bool hasGelu)
-        => (hasGelu ? s_tensorGemmGelu : s_tensorGemm)[shape.Index];
-
-    private static KernelVariant GemmOf<TTile, TEpilogue>(int blockCount)
-        where TTile : struct, IGemmTile
-        where TEpilogue : struct, IEpilogue
-        => new(typeof(GemmTiled<TTile, TEpilogue>), GemmTiled<TTile, TEpilogue>.GroupSize, blockCount);
+    /// <summary>Matrix products in tf32.</summary>
+    public static KernelLaunch MultiplyTensors(Product product, DeviceProperties device)
+    {
+        GemmMmaShape shape = GemmMmaShape.For(product.RowCount, product.ColumnCount, product.Count, device);
+        return new KernelLaunch((product.HasGelu ? s_tensorGemmGelu : s_tensorGemm)[shape.Index],
+            shape.LaunchFor(product.RowCount, product.ColumnCount, product.Count), product.AddMmaArguments);
+    }
 
     private static KernelVariant AttentionOf<THead>(int blockCount)
         where THead : struct, IHeadTile
         => new(typeof(ScopeAttentionTiled<THead>), ScopeAttentionTiled<THead>.GroupSize, blockCount);
-
-    /// <summary>A kernel whose warps work alone.</summary>
-    private static KernelVariant RowsOf(Type kernel) => new(kernel, 32 * KernelLibrary.MaxWarps, 8);
 }

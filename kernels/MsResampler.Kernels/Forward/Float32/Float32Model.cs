@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Device;
@@ -7,40 +6,34 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward.Float32;
 
-/// <summary>A model in float32, with products made exactly or in tf32.</summary>
+/// <summary>A model in float32, with matrix products in float32 or tf32.</summary>
 internal sealed class Float32Model : DeviceModel
 {
-    private readonly KernelLibrary _kernels;
-    private readonly bool _usesTensorCores;
-    private readonly Float32Weights? _weights;
+    private readonly TensorStore _tensors;
+    private readonly Float32Steps _steps;
     private readonly QuerySide? _querySide;
-    private readonly IDeviceMemory? _queries;
-    private readonly float _keyLimit;
+    private readonly DeviceView? _queries;
 
     /// <param name="device">The device.</param>
     /// <param name="kernels">Its kernels.</param>
-    /// <param name="stream">Copies weights; the copies are complete when this returns.</param>
-    /// <param name="model">The model; not needed afterwards.</param>
-    /// <param name="usesTensorCores">Whether products are made in tf32.</param>
+    /// <param name="stream">Copies weights; the copies are complete when the constructor returns.</param>
+    /// <param name="model">The model; not used afterwards.</param>
+    /// <param name="usesTensorCores">Whether matrix products are in tf32.</param>
     public Float32Model(IDevice device, KernelLibrary kernels, IDeviceStream stream, ResamplerModel model,
         bool usesTensorCores)
-        : base(device, stream, model, usesTensorCores ? Precision.TensorFloat32 : Precision.Float32, groupSize: 4,
-            new CostModel([ScopeAttentionTiled<HeadTile64>.TileQueries], [1])
-            {
-                CanAbsorb = false,
-            })
+        : base(model, sizeof(float), Costs)
     {
-        _kernels = kernels;
-        _usesTensorCores = usesTensorCores;
-        _keyLimit = KeyLimit.Of(model.Config, model.Weights);
+        _tensors = new TensorStore(device, stream);
         try
         {
-            _weights = new Float32Weights(device, stream, Layout, model.Weights);
-            _querySide = new QuerySide(device, stream, Layout, model.Weights);
+            Float32Weights weights = Float32Weights.Upload(_tensors, Layout, model.Weights);
+            _steps = new Float32Steps(Layout, weights, device.Properties, usesTensorCores,
+                KeyLimit.Of(model.Config, model.Weights));
+            _querySide = new QuerySide(device, kernels, stream, model);
             if (!Layout.HasAnchoredQueries)
             {
-                _queries = device.Allocate((long)Layout.QueryVectors * DeviceView.VectorBytes);
-                _querySide.Project(new Float32Launcher(kernels, stream), default, DeviceView.OfVectors(_queries));
+                _queries = _tensors.Allocate((long)Layout.ProjectedQueries * sizeof(float));
+                _querySide.Project(stream, default, _queries.Value);
                 _querySide.Dispose();
                 _querySide = null;
             }
@@ -52,7 +45,15 @@ internal sealed class Float32Model : DeviceModel
         }
     }
 
+    /// <summary>The costs of the attention kernel.</summary>
+    public static CostModel Costs { get; } = new([ScopeAttentionTiled<HeadTile64>.TileQueries], [1])
+    {
+        CanAbsorb = false,
+    };
+
     public override DeviceElementType ElementType => DeviceElementType.Float32;
+
+    public override bool TakesFeaturesAsTheyAre => Layout.Channels.PaddedSize == Layout.Channels.Size;
 
     public override GridOperands Lay(ExecutionPlan plan, long start)
         => new Float32Grid(Layout, plan, LogSigmas, start);
@@ -60,210 +61,60 @@ internal sealed class Float32Model : DeviceModel
     public override void Fill(IDeviceMemory arena, GridOperands operands, IDeviceStream stream)
     {
         var grid = (Float32Grid)operands;
-        if (grid.TableStart is { } table)
+        if (grid.TableOffset is { } table)
             Upload(PatchPositions.Of(Layout.Width, Config.QueryGrid, grid.Plan.Grid, StoredPositions), table);
-        Upload(grid.Bias(), grid.BiasStart);
-        _querySide?.Project(new Float32Launcher(_kernels, stream), grid.Plan.Grid,
-            DeviceView.OfVectors(arena).From(grid.QueryStart, Layout.QueryVectors));
+        Upload(grid.Bias(), grid.BiasOffset);
+        _querySide?.Project(stream, grid.Plan.Grid, DeviceView.Of(arena).Slice(grid.QueryOffset,
+            (long)Layout.ProjectedQueries * sizeof(float)));
 
-        void Upload(float[] values, long start)
-            => stream.Upload(MemoryMarshal.AsBytes<float>(values), arena, start * DeviceView.VectorBytes);
+        void Upload(float[] values, long byteOffset)
+            => stream.Upload(MemoryMarshal.AsBytes<float>(values), arena, byteOffset);
     }
 
-    public override byte[] Schedule(ReadOnlySpan<PatchGrid> grids, GridArena arena, out int blockCount)
-        => Schedule(grids, grid => ((Float32Grid)arena.Grids[grid]).Blocks,
-            (block, row, token) => block with { FirstKey = block.FirstKey + row, FirstToken = token },
-            block => block.KeyCount, out blockCount);
-
-    public override void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features)
+    public override void PackFeatures(ReadOnlySpan<float> features, int rowCount, Span<byte> packed)
     {
-        int width = Config.VisionHiddenSize;
+        int width = Layout.Channels.Size;
         int stride = Layout.Channels.PaddedSize;
-        if (width == stride)
-        {
-            workspace.Upload(MemoryMarshal.AsBytes(features), workspace.Part(Part.Features));
-            return;
-        }
-
-        int rowCount = workspace.RowCount;
-        float[] padded = ArrayPool<float>.Shared.Rent(checked(rowCount * stride));
+        Span<float> rows = MemoryMarshal.Cast<byte, float>(packed);
         for (int row = 0; row < rowCount; row++)
         {
-            features.Slice(row * width, width).CopyTo(padded.AsSpan(row * stride));
-            padded.AsSpan((row * stride) + width, stride - width).Clear();
+            features.Slice(row * width, width).CopyTo(rows[(row * stride)..]);
+            rows.Slice((row * stride) + width, stride - width).Clear();
         }
-
-        workspace.Upload(MemoryMarshal.AsBytes(padded.AsSpan(0, rowCount * stride)), workspace.Part(Part.Features));
-        ArrayPool<float>.Shared.Return(padded);
     }
 
-    public override void Compute(Workspace workspace, GridArena arena, TokenTarget target, int firstToken,
-        CancellationToken cancellationToken)
-    {
-        Float32Launcher launcher = new(_kernels, workspace.Stream, _usesTensorCores);
-        int rowCount = workspace.RowCount;
-        int tokenCount = workspace.TokenCount;
-        DeviceView operands = DeviceView.OfVectors(arena.Memory);
-        DeviceView normal = workspace.Part(Part.Normal);
-        DeviceView positioned = workspace.Part(Config.PositionEmbedding.Keys ? OwnPart.Positioned : Part.Normal);
-        int width = Layout.Width.Vectors;
-        int heads = Layout.Heads.Vectors;
-        DeviceView source = workspace.Part(Part.Features);
-        if (_weights!.KeyValueInput is { } input)
-        {
-            launcher.Multiply(new Product
-            {
-                A = source,
-                AStride = Layout.Channels.Vectors,
-                Weight = input.Weight,
-                Bias = input.Bias,
-                C = normal,
-                CRowStride = width,
-                RowCount = rowCount,
-                ColumnVectors = width,
-                InnerVectors = Layout.Channels.Vectors,
-            });
-            source = normal;
-        }
+    public override void CopyFeatures(Batch batch, DeviceTensor features, IDeviceStream stream)
+        => stream.Copy((ulong)features.Address, features.BytesOf(Layout.Channels.Size),
+            batch[Activation.Features].Address, features.BytesOf(Layout.Channels.PaddedSize),
+            features.BytesOf(Layout.Channels.Size), batch.RowCount);
 
-        launcher.Normalise(_weights.KeyValueNorm, Config.LayerNormEpsilon, source, width, normal,
-            Config.PositionEmbedding.Keys ? new RowPositions(operands, workspace.RowStarts) : null, positioned, rowCount,
-            Layout.Width);
-        cancellationToken.ThrowIfCancellationRequested();
-        Product keys = new()
-        {
-            A = positioned,
-            AStride = width,
-            Weight = _weights.Keys.Weight,
-            Bias = _weights.Keys.Bias,
-            C = workspace.Part(OwnPart.Keys),
-            CRowStride = 1,
-            CColumnStride = rowCount,
-            RowCount = rowCount,
-            ColumnVectors = Layout.KeyScopeCount * heads,
-            InnerVectors = width,
-            Limit = _keyLimit,
-        };
-        launcher.Multiply(keys);
-        launcher.Multiply(keys with
-        {
-            A = normal,
-            Weight = _weights.Values.Weight,
-            Bias = _weights.Values.Bias,
-            C = workspace.Part(OwnPart.Values),
-            CRowStride = Layout.KeyScopeCount * heads,
-            CColumnStride = 1,
-            Limit = float.PositiveInfinity,
-        });
-        cancellationToken.ThrowIfCancellationRequested();
-        launcher.Attend(Layout, workspace.Blocks, workspace.BlockCount, Queries(arena), workspace.Part(OwnPart.Keys),
-            workspace.Part(OwnPart.Values), operands.AsScalars(), workspace.Part(Part.Attention), rowCount);
-        cancellationToken.ThrowIfCancellationRequested();
-        launcher.Multiply(new Product
-        {
-            Count = Layout.ScopeCount,
-            A = workspace.Part(Part.Attention),
-            AStride = Layout.ScopeCount * heads,
-            ABatchStride = heads,
-            Weight = _weights.Outputs.Weight,
-            Bias = _weights.Outputs.Bias,
-            C = workspace.Part(Part.Branches),
-            CRowStride = Layout.Branches.Vectors,
-            CBatchStride = width,
-            RowCount = tokenCount,
-            ColumnVectors = width,
-            InnerVectors = heads,
-        });
-        Fuse(launcher, workspace, tokenCount);
-        launcher.Multiply(new Product
-        {
-            A = workspace.Part(Part.Fused),
-            AStride = width,
-            Weight = _weights.Projection.Weight,
-            Bias = _weights.Projection.Bias,
-            C = workspace.Part(Part.Tokens),
-            CRowStride = Layout.Output.Vectors,
-            RowCount = tokenCount,
-            ColumnVectors = Layout.Output.Vectors,
-            InnerVectors = width,
-            Note = NoteOf(workspace, target),
-            FirstNoted = firstToken,
-        });
-        cancellationToken.ThrowIfCancellationRequested();
-    }
+    public override IEnumerable<ForwardStep> Steps(Batch batch, PassOptions options)
+        => _steps.List(batch, _queries ?? batch.Arena, options);
 
-    public override DeviceView? Gates(Workspace workspace)
-        => _weights!.GateHidden is null ? null : workspace.Part(Part.Gates);
+    public override KernelLaunch Map(Batch batch, GridOperands grid, int scope, DeviceView maps)
+        => _steps.Map(batch, (Float32Grid)grid, scope, _queries ?? batch.Arena,
+            _queries is null ? grid.QueryOffset : 0, maps);
 
-    public override void Map(Workspace workspace, GridArena arena, int scope, DeviceView maps)
-    {
-        PatchGrid grid = workspace.Grids[0];
-        var operands = (Float32Grid)arena.Grids[grid];
-        new Float32Launcher(_kernels, workspace.Stream).Map(Layout, scope, grid, Queries(arena),
-            _queries is null ? operands.QueryStart : 0, workspace.Part(OwnPart.Keys),
-            DeviceView.OfVectors(arena.Memory).AsScalars(), operands.BiasTables[scope], maps);
-    }
+    public override long FeatureBytes(long rowCount) => rowCount * Layout.Channels.PaddedSize * sizeof(float);
 
     public override void Dispose()
     {
         _querySide?.Dispose();
-        _queries?.Dispose();
-        _weights?.Dispose();
-        base.Dispose();
+        _tensors.Dispose();
     }
 
-    protected override long[] OwnParts(long rowCount, long tokenCount)
+    protected override void SetOwnBytes(long[] sizes, long rowCount, long tokenCount)
     {
-        long keyVectors = rowCount * Layout.KeyScopeCount * Layout.Heads.Vectors;
-        return
-        [
-            Config.PositionEmbedding.Keys ? rowCount * Layout.Width.Vectors : 0, keyVectors, keyVectors,
-            tokenCount * Layout.GateHidden.Vectors,
-        ];
+        long keys = rowCount * Layout.KeyScopeCount * Layout.Heads.PaddedSize * sizeof(float);
+        sizes[(int)Activation.Keys] = keys;
+        sizes[(int)Activation.Values] = keys;
+        if (Config.PositionEmbedding.Keys)
+            sizes[(int)Activation.PositionedZ] = rowCount * Layout.Width.PaddedSize * sizeof(float);
+        sizes[(int)Activation.GateHidden] = tokenCount * Layout.GateHidden.PaddedSize * sizeof(float);
     }
 
-    private DeviceView Queries(GridArena arena) => DeviceView.OfVectors(_queries ?? arena.Memory);
-
-    private void Fuse(Float32Launcher launcher, Workspace workspace, int tokenCount)
-    {
-        DeviceView branches = workspace.Part(Part.Branches);
-        if (_weights!.GateHidden is not { } hidden)
-        {
-            launcher.Normalise(_weights.PostNorm, Config.LayerNormEpsilon, branches, Layout.Width.Vectors,
-                workspace.Part(Part.Fused), null, default, tokenCount, Layout.Width);
-            return;
-        }
-
-        launcher.Multiply(new Product
-        {
-            A = branches,
-            AStride = Layout.Branches.Vectors,
-            Weight = hidden.Weight,
-            Bias = hidden.Bias,
-            C = workspace.Part(OwnPart.Hidden),
-            CRowStride = Layout.GateHidden.Vectors,
-            RowCount = tokenCount,
-            ColumnVectors = Layout.GateHidden.Vectors,
-            InnerVectors = Layout.Branches.Vectors,
-            HasGelu = true,
-        });
-        launcher.Fuse(_weights, workspace.Part(OwnPart.Hidden), branches, workspace.Part(Part.Gates).AsScalars(),
-            workspace.Part(Part.Fused), tokenCount);
-    }
-
-    /// <summary>The parts of a workspace beside those of every precision.</summary>
-    private static class OwnPart
-    {
-        /// <summary>Z with positions, [rows, D].</summary>
-        public const int Positioned = Part.Count;
-
-        /// <summary>Keys, [scopes, heads, d/4][rows].</summary>
-        public const int Keys = Part.Count + 1;
-
-        /// <summary>Values, [rows, scopes, heads].</summary>
-        public const int Values = Part.Count + 2;
-
-        /// <summary>The gate's hidden layer, [tokens, G].</summary>
-        public const int Hidden = Part.Count + 3;
-    }
+    protected override byte[] Schedule(GridOperands[] operands, out int blockCount)
+        => Schedule(operands, grid => ((Float32Grid)grid).Blocks,
+            (block, row, token) => block with { FirstKey = block.FirstKey + row, FirstToken = token },
+            block => block.KeyCount, out blockCount);
 }

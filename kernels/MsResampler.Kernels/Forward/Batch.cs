@@ -1,0 +1,77 @@
+using MsResampler.Kernels.Device;
+using MsResampler.Planning;
+
+namespace MsResampler.Kernels.Forward;
+
+/// <summary>The operands of a forward pass: a plan with memory. Without memory every view is empty, and the steps can be
+/// described but not launched.</summary>
+/// <param name="plan">The plan.</param>
+internal sealed class Batch(BatchPlan plan)
+{
+    /// <summary>A batch without images.</summary>
+    public static Batch Empty { get; } = new(new BatchPlan([], 0));
+
+    private readonly DeviceView[] _activations = new DeviceView[Enum.GetValues<Activation>().Length];
+
+    /// <summary>The plan of each image's grid.</summary>
+    public IReadOnlyList<ExecutionPlan> Plans => plan.Plans;
+
+    /// <summary>Patches of all images.</summary>
+    public int RowCount => plan.RowCount;
+
+    /// <summary>Tokens of all images.</summary>
+    public int TokenCount => plan.TokenCount;
+
+    /// <summary>The memory with the operands of the images' grids.</summary>
+    public DeviceView Arena { get; init; }
+
+    /// <summary><see cref="BatchPlan.RowStarts"/> on the device.</summary>
+    public DeviceView RowStarts { get; init; }
+
+    /// <summary><see cref="BatchPlan.Blocks"/> on the device.</summary>
+    public DeviceView Blocks { get; init; }
+
+    /// <summary>Blocks of the schedule of attention.</summary>
+    public int BlockCount => plan.BlockCount;
+
+    /// <summary>An activation.</summary>
+    public DeviceView this[Activation activation]
+    {
+        get => _activations[(int)activation];
+        set => _activations[(int)activation] = value;
+    }
+
+    /// <summary>Patches of each distinct grid, added up: the rows of the grids' tables.</summary>
+    public long GridPatchCount => Plans.Distinct().Sum(plan => plan.Grid.PatchCount);
+
+    /// <summary>The work of attention: it reads from memory once each key and value.</summary>
+    /// <param name="layout">The model's layout.</param>
+    /// <param name="imageFlops">The operations for an image of a plan.</param>
+    public StepWork AttentionWork(ModelLayout layout, Func<ExecutionPlan, double> imageFlops)
+    {
+        double heads = (double)layout.ScopeCount * layout.Heads.PaddedSize * layout.ElementBytes;
+        double keys = (double)layout.KeyScopeCount * layout.Heads.PaddedSize * layout.ElementBytes;
+        return new StepWork(Plans.GroupBy(plan => plan).Sum(images => images.Count() * imageFlops(images.Key)),
+            layout.QueryCount * heads, 2 * RowCount * keys, TokenCount * heads)
+        {
+            HasProducts = true,
+        };
+    }
+
+    /// <summary>The work of the gate's second layer, the weighted sum of the branches and ln_post.</summary>
+    /// <param name="layout">The model's layout.</param>
+    /// <param name="hiddenCount">Partial sums of the hidden layer that it reads.</param>
+    public StepWork FusionWork(ModelLayout layout, int hiddenCount)
+    {
+        int hidden = layout.GateHidden.PaddedSize;
+        int width = layout.Width.PaddedSize;
+        double branches = (double)TokenCount * layout.ScopeCount * width;
+        return new StepWork(
+            (2.0 * TokenCount * hidden * layout.GateCount) + (2 * branches)
+                + (Normalisation.FlopsPerElement * TokenCount * width),
+            sizeof(float) * (((double)layout.GateCount * hidden) + hidden + layout.GateCount + (2.0 * width)),
+            ((double)hiddenCount * TokenCount * hidden * sizeof(float)) + (branches * layout.ElementBytes),
+            ((double)TokenCount * width * layout.ElementBytes)
+                + ((double)TokenCount * layout.GateCount * sizeof(float)));
+    }
+}

@@ -1,0 +1,268 @@
+using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Gate;
+using MsResampler.Kernels.Gemm;
+using MsResampler.Kernels.Tiles;
+
+namespace MsResampler.Kernels.Forward.Bits16;
+
+/// <summary>The steps of a forward pass in float16 or bfloat16, on tensor cores.</summary>
+/// <param name="layout">The model's layout.</param>
+/// <param name="weights">Its weights.</param>
+/// <param name="kernels">The kernels of its type.</param>
+/// <param name="device">The device.</param>
+/// <param name="keyLimit">The magnitude from which elements of keys become NaN (<see cref="KeyLimit"/>).</param>
+internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bits16Kernels kernels,
+    DeviceProperties device, float keyLimit)
+{
+    private int Width => layout.Width.PaddedSize;
+
+    private int Heads => layout.Heads.PaddedSize;
+
+    /// <summary>Keys of all scopes, for one patch.</summary>
+    private int KeyWidth => layout.KeyScopeCount * Heads;
+
+    /// <summary>Lists the steps in order.</summary>
+    /// <param name="batch">The operands.</param>
+    /// <param name="queries">Projected queries of all scopes.</param>
+    /// <param name="options">The destination of the tokens.</param>
+    public IEnumerable<ForwardStep> List(Batch batch, DeviceView queries, PassOptions options)
+    {
+        if (weights.KeyValueInput is { } input)
+            yield return Multiply("kv_proj", kernels.SquaresGemm, Input(batch, input));
+        else
+            yield return Normalise("ln_kv", InputNorm(batch));
+        yield return Multiply("k_proj, v_proj", kernels.ScaledGemm, KeyValues(batch));
+        yield return Attend(batch, queries);
+        yield return Multiply("out_proj", kernels.Gemm, Outputs(batch));
+        if (weights.GateHidden is { } hidden)
+        {
+            yield return Multiply("gate fc1", kernels.Float32Gemm, GateHidden(batch, hidden));
+            yield return Fuse(batch);
+        }
+        else
+        {
+            yield return Normalise("ln_post", PostNorm(batch));
+        }
+
+        bool isBits16 = options.Target == TokenTarget.DeviceBits16;
+        yield return Multiply("proj", isBits16 ? kernels.Gemm : kernels.Float32Gemm,
+            Projection(batch, options, isBits16 ? sizeof(ushort) : sizeof(float)));
+    }
+
+    /// <summary>Scales rows of features and rounds them.</summary>
+    /// <param name="batch">Receives the rows, and the factor of each.</param>
+    /// <param name="features">[rows, C] without padding.</param>
+    /// <param name="isBits16">Whether the features are of the model's type; otherwise they are in float32.</param>
+    public KernelLaunch Convert(Batch batch, DeviceView features, bool isBits16)
+        => new(isBits16 ? kernels.Scaling : kernels.Conversion, RowWarps.SizeFor(batch.RowCount, device),
+            (ref arguments) =>
+            {
+                arguments.Add(features, batch[Activation.Features].Slice(0, FeatureBytes(layout, batch.RowCount)),
+                    UnitsOf(batch));
+                arguments.Add(batch.RowCount, layout.Channels.Size, layout.Channels.Size,
+                    Vectors(layout.Channels.PaddedSize));
+                arguments.Add(weights.MaxUnit);
+            });
+
+    /// <summary>Computes the attention weights of one scope in full, [A, M, N].</summary>
+    /// <param name="batch">A batch of one image whose forward pass was computed.</param>
+    /// <param name="grid">The operands of its grid.</param>
+    /// <param name="scope">The scope.</param>
+    /// <param name="queries">Projected queries of all scopes.</param>
+    /// <param name="maps">Receives the weights.</param>
+    public KernelLaunch Map(Batch batch, Bits16Grid grid, int scope, DeviceView queries, DeviceView maps)
+        => new(kernels.AttentionMap,
+            new LaunchSize((layout.QueryCount + ScopeSchedule.UnitSize - 1) / ScopeSchedule.UnitSize,
+                layout.Heads.SegmentCount, kernels.AttentionMap.GroupSize),
+            (ref arguments) =>
+            {
+                arguments.Add(grid.ScopesIn(batch.Arena), batch.Arena, batch.Arena, queries, batch[Activation.Keys],
+                    batch[Activation.LogSums], maps);
+                arguments.Add(scope, layout.ScopeCount, layout.KeyScopeCount, Vectors(layout.Heads.PaddedSegment),
+                    grid.Plan.Grid.Rows);
+            });
+
+    /// <summary>The bytes of a batch's features, rounded up to 256: the factors of its rows follow.</summary>
+    public static long FeatureBytes(ModelLayout layout, long rowCount)
+        => Workspace.Align(rowCount * layout.Channels.PaddedSize * layout.ElementBytes);
+
+    /// <summary>The sums of squares of a row of Z (<see cref="RowSquares"/>).</summary>
+    public static int SquareCount(ModelLayout layout) => RowSquares.CountOf(layout.Width.PaddedSize / 4);
+
+    /// <summary>Elements from one sum of a row's squares to the next: whole sectors of 32 bytes.</summary>
+    public static long SquareStride(long rowCount) => (rowCount + 7) & ~7;
+
+    private DeviceView UnitsOf(Batch batch)
+        => batch[Activation.Features] is { ByteCount: > 0 } features
+            ? features.Slice(FeatureBytes(layout, batch.RowCount), (long)batch.RowCount * sizeof(float)) : default;
+
+    private Product Input(Batch batch, DeviceLinear input) => new()
+    {
+        A = batch[Activation.Features],
+        AStride = layout.Channels.PaddedSize,
+        Layer = input,
+        C = batch[Activation.Z],
+        CRowStride = Width,
+        RowCount = batch.RowCount,
+        ColumnCount = Width,
+        InnerSize = layout.Channels.PaddedSize,
+        ElementBytes = sizeof(ushort),
+        OutputBytes = sizeof(ushort),
+        Scale = ScaleOf(batch) with { IsStored = true },
+    };
+
+    private RowScale ScaleOf(Batch batch) => weights.KeyValueInput is null ? default
+        : new RowScale(batch[Activation.Squares], UnitsOf(batch), (int)SquareStride(batch.RowCount), SquareCount(layout),
+            layout.Width.Size, weights.RootEpsilon);
+
+    private Normalisation InputNorm(Batch batch) => new()
+    {
+        Norm = weights.KeyValueNorm,
+        Epsilon = layout.Config.LayerNormEpsilon,
+        Source = batch[Activation.Features],
+        Units = UnitsOf(batch),
+        Plain = batch[Activation.Z],
+        RowCount = batch.RowCount,
+        Width = layout.Width,
+        ElementBytes = sizeof(ushort),
+    };
+
+    private Product KeyValues(Batch batch) => new()
+    {
+        A = batch[Activation.Z],
+        AStride = Width,
+        Layer = weights.KeyValues,
+        C = batch[Activation.Keys],
+        CRowStride = 2 * KeyWidth,
+        RowCount = batch.RowCount,
+        ColumnCount = 2 * KeyWidth,
+        InnerSize = Width,
+        ElementBytes = sizeof(ushort),
+        OutputBytes = sizeof(ushort),
+        Limit = keyLimit,
+        Scale = ScaleOf(batch),
+        Table = !layout.Config.PositionEmbedding.Keys ? default
+            : new RowTable(batch.Arena, batch.RowStarts, KeyWidth,
+                (double)batch.GridPatchCount * KeyWidth * sizeof(float)),
+    };
+
+    private ForwardStep Attend(Batch batch, DeviceView queries)
+    {
+        var kernel = kernels.AttentionFor(layout.Config.HeadSize);
+        KernelLaunch launch = new(kernel,
+            new LaunchSize(batch.BlockCount, layout.Heads.SegmentCount, kernel.GroupSize),
+            (ref arguments) =>
+            {
+                arguments.Add(batch.Blocks, batch.Arena, batch.Arena, batch.Arena, queries, batch[Activation.Keys],
+                    batch[Activation.Attended], batch[Activation.LogSums]);
+                arguments.Add(layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentCount,
+                    Vectors(layout.Heads.PaddedSegment), layout.Config.QueryGrid.Columns, 1);
+            });
+        return new ForwardStep("attention", launch, () =>
+        {
+            StepWork work = batch.AttentionWork(layout, ScheduledFlops);
+            double logSums = (double)batch.TokenCount * layout.ScopeCount * layout.Heads.SegmentCount * sizeof(float);
+            return work with { WrittenBytes = work.WrittenBytes + logSums };
+        });
+    }
+
+    /// <summary>The operations that tensor cores execute for one image: whole units of queries and keys, whole tiles of
+    /// channels.</summary>
+    private double ScheduledFlops(Planning.ExecutionPlan plan)
+    {
+        // The blocks do not depend on learned sigmas.
+        ScopeSchedule schedule = new(layout.Config, plan, new double[]?[layout.ScopeCount]);
+        return 4.0 * schedule.UnitCount * ScopeSchedule.UnitSize * ScopeSchedule.UnitSize
+            * Bits16Kernels.HeadTileFor(layout.Config.HeadSize) * layout.Config.AttentionHeadCount;
+    }
+
+    private Product Outputs(Batch batch) => new()
+    {
+        Count = layout.ScopeCount,
+        A = batch[Activation.Attended],
+        AStride = layout.ScopeCount * Heads,
+        ABatchStride = Heads,
+        Layer = weights.Outputs,
+        C = batch[Activation.Branches],
+        CRowStride = layout.Branches.PaddedSize,
+        CBatchStride = Width,
+        RowCount = batch.TokenCount,
+        ColumnCount = Width,
+        InnerSize = Heads,
+        ElementBytes = sizeof(ushort),
+        OutputBytes = sizeof(ushort),
+    };
+
+    /// <summary>One product per scope. The gate adds up the partial sums: a single product would have a long inner
+    /// dimension and blocks for few multiprocessors.</summary>
+    private Product GateHidden(Batch batch, DeviceLinear hidden) => new()
+    {
+        Count = layout.ScopeCount,
+        A = batch[Activation.Branches],
+        AStride = layout.Branches.PaddedSize,
+        ABatchStride = Width,
+        Layer = hidden,
+        WStride = layout.Branches.PaddedSize,
+        WBatchStride = Width,
+        C = batch[Activation.GateHidden],
+        CRowStride = layout.GateHidden.PaddedSize,
+        CBatchStride = batch.TokenCount * layout.GateHidden.PaddedSize,
+        RowCount = batch.TokenCount,
+        ColumnCount = layout.GateHidden.PaddedSize,
+        InnerSize = Width,
+        ElementBytes = sizeof(ushort),
+    };
+
+    private ForwardStep Fuse(Batch batch)
+    {
+        KernelLaunch launch = new(kernels.FusionGate,
+            new LaunchSize(batch.TokenCount, 1, FusionGateBits16<MmaFloat16>.GroupSizeFor(layout.Width.Size)),
+            (ref arguments) =>
+            {
+                arguments.Add(batch[Activation.GateHidden], weights.GateHiddenBias, weights.GateOutput.Weight,
+                    weights.GateOutput.Bias, batch[Activation.Branches], weights.PostNorm.Weight,
+                    weights.PostNorm.Bias, batch[Activation.Gates], batch[Activation.Fused]);
+                arguments.Add(batch.TokenCount, DeviceVector.Count(layout.GateHidden.PaddedSize, sizeof(float)),
+                    layout.ScopeCount, layout.Config.GateGroupCount, layout.Width.Size, Vectors(Width));
+                arguments.Add((float)Math.Sqrt(layout.Config.LayerNormEpsilon));
+            });
+        return new ForwardStep("fusion gate", launch, () => batch.FusionWork(layout, layout.ScopeCount));
+    }
+
+    private Normalisation PostNorm(Batch batch) => new()
+    {
+        Norm = weights.PostNorm,
+        Epsilon = layout.Config.LayerNormEpsilon,
+        Source = batch[Activation.Branches],
+        Plain = batch[Activation.Fused],
+        RowCount = batch.TokenCount,
+        Width = layout.Width,
+        ElementBytes = sizeof(ushort),
+    };
+
+    private Product Projection(Batch batch, PassOptions options, int outputBytes) => new()
+    {
+        A = batch[Activation.Fused],
+        AStride = Width,
+        Layer = weights.Projection,
+        C = batch[Activation.Tokens],
+        CRowStride = layout.Output.PaddedSize,
+        RowCount = batch.TokenCount,
+        ColumnCount = layout.Output.PaddedSize,
+        InnerSize = Width,
+        ElementBytes = sizeof(ushort),
+        OutputBytes = outputBytes,
+        Note = options.Note,
+        FirstNoted = options.FirstToken,
+    };
+
+    private ForwardStep Multiply(string name, Compiler.KernelVariant[] variants, Product product)
+        => new(name, Bits16Kernels.Multiply(variants, product, device), product.Work);
+
+    private ForwardStep Normalise(string name, Normalisation rows)
+        => new(name, new KernelLaunch(kernels.Norm, RowWarps.SizeFor(rows.RowCount, device), rows.AddBits16Arguments),
+            rows.Work);
+
+    private static int Vectors(int elements) => DeviceVector.Count(elements, sizeof(ushort));
+}

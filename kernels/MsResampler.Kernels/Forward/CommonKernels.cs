@@ -1,0 +1,60 @@
+using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Gemm;
+using MsResampler.Kernels.Norm;
+
+namespace MsResampler.Kernels.Forward;
+
+/// <summary>The kernels for exact products and normalisations in float32. Models of every precision use them for the
+/// query side and for positions.</summary>
+internal static class CommonKernels
+{
+    private static readonly KernelVariant s_gemm64 = GemmOf<GemmTile64, LinearEpilogue>(blockCount: 4);
+    private static readonly KernelVariant s_gemm128 = GemmOf<GemmTile128, LinearEpilogue>(blockCount: 1);
+    private static readonly KernelVariant s_gemmGelu64 = GemmOf<GemmTile64, GeluEpilogue>(blockCount: 4);
+    private static readonly KernelVariant s_plainNorm = RowWarps.VariantOf(typeof(LayerNormWarp<PlainRows>));
+    private static readonly KernelVariant s_positionedNorm = RowWarps.VariantOf(typeof(LayerNormWarp<PositionedRows>));
+    private static readonly KernelVariant s_bothNorm = RowWarps.VariantOf(typeof(LayerNormWarp<BothRows>));
+
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<KernelVariant> All { get; } =
+        [s_gemm64, s_gemm128, s_gemmGelu64, s_plainNorm, s_positionedNorm, s_bothNorm];
+
+    /// <summary>Those for the query side and for positions.</summary>
+    public static IReadOnlyList<KernelVariant> QuerySide { get; } =
+        [s_gemm64, s_gemm128, s_plainNorm, s_positionedNorm];
+
+    /// <summary>Matrix products in float32 without tensor cores.</summary>
+    public static KernelLaunch Multiply(Product product, DeviceProperties device)
+    {
+        bool isLarge = !product.HasGelu && BlockCount<GemmTile128>(product) >= device.MultiprocessorCount;
+        KernelVariant kernel = isLarge ? s_gemm128 : product.HasGelu ? s_gemmGelu64 : s_gemm64;
+        long blocks = isLarge ? BlockCount<GemmTile128>(product) : BlockCount<GemmTile64>(product);
+        return new KernelLaunch(kernel,
+            new LaunchSize(checked((int)(blocks / product.Count)), product.Count, kernel.GroupSize),
+            product.AddTiledArguments);
+    }
+
+    /// <summary>Layer normalisation of rows in float32.</summary>
+    public static KernelLaunch Normalise(Normalisation rows, DeviceProperties device)
+    {
+        KernelVariant kernel = rows.Positions is null ? s_plainNorm
+            : rows.Plain is null ? s_positionedNorm : s_bothNorm;
+        return new KernelLaunch(kernel, RowWarps.SizeFor(rows.RowCount, device), rows.AddFloat32Arguments);
+    }
+
+    private static KernelVariant GemmOf<TTile, TEpilogue>(int blockCount)
+        where TTile : struct, IGemmTile
+        where TEpilogue : struct, IEpilogue
+        => new(typeof(GemmTiled<TTile, TEpilogue>), GemmTiled<TTile, TEpilogue>.GroupSize, blockCount);
+
+    private static long BlockCount<TTile>(Product product)
+        where TTile : struct, IGemmTile
+    {
+        long rows = (product.RowCount + GemmTiled<TTile, LinearEpilogue>.TileRows - 1L)
+            / GemmTiled<TTile, LinearEpilogue>.TileRows;
+        long columns = ((product.ColumnCount / 4) + GemmTiled<TTile, LinearEpilogue>.TileVectors - 1L)
+            / GemmTiled<TTile, LinearEpilogue>.TileVectors;
+        return rows * columns * product.Count;
+    }
+}

@@ -1,0 +1,215 @@
+using MsResampler.Kernels.Device;
+
+namespace MsResampler.Kernels.Forward.Float32;
+
+/// <summary>The steps of a forward pass in float32 or tf32.</summary>
+/// <param name="layout">The model's layout.</param>
+/// <param name="weights">Its weights.</param>
+/// <param name="device">The device.</param>
+/// <param name="usesTensorCores">Whether products are in tf32.</param>
+/// <param name="keyLimit">The magnitude from which elements of keys become NaN (<see cref="KeyLimit"/>).</param>
+internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, DeviceProperties device,
+    bool usesTensorCores, float keyLimit)
+{
+    private bool HasPositions => layout.Config.PositionEmbedding.Keys;
+
+    private double Epsilon => layout.Config.LayerNormEpsilon;
+
+    private int Width => layout.Width.PaddedSize;
+
+    private int Heads => layout.Heads.PaddedSize;
+
+    /// <summary>Lists the steps in order.</summary>
+    /// <param name="batch">The operands.</param>
+    /// <param name="queries">Projected queries of all scopes.</param>
+    /// <param name="options">The destination of the tokens.</param>
+    public IEnumerable<ForwardStep> List(Batch batch, DeviceView queries, PassOptions options)
+    {
+        if (weights.KeyValueInput is { } input)
+            yield return Multiply("kv_proj", Input(batch, input));
+        yield return Normalise("ln_kv", InputNorm(batch));
+        yield return Multiply("k_proj", Keys(batch));
+        yield return Multiply("v_proj", Values(batch));
+        yield return Attend(batch, queries);
+        yield return Multiply("out_proj", Outputs(batch));
+        if (weights.GateHidden is { } hidden)
+        {
+            yield return Multiply("gate fc1", GateHidden(batch, hidden));
+            yield return Fuse(batch);
+        }
+        else
+        {
+            yield return Normalise("ln_post", PostNorm(batch));
+        }
+
+        yield return Multiply("proj", Projection(batch, options));
+    }
+
+    /// <summary>Computes the attention weights of one scope in full, [A, M, N].</summary>
+    /// <param name="batch">A batch of one image whose forward pass was computed.</param>
+    /// <param name="grid">The operands of its grid.</param>
+    /// <param name="scope">The scope.</param>
+    /// <param name="queries">Projected queries of all scopes.</param>
+    /// <param name="queryOffset">Bytes before those of scope 0.</param>
+    /// <param name="maps">Receives the weights.</param>
+    public KernelLaunch Map(Batch batch, Float32Grid grid, int scope, DeviceView queries, long queryOffset,
+        DeviceView maps)
+        => new(Float32Kernels.AttentionMap, new LaunchSize(layout.QueryCount, layout.Heads.SegmentCount, 32),
+            (ref arguments) =>
+            {
+                BiasTable table = grid.BiasTables[scope];
+                PatchGrid patches = grid.Plan.Grid;
+                arguments.Add(queries, batch[Activation.Keys], batch.Arena, maps);
+                arguments.Add(DeviceVector.IndexAt(queryOffset) + (scope * layout.QueryCount * Vectors(Heads)),
+                    layout.Config.QueryGrid.Columns, Vectors(layout.Heads.PaddedSegment),
+                    layout.Config.ShareKeyValues ? 0 : scope, patches.Rows, patches.Columns, table.Rows, table.Columns,
+                    table.HeadStride);
+            });
+
+    private Product Input(Batch batch, DeviceLinear input) => new()
+    {
+        A = batch[Activation.Features],
+        AStride = layout.Channels.PaddedSize,
+        Layer = input,
+        C = batch[Activation.Z],
+        CRowStride = Width,
+        RowCount = batch.RowCount,
+        ColumnCount = Width,
+        InnerSize = layout.Channels.PaddedSize,
+    };
+
+    private Normalisation InputNorm(Batch batch) => new()
+    {
+        Norm = weights.KeyValueNorm,
+        Epsilon = Epsilon,
+        Source = batch[weights.KeyValueInput is null ? Activation.Features : Activation.Z],
+        Plain = batch[Activation.Z],
+        Positions = !HasPositions ? null
+            : new RowTable(batch.Arena, batch.RowStarts, Width, (double)batch.GridPatchCount * Width * sizeof(float)),
+        Positioned = batch[Activation.PositionedZ],
+        RowCount = batch.RowCount,
+        Width = layout.Width,
+    };
+
+    /// <summary>Keys are stored transposed in groups of four channels: a warp of the attention kernel reads the same four
+    /// channels of 32 keys.</summary>
+    private Product Keys(Batch batch) => new()
+    {
+        A = batch[HasPositions ? Activation.PositionedZ : Activation.Z],
+        AStride = Width,
+        Layer = weights.Keys,
+        C = batch[Activation.Keys],
+        CRowStride = 4,
+        CColumnStride = 4 * batch.RowCount,
+        RowCount = batch.RowCount,
+        ColumnCount = layout.KeyScopeCount * Heads,
+        InnerSize = Width,
+        Limit = keyLimit,
+    };
+
+    private Product Values(Batch batch) => new()
+    {
+        A = batch[Activation.Z],
+        AStride = Width,
+        Layer = weights.Values,
+        C = batch[Activation.Values],
+        CRowStride = layout.KeyScopeCount * Heads,
+        RowCount = batch.RowCount,
+        ColumnCount = layout.KeyScopeCount * Heads,
+        InnerSize = Width,
+    };
+
+    private ForwardStep Attend(Batch batch, DeviceView queries)
+    {
+        int headSize = layout.Heads.PaddedSegment;
+        var kernel = Float32Kernels.AttentionFor(headSize, out int sliceSize);
+        int slices = (headSize + sliceSize - 1) / sliceSize;
+        KernelLaunch launch = new(kernel,
+            new LaunchSize(batch.BlockCount, layout.Heads.SegmentCount * slices, kernel.GroupSize),
+            (ref arguments) =>
+            {
+                arguments.Add(batch.Blocks, queries, batch[Activation.Keys], batch[Activation.Values], batch.Arena,
+                    batch[Activation.Attended]);
+                arguments.Add(layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentCount, Vectors(headSize),
+                    batch.RowCount, layout.Config.QueryGrid.Columns);
+            });
+        return new ForwardStep("attention", launch,
+            () => batch.AttentionWork(layout, plan => plan.Scopes.Sum(scope => scope.AttentionFlops)));
+    }
+
+    private Product Outputs(Batch batch) => new()
+    {
+        Count = layout.ScopeCount,
+        A = batch[Activation.Attended],
+        AStride = layout.ScopeCount * Heads,
+        ABatchStride = Heads,
+        Layer = weights.Outputs,
+        C = batch[Activation.Branches],
+        CRowStride = layout.Branches.PaddedSize,
+        CBatchStride = Width,
+        RowCount = batch.TokenCount,
+        ColumnCount = Width,
+        InnerSize = Heads,
+    };
+
+    private Product GateHidden(Batch batch, DeviceLinear hidden) => new()
+    {
+        A = batch[Activation.Branches],
+        AStride = layout.Branches.PaddedSize,
+        Layer = hidden,
+        C = batch[Activation.GateHidden],
+        CRowStride = layout.GateHidden.PaddedSize,
+        RowCount = batch.TokenCount,
+        ColumnCount = layout.GateHidden.PaddedSize,
+        InnerSize = layout.Branches.PaddedSize,
+        HasGelu = true,
+    };
+
+    private ForwardStep Fuse(Batch batch)
+    {
+        KernelLaunch launch = new(Float32Kernels.FusionGate, RowWarps.SizeFor(batch.TokenCount, device),
+            (ref arguments) =>
+            {
+                arguments.Add(batch[Activation.GateHidden], weights.GateOutput.Weight, weights.GateOutput.Bias,
+                    batch[Activation.Branches], weights.PostNorm.Weight, weights.PostNorm.Bias,
+                    batch[Activation.Gates], batch[Activation.Fused]);
+                arguments.Add(batch.TokenCount, Vectors(layout.GateHidden.PaddedSize), layout.ScopeCount,
+                    layout.Config.GateGroupCount, layout.Width.Size, Vectors(Width));
+                arguments.Add((float)Math.Sqrt(Epsilon));
+            });
+        return new ForwardStep("fusion gate", launch, () => batch.FusionWork(layout, hiddenCount: 1));
+    }
+
+    private Normalisation PostNorm(Batch batch) => new()
+    {
+        Norm = weights.PostNorm,
+        Epsilon = Epsilon,
+        Source = batch[Activation.Branches],
+        Plain = batch[Activation.Fused],
+        RowCount = batch.TokenCount,
+        Width = layout.Width,
+    };
+
+    private Product Projection(Batch batch, PassOptions options) => new()
+    {
+        A = batch[Activation.Fused],
+        AStride = Width,
+        Layer = weights.Projection,
+        C = batch[Activation.Tokens],
+        CRowStride = layout.Output.PaddedSize,
+        RowCount = batch.TokenCount,
+        ColumnCount = layout.Output.PaddedSize,
+        InnerSize = Width,
+        Note = options.Note,
+        FirstNoted = options.FirstToken,
+    };
+
+    private ForwardStep Multiply(string name, Product product)
+        => new(name, usesTensorCores ? Float32Kernels.MultiplyTensors(product, device)
+            : CommonKernels.Multiply(product, device), product.Work);
+
+    private ForwardStep Normalise(string name, Normalisation rows)
+        => new(name, CommonKernels.Normalise(rows, device), rows.Work);
+
+    private static int Vectors(int elements) => DeviceVector.Count(elements, sizeof(float));
+}
