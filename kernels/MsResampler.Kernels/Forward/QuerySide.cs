@@ -111,15 +111,8 @@ internal sealed class QuerySide : IDisposable
 
     private float[] Positions(PatchGrid grid)
     {
-        if (_storedPositions is not null)
-            return _storedPositions;
         float[] positions = new float[_layout.QueryCount * Width.Size];
-        for (int query = 0; query < _layout.QueryCount; query++)
-        {
-            Position.SinCosAnchor(query, _layout.Config.QueryGrid, grid,
-                positions.AsSpan(query * Width.Size, Width.Size));
-        }
-
+        PositionEmbedding.OfQueries(_storedPositions, _layout.Config.QueryGrid, grid, Width.Size, positions);
         return positions;
     }
 }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Device;
+using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Perf.Ceilings;
@@ -27,14 +28,14 @@ internal sealed class DeviceScratch : IDisposable
     {
         _device = device;
         _effort = effort;
-        CopyBytes = Math.Min(effort.CopyBytes, device.Properties.MemoryBytes / 16) / DeviceView.VectorBytes
-            * DeviceView.VectorBytes;
+        CopyBytes = Math.Min(effort.CopyBytes, device.Properties.MemoryBytes / 16) / DeviceVector.Bytes
+            * DeviceVector.Bytes;
         _copy = Load(CeilingKernels.Copy);
         _empty = Load(CeilingKernels.Empty);
         _source = device.Allocate(CopyBytes);
         _destination = device.Allocate(CopyBytes);
         _operands = device.Allocate(TileCount * 32 * (16 + 8));
-        _sums = device.Allocate((long)MmaBlocks * MmaCeiling<MmaFloat16>.GroupSize * DeviceView.VectorBytes);
+        _sums = device.Allocate((long)MmaBlocks * MmaCeiling<MmaFloat16>.GroupSize * DeviceVector.Bytes);
         if (HasTensorCores)
         {
             foreach (KernelVariant variant in (ReadOnlySpan<KernelVariant>)[CeilingKernels.Float16,
@@ -75,8 +76,8 @@ internal sealed class DeviceScratch : IDisposable
     public void Copy(IDeviceStream stream)
     {
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], _copy.Kernel);
-        arguments.Add(DeviceView.OfVectors(_source), DeviceView.OfVectors(_destination));
-        arguments.Add((int)(CopyBytes / DeviceView.VectorBytes));
+        arguments.Add(DeviceView.Of(_source), DeviceView.Of(_destination));
+        arguments.Add((int)(CopyBytes / DeviceVector.Bytes));
         stream.Launch(_copy, new LaunchSize(CeilingKernels.CopyBlockCount * _device.Properties.MultiprocessorCount, 1,
             CopyCeiling.GroupSize), arguments.Bytes);
     }
@@ -120,9 +121,10 @@ internal sealed class DeviceScratch : IDisposable
         IDeviceKernel kernel = _products[variant];
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         const int Fragments = TileCount * 32;
-        arguments.Add(new DeviceView(_operands.Address, Fragments),
-            new DeviceView(_operands.Address + (Fragments * DeviceView.VectorBytes), Fragments),
-            DeviceView.OfVectors(_sums));
+        // Fragments of A, 16 bytes each, then those of B, 8 bytes each.
+        DeviceView operands = DeviceView.Of(_operands);
+        arguments.Add(operands.Slice(0, Fragments * 16), operands.Slice(Fragments * 16, Fragments * 8),
+            DeviceView.Of(_sums));
         arguments.Add(stepCount);
         int threads = MmaCeiling<MmaFloat16>.GroupSize;
         stream.Launch(kernel, new LaunchSize(MmaBlocks, 1, threads), arguments.Bytes);

@@ -2,8 +2,8 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Device.Cuda;
+using MsResampler.Kernels.Forward;
 using MsResampler.Perf.Measuring;
-using MsResampler.Perf.Roofline;
 
 namespace MsResampler.Perf.Gpu;
 

@@ -4,7 +4,6 @@ using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Forward;
 using MsResampler.Model;
 using MsResampler.Perf.Ceilings;
-using MsResampler.Perf.Roofline;
 using MsResampler.Perf.Timing;
 
 namespace MsResampler.Perf.Gpu;
@@ -53,11 +52,9 @@ internal sealed class DeviceBench : IDisposable
         using GpuEngine engine = new(device, _compiler, model, options);
         engine.Resample(features, grids, tokens, CancellationToken.None);
         check();
-        bool hasInput = model.Weights.KeyValueInput is not null;
         Precision precision = engine.Precision;
-        IReadOnlyList<LaunchWork> works = precision is Precision.Float16 or Precision.BFloat16
-            ? ForwardWork.Half(model.Config, hasInput, engine.Plan(grids[0]), grids.Length)
-            : ForwardWork.Single(model.Config, hasInput, engine.Plan(grids[0]), grids.Length);
+        IReadOnlyList<ForwardStep> steps = ForwardSteps.Describe(model.Config,
+            model.Weights.KeyValueInput is not null, grids[0], grids.Length, precision, device.Properties);
         using DeviceScratch scratch = new(device, _compiler, _effort);
         using (IDeviceStream stream = device.CreateStream())
         {
@@ -68,7 +65,8 @@ internal sealed class DeviceBench : IDisposable
         ForwardTimes times = ForwardTimes.Measure(device, scratch,
             () => engine.Resample(features, grids, tokens, CancellationToken.None), _effort.Duration);
         return new ModelFigures(Precisions.NameOf(precision), grids.Length, times.Call, times.Warm, times.Cold,
-            LaunchFigures.Of(times.Launches, works, Ceilings, precision));
+            LaunchFigures.Of(times.Launches, [.. steps.Select(step => (step.Name, step.CountWork()))], Ceilings,
+                precision));
     }
 
     public void Dispose() => _compiler.Dispose();

@@ -1,5 +1,5 @@
+using MsResampler.Kernels.Forward;
 using MsResampler.Perf.Ceilings;
-using MsResampler.Perf.Roofline;
 using MsResampler.Perf.Timing;
 
 namespace MsResampler.Perf.Gpu;
@@ -31,15 +31,15 @@ internal sealed record LaunchFigures(string Step, string Kernel, int Launches, d
 
     /// <summary>The figures of the launches of a call.</summary>
     /// <param name="launches">The launches, in order.</param>
-    /// <param name="works">The work of each launch of a forward pass, for all images of the call together.</param>
+    /// <param name="steps">The work of each launch of a forward pass, for all images of the call together.</param>
     /// <param name="ceilings">The limits of the device.</param>
     /// <param name="precision">The precision of products.</param>
-    public static IReadOnlyList<LaunchFigures> Of(IReadOnlyList<TimedLaunch> launches, IReadOnlyList<LaunchWork> works,
-        DeviceCeilings ceilings, Precision precision)
+    public static IReadOnlyList<LaunchFigures> Of(IReadOnlyList<TimedLaunch> launches,
+        IReadOnlyList<(string Name, StepWork Work)> steps, DeviceCeilings ceilings, Precision precision)
     {
         double total = launches.Sum(launch => launch.Milliseconds);
         // The engine splits a large batch into several passes. Each pass reads all weights again.
-        (int passCount, int rest) = Math.DivRem(launches.Count, works.Count);
+        (int passCount, int rest) = Math.DivRem(launches.Count, steps.Count);
         if (rest != 0)
         {
             return [.. launches.GroupBy(launch => launch.Kernel).Select(group => new LaunchFigures(group.Key, group.Key,
@@ -47,12 +47,13 @@ internal sealed record LaunchFigures(string Step, string Kernel, int Launches, d
                 group.Sum(launch => launch.Milliseconds) / total, null, null, null, null))];
         }
 
-        return [.. works.Select((work, index) =>
+        return [.. steps.Select((step, index) =>
         {
-            TimedLaunch[] own = [.. launches.Where((_, launch) => launch % works.Count == index)];
+            TimedLaunch[] own = [.. launches.Where((_, launch) => launch % steps.Count == index)];
             double milliseconds = own.Sum(launch => launch.Milliseconds);
+            StepWork work = step.Work;
             double bytes = work.Bytes + ((passCount - 1) * work.ConstantBytes);
-            return new LaunchFigures(work.Step, own[0].Kernel, passCount, milliseconds, milliseconds / total,
+            return new LaunchFigures(step.Name, own[0].Kernel, passCount, milliseconds, milliseconds / total,
                 work.Flops / 1e9, bytes / 1e6,
                 work.HasProducts ? work.Flops / milliseconds * 1e3 / ceilings.FlopsOf(precision) : null,
                 bytes / milliseconds * 1e3 / ceilings.CopyBytesPerSecond)

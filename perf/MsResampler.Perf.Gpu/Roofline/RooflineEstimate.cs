@@ -1,3 +1,4 @@
+using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Gemm;
 
 namespace MsResampler.Perf.Roofline;
@@ -12,7 +13,7 @@ internal readonly record struct RooflineEstimate(double Seconds, RooflineBound B
     public const double LaunchSeconds = 1.5e-6;
 
     /// <summary>Estimates one launch.</summary>
-    public static RooflineEstimate Of(LaunchWork work, RooflineDevice device)
+    public static RooflineEstimate Of(StepWork work, RooflineDevice device)
     {
         double ideal = work.Flops / (work.HasProducts ? device.ProductFlops : device.SingleTflops * 1e12);
         double whole = ideal * (work.Product is { } product ? TileFactor(product, device) : 1);
@@ -26,7 +27,7 @@ internal readonly record struct RooflineEstimate(double Seconds, RooflineBound B
     }
 
     /// <summary>Bytes moved between memory and the second-level cache.</summary>
-    private static double MemoryBytes(LaunchWork work, RooflineDevice device)
+    private static double MemoryBytes(StepWork work, RooflineDevice device)
         => work.ConstantBytes + work.WrittenBytes + (work.ReadBytes <= device.CacheMB * 1e6 / 2 ? 0 : work.ReadBytes);
 
     /// <summary>The work of the busiest multiprocessor, in whole tiles, divided by the average work of a

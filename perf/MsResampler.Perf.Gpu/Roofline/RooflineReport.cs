@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Text;
-using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Forward;
 using MsResampler.Model;
 using MsResampler.Perf.Models;
-using MsResampler.Planning;
 
 namespace MsResampler.Perf.Roofline;
 
@@ -58,8 +57,8 @@ internal static class RooflineReport
         {
             text.Append(CultureInfo.InvariantCulture, $"\n### {item.Name}, batch {item.Batch}\n\n");
             AppendHeader(text, "| launch | product ", "|---|---", "GFLOP | MB | FLOP/byte ");
-            foreach (LaunchWork work in item.Launches)
-                AppendLaunch(text, work);
+            foreach (ForwardStep step in item.Steps)
+                AppendStep(text, step);
         }
 
         return text.ToString();
@@ -104,12 +103,12 @@ internal static class RooflineReport
     {
         CultureInfo culture = CultureInfo.InvariantCulture;
         text.Append(culture, $"| {item.Shape.Name} | {(item.Shape.ShareKeyValues ? "shared" : "separate")} ");
-        text.Append(culture, $"| {item.Batch} | {item.Launches.Count} ");
-        text.Append(culture, $"| {item.Launches.Sum(work => work.Flops) / 1e9:0.0} ");
-        text.Append(culture, $"| {item.Launches.Sum(work => work.Bytes) / 1e6:0.0} ");
+        text.Append(culture, $"| {item.Batch} | {item.Steps.Count} ");
+        text.Append(culture, $"| {item.Steps.Sum(step => step.CountWork().Flops) / 1e9:0.0} ");
+        text.Append(culture, $"| {item.Steps.Sum(step => step.CountWork().Bytes) / 1e6:0.0} ");
         foreach (RooflineDevice device in RooflineDevice.All)
         {
-            RooflineEstimate[] estimates = [.. item.Launches.Select(work => RooflineEstimate.Of(work, device))];
+            RooflineEstimate[] estimates = [.. item.Steps.Select(step => RooflineEstimate.Of(step.CountWork(), device))];
             double total = estimates.Sum(estimate => estimate.Seconds);
             (RooflineBound bound, double seconds) = estimates
                 .GroupBy(estimate => estimate.Bound, (bound, bounded) => (bound, bounded.Sum(one => one.Seconds)))
@@ -120,10 +119,11 @@ internal static class RooflineReport
         text.Append("|\n");
     }
 
-    private static void AppendLaunch(StringBuilder text, LaunchWork work)
+    private static void AppendStep(StringBuilder text, ForwardStep step)
     {
+        StepWork work = step.CountWork();
         CultureInfo culture = CultureInfo.InvariantCulture;
-        text.Append(culture, $"| {work.Step} | {work.Product} | {work.Flops / 1e9:0.00} | {work.Bytes / 1e6:0.00} ");
+        text.Append(culture, $"| {step.Name} | {work.Product} | {work.Flops / 1e9:0.00} | {work.Bytes / 1e6:0.00} ");
         text.Append(culture, $"| {work.Flops / work.Bytes:0} ");
         foreach (RooflineDevice device in RooflineDevice.All)
         {
@@ -141,13 +141,13 @@ internal static class RooflineReport
     {
         public string Name => $"{Shape.Name}, {(Shape.ShareKeyValues ? "shared" : "separate")} keys and values";
 
-        public IReadOnlyList<LaunchWork> Launches { get; } = LaunchesOf(Shape, Batch);
+        public IReadOnlyList<ForwardStep> Steps { get; } = StepsOf(Shape, Batch);
 
-        private static IReadOnlyList<LaunchWork> LaunchesOf(PeerShape shape, int batch)
+        private static IReadOnlyList<ForwardStep> StepsOf(PeerShape shape, int batch)
         {
             ResamplerConfig config = ConfigReader.Read(shape.ConfigJson(), shape.Name, new List<string>());
-            Planner planner = new(config, hasKeyValueInput: true, ScopeSchedule.Costs);
-            return ForwardWork.Half(config, hasKeyValueInput: true, planner.Plan(shape.Grid), batch);
+            return ForwardSteps.Describe(config, hasKeyValueInput: true, shape.Grid, batch, Precision.Float16,
+                RooflineDevice.All[0].Properties);
         }
     }
 }

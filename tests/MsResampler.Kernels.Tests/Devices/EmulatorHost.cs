@@ -25,22 +25,21 @@ internal sealed class EmulatorHost : KernelHost
         foreach ((object argument, Type type) in arguments.Zip(variant.Entry.GetParameters()
             .Select(parameter => parameter.ParameterType)))
         {
-            int elementBytes = type.IsGenericType ? Marshal.SizeOf(type.GetGenericArguments()[0]) : 0;
             switch (argument)
             {
                 case Output output:
                     IDeviceMemory memory = device.Allocate(Math.Max(output.Values.Length, 1) * sizeof(float));
                     outputs.Add((output, memory));
-                    bytes.Add(new DeviceView(memory.Address, memory.ByteCount / elementBytes));
+                    bytes.Add(DeviceView.Of(memory));
                     break;
                 case float[] values:
-                    bytes.Add(Upload<float>(values, elementBytes));
+                    bytes.Add(Upload<float>(values));
                     break;
                 case int[] values:
-                    bytes.Add(Upload<int>(values, elementBytes));
+                    bytes.Add(Upload<int>(values));
                     break;
                 case TiledBlock[] values:
-                    bytes.Add(Upload<TiledBlock>(values, elementBytes));
+                    bytes.Add(Upload<TiledBlock>(values));
                     break;
                 case int value:
                     bytes.Add(value);
@@ -57,13 +56,13 @@ internal sealed class EmulatorHost : KernelHost
             if (output.Values.Length > 0)
                 stream.Download(memory, MemoryMarshal.AsBytes(output.Values.AsSpan()));
 
-        DeviceView Upload<T>(T[] values, int elementBytes)
+        DeviceView Upload<T>(T[] values)
             where T : unmanaged
         {
             ReadOnlySpan<byte> content = MemoryMarshal.AsBytes<T>(values);
             IDeviceMemory memory = device.Allocate(Math.Max(content.Length, 16));
             stream.Upload(content, memory);
-            return new DeviceView(memory.Address, memory.ByteCount / elementBytes);
+            return DeviceView.Of(memory);
         }
     }
 

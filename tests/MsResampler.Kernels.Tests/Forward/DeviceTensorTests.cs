@@ -179,7 +179,7 @@ public class DeviceTensorTests
             Assert.That(OnHost(engine, model, features, s_grids), Is.EqualTo(expected), "it is not this call's");
             OnDevice(engine, device, model, type, features, s_grids, type);
             Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf(overflow)
-                .With.Message.StartsWith("image 1 of a call since this was last asked: ").And.Property("ImageIndex")
+                .With.Message.StartsWith("image 1 of a call since the last check: ").And.Property("ImageIndex")
                 .EqualTo(1).And.Property("Precision").EqualTo(precision), $"{value}");
             Assert.That(engine.ThrowIfOverflowed, Throws.Nothing);
         }

@@ -96,15 +96,15 @@ internal sealed class GemmMmaCase
         }
 
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel);
-        DeviceView result = Upload(c, 8);
-        DeviceView sums = Upload(MemoryMarshal.AsBytes(squares.AsSpan()), sizeof(float));
-        DeviceView note = firstNoted < 0 ? default : Upload(new byte[sizeof(int)], sizeof(int));
+        DeviceView result = Upload(c);
+        DeviceView sums = Upload(MemoryMarshal.AsBytes(squares.AsSpan()));
+        DeviceView note = firstNoted < 0 ? default : Upload(new byte[sizeof(int)]);
         float[] units = scales.Units.Length > 0 ? scales.Units : [.. Enumerable.Repeat(1f, size.Rows)];
-        arguments.Add(Upload(Encode(a, size.Rows, size.Rows), 16), Upload(Encode(w, size.Columns, 4 * groups), 16),
-            Upload(MemoryMarshal.AsBytes(paddedBias.AsSpan()), 16), result, sums,
-            scales.Count > 0 ? Upload(MemoryMarshal.AsBytes(units.AsSpan()), sizeof(float)) : default,
-            scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.Table.AsSpan()), 16) : default,
-            scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.TableStarts.AsSpan()), sizeof(int)) : default,
+        arguments.Add(Upload(Encode(a, size.Rows, size.Rows)), Upload(Encode(w, size.Columns, 4 * groups)),
+            Upload(MemoryMarshal.AsBytes(paddedBias.AsSpan())), result, sums,
+            scales.Count > 0 ? Upload(MemoryMarshal.AsBytes(units.AsSpan())) : default,
+            scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.Table.AsSpan())) : default,
+            scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.TableStarts.AsSpan())) : default,
             note);
         arguments.Add(size.Rows, groups, chunks, inputStride, inputStride, rowStride, columnStride,
             size.Rows * inputStride, 4 * groups * inputStride, groups, size.Rows * rowGroups, squareStride,
@@ -162,11 +162,11 @@ internal sealed class GemmMmaCase
             return bytes;
         }
 
-        DeviceView Upload(ReadOnlySpan<byte> content, int elementBytes)
+        DeviceView Upload(ReadOnlySpan<byte> content)
         {
             ulong address = gpu.Allocate(content.Length);
             gpu.Write(address, content);
-            return new DeviceView(address, content.Length / elementBytes);
+            return new DeviceView(address, content.Length);
         }
     }
 

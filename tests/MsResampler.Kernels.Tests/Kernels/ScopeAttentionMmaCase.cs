@@ -117,11 +117,11 @@ internal sealed class ScopeAttentionMmaCase
         DeviceView biasView = Upload<float>([.. bias]);
         byte[] queries = [.. new byte[16 * QueryBase], .. Encode(_queries)];
         Array.Fill(queries, Forbidden, 0, 16 * QueryBase);
-        DeviceView queryView = Upload<byte>(queries, 16);
-        DeviceView keyValues = Upload<byte>(KeyValues(), 16);
+        DeviceView queryView = Upload<byte>(queries);
+        DeviceView keyValues = Upload<byte>(KeyValues());
         byte[] outputBytes = new byte[tokenRows * Stride * sizeof(ushort)];
         Array.Fill(outputBytes, Forbidden);
-        DeviceView output = Upload<byte>(outputBytes, 16);
+        DeviceView output = Upload<byte>(outputBytes);
         float[] logSums = new float[storesLogSums ? tokenRows : 0];
         Array.Fill(logSums, float.NaN);
         DeviceView logSumView = storesLogSums ? Upload<float>(logSums) : default;
@@ -149,8 +149,7 @@ internal sealed class ScopeAttentionMmaCase
             DeviceView view = Upload<float>(result);
             Launch(new KernelVariant(_isHalf ? typeof(AttentionMapMma<MmaFloat16>)
                 : typeof(AttentionMapMma<MmaBFloat16>), 32, 1), new Dim3((QueryCount + 15) / 16, HeadCount),
-                [Upload<MmaBlock>(lastScopes), windowView, biasView, queryView with { Count = 4 * queryView.Count },
-                    keyValues with { Count = 4 * keyValues.Count }, logSumView, view],
+                [Upload<MmaBlock>(lastScopes), windowView, biasView, queryView, keyValues, logSumView, view],
                 [mapScope, ScopeCount, KeyScopeCount, HeadVectors, grid.Rows]);
             gpu.Read(view.Address, MemoryMarshal.AsBytes(result.AsSpan()));
             return result;
@@ -166,13 +165,13 @@ internal sealed class ScopeAttentionMmaCase
                 arguments.Bytes);
         }
 
-        DeviceView Upload<T>(T[] content, int elementBytes = 0)
+        DeviceView Upload<T>(T[] content)
             where T : unmanaged
         {
             ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes<T>(content);
             ulong address = gpu.Allocate(Math.Max(bytes.Length, 1));
             gpu.Write(address, bytes);
-            return new DeviceView(address, elementBytes == 0 ? content.Length : bytes.Length / elementBytes);
+            return new DeviceView(address, bytes.Length);
         }
     }
 

@@ -1,6 +1,6 @@
+using MsResampler.Kernels.Forward;
 using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Gpu;
-using MsResampler.Perf.Roofline;
 using MsResampler.Perf.Timing;
 
 namespace MsResampler.Kernels.Tests.Perf;
@@ -55,17 +55,17 @@ public sealed class DeviceBenchTests
     [Test]
     public void Passes_of_a_call_are_added_up_by_step_each_with_its_weights()
     {
-        LaunchWork[] works =
+        (string, StepWork)[] steps =
         [
-            new("first", Flops: 4e9, ConstantBytes: 1e6, ReadBytes: 2e6, WrittenBytes: 3e6) { HasProducts = true },
-            new("second", Flops: 1e9, ConstantBytes: 0, ReadBytes: 1e6, WrittenBytes: 0),
+            ("first", new(Flops: 4e9, ConstantBytes: 1e6, ReadBytes: 2e6, WrittenBytes: 3e6) { HasProducts = true }),
+            ("second", new(Flops: 1e9, ConstantBytes: 0, ReadBytes: 1e6, WrittenBytes: 0)),
         ];
         DeviceCeilings ceilings = new(8e12, null, null, 10e9, new LaunchCosts(1, 2, 3, 4, 5));
         TimedLaunch[] launches = [.. new[] { ("a", 1.0), ("b", 0.5), ("a", 3.0), ("b", 0.5) }
             .Select(launch => new TimedLaunch(launch.Item1, new LaunchSize(1, 1, 32), launch.Item2))];
 
-        IReadOnlyList<LaunchFigures> figures = LaunchFigures.Of(launches, works, ceilings, Precision.Float16);
-        IReadOnlyList<LaunchFigures> others = LaunchFigures.Of(launches[..3], works, ceilings, Precision.Float16);
+        IReadOnlyList<LaunchFigures> figures = LaunchFigures.Of(launches, steps, ceilings, Precision.Float16);
+        IReadOnlyList<LaunchFigures> others = LaunchFigures.Of(launches[..3], steps, ceilings, Precision.Float16);
 
         using (Assert.EnterMultipleScope())
         {

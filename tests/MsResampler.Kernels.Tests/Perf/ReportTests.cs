@@ -1,9 +1,9 @@
 using System.Text.Json;
+using MsResampler.Kernels.Forward;
 using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Gpu;
 using MsResampler.Perf.Measuring;
 using MsResampler.Perf.Models;
-using MsResampler.Perf.Roofline;
 
 namespace MsResampler.Kernels.Tests.Perf;
 

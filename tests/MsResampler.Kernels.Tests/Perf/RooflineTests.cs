@@ -1,3 +1,4 @@
+using MsResampler.Kernels.Forward;
 using MsResampler.Perf.Roofline;
 
 namespace MsResampler.Kernels.Tests.Perf;
@@ -20,10 +21,10 @@ public sealed class RooflineTests
     [Test]
     public void A_launch_takes_what_bounds_it_and_its_start()
     {
-        LaunchWork streaming = new("streaming", 1e6, ConstantBytes: 1e6, ReadBytes: 30e6, WrittenBytes: 2e6);
-        LaunchWork cached = new("cached", 1e6, ConstantBytes: 1e6, ReadBytes: 20e6, WrittenBytes: 2e6);
-        LaunchWork tiny = new("tiny", 1e6, 1, 1, 1);
-        LaunchWork vector = new("vector", 1e9, 1, 1, 1);
+        StepWork streaming = new(1e6, ConstantBytes: 1e6, ReadBytes: 30e6, WrittenBytes: 2e6);
+        StepWork cached = new(1e6, ConstantBytes: 1e6, ReadBytes: 20e6, WrittenBytes: 2e6);
+        StepWork tiny = new(1e6, 1, 1, 1);
+        StepWork vector = new(1e9, 1, 1, 1);
 
         Assert.That(Estimate(streaming), Is.EqualTo((33 + 1.5, RooflineBound.Memory)), "everything from memory");
         Assert.That(Estimate(cached), Is.EqualTo((3 + 1.5, RooflineBound.Memory)), "activations from the cache");
@@ -38,11 +39,11 @@ public sealed class RooflineTests
         Assert.That(Estimate(Of(new ProductExtent(1, 1280, 1280, 4096))).Bound, Is.EqualTo(RooflineBound.Operations));
         Assert.That(Estimate(Of(new ProductExtent(1, 1281, 1280, 4096))).Bound, Is.EqualTo(RooflineBound.Tiles));
 
-        static LaunchWork Of(ProductExtent product)
-            => new("product", product.Flops, 1, 1, 1) { Product = product, HasProducts = true };
+        static StepWork Of(ProductExtent product)
+            => new(product.Flops, 1, 1, 1) { Product = product, HasProducts = true };
     }
 
-    private static (double Microseconds, RooflineBound Bound) Estimate(LaunchWork work)
+    private static (double Microseconds, RooflineBound Bound) Estimate(StepWork work)
     {
         RooflineEstimate estimate = RooflineEstimate.Of(work, s_device);
         return (Math.Round(estimate.Seconds * 1e6, 6), estimate.Bound);

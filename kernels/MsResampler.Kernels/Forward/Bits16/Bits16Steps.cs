@@ -3,6 +3,7 @@ using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gate;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Tiles;
+using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward.Bits16;
 
@@ -29,24 +30,24 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
     public IEnumerable<ForwardStep> List(Batch batch, DeviceView queries, PassOptions options)
     {
         if (weights.KeyValueInput is { } input)
-            yield return Multiply("kv_proj", kernels.SquaresGemm, Input(batch, input));
+            yield return Multiply(StageNames.KeyValueInput, kernels.SquaresGemm, Input(batch, input));
         else
-            yield return Normalise("ln_kv", InputNorm(batch));
-        yield return Multiply("k_proj, v_proj", kernels.ScaledGemm, KeyValues(batch));
+            yield return Normalise(StageNames.KeyValueNorm, InputNorm(batch));
+        yield return Multiply($"{StageNames.Keys}, {StageNames.Values}", kernels.ScaledGemm, KeyValues(batch));
         yield return Attend(batch, queries);
-        yield return Multiply("out_proj", kernels.Gemm, Outputs(batch));
+        yield return Multiply(StageNames.Outputs, kernels.Gemm, Outputs(batch));
         if (weights.GateHidden is { } hidden)
         {
-            yield return Multiply("gate fc1", kernels.Float32Gemm, GateHidden(batch, hidden));
+            yield return Multiply(StageNames.GateHidden, kernels.Float32Gemm, GateHidden(batch, hidden));
             yield return Fuse(batch);
         }
         else
         {
-            yield return Normalise("ln_post", PostNorm(batch));
+            yield return Normalise(StageNames.PostNorm, PostNorm(batch));
         }
 
         bool isBits16 = options.Target == TokenTarget.DeviceBits16;
-        yield return Multiply("proj", isBits16 ? kernels.Gemm : kernels.Float32Gemm,
+        yield return Multiply(StageNames.Projection, isBits16 ? kernels.Gemm : kernels.Float32Gemm,
             Projection(batch, options, isBits16 ? sizeof(ushort) : sizeof(float)));
     }
 
@@ -159,7 +160,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
                 arguments.Add(layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentCount,
                     Vectors(layout.Heads.PaddedSegment), layout.Config.QueryGrid.Columns, 1);
             });
-        return new ForwardStep("attention", launch, () =>
+        return new ForwardStep(StageNames.Attention, launch, () =>
         {
             StepWork work = batch.AttentionWork(layout, ScheduledFlops);
             double logSums = (double)batch.TokenCount * layout.ScopeCount * layout.Heads.SegmentCount * sizeof(float);
@@ -169,7 +170,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
 
     /// <summary>The operations that tensor cores execute for one image: whole units of queries and keys, whole tiles of
     /// channels.</summary>
-    private double ScheduledFlops(Planning.ExecutionPlan plan)
+    private double ScheduledFlops(ExecutionPlan plan)
     {
         // The blocks do not depend on learned sigmas.
         ScopeSchedule schedule = new(layout.Config, plan, new double[]?[layout.ScopeCount]);
@@ -227,7 +228,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
                     layout.ScopeCount, layout.Config.GateGroupCount, layout.Width.Size, Vectors(Width));
                 arguments.Add((float)Math.Sqrt(layout.Config.LayerNormEpsilon));
             });
-        return new ForwardStep("fusion gate", launch, () => batch.FusionWork(layout, layout.ScopeCount));
+        return new ForwardStep(StageNames.GateFusion, launch, () => batch.FusionWork(layout, layout.ScopeCount));
     }
 
     private Normalisation PostNorm(Batch batch) => new()

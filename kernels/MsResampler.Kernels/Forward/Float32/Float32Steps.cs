@@ -1,4 +1,5 @@
 using MsResampler.Kernels.Device;
+using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward.Float32;
 
@@ -26,23 +27,23 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
     public IEnumerable<ForwardStep> List(Batch batch, DeviceView queries, PassOptions options)
     {
         if (weights.KeyValueInput is { } input)
-            yield return Multiply("kv_proj", Input(batch, input));
-        yield return Normalise("ln_kv", InputNorm(batch));
-        yield return Multiply("k_proj", Keys(batch));
-        yield return Multiply("v_proj", Values(batch));
+            yield return Multiply(StageNames.KeyValueInput, Input(batch, input));
+        yield return Normalise(StageNames.KeyValueNorm, InputNorm(batch));
+        yield return Multiply(StageNames.Keys, Keys(batch));
+        yield return Multiply(StageNames.Values, Values(batch));
         yield return Attend(batch, queries);
-        yield return Multiply("out_proj", Outputs(batch));
+        yield return Multiply(StageNames.Outputs, Outputs(batch));
         if (weights.GateHidden is { } hidden)
         {
-            yield return Multiply("gate fc1", GateHidden(batch, hidden));
+            yield return Multiply(StageNames.GateHidden, GateHidden(batch, hidden));
             yield return Fuse(batch);
         }
         else
         {
-            yield return Normalise("ln_post", PostNorm(batch));
+            yield return Normalise(StageNames.PostNorm, PostNorm(batch));
         }
 
-        yield return Multiply("proj", Projection(batch, options));
+        yield return Multiply(StageNames.Projection, Projection(batch, options));
     }
 
     /// <summary>Computes the attention weights of one scope in full, [A, M, N].</summary>
@@ -133,7 +134,7 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
                 arguments.Add(layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentCount, Vectors(headSize),
                     batch.RowCount, layout.Config.QueryGrid.Columns);
             });
-        return new ForwardStep("attention", launch,
+        return new ForwardStep(StageNames.Attention, launch,
             () => batch.AttentionWork(layout, plan => plan.Scopes.Sum(scope => scope.AttentionFlops)));
     }
 
@@ -177,7 +178,7 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
                     layout.Config.GateGroupCount, layout.Width.Size, Vectors(Width));
                 arguments.Add((float)Math.Sqrt(Epsilon));
             });
-        return new ForwardStep("fusion gate", launch, () => batch.FusionWork(layout, hiddenCount: 1));
+        return new ForwardStep(StageNames.GateFusion, launch, () => batch.FusionWork(layout, hiddenCount: 1));
     }
 
     private Normalisation PostNorm(Batch batch) => new()

@@ -1,12 +1,11 @@
 using MsResampler.Kernels.Forward;
-using MsResampler.Perf.Roofline;
 using PtxEmulator;
 
-namespace MsResampler.Kernels.Tests.Perf;
+namespace MsResampler.Kernels.Tests.Forward;
 
 /// <summary>What launches are said to do, against what the emulator sees them do.</summary>
 [Parallelizable(ParallelScope.All)]
-public sealed class ForwardWorkTests
+public sealed class ForwardStepsTests
 {
     private static readonly PatchGrid s_grid = new(9, 10);
 
@@ -42,22 +41,23 @@ public sealed class ForwardWorkTests
 
         (string Kernel, LaunchReport Report)[] launches = [.. device.Reports.Skip(before)];
         bool isHalf = precision is Precision.Float16 or Precision.BFloat16;
-        IReadOnlyList<LaunchWork> works = isHalf
-            ? ForwardWork.Half(config, hasKeyValueInput: true, engine.Plan(s_grid), ImageCount)
-            : ForwardWork.Single(config, hasKeyValueInput: true, engine.Plan(s_grid), ImageCount);
-        Assert.That(launches, Has.Length.EqualTo(works.Count));
+        IReadOnlyList<ForwardStep> steps = ForwardSteps.Describe(config, hasKeyValueInput: true, s_grid, ImageCount,
+            precision, device.Properties);
+        Assert.That(launches, Has.Length.EqualTo(steps.Count));
         using (Assert.EnterMultipleScope())
         {
-            foreach ((LaunchWork work, (string kernel, LaunchReport report)) in works.Zip(launches))
+            foreach ((ForwardStep step, (string kernel, LaunchReport report)) in steps.Zip(launches))
             {
+                StepWork work = step.CountWork();
+                Assert.That(step.Launch.Kernel.Name, Is.EqualTo(kernel), step.Name);
                 // The gate in float32 keeps sums in its result before it is complete, and so writes more than once.
-                Assert.That(work.WrittenBytes, work.Step == "fusion gate" && !isHalf
+                Assert.That(work.WrittenBytes, step.Name == "fusion gate" && !isHalf
                     ? Is.LessThanOrEqualTo(report.GlobalStoreBytes)
-                    : Is.EqualTo(report.GlobalStoreBytes), $"{work.Step}: {kernel}");
+                    : Is.EqualTo(report.GlobalStoreBytes), $"{step.Name}: {kernel}");
                 if (work.HasProducts)
-                    Assert.That(work.Flops, Is.LessThanOrEqualTo(report.Flops), $"{work.Step}: {kernel}");
+                    Assert.That(work.Flops, Is.LessThanOrEqualTo(report.Flops), $"{step.Name}: {kernel}");
                 if (work.Product is { } product)
-                    Assert.That(work.Flops, Is.EqualTo(product.Flops), $"{work.Step}: {kernel}");
+                    Assert.That(work.Flops, Is.EqualTo(product.Flops), $"{step.Name}: {kernel}");
             }
         }
     }
