@@ -11,7 +11,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Cli;
 
-/// <summary>Parses the arguments, runs the command and turns whatever happens into an exit code.</summary>
+/// <summary>Parses the arguments, runs the command and converts every outcome to an exit code.</summary>
 internal static class CommandLine
 {
     private static readonly ParserConfiguration s_parser = new()
@@ -25,7 +25,7 @@ internal static class CommandLine
     {
         Option<bool> verbose = new("--verbose")
         {
-            Description = "Show the stack trace of an error, and all of many problems.",
+            Description = "Show the stack trace of an error, and long lists of problems and warnings in full.",
             Recursive = true,
         };
         bool isVerbose = false;
@@ -57,7 +57,7 @@ internal static class CommandLine
             terminal.WriteError(PlainError.Interrupted);
             return ExitCode.Interrupted;
         }
-#pragma warning disable CA1031 // The last line of defence: a user sees one line, whatever went wrong.
+#pragma warning disable CA1031 // The last line of defence: every error is one line for the user.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
@@ -72,8 +72,8 @@ internal static class CommandLine
     private static RootCommand CreateRoot(Option<bool> verbose, Terminal terminal,
         CancellationToken cancellationToken)
     {
-        RootCommand root = new("Turns the patch features of images into a few visual tokens with " +
-            "MS-Resampler models: several spatial scopes, from local to global, fused by a gate.");
+        RootCommand root = new("Runs MS-Resampler models: they turn the patch features of an image into a few visual " +
+            "tokens. A model has several spatial scopes, from local to global, and a gate that weights them.");
         root.Options.Add(verbose);
         root.Directives.Clear();
         root.Subcommands.Add(InitCommand.Create(terminal, cancellationToken));
@@ -105,7 +105,7 @@ internal static class CommandLine
             return parsed.UnmatchedTokens.Count > 0
                 ? $"there is no command or option '{parsed.UnmatchedTokens[0]}'" +
                 $"{Mistyped.Suggest(parsed.UnmatchedTokens[0], parsed, s_parser)}; the commands are {known} ({hint})"
-                : $"no command given; the commands are {known} ({hint})";
+                : $"expected a command: {known} ({hint})";
         }
 
         return parsed.UnmatchedTokens.Count > 0
@@ -113,7 +113,7 @@ internal static class CommandLine
             : $"{parsed.Errors[0].Message.TrimEnd('.')} ({hint})";
     }
 
-    /// <summary>Text is what users give for files and folders, and for nothing else.</summary>
+    /// <summary>Checks the values of text options. Every one of them is a path.</summary>
     private static void CheckPaths(ParseResult parsed)
     {
         foreach (SymbolResult symbol in parsed.CommandResult.Children)
@@ -152,10 +152,10 @@ internal static class CommandLine
             StringComparison.Ordinal) => PlainError.Describe(exception),
         IOException and not FileLoadException => exception.Message,
         OutOfMemoryException => PlainError.OutOfMemory,
-        // Of .NET's assemblies and of Skia, whose first use finds the native library missing.
+        // From .NET's assemblies, and from Skia if its native library is missing.
         FileLoadException or TypeInitializationException or DllNotFoundException or BadImageFormatException
             or EntryPointNotFoundException or PlatformNotSupportedException => PlainError.Describe(exception),
-        // What .NET cannot do with a file: seek in a pipe, find the end of a device.
+        // From file operations that .NET does not support, such as seeking in a pipe.
         NotSupportedException => exception.Message,
         _ => $"unexpected {exception.GetType().Name}: {exception.Message} (--verbose shows where)",
     };

@@ -1,20 +1,20 @@
 namespace MsResampler.Cli;
 
-/// <summary>What the process returns.</summary>
+/// <summary>The exit codes of the process.</summary>
 internal static class ExitCode
 {
-    /// <summary>Done.</summary>
+    /// <summary>The command succeeded.</summary>
     public const int Done = 0;
 
     /// <summary>A check ran and failed.</summary>
     public const int CheckFailed = 1;
 
-    /// <summary>Bad input or usage.</summary>
+    /// <summary>The input or the arguments are invalid.</summary>
     public const int BadInput = 2;
 
-    /// <summary>What ending by a signal adds to the signal's number.</summary>
+    /// <summary>The exit code after a signal is this value plus the signal's number.</summary>
     public const int SignalBase = 128;
 
-    /// <summary>Ended by Ctrl-C.</summary>
+    /// <summary>Ctrl-C ended the process.</summary>
     public const int Interrupted = SignalBase + 2;
 }

@@ -1,23 +1,24 @@
 namespace MsResampler.Cli;
 
-/// <summary>Words for what ends a process, which need nothing that may be missing: no other assembly is loaded for
-/// them.</summary>
+/// <summary>Messages for errors that end the process. They need no other assembly, because parts of the program may be
+/// missing.</summary>
 internal static class PlainError
 {
-    /// <summary>What a command says that was ended by a signal.</summary>
-    public const string Interrupted = "interrupted; nothing half-written was left behind";
+    /// <summary>The message after a signal.</summary>
+    public const string Interrupted = "interrupted; no incomplete files remain";
 
-    /// <summary>What a command says that ran out of memory.</summary>
-    public const string OutOfMemory = "out of memory: fewer or smaller images, or a smaller model, would fit";
+    /// <summary>The message if there is not enough memory.</summary>
+    public const string OutOfMemory = "out of memory: use fewer or smaller images, or a smaller model";
 
-    /// <summary>One line for an exception that parts of the program may be the cause of.</summary>
+    /// <summary>Describes an exception in one line. Its cause can be a part of the program that cannot be
+    /// loaded.</summary>
     public static string Describe(Exception exception) => exception switch
     {
         OutOfMemoryException => OutOfMemory,
         FileNotFoundException or FileLoadException or TypeInitializationException or DllNotFoundException
             or BadImageFormatException or EntryPointNotFoundException or PlatformNotSupportedException =>
-            $"a part of the program cannot be loaded ({FirstLine(Innermost(exception).Message)}); it may be damaged, " +
-            "or too few open files allowed (ulimit -n)",
+            $"a part of the program cannot be loaded ({FirstLine(Innermost(exception).Message)}); the installation " +
+            "may be damaged, or the limit of open files too low (ulimit -n)",
         _ => FirstLine(exception.Message),
     };
 

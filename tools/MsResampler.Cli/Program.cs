@@ -4,7 +4,7 @@ using MsResampler.Files;
 
 namespace MsResampler.Cli;
 
-/// <summary>The process around a command line: whatever happens in it ends with a documented exit code.</summary>
+/// <summary>The process. It always ends with a documented exit code.</summary>
 internal static class Program
 {
     private static int Main(string[] args)
@@ -13,8 +13,8 @@ internal static class Program
         {
             return Run(args);
         }
-#pragma warning disable CA1031 // What a command line's own last line of defence does not catch: parts of the program
-        catch (Exception exception) // that cannot be loaded, for want of memory or of file handles.
+#pragma warning disable CA1031 // Parts of the program may fail to load for lack of memory or file handles, even the
+        catch (Exception exception) // parts that handle errors in CommandLine.
 #pragma warning restore CA1031
         {
             Say(PlainError.Describe(exception));
@@ -27,22 +27,22 @@ internal static class Program
         Interruption.Listen(Say);
         AppDomain.CurrentDomain.UnhandledException += EndOnUnhandled;
         StandardStreams.Open();
-        // Opened before they are needed, while there are handles left.
+        // Opened now, while there are free file handles.
         StandardStreams.Error.Flush();
         if (!StandardStreams.HasOutput)
         {
-            Say("standard output is closed; redirect it to /dev/null where it is not wanted");
+            Say("standard output is closed; redirect it to /dev/null if you do not need it");
             return ExitCode.BadInput;
         }
 
         int exitCode = CommandLine.Run(args, Terminal.ForProcess(), Interruption.Token);
-        // At once: the threads of a command that was interrupted may be at work still.
+        // At once, because threads of the interrupted command may still run.
         if (Interruption.ExitCode is { } signalled)
             ProcessEnd.Now(signalled);
         return exitCode;
     }
 
-    /// <summary>Threads of the runtime fail too, where there is no memory for one more.</summary>
+    /// <summary>Handles exceptions of other threads. Threads of the runtime can fail for lack of memory.</summary>
     private static void EndOnUnhandled(object sender, UnhandledExceptionEventArgs arguments)
     {
         Unfinished.Abandon(TimeSpan.FromSeconds(1));
@@ -56,7 +56,7 @@ internal static class Program
         {
             StandardStreams.Error.WriteLine($"{StatusLine.Removal}error: {text}");
         }
-#pragma warning disable CA1031 // Nobody can be told; the exit code has to do.
+#pragma warning disable CA1031 // The error cannot be shown; only the exit code remains.
         catch (Exception)
 #pragma warning restore CA1031
         {

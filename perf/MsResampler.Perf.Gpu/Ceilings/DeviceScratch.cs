@@ -60,8 +60,8 @@ internal sealed class DeviceScratch : IDisposable
     /// <summary>Fills the memory that the kernels read: operands of products, and zeros to copy.</summary>
     public void Fill(IDeviceStream stream)
     {
-        // Random signs and fractions. Read as float16, as bfloat16 or in pairs as float32, magnitudes are between 2⁻⁷
-        // and 2: the bits change from operand to operand, as in a model, and no sum overflows.
+        // Random signs and fractions. Read as float16, as bfloat16 or in pairs as float32, magnitudes are between
+        // 2⁻⁷ and 2: the bits change from operand to operand, as in a model, and no sum overflows.
         byte[] operands = new byte[_operands.ByteCount];
         Random random = new(1);
         foreach (ref ushort value in MemoryMarshal.Cast<byte, ushort>(operands.AsSpan()))

@@ -137,8 +137,8 @@ internal sealed unsafe class CublasPeer : IDisposable
         _stream.Dispose();
     }
 
-    /// <summary>Memory with random values of both signs, between 2⁻⁷ and 2 in every type, so that power and clocks are
-    /// those of a real model.</summary>
+    /// <summary>Memory with random values of both signs, between 2⁻⁷ and 2 in every type, so that power and clocks
+    /// are those of a real model.</summary>
     private IDeviceMemory Random(long byteCount)
     {
         IDeviceMemory memory = _device.Allocate(byteCount);

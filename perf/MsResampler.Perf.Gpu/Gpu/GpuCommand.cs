@@ -79,7 +79,7 @@ internal sealed class GpuCommand
         {
             if (result.GetValue(batches) is { } values && values.Any(batch => batch < 1))
                 result.AddError("--batch: expected numbers of at least 1");
-            if (result.GetValue(model) is null != result.GetValue(grid) is null)
+            if (result.GetResult(model) is null != result.GetResult(grid) is null)
                 result.AddError("--model and --grid: expected both or neither");
         });
         command.SetAction(parsed =>

@@ -77,10 +77,10 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
 
             ## Forward passes
 
-            Times are in ms: median (10th–90th percentile). Warm and cold are device times of the forward pass: features
-            and tokens are on the device, and the pass starts on an idle device, with a warm second-level cache or with
-            one that other data has filled. Call is the time of the calling thread, from features in host memory to
-            tokens in host memory. Samples counts the measured warm, cold and whole calls.
+            Times are in ms: median (10th–90th percentile). Warm and cold are device times of the forward pass:
+            features and tokens are on the device, and the pass starts on an idle device, with a warm second-level
+            cache or with one that other data has filled. Call is the time of the calling thread, from features in host
+            memory to tokens in host memory. Samples counts the measured warm, cold and whole calls.
 
             | model | batch | precision | rel. L2 | warm | cold | call | samples | images/s | TFLOP/s |
             |---|--:|---|--:|--:|--:|--:|--:|--:|--:|
@@ -94,7 +94,7 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
 
             Each launch is timed separately, with a warm cache. MB counts the bytes that a kernel must read or write,
             each once. "Of products" is the share of the tensor cores' limit above, "of copy" the share of the copy's
-            limit (more than 100% where the data comes from the cache).
+            limit (more than 100% where the data comes from the cache). cuBLAS is its time for the same products, in µs.
 
             """);
         foreach (GpuRow row in Rows.Where(row => row.Figures is not null))
@@ -145,7 +145,7 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
         CultureInfo culture = CultureInfo.InvariantCulture;
         text.Append(culture, $"\n### {row.Model}, batch {row.Batch}, {row.Precision}\n\n");
         text.Append("""
-            | step | kernel | launches | µs | share | GFLOP | MB | TFLOP/s | of products | GB/s | of copy | cuBLAS, µs |
+            | step | kernel | launches | µs | share | GFLOP | MB | TFLOP/s | of products | GB/s | of copy | cuBLAS |
             |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 
             """);

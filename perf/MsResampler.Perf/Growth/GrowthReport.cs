@@ -39,9 +39,9 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
             {description}
             ![Time of a call over size, on logarithmic scales]({plotName})
 
-            Times are in ms: median (10th–90th percentile) of a call. The exponent e of time ∝ sizeᵉ is fitted by least
-            squares on logarithmic scales: over all sizes, and over the larger half, where the fixed cost of a call has
-            less influence.
+            Times are in ms: median (10th–90th percentile) of a call. The exponent e of time ∝ sizeᵉ is fitted by
+            least squares on logarithmic scales: over all sizes, and over the larger half, where the fixed cost of a
+            call has less influence.
 
 
             """);

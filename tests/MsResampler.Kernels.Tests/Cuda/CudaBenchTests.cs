@@ -4,7 +4,8 @@ using MsResampler.Perf.Gpu;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>Measuring through the driver: its rules are kept and nothing is left, whatever its clock says.</summary>
+/// <summary>Benchmarks through the mock driver. The fixture checks that calls keep the driver's rules and that all
+/// resources are released.</summary>
 internal sealed class CudaBenchTests : CudaModelFixture
 {
     [Test]
@@ -22,12 +23,11 @@ internal sealed class CudaBenchTests : CudaModelFixture
             new BenchEffort(TimeSpan.Zero) { CopyBytes = 1 << 14, BusySteps = 1, ProductSteps = 1 }))
         {
             ModelFigures figures = bench.Measure(model, new ResamplerOptions { Precision = precision }, features,
-                [grid],
-                tokens, () => { });
+                [grid], tokens, () => { });
 
             Assert.That(bench.Ceilings.Launches.Graph, Is.Not.Null);
             Assert.That(figures.Launches, Has.Count.EqualTo(precision == Precision.Float16 ? 7 : 9));
-            Assert.That(figures.Gflop, Is.Positive, "launches are those that were expected");
+            Assert.That(figures.Gflop, Is.Positive, "the launches match the expected steps");
         }
     }
 

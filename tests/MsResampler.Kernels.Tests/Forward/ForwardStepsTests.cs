@@ -3,7 +3,7 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Forward;
 
-/// <summary>What launches are said to do, against what the emulator sees them do.</summary>
+/// <summary>The expected work of each launch, compared with the work that the emulator counts.</summary>
 [Parallelizable(ParallelScope.All)]
 public sealed class ForwardStepsTests
 {
@@ -22,7 +22,7 @@ public sealed class ForwardStepsTests
     ];
 
     [Test]
-    public void Launches_write_and_multiply_what_is_counted([Range(0, 3)] int index,
+    public void Launches_write_and_multiply_as_much_as_expected([Range(0, 3)] int index,
         [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
     {
         const int ImageCount = 2;
@@ -50,7 +50,7 @@ public sealed class ForwardStepsTests
             {
                 StepWork work = step.CountWork();
                 Assert.That(step.Launch.Kernel.Name, Is.EqualTo(kernel), step.Name);
-                // The gate in float32 keeps sums in its result before it is complete, and so writes more than once.
+                // The float32 gate stores partial sums in its result, so it writes some values more than once.
                 Assert.That(work.WrittenBytes, step.Name == "fusion gate" && !isHalf
                     ? Is.LessThanOrEqualTo(report.GlobalStoreBytes)
                     : Is.EqualTo(report.GlobalStoreBytes), $"{step.Name}: {kernel}");

@@ -8,7 +8,7 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Perf;
 
-/// <summary>The kernels that show what a device can do: they do all that they are counted for, and little
+/// <summary>The kernels that measure the limits of a device: they execute all counted operations, and little
 /// else.</summary>
 [Parallelizable(ParallelScope.All)]
 public sealed class CeilingKernelTests
@@ -22,12 +22,12 @@ public sealed class CeilingKernelTests
     [TestCase(typeof(MmaFloat16), 16)]
     [TestCase(typeof(MmaBFloat16), 16)]
     [TestCase(typeof(MmaTensorFloat32), 8)]
-    public void Every_pair_of_fragments_is_multiplied_in_every_step(Type element, int depth)
+    public void Every_step_multiplies_every_pair_of_fragments(Type element, int depth)
     {
         const int StepCount = 3;
         const int Threads = 64;
         var random = new Random(1);
-        // [tiles, 16, k] and [tiles, k, 8]; small integers, of which every sum is exact.
+        // [tiles, 16, k] and [tiles, k, 8]. All sums of these small integers are exact.
         float[] a = [.. Enumerable.Range(0, TileCount * 16 * depth).Select(_ => (float)random.Next(-2, 3))];
         float[] b = [.. Enumerable.Range(0, TileCount * depth * 8).Select(_ => (float)random.Next(-2, 3))];
         var sums = new Float4[2 * Threads];
@@ -59,7 +59,8 @@ public sealed class CeilingKernelTests
             return Products * sum;
         }
 
-        // Registers of 32 bits hold elements k, from the lower half of k (and of rows, for A) to the upper.
+        // A register of 32 bits holds the elements of one or two k. Registers go from the lower half of k to the upper
+        // half; for A, also from the upper 8 rows to the lower 8.
         UInt4[] FragmentsA() => [.. Enumerable.Range(0, TileCount * 32).Select(index =>
         {
             (int group, int place) = Math.DivRem(index % 32, 4);
@@ -89,13 +90,14 @@ public sealed class CeilingKernelTests
     }
 
     [Test]
-    public void Operations_are_counted_by_the_shape_of_the_instruction()
+    public void The_operation_count_follows_from_the_shape_of_the_instruction()
         => Assert.That(
             (MmaCeiling<MmaFloat16>.FlopsPerStep, MmaCeiling<MmaTensorFloat32>.FlopsPerStep),
             Is.EqualTo((64 * 2L * 16 * 8 * 16, 64 * 2L * 16 * 8 * 8)));
 
     [Test]
-    public void Its_loop_is_products_and_nothing_spills([ValueSource(nameof(MmaKernels))] object kernel)
+    public void The_loop_is_at_least_90_percent_products_and_spills_nothing(
+        [ValueSource(nameof(MmaKernels))] object kernel)
     {
         Ptxas ptxas = Ptxas.OrSkip();
         var variant = (KernelVariant)kernel;
@@ -114,9 +116,9 @@ public sealed class CeilingKernelTests
         }
     }
 
-    /// <summary>Nothing, less and more than one round of the grid, and whole rounds of several loads.</summary>
+    /// <summary>No vectors, fewer and more than one round of the grid, and whole rounds of several loads.</summary>
     [Test]
-    public void Everything_is_copied_once_and_in_whole_sectors(
+    public void A_copy_moves_every_vector_once_and_in_whole_sectors(
         [Values(0, 1, 127, 128, 129, 384, 511, 512, 513, 4096)] int count)
     {
         const int Groups = 2;
@@ -133,7 +135,7 @@ public sealed class CeilingKernelTests
         {
             Assert.That(destination[..count], Is.EqualTo(source[..count]));
             Assert.That(destination[count], Is.Default);
-            // Threads of the last warp that have nothing left in one round part from those that have.
+            // The last round can split one warp, which then needs one more request per load.
             int sectors = (count + 1) / 2;
             Assert.That(report.GlobalLoadSectors, Is.InRange(sectors, sectors + CopyCeiling.LoadCount));
             Assert.That(report.GlobalStoreSectors, Is.InRange(sectors, sectors + CopyCeiling.LoadCount));
@@ -141,7 +143,7 @@ public sealed class CeilingKernelTests
     }
 
     [Test]
-    public void Copies_keep_several_loads_under_way([Values(80, 90)] int architecture)
+    public void A_copy_keeps_several_loads_in_flight([Values(80, 90)] int architecture)
     {
         Ptxas ptxas = Ptxas.OrSkip();
         CompiledKernel kernel = CeilingKernels.Copy.Compile(EmulatorHost.Compiler, 80);
@@ -155,7 +157,7 @@ public sealed class CeilingKernelTests
     }
 
     [Test]
-    public void The_empty_kernel_does_nothing()
+    public void The_empty_kernel_touches_no_memory()
     {
         LaunchReport report = KernelRun.Run(CeilingKernels.Empty.Compile(EmulatorHost.Compiler, 80), 3, 32, seed: 1,
             new int[1], 0);

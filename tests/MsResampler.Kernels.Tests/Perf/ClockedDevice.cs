@@ -1,15 +1,15 @@
 
 namespace MsResampler.Kernels.Tests.Perf;
 
-/// <summary>A device with a clock of its own: every launch takes a millisecond and nothing else takes time. What
-/// happens is written down.</summary>
-/// <param name="device">Does the work.</param>
+/// <summary>A device with a simulated clock: every launch takes one millisecond, and nothing else takes time. The
+/// device logs its operations.</summary>
+/// <param name="device">The device that does the work.</param>
 internal sealed class ClockedDevice(IDevice device) : IDevice
 {
     private double _now;
 
-    /// <summary>Operations in their order: launches by kernel, graph, upload, download, synchronize, start,
-    /// stop.</summary>
+    /// <summary>The operations in order: the kernel's name for a launch, or graph, upload, download, synchronize,
+    /// start, stop.</summary>
     public List<string> Log { get; } = [];
 
     public DeviceProperties Properties { get; init; } = device.Properties;

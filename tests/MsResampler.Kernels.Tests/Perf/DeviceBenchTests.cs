@@ -5,13 +5,14 @@ using MsResampler.Perf.Timing;
 
 namespace MsResampler.Kernels.Tests.Perf;
 
-/// <summary>A whole measurement, on the emulator with a clock on which every launch takes a millisecond.</summary>
+/// <summary>Measurements of whole models on the emulator, with a clock on which every launch takes one
+/// millisecond.</summary>
 public sealed class DeviceBenchTests
 {
     private const long CopyBytes = 1 << 14;
 
     [Test]
-    public void Figures_are_those_of_the_clock([Values(1, 3)] int batch)
+    public void All_figures_follow_from_the_clock([Values(1, 3)] int batch)
     {
         ResamplerConfig config = Configs.Mixed;
         using TestModel model = new(config);
@@ -53,7 +54,7 @@ public sealed class DeviceBenchTests
     }
 
     [Test]
-    public void Passes_of_a_call_are_added_up_by_step_each_with_its_weights()
+    public void Figures_sum_over_the_passes_of_a_call_and_count_weights_per_pass()
     {
         (string, StepWork)[] steps =
         [
@@ -76,7 +77,7 @@ public sealed class DeviceBenchTests
             {
                 new LaunchFigures("a", "a", 2, 4, 4 / 4.5, null, null, null, null),
                 new LaunchFigures("b", "b", 1, 0.5, 0.5 / 4.5, null, null, null, null),
-            }), "launches that were not expected");
+            }), "launches that do not match the expected steps");
         }
     }
 

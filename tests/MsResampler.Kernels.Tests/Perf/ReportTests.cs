@@ -75,7 +75,7 @@ public sealed class ReportTests
     }
 
     [Test]
-    public void A_run_over_all_shapes_is_a_table_and_says_what_failed()
+    public void The_report_has_a_row_for_each_model_and_names_failures()
     {
         string text = s_report.ToMarkdown();
         using JsonDocument json = JsonDocument.Parse(s_report.ToJson());
@@ -91,7 +91,7 @@ public sealed class ReportTests
             Assert.That(text, Does.Contain(
                 "| fusion gate | FusionGateBits16 | 1 | 31.3 | 20% | 0.50 | 25.0 | 16.0 |  | 800 | 50% | |"));
             Assert.That(text, Does.Contain("| kernel caches | whole process |").And.Contain("| empty | 2500 ms "));
-            // What torch_peer.py --engine reads.
+            // torch_peer.py --engine reads these fields.
             JsonElement first = json.RootElement.GetProperty("rows")[0];
             Assert.That(first.GetProperty("model").GetString(), Is.EqualTo("clip-l-336-separate"));
             Assert.That(first.GetProperty("batch").GetInt32(), Is.EqualTo(8));

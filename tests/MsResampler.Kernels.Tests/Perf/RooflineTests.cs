@@ -10,7 +10,7 @@ public sealed class RooflineTests
     private static readonly RooflineDevice s_device = new("round", 80, 100, 100, 1, 10, 1000, 40, "");
 
     [Test]
-    public void The_file_among_the_results_is_up_to_date()
+    public void The_file_in_the_results_folder_is_up_to_date()
     {
         string path = Path.Combine(TestContext.CurrentContext.TestDirectory, RooflineReport.FileName);
 
@@ -19,7 +19,7 @@ public sealed class RooflineTests
     }
 
     [Test]
-    public void A_launch_takes_what_bounds_it_and_its_start()
+    public void The_time_is_that_of_the_limiting_factor_plus_the_launch()
     {
         StepWork streaming = new(1e6, ConstantBytes: 1e6, ReadBytes: 30e6, WrittenBytes: 2e6);
         StepWork cached = new(1e6, ConstantBytes: 1e6, ReadBytes: 20e6, WrittenBytes: 2e6);
@@ -33,9 +33,9 @@ public sealed class RooflineTests
     }
 
     [Test]
-    public void Products_are_counted_in_whole_tiles_of_the_busiest_multiprocessor()
+    public void Products_count_whole_tiles_on_the_busiest_multiprocessor()
     {
-        // 100 tiles of 128 × 128, one for each multiprocessor; with one row more, some have two.
+        // 100 tiles of 128 × 128 are one for each multiprocessor; with one more row, some multiprocessors have two.
         Assert.That(Estimate(Of(new ProductExtent(1, 1280, 1280, 4096))).Bound, Is.EqualTo(RooflineBound.Operations));
         Assert.That(Estimate(Of(new ProductExtent(1, 1281, 1280, 4096))).Bound, Is.EqualTo(RooflineBound.Tiles));
 

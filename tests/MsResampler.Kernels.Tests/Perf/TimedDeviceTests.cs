@@ -3,7 +3,7 @@ using MsResampler.Perf.Timing;
 
 namespace MsResampler.Kernels.Tests.Perf;
 
-/// <summary>What is timed, and when.</summary>
+/// <summary>The start and the end of each measurement of a <see cref="TimedDevice"/>.</summary>
 public sealed class TimedDeviceTests
 {
     private const string Kernel = "EmptyKernel";
@@ -34,7 +34,7 @@ public sealed class TimedDeviceTests
     }
 
     [Test]
-    public void A_forward_pass_is_timed_from_its_first_launch_on_an_idle_device_to_the_copy_behind_it()
+    public void A_forward_pass_is_timed_from_its_first_launch_to_the_next_copy()
     {
         _device.Prelude = stream => Launch(stream, 2);
         _device.Mode = TimingMode.Forward;
@@ -48,11 +48,11 @@ public sealed class TimedDeviceTests
             "upload", Kernel, Kernel, "synchronize", "start", Kernel, Kernel, Kernel, "stop", "download", "download",
         }));
         Assert.That(_device.TakeForward(), Is.EqualTo(3));
-        Assert.That(_device.TakeForward(), Is.Zero, "it was taken");
+        Assert.That(_device.TakeForward(), Is.Zero, "the first call took the time");
     }
 
     [Test]
-    public void Forward_passes_of_one_call_add_up_and_may_be_graphs()
+    public void Times_of_several_forward_passes_add_up_graphs_included()
     {
         IDeviceGraph graph = _stream.Capture(() => Launch(_stream, 5))!;
         _device.Mode = TimingMode.Forward;
@@ -65,7 +65,7 @@ public sealed class TimedDeviceTests
     }
 
     [Test]
-    public void Launches_are_timed_one_by_one_beside_the_prelude_and_without_graphs()
+    public void Launches_are_timed_one_by_one_after_the_prelude_without_graphs()
     {
         IDeviceGraph graph = _stream.Capture(() => Launch(_stream, 1))!;
         _device.Prelude = stream => Launch(stream, 1);
@@ -88,7 +88,7 @@ public sealed class TimedDeviceTests
     }
 
     [Test]
-    public void Nothing_is_timed_unless_asked()
+    public void Without_a_mode_nothing_is_timed()
     {
         Launch(_stream, 1);
         _stream.Synchronize();
@@ -98,7 +98,7 @@ public sealed class TimedDeviceTests
     }
 
     [Test]
-    public void A_device_without_a_clock_is_refused_in_words()
+    public void A_device_without_a_timer_is_refused_by_name()
     {
         using TimedDevice device = new(new EmulatorDevice());
         using IDeviceStream stream = device.CreateStream();

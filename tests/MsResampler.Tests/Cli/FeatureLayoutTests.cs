@@ -56,7 +56,7 @@ internal sealed class FeatureLayoutTests : CliFixture
         new([3, 0, 64], new(3, 1), false, ["empty"]),
         new([8, 577, 64], new(24, 24), false, ["[576,C]", "add --drop-class-token"]),
         new([8, 576, 64], new(24, 24), true, ["[577,C]", "no class token to drop"]),
-        new([8, 581, 64], new(24, 24), false, ["5 rows more than patches"]),
+        new([8, 581, 64], new(24, 24), false, ["5 more rows than patches"]),
         new([8, 576, 64], new(16, 16), false, ["[256,C]", "[8,576,64]"]),
         new([24, 24, 64], new(24, 24), true, ["[577,C]", "found [24,24,64]"]),
         new([2, 64, 24, 24], new(24, 24), false, ["x.transpose(0, 2, 3, 1)"]),
@@ -120,8 +120,8 @@ internal sealed class FeatureLayoutTests : CliFixture
         Assert.That(Tokens(numbered, "--grid", "2x3"), Is.EqualTo((float[])[.. tokens, .. tokens, .. tokens]));
     }
 
-    [TestCase("--grid 2x3 --image a.png", "--grid goes with --features only")]
-    [TestCase("--drop-class-token --image a.png", "--drop-class-token goes with --features only")]
+    [TestCase("--grid 2x3 --image a.png", "--grid can only be used with --features")]
+    [TestCase("--drop-class-token --image a.png", "--drop-class-token can only be used with --features")]
     [TestCase("--drop-class-token --features a.npy", "--drop-class-token needs --grid")]
     public void Options_that_do_not_go_together_are_refused(string arguments, string cause)
         => CliRun.Of(["run", "--model", "m", "--out", "o.npy", .. arguments.Split(' ')]).FailsNaming(cause);
@@ -169,13 +169,13 @@ internal sealed class FeatureLayoutTests : CliFixture
         using (Assert.EnterMultipleScope())
         {
             CliRun.Of("run", "--model", Model, "--features", Model, "--out", In("o.npy"))
-                .FailsNaming("this is a folder; --features names a file");
+                .FailsNaming("this is a folder; --features expects a file");
             CliRun.Of("run", "--model", Model, "--image", Model, "--out", In("o.npy"))
-                .FailsNaming("this is a folder; --image names a file");
+                .FailsNaming("this is a folder; --image expects a file");
             CliRun.Of("init", "--config", Model, "--out", In("new"))
-                .FailsNaming("this is a folder; --config names a file");
+                .FailsNaming("this is a folder; --config expects a file");
             CliRun.Of("ptx", "--arch", "sm_80", "--config", Model, "--out", In("new"))
-                .FailsNaming("this is a folder; --config names a file");
+                .FailsNaming("this is a folder; --config expects a file");
         }
     }
 

@@ -141,7 +141,7 @@ internal sealed class ImageFeaturesTests : CliFixture
     {
         string path = WritePicture("fit.png", 4, 4, (_, _) => SKColors.Gray);
         CliRun.Of("run", "--model", Model, "--image", path, "--out", In("fit.npy"))
-            .FailsNaming("588 channels", "--patch 2 would fit");
+            .FailsNaming("588 channels", "use --patch 2");
         File.WriteAllText(In("odd.json"),
             Config.Replace("\"vision_hidden_size\": 12", "\"vision_hidden_size\": 13",
                 StringComparison.Ordinal));

@@ -33,7 +33,7 @@ internal sealed class InspectTests : CliFixture
             Assert.That(output, Does.Match(@"\nkv_proj +4\.61 k +4\.61 k\n"));
             Assert.That(output, Does.Match(@"\nq_proj +2\.30 k +-\n"));
             Assert.That(output, Does.Match(@"\nattention +13\.8 k +"));
-            Assert.That(output, Does.Contain($"{Quantity.Scaled(plan.Flops)}FLOP in place of " +
+            Assert.That(output, Does.Contain($"{Quantity.Scaled(plan.Flops)}FLOP instead of " +
                 $"{Quantity.Scaled(plan.NaiveFlops)}FLOP"));
             Assert.That(output, Does.Match(
                 $@"\ntotal +{Quantity.Scaled(plan.NaiveFlops).Trim()} +{Quantity.Scaled(plan.Flops).Trim()}\n"));

@@ -206,7 +206,7 @@ internal sealed class PtxTests : CliFixture
             In("newer"))
             .Succeeds().Output;
         Assert.That(output, Does.Match(@"\S  +-  +[\d,]+  +-  ")
-            .And.Contain("one that knows sm_86: tools/get-ptxas.sh"));
+            .And.Contain("in a version that supports sm_86: run tools/get-ptxas.sh"));
     }
 
     [Test]
@@ -217,7 +217,7 @@ internal sealed class PtxTests : CliFixture
             exit 255
             """);
         CliRun.OfProcess([("MSRESAMPLER_PTXAS", In("ptxas"))], "ptx", "--arch", "sm_75", "--out", In("refused"))
-            .FailsNaming(".ptx fails: ptxas kernel.ptx, line 7; fatal   : Parsing error");
+            .FailsNaming(".ptx failed: ptxas kernel.ptx, line 7; fatal   : Parsing error");
     }
 
     [TestCase("ptx --out o", "--arch")]

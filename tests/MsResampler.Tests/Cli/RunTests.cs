@@ -118,7 +118,7 @@ internal sealed class RunTests : CliFixture
 
         (string Cause, (string, long[], float[])[] Tensors)[] cases =
         [
-            ("found no tensor at all", []),
+            ("found no tensors", []),
             ("found 'pixels'", [Tensor("pixels", 2, 2, 12)]),
             ("'features.1' is missing", [Tensor("features.0", 2, 2, 12), Tensor("features.2", 2, 2, 12)]),
             ("'features.0' is missing", [Tensor("features.1", 2, 2, 12)]),
@@ -138,7 +138,7 @@ internal sealed class RunTests : CliFixture
         byte[] data = new byte[(2 * 2 * ChannelCount * sizeof(float)) + extra];
         string path = WriteNpy("length.npy",
             $"{{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2, {ChannelCount}), }}", data);
-        Run(path).FailsNaming("length.npy", "promises");
+        Run(path).FailsNaming("length.npy", "bytes by its header");
     }
 
     [Test]
@@ -183,7 +183,7 @@ internal sealed class RunTests : CliFixture
         using (Assert.EnterMultipleScope())
         {
             Assert.That(run.ExitCode, Is.EqualTo(130));
-            Assert.That(run.Error, Is.EqualTo("error: interrupted; nothing half-written was left behind\n"));
+            Assert.That(run.Error, Is.EqualTo("error: interrupted; no incomplete files remain\n"));
             Assert.That(File.ReadAllText(In("cancel.npy")), Is.EqualTo("old"));
             Assert.That(TemporaryFiles(), Is.Empty);
         }

@@ -95,7 +95,7 @@ internal sealed class SignalTests : CliFixture
                 else
                     Assert.That(process.ExitCode, Is.EqualTo(128 + 2).Or.EqualTo(128 + 15));
                 Assert.That(error.Result, number is null ? Does.Match("^(error: interrupted.*\n)?$")
-                    : Is.EqualTo("error: interrupted; nothing half-written was left behind\n"));
+                    : Is.EqualTo("error: interrupted; no incomplete files remain\n"));
                 Assert.That(Directory.GetFileSystemEntries(folder), Is.Empty, signals[0]);
             }
         }

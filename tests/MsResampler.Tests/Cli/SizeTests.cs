@@ -22,7 +22,7 @@ internal sealed class SizeTests : CliFixture
         new("export-onnx --model {0}/model --out {0}/large.onnx --grid 65535x65535", ["--grid 65535x65535"]),
         new("inspect {0}/model --grid 4294967296x1", ["--grid", "from 1 to 65535"]),
         new("run --model {0}/model --image {0}/small.png --patch 2 --size 28000 --out {0}/o.npy",
-            ["--size 28000", "a side of 13377"]),
+            ["--size 28000", "a square with side 13377"]),
         new("run --model {0}/model --image {0}/small.png --patch 2 --size 65534x4096 --out {0}/o.npy",
             ["--size 65534x4096"]),
         new("run --model {0}/model --image {0}/small.png --threads 4294967296 --out {0}/o.npy",

@@ -4,7 +4,7 @@ internal sealed class UsageTests : CliFixture
 {
     private static readonly TestCaseData<string, string>[] s_badUsage =
     [
-        new("", "no command given"),
+        new("", "expected a command"),
         new("frobnicate", "'frobnicate'"),
         new("--frobnicate", "'--frobnicate'"),
         new("run", "--model"),
@@ -24,7 +24,7 @@ internal sealed class UsageTests : CliFixture
         new("run --model m --out o.npy --image i.png --size 10x", "'10x'"),
         new("run --model m --out o.npy --image i.png --size 99999999999", "--size"),
         new("run --model m --out o.npy --image i.png --size 30 --patch 14",
-            "--patch 14; the nearest that is: 28"),
+            "--patch 14; the nearest multiple is 28"),
         new("run --model m --out o.npy --image i.png --backend gpu", "auto, cpu, cuda, reference"),
         new("verify --model m --backend reference", "auto, cpu, cuda"),
         new("verify --model m --precision half", "auto, float32, tf32, float16, bfloat16"),
@@ -54,13 +54,13 @@ internal sealed class UsageTests : CliFixture
         new("run --model {0}/model --out {0}/o.npy --image {0}/config.json", "expected a PNG, JPEG or WebP"),
         new("inspect {0}/none", "none: there is no such"),
         new("inspect {0}/config.json", "config.json"),
-        new("verify --model {0}/none", "none: there is no such model folder"),
+        new("verify --model {0}/none", "none: this model folder does not exist"),
         new("verify --model {0}", "safetensors"),
         new("verify --model {0}/model --backend cpu --precision float16",
             "--precision float16: Precision Float16: the CPU"),
         new("bench --model {0}/none --grid 2x2", "none"),
         new("bench --model {0}/model --grid 2x2 --json {0}/none/b.json", "none"),
-        new("export-onnx --model {0}/none --out {0}/o.onnx", "none: there is no such model folder"),
+        new("export-onnx --model {0}/none --out {0}/o.onnx", "none: this model folder does not exist"),
         new("export-onnx --model {0}/model --out {0}/none/o.onnx", "none"),
         new("init --config {0}/none.json --out {0}/new", "none.json"),
         new("init --config {0}/config.json --out {0}/config.json", "is a file"),

@@ -10,7 +10,7 @@ using MsResampler.Reference;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary><c>bench</c>: how long a batch takes.</summary>
+/// <summary>The command <c>bench</c>: times a batch of images.</summary>
 internal static class BenchCommand
 {
     private const int MaxBatch = 4_096;
@@ -27,18 +27,20 @@ internal static class BenchCommand
         Option<PrecisionChoice> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<double?> seconds = Options.Positive("--seconds", "S",
-            "How long to measure, after a warm-up of a quarter of it.", 3, MaxSeconds);
+            "The duration of the measurement; a warm-up of a quarter of it comes first.", 3, MaxSeconds);
         Option<string?> json = new("--json")
         {
             Description = "Also write the figures to this file.",
             HelpName = "FILE",
         };
-        ExampleCommand command = new("bench", "Time an engine on random features, after checking its result.")
+        ExampleCommand command = new("bench", "Check the tokens of random features, then time the engine.")
         {
             Notes =
             [
-                "FLOP/s counts the operations that the plan executes, not those it saves (see inspect).",
-                "Exits with 1, untimed, when the result is further from the reference than verify allows.",
+                "p10 and p90 are the 10th and the 90th percentile of the times. FLOP/s counts the operations",
+                "that the plan executes (see inspect).",
+                "If the tokens differ from the reference by more than verify allows, nothing is timed and the",
+                "exit code is 1.",
             ],
             Examples =
             [
@@ -66,7 +68,7 @@ internal static class BenchCommand
         CallSize.Require($"--grid {grid}", model.Config, grid);
         CallSize.RequireReference($"--grid {grid}", model.Config, grid);
         CallSize.Require($"--batch {batch}", model.Config, grid, batch);
-        // The reference, which has no plan, is not among this command's backends.
+        // Every backend of this command is a ResamplerEngine; only the reference is not.
         using ResamplerEngine engine = (ResamplerEngine)TokenEngine.Open(model, backend, precision, threadCount);
         ResamplerConfig config = model.Config;
         int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
@@ -85,8 +87,8 @@ internal static class BenchCommand
             $"{Quantity.Error(deviation.RelativeL2)}");
         if (!deviation.IsWithin(engine.ErrorBound))
         {
-            terminal.Verdict(false, $"FAILED: the error is above {Quantity.Error(engine.ErrorBound)}; a wrong " +
-                "result is not timed");
+            terminal.Verdict(false, $"FAILED: the relative error is above {Quantity.Error(engine.ErrorBound)}; " +
+                "nothing was timed");
             return ExitCode.CheckFailed;
         }
 
@@ -112,7 +114,8 @@ internal static class BenchCommand
 
     private static string Time(double seconds) => Quantity.Duration(TimeSpan.FromSeconds(seconds));
 
-    /// <summary>Times single calls, in seconds, for a duration and at least a few times.</summary>
+    /// <summary>Times calls for a duration, and at least <see cref="MinSampleCount"/> of them. Returns the times in
+    /// seconds, in ascending order.</summary>
     private static double[] Measure(TimeSpan duration, Action call)
     {
         List<double> samples = [];
@@ -154,8 +157,8 @@ internal static class BenchCommand
         writer.WriteEndObject();
     }
 
-    /// <summary>What the samples say.</summary>
-    /// <param name="Samples">Seconds of each call, ascending.</param>
+    /// <summary>The figures of a measurement.</summary>
+    /// <param name="Samples">The time of each call in seconds, in ascending order.</param>
     /// <param name="Batch">Images in a call.</param>
     /// <param name="Flops">Operations in a call.</param>
     private sealed record Figures(double[] Samples, int Batch, double Flops)

@@ -8,7 +8,7 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary><c>demo</c>: a small model and a picture, made and run.</summary>
+/// <summary>The command <c>demo</c>: makes a small model and a picture, and runs the model on it.</summary>
 internal static class DemoCommand
 {
     private const int PatchSize = 14;
@@ -37,16 +37,16 @@ internal static class DemoCommand
     {
         Option<string> output = new("--out")
         {
-            Description = "The folder to write to; what an earlier demo left there is replaced.",
+            Description = "The folder to write to. Files of an earlier demo are replaced.",
             HelpName = "DIR",
             DefaultValueFactory = _ => "demo",
         };
         Option<bool> force = new("--force")
         {
-            Description = "Replace files of the demo's names that are not an earlier demo's.",
+            Description = "Also replace files with the same names that are not from an earlier demo.",
         };
         ExampleCommand command = new("demo",
-            "Make a small model and a picture, turn the picture into tokens, and draw maps.")
+            "Make a small random model and a picture, compute the picture's tokens and draw maps.")
         {
             Examples =
             [
@@ -93,28 +93,28 @@ internal static class DemoCommand
         output.Commit();
 
         terminal.Line();
-        terminal.Line($"{picture} was cut into 24x24 patches; 64 queries on an 8x8 grid made a token each.");
-        terminal.Line("Three scopes looked at the patches; a gate weighed them. Open these:");
+        terminal.Line($"The model cut {picture} into 24x24 patches and made 64 tokens, one per query of an 8x8 grid.");
+        terminal.Line("Each query looks at the patches in three scopes, and a gate weights the scopes. Open the maps:");
         foreach (string map in maps)
             terminal.Line($"  {map}");
-        terminal.Line("look-0-local    a token sees the 4x4 patches around its place: a sharp square.");
-        terminal.Line("look-1-region   it sees 12x12 patches, fading with distance: a soft spot.");
-        terminal.Line("look-2-global   it sees everything: no square, no spot, only what its query finds.");
-        terminal.Line("gate            which scope each token takes, and how much of each.");
-        terminal.Line("The weights are random: squares and spots are the scopes' priors, and nothing here " +
-            "was learned.");
+        terminal.Line("look-0-local    a token sees 4x4 patches around its position: a sharp square.");
+        terminal.Line("look-1-region   a token sees 12x12 patches, weaker with distance: a soft spot.");
+        terminal.Line("look-2-global   a token sees all patches: no square and no spot.");
+        terminal.Line("gate            the scope with the largest weight for each token, and all weights.");
+        terminal.Line("The weights are random, so the maps show the shapes of the scopes and nothing learned.");
         terminal.Line($"Next: msresampler inspect {model}");
         terminal.Line($"      msresampler run --model {model} --image YOUR.jpg --out tokens.safetensors " +
             "--maps maps");
     }
 
-    /// <summary>A folder whose model is the demo's is an earlier demo's.</summary>
+    /// <summary>Throws if a file exists, unless the folder holds an earlier demo: a model with the same
+    /// configuration.</summary>
     private static void RefuseToReplace(string folder, ReadOnlySpan<byte> config, string[] paths)
     {
         if (File.Exists(paths[0]) && File.ReadAllBytes(paths[0]).AsSpan().SequenceEqual(config))
             return;
         foreach (string path in paths.Where(Path.Exists))
-            throw new InputException($"{path}: this is there already and not an earlier demo's; name another folder " +
-                $"than {folder}, or --force replaces it");
+            throw new InputException($"{path}: this exists and is not from an earlier demo; choose a folder other " +
+                $"than {folder}, or add --force to replace it");
     }
 }

@@ -4,17 +4,17 @@ using MsResampler.Kernels;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary><c>devices</c>: what can compute here.</summary>
+/// <summary>The command <c>devices</c>: lists the processors and GPUs.</summary>
 internal static class DevicesCommand
 {
     public static ExampleCommand Create(Terminal terminal)
     {
-        ExampleCommand command = new("devices", "List what can compute here, and why a GPU cannot be used.")
+        ExampleCommand command = new("devices", "List the CPU and the GPUs of this machine, and why a GPU is unusable.")
         {
             Notes =
             [
-                "GPUs are numbered as the CUDA driver shows them: CUDA_VISIBLE_DEVICES selects and orders them.",
-                "MSRESAMPLER_LIBCUDA names the driver's library where the system does not find it.",
+                "GPUs have the numbers of the CUDA driver; CUDA_VISIBLE_DEVICES selects and orders them.",
+                "If the system does not find the driver's library, set MSRESAMPLER_LIBCUDA to its path.",
             ],
             Examples = ["msresampler devices"],
         };
@@ -50,7 +50,7 @@ internal static class DevicesCommand
             return;
         }
 
-        terminal.Line($"cuda: driver of CUDA {devices[0].DriverVersion}");
+        terminal.Line($"cuda: the driver supports CUDA {devices[0].DriverVersion}");
         terminal.Table(["gpu", "name", "architecture", ">multiprocessors", ">memory", ">free", "usable"],
         [
             .. devices.Select(device => (IReadOnlyList<string>)

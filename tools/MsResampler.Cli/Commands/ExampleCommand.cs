@@ -5,9 +5,9 @@ namespace MsResampler.Cli.Commands;
 /// <summary>A command whose help ends with notes and examples.</summary>
 internal sealed class ExampleCommand(string name, string description) : Command(name, description)
 {
-    /// <summary>Facts that do not fit one option's line.</summary>
+    /// <summary>Lines with facts that concern more than one option.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
-    /// <summary>Command lines that work as they stand, with files in place.</summary>
+    /// <summary>Complete command lines; they work if the files exist.</summary>
     public required IReadOnlyList<string> Examples { get; init; }
 }

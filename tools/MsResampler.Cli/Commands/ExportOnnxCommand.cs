@@ -7,7 +7,7 @@ using MsResampler.Onnx;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary><c>export-onnx</c>: the model as a standard ONNX graph.</summary>
+/// <summary>The command <c>export-onnx</c>: writes a model as a standard ONNX graph.</summary>
 internal static class ExportOnnxCommand
 {
     private static readonly PatchGrid s_defaultGrid = new(24, 24);
@@ -27,9 +27,9 @@ internal static class ExportOnnxCommand
         {
             Notes =
             [
-                "The graph takes features [batch, rows, columns, channels] and gives tokens [batch, queries, size], in " +
-                "float32, for a batch of any size.",
-                "Positions and scopes depend on the patch grid, so each grid needs a file of its own.",
+                "The graph computes tokens [batch, queries, size] from features [batch, rows, columns, channels],",
+                "in float32, for a batch of any size.",
+                "Positions and scopes depend on the patch grid, so each grid needs its own file.",
             ],
             Examples =
             [

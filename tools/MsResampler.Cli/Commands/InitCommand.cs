@@ -11,7 +11,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary><c>init</c>: a model with random weights.</summary>
+/// <summary>The command <c>init</c>: writes a model with random weights.</summary>
 internal static class InitCommand
 {
     private const string ConfigName = "config.json";
@@ -32,20 +32,20 @@ internal static class InitCommand
     {
         Option<string> config = new("--config")
         {
-            Description = "The config.json to make a model for.",
+            Description = "The config.json of the model.",
             HelpName = "FILE",
             Required = true,
         };
         Option<string> output = new("--out")
         {
-            Description = "The model folder to write; created where it is missing.",
+            Description = "The model folder to write; it is created if it does not exist.",
             HelpName = "DIR",
             Required = true,
         };
         Option<ulong> seed = Options.Seed();
         Option<string?> type = new("--dtype")
         {
-            Description = "The weights' type; the config's torch_dtype when left out.",
+            Description = "The type of the weights (default: torch_dtype of the config).",
             HelpName = "f32|f16|bf16",
             CustomParser = result =>
             {
@@ -55,13 +55,12 @@ internal static class InitCommand
                 return text;
             },
         };
-        Option<bool> force = new("--force") { Description = "Replace the model that the folder holds." };
-        ExampleCommand command = new("init",
-            "Write a model with random weights: the same seed gives the same bytes.")
+        Option<bool> force = new("--force") { Description = "Replace the model in the folder." };
+        ExampleCommand command = new("init", "Write a model with random weights.")
         {
             Notes =
             [
-                "The model is untrained: it is for trying and timing, not for seeing.",
+                "The model is not trained: use it for first steps and to measure speed.",
             ],
             Examples =
             [
@@ -79,7 +78,7 @@ internal static class InitCommand
             string path = parsed.GetRequiredValue(config);
             string folder = parsed.GetRequiredValue(output);
             byte[] json = InputFile.ReadConfiguration(path, config.Name);
-            // Its own config.json can be meant: the model is made anew.
+            // --config may be the config.json in --out: the command then makes the model again.
             new Inputs().Add(path).Check(Path.Combine(folder, WeightsName));
             Run(json, path, folder, parsed.GetValue(seed), parsed.GetValue(type), parsed.GetValue(force), terminal,
                 cancellationToken);
@@ -133,14 +132,14 @@ internal static class InitCommand
     private static void RefuseToOverwrite(string folder, bool force)
     {
         if (File.Exists(folder))
-            throw new InputException($"{folder}: this is a file; --out names a folder");
+            throw new InputException($"{folder}: this is a file; --out expects a folder");
         if (File.Exists(Path.Combine(folder, IndexName)))
-            throw new InputException($"{folder}: holds a sharded model ({IndexName}), which would hide the " +
-                "new one; choose another folder");
+            throw new InputException($"{folder}: the folder holds a sharded model ({IndexName}), which would take " +
+                "precedence over the new one; choose another folder");
         foreach (string name in (ReadOnlySpan<string>)[ConfigName, WeightsName])
         {
             if (!force && File.Exists(Path.Combine(folder, name)))
-                throw new InputException($"{folder}: holds a model already ({name}); --force replaces it");
+                throw new InputException($"{folder}: the folder already holds a model ({name}); --force replaces it");
             OutputFile.Check(Path.Combine(folder, name));
         }
     }

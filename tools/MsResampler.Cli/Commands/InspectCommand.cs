@@ -9,7 +9,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary><c>inspect</c>: what a model is made of.</summary>
+/// <summary>The command <c>inspect</c>: shows the parts of a model.</summary>
 internal static class InspectCommand
 {
     private const int PictureGap = 4;
@@ -19,18 +19,17 @@ internal static class InspectCommand
     {
         Argument<string?> path = new("PATH")
         {
-            Description = "A model folder; or a .safetensors file or its index, to list tensors only.",
+            Description = "A model folder, or a .safetensors file or index whose tensors are listed.",
             Arity = ArgumentArity.ZeroOrOne,
         };
         Option<string?> model = new("--model")
         {
-            Description = "The same, as other commands take it.",
+            Description = "The same as PATH.",
             HelpName = "PATH",
         };
-        Option<PatchGrid?> grid = Options.Grid("The patch grid that scopes and the plan are shown for.",
-            new PatchGrid(24, 24));
+        Option<PatchGrid?> grid = Options.Grid("The patch grid of the scopes and the plan.", new PatchGrid(24, 24));
         ExampleCommand command = new("inspect",
-            "Show a model's configuration, scopes, tensors, parameters, and what a plan computes.")
+            "Show the configuration, scopes and tensors of a model, and its execution plan.")
         {
             Examples =
             [
@@ -47,8 +46,8 @@ internal static class InspectCommand
             (string? first, string? second) = (parsed.GetValue(path), parsed.GetValue(model));
             if (first is null == second is null)
             {
-                throw new InputException("expected one PATH, found " + (first is null ? "none" : $"'{first}' and --model " +
-                    $"{second}") + " (see msresampler inspect --help)");
+                throw new InputException("expected one PATH, found " +
+                    (first is null ? "none" : $"'{first}' and --model {second}") + " (see msresampler inspect --help)");
             }
 
             Run((first ?? second)!, parsed.GetValue(grid)!.Value, terminal);
@@ -84,20 +83,18 @@ internal static class InspectCommand
         terminal.Heading("Configuration");
         terminal.Table(["field", "value"],
         [
-            ["patch features (C)", Number(config.VisionHiddenSize)],
-            ["width (D)", $"{Number(config.HiddenSize)} in {config.AttentionHeadCount} heads of " +
-                $"{config.HeadSize}"],
+            ["channels of a patch (C)", Number(config.VisionHiddenSize)],
+            ["width (D)", $"{Number(config.HiddenSize)} in {config.AttentionHeadCount} heads of {config.HeadSize}"],
             ["queries (M)", $"{config.QueryGrid} = {Number(config.QueryGrid.QueryCount)}, " +
-                (config.ShareQueries ? "shared by the scopes" : "for each scope")],
-            ["tokens (L)", Number(config.OutputSize)],
-            ["keys and values", config.ShareKeyValues ? "shared by the scopes" : "for each scope"],
-            ["positions", position.Type == PositionEmbeddingType.None ? "none"
-                : $"{(position.Type == PositionEmbeddingType.Stored ? "stored" : "sincos2d")}, on " +
-                    $"{Where(position)}"],
+                (config.ShareQueries ? "shared by the scopes" : "separate for each scope")],
+            ["size of a token (L)", Number(config.OutputSize)],
+            ["keys and values", config.ShareKeyValues ? "shared by the scopes" : "separate for each scope"],
+            ["position embedding", position.Type == PositionEmbeddingType.None ? "none"
+                : $"{(position.Type == PositionEmbeddingType.Stored ? "stored" : "sincos2d")}, on {Where(position)}"],
             ["gate", config.Gate is { } gate
-                ? $"mlp of {Number(gate.HiddenSize)}, one weight per " +
+                ? $"mlp with hidden size {Number(gate.HiddenSize)}, one weight per scope and " +
                     $"{(gate.Granularity == GateGranularity.Head ? "head" : "token")}"
-                : "none: one scope"],
+                : "none, because there is one scope"],
             ["layer norm epsilon",
                 config.LayerNormEpsilon.ToString("0.###e-00", CultureInfo.InvariantCulture)],
             ["tensor name prefix", model.TensorPrefix.Length == 0 ? "none" : model.TensorPrefix],
@@ -117,8 +114,8 @@ internal static class InspectCommand
         ResamplerConfig config = model.Config;
         QueryGrid queries = config.QueryGrid;
         (int Row, int Column) middle = (queries.Rows / 2, queries.Columns / 2);
-        terminal.Heading($"Scopes on {grid} patches: what the query in the middle {middle} and in the " +
-            "corner (0, 0) see");
+        terminal.Heading($"Scopes on {grid} patches. Left: the patches that the middle query {middle} sees. Right: " +
+            "those of the corner query (0, 0)");
         for (int index = 0; index < config.Scopes.Count; index++)
         {
             ScopeConfig scope = config.Scopes[index];
@@ -127,9 +124,9 @@ internal static class InspectCommand
             ScopeBias bias = new(scope, windows, queries, learned is null ? null : MeanOfHeads(learned.ToDouble()));
             double share = (double)windows.PairCount / queries.QueryCount / grid.PatchCount;
             terminal.Line();
-            terminal.Line($"{index} {scope.Name}: {ScopeText.Describe(scope)}; a query sees " +
+            terminal.Line($"{index} {scope.Name}: {ScopeText.Describe(scope)}; on average a query sees " +
                 $"{Quantity.Percent(share)} of the patches" +
-                (learned is null ? "" : " (sigma learned per head; drawn: their geometric mean)"));
+                (learned is null ? "" : " (sigma is learned per head; the picture shows the geometric mean)"));
             int cellWidth = Margin.Length + (4 * grid.Columns) + PictureGap <= Math.Min(terminal.Width, 132) ? 2 : 1;
             IReadOnlyList<string> first = ScopePicture.Draw(bias, grid, middle, cellWidth);
             IReadOnlyList<string> second = ScopePicture.Draw(bias, grid, (0, 0), cellWidth);
@@ -138,7 +135,7 @@ internal static class InspectCommand
         }
     }
 
-    /// <summary>The logarithms of one head's sigmas that stand for all.</summary>
+    /// <summary>The mean over the heads of the logarithms of sigma, for rows and columns.</summary>
     private static double[] MeanOfHeads(double[] logs)
         => [.. Enumerable.Range(0, 2).Select(axis => logs.Where((_, index) => index % 2 == axis).Average())];
 
@@ -166,8 +163,8 @@ internal static class InspectCommand
         CpuVariant variant = CpuVariant.Choose();
         ExecutionPlan plan = new Planner(config, model.Weights.KeyValueInput is not null, variant.Costs).Plan(grid);
         terminal.Heading($"Plan for one image of {grid} patches on cpu, {variant}: {Quantity.Scaled(plan.Flops)}FLOP " +
-            $"in place of {Quantity.Scaled(plan.NaiveFlops)}FLOP, {Quantity.Digits(plan.NaiveFlops / plan.Flops)} " +
-            "times fewer");
+            $"instead of {Quantity.Scaled(plan.NaiveFlops)}FLOP as written, a factor of " +
+            Quantity.Digits(plan.NaiveFlops / plan.Flops));
         terminal.Table(["scope", ">window", ">pairs", ">computed", "keys", "values", ">tiles"],
         [
             .. plan.Scopes.Select((scope, index) => (IReadOnlyList<string>)
@@ -182,17 +179,17 @@ internal static class InspectCommand
                 scope.Keys == ProjectionStrategy.Absorbed ? "-" : Number(scope.Tiles.Count),
             ]),
         ]);
-        terminal.Line("  window: the most patches a query sees; pairs of a query and a patch: those in");
-        terminal.Line("  scope, those computed; projected: formed for every patch; absorbed: moved to");
-        terminal.Line("  the query side; tiles: of queries");
+        terminal.Line("  window: largest number of patches of a query; pairs: pairs of a query and a patch");
+        terminal.Line("  in its window; computed: pairs that the engine computes; projected: computed for");
+        terminal.Line("  every patch; absorbed: multiplied into the queries instead; tiles: blocks of queries");
         terminal.Line();
         terminal.Table(["stage", ">as written", ">executed"],
         [
             .. plan.Stages.Append(new StageCost("total", plan.Flops, plan.NaiveFlops)).Select(stage =>
                 (IReadOnlyList<string>)[stage.Name, Flop(stage.NaiveFlops), Flop(stage.Flops)]),
         ]);
-        terminal.Line("  additions and multiplications; as written: every patch projected for every");
-        terminal.Line("  scope, every query against every patch");
+        terminal.Line("  Additions and multiplications. As written: every patch is projected for every");
+        terminal.Line("  scope, and every query looks at every patch.");
     }
 
     private static string Name(ProjectionStrategy strategy)

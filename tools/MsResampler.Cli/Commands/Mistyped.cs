@@ -3,23 +3,23 @@ using System.CommandLine.Invocation;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary>What a word was probably meant to be, and options that were taken for values.</summary>
+/// <summary>Finds the intended word for a mistyped one, and options that the parser took for values.</summary>
 internal static class Mistyped
 {
     private const int MaxSuggestionCount = 3;
     private const int ShortOptionLength = 2;
 
-    /// <summary>"; did you mean '--patch'?" where commands or options are like a word that was not understood; else
-    /// nothing.</summary>
+    /// <summary>Returns text such as "; did you mean '--patch'?" if commands or options are similar to an unknown word,
+    /// and otherwise an empty string.</summary>
     /// <param name="word">The word.</param>
-    /// <param name="parsed">The command line that it is from.</param>
-    /// <param name="parser">How it was parsed.</param>
+    /// <param name="parsed">The command line with the word.</param>
+    /// <param name="parser">The settings of the parser.</param>
     public static string Suggest(string word, ParseResult parsed, ParserConfiguration parser)
     {
         Command command = parsed.CommandResult.Command;
         if (Path.Exists(word) && command.Options.Any(option => option.Name == "--model"))
             return $"; did you mean '--model {word}'?";
-        // What the command's arguments take comes before the word, so that none takes the word itself.
+        // Placeholders for the command's arguments come first, so that no argument takes the word.
         string[] alone = command is RootCommand ? [word]
             : [command.Name, .. command.Arguments.Select(argument => argument.Name), word];
         ParseResult again = parsed.RootCommandResult.Command.Parse(alone, parser);
@@ -29,7 +29,7 @@ internal static class Mistyped
         action.ShowTypoCorrections = true;
         using StringWriter output = new();
         again.Invoke(new InvocationConfiguration { Output = output, Error = TextWriter.Null });
-        // A sentence about the word, then a line for each suggestion.
+        // The first line is a sentence about the word; each further line is a suggestion.
         string[] suggestions = [.. output.ToString()
             .Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Skip(1).Where(suggestion => suggestion.Length > ShortOptionLength)
@@ -37,8 +37,8 @@ internal static class Mistyped
         return suggestions.Length == 0 ? "" : $"; did you mean {string.Join(" or ", suggestions)}?";
     }
 
-    /// <summary>The first value that was meant as an option: the parser gives an option of several values, or one that
-    /// lacks its value, whatever comes next.</summary>
+    /// <summary>Returns the first value that looks like an option. For an option with several values, or whose value is
+    /// missing, the parser takes the next word as a value even if it starts with "--".</summary>
     public static string? FindSwallowedOption(ParseResult parsed) => parsed.CommandResult.Children
         .SelectMany(symbol => symbol.Tokens)
         .Select(token => token.Value)

@@ -6,7 +6,7 @@ using MsResampler.Cli.Input;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary>The options that commands share, each with a parser whose error says what was expected.</summary>
+/// <summary>The options that several commands have. Their errors name the expected values.</summary>
 internal static class Options
 {
     private const int MaxExtent = 65_535;
@@ -15,7 +15,7 @@ internal static class Options
 
     public static Option<string> Model() => new("--model")
     {
-        Description = "The model folder: config.json and a safetensors checkpoint.",
+        Description = "The model folder, with config.json and a safetensors checkpoint.",
         HelpName = "DIR",
         Required = true,
     };
@@ -25,9 +25,9 @@ internal static class Options
         string names = string.Join('|', choices.Select(choice => choice.Name));
         return new Option<BackendChoice>("--backend")
         {
-            Description = "The backend. cuda: the first GPU that msresampler devices shows as usable; auto: cuda " +
-                "where there is one, else cpu" +
-                (choices.Contains(BackendChoice.Reference) ? "; reference: slow, in double precision." : "."),
+            Description = "The backend. cuda is the first usable GPU (see msresampler devices); auto is cuda if " +
+                "there is a usable GPU, and else cpu" +
+                (choices.Contains(BackendChoice.Reference) ? "; reference is slow, in double precision." : "."),
             HelpName = names,
             DefaultValueFactory = _ => BackendChoice.Auto,
             CustomParser = result => choices.FirstOrDefault(choice => choice.Name == Text(result)) ??
@@ -40,8 +40,8 @@ internal static class Options
         IEnumerable<string> names = PrecisionChoice.All.Select(choice => choice.Name);
         return new Option<PrecisionChoice>("--precision")
         {
-            Description = "Numeric precision of the GPU; auto: as the checkpoint is stored, where the GPU can. The CPU " +
-                "computes in float32.",
+            Description = "Numeric precision on a GPU; auto is the type of the checkpoint if the GPU supports it. " +
+                "The CPU always computes in float32.",
             HelpName = string.Join('|', names),
             DefaultValueFactory = _ => PrecisionChoice.Auto,
             CustomParser = result => PrecisionChoice.All.FirstOrDefault(choice => choice.Name == Text(result)) ??
@@ -51,7 +51,7 @@ internal static class Options
 
     public static Option<int?> Threads() => new("--threads")
     {
-        Description = "Threads to compute with, at most one per processor; one per processor when left out.",
+        Description = "Number of threads, at most one per processor (default: one per processor).",
         HelpName = "N",
         CustomParser = result => ParseInt(result, "--threads", 1, MaxThreadCount),
     };
@@ -67,7 +67,7 @@ internal static class Options
 
     public static Option<ulong> Seed() => new("--seed")
     {
-        Description = "Decides the weights: the same seed gives the same bytes.",
+        Description = "Seed of the random weights. The same seed gives the same bytes.",
         HelpName = "N",
         DefaultValueFactory = _ => 0,
         CustomParser = result =>
@@ -90,10 +90,10 @@ internal static class Options
                         : string.Create(CultureInfo.InvariantCulture, $" up to {max}"))),
         };
 
-    /// <summary>A patch grid.</summary>
-    /// <param name="description">What it is the grid of.</param>
-    /// <param name="defaultValue">The grid when left out.</param>
-    /// <param name="isRequired">Whether it must be given; not where there is a default.</param>
+    /// <summary>The option <c>--grid</c>, a patch grid.</summary>
+    /// <param name="description">The description in the help.</param>
+    /// <param name="defaultValue">The default grid, or null.</param>
+    /// <param name="isRequired">Whether the option is required if there is no default.</param>
     public static Option<PatchGrid?> Grid(string description, PatchGrid? defaultValue = null, bool isRequired = true)
         => new("--grid")
         {
@@ -106,10 +106,10 @@ internal static class Options
                 : Fail<PatchGrid?>(result, "--grid", $"rows x columns such as 24x24, each from 1 to {MaxExtent}"),
         };
 
-    /// <summary>A GPU architecture such as sm_80, as 80.</summary>
+    /// <summary>The option <c>--arch</c>, a GPU architecture. Its value for sm_80 is 80.</summary>
     public static Option<int> Architecture() => new("--arch")
     {
-        Description = "The architecture to compile for, such as sm_80; newer ones run it too.",
+        Description = "The target architecture, such as sm_80. Newer architectures can run the result, too.",
         HelpName = "sm_NN",
         Required = true,
         CustomParser = result => Text(result) is { Length: 5 or 6 } text
@@ -120,10 +120,10 @@ internal static class Options
                 : Fail<int>(result, "--arch", $"sm_{MinArchitecture} or newer, such as sm_80"),
     };
 
-    /// <summary>A side in pixels, or height x width.</summary>
+    /// <summary>The option <c>--size</c>: height x width in pixels, or the side of a square.</summary>
     public static Option<ImageSize> Size(int defaultSide) => new("--size")
     {
-        Description = "Images are resized to this height x width in pixels (one number: a square).",
+        Description = "Resize images to this height x width in pixels; one number is the side of a square.",
         HelpName = "S|HxW",
         DefaultValueFactory = _ => new ImageSize(defaultSide, defaultSide),
         CustomParser = result => TryParsePair(Text(result), out int height, out int width)

@@ -11,7 +11,7 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary><c>ptx</c>: the kernels as text.</summary>
+/// <summary>The command <c>ptx</c>: compiles the GPU kernels to text.</summary>
 internal static class PtxCommand
 {
     public static ExampleCommand Create(Terminal terminal, CancellationToken cancellationToken)
@@ -19,26 +19,27 @@ internal static class PtxCommand
         Option<int> architecture = Options.Architecture();
         Option<string> output = new("--out")
         {
-            Description = "The folder to write, one file for each kernel; created where it is missing.",
+            Description = "The folder for one file per kernel; it is created if it does not exist.",
             HelpName = "DIR",
             Required = true,
         };
         Option<string?> config = new("--config")
         {
-            Description = "Only the kernels that a model of this config.json uses.",
+            Description = "Compile only the kernels of a model with this config.json.",
             HelpName = "FILE",
         };
         Option<PrecisionChoice> precision = Options.Precision();
-        precision.Description = "Only the kernels of this precision; auto: with --config its torch_dtype where " +
-            "architecture and model allow it, else float32; without, every precision that the architecture has.";
-        ExampleCommand command = new("ptx", "Compile the GPU kernels to PTX and say what each needs. Needs no GPU.")
+        precision.Description = "Compile only the kernels of this precision. auto with --config is its torch_dtype " +
+            "if architecture and model support it, and else float32; auto without --config is every supported one.";
+        ExampleCommand command = new("ptx", "Compile the GPU kernels to PTX and list their resources. Needs no GPU.")
         {
             Notes =
             [
-                "Registers and spills are what NVIDIA's assembler says, where it is found: in MSRESAMPLER_PTXAS, on the",
-                "PATH, or where tools/get-ptxas.sh puts it. Instructions are those of the text: a loop's body counts once.",
-                "smem and spills are bytes of shared memory and of registers that did not fit; global and shared are",
-                "instructions that read or write such memory.",
+                "registers and spills come from NVIDIA's assembler ptxas. It is searched in MSRESAMPLER_PTXAS,",
+                "on the PATH, and in the folder of tools/get-ptxas.sh.",
+                "smem: bytes of shared memory. spills: bytes of registers stored in memory. The other columns",
+                "count instructions of the PTX text, where the body of a loop counts once; global and shared",
+                "count those that read or write such memory.",
             ],
             Examples =
             [
@@ -91,13 +92,14 @@ internal static class PtxCommand
         terminal.Line($"{rows.Count} {(rows.Count == 1 ? "kernel" : "kernels")} for sm_{architecture} in {folder}");
         if (!isKnown)
         {
-            terminal.Line($"registers and spills need NVIDIA's assembler{(assembler is null ? "" : $", one that knows " +
-                $"sm_{architecture}")}: tools/get-ptxas.sh brings it, or {PtxAssembler.PathVariable} names it");
+            string needed = assembler is null ? "" : $" in a version that supports sm_{architecture}";
+            terminal.Line($"registers and spills need NVIDIA's assembler{needed}: run tools/get-ptxas.sh, or set " +
+                $"{PtxAssembler.PathVariable} to its path");
         }
     }
 
-    /// <summary>The kernels to compile: each runs on the architecture.</summary>
-    /// <exception cref="InputException">The architecture or the model does not allow the precision.</exception>
+    /// <summary>The kernels to compile. The architecture supports all of them.</summary>
+    /// <exception cref="InputException">The architecture or the model does not support the precision.</exception>
     private static IEnumerable<KernelVariant> Variants(int architecture, ResamplerConfig? config, PrecisionChoice asked)
     {
         if (config is null && asked == PrecisionChoice.Auto)
@@ -130,7 +132,7 @@ internal static class PtxCommand
         return config;
     }
 
-    /// <summary>The kernel's name in small letters, digits and hyphens.</summary>
+    /// <summary>The name of a kernel in lower-case letters, digits and hyphens.</summary>
     private static string FileName(CompiledKernel kernel)
     {
         IEnumerable<string> words = string.Concat(kernel.Name.Select(letter =>

@@ -13,14 +13,14 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary><c>run</c>: images or features to tokens.</summary>
+/// <summary>The command <c>run</c>: computes the tokens of images or of features.</summary>
 internal static class RunCommand
 {
     private const int DefaultPatchSize = 14;
     private const int DefaultImageSide = 336;
     private const int MaxPatchSize = 1_024;
 
-    // What is in memory at a time: enough images to keep every thread busy, bounded whatever their number.
+    // Limits of the images in memory together: enough to keep every thread busy.
     // 2^25 floats are 128 MiB; a decoded photograph of 12 megapixels is 48 MiB.
     private const int MaxChunkImageCount = 64;
     private const long MaxChunkElementCount = 1L << 25;
@@ -33,29 +33,29 @@ internal static class RunCommand
         Option<string> model = Options.Model();
         Option<string[]> features = new("--features")
         {
-            Description = "Patch features from an encoder, .safetensors or .npy; several make a batch.",
+            Description = "Patch features of an encoder, as .safetensors or .npy; several files are one batch.",
             HelpName = "FILE...",
             AllowMultipleArgumentsPerToken = true,
             Arity = ArgumentArity.OneOrMore,
         };
-        Option<PatchGrid?> grid = Options.Grid("With --features, the patch grid of every image.", isRequired: false);
+        Option<PatchGrid?> grid = Options.Grid("With --features: the patch grid of every image.", isRequired: false);
         Option<bool> dropClassToken = new("--drop-class-token")
         {
-            Description = "With --grid, leave out the first of every image's rows, a class token.",
+            Description = "With --grid: skip the first row of every image, a class token.",
         };
         Option<string[]> images = new("--image")
         {
-            Description = "Pictures (PNG, JPEG, WebP) whose pixels are the features; several make a batch.",
+            Description = "Pictures (PNG, JPEG, WebP) whose pixels are the features; several files are one batch.",
             HelpName = "FILE...",
             AllowMultipleArgumentsPerToken = true,
             Arity = ArgumentArity.OneOrMore,
         };
-        Option<int> patch = Options.Int("--patch", "Pixels along a patch, with --image.", DefaultPatchSize, 1,
+        Option<int> patch = Options.Int("--patch", "With --image: the side of a patch in pixels.", DefaultPatchSize, 1,
             MaxPatchSize);
         Option<ImageSize> size = Options.Size(DefaultImageSide);
         Option<string> output = new("--out")
         {
-            Description = "The tokens [B,M,L] in float32, .safetensors (tensor 'tokens') or .npy.",
+            Description = "The file for the tokens [B,M,L] in float32, .safetensors (tensor 'tokens') or .npy.",
             HelpName = "FILE",
             Required = true,
         };
@@ -65,23 +65,24 @@ internal static class RunCommand
         Option<int?> threads = Options.Threads();
         Option<string?> maps = new("--maps")
         {
-            Description = "Also draw where each scope looks and which scope each token takes, as PNG files " +
-                "in this folder.",
+            Description = "Also write maps of the attention of each scope and of the gate to this folder, as PNG.",
             HelpName = "DIR",
         };
-        ExampleCommand command = new("run", "Turn images, or the features of images, into visual tokens.")
+        ExampleCommand command = new("run", "Compute the visual tokens of images, or of features of images.")
         {
             Notes =
             [
-                "--features: a tensor 'features' [H,W,C] or [B,H,W,C]; or 'features.0', 'features.1', ...",
-                "  each [H,W,C] with a grid of its own; or a .npy array [H,W,C] or [B,H,W,C], float32 or",
-                "  float16 in C order. With --grid also [N,C] and [B,N,C], N = H x W patches. Shapes that may be",
-                "  [H,W,C] or [B,N,C] need --grid: one row (--grid 1xN), or as many columns as a square grid",
-                "  has patches (196, 256, 576, ...), with a class token or without.",
-                "--image: a picture is turned upright, laid over white, resized (bicubic, antialiased) to",
-                "  --size and cut into patches of --patch pixels. A patch's feature is its pixels,",
-                "  (v/255 - 0.5)/0.5, in the order channel, row, column: the model's vision_hidden_size",
-                "  must be 3 x patch x patch, 588 for 14.",
+                "--features: a safetensors file has a tensor 'features' [H,W,C] or [B,H,W,C], or tensors",
+                "  'features.0', 'features.1', ... [H,W,C], whose grids may differ. A .npy file has an array",
+                "  [H,W,C] or [B,H,W,C], float32 or float16 in C order. H x W is the patch grid, C the number",
+                "  of channels. With --grid, shapes may also be [N,C] or [B,N,C] with N = H x W patches.",
+                "  Some shapes can be read as [H,W,C] and as [B,N,C]. They need --grid: shapes with one row",
+                "  (--grid 1xN), and shapes with as many columns as a square grid has patches (196, 256,",
+                "  576, ...), with or without a class token.",
+                "--image: a picture is rotated upright, drawn over white, resized to --size (bicubic,",
+                "  antialiased) and cut into patches of --patch pixels. The feature of a patch is its pixels,",
+                "  (v/255 - 0.5)/0.5, in the order channel, row, column. The model's vision_hidden_size must",
+                "  be 3 x patch x patch, 588 for 14.",
             ],
             Examples =
             [
@@ -99,19 +100,22 @@ internal static class RunCommand
             string[] featureFiles = parsed.GetValue(features) ?? [];
             string[] imageFiles = parsed.GetValue(images) ?? [];
             if (featureFiles.Length == 0 == (imageFiles.Length == 0))
-                throw new InputException("expected either --features or --image, found " +
+                throw new InputException("expected --features or --image, found " +
                     (featureFiles.Length == 0 ? "neither" : "both") + " (see msresampler run --help)");
             bool hasImages = imageFiles.Length > 0;
             foreach ((Option option, bool isForImages) in (ReadOnlySpan<(Option, bool)>)
                 [(patch, true), (size, true), (grid, false), (dropClassToken, false)])
             {
                 if (isForImages != hasImages && parsed.GetResult(option) is { Implicit: false })
-                    throw new InputException($"{option.Name} goes with {(isForImages ? "--image" : "--features")} only");
+                {
+                    throw new InputException(
+                        $"{option.Name} can only be used with {(isForImages ? "--image" : "--features")}");
+                }
             }
 
             FeatureLayout layout = new(parsed.GetValue(grid), parsed.GetValue(dropClassToken));
             if (layout is { DropClassToken: true, Grid: null })
-                throw new InputException("--drop-class-token needs --grid, which says how many patches follow the token");
+                throw new InputException("--drop-class-token needs --grid, the grid of the patches after the token");
             Run(new RunRequest
             {
                 Model = parsed.GetRequiredValue(model),
@@ -130,7 +134,7 @@ internal static class RunCommand
         return command;
     }
 
-    /// <summary>Runs the model and returns the maps drawn.</summary>
+    /// <summary>Runs the model. Returns the paths of the maps.</summary>
     public static IReadOnlyList<string> Run(RunRequest request, Terminal terminal,
         CancellationToken cancellationToken)
     {
@@ -140,7 +144,7 @@ internal static class RunCommand
             inputs.Add(path);
         inputs.Check(request.Output);
         if (File.Exists(request.MapFolder))
-            throw new InputException($"{request.MapFolder}: this is a file; --maps names a folder");
+            throw new InputException($"{request.MapFolder}: this is a file; --maps expects a folder");
         using IFeatureSource source = request.OpenSource();
         using ITokenEngine engine = TokenEngine.Open(request.Model, request.Backend, request.Precision,
             request.ThreadCount, terminal);
@@ -198,14 +202,14 @@ internal static class RunCommand
                 _ => "",
             };
             throw new InputException(mismatch + (axes.Length == 0 ? ""
-                : $"; the shape is [{string.Join(',', source.StoredShape)}] and channels come last: save " +
+                : $"; the shape is [{string.Join(',', source.StoredShape)}], but channels must come last: save " +
                     $"x.transpose({axes})"));
         }
 
         int fitting = (int)Math.Round(Math.Sqrt(config.VisionHiddenSize / 3.0));
         throw new InputException(mismatch + (3L * fitting * fitting == config.VisionHiddenSize
-            ? $"; --patch {fitting} would fit"
-            : ", which is not 3 x patch x patch for any patch: this model needs an encoder's --features"));
+            ? $"; use --patch {fitting}"
+            : ", which is not 3 x patch x patch for any patch: use --features with the features of an encoder"));
     }
 
     private static void CheckSizes(IFeatureSource source, ResamplerConfig config, RunRequest request)
@@ -223,7 +227,7 @@ internal static class RunCommand
 
     private static int ChunkEnd(IReadOnlyList<PatchGrid> grids, ResamplerConfig config, int first)
     {
-        // Features, and the keys and values that an engine may hold for each patch; tokens.
+        // For each patch: features, keys and values. For each image: tokens.
         long elementsPerPatch = config.VisionHiddenSize + (2L * config.Scopes.Count * config.HiddenSize);
         long elementsPerImage = (long)config.QueryGrid.QueryCount * config.OutputSize;
         long elements = 0;
@@ -237,7 +241,7 @@ internal static class RunCommand
         return end;
     }
 
-    /// <summary>In the order of a batch, largest first where there are many: ", 24x24 and 16x36".</summary>
+    /// <summary>Lists the grids of the images, largest first, such as ", 24x24 and 16x36".</summary>
     private static string DescribeGrids(IReadOnlyList<PatchGrid> grids)
     {
         string[] names = [.. grids.OrderByDescending(grid => grid.PatchCount).Select(grid => $"{grid}").Distinct()];
@@ -249,7 +253,7 @@ internal static class RunCommand
         };
     }
 
-    /// <summary>Memory that one chunk after another uses.</summary>
+    /// <summary>Memory that all chunks reuse.</summary>
     private sealed class Buffers
     {
         private float[] _features = [];
@@ -267,7 +271,7 @@ internal static class RunCommand
         }
     }
 
-    /// <summary>The images that are in memory together.</summary>
+    /// <summary>Images that are in memory together.</summary>
     private sealed class Chunk
     {
         private readonly IFeatureSource _source;
@@ -293,7 +297,7 @@ internal static class RunCommand
             _tokens = buffers.Tokens(checked(_grids.Length * config.QueryGrid.QueryCount * config.OutputSize));
         }
 
-        /// <summary>What the engine took of <see cref="Resample"/>, reading aside.</summary>
+        /// <summary>The time of the engine in <see cref="Resample"/>, without reading the images.</summary>
         public TimeSpan CallTime { get; private set; }
 
         public ReadOnlySpan<float> Resample(int? threadCount, CancellationToken cancellationToken)
@@ -320,7 +324,7 @@ internal static class RunCommand
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 int index = _first + image;
-                // Files of several folders may have one name.
+                // Files in different folders can have the same name.
                 string prefix = _source.Grids.Count == 1
                     ? "" : string.Create(CultureInfo.InvariantCulture, $"{index:D3}-");
                 using SKBitmap? picture = _source.ReadPicture(index, MapWriter.PanelSide);
@@ -343,9 +347,10 @@ internal static class RunCommand
             }
         }
 
-        // Only here is the file known.
+        // The engine does not know the file; this message names it.
         private InputException Overflow(int index, ActivationOverflowException exception)
-            => new($"{_source.Describe(index)}: {ActivationOverflowException.Describe(exception.Precision)}", exception);
+            => new($"{_source.Describe(index)}: {ActivationOverflowException.Describe(exception.Precision)}",
+                exception);
 
         private Memory<float> Features(int image) => _features[_starts[image].._starts[image + 1]];
 
@@ -370,7 +375,7 @@ internal static class RunCommand
             }
         }
 
-        // Checked here for every backend; only here are the file and the tensor known.
+        // The backends do not check, because they do not know the file and the tensor.
         private void CheckFinite(int image)
         {
             ReadOnlySpan<float> features = Features(image).Span;

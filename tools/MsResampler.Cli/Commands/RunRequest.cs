@@ -3,17 +3,17 @@ using MsResampler.Cli.Input;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary>What <c>run</c> is asked to do.</summary>
+/// <summary>The arguments of <c>run</c>.</summary>
 internal sealed record RunRequest
 {
     public required string Model { get; init; }
 
-    /// <summary>Opens the images; called once everything that is cheaper to check has been checked.</summary>
+    /// <summary>Opens the images. Called after all cheaper checks.</summary>
     public required Func<IFeatureSource> OpenSource { get; init; }
 
     public required string Output { get; init; }
 
-    /// <summary>The files that images come from, which may not be replaced.</summary>
+    /// <summary>The files of the images; the command must not replace them.</summary>
     public required IReadOnlyList<string> InputFiles { get; init; }
 
     public BackendChoice Backend { get; init; } = BackendChoice.Auto;
@@ -22,6 +22,6 @@ internal sealed record RunRequest
 
     public int? ThreadCount { get; init; }
 
-    /// <summary>The folder for maps, or null for none.</summary>
+    /// <summary>The folder for maps, or null if no maps are drawn.</summary>
     public string? MapFolder { get; init; }
 }

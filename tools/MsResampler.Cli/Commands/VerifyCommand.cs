@@ -7,10 +7,10 @@ using MsResampler.Reference;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary><c>verify</c>: the engine against the reference.</summary>
+/// <summary>The command <c>verify</c>: compares the engine with the reference.</summary>
 internal static class VerifyCommand
 {
-    // Square, one patch, a strip, odd sides, and more rows than columns.
+    // A square, one patch, a strip, odd sides, and more rows than columns.
     private static readonly PatchGrid[] s_grids =
         [new(24, 24), new(1, 1), new(2, 61), new(13, 7), new(20, 11)];
 
@@ -23,16 +23,16 @@ internal static class VerifyCommand
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
         Option<PrecisionChoice> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
-        Option<double?> bound = Options.Positive("--bound", "X", "The relative L2 error allowed; " +
-            $"{Quantity.Error(Deviation.CpuBound)} on the CPU when left out, on a GPU " +
-            $"{string.Join(", ", s_precisions.Select(BoundOf))}.");
+        Option<double?> bound = Options.Positive("--bound", "X", "The largest allowed relative L2 error (default: " +
+            $"{Quantity.Error(Deviation.CpuBound)} on the CPU; on a GPU " +
+            $"{string.Join(", ", s_precisions.Select(BoundOf))}).");
         ExampleCommand command = new("verify",
-            "Check an engine against the double-precision reference on random features.")
+            "Compare the engine with the double-precision reference on random features.")
         {
             Notes =
             [
-                "Exits with 1 when a relative error is above --bound, or an image's tokens change with its",
-                "batch.",
+                "The exit code is 1 if a relative error is above --bound, or if the tokens of an image depend",
+                "on the other images of its batch.",
             ],
             Examples =
             [
@@ -43,7 +43,8 @@ internal static class VerifyCommand
         foreach (Option option in (ReadOnlySpan<Option>)[model, backend, precision, threads, bound])
             command.Options.Add(option);
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(backend),
-            parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads), parsed.GetValue(bound), terminal, cancellationToken));
+            parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads), parsed.GetValue(bound), terminal,
+            cancellationToken));
         return command;
     }
 
@@ -80,7 +81,7 @@ internal static class VerifyCommand
             engine.Resample(features[image], [s_grids[image]], alone, cancellationToken);
             Deviation deviation = Deviation.Between(alone,
                 reference.Resample(features[image], s_grids[image]));
-            // Bit for bit, so that a NaN equals itself.
+            // Compared as bytes, so that a NaN equals itself.
             bool isSame = MemoryMarshal.AsBytes<float>(alone).SequenceEqual(
                 MemoryMarshal.AsBytes(batch.AsSpan(image * tokenCount, tokenCount)));
             bool isGood = deviation.IsWithin(bound) && isSame;
@@ -91,11 +92,11 @@ internal static class VerifyCommand
                 isSame ? "same bits" : "DIFFERS", isGood ? Terminal.Passed : Terminal.Failed]);
         }
 
-        terminal.Line($"{folder}: {engine.Description}, against the reference in double precision");
-        terminal.Table(["patches", ">relative L2", ">max abs", "in a ragged batch", "result"], rows);
+        terminal.Line($"{folder}: {engine.Description}, compared with the reference in double precision");
+        terminal.Table(["patches", ">relative L2", ">max abs", "in a mixed batch", "result"], rows);
         terminal.Verdict(failureCount == 0, failureCount == 0
-            ? $"all {rows.Count} within {Quantity.Error(bound)}; the worst is {Quantity.Error(worst)}"
-            : $"{failureCount} of {rows.Count} FAILED at a bound of {Quantity.Error(bound)}; the worst is " +
+            ? $"all {rows.Count} within {Quantity.Error(bound)}; the largest error is {Quantity.Error(worst)}"
+            : $"{failureCount} of {rows.Count} FAILED at a bound of {Quantity.Error(bound)}; the largest error is " +
             $"{Quantity.Error(worst)}");
         return failureCount == 0 ? ExitCode.Done : ExitCode.CheckFailed;
     }

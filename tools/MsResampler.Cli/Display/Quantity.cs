@@ -2,13 +2,13 @@ using System.Globalization;
 
 namespace MsResampler.Cli.Display;
 
-/// <summary>Numbers for people.</summary>
+/// <summary>Formats numbers for people.</summary>
 internal static class Quantity
 {
-    /// <summary>With thousands separators: 1,234,567.</summary>
+    /// <summary>A whole number with thousands separators, such as 1,234,567.</summary>
     public static string Count(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
-    /// <summary>Three significant digits and a decimal prefix: 12.3 G.</summary>
+    /// <summary>A number with a decimal prefix, such as "12.3 G".</summary>
     public static string Scaled(double value) => value switch
     {
         >= 1e12 => Digits(value / 1e12) + " T",
@@ -18,7 +18,7 @@ internal static class Quantity
         _ => Digits(value) + " ",
     };
 
-    /// <summary>A duration with three significant digits.</summary>
+    /// <summary>A duration in s, ms or µs.</summary>
     public static string Duration(TimeSpan time) => time.TotalSeconds switch
     {
         >= 1 => Digits(time.TotalSeconds) + " s",
@@ -26,16 +26,16 @@ internal static class Quantity
         _ => Digits(time.TotalMicroseconds) + " µs",
     };
 
-    /// <summary>An error: two significant digits in scientific notation, or a plain 0.</summary>
+    /// <summary>An error with two significant digits in scientific notation, or 0.</summary>
     public static string Error(double value) => value == 0
         ? "0"
         : value.ToString("0.0e-00", CultureInfo.InvariantCulture);
 
-    /// <summary>A share in whole percent.</summary>
+    /// <summary>A share in percent, without decimals.</summary>
     public static string Percent(double share)
         => (share * 100).ToString("0", CultureInfo.InvariantCulture) + "%";
 
-    /// <summary>Three significant digits, no exponent below 10^15.</summary>
+    /// <summary>A number with two decimals below 10, one decimal below 100, and none above.</summary>
     public static string Digits(double value) => value switch
     {
         >= 100 => value.ToString("N0", CultureInfo.InvariantCulture),

@@ -2,19 +2,19 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Display;
 
-/// <summary>What one query sees of a patch grid, drawn with characters.</summary>
+/// <summary>Draws the patches that a query sees, with characters.</summary>
 internal static class ScopePicture
 {
     private const int MaxCellCount = 32;
     private const char Outside = '·';
     private const string Shades = "░▒▓█";
 
-    /// <summary>Draws the patches that query (row, column) sees, darker where its prior weighs them more, as parts of
-    /// the nearest patch's weight.</summary>
-    /// <param name="bias">The scope's bias; of heads that differ, head 0 is drawn.</param>
-    /// <param name="grid">The patch grid; above 32 a side, a cell stands for several patches.</param>
+    /// <summary>Draws the patches that a query sees. A darker patch has a larger weight in the prior, relative to the
+    /// nearest patch.</summary>
+    /// <param name="bias">The scope's bias. If heads differ, head 0 is drawn.</param>
+    /// <param name="grid">The patch grid. If a side is longer than 32, a cell represents several patches.</param>
     /// <param name="query">The query's row and column.</param>
-    /// <param name="cellWidth">Characters a cell.</param>
+    /// <param name="cellWidth">Characters per cell.</param>
     public static IReadOnlyList<string> Draw(ScopeBias bias, PatchGrid grid, (int Row, int Column) query, int cellWidth)
     {
         int step = (Math.Max(grid.Rows, grid.Columns) + MaxCellCount - 1) / MaxCellCount;

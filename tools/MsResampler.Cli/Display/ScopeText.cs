@@ -3,10 +3,10 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Display;
 
-/// <summary>Scopes in words.</summary>
+/// <summary>Describes scopes in words.</summary>
 internal static class ScopeText
 {
-    /// <summary>One scope's prior: "gaussian, sigma 4x4, window 12x12 patches, clip".</summary>
+    /// <summary>Describes a scope's prior, such as "gaussian, sigma 4x4 patches; window 12x12 patches, clip".</summary>
     public static string Describe(ScopeConfig scope)
     {
         string unit = scope.Units == ScopeUnits.Fraction ? " of the grid" : " patches";

@@ -2,10 +2,10 @@ using MsResampler.Cli.Native;
 
 namespace MsResampler.Cli.Display;
 
-/// <summary>One line of a terminal that is written over and over while a person waits. The cursor stays visible, so that
-/// nothing has to be restored when the process is ended.</summary>
+/// <summary>A line of a terminal that shows the progress of a command. Each text replaces the previous one. The cursor
+/// stays visible, so that nothing must be restored when the process ends.</summary>
 /// <param name="writer">The terminal.</param>
-/// <param name="width">Its columns.</param>
+/// <param name="width">The number of columns.</param>
 internal sealed class StatusLine(TextWriter writer, int width)
 {
     private const string StartAgain = "\r\u001b[2K";
@@ -14,13 +14,13 @@ internal sealed class StatusLine(TextWriter writer, int width)
     private readonly object _lock = new();
     private bool _isShown;
 
-    /// <summary>What to write before a line on standard error that is not this one's: it removes the text.</summary>
+    /// <summary>The text that removes the status line. Other writers to standard error must write it first.</summary>
     public static string Removal => IsTerminal ? StartAgain : "";
 
     private static bool IsTerminal => !Console.IsErrorRedirected
         && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
 
-    /// <summary>Standard error, or null where it is no terminal.</summary>
+    /// <summary>A status line on standard error, or null if standard error is not a terminal.</summary>
     public static StatusLine? ForProcess()
     {
         if (!IsTerminal)
@@ -32,13 +32,13 @@ internal sealed class StatusLine(TextWriter writer, int width)
         }
         catch (IOException)
         {
-            // A terminal that does not say how wide it is.
+            // The terminal does not report its width.
         }
 
         return new StatusLine(StandardStreams.Error, width > 1 ? width : DefaultWidth);
     }
 
-    /// <summary>Shows a text in place of the one before.</summary>
+    /// <summary>Shows a text and replaces the previous one.</summary>
     public void Show(string text)
     {
         lock (_lock)

@@ -4,19 +4,19 @@ using Spectre.Console;
 
 namespace MsResampler.Cli.Display;
 
-/// <summary>Where a command writes. On a terminal: tables with borders, and colours where it has them. In a pipe: plain
-/// lines, as wide as they need to be, without escape sequences. What it is at, it says on standard error, where that is a
-/// terminal. Control characters in names from files never get through.</summary>
+/// <summary>The output of a command. A terminal shows tables with borders and, if it supports them, colours. A pipe
+/// receives plain lines of any length, without escape sequences. Progress is shown on standard error if that is a
+/// terminal. Control characters, for example in names from files, are replaced by spaces.</summary>
 internal sealed class Terminal
 {
     private const int MinTrackedCount = 8;
     private const int TrackedLineCount = 10;
     private const int MaxWarningCount = 5;
 
-    /// <summary>A table's cell for a check that passed; green where there are colours.</summary>
+    /// <summary>The text of a table cell for a check that passed. It is green if there are colours.</summary>
     public const string Passed = "ok";
 
-    /// <summary>A table's cell for a check that failed; red where there are colours.</summary>
+    /// <summary>The text of a table cell for a check that failed. It is red if there are colours.</summary>
     public const string Failed = "FAILED";
 
     private readonly IAnsiConsole? _console;
@@ -25,18 +25,20 @@ internal sealed class Terminal
     private readonly int _pipeWidth = int.TryParse(Environment.GetEnvironmentVariable("COLUMNS"), NumberStyles.None,
         CultureInfo.InvariantCulture, out int columns) && columns > 0 ? columns : int.MaxValue;
 
-    /// <summary>Writes to the writers given.</summary>
     /// <param name="output">Standard output.</param>
     /// <param name="error">Standard error.</param>
     /// <param name="isInteractive">Whether <paramref name="output"/> is a terminal.</param>
-    /// <param name="status">The line that says what a command is at; null where standard error is no terminal.</param>
+    /// <param name="status">The progress of a command; null if standard error is not a terminal.</param>
     public Terminal(TextWriter output, TextWriter error, bool isInteractive, StatusLine? status = null)
         : this(output, error, isInteractive
             ? AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }) : null, status)
     {
     }
 
-    /// <summary>Writes to the console given; null for plain lines.</summary>
+    /// <param name="output">Standard output.</param>
+    /// <param name="error">Standard error.</param>
+    /// <param name="console">The console for <paramref name="output"/>; null for plain lines.</param>
+    /// <param name="status">The progress of a command; null if standard error is not a terminal.</param>
     public Terminal(TextWriter output, TextWriter error, IAnsiConsole? console, StatusLine? status = null)
     {
         Output = output;
@@ -51,19 +53,20 @@ internal sealed class Terminal
     /// <summary>Standard error.</summary>
     public TextWriter Error { get; }
 
-    /// <summary>Columns there are room for: the terminal's; in a pipe what COLUMNS says, if anything.</summary>
+    /// <summary>The number of columns of the terminal. In a pipe, the value of COLUMNS if it is set, and else
+    /// unlimited.</summary>
     public int Width => _console?.Profile.Width ?? _pipeWidth;
 
-    /// <summary>The process's own output, interactive unless it is redirected.</summary>
+    /// <summary>The output of the process. It is interactive unless it is redirected.</summary>
     public static Terminal ForProcess()
     {
         bool isInteractive = !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb";
-        // Spectre.Console knows a terminal by the console's own writer.
+        // Spectre.Console detects a terminal only if it gets Console.Out.
         return new Terminal(isInteractive ? Console.Out : StandardStreams.Output, StandardStreams.Error, isInteractive,
             StatusLine.ForProcess());
     }
 
-    /// <summary>Says what the command is at, until it writes the next line.</summary>
+    /// <summary>Shows the progress of the command until the next line is written.</summary>
     public void Say(string text) => _status?.Show(Printable(text));
 
     /// <summary>Writes one line.</summary>
@@ -73,7 +76,7 @@ internal sealed class Terminal
         Output.WriteLine(Printable(text));
     }
 
-    /// <summary>Writes a line that says how checks went, green or red where there are colours.</summary>
+    /// <summary>Writes the result of checks, green or red if there are colours.</summary>
     public void Verdict(bool isGood, string text)
     {
         if (_console is null)
@@ -86,7 +89,7 @@ internal sealed class Terminal
         _console.Write(new Text(Printable(text) + Environment.NewLine, StyleOf(isGood)));
     }
 
-    /// <summary>Writes a heading with an empty line before it.</summary>
+    /// <summary>Writes an empty line and a heading.</summary>
     public void Heading(string text)
     {
         Line();
@@ -96,8 +99,8 @@ internal sealed class Terminal
             _console.MarkupLineInterpolated($"[bold]{Printable(text)}[/]");
     }
 
-    /// <summary>Writes a table. A column whose name starts with '>' is aligned right. Where it does not fit, each row
-    /// takes two lines: words, and numbers below them.</summary>
+    /// <summary>Writes a table. A column is aligned right if its name starts with '>'. If the table is too wide, each
+    /// row becomes two lines: first the words, then the numbers.</summary>
     public void Table(IReadOnlyList<string> columns, IReadOnlyList<IReadOnlyList<string>> rows)
     {
         _status?.Clear();
@@ -112,8 +115,8 @@ internal sealed class Terminal
             BorderedTable(_console, columns, rows);
     }
 
-    /// <summary>Runs <paramref name="work"/>, which reports how many of <paramref name="count"/> items are
-    /// done. In a pipe, progress shows only where there are many.</summary>
+    /// <summary>Runs <paramref name="work"/> and shows its progress. The work reports how many of
+    /// <paramref name="count"/> items are done. A pipe receives lines only if there are many items.</summary>
     public void Track(string label, int count, Action<Action<int>> work)
     {
         if (_status is not null)
@@ -138,11 +141,11 @@ internal sealed class Terminal
         }
     }
 
-    /// <summary>Keeps a warning for the end of a command that succeeds: an error stays the only
-    /// line.</summary>
+    /// <summary>Adds a warning. Warnings are written at the end of a command that succeeds; if the command fails, the
+    /// error is the only line.</summary>
     public void Warn(string text) => _warnings.Add(text);
 
-    /// <summary>Writes the warnings to standard error: the first few, or all of them.</summary>
+    /// <summary>Writes the first few warnings, or all of them, to standard error.</summary>
     public void WriteWarnings(bool isVerbose)
     {
         _status?.Clear();
@@ -154,7 +157,7 @@ internal sealed class Terminal
             Error.WriteLine($"warning: {warnings.Length - shownCount} more (--verbose shows all)");
     }
 
-    /// <summary>Writes the one line of an error to standard error.</summary>
+    /// <summary>Writes an error to standard error, in one line.</summary>
     public void WriteError(string text)
     {
         _status?.Clear();

@@ -7,10 +7,10 @@ internal sealed record BackendChoice(string Name)
 
     public static readonly BackendChoice Cpu = new("cpu");
 
-    /// <summary>The first GPU that can be used.</summary>
+    /// <summary>The first usable GPU.</summary>
     public static readonly BackendChoice Cuda = new("cuda");
 
-    /// <summary>The double-precision reference; no backend of the library.</summary>
+    /// <summary>The double-precision reference, which is not a backend of the library.</summary>
     public static readonly BackendChoice Reference = new("reference");
 
     /// <inheritdoc/>

@@ -4,15 +4,15 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Engines;
 
-/// <summary>Bounds on what one call takes, checked before anything of that size is allocated.</summary>
+/// <summary>Checks the sizes of a call before memory of these sizes is allocated.</summary>
 internal static class CallSize
 {
-    /// <summary>Refuses images whose features or tokens are beyond 32 bits, or beyond the memory there is.</summary>
-    /// <param name="what">What asks for them, such as an option with its value.</param>
+    /// <summary>Checks that features and tokens have 32-bit sizes and fit the memory of the machine.</summary>
+    /// <param name="what">The origin of the sizes for the error message, such as an option with its value.</param>
     /// <param name="config">The model.</param>
     /// <param name="grid">The grid of every image.</param>
-    /// <param name="imageCount">Images in memory at a time.</param>
-    /// <exception cref="InputException">They are.</exception>
+    /// <param name="imageCount">Images in memory together.</param>
+    /// <exception cref="InputException">A size is too large.</exception>
     public static void Require(string what, ResamplerConfig config, PatchGrid grid, int imageCount = 1)
     {
         double perImage = (double)grid.PatchCount * config.VisionHiddenSize;
@@ -28,18 +28,18 @@ internal static class CallSize
         double tokens = (double)config.QueryGrid.QueryCount * config.OutputSize;
         if (tokens * imageCount > FeatureFile.MaxFeatureCount)
         {
-            throw new InputException($"{what}: {Images(imageCount)}{Quantity.Count(config.QueryGrid.QueryCount)} tokens of " +
-                $"output_size {Quantity.Count(config.OutputSize)} are too large for one call, which gives at most " +
-                $"{Quantity.Count(FeatureFile.MaxFeatureCount)} numbers");
+            throw new InputException($"{what}: {Images(imageCount)}{Quantity.Count(config.QueryGrid.QueryCount)} " +
+                $"tokens of output_size {Quantity.Count(config.OutputSize)} are too large for one call, which " +
+                $"returns at most {Quantity.Count(FeatureFile.MaxFeatureCount)} numbers");
         }
 
-        // Of one image at a time an engine also holds keys and values.
+        // The engine also holds the keys and values of one image.
         RequireMemory(what, sizeof(float) *
             ((imageCount * (perImage + tokens)) + (2.0 * grid.PatchCount * config.HiddenSize)));
     }
 
-    /// <summary>Refuses an image whose attention maps, one for each scope, head and query, are beyond 32 bits or
-    /// beyond the memory there is.</summary>
+    /// <summary>Checks that the attention maps of an image, one for each scope, head and query, have a 32-bit size and
+    /// fit the memory of the machine.</summary>
     /// <inheritdoc cref="Require"/>
     public static void RequireMaps(string what, ResamplerConfig config, PatchGrid grid)
     {
@@ -48,14 +48,16 @@ internal static class CallSize
         if (count > FeatureFile.MaxFeatureCount)
         {
             throw new InputException($"{what}: {config.Scopes.Count} scopes, {config.AttentionHeadCount} heads and " +
-                $"{Quantity.Count(config.QueryGrid.QueryCount)} queries on {grid} patches are {Quantity.Scaled(count)}" +
-                $"attention weights; at most {Quantity.Count(FeatureFile.MaxFeatureCount)} are possible");
+                $"{Quantity.Count(config.QueryGrid.QueryCount)} queries on {grid} patches have " +
+                $"{Quantity.Scaled(count)}attention weights; at most {Quantity.Count(FeatureFile.MaxFeatureCount)} " +
+                "are possible");
         }
 
         RequireMemory(what, sizeof(float) * count);
     }
 
-    /// <summary>Refuses an image that the reference, which holds every matrix in double precision, cannot hold.</summary>
+    /// <summary>Checks that the matrices of the reference, which are in double precision, fit the memory of the
+    /// machine.</summary>
     /// <inheritdoc cref="Require"/>
     public static void RequireReference(string what, ResamplerConfig config, PatchGrid grid)
     {
@@ -63,11 +65,12 @@ internal static class CallSize
             * Math.Max(config.QueryGrid.QueryCount, Math.Max(config.VisionHiddenSize, config.HiddenSize));
         if (largest > FeatureFile.MaxFeatureCount)
         {
-            throw new InputException($"{what}: the reference needs a matrix of {Quantity.Scaled(largest)}numbers; at most " +
-                $"{Quantity.Count(FeatureFile.MaxFeatureCount)} are possible");
+            throw new InputException($"{what}: the reference needs a matrix of {Quantity.Scaled(largest)}numbers; at " +
+                $"most {Quantity.Count(FeatureFile.MaxFeatureCount)} are possible");
         }
 
-        // Inputs, keys with and without positions, values, and the products they come from; logits, bias and weights.
+        // For each patch: the input; keys with and without positions, values and intermediate products; for each query
+        // a logit, a bias and a weight.
         RequireMemory(what, sizeof(double) * (double)grid.PatchCount
             * (config.VisionHiddenSize + (5.0 * config.HiddenSize) + (3.0 * config.QueryGrid.QueryCount)));
     }
@@ -77,7 +80,7 @@ internal static class CallSize
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         if (bytes > available)
         {
-            throw new InputException($"{what}: about {Quantity.Scaled(bytes)}B of memory are needed; there are " +
+            throw new InputException($"{what}: about {Quantity.Scaled(bytes)}B of memory are needed; the machine has " +
                 $"{Quantity.Scaled(available)}B");
         }
     }

@@ -1,19 +1,20 @@
 namespace MsResampler.Cli.Engines;
 
-/// <summary>How far tokens are from the reference.</summary>
+/// <summary>The error of tokens compared with the reference.</summary>
 /// <param name="RelativeL2">‖x − y‖ / ‖y‖.</param>
 /// <param name="MaxAbsolute">The largest |x − y|.</param>
 internal readonly record struct Deviation(double RelativeL2, double MaxAbsolute)
 {
-    /// <summary>The relative error allowed to the CPU backend.</summary>
+    /// <summary>The largest allowed relative error of the CPU backend.</summary>
     public const double CpuBound = 3e-6;
 
-    /// <summary>The relative error allowed to a GPU, which sums a product's terms one after another.</summary>
+    /// <summary>The largest allowed relative error of a GPU in float32. It is larger than on the CPU, because a GPU
+    /// adds the terms of a product one after another.</summary>
     public const double CudaBound = 5e-6;
 
-    /// <summary>The relative error allowed to a backend. Below float32, what holds against the reference on rounded
-    /// weights and features is doubled, because here the reference has them as they are: rounding them adds as much as
-    /// rounding activations.</summary>
+    /// <summary>The largest allowed relative error of a backend. For types smaller than float32 it is twice the bound
+    /// for a reference that uses rounded weights and features: here the reference uses the exact ones, and their
+    /// rounding adds as much error as the rounding of activations.</summary>
     public static double BoundOf(BackendChoice backend, Precision precision) => precision switch
     {
         Precision.TensorFloat32 => 2e-3,
@@ -22,7 +23,7 @@ internal readonly record struct Deviation(double RelativeL2, double MaxAbsolute)
         _ => backend == BackendChoice.Cuda ? CudaBound : CpuBound,
     };
 
-    /// <summary>Compares; a NaN anywhere makes both measures NaN.</summary>
+    /// <summary>Compares tokens with exact values. A NaN makes both measures NaN.</summary>
     public static Deviation Between(ReadOnlySpan<float> tokens, ReadOnlySpan<double> exact)
     {
         double squaredError = 0, squaredNorm = 0, max = 0;
@@ -37,6 +38,6 @@ internal readonly record struct Deviation(double RelativeL2, double MaxAbsolute)
         return new Deviation(squaredError == 0 ? 0 : Math.Sqrt(squaredError / squaredNorm), max);
     }
 
-    /// <summary>Whether the error is within a bound; NaN is not.</summary>
+    /// <summary>Whether the relative error is at most a bound; false for NaN.</summary>
     public bool IsWithin(double bound) => RelativeL2 <= bound;
 }

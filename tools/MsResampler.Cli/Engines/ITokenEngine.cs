@@ -2,7 +2,7 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Engines;
 
-/// <summary>What computes tokens: a backend of the library or the reference.</summary>
+/// <summary>Computes tokens, with a backend of the library or with the reference.</summary>
 internal interface ITokenEngine : IDisposable
 {
     ResamplerConfig Config { get; }
@@ -12,13 +12,13 @@ internal interface ITokenEngine : IDisposable
     /// <summary>Description of the backend.</summary>
     string Description { get; }
 
-    /// <summary>The relative L2 error allowed against the reference.</summary>
+    /// <summary>The largest allowed relative L2 error compared with the reference.</summary>
     double ErrorBound { get; }
 
     /// <inheritdoc cref="Resampler.Resample"/>
     void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
         CancellationToken cancellationToken);
 
-    /// <summary>Says where one image's tokens look and which scopes they take.</summary>
+    /// <summary>Returns the attention of an image's tokens and the weights of the gate.</summary>
     TokenView Explain(ReadOnlySpan<float> features, PatchGrid grid);
 }

@@ -3,7 +3,7 @@ namespace MsResampler.Cli.Engines;
 /// <summary>A value of <c>--precision</c>.</summary>
 internal sealed record PrecisionChoice(string Name, Precision Precision)
 {
-    /// <summary>What the checkpoint and the GPU allow.</summary>
+    /// <summary>The type of the checkpoint if the GPU supports it.</summary>
     public static readonly PrecisionChoice Auto = new("auto", Precision.Auto);
 
     /// <summary>All choices.</summary>

@@ -1,9 +1,10 @@
 namespace MsResampler.Cli.Engines;
 
-/// <summary>Features to check and time engines with.</summary>
+/// <summary>Random features for checks and measurements.</summary>
 internal static class RandomFeatures
 {
-    /// <summary>Independent values of mean 0 and deviation 1; the same seed gives the same.</summary>
+    /// <summary>Returns independent values from a normal distribution with mean 0 and variance 1. The same seed gives
+    /// the same values.</summary>
     public static float[] Create(int seed, PatchGrid grid, int channelCount)
     {
         Random random = new(seed);

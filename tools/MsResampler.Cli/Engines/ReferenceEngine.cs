@@ -3,7 +3,7 @@ using MsResampler.Reference;
 
 namespace MsResampler.Cli.Engines;
 
-/// <summary>The double-precision reference, one image at a time.</summary>
+/// <summary>The double-precision reference. It computes one image at a time.</summary>
 internal sealed class ReferenceEngine : ITokenEngine
 {
     private readonly ReferenceResampler _reference;

@@ -28,7 +28,7 @@ internal sealed class ResamplerEngine(Resampler resampler, double errorBound) : 
             index => gate[index]);
     }
 
-    /// <summary>What is computed for images of a grid.</summary>
+    /// <summary>The execution plan for images of a grid.</summary>
     public ExecutionPlan Plan(PatchGrid grid) => resampler.Plan(grid);
 
     public void Dispose() => resampler.Dispose();

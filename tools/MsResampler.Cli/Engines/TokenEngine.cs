@@ -4,7 +4,8 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Engines;
 
-/// <summary>Opens what <c>--backend</c> names. Features are checked where they are read.</summary>
+/// <summary>Opens the engine for the value of <c>--backend</c>. The engine does not check features: the commands do
+/// that when they read them.</summary>
 internal static class TokenEngine
 {
     public static ITokenEngine Open(string folder, BackendChoice backend, Precision precision,
@@ -40,20 +41,21 @@ internal static class TokenEngine
         catch (Exception exception) when (precision != Precision.Auto
             && exception is NotSupportedException or Float16OverflowException)
         {
-            throw new InputException($"--precision {PrecisionChoice.NameOf(precision)}: {exception.Message}", exception);
+            throw new InputException($"--precision {PrecisionChoice.NameOf(precision)}: {exception.Message}",
+                exception);
         }
         catch (DeviceException exception)
         {
-            throw new InputException($"--backend cuda: {exception.Message} (msresampler devices shows what there " +
-                "is; --backend cpu needs no device)", exception);
+            throw new InputException($"--backend cuda: {exception.Message} (msresampler devices lists the GPUs; " +
+                "--backend cpu needs none)", exception);
         }
     }
 
-    /// <summary>Opens a model folder and passes its warnings on.</summary>
+    /// <summary>Opens a model folder and adds its warnings to the terminal.</summary>
     public static ResamplerModel OpenModel(string folder, Terminal terminal)
     {
         if (!Directory.Exists(folder) && !File.Exists(folder))
-            throw new InputException($"{folder}: there is no such model folder; msresampler init makes one");
+            throw new InputException($"{folder}: this model folder does not exist; msresampler init makes one");
         terminal.Say($"loading {folder}");
         ResamplerModel model = ResamplerModel.Open(folder);
         foreach (string warning in model.Warnings)

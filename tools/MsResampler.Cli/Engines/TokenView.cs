@@ -2,19 +2,18 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Engines;
 
-/// <summary>One image's attention and gate, averaged over heads and gate groups.</summary>
+/// <summary>The attention and the gate of an image, averaged over heads and gate groups.</summary>
 /// <param name="Grid">The image's patch grid.</param>
-/// <param name="Attention">For each scope [M, N] row-major; each row sums to 1.</param>
-/// <param name="Gate">For each scope [M]; over the scopes they sum to 1.</param>
+/// <param name="Attention">The attention of each scope, [M, N], row-major; each row sums to 1.</param>
+/// <param name="Gate">The weights of each scope, [M]; the weights of a token sum to 1 over the scopes.</param>
 internal sealed record TokenView(PatchGrid Grid, float[][] Attention, float[][] Gate)
 {
-    /// <summary>Averages what an engine explains.</summary>
+    /// <summary>Averages the attention and the gate of an engine.</summary>
     /// <param name="config">The model's configuration.</param>
     /// <param name="grid">The image's patch grid.</param>
-    /// <param name="addAttention">Adds one scope's and head's attention to a sum.</param>
-    /// <param name="gate">Entry (query, scope, group) of the gate.</param>
-    public static TokenView Average(ResamplerConfig config, PatchGrid grid,
-        Action<int, int, float[]> addAttention,
+    /// <param name="addAttention">Adds the attention of a scope and a head to a sum.</param>
+    /// <param name="gate">Returns an element of the gate by its index in [query, scope, group].</param>
+    public static TokenView Average(ResamplerConfig config, PatchGrid grid, Action<int, int, float[]> addAttention,
         Func<int, double> gate)
     {
         int scopeCount = config.Scopes.Count;

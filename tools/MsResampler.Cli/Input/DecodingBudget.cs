@@ -1,17 +1,18 @@
 namespace MsResampler.Cli.Input;
 
-/// <summary>Memory that all readers decode pictures in: a picture waits until what it needs is free.</summary>
-/// <param name="capacity">Bytes in all.</param>
+/// <summary>Limits the memory that all readers together use to decode pictures. A reader waits until the memory for its
+/// picture is free.</summary>
+/// <param name="capacity">The limit in bytes.</param>
 internal sealed class DecodingBudget(long capacity)
 {
     private readonly object _lock = new();
     private long _free = capacity;
 
-    /// <summary>Bytes in all.</summary>
+    /// <summary>The limit in bytes.</summary>
     public long Capacity { get; } = capacity;
 
-    /// <summary>Takes bytes, at most <see cref="Capacity"/>, once they are free; disposing the lease gives them
-    /// back.</summary>
+    /// <summary>Waits until bytes are free and reserves them. Disposing the result frees them.</summary>
+    /// <param name="bytes">The number of bytes, at most <see cref="Capacity"/>.</param>
     public Lease Acquire(long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes, Capacity);
@@ -34,7 +35,7 @@ internal sealed class DecodingBudget(long capacity)
         }
     }
 
-    /// <summary>Bytes taken.</summary>
+    /// <summary>Reserved bytes.</summary>
     public readonly struct Lease(DecodingBudget budget, long bytes) : IDisposable
     {
         public void Dispose() => budget.Release(bytes);

@@ -1,9 +1,10 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>The orientation that a PNG file's eXIf chunk states; Skia reads it for JPEG and WebP only.</summary>
+/// <summary>Reads the orientation in the eXIf chunk of a PNG file. Skia reads it only for JPEG and WebP.</summary>
 internal static class ExifOrientation
 {
     private const int SignatureBytes = 8;
@@ -14,13 +15,13 @@ internal static class ExifOrientation
     private const ushort OrientationTag = 0x0112;
     private const ushort ShortType = 3;
 
-    /// <summary>Reads a PNG file's orientation; upright where it states none.</summary>
-    /// <param name="png">The file from its start.</param>
+    /// <summary>Returns the orientation of a PNG file; upright if the file does not specify it.</summary>
+    /// <param name="png">The file.</param>
     public static SKEncodedOrigin OfPng(Stream png)
     {
         png.Position = SignatureBytes;
         Span<byte> header = stackalloc byte[ChunkHeaderBytes];
-        // The chunk may stand before the pixels or after them.
+        // The chunk can be before or after the pixels.
         while (png.ReadAtLeast(header, ChunkHeaderBytes, throwOnEndOfStream: false) == ChunkHeaderBytes)
         {
             uint length = BinaryPrimitives.ReadUInt32BigEndian(header);
@@ -40,7 +41,7 @@ internal static class ExifOrientation
         return SKEncodedOrigin.TopLeft;
     }
 
-    /// <summary>Reads the orientation out of EXIF data (a TIFF header and its first directory).</summary>
+    /// <summary>Returns the orientation in EXIF data: a TIFF header and its first directory.</summary>
     private static SKEncodedOrigin OfExif(ReadOnlySpan<byte> exif)
     {
         bool isLittle = exif.StartsWith("II*\0"u8);
@@ -67,21 +68,22 @@ internal static class ExifOrientation
 
     private static bool TryReadUInt16(ReadOnlySpan<byte> bytes, long offset, bool isLittle, out ushort value)
     {
-        value = 0;
-        if (offset + sizeof(ushort) > bytes.Length)
-            return false;
-        ReadOnlySpan<byte> field = bytes[(int)offset..];
-        value = isLittle ? BinaryPrimitives.ReadUInt16LittleEndian(field) : BinaryPrimitives.ReadUInt16BigEndian(field);
-        return true;
+        bool isInside = offset + sizeof(ushort) <= bytes.Length;
+        ushort stored = isInside ? MemoryMarshal.Read<ushort>(bytes[(int)offset..]) : (ushort)0;
+        value = isLittle == BitConverter.IsLittleEndian ? stored : BinaryPrimitives.ReverseEndianness(stored);
+        return isInside;
     }
 
     private static bool TryReadUInt32(ReadOnlySpan<byte> bytes, long offset, bool isLittle, out uint value)
     {
         value = 0;
-        if (offset + sizeof(uint) > bytes.Length)
+        if (!TryReadUInt16(bytes, offset, isLittle, out ushort first)
+            || !TryReadUInt16(bytes, offset + sizeof(ushort), isLittle, out ushort second))
+        {
             return false;
-        ReadOnlySpan<byte> field = bytes[(int)offset..];
-        value = isLittle ? BinaryPrimitives.ReadUInt32LittleEndian(field) : BinaryPrimitives.ReadUInt32BigEndian(field);
+        }
+
+        value = isLittle ? first | ((uint)second << 16) : ((uint)first << 16) | second;
         return true;
     }
 }

@@ -1,17 +1,17 @@
 namespace MsResampler.Cli.Input;
 
-/// <summary>Opens the files that <c>--features</c> names.</summary>
+/// <summary>Opens the files of <c>--features</c>.</summary>
 internal static class FeatureFile
 {
-    /// <summary>The features that one call may take, so that 32 bits count their bytes.</summary>
+    /// <summary>The largest number of features in a call: their size in bytes fits 32 bits.</summary>
     public const int MaxFeatureCount = int.MaxValue / sizeof(float);
 
     private const string Option = "--features";
 
     /// <summary>Opens files as one batch.</summary>
-    /// <param name="paths">The files; at least one.</param>
-    /// <param name="layout">What the user says of their images.</param>
-    /// <exception cref="InputException">A file is missing, of another format, or does not hold
+    /// <param name="paths">One or more files.</param>
+    /// <param name="layout">The user's description of the images.</param>
+    /// <exception cref="InputException">A file does not exist, has another format, or contains no
     /// features.</exception>
     public static IFeatureSource Open(IReadOnlyList<string> paths, FeatureLayout layout)
     {
@@ -38,16 +38,16 @@ internal static class FeatureFile
             if (FileContent.IsNpy(file))
                 return NpyFeatures.Open(file, layout);
             bool isPicture = FileContent.IsPicture(file);
-            // A header's length may have the first bytes of an archive, so that a safetensors file is read before it is
-            // called something else. Pipes have no extension.
+            // The first bytes of a safetensors file are a length, which can look like the start of another format. So
+            // the extension decides first. A pipe has no extension.
             if (!isPicture && (extension == ".SAFETENSORS" || file.ReadablePath != path))
                 return SafetensorsFeatures.Open(file, layout);
             string? found = FileContent.Describe(file);
             if (extension == ".NPY" && found is null)
                 return NpyFeatures.Open(file, layout);
-            throw new InputException($"{path}: expected a .safetensors or .npy file of features" +
+            throw new InputException($"{path}: expected features in a .safetensors or .npy file" +
                 (found is null ? "" : $", found {found}") +
-                (isPicture || found is null ? "; for a picture use --image" : ""));
+                (isPicture || found is null ? "; use --image for a picture" : ""));
         }
         catch
         {

@@ -2,14 +2,14 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>Several files of features as one batch.</summary>
+/// <summary>Several feature files as one batch.</summary>
 internal sealed class FeatureFiles : IFeatureSource
 {
     private readonly IReadOnlyList<IFeatureSource> _sources;
     private readonly (IFeatureSource Source, int Index)[] _images;
 
-    /// <summary>Takes the sources over.</summary>
-    /// <exception cref="InputException">Their images have different numbers of channels.</exception>
+    /// <param name="sources">The files; they are disposed together with this object.</param>
+    /// <exception cref="InputException">The images have different numbers of channels.</exception>
     public FeatureFiles(IReadOnlyList<IFeatureSource> sources)
     {
         _sources = sources;
@@ -18,8 +18,8 @@ internal sealed class FeatureFiles : IFeatureSource
         Grids = [.. sources.SelectMany(source => source.Grids)];
         IFeatureSource? other = sources.FirstOrDefault(source => source.ChannelCount != sources[0].ChannelCount);
         if (other is not null)
-            throw new InputException($"{other.Describe(0)} has {other.ChannelCount} channels but " +
-                $"{sources[0].Describe(0)} has {sources[0].ChannelCount}; all images need the same");
+            throw new InputException($"{other.Describe(0)} has {other.ChannelCount} channels, but " +
+                $"{sources[0].Describe(0)} has {sources[0].ChannelCount}; all images must have the same number");
     }
 
     public long ChannelCount => _sources[0].ChannelCount;

@@ -2,26 +2,26 @@ using System.Globalization;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>What the user says of the images in a feature file; from it and the array's shape follows what the axes
-/// are.</summary>
-/// <param name="Grid">The grid of every image, or null where the shape says it.</param>
+/// <summary>The user's description of the images in a feature file. Together with the shape of the array it determines
+/// the meaning of the axes.</summary>
+/// <param name="Grid">The grid of every image, or null if the shape contains it.</param>
 /// <param name="DropClassToken">Whether a class token precedes the patches of every image.</param>
 internal sealed record FeatureLayout(PatchGrid? Grid, bool DropClassToken)
 {
-    // 14x14 patches, of 224 pixels in patches of 16, are the fewest that encoders in use give.
+    // The smallest grid of common encoders: 14x14 patches, from 224 pixels in patches of 16.
     private const int MinEncoderSide = 14;
 
-    // What encoders put before the patches: nothing, a class token, or a class token and four registers.
+    // Encoders put these numbers of tokens before the patches: none, a class token, or a class token and 4 registers.
     private static readonly int[] s_extraTokenCounts = [0, 1, 5];
 
-    /// <summary>Nothing: shapes speak for themselves.</summary>
+    /// <summary>No description: the shape contains the grid.</summary>
     public static FeatureLayout Unknown { get; } = new(null, false);
 
-    /// <summary>Reads a shape.</summary>
-    /// <param name="what">The file and tensor, for errors.</param>
-    /// <param name="shape">The shape found.</param>
-    /// <param name="allowBatch">Whether there may be more than one image.</param>
-    /// <exception cref="InputException">The shape is not one of images, or may be read in two ways.</exception>
+    /// <summary>Interprets the shape of an array.</summary>
+    /// <param name="what">The file and tensor, for error messages.</param>
+    /// <param name="shape">The shape.</param>
+    /// <param name="allowBatch">Whether the array may contain more than one image.</param>
+    /// <exception cref="InputException">The shape is invalid or ambiguous.</exception>
     public FeatureShape Read(string what, IReadOnlyList<long> shape, bool allowBatch)
     {
         if (shape.Any(extent => extent < 1))
@@ -36,9 +36,9 @@ internal sealed record FeatureLayout(PatchGrid? Grid, bool DropClassToken)
     {
         if (shape.Count is not (3 or 4))
         {
-            throw new InputException($"{what}: expected the shape [H,W,C]{(allowBatch ? " or [B,H,W,C]" : "")}, found " +
-                $"{Describe(shape)}" + (shape.Count == 2 ? $"; for patches one after another, " +
-                $"{Reading(shape[0])}" : ""));
+            throw new InputException($"{what}: expected the shape [H,W,C]{(allowBatch ? " or [B,H,W,C]" : "")}, " +
+                $"found {Describe(shape)}" +
+                (shape.Count == 2 ? $"; if the rows are patches: {Reading(shape[0])}" : ""));
         }
 
         CheckSize(what, shape, shape.TakeLast(3));
@@ -48,19 +48,20 @@ internal sealed record FeatureLayout(PatchGrid? Grid, bool DropClassToken)
             (int)shape[^1], 0);
     }
 
-    /// <summary>Refuses [B, N, C], which is how encoders give features, where [H, W, C] is expected.</summary>
+    /// <summary>Throws if a shape [H, W, C] can also be read as [B, N, C], the usual output of encoders.</summary>
     private static void RefuseBatchOfRows(string what, IReadOnlyList<long> shape)
     {
         (long first, long second) = (shape[0], shape[1]);
         int side = FindSquare(second).Side;
-        // One row and one column, in whatever order they are read, are one patch.
+        // [1, 1, C] is one patch in both readings.
         if (side == 0 && (first > 1 || second == 1))
             return;
-        throw new InputException($"{what}: {Describe(shape)} may be one image of {first}x{second} patches (--grid " +
-            $"{first}x{second}), or {first} {(first == 1 ? "image" : "images")} of {second} rows each: {Reading(second)}");
+        throw new InputException($"{what}: the shape {Describe(shape)} is ambiguous: one image of {first}x{second} " +
+            $"patches (--grid {first}x{second}), or {first} {(first == 1 ? "image" : "images")} with {second} rows " +
+            $"each: {Reading(second)}");
     }
 
-    /// <summary>What so many rows of an image may be, and what to type then.</summary>
+    /// <summary>Describes a possible meaning of the rows of an image, with the options for it.</summary>
     private static string Reading(long rowCount)
     {
         (int side, int extra) = FindSquare(rowCount);
@@ -104,14 +105,14 @@ internal sealed record FeatureLayout(PatchGrid? Grid, bool DropClassToken)
     private string HintAt(PatchGrid grid, IReadOnlyList<long> shape)
     {
         if (shape.Count is 3 or 4 && shape[^2] == grid.Rows && shape[^1] == grid.Columns)
-            return $": channels come last; save x.transpose({(shape.Count == 4 ? "0, 2, 3, 1" : "1, 2, 0")})";
+            return $": channels must come last; save x.transpose({(shape.Count == 4 ? "0, 2, 3, 1" : "1, 2, 0")})";
         if (shape.Count is not (2 or 3))
             return "";
         return (shape[^2] - grid.PatchCount) switch
         {
             0 when DropClassToken => ": there is no class token to drop",
             1 => ": if the first row is a class token, add --drop-class-token",
-            > 1 and <= 16 and var extra => $": {extra} rows more than patches, such as a class token and registers; " +
+            > 1 and <= 16 and var extra => $": {extra} more rows than patches, perhaps a class token and registers; " +
                 "save the patches alone",
             _ => "",
         };
@@ -121,12 +122,12 @@ internal sealed record FeatureLayout(PatchGrid? Grid, bool DropClassToken)
     {
         if (image.Aggregate(UInt128.One, (product, extent) => product * (UInt128)extent) > FeatureFile.MaxFeatureCount
             || shape[0] > int.MaxValue)
-            throw new InputException($"{what}: {Describe(shape)} is too large: an image may have " +
+            throw new InputException($"{what}: the shape {Describe(shape)} is too large: an image can have at most " +
                 $"{FeatureFile.MaxFeatureCount} features");
     }
 
-    /// <summary>The side of the square grid whose patches, and what may precede them, are so many rows; 0 where there is
-    /// none.</summary>
+    /// <summary>Finds a square grid, with tokens before its patches, that has this number of rows. The side is 0 if
+    /// there is none.</summary>
     private static (int Side, int ExtraTokenCount) FindSquare(long rowCount)
     {
         foreach (int extra in s_extraTokenCounts)

@@ -2,15 +2,15 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>What a file is by its first bytes.</summary>
+/// <summary>Detects the type of a file from its first bytes.</summary>
 internal static class FileContent
 {
-    /// <summary>Whether the file starts as pictures do that can be decoded.</summary>
+    /// <summary>Whether the file starts like a PNG, JPEG or WebP picture.</summary>
     public static bool IsPicture(InputFile file)
         => Start(file) is [0x89, (byte)'P', (byte)'N', (byte)'G', ..] or [0xff, 0xd8, 0xff, ..]
             or [(byte)'R', (byte)'I', (byte)'F', (byte)'F', ..];
 
-    /// <summary>Whether the file starts as .npy files do.</summary>
+    /// <summary>Whether the file starts like a .npy file.</summary>
     public static bool IsNpy(InputFile file)
         => Start(file) is [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', ..];
 

@@ -2,29 +2,29 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>The images of one run, read on demand so that only a few are in memory at a time. Reads may come
-/// from several threads.</summary>
+/// <summary>The images of a run. They are read when needed, so that only a few are in memory together. Several threads
+/// may read at the same time.</summary>
 internal interface IFeatureSource : IDisposable
 {
-    /// <summary>C of every image.</summary>
+    /// <summary>The number of channels of every image, C.</summary>
     long ChannelCount { get; }
 
-    /// <summary>One patch grid per image.</summary>
+    /// <summary>The patch grid of each image.</summary>
     IReadOnlyList<PatchGrid> Grids { get; }
 
-    /// <summary>The shape of the first array as it is stored.</summary>
+    /// <summary>The stored shape of the first array.</summary>
     IReadOnlyList<long> StoredShape { get; }
 
-    /// <summary>What to call an image in messages: its file, and its place in it.</summary>
+    /// <summary>Names an image in messages: its file, and its position in the file.</summary>
     string Describe(int imageIndex);
 
-    /// <summary>What to call an image's own output files.</summary>
+    /// <summary>The start of the names of an image's output files.</summary>
     string FileStem(int imageIndex);
 
-    /// <summary>Reads the features of one image, [H·W, C] row-major.</summary>
+    /// <summary>Reads the features of an image, [H·W, C], row-major.</summary>
     void Read(int imageIndex, Span<float> destination);
 
-    /// <summary>The picture to draw maps over, with the longer side given; null where only features are
-    /// known.</summary>
+    /// <summary>Reads the picture to draw maps over, resized to a longer side of <paramref name="longSide"/>; null if
+    /// there are only features.</summary>
     SKBitmap? ReadPicture(int imageIndex, int longSide);
 }

@@ -3,29 +3,27 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>Decodes PNG, JPEG and WebP files to opaque sRGB, upright as their EXIF orientation
-/// says.</summary>
+/// <summary>Decodes PNG, JPEG and WebP files to opaque sRGB, rotated upright by their EXIF orientation.</summary>
 internal static class ImageDecoder
 {
-    // A picture of a few kilobytes can claim to be far larger: this bounds the time that one takes.
+    // A file of a few kilobytes can declare a huge picture: this limits the time to decode it.
     private const long MaxPixelCount = 1L << 27;
     private const long MaxBytes = 512L << 20;
     private const int BytesPerPixel = 4;
 
-    // JPEG rows are decoded in order. Of PNG files Skia gives any range of rows, but starts from the first row for
-    // each range.
+    // JPEG rows are decoded in order. For PNG, Skia decodes any range of rows, but starts at the first row each time.
     private const int JpegBandRows = 64;
     private const long PngBandBytes = 64L << 20;
 
-    // Larger files that lack their end marker stay an error: these bytes are beside the budget.
+    // Limit for JPEG files that are read into memory to repair a missing end marker. The budget does not contain them.
     private const long MaxRepairedBytes = 64L << 20;
 
     private static readonly DecodingBudget s_budget = new(MaxBytes);
 
-    /// <summary>Decodes a file and resizes it.</summary>
+    /// <summary>Decodes a file and resizes the picture.</summary>
     /// <param name="file">The file.</param>
-    /// <param name="chooseSize">The size wanted, from the size of the upright picture.</param>
-    /// <exception cref="InputException">The file is damaged, too large or of another format.</exception>
+    /// <param name="chooseSize">Returns the target size for the size of the upright picture.</param>
+    /// <exception cref="InputException">The file is damaged, too large or has another format.</exception>
     public static RgbImage Decode(InputFile file, Func<SKSizeI, SKSizeI> chooseSize)
     {
         using SKCodec codec = Open(file);
@@ -40,8 +38,8 @@ internal static class ImageDecoder
         long bytes = BytesToDecode(file, codec, bandRows);
         if (bytes > MaxBytes)
         {
-            throw new InputException($"{file.Name}: {stored.Width}x{stored.Height} pixels, stored so that " +
-                $"{bytes >> 20} MiB are needed to decode them; at most {MaxBytes >> 20} MiB are used");
+            throw new InputException($"{file.Name}: the {stored.Width}x{stored.Height} pixels need {bytes >> 20} MiB " +
+                $"to decode; at most {MaxBytes >> 20} MiB are allowed");
         }
 
         using DecodingBudget.Lease lease = s_budget.Acquire(bytes);
@@ -50,7 +48,7 @@ internal static class ImageDecoder
             if (codec.EncodedFormat != SKEncodedImageFormat.Jpeg || ReadJpeg(file) is not { } jpeg
                 || !JpegStructure.LacksPixels(jpeg.AsSpan(0, jpeg.Length - 2)))
                 return image.Upright(origin);
-            throw new InputException($"{file.Name}: the picture is damaged or cut off (it ends before its last rows)");
+            throw new InputException($"{file.Name}: the picture is damaged or cut off (the last rows are missing)");
         }
 
         return codec.EncodedFormat == SKEncodedImageFormat.Jpeg && DecodeWithEndMarker(file, resized) is { } repaired
@@ -58,13 +56,13 @@ internal static class ImageDecoder
             : throw new InputException($"{file.Name}: the picture is damaged or cut off ({result})");
     }
 
-    /// <summary>Checks that a file is a picture that can be decoded, reading its header only.</summary>
-    /// <exception cref="InputException">It is not.</exception>
+    /// <summary>Checks the header of a file.</summary>
+    /// <exception cref="InputException">The file is not a picture, or is too large.</exception>
     public static void Check(InputFile file) => Open(file).Dispose();
 
     private static SKCodec Open(InputFile file)
     {
-        // Skia opens paths through its own streams, which say nothing about why they fail; .NET's do.
+        // Opened by .NET first: Skia does not report why it cannot open a file.
         using (file.OpenRead())
         {
         }
@@ -85,7 +83,7 @@ internal static class ImageDecoder
             return codec;
         codec.Dispose();
         throw new InputException($"{file.Name}: {info.Width}x{info.Height} pixels are too many; at most " +
-            $"{MaxPixelCount} are decoded");
+            $"{MaxPixelCount} are allowed");
     }
 
     private static SKEncodedOrigin Origin(InputFile file, SKCodec codec)
@@ -107,7 +105,7 @@ internal static class ImageDecoder
         };
     }
 
-    /// <summary>Estimates what Skia and the libraries below it allocate.</summary>
+    /// <summary>Estimates the memory that Skia and its libraries allocate.</summary>
     private static long BytesToDecode(InputFile file, SKCodec codec, int bandRows)
     {
         SKSizeI size = codec.Info.Size;
@@ -118,8 +116,7 @@ internal static class ImageDecoder
             return band + (sizeof(short) * JpegStructure.CountKeptSamples(stream));
         }
 
-        // Interlaced PNG files are put together, and lossless WebP files decoded, in a second copy; a pixel of PNG has up
-        // to 8 bytes.
+        // Interlaced PNG and lossless WebP need a second copy of the pixels. A pixel of PNG has up to 8 bytes.
         return codec.EncodedFormat == SKEncodedImageFormat.Png ? 3 * band : 2 * band;
     }
 
@@ -162,12 +159,16 @@ internal static class ImageDecoder
         }
     }
 
-    /// <summary>Decodes a JPEG file that has all its pixels but no end marker; null where pixels are missing.</summary>
+    /// <summary>Decodes a JPEG file that has all pixels but no end marker. Returns null if pixels are
+    /// missing.</summary>
     private static RgbImage? DecodeWithEndMarker(InputFile file, SKSizeI resized)
     {
-        if (ReadJpeg(file) is not { } jpeg || JpegStructure.FindEndOfPixels(jpeg.AsSpan(0, jpeg.Length - 2))
-            is not { } end)
+        if (ReadJpeg(file) is not { } jpeg
+            || JpegStructure.FindEndOfPixels(jpeg.AsSpan(0, jpeg.Length - 2)) is not { } end)
+        {
             return null;
+        }
+
         (jpeg[end], jpeg[end + 1]) = (0xFF, 0xD9);
         GCHandle pin = GCHandle.Alloc(jpeg, GCHandleType.Pinned);
         try
@@ -182,7 +183,7 @@ internal static class ImageDecoder
         }
     }
 
-    /// <summary>Reads a file, with room for an end marker behind it; null where it is too large to be looked into.</summary>
+    /// <summary>Reads a file, with space for an end marker after it. Returns null if the file is too large.</summary>
     private static byte[]? ReadJpeg(InputFile file)
     {
         using FileStream stream = file.OpenRead();

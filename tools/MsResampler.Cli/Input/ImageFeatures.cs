@@ -2,11 +2,11 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>Pictures as features without an encoder: each is resized and cut into patches, and a patch's
-/// feature is its pixels, (v/255 − ½)/½, in the order channel, row, column; C = 3·P².</summary>
+/// <summary>Pictures as features, without an encoder. A picture is resized and cut into patches. The feature of a patch
+/// is its pixels, (v/255 − ½)/½, in the order channel, row, column, so C = 3·P².</summary>
 internal sealed class ImageFeatures : IFeatureSource
 {
-    // Three channels of a square.
+    // The side of the largest square picture with three channels.
     private static readonly int s_maxSide = (int)Math.Sqrt(FeatureFile.MaxFeatureCount / 3);
 
     private readonly IReadOnlyList<InputFile> _files;
@@ -28,17 +28,18 @@ internal sealed class ImageFeatures : IFeatureSource
 
     public IReadOnlyList<long> StoredShape => [];
 
-    /// <summary>Checks the sizes and that every file is a picture.</summary>
-    /// <exception cref="InputException">One is not, or the sizes do not fit each other.</exception>
+    /// <summary>Opens files. Checks their headers and the sizes.</summary>
+    /// <exception cref="InputException">A file is not a picture, or the size is not a multiple of the patch
+    /// size.</exception>
     public static ImageFeatures Open(IReadOnlyList<string> paths, int patchSize, ImageSize size)
     {
         if (size.Height % patchSize != 0 || size.Width % patchSize != 0)
             throw new InputException($"--size {size} is not a multiple of --patch {patchSize}; the nearest " +
-                $"that is: {NearestMultiple(size, patchSize)}");
+                $"multiple is {NearestMultiple(size, patchSize)}");
         long featureCount = 3L * size.Height * size.Width;
         if (featureCount > FeatureFile.MaxFeatureCount)
             throw new InputException($"--size {size}: an image would have {featureCount} features; at most " +
-                $"{FeatureFile.MaxFeatureCount} are possible, a side of {s_maxSide}");
+                $"{FeatureFile.MaxFeatureCount} are possible (a square with side {s_maxSide})");
         List<InputFile> files = [];
         try
         {

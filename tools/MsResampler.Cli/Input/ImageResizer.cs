@@ -3,9 +3,9 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>Antialiased bicubic resizing (a = −½), columns first: the filter widens with the reduction, as
-/// image processors of vision encoders do, so that fine detail does not alias into the patches. Values are
-/// clamped to 0…255 and not rounded. Rows are taken one after another, so that a picture need never be in memory
+/// <summary>Antialiased bicubic resizing (a = −½), first along columns, then along rows. The filter widens with the
+/// reduction, as in the image processors of vision encoders, so that fine details do not alias. Values are clamped to
+/// 0…255 and not rounded. Rows are added one after another, so that the source picture is never in memory as a
 /// whole.</summary>
 internal sealed class ImageResizer
 {
@@ -21,9 +21,8 @@ internal sealed class ImageResizer
     private int _rowCount;
     private int _firstOpen;
 
-    /// <summary>Starts a picture.</summary>
-    /// <param name="from">The size of the rows to come.</param>
-    /// <param name="to">The size wanted.</param>
+    /// <param name="from">The size of the source picture.</param>
+    /// <param name="to">The size of the result.</param>
     public ImageResizer(SKSizeI from, SKSizeI to)
     {
         _from = from;
@@ -35,8 +34,8 @@ internal sealed class ImageResizer
         _result = new float[checked(3 * to.Width * to.Height)];
     }
 
-    /// <summary>Takes the next rows: premultiplied RGBA bytes, laid over white.</summary>
-    /// <param name="rgba">Four bytes a pixel, row-major.</param>
+    /// <summary>Adds the next rows of the source picture, drawn over white.</summary>
+    /// <param name="rgba">Premultiplied RGBA, four bytes per pixel, row-major.</param>
     public void Add(ReadOnlySpan<byte> rgba)
     {
         for (; !rgba.IsEmpty; rgba = rgba[(4 * _from.Width)..])
@@ -47,7 +46,7 @@ internal sealed class ImageResizer
         }
     }
 
-    /// <summary>The picture, once all rows have been taken.</summary>
+    /// <summary>Returns the result after all rows have been added.</summary>
     public RgbImage Finish()
     {
         if (_rowCount != _from.Height)
@@ -58,7 +57,7 @@ internal sealed class ImageResizer
 
     private void AddRow(int row)
     {
-        // Starts and ends of the filters never fall from one output row to the next.
+        // The starts and ends of the filters never decrease from one output row to the next.
         while (_firstOpen < _to.Height && _rows[_firstOpen].End <= row)
             _firstOpen++;
         for (int y = _firstOpen; y < _to.Height && _rows[y].Start <= row; y++)
@@ -126,7 +125,7 @@ internal sealed class ImageResizer
             : 0;
     }
 
-    /// <summary>What one output pixel reads: input pixels from <paramref name="Start"/>, weighted.</summary>
+    /// <summary>The source pixels of an output pixel, from <paramref name="Start"/> on, and their weights.</summary>
     private readonly record struct Taps(int Start, float[] Weights)
     {
         public int End => Start + Weights.Length;

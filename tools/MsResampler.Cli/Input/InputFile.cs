@@ -3,9 +3,8 @@ using MsResampler.Model;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>A file to read from. What is no regular file (a pipe, a terminal) is copied to a temporary file first, because
-/// readers go back and forth; that file has no name any more once it is open, so that nothing stays whatever ends the
-/// process.</summary>
+/// <summary>An input file. A pipe or a terminal is first copied to a temporary file, because readers need to seek. The
+/// temporary file is deleted while it is open, so that it disappears with the process.</summary>
 internal sealed class InputFile : IDisposable
 {
     private readonly SafeFileHandle? _copy;
@@ -14,20 +13,20 @@ internal sealed class InputFile : IDisposable
     {
         Name = name;
         _copy = copy;
-        // Opening this opens the same file anew, with a position of its own.
+        // Opening this path opens the same file again, with its own position.
         ReadablePath = copy is null ? name : $"/dev/fd/{copy.DangerousGetHandle()}";
     }
 
-    /// <summary>What the user calls the file, for messages.</summary>
+    /// <summary>The path as given by the user, for messages.</summary>
     public string Name { get; }
 
-    /// <summary>What can be opened as often as needed.</summary>
+    /// <summary>A path that can be opened several times.</summary>
     public string ReadablePath { get; }
 
-    /// <summary>Checks a file and copies it where it can be read only once.</summary>
-    /// <param name="path">The path as given.</param>
-    /// <param name="option">The option that names it, for messages.</param>
-    /// <exception cref="InputException">There is no such file, or it is a folder.</exception>
+    /// <summary>Opens a file. Copies it if it cannot seek.</summary>
+    /// <param name="path">The path as given by the user.</param>
+    /// <param name="option">The option with the path, for messages.</param>
+    /// <exception cref="InputException">The file does not exist, or is a folder.</exception>
     public static InputFile Open(string path, string option)
     {
         Require(path, option);
@@ -58,7 +57,7 @@ internal sealed class InputFile : IDisposable
         return new InputFile(path, copy);
     }
 
-    /// <summary>Reads a configuration, without the byte order mark that it may begin with.</summary>
+    /// <summary>Reads a configuration file, without a byte order mark.</summary>
     /// <inheritdoc cref="Open" path="/exception"/>
     public static byte[] ReadConfiguration(string path, string option)
     {
@@ -74,7 +73,7 @@ internal sealed class InputFile : IDisposable
     private static void Require(string path, string option)
     {
         if (Directory.Exists(path))
-            throw new InputException($"{path}: this is a folder; {option} names a file");
+            throw new InputException($"{path}: this is a folder; {option} expects a file");
         if (!File.Exists(path))
             throw new InputException($"{path}: there is no such file");
     }

@@ -2,8 +2,8 @@ using System.Buffers.Binary;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>Walks the Huffman-coded blocks of a sequential JPEG file without decoding them (ITU-T T.81, annex F.2): all
-/// that is asked is whether they are all there.</summary>
+/// <summary>Parses the Huffman-coded blocks of a sequential JPEG file (ITU-T T.81, annex F.2), to check that all blocks
+/// are present. The blocks are not decoded.</summary>
 internal sealed class JpegScan
 {
     private const int BlockSide = 8;
@@ -17,23 +17,23 @@ internal sealed class JpegScan
     private int _height;
     private int _restartInterval;
 
-    /// <summary>Components of the frame.</summary>
+    /// <summary>The number of components in the frame.</summary>
     public int ComponentCount => _components.Length;
 
-    /// <summary>Whether each component's scan has been walked to its end.</summary>
+    /// <summary>Whether the scans of all components have been parsed completely.</summary>
     public bool IsWhole => _components.Length > 0 && _components.All(component => component.IsWalked);
 
-    /// <summary>Whether the scan that was walked last met the end of the image where blocks should have been.</summary>
+    /// <summary>Whether the image ended before the last block of the last parsed scan.</summary>
     public bool EndsEarly { get; private set; }
 
-    /// <summary>Samples of all components, whole blocks of them.</summary>
+    /// <summary>The number of samples of all components, in whole blocks.</summary>
     public long SampleCount => _components.Sum(component =>
     {
         (int columns, int rows) = BlockCounts(component);
         return (long)columns * rows * BlockSize;
     });
 
-    /// <summary>Reads a frame header; false where it is damaged.</summary>
+    /// <summary>Reads a frame header. Returns false if it is damaged.</summary>
     public bool ReadFrame(ReadOnlySpan<byte> segment)
     {
         if (segment.Length < 6 || segment[5] is < 1 or > 4 || segment.Length < 6 + (3 * segment[5]))
@@ -51,7 +51,7 @@ internal sealed class JpegScan
             component.Horizontal is >= 1 and <= 4 && component.Vertical is >= 1 and <= 4);
     }
 
-    /// <summary>Reads Huffman tables; false where they are damaged.</summary>
+    /// <summary>Reads Huffman tables. Returns false if they are damaged.</summary>
     public bool ReadTables(ReadOnlySpan<byte> segment)
     {
         while (!segment.IsEmpty)
@@ -73,7 +73,7 @@ internal sealed class JpegScan
         return true;
     }
 
-    /// <summary>Reads how many units of blocks lie between restart markers.</summary>
+    /// <summary>Reads the number of units between restart markers. Returns false if it is damaged.</summary>
     public bool ReadRestartInterval(ReadOnlySpan<byte> segment)
     {
         if (segment.Length < 2)
@@ -82,10 +82,10 @@ internal sealed class JpegScan
         return true;
     }
 
-    /// <summary>Walks a scan; false where it ends early or is damaged.</summary>
-    /// <param name="header">The scan's header.</param>
+    /// <summary>Parses a scan. Returns false if it ends early or is damaged.</summary>
+    /// <param name="header">The header of the scan.</param>
     /// <param name="jpeg">The file.</param>
-    /// <param name="position">The first byte of coded data; after it, when the scan is whole.</param>
+    /// <param name="position">The position of the coded data; moved to its end if the scan is complete.</param>
     public bool Walk(ReadOnlySpan<byte> header, ReadOnlySpan<byte> jpeg, ref int position)
     {
         if (header.IsEmpty || header[0] is < 1 or > 4 || header.Length < 4 + (2 * header[0]))
@@ -141,7 +141,7 @@ internal sealed class JpegScan
         {
             if (!alternating.TryRead(ref bits, out int symbol) || !bits.Skip(symbol & 15))
                 return false;
-            // No bits and less than a run of zeros: the block ends.
+            // Size 0 with a run shorter than 15 is the end of the block.
             if ((symbol & 15) == 0 && symbol >> 4 != ZeroRun)
                 return true;
             coefficient += symbol >> 4;
@@ -176,7 +176,7 @@ internal sealed class JpegScan
         public bool IsWalked { get; set; }
     }
 
-    /// <summary>A code: how many words there are of each length, and their symbols in order.</summary>
+    /// <summary>A Huffman code: the number of codewords of each length, and their symbols in order.</summary>
     private sealed record HuffmanTable(byte[] Counts, byte[] Symbols)
     {
         public bool TryRead(ref BitReader bits, out int symbol)
@@ -203,17 +203,17 @@ internal sealed class JpegScan
         }
     }
 
-    /// <summary>Bits of coded data, in which 0xFF is followed by a zero byte.</summary>
+    /// <summary>Reads bits of coded data. In coded data a zero byte follows every 0xFF.</summary>
     private ref struct BitReader(ReadOnlySpan<byte> bytes, int position)
     {
         private readonly ReadOnlySpan<byte> _bytes = bytes;
         private int _current;
         private int _bitCount;
 
-        /// <summary>The first byte that has not been read.</summary>
+        /// <summary>The position of the first unread byte.</summary>
         public int Position { get; private set; } = position;
 
-        /// <summary>Whether nothing but the end of the file or its end marker follows.</summary>
+        /// <summary>Whether the rest of the file is empty or starts with the end marker.</summary>
         public readonly bool IsAtEnd
         {
             get
@@ -233,7 +233,7 @@ internal sealed class JpegScan
                 _current = _bytes[Position];
                 if (_current == 0xFF)
                 {
-                    // A last 0xFF may be half an end marker as well as a byte that lost its zero.
+                    // A last 0xFF can be half of an end marker, or data whose zero byte is missing.
                     if (Position + 1 == _bytes.Length || _bytes[Position + 1] != 0)
                         return false;
                     Position++;
@@ -254,7 +254,7 @@ internal sealed class JpegScan
             return count == 0;
         }
 
-        /// <summary>Passes over a restart marker, which stands at a byte's start.</summary>
+        /// <summary>Skips a restart marker, which is aligned to a byte. Returns false if there is none.</summary>
         public bool Restart()
         {
             _bitCount = 0;

@@ -2,11 +2,11 @@ using System.Buffers.Binary;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>The markers of a JPEG file (ITU-T T.81, annex B), read to tell a file that lacks its end marker only from one
-/// that lacks pixels.</summary>
+/// <summary>Parses the markers of a JPEG file (ITU-T T.81, annex B), to distinguish a file without end marker from a
+/// file with missing pixels.</summary>
 internal static class JpegStructure
 {
-    /// <summary>The marker of the end.</summary>
+    /// <summary>The end marker.</summary>
     public const byte EndOfImage = 0xD9;
 
     private const byte StartOfFrame0 = 0xC0;
@@ -19,12 +19,13 @@ internal static class JpegStructure
     private const byte StartOfScan = 0xDA;
     private const byte DefineRestartInterval = 0xDD;
 
-    /// <summary>Where the pixels of a sequential file end, which is where its end marker belongs; null where any is
-    /// missing, and for files of another kind: a progressive file that ends early may lack whole scans.</summary>
+    /// <summary>Returns the position after the last pixel of a sequential file, where the end marker belongs. Returns
+    /// null if pixels are missing, and for other kinds of files: whole scans may be missing from a progressive
+    /// file.</summary>
     public static int? FindEndOfPixels(ReadOnlySpan<byte> jpeg) => FindEndOfPixels(jpeg, out _);
 
-    /// <summary>Whether a sequential file comes to its end before its last block: decoders paint such pixels grey, and
-    /// say nothing where there is an end marker.</summary>
+    /// <summary>Whether a sequential file ends before its last block. Decoders fill the missing pixels with grey, and
+    /// report no error if there is an end marker.</summary>
     public static bool LacksPixels(ReadOnlySpan<byte> jpeg)
     {
         _ = FindEndOfPixels(jpeg, out bool endsEarly);
@@ -66,8 +67,8 @@ internal static class JpegStructure
         return null;
     }
 
-    /// <summary>Samples that a decoder must keep before it can show the first row; 0 where rows come as they are
-    /// read.</summary>
+    /// <summary>The number of samples that a decoder must keep until it can output the first row; 0 if it outputs rows
+    /// while it reads.</summary>
     public static long CountKeptSamples(Stream jpeg)
     {
         Span<byte> head = stackalloc byte[4];
@@ -105,7 +106,7 @@ internal static class JpegStructure
 
     private static bool TryReadMarker(ReadOnlySpan<byte> jpeg, ref int position, out byte marker)
     {
-        // Fill bytes may precede a marker, and decoders pass over stray bytes.
+        // Fill bytes can precede a marker, and decoders skip stray bytes.
         while (position + 1 < jpeg.Length)
         {
             marker = jpeg[position + 1];

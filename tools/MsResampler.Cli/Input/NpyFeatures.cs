@@ -23,7 +23,7 @@ internal sealed class NpyFeatures : IFeatureSource
             + ((UInt128)_shape.ImageCount * (UInt128)_shape.Stride * (UInt128)_header.ElementBytes);
         long length = RandomAccess.GetLength(file);
         if (expected != (UInt128)length)
-            throw new InputException($"{source.Name}: the header promises a file of {expected} bytes, found " +
+            throw new InputException($"{source.Name}: expected a file of {expected} bytes by its header, found " +
                 $"{length}");
         Grids = [.. Enumerable.Repeat(_shape.Grid, _shape.ImageCount)];
     }
@@ -34,7 +34,7 @@ internal sealed class NpyFeatures : IFeatureSource
 
     public IReadOnlyList<long> StoredShape => _header.Shape;
 
-    /// <summary>Takes the file over where it holds features.</summary>
+    /// <summary>Opens the features of a file. The result owns the file.</summary>
     public static NpyFeatures Open(InputFile source, FeatureLayout layout)
     {
         SafeFileHandle file = File.OpenHandle(source.ReadablePath);
@@ -81,7 +81,7 @@ internal sealed class NpyFeatures : IFeatureSource
         {
             int count = RandomAccess.Read(_file, destination, offset);
             if (count == 0)
-                throw new InputException($"{_source.Name}: the file ended while it was read");
+                throw new InputException($"{_source.Name}: the file became shorter while it was read");
             offset += count;
             destination = destination[count..];
         }

@@ -5,11 +5,11 @@ using Microsoft.Win32.SafeHandles;
 
 namespace MsResampler.Cli.Input;
 
-/// <summary>The header of a <c>.npy</c> file (format versions 1.0 to 3.0): a Python dictionary with exactly
-/// the keys <c>descr</c>, <c>fortran_order</c> and <c>shape</c>.</summary>
+/// <summary>The header of a <c>.npy</c> file, format versions 1.0 to 3.0: a Python dictionary with exactly the keys
+/// <c>descr</c>, <c>fortran_order</c> and <c>shape</c>.</summary>
 /// <param name="ElementBytes">4 for float32, 2 for float16.</param>
 /// <param name="Shape">The extents, outermost first.</param>
-/// <param name="DataOffset">Where the elements start.</param>
+/// <param name="DataOffset">The position of the first element in the file.</param>
 internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, long DataOffset)
 {
     private const int MaxHeaderBytes = 65_536;
@@ -17,7 +17,8 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
 
     private static ReadOnlySpan<byte> Magic => [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y'];
 
-    /// <exception cref="InputException">The bytes are no header, or describe what cannot be read.</exception>
+    /// <summary>Reads the header of a file.</summary>
+    /// <exception cref="InputException">The header is invalid or not supported.</exception>
     public static NpyHeader Read(string path, SafeFileHandle file)
     {
         byte[] bytes = new byte[Math.Min(RandomAccess.GetLength(file), MaxHeaderBytes + 12)];
@@ -33,17 +34,16 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
     }
 
     /// <summary>Parses the first bytes of a file.</summary>
-    /// <exception cref="FormatException">What was expected and found.</exception>
+    /// <exception cref="FormatException">The header is invalid or not supported.</exception>
     public static NpyHeader Parse(ReadOnlySpan<byte> bytes)
     {
         if (!bytes.StartsWith(Magic))
-            throw new FormatException("not a .npy file: it does not start with \\x93NUMPY");
+            throw new FormatException("this is not a .npy file: it does not start with \\x93NUMPY");
         if (bytes.Length < 10)
             throw new FormatException("the .npy header is cut off");
         (int major, int minor) = (bytes[6], bytes[7]);
         if (major is < 1 or > 3 || minor != 0)
-            throw new FormatException($".npy format version {major}.{minor} is not known; expected 1.0, " +
-                "2.0 or 3.0");
+            throw new FormatException($"the .npy format version {major}.{minor} is unknown; expected 1.0, 2.0 or 3.0");
         int prefix = major == 1 ? 10 : 12;
         if (bytes.Length < prefix)
             throw new FormatException("the .npy header is cut off");
@@ -51,8 +51,7 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
             ? BinaryPrimitives.ReadUInt16LittleEndian(bytes[8..])
             : BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]);
         if (length > MaxHeaderBytes)
-            throw new FormatException($"the .npy header has {length} bytes; expected at most " +
-                $"{MaxHeaderBytes}");
+            throw new FormatException($"the .npy header has {length} bytes; expected at most {MaxHeaderBytes}");
         if (bytes.Length < prefix + length)
             throw new FormatException($"the .npy header is cut off: expected {length} bytes, found " +
                 $"{bytes.Length - prefix}");
@@ -98,11 +97,9 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
             if (_position != text.Length)
                 throw Unexpected("the end of the header");
             if (isFortranOrder == true)
-                throw new FormatException("the array is in Fortran order; save numpy.ascontiguousarray(x) " +
-                    "instead");
+                throw new FormatException("the array is in Fortran order; save numpy.ascontiguousarray(x) instead");
             if (elementBytes is null || isFortranOrder is null || shape is null)
-                throw new FormatException("the .npy header lacks one of 'descr', 'fortran_order' and " +
-                    "'shape'");
+                throw new FormatException("the .npy header lacks one of 'descr', 'fortran_order' and 'shape'");
             return new NpyHeader(elementBytes.Value, shape, dataOffset);
         }
 
@@ -110,13 +107,12 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
         {
             SkipSpace();
             if (_position < text.Length && text[_position] is '[' or '(')
-                throw new FormatException("the array is structured; expected '<f4' (float32) or '<f2' " +
-                    "(float16)");
+                throw new FormatException("the array is structured; expected '<f4' (float32) or '<f2' (float16)");
             return QuotedString() switch
             {
                 "<f4" => sizeof(float),
                 "<f2" => 2,
-                var other => throw new FormatException($"the array's type is '{other}'; expected '<f4' " +
+                var other => throw new FormatException($"the type of the array is '{other}'; expected '<f4' " +
                     "(float32) or '<f2' (float16): save x.astype('<f4') instead"),
             };
         }
@@ -163,7 +159,7 @@ internal sealed record NpyHeader(int ElementBytes, IReadOnlyList<long> Shape, lo
                 }
 
                 if (extents.Count == 1)
-                    throw Unexpected("a comma: (5) is a number in Python, (5,) a shape");
+                    throw Unexpected("a comma: in Python (5,) is a shape and (5) is a number");
                 Expect(')');
                 break;
             }

@@ -8,7 +8,7 @@ namespace MsResampler.Cli.Input;
 /// <param name="Pixels">Red, green, blue of each pixel, row-major.</param>
 internal sealed record RgbImage(int Width, int Height, float[] Pixels)
 {
-    /// <summary>Turns and mirrors the stored picture so that it stands as it was taken.</summary>
+    /// <summary>Rotates and mirrors the stored picture so that it is upright.</summary>
     public RgbImage Upright(SKEncodedOrigin origin) => origin switch
     {
         SKEncodedOrigin.TopRight => Rearrange(Width, Height, (x, y) => (Width - 1 - x, y)),
@@ -21,7 +21,7 @@ internal sealed record RgbImage(int Width, int Height, float[] Pixels)
         _ => this,
     };
 
-    /// <summary>A copy for drawing.</summary>
+    /// <summary>Copies the picture to a bitmap for drawing.</summary>
     public SKBitmap ToBitmap()
     {
         SKBitmap bitmap = new(Width, Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
@@ -36,7 +36,7 @@ internal sealed record RgbImage(int Width, int Height, float[] Pixels)
         return bitmap;
     }
 
-    /// <summary>Pixel (x, y) of the result is pixel <paramref name="source"/>(x, y) of this
+    /// <summary>Returns a picture whose pixel (x, y) is the pixel <paramref name="source"/>(x, y) of this
     /// picture.</summary>
     private RgbImage Rearrange(int width, int height, Func<int, int, (int X, int Y)> source)
     {

@@ -5,8 +5,7 @@ using SkiaSharp;
 namespace MsResampler.Cli.Input;
 
 /// <summary>Features in a safetensors file: one tensor <c>features</c> for images of one size, or
-/// <c>features.0</c>, <c>features.1</c>, … for images with grids of their own. Other tensors are left
-/// alone.</summary>
+/// <c>features.0</c>, <c>features.1</c>, … for images whose grids may differ. Other tensors are ignored.</summary>
 internal sealed class SafetensorsFeatures : IFeatureSource
 {
     private const string Name = "features";
@@ -25,8 +24,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
         {
             if (checkpoint.Tensors.Any(tensor =>
                 tensor.Name.StartsWith(Name + ".", StringComparison.Ordinal)))
-                throw new InputException($"{source.Name}: holds both '{Name}' and '{Name}.N'; " +
-                    "keep one of them");
+                throw new InputException($"{source.Name}: the file has both '{Name}' and '{Name}.N'; keep one of them");
             FeatureShape shape = layout.Read($"{source.Name}: tensor '{Name}'", batch.Shape, allowBatch: true);
             _tensors = [batch];
             _shapes = [shape];
@@ -41,8 +39,8 @@ internal sealed class SafetensorsFeatures : IFeatureSource
         _shapes = shapes;
         int other = Array.FindIndex(shapes, shape => shape.ChannelCount != shapes[0].ChannelCount);
         if (other >= 0)
-            throw new InputException($"{source.Name}: '{Name}.0' has {shapes[0].ChannelCount} " +
-                $"channels but '{Name}.{other}' has {shapes[other].ChannelCount}; all images need the same");
+            throw new InputException($"{source.Name}: '{Name}.0' has {shapes[0].ChannelCount} channels, but " +
+                $"'{Name}.{other}' has {shapes[other].ChannelCount}; all images must have the same number");
         _grids = [.. shapes.Select(shape => shape.Grid)];
         ChannelCount = shapes[0].ChannelCount;
     }
@@ -55,7 +53,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
 
     public IReadOnlyList<long> StoredShape => _tensors[0].Shape;
 
-    /// <summary>Takes the file over where it holds features.</summary>
+    /// <summary>Opens the features of a file. The result owns the file.</summary>
     public static SafetensorsFeatures Open(InputFile source, FeatureLayout layout)
     {
         SafetensorsCheckpoint checkpoint;
@@ -112,8 +110,8 @@ internal sealed class SafetensorsFeatures : IFeatureSource
             string suffix = tensor.Name[(Name.Length + 1)..];
             if (!int.TryParse(suffix, NumberStyles.None, CultureInfo.InvariantCulture, out int index)
                 || suffix != index.ToString(CultureInfo.InvariantCulture))
-                throw new InputException($"{path}: tensor '{tensor.Name}': expected " +
-                    $"'{Name}.' and a number from 0");
+                throw new InputException($"{path}: tensor '{tensor.Name}': expected a name '{Name}.' with a number " +
+                    "from 0");
             numbered.Add(index, tensor);
         }
 
@@ -121,7 +119,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
         {
             string[] names = [.. checkpoint.Tensors.Take(5).Select(tensor => $"'{tensor.Name}'")];
             string found = names.Length == 0
-                ? "no tensor at all" : string.Join(", ", names) + (checkpoint.Tensors.Count > 5 ? ", …" : "");
+                ? "no tensors" : string.Join(", ", names) + (checkpoint.Tensors.Count > 5 ? ", …" : "");
             throw new InputException($"{path}: expected a tensor '{Name}' or '{Name}.0', " +
                 $"'{Name}.1', …; found {found}");
         }
@@ -130,8 +128,7 @@ internal sealed class SafetensorsFeatures : IFeatureSource
         foreach (int index in numbered.Keys)
         {
             if (index != missing)
-                throw new InputException($"{path}: '{Name}.{missing}' is missing although " +
-                    $"there is '{Name}.{index}'");
+                throw new InputException($"{path}: '{Name}.{missing}' is missing, but there is '{Name}.{index}'");
             missing++;
         }
 

@@ -2,14 +2,14 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;
 
-/// <summary>The picture of the demo: a sunset over mountains, a lake and a cabin.</summary>
+/// <summary>Draws the picture of the demo: a sunset over mountains, a lake and a cabin.</summary>
 internal static class DemoPicture
 {
     private const int Width = 896;
     private const int Height = 672;
     private const int Shore = 430;
 
-    /// <summary>Draws the picture, as PNG.</summary>
+    /// <summary>Draws the picture. Returns a PNG file.</summary>
     public static byte[] Draw()
     {
         using SKBitmap bitmap = new(Width, Height, SKColorType.Rgba8888, SKAlphaType.Opaque);

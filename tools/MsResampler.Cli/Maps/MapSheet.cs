@@ -2,14 +2,14 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;
 
-/// <summary>A picture made of panels: a backdrop with a coloured grid over it, labels and legends.</summary>
+/// <summary>A picture with panels, labels and legends. A panel is a backdrop with a coloured grid over it.</summary>
 internal sealed class MapSheet : IDisposable
 {
     public const int Margin = 24;
     private const int LabelScale = 2;
     public const int LabelHeight = LabelScale * PixelFont.LineHeight;
 
-    /// <summary>The title and the line below it, with the space that follows.</summary>
+    /// <summary>The height of the title and the line below it, with the space after them.</summary>
     public const int TitleHeight = TitleLineHeight + LabelHeight + 8;
 
     private const int TitleScale = 3;
@@ -35,13 +35,13 @@ internal sealed class MapSheet : IDisposable
         Label(explanation, Margin, Margin + TitleLineHeight, width, Palette.Text);
     }
 
-    /// <summary>Draws one line of small text, cut to a width.</summary>
+    /// <summary>Draws a line of small text, shortened to a width.</summary>
     public void Label(string text, int x, int y, int width, SKColor color)
         => PixelFont.Draw(_canvas, PixelFont.Fit(text, LabelScale, width), x, y, LabelScale, color);
 
-    /// <summary>Draws a grid of colours over a backdrop; the grid covers all of it.</summary>
-    /// <param name="backdrop">The picture, or null for a plain ground.</param>
-    /// <param name="area">Where to draw.</param>
+    /// <summary>Draws a grid of colours that covers a backdrop.</summary>
+    /// <param name="backdrop">The picture, or null for a plain background.</param>
+    /// <param name="area">The area of the panel.</param>
     /// <param name="grid">The grid's extents.</param>
     /// <param name="color">The colour of cell (row, column), with its opacity.</param>
     public void Panel(SKBitmap? backdrop, SKRectI area, PatchGrid grid, Func<int, int, SKColor> color)
@@ -50,7 +50,7 @@ internal sealed class MapSheet : IDisposable
         _canvas.DrawRect(area, plain);
         if (backdrop is not null)
         {
-            // Grey and darkened, so that colour belongs to the map alone.
+            // The backdrop is grey and darkened, so that only the map has colours.
             using SKPaint grey = new()
             {
                 ColorFilter = SKColorFilter.CreateColorMatrix(
@@ -71,7 +71,7 @@ internal sealed class MapSheet : IDisposable
         DrawBitmap(cells, area, new SKSamplingOptions(SKFilterMode.Nearest), null);
     }
 
-    /// <summary>Marks a place given in cells of a panel's grid.</summary>
+    /// <summary>Marks a position, given in cells of a panel's grid.</summary>
     public void Cross(SKRectI area, PatchGrid grid, double row, double column)
     {
         float x = (float)(area.Left + ((column + 0.5) * area.Width / grid.Columns));
@@ -85,7 +85,7 @@ internal sealed class MapSheet : IDisposable
         }
     }
 
-    /// <summary>Draws the scale of a heat map with what its two ends mean.</summary>
+    /// <summary>Draws the scale of a heat map, with labels at its ends.</summary>
     public void HeatBar(int x, int y, int width, string low, string high)
     {
         for (int column = 0; column < width; column++)
@@ -108,7 +108,7 @@ internal sealed class MapSheet : IDisposable
         Label(meaning, x + Side + 10, y, width - Side - 10, Palette.Text);
     }
 
-    /// <summary>The sheet as PNG.</summary>
+    /// <summary>Returns the sheet as a PNG file.</summary>
     public byte[] ToPng()
     {
         _canvas.Flush();

@@ -6,7 +6,7 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;
 
-/// <summary>Draws where tokens look and which scopes they take.</summary>
+/// <summary>Draws maps of the attention of each scope and of the gate.</summary>
 internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
 {
     /// <summary>The longer side of a large panel, and of a picture drawn under it.</summary>
@@ -16,13 +16,13 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
     private const int Gap = 12;
     private const int ThumbnailCount = 3;
 
-    /// <summary>Writes the maps of one image: <c>STEM-look-S-NAME.png</c> for each scope and, where there is
-    /// more than one scope, <c>STEM-gate.png</c>.</summary>
-    /// <param name="stem">What the file names start with.</param>
-    /// <param name="view">What to draw.</param>
+    /// <summary>Writes the maps of an image: <c>STEM-look-S-NAME.png</c> for each scope and, if there are several
+    /// scopes, <c>STEM-gate.png</c>.</summary>
+    /// <param name="stem">The start of the file names.</param>
+    /// <param name="view">The attention and the gate.</param>
     /// <param name="picture">The picture to draw over, or null.</param>
-    /// <param name="cancellationToken">Stops before a file is there.</param>
-    /// <returns>The files.</returns>
+    /// <param name="cancellationToken">Stops before the next file is written.</param>
+    /// <returns>The paths of the files.</returns>
     public IReadOnlyList<string> Write(string stem, TokenView view, SKBitmap? picture,
         CancellationToken cancellationToken)
     {
@@ -39,7 +39,7 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
         return paths;
     }
 
-    /// <summary>Left: the mean over all tokens. Right: a few tokens one by one.</summary>
+    /// <summary>Draws the mean over all tokens on the left, and a few single tokens on the right.</summary>
     private byte[] DrawLook(int scope, TokenView view, SKBitmap? picture)
     {
         SKSizeI panel = PanelSize(view.Grid, picture);
@@ -50,7 +50,7 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
             mean[index % patchCount] += attention[index];
         for (int patch = 0; patch < patchCount; patch++)
             mean[patch] *= (double)patchCount / config.QueryGrid.QueryCount;
-        // Never below twice the even share: noise about it is not stretched into a pattern.
+        // The scale ends at least at twice the uniform share, so that noise around it does not look like a pattern.
         double top = Math.Max(mean.Max(), 2);
 
         int[] rows = Spread(config.QueryGrid.Rows);
@@ -67,14 +67,14 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
         sheet.Label("attention, mean over all tokens and heads", MapSheet.Margin,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
         sheet.Label($"{rows.Length * columns.Length} of {config.QueryGrid.QueryCount} tokens; " +
-            "+ is a token's place", rightX,
+            "+ is the position of a token", rightX,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
 
         SKRectI area = SKRectI.Create(MapSheet.Margin, panelY, panel.Width, panel.Height);
         sheet.Panel(picture, area, view.Grid,
             (row, column) => HeatOver(mean[(row * view.Grid.Columns) + column] / top));
         int barY = area.Bottom + Gap;
-        sheet.HeatBar(area.Left, barY, columnWidth, "0", $"{Quantity.Digits(top)} x even");
+        sheet.HeatBar(area.Left, barY, columnWidth, "0", $"{Quantity.Digits(top)} x uniform");
 
         for (int r = 0; r < rows.Length; r++)
         {
@@ -94,11 +94,12 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
             }
         }
 
-        sheet.HeatBar(rightX, barY, columnWidth, "0", "each token's own maximum");
+        sheet.HeatBar(rightX, barY, columnWidth, "0", "maximum of each token");
         return sheet.ToPng();
     }
 
-    /// <summary>Left: the scope that weighs most in each token. Then each scope's weight.</summary>
+    /// <summary>Draws the scope with the largest weight for each token on the left, and the weights of each scope on
+    /// the right.</summary>
     private byte[] DrawGate(TokenView view, SKBitmap? picture)
     {
         SKSizeI panel = PanelSize(view.Grid, picture);
@@ -121,8 +122,8 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
         int rightWidth = (perRow * (smallWidth + Gap)) - Gap;
         int width = rightX + rightWidth + MapSheet.Margin;
         using MapSheet sheet = new(width, legendY + (scopeCount * MapSheet.LabelHeight) + MapSheet.Margin);
-        sheet.Title("gate", "which scope each token takes");
-        sheet.Label($"the scope that weighs most, {queries} tokens", MapSheet.Margin,
+        sheet.Title("gate", "the weights of the scopes for each token");
+        sheet.Label($"scope with the largest weight, {queries} tokens", MapSheet.Margin,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
         sheet.Panel(picture, SKRectI.Create(MapSheet.Margin, panelY, panel.Width, panel.Height), queries,
             (row, column) => Palette.Scope(winners[(row * queries.Columns) + column]).WithAlpha(190));
@@ -132,8 +133,8 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
             string name = config.Scopes[scope].Name;
             sheet.Key(MapSheet.Margin, legendY + (scope * MapSheet.LabelHeight),
                 width - (2 * MapSheet.Margin), Palette.Scope(scope),
-                $"{name}: most in {winners.Count(winner => winner == scope)} of {winners.Length}, " +
-                $"{Quantity.Percent(weights.Average())} of all weight");
+                $"{name}: largest in {winners.Count(winner => winner == scope)} of {winners.Length} tokens, " +
+                $"mean weight {Quantity.Percent(weights.Average())}");
             int x = rightX + (scope % perRow * (smallWidth + Gap));
             int y = panelY + (scope / perRow * rowStep);
             sheet.Label($"weight of {name}", x, y - MapSheet.LabelHeight, smallWidth, Palette.FaintText);
@@ -145,7 +146,7 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
         return sheet.ToPng();
     }
 
-    // Cold cells let the picture through.
+    // Cells with small values are more transparent.
     private static SKColor HeatOver(double heat)
         => Palette.Heat(heat).WithAlpha((byte)(heat <= 0 ? 0 : 90 + (120 * heat)));
 
@@ -158,7 +159,7 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
             : new SKSizeI(Math.Max((int)(PanelSide * ratio), MinPanelSide), PanelSide);
     }
 
-    /// <summary>The first, middle and last of <paramref name="count"/>.</summary>
+    /// <summary>The first, middle and last index below <paramref name="count"/>.</summary>
     private static int[] Spread(int count) => [.. Enumerable.Range(0, ThumbnailCount)
         .Select(index => index * (count - 1) / (ThumbnailCount - 1)).Distinct()];
 

@@ -10,14 +10,14 @@ internal static class Palette
     public static readonly SKColor FaintText = new(160, 162, 170);
     public static readonly SKColor Empty = new(58, 60, 68);
 
-    // Okabe and Ito's colours, which the colour-blind tell apart too.
+    // The colours of Okabe and Ito, which people with colour blindness can distinguish.
     private static readonly SKColor[] s_scopes =
     [
         new(230, 159, 0), new(86, 180, 233), new(0, 158, 115), new(204, 121, 167),
         new(240, 228, 66), new(213, 94, 0), new(0, 114, 178), new(170, 170, 170),
     ];
 
-    // Dark violet over red to pale yellow, lighter at every step.
+    // From dark violet over red to pale yellow; each step is lighter.
     private static readonly SKColor[] s_heat =
     [
         new(10, 7, 34), new(66, 10, 104), new(120, 28, 109), new(165, 44, 96), new(207, 68, 70),
@@ -27,7 +27,7 @@ internal static class Palette
     /// <summary>The colour of a scope.</summary>
     public static SKColor Scope(int scopeIndex) => s_scopes[scopeIndex % s_scopes.Length];
 
-    /// <summary>The colour of a heat from 0 to 1.</summary>
+    /// <summary>The colour of a value from 0 to 1 in a heat map.</summary>
     public static SKColor Heat(double heat)
     {
         double position = Math.Clamp(heat, 0, 1) * (s_heat.Length - 1);

@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;
 
-/// <summary>A 5×8 bitmap font for printable ASCII: machines without fonts draw the same labels.</summary>
+/// <summary>A 5×8 bitmap font for printable ASCII. Labels are the same on every machine, even without fonts.</summary>
 internal static class PixelFont
 {
     private const int GlyphWidth = 5;
@@ -10,10 +10,10 @@ internal static class PixelFont
     private const char First = ' ';
     private const char Last = '~';
 
-    /// <summary>The height of a line with the space below it, at scale 1.</summary>
+    /// <summary>The height of a line, including the space below it, at scale 1.</summary>
     public const int LineHeight = GlyphHeight + 2;
 
-    // Five columns a glyph, two hexadecimal digits each, from U+0020; the lowest bit is the top row.
+    // Five columns per glyph with two hexadecimal digits each, from U+0020 on; the lowest bit is the top row.
     private const string Glyphs =
         "0000000000" + "00005F0000" + "0007000700" + "147F147F14" + "242A7F2A12" + "2313086462" +
         "3649552250" + "0005030000" + "001C224100" + "0041221C00" + "14083E0814" + "08083E0808" +
@@ -32,17 +32,16 @@ internal static class PixelFont
         "043F444020" + "3C4040207C" + "1C2040201C" + "3C4030403C" + "4428102844" + "1CA0A0A07C" +
         "4464544C44" + "0008364100" + "00007F0000" + "0041360800" + "1008081008";
 
-    /// <summary>The width of a text at a scale, without the space after its last character.</summary>
+    /// <summary>The width of a text, without the space after its last character.</summary>
     public static int Measure(string text, int scale)
         => Math.Max((text.Length * (GlyphWidth + 1)) - 1, 0) * scale;
 
-    /// <summary>The longest start of a text that fits a width.</summary>
+    /// <summary>The text, shortened to fit a width.</summary>
     public static string Fit(string text, int scale, int width) => Measure(text, scale) <= width
         ? text
         : text[..Math.Max((width / scale + 1) / (GlyphWidth + 1) - 2, 0)] + "..";
 
-    /// <summary>Draws a text with its upper left corner at (x, y). Other characters than ASCII become
-    /// '?'.</summary>
+    /// <summary>Draws a text with its upper left corner at (x, y). Characters that are not ASCII become '?'.</summary>
     public static void Draw(SKCanvas canvas, string text, int x, int y, int scale, SKColor color)
     {
         using SKPaint paint = new() { Color = color, IsAntialias = false };

@@ -3,12 +3,12 @@ using Microsoft.Win32.SafeHandles;
 
 namespace MsResampler.Cli.Native;
 
-/// <summary>What Linux knows of a file and .NET does not say.</summary>
-/// <param name="Device">The file system.</param>
-/// <param name="Inode">The file, whatever its names.</param>
-/// <param name="Owner">The owner's number.</param>
-/// <param name="Group">The group's number.</param>
-/// <param name="Mode">Kind and permissions.</param>
+/// <summary>Facts about a file on Linux that .NET does not report.</summary>
+/// <param name="Device">The number of the file system.</param>
+/// <param name="Inode">The number of the file, which is the same for all its names.</param>
+/// <param name="Owner">The number of the owner.</param>
+/// <param name="Group">The number of the group.</param>
+/// <param name="Mode">The kind of the file, and its permissions.</param>
 internal readonly partial record struct FileStatus(ulong Device, ulong Inode, uint Owner, uint Group, ushort Mode)
 {
     private const ushort KindMask = 0xF000;
@@ -17,18 +17,18 @@ internal readonly partial record struct FileStatus(ulong Device, ulong Inode, ui
     private const int CurrentFolder = -100;
     private const uint BasicFields = 0x7FF;
 
-    /// <summary>Whether this is neither a file nor a folder: a device, a named pipe or a socket.</summary>
+    /// <summary>Whether this is a device, a named pipe or a socket.</summary>
     public bool IsSpecial => (Mode & KindMask) is not (RegularFile or Folder);
 
-    /// <summary>The status of the file that a path means, links followed.</summary>
-    /// <returns>Null where there is no such file, or the system is not Linux.</returns>
+    /// <summary>Returns the status of a file; links are followed.</summary>
+    /// <returns>The status, or null if the file does not exist or the system is not Linux.</returns>
     public static unsafe FileStatus? Of(string path)
     {
         if (!OperatingSystem.IsLinux())
             return null;
         try
         {
-            // The kernel's structure, the same on every architecture.
+            // struct statx of the kernel, which is the same on every architecture.
             Span<byte> buffer = stackalloc byte[256];
             fixed (byte* status = buffer)
             {
@@ -43,11 +43,11 @@ internal readonly partial record struct FileStatus(ulong Device, ulong Inode, ui
         }
         catch (EntryPointNotFoundException)
         {
-            return null; // a C library from before 2018
+            return null; // the C library is older than 2018
         }
     }
 
-    /// <summary>Gives an open file this owner and group, where this process may.</summary>
+    /// <summary>Sets the owner and group of an open file to these, if the process has the permission.</summary>
     public void GiveOwnerTo(SafeFileHandle file) => _ = ChangeOwner(file, Owner, Group);
 
     [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]

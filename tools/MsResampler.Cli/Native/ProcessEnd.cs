@@ -3,11 +3,11 @@ using System.Runtime.InteropServices;
 
 namespace MsResampler.Cli.Native;
 
-/// <summary>The end of the process that waits for nothing.</summary>
+/// <summary>Ends the process at once.</summary>
 internal static partial class ProcessEnd
 {
-    /// <summary>Ends the process. <see cref="Environment.Exit"/> runs handlers, and the exit functions of native
-    /// libraries whose threads may still be at work; this runs neither.</summary>
+    /// <summary>Ends the process without handlers and without exit functions of native libraries, whose threads may
+    /// still run. <see cref="Environment.Exit"/> would run both.</summary>
     [DoesNotReturn]
     public static void Now(int exitCode)
     {

@@ -4,7 +4,7 @@ using MsResampler.Cli.Output;
 
 namespace MsResampler.Cli.Native;
 
-/// <summary>Standard output and standard error as the process was started with.</summary>
+/// <summary>Standard output and standard error of the process.</summary>
 internal static class StandardStreams
 {
     private const int OutputDescriptor = 1;
@@ -13,14 +13,15 @@ internal static class StandardStreams
 
     private static readonly List<SafeFileHandle> s_placeholders = [];
 
-    /// <summary>Whether there is a standard output.</summary>
+    /// <summary>Whether standard output is open.</summary>
     public static bool HasOutput { get; private set; } = true;
 
-    /// <summary>Whether there is a standard error.</summary>
+    /// <summary>Whether standard error is open.</summary>
     public static bool HasError { get; private set; } = true;
 
-    /// <summary>Finds out which streams were closed. A process started without one of them uses its number for the
-    /// first file that it opens: the runtime's pipes, or a model; text must not go there.</summary>
+    /// <summary>Detects which streams were closed when the process started. Linux gives the number of a closed stream
+    /// to the first file that the process opens, such as a pipe of the runtime or a model. Text must not go
+    /// there.</summary>
     public static void Open()
     {
         if (!OperatingSystem.IsLinux())
@@ -37,14 +38,15 @@ internal static class StandardStreams
         placeholder.Dispose();
     }
 
-    /// <summary>Standard output: failing to write is an error of the command.</summary>
+    /// <summary>Standard output. If a write fails, the command fails.</summary>
     public static TextWriter Output => new CheckedWriter(HasOutput ? Console.Out : TextWriter.Null,
         exception => new InputException($"standard output: {exception.Message}", exception));
 
-    /// <summary>Standard error: where nobody can read it, the exit code has to do.</summary>
+    /// <summary>Standard error. If a write fails, only the exit code reports the error.</summary>
     public static TextWriter Error => new CheckedWriter(HasError ? Console.Error : TextWriter.Null, _ => null);
 
-    /// <summary>What a descriptor inherited does not close on exec; what the process opened itself does.</summary>
+    /// <summary>Whether a descriptor is inherited. Inherited descriptors do not have the flag close-on-exec; those that
+    /// the process opened itself have it.</summary>
     private static bool IsInherited(int descriptor)
     {
         try
@@ -60,7 +62,7 @@ internal static class StandardStreams
         }
         catch (DirectoryNotFoundException)
         {
-            return true; // no /proc
+            return true; // there is no /proc
         }
     }
 }

@@ -2,9 +2,9 @@ using System.Text;
 
 namespace MsResampler.Cli.Output;
 
-/// <summary>A writer that may fail: what happens then is the caller's choice.</summary>
-/// <param name="inner">Where to write.</param>
-/// <param name="translate">The exception to throw in place of one of the inner writer; null for none.</param>
+/// <summary>A writer that translates the exceptions of another writer.</summary>
+/// <param name="inner">The other writer.</param>
+/// <param name="translate">Returns the exception to throw, or null to ignore the failure.</param>
 internal sealed class CheckedWriter(TextWriter inner, Func<Exception, Exception?> translate) : TextWriter
 {
     public override Encoding Encoding => inner.Encoding;

@@ -3,8 +3,8 @@ using MsResampler.Files;
 
 namespace MsResampler.Cli.Output;
 
-/// <summary>The files that a command reads, which what it writes may not replace, whatever name it is given: links,
-/// other spellings, names that differ in case where the file system takes them for one.</summary>
+/// <summary>The files that a command reads. Its output must not replace them, even under another name: a link, another
+/// spelling, or different case on a file system that ignores case.</summary>
 internal sealed class Inputs
 {
     private const string ConfigName = "config.json";
@@ -14,14 +14,14 @@ internal sealed class Inputs
     private static readonly StringComparer s_comparer = OperatingSystem.IsLinux()
         ? StringComparer.Ordinal : StringComparer.OrdinalIgnoreCase;
 
-    // By inode where the system tells, which knows hard links and mounts too; and by name.
+    // By inode on Linux, which also detects hard links and mounts, and by name.
     private readonly Dictionary<(ulong Device, ulong Inode), string> _byStatus = [];
     private readonly Dictionary<string, string> _byPath = new(s_comparer);
     private readonly HashSet<string> _modelFolders = new(s_comparer);
 
     /// <summary>Adds a file.</summary>
-    /// <param name="path">The file; one that does not exist is no input.</param>
-    /// <param name="role">What it is to this command, for errors.</param>
+    /// <param name="path">The file; ignored if it does not exist.</param>
+    /// <param name="role">The role of the file in this command, for error messages.</param>
     public Inputs Add(string path, string role = "an input of this command")
     {
         if (!File.Exists(path))
@@ -32,7 +32,7 @@ internal sealed class Inputs
         return this;
     }
 
-    /// <summary>Adds a model folder: its configuration, and whatever is or would be taken for weights.</summary>
+    /// <summary>Adds a model folder: its configuration and all files that the command reads as weights.</summary>
     public Inputs AddModel(string folder)
     {
         if (!Directory.Exists(folder))
@@ -43,8 +43,8 @@ internal sealed class Inputs
         return this;
     }
 
-    /// <summary>Checks that a file may be created or replaced.</summary>
-    /// <exception cref="InputException">It is one of the inputs, or would become a part of the model.</exception>
+    /// <summary>Checks that the command may create or replace a file.</summary>
+    /// <exception cref="InputException">The file is an input, or would become a part of the model.</exception>
     public void Check(string path)
     {
         string canonical = Canonical(path);
@@ -52,17 +52,17 @@ internal sealed class Inputs
         if (role is null && FileStatus.Of(path) is { } status)
             role = _byStatus.GetValueOrDefault((status.Device, status.Inode));
         if (role is not null)
-            throw new InputException($"{path}: this is {role}, which would be replaced; give the output another name");
+            throw new InputException($"{path}: this is {role}, which must not be replaced; choose another name");
         if (IsOfModel(Path.GetFileName(canonical)) && _modelFolders.Contains(Path.GetDirectoryName(canonical) ?? ""))
-            throw new InputException($"{path}: a file of this name would be taken for a part of the model; write it " +
-                "to another folder");
+            throw new InputException($"{path}: a file with this name would become a part of the model; choose " +
+                "another folder");
     }
 
     private static bool IsOfModel(string name) => name.Equals(ConfigName, StringComparison.OrdinalIgnoreCase)
         || name.EndsWith(WeightsSuffix, StringComparison.OrdinalIgnoreCase)
         || name.EndsWith(IndexSuffix, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>The path without links, of folders too.</summary>
+    /// <summary>Resolves all links of a path, including those of its folders.</summary>
     private static string Canonical(string path)
     {
         string full = AtomicFile.Resolve(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));

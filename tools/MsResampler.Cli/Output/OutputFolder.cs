@@ -2,8 +2,8 @@ using MsResampler.Files;
 
 namespace MsResampler.Cli.Output;
 
-/// <summary>A folder that a command writes to. Where the command does not come to its end, what it made goes again:
-/// the files that were not there before, and the folders.</summary>
+/// <summary>A folder that a command writes to. If the command does not succeed, the new files and folders are removed
+/// again.</summary>
 internal sealed class OutputFolder : IDisposable
 {
     private readonly Inputs _inputs;
@@ -11,17 +11,17 @@ internal sealed class OutputFolder : IDisposable
     private readonly List<string> _newFiles = [];
     private bool _isCommitted;
 
-    /// <summary>Creates the folder where it is missing, and the folders above it.</summary>
+    /// <summary>Creates the folder and its parents if they do not exist.</summary>
     /// <param name="path">The folder.</param>
-    /// <param name="option">The option that names it, for errors.</param>
-    /// <param name="inputs">What may not be replaced.</param>
-    /// <exception cref="InputException">A file has the name.</exception>
+    /// <param name="option">The option with the path, for error messages.</param>
+    /// <param name="inputs">The files that must not be replaced.</param>
+    /// <exception cref="InputException">The path is a file, or the folder cannot be created.</exception>
     public OutputFolder(string path, string option, Inputs inputs)
     {
         Path = path;
         _inputs = inputs;
         if (File.Exists(path))
-            throw new InputException($"{path}: this is a file; {option} names a folder");
+            throw new InputException($"{path}: this is a file; {option} expects a folder");
         try
         {
             Create(new DirectoryInfo(path));
@@ -29,15 +29,15 @@ internal sealed class OutputFolder : IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             Dispose();
-            throw new InputException($"{path}: the folder cannot be made: {exception.Message}", exception);
+            throw new InputException($"{path}: the folder cannot be created: {exception.Message}", exception);
         }
     }
 
-    /// <summary>The folder as it was given.</summary>
+    /// <summary>The folder, as given.</summary>
     public string Path { get; }
 
-    /// <summary>Writes a whole file.</summary>
-    /// <returns>Its path.</returns>
+    /// <summary>Writes a file.</summary>
+    /// <returns>The path of the file.</returns>
     public string Write(string name, ReadOnlySpan<byte> content, CancellationToken cancellationToken)
     {
         string path = System.IO.Path.Combine(Path, name);
@@ -48,7 +48,8 @@ internal sealed class OutputFolder : IDisposable
         return path;
     }
 
-    /// <summary>Notes a file that will be written: it goes with the folder if it is not there yet.</summary>
+    /// <summary>Registers a file that will be written. If it does not exist yet, it is removed together with the folder
+    /// when the command fails.</summary>
     public void AddNew(string path)
     {
         if (File.Exists(path))
@@ -57,7 +58,7 @@ internal sealed class OutputFolder : IDisposable
         Unfinished.AddFile(path);
     }
 
-    /// <summary>Keeps what was written.</summary>
+    /// <summary>Keeps the files and folders.</summary>
     public void Commit()
     {
         _isCommitted = true;
@@ -68,7 +69,7 @@ internal sealed class OutputFolder : IDisposable
         });
     }
 
-    /// <summary>Removes what was made unless it was committed.</summary>
+    /// <summary>Removes the new files and folders unless they were committed.</summary>
     public void Dispose()
     {
         if (_isCommitted)

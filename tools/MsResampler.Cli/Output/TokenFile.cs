@@ -4,20 +4,19 @@ using System.Text;
 
 namespace MsResampler.Cli.Output;
 
-/// <summary>Tokens [B, M, L] in float32, as the tensor <c>tokens</c> of a <c>.safetensors</c> file or as a
-/// <c>.npy</c> file. Images are appended one after another, so that a long run never holds all of
-/// them.</summary>
+/// <summary>Writes tokens [B, M, L] in float32, as the tensor <c>tokens</c> of a <c>.safetensors</c> file or as a
+/// <c>.npy</c> file. Images are appended one after another, so that only some of them are in memory.</summary>
 internal sealed class TokenFile : IDisposable
 {
     private readonly OutputFile _file;
 
     private TokenFile(OutputFile file) => _file = file;
 
-    /// <summary>Checks that tokens can be written under a name.</summary>
+    /// <summary>Checks the extension of a file name.</summary>
     /// <exception cref="InputException">The extension is unknown.</exception>
     public static void CheckName(string path) => _ = HeaderFor(path, 1, 1, 1);
 
-    /// <summary>Starts a file for as many images as there will be.</summary>
+    /// <summary>Creates a file for a known number of images.</summary>
     public static TokenFile Create(string path, int imageCount, int queryCount, int tokenSize, Inputs inputs)
     {
         byte[] header = HeaderFor(path, imageCount, queryCount, tokenSize);

@@ -4,11 +4,11 @@ using System.Globalization;
 
 namespace MsResampler.Cli.Ptx;
 
-/// <summary>NVIDIA's PTX assembler, which knows what a kernel needs on a real architecture, and the programs beside
-/// it.</summary>
+/// <summary>NVIDIA's PTX assembler, which reports the resources of a kernel, and the other programs in its
+/// folder.</summary>
 internal sealed class PtxAssembler
 {
-    /// <summary>Names the program or its folder.</summary>
+    /// <summary>The environment variable with the path of the program or of its folder.</summary>
     public const string PathVariable = "MSRESAMPLER_PTXAS";
 
     private const string Program = "ptxas";
@@ -17,8 +17,8 @@ internal sealed class PtxAssembler
 
     private PtxAssembler(string folder) => _folder = folder;
 
-    /// <summary>Looks where the environment variable says, on the PATH, and where tools/get-ptxas.sh puts it.</summary>
-    /// <param name="companions">Programs that must be beside it.</param>
+    /// <summary>Searches in the environment variable, on the PATH and in the folder of tools/get-ptxas.sh.</summary>
+    /// <param name="companions">Programs that must be in the same folder.</param>
     public static PtxAssembler? Find(params string[] companions)
     {
         string? folder = Candidates().FirstOrDefault(folder =>
@@ -26,24 +26,23 @@ internal sealed class PtxAssembler
         return folder is null ? null : new PtxAssembler(folder);
     }
 
-    /// <summary>Assembles a text.</summary>
-    /// <param name="file">The text.</param>
-    /// <param name="architecture">The architecture to assemble for, such as 80 for sm_80.</param>
-    /// <param name="output">The file to write; null for none.</param>
-    /// <exception cref="InputException">The assembler cannot be started, or refuses the text or the architecture.
-    /// </exception>
+    /// <summary>Assembles a PTX file.</summary>
+    /// <param name="file">The PTX file.</param>
+    /// <param name="architecture">The target architecture, such as 80 for sm_80.</param>
+    /// <param name="output">The file to write, or null.</param>
+    /// <exception cref="InputException">The assembler cannot be started, or reports an error.</exception>
     public PtxasReport Assemble(string file, int architecture, string? output = null) => PtxasReport.Parse(Run(Program,
         "-v", "-O3", string.Create(CultureInfo.InvariantCulture, $"-arch=sm_{architecture}"), "-o",
         output ?? (OperatingSystem.IsWindows() ? "NUL" : "/dev/null"), file));
 
-    /// <summary>Whether the assembler knows an architecture, which may be newer than it.</summary>
+    /// <summary>Whether the assembler supports an architecture.</summary>
     /// <exception cref="InputException">The assembler cannot be started.</exception>
     public bool Knows(int architecture)
         => Run(Program, "--help").Contains(string.Create(CultureInfo.InvariantCulture, $"'sm_{architecture}'"),
             StringComparison.Ordinal);
 
-    /// <summary>Runs one of the programs and returns what it writes.</summary>
-    /// <exception cref="InputException">It cannot be started, or fails.</exception>
+    /// <summary>Runs one of the programs. Returns its output.</summary>
+    /// <exception cref="InputException">The program cannot be started, or fails.</exception>
     public string Run(string program, params string[] arguments)
     {
         ProcessStartInfo start = new(PathOf(_folder, program), arguments)
@@ -61,8 +60,8 @@ internal sealed class PtxAssembler
             process.WaitForExit();
             if (process.ExitCode == 0)
                 return log;
-            string firstLine = log.Split('\n').FirstOrDefault(line => !string.IsNullOrWhiteSpace(line)) ?? "no reason";
-            throw new InputException($"{start.FileName} {string.Join(' ', arguments)} fails: {firstLine.Trim()}");
+            string firstLine = log.Split('\n').FirstOrDefault(line => !string.IsNullOrWhiteSpace(line)) ?? "no output";
+            throw new InputException($"{start.FileName} {string.Join(' ', arguments)} failed: {firstLine.Trim()}");
         }
         catch (Win32Exception exception)
         {
@@ -82,7 +81,6 @@ internal sealed class PtxAssembler
         {
             yield return folder;
         }
-
 
         string cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } set ? set
             : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile,

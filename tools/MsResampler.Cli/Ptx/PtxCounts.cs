@@ -3,13 +3,13 @@ using System.Text.RegularExpressions;
 
 namespace MsResampler.Cli.Ptx;
 
-/// <summary>The instructions of a PTX text, as written: a loop's body counts once.</summary>
-/// <param name="All">All of them.</param>
-/// <param name="MultiplyAdds">fma and mma.</param>
+/// <summary>Numbers of instructions in a PTX text. The body of a loop counts once.</summary>
+/// <param name="All">All instructions.</param>
+/// <param name="MultiplyAdds">The instructions fma and mma.</param>
 /// <param name="Global">Loads, stores and asynchronous copies of global memory.</param>
-/// <param name="Shared">Loads and stores of shared memory, matrix loads included.</param>
+/// <param name="Shared">Loads and stores of shared memory, including matrix loads.</param>
 /// <param name="Barriers">Barriers of a block.</param>
-/// <param name="SharedBytes">Shared memory that the text declares.</param>
+/// <param name="SharedBytes">Bytes of shared memory that the text declares.</param>
 internal sealed partial record PtxCounts(int All, int MultiplyAdds, int Global, int Shared, int Barriers,
     int SharedBytes)
 {
@@ -29,7 +29,7 @@ internal sealed partial record PtxCounts(int All, int MultiplyAdds, int Global, 
     /// <summary>The opcode of a statement; empty for a declaration.</summary>
     private static string Opcode(string statement)
     {
-        // A body's first statement comes with the head before it.
+        // The text before the first instruction of a body contains the head of the function.
         if (statement.TrimStart(' ', '\t', '\r', '\n', '}').StartsWith('.'))
             statement = statement[(statement.LastIndexOf('{') + 1)..];
         return Instruction().Match(statement).Groups["opcode"].Value;
@@ -40,7 +40,7 @@ internal sealed partial record PtxCounts(int All, int MultiplyAdds, int Global, 
     [GeneratedRegex(@"//[^\n]*")]
     private static partial Regex Comment();
 
-    /// <summary>After braces, labels and a predicate.</summary>
+    /// <summary>An opcode after optional braces, labels and a predicate.</summary>
     [GeneratedRegex(@"^([\s{}]|[\w$%]+:)*(@!?%\w+\s+)?(?<opcode>[a-z]\w*(\.[\w:]+)*)")]
     private static partial Regex Instruction();
 

@@ -3,21 +3,22 @@ using System.Text.RegularExpressions;
 
 namespace MsResampler.Cli.Ptx;
 
-/// <summary>What a kernel needs once it is assembled.</summary>
-/// <param name="Registers">Of a thread.</param>
-/// <param name="SharedBytes">Of a block, as declared.</param>
-/// <param name="StackBytes">Of a thread, in memory: arrays that are not in registers.</param>
-/// <param name="SpillBytes">That a thread stores to, and loads from, memory for want of registers.</param>
+/// <summary>The resources of an assembled kernel.</summary>
+/// <param name="Registers">Registers of a thread.</param>
+/// <param name="SharedBytes">Declared shared memory of a block.</param>
+/// <param name="StackBytes">Memory of a thread for arrays that are not in registers.</param>
+/// <param name="SpillBytes">Bytes that a thread stores to memory and loads again, because there are too few
+/// registers.</param>
 internal sealed partial record PtxasReport(int Registers, int SharedBytes, int StackBytes, int SpillBytes)
 {
-    /// <summary>Reads what ptxas -v says of one kernel.</summary>
-    /// <exception cref="InputException">It says nothing of registers or spills.</exception>
+    /// <summary>Parses the output of ptxas -v for one kernel.</summary>
+    /// <exception cref="InputException">The output does not contain registers and spills.</exception>
     public static PtxasReport Parse(string log)
     {
         Match used = Used().Match(log);
         Match spilled = Spilled().Match(log);
         if (!used.Success || !spilled.Success)
-            throw new InputException("ptxas says nothing of registers and spills; expected the output of ptxas -v");
+            throw new InputException("ptxas: expected an output with registers and spills, found none");
         return new PtxasReport(Number(used.Groups["registers"]), Number(used.Groups["shared"]),
             Number(spilled.Groups["stack"]), Number(spilled.Groups["stores"]) + Number(spilled.Groups["loads"]));
     }
