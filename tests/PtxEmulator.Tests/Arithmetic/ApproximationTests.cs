@@ -1,6 +1,7 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>The .approx instructions within the ISA's error, and exact at zeros, infinities and NaN.</summary>
+/// <summary>The .approx instructions are within the error bounds of the ISA, and exact at zeros, infinities and
+/// NaN.</summary>
 internal sealed class ApproximationTests
 {
     private static readonly float[] s_edges = [.. Values.Of<float>(), .. Spread(-30, 30)];
@@ -34,7 +35,7 @@ internal sealed class ApproximationTests
         yield return PtxCase.Near("tanh.approx.f32 %r, %a;", s_edges, Math.Tanh, Relative(-11));
     }
 
-    /// <summary>In 16 bits, on numbers that these hold.</summary>
+    /// <summary>The 16-bit instructions, on values that these types represent exactly.</summary>
     private static IEnumerable<PtxCase> Halves()
     {
         float[] halves = [.. Spread(-14, 15).Select(value => (float)(Half)value)];
@@ -49,7 +50,8 @@ internal sealed class ApproximationTests
             PtxCase.Near($"cvt.rn.{type}.f32 %h, %a; {name} %h, %h; cvt.f32.{type} %r, %h;", values, exact, allowed);
     }
 
-    /// <summary>Two units in the last place, wherever operands, quotient and divisor's reciprocal are normal.</summary>
+    /// <summary>Within two units in the last place if the operands, the quotient and the reciprocal of the divisor
+    /// are normal.</summary>
     private static IEnumerable<PtxCase> Quotients() =>
         from name in new[] { "div.approx.f32", "div.full.f32", "div.approx.ftz.f32", "div.full.ftz.f32" }
         from divisor in new[] { 3, -1.1f, 1e-30f, 8e37f, 0.3333333f }
@@ -64,7 +66,7 @@ internal sealed class ApproximationTests
     [TestCaseSource(nameof(Table))]
     public void An_approximation_is_within_its_error(PtxCase table) => table.Verify();
 
-    /// <summary>Relative, and one unit of the subnormal numbers.</summary>
+    /// <summary>A relative error, plus one unit of the subnormal numbers.</summary>
     private static Func<double, double> Relative(double power) =>
         value => (Math.Abs(value) * Math.Pow(2, power)) + float.Epsilon;
 
@@ -72,12 +74,12 @@ internal sealed class ApproximationTests
 
     private static double InverseRoot(double value) => value == 0 ? 1 / value : 1 / Math.Sqrt(value);
 
-    /// <summary>What is too large for a float is infinite.</summary>
+    /// <summary>A value beyond the range of float becomes infinite.</summary>
     private static Func<double, double> Bounded(Func<double, double> exact) => a =>
         exact(a) is var value && Math.Abs(value) > float.MaxValue
             ? double.CopySign(double.PositiveInfinity, value) : value;
 
-    /// <summary>What is subnormal, on either side, is zero.</summary>
+    /// <summary>Subnormal operands and results become zero.</summary>
     private static Func<double, double> Flushed(Func<double, double> exact) => a => Normal(Bounded(exact)(Normal(a)));
 
     private static double Normal(double value) =>

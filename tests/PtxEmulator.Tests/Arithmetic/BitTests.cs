@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>PTX ISA 9.7.8, logic and shift, and 9.7.1, bit counting, fields and permutation.</summary>
+/// <summary>PTX ISA 9.7.8, logic and shift, and 9.7.1, bit counting, bit fields and permutation.</summary>
 internal sealed class BitTests
 {
     private static readonly uint[] s_words =
@@ -27,7 +27,8 @@ internal sealed class BitTests
         yield return PtxCase.Unary<bool, bool>("mov.pred %r, %a;", a => a);
     }
 
-    /// <remarks>A count of the width or more shifts everything out: it is clamped, not taken modulo it.</remarks>
+    /// <remarks>A shift by the width or more shifts out all bits: the count is clamped, not taken modulo the
+    /// width.</remarks>
     private static IEnumerable<PtxCase> Shifts<T>(string type, int bits)
         where T : unmanaged, IBinaryInteger<T>
     {
@@ -68,7 +69,8 @@ internal sealed class BitTests
         static int Leading(ulong value, int bits) => Binary(value, bits).TakeWhile(bit => bit == '0').Count();
     }
 
-    /// <remarks>The leading bit of a negative number is its first 0. 0 and −1 have none, which is −1.</remarks>
+    /// <remarks>The leading bit of a negative number is its first 0. For 0 and −1, which have none, the result is
+    /// −1.</remarks>
     private static IEnumerable<PtxCase> FindLeading()
     {
         yield return PtxCase.Unary<uint, int>("bfind.u32 %r, %a;", a => Leading(a, 32));
@@ -122,7 +124,8 @@ internal sealed class BitTests
         }, s_words, s_words, selectors);
         foreach ((string mode, string[] orders) in new (string, string[])[]
         {
-            // For each choice the bytes of the result, the highest first, of b (7 to 4) and a (3 to 0).
+            // For each selector value the bytes of the result, highest first; 7 to 4 are bytes of b, 3 to 0 bytes of
+            // a.
             ("f4e", ["3210", "4321", "5432", "6543"]), ("b4e", ["5670", "6701", "7012", "0123"]),
             ("rc8", ["0000", "1111", "2222", "3333"]), ("ecl", ["3210", "3211", "3222", "3333"]),
             ("ecr", ["0000", "1110", "2210", "3210"]), ("rc16", ["1010", "3232", "1010", "3232"]),
@@ -155,11 +158,11 @@ internal sealed class BitTests
     ];
 
     [TestCaseSource(nameof(Table))]
-    public void Bit_manipulation_gives(PtxCase table) => table.Verify();
+    public void Bit_manipulation_has_the_expected_result(PtxCase table) => table.Verify();
 
     private static string Binary(ulong value, int bits) => Convert.ToString((long)value, 2).PadLeft(bits, '0');
 
-    /// <summary>Bit by bit as the ISA's pseudocode defines bfe.</summary>
+    /// <summary>The pseudocode of bfe in the ISA, bit by bit.</summary>
     private static ulong Field(ulong value, int bits, bool isSigned, uint position, uint length)
     {
         int pos = (int)(position & 255);
@@ -171,7 +174,7 @@ internal sealed class BitTests
         return result;
     }
 
-    /// <summary>Bit by bit as the ISA's pseudocode defines bfi.</summary>
+    /// <summary>The pseudocode of bfi in the ISA, bit by bit.</summary>
     private static ulong Inserted(ulong field, ulong value, int bits, uint position, uint length)
     {
         int pos = (int)(position & 255);

@@ -5,14 +5,14 @@ namespace PtxEmulator.Tests;
 /// <summary>PTX ISA 9.7.5 and 9.7.6: setp, set, selp and slct.</summary>
 internal sealed class ComparisonTests
 {
-    /// <summary>Two predicates in one number.</summary>
+    /// <summary>Combines two predicates in one number.</summary>
     private const string Both = "selp.u32 %t, 1, 0, %p; selp.u32 %u, 2, 0, %q; or.b32 %r, %t, %u;";
 
     private static readonly float[] s_floats =
         [0, -0f, 1, -1, 1.5f, float.Epsilon, -float.Epsilon, float.MaxValue,
             float.PositiveInfinity, float.NegativeInfinity, float.NaN];
 
-    /// <summary>Every comparison by what it says of less, equal, greater and unordered operands.</summary>
+    /// <summary>Every comparison operator with its results for less, equal, greater and unordered operands.</summary>
     private static readonly (string Name, bool Less, bool Equal, bool Greater, bool Unordered)[] s_ordered =
     [
         ("eq", false, true, false, false), ("ne", true, false, true, false), ("lt", true, false, false, false),
@@ -50,7 +50,7 @@ internal sealed class ComparisonTests
                 (a, b, c) => combine(a < b, c), ints, ints);
             yield return PtxCase.Ternary<int, int, bool, bool>($"setp.lt.{name}.s32 %r, %a, %b, !%c;",
                 (a, b, c) => combine(a < b, !c), ints, ints);
-            // The second result combines the opposite comparison with the same predicate.
+            // The second result combines the negated comparison with the same predicate.
             yield return PtxCase.Ternary<int, int, bool, int>(
                 $"setp.lt.{name}.s32 %p|%q, %a, %b, %c; {Both}",
                 (a, b, c) => (combine(a < b, c) ? 1 : 0) + (combine(!(a < b), c) ? 2 : 0), ints, ints);
@@ -65,7 +65,7 @@ internal sealed class ComparisonTests
             "setp.gt.ftz.f32 %r, %a, %b;", (a, b) => Flushed(a) > Flushed(b));
     }
 
-    /// <summary>The first predicate compares the lower halves, the second the upper ones.</summary>
+    /// <summary>The first predicate compares the lower halves, the second the upper halves.</summary>
     private static IEnumerable<PtxCase> Pairs()
     {
         yield return PtxCase.Binary<Packed<Half>, Packed<Half>, int>(
@@ -101,7 +101,7 @@ internal sealed class ComparisonTests
             "slct.s32.s32 %r, %a, %b, %c;", (a, b, c) => c >= 0 ? a : b, [1], [2], ints);
         yield return PtxCase.Ternary<long, long, int, long>(
             "slct.u64.s32 %r, %a, %b, %c;", (a, b, c) => c >= 0 ? a : b, [1], [-2], ints);
-        // −0 is not negative, and a NaN chooses the second operand.
+        // −0 does not count as negative, and NaN selects the second operand.
         yield return PtxCase.Ternary<float, float, float, float>(
             "slct.f32.f32 %r, %a, %b, %c;", (a, b, c) => c >= 0 ? a : b, [1], [2], s_floats);
         yield return PtxCase.Ternary<int, int, float, int>(
@@ -120,7 +120,7 @@ internal sealed class ComparisonTests
     ];
 
     [TestCaseSource(nameof(Table))]
-    public void A_comparison_gives(PtxCase table) => table.Verify();
+    public void A_comparison_has_the_expected_result(PtxCase table) => table.Verify();
 
     private static float Flushed(float value) => float.IsSubnormal(value) ? 0 : value;
 }

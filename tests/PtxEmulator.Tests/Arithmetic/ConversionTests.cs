@@ -2,14 +2,15 @@ using System.Numerics;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>PTX ISA 9.7.9.22, cvt, among integers, among floating-point formats and between the two.</summary>
+/// <summary>PTX ISA 9.7.9.22: cvt between integers, between floating-point formats, and between the two.</summary>
 internal sealed class ConversionTests
 {
     private static readonly (string Suffix, Rounding Rounding)[] s_whole =
         [("rni", Rounding.NearestEven), ("rzi", Rounding.TowardZero), ("rmi", Rounding.Down), ("rpi", Rounding.Up)];
 
-    /// <summary>Truncation or extension of the sign; with .sat, the nearest number of the target type.</summary>
-    /// <remarks>The ISA allows .sat only where the target does not hold every number of the source.</remarks>
+    /// <summary>Truncation or sign extension; with .sat, the nearest number of the target type.</summary>
+    /// <remarks>The ISA allows .sat only if the target type does not contain every number of the source
+    /// type.</remarks>
     private static IEnumerable<PtxCase> FromInteger<TSource>(string source)
         where TSource : unmanaged, IBinaryInteger<TSource>, IMinMaxValue<TSource>
     {
@@ -35,7 +36,8 @@ internal sealed class ConversionTests
                 Values.FormatOf<T>()!.Round(new(BigInteger.CreateChecked(a), 0), mode.Rounding)));
     }
 
-    /// <summary>Bytes live in wider registers, whose upper part a source ignores and a result extends.</summary>
+    /// <summary>Bytes in wider registers: a source ignores the upper part, and a result is extended into
+    /// it.</summary>
     private static IEnumerable<PtxCase> Bytes()
     {
         yield return PtxCase.Unary<int, int>("cvt.s8.s32 %r, %a;", a => (sbyte)a);
@@ -56,7 +58,7 @@ internal sealed class ConversionTests
             Values.ToBits(a), Rounding.TowardZero, byte.MinValue, byte.MaxValue));
     }
 
-    /// <summary>Rounded, then clamped to the target type even without .sat; a NaN is 0.</summary>
+    /// <summary>Rounds, then clamps to the target type even without .sat; NaN becomes 0.</summary>
     private static IEnumerable<PtxCase> ToInteger<TSource>(string source, params TSource[] more)
         where TSource : unmanaged
     {
@@ -120,7 +122,7 @@ internal sealed class ConversionTests
                 Values.FormatOf<T>()!.RoundToWhole(Values.ToBits(a), mode.Rounding)), values);
     }
 
-    /// <summary>Two floats into one register, the first one into its upper half.</summary>
+    /// <summary>Packs two floats into one register; the first goes into the upper half.</summary>
     private static IEnumerable<PtxCase> Packs()
     {
         float[] floats = [.. Values.Of<float>(), .. Ties()];
@@ -135,7 +137,7 @@ internal sealed class ConversionTests
                 (a, b) => new(Converted<float, T>(b, rounding), Converted<float, T>(a, rounding)), floats, few);
     }
 
-    /// <summary>A tf32 number lies in the upper 19 bits. The ISA leaves the rest open.</summary>
+    /// <summary>A tf32 number is in the upper 19 bits. The ISA does not define the other bits.</summary>
     private static IEnumerable<PtxCase> TensorFloats()
     {
         float[] values = [.. Values.Of<float>().Where(value => !float.IsNaN(value)), .. Ties()];
@@ -176,14 +178,14 @@ internal sealed class ConversionTests
     ];
 
     [TestCaseSource(nameof(Table))]
-    public void A_conversion_gives(PtxCase table) => table.Verify();
+    public void A_conversion_has_the_expected_result(PtxCase table) => table.Verify();
 
     private static T Converted<TSource, T>(TSource value, Rounding rounding)
         where TSource : unmanaged
         where T : unmanaged => Values.FromBits<T>(Values.FormatOf<TSource>()!.Convert(
             Values.ToBits(value), Values.FormatOf<T>()!, rounding));
 
-    /// <summary>Floats half-way between two neighbours in f16, bf16 and tf32, and the floats beside them.</summary>
+    /// <summary>Floats halfway between two neighbours in f16, bf16 and tf32, and the floats next to them.</summary>
     private static IEnumerable<float> Ties() =>
         from sign in new uint[] { 0, 0x8000_0000 }
         from exponent in new uint[] { 0x3F80_0000, 0x3880_0000, 0x3300_0000, 0x4780_0000, 0x7F00_0000, 0x0080_0000, 0 }

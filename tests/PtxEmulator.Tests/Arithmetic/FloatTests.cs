@@ -1,9 +1,10 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>PTX ISA 9.7.3 and 9.7.4, floating-point arithmetic, against exact arithmetic rounded once.</summary>
+/// <summary>PTX ISA 9.7.3 and 9.7.4: floating-point arithmetic, compared with exact arithmetic that is rounded
+/// once.</summary>
 internal sealed class FloatTests
 {
-    /// <summary>What all formats have in common. An absent rounding modifier means .rn.</summary>
+    /// <summary>The cases that all formats share. Without a rounding modifier, the default is .rn.</summary>
     private static IEnumerable<PtxCase> Arithmetic<T>(string type, params string[] roundings)
         where T : unmanaged
     {
@@ -107,7 +108,7 @@ internal sealed class FloatTests
             format.FusedMultiplyAdd(Values.ToBits(a), Values.ToBits(b), Values.ToBits(c)));
     }
 
-    /// <summary>Of what is negative .relu makes zero, and a NaN stays one.</summary>
+    /// <summary>.relu replaces a negative result by zero and keeps NaN.</summary>
     private static IEnumerable<PtxCase> Rectified<T>(string type)
         where T : unmanaged
     {
@@ -118,7 +119,7 @@ internal sealed class FloatTests
         yield return Binary<T>($"max.NaN.{type}", (a, b) => format.Extreme(a, b, true, true));
     }
 
-    /// <summary>Where the ISA names the NaN, its bits are tested.</summary>
+    /// <summary>The bits of NaN where the ISA defines them.</summary>
     private static IEnumerable<PtxCase> NaNs()
     {
         FloatFormat format = FloatFormat.F32;
@@ -140,7 +141,7 @@ internal sealed class FloatTests
 
     private static IEnumerable<PtxCase> SignsAndClasses()
     {
-        // The sign of the first operand goes to the second.
+        // copysign transfers the sign of the first operand to the second.
         yield return PtxCase.Binary<uint, uint, uint>(
             "copysign.f32 %r, %a, %b;", (a, b) => (a & 0x8000_0000) | (b & 0x7FFF_FFFF));
         yield return PtxCase.Binary<ulong, ulong, ulong>(
@@ -170,7 +171,7 @@ internal sealed class FloatTests
     ];
 
     [TestCaseSource(nameof(Table))]
-    public void Floating_point_arithmetic_gives(PtxCase table) => table.Verify();
+    public void Floating_point_arithmetic_has_the_expected_result(PtxCase table) => table.Verify();
 
     private static PtxCase Unary<T>(string name, Func<ulong, ulong> expected)
         where T : unmanaged => PtxCase.Unary<T, T>(

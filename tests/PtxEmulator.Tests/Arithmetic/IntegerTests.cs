@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>PTX ISA 9.7.1, integer arithmetic. Results wrap around unless the instruction saturates.</summary>
+/// <summary>PTX ISA 9.7.1: integer arithmetic. Results wrap around unless the instruction saturates.</summary>
 internal sealed class IntegerTests
 {
     private static IEnumerable<PtxCase> Signed<T>(string type)
@@ -10,7 +10,7 @@ internal sealed class IntegerTests
     {
         yield return PtxCase.Unary<T, T>($"neg.{type} %r, %a;", a => T.Zero - a);
         yield return PtxCase.Unary<T, T>($"abs.{type} %r, %a;", a => a < T.Zero ? T.Zero - a : a);
-        // The smallest number has no positive counterpart: its quotient by −1 wraps around to itself.
+        // The smallest number has no positive counterpart: divided by −1 it wraps around to itself.
         T[] divisors = [.. Values.Of<T>().Where(value => value != T.Zero)];
         yield return PtxCase.Binary<T, T, T>(
             $"div.{type} %r, %a, %b;", (a, b) => Wrapped<T>(Big(a) / Big(b)), null, divisors);
@@ -84,7 +84,7 @@ internal sealed class IntegerTests
         static long SignedProduct(int a, int b) => (long)(a << 8 >> 8) * (b << 8 >> 8);
     }
 
-    /// <summary>Numbers of 64 bits by way of their halves and the carry flag.</summary>
+    /// <summary>64-bit arithmetic on 32-bit halves with the carry flag.</summary>
     private static IEnumerable<PtxCase> Carries()
     {
         ulong[] values = [.. Values.Of<ulong>(), 0xFFFF_FFFF_0000_0000, 0x7FFF_FFFF_FFFF_FFFF];
@@ -118,9 +118,10 @@ internal sealed class IntegerTests
     ];
 
     [TestCaseSource(nameof(Table))]
-    public void Integer_arithmetic_gives(PtxCase table) => table.Verify();
+    public void Integer_arithmetic_has_the_expected_result(PtxCase table) => table.Verify();
 
-    /// <remarks>The ISA leaves the result open; real GPUs do not trap, so neither may the emulator.</remarks>
+    /// <remarks>The ISA leaves the result undefined. Real GPUs do not trap, so the emulator must not
+    /// either.</remarks>
     [TestCase("div.s32"), TestCase("rem.s32"), TestCase("div.u32"), TestCase("rem.u32"), TestCase("div.s64"),
         TestCase("rem.u64")]
     public void Division_by_zero_does_not_trap(string operation)

@@ -1,13 +1,13 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>The oracle against the host's floating point, where the host has the operation.</summary>
+/// <summary>Checks the oracle against the floating-point arithmetic of the host.</summary>
 internal sealed class OracleTests
 {
     private static readonly float[] s_floats = Values.Of<float>();
     private static readonly Half[] s_halves = Values.Of<Half>();
 
     [Test]
-    public void Float32_arithmetic_is_the_hosts()
+    public void Float32_arithmetic_equals_that_of_the_host()
     {
         FloatFormat format = FloatFormat.F32;
         foreach (float a in s_floats)
@@ -27,7 +27,7 @@ internal sealed class OracleTests
     }
 
     [Test]
-    public void Float64_arithmetic_is_the_hosts()
+    public void Float64_arithmetic_equals_that_of_the_host()
     {
         FloatFormat format = FloatFormat.F64;
         foreach (double a in Values.Of<double>())
@@ -47,7 +47,7 @@ internal sealed class OracleTests
     }
 
     [Test]
-    public void Half_arithmetic_is_the_hosts()
+    public void Half_arithmetic_equals_that_of_the_host()
     {
         FloatFormat format = FloatFormat.F16;
         foreach (Half a in s_halves)
@@ -61,7 +61,7 @@ internal sealed class OracleTests
     }
 
     [Test]
-    public void Every_half_is_the_hosts_as_a_float()
+    public void Every_half_converts_to_the_same_float_as_on_the_host()
     {
         for (uint bits = 0; bits <= ushort.MaxValue; bits++)
         {
@@ -75,7 +75,7 @@ internal sealed class OracleTests
         TestCase(Rounding.Down, MidpointRounding.ToNegativeInfinity),
         TestCase(Rounding.Up, MidpointRounding.ToPositiveInfinity),
         TestCase(Rounding.NearestAway, MidpointRounding.AwayFromZero)]
-    public void Rounding_to_whole_numbers_is_the_hosts(Rounding rounding, MidpointRounding host)
+    public void Rounding_to_integers_equals_that_of_the_host(Rounding rounding, MidpointRounding host)
     {
         foreach (float a in (float[])[.. s_floats, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, 0.49999997f, 8388607.5f])
             Check(MathF.Round(a, host), FloatFormat.F32.RoundToWhole(Values.ToBits(a), rounding));

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>Exact counts of small kernels, whatever the seed and the number of workers.</summary>
+/// <summary>Exact counts of small kernels. They do not depend on the seed or on the number of workers.</summary>
 internal sealed class CounterTests
 {
     private const int BlockCount = 3;
@@ -8,7 +8,8 @@ internal sealed class CounterTests
     private const string Operands = "{%f0, %f1, %f2, %f3}, {%x0, %x1, %x2, %x3}, {%x0, %x1}, {%f0, %f1, %f2, %f3}";
     private const int WarpCount = BlockCount * BlockSize / 32;
 
-    /// <summary>The bytes a lane accesses, where it does so, and the sectors that a warp touches then.</summary>
+    /// <summary>The bytes per lane, the pattern of the addresses, and the number of sectors that a warp
+    /// touches.</summary>
     private static readonly TestCaseData[] s_globalAccesses =
     [
         new TestCaseData("b32", "mul.lo.u32 %at, %lane, 4;", 4, 4).SetArgDisplayNames("neighbouring words"),
@@ -30,7 +31,7 @@ internal sealed class CounterTests
     ];
 
     [TestCaseSource(nameof(s_globalAccesses))]
-    public void Global_sectors(string width, string address, int sectors, int ideal)
+    public void Global_accesses_count_distinct_sectors(string width, string address, int sectors, int ideal)
     {
         int count = width[0] == 'v' ? width[1] - '0' : 1;
         string type = width.Split('.')[^1];
@@ -64,7 +65,7 @@ internal sealed class CounterTests
     }
 
     [Test]
-    public void Lanes_that_are_out_access_nothing() => CheckEverywhere("""
+    public void Inactive_lanes_access_no_memory() => CheckEverywhere("""
         setp.lt.u32 %p, %lane, 5;
         mul.wide.u32 %offset, %lane, 4;
         add.u64 %in, %in, %offset;
@@ -80,7 +81,7 @@ internal sealed class CounterTests
     });
 
     [Test]
-    public void Asynchronous_copies_are_counted_on_both_sides() => CheckEverywhere("""
+    public void Asynchronous_copies_count_as_global_and_shared_accesses() => CheckEverywhere("""
         mul.wide.u32 %offset, %lane, 16;
         add.u64 %in, %in, %offset;
         cp.async.cg.shared.global [%slot], [%in], 16;
@@ -95,7 +96,7 @@ internal sealed class CounterTests
     });
 
     [Test]
-    public void An_atomic_loads_and_stores() => CheckEverywhere("""
+    public void An_atomic_counts_as_a_load_and_a_store() => CheckEverywhere("""
         mul.wide.u32 %offset, %lane, 4;
         add.u64 %in, %in, %offset;
         atom.global.add.u32 %x0, [%in], 1;
@@ -106,14 +107,14 @@ internal sealed class CounterTests
         Assert.That(report.Instructions["atom.global.add.u32"], Is.EqualTo(WarpCount));
     });
 
-    /// <summary>Lanes apart by a stride. An access of 8 or 16 bytes is made by half or quarter warps.</summary>
+    /// <summary>Lanes that are a stride apart. Accesses of 8 or 16 bytes proceed in half or quarter warps.</summary>
     [TestCase("b32", 4, 0), TestCase("b32", 8, 1), TestCase("b32", 16, 3), TestCase("b32", 32, 7),
         TestCase("b32", 64, 15), TestCase("b32", 128, 31), TestCase("b32", 132, 0), TestCase("b32", 12, 0),
         TestCase("b32", 0, 0), TestCase("b16", 2, 0), TestCase("b8", 1, 0), TestCase("b16", 4, 0),
         TestCase("b64", 8, 0), TestCase("b64", 16, 2), TestCase("b64", 136, 0), TestCase("v4.b32", 16, 0),
         TestCase("v4.b32", 32, 4), TestCase("v4.b32", 64, 12), TestCase("v4.b32", 128, 28),
         TestCase("v4.b32", 144, 0), TestCase("v2.b32", 8, 0), TestCase("v2.b32", 128, 30)]
-    public void Shared_bank_conflicts(string width, int stride, int extra)
+    public void Shared_accesses_count_bank_conflicts(string width, int stride, int extra)
     {
         string registers = width switch
         {
@@ -122,7 +123,7 @@ internal sealed class CounterTests
             "v4.b32" => "{%x0, %x1, %x2, %x3}",
             _ => "%x0",
         };
-        // One warp alone, so that a stride of zero is no race.
+        // A single warp, so that a stride of zero is not a race.
         CheckEverywhere($$"""
             setp.ge.u32 %p, %i, 32;
             @%p exit;
@@ -142,7 +143,7 @@ internal sealed class CounterTests
     }
 
     [Test]
-    public void Conflicts_are_told_by_line()
+    public void Bank_conflicts_are_reported_by_line()
     {
         string text = Text("""
             setp.ge.u32 %p, %i, 32;
@@ -164,7 +165,7 @@ internal sealed class CounterTests
     }
 
     [TestCase(16, 0), TestCase(128, 28), TestCase(64, 12), TestCase(144, 0), TestCase(32, 4)]
-    public void Ldmatrix_bank_conflicts(int rowStride, int extra) => CheckEverywhere($$"""
+    public void Ldmatrix_counts_bank_conflicts(int rowStride, int extra) => CheckEverywhere($$"""
         setp.ge.u32 %p, %i, 32;
         @%p exit;
         mad.lo.u32 %at, %lane, {{rowStride}}, %base;
@@ -181,7 +182,7 @@ internal sealed class CounterTests
     });
 
     [Test]
-    public void Barriers_are_counted_once_a_block() => CheckEverywhere("""
+    public void Barriers_are_counted_once_per_block() => CheckEverywhere("""
         mov.u32 %at, 0;
         LOOP:
         bar.sync 0;
@@ -204,11 +205,11 @@ internal sealed class CounterTests
         TestCase("fma.rn.f64 %d0, %d0, %d0, %d0;", 2), TestCase("add.u32 %x0, %x1, %x2;", 0),
         TestCase("mad.lo.u32 %x0, %x1, %x2, %x3;", 0), TestCase("mov.f32 %f0, %f1;", 0),
         TestCase("setp.lt.u32 %p, %i, 0;\n@%p add.f32 %f0, %f0, %f1;", 0)]
-    public void Flops_of_each_thread(string instruction, int flops) => CheckEverywhere(instruction, report =>
+    public void Flops_count_every_active_thread(string instruction, int flops) => CheckEverywhere(instruction, report =>
         Assert.That(report.Flops, Is.EqualTo(WarpCount * 32 * flops)));
 
     [Test]
-    public void Flops_of_some_threads() => CheckEverywhere("""
+    public void Flops_do_not_count_inactive_threads() => CheckEverywhere("""
         setp.lt.u32 %p, %lane, 5;
         @%p fma.rn.f32 %f0, %f0, %f1, %f1;
         """, report =>
@@ -219,7 +220,7 @@ internal sealed class CounterTests
 
     [TestCase("m16n8k16.row.col.f32.f16.f16.f32", 4096), TestCase("m16n8k16.row.col.f32.bf16.bf16.f32", 4096),
         TestCase("m16n8k8.row.col.f32.tf32.tf32.f32", 2048)]
-    public void Flops_of_a_matrix_instruction(string shape, int flops) => CheckEverywhere(
+    public void Flops_of_a_matrix_instruction_count_every_product(string shape, int flops) => CheckEverywhere(
         $"mma.sync.aligned.{shape} {Operands};", report =>
         {
             Assert.That(report.Flops, Is.EqualTo(WarpCount * flops));
@@ -227,9 +228,9 @@ internal sealed class CounterTests
             Assert.That(report.Instructions[$"mma.sync.aligned.{shape}"], Is.EqualTo(WarpCount));
         });
 
-    /// <summary>A warp executes both sides of a branch on which its lanes disagree, and a loop as its last.</summary>
+    /// <summary>A warp executes both sides of a divergent branch, and a loop as often as its last lane.</summary>
     [Test]
-    public void Instructions_are_counted_by_warp() => CheckEverywhere("""
+    public void Instructions_are_counted_once_per_warp() => CheckEverywhere("""
         and.b32 %at, %lane, 1;
         setp.eq.u32 %p, %at, 0;
         @%p bra EVEN;
@@ -263,7 +264,7 @@ internal sealed class CounterTests
         Assert.That(report.WarpInstructions, Is.EqualTo(report.Instructions.Values.Sum()));
     });
 
-    /// <summary>Checks the counts for several seeds and numbers of workers.</summary>
+    /// <summary>Checks the counters for several seeds and numbers of workers.</summary>
     private static void CheckEverywhere(string body, Action<LaunchReport> check)
     {
         foreach ((ulong seed, int workers) in new[] { (0UL, 1), (1UL, 2), (99UL, 5) })
@@ -274,8 +275,8 @@ internal sealed class CounterTests
         }
     }
 
-    /// <summary>%in points to 4096 words, %slot to the thread's own 64 bytes of shared memory, %base to its
-    /// beginning.</summary>
+    /// <summary>In the body, %in points to 4096 words, %slot to the thread's own 64 bytes of shared memory, %base to
+    /// the start of shared memory.</summary>
     private static string Text(string body) => $$"""
         .visible .entry counted(.param .u64 words)
         {

@@ -1,11 +1,12 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>The order of warps: it depends on the seed, and what a correct kernel computes does not.</summary>
+/// <summary>The order of the warps depends on the seed; the result of a correct kernel does not.</summary>
 internal sealed class OrderTests
 {
     private const int BlockSize = 256;
 
-    /// <summary>Each warp's first lane draws a number from the block's counter, in shared memory.</summary>
+    /// <summary>The first lane of each warp takes the next number from a counter of the block in shared
+    /// memory.</summary>
     private const string Tickets = """
         .visible .entry tickets(.param .u64 results)
         {
@@ -28,7 +29,7 @@ internal sealed class OrderTests
         }
         """;
 
-    /// <summary>Sums by a tree in shared memory: correct, with a barrier after each level.</summary>
+    /// <summary>A tree sum in shared memory. It is correct because of the barrier after each level.</summary>
     private const string Sum = """
         .visible .entry sum(.param .u64 values, .param .u64 results)
         {
@@ -77,11 +78,11 @@ internal sealed class OrderTests
             Is.GreaterThan(1));
 
     [Test]
-    public void The_same_seed_gives_the_same_order_with_any_number_of_workers([Values(1, 2, 7)] int workers) =>
+    public void The_order_for_a_seed_does_not_depend_on_the_worker_count([Values(1, 2, 7)] int workers) =>
         Assert.That(Drawn(5, workers), Is.EqualTo(Drawn(5, 1)));
 
     [Test]
-    public void Blocks_of_one_launch_run_their_warps_in_different_orders()
+    public void Blocks_of_a_launch_run_their_warps_in_different_orders()
     {
         int[] drawn = Drawn(3, 1);
 
@@ -90,7 +91,7 @@ internal sealed class OrderTests
     }
 
     [Test]
-    public void A_correct_kernels_result_does_not_depend_on_the_order()
+    public void A_correct_kernel_has_the_same_result_in_any_order()
     {
         Random random = new(1);
         float[] values = [.. Enumerable.Range(0, 16 * BlockSize).Select(_ => random.NextSingle() - 0.5f)];
@@ -106,7 +107,7 @@ internal sealed class OrderTests
     }
 
     [Test]
-    public void A_missing_barrier_is_found_whatever_the_order([Values(0, 1, 2, 3, 4, 5, 6, 7)] int seed)
+    public void A_missing_barrier_is_found_in_any_order([Values(0, 1, 2, 3, 4, 5, 6, 7)] int seed)
     {
         string text = Sum.Replace("SKIP:\n    bar.sync 0;", "SKIP:", StringComparison.Ordinal);
         Assert.That(text, Is.Not.EqualTo(Sum));
@@ -119,9 +120,9 @@ internal sealed class OrderTests
         Assert.That(error.Kind, Is.EqualTo(PtxFaultKind.SharedRace), error.Message);
     }
 
-    /// <summary>Block 3 comes to its fault long after the others.</summary>
+    /// <summary>Block 3 reaches its fault long after the others.</summary>
     [Test]
-    public void The_first_of_several_blocks_at_fault_is_reported([Values(1, 2, 7)] int workers)
+    public void The_first_of_several_faulty_blocks_is_reported([Values(1, 2, 7)] int workers)
     {
         using KernelRun run = new("""
             .visible .entry fault(.param .u64 words)

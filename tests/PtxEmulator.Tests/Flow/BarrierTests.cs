@@ -1,9 +1,9 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>PTX ISA 9.7.13.1: barriers in loops, by name, of some warps, with a reduction.</summary>
+/// <summary>PTX ISA 9.7.13.1: barriers in loops, named barriers, barriers of some warps, and reductions.</summary>
 internal sealed class BarrierTests
 {
-    /// <summary>Each round every thread takes its neighbour's number of the round before.</summary>
+    /// <summary>In each round every thread takes its neighbour's number of the previous round.</summary>
     [TestCase("bar.sync 0;"), TestCase("barrier.sync 0;"), TestCase("barrier.sync.aligned 3;"),
         TestCase("bar.sync 1, 128;")]
     public void A_barrier_in_a_uniform_loop_orders_the_rounds(string barrier)
@@ -46,9 +46,9 @@ internal sealed class BarrierTests
         Assert.That(report.Barriers, Is.EqualTo(20));
     }
 
-    /// <summary>Two halves of a block, each with its own barrier, add up the numbers of two warps.</summary>
+    /// <summary>The two halves of a block, each with its own barrier, add the numbers of two warps.</summary>
     [Test]
-    public void Warps_may_meet_at_barriers_of_their_own()
+    public void Groups_of_warps_may_use_different_barriers()
     {
         using KernelRun run = new("""
             .visible .entry halves(.param .u64 result)
@@ -91,7 +91,7 @@ internal sealed class BarrierTests
         Assert.That(run.Read<int>(result, 128), Is.EqualTo(Enumerable.Range(0, 128).Select(i => 16 * (i + (i ^ 32)))));
     }
 
-    /// <summary>One warp writes and only arrives, the other waits and reads.</summary>
+    /// <summary>One warp writes and arrives without waiting; the other waits and reads.</summary>
     [Test]
     public void A_warp_may_arrive_without_waiting()
     {

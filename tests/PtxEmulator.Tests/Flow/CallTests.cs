@@ -1,6 +1,6 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>Device functions: parameters, return values, calls by some lanes only, nested calls.</summary>
+/// <summary>Device functions: parameters, return values, calls by some lanes only, and nested calls.</summary>
 internal sealed class CallTests
 {
     [Test]
@@ -41,7 +41,7 @@ internal sealed class CallTests
         """, i => i + 100);
 
     [Test]
-    public void A_structure_is_passed_as_bytes() => Check("""
+    public void A_structure_is_passed_as_a_byte_array() => Check("""
         .func (.param .align 8 .b8 value[16]) swapped(.param .align 8 .b8 pair[16])
         {
             .reg .b32 %x;
@@ -94,7 +94,7 @@ internal sealed class CallTests
         """, i => 3200 + (i > 4 ? 0 : 5));
 
     [Test]
-    public void Lanes_that_return_at_different_places_come_together_in_the_caller() => Check("""
+    public void Lanes_that_return_at_different_places_reconverge_in_the_caller() => Check("""
         .func (.param .b32 value) collatz(.param .b32 start)
         {
             .reg .pred %p;
@@ -178,7 +178,7 @@ internal sealed class CallTests
         """, i => Enumerable.Range(0, i).Sum(k => k * k));
 
     [Test]
-    public void A_function_may_be_declared_before_it_is_defined() => Check("""
+    public void A_function_may_be_declared_before_its_definition() => Check("""
         .func (.param .b32 value) later(.param .b32 x);
         .func (.param .b32 value) earlier(.param .b32 x)
         {

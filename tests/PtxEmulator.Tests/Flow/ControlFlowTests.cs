@@ -1,6 +1,6 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>Branches that part a warp, and where it comes together again.</summary>
+/// <summary>Divergent branches and the points where the warp reconverges.</summary>
 internal sealed class ControlFlowTests
 {
     private const int ThreadCount = 64;
@@ -19,7 +19,7 @@ internal sealed class ControlFlowTests
         """, i => (i % 2 == 0 ? i + 1000 : i * 3) + 1);
 
     [Test]
-    public void Lanes_are_together_again_after_an_if() => Check("""
+    public void Lanes_reconverge_after_an_if() => Check("""
         and.b32 %a, %i, 3;
         setp.ne.u32 %p, %a, 0;
         @%p bra SKIP;
@@ -40,7 +40,7 @@ internal sealed class ControlFlowTests
         """, i => i % 4 == 1 ? 0x2222_2222 : 0);
 
     [Test]
-    public void Nested_ifs_come_together_one_by_one() => Check("""
+    public void Nested_ifs_reconverge_one_by_one() => Check("""
         mov.u32 %r, 0;
         and.b32 %a, %i, 1;
         setp.ne.u32 %p, %a, 0;
@@ -75,7 +75,7 @@ internal sealed class ControlFlowTests
         """, i => i * (i - 1) / 2);
 
     [Test]
-    public void Nested_loops_with_different_trip_counts() => Check("""
+    public void Nested_loops_may_have_different_trip_counts() => Check("""
         mov.u32 %r, 0;
         mov.u32 %a, 0;
         OUTER:
@@ -95,7 +95,7 @@ internal sealed class ControlFlowTests
         """, i => Enumerable.Range(0, i + 1).Sum(a => (a + 2) / 3));
 
     [Test]
-    public void A_loop_may_be_left_from_its_middle() => Check("""
+    public void A_break_leaves_a_loop_from_its_middle() => Check("""
         mov.u32 %r, 0;
         mov.u32 %a, %i;
         LOOP:
@@ -120,7 +120,7 @@ internal sealed class ControlFlowTests
     });
 
     [Test]
-    public void A_continue_goes_back_from_two_places() => Check("""
+    public void A_loop_may_continue_from_two_places() => Check("""
         mov.u32 %r, 0;
         mov.u32 %a, 0;
         LOOP:
@@ -136,7 +136,7 @@ internal sealed class ControlFlowTests
         """, i => Enumerable.Range(1, i).Where(a => a % 2 == 1).Sum());
 
     [Test]
-    public void Lanes_that_returned_early_stay_away() => Check("""
+    public void Lanes_that_returned_early_execute_nothing_more() => Check("""
         mov.u32 %r, 1;
         st.global.u32 [%out], %r;
         and.b32 %a, %i, 3;
@@ -159,7 +159,7 @@ internal sealed class ControlFlowTests
         """, i => Math.Min(i, 40));
 
     [Test]
-    public void Brx_idx_takes_each_lane_to_its_label() => Check("""
+    public void Brx_idx_branches_each_lane_to_its_own_label() => Check("""
         and.b32 %a, %i, 3;
         mov.u32 %r, 0;
         TARGETS: .branchtargets ZERO, ONE, TWO, ONE;
@@ -178,7 +178,7 @@ internal sealed class ControlFlowTests
         """, i => 3200 + new[] { 10, 21, 1, 21 }[i % 4]);
 
     [Test]
-    public void A_false_predicate_leaves_the_destination_alone() => Check("""
+    public void A_false_predicate_leaves_the_destination_unchanged() => Check("""
         mov.u32 %r, 9;
         and.b32 %a, %i, 1;
         setp.eq.u32 %p, %a, 1;
@@ -188,7 +188,7 @@ internal sealed class ControlFlowTests
         """, i => i % 2 == 1 ? 4 : 9 + i);
 
     [Test]
-    public void Predicated_memory_operations_touch_nothing_for_lanes_that_are_out() => Check("""
+    public void Predicated_memory_operations_skip_inactive_lanes() => Check("""
         mov.u32 %r, 3;
         mov.u64 %far, 0;
         setp.lt.u32 %p, %i, 0;
@@ -198,7 +198,7 @@ internal sealed class ControlFlowTests
         """, _ => 3);
 
     [Test]
-    public void Uniform_branches_jump_all_lanes() => Check("""
+    public void A_uniform_branch_jumps_all_lanes() => Check("""
         mov.u32 %r, 1;
         bra.uni NEXT;
         mov.u32 %r, 2;
@@ -212,7 +212,7 @@ internal sealed class ControlFlowTests
         """, _ => 11);
 
     [Test]
-    public void Registers_of_an_inner_scope_are_its_own() => Check("""
+    public void Registers_of_an_inner_scope_hide_those_outside() => Check("""
         mov.u32 %r, 1;
         {
             .reg .b32 %r2, %a;
@@ -228,7 +228,7 @@ internal sealed class ControlFlowTests
         """, _ => 59);
 
     [Test]
-    public void Special_registers_name_the_thread()
+    public void Special_registers_identify_the_thread()
     {
         using KernelRun run = new("""
             .visible .entry where(.param .u64 result)
@@ -278,7 +278,8 @@ internal sealed class ControlFlowTests
         }
     }
 
-    /// <summary>Runs the body for 64 threads; %i is the thread, %r its result, %out where it will be stored.</summary>
+    /// <summary>Runs the body for 64 threads. %i is the thread, %r the result and %out the address of the
+    /// result.</summary>
     private static void Check(string body, Func<int, int> expected)
     {
         using KernelRun run = new($$"""

@@ -3,13 +3,14 @@ using System.Text;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>Random nests of ifs, loops, breaks, continues and early returns, each lane against itself alone.</summary>
+/// <summary>Random nests of ifs, loops, breaks, continues and early returns. Each lane must compute what it computes
+/// alone.</summary>
 internal sealed class RandomProgramTests
 {
     private const int ThreadCount = 64;
     private const int VariableCount = 4;
 
-    /// <summary>What happens to control at the end of a statement.</summary>
+    /// <summary>The control flow at the end of a statement.</summary>
     private enum Exit
     {
         None,
@@ -54,14 +55,14 @@ internal sealed class RandomProgramTests
         {
             uint[] variables = [thread, thread * 747796405, (thread * 747796405) ^ 0x5A5A5A5A, 1];
             program(variables);
-            // Wherever the lanes went, at the end all 32 are together.
+            // All paths end here, so all 32 lanes are together.
             variables[3] += 32;
             Assert.That(actual[(int)(thread * VariableCount)..][..VariableCount], Is.EqualTo(variables),
                 $"thread {thread}");
         }
     }
 
-    /// <summary>Makes the text of a program and the function that runs it for one thread.</summary>
+    /// <summary>Generates the text of a program and the function that runs it for one thread.</summary>
     private sealed class Generator(int seed)
     {
         private readonly Random _random = new(seed);
@@ -121,7 +122,7 @@ internal sealed class RandomProgramTests
             };
         }
 
-        /// <summary>A condition in %p that some lanes meet.</summary>
+        /// <summary>Sets %p to a condition that is true in some lanes.</summary>
         private Func<uint[], bool> Condition()
         {
             int variable = _random.Next(VariableCount);
@@ -175,7 +176,7 @@ internal sealed class RandomProgramTests
             };
         }
 
-        /// <summary>Break, continue or return under a condition.</summary>
+        /// <summary>A conditional break, continue or return.</summary>
         private Func<uint[], Exit> Leave(bool inLoop, string end, string next)
         {
             Func<uint[], bool> condition = Condition();

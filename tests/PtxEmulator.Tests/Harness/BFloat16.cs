@@ -1,6 +1,6 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>A bfloat16 by its bits.</summary>
+/// <summary>A bfloat16, given by its bits.</summary>
 internal readonly record struct BFloat16(ushort Bits)
 {
     public static explicit operator BFloat16(double value) => new((ushort)FloatFormat.F64.Convert(

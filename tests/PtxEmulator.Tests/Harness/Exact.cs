@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>The number Mantissa · 2^Exponent, without rounding.</summary>
+/// <summary>The exact number Mantissa · 2^Exponent.</summary>
 internal readonly record struct Exact(BigInteger Mantissa, int Exponent)
 {
     public bool IsZero => Mantissa.IsZero;
@@ -18,7 +18,8 @@ internal readonly record struct Exact(BigInteger Mantissa, int Exponent)
     public static Exact operator *(Exact left, Exact right) =>
         new(left.Mantissa * right.Mantissa, left.Exponent + right.Exponent);
 
-    /// <summary>At least so many leading bits of the quotient, then one that says whether more follow.</summary>
+    /// <summary>At least the given number of leading bits of the quotient, and one more bit that is 1 if the quotient
+    /// is inexact.</summary>
     public static Exact Quotient(Exact left, Exact right, int bits)
     {
         int shift = bits + (int)right.Mantissa.GetBitLength();
@@ -28,7 +29,8 @@ internal readonly record struct Exact(BigInteger Mantissa, int Exponent)
         return new(left.Mantissa.Sign * right.Mantissa.Sign * quotient, left.Exponent - right.Exponent - shift - 1);
     }
 
-    /// <summary>At least so many leading bits of the root, then one that says whether more follow.</summary>
+    /// <summary>At least the given number of leading bits of the root, and one more bit that is 1 if the root is
+    /// inexact.</summary>
     public Exact Root(int bits)
     {
         int shift = (2 * bits) + (Exponent & 1);
@@ -39,7 +41,7 @@ internal readonly record struct Exact(BigInteger Mantissa, int Exponent)
         return new((root << 1) | (root * root == square ? 0 : 1), ((Exponent - shift) / 2) - 1);
     }
 
-    /// <summary>This number as a whole number, rounded.</summary>
+    /// <summary>The number rounded to an integer.</summary>
     public BigInteger ToInteger(Rounding rounding)
     {
         if (Exponent >= 0)

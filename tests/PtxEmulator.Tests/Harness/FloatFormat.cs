@@ -2,15 +2,16 @@ using System.Numerics;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>A binary floating-point format, and IEEE 754 arithmetic on its bits by way of exact numbers.</summary>
-/// <remarks>The oracle of the arithmetic tables. It is slow and knows nothing of the host's floating point, whose
-/// own arithmetic it is checked against.</remarks>
+/// <summary>A binary floating-point format with IEEE 754 arithmetic on its encodings, computed with exact
+/// numbers.</summary>
+/// <remarks>The oracle of the arithmetic tables. It is slow and independent of the floating-point arithmetic of the
+/// host, against which it is checked.</remarks>
 internal sealed record FloatFormat(string Name, int ExponentBits, int FractionBits)
 {
     public static readonly FloatFormat F16 = new("f16", 5, 10);
     public static readonly FloatFormat BF16 = new("bf16", 8, 7);
 
-    /// <summary>The upper 19 bits of a 32-bit register.</summary>
+    /// <summary>The format is the upper 19 bits of a 32-bit register.</summary>
     public static readonly FloatFormat TF32 = new("tf32", 8, 10);
     public static readonly FloatFormat F32 = new("f32", 8, 23);
     public static readonly FloatFormat F64 = new("f64", 11, 52);
@@ -54,7 +55,7 @@ internal sealed record FloatFormat(string Name, int ExponentBits, int FractionBi
         return new(IsNegative(bits) ? -mantissa : mantissa, Math.Max(exponent, 1) - Bias - FractionBits);
     }
 
-    /// <summary>The bits of <paramref name="value"/>, rounded.</summary>
+    /// <summary>The encoding of <paramref name="value"/>, rounded.</summary>
     public ulong Round(Exact value, Rounding rounding, bool negativeZero = false)
     {
         if (value.IsZero)
@@ -66,7 +67,8 @@ internal sealed record FloatFormat(string Name, int ExponentBits, int FractionBi
             int exponent = Math.Max(leading, SmallestExponent);
             Exact units = value with { Exponent = value.Exponent - (exponent - FractionBits) };
             ulong mantissa = (ulong)BigInteger.Abs(units.ToInteger(rounding));
-            // A normal number's leading bit adds one to the exponent field, and so does a carry out of the fraction.
+            // The leading bit of a normal number adds one to the exponent field, and so does a carry out of the
+            // fraction.
             return sign | (((ulong)(exponent + Bias - 1) << FractionBits) + mantissa);
         }
         bool toInfinity = rounding switch
@@ -149,7 +151,8 @@ internal sealed record FloatFormat(string Name, int ExponentBits, int FractionBi
         return Round(new(Value(bits).ToInteger(rounding), 0), rounding, IsNegative(bits));
     }
 
-    /// <summary>As a whole number from <paramref name="least"/> to <paramref name="most"/>; a NaN is 0.</summary>
+    /// <summary>The value as an integer from <paramref name="least"/> to <paramref name="most"/>; NaN becomes
+    /// 0.</summary>
     public BigInteger ToInteger(ulong bits, Rounding rounding, BigInteger least, BigInteger most)
     {
         if (IsNaN(bits))
@@ -159,7 +162,8 @@ internal sealed record FloatFormat(string Name, int ExponentBits, int FractionBi
         return BigInteger.Clamp(Value(bits).ToInteger(rounding), least, most);
     }
 
-    /// <summary>The smaller or larger one. A NaN loses against a number, and −0 is smaller than +0.</summary>
+    /// <summary>The smaller or the larger operand. If one operand is NaN, the result is the other; −0 is smaller than
+    /// +0.</summary>
     public ulong Extreme(ulong left, ulong right, bool largest, bool propagateNaN = false)
     {
         if (IsNaN(left) || IsNaN(right))

@@ -3,10 +3,10 @@ using System.Runtime.InteropServices;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>A module of one kernel on a GPU of its own.</summary>
+/// <summary>A module with one kernel, on its own emulated GPU.</summary>
 internal sealed class KernelRun : IDisposable
 {
-    /// <summary>What every module starts with.</summary>
+    /// <summary>The start of every module.</summary>
     public const string Header = """
         .version 7.8
         .target sm_90
@@ -16,8 +16,8 @@ internal sealed class KernelRun : IDisposable
 
     private readonly PtxModule _module;
 
-    /// <param name="text">The module's text without its header.</param>
-    /// <param name="options">The GPU's; the default otherwise.</param>
+    /// <param name="text">The text of the module without the header.</param>
+    /// <param name="options">The options of the GPU; null for the defaults.</param>
     public KernelRun(string text, EmulatorOptions? options = null)
     {
         _module = PtxModule.Parse(Header + text);
@@ -36,7 +36,7 @@ internal sealed class KernelRun : IDisposable
         return address;
     }
 
-    /// <summary>A new buffer that nobody has written.</summary>
+    /// <summary>A new uninitialised buffer.</summary>
     public ulong Unwritten(int byteCount, string name = "buffer") => Gpu.Allocate(byteCount, name);
 
     public T[] Read<T>(ulong address, int count)
@@ -47,7 +47,7 @@ internal sealed class KernelRun : IDisposable
         return values;
     }
 
-    /// <summary>Launches the module's only kernel on a row of blocks.</summary>
+    /// <summary>Launches the only kernel of the module on a one-dimensional grid.</summary>
     public LaunchReport Launch(int blockCount, int threadCount, params object[] arguments) =>
         Launch(new Dim3(blockCount, 1, 1), new Dim3(threadCount, 1, 1), 0, arguments);
 
@@ -56,7 +56,8 @@ internal sealed class KernelRun : IDisposable
 
     public void Dispose() => Gpu.Dispose();
 
-    /// <summary>The arguments at offsets that are multiples of their size, as the ISA lays out parameters.</summary>
+    /// <summary>The arguments at offsets that are multiples of their size, which is the parameter layout of the
+    /// ISA.</summary>
     private static byte[] Packed(object[] arguments)
     {
         List<byte> bytes = [];

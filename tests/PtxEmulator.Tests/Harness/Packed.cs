@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>Two 16-bit numbers in one register, the first in the lower half.</summary>
+/// <summary>Two 16-bit numbers in one register; the first is in the lower half.</summary>
 internal readonly record struct Packed<T>(T Low, T High)
     where T : unmanaged
 {

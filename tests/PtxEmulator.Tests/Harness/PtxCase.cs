@@ -4,9 +4,9 @@ using System.Text;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>A few instructions, the operands they are tried on, and what they must give; a lane for each row.</summary>
-/// <remarks>The operands are in %a, %b, %c and %d, the result goes to %r. The registers %p and %q (predicates), %t
-/// and %u (32 bits), %v and %w (64 bits), %h and %g (16 bits) are free. A predicate is a bool.</remarks>
+/// <summary>A snippet of instructions, its operands and the expected results; one lane per row.</summary>
+/// <remarks>The operands are in %a, %b, %c and %d; the result is in %r. The snippet may use %p and %q (predicates),
+/// %t and %u (32 bits), %v and %w (64 bits), and %h and %g (16 bits). Predicates are passed as bool.</remarks>
 internal sealed class PtxCase
 {
     private const int WarpSize = 32;
@@ -81,11 +81,11 @@ internal sealed class PtxCase
         return table;
     }
 
-    /// <summary>A function of one number that the hardware only approximates.</summary>
+    /// <summary>A function of one operand that the hardware approximates.</summary>
     /// <param name="instructions">The snippet.</param>
-    /// <param name="values">The numbers it is tried on.</param>
-    /// <param name="exact">The function. Where it is infinite, zero or NaN, so must the result be.</param>
-    /// <param name="allowed">The error allowed around a finite value of the function.</param>
+    /// <param name="values">The operands.</param>
+    /// <param name="exact">The exact function. Where it is infinite, zero or NaN, the result must be too.</param>
+    /// <param name="allowed">The allowed error at a finite value of the function.</param>
     public static PtxCase Near(
         string instructions, float[] values, Func<double, double> exact, Func<double, double> allowed)
     {
@@ -104,7 +104,7 @@ internal sealed class PtxCase
         return table;
     }
 
-    /// <summary>Fails unless every row gives its result.</summary>
+    /// <summary>Fails unless every row has the expected result.</summary>
     public void Verify()
     {
         ulong[] results = Run();

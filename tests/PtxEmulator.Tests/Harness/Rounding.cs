@@ -1,6 +1,6 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>How a result that a format cannot hold is rounded.</summary>
+/// <summary>The rounding of a result that is not representable.</summary>
 internal enum Rounding
 {
     /// <summary>.rn and .rni</summary>

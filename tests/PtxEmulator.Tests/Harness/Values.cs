@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace PtxEmulator.Tests;
 
-/// <summary>The values on which instructions are tried, and what it takes for two results to be the same.</summary>
+/// <summary>The test values of a type, and the equality of results.</summary>
 internal static class Values
 {
     private static readonly ulong[] s_patterns =
@@ -12,7 +12,7 @@ internal static class Values
         0x1_0000_0000, 0x0123_4567_89AB_CDEF, 0x7FFF_FFFF_FFFF_FFFF, 0x8000_0000_0000_0000, 0xFEDC_BA98_7654_3210,
     ];
 
-    /// <summary>Integers or floating-point numbers at every edge of the type.</summary>
+    /// <summary>Integers or floating-point numbers at all edges of the type.</summary>
     public static T[] Of<T>()
         where T : unmanaged
     {
@@ -38,7 +38,7 @@ internal static class Values
         : typeof(T) == typeof(BFloat16) ? FloatFormat.BF16
         : null;
 
-    /// <summary>Equal bits, where any NaN is as good as another.</summary>
+    /// <summary>Whether the bits are equal, or both values are NaN.</summary>
     public static bool Same<T>(T left, T right)
         where T : unmanaged
     {

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>Loads and stores of every width and type in every space.</summary>
+/// <summary>Loads and stores of every width and type in every state space.</summary>
 internal sealed class AccessTests
 {
     private const int ThreadCount = 64;
@@ -12,9 +12,10 @@ internal sealed class AccessTests
         "v4.b16", "v2.b32", "v4.b32", "v2.u32", "v4.s32", "v2.f32", "v4.f32", "v2.b64", "v2.u64", "v2.f64",
     ];
 
-    /// <summary>Global to shared to local and back to global, through a register list of that type.</summary>
+    /// <summary>Copies from global to shared to local memory and back to global memory, through a vector of registers
+    /// of the type.</summary>
     [Test]
-    public void Bytes_survive_a_round_trip([ValueSource(nameof(s_widths))] string width)
+    public void A_round_trip_through_all_spaces_keeps_the_bytes([ValueSource(nameof(s_widths))] string width)
     {
         string type = width.Split('.')[^1];
         int count = width[0] == 'v' ? width[1] - '0' : 1;
@@ -96,7 +97,7 @@ internal sealed class AccessTests
         TestCase("st.volatile.global.u32 [%out+4], %r;", unchecked((long)0xDEAD_BEEF_0000_0000)),
         TestCase("st.global.v2.u8 [%out+2], {%r, %r};", 0xEFEF_0000), TestCase("st.u8 [%out], %r;", 0xEF),
         TestCase("st.release.gpu.global.u8 [%out], %r;", 0xEF), TestCase("st.global.u32 [%out], 7;", 7)]
-    public void A_narrow_store_writes_its_own_bytes_only(string store, long expected)
+    public void A_narrow_store_writes_only_its_own_bytes(string store, long expected)
     {
         using KernelRun run = new($$"""
             .visible .entry narrow(.param .u64 target)

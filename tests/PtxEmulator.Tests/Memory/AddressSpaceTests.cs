@@ -62,7 +62,7 @@ internal sealed class AddressSpaceTests
     }
 
     [Test]
-    public void Isspacep_tells_the_spaces_apart()
+    public void Isspacep_distinguishes_the_state_spaces()
     {
         using KernelRun run = new("""
             .visible .entry which(.param .u64 target)
@@ -103,7 +103,7 @@ internal sealed class AddressSpaceTests
     }
 
     [Test]
-    public void Initialised_variables_of_every_type()
+    public void Variables_of_every_type_can_be_initialised()
     {
         using KernelRun run = new("""
             .const .align 4 .f32 floats[3] = {0f3FC00000, 2.5, 0f40400000};
@@ -152,7 +152,7 @@ internal sealed class AddressSpaceTests
     }
 
     [Test]
-    public void A_modules_variable_lives_from_launch_to_launch()
+    public void A_module_variable_keeps_its_value_between_launches()
     {
         using KernelRun run = new("""
             .global .align 4 .u32 launches = 3;
@@ -177,7 +177,7 @@ internal sealed class AddressSpaceTests
     }
 
     [Test]
-    public void Dynamic_shared_memory_follows_the_static()
+    public void Dynamic_shared_memory_follows_static_shared_memory()
     {
         using KernelRun run = new("""
             .extern .shared .align 16 .b8 dynamic[];
@@ -222,7 +222,7 @@ internal sealed class AddressSpaceTests
     }
 
     [Test]
-    public void Every_block_has_its_own_shared_memory_and_every_thread_its_own_local_memory()
+    public void Shared_memory_is_per_block_and_local_memory_per_thread()
     {
         using KernelRun run = new("""
             .visible .entry own(.param .u64 target)
@@ -257,7 +257,7 @@ internal sealed class AddressSpaceTests
     }
 
     [Test]
-    public void Parameters_lie_at_multiples_of_their_size()
+    public void Parameters_are_at_multiples_of_their_size()
     {
         using KernelRun run = new("""
             .visible .entry parameters(.param .u8 small, .param .u16 short, .param .f32 single,
@@ -291,7 +291,7 @@ internal sealed class AddressSpaceTests
     }
 
     [Test]
-    public void A_modules_parameters_are_described()
+    public void The_parameters_of_an_entry_are_described()
     {
         PtxModule module = PtxModule.Parse(KernelRun.Header + """
             .visible .entry first(.param .u32 count, .param .u64 source, .param .align 16 .b8 view[24], .param .u8 flag)

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>PTX ISA 9.7.13: atom and red, by many threads of many blocks on one place.</summary>
+/// <summary>PTX ISA 9.7.13: atom and red on one address, by many threads of many blocks.</summary>
 internal sealed class AtomicTests
 {
     private const int BlockCount = 7;
@@ -12,7 +12,7 @@ internal sealed class AtomicTests
 
     private static IEnumerable<TestCaseData> Table()
     {
-        // The operand of each thread is 37·thread + 11; the place starts with the third value.
+        // The operand of each thread is 37·thread + 11; the third value is the initial content of the address.
         yield return Row("add.u32", 32, 5, All(5, (x, y) => (uint)(x + y)));
         yield return Row("add.s32", 32, uint.MaxValue, All(uint.MaxValue, (x, y) => (uint)(x + y)));
         yield return Row("add.u64", 64, ulong.MaxValue, All(ulong.MaxValue, (x, y) => x + y));
@@ -30,7 +30,7 @@ internal sealed class AtomicTests
         yield return Row("and.b64", 64, ulong.MaxValue, All(ulong.MaxValue, (x, y) => x & y));
         yield return Row("or.b64", 64, 1UL << 63, All(1UL << 63, (x, y) => x | y));
         yield return Row("xor.b64", 64, 1UL << 63, All(1UL << 63, (x, y) => x ^ y));
-        // Whole numbers, whose sums are exact in any order.
+        // Integers, so that the sum is exact in any order.
         yield return Row("add.f32", 32, BitConverter.SingleToUInt32Bits(0.5f),
             BitConverter.SingleToUInt32Bits(0.5f + s_numbers.Sum(x => (float)x)));
         yield return Row("add.f64", 64, BitConverter.DoubleToUInt64Bits(0.25),
@@ -43,7 +43,7 @@ internal sealed class AtomicTests
     }
 
     [TestCaseSource(nameof(Table))]
-    public void All_threads_take_part(string operation, int bits, ulong initial, ulong expected)
+    public void An_atomic_combines_the_operands_of_all_threads(string operation, int bits, ulong initial, ulong expected)
     {
         foreach (string instruction in new[]
         {
@@ -61,10 +61,10 @@ internal sealed class AtomicTests
     }
 
     [TestCaseSource(nameof(Table))]
-    public void All_threads_of_a_block_take_part_in_shared_memory(
+    public void A_shared_atomic_combines_the_operands_of_all_threads(
         string operation, int bits, ulong initial, ulong expected)
     {
-        // One block of all threads: its result is the same as that of all blocks on global memory.
+        // One block with all threads: its result is equal to that of all blocks on global memory.
         using KernelRun run = new(Text(operation, bits, $$"""
             {
                 .shared .align 8 .b8 tally[8];
@@ -88,7 +88,7 @@ internal sealed class AtomicTests
     }
 
     [Test]
-    public void Each_thread_of_an_addition_sees_another_old_value()
+    public void Every_thread_of_an_atomic_addition_sees_a_different_old_value()
     {
         int[] seen = Old("atom.global.add.u32 %old, [%place], 1;", out int final);
 
@@ -110,14 +110,14 @@ internal sealed class AtomicTests
     {
         int[] seen = Old("atom.global.dec.u32 %old, [%place], 6;", out int final);
 
-        // 0, 6, 5, 4, 3, 2, 1, 0, 6 ...
+        // The values cycle: 0, 6, 5, 4, 3, 2, 1, 0, 6 ...
         Assert.That(seen.Order(),
             Is.EqualTo(Enumerable.Range(0, ThreadCount).Select(index => (7 - (index % 7)) % 7).Order()));
         Assert.That(final, Is.EqualTo((7 - (ThreadCount % 7)) % 7));
     }
 
     [Test]
-    public void Exch_hands_the_value_on_from_thread_to_thread()
+    public void Exch_passes_each_value_to_the_next_thread()
     {
         int[] seen = Old("atom.global.exch.b32 %old, [%place], %number;", out int final);
 
@@ -125,7 +125,7 @@ internal sealed class AtomicTests
     }
 
     [Test]
-    public void Cas_lets_one_thread_win()
+    public void Cas_succeeds_in_one_thread()
     {
         int[] seen = Old("atom.global.cas.b32 %old, [%place], 0, %number;", out int final);
 
@@ -145,7 +145,7 @@ internal sealed class AtomicTests
         """, out _).Order(), Is.EqualTo(Enumerable.Range(0, ThreadCount).Select(index => 3 * index)));
 
     [Test]
-    public void Cas_of_64_bits_compares_them_all()
+    public void Cas_of_64_bits_compares_all_bits()
     {
         using KernelRun run = new("""
             .visible .entry cas(.param .u64 place)
@@ -174,7 +174,8 @@ internal sealed class AtomicTests
         Old("membar.gl; membar.cta; fence.acq_rel.gpu; fence.sc.cta; atom.global.add.u32 %old, [%place], 1;",
             out _).Sum(), Is.EqualTo(ThreadCount * (ThreadCount - 1) / 2));
 
-    /// <summary>Each thread's old value of a place that starts at 0; %number is the thread's plus 1.</summary>
+    /// <summary>The old values that the threads see at an address that starts at 0; %number is the index of the
+    /// thread plus 1.</summary>
     private static int[] Old(string instructions, out int final)
     {
         using KernelRun run = new($$"""

@@ -1,9 +1,9 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>What the parser accepts, and what it says of the rest.</summary>
+/// <summary>The syntax that the parser accepts and the errors for everything else.</summary>
 internal sealed class ParseTests
 {
-    /// <summary>A statement at fault and a word that the message must have.</summary>
+    /// <summary>A faulty statement and a part of the expected message.</summary>
     [TestCase("frobnicate.u32 %r, %s, 1;", "frobnicate.u32"), TestCase("add.q32 %r, %s, 1;", "add.q32"),
         TestCase("add.u32 %r, %s;", "add.u32"), TestCase("add.u32 %r, %s, 1, 2;", "add.u32"),
         TestCase("add.u32 %r, %nobody, 1;", "%nobody"), TestCase("add %r, %s, 1;", "add"),
@@ -24,7 +24,7 @@ internal sealed class ParseTests
         TestCase("add.rz.f64 %w, %w, %w;", "add.rz.f64"), TestCase("sqrt.rp.f64 %w, %w;", "sqrt.rp.f64"),
         TestCase("cvt.s32.f32 %r, %f;", "cvt.s32.f32"),
         TestCase("wgmma.fence.sync.aligned;", "wgmma")]
-    public void A_statement_that_is_not_known_is_an_error_with_its_text(string statement, string word)
+    public void An_unknown_statement_is_an_error_that_quotes_it(string statement, string word)
     {
         string text = Kernel(statement);
 
@@ -44,7 +44,7 @@ internal sealed class ParseTests
         TestCase(".visible .entry k() { .reg .b32 %a; .reg .b32 %a; ret; }"),
         TestCase(".const .b32 t[1] = {1, 2};\n.visible .entry k() { ret; }"),
         TestCase("/* open comment\n.visible .entry k() { ret; }")]
-    public void Text_that_is_no_module_is_an_error(string text) =>
+    public void Text_that_is_not_a_module_is_an_error(string text) =>
         Assert.That(() => PtxModule.Parse(text.Length == 0 ? text : KernelRun.Header + text),
             Throws.InstanceOf<PtxParseException>());
 
@@ -54,7 +54,7 @@ internal sealed class ParseTests
         Throws.InstanceOf<PtxParseException>().With.Message.Contains("address_size"));
 
     [Test]
-    public void Every_prefix_of_a_module_is_an_error_or_a_module()
+    public void Every_prefix_of_a_module_parses_or_is_a_parse_error()
     {
         string text = Kernel("""
             {
@@ -77,7 +77,7 @@ internal sealed class ParseTests
             }
             catch (PtxParseException)
             {
-                // The only exception there may be.
+                // Every other exception fails the test.
             }
         }
     }
@@ -139,7 +139,7 @@ internal sealed class ParseTests
     }
 
     [Test]
-    public void A_launch_names_an_entry_that_there_is()
+    public void A_launch_must_name_an_existing_entry()
     {
         PtxModule module = PtxModule.Parse(Kernel("ret;"));
         using EmulatedGpu gpu = new(new());
@@ -149,7 +149,7 @@ internal sealed class ParseTests
     }
 
     [Test]
-    public void A_launch_has_the_parameters_bytes_and_a_size_that_a_device_can_run()
+    public void A_launch_needs_the_right_parameter_bytes_and_a_valid_size()
     {
         PtxModule module = PtxModule.Parse(Kernel("ret;"));
         using EmulatedGpu gpu = new(new());

@@ -1,6 +1,6 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>Buffers from allocation to free, warps that hang, and blocks whose last warp is not full.</summary>
+/// <summary>The lifetime of buffers, warps that hang, and blocks with a partial last warp.</summary>
 internal sealed class LifetimeTests
 {
     private const string Touch = """
@@ -17,7 +17,7 @@ internal sealed class LifetimeTests
 
     [TestCase("st.global.u32 [%a+8], 1;"), TestCase("ld.global.u32 %r, [%a+8];"),
         TestCase("atom.global.add.u32 %r, [%a+8], 1;"), TestCase("st.u32 [%a+8], 1;")]
-    public void A_kernel_may_not_touch_freed_memory(string instruction)
+    public void A_kernel_must_not_access_freed_memory(string instruction)
     {
         using KernelRun run = new($$"""
             .visible .entry late(.param .u64 buffer)
@@ -43,7 +43,7 @@ internal sealed class LifetimeTests
     }
 
     [Test]
-    public void Memory_that_is_allocated_again_is_unwritten()
+    public void Reallocated_memory_is_uninitialised()
     {
         using KernelRun run = new(Touch);
         ulong first = run.Buffer(new int[4]);
@@ -58,7 +58,7 @@ internal sealed class LifetimeTests
     }
 
     [Test]
-    public void A_buffer_is_freed_once()
+    public void A_buffer_can_be_freed_only_once()
     {
         using KernelRun run = new(Touch);
         ulong buffer = run.Buffer(new int[4]);
@@ -69,7 +69,7 @@ internal sealed class LifetimeTests
     }
 
     [Test]
-    public void Only_a_buffers_start_can_be_freed()
+    public void Only_the_start_of_a_buffer_can_be_freed()
     {
         using KernelRun run = new(Touch);
         ulong buffer = run.Buffer(new int[4]);
@@ -78,7 +78,7 @@ internal sealed class LifetimeTests
     }
 
     [Test]
-    public void The_host_is_held_to_the_same_bounds()
+    public void Host_copies_are_checked_against_the_same_bounds()
     {
         using KernelRun run = new(Touch);
         ulong buffer = run.Buffer(new int[4], "words");
@@ -97,7 +97,7 @@ internal sealed class LifetimeTests
     }
 
     [Test]
-    public void Allocations_are_counted_aligned_and_apart()
+    public void Allocations_are_counted_aligned_and_separated()
     {
         using EmulatedGpu gpu = new(new());
         ulong first = gpu.Allocate(100);
@@ -111,7 +111,7 @@ internal sealed class LifetimeTests
     }
 
     [Test]
-    public void A_device_has_only_its_memory()
+    public void An_allocation_beyond_the_device_memory_is_an_error()
     {
         using EmulatedGpu gpu = new(new() { MemoryBytes = 1 << 20 });
 
@@ -120,7 +120,7 @@ internal sealed class LifetimeTests
     }
 
     [Test]
-    public void Freed_memory_is_used_again()
+    public void Freed_memory_is_reused()
     {
         using EmulatedGpu gpu = new(new() { MemoryBytes = 1 << 20 });
 
@@ -131,7 +131,7 @@ internal sealed class LifetimeTests
     }
 
     [Test]
-    public void A_warp_that_hangs_is_an_error()
+    public void A_hanging_warp_is_an_error()
     {
         using KernelRun run = new("""
             .visible .entry hang()
@@ -174,7 +174,7 @@ internal sealed class LifetimeTests
     }
 
     [Test]
-    public void A_device_goes_on_after_a_fault()
+    public void A_device_is_usable_after_a_fault()
     {
         using KernelRun run = new(Touch);
         ulong buffer = run.Buffer(new int[4]);

@@ -10,11 +10,11 @@ internal sealed class CpAsyncTests
         TestCase("cp.async.ca.shared.global [tile], [%in], 16;", 16),
         TestCase("cp.async.cg.shared.global [tile], [%in], 16;", 16),
         TestCase("cp.async.cg.shared.global.L2::128B [tile], [%in], 16;", 16)]
-    public void A_copy_brings_its_bytes(string copy, int count) =>
+    public void A_copy_transfers_its_bytes(string copy, int count) =>
         Assert.That(Run($"{copy} cp.async.wait_all;"), Is.EqualTo(Expected((0, 0, count))));
 
     [TestCase(16, 16), TestCase(16, 12), TestCase(16, 1), TestCase(16, 0), TestCase(8, 5), TestCase(4, 0)]
-    public void What_the_source_lacks_is_zero(int count, int sourceCount)
+    public void Bytes_beyond_the_source_size_are_zero(int count, int sourceCount)
     {
         byte[] result = Run($"""
             mov.u32 %n, {sourceCount};
@@ -28,7 +28,7 @@ internal sealed class CpAsyncTests
         Assert.That(result, Is.EqualTo(expected));
     }
 
-    /// <summary>With nothing to copy the source address is not read, whatever it is.</summary>
+    /// <summary>If there is nothing to copy, the source address is not accessed and may be anything.</summary>
     [Test]
     public void A_copy_of_nothing_reads_nothing() => Assert.That(Run("""
         mov.u32 %n, 0;
@@ -37,9 +37,10 @@ internal sealed class CpAsyncTests
         cp.async.wait_all;
         """), Is.EqualTo(Enumerable.Range(0, 64).Select(index => index is >= 16 and < 32 ? 0 : 0xEE)));
 
-    /// <summary>Waiting until one group is left makes the older ones readable, of which %r keeps the proof.</summary>
+    /// <summary>After waiting until one group is left, the older groups are readable; %r keeps what was
+    /// read.</summary>
     [Test]
-    public void Groups_are_complete_in_their_order()
+    public void Groups_complete_in_order()
     {
         byte[] result = Run("""
             cp.async.ca.shared.global [tile], [%in], 16;
@@ -58,7 +59,7 @@ internal sealed class CpAsyncTests
     }
 
     [Test]
-    public void An_empty_group_counts()
+    public void An_empty_group_counts_as_a_group()
     {
         byte[] result = Run("""
             cp.async.ca.shared.global [tile], [%in], 16;
@@ -73,7 +74,7 @@ internal sealed class CpAsyncTests
     }
 
     [Test]
-    public void Other_threads_may_read_after_wait_and_barrier()
+    public void Other_threads_may_read_after_a_wait_and_a_barrier()
     {
         using KernelRun run = new("""
             .visible .entry pass(.param .u64 source, .param .u64 target)
@@ -108,7 +109,7 @@ internal sealed class CpAsyncTests
         Assert.That(run.Read<int>(target, 64), Is.EqualTo(Enumerable.Range(0, 64).Select(i => 4 * (i ^ 33))));
     }
 
-    /// <summary>64 bytes of 0xEE but for what was copied: target, source, count.</summary>
+    /// <summary>64 bytes of 0xEE except for the copied ranges: target, source, count.</summary>
     private static byte[] Expected(params (int Target, int Source, int Count)[] copies)
     {
         byte[] bytes = new byte[64];
@@ -118,7 +119,7 @@ internal sealed class CpAsyncTests
         return bytes;
     }
 
-    /// <summary>Runs the instructions in one thread on 64 bytes of shared memory, at first 0xEE each.</summary>
+    /// <summary>Runs the instructions in one thread with 64 bytes of shared memory, each initially 0xEE.</summary>
     private static byte[] Run(string instructions)
     {
         string fill = string.Concat(Enumerable.Range(0, 16).Select(word =>

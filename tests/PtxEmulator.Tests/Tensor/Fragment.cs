@@ -1,12 +1,13 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>Where the elements of a matrix lie in the registers of a warp, as PTX ISA 9.7.14 draws it.</summary>
-/// <remarks>Every fragment is put together from one kind of tile: eight rows of four lanes each. A lane holds the
-/// neighbours of a pair of columns in one register (16-bit operands) or in two (accumulators), or one column only
-/// (tf32).</remarks>
+/// <summary>The positions of the elements of a matrix in the registers of a warp, as drawn in PTX ISA
+/// 9.7.14.</summary>
+/// <remarks>Every fragment is composed of one kind of tile: eight rows of four lanes each. A lane holds a pair of
+/// adjacent columns, in one register (16-bit operands) or in two (accumulators), or a single column (tf32).</remarks>
 internal sealed class Fragment
 {
-    /// <summary>The lane that holds the elements of a row (down) and a column or pair of columns (across).</summary>
+    /// <summary>The lane that holds the element of a row (down) and of a column or pair of columns
+    /// (across).</summary>
     private static readonly int[,] s_lanes =
     {
         { 0, 1, 2, 3 },
@@ -23,9 +24,10 @@ internal sealed class Fragment
     private readonly int _pairWidth;
     private readonly bool _isTransposed;
 
-    /// <param name="tileElements">For each tile of the matrix, the first of a lane's elements that lies in it.</param>
-    /// <param name="pairWidth">Neighbours that one lane holds in a row of a tile: 1 or 2.</param>
-    /// <param name="isTransposed">Whether the tile's rows are the matrix's columns, as in B.</param>
+    /// <param name="tileElements">For each tile of the matrix, the first element index of a lane in that
+    /// tile.</param>
+    /// <param name="pairWidth">The number of adjacent elements of a row that one lane holds: 1 or 2.</param>
+    /// <param name="isTransposed">Whether the rows of the tile are columns of the matrix, as in B.</param>
     private Fragment(int[,] tileElements, int pairWidth, bool isTransposed = false)
     {
         _tileElements = tileElements;
@@ -45,13 +47,13 @@ internal sealed class Fragment
     /// <summary>B of m16n8k8, tf32: elements b0 and b1.</summary>
     public static Fragment B32 { get; } = new(new[,] { { 0 }, { 1 } }, 1, isTransposed: true);
 
-    /// <summary>C and D of all of them: elements c0 to c3.</summary>
+    /// <summary>C and D of all shapes: elements c0 to c3.</summary>
     public static Fragment Accumulator { get; } = new(new[,] { { 0 }, { 2 } }, 2);
 
     /// <summary>One matrix of ldmatrix: two elements in a register.</summary>
     public static Fragment Matrix { get; } = new(new[,] { { 0 } }, 2);
 
-    /// <summary>The lane that holds an element, and which of its elements it is.</summary>
+    /// <summary>The lane that holds an element, and the index of the element in that lane.</summary>
     public (int Lane, int Element) this[int row, int column]
     {
         get

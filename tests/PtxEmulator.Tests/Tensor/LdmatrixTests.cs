@@ -1,14 +1,14 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>PTX ISA 9.7.14.5.15: ldmatrix of one, two and four matrices, as they lie and transposed.</summary>
+/// <summary>PTX ISA 9.7.14.5.15: ldmatrix of one, two and four matrices, plain and transposed.</summary>
 internal sealed class LdmatrixTests
 {
     private const int TileSize = 8;
 
     [Test]
-    public void Matrices_reach_their_lanes([Values(1, 2, 4)] int matrixCount, [Values] bool isTransposed)
+    public void Ldmatrix_distributes_the_elements_to_the_lanes([Values(1, 2, 4)] int matrixCount, [Values] bool isTransposed)
     {
-        // Rows lie 48 bytes apart and in reverse order, so that each lane's own address matters.
+        // Rows are 48 bytes apart and in reverse order, so that the address of each lane matters.
         const int RowStride = 48;
         int rowCount = TileSize * matrixCount;
         string shape = $"x{matrixCount}{(isTransposed ? ".trans" : "")}";

@@ -1,6 +1,7 @@
 namespace PtxEmulator.Tests;
 
-/// <summary>PTX ISA 9.7.14.5: mma.sync.m16n8k16 with f16 and bf16, m16n8k8 with tf32, float32 accumulators.</summary>
+/// <summary>PTX ISA 9.7.14.5: mma.sync.m16n8k16 with f16 and bf16 and m16n8k8 with tf32, all with float32
+/// accumulators.</summary>
 internal sealed class MmaTests
 {
     private const int RowCount = 16;
@@ -13,9 +14,9 @@ internal sealed class MmaTests
         TF32,
     }
 
-    /// <summary>Products of one-hot matrices: a wrong place in any fragment shows.</summary>
+    /// <summary>Products of one-hot matrices show a wrong position in any fragment.</summary>
     [Test]
-    public void Every_element_has_its_place([Values] Kind kind)
+    public void Every_element_is_at_its_position([Values] Kind kind)
     {
         int depth = Depth(kind);
         using KernelRun run = new(Text(kind));
@@ -47,9 +48,9 @@ internal sealed class MmaTests
         }
     }
 
-    /// <summary>Small whole numbers, whose sums no order of additions rounds.</summary>
+    /// <summary>Small integers, whose sums are exact in any order.</summary>
     [Test]
-    public void Whole_numbers_give_the_exact_product([Values] Kind kind)
+    public void Integers_have_the_exact_product([Values] Kind kind)
     {
         Random random = new(7);
         int depth = Depth(kind);
@@ -64,10 +65,10 @@ internal sealed class MmaTests
                 Assert.That(d[row, column], Is.EqualTo(Exact(a, b, c, row, column)), $"({row}, {column})");
     }
 
-    /// <remarks>Products are exact; the ISA leaves order and rounding of the additions open. depth + 1 numbers are
-    /// added, each addition truncating by at most 2⁻²³ of what has been summed by magnitude.</remarks>
+    /// <remarks>Products are exact; the ISA does not define the order and the rounding of the additions. depth + 1
+    /// numbers are added, and each addition truncates by at most 2⁻²³ of the sum of the magnitudes so far.</remarks>
     [Test]
-    public void Fractions_give_the_product_to_float32([Values] Kind kind, [Values(1, 2, 3, 4)] int seed)
+    public void Fractions_have_the_product_within_float32_rounding([Values] Kind kind, [Values(1, 2, 3, 4)] int seed)
     {
         Random random = new(seed);
         int depth = Depth(kind);
@@ -92,7 +93,7 @@ internal sealed class MmaTests
     }
 
     [Test]
-    public void Infinities_and_NaN_reach_their_row_and_column([Values] Kind kind)
+    public void Infinities_and_NaN_stay_in_their_row_and_column([Values] Kind kind)
     {
         int depth = Depth(kind);
         float[,] a = Filled(RowCount, depth, () => 1);
@@ -110,9 +111,9 @@ internal sealed class MmaTests
                 Assert.That(d[row, column], Is.EqualTo((float)Exact(a, b, c, row, column)), $"({row}, {column})");
     }
 
-    /// <summary>The result may overwrite the accumulator it adds to.</summary>
+    /// <summary>The result may overwrite the accumulator.</summary>
     [Test]
-    public void Accumulators_add_up_in_place([Values] Kind kind)
+    public void The_result_may_overwrite_the_accumulator([Values] Kind kind)
     {
         int depth = Depth(kind);
         float[,] a = Filled(RowCount, depth, () => 2);
@@ -158,7 +159,7 @@ internal sealed class MmaTests
         return Result(run.Read<float>(results, 32 * 4));
     }
 
-    /// <summary>Ten registers a lane: four of A, two of B, four of C.</summary>
+    /// <summary>Ten registers per lane: four of A, two of B, four of C.</summary>
     private static uint[] Operands(Kind kind, float[,] a, float[,] b, float[,] c)
     {
         uint[] registers = new uint[32 * 10];

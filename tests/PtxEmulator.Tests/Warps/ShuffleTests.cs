@@ -5,7 +5,7 @@ internal sealed class ShuffleTests
 {
     private const int WarpSize = 32;
 
-    /// <summary>Clamp value in the low bits, segment mask from bit 8.</summary>
+    /// <summary>The clamp value in the low bits and the segment mask from bit 8 on.</summary>
     private static readonly uint[] s_controls =
         [0x1F, 0x0, 0x0F, 0x100F, 0x1000, 0x1807, 0x181F, 0x1E01, 0x1F1F, 0x0807];
 
@@ -37,7 +37,7 @@ internal sealed class ShuffleTests
     }
 
     [Test]
-    public void Each_lane_may_name_another_source()
+    public void Each_lane_may_select_a_different_source()
     {
         using KernelRun run = new("""
             .visible .entry reverse(.param .u64 results)
@@ -63,7 +63,7 @@ internal sealed class ShuffleTests
     }
 
     [Test]
-    public void Two_halves_of_a_warp_shuffle_on_their_own_sides_of_a_branch()
+    public void The_halves_of_a_warp_may_shuffle_on_two_sides_of_a_branch()
     {
         using KernelRun run = new("""
             .visible .entry halves(.param .u64 results)
@@ -144,7 +144,7 @@ internal sealed class ShuffleTests
         }
         """;
 
-    /// <summary>As the ISA's pseudocode defines it.</summary>
+    /// <summary>The pseudocode of the ISA.</summary>
     private static (int Lane, bool IsInside) Source(string mode, int lane, uint b, uint c)
     {
         int distance = (int)(b & 31);

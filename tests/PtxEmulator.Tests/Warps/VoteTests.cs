@@ -30,7 +30,7 @@ internal sealed class VoteTests
     }
 
     [Test]
-    public void A_vote_may_be_on_the_opposite() => Assert.That(Run("""
+    public void A_vote_may_negate_its_predicate() => Assert.That(Run("""
         setp.lt.u32 %p, %lane, 5;
         vote.sync.ballot.b32 %r, !%p, 0xffffffff;
         vote.sync.any.pred %q, !%p, -1;
@@ -50,7 +50,7 @@ internal sealed class VoteTests
         """, 1), Is.EqualTo(Enumerable.Range(0, 32).Select(lane => lane < 8 ? 0xF7u : 0)));
 
     [Test]
-    public void Activemask_is_what_runs_here() => Assert.That(Run("""
+    public void Activemask_returns_the_active_lanes() => Assert.That(Run("""
         activemask.b32 %r;
         setp.ge.u32 %p, %lane, 4;
         @%p bra DONE;
@@ -61,7 +61,7 @@ internal sealed class VoteTests
             lane => new[] { lane < 4 ? 15 : uint.MaxValue, uint.MaxValue })));
 
     [Test]
-    public void Match_any_finds_lanes_of_equal_value() => Assert.That(Run("""
+    public void Match_any_returns_the_lanes_with_an_equal_value() => Assert.That(Run("""
         and.b32 %a, %lane, 3;
         match.any.sync.b32 %r, %a, 0xffffffff;
         cvt.u64.u32 %w, %a;
@@ -70,7 +70,7 @@ internal sealed class VoteTests
             lane => Enumerable.Repeat(0x1111_1111u << (lane % 4), 2))));
 
     [Test]
-    public void Match_all_says_whether_all_are_equal() => Assert.That(Run("""
+    public void Match_all_tests_whether_all_values_are_equal() => Assert.That(Run("""
         match.all.sync.b32 %r|%p, %lane, 0xffffffff;
         selp.u32 %x, 1, 0, %p;
         mov.u32 %a, 7;
@@ -87,7 +87,7 @@ internal sealed class VoteTests
         """, 1), Is.All.EqualTo(expected));
 
     [Test]
-    public void Redux_minimum_is_signed_or_not() => Assert.That(Run("""
+    public void Redux_minimum_respects_the_sign_of_the_type() => Assert.That(Run("""
         sub.u32 %a, %lane, 1;
         redux.sync.min.s32 %r, %a, 0xffffffff;
         redux.sync.max.u32 %x, %a, 0xffffffff;
@@ -95,7 +95,7 @@ internal sealed class VoteTests
         """, 3), Is.EqualTo(ForAll(uint.MaxValue, uint.MaxValue, 30)));
 
     [Test]
-    public void A_warp_barrier_lets_lanes_share_memory() => Assert.That(Run("""
+    public void A_warp_barrier_orders_shared_memory_accesses() => Assert.That(Run("""
         shl.b32 %a, %lane, 2;
         mov.u32 %x, numbers;
         add.u32 %a, %a, %x;
@@ -108,7 +108,7 @@ internal sealed class VoteTests
     private static IEnumerable<uint> ForAll(params uint[] results) =>
         Enumerable.Repeat(results, 32).SelectMany(values => values);
 
-    /// <summary>Runs the body in one warp; the results are %r, %x, %y and %z of each lane.</summary>
+    /// <summary>Runs the body in one warp. The results are in %r, %x, %y and %z of each lane.</summary>
     private static uint[] Run(string body, int resultCount)
     {
         string stores = string.Concat(
