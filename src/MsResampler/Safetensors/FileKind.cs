@@ -22,7 +22,7 @@ internal static class FileKind
         [0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0, ..] => "an xz archive; unpack it first",
         [(byte)'7', (byte)'z', 0xbc, 0xaf, ..] => "a 7z archive; unpack it first",
         [(byte)'P', (byte)'K', 3 or 5, 4 or 6, ..] =>
-            "a ZIP archive, such as NumPy's .npz and PyTorch's .bin and .pt files; convert it to safetensors, or unpack it",
+            "a ZIP archive, such as a NumPy .npz or PyTorch .bin or .pt file; unpack it or convert it to safetensors",
         // A pickle of protocol 2 or newer begins with the protocol, followed by the opcode of a frame, a long
         // integer, an empty dictionary, a class name or an empty list.
         [0x80, >= 2 and <= 5, 0x95 or 0x8a or (byte)'}' or (byte)'c' or (byte)']', ..] =>
