@@ -2,8 +2,8 @@ using System.Numerics.Tensors;
 
 namespace MsResampler;
 
-/// <summary>Finds the first feature that is NaN or infinite. The features are searched in chunks, which different threads
-/// may take.</summary>
+/// <summary>Finds the first feature that is NaN or infinite. The features are searched in chunks, which
+/// different threads may take.</summary>
 internal sealed unsafe class FeatureCheck
 {
     private const int ChunkLength = 1 << 16;
@@ -36,7 +36,8 @@ internal sealed unsafe class FeatureCheck
             throw InvalidFeaturesException.At(features, check.FirstIndex, grids, channelCount);
     }
 
-    /// <summary>Prepares to search other features. They must not move until the last chunk has been searched.</summary>
+    /// <summary>Prepares to search other features. They must not move until the last chunk has been
+    /// searched.</summary>
     public void Start(float* features, int count)
     {
         _features = features;

@@ -7,7 +7,6 @@ namespace MsResampler.Perf.Kernels;
 /// of rows.</summary>
 internal sealed unsafe class GemmWork<TSimd, TVector>(float[] b, GemmShape shape) : IPhasedWork
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private const int ChunkRows = 288;
 

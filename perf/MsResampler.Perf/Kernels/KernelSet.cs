@@ -48,7 +48,6 @@ internal abstract class KernelSet
 /// <inheritdoc/>
 internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     /// <summary>Two units with a latency of 4 or 5 cycles need 8 to 10 independent chains.</summary>
     private const int ChainCount = 12;

@@ -2,8 +2,9 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>One axis' part of the bias of a scope whose keys are absorbed: for every query row or column
-/// [patches of its window along the axis, lanes of heads] in base 2. It depends on that axis of the grid alone.</summary>
+/// <summary>The row part or the column part of the bias of a scope whose keys are absorbed. Each query row or
+/// column has a table [patches of its window along the axis, lanes of heads] in base 2. The part depends on one
+/// axis of the grid.</summary>
 internal sealed unsafe class AbsorbedBias : GridPart
 {
     private readonly nint _queryStride;
@@ -12,11 +13,11 @@ internal sealed unsafe class AbsorbedBias : GridPart
         : base(key, memory) => _queryStride = queryStride;
 
     /// <param name="key">What the part depends on.</param>
-    /// <param name="windows">The patches that each query row or column sees.</param>
+    /// <param name="windows">The window of each query row or column.</param>
     /// <param name="bias">The scope's bias.</param>
     /// <param name="headCount">A.</param>
-    /// <param name="laneCount">Heads rounded up to whole tiles.</param>
-    /// <param name="pool">Where memory comes from.</param>
+    /// <param name="laneCount">The number of heads, rounded up to whole tiles.</param>
+    /// <param name="pool">Provides the memory.</param>
     public static AbsorbedBias Create(PartKey key, IReadOnlyList<AxisRange> windows, ScopeBias bias, int headCount,
         int laneCount, BufferPool pool)
     {
@@ -38,6 +39,6 @@ internal sealed unsafe class AbsorbedBias : GridPart
         return table;
     }
 
-    /// <summary>The part of a query row or column.</summary>
+    /// <summary>The table of a query row or column.</summary>
     public float* At(int query) => Memory.Pointer + (query * _queryStride);
 }

@@ -4,8 +4,7 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The grid's operands of a scope whose keys are absorbed: the folded queries, and the bias of each patch row
-/// and column of a query's window.</summary>
+/// <summary>Operands of a scope whose keys are absorbed, for one grid: folded queries and bias tables.</summary>
 internal sealed unsafe class AbsorbedScope
 {
     private readonly FoldedQueries _queries;
@@ -16,9 +15,9 @@ internal sealed unsafe class AbsorbedScope
 
     /// <param name="plan">The scope's plan.</param>
     /// <param name="queries">Its folded queries.</param>
-    /// <param name="rowBias">The rows' part of its bias, or null where it is zero.</param>
-    /// <param name="columnBias">The columns' part likewise.</param>
-    /// <param name="laneCount">Heads rounded up to whole tiles.</param>
+    /// <param name="rowBias">The row part of its bias; null if the bias is zero.</param>
+    /// <param name="columnBias">The column part of its bias; null if the bias is zero.</param>
+    /// <param name="laneCount">The number of heads, rounded up to whole tiles.</param>
     /// <param name="gridColumns">Columns of the query grid.</param>
     public AbsorbedScope(ScopePlan plan, FoldedQueries queries, AbsorbedBias? rowBias, AbsorbedBias? columnBias,
         int laneCount, int gridColumns)
@@ -38,36 +37,35 @@ internal sealed unsafe class AbsorbedScope
 
     public bool AreValuesAbsorbed { get; }
 
-    /// <summary>Heads rounded up to whole tiles.</summary>
+    /// <summary>The number of heads, rounded up to whole tiles.</summary>
     public int LaneCount { get; }
 
     /// <summary>Columns of the query grid.</summary>
     public int GridColumns { get; }
 
-    /// <summary>The most patches that a query sees.</summary>
+    /// <summary>The number of patches in the largest window.</summary>
     public int MaxKeyCount => _maxRows * _maxColumns;
 
-    /// <summary>Folded queries of one query: blocks of lanes (see <see cref="LaneBlock"/>), each [D, lanes of the
-    /// block].</summary>
+    /// <summary>The folded rows of one query: blocks of lanes (see <see cref="LaneBlock"/>), each [D, lanes of
+    /// the block].</summary>
     public float* Queries(int query) => _queries.At(query);
 
-    /// <summary>[rows of the window, lanes], or null where the bias is zero.</summary>
+    /// <summary>The row part of the bias, [rows of the window, lanes] in base 2; null if the bias is zero.</summary>
     public float* RowBias(int queryRow) => _rowBias is null ? null : _rowBias.At(queryRow);
 
-    /// <summary>[columns of the window, lanes].</summary>
+    /// <summary>The column part of the bias, [columns of the window, lanes] in base 2.</summary>
     public float* ColumnBias(int queryColumn) => _columnBias!.At(queryColumn);
 
-    /// <summary>The width of the block of lanes that starts at <paramref name="lane"/>.</summary>
+    /// <summary>The number of lanes in the block that starts at <paramref name="lane"/>.</summary>
     public static int LaneBlock<TSimd, TVector>(int lane, int laneCount)
         where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
         => MicroKernel<TSimd, TVector>.TileWidth(Math.Min(laneCount - lane, MicroKernel<TSimd, TVector>.PanelWidth));
 
-    /// <summary>The patches that a query sees, in the order of its attention weights: per key the offset of its weights
-    /// and the offset of its row in a table of patches.</summary>
+    /// <summary>Writes two offsets for each patch of a query's window: of the attention weights of the patch,
+    /// and of its row in a table of patches. Patches are in row-major order.</summary>
     /// <param name="query">The query.</param>
-    /// <param name="rowStride">Floats from one patch's row to the next.</param>
-    /// <param name="offsets">Receives 2·keys values; room for 2·<see cref="MaxKeyCount"/>.</param>
+    /// <param name="rowStride">Floats between rows of the table of patches.</param>
+    /// <param name="offsets">Receives two values per key; has room for 2·<see cref="MaxKeyCount"/>.</param>
     /// <returns>The number of keys.</returns>
     public int KeyOffsets(int query, int rowStride, int* offsets)
     {

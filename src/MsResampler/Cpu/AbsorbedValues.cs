@@ -4,42 +4,42 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Values of a scope that does not project its patches: <c>Wv·(Σ p·z)</c>, with the sums kept in the
-/// second-level cache between the two products.</summary>
+/// <summary>The attention output of a scope whose values are absorbed: <c>Wv·(Σ p·z)</c> instead of <c>Σ
+/// p·(Wv·z)</c>. The sums stay in the second-level cache between the two products.</summary>
 [SkipLocalsInit]
 internal static unsafe class AbsorbedValues<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     /// <summary>Queries of one task.</summary>
     public const int QueryCount = 36;
 
-    /// <summary>Channels of Z handled at once: runs long enough for the processor to fetch ahead, while the sums of 8 heads
-    /// and 36 queries, 576 KiB, stay in the second-level cache.</summary>
+    /// <summary>Channels of Z per pass. Rows of this length are long enough for the hardware prefetcher, and
+    /// the sums of 8 heads and 36 queries take 576 KiB, which fits the second-level cache.</summary>
     private const int ChannelBlock = 512;
 
-    /// <summary>Floats of a task's sums.</summary>
+    /// <summary>Floats that the sums of a task take.</summary>
     public const int SumCount = MicroKernel<TSimd, TVector>.MaxRowCount * QueryCount * ChannelBlock;
 
     private const nint SumStride = QueryCount * ChannelBlock;
 
-    /// <summary>Heads of one task: the rows of a register tile two vectors wide, which share every load of z.</summary>
+    /// <summary>Heads of one task: the rows of a register tile of two vectors, which share each load of z.</summary>
     public static int HeadCount => MicroKernel<TSimd, TVector>.RowCount(TileWidth);
 
     private static int TileWidth => 2 * TSimd.Width;
 
-    /// <summary>Floats of scratch that a task needs: sums and key offsets.</summary>
+    /// <summary>Floats of scratch memory that a task needs, for sums and key offsets.</summary>
     public static int ScratchCount(AbsorbedScope scope) => SumCount + (2 * scope.MaxKeyCount);
 
+    /// <summary>Computes the attention output of one task.</summary>
     /// <param name="scope">The scope's operands.</param>
     /// <param name="task">The heads and queries.</param>
-    /// <param name="weights">v_proj by head.</param>
+    /// <param name="weights">v_proj, one matrix per head.</param>
     /// <param name="config">The model.</param>
     /// <param name="probabilities">Attention weights, [M, <see cref="AbsorbedScope.MaxKeyCount"/>, lanes].</param>
     /// <param name="features">The image's Z, [N, <paramref name="stride"/>].</param>
-    /// <param name="stride">Floats between rows of Z, at least a tile's width more than D.</param>
-    /// <param name="output">The image's attention outputs at this scope's channel 0, [M, …].</param>
-    /// <param name="outputStride">Floats between its rows.</param>
+    /// <param name="stride">Floats between rows of Z; exceeds D by at least the width of a tile.</param>
+    /// <param name="output">The image's attention outputs, [M, S·D], at channel 0 of this scope.</param>
+    /// <param name="outputStride">Floats between rows of <paramref name="output"/>.</param>
     /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
     public static void Run(AbsorbedScope scope, ValueTask task, PackedMatrix[] weights,
         ResamplerConfig config, float* probabilities, float* features, int stride, float* output, nint outputStride,
@@ -83,7 +83,7 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
         }
     }
 
-    /// <summary>A panel from one of its rows on.</summary>
+    /// <summary>A panel, starting at row <paramref name="first"/>.</summary>
     private static float* Rows(PackedMatrix weight, int panel, int first)
         => weight.Panel(panel) + ((nint)first * weight.WidthOf(panel));
 }

@@ -1,7 +1,7 @@
 namespace MsResampler.Cpu;
 
-/// <summary>Floats that never move, from a 64-byte boundary on: the collector owns them, so nothing can be used after
-/// it was freed.</summary>
+/// <summary>Pinned floats, aligned to 64 bytes. The garbage collector owns the memory, so it cannot be used
+/// after it was freed.</summary>
 internal sealed unsafe class AlignedBuffer
 {
     private const int AlignmentBytes = 64;
@@ -11,9 +11,12 @@ internal sealed unsafe class AlignedBuffer
     [ThreadStatic]
     private static Func<int, (object Owner, nint Address)>? s_memory;
 
-    // Keeps what Pointer points to.
+    // Keeps the memory of Pointer alive.
     private readonly object _owner;
 
+    /// <summary>Allocates <paramref name="count"/> floats, all zero.</summary>
+    /// <exception cref="InsufficientMemoryException">The buffer would exceed
+    /// <see cref="MaxCount"/>.</exception>
     public AlignedBuffer(long count)
     {
         if (count > MaxCount)
@@ -32,21 +35,21 @@ internal sealed unsafe class AlignedBuffer
             Pointer = (float*)(((nuint)start + AlignmentBytes - 1) & ~(nuint)(AlignmentBytes - 1));
     }
 
-    /// <summary>The most floats that a buffer can hold.</summary>
+    /// <summary>The largest number of floats that a buffer can hold.</summary>
     public static int MaxCount { get; } = Array.MaxLength - Slack;
 
-    /// <summary>The number of floats; all are zero at first.</summary>
+    /// <summary>The number of floats.</summary>
     public int Count { get; }
 
-    /// <summary>The first float. Valid while this object is reachable.</summary>
+    /// <summary>The address of the first float, valid while this object is reachable.</summary>
     public float* Pointer { get; }
 
     public Span<float> Span => new(Pointer, Count);
 
-    /// <summary>Takes the memory of buffers that this thread makes from elsewhere, aligned as it comes, or from the
-    /// collector again: tests put a page behind a kernel's operands that cannot be read.</summary>
-    /// <param name="memory">What makes zeroed memory for a number of floats, and what keeps it; null for the collector.
-    /// </param>
+    /// <summary>Sets the source of memory for buffers that this thread allocates. Tests place operands before
+    /// an unreadable page, which shows a kernel that reads past their end.</summary>
+    /// <param name="memory">Returns zeroed memory for a number of floats, and an object that keeps it alive;
+    /// null for the garbage collector. The memory need not be aligned.</param>
     public static void TakeMemoryFrom(Func<int, (object Owner, nint Address)>? memory) => s_memory = memory;
 
     public static AlignedBuffer Copy(ReadOnlySpan<float> values)

@@ -4,21 +4,21 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Attention weights of one image written out in full, for people to look at: keys are projected and each row
-/// of logits is computed as the model states it, whatever the plan does for speed.</summary>
+/// <summary>Attention weights of one image as full matrices, for display. Keys are projected and every row of
+/// logits is computed as the model defines it; the strategies of the plan are not used.</summary>
 internal static unsafe class AttentionMaps
 {
+    /// <summary>Computes the attention weights of one scope.</summary>
     /// <param name="model">The model.</param>
     /// <param name="scope">The scope.</param>
-    /// <param name="grid">The image's grid.</param>
+    /// <param name="grid">The operands of the image's grid.</param>
     /// <param name="keyFeatures">The image's Z with positions, [N, <paramref name="stride"/>].</param>
-    /// <param name="stride">Floats between its rows.</param>
-    /// <returns>[A, M, N] row-major.</returns>
+    /// <param name="stride">Floats between rows of <paramref name="keyFeatures"/>.</param>
+    /// <returns>[A, M, N] row-major; 0 outside the windows.</returns>
     /// <exception cref="ActivationOverflowException">A logit is not finite.</exception>
     public static float[] Compute<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, GridOperands grid,
         float* keyFeatures, int stride)
         where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
     {
         ResamplerConfig config = model.Config;
         int patchCount = grid.PatchCount;

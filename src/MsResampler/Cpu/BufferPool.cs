@@ -1,8 +1,8 @@
 namespace MsResampler.Cpu;
 
-/// <summary>Buffers that went out of use and wait for the next one of their size, so that operands of ever new grids are
-/// made without allocating. One that nobody has taken for a minute is left to the collector.</summary>
-/// <param name="clock">The time; the system's when left out.</param>
+/// <summary>Unused buffers, kept by size for reuse, so that operands of new grids need no new memory. A buffer
+/// that is not reused within a minute is left to the garbage collector.</summary>
+/// <param name="clock">The clock; null for the system clock.</param>
 internal sealed class BufferPool(TimeProvider? clock = null)
 {
     private static readonly TimeSpan s_kept = TimeSpan.FromMinutes(1);
@@ -11,12 +11,12 @@ internal sealed class BufferPool(TimeProvider? clock = null)
 
     private readonly TimeProvider _clock = clock ?? TimeProvider.System;
 
-    /// <summary>Sizes between one power of two and the next: at most an eighth of a buffer is surplus.</summary>
+    /// <summary>Buffer sizes per power of two, so that at most an eighth of a buffer is unused.</summary>
     private const int SizesPerPower = 8;
 
     private readonly Dictionary<int, List<(AlignedBuffer Buffer, long Since)>> _idle = [];
 
-    /// <summary>Memory that waits to be used again.</summary>
+    /// <summary>Memory of the unused buffers, in bytes.</summary>
     public long IdleBytes
     {
         get
@@ -26,14 +26,14 @@ internal sealed class BufferPool(TimeProvider? clock = null)
         }
     }
 
-    /// <summary>A buffer of at least <paramref name="count"/> floats, whose content is left over from its last use.
-    /// </summary>
+    /// <summary>Returns a buffer of at least <paramref name="count"/> floats. Its content is undefined.</summary>
     public AlignedBuffer Rent(long count)
     {
         long size = SizeOf(count);
         lock (_idle)
         {
-            if (size <= int.MaxValue && _idle.TryGetValue((int)size, out List<(AlignedBuffer Buffer, long Since)>? waiting)
+            if (size <= int.MaxValue
+                && _idle.TryGetValue((int)size, out List<(AlignedBuffer Buffer, long Since)>? waiting)
                 && waiting.Count > 0)
             {
                 AlignedBuffer buffer = waiting[^1].Buffer;
@@ -45,7 +45,7 @@ internal sealed class BufferPool(TimeProvider? clock = null)
         return new AlignedBuffer(size);
     }
 
-    /// <summary>Takes back a buffer that nobody reads or writes any more.</summary>
+    /// <summary>Takes back a buffer. The caller must not use it afterwards.</summary>
     public void Return(AlignedBuffer buffer)
     {
         long now = _clock.GetTimestamp();
@@ -54,7 +54,7 @@ internal sealed class BufferPool(TimeProvider? clock = null)
             if (!_idle.TryGetValue(buffer.Count, out List<(AlignedBuffer Buffer, long Since)>? waiting))
                 _idle.Add(buffer.Count, waiting = []);
             waiting.Add((buffer, now));
-            // The one that was returned last is taken first, so the first of a list has waited longest.
+            // Rent takes the last buffer of a list, so the first one has been unused for the longest time.
             foreach (List<(AlignedBuffer Buffer, long Since)> size in _idle.Values)
                 if (size.Count > 0 && _clock.GetElapsedTime(size[0].Since, now) > s_kept)
                     size.RemoveAt(0);

@@ -2,7 +2,8 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Runs models on the processor, with the instruction set that <see cref="CpuVariant.Choose"/> returns.</summary>
+/// <summary>Runs models on the processor, with the instruction set that <see cref="CpuVariant.Choose"/>
+/// returns.</summary>
 internal sealed class CpuBackend : Backend
 {
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)

@@ -5,10 +5,9 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>A model on the processor, computed with one instruction set.</summary>
+/// <summary>Runs a model on the processor with one instruction set.</summary>
 internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private readonly string _variant;
     private readonly bool _validateFeatures;
@@ -19,7 +18,8 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         Func<StrategyChoice, ScopeStrategy>? choose = null)
     {
         _variant = variant;
-        Warnings = CpuVariant.All.FirstOrDefault(known => known.Name == variant)?.Warning is { } warning ? [warning] : [];
+        Warnings = CpuVariant.All.FirstOrDefault(known => known.Name == variant)?.Warning is { } warning
+            ? [warning] : [];
         _validateFeatures = options.ValidateFeatures;
         ModelOperands<TSimd, TVector> operands = new(model);
         _workers = new WorkerPool(options.ThreadCount == 0 ? options.ProcessorCount
@@ -28,8 +28,8 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             options.GridCacheBytes, _workers);
     }
 
-    /// <summary>What the kernels cost. A tile of one vector waits for its loads, so it reaches 0.8 of full speed
-    /// measured with 512-bit vectors, one of two vectors 0.95.</summary>
+    /// <summary>Costs of the kernels. Loads limit the narrow tiles: with 512-bit vectors, a tile of one vector
+    /// reaches 0.8 of full speed and a tile of two vectors 0.95.</summary>
     public static CostModel Costs { get; } = new CostModel(
         TSimd.PanelVectors == 4 ? [TSimd.Width, 2 * TSimd.Width, 4 * TSimd.Width] : [TSimd.Width, 2 * TSimd.Width],
         TSimd.PanelVectors == 4 ? [0.8, 0.95, 1] : [0.7, 1])
@@ -45,13 +45,14 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
 
     public override int ThreadCount => _workers.ThreadCount;
 
-    /// <summary>The threads.</summary>
+    /// <summary>The threads that compute.</summary>
     public WorkerPool Workers => _workers;
 
-    /// <summary>Memory that waits for the next call: a workspace for each call that ran at once with others.</summary>
+    /// <summary>Memory of the unused workspaces, in bytes. There is one workspace per call that ran
+    /// concurrently.</summary>
     public long WorkspaceBytes => Open().Passes.Bytes;
 
-    /// <summary>Grids seen before.</summary>
+    /// <summary>Operands of patch grids that were used before.</summary>
     public GridCache Grids => Open().Grids;
 
     public override ExecutionPlan Plan(PatchGrid grid) => Open().Planner.Plan(grid);
@@ -116,7 +117,8 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         }
     }
 
-    /// <summary>Ends the threads and lets go of everything large: calls under way hold on to what they use.</summary>
+    /// <summary>Ends the threads and drops the references to weights and workspaces. Calls in progress keep
+    /// what they use and finish normally.</summary>
     public override void Dispose()
     {
         _core = null;
@@ -163,7 +165,8 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         Free(core.Grids, pass.Group);
     }
 
-    /// <summary>Fills a group with the first of the images that can be computed together; returns their patches.</summary>
+    /// <summary>Fills a group with the first images that can be computed together. Returns the number of
+    /// patches.</summary>
     private static long Collect(Core core, ReadOnlySpan<PatchGrid> grids, List<GridOperands> group)
     {
         int queryCount = core.Model.Config.QueryGrid.QueryCount;
@@ -203,7 +206,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         return true;
     }
 
-    /// <summary>Everything that <see cref="Dispose"/> lets go of.</summary>
+    /// <summary>The state that <see cref="Dispose"/> drops.</summary>
     private sealed class Core
     {
         public Core(ModelOperands<TSimd, TVector> model, Planner planner, long gridCacheBytes, WorkerPool workers)
@@ -213,7 +216,8 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             int headLanes = Costs.PaddedLanes(model.Config.AttentionHeadCount);
             Grids = new GridCache(gridCacheBytes,
                 grid => GridPlan.Create<TSimd, TVector>(planner.Plan(grid), model.Config, headLanes),
-                (plan, parts) => new GridOperandsBuilder<TSimd, TVector>(model, headLanes, parts, workers).Build(plan));
+                (plan, parts) => new GridOperandsBuilder<TSimd, TVector>(model, headLanes, parts, workers)
+                    .Build(plan));
             WorkspaceSize size = new();
             Passes = new PassStack<TSimd, TVector>(
                 () => new ForwardPass<TSimd, TVector>(model, workers.ThreadCount, size), TimeProvider.System);

@@ -7,11 +7,11 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>One instruction set the CPU backend is compiled for. <see cref="All"/> is the one ordered list from which
-/// the run-time choice, the tests, the benchmarks and the environment override are taken.</summary>
+/// <summary>An instruction set for which the CPU backend has code. The run-time choice, the environment
+/// override, the tests and the benchmarks all use the ordered list <see cref="All"/>.</summary>
 internal sealed class CpuVariant
 {
-    /// <summary>The environment variable that forces a variant by name.</summary>
+    /// <summary>The environment variable that selects a variant by name.</summary>
     public const string EnvironmentVariable = "MSRESAMPLER_CPU";
 
     private readonly Factory _create;
@@ -27,7 +27,7 @@ internal sealed class CpuVariant
     private delegate ModelEngine Factory(ResamplerModel model, ResamplerOptions options,
         Func<StrategyChoice, ScopeStrategy>? choose);
 
-    /// <summary>Every variant, the fastest first.</summary>
+    /// <summary>All variants, the fastest first.</summary>
     public static IReadOnlyList<CpuVariant> All { get; } =
     [
         Define<Simd512, Vector512<float>>("avx512", Avx512F.IsSupported),
@@ -38,15 +38,17 @@ internal sealed class CpuVariant
 
     public string Name { get; }
 
-    /// <summary>Whether this machine can run it.</summary>
+    /// <summary>Whether this machine supports the instruction set.</summary>
     public bool IsSupported { get; }
 
-    /// <summary>What its kernels cost, for planning without an engine.</summary>
+    /// <summary>Costs of its kernels, for planning without an engine.</summary>
     public CostModel Costs { get; }
 
-    /// <summary>The variant that <see cref="EnvironmentVariable"/> names, else the fastest supported one.</summary>
-    /// <exception cref="NotSupportedException">The variable names no variant, or one that this machine
-    /// cannot run.</exception>
+    /// <summary>Returns the variant that <see cref="EnvironmentVariable"/> names, or the fastest supported
+    /// variant if the variable is not set.</summary>
+    /// <exception cref="NotSupportedException">The variable is not the name of a variant that this machine
+    /// supports.
+    /// </exception>
     public static CpuVariant Choose()
     {
         if (Environment.GetEnvironmentVariable(EnvironmentVariable) is not { Length: > 0 } name)
@@ -57,46 +59,50 @@ internal sealed class CpuVariant
                 $" on this machine, found '{name}'");
     }
 
-    /// <summary>What to know of a build that this variant was chosen for, or null.</summary>
-    /// <remarks>Native code that is compiled ahead of time has the instructions that its build asked for, and every wider
-    /// variant counts as unsupported there. A just-in-time compiler uses what the processor and the operating system have,
-    /// less what its user turned off.</remarks>
-    public string? Warning => DescribeUnused(Name, Environment.GetEnvironmentVariable(EnvironmentVariable) is { Length: > 0 },
-        RuntimeFeature.IsDynamicCodeCompiled, WidestOfProcessor());
+    /// <summary>A warning that a native build does not use the widest instruction set of the processor; null if
+    /// it does.</summary>
+    /// <remarks>Code compiled ahead of time contains only the instruction sets that its build selected, and
+    /// wider variants are unsupported. The just-in-time compiler uses all instruction sets of the processor and
+    /// the operating system, unless the user turned some off.</remarks>
+    public string? Warning
+        => DescribeUnused(Name, Environment.GetEnvironmentVariable(EnvironmentVariable) is { Length: > 0 },
+            RuntimeFeature.IsDynamicCodeCompiled, WidestOfProcessor());
 
-    /// <param name="chosen">The variant's name.</param>
-    /// <param name="isForced">Whether <see cref="EnvironmentVariable"/> named it.</param>
-    /// <param name="isJustInTime">Whether code is compiled where it runs.</param>
-    /// <param name="widest">The widest variant that the processor has instructions for, or null.</param>
+    /// <summary>The warning for a chosen variant, or null.</summary>
+    /// <param name="chosen">The name of the variant.</param>
+    /// <param name="isForced">Whether <see cref="EnvironmentVariable"/> selected it.</param>
+    /// <param name="isJustInTime">Whether code is compiled at run time.</param>
+    /// <param name="widest">The widest variant that the processor supports; null if unknown.</param>
     internal static string? DescribeUnused(string chosen, bool isForced, bool isJustInTime, string? widest)
     {
         if (isForced || isJustInTime || widest is null || IndexOf(chosen) <= IndexOf(widest))
             return null;
         return $"this native build uses {chosen}, but the processor has {widest}: publish with " +
-            "<IlcInstructionSet>native</IlcInstructionSet> for this machine, or x86-64-v3 for any with AVX2 (x86-64-v4 with " +
-            "AVX-512)";
+            "<IlcInstructionSet>native</IlcInstructionSet> for this machine, or x86-64-v3 for any machine with AVX2 " +
+            "(x86-64-v4 for AVX-512)";
 
         static int IndexOf(string name) => All.TakeWhile(variant => variant.Name != name).Count();
     }
 
-    /// <summary>What the processor says of itself, whatever this build was compiled for; null where it cannot say.
-    /// </summary>
+    /// <summary>The widest variant that the processor and the operating system support, independent of this
+    /// build; null if unknown.</summary>
     private static string? WidestOfProcessor()
     {
         if (!X86Base.IsSupported || X86Base.CpuId(0, 0).Eax < 7)
             return null;
         int features = X86Base.CpuId(1, 0).Ecx;
         int extended = X86Base.CpuId(7, 0).Ebx;
-        // OSXSAVE: without it the operating system saves no vector wider than 128 bits.
+        // Bit 27 is OSXSAVE: without it the operating system does not save vectors wider than 128 bits.
         return !Has(features, 27) || !Has(features, 12) || !Has(extended, 5) ? null
             : Has(extended, 16) ? "avx512" : "avx2";
 
         static bool Has(int register, int bit) => ((register >> bit) & 1) != 0;
     }
 
+    /// <summary>Prepares a model to run with this instruction set.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="options">How to run it.</param>
-    /// <param name="choose">Forces strategies, see <see cref="Planner"/>.</param>
+    /// <param name="options">The options of the resampler.</param>
+    /// <param name="choose">Selects strategies, see <see cref="Planner"/>; null for the cheapest.</param>
     public ModelEngine Create(ResamplerModel model, ResamplerOptions options,
         Func<StrategyChoice, ScopeStrategy>? choose = null) => _create(model, options, choose);
 
@@ -104,7 +110,6 @@ internal sealed class CpuVariant
 
     private static CpuVariant Define<TSimd, TVector>(string name, bool isSupported)
         where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
         => new(name, isSupported, CpuEngine<TSimd, TVector>.Costs,
             (model, options, choose) => new CpuEngine<TSimd, TVector>(name, model, options, choose));
 }

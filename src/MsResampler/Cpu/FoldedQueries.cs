@@ -3,8 +3,8 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The queries of a scope whose keys are absorbed, with k_proj moved to the query side: for every query the rows
-/// <c>Wkᵀ·Q</c> of all its heads side by side. They depend on the grid only where queries see positions.</summary>
+/// <summary>The queries of a scope whose keys are absorbed, multiplied by k_proj: for every query the rows
+/// <c>Wkᵀ·Q</c> of all heads side by side. They depend on the grid only if queries have positions.</summary>
 internal sealed unsafe class FoldedQueries : GridPart
 {
     private readonly nint _queryStride;
@@ -12,22 +12,21 @@ internal sealed unsafe class FoldedQueries : GridPart
     private FoldedQueries(PartKey key, AlignedBuffer memory, nint queryStride)
         : base(key, memory) => _queryStride = queryStride;
 
-    /// <summary>The rows of one query: blocks of lanes (see <see cref="AbsorbedScope.LaneBlock"/>), each [D, lanes of the
-    /// block].</summary>
+    /// <summary>The rows of one query: blocks of lanes (see <see cref="AbsorbedScope.LaneBlock"/>), each [D,
+    /// lanes of the block].</summary>
     public float* At(int query) => Memory.Pointer + (query * _queryStride);
 
-    /// <summary>Moves k_proj to the query side: row h of query m becomes <c>Wk_hᵀ·Q_mh</c>.</summary>
+    /// <summary>Multiplies queries by k_proj: row h of query m is <c>Wk_hᵀ·Q_mh</c>.</summary>
     /// <param name="key">What the part depends on.</param>
-    /// <param name="queries">Projected and scaled queries, [M, D].</param>
+    /// <param name="queries">Projected queries, scaled by log₂e/√d, [M, D].</param>
     /// <param name="keys">k_proj.</param>
-    /// <param name="config">The model.</param>
-    /// <param name="laneCount">Heads rounded up to whole tiles.</param>
-    /// <param name="pool">Where memory comes from.</param>
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="laneCount">The number of heads, rounded up to whole tiles.</param>
+    /// <param name="pool">Provides the memory.</param>
     /// <param name="workers">The threads that compute.</param>
     public static FoldedQueries Create<TSimd, TVector>(PartKey key, AlignedBuffer queries, PackedMatrix keys,
         ResamplerConfig config, int laneCount, BufferPool pool, WorkerPool workers)
         where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
     {
         int width = config.HiddenSize;
         int headSize = config.HeadSize;
@@ -36,7 +35,7 @@ internal sealed unsafe class FoldedQueries : GridPart
         FoldedQueries folded = new(key, pool.Rent((long)queryCount * width * laneCount), (nint)width * laneCount);
         folded.Memory.Span.Clear();
         AlignedBuffer weight = pool.Rent(((long)width * width) + panelWidth);
-        // The last tile reads past the weight, into columns that are not kept.
+        // The last tile reads past the end of the weight; the columns it computes there are discarded.
         weight.Span[(width * width)..].Clear();
         AlignedBuffer zeros = pool.Rent(panelWidth);
         zeros.Span.Clear();

@@ -4,20 +4,19 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The workspace of one call and the stages it runs over a group of images whose plans use the same
-/// strategies: their rows are stacked, so that a weight is read once for all of them.</summary>
+/// <summary>The workspace and the stages of one call. The stages process a group of images whose plans use the
+/// same strategies; the rows of the images are stacked, so that each weight is read once for all of them.</summary>
 /// <remarks>
-/// An element's arithmetic depends on its image's plan alone, not on where its row lies or which thread takes it, so
-/// tokens are the same bit for bit in any batch.
-/// <para>Intermediate results lie in one block of memory, as large as the largest group so far needs. Let Z be the
-/// rows of features (twice, when keys see positions), P the projected keys and values of all scopes, W the weights of
-/// absorbed scopes and the threads' scratch, and B one row of S·D floats per query. Attention reads and writes
-/// Z + P + W + B, branch outputs 2·B, and the block holds Z + P + W + 2·B: never more than 1.5 times what the larger of
-/// the two needs, whatever the plan. <see cref="WorkspaceSize"/> says of which group.</para>
+/// The arithmetic of an element depends only on the plan of its image, not on the position of its row or on the
+/// thread that computes it. Tokens are therefore bit-identical in any batch.
+/// <para>Intermediate results share one block of memory, sized for the largest group so far. Let Z be the rows
+/// of features (counted twice if keys have positions), P the projected keys and values of all scopes, W the
+/// attention weights of absorbed scopes and the scratch memory of the threads, and B one row of S·D floats per
+/// query. Attention uses Z + P + W + B, the branch outputs use 2·B, and the block holds Z + P + W + 2·B: at
+/// most 1.5 times the larger of the two. <see cref="WorkspaceSize"/> decides how much the block grows.</para>
 /// </remarks>
 internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private const int NormRows = 16;
 
@@ -81,43 +80,44 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     public int PhaseCount => _stages.Length;
 
-    /// <summary>Floats between rows of [·, D] buffers.</summary>
+    /// <summary>Floats between rows of buffers [·, D].</summary>
     public int RowStride { get; }
 
-    /// <summary>The images to be grouped next, kept here so that grouping allocates nothing.</summary>
+    /// <summary>The images of the current group. The list is reused, so that grouping allocates nothing.</summary>
     public List<GridOperands> Group { get; } = [];
 
     private int BranchStride { get; }
 
-    /// <summary>Finds features that are not finite.</summary>
+    /// <summary>The check for features that are NaN or infinite.</summary>
     public FeatureCheckWork FeatureCheck { get; } = new();
 
-    /// <summary>Memory held for intermediate results.</summary>
+    /// <summary>Memory of the intermediate results, in bytes.</summary>
     public long WorkspaceBytes => sizeof(float) * (long)_workspace.Count;
 
-    /// <summary>Index in the last group of the first image with tokens that are not finite, or −1. Nothing on the way to
-    /// tokens turns NaN or infinite values finite again, so that this finds every overflow that a token depends on.</summary>
+    /// <summary>Index in the last group of the first image with NaN or infinite tokens, or −1. No stage turns
+    /// NaN or infinite values into finite ones, so every overflow that a token depends on is found here.</summary>
     public int OverflowedImage => _overflowedImage == int.MaxValue ? -1 : _overflowedImage;
 
-    /// <summary>Z of the last group.</summary>
+    /// <summary>Z of the last group, [rows, D].</summary>
     public float* Features { get; private set; }
 
-    /// <summary>Z with positions, as keys see it.</summary>
+    /// <summary>The input of the key projections, [rows, D]: Z plus positions, or Z if keys have no
+    /// positions.</summary>
     public float* KeyFeatures => _config.PositionEmbedding.Keys ? _positioned : Features;
 
     private int RowCount => _firstRow[_imageCount];
 
     private int QueryCount => _config.QueryGrid.QueryCount;
 
-    /// <summary>A row length that spreads columns over all cache sets: a multiple of 16 floats, but not of the 4 KiB
-    /// after which first-level sets repeat.</summary>
+    /// <summary>The stride for rows of <paramref name="width"/> floats: a multiple of 16 floats, but not of 4
+    /// KiB, so that the elements of a column do not all map to the same set of the first-level cache.</summary>
     public static int RowStrideOf(int width) => ((width + 15) & ~15) + 16;
 
-    /// <summary>Prepares for a group.</summary>
-    /// <param name="grids">The images' operands; their plans use the same strategies.</param>
-    /// <param name="input">The group's features, [rows, C]. Must not move until the work is done.</param>
-    /// <param name="tokens">Receives the group's tokens, [images·M, L].</param>
-    /// <param name="gateWeights">Receives gate weights, [images·M, S·R], or null.</param>
+    /// <summary>Prepares to compute a group.</summary>
+    /// <param name="grids">One entry per image. The plans must use the same strategies.</param>
+    /// <param name="input">The features of the group, [rows, C]. They must not move until the work is done.</param>
+    /// <param name="tokens">Receives the tokens of the group, [images·M, L].</param>
+    /// <param name="gateWeights">Receives the gate weights, [images·M, S·R]; may be null.</param>
     public void Prepare(ReadOnlySpan<GridOperands> grids, float* input, float* tokens, float* gateWeights)
     {
         if (_grids.Length < grids.Length)
@@ -163,7 +163,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _tokenGemm.Cut(_threadCount);
     }
 
-    /// <summary>Forgets the caller's memory and the grids.</summary>
+    /// <summary>Drops the references to the caller's memory and to the grids.</summary>
     public void Release()
     {
         _grids.AsSpan().Clear();
@@ -220,7 +220,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         }
     }
 
-    /// <summary>Scopes that own key and value projections.</summary>
+    /// <summary>The number of scopes with key and value projections of their own.</summary>
     private int OwnerCount => _config.ShareKeyValues ? 1 : _config.Scopes.Count;
 
     private int Owner(int scope) => _config.ShareKeyValues ? 0 : scope;
@@ -238,7 +238,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         if (_workspace.Count < count)
         {
             count = _size.For(count, isGrowing: _workspace.Count > 0, isStacked: RowCount <= WorkspaceSize.GroupRows);
-            // The smaller one may be collected before there is a larger one.
+            // Drops the smaller block first, so that both need not exist at the same time.
             _workspace = new AlignedBuffer(0);
             _workspace = new AlignedBuffer(count);
         }
@@ -246,8 +246,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Place(_workspace.Pointer);
     }
 
-    /// <summary>Lays out every intermediate result from <paramref name="start"/> on; returns the floats needed.
-    /// </summary>
+    /// <summary>Assigns the intermediate results to memory at <paramref name="start"/>. Returns the floats that
+    /// they take.</summary>
     private long Place(float* start)
     {
         float* next = start;
@@ -271,7 +271,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         long branchCount = (long)_imageCount * QueryCount * BranchStride;
         _attention = Take(ref next, branchCount);
         _branches = Take(ref next, branchCount);
-        // By the time branches are fused, nobody reads what attention wrote.
+        // The fusion gate runs after the branch outputs, when the output of attention is no longer needed.
         _fused = _attention;
         return next - start;
 
@@ -307,7 +307,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             }
         }
 
-        // A line apart, so that workers do not share one.
+        // One cache line of padding, so that two workers never write to the same line.
         _scratchStride = ((scratch + 15) & ~15) + 16;
     }
 
@@ -359,7 +359,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             KeyFeatures + (firstRow * RowStride), RowStride, scratch, NextQueries(grid, task));
         if (absorbed.AreValuesAbsorbed)
         {
-            // Copied: in place, the surplus rows of the last tile would fall on another query's weights.
+            // The weights are computed in scratch memory and copied: the last tile writes surplus rows, which
+            // would overwrite the weights of another query.
             int count = absorbed.MaxKeyCount * absorbed.LaneCount;
             new ReadOnlySpan<float>(scratch, count).CopyTo(
                 new Span<float>(Probabilities(unit.Scope, image) + ((nint)unit.Index * count), count));
@@ -371,7 +372,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             output + ((nint)unit.Index * BranchStride), scratch);
     }
 
-    /// <summary>The folded queries of the task that this thread is likely to get next, or null.</summary>
+    /// <summary>The folded queries of the task that this thread is likely to take next; null if there is
+    /// none.</summary>
     private float* NextQueries(GridOperands grid, int task)
     {
         if (task + _threadCount >= grid.Tasks.Length)
@@ -402,7 +404,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             _fused + ((nint)row * RowStride), RowStride, weights, scratch);
     }
 
-    /// <summary>Looks for tokens that are not finite while a task's are still in the cache.</summary>
+    /// <summary>Checks the tokens of a task for NaN and infinity while they are in the cache.</summary>
     private void CheckTokens(int task)
     {
         (int firstRow, int rowCount, int firstColumn, int columnCount) = _tokenGemm.ResultOf(task);
@@ -410,7 +412,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         for (int row = firstRow; row < firstRow + rowCount; row++)
         {
             float* token = _tokens + ((nint)row * _config.OutputSize) + firstColumn;
-            // 0 times a finite value is 0, times anything else NaN.
+            // 0 times a finite value is 0; 0 times NaN or infinity is NaN.
             TVector sum = TSimd.Zero;
             float rest = 0;
             for (int column = 0; column < vectorEnd; column += TSimd.Width)

@@ -3,25 +3,27 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Gate logits, softmax over scopes, weighted sum and final layer norm for a block of rows.</summary>
+/// <summary>The fusion gate for a block of rows: gate logits, softmax over scopes, weighted sum and
+/// ln_post.</summary>
 internal static unsafe class FusionGate<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
-    /// <summary>Rows of a block: whole register tiles, few enough that many threads share one image.</summary>
+    /// <summary>Rows of a block: whole register tiles, and few enough to share one image among many
+    /// threads.</summary>
     public const int RowCount = 12;
 
-    /// <summary>Floats of scratch that a block needs.</summary>
+    /// <summary>Floats of scratch memory that a block needs.</summary>
     public static int ScratchCount(ResamplerConfig config) => config.Gate is not { } gate ? 0
         : RowCount * (gate.HiddenSize + (config.Scopes.Count * config.GateGroupCount));
 
+    /// <summary>Computes a block.</summary>
     /// <param name="model">The model.</param>
     /// <param name="branches">Branch outputs, [rows, S·D].</param>
-    /// <param name="stride">Floats between its rows.</param>
-    /// <param name="rowCount">At most <see cref="RowCount"/>.</param>
-    /// <param name="fused">Receives normalised rows, [rows, D].</param>
-    /// <param name="fusedStride">Floats between its rows.</param>
-    /// <param name="weights">Receives gate weights, [rows, S·R], unless null.</param>
+    /// <param name="stride">Floats between rows of <paramref name="branches"/>.</param>
+    /// <param name="rowCount">The number of rows, at most <see cref="RowCount"/>.</param>
+    /// <param name="fused">Receives the normalised rows, [rows, D].</param>
+    /// <param name="fusedStride">Floats between rows of <paramref name="fused"/>.</param>
+    /// <param name="weights">Receives the gate weights, [rows, S·R]; may be null.</param>
     /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
     public static void Run(ModelOperands<TSimd, TVector> model, float* branches, nint stride, int rowCount,
         float* fused, nint fusedStride, float* weights, float* scratch)
@@ -40,7 +42,8 @@ internal static unsafe class FusionGate<TSimd, TVector>
         float* logits = scratch + (RowCount * hiddenCount);
         for (int panel = 0; panel < hiddenLayer.PanelCount; panel++)
             Gemm<TSimd, TVector>.Panel(branches, stride, rowCount, hiddenLayer, panel, hidden, hiddenCount);
-        // Row by row: whether a value is in a vector or in the rest must not depend on the other rows of the block.
+        // Row by row, so that a value is computed as part of a vector or as a remainder independently of other
+        // rows.
         for (int row = 0; row < rowCount; row++)
             VectorMath<TSimd, TVector>.Gelu(hidden + (row * hiddenCount), hiddenCount);
         for (int panel = 0; panel < model.GateOutput.PanelCount; panel++)
@@ -62,7 +65,7 @@ internal static unsafe class FusionGate<TSimd, TVector>
         for (int group = 0; group < groupCount; group++)
         {
             float best = gate[group];
-            // NaN from a logit that is not finite on: an overflow to −∞ would be a weight of 0.
+            // Becomes NaN if a logit is not finite. Without this, an overflow to −∞ would be a weight of 0.
             float total = gate[group] * 0;
             for (int scope = 1; scope < scopeCount; scope++)
             {

@@ -4,22 +4,22 @@ using MsResampler.Cpu.Simd;
 namespace MsResampler.Cpu;
 
 /// <summary>One panel of <c>C = A·B + bias</c> for a range of rows.</summary>
-/// <remarks>The panel (at most 64 columns, its whole inner dimension) stays in the second-level cache while the rows
-/// of A pass over it, a tile at a time from the first-level cache; nothing is packed on the left and C is written once.
-/// </remarks>
+/// <remarks>The panel (at most 64 columns of the whole inner dimension) stays in the second-level cache while
+/// the rows of A are processed a tile at a time from the first-level cache. A is not packed, and C is written
+/// once.</remarks>
 [SkipLocalsInit]
 internal static unsafe class Gemm<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
+    /// <summary>Computes one panel of C.</summary>
     /// <param name="a">A, [<paramref name="rowCount"/>, inner].</param>
-    /// <param name="aStride">Floats from one row of A to the next.</param>
-    /// <param name="rowCount">Rows to compute, at least 1.</param>
+    /// <param name="aStride">Floats between rows of A.</param>
+    /// <param name="rowCount">The number of rows, at least 1.</param>
     /// <param name="b">B with its bias.</param>
     /// <param name="panel">The panel of B.</param>
-    /// <param name="c">The first row of C at its column 0.</param>
-    /// <param name="cStride">Floats from one row of C to the next.</param>
-    /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
+    /// <param name="c">Row 0 of C at column 0.</param>
+    /// <param name="cStride">Floats between rows of C.</param>
+    /// <param name="next">A panel to prefetch, or null.</param>
     public static void Panel(float* a, nint aStride, int rowCount, PackedMatrix b, int panel, float* c, nint cStride,
         float* next = null)
     {
@@ -28,16 +28,16 @@ internal static unsafe class Gemm<TSimd, TVector>
             c + ((nint)panel * MicroKernel<TSimd, TVector>.PanelWidth), cStride, next);
     }
 
-    /// <summary>The same with C stored head by head, so that attention reads each head's rows one after another.
-    /// </summary>
+    /// <summary>Computes one panel of C and stores it head by head, so that attention reads the rows of a head
+    /// sequentially.</summary>
     /// <param name="a">A, [<paramref name="rowCount"/>, inner].</param>
-    /// <param name="aStride">Floats from one row of A to the next.</param>
-    /// <param name="rowCount">Rows to compute, at least 1.</param>
+    /// <param name="aStride">Floats between rows of A.</param>
+    /// <param name="rowCount">The number of rows, at least 1.</param>
     /// <param name="b">B with its bias.</param>
     /// <param name="panel">The panel of B.</param>
-    /// <param name="c">The first row of head 0.</param>
-    /// <param name="heads">How C is stored.</param>
-    /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
+    /// <param name="c">Row 0 of head 0.</param>
+    /// <param name="heads">The layout of C.</param>
+    /// <param name="next">A panel to prefetch, or null.</param>
     public static void PanelToHeads(float* a, nint aStride, int rowCount, PackedMatrix b, int panel, float* c,
         HeadLayout heads, float* next = null)
     {
@@ -72,20 +72,21 @@ internal static unsafe class Gemm<TSimd, TVector>
         }
     }
 
-    /// <summary>The product of row-major rows with one panel, which starts from <paramref name="init"/>.</summary>
+    /// <summary>Computes <c>C = init + A·B</c> for one panel B.</summary>
     /// <param name="a">A, [<paramref name="rowCount"/>, <paramref name="steps"/>].</param>
-    /// <param name="aStride">Floats from one row of A to the next.</param>
-    /// <param name="rowCount">Rows to compute, at least 1.</param>
+    /// <param name="aStride">Floats between rows of A.</param>
+    /// <param name="rowCount">The number of rows, at least 1.</param>
     /// <param name="steps">The inner dimension.</param>
-    /// <param name="panel">The panel, [<paramref name="steps"/>, <paramref name="width"/>].</param>
-    /// <param name="panelStep">Floats from one row of the panel to the next.</param>
-    /// <param name="width">The tile's width.</param>
-    /// <param name="columns">How many of the tile's columns are wanted.</param>
-    /// <param name="init">What the sums start from.</param>
-    /// <param name="initStride">Floats between its rows; 0 repeats one row, such as a bias.</param>
-    /// <param name="c">The result at the panel's first column.</param>
-    /// <param name="cStride">Floats from one row of C to the next.</param>
-    /// <param name="next">A panel to fetch into the cache meanwhile, or null.</param>
+    /// <param name="panel">B, [<paramref name="steps"/>, <paramref name="width"/>].</param>
+    /// <param name="panelStep">Floats between rows of B.</param>
+    /// <param name="width">The width of a tile.</param>
+    /// <param name="columns">The number of columns to write, at most <paramref name="width"/>.</param>
+    /// <param name="init">The initial values of the sums.</param>
+    /// <param name="initStride">Floats between rows of <paramref name="init"/>; 0 repeats one row, such as a
+    /// bias.</param>
+    /// <param name="c">C at the first column of the panel.</param>
+    /// <param name="cStride">Floats between rows of C.</param>
+    /// <param name="next">A panel to prefetch, or null.</param>
     public static void Multiply(float* a, nint aStride, int rowCount, int steps, float* panel, nint panelStep,
         int width, int columns, float* init, nint initStride, float* c, nint cStride, float* next = null)
     {
@@ -108,7 +109,8 @@ internal static unsafe class Gemm<TSimd, TVector>
                 continue;
             }
 
-            // A partial tile is computed whole, in place of the missing rows repeats of the last, and copied out.
+            // A partial tile is computed as a whole one, with its last row repeated, and its valid part is
+            // copied.
             if (initStride != 0)
             {
                 for (int r = 0; r < count; r++)
@@ -125,8 +127,8 @@ internal static unsafe class Gemm<TSimd, TVector>
         }
     }
 
-    /// <summary>What the tile after <paramref name="tile"/> fetches ahead: the next lines of the panel to come, until
-    /// all of them were.</summary>
+    /// <summary>The memory that the tile after <paramref name="tile"/> prefetches: the next lines of the next
+    /// panel; null after the last line.</summary>
     private static float* Following(float* next, int tile, int steps, int width)
         => next != null && tile + 1 < width / MicroKernel<TSimd, TVector>.LineFloats
             ? next + (steps * MicroKernel<TSimd, TVector>.LineFloats) : null;

@@ -2,10 +2,10 @@ using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Matrix products over the same number of rows, cut into tasks of one panel of B and a chunk of rows.</summary>
+/// <summary>Matrix products over the same number of rows, cut into tasks of one panel of B and a chunk of
+/// rows.</summary>
 internal sealed unsafe class GemmList<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     /// <summary>Rows of the largest chunk.</summary>
     private const int MaxChunkRows = 288;
@@ -40,8 +40,8 @@ internal sealed unsafe class GemmList<TSimd, TVector>
     public void Add(float* a, int aStride, PackedMatrix b, float* c, HeadLayout heads)
         => _products.Add(new Product((nint)a, aStride, b, (nint)c, heads.RowStride, heads, PanelCount));
 
-    /// <summary>Cuts the rows into chunks: small enough that every thread gets several tasks, large enough that a panel is
-    /// read once for many rows.</summary>
+    /// <summary>Cuts the rows into chunks: small enough that every thread gets several tasks, large enough that
+    /// a panel is read once for many rows.</summary>
     public void Cut(int threadCount)
     {
         _threadCount = threadCount;

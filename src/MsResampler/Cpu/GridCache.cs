@@ -1,20 +1,20 @@
 namespace MsResampler.Cpu;
 
-/// <summary>The grids used last, up to a number of bytes; the least recently used ones go first. The newest is kept
-/// whatever its size.</summary>
-/// <remarks>A part that several cached grids hold counts once. What calls read is not freed before they release it.
-/// Plans are kept longer than operands: they are small, and making one leaves garbage, where operands are made in
-/// memory that is used again.</remarks>
-/// <param name="maxBytes">Memory for operands.</param>
-/// <param name="plan">Plans a grid.</param>
-/// <param name="create">Makes its operands.</param>
+/// <summary>A cache of the operands of patch grids, limited in bytes. The least recently used grid is evicted
+/// first; the newest grid stays even if it exceeds the limit.</summary>
+/// <remarks>A part that several cached grids share counts once. Operands that a call reads are not freed before
+/// the call releases them. Plans stay longer than operands: they are small, and making one allocates memory,
+/// whereas operands reuse memory.</remarks>
+/// <param name="maxBytes">The limit for operands, in bytes.</param>
+/// <param name="plan">Makes the plan of a grid.</param>
+/// <param name="create">Makes the operands of a plan.</param>
 internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
     Func<GridPlan, GridParts, GridOperands> create)
 {
-    /// <summary>Memory for plans, if <see cref="PlanShare"/> is less: those of some hundred grids.</summary>
+    /// <summary>Lower bound of the memory for plans, in bytes: enough for a few hundred grids.</summary>
     private const long MinPlanBytes = 4L << 20;
 
-    /// <summary>Plans may take this share of the memory for operands, beside it.</summary>
+    /// <summary>Plans may take 1/16 of the memory for operands, in addition to it.</summary>
     private const int PlanShare = 16;
 
     private readonly Lock _sync = new();
@@ -25,7 +25,7 @@ internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
     private long _planBytes;
     private long _operandBytes;
 
-    /// <summary>Memory held for grids: plans, operands of cached grids, and buffers that wait for the next grid.</summary>
+    /// <summary>Memory in bytes of the plans, the operands of cached grids, and unused buffers.</summary>
     public long Bytes
     {
         get
@@ -35,7 +35,7 @@ internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
         }
     }
 
-    /// <summary>Memory that the operands of cached grids hold.</summary>
+    /// <summary>Memory of the operands of cached grids, in bytes.</summary>
     public long OperandBytes
     {
         get
@@ -45,7 +45,7 @@ internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
         }
     }
 
-    /// <summary>The number of grids whose operands are cached.</summary>
+    /// <summary>The number of grids with cached operands.</summary>
     public int Count
     {
         get
@@ -55,8 +55,8 @@ internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
         }
     }
 
-    /// <summary>The operands of a grid, made if need be, to be given back to <see cref="Release"/>. One grid is made at a
-    /// time; known ones never wait.</summary>
+    /// <summary>Returns the operands of a grid, and makes them if they are not cached. The caller must pass
+    /// them to <see cref="Release"/>. One grid is made at a time; calls for cached grids do not wait.</summary>
     public GridOperands Acquire(PatchGrid grid)
     {
         if (Find(grid) is { } known)
@@ -81,7 +81,7 @@ internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
         }
     }
 
-    /// <summary>Says that a call reads the operands no longer.</summary>
+    /// <summary>Ends the use of the operands by a call.</summary>
     public void Release(GridOperands operands)
     {
         lock (_sync)

@@ -2,8 +2,9 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Data that depends on an image's patch grid but not on its features: the plan, positions, packed queries and
-/// bias tables. Immutable once built, and shared by all calls; most parts are shared with other grids.</summary>
+/// <summary>Data that depends on an image's patch grid but not on its features: the plan, positions, packed
+/// queries and bias tables. Immutable once built, and shared by all calls; most parts are shared with other
+/// grids.</summary>
 /// <param name="plan">The plan of the grid.</param>
 internal sealed class GridOperands(GridPlan plan)
 {
@@ -29,7 +30,7 @@ internal sealed class GridOperands(GridPlan plan)
 
     public int PatchCount => (int)Plan.Grid.PatchCount;
 
-    /// <summary>The number of calls that read the operands, plus one while they are cached. Only <see cref="GridCache"/>
-    /// changes it.</summary>
+    /// <summary>The number of calls that read the operands, plus one while they are cached. Only
+    /// <see cref="GridCache"/> changes it.</summary>
     public int UseCount { get; set; }
 }

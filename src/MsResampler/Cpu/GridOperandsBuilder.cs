@@ -7,17 +7,18 @@ namespace MsResampler.Cpu;
 /// <summary>Makes the operands of patch grids for one model.</summary>
 /// <param name="model">The model.</param>
 /// <param name="headLanes">The number of heads, rounded up to whole tiles.</param>
-/// <param name="parts">The parts that grids share. Whoever releases a grid's operands releases its parts there.</param>
+/// <param name="parts">The parts that grids share. Whoever releases a grid's operands releases its parts
+/// there.</param>
 /// <param name="workers">The threads that compute.</param>
 internal sealed class GridOperandsBuilder<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int headLanes,
     GridParts parts, WorkerPool workers)
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private readonly ResamplerConfig _config = model.Config;
 
     /// <summary>Makes the operands of the grid of a plan.</summary>
-    /// <exception cref="InvalidModelException">The model's queries leave the range of float32 on this grid.</exception>
+    /// <exception cref="InvalidModelException">The model's queries leave the range of float32 on this
+    /// grid.</exception>
     public GridOperands Build(GridPlan plan)
     {
         GridOperands operands = new(plan);

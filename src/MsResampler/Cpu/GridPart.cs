@@ -1,53 +1,56 @@
 namespace MsResampler.Cpu;
 
-/// <summary>Something that grids need and may share: held by every grid that uses it, and counted once.</summary>
+/// <summary>Data that several grids may share. Every grid that uses a part holds a reference; its memory counts
+/// once.</summary>
+/// <param name="key">What the part depends on.</param>
+/// <param name="memory">The data.</param>
 internal abstract class GridPart(PartKey key, AlignedBuffer memory)
 {
-    /// <summary>Equal for what is equal.</summary>
+    /// <summary>What the part depends on. Parts with equal keys have equal data.</summary>
     public PartKey Key { get; } = key;
 
     public AlignedBuffer Memory { get; } = memory;
 
     public long Bytes => sizeof(float) * (long)Memory.Count;
 
-    /// <summary>Grids that hold it, those included that are cached no longer but still read by a call. Changed by
-    /// <see cref="GridParts"/> alone.</summary>
+    /// <summary>The number of grids that hold the part, including grids that have left the cache but that a
+    /// call still reads. Only <see cref="GridParts"/> changes it.</summary>
     public int UseCount { get; set; }
 
-    /// <summary>Cached grids that hold it. Changed by <see cref="GridCache"/> alone.</summary>
+    /// <summary>The number of cached grids that hold the part. Only <see cref="GridCache"/> changes it.</summary>
     public int CachedCount { get; set; }
 }
 
-/// <summary>What a part is.</summary>
+/// <summary>The kind of a part.</summary>
 internal enum PartKind
 {
     /// <summary>Sine–cosine positions along an axis.</summary>
     AxisPositions,
 
-    /// <summary>A stored table of positions, resized.</summary>
+    /// <summary>A stored table of positions, resized to the grid.</summary>
     ResizedPositions,
 
-    /// <summary>Queries packed by tile.</summary>
+    /// <summary>Queries, packed by tile.</summary>
     TiledQueries,
 
-    /// <summary>The rows' part of a bias by tile.</summary>
+    /// <summary>The row part of a bias, by tile.</summary>
     TiledRowBias,
 
-    /// <summary>The columns' part of a bias by tile.</summary>
+    /// <summary>The column part of a bias, by tile.</summary>
     TiledColumnBias,
 
-    /// <summary>Queries with k_proj folded in.</summary>
+    /// <summary>Queries multiplied by k_proj.</summary>
     FoldedQueries,
 
-    /// <summary>The rows' part of a bias by query.</summary>
+    /// <summary>The row part of a bias, by query row.</summary>
     AbsorbedRowBias,
 
-    /// <summary>The columns' part of a bias by query.</summary>
+    /// <summary>The column part of a bias, by query column.</summary>
     AbsorbedColumnBias,
 }
 
-/// <summary>All that a part depends on beside the model; what it does not depend on stays 0.</summary>
-/// <param name="Kind">What it is.</param>
+/// <summary>The inputs of a part besides the model. Inputs that the part does not depend on are 0.</summary>
+/// <param name="Kind">The kind of the part.</param>
 /// <param name="Scope">The scope.</param>
 /// <param name="Rows">Rows of the patch grid.</param>
 /// <param name="Columns">Columns of the patch grid.</param>

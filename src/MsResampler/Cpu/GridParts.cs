@@ -1,16 +1,16 @@
 namespace MsResampler.Cpu;
 
-/// <summary>The parts in use, by what they depend on. The memory of one that no grid holds any more serves the next.
-/// </summary>
+/// <summary>The parts in use, by key. The memory of a part that no grid holds any more is reused for the next
+/// part.</summary>
 internal sealed class GridParts
 {
     private readonly Dictionary<PartKey, GridPart> _parts = [];
 
-    /// <summary>Where parts get their memory.</summary>
+    /// <summary>Provides the memory of the parts.</summary>
     public BufferPool Pool { get; } = new();
 
-    /// <summary>The part, made if need be, with one more grid that holds it. One caller at a time; <see cref="Release"/>
-    /// may run meanwhile.</summary>
+    /// <summary>Returns the part for a grid that will hold it, and creates it if there is none. One caller at a
+    /// time; <see cref="Release"/> may run at the same time.</summary>
     public T Retain<T>(PartKey key, Func<T> create)
         where T : GridPart
     {
@@ -30,7 +30,7 @@ internal sealed class GridParts
         return made;
     }
 
-    /// <summary>Says that a grid holds the part no longer.</summary>
+    /// <summary>Drops the reference of one grid to the part.</summary>
     public void Release(GridPart part)
     {
         lock (_parts)

@@ -4,7 +4,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The plan of a grid, cut into attention's tasks. Immutable; a few KiB, where operands are megabytes.</summary>
+/// <summary>The plan of a grid and its attention tasks. Immutable; takes a few KiB, operands take
+/// megabytes.</summary>
 internal sealed class GridPlan
 {
     private GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueTask[] valueTasks)
@@ -16,13 +17,13 @@ internal sealed class GridPlan
 
     public ExecutionPlan Plan { get; }
 
-    /// <summary>Attention's independent tasks, the costliest first.</summary>
+    /// <summary>The tasks of attention, which are independent; the most expensive first.</summary>
     public AttentionTask[] Tasks { get; }
 
-    /// <summary>The tasks of absorbed values, which follow when all of <see cref="Tasks"/> are done.</summary>
+    /// <summary>The tasks of absorbed values, which run after all of <see cref="Tasks"/>.</summary>
     public ValueTask[] ValueTasks { get; }
 
-    /// <summary>Memory held: objects as they lie in 64-bit processes, headers and list entries included.</summary>
+    /// <summary>Memory in bytes, with the object headers and list entries of a 64-bit process.</summary>
     public unsafe long Bytes
     {
         get
@@ -30,18 +31,18 @@ internal sealed class GridPlan
             const int BaseBytes = 640;
             const int ScopeBytes = 416;
             const int TileBytes = 80;
-            return BaseBytes + (Tasks.Length * (long)sizeof(AttentionTask)) + (ValueTasks.Length * (long)sizeof(ValueTask))
-                + Plan.Scopes.Sum(scope => ScopeBytes + (TileBytes * (long)scope.Tiles.Count)
+            return BaseBytes + (Tasks.Length * (long)sizeof(AttentionTask))
+                + (ValueTasks.Length * (long)sizeof(ValueTask)) + Plan.Scopes.Sum(scope => ScopeBytes + (TileBytes * (long)scope.Tiles.Count)
                     + (sizeof(AxisRange) * (long)(scope.Windows.Rows.Count + scope.Windows.Columns.Count)));
         }
     }
 
+    /// <summary>Cuts a plan into tasks.</summary>
     /// <param name="plan">The plan.</param>
-    /// <param name="config">The model.</param>
-    /// <param name="headLanes">Heads rounded up to whole tiles.</param>
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="headLanes">The number of heads, rounded up to whole tiles.</param>
     public static GridPlan Create<TSimd, TVector>(ExecutionPlan plan, ResamplerConfig config, int headLanes)
         where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
     {
         List<(double Cost, AttentionTask Task)> tasks = [];
         List<ValueTask> valueTasks = [];
@@ -50,7 +51,7 @@ internal sealed class GridPlan
             ScopePlan scopePlan = plan.Scopes[scope];
             if (scopePlan.Keys == ProjectionStrategy.Projected)
             {
-                // Tiles of a head follow each other: they share its keys and values.
+                // Tiles of the same head are neighbours because they read the same keys and values.
                 for (int head = 0; head < config.AttentionHeadCount; head++)
                     for (int tile = 0; tile < scopePlan.Tiles.Count; tile++)
                         tasks.Add(((double)scopePlan.Tiles[tile].KeyCount * scopePlan.Tiles[tile].LaneCount
@@ -84,12 +85,12 @@ internal sealed class GridPlan
     }
 }
 
-/// <summary>A unit of attention for one image: a tile of queries and one head, or, where keys are absorbed, one query
-/// and all heads.</summary>
+/// <summary>A task of attention for one image: one tile of queries and one head if keys are projected, one
+/// query and all heads if keys are absorbed.</summary>
 /// <param name="Scope">The scope.</param>
-/// <param name="Index">The tile or the query.</param>
-/// <param name="Head">The head, or −1 for all.</param>
+/// <param name="Index">The index of the tile or of the query.</param>
+/// <param name="Head">The head, or −1 for all heads.</param>
 internal readonly record struct AttentionTask(int Scope, int Index, int Head);
 
-/// <summary>A unit of absorbed values for one image: some heads of some queries.</summary>
+/// <summary>A task of absorbed values for one image: a range of heads for a range of queries.</summary>
 internal readonly record struct ValueTask(int Scope, int Head, int HeadCount, int Query, int QueryCount);

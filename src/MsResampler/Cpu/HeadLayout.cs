@@ -1,10 +1,11 @@
 namespace MsResampler.Cpu;
 
-/// <summary>Keys or values stored head by head: head h of row n starts at <c>h·HeadStride + n·RowStride</c>. A head's
-/// rows follow each other, so attention streams through memory instead of touching one page per patch.</summary>
+/// <summary>Layout of keys or values stored head by head: head h of row n starts at <c>h·HeadStride +
+/// n·RowStride</c>. The rows of a head are contiguous, so attention reads memory sequentially instead of
+/// touching one page per patch.</summary>
 /// <param name="HeadSize">d.</param>
-/// <param name="RowStride">d rounded up to whole cache lines.</param>
-/// <param name="HeadStride">Floats from one head to the next.</param>
+/// <param name="RowStride">Floats between rows: d, rounded up to whole cache lines.</param>
+/// <param name="HeadStride">Floats between heads.</param>
 internal readonly record struct HeadLayout(int HeadSize, int RowStride, nint HeadStride)
 {
     /// <summary>The layout of <paramref name="rowCount"/> rows.</summary>

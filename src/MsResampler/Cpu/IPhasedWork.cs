@@ -1,21 +1,23 @@
 namespace MsResampler.Cpu;
 
-/// <summary>Work in phases: the tasks of a phase are independent, and a phase starts when the one
-/// before is done.</summary>
+/// <summary>Work in phases. The tasks of a phase are independent; a phase starts when all tasks of the previous
+/// phase are done.</summary>
 internal interface IPhasedWork
 {
+    /// <summary>The number of phases.</summary>
     int PhaseCount { get; }
 
-    /// <summary>The number of tasks of a phase, known when the work is started.</summary>
+    /// <summary>The number of tasks of a phase. It must not change while the work runs.</summary>
     int TaskCount(int phase);
 
-    /// <summary>Whether the tasks of a phase may be left out when the work is cancelled. A phase that writes to the
-    /// caller's memory is finished once it has begun, so that cancelled work leaves that memory as it was.</summary>
+    /// <summary>Whether tasks of a phase may be skipped when the work is cancelled. A phase that writes to the
+    /// caller's memory is not cancellable, so that cancelled work leaves that memory unchanged.</summary>
     bool IsCancellable(int phase) => true;
 
     /// <summary>Runs one task.</summary>
     /// <param name="phase">The phase.</param>
-    /// <param name="task">From 0, each exactly once, in any order and on any thread.</param>
-    /// <param name="worker">Index of the running thread, below the pool's thread count; never two at once.</param>
+    /// <param name="task">The task, from 0. Each task runs once, in any order and on any thread.</param>
+    /// <param name="worker">Index of the thread, below the thread count of the pool. Tasks that run at the same
+    /// time have different indices.</param>
     void Execute(int phase, int task, int worker);
 }

@@ -2,8 +2,9 @@ using System.Numerics.Tensors;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Positions that the keys of one grid add to Z. One half of a sine–cosine embedding depends on the column alone
-/// and the other half on the row alone, so two small tables replace N·D values. A resized table is stored whole.</summary>
+/// <summary>Positions that the keys of one grid add to Z. One half of a sine–cosine embedding depends on the
+/// column alone and the other half on the row alone, so two small tables replace N·D values. A resized table is
+/// stored whole.</summary>
 internal sealed class KeyPositions
 {
     private readonly int _columnCount;

@@ -2,38 +2,41 @@ using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Layer normalisation of one row: <c>(x − mean)/√(variance + ε)·weight + bias</c>, right for every finite row.
-/// </summary>
+/// <summary>Layer normalisation of one row: <c>(x − mean)/√(variance + ε)·weight + bias</c>, accurate for every
+/// finite row.</summary>
 /// <remarks>
-/// The second pass sums the differences d from the rounded mean as well as their squares. Their mean δ is what rounding
-/// left out of the mean, so that <c>variance = (Σd² − n·δ²)/n</c> and the result is <c>(d − δ)/√(variance + ε)</c>
-/// (Chan, Golub and LeVeque, 1983). A row far from zero has no other errors: its values are within a factor of two of
-/// their mean, so d is exact (Sterbenz).
-/// <para>Float32 sums do not serve where they overflow or underflow or where δ exceeds the deviation, as in constant
-/// rows; then the row is computed in double precision. The row alone decides, so its bits do not depend on the batch.</para>
+/// The second pass sums the differences d from the rounded mean, and their squares. The mean δ of the
+/// differences is the rounding error of the mean, so <c>variance = (Σd² − n·δ²)/n</c> and the result is <c>(d −
+/// δ)/√(variance + ε)</c> (Chan, Golub and LeVeque, 1983). If all values are within a factor of two of their
+/// mean, as in a row far from zero, then d is exact (Sterbenz).
+/// <para>Float32 sums are not accurate if they overflow or underflow, or if δ exceeds the standard deviation,
+/// as in a constant row. Such a row is computed in double precision. The choice depends on the row alone, so
+/// the result does not depend on the batch.</para>
 /// </remarks>
+/// <param name="weight">The weight, [D].</param>
+/// <param name="bias">The bias, [D].</param>
+/// <param name="epsilon">ε.</param>
 internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weight, ReadOnlySpan<float> bias,
     double epsilon)
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
-    /// <summary>From here on (variance + ε), what squares lose among the denormals, 2⁻¹⁵⁰ each, is below 10⁻⁹ of it.
-    /// </summary>
+    /// <summary>Lower bound of variance + ε for float32 sums. Squares in the range of denormals have an error
+    /// of up to 2⁻¹⁵⁰ each, which is below 10⁻⁹ of this bound.</summary>
     private const double MinVariance = 1e-36;
 
-    /// <summary>Up to here the reciprocal of the root is a normal float.</summary>
+    /// <summary>Upper bound of variance + ε for float32 sums: 1/√(variance + ε) is still a normal float.</summary>
     private const double MaxVariance = 1e75;
 
     private readonly AlignedBuffer _weight = AlignedBuffer.Copy(weight);
     private readonly AlignedBuffer _bias = AlignedBuffer.Copy(bias);
 
-    /// <summary>Normalises <paramref name="source"/> into <paramref name="destination"/>, which may be the same. A row with a
-    /// NaN or an infinity becomes NaN in every channel.</summary>
+    /// <summary>Normalises <paramref name="source"/> into <paramref name="destination"/>; both may be the same
+    /// memory. A row with a NaN or an infinity gives NaN in every channel.</summary>
     public void Apply(float* source, float* destination)
     {
         int count = _weight.Count;
         int vectorEnd = count - (count % TSimd.Width);
-        // Two sums at once: one would wait for itself at every step.
+        // Two independent sums, because a single chain of additions is limited by its latency.
         int pairEnd = count - (count % (2 * TSimd.Width));
         TVector sum = TSimd.Zero, otherSum = TSimd.Zero;
         float rest = 0;
@@ -80,7 +83,7 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
 
         double left = (TSimd.Sum(TSimd.Add(sum, otherSum)) + rest) / (double)count;
         double variance = ((TSimd.Sum(TSimd.Add(squares, otherSquares)) + restSquares) / (double)count) - (left * left);
-        // False for a NaN too.
+        // The comparison is also false if the variance is NaN.
         if (!(variance + epsilon is >= MinVariance and <= MaxVariance && left * left <= variance))
         {
             ApplyInDouble(source, destination);
@@ -106,8 +109,9 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
         }
     }
 
-    /// <summary>The same for rows that float32 does not serve. Sums of floats near 10³⁸ and squares of floats near 10⁻⁴⁵
-    /// are far inside double's range, and the sum of equal floats is exact, so constant rows give the bias.</summary>
+    /// <summary>Normalises a row in double precision. Sums of floats near 10³⁸ and squares of floats near 10⁻⁴⁵
+    /// are within the range of double, and the sum of equal floats is exact, so a constant row gives the
+    /// bias.</summary>
     private void ApplyInDouble(float* source, float* destination)
     {
         int count = _weight.Count;

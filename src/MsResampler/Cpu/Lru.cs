@@ -1,6 +1,6 @@
 namespace MsResampler.Cpu;
 
-/// <summary>Values in the order of their last use. Not synchronised.</summary>
+/// <summary>A dictionary that knows the least recently used value. Not thread-safe.</summary>
 internal sealed class Lru<TKey, TValue>
     where TKey : notnull
 {
@@ -9,7 +9,7 @@ internal sealed class Lru<TKey, TValue>
 
     public int Count => _nodes.Count;
 
-    /// <summary>Finds a value, which becomes the one used last.</summary>
+    /// <summary>Finds a value and marks it as the most recently used.</summary>
     public bool TryGet(TKey key, [System.Diagnostics.CodeAnalysis.MaybeNullWhen(false)] out TValue value)
     {
         if (!_nodes.TryGetValue(key, out LinkedListNode<(TKey Key, TValue Value)>? node))
@@ -28,9 +28,10 @@ internal sealed class Lru<TKey, TValue>
         return true;
     }
 
+    /// <summary>Adds a value as the most recently used.</summary>
     public void Add(TKey key, TValue value) => _nodes.Add(key, _order.AddFirst((key, value)));
 
-    /// <summary>Removes the value whose last use is longest ago.</summary>
+    /// <summary>Removes the least recently used value and returns it.</summary>
     public TValue RemoveOldest()
     {
         (TKey key, TValue value) = _order.Last!.Value;

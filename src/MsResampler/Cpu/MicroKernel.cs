@@ -3,23 +3,25 @@ using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The register tile of every matrix product: <c>C = init + A·B</c> for a few rows and one, two or four vectors of
-/// columns. The sums stay in registers from the first step to the last.</summary>
+/// <summary>The register tile of every matrix product: <c>C = init + A·B</c> for a few rows and one, two or
+/// four vectors of columns. The sums stay in registers from the first step to the last.</summary>
 /// <remarks>
-/// <para>Each element is one chain of multiply-adds in the order of the steps, whichever tile computes it. Results therefore
-/// do not depend on how rows are grouped, on the batch or on the number of threads.</para>
-/// <para>The rows of A are pointers that advance together, by a constant step or by a list of offsets: a row-major
-/// matrix has a step of 1, a transposed one a step of its row length. Rows may start anywhere, so the patches of a window
-/// are read in place. <c>init</c> is a bias (<c>initStride</c> 0) or C itself, to accumulate.</para>
-/// <para>Six rows by four vectors are 24 sums, 4 vectors of B and a broadcast: 29 of 32 registers. A tile of one vector has
-/// eight rows: as many sums as cover the latency of a multiply-add on two ports. A tile of two vectors has eight rows where
-/// there are 32 registers for its 16 sums, and six where there are 16 registers.</para>
-/// <para>The compiler keeps separate variables in registers, but not the elements of an array, so each row of a tile is a
-/// variable of its own. A row updates itself in place: returned by value, it costs a register move per row and step.</para>
+/// <para>Each element is one chain of multiply-adds in the order of the steps, whichever tile computes it.
+/// Results therefore do not depend on how rows are grouped, on the batch or on the number of threads.</para>
+/// <para>The rows of A are pointers that advance together, by a constant step or by a list of offsets: a
+/// row-major matrix has a step of 1, a transposed one a step of its row length. Rows may start anywhere, so the
+/// patches of a window are read in place. <c>init</c> is a bias (<c>initStride</c> 0) or C itself, to
+/// accumulate.</para>
+/// <para>Six rows by four vectors are 24 sums, 4 vectors of B and a broadcast: 29 of 32 registers. A tile of
+/// one vector has eight rows: as many sums as cover the latency of a multiply-add on two ports. A tile of two
+/// vectors has eight rows where there are 32 registers for its 16 sums, and six where there are 16
+/// registers.</para>
+/// <para>The compiler keeps separate variables in registers, but not the elements of an array, so each row of a
+/// tile is a variable of its own. A row updates itself in place: returned by value, it costs a register move
+/// per row and step.</para>
 /// </remarks>
 internal static unsafe class MicroKernel<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     /// <summary>Rows of the tallest tile.</summary>
     public const int MaxRowCount = 8;
@@ -33,8 +35,8 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     /// <summary>Columns of the widest tile.</summary>
     public static int PanelWidth => TSimd.PanelVectors * TSimd.Width;
 
-    /// <summary>Columns of the narrowest tile (1, 2 or 4 vectors) that holds <paramref name="columnCount"/> columns; at most
-    /// <see cref="PanelWidth"/> are allowed.</summary>
+    /// <summary>Columns of the narrowest tile (1, 2 or 4 vectors) that holds <paramref name="columnCount"/>
+    /// columns; at most <see cref="PanelWidth"/> are allowed.</summary>
     public static int TileWidth(int columnCount) => columnCount <= TSimd.Width ? TSimd.Width
         : columnCount <= 2 * TSimd.Width ? 2 * TSimd.Width : 4 * TSimd.Width;
 
@@ -70,8 +72,8 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         }
     }
 
-    /// <summary>Computes one tile with an offset per step: step k reads element <c>offsets[2k]</c> of every row of A
-    /// and the row of B at <c>offsets[2k+1]</c>.</summary>
+    /// <summary>Computes one tile with an offset per step: step k reads element <c>offsets[2k]</c> of every row
+    /// of A and the row of B at <c>offsets[2k+1]</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Gather(int width, float** rows, float* b, int* offsets, int steps, float* init, nint initStride,
         float* c, nint cStride)

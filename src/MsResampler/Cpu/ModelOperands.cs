@@ -5,11 +5,10 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Everything of a model that does not depend on the image, in the form the kernels read. Built once at load;
-/// the checkpoint is not needed afterwards.</summary>
+/// <summary>The weights of a model in the form that the kernels read. Built once when the model is loaded; the
+/// checkpoint is not needed afterwards.</summary>
 internal sealed unsafe class ModelOperands<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private readonly LayerNorm<TSimd, TVector> _queryNorm;
     private readonly float[][] _normalQueries;
@@ -18,8 +17,10 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     private readonly AlignedBuffer[]? _queries;
     private readonly string _source;
 
+    /// <summary>Reads and packs the weights.</summary>
     /// <param name="model">The open model.</param>
-    /// <exception cref="InvalidModelException">A matrix or bias that is made here from weights leaves the range of float32.
+    /// <exception cref="InvalidModelException">A matrix or bias computed from the weights leaves the range of
+    /// float32.
     /// </exception>
     public ModelOperands(ResamplerModel model)
     {
@@ -29,7 +30,8 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         List<string> problems = [];
         if (weights.KeyValueInput is { } input)
         {
-            // ln_kv takes the mean over the channels out anyway: without it no row of products is far from zero.
+            // ln_kv subtracts the mean over the channels. Subtracting it from the weights keeps the products
+            // near zero.
             KeyValueInput = PackCentred(new LinearWeights(input, null));
         }
 
@@ -54,7 +56,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         if (problems.Count > 0)
             throw new InvalidModelException(_source, problems);
 
-        // Without anchors the query side is the same for every image; then q_proj has done its work.
+        // If queries do not depend on the grid, they are projected once and q_proj is not needed afterwards.
         if (!DependsOnAnchors)
         {
             _queries = [.. Enumerable.Range(0, scopes.Count).Select(scope => Queries(scope, default))];
@@ -79,27 +81,25 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
 
     public PackedMatrix Projection { get; }
 
-    /// <summary>Whether queries see their anchors' positions, so that they differ from grid to grid.</summary>
+    /// <summary>Whether queries add the position of their anchor and therefore depend on the grid.</summary>
     public bool DependsOnAnchors => Config.PositionEmbedding is { Type: PositionEmbeddingType.SinCos2D, Queries: true };
 
-    /// <summary>A table of positions that keys add, stored on the query grid, [M, D]; null where they are computed.
-    /// </summary>
+    /// <summary>The stored table of positions on the query grid, [M, D]; empty if positions are computed.</summary>
     public ReadOnlySpan<float> PositionTable => _positionTable;
 
-    /// <summary>The projected queries of a scope, [M, D], scaled by log₂e/√d so that attention works in base 2.
-    /// </summary>
+    /// <summary>The projected queries of a scope, [M, D], scaled by log₂e/√d for attention in base 2.</summary>
     public AlignedBuffer Queries(int scope, PatchGrid grid) => _queries?[scope]
         ?? ProjectQueries(scope, grid, new BufferPool(), (count, body) => Parallel.For(0, count, body));
 
-    /// <summary>Passes on queries with k_proj moved to their side.</summary>
-    /// <exception cref="InvalidModelException">They leave the range of float32.</exception>
+    /// <summary>Returns <paramref name="folded"/> after a check that all its values are finite.</summary>
+    /// <exception cref="InvalidModelException">A value left the range of float32.</exception>
     public FoldedQueries Checked(int scope, FoldedQueries folded)
         => TensorPrimitives.IsFiniteAll<float>(folded.Memory.Span) ? folded
-            : throw new InvalidModelException(_source, [$"scopes.{scope}.attn.k_proj.weight: expected products with the " +
-                "projected queries within float32 (up to 3.4e38), found larger ones"]);
+            : throw new InvalidModelException(_source, [$"scopes.{scope}.attn.k_proj.weight: expected products with " +
+                "the projected queries within float32 (up to 3.4e38), found larger ones"]);
 
-    /// <summary>The same in memory from a pool. Where <see cref="DependsOnAnchors"/> the caller returns it, otherwise it is
-    /// the model's.</summary>
+    /// <summary>The projected queries of a scope in memory from a pool. If <see cref="DependsOnAnchors"/>, the
+    /// caller returns the buffer to the pool; otherwise the model owns it.</summary>
     public AlignedBuffer Queries(int scope, PatchGrid grid, BufferPool pool, WorkerPool workers)
         => _queries?[scope] ?? ProjectQueries(scope, grid, pool, workers.For);
 
@@ -129,8 +129,8 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         TensorPrimitives.Multiply(values, scale, values);
         pool.Return(input);
         return TensorPrimitives.IsFiniteAll<float>(values) ? result
-            : throw new InvalidModelException(_source, [$"scopes.{scope}.attn.q_proj: expected projected queries within " +
-                "float32 (up to 3.4e38), found larger ones; they are the product of query, ln_q and q_proj"]);
+            : throw new InvalidModelException(_source, [$"scopes.{scope}.attn.q_proj: expected projected queries " +
+                "within float32 (up to 3.4e38), found larger ones; they are the product of query, ln_q and q_proj"]);
     }
 
     private float[] Normalise(float[] queries)
@@ -148,8 +148,8 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     private LayerNorm<TSimd, TVector> Norm(NormWeights weights)
         => new(weights.Weight.ToSingle(), weights.Bias.ToSingle(), Config.LayerNormEpsilon);
 
-    /// <summary>Packs a matrix whose product is normalised: its columns less their means, or as it is where a difference is
-    /// outside float32.</summary>
+    /// <summary>Packs a matrix whose product is normalised. The mean of each column is subtracted, unless a
+    /// difference leaves the range of float32.</summary>
     private static PackedMatrix PackCentred(LinearWeights weights)
     {
         PackedMatrix packed = Pack(weights);

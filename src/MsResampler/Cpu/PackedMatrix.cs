@@ -4,10 +4,10 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The right operand of a matrix product, stored in the order in which
-/// <see cref="MicroKernel{TSimd,TVector}"/> reads it: panels of columns one after another, each [inner, panel width]
-/// row-major, the last one as narrow as a tile allows and padded with zeros; and a bias, zero where there is none.
-/// </summary>
+/// <summary>The right operand of a matrix product and a bias, stored in the order in which
+/// <see cref="MicroKernel{TSimd,TVector}"/> reads them: consecutive panels of columns, each [inner, panel
+/// width] row-major. The last panel has the width of the narrowest tile that holds it and is padded with zeros.
+/// Without a bias, the bias is zero.</summary>
 internal sealed unsafe class PackedMatrix
 {
     private readonly AlignedBuffer _values;
@@ -27,18 +27,20 @@ internal sealed unsafe class PackedMatrix
         _bias = new AlignedBuffer(paddedCount);
     }
 
+    /// <summary>The inner dimension of the product: rows of this matrix, columns of W.</summary>
     public int InnerCount { get; }
 
+    /// <summary>Columns of the product: rows of W.</summary>
     public int ColumnCount { get; }
 
     public int PanelCount { get; }
 
     public long Bytes => (long)sizeof(float) * (_values.Count + _bias.Count);
 
-    /// <summary>The width of a panel as stored.</summary>
+    /// <summary>The stored width of a panel, padding included.</summary>
     public int WidthOf(int panel) => panel == PanelCount - 1 ? _lastWidth : _panelWidth;
 
-    /// <summary>The columns of a panel that are not padding.</summary>
+    /// <summary>The number of columns of a panel, without padding.</summary>
     public int ColumnsOf(int panel) => Math.Min(_panelWidth, ColumnCount - (panel * _panelWidth));
 
     public float* Panel(int panel) => _values.Pointer + ((nint)panel * _panelWidth * InnerCount);
@@ -49,11 +51,10 @@ internal sealed unsafe class PackedMatrix
     /// <param name="weight">W, [columns of the product, inner] row-major.</param>
     /// <param name="columnCount">Rows of W.</param>
     /// <param name="innerCount">Columns of W.</param>
-    /// <param name="bias">b, or empty.</param>
+    /// <param name="bias">b; empty for zero.</param>
     public static PackedMatrix FromTransposed<TSimd, TVector>(ReadOnlySpan<float> weight, int columnCount,
         int innerCount, ReadOnlySpan<float> bias = default)
         where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
     {
         PackedMatrix packed = Create<TSimd, TVector>(columnCount, innerCount, bias);
         fixed (float* source = weight)
@@ -66,10 +67,9 @@ internal sealed unsafe class PackedMatrix
         return packed;
     }
 
-    /// <summary>Packs a checkpoint's W likewise, a part at a time: the whole is never in memory twice.</summary>
+    /// <summary>Packs Wᵀ of a checkpoint. W is read in parts, so that it is never in memory twice.</summary>
     public static PackedMatrix FromTransposed<TSimd, TVector>(WeightTensor weight, ReadOnlySpan<float> bias)
         where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
     {
         PackedMatrix packed = Create<TSimd, TVector>(weight.Rows, weight.Columns, bias);
         if (weight.IsStoredTransposed)
@@ -79,7 +79,7 @@ internal sealed unsafe class PackedMatrix
         return packed;
     }
 
-    /// <summary>W again, [columns, inner] row-major.</summary>
+    /// <summary>Writes W, [columns, inner] row-major.</summary>
     public void CopyWeightTo(float* destination)
     {
         for (int panel = 0; panel < PanelCount; panel++)
@@ -125,16 +125,16 @@ internal sealed unsafe class PackedMatrix
     }
 
     /// <summary>Sets the bias, rounded to float32.</summary>
-    /// <returns>Whether float32 has all of its values.</returns>
+    /// <returns>Whether all values are within the range of float32.</returns>
     public bool TrySetBias(ReadOnlySpan<double> values)
     {
         TensorPrimitives.ConvertTruncating(values, _bias.Span[..ColumnCount]);
         return TensorPrimitives.IsFiniteAll(BiasValues);
     }
 
-    /// <summary>Subtracts from every row of Wᵀ its mean over the columns, so that columns of a product have mean 0.
-    /// </summary>
-    /// <returns>Whether float32 has all differences.</returns>
+    /// <summary>Subtracts from every row of Wᵀ its mean over the columns, so that each row of a product has
+    /// mean 0.</summary>
+    /// <returns>Whether all differences are within the range of float32.</returns>
     public bool TrySubtractMeans()
     {
         int isFinite = 1;
@@ -162,12 +162,11 @@ internal sealed unsafe class PackedMatrix
         return isFinite != 0;
     }
 
-    /// <summary>A row of a panel without its padding.</summary>
+    /// <summary>A row of a panel, without padding.</summary>
     private Span<float> Row(int panel, int k) => new(Panel(panel) + ((nint)k * WidthOf(panel)), ColumnsOf(panel));
 
     private static PackedMatrix Create<TSimd, TVector>(int columnCount, int innerCount, ReadOnlySpan<float> bias)
         where TSimd : struct, ISimd<TVector>
-        where TVector : unmanaged
     {
         int panelWidth = MicroKernel<TSimd, TVector>.PanelWidth;
         int lastColumns = ((columnCount - 1) % panelWidth) + 1;
@@ -185,8 +184,8 @@ internal sealed unsafe class PackedMatrix
                 FillPanel(panel, source);
         });
 
-    /// <summary>Wᵀ as it is stored, [inner, columns], has a panel's rows in it: they are read many at a time, one after
-    /// another, and copied.</summary>
+    /// <summary>Fills the panels from a checkpoint that stores Wᵀ, [inner, columns]. The rows of the panels are
+    /// parts of the stored rows, which are read in blocks.</summary>
     private void FillFromStored(WeightTensor weight)
     {
         const int BlockElementCount = 1 << 16;
@@ -207,8 +206,9 @@ internal sealed unsafe class PackedMatrix
         });
     }
 
+    /// <summary>Transposes rows of W into a panel.</summary>
     /// <param name="panel">The panel.</param>
-    /// <param name="source">The rows of W that are its columns.</param>
+    /// <param name="source">The rows of W that are the columns of the panel.</param>
     private void FillPanel(int panel, float* source)
     {
         int width = WidthOf(panel);

@@ -2,19 +2,18 @@ using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Workspaces that wait for the next call: as many as calls ran at once, less those that no call has taken for a
-/// minute, which go with the next call.</summary>
+/// <summary>Unused workspaces, one for each call that ran concurrently. After each call, one workspace that was
+/// unused for more than a minute is dropped.</summary>
 /// <param name="create">Makes a workspace.</param>
-/// <param name="clock">The time.</param>
+/// <param name="clock">The clock.</param>
 internal sealed class PassStack<TSimd, TVector>(Func<ForwardPass<TSimd, TVector>> create, TimeProvider clock)
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private static readonly TimeSpan s_kept = TimeSpan.FromMinutes(1);
 
     private readonly List<(ForwardPass<TSimd, TVector> Pass, long Since)> _idle = [];
 
-    /// <summary>Memory that waits.</summary>
+    /// <summary>Memory of the unused workspaces, in bytes.</summary>
     public long Bytes
     {
         get
@@ -24,7 +23,7 @@ internal sealed class PassStack<TSimd, TVector>(Func<ForwardPass<TSimd, TVector>
         }
     }
 
-    /// <summary>Workspaces that wait.</summary>
+    /// <summary>The number of unused workspaces.</summary>
     public int Count
     {
         get
@@ -56,7 +55,7 @@ internal sealed class PassStack<TSimd, TVector>(Func<ForwardPass<TSimd, TVector>
         lock (_idle)
         {
             _idle.Add((pass, now));
-            // The one that was returned last is taken first, so the first has waited longest.
+            // Rent takes the last workspace, so the first one has been unused for the longest time.
             if (clock.GetElapsedTime(_idle[0].Since, now) > s_kept)
                 _idle.RemoveAt(0);
         }

@@ -3,8 +3,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Positions that keys add to Z: the half of the sine–cosine embedding along one axis, which all grids share, or
-/// a stored table resized to one grid.</summary>
+/// <summary>Positions that keys add to Z: the half of the sine–cosine embedding along one axis, which all grids
+/// share, or a stored table resized to one grid.</summary>
 internal sealed class PositionTable : GridPart
 {
     private readonly int _width;
@@ -12,8 +12,8 @@ internal sealed class PositionTable : GridPart
     private PositionTable(PartKey key, AlignedBuffer memory, int width)
         : base(key, memory) => _width = width;
 
-    /// <summary>The number of positions in a table for an axis of <paramref name="extent"/> patches, rounded up so that
-    /// grids of similar size share a table.</summary>
+    /// <summary>The number of positions in a table for an axis of <paramref name="extent"/> patches, rounded up
+    /// so that grids of similar size share a table.</summary>
     public static int ExtentOf(int extent)
     {
         const int Step = 64;

@@ -3,36 +3,36 @@ using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Attention of one query, all heads at once, over exactly its window, with keys absorbed into the query.
-/// </summary>
-/// <remarks>Heads lie along the vector lanes: they share the window's rows of Z, which are read in place.</remarks>
+/// <summary>Attention of one query over its window for all heads, with keys absorbed into the query.</summary>
+/// <remarks>The lanes of a vector are heads. They share the rows of Z in the window, which are read in
+/// place.</remarks>
 [SkipLocalsInit]
 internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private const int LineFloats = MicroKernel<TSimd, TVector>.LineFloats;
 
     private const int MaxRowCount = MicroKernel<TSimd, TVector>.MaxRowCount;
 
-    /// <summary>Channels handled at once: a block of folded queries, 16 KiB with 16 heads, stays in the first-level
-    /// cache while all keys of the window pass over it.</summary>
+    /// <summary>Channels per pass. With 16 heads, the folded queries of these channels take 16 KiB and stay in
+    /// the first-level cache for all keys of the window.</summary>
     private const int ChannelBlock = 256;
 
-    /// <summary>Floats of scratch that a query needs: weights, key offsets, and the sums of a head.</summary>
+    /// <summary>Floats of scratch memory that a query needs, for weights, key offsets and the sums of a
+    /// head.</summary>
     public static int ScratchCount(AbsorbedScope scope, int headSize) => WeightCount(scope) + (2 * scope.MaxKeyCount)
         + headSize + MicroKernel<TSimd, TVector>.PanelWidth;
 
-    /// <summary>Computes the query's attention weights at the start of <paramref name="scratch"/>, [keys, lanes].
-    /// </summary>
+    /// <summary>Writes the attention weights of a query, [keys, lanes], to the start of
+    /// <paramref name="scratch"/>.</summary>
     /// <param name="scope">The scope's operands.</param>
     /// <param name="query">The query.</param>
     /// <param name="width">D.</param>
-    /// <param name="features">The image's Z with positions, [N, <paramref name="stride"/>].</param>
-    /// <param name="stride">Floats between its rows.</param>
-    /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
-    /// <param name="next">Folded queries to fetch into the second-level cache meanwhile, or null: each is read once per
-    /// image, so none is there by itself.</param>
+    /// <param name="features">The image's Z plus positions, [N, <paramref name="stride"/>].</param>
+    /// <param name="stride">Floats between rows of <paramref name="features"/>.</param>
+    /// <param name="scratch">Scratch memory, <see cref="ScratchCount"/> floats.</param>
+    /// <param name="next">Folded queries to prefetch into the second-level cache, or null. Each query's rows
+    /// are read once per image, so they are not in the cache from an earlier use.</param>
     public static void Weigh(AbsorbedScope scope, int query, int width, float* features, int stride, float* scratch,
         float* next)
     {
@@ -74,7 +74,7 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
         for (int lane = 0; lane < lanes; lane += TSimd.Width)
         {
             TVector best = TSimd.Create(float.NegativeInfinity);
-            // NaN from a logit that is not finite on: an overflow to −∞ would be a weight of 0.
+            // Becomes NaN if a logit is not finite. Without this, an overflow to −∞ would be a weight of 0.
             TVector sum = TSimd.Zero;
             for (int key = 0; key < keyCount; key++)
             {
@@ -107,15 +107,16 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
         }
     }
 
-    /// <summary>The weighted sum of projected values for one query, after <see cref="Weigh"/>.</summary>
+    /// <summary>Computes the weighted sum of projected values for one query. Call it after
+    /// <see cref="Weigh"/>.</summary>
     /// <param name="scope">The scope's operands.</param>
     /// <param name="query">The query.</param>
     /// <param name="headCount">A.</param>
-    /// <param name="values">The image's projected values, followed by at least a tile's width of readable floats.
-    /// </param>
-    /// <param name="layout">How values are stored.</param>
+    /// <param name="values">The image's projected values, followed by readable floats for the width of one
+    /// tile.</param>
+    /// <param name="layout">The layout of the values.</param>
     /// <param name="output">The query's attention output, [D].</param>
-    /// <param name="scratch">What <see cref="Weigh"/> was given.</param>
+    /// <param name="scratch">The scratch memory of <see cref="Weigh"/>.</param>
     public static void SumValues(AbsorbedScope scope, int query, int headCount, float* values, HeadLayout layout,
         float* output, float* scratch)
     {
@@ -134,7 +135,7 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
         }
     }
 
-    /// <summary>A tile's surplus rows are written too.</summary>
+    /// <summary>Floats for the weights, including the surplus rows that the last tile writes.</summary>
     private static int WeightCount(AbsorbedScope scope) => (scope.MaxKeyCount + MaxRowCount) * scope.LaneCount;
 
     private static int* Offsets(AbsorbedScope scope, float* scratch) => (int*)(scratch + WeightCount(scope));

@@ -4,40 +4,41 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Attention of one tile of queries and one head over the tile's rectangle of patches, with an online softmax
-/// (Milakov and Gimelshein, arXiv 1805.02867; blocked as in FlashAttention, arXiv 2205.14135).</summary>
-/// <remarks>Queries lie along the vector lanes, so a logit tile is [keys, lanes], the softmax needs no sums across
-/// lanes, and both products are the same register tile: keys times queries, and values (transposed by their pointers)
-/// times weights. Only the tile's rectangle is visited, a block of keys at a time; no N×M array exists.</remarks>
+/// <summary>Attention of one tile of queries and one head over the tile's rectangle of patches, with an online
+/// softmax (Milakov and Gimelshein, arXiv 1805.02867; blocked as in FlashAttention, arXiv 2205.14135).</summary>
+/// <remarks>The lanes of a vector are queries. A tile of logits is [keys, lanes], the softmax needs no sums
+/// across lanes, and both products use the same register tile: keys times queries, and values (transposed
+/// through their row pointers) times weights. Only the patches of the rectangle are read, in blocks of keys;
+/// there is no array of N·M values.</remarks>
 [SkipLocalsInit]
 internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
-    /// <summary>Keys of a block: with 64 lanes its logits take 24 KiB, which leaves room for values in a first-level
-    /// cache of 48 KiB.</summary>
+    /// <summary>Keys per block. With 64 lanes the logits of a block take 24 KiB, half of a first-level cache of
+    /// 48 KiB.</summary>
     private const int KeyBlock = 96;
 
     private const int MaxRowCount = MicroKernel<TSimd, TVector>.MaxRowCount;
 
-    /// <summary>Stands for the maximum of no logits: finite, so that a block whose keys are all masked for a query
-    /// gives weights of 0 instead of NaN; and not above any logit.</summary>
+    /// <summary>The maximum of an empty set of logits. It is finite, so that a block whose keys are all masked
+    /// for a query gives weights of 0: with −∞, −∞ − (−∞) would be NaN. No finite logit is below it.</summary>
     private const float Lowest = float.MinValue;
 
-    /// <summary>Floats of scratch that a tile needs.</summary>
+    /// <summary>Floats of scratch memory that a tile needs.</summary>
     public static int ScratchCount(int laneCount, int headSize)
         => (KeyBlock + MaxRowCount + headSize + MaxRowCount + 3) * laneCount;
 
+    /// <summary>Computes the attention output of one tile and one head.</summary>
     /// <param name="scope">The scope's operands.</param>
     /// <param name="tileIndex">The tile.</param>
     /// <param name="head">The head.</param>
-    /// <param name="gridColumns">W.</param>
+    /// <param name="gridColumns">Columns of the patch grid.</param>
     /// <param name="keys">The image's projected keys.</param>
     /// <param name="values">The image's projected values.</param>
-    /// <param name="layout">How keys and values are stored.</param>
-    /// <param name="output">The image's attention outputs at this scope's channel 0, [M, …].</param>
-    /// <param name="outputStride">Floats between its rows.</param>
-    /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
+    /// <param name="layout">The layout of keys and values.</param>
+    /// <param name="output">The image's attention outputs, [M, S·D], at channel 0 of this scope.</param>
+    /// <param name="outputStride">Floats between rows of <paramref name="output"/>.</param>
+    /// <param name="scratch">Scratch memory, <see cref="ScratchCount"/> floats.</param>
     public static void Run(TiledScope scope, int tileIndex, int head, int gridColumns, float* keys, float* values,
         HeadLayout layout, float* output, nint outputStride, float* scratch)
     {
@@ -58,7 +59,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
         keys += head * layout.HeadStride;
         values += head * layout.HeadStride;
 
-        // Offsets of a block's keys, for values and for their weights.
+        // Two offsets per key of a block: of its row of keys or values, and of its row of weights.
         int* offsets = stackalloc int[2 * KeyBlock];
         int keyColumns = tile.KeyColumns.Count;
         for (int first = 0; first < tile.KeyCount; first += KeyBlock)
@@ -74,7 +75,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
                     (i, j) = (i + 1, 0);
             }
 
-            // Values are needed after the logits, the next block's keys after the values.
+            // The values are read after the logits, and the keys of the next block after the values.
             Prefetch(values, offsets, count, headSize);
             Logits(keys, offsets, count, queries, headSize, logits, lanes);
             NoteOverflow(logits, count, lanes, total);
@@ -113,14 +114,14 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
         }
     }
 
-    /// <summary>Turns the sum of weights of a query into NaN where one of its logits is not finite. Without this an overflow
-    /// to −∞ would be a weight of 0, as if the key were masked. 0 times a finite value is 0, times anything else NaN.
-    /// </summary>
+    /// <summary>Sets the sum of weights of a query to NaN if one of its logits is not finite. Without this, an
+    /// overflow to −∞ would be a weight of 0, as if the key were masked. 0 times a finite value is 0; 0 times
+    /// NaN or infinity is NaN.</summary>
     private static void NoteOverflow(float* logits, int count, int lanes, float* total)
     {
         for (int lane = 0; lane < lanes; lane += TSimd.Width)
         {
-            // Four sums at once: one would wait for itself at every step.
+            // Four independent sums, because a single chain of multiply-adds is limited by its latency.
             TVector a = TSimd.Load(total + lane), b = TSimd.Zero, c = TSimd.Zero, d = TSimd.Zero;
             float* logit = logits + lane;
             int key = 0;
@@ -156,8 +157,8 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
         }
     }
 
-    /// <summary>Turns a block's logits into weights relative to the new maximum. True when what was summed before must
-    /// be multiplied by <paramref name="rescale"/>.</summary>
+    /// <summary>Replaces the logits of a block by weights relative to the new maximum. Returns whether the
+    /// earlier sums must be multiplied by <paramref name="rescale"/>.</summary>
     private static bool Softmax(float* logits, int count, int lanes, float* maximum, float* total, float* rescale)
     {
         bool isRescaled = false;

@@ -3,11 +3,10 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The weights of one scope as the kernels read them. With shared keys and values every scope refers to the
-/// matrices of scope 0.</summary>
+/// <summary>The weights of one scope in the form that the kernels read. If keys and values are shared, every
+/// scope refers to the matrices of scope 0.</summary>
 internal sealed unsafe class ScopeOperands<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private readonly ResamplerConfig _config;
     private readonly Lazy<PackedMatrix[]> _headValues;
@@ -17,9 +16,9 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
     {
         _config = config;
         bool isShared = config.ShareKeyValues && first is not null;
-        // A bias that is the same for every key drops out of the softmax.
+        // The bias of k_proj adds the same value to every logit of a query, which the softmax removes.
         Keys = isShared ? first!.Keys : pack(weights.KeyProjection with { Bias = null });
-        // The other biases are in that of the output, see BiasFolding.
+        // The other biases are part of the bias of out_proj, see BiasFolding.
         Values = isShared ? first!.Values : pack(weights.ValueProjection with { Bias = null });
         Output = packOutput(weights.OutputProjection with { Bias = null });
         LogSigma = weights.LogSigma?.ToDouble();
@@ -35,7 +34,7 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
     /// <summary>Learned log sigma, [A, 2], or null.</summary>
     public double[]? LogSigma { get; }
 
-    /// <summary>v_proj cut by head, for absorbed values; made when a plan first needs it.</summary>
+    /// <summary>v_proj, one matrix per head, for absorbed values. Packed when a plan first needs it.</summary>
     public PackedMatrix[] HeadValues => _headValues.Value;
 
     private PackedMatrix[] SplitValues()

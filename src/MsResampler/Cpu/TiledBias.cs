@@ -3,9 +3,9 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The row part or the column part of the bias of a scope whose keys are projected. Each tile, and each head if
-/// sigmas are learned, has a table [patch rows or columns of the tile, lanes] in base 2. The part depends on one axis of
-/// the grid and on the sizes of the tiles.</summary>
+/// <summary>The row part or the column part of the bias of a scope whose keys are projected. Each tile, and
+/// each head if sigmas are learned, has a table [patch rows or columns of the tile, lanes] in base 2. The part
+/// depends on one axis of the grid and on the sizes of the tiles.</summary>
 internal sealed unsafe class TiledBias : TiledPart
 {
     private TiledBias(PartKey key, AlignedBuffer memory, nint[] offsets, int[] headStrides)
@@ -43,8 +43,8 @@ internal sealed unsafe class TiledBias : TiledPart
         return table;
     }
 
-    /// <summary>The first tile with the same table: tiles with the same query rows share a row table, tiles with the same
-    /// query columns a column table.</summary>
+    /// <summary>The first tile with the same table: tiles with the same query rows share a row table, tiles
+    /// with the same query columns a column table.</summary>
     private static int FindSame(IReadOnlyList<QueryTile> tiles, int index, bool isRows)
     {
         QueryTile tile = tiles[index];

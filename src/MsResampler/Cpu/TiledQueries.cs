@@ -3,9 +3,9 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The queries of a scope whose keys are projected. Each tile and head has a table [d, lanes], the right operand
-/// of a product; lanes without a query are zero. The part depends on the sizes of the tiles, and on the grid only if
-/// queries have positions.</summary>
+/// <summary>The queries of a scope whose keys are projected. Each tile and head has a table [d, lanes], the
+/// right operand of a product; lanes without a query are zero. The part depends on the sizes of the tiles, and
+/// on the grid only if queries have positions.</summary>
 internal sealed unsafe class TiledQueries : TiledPart
 {
     private TiledQueries(PartKey key, AlignedBuffer memory, nint[] offsets, int[] headStrides)
@@ -15,8 +15,8 @@ internal sealed unsafe class TiledQueries : TiledPart
 
     /// <param name="key">What the part depends on.</param>
     /// <param name="tiles">The scope's tiles.</param>
-    /// <param name="queries">Projected and scaled queries, [M, D].</param>
-    /// <param name="config">The model.</param>
+    /// <param name="queries">Projected queries, scaled by log₂e/√d, [M, D].</param>
+    /// <param name="config">The model's configuration.</param>
     /// <param name="pool">Provides the memory.</param>
     public static TiledQueries Create(PartKey key, IReadOnlyList<QueryTile> tiles, AlignedBuffer queries,
         ResamplerConfig config, BufferPool pool)

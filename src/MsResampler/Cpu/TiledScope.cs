@@ -2,8 +2,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The grid's operands of a scope whose keys are projected: per tile and head the queries, and the bias of each
-/// patch row and column.</summary>
+/// <summary>Operands of a scope whose keys are projected, for one grid: queries and bias tables per tile and
+/// head.</summary>
 internal sealed unsafe class TiledScope
 {
     private readonly TiledQueries _queries;
@@ -12,10 +12,10 @@ internal sealed unsafe class TiledScope
     private readonly bool _isMask;
 
     /// <param name="plan">The scope's plan.</param>
-    /// <param name="queries">Its queries by tile.</param>
-    /// <param name="rowBias">The rows' part of its bias, where <see cref="IsBiased"/>.</param>
-    /// <param name="columnBias">The columns' part likewise.</param>
-    /// <param name="isMask">Whether patches of a window weigh alike.</param>
+    /// <param name="queries">The queries of each tile.</param>
+    /// <param name="rowBias">The row part of the bias; null unless <see cref="IsBiased"/>.</param>
+    /// <param name="columnBias">The column part of the bias; null unless <see cref="IsBiased"/>.</param>
+    /// <param name="isMask">Whether the bias is 0 at every patch of a window.</param>
     /// <param name="gridColumns">Columns of the query grid.</param>
     public TiledScope(ScopePlan plan, TiledQueries queries, TiledBias? rowBias, TiledBias? columnBias, bool isMask,
         int gridColumns)
@@ -34,7 +34,7 @@ internal sealed unsafe class TiledScope
     /// <summary>Columns of the query grid.</summary>
     public int GridColumns { get; }
 
-    /// <summary>The widest tile.</summary>
+    /// <summary>Lanes of the widest tile.</summary>
     public int MaxLaneCount { get; }
 
     /// <summary>Whether any tile adds a bias.</summary>
@@ -43,11 +43,12 @@ internal sealed unsafe class TiledScope
     /// <summary>The queries of a tile and head, [d, lanes]; lanes without a query are zero.</summary>
     public float* Queries(int tile, int head) => _queries.At(tile, head);
 
-    /// <summary>The rows' part of the bias of a tile and head in base 2, [key rows, lanes]; null where the bias is zero
-    /// everywhere.</summary>
+    /// <summary>The row part of the bias of a tile and head, [key rows, lanes] in base 2; null if the bias is 0
+    /// for every key of the tile.</summary>
     public float* RowBias(int tile, int head)
         => !_isMask || !Tiles[tile].IsFull ? _rowBias!.At(tile, head) : null;
 
-    /// <summary>The columns' part, [key columns, lanes]; only where there is a part for rows.</summary>
+    /// <summary>The column part of the bias, [key columns, lanes] in base 2. Call it only if there is a row
+    /// part.</summary>
     public float* ColumnBias(int tile, int head) => _columnBias!.At(tile, head);
 }

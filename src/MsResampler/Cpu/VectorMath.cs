@@ -7,14 +7,14 @@ namespace MsResampler.Cpu;
 /// <summary>Elementary functions on vectors.</summary>
 internal static unsafe class VectorMath<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
-    /// <summary>2ˣ for x ≤ 127, relative error below 2·10⁻⁷; 0 below −126.5, NaN of NaN.</summary>
-    /// <remarks>2ⁿ by exponent bits, 2ᶠ on [−½, ½] by a polynomial of degree 6 (Cephes, exp2f).</remarks>
+    /// <summary>2ˣ for x ≤ 127 with a relative error below 2·10⁻⁷; 0 for x below −126.5, NaN for NaN.</summary>
+    /// <remarks>With x = n + f, 2ⁿ is set in the exponent bits and 2ᶠ on [−½, ½] is a polynomial of degree 6
+    /// (Cephes, exp2f).</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Exp2(TVector x)
     {
-        // In this order: a NaN in the second place comes through.
+        // x is the second operand because Max returns the second operand if it is NaN.
         TVector clamped = TSimd.Max(TSimd.Create(-127f), x);
         TVector whole = TSimd.Round(clamped);
         TVector part = TSimd.Subtract(clamped, whole);
@@ -28,8 +28,8 @@ internal static unsafe class VectorMath<TSimd, TVector>
         return TSimd.Multiply(sum, TSimd.PowerOfTwo(whole));
     }
 
-    /// <summary>The exact GELU x·Φ(x), through erfc with a relative error of 1.2·10⁻⁷ (the Chebyshev fit of Numerical
-    /// Recipes §6.2).</summary>
+    /// <summary>The exact GELU x·Φ(x), through erfc with a relative error of 1.2·10⁻⁷ (the Chebyshev fit of
+    /// Numerical Recipes §6.2).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Gelu(TVector x)
     {
@@ -53,8 +53,8 @@ internal static unsafe class VectorMath<TSimd, TVector>
         return TSimd.Multiply(x, TSimd.SelectNegative(x, tail, TSimd.Subtract(TSimd.Create(1f), tail)));
     }
 
-    /// <summary>Applies <see cref="Gelu(TVector)"/> in place. The rest that fills no vector is computed as a vector
-    /// too: where the rest begins depends on the number of rows, and bits must not.</summary>
+    /// <summary>Applies <see cref="Gelu(TVector)"/> in place. A remainder shorter than a vector is also
+    /// computed as a vector, so that a value has the same bits in a vector and in a remainder.</summary>
     public static void Gelu(float* values, int count)
     {
         int index = 0;

@@ -2,18 +2,20 @@ using System.Runtime.CompilerServices;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Threads that run <see cref="IPhasedWork"/> together with the caller. Tasks are handed out one at a time, so
-/// unequal ones balance; nothing is allocated per run.</summary>
-/// <remarks>One caller at a time has the helpers. A second one that comes meanwhile runs its work alone on its own
-/// thread: with many callers there is enough to do, and nobody waits for anybody. A helper that wakes up late joins the
-/// phase it finds; no phase waits for it. The threads hold on to the shared state only, so a pool that nobody
-/// refers to any more is finalised and its threads end.</remarks>
+/// <summary>Threads that run <see cref="IPhasedWork"/> together with the calling thread. Threads take tasks one
+/// at a time, so the load balances when tasks differ in length. A run allocates no memory.</summary>
+/// <remarks>The helper threads serve one caller at a time. A concurrent caller runs its work on its own thread
+/// only; with many callers the processors are busy anyway, and no caller waits for another. A helper that wakes
+/// up late joins the current phase; no phase waits for it. The threads reference only the shared state, so an
+/// unreferenced pool is finalised and its threads end.</remarks>
 internal sealed class WorkerPool : IDisposable
 {
-    // Set before the constructor can throw: the finaliser runs even then.
+    // Initialised before the constructor can throw, because the finaliser runs even then.
     private readonly Shared _shared = new();
     private int _isTaken;
 
+    /// <summary>Starts the helper threads.</summary>
+    /// <param name="threadCount">The number of threads, the calling thread included; at least 1.</param>
     public WorkerPool(int threadCount)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(threadCount, 1);
@@ -33,16 +35,16 @@ internal sealed class WorkerPool : IDisposable
 
     ~WorkerPool() => _shared.Stop();
 
-    /// <summary>The most threads that run one piece of work, the caller's included.</summary>
+    /// <summary>The largest number of threads that run one piece of work, the calling thread included.</summary>
     public int ThreadCount { get; }
 
-    /// <summary>Runs all phases and returns when the last task is done.</summary>
-    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled; checked before
-    /// every task of a phase that is cancellable. The first exception of a task is rethrown likewise, after all threads
-    /// have left the work.</exception>
+    /// <summary>Runs all phases and returns when the last task is done. If a task throws, the first exception
+    /// is rethrown after all threads have left the work.</summary>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled. It is
+    /// checked before every task of a cancellable phase.</exception>
     public void Run(IPhasedWork work, CancellationToken cancellationToken)
     {
-        // Not a lock, which would let a task's own thread in again.
+        // Not a lock: a task that calls Run would enter a lock that its own thread holds.
         if (ThreadCount > 1 && Interlocked.Exchange(ref _isTaken, 1) == 0)
         {
             try
@@ -70,10 +72,11 @@ internal sealed class WorkerPool : IDisposable
         }
     }
 
-    /// <summary>Runs a body for every index below a count and returns when all are done.</summary>
+    /// <summary>Runs <paramref name="body"/> for every index below <paramref name="count"/> and returns when
+    /// all are done.</summary>
     public void For(int count, Action<int> body) => Run(new Loop(count, body), CancellationToken.None);
 
-    /// <summary>Lets the threads end. Work that runs finishes on the caller's thread.</summary>
+    /// <summary>Ends the helper threads. Running work finishes on its calling thread.</summary>
     public void Dispose()
     {
         _shared.Stop();
@@ -91,18 +94,20 @@ internal sealed class WorkerPool : IDisposable
 
     private sealed class Shared
     {
-        /// <summary>Spins of a wait: about a millisecond, more than the last tasks of a phase take. Waking a thread takes a
-        /// tenth of that, which is too much between the phases of a call of a few milliseconds.</summary>
+        /// <summary>Iterations of a full spin, about a millisecond: longer than the last tasks of a phase take.
+        /// Waking a sleeping thread takes about a tenth of that, too long between the phases of a call of a few
+        /// milliseconds.</summary>
         private const int SpinCount = 2000;
 
-        /// <summary>Spins of a wait where threads have no processor each: a few microseconds.</summary>
+        /// <summary>Iterations of a short spin, a few microseconds, for when threads outnumber processors.</summary>
         private const int ShortSpinCount = 20;
 
-        /// <summary>Bounds of the number of waits that spin shortly after one that spun in vain.</summary>
+        /// <summary>Bounds of the number of waits with a short spin that follow an unsuccessful full spin.</summary>
         private const int MinRestCount = 16;
         private const int MaxRestCount = 1024;
 
-        /// <summary>Stands for a phase: the helpers have left the work.</summary>
+        /// <summary>Passed to <see cref="Await"/> in place of a phase: wait until all helpers have left the
+        /// work.</summary>
         private const int Departure = -1;
 
         private readonly object _signal = new();
@@ -138,7 +143,7 @@ internal sealed class WorkerPool : IDisposable
                 _work = null;
             Await(Departure, 0);
             Exception? failure = _failure;
-            // The pool outlives what the caller gave it.
+            // The pool must not keep the caller's objects alive.
             _failure = null;
             _cancellationToken = default;
             if (failure is not null)
@@ -162,12 +167,12 @@ internal sealed class WorkerPool : IDisposable
             }
         }
 
-        /// <summary>Waits for work and helps with it; false when the pool stops. A method of its own, so that a thread that
-        /// waits refers to no work.</summary>
+        /// <summary>Waits for work and helps with it. Returns false when the pool stops. A separate method, so
+        /// that the stack of a waiting thread holds no reference to work.</summary>
         [MethodImpl(MethodImplOptions.NoInlining)]
         private bool HelpOnce(int worker, ref int seen)
         {
-            // Calls often follow each other closely; a short spin saves the wake-up.
+            // Calls often come in quick succession; a short spin avoids the cost of waking up.
             SpinWait spin = default;
             while (Volatile.Read(ref _generation) == seen && !spin.NextSpinWillYield)
                 spin.SpinOnce();
@@ -226,7 +231,7 @@ internal sealed class WorkerPool : IDisposable
                         WakeSleepers();
                 }
 
-                // After the last phase a helper has nothing to wait for.
+                // A helper leaves after the last phase without waiting.
                 if (worker > 0 && phase + 1 == phaseCount)
                     return;
                 Await(phase, count);
@@ -236,10 +241,11 @@ internal sealed class WorkerPool : IDisposable
         }
 
         /// <summary>Waits until all tasks of a phase are done, or one has failed.</summary>
-        /// <remarks>Where every thread has a processor, spinning is the quickest. Where threads are more than processors it
-        /// takes the processor from the thread that is waited for; so after a wait that spun in vain the next ones sleep
-        /// soon, the more of them the more often that happens. Nothing yields: a scheduler may charge a thread for each
-        /// of many yields, and keep it from running for seconds afterwards.</remarks>
+        /// <remarks>Spinning is fastest if every thread has a processor. If threads outnumber processors,
+        /// spinning takes the processor from the thread that is waited for. After an unsuccessful full spin,
+        /// the next waits therefore use a short spin and then sleep; their number doubles with each
+        /// unsuccessful spin. The loop does not yield: a scheduler may charge the thread for each of many
+        /// yields and then not run it for seconds.</remarks>
         private void Await(int phase, int count)
         {
             if (IsOver(phase, count))
@@ -255,12 +261,13 @@ internal sealed class WorkerPool : IDisposable
                 return;
             }
 
-            // Threads may overwrite each other's counts, which changes how long they spin and nothing else.
+            // Benign race: threads may overwrite each other's counts, which only changes how long they spin.
             if (isResting)
                 _restCount--;
             else
                 (_restCount, _nextRestCount) = (_nextRestCount, Math.Min(2 * _nextRestCount, MaxRestCount));
-            // Counted before the last look: whoever brings about what is waited for looks for sleepers afterwards.
+            // Incremented before the condition is checked again: the thread that makes the condition true
+            // checks the count of sleepers afterwards.
             Interlocked.Increment(ref _sleeperCount);
             lock (_progress)
             {

@@ -1,21 +1,22 @@
 namespace MsResampler.Cpu;
 
-/// <summary>How large workspaces are made. The first is what its group needs. One that grows gets an eighth more, and all
-/// are at once as large as any group of stacked images needed before: batches of ever new grids then soon make none
-/// grow, and leave few smaller ones to the collector. A single image larger than a group is not taken as a measure.
-/// </summary>
+/// <summary>Chooses the size of workspaces. The first workspace is as large as its group needs. A workspace
+/// that grows gets an eighth more than its group needs, and at least the size that any group of stacked images
+/// needed before. Workspaces thus soon stop growing when batches have new grids, and few outgrown ones are left
+/// to the garbage collector. A single image larger than <see cref="GroupRows"/> does not enlarge other
+/// workspaces.</summary>
 internal sealed class WorkspaceSize
 {
-    /// <summary>Rows stacked at most, unless one image alone has more: enough to read a weight once for many rows,
-    /// few enough to bound the workspace.</summary>
+    /// <summary>The largest number of stacked rows, unless a single image has more: enough rows per read of a
+    /// weight, and few enough to limit the size of the workspace.</summary>
     public const int GroupRows = 2304;
 
     private long _largest;
 
-    /// <summary>The floats to make a workspace of.</summary>
+    /// <summary>Returns the size of a new workspace, in floats.</summary>
     /// <param name="needed">The floats that its group needs.</param>
-    /// <param name="isGrowing">Whether there was a smaller one.</param>
-    /// <param name="isStacked">Whether the group has no more than <see cref="GroupRows"/> rows.</param>
+    /// <param name="isGrowing">Whether it replaces a smaller workspace.</param>
+    /// <param name="isStacked">Whether the group has at most <see cref="GroupRows"/> rows.</param>
     public long For(long needed, bool isGrowing, bool isStacked)
     {
         long count = isGrowing ? Math.Max(needed, Math.Min(needed + (needed / 8), AlignedBuffer.MaxCount)) : needed;

@@ -3,12 +3,12 @@ using MsResampler.Model;
 
 namespace MsResampler.Planning;
 
-/// <summary>Position embeddings of patches and queries: the 2-D sine–cosine embedding, column first, or a table stored in
-/// the checkpoint. Every backend uses these values.</summary>
+/// <summary>Position embeddings of patches and queries: the 2-D sine–cosine embedding, column first, or a table
+/// stored in the checkpoint. Every backend uses these values.</summary>
 internal static class PositionEmbedding
 {
-    /// <summary>Writes what each query adds to its normalised row: the stored table, or the sine–cosine embedding of the
-    /// query's anchor on the patch grid.</summary>
+    /// <summary>Writes what each query adds to its normalised row: the stored table, or the sine–cosine
+    /// embedding of the query's anchor on the patch grid.</summary>
     /// <param name="stored">The stored table, [M, D]; empty for the sine–cosine embedding.</param>
     /// <param name="queries">The query grid.</param>
     /// <param name="grid">The patch grid.</param>
@@ -24,8 +24,8 @@ internal static class PositionEmbedding
                 column => ScopeGeometry.Anchor(column, queries.Columns, grid.Columns), width, width, destination);
     }
 
-    /// <summary>Writes what the key of each patch adds to its row of Z: the stored table resized to the patch grid, or the
-    /// sine–cosine embedding of the patch.</summary>
+    /// <summary>Writes what the key of each patch adds to its row of Z: the stored table resized to the patch
+    /// grid, or the sine–cosine embedding of the patch.</summary>
     /// <param name="stored">The stored table, [M, D]; empty for the sine–cosine embedding.</param>
     /// <param name="queries">The query grid, on which the table is stored.</param>
     /// <param name="grid">The patch grid.</param>
@@ -55,8 +55,9 @@ internal static class PositionEmbedding
         }
     }
 
-    /// <summary>Resizes a table stored on the query grid to a patch grid: bicubic with a = −0.75, half-pixel centres, edges
-    /// repeated, in single precision; PyTorch's <c>interpolate(mode="bicubic", align_corners=False)</c>.</summary>
+    /// <summary>Resizes a table stored on the query grid to a patch grid: bicubic with a = −0.75, half-pixel
+    /// centres, edges repeated, in single precision; PyTorch's <c>interpolate(mode="bicubic",
+    /// align_corners=False)</c>.</summary>
     /// <param name="table">[M, D] on <paramref name="from"/>.</param>
     /// <param name="from">The query grid.</param>
     /// <param name="to">The patch grid.</param>
@@ -90,8 +91,8 @@ internal static class PositionEmbedding
         }
     }
 
-    /// <summary>The embedding of every point of a grid. The column's half is the same in every row and the row's half in
-    /// every column, so each is computed once and copied.</summary>
+    /// <summary>The embedding of every point of a grid. The column's half is the same in every row and the
+    /// row's half in every column, so each is computed once and copied.</summary>
     private static void SinCosGrid(int rowCount, int columnCount, Func<int, double> y, Func<int, double> x, int width,
         int stride, Span<float> destination)
     {
@@ -114,7 +115,8 @@ internal static class PositionEmbedding
         }
     }
 
-    /// <summary>The four weights of target <paramref name="index"/>, and the index of the first source.</summary>
+    /// <summary>The four weights of target <paramref name="index"/>, and the index of the first
+    /// source.</summary>
     private static int Cubic(int index, int sourceCount, int targetCount, Span<float> weights)
     {
         const float A = -0.75f;

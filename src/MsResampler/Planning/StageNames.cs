@@ -1,7 +1,7 @@
 namespace MsResampler.Planning;
 
-/// <summary>Names of the stages of a forward pass, by the tensors that they apply. Plans, engines and measurements use the
-/// same names.</summary>
+/// <summary>Names of the stages of a forward pass, by the tensors that they apply. Plans, engines and
+/// measurements use the same names.</summary>
 internal static class StageNames
 {
     /// <summary>Projection of patch features, [N, C] to [N, D].</summary>
@@ -31,7 +31,8 @@ internal static class StageNames
     /// <summary>First layer of the gate, [M, S·D] to [M, G].</summary>
     public const string GateHidden = "gate fc1";
 
-    /// <summary>Second layer of the gate, softmax over the scopes, and the gated sum of the scopes' outputs.</summary>
+    /// <summary>Second layer of the gate, softmax over the scopes, and the gated sum of the scopes'
+    /// outputs.</summary>
     public const string GateFusion = "fusion gate";
 
     /// <summary>Layer norm of the fused outputs.</summary>

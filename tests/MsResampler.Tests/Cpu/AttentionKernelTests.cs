@@ -10,7 +10,6 @@ namespace MsResampler.Tests.Cpu;
 [TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
 internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private static readonly PatchGrid[] s_grids = [new(1, 1), new(3, 5), new(9, 13), new(1, 101)];
 

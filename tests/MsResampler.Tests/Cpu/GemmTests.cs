@@ -6,7 +6,6 @@ namespace MsResampler.Tests.Cpu;
 [TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
 internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private const float Guard = 12345.5f;
 

@@ -9,7 +9,6 @@ namespace MsResampler.Tests.Cpu;
 [NonParallelizable]
 internal sealed unsafe class MemoryTests<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private static readonly ResamplerConfig s_config = Configs.Mixed;
 

@@ -7,7 +7,6 @@ namespace MsResampler.Tests.Cpu;
 [TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
 internal sealed unsafe class VectorMathTests<TSimd, TVector> : GuardedTests
     where TSimd : struct, ISimd<TVector>
-    where TVector : unmanaged
 {
     private static float[] Exp2(params float[] values)
     {

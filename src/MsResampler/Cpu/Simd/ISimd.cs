@@ -1,16 +1,15 @@
 namespace MsResampler.Cpu.Simd;
 
-/// <summary>The vector operations that the kernels are written in. A kernel is generic over one implementation and
-/// its vector type, so the compiler makes a specialised copy for each instruction set from one source.</summary>
-/// <typeparam name="TVector">The vector of floats.</typeparam>
+/// <summary>Vector operations of one instruction set. The kernels are generic over an implementation and its
+/// vector type, so the compiler generates specialised code for each instruction set from one source.</summary>
+/// <typeparam name="TVector">A vector of floats, which must be a value type.</typeparam>
 internal unsafe interface ISimd<TVector>
-    where TVector : unmanaged
 {
-    /// <summary>Floats in a vector.</summary>
+    /// <summary>The number of floats in a vector.</summary>
     static abstract int Width { get; }
 
-    /// <summary>Vectors across the widest register tile: with six rows, 4 where there are 32 vector registers, 2 where
-    /// there are 16.</summary>
+    /// <summary>The width in vectors of the widest register tile, which has six rows: 4 with 32 vector
+    /// registers, 2 with 16.</summary>
     static abstract int PanelVectors { get; }
 
     static abstract TVector Zero { get; }
@@ -19,13 +18,13 @@ internal unsafe interface ISimd<TVector>
 
     static abstract void Store(float* destination, TVector value);
 
-    /// <summary>The float at <paramref name="source"/> in every lane.</summary>
+    /// <summary>A vector with the float at <paramref name="source"/> in every lane.</summary>
     static abstract TVector Broadcast(float* source);
 
     static abstract TVector Create(float value);
 
-    /// <summary>Asks for the cache line at <paramref name="address"/> in the second-level cache, where the machine can.
-    /// </summary>
+    /// <summary>Prefetches the cache line at <paramref name="address"/> into the second-level cache, if the
+    /// processor has such an instruction. Any address is allowed.</summary>
     static abstract void Prefetch(float* address);
 
     static abstract TVector Add(TVector a, TVector b);
@@ -36,10 +35,11 @@ internal unsafe interface ISimd<TVector>
 
     static abstract TVector Divide(TVector a, TVector b);
 
-    /// <summary>The larger one; <paramref name="b"/> where that is NaN. Where <paramref name="a"/> is NaN, either.</summary>
+    /// <summary>The larger value of each lane. If <paramref name="b"/> is NaN, the result is NaN; if only
+    /// <paramref name="a"/> is NaN, the result is one of the two.</summary>
     static abstract TVector Max(TVector a, TVector b);
 
-    /// <summary>a·b + c, rounded once where the hardware can.</summary>
+    /// <summary>a·b + c, with one rounding if the hardware has a fused multiply-add.</summary>
     static abstract TVector MultiplyAdd(TVector a, TVector b, TVector c);
 
     static abstract TVector Abs(TVector a);
@@ -47,16 +47,16 @@ internal unsafe interface ISimd<TVector>
     /// <summary>The nearest integer, ties to even.</summary>
     static abstract TVector Round(TVector a);
 
-    /// <summary>2ⁿ for integral n from −127 (which gives 0) to 127.</summary>
+    /// <summary>2ⁿ for whole numbers n from −126 to 127, and 0 for −127.</summary>
     static abstract TVector PowerOfTwo(TVector n);
 
-    /// <summary><paramref name="negative"/> in lanes where <paramref name="sign"/> is below zero, else
+    /// <summary><paramref name="negative"/> in lanes where <paramref name="sign"/> is below zero, otherwise
     /// <paramref name="other"/>.</summary>
     static abstract TVector SelectNegative(TVector sign, TVector negative, TVector other);
 
     /// <summary>The sum of the lanes, in a fixed order.</summary>
     static abstract float Sum(TVector a);
 
-    /// <summary>Whether every lane is equal in both.</summary>
+    /// <summary>Whether all lanes of the two vectors are equal.</summary>
     static abstract bool EqualsAll(TVector a, TVector b);
 }

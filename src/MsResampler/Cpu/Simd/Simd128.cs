@@ -4,8 +4,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace MsResampler.Cpu.Simd;
 
-/// <summary>128-bit vectors: Arm AdvSimd, which has 32 registers and fused multiply-add; SSE where nothing
-/// wider is there.</summary>
+/// <summary>128-bit vectors: Arm AdvSimd, with 32 registers and fused multiply-add, or SSE.</summary>
 internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
 {
     public static int Width => 4;

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace MsResampler.Cpu.Simd;
 
-/// <summary>One float at a time: runs anywhere and shows what the vector code must compute.</summary>
+/// <summary>Single floats: runs on every processor.</summary>
 internal readonly unsafe struct SimdScalar : ISimd<float>
 {
     public static int Width => 1;
@@ -42,7 +42,7 @@ internal readonly unsafe struct SimdScalar : ISimd<float>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Max(float a, float b) => a > b ? a : b;
 
-    /// <remarks>Two roundings: a fused operation without hardware for it is a slow library call.</remarks>
+    /// <remarks>Rounds twice: without hardware support, a fused multiply-add is a slow library call.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float MultiplyAdd(float a, float b, float c) => (a * b) + c;
 
