@@ -32,7 +32,7 @@ public sealed partial class ReadmeTests
     [
         "README.md", "CONTRIBUTING.md", "src/MsResampler/README.md", "src/MsResampler.Onnx/README.md",
         "src/MsResampler.Reference/README.md", "kernels/README.md", "tools/MsResampler.Cli/README.md",
-        "tests/PtxEmulator/README.md",
+        "tests/PtxEmulator/README.md", "perf/README.md",
     ];
 
     [Test]
