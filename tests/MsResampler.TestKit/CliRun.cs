@@ -4,8 +4,8 @@ using MsResampler.Cli.Display;
 
 namespace MsResampler.TestKit;
 
-/// <summary>One command line, run in this process as if its output were piped.</summary>
-/// <param name="ExitCode">What the process would return.</param>
+/// <summary>One command line, run in this process as if its output were redirected.</summary>
+/// <param name="ExitCode">The exit code of the process.</param>
 /// <param name="Output">Standard output.</param>
 /// <param name="Error">Standard error.</param>
 internal sealed record CliRun(int ExitCode, string Output, string Error)
@@ -21,7 +21,7 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
         return new CliRun(exitCode, output.ToString(), error.ToString());
     }
 
-    /// <summary>The same in a process of its own, with environment variables set.</summary>
+    /// <summary>Runs the command in its own process, with environment variables.</summary>
     public static CliRun OfProcess((string Variable, string Value)[] environment, params string[] args)
     {
         ProcessStartInfo start = new("dotnet", [typeof(CommandLine).Assembly.Location, .. args])
@@ -38,7 +38,7 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
         return new CliRun(process.ExitCode, output, error.Result);
     }
 
-    /// <summary>The same in a process that a shell starts, after a command of the shell and with
+    /// <summary>Runs the command in a process that a shell starts, after a shell command and with
     /// redirections.</summary>
     public static CliRun OfShell(string before, string redirections, params string[] args)
     {
@@ -51,7 +51,7 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        // Or the runtime itself makes a file, larger than the limits that tests set.
+        // Otherwise the runtime itself creates a file that is larger than the limits set by tests.
         start.Environment["DOTNET_EnableWriteXorExecute"] = "0";
         using Process process = Process.Start(start)!;
         Task<string> error = process.StandardError.ReadToEndAsync();
@@ -60,7 +60,7 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
         return new CliRun(process.ExitCode, output, error.Result);
     }
 
-    /// <summary>Asserts success without a word on standard error.</summary>
+    /// <summary>Asserts success with empty standard error.</summary>
     public CliRun Succeeds()
     {
         using (Assert.EnterMultipleScope())
@@ -72,8 +72,7 @@ internal sealed record CliRun(int ExitCode, string Output, string Error)
         return this;
     }
 
-    /// <summary>Asserts exit code 2 and exactly one line on standard error that holds each of the
-    /// words.</summary>
+    /// <summary>Asserts exit code 2 and exactly one line on standard error that contains each of the words.</summary>
     public void FailsNaming(params string[] words)
     {
         using (Assert.EnterMultipleScope())

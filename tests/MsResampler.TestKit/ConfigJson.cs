@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 
 namespace MsResampler.TestKit;
 
-/// <summary>Writes a configuration as the config.json that parses to it.</summary>
+/// <summary>Writes a configuration as config.json.</summary>
 internal static class ConfigJson
 {
     public static string Of(ResamplerConfig config)

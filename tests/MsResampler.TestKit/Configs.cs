@@ -1,9 +1,10 @@
 namespace MsResampler.TestKit;
 
-/// <summary>Small configurations to vary.</summary>
+/// <summary>Small configurations that tests vary.</summary>
 internal static class Configs
 {
-    /// <summary>Three scopes that take different strategies on larger grids, and widths that fill no vector.</summary>
+    /// <summary>Three scopes that use different strategies on larger grids, and widths that are not multiples of a
+    /// vector.</summary>
     public static ResamplerConfig Mixed => Of(Window(2, 2), Gaussian(2, 3, new AxisPair(5, 4)), None) with
     {
         HiddenSize = 36,

@@ -5,7 +5,7 @@ namespace MsResampler.TestKit;
 /// <summary>A configuration, a checkpoint layout and a ragged batch, drawn from a seed.</summary>
 internal sealed class RandomCase
 {
-    /// <summary>Every this many cases one is wide enough to reach the blocked paths.</summary>
+    /// <summary>One of this many cases is large enough to reach the blocked code paths.</summary>
     private const int LargeCasePeriod = 32;
 
     // 1, primes, and the vector and tile widths of a backend with their neighbours.
@@ -13,8 +13,8 @@ internal sealed class RandomCase
     private static readonly int[] s_queryExtents = [1, 2, 3, 4, 5, 7, 9];
     private static readonly int[] s_widths = [1, 3, 7, 8, 15, 16, 17, 31, 32, 33, 48, 61, 64, 65, 97];
 
-    // Not 1 or 3: an image's tokens can all be alike, and a few numbers can cancel to almost nothing, of which a
-    // relative error says little.
+    // Not 1 or 3: the tokens of an image can be almost equal, and a few values can cancel to almost nothing, which
+    // makes their relative error meaningless.
     private static readonly int[] s_outputWidths = [7, .. s_widths[2..]];
 
     private static readonly int[] s_headSizes = [4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 64];
@@ -22,7 +22,7 @@ internal sealed class RandomCase
 
     private readonly Random _random;
 
-    /// <summary>The element types that a weight may have.</summary>
+    /// <summary>The element types of weights.</summary>
     public static readonly TensorType[] WeightTypes =
         [TensorType.F32, TensorType.F16, TensorType.BF16, TensorType.F64];
 
@@ -48,7 +48,7 @@ internal sealed class RandomCase
 
     public PatchGrid[] Grids { get; }
 
-    /// <summary>Everything that reproduces the case.</summary>
+    /// <summary>Everything that is needed to reproduce the case.</summary>
     public override string ToString()
     {
         (bool Holds, string Words)[] layout =
@@ -90,7 +90,7 @@ internal sealed class RandomCase
         };
     }
 
-    // Widths up to 136 in small cases; at least 16, because the norm of a few channels can cancel by chance.
+    // Widths of 16 to 136 in small cases. With fewer than 16 channels the norm can cancel by chance.
     private (int HeadCount, int HeadSize) NextHeads()
     {
         while (true)

@@ -4,8 +4,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.TestKit;
 
-/// <summary>A model folder with random weights, some of them replaced, that lives as long as a
-/// test.</summary>
+/// <summary>A model folder with random weights, some of them replaced, which exists until disposal.</summary>
 internal sealed class TestModel : IDisposable
 {
     private readonly DirectoryInfo _folder;
@@ -14,8 +13,8 @@ internal sealed class TestModel : IDisposable
 
     /// <summary>Writes and opens a model.</summary>
     /// <param name="config">The configuration to write.</param>
-    /// <param name="options">The checkpoint's layout.</param>
-    /// <param name="seed">Decides the weights.</param>
+    /// <param name="options">The layout of the checkpoint.</param>
+    /// <param name="seed">The seed of the weights.</param>
     /// <param name="edit">Replaces tensors; null keeps them.</param>
     public TestModel(ResamplerConfig config, RandomModelOptions? options = null, ulong seed = 1,
         Func<RandomTensor, RandomTensor>? edit = null)

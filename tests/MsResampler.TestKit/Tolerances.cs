@@ -1,39 +1,38 @@
 namespace MsResampler.TestKit;
 
-/// <summary>Every numerical tolerance of the tests, with its reason.</summary>
+/// <summary>All numerical tolerances of the tests, with their derivations.</summary>
 internal static class Tolerances
 {
-    /// <summary>Relative L2 error of a float32 backend against exact arithmetic, per image.</summary>
-    /// <remarks>The unit roundoff of float32 is u = 2⁻²⁴ ≈ 6e-8, so this is 50 u. From features to tokens
-    /// stand about eight roundings of whole tensors in a row (input projection, ln_kv, key or value projection,
-    /// logits, softmax and its product, output projection, gate, ln_post, projection). Each is a sum of up to a
-    /// few thousand products, whose relative error stays near 3 u in the L2 norm. Independent errors add in
-    /// squares: 3 u·√8 ≈ 9 u. What lies between can amplify: over the random configurations a small relative
-    /// change of the features reaches the tokens 1.02 times as large in the median and 2.5 times at
-    /// most, so 5 is allowed. Measured on four instruction sets: 2.7e-7 in the median, 1.5e-6 at worst. A wrong
-    /// edge, axis, bias or group shows at 1e-3 and above.</remarks>
+    /// <summary>The relative L2 error of a float32 backend against exact arithmetic, per image.</summary>
+    /// <remarks>The unit roundoff of float32 is u = 2⁻²⁴ ≈ 6e-8, so this is 50 u. Between features and tokens about
+    /// eight whole tensors are rounded in sequence (input projection, ln_kv, key or value projection, logits, softmax
+    /// and its product, output projection, gate, ln_post, projection). Each is a sum of up to a few thousand
+    /// products, whose relative error stays near 3 u in the L2 norm. Independent errors add in squares: 3 u·√8 ≈ 9 u.
+    /// The operations in between can amplify: over the random configurations, a small relative change of the features
+    /// changes the tokens 1.02 times as much in the median and 2.5 times at most, so a factor of 5 is allowed.
+    /// Measured on four instruction sets: 2.7e-7 in the median, 1.5e-6 at worst. A wrong edge, axis, bias or group
+    /// causes errors of 1e-3 and above.</remarks>
     public const double SinglePrecision = 3e-6;
 
-    /// <summary>The same where rows that ln_post normalises lie far from zero.</summary>
-    /// <remarks>A float32 product is a few u of its own size off, √(1 + r²) deviations where its mean over the
-    /// channels is r deviations from 0, and ln_post divides by the deviation. Biases, kv_proj and an only out_proj
-    /// have no such mean: it is taken out when they are loaded. out_proj of several scopes keeps it, since the gate
-    /// reads it.</remarks>
-    /// <param name="offset">r.</param>
+    /// <summary>The same where the rows that ln_post normalises are far from zero.</summary>
+    /// <remarks>The error of a float32 product is a few u of its own size, which is √(1 + r²) standard deviations if
+    /// its mean over the channels is r deviations away from 0; ln_post divides by the deviation. Biases, kv_proj and
+    /// the out_proj of a single scope have no such mean, because it is removed when they are loaded. The out_proj of
+    /// several scopes keeps it, because the gate reads its result.</remarks>
+    /// <param name="offset">The distance r.</param>
     public static double SinglePrecisionAt(double offset) => SinglePrecision * (1 + offset);
 
-    /// <summary>Relative L2 difference between two float32 implementations: each is within
+    /// <summary>The relative L2 difference between two float32 implementations. Each is within
     /// <see cref="SinglePrecision"/> of exact arithmetic, and independent errors add in squares: √2·3e-6, rounded
     /// up.</summary>
     public const double TwoSinglePrecisions = 5e-6;
 
-    /// <summary>Relative L2 error of a double-precision result against exact arithmetic: the same argument
-    /// with u = 2⁻⁵³ ≈ 1.1e-16 asks for 50 u ≈ 6e-15; the rest is for the naive sums that tests compare
-    /// with.</summary>
+    /// <summary>The relative L2 error of a double-precision result against exact arithmetic. The same derivation with
+    /// u = 2⁻⁵³ ≈ 1.1e-16 gives 50 u ≈ 6e-15; the rest allows for the naive sums of the tests.</summary>
     public const double DoublePrecision = 1e-13;
 
-    /// <summary>‖actual − expected‖ / ‖expected‖; 0 when both are 0, infinite where there is a NaN, which would pass
-    /// for less than any bound.</summary>
+    /// <summary>‖actual − expected‖ / ‖expected‖; 0 if both are 0. If a value is NaN, the result is infinite, because
+    /// NaN would pass every upper bound.</summary>
     public static double RelativeError(ReadOnlySpan<double> actual, ReadOnlySpan<double> expected)
     {
         if (actual.Length != expected.Length)

@@ -10,8 +10,8 @@ using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 
-/// <summary>Loops whose last memory operations ILGPU's level O2 moves to where they do not belong. The project's
-/// pipeline must leave them where they are; if a later ILGPU no longer moves them, the second test says so, and its
+/// <summary>Loops whose last memory operations ILGPU's level O2 moves across a barrier or a store. The compiler
+/// pipeline of the project must not move them. If a later ILGPU no longer moves them, the second test fails, and
 /// level O2 can be considered again.</summary>
 public sealed class BarrierTests
 {
@@ -33,7 +33,7 @@ public sealed class BarrierTests
     public void Release() => _compiler.Dispose();
 
     [TestCaseSource(nameof(s_kernels))]
-    public void Memory_operations_stay_on_their_side_of_barriers_and_stores(string name)
+    public void Memory_operations_do_not_move_across_barriers_and_stores(string name)
     {
         CompiledKernel kernel = _compiler.Compile(Method(name), name, 80);
 
@@ -42,7 +42,7 @@ public sealed class BarrierTests
     }
 
     [TestCaseSource(nameof(s_kernels))]
-    public void Level_O2_alone_moves_them(string name)
+    public void Level_O2_alone_moves_memory_operations(string name)
     {
         bool isWrong;
         try
@@ -127,7 +127,7 @@ public sealed class BarrierTests
         sums[Group.IdxX] = sum;
     }
 
-    /// <summary>What the kernels' C# says.</summary>
+    /// <summary>The result of the kernel's C# code.</summary>
     private static float[] Expected(string name)
     {
         float[] source = Source();
@@ -148,7 +148,7 @@ public sealed class BarrierTests
         float At(int step, int thread) => source[(step * GroupSize) + thread];
     }
 
-    /// <summary>Whole numbers, so that sums are exact.</summary>
+    /// <summary>Integers, so that the sums are exact.</summary>
     private static float[] Source() => [.. Enumerable.Range(0, StepCount * GroupSize).Select(i => (float)(i * 7 % 61))];
 
     private static float[] Run(CompiledKernel kernel, ulong seed)

@@ -10,7 +10,7 @@ public sealed class KernelCacheTests
     private static readonly MethodInfo s_kernel = Method(nameof(Add));
 
     [Test]
-    public void A_second_process_compiles_nothing()
+    public void A_second_process_compiles_no_kernels()
     {
         using var folder = new TemporaryFolder();
         using KernelCompiler first = Compiler(folder.Path);
@@ -28,7 +28,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void A_kernel_is_compiled_once_and_may_have_several_names()
+    public void A_kernel_with_several_names_is_compiled_once()
     {
         using KernelCompiler compiler = Compiler(folder: null);
 
@@ -40,7 +40,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void Whatever_the_text_depends_on_is_in_the_key()
+    public void The_key_contains_everything_that_the_text_depends_on()
     {
         PtxVersion version = PtxVersion.Default;
         var keys = new List<KernelKey>
@@ -72,7 +72,7 @@ public sealed class KernelCacheTests
     }
 
     [TestCaseSource(nameof(Corruptions))]
-    public void What_is_not_as_it_was_written_is_compiled_and_written_again(string name, Func<byte[], byte[]> corrupt)
+    public void A_changed_file_is_compiled_and_written_again(string name, Func<byte[], byte[]> corrupt)
     {
         using var folder = new TemporaryFolder();
         string file = WriteOne(folder);
@@ -87,7 +87,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void No_changed_byte_is_believed()
+    public void A_change_of_any_byte_is_detected()
     {
         using var folder = new TemporaryFolder();
         string file = WriteOne(folder);
@@ -106,7 +106,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void A_kernel_under_another_ones_name_is_not_taken_for_it()
+    public void A_kernel_in_the_file_of_another_kernel_is_not_used()
     {
         using var folder = new TemporaryFolder();
         string file = WriteOne(folder);
@@ -117,7 +117,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void A_folder_that_cannot_be_written_is_said_with_the_reason_and_one_that_can_is_not()
+    public void A_warning_names_an_unwritable_folder_and_the_reason()
     {
         using var folder = new TemporaryFolder();
         string file = folder.File("a file");
@@ -143,7 +143,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void A_folder_that_cannot_be_is_bypassed()
+    public void Without_a_usable_folder_kernels_are_still_compiled()
     {
         using var folder = new TemporaryFolder();
         string file = folder.File("a file");
@@ -157,7 +157,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void A_kernel_that_cannot_be_written_is_compiled_all_the_same()
+    public void A_kernel_that_cannot_be_stored_is_still_compiled()
     {
         using var folder = new TemporaryFolder();
         string file = WriteOne(folder);
@@ -171,7 +171,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void The_kernels_not_used_for_longest_are_deleted_first()
+    public void The_least_recently_used_kernels_are_deleted_first()
     {
         using var folder = new TemporaryFolder();
         string text = new('x', 10_000);
@@ -194,7 +194,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void Only_its_own_files_are_deleted_and_abandoned_ones_too()
+    public void Only_files_of_the_cache_are_deleted_including_abandoned_ones()
     {
         using var folder = new TemporaryFolder();
         string abandoned = WriteOne(folder) + ".0";
@@ -211,7 +211,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void Readers_and_writers_of_one_kernel_do_not_disturb_each_other()
+    public void Readers_and_writers_of_a_kernel_do_not_interfere()
     {
         using var folder = new TemporaryFolder();
         var key = new KernelKey("kernel");
@@ -241,7 +241,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void Many_threads_get_the_same_kernel_compiled_once()
+    public void Many_threads_share_a_kernel_that_is_compiled_once()
     {
         using KernelCompiler compiler = Compiler(folder: null);
         var kernels = new CompiledKernel[16];
@@ -253,7 +253,7 @@ public sealed class KernelCacheTests
     }
 
     [Test]
-    public void The_environment_names_the_folder_or_turns_it_off()
+    public void The_environment_variable_sets_or_disables_the_folder()
     {
         Assert.That(KernelCache.FolderOf("none"), Is.Null);
         Assert.That(KernelCache.FolderOf("/some/folder"), Is.EqualTo("/some/folder"));
@@ -295,7 +295,7 @@ public sealed class KernelCacheTests
 
     private static KernelCompiler Compiler(string? folder) => new(new KernelCache(folder), PtxVersion.Default);
 
-    /// <summary>Compiles a kernel into the folder and gives its file.</summary>
+    /// <summary>Compiles a kernel into the folder and returns the path of its file.</summary>
     private static string WriteOne(TemporaryFolder folder)
     {
         using KernelCompiler compiler = Compiler(folder.Path);

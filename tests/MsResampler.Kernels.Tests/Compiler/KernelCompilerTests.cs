@@ -24,7 +24,7 @@ public sealed class KernelCompilerTests
     public void Release() => _compiler.Dispose();
 
     [Test]
-    public void The_entry_and_its_parameters_are_read_from_the_text()
+    public void The_entry_and_its_parameters_are_parsed_from_the_text()
     {
         CompiledKernel kernel = Compile(nameof(EveryKindOfParameter), 80);
 
@@ -42,7 +42,7 @@ public sealed class KernelCompilerTests
     [TestCase(80, "sm_80")]
     [TestCase(90, "sm_80")]
     [TestCase(120, "sm_80")]
-    public void The_text_is_for_the_architecture_and_never_above_80(int architecture, string target)
+    public void The_text_targets_the_architecture_but_at_most_sm_80(int architecture, string target)
     {
         CompiledKernel kernel = Compile(nameof(EveryKindOfParameter), architecture);
 
@@ -50,7 +50,7 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
-    public void Launch_bounds_are_in_the_text()
+    public void The_text_contains_launch_bounds()
     {
         CompiledKernel kernel = _compiler.Compile(Method(nameof(EveryKindOfParameter)), "bounded", 80,
             new KernelSpecialization(256, 2));
@@ -59,7 +59,7 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
-    public void Arrays_walked_by_constant_loops_live_in_registers()
+    public void Arrays_indexed_by_constant_loops_become_registers()
     {
         CompiledKernel four = _compiler.Compile(Method(nameof(SumOf), typeof(Four)), "four", 80);
         CompiledKernel most = _compiler.Compile(Method(nameof(SumOf), typeof(Most)), "most", 80);
@@ -71,7 +71,7 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
-    public void The_text_does_not_depend_on_what_was_compiled_before()
+    public void The_text_does_not_depend_on_earlier_compilations()
     {
         using var other = new KernelCompiler();
         CompiledKernel first = other.Compile(Method(nameof(SumOf), typeof(Four)), "four", 80);
@@ -84,7 +84,7 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
-    public void Functions_that_nothing_calls_are_left_out_of_the_text()
+    public void Unused_functions_are_removed_from_the_text()
     {
         CompiledKernel kernel = Compile(nameof(CallsAnInstruction), 80);
 
@@ -92,7 +92,7 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
-    public void Functions_that_are_called_stay()
+    public void Used_functions_stay_in_the_text()
     {
         CompiledKernel kernel = Compile(nameof(CallsFunctions), 80);
         int[] values = [.. Enumerable.Range(0, 32)];
@@ -104,7 +104,7 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
-    public void What_cannot_be_compiled_is_named_with_the_reason()
+    public void An_error_names_what_cannot_be_compiled_and_why()
     {
         Assert.That(() => Compile(nameof(CopiesAsynchronously), 75), Throws.TypeOf<NotSupportedException>().With.Message
             .EqualTo("Kernel 'the name' cannot be compiled for sm_75: AsyncCopy.Commit needs sm_80 or newer; " +
@@ -115,7 +115,7 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
-    public void What_is_no_kernel_is_refused()
+    public void A_method_that_is_not_a_kernel_is_rejected()
     {
         Assert.That(() => _compiler.Compile(Method(nameof(Count)), "x", 80), Throws.TypeOf<NotSupportedException>()
             .With.Message.Contains("KernelCompilerTests.Count is not a kernel"));

@@ -6,8 +6,8 @@ using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 
-/// <summary>Loops of every shape compute what C# says, unrolled, partly unrolled or not: the same method runs here and
-/// in the emulator.</summary>
+/// <summary>Loops of every shape have the same result in the emulator as in C#, whether they are unrolled completely,
+/// partly or not at all.</summary>
 public sealed class LoopTests
 {
     private KernelCompiler _compiler = null!;
@@ -48,55 +48,56 @@ public sealed class LoopTests
     public void Once() => Check<Single>(isUnrolled: null);
 
     [Test]
-    public void As_often_as_is_unrolled() => Check<Most>(isUnrolled: true);
+    public void As_often_as_the_unrolling_limit() => Check<Most>(isUnrolled: true);
 
     [Test]
-    public void Once_more_than_is_unrolled() => Check<OneMore>(isUnrolled: false);
+    public void Once_more_than_the_unrolling_limit() => Check<OneMore>(isUnrolled: false);
 
     [Test]
     public void A_power_of_two_times() => Check<PowerOfTwo>(isUnrolled: false);
 
     [Test]
-    public void More_often_than_is_unrolled_by_a_rolled_bound() => Check<RolledMultiple>(isUnrolled: false);
+    public void More_often_than_the_unrolling_limit_with_a_rolled_bound() => Check<RolledMultiple>(isUnrolled: false);
 
     [Test]
-    public void As_often_as_would_be_unrolled_in_part_is_refused() =>
+    public void A_count_that_would_be_partly_unrolled_is_rejected() =>
         Assert.That(Compile<Multiple>, Throws.TypeOf<NotSupportedException>().With.Message.EqualTo(
             "Kernel 'Multiple' cannot be compiled for sm_80: A loop has 381 constant trips, and at most 127 are " +
             "unrolled. Write its bound as Loop.Rolled(bound)."));
 
     [Test]
-    public void With_the_counter_used_afterwards() => Check<UsedAfter>(isUnrolled: null);
+    public void With_the_counter_used_after_the_loop() => Check<UsedAfter>(isUnrolled: null);
 
     [Test]
     public void With_two_counters() => Check<TwoCounters>(isUnrolled: null);
 
     [Test]
-    public void Left_early() => Check<Broken>(isUnrolled: null);
+    public void With_an_early_exit() => Check<Broken>(isUnrolled: null);
 
     [Test]
-    public void With_some_trips_cut_short() => Check<Continued>(isUnrolled: true);
+    public void With_continue_in_some_iterations() => Check<Continued>(isUnrolled: true);
 
     [Test]
-    public void Trips_cut_short_before_an_inner_loop_are_refused()
+    public void Continue_before_an_inner_loop_is_rejected()
     {
-        // A limit of ILGPU's unrolling. When this fails it is gone, and KernelPasses need not warn of it.
+        // A limit of ILGPU's unrolling. If this assertion fails, the limit is gone and KernelPasses need not check
+        // for it.
         Assert.That(() => Compile<ContinuedAroundALoop>(), Throws.TypeOf<NotSupportedException>());
     }
 
     [Test]
-    public void Computed_counts() => Check<Computed>(isUnrolled: false);
+    public void With_a_computed_count() => Check<Computed>(isUnrolled: false);
 
     [Test]
-    public void Over_an_array_that_is_rotated() => Check<Rotation>(isUnrolled: true);
+    public void Over_a_rotated_array() => Check<Rotation>(isUnrolled: true);
 
     [Test]
-    public void With_conditions_inside() => Check<Conditions>(isUnrolled: true);
+    public void With_conditions_in_the_body() => Check<Conditions>(isUnrolled: true);
 
     [Test]
-    public void While_something_is_so() => Check<Collatz>(isUnrolled: false);
+    public void With_a_while_condition() => Check<Collatz>(isUnrolled: false);
 
-    /// <summary>Compares, and says whether branches are left.</summary>
+    /// <summary>Compares the results, and checks whether the code contains branches.</summary>
     private void Check<T>(bool? isUnrolled)
         where T : struct, ILoop
     {

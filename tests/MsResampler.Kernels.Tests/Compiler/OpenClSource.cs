@@ -10,8 +10,8 @@ namespace MsResampler.Kernels.Tests.Compiler;
 /// <summary>Compiles kernels to OpenCL source text, without a device.</summary>
 internal static class OpenClSource
 {
-    /// <summary>The source text of a kernel for an OpenCL 2.0 device with every capability that ILGPU knows. It is one
-    /// of Intel's, since ILGPU writes shuffles for the devices of known makers only.</summary>
+    /// <summary>The source text of a kernel for an OpenCL 2.0 device with every capability that ILGPU knows. The
+    /// device is an Intel one, because ILGPU generates shuffles only for known vendors.</summary>
     public static string Compile(MethodInfo kernel)
     {
         using Context context = Context.Create(builder =>

@@ -16,7 +16,7 @@ public sealed class OpenClTests
             Does.Contain("kernel void").And.Contain(call));
 
     [Test]
-    public void What_OpenCL_lacks_is_refused() =>
+    public void Instructions_without_an_OpenCL_version_are_rejected() =>
         Assert.That(() => OpenClSource.Compile(InstructionKernels.Method(nameof(InstructionKernels.MmaF16))),
             Throws.Exception);
 }

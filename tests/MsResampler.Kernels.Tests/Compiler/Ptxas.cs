@@ -3,7 +3,7 @@ using MsResampler.Cli.Ptx;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 
-/// <summary>NVIDIA's PTX assembler and disassembler. A test gets them from <see cref="OrSkip"/>, its first
+/// <summary>NVIDIA's PTX assembler and disassembler. A test obtains them by <see cref="OrSkip"/> in its first
 /// statement.</summary>
 internal sealed partial class Ptxas
 {
@@ -14,7 +14,7 @@ internal sealed partial class Ptxas
 
     private Ptxas(PtxAssembler assembler) => _assembler = assembler;
 
-    /// <summary>The machine's assembler. Skips the running test where there is none.</summary>
+    /// <summary>The assembler of this machine. Skips the running test if there is none.</summary>
     public static Ptxas OrSkip()
     {
         Skip.If(s_assembler.Value is null, $"There is no ptxas with {Disassembler} beside it: neither where " +
@@ -25,15 +25,16 @@ internal sealed partial class Ptxas
     /// <summary>Assembles a kernel.</summary>
     /// <param name="kernel">The kernel.</param>
     /// <param name="architecture">The architecture to assemble for, such as 80 for sm_80.</param>
-    /// <exception cref="MsResampler.Cli.InputException">The assembler refused the text.</exception>
+    /// <exception cref="MsResampler.Cli.InputException">The assembler rejects the text.</exception>
     public PtxasReport Assemble(CompiledKernel kernel, int architecture)
     {
         using var files = new TemporaryFolder();
         return Assemble(kernel, architecture, files, output: null);
     }
 
-    /// <summary>The machine instructions of a kernel: how often each occurs, with its modifiers, such as
-    /// HMMA.16816.F32. Takes several times as long as <see cref="Assemble(CompiledKernel, int)"/>.</summary>
+    /// <summary>The machine instructions of a kernel: the number of occurrences by instruction including modifiers,
+    /// such as HMMA.16816.F32. This takes several times as long as
+    /// <see cref="Assemble(CompiledKernel, int)"/>.</summary>
     public MachineCode Disassemble(CompiledKernel kernel, int architecture)
     {
         using var files = new TemporaryFolder();
@@ -42,7 +43,7 @@ internal sealed partial class Ptxas
         return ParseListing(_assembler.Run(Disassembler, "-sass", binary));
     }
 
-    /// <summary>Reads what cuobjdump -sass writes about one kernel.</summary>
+    /// <summary>Parses the output of cuobjdump -sass for one kernel.</summary>
     public static MachineCode ParseListing(string listing) =>
         new(Instruction().Matches(listing).CountBy(match => match.Groups["opcode"].Value).ToDictionary());
 

@@ -5,16 +5,17 @@ namespace MsResampler.Kernels.Tests.Compiler;
 
 internal sealed partial class Ptxas
 {
-    /// <summary>The machine instructions of a kernel's innermost loop that has a given instruction.</summary>
-    /// <exception cref="InvalidOperationException">There is none.</exception>
+    /// <summary>The machine instructions of the kernel's innermost loop that contains a given instruction.</summary>
+    /// <exception cref="InvalidOperationException">No loop contains the instruction.</exception>
     public MachineCode DisassembleLoop(CompiledKernel kernel, int architecture, string opcode) =>
         FindLoop(Listing(kernel, architecture), opcode);
 
-    /// <summary>The machine instructions of each of a kernel's loops, the shortest first.</summary>
+    /// <summary>The machine instructions of each loop of a kernel, shortest loop first.</summary>
     public IReadOnlyList<MachineCode> DisassembleLoops(CompiledKernel kernel, int architecture) =>
         [.. FindLoops(Listing(kernel, architecture))];
 
-    /// <summary>Finds the shortest stretch from a branch's target up to that branch that has the instruction.</summary>
+    /// <summary>Finds the shortest code range from a branch target to its branch that contains the
+    /// instruction.</summary>
     public static MachineCode FindLoop(string listing, string opcode) =>
         FindLoops(listing).FirstOrDefault(loop => loop.Count(opcode) > 0)
             ?? throw new InvalidOperationException($"No loop has {opcode}:\n{listing}");

@@ -6,7 +6,7 @@ namespace MsResampler.Kernels.Tests.Compiler;
 public sealed class PtxasTests
 {
     [Test]
-    public void What_the_assembler_says_is_read()
+    public void The_report_of_the_assembler_is_parsed()
     {
         const string Log = """
             ptxas info    : 0 bytes gmem
@@ -41,7 +41,7 @@ public sealed class PtxasTests
     }
 
     [Test]
-    public void A_kernel_without_shared_memory_has_none()
+    public void A_kernel_without_shared_memory_reports_none()
     {
         PtxasReport report = PtxasReport.Parse(
             "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n" +
@@ -51,7 +51,7 @@ public sealed class PtxasTests
     }
 
     [Test]
-    public void A_text_that_the_assembler_refuses_is_an_error_with_its_words()
+    public void A_rejected_text_is_an_error_with_the_assembler_message()
     {
         Ptxas ptxas = Ptxas.OrSkip();
         const string Text = ".version 7.0\n.target sm_80\n.address_size 64\nnonsense;";

@@ -9,7 +9,7 @@ namespace MsResampler.Kernels.Tests.Cuda;
 internal sealed class CudaBenchTests : CudaModelFixture
 {
     [Test]
-    public void A_model_is_measured_on_a_device_of_the_driver(
+    public void A_model_is_measured_through_the_driver(
         [Values(Precision.Float32, Precision.Float16)] Precision precision)
     {
         MockDriver.SetDevice(0, "Mock GPU", multiprocessorCount: 1);

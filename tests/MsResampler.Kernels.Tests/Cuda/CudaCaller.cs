@@ -3,7 +3,7 @@ using MsResampler.Kernels.Device.Cuda;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>Another user of the primary context: memory on the device, and a stream.</summary>
+/// <summary>Another user of the primary context, with device memory and a stream.</summary>
 internal sealed unsafe class CudaCaller : IDisposable
 {
     private readonly int _ordinal = CudaDevices.Ordinal(0);
@@ -33,7 +33,7 @@ internal sealed unsafe class CudaCaller : IDisposable
         return (ulong)_deviceMemory[^1];
     }
 
-    /// <summary>Starts to write bytes.</summary>
+    /// <summary>Enqueues a write.</summary>
     public void Write(ulong address, byte[] bytes) => Within(() =>
     {
         nint host = AllocateHost(bytes.Length);
@@ -41,7 +41,7 @@ internal sealed unsafe class CudaCaller : IDisposable
         CudaNative.CopyToDevice(address, (void*)host, (nuint)bytes.Length, Stream);
     });
 
-    /// <summary>Reads bytes when the stream's work is done.</summary>
+    /// <summary>Reads bytes after all work of the stream.</summary>
     public byte[] Read(ulong address, int byteCount)
     {
         byte[] bytes = new byte[byteCount];
@@ -55,7 +55,7 @@ internal sealed unsafe class CudaCaller : IDisposable
         return bytes;
     }
 
-    /// <summary>Does something while the context is current.</summary>
+    /// <summary>Performs an action while the context is current.</summary>
     public void Within(Action action)
     {
         CudaNative.PushContext(_context);

@@ -5,7 +5,7 @@ using CudaDevice = MsResampler.Kernels.Device.Cuda.CudaDevice;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>Contexts that other users of CUDA in the process share.</summary>
+/// <summary>Contexts that the process shares with other users of CUDA.</summary>
 internal sealed class CudaContextTests : CudaModelFixture
 {
     private const int IllegalAddress = 700;
@@ -14,7 +14,7 @@ internal sealed class CudaContextTests : CudaModelFixture
     public void Attach() => AttachEmulator();
 
     [Test]
-    public void Memory_and_streams_of_the_primary_context_serve_a_model_in_it_and_in_no_other()
+    public void Primary_context_memory_and_streams_work_only_in_that_context()
     {
         using CudaCaller caller = new();
         ulong address = caller.Allocate(4);
@@ -39,7 +39,7 @@ internal sealed class CudaContextTests : CudaModelFixture
     }
 
     [Test]
-    public void The_primary_context_is_kept_while_a_model_is_loaded_and_not_longer()
+    public void The_primary_context_is_retained_while_a_model_is_loaded()
     {
         Resampler first = Resampler.Load(Folder, Primary());
         Resampler second = Resampler.Load(Folder, Primary());
@@ -56,7 +56,7 @@ internal sealed class CudaContextTests : CudaModelFixture
     }
 
     [Test]
-    public void What_nobody_disposed_in_the_primary_context_is_finalised()
+    public void Undisposed_objects_in_the_primary_context_are_finalised()
     {
         using CudaCaller caller = new();
         int liveCount = MockDriver.LiveCount;
@@ -82,7 +82,7 @@ internal sealed class CudaContextTests : CudaModelFixture
     }
 
     [Test]
-    public void A_primary_context_that_cannot_be_had_is_an_error_that_says_so()
+    public void An_unavailable_primary_context_is_an_error_with_the_reason()
     {
         MockDriver.SetDevice(0, "Shared", computeMode: 3);
         MockDriver.Fail("cuDevicePrimaryCtxRetain", 46);
@@ -95,7 +95,7 @@ internal sealed class CudaContextTests : CudaModelFixture
     }
 
     [Test]
-    public void A_lost_primary_context_says_that_only_a_new_process_helps()
+    public void The_error_of_a_lost_primary_context_asks_for_a_new_process()
     {
         using (Resampler resampler = Resampler.Load(Folder, Primary()))
         {
@@ -127,7 +127,7 @@ internal sealed class CudaContextTests : CudaModelFixture
     }
 
     [Test]
-    public void Memory_of_an_accelerator_serves_a_model_on_it_and_outlives_the_model() => WithAccelerator(accelerator =>
+    public void Accelerator_memory_works_for_its_models_and_outlives_them() => WithAccelerator(accelerator =>
     {
         ulong address;
         using (CudaDevice owner = CudaDevice.Of(accelerator))
@@ -154,7 +154,7 @@ internal sealed class CudaContextTests : CudaModelFixture
     });
 
     [Test]
-    public void An_accelerator_disposed_before_its_model_is_a_lost_device_and_no_crash()
+    public void An_accelerator_disposed_before_its_model_is_a_lost_device()
     {
         CudaDevice device = null!;
         IDeviceMemory memory = null!;

@@ -8,7 +8,7 @@ internal sealed class CudaDeviceTests : CudaFixture
     private static readonly LaunchSize s_size = new(5, 3, 128);
 
     [Test]
-    public void Properties_are_the_drivers()
+    public void Properties_are_those_that_the_driver_reports()
     {
         MockDriver.SetDriver(12_040, 2);
         MockDriver.SetDevice(1, "Second", architecture: 89, multiprocessorCount: 7, memoryBytes: 123 << 20);
@@ -17,7 +17,7 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
-    public void Arguments_and_sizes_arrive_byte_for_byte()
+    public void Arguments_and_launch_sizes_reach_the_driver_unchanged()
     {
         byte[] arguments = Bytes(Kernel.ParameterBytes, 1);
         using CudaDevice device = new(0);
@@ -30,7 +30,7 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
-    public void Copies_of_any_length_are_exact_though_the_source_changes_at_once(
+    public void Copies_are_exact_even_if_the_source_changes_at_once(
         [Values(0, 1, CudaStaging.ByteCount - 1, CudaStaging.ByteCount, CudaStaging.ByteCount + 1,
             2 * CudaStaging.ByteCount, (5 * CudaStaging.ByteCount) + 17)] int count)
     {
@@ -48,7 +48,7 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
-    public void A_download_comes_after_the_uploads_before_it()
+    public void A_download_sees_the_uploads_before_it()
     {
         byte[][] parts = [.. Enumerable.Range(0, 7).Select(seed => Bytes(1_000_000, seed))];
         byte[] result = new byte[1_000_000];
@@ -67,7 +67,7 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
-    public void A_copy_beyond_the_memory_or_after_its_end_is_refused()
+    public void A_copy_beyond_the_memory_or_after_disposal_is_rejected()
     {
         using CudaDevice device = new(0);
         using CudaDevice other = new(0);
@@ -92,7 +92,7 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
-    public void A_kernel_of_another_device_or_arguments_of_another_length_are_refused()
+    public void A_foreign_kernel_or_wrong_argument_length_is_rejected()
     {
         using CudaDevice device = new(0);
         using CudaDevice other = new(0);
@@ -125,7 +125,7 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
-    public void Disposing_the_device_releases_everything_and_what_is_disposed_later_or_twice_does_no_harm()
+    public void Disposing_a_device_releases_all_and_disposal_may_be_repeated()
     {
         CudaDevice device = new(0);
         IDeviceMemory memory = device.Allocate(1_000);
@@ -154,7 +154,7 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
-    public void A_disposed_stream_refuses_work()
+    public void A_disposed_stream_rejects_work()
     {
         using CudaDevice device = new(0);
         IDeviceStream stream = device.CreateStream();
@@ -193,7 +193,7 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
-    public void Threads_have_their_own_streams_and_keep_their_own_context()
+    public void Threads_have_separate_streams_and_keep_their_context()
     {
         using CudaDevice device = new(0);
         Thread[] threads = [.. Enumerable.Range(0, 8).Select(seed => new Thread(() => Work(device, seed)))];
@@ -231,7 +231,7 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
-    public void A_device_that_nobody_disposed_is_finalised()
+    public void An_undisposed_device_is_finalised()
     {
         Leak();
         for (int round = 0; round < 10 && MockDriver.LiveCount > 0; round++)

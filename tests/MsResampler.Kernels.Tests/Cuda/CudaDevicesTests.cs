@@ -5,7 +5,7 @@ namespace MsResampler.Kernels.Tests.Cuda;
 internal sealed class CudaDevicesTests : CudaFixture
 {
     [Test]
-    public void Devices_are_listed_with_why_one_cannot_be_used()
+    public void Devices_are_listed_with_the_reason_why_one_is_unusable()
     {
         MockDriver.SetDriver(12_080, 5);
         MockDriver.SetDevice(0, "Old", architecture: 52);
@@ -31,7 +31,7 @@ internal sealed class CudaDevicesTests : CudaFixture
     }
 
     [Test]
-    public void The_first_device_that_can_be_used_is_opened()
+    public void The_first_usable_device_is_opened()
     {
         MockDriver.SetDriver(12_080, 3);
         MockDriver.SetDevice(0, "Old", architecture: 52);
@@ -43,7 +43,7 @@ internal sealed class CudaDevicesTests : CudaFixture
     }
 
     [Test]
-    public void Without_a_device_the_reason_names_each()
+    public void Without_a_usable_device_the_reason_names_each_device()
     {
         MockDriver.SetDriver(12_080, 2);
         MockDriver.SetDevice(0, "Old", architecture: 52);
@@ -64,7 +64,7 @@ internal sealed class CudaDevicesTests : CudaFixture
     }
 
     [Test]
-    public void An_index_beyond_the_devices_is_an_error([Values(1, int.MaxValue)] int index)
+    public void A_device_index_out_of_range_is_an_error([Values(1, int.MaxValue)] int index)
         => Assert.That(() => new CudaDevice(index), Throws.TypeOf<DeviceException>()
             .With.Message.EqualTo($"there is no CUDA device {index}; there is 1, counted from 0"));
 }

@@ -1,6 +1,7 @@
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>Whole models through the driver: the mock hands memory and launches to the PTX emulator.</summary>
+/// <summary>Whole models through the driver. The mock passes memory operations and launches to the PTX
+/// emulator.</summary>
 internal sealed class CudaEmulatedTests : CudaModelFixture
 {
     [SetUp]
@@ -10,12 +11,12 @@ internal sealed class CudaEmulatedTests : CudaModelFixture
     public void KernelsRan() => Assert.That(Emulator.LaunchCount, Is.Positive);
 
     [Test]
-    public void Models_agree_with_the_reference_and_with_themselves_in_any_batch([Range(0, 3)] int caseIndex,
+    public void Tokens_agree_with_the_reference_and_are_equal_in_any_batch([Range(0, 3)] int caseIndex,
         [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
         => CudaModelCheck.Run(caseIndex, precision);
 
     [Test]
-    public void Threads_that_call_together_get_the_same_bits()
+    public void Concurrent_calls_return_the_same_bits()
     {
         using Resampler resampler = Resampler.Load(Folder, Options);
         float[] alone = Run(resampler);

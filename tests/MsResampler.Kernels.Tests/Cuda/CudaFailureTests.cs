@@ -17,7 +17,7 @@ internal sealed class CudaFailureTests : CudaFixture
     ];
 
     [Test]
-    public void Whichever_use_of_a_call_fails_one_error_names_it_and_nothing_is_left(
+    public void A_failing_driver_call_is_named_and_leaves_no_objects(
         [ValueSource(nameof(s_calls))] string call, [Values] bool isPrimary)
     {
         call = CallOf(call, isPrimary);
@@ -38,7 +38,7 @@ internal sealed class CudaFailureTests : CudaFixture
     }
 
     [Test]
-    public void Whichever_use_of_a_call_ends_the_context_nothing_is_left(
+    public void A_driver_call_that_ends_the_context_leaves_no_objects(
         [ValueSource(nameof(s_calls))] string call, [Values] bool isPrimary)
     {
         call = CallOf(call, isPrimary);
@@ -65,7 +65,7 @@ internal sealed class CudaFailureTests : CudaFixture
     }
 
     [Test]
-    public void Out_of_memory_says_what_was_wanted_and_what_is_free_and_the_device_goes_on()
+    public void Out_of_memory_states_the_sizes_and_the_device_stays_usable()
     {
         MockDriver.SetDevice(0, "Small", memoryBytes: 10_000);
         using CudaDevice device = new(0);
@@ -83,7 +83,7 @@ internal sealed class CudaFailureTests : CudaFixture
     }
 
     [Test]
-    public void A_kernel_that_goes_astray_is_named_and_ends_the_device()
+    public void A_crashing_kernel_is_named_and_ends_the_device()
     {
         using (CudaDevice device = new(0))
         {
@@ -115,7 +115,7 @@ internal sealed class CudaFailureTests : CudaFixture
     }
 
     [Test]
-    public void A_download_reports_the_failure_of_a_launch_before_it()
+    public void A_download_reports_the_failure_of_an_earlier_launch()
     {
         using (CudaDevice device = new(0))
         {
@@ -135,7 +135,7 @@ internal sealed class CudaFailureTests : CudaFixture
     }
 
     [Test]
-    public void Ptx_that_the_driver_refuses_comes_with_its_log_and_the_device_goes_on()
+    public void Rejected_PTX_is_an_error_with_the_log_of_the_driver()
     {
         using CudaDevice device = new(0);
         using (Assert.EnterMultipleScope())
@@ -151,7 +151,7 @@ internal sealed class CudaFailureTests : CudaFixture
     }
 
     [Test]
-    public void A_launch_that_cannot_be_says_its_size()
+    public void The_error_of_an_invalid_launch_states_its_size()
     {
         using CudaDevice device = new(0);
         using IDeviceStream stream = device.CreateStream();
@@ -197,7 +197,7 @@ internal sealed class CudaFailureTests : CudaFixture
     private static void CheckMessage(DeviceException exception, string call)
         => Assert.That(exception.Message, Does.Match($": {call} failed with CUDA_ERROR_[A-Z_]+ \\(70[01]\\)"));
 
-    /// <summary>Every kind of call, each at least twice where that is possible.</summary>
+    /// <summary>Makes every kind of driver call, each at least twice where possible.</summary>
     private static void UseOnce(CudaDevice device)
     {
         byte[] content = Bytes(3 * CudaStaging.ByteCount, 1);

@@ -2,7 +2,7 @@ using MsResampler.Kernels.Device.Cuda;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>A real device, on machines that have one.</summary>
+/// <summary>Tests on a real device; skipped on machines without one.</summary>
 internal sealed class CudaHardwareTests
 {
     private const int CaseCount = 64;
@@ -16,7 +16,7 @@ internal sealed class CudaHardwareTests
     }
 
     [Test]
-    public void Models_agree_with_the_reference_and_with_themselves_in_any_batch([Values(Precision.Float32,
+    public void Tokens_agree_with_the_reference_and_are_equal_in_any_batch([Values(Precision.Float32,
         Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
     {
         using (Assert.EnterMultipleScope())
@@ -29,7 +29,7 @@ internal sealed class CudaHardwareTests
     [TestCase(Precision.Float32, DeviceElementType.Float32)]
     [TestCase(Precision.Float16, DeviceElementType.Float16)]
     [TestCase(Precision.BFloat16, DeviceElementType.BFloat16)]
-    public void Tensors_on_the_device_have_the_bits_of_those_on_the_host(Precision precision, DeviceElementType type)
+    public void Device_tensors_have_the_same_bits_as_host_tensors(Precision precision, DeviceElementType type)
     {
         Skip.If(precision != Precision.Float32 && CudaBackend.Devices()[0].Architecture < 80,
             "The device has no tensor cores of sm_80 or later.");
@@ -49,14 +49,14 @@ internal sealed class CudaHardwareTests
     }
 
     [TestCaseSource(typeof(StreamContract), nameof(StreamContract.Cases))]
-    public void A_device_keeps_a_promise(object promise)
+    public void A_device_fulfils_the_stream_contract(object promise)
     {
         using CudaDevice device = CudaDevices.OpenFirst();
         ((Action<IDevice>)promise)(device);
     }
 
     [Test]
-    public void Work_in_the_primary_context_is_ordered_with_the_null_stream_and_timed()
+    public void Work_is_ordered_with_the_NULL_stream_and_timed()
     {
         using CudaDevice device = CudaDevice.InPrimaryContext(0);
         using IDeviceMemory memory = device.Allocate(8);

@@ -2,11 +2,12 @@ using MsResampler.Kernels.Tests.Parity;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>A random model with a ragged batch on the CUDA backend in one precision, whatever is behind it.</summary>
+/// <summary>A random model with a ragged batch on the CUDA backend in one precision, on the mock or on a real
+/// device.</summary>
 internal static class CudaModelCheck
 {
-    /// <summary>Asserts that each image's tokens are those of the reference, and the same bits alone and in the
-    /// batch.</summary>
+    /// <summary>Asserts that the tokens of each image agree with the reference and have the same bits alone and in
+    /// the batch.</summary>
     public static void Run(int caseIndex, Precision precision)
     {
         RandomCase @case = new(caseIndex);

@@ -1,7 +1,7 @@
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>What the driver is asked for while a model is loaded and used, and what is left when it fails. Kernels do
-/// not run here.</summary>
+/// <summary>The driver calls while a model is loaded and used, and the objects that are left after a failure. Kernels
+/// do not run.</summary>
 internal sealed class CudaModelFailureTests : CudaModelFixture
 {
     private const int OutOfMemory = 2;
@@ -9,7 +9,7 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
     private const int IllegalAddress = 700;
 
     [Test]
-    public void A_model_leaves_nothing_and_uses_its_own_streams_alone()
+    public void A_model_leaves_no_objects_and_uses_only_its_own_streams()
     {
         using (Resampler resampler = Resampler.Load(Folder, Options))
         {
@@ -26,7 +26,7 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
     }
 
     [Test]
-    public void Warm_calls_allocate_nothing_and_load_nothing()
+    public void Warm_calls_allocate_no_memory_and_load_no_modules()
     {
         using Resampler resampler = Resampler.Load(Folder, Options);
         Run(resampler);
@@ -43,7 +43,7 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
     }
 
     [Test]
-    public void A_call_of_a_shape_that_came_back_is_one_launch_of_a_graph(
+    public void A_repeated_call_is_a_single_graph_launch(
         [Values(Precision.Float32, Precision.Float16)] Precision precision)
     {
         AttachEmulator();
@@ -71,7 +71,7 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
     [TestCase("cuStreamEndCapture")]
     [TestCase("cuGraphInstantiate")]
     [TestCase("cuGraphLaunch")]
-    public void Whichever_graph_call_fails_nobody_is_told_and_tokens_are_the_same(string call)
+    public void A_failing_graph_call_is_silent_and_keeps_the_tokens(string call)
     {
         AttachEmulator();
         using Resampler resampler = Resampler.Load(Folder, Options);
@@ -86,7 +86,7 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
     }
 
     [Test]
-    public void Threads_that_call_together_have_streams_of_their_own_from_a_bounded_pool()
+    public void Concurrent_calls_have_separate_streams_from_a_bounded_pool()
     {
         using Resampler resampler = Resampler.Load(Folder, Options);
         Thread[] threads = [.. Enumerable.Range(0, 12).Select(_ => new Thread(() =>
@@ -106,18 +106,18 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
     [TestCase("cuMemAllocHost", OutOfMemory)]
     [TestCase("cuModuleLoadDataEx", 218)]
     [TestCase("cuLaunchKernel", LaunchOutOfResources)]
-    public void Whichever_use_of_a_call_fails_while_loading_nothing_is_left(string call, int code)
+    public void A_failing_driver_call_while_loading_leaves_no_objects(string call, int code)
         => FailEach(call, code, failAfterLoading: false);
 
     [TestCase("cuMemAlloc", OutOfMemory)]
     [TestCase("cuMemcpyHtoDAsync", LaunchOutOfResources)]
     [TestCase("cuLaunchKernel", LaunchOutOfResources)]
     [TestCase("cuStreamSynchronize", LaunchOutOfResources)]
-    public void Whichever_use_of_a_call_fails_the_model_stays_usable(string call, int code)
+    public void A_failing_driver_call_leaves_the_model_usable(string call, int code)
         => FailEach(call, code, failAfterLoading: true);
 
     [Test]
-    public void A_kernel_that_goes_astray_ends_the_model_cleanly()
+    public void A_crashing_kernel_ends_the_model_cleanly()
     {
         using (Resampler resampler = Resampler.Load(Folder, Options))
         {

@@ -28,10 +28,10 @@ internal abstract class CudaModelFixture : CudaFixture
     /// <summary>The model's folder.</summary>
     protected string Folder { get; private set; } = "";
 
-    /// <summary>The batch's features.</summary>
+    /// <summary>The features of the batch.</summary>
     protected float[] Features { get; private set; } = [];
 
-    /// <summary>Values of the batch's tokens.</summary>
+    /// <summary>The number of values in the tokens of the batch.</summary>
     protected int TokenCount { get; private set; }
 
     [OneTimeSetUp]
@@ -54,7 +54,7 @@ internal abstract class CudaModelFixture : CudaFixture
             Directory.Delete(Folder, recursive: true);
     }
 
-    /// <summary>The batch's tokens.</summary>
+    /// <summary>The tokens of the batch.</summary>
     protected float[] Run(Resampler resampler)
     {
         float[] tokens = new float[TokenCount];

@@ -3,7 +3,8 @@ using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>Graphs, copies within the device, other streams and time, with the PTX emulator behind the mock.</summary>
+/// <summary>Graphs, copies within the device, foreign streams and timers, with the PTX emulator behind the
+/// mock.</summary>
 internal sealed class CudaStreamTests : CudaFixture
 {
     private const int LaunchOutOfResources = 701;
@@ -39,10 +40,10 @@ internal sealed class CudaStreamTests : CudaFixture
     }
 
     [TestCaseSource(typeof(StreamContract), nameof(StreamContract.Cases))]
-    public void A_cuda_device_keeps_a_promise(object promise) => ((Action<IDevice>)promise)(_device);
+    public void A_cuda_device_fulfils_the_stream_contract(object promise) => ((Action<IDevice>)promise)(_device);
 
     [Test]
-    public void Whichever_graph_call_fails_nobody_is_told_and_the_result_is_the_same(
+    public void A_failing_graph_call_is_silent_and_keeps_the_result(
         [ValueSource(nameof(s_graphCalls))] string call)
     {
         int failed = Fallbacks();
@@ -57,7 +58,7 @@ internal sealed class CudaStreamTests : CudaFixture
             Assert.That(Fallbacks(), Is.Zero);
         }
 
-        // How often the work had to be started plainly.
+        // The number of times that the work had to be launched without a graph.
         int Fallbacks()
         {
             StreamContract.Set(_stream, _memory, 1, 0);
@@ -75,7 +76,7 @@ internal sealed class CudaStreamTests : CudaFixture
     }
 
     [Test]
-    public void A_device_lost_while_recording_is_reported_by_the_work_that_follows(
+    public void A_device_lost_while_recording_is_reported_by_later_work(
         [ValueSource(nameof(s_graphCalls))] string call)
     {
         using (IDeviceGraph graph = _stream.Capture(Work)!)
@@ -92,7 +93,7 @@ internal sealed class CudaStreamTests : CudaFixture
     }
 
     [Test]
-    public void The_works_own_stream_records_nothing_and_no_recording_stream_is_left()
+    public void Work_is_recorded_on_a_temporary_stream()
     {
         string[] streams = StreamsOf("cuStreamCreate");
         using IDeviceGraph graph = _stream.Capture(Work)!;
@@ -110,7 +111,7 @@ internal sealed class CudaStreamTests : CudaFixture
     }
 
     [Test]
-    public void The_environment_turns_graphs_off_and_drivers_without_them_do_without()
+    public void Graphs_are_off_by_environment_or_without_driver_support()
     {
         Environment.SetEnvironmentVariable(CudaCapture.Variable, "0");
         try
@@ -131,7 +132,7 @@ internal sealed class CudaStreamTests : CudaFixture
     }
 
     [Test]
-    public void Memory_allocated_while_recording_means_that_there_is_no_graph_unless_another_thread_does_it()
+    public void An_allocation_while_recording_prevents_the_graph_of_its_thread()
     {
         Assert.That(_stream.Capture(() => _device.Allocate(8).Dispose()), Is.Null);
         using IDeviceGraph? graph = _stream.Capture(() =>
@@ -147,7 +148,7 @@ internal sealed class CudaStreamTests : CudaFixture
     }
 
     [Test]
-    public void Threads_record_and_launch_side_by_side()
+    public void Threads_record_and_launch_concurrently()
     {
         int[] results = new int[6];
         Thread[] threads = [.. Enumerable.Range(0, results.Length).Select(index => new Thread(() =>
@@ -167,12 +168,12 @@ internal sealed class CudaStreamTests : CudaFixture
         }))];
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());
-        // Ten times x ← 3·x + index, from x = index.
+        // Ten iterations of x ← 3·x + index, starting with x = index.
         Assert.That(results, Is.EqualTo(Enumerable.Range(0, results.Length).Select(index => index * 88_573)));
     }
 
     [Test]
-    public void A_stream_that_ends_takes_its_graphs_and_timers_with_it_after_their_work()
+    public void Disposing_a_stream_disposes_its_graphs_and_timers_after_work()
     {
         int liveCount = MockDriver.LiveCount;
         IDeviceStream stream = _device.CreateStream();
@@ -192,7 +193,7 @@ internal sealed class CudaStreamTests : CudaFixture
     }
 
     [Test]
-    public void A_kernel_that_goes_astray_in_a_graph_is_named()
+    public void A_crashing_kernel_in_a_graph_is_named()
     {
         IDeviceGraph graph = _stream.Capture(Work)!;
         _stream.Synchronize();
@@ -203,10 +204,10 @@ internal sealed class CudaStreamTests : CudaFixture
     }
 
     [Test]
-    public void Work_waits_for_a_callers_stream_and_the_callers_stream_for_it([Values] bool isNullStream)
+    public void Work_and_the_stream_of_the_caller_wait_for_each_other([Values] bool isNullStream)
     {
-        // The driver of the tests does nothing before something waits for it: without an order, work that is read first
-        // is done first.
+        // The mock driver performs work only when something waits for it. Without an order between the streams, the
+        // work whose result is read first would run first.
         using IDeviceStream other = _device.CreateStream();
         using (_device.Context.Enter())
         {
@@ -227,7 +228,7 @@ internal sealed class CudaStreamTests : CudaFixture
     }
 
     [Test]
-    public void A_stream_of_another_context_is_an_error_that_names_it()
+    public void A_stream_of_another_context_is_an_error_naming_the_stream()
     {
         using CudaDevice other = new(0);
         nint foreign;
@@ -247,7 +248,7 @@ internal sealed class CudaStreamTests : CudaFixture
     }
 
     [Test]
-    public void A_timer_measures_what_is_between_its_start_and_its_stop()
+    public void A_timer_measures_the_time_between_start_and_stop()
     {
         using IDeviceTimer timer = _stream.CreateTimer()!;
         Work();

@@ -1,13 +1,13 @@
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>Calls whose features and tokens are on the device, whatever is behind the driver.</summary>
+/// <summary>Calls with features and tokens on the device, on the mock or on a real device.</summary>
 internal static class DeviceTensorCheck
 {
-    /// <summary>Asserts that tokens have the bits of a call for the host, with nothing but the caller's stream to order
-    /// the work: plainly, recorded as a graph, and replayed.</summary>
+    /// <summary>Asserts that the tokens have the same bits as those of a call for the host when only the caller's
+    /// stream orders the work: launched directly, recorded as a graph, and replayed.</summary>
     /// <param name="resampler">A model in the primary context.</param>
-    /// <param name="features">A batch's features.</param>
-    /// <param name="grids">Its grids.</param>
+    /// <param name="features">The features of a batch.</param>
+    /// <param name="grids">The grids of the batch.</param>
     /// <param name="featureType">The type of features on the device.</param>
     /// <param name="tokenType">The type of tokens on the device.</param>
     public static void Run(Resampler resampler, float[] features, PatchGrid[] grids, DeviceElementType featureType,

@@ -21,7 +21,7 @@ internal sealed class DevicesCommandTests : CudaFixture
     }
 
     [Test]
-    public void A_driver_without_devices_is_said_to_be_one()
+    public void A_driver_without_devices_is_reported()
     {
         MockDriver.SetDriver(12_080, 0);
         Assert.That(CliRun.Of("devices").Succeeds().Output, Does.Contain("cuda: the CUDA driver shows no device"));

@@ -2,14 +2,14 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>Puts the PTX emulator behind the mock driver: its memory is the device's memory, and it runs what is
-/// launched.</summary>
+/// <summary>Puts the PTX emulator behind the mock driver: it provides the device memory and runs the
+/// launches.</summary>
 internal sealed class EmulatedBacking : MockDriver.IMockBacking, IDisposable
 {
     private readonly EmulatedGpu _gpu = new();
     private readonly Dictionary<string, PtxModule> _modules = [];
 
-    /// <summary>Kernels that ran.</summary>
+    /// <summary>The number of kernels that ran.</summary>
     public int LaunchCount { get; private set; }
 
     public ulong Allocate(long byteCount) => _gpu.Allocate(byteCount);

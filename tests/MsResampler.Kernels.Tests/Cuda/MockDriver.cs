@@ -10,7 +10,8 @@ namespace MsResampler.Kernels.Tests.Cuda;
 /// whole process.</summary>
 internal static unsafe class MockDriver
 {
-    /// <summary>Set to 1, makes these tests run where there is a driver: other tests then see the mock.</summary>
+    /// <summary>With the value 1, these tests run on a machine with a driver too; all other tests of the process then
+    /// use the mock.</summary>
     private const string PreferVariable = "MSRESAMPLER_MOCK_CUDA";
 
     private const int LaunchFailed = 719;
@@ -20,7 +21,8 @@ internal static unsafe class MockDriver
     private static IMockBacking? s_current;
     private static Exception? s_backingFailure;
 
-    /// <summary>What the tests put behind the mock, which then allocates, copies and runs kernels there.</summary>
+    /// <summary>A backing that tests put behind the mock. The mock then allocates, copies and runs kernels
+    /// there.</summary>
     public interface IMockBacking
     {
         ulong Allocate(long byteCount);
@@ -35,31 +37,31 @@ internal static unsafe class MockDriver
             ReadOnlySpan<byte> arguments);
     }
 
-    /// <summary>Calls that broke a rule.</summary>
+    /// <summary>The number of calls that broke a rule.</summary>
     public static int ViolationCount => ((delegate* unmanaged<int>)Export("mock_violations"))();
 
     public static string LastViolation
         => Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)Export("mock_last_violation"))())!;
 
-    /// <summary>The first exception of what is behind the mock; to the driver's user it is a launch failure, or nothing
-    /// where no launch is concerned.</summary>
+    /// <summary>The first exception of the backing. The user of the driver sees a launch failure, or nothing if the
+    /// operation is not a launch.</summary>
     public static Exception? BackingFailure => s_backingFailure;
 
-    /// <summary>Contexts, allocations, streams, events, modules and graphs that exist.</summary>
+    /// <summary>The number of existing contexts, allocations, streams, events, modules and graphs.</summary>
     public static int LiveCount => ((delegate* unmanaged<int, int>)Export("mock_live"))(0);
 
-    /// <summary>The context that is current on this thread.</summary>
+    /// <summary>The current context of this thread.</summary>
     public static ulong CurrentContext => ((delegate* unmanaged<ulong>)Export("mock_current_context"))();
 
-    /// <summary>Whether the process's driver is the mock, if it has one at all; tests of a real device must
-    /// ask.</summary>
+    /// <summary>Whether the mock, if it is available, is the driver of this process. Tests of a real device must
+    /// check this.</summary>
     public static bool IsPreferred => Environment.GetEnvironmentVariable(PreferVariable) == "1" || !HasDriver();
 
-    /// <summary>Ignores the test where the mock cannot be had.</summary>
+    /// <summary>Skips the test if the mock is not available.</summary>
     public static void Require()
         => Skip.If(s_library.Value.Missing is not null, s_library.Value.Missing ?? "");
 
-    /// <summary>Starts over: one idle device, no failures, an empty log.</summary>
+    /// <summary>Resets the mock to one idle device, no failures and an empty log.</summary>
     public static void Reset()
     {
         s_current = null;
@@ -80,17 +82,17 @@ internal static unsafe class MockDriver
         }
     }
 
-    /// <summary>Makes the n-th use of a call from now fail; a sticky failure ends the context.</summary>
+    /// <summary>Makes the n-th use of a call from now on fail; a sticky failure ends the context.</summary>
     public static void Fail(string call, int code, int nth = 1, bool isSticky = false)
     {
         fixed (byte* text = Encoding.UTF8.GetBytes(call + "\0"))
             ((delegate* unmanaged<byte*, int, int, int, void>)Export("mock_fail"))(text, nth, code, isSticky ? 1 : 0);
     }
 
-    /// <summary>Permits what ILGPU does when it creates an accelerator of its own.</summary>
+    /// <summary>Permits the calls that ILGPU makes when it creates an accelerator of its own.</summary>
     public static void ServeIlgpu() => ((delegate* unmanaged<void>)Export("mock_serve_ilgpu"))();
 
-    /// <summary>The calls so far.</summary>
+    /// <summary>The log of all calls.</summary>
     public static string[] Log()
     {
         delegate* unmanaged<byte*, nuint, nuint> log = (delegate* unmanaged<byte*, nuint, nuint>)Export("mock_log");
@@ -100,10 +102,10 @@ internal static unsafe class MockDriver
         return Encoding.UTF8.GetString(text).Split(['\n', '\0'], StringSplitOptions.RemoveEmptyEntries);
     }
 
-    /// <summary>The calls so far of one name.</summary>
+    /// <summary>The logged calls of one function.</summary>
     public static string[] Log(string call) => [.. Log().Where(line => line.Split(' ')[0] == call)];
 
-    /// <summary>Puts something behind the mock until it is reset.</summary>
+    /// <summary>Puts a backing behind the mock until the next reset.</summary>
     public static void Attach(IMockBacking backing)
     {
         s_current = backing;
@@ -133,7 +135,7 @@ internal static unsafe class MockDriver
             return (0, reason);
         Environment.SetEnvironmentVariable(CudaLibrary.PathVariable, path);
         nint library = NativeLibrary.Load(path);
-        // The file is of no more use once this process has it.
+        // The file is not needed once the process has loaded it.
         CudaLibrary.IsAvailable(out _);
         Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
         return (library, null);
@@ -147,9 +149,9 @@ internal static unsafe class MockDriver
         return true;
     }
 
-    /// <summary>Builds the mock with the first compiler that can build anything: one without the C library's headers
-    /// cannot.</summary>
-    /// <returns>Why there is no such compiler, or null.</returns>
+    /// <summary>Builds the mock with the first compiler that can build a program; a compiler without the headers of
+    /// the C library cannot.</summary>
+    /// <returns>The reason why there is no such compiler, or null.</returns>
     private static string? Compile(string path)
     {
         string probe = Path.ChangeExtension(path, ".c");
@@ -191,7 +193,7 @@ internal static unsafe class MockDriver
         }
     }
 
-    /// <summary>Exceptions cannot pass through the driver.</summary>
+    /// <summary>Catches exceptions, which must not pass through native code.</summary>
     private static bool Succeeds(Action action)
     {
         try

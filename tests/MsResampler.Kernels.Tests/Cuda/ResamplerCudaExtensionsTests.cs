@@ -7,8 +7,8 @@ using CudaNative = MsResampler.Kernels.Device.Cuda.CudaNative;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>Calls whose features and tokens are on the device, on the driver that does nothing before somebody waits
-/// for it: what is not ordered is done in the wrong order.</summary>
+/// <summary>Calls with features and tokens on the device, on a driver that performs work only when something waits
+/// for it. Work without an order runs in the wrong order.</summary>
 internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
 {
     private const int LaunchOutOfResources = 701;
@@ -23,7 +23,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     [TestCase(Precision.Float16, Single, Half)]
     [TestCase(Precision.Float16, Half, Single)]
     [TestCase(Precision.BFloat16, DeviceElementType.BFloat16, DeviceElementType.BFloat16)]
-    public void Work_is_in_the_order_of_the_callers_stream(Precision precision, DeviceElementType featureType,
+    public void Work_follows_the_order_of_the_stream_of_the_caller(Precision precision, DeviceElementType featureType,
         DeviceElementType tokenType)
     {
         using Resampler resampler = Resampler.Load(Folder, Primary(precision));
@@ -31,13 +31,13 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void A_warm_call_is_enqueued_between_two_waits_and_not_waited_for([Values] bool isNullStream)
+    public void A_warm_call_is_enqueued_between_two_waits_without_blocking([Values] bool isNullStream)
     {
         using CudaCaller caller = new();
         nint stream = isNullStream ? 0 : caller.Stream;
         using Resampler resampler = Resampler.Load(Folder, Primary());
         (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
-        // Waits for the caller's stream: the NULL stream may not.
+        // The read waits for the caller's stream, so that the call may use the NULL stream.
         caller.Read((ulong)features.Address, 4);
         resampler.Resample(features, Grids, tokens, stream);
         resampler.Resample(features, Grids, tokens, stream);
@@ -61,7 +61,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void Callers_with_streams_of_their_own_call_together(
+    public void Callers_with_separate_streams_call_concurrently(
         [Values(Precision.Float32, Precision.Float16)] Precision precision)
     {
         using Resampler resampler = Resampler.Load(Folder, Primary(precision));
@@ -83,9 +83,9 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void Tables_of_a_call_under_way_are_kept_until_it_is_done()
+    public void Grid_tables_are_kept_until_a_pending_call_is_done()
     {
-        // Tables have a 64th of the memory: 256 KiB, which two grids of the list fill.
+        // Tables may use 1/64 of the memory: 256 KiB, which two of the grids fill.
         MockDriver.SetDevice(0, "Small", memoryBytes: 16 << 20);
         PatchGrid[] grids = [new(30, 30), new(31, 31), new(32, 32), new(33, 33)];
         using CudaCaller caller = new();
@@ -122,7 +122,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void Disposing_waits_for_work_that_nobody_has_waited_for()
+    public void Disposing_waits_for_pending_work()
     {
         using CudaCaller caller = new();
         (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
@@ -145,7 +145,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     [TestCase("cuStreamWaitEvent")]
     [TestCase("cuEventRecord")]
     [TestCase("cuEventCreate", false)]
-    public void Whichever_use_of_a_call_fails_the_model_stays_usable_and_nothing_is_left(string call,
+    public void A_failing_driver_call_leaves_the_model_usable_and_no_objects(string call,
         bool isAfterWork = true)
     {
         byte[] expected;
@@ -192,7 +192,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void A_device_that_fails_after_a_call_is_reported_by_a_later_one()
+    public void A_device_failure_after_a_call_is_reported_by_a_later_call()
     {
         using (CudaCaller caller = new())
         using (Resampler resampler = Resampler.Load(Folder, Primary()))
@@ -211,7 +211,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void Wrong_arguments_are_refused_before_anything_is_enqueued()
+    public void Wrong_arguments_are_rejected_before_anything_is_enqueued()
     {
         using CudaCaller caller = new();
         using Resampler resampler = Resampler.Load(Folder, Primary(Precision.Float16));
@@ -256,7 +256,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void A_stream_of_another_context_is_an_error_that_names_it_and_does_no_harm()
+    public void A_foreign_stream_is_a_harmless_error_naming_the_stream()
     {
         using CudaCaller caller = new();
         using Resampler resampler = Resampler.Load(Folder, new ResamplerOptions { Backend = CudaBackend.Default });
@@ -267,7 +267,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void A_stream_that_records_a_graph_is_refused_and_the_recording_goes_on()
+    public void A_capturing_stream_is_rejected_and_its_capture_continues()
     {
         using CudaCaller caller = new();
         using Resampler resampler = Resampler.Load(Folder, Primary());
@@ -283,7 +283,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void A_model_that_is_not_on_a_device_says_what_it_runs_on()
+    public void The_error_of_a_CPU_model_states_where_it_runs()
     {
         using Resampler resampler = Resampler.Load(Folder, new ResamplerOptions { Backend = Backend.Cpu });
         DeviceTensor none = new(0, 0, Single);
@@ -298,7 +298,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void Views_and_streams_of_an_accelerator_serve_a_model_on_it()
+    public void Views_and_streams_of_an_accelerator_work_for_its_models()
     {
         MockDriver.ServeIlgpu();
         using Context context = Context.Create(builder => builder.Cuda().CPU());
@@ -360,7 +360,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     private static ResamplerOptions Primary(Precision precision = Precision.Float32)
         => new() { Backend = CudaBackend.ForPrimaryContext(0), Precision = precision };
 
-    /// <summary>The batch's features on the device, and room for its tokens.</summary>
+    /// <summary>The features of the batch on the device, and memory for its tokens.</summary>
     private (DeviceTensor Features, DeviceTensor Tokens) Tensors(CudaCaller caller, DeviceElementType type = Single)
     {
         byte[] bytes = DeviceArray.Encode(type, Features);
@@ -370,7 +370,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
             new DeviceTensor((nint)caller.Allocate(4L * TokenCount), TokenCount, type));
     }
 
-    /// <summary>The batch's tokens from features that 16 bits hold.</summary>
+    /// <summary>The tokens of the batch, from features that are representable in 16 bits.</summary>
     private float[] OnHost(Resampler resampler)
     {
         float[] tokens = new float[TokenCount];

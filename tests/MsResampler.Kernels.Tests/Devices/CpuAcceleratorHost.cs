@@ -7,7 +7,8 @@ using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tests.Devices;
 
-/// <summary>ILGPU's CPU accelerator with warps of 32 threads: every thread of a block is one of the system's.</summary>
+/// <summary>ILGPU's CPU accelerator with warps of 32 threads. Every thread of a block is a thread of the operating
+/// system.</summary>
 internal sealed class CpuAcceleratorHost : KernelHost
 {
     public override bool HasSlowBarriers => true;

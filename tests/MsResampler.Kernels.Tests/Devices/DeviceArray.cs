@@ -3,7 +3,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Kernels.Tests.Devices;
 
-/// <summary>A caller's tensor in the memory of a device.</summary>
+/// <summary>A tensor of a caller in device memory.</summary>
 internal sealed class DeviceArray : IDisposable
 {
     private readonly IDeviceMemory _memory;
@@ -16,7 +16,7 @@ internal sealed class DeviceArray : IDisposable
         stream.Synchronize();
     }
 
-    /// <summary>One whose content is undefined.</summary>
+    /// <summary>A tensor with undefined content.</summary>
     public DeviceArray(IDevice device, DeviceElementType type, int count)
     {
         _memory = device.Allocate(count * Encode(type, [0]).Length);
@@ -25,7 +25,7 @@ internal sealed class DeviceArray : IDisposable
 
     public DeviceTensor Tensor { get; }
 
-    /// <summary>Values as bytes of a type, rounded to nearest.</summary>
+    /// <summary>The values encoded in a type, rounded to nearest.</summary>
     public static byte[] Encode(DeviceElementType type, float[] values)
     {
         if (type == DeviceElementType.Float32)
@@ -35,7 +35,7 @@ internal sealed class DeviceArray : IDisposable
         return bytes;
     }
 
-    /// <summary>Values as a type keeps them.</summary>
+    /// <summary>The values rounded to a type.</summary>
     public static float[] Round(DeviceElementType type, float[] values)
     {
         float[] result = new float[values.Length];
@@ -43,7 +43,7 @@ internal sealed class DeviceArray : IDisposable
         return result;
     }
 
-    /// <summary>The content when all work is done.</summary>
+    /// <summary>The content after all work is done.</summary>
     public byte[] Read(IDevice device)
     {
         byte[] bytes = new byte[_memory.ByteCount];

@@ -3,7 +3,7 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Devices;
 
-/// <summary>The PTX emulator as a device. Work is done when it is asked for.</summary>
+/// <summary>The PTX emulator as a device. It performs work immediately.</summary>
 internal sealed class EmulatorDevice : IDevice
 {
     private static readonly ConcurrentDictionary<string, PtxModule> s_modules = [];
@@ -13,8 +13,9 @@ internal sealed class EmulatorDevice : IDevice
     private int _graphLaunchCount;
 
     /// <param name="seed">Decides the order in which warps run.</param>
-    /// <param name="memoryBytes">The size of its memory.</param>
-    /// <param name="architecture">What it claims to be; the oldest that is supported when left out.</param>
+    /// <param name="memoryBytes">The size of the device memory.</param>
+    /// <param name="architecture">The architecture that the device reports; by default the oldest supported
+    /// one.</param>
     public EmulatorDevice(ulong seed = 0, long memoryBytes = 1L << 30, int architecture = 60)
     {
         _gpu = new EmulatedGpu(new EmulatorOptions { Seed = seed, MemoryBytes = memoryBytes });
@@ -24,18 +25,18 @@ internal sealed class EmulatorDevice : IDevice
 
     public DeviceProperties Properties { get; }
 
-    /// <summary>What each launch executed, in order.</summary>
+    /// <summary>The counters of each launch, in order.</summary>
     public IReadOnlyList<(string Kernel, LaunchReport Report)> Reports => [.. _reports];
 
-    /// <summary>Bytes allocated and not freed; readable after disposal too.</summary>
+    /// <summary>The number of allocated bytes; readable after disposal too.</summary>
     public long AllocatedBytes { get; private set; }
 
     public bool IsDisposed { get; private set; }
 
-    /// <summary>Whether work can be recorded.</summary>
+    /// <summary>Whether the device supports graphs.</summary>
     public bool HasGraphs { get; init; } = true;
 
-    /// <summary>Graphs launched.</summary>
+    /// <summary>The number of launched graphs.</summary>
     public int GraphLaunchCount => _graphLaunchCount;
 
     public IDeviceMemory Allocate(long byteCount)
@@ -57,7 +58,7 @@ internal sealed class EmulatorDevice : IDevice
 
     public void RefuseRecording(nint callerStream)
     {
-        // There are no streams but its own.
+        // The device has no streams other than this one.
     }
 
     public void Dispose()
@@ -100,7 +101,7 @@ internal sealed class EmulatorDevice : IDevice
         }
     }
 
-    /// <summary>Work to carry out again.</summary>
+    /// <summary>Recorded work.</summary>
     private sealed class Graph(Stream stream, IReadOnlyList<Action> work) : IDeviceGraph
     {
         public Stream Stream => stream;
@@ -187,7 +188,7 @@ internal sealed class EmulatorDevice : IDevice
             return true;
         }
 
-        // Work is done when it is asked for, so that it is in the order of the calls on any stream.
+        // Work is performed immediately, so it is in the order of the calls on any stream.
         public void WaitFor(nint callerStream) => RefuseWhileRecording();
 
         public void Release(nint callerStream) => RefuseWhileRecording();

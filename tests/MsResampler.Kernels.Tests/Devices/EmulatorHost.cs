@@ -7,12 +7,12 @@ namespace MsResampler.Kernels.Tests.Devices;
 /// <summary>The PTX emulator.</summary>
 internal sealed class EmulatorHost : KernelHost
 {
-    /// <summary>Compiles for all tests, each kernel once.</summary>
+    /// <summary>The compiler of all tests; it compiles each kernel once.</summary>
     public static KernelCompiler Compiler { get; } = new();
 
     public override bool HasSlowBarriers => false;
 
-    /// <summary>What the last run executed.</summary>
+    /// <summary>The counters of the last run.</summary>
     public LaunchReport? Report { get; private set; }
 
     public override void Run(KernelVariant variant, LaunchSize size, params object[] arguments)

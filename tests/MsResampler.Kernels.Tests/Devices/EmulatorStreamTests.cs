@@ -1,24 +1,24 @@
 namespace MsResampler.Kernels.Tests.Devices;
 
-/// <summary>The devices of the tests keep the promises that the executor relies on.</summary>
+/// <summary>The devices of the tests fulfil the stream contract, on which the engine relies.</summary>
 public class EmulatorStreamTests
 {
     [TestCaseSource(typeof(StreamContract), nameof(StreamContract.Cases))]
-    public void The_emulator_keeps_a_promise(object promise)
+    public void The_emulator_fulfils_the_stream_contract(object promise)
     {
         using EmulatorDevice device = new();
         ((Action<IDevice>)promise)(device);
     }
 
     [TestCaseSource(typeof(StreamContract), nameof(StreamContract.Cases))]
-    public void An_observed_device_keeps_a_promise(object promise)
+    public void An_observed_device_fulfils_the_stream_contract(object promise)
     {
         using ObservedDevice device = new(new EmulatorDevice());
         ((Action<IDevice>)promise)(device);
     }
 
     [Test]
-    public void An_observed_device_sees_captures_and_replays_and_nothing_of_what_is_recorded()
+    public void An_observed_device_reports_captures_but_not_recorded_work()
     {
         using ObservedDevice device = new(new EmulatorDevice());
         using IDeviceMemory memory = device.Allocate(8);
@@ -45,7 +45,7 @@ public class EmulatorStreamTests
     }
 
     [Test]
-    public void A_device_without_graphs_has_none()
+    public void A_device_without_graph_support_returns_no_graph()
     {
         using EmulatorDevice device = new() { HasGraphs = false };
         using IDeviceStream stream = device.CreateStream();

@@ -1,16 +1,16 @@
 namespace MsResampler.Kernels.Tests.Devices;
 
-/// <summary>A device whose operations a test sees before they happen, and can make fail.</summary>
-/// <param name="device">Does the work.</param>
+/// <summary>A device that reports its operations to a test before it performs them, and can make them fail.</summary>
+/// <param name="device">The device that does the work.</param>
 internal sealed class ObservedDevice(IDevice device) : IDevice
 {
     private readonly Lock _lock = new();
 
-    /// <summary>Called with the operation's name: allocate, upload, download, launch, copy, clear, wait,
-    /// release, capture or replay. What a capture records is not an operation.</summary>
+    /// <summary>Called with the name of the operation: allocate, upload, download, launch, copy, clear, wait,
+    /// release, capture or replay. The work that a capture records does not count as an operation.</summary>
     public Action<string> Before { get; set; } = _ => { };
 
-    /// <summary>Operations so far by name.</summary>
+    /// <summary>The number of operations so far, by name.</summary>
     public Dictionary<string, int> Counts { get; } = [];
 
     public DeviceProperties Properties => device.Properties;
@@ -29,8 +29,8 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
 
     public void Dispose() => device.Dispose();
 
-    /// <summary>Makes the n-th operation from now on fail, counted from 1. Captures and replays are not counted: when
-    /// they fail, nobody is told.</summary>
+    /// <summary>Makes the n-th operation from now on fail, counted from 1. Captures and replays do not count, because
+    /// their failures are handled silently.</summary>
     public void FailAt(int operation)
     {
         int count = 0;

@@ -3,12 +3,13 @@ using System.Runtime.InteropServices;
 
 namespace MsResampler.Kernels.Tests.Devices;
 
-/// <summary>What every device promises of recorded work and of copies within it.</summary>
+/// <summary>The contract of every device for recorded work and for copies within the device.</summary>
 internal static class StreamContract
 {
     private static readonly LaunchSize s_size = new(1, 1, 32);
 
-    /// <summary>x ← 3·x + addend, for the integer at an address: shows which launches ran, in which order.</summary>
+    /// <summary>x ← 3·x + addend for the integer at an address: the result shows which launches ran and in which
+    /// order.</summary>
     public static CompiledKernel Advance { get; } = new("advance", "advance",
         """
         .version 7.0
@@ -35,13 +36,13 @@ internal static class StreamContract
         }
         """, [new KernelParameter(0, 8), new KernelParameter(8, 4)], 12);
 
-    /// <summary>Every promise, as an action on a device.</summary>
+    /// <summary>Every rule of the contract, as an action on a device.</summary>
     public static IEnumerable<TestCaseData> Cases => typeof(StreamContract)
         .GetMethods(BindingFlags.Static | BindingFlags.Public)
         .Where(method => method.GetParameters() is [{ ParameterType: { } type }] && type == typeof(IDevice))
         .Select(method => new TestCaseData(method.CreateDelegate<Action<IDevice>>()).SetArgDisplayNames(method.Name));
 
-    public static void Recorded_work_is_started_by_each_launch_of_its_graph_and_by_nothing_else(IDevice device)
+    public static void Only_graph_launches_run_recorded_work(IDevice device)
     {
         using IDeviceMemory memory = device.Allocate(8);
         using IDeviceStream stream = device.CreateStream();
@@ -63,7 +64,7 @@ internal static class StreamContract
         Assert.That(Get(stream, memory), Is.EqualTo((3452, 1150)));
     }
 
-    public static void An_error_of_the_caller_while_recording_is_passed_on_and_the_stream_goes_on(IDevice device)
+    public static void A_caller_error_while_recording_leaves_the_stream_usable(IDevice device)
     {
         using IDeviceMemory memory = device.Allocate(8);
         using IDeviceStream stream = device.CreateStream();
@@ -77,7 +78,7 @@ internal static class StreamContract
         GoesOn(stream, kernel, memory);
     }
 
-    public static void An_error_of_the_device_while_recording_means_that_there_is_no_graph(IDevice device)
+    public static void A_device_error_while_recording_returns_no_graph(IDevice device)
     {
         using IDeviceMemory memory = device.Allocate(8);
         using IDeviceStream stream = device.CreateStream();
@@ -91,7 +92,7 @@ internal static class StreamContract
         GoesOn(stream, kernel, memory);
     }
 
-    public static void What_cannot_be_recorded_is_refused_while_recording(IDevice device)
+    public static void Operations_that_cannot_be_recorded_are_rejected(IDevice device)
     {
         using IDeviceMemory memory = device.Allocate(8);
         using IDeviceStream stream = device.CreateStream();
@@ -111,7 +112,7 @@ internal static class StreamContract
         GoesOn(stream, kernel, memory);
     }
 
-    public static void A_graph_that_was_disposed_or_is_of_another_stream_is_refused(IDevice device)
+    public static void A_disposed_or_foreign_graph_is_rejected(IDevice device)
     {
         using IDeviceMemory memory = device.Allocate(8);
         using IDeviceStream stream = device.CreateStream();
@@ -124,7 +125,7 @@ internal static class StreamContract
         Assert.That(() => stream.TryLaunch(graph), Throws.ArgumentException);
     }
 
-    public static void Rows_are_copied_and_nothing_between_them(IDevice device)
+    public static void Rows_are_copied_without_the_bytes_between_them(IDevice device)
     {
         byte[] source = [.. Enumerable.Range(1, 60).Select(value => (byte)value)];
         using IDeviceMemory from = device.Allocate(60);
@@ -145,7 +146,7 @@ internal static class StreamContract
         }
     }
 
-    public static void Memory_is_cleared_in_order_with_other_work_and_nothing_around_it(IDevice device)
+    public static void Exactly_the_range_is_cleared_in_stream_order(IDevice device)
     {
         using IDeviceMemory memory = device.Allocate(12);
         using IDeviceStream stream = device.CreateStream();
@@ -160,7 +161,7 @@ internal static class StreamContract
         Assert.That(Get(stream, memory), Is.EqualTo((0, 0)));
     }
 
-    /// <summary>Starts the kernel.</summary>
+    /// <summary>Launches the kernel.</summary>
     public static void Launch(IDeviceStream stream, IDeviceKernel kernel, IDeviceMemory memory, int addend)
     {
         byte[] arguments = new byte[12];
@@ -181,7 +182,7 @@ internal static class StreamContract
         return (values[0], values[1]);
     }
 
-    /// <summary>From x = 1, the stream computes and records as if nothing had happened.</summary>
+    /// <summary>Checks, starting with x = 1, that the stream can compute and record.</summary>
     private static void GoesOn(IDeviceStream stream, IDeviceKernel kernel, IDeviceMemory memory)
     {
         Launch(stream, kernel, memory, addend: 5);

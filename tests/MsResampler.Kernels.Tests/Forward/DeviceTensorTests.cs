@@ -2,7 +2,7 @@ using MsResampler.Kernels.Forward;
 
 namespace MsResampler.Kernels.Tests.Forward;
 
-/// <summary>Calls whose features and tokens are on the device.</summary>
+/// <summary>Calls with features and tokens on the device.</summary>
 [Parallelizable(ParallelScope.All)]
 public class DeviceTensorTests
 {
@@ -18,7 +18,7 @@ public class DeviceTensorTests
             OutputSize = outputSize,
         };
 
-    /// <summary>What a model may be given, or gives.</summary>
+    /// <summary>The element types that a model accepts and returns.</summary>
     private static DeviceElementType[] TypesOf(Precision precision) => precision switch
     {
         Precision.Float16 => [DeviceElementType.Float32, DeviceElementType.Float16],
@@ -27,7 +27,7 @@ public class DeviceTensorTests
     };
 
     [Test]
-    public void Tokens_have_the_bits_of_a_call_for_the_host(
+    public void Tokens_have_the_same_bits_as_those_of_a_call_for_the_host(
         [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision,
         [Values(13, 16)] int channelCount, [Values(1, 11, 16)] int outputSize)
     {
@@ -38,7 +38,7 @@ public class DeviceTensorTests
         {
             foreach (DeviceElementType tokenType in TypesOf(precision))
             {
-                // Plainly, then recorded, then replayed, each from other addresses.
+                // Launched directly, then recorded, then replayed, each time with different addresses.
                 for (int round = 0; round < 3; round++)
                 {
                     float[] features = DeviceArray.Round(featureType, Features(model, s_grids, round));
@@ -53,7 +53,7 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void A_model_without_kv_proj_or_gate_takes_them_too(
+    public void A_model_without_kv_proj_or_gate_accepts_device_tensors(
         [Values(Precision.Float32, Precision.Float16)] Precision precision)
     {
         using TestModel model = new(Configs.Of(Configs.None) with
@@ -72,7 +72,7 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void A_batch_too_large_for_a_workspace_is_computed_in_groups(
+    public void A_batch_larger_than_a_workspace_is_computed_in_groups(
         [Values(Precision.Float32, Precision.Float16)] Precision precision)
     {
         using TestModel model = new(Config());
@@ -94,7 +94,7 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void A_call_for_known_grids_moves_nothing_through_the_host()
+    public void A_call_for_known_grids_copies_nothing_through_the_host()
     {
         using TestModel model = new(Config());
         EmulatorDevice inner = new(architecture: 80);
@@ -111,7 +111,7 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void A_call_that_fails_anywhere_leaves_the_engine_usable_and_frees_everything(
+    public void A_failing_call_leaves_the_engine_usable_and_frees_memory(
         [Values(Precision.Float32, Precision.Float16)] Precision precision)
     {
         using TestModel model = new(Config());
@@ -125,7 +125,7 @@ public class DeviceTensorTests
             bool hasFailed = false;
             using (GpuEngine engine = Engine(model, device, precision))
             {
-                // A call that nobody has waited for, with another arena's tables in the workspace.
+                // A call that is still pending, with the tables of a different arena in the workspace.
                 OnDevice(engine, inner, model, Single, Features(model, first, 2), first, Single);
                 if (operation > 0)
                     device.FailAt(operation);
@@ -154,7 +154,7 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void An_overflow_on_the_device_is_reported_when_asked_for_and_once(
+    public void A_device_overflow_is_reported_once_and_on_request(
         [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
     {
         using TestModel model = new(Config());
@@ -191,7 +191,7 @@ public class DeviceTensorTests
         Assert.That(engine.ThrowIfOverflowed, Throws.Nothing, "a call for the host reports its own");
     }
 
-    /// <summary>The note counts images of the call, not of the group; in replays too.</summary>
+    /// <summary>The recorded index counts images of the call, not of the group, in replays too.</summary>
     [Test]
     public void An_overflow_in_a_later_group_names_the_image_of_the_call([Values(0, 3, 5)] int image)
     {
@@ -218,9 +218,9 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void Tokens_that_float16_cannot_hold_are_reported_where_they_are_wanted_in_it()
+    public void Tokens_beyond_float16_are_reported_if_float16_is_requested()
     {
-        // Only the last product's bias is large, in float32 no overflow.
+        // Only the bias of the last product is large. In float32 this is not an overflow.
         using TestModel model = new(Config(), edit: tensor => tensor.Name == "proj.bias"
             ? tensor with { ValueAt = _ => 70000 } : tensor);
         EmulatorDevice device = new(architecture: 80);
@@ -234,7 +234,7 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void Nothing_overflows_in_other_precisions(
+    public void Other_precisions_do_not_overflow(
         [Values(Precision.Float32, Precision.BFloat16)] Precision precision)
     {
         using TestModel model = new(Config());
@@ -246,7 +246,7 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void A_feature_that_is_no_number_spoils_its_image_alone(
+    public void A_NaN_feature_affects_only_its_own_image(
         [Values(Precision.Float32, Precision.BFloat16)] Precision precision)
     {
         using TestModel model = new(Config());
@@ -266,7 +266,7 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void Threads_that_call_and_ask_together_get_the_same_tokens_and_none_waits_for_ever()
+    public void Concurrent_calls_and_overflow_checks_do_not_deadlock()
     {
         using TestModel model = new(Config());
         EmulatorDevice device = new(architecture: 80);
@@ -288,7 +288,7 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void A_disposed_engine_refuses_to_start_and_to_be_asked()
+    public void A_disposed_engine_rejects_calls_and_overflow_checks()
     {
         using TestModel model = new(Config());
         EmulatorDevice device = new();
@@ -319,7 +319,7 @@ public class DeviceTensorTests
         return tokens;
     }
 
-    /// <summary>The bytes of tokens, each call's in memory of its own.</summary>
+    /// <summary>The bytes of the tokens. Each call has its own memory.</summary>
     private static byte[] OnDevice(GpuEngine engine, EmulatorDevice device, TestModel model,
         DeviceElementType featureType, float[] features, PatchGrid[] grids, DeviceElementType tokenType)
     {

@@ -3,7 +3,7 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Tests.Forward;
 
-/// <summary>What the executor does around the kernels: memory, failures, cancellation, many threads.</summary>
+/// <summary>The engine around the kernels: memory, failures, cancellation and many threads.</summary>
 public class GpuEngineTests
 {
     private static readonly PatchGrid s_grid = new(3, 4);
@@ -29,7 +29,7 @@ public class GpuEngineTests
     public void Dispose() => _model.Dispose();
 
     [Test]
-    public void Disposing_frees_everything_and_refuses_calls()
+    public void Disposing_frees_all_memory_and_later_calls_are_rejected()
     {
         EmulatorDevice device = new();
         GpuEngine engine = Engine(device);
@@ -48,7 +48,7 @@ public class GpuEngineTests
     }
 
     [Test]
-    public void Kernels_that_cannot_be_kept_are_a_warning()
+    public void Kernels_that_cannot_be_stored_cause_a_warning()
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File("a file"), "");
@@ -63,7 +63,7 @@ public class GpuEngineTests
     }
 
     [Test]
-    public void A_load_that_fails_anywhere_frees_everything()
+    public void A_failing_load_frees_all_memory()
     {
         for (int operation = 1; ; operation++)
         {
@@ -84,7 +84,7 @@ public class GpuEngineTests
     }
 
     [Test]
-    public void A_call_that_fails_anywhere_leaves_the_engine_usable_and_frees_everything()
+    public void A_failing_call_leaves_the_engine_usable_and_frees_memory()
     {
         for (int operation = 1; ; operation++)
         {
@@ -110,7 +110,7 @@ public class GpuEngineTests
     }
 
     [Test]
-    public void A_device_without_memory_says_so()
+    public void An_out_of_memory_error_states_the_sizes()
     {
         EmulatorDevice device = new(memoryBytes: 1 << 14);
 
@@ -122,7 +122,7 @@ public class GpuEngineTests
     }
 
     [Test]
-    public void A_feature_that_is_not_finite_is_refused_as_on_the_processor([Values(float.NaN,
+    public void A_non_finite_feature_is_rejected_as_on_the_CPU([Values(float.NaN,
         float.PositiveInfinity, float.NegativeInfinity)] float value)
     {
         ObservedDevice device = new(new EmulatorDevice());
@@ -146,9 +146,9 @@ public class GpuEngineTests
     }
 
     [Test]
-    public void Cancelling_between_launches_stops_and_the_next_call_is_right()
+    public void Cancelling_stops_between_launches_and_later_calls_work()
     {
-        // A graph is started whole.
+        // A device without graphs, because a graph is launched as a whole.
         ObservedDevice device = new(new EmulatorDevice { HasGraphs = false });
         using GpuEngine engine = Engine(device);
         Resample(engine);
@@ -173,7 +173,7 @@ public class GpuEngineTests
     }
 
     [Test]
-    public void A_call_for_known_grids_copies_features_tokens_and_a_note_alone()
+    public void A_call_for_known_grids_copies_features_tokens_and_a_flag()
     {
         ObservedDevice device = new(new EmulatorDevice());
         using GpuEngine engine = Engine(device);
@@ -196,7 +196,7 @@ public class GpuEngineTests
             float[][] results = new float[12][];
             Parallel.For(0, results.Length, new ParallelOptions { MaxDegreeOfParallelism = 6 }, call =>
             {
-                // Other grids at the same time make room in what all calls share.
+                // Calls for other grids at the same time evict entries of the shared grid cache.
                 engine.Explain(_model.RandomFeatures(new PatchGrid(1 + call, 2), call), new PatchGrid(1 + call, 2));
                 results[call] = Resample(engine);
             });
@@ -207,7 +207,7 @@ public class GpuEngineTests
     }
 
     [Test]
-    public void Plans_absorb_nothing()
+    public void Plans_do_not_absorb_projections()
     {
         using GpuEngine engine = Engine(new EmulatorDevice());
 

@@ -3,7 +3,8 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Kernels.Tests.Forward;
 
-/// <summary>Which precision a model is computed in, and what the executor does about it.</summary>
+/// <summary>The precision in which a model is computed, and how the engine reports values that it cannot
+/// represent.</summary>
 public class PrecisionTests
 {
     private static readonly PatchGrid s_grid = new(5, 4);
@@ -19,7 +20,7 @@ public class PrecisionTests
     [TestCase(TensorType.F16, 80, Precision.Float16)]
     [TestCase(TensorType.BF16, 90, Precision.BFloat16)]
     [TestCase(TensorType.F16, 75, Precision.Float32)]
-    public void Auto_follows_the_checkpoint_where_the_device_can(TensorType stored, int architecture,
+    public void Auto_uses_the_checkpoint_type_if_the_device_supports_it(TensorType stored, int architecture,
         Precision expected)
     {
         using TestModel model = new(Config(), new() { Type = stored });
@@ -28,7 +29,7 @@ public class PrecisionTests
     }
 
     [Test]
-    public void Heads_too_wide_for_tensor_cores_are_computed_in_float32_if_that_is_allowed()
+    public void Too_wide_heads_are_computed_in_float32_if_allowed()
     {
         using TestModel model = new(Config() with { HiddenSize = 2 * 132, AttentionHeadCount = 2 },
             new() { Type = TensorType.F16 });
@@ -40,7 +41,7 @@ public class PrecisionTests
     }
 
     [Test]
-    public void A_device_without_tensor_cores_refuses_what_needs_them([Values(Precision.TensorFloat32,
+    public void A_device_without_tensor_cores_rejects_their_precisions([Values(Precision.TensorFloat32,
         Precision.Float16, Precision.BFloat16)] Precision precision)
     {
         using TestModel model = new(Config());
@@ -56,7 +57,7 @@ public class PrecisionTests
     }
 
     [Test]
-    public void A_forward_pass_is_seven_launches([Values(Precision.Float16, Precision.BFloat16)] Precision precision,
+    public void A_16_bit_forward_pass_has_seven_launches([Values(Precision.Float16, Precision.BFloat16)] Precision precision,
         [Values] bool hasInput)
     {
         ResamplerConfig config = Config();
@@ -98,9 +99,9 @@ public class PrecisionTests
     }
 
     [Test]
-    public void An_activation_outside_float16_is_reported_by_the_call_it_happens_in()
+    public void An_activation_beyond_float16_is_reported_by_its_call()
     {
-        // Without features nothing is added to the values' bias.
+        // The features are zero, so the values are equal to their bias.
         using TestModel model = new(Config(), edit: tensor => tensor.Name == "scopes.1.attn.v_proj.bias"
             ? tensor with { ValueAt = _ => 60000 } : tensor.Name == "ln_kv.bias"
             ? tensor with { ValueAt = _ => 0 } : tensor.Name == "scopes.1.attn.v_proj.weight"
@@ -117,7 +118,7 @@ public class PrecisionTests
     }
 
     [Test]
-    public void A_projected_query_outside_float16_is_reported([Values] bool hasAnchors)
+    public void A_projected_query_beyond_float16_is_reported([Values] bool hasAnchors)
     {
         using TestModel model = new(Config() with
         {
@@ -132,7 +133,7 @@ public class PrecisionTests
     }
 
     [Test]
-    public void A_folded_weight_outside_bfloat16_is_an_error_of_the_model([Values("weight", "bias")] string normPart)
+    public void A_folded_weight_beyond_bfloat16_is_an_error_of_the_model([Values("weight", "bias")] string normPart)
     {
         using TestModel model = new(Config(), edit: tensor => tensor.Name == "scopes.1.attn.v_proj.weight"
             ? tensor with { ValueAt = index => 1e20f } : tensor.Name == $"ln_kv.{normPart}"
@@ -142,7 +143,7 @@ public class PrecisionTests
     }
 
     [Test]
-    public void A_weight_outside_float16_is_reported_when_the_model_is_loaded()
+    public void A_weight_beyond_float16_is_reported_when_the_model_is_loaded()
     {
         using TestModel model = new(Config(), edit: tensor => tensor.Name == "proj.weight"
             ? tensor with { ValueAt = index => index == 3 ? 7e4f : tensor.ValueAt(index) } : tensor);

@@ -6,7 +6,7 @@ namespace MsResampler.Kernels.Tests.Perf;
 /// <summary>The static roofline.</summary>
 public sealed class RooflineTests
 {
-    /// <summary>Round figures: 100 TFLOP/s, 1 TB/s, a cache of 40 MB.</summary>
+    /// <summary>Round numbers: 100 TFLOP/s, 1 TB/s, a cache of 40 MB.</summary>
     private static readonly RooflineDevice s_device = new("round", 80, 100, 100, 1, 10, 1000, 40, "");
 
     [Test]
