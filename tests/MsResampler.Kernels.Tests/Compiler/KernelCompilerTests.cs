@@ -32,7 +32,8 @@ public sealed class KernelCompilerTests
         Assert.That(kernel.Name, Is.EqualTo("the name"));
         Assert.That(kernel.Parameters, Is.EqualTo(new KernelParameter[]
         {
-            new(0, 16, sizeof(float)), new(16, 1), new(24, 16, sizeof(int)), new(40, 4), new(48, 8), new(56, 16), new(72, 2),
+            new(0, 16, sizeof(float)), new(16, 1), new(24, 16, sizeof(int)), new(40, 4), new(48, 8), new(56, 16),
+            new(72, 2),
         }));
         Assert.That(kernel.ParameterBytes, Is.EqualTo(74));
     }

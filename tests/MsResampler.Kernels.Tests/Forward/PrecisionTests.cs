@@ -57,8 +57,8 @@ public class PrecisionTests
     }
 
     [Test]
-    public void A_16_bit_forward_pass_has_seven_launches([Values(Precision.Float16, Precision.BFloat16)] Precision precision,
-        [Values] bool hasInput)
+    public void A_16_bit_forward_pass_has_seven_launches(
+        [Values(Precision.Float16, Precision.BFloat16)] Precision precision, [Values] bool hasInput)
     {
         ResamplerConfig config = Config();
         using TestModel model = new(hasInput ? config : config with { VisionHiddenSize = config.HiddenSize },

@@ -2,9 +2,8 @@ using MsResampler.Kernels.Attention;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>One scope's block: a tile that is the whole query grid against a rectangle of a larger patch grid, two
-/// heads.
-/// </summary>
+/// <summary>One attention block: a tile that is the whole query grid, a rectangle of a larger patch grid, and two
+/// heads.</summary>
 internal sealed class AttentionCase
 {
     private const int HeadCount = 2;
@@ -26,13 +25,13 @@ internal sealed class AttentionCase
         (_headSize, _rows, _columns, _keyRows, _keyColumns, _isBiased) = (headSize, rows, columns, keyRows, keyColumns,
             isBiased);
         _queries = Values.Rows(QueryCount * HeadCount, headSize, 1);
-        // As far apart as the logits of a trained head.
+        // The logits spread as much as those of a trained head.
         for (int index = 0; index < _queries.Length; index++)
             _queries[index] *= 3 / MathF.Sqrt(headSize);
         _keys = Values.Rows(PatchCount * HeadCount, headSize, 2);
         _values = Values.Rows(PatchCount * HeadCount, headSize, 3);
         _bias = Values.Normal(TableCount * HeadCount, 4);
-        // A window: each query row sees the rectangle's rows from its own index on, but one at least.
+        // A window: each query row sees the rows of the rectangle from its own index on, but at least one.
         for (int head = 0; head < HeadCount; head++)
             for (int row = 0; row < rows; row++)
                 for (int key = 0; key < Math.Min(row, keyRows - 1); key++)
@@ -70,7 +69,7 @@ internal sealed class AttentionCase
             GridRows = GridRows,
             BiasHeadStride = TableCount,
         };
-        // By groups of four channels, patches side by side.
+        // In groups of four channels, with the patches of a group contiguous.
         float[] keys = new float[_keys.Length];
         for (int patch = 0; patch < PatchCount; patch++)
             for (int vector = 0; vector < HeadCount * Vectors; vector++)
@@ -83,7 +82,7 @@ internal sealed class AttentionCase
         return output.Values;
     }
 
-    /// <summary>The same in double precision.</summary>
+    /// <summary>The weighted sums in double precision.</summary>
     public double[] Expected()
     {
         double[] expected = new double[_queries.Length];

@@ -4,10 +4,10 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>A type of 16 bits as the kernels on rows store it.</summary>
+/// <summary>A 16-bit type in the row layout of the kernels.</summary>
 internal sealed class Bits16Type
 {
-    /// <summary>Fills what must not be read, or not be written: NaN in either type.</summary>
+    /// <summary>Fills memory that must not be read or written: NaN in both types.</summary>
     public const ushort Forbidden = 0xFFFF;
 
     private Bits16Type(Type element, int fractionBits)
@@ -24,10 +24,10 @@ internal sealed class Bits16Type
 
     public Type Element { get; }
 
-    /// <summary>How far rounding moves a number at most, relative to it.</summary>
+    /// <summary>The unit roundoff: the largest relative rounding error.</summary>
     public double Roundoff { get; }
 
-    /// <summary>A kernel on rows of this type.</summary>
+    /// <summary>A kernel instantiated for rows of this type.</summary>
     public KernelVariant KernelFor(Type kernel, int groupSize = 128)
         => new(kernel.MakeGenericType(Element), groupSize, 1);
 
@@ -44,8 +44,8 @@ internal sealed class Bits16Type
 
     public float Round(float value) => Decode(Encode(value));
 
-    /// <summary>Rows of a stride in groups of eight: each filled up with zeros to a whole group, then with what is
-    /// forbidden.</summary>
+    /// <summary>Rows in groups of eight elements. Each row is padded with zeros to a whole group and then, up to the
+    /// stride, with <see cref="Forbidden"/>.</summary>
     public ushort[] Rows(float[] values, int width, int stride)
     {
         ushort[] rows = Empty(values.Length / width, stride);
@@ -59,7 +59,7 @@ internal sealed class Bits16Type
         return rows;
     }
 
-    /// <summary>Rows that nobody has written.</summary>
+    /// <summary>Uninitialised rows.</summary>
     public static ushort[] Empty(int rowCount, int stride)
     {
         ushort[] rows = new ushort[rowCount * 8 * stride];
@@ -67,8 +67,8 @@ internal sealed class Bits16Type
         return rows;
     }
 
-    /// <summary>The numbers of rows, after a check that they end with zeros and that nothing was written after
-    /// them.</summary>
+    /// <summary>The values of the rows. Checks that the rows are padded with zeros and that nothing was written
+    /// behind them.</summary>
     public float[] Read(ushort[] rows, int width, int stride)
     {
         int padded = (width + 7) / 8 * 8;
@@ -85,14 +85,14 @@ internal sealed class Bits16Type
         return values;
     }
 
-    /// <summary>How far a stored number may be from the exact one if it was computed with a given error: rounding moves
-    /// it further, the smallest float16 standing 2⁻²⁴ apart.</summary>
+    /// <summary>The allowed deviation of a stored value that was computed with a given error: that error, plus
+    /// rounding; the smallest float16 values are 2⁻²⁴ apart.</summary>
     public double Tolerance(double expected, double error)
         => error + (Roundoff * (Math.Abs(expected) + error)) + Math.ScaleB(1, -25);
 
     public override string ToString() => Element.Name;
 
-    /// <summary>A parameter filled up to a whole group of eight.</summary>
+    /// <summary>A parameter, padded to a whole group of eight.</summary>
     public static float[] Parameter(float[] values)
     {
         float[] padded = new float[(values.Length + 7) / 8 * 8];
@@ -100,7 +100,7 @@ internal sealed class Bits16Type
         return padded;
     }
 
-    /// <summary>Checks that a kernel keeps to registers on every architecture.</summary>
+    /// <summary>Checks that a kernel uses no local memory on any architecture.</summary>
     public static void AssembleWithoutLocalMemory(KernelVariant variant)
     {
         Ptxas ptxas = Ptxas.OrSkip();

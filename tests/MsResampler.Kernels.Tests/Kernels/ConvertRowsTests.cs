@@ -4,14 +4,14 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>Rows of features and what becomes of them in 16 bits, bit for bit.</summary>
+/// <summary>Rows of features and their 16-bit versions, compared bit for bit.</summary>
 public sealed class ConvertRowsTests
 {
     private const int WarpCount = 4;
     private const float MaxUnit = 1L << 40;
 
     [Test]
-    public void Rows_are_scaled_rounded_to_the_nearest_and_filled_up_with_zeros([Values(0, 1)] int type,
+    public void Rows_are_scaled_rounded_to_nearest_and_padded_with_zeros([Values(0, 1)] int type,
         [Values] bool isHalf, [Values(1, 2, 7, 8, 9, 63, 64, 65, 250, 256, 257, 1021)] int width)
     {
         const int RowCount = 5;
@@ -31,7 +31,7 @@ public sealed class ConvertRowsTests
         {
             Assert.That(found, Is.EqualTo(Enumerable.Range(0, RowCount * width).Select(index
                 => half.Round(source[(index / width * sourceStride) + (index % width)] * units[index / width]))));
-            // Rounding may reach the next power of two.
+            // Rounding can reach the next power of two.
             Assert.That(found.Chunk(width).Select(row => row.Max(Math.Abs)), Has.All.InRange(1, 2));
             Assert.That(units, Has.All.Matches<float>(unit => MathF.ScaleB(1, Math.ILogB(unit)) == unit));
         }
@@ -41,7 +41,7 @@ public sealed class ConvertRowsTests
     [TestCase(6e-39f, 6e-39f * MaxUnit)]
     [TestCase(0, 0)]
     [TestCase(1e-12f, 1e-12f * MaxUnit)]
-    public void The_end_of_float32_and_the_largest_factor_are_kept(float value, float most)
+    public void The_largest_float32_and_the_largest_factor_are_exact(float value, float most)
     {
         foreach (Bits16Type half in Bits16Type.All)
         {
@@ -55,7 +55,7 @@ public sealed class ConvertRowsTests
     }
 
     [Test]
-    public void What_is_no_number_stays_so([Values(0, 1)] int type,
+    public void NaN_and_infinity_stay([Values(0, 1)] int type,
         [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float value)
     {
         foreach (int column in new[] { 0, 33, 70, 130 })
@@ -69,7 +69,7 @@ public sealed class ConvertRowsTests
     }
 
     [Test]
-    public void Lanes_read_and_store_side_by_side()
+    public void Lanes_read_and_store_contiguously()
     {
         const int Width = 1024;
         const int RowCount = 8;
@@ -81,13 +81,13 @@ public sealed class ConvertRowsTests
         {
             Assert.That(report.GlobalLoadSectors, Is.EqualTo(2 * RowCount * Width / 8), "twice");
             Assert.That(report.GlobalStoreSectors, Is.EqualTo(RowCount * ((Width / 16) + 1)));
-            // One for two numbers of a lane; the largest over a warp.
+            // One shuffle for two values of a lane, and the maximum over a warp.
             Assert.That(report.Count("shfl"), Is.EqualTo(RowCount * ((Width / 64) + 5)));
         }
     }
 
     [Test]
-    public void It_is_assembled_without_local_memory([Values(0, 1)] int type, [Values] bool isHalf)
+    public void The_assembled_kernel_uses_no_local_memory([Values(0, 1)] int type, [Values] bool isHalf)
         => Bits16Type.AssembleWithoutLocalMemory(Kernel(Bits16Type.All[type], isHalf));
 
     private static KernelVariant Kernel(Bits16Type half, bool isHalf) => new(typeof(ConvertRows<,,>).MakeGenericType(

@@ -5,8 +5,9 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>What the kernels execute on a model of 24×24 patches, 12×12 queries and 256 channels. A lost vector load, a
-/// new bank conflict or barrier, or a block that is no longer skipped turns one of these red.</summary>
+/// <summary>The instructions of the kernels for a model of 24×24 patches, 12×12 queries and 256 channels. A lost
+/// vector load, a new bank conflict or barrier, or a block that is no longer skipped fails one of these
+/// tests.</summary>
 public class CounterTests
 {
     private const int Width = 256;
@@ -46,7 +47,7 @@ public class CounterTests
         => Assert.That(_duration, Is.LessThan(TimeSpan.FromSeconds(20)), "or the suite cannot run everywhere");
 
     [Test]
-    public void A_call_is_nine_launches() => Assert.That(_launches.Select(launch => launch.Kernel), Is.EqualTo(
+    public void A_call_has_nine_launches() => Assert.That(_launches.Select(launch => launch.Kernel), Is.EqualTo(
         new[]
         {
             "GemmTiled GemmTile128 LinearEpilogue", "LayerNormWarp BothRows", "GemmTiled GemmTile128 LinearEpilogue",
@@ -59,13 +60,13 @@ public class CounterTests
     public void Shared_memory_has_no_bank_conflicts() => Assert.That(
         _launches.SelectMany(launch => launch.Report.SharedBankConflicts), Is.Empty);
 
-    // Input, keys, values, outputs (three products) and tokens.
+    // The products of the input, keys, values, outputs (three at once) and tokens.
     [TestCase(0, PatchCount, Width, Width, 1)]
     [TestCase(2, PatchCount, ScopeCount * Width, Width, 1)]
     [TestCase(3, PatchCount, ScopeCount * Width, Width, 1)]
     [TestCase(5, QueryCount, Width, Width, ScopeCount)]
     [TestCase(8, QueryCount, OutputSize, Width, 1)]
-    public void Large_products_do_the_tiles_work_and_load_sixteen_bytes_at_a_time(int launch, int rows, int columns,
+    public void Large_products_match_the_tile_counts_and_load_16_bytes_at_once(int launch, int rows, int columns,
         int inner, int count)
     {
         LaunchReport report = _launches[launch].Report;
@@ -74,30 +75,30 @@ public class CounterTests
         int slices = inner / 16;
         using (Assert.EnterMultipleScope())
         {
-            // A thread has 8 x 8 elements, and two vectors of each operand for every column.
+            // Per column, a thread computes 8 x 8 elements from two vectors of each operand.
             Assert.That(report.Count("fma.rn"), Is.EqualTo(warps * inner * 64));
             Assert.That(report.Count("ld.shared.v4"), Is.EqualTo(warps * inner * 4));
-            // Two vectors of each operand a slice; two of the bias.
+            // Two vectors of each operand per slice, and two of the bias.
             Assert.That(report.Count("ld.global.v4"), Is.EqualTo(warps * ((slices * 4) + 2)));
             Assert.That(report.Count("ld.global"), Is.EqualTo(report.Count("ld.global.v4")));
-            // Transposed element by element.
+            // The operands are transposed element by element.
             Assert.That(report.Count("st.shared"), Is.EqualTo(warps * (slices + 1) * 16));
             Assert.That(report.Barriers, Is.EqualTo(blocks * (slices + 1)));
             Assert.That(report.GlobalLoadSectors, Is.EqualTo(report.IdealLoadSectors));
             Assert.That(report.GlobalStoreBytes, Is.EqualTo((long)count * rows * columns * sizeof(float)));
-            // Keys go to groups of four channels: 16 bytes of each 32-byte sector at a time.
+            // Keys are stored in groups of four channels: 16 bytes of each 32-byte sector at a time.
             Assert.That(report.GlobalStoreSectors, Is.EqualTo((launch == 2 ? 2 : 1) * report.IdealStoreSectors));
         }
     }
 
     [Test]
-    public void The_gates_product_does_the_small_tiles_work()
+    public void The_product_of_the_gate_matches_the_small_tile_counts()
     {
         LaunchReport report = _launches[6].Report;
         const int Inner = ScopeCount * Width;
         long blocks = ((QueryCount + 63) / 64) * (GateWidth / 64);
         long warps = 4 * blocks;
-        // A thread has 32 elements, whose GELU takes ten.
+        // A thread has 32 elements, and the GELU of one takes ten multiply-adds.
         const int GeluFmas = 10;
         using (Assert.EnterMultipleScope())
         {
@@ -109,32 +110,32 @@ public class CounterTests
     }
 
     [Test]
-    public void Layer_normalisation_reads_each_row_three_times_and_waits_for_nobody()
+    public void Layer_normalisation_reads_rows_three_times_without_barriers()
     {
         LaunchReport report = _launches[1].Report;
         const int LaneVectors = Width / 4 / 32;
         using (Assert.EnterMultipleScope())
         {
-            // Three times the row, then weight, bias and position.
+            // The row three times, then weight, bias and position.
             Assert.That(report.Count("ld.global.v4"), Is.EqualTo(PatchCount * LaneVectors * 6));
-            // The first element, and where the position is.
+            // The first element, and the index of the position.
             Assert.That(report.Count("ld.global"), Is.EqualTo(PatchCount * ((LaneVectors * 6) + 2)));
             Assert.That(report.Count("st.global.v4"), Is.EqualTo(PatchCount * LaneVectors * 2));
             Assert.That(report.GlobalSectors, Is.EqualTo(report.IdealSectors));
-            // The largest, its mean, what that left and the variance, each over 32 lanes.
+            // The maximum, the mean, its correction and the variance, each over 32 lanes.
             Assert.That(report.Count("shfl"), Is.EqualTo(PatchCount * 4 * 5));
             Assert.That(report.Barriers, Is.Zero);
         }
     }
 
     [Test]
-    public void The_gate_sums_each_logit_over_its_lanes_and_waits_for_nobody()
+    public void The_gate_sums_logits_over_lanes_without_barriers()
     {
         LaunchReport report = _launches[7].Report;
         const int LogitCount = ScopeCount * HeadCount;
         using (Assert.EnterMultipleScope())
         {
-            // One sum a logit; four of the normalisation.
+            // One sum per logit, and four for the normalisation.
             Assert.That(report.Count("shfl"), Is.EqualTo(QueryCount * (LogitCount + 4) * 5));
             Assert.That(report.GlobalSectors, Is.EqualTo(report.IdealSectors));
             Assert.That(report.Barriers, Is.Zero);
@@ -142,15 +143,15 @@ public class CounterTests
     }
 
     [Test]
-    public void Attention_multiplies_for_the_blocks_of_its_schedule_alone()
+    public void Attention_multiplies_only_the_blocks_of_its_schedule()
     {
         LaunchReport report = _launches[4].Report;
         using (Assert.EnterMultipleScope())
         {
             Assert.That(report.Count("fma.rn"), Is.EqualTo(_scopes.Sum(AttentionFmas)));
-            // Before and after the queries are loaded, and twice when the warps' sums are merged.
+            // One before and one after the queries are loaded, and two while the sums of the warps are merged.
             Assert.That(report.Barriers, Is.EqualTo(_scopes.Sum(scope => scope.Tiles.Count) * HeadCount * 4));
-            // Eight keys side by side may begin in the middle of a sector: five for the four that they fill.
+            // Eight adjacent keys can start in the middle of a sector: five sectors instead of four.
             Assert.That(report.GlobalLoadSectors, Is.LessThanOrEqualTo(report.IdealLoadSectors * 5 / 4));
             Assert.That(report.GlobalStoreSectors, Is.EqualTo(report.IdealStoreSectors));
             Assert.That(report.GlobalStoreBytes, Is.EqualTo(QueryCount * ScopeCount * Width * sizeof(float)));
@@ -171,13 +172,13 @@ public class CounterTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(localFmas, Is.EqualTo(AttentionFmas(window[0])));
-            // Sixteen queries see 100 patches at most, of 576.
+            // Sixteen queries see at most 100 of the 576 patches.
             Assert.That(localFmas, Is.LessThan(0.2 * denseFmas));
         }
     }
 
-    /// <summary>Multiplications of a scope, counted for each warp. A warp takes 32 keys at a time: a lane has 16 logits
-    /// and then 4 queries by 2 vectors of values for each key, rounded up to four keys.</summary>
+    /// <summary>The multiplications of a scope, per warp. A warp processes 32 keys at a time: a lane computes 16
+    /// logits, and then 4 queries by 2 vectors of values for each key, rounded up to four keys.</summary>
     private static long AttentionFmas(ScopePlan scope) => HeadCount * scope.Tiles.Sum(tile =>
     {
         long fmas = 0;

@@ -5,12 +5,13 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>The fusion gate of 16-bit branches against loops in double precision over the rounded branches.</summary>
+/// <summary>The fusion gate of 16-bit branches, compared with loops in double precision over the rounded
+/// branches.</summary>
 public sealed class FusionGateBits16Tests
 {
     private const float Epsilon = 1e-6f;
 
-    /// <summary>2⁻²⁴, how far rounding to float32 moves a number at most, relative to it.</summary>
+    /// <summary>The unit roundoff of float32, 2⁻²⁴.</summary>
     private const double Roundoff = 1.0 / (1 << 24);
 
     private static readonly GateSize[] s_sizes =
@@ -26,7 +27,7 @@ public sealed class FusionGateBits16Tests
         select new TestCaseData(half, size).SetArgDisplayNames(half.ToString(), size.ToString());
 
     [Test]
-    public void The_sizes_reach_the_largest_that_it_takes() => Assert.That(s_sizes.Max(size => size.Width),
+    public void The_sizes_include_the_largest_supported_one() => Assert.That(s_sizes.Max(size => size.Width),
         Is.EqualTo(FusionGateBits16<MmaFloat16>.MaxWidth));
 
     [TestCaseSource(nameof(Cases))]
@@ -51,7 +52,7 @@ public sealed class FusionGateBits16Tests
     }
 
     [Test]
-    public void Branches_of_equal_channels_leave_the_bias([Values(0, 1)] int type,
+    public void Branches_with_equal_channels_normalise_to_the_bias([Values(0, 1)] int type,
         [Values(1.1f, -1000.1f, 30000f)] float value)
     {
         Bits16Type half = Bits16Type.All[type];
@@ -94,7 +95,7 @@ public sealed class FusionGateBits16Tests
                 }
             }
 
-            // A thread adds its two groups of four; then come four elements, 32 lanes and 32 warps.
+            // A thread adds its two groups of four, then the four elements, 32 lanes and 32 warps are added.
             NormBound bound = NormBound.Of(sums, errors, input.NormWeight, input.NormBias, Epsilon,
                 additionCount: 2 + 2 + 5 + 5);
             for (int channel = 0; channel < extents.Width; channel++)
@@ -113,7 +114,7 @@ public sealed class FusionGateBits16Tests
     }
 
     [Test]
-    public void A_token_is_the_same_bit_for_bit_in_every_batch_and_order_of_warps([Values(0, 1)] int type)
+    public void A_token_has_the_same_bits_in_any_batch_and_warp_order([Values(0, 1)] int type)
     {
         Bits16Type half = Bits16Type.All[type];
         GateInput input = GateInput.Of(half, new GateSize(5, 131, 3, 8, 67));
@@ -134,9 +135,9 @@ public sealed class FusionGateBits16Tests
         }
     }
 
-    /// <summary>An infinite logit would leave finite gates: 0 for its scope, or for all others.</summary>
+    /// <summary>An infinite logit would give finite gates: 0 for its scope, or for all other scopes.</summary>
     [Test]
-    public void Whatever_overflows_leaves_no_number([Values(0, 1)] int type, [Values(-1, 1)] int sign,
+    public void Any_overflow_becomes_NaN([Values(0, 1)] int type, [Values(-1, 1)] int sign,
         [Values("hidden", "logit", "branch")] string place)
     {
         Bits16Type half = Bits16Type.All[type];
@@ -171,7 +172,7 @@ public sealed class FusionGateBits16Tests
         LaunchReport report = Run(Bits16Type.Float16, GateInput.Of(Bits16Type.Float16, size), surplusStride: 0).Report;
 
         long branches = (long)size.Tokens * size.Scopes * size.Width / 16;
-        // For each token: products and bias of the hidden layer, fc2, a sector for each logit's bias, ln_post.
+        // Per token: products and bias of the hidden layer, fc2, one sector for the bias of each logit, and ln_post.
         long others = size.Tokens * (((size.Scopes + 1 + size.GateCount) * size.Hidden / 8) + size.GateCount
             + (2 * size.Width / 8));
         using (Assert.EnterMultipleScope())
@@ -185,7 +186,7 @@ public sealed class FusionGateBits16Tests
     }
 
     [Test]
-    public void It_is_assembled_without_local_memory([Values(0, 1)] int type)
+    public void The_assembled_kernel_uses_no_local_memory([Values(0, 1)] int type)
         => Bits16Type.AssembleWithoutLocalMemory(Kernel(Bits16Type.All[type]));
 
     private static KernelVariant Kernel(Bits16Type half)
@@ -206,7 +207,7 @@ public sealed class FusionGateBits16Tests
         return new GateOutput(gates, half.Read(fused, size.Width, stride), report);
     }
 
-    /// <summary>A token's gates, and how far float32 may be from them.</summary>
+    /// <summary>The gates of a token, and the allowed float32 error of each.</summary>
     private static (double[] Gates, double[] Errors) Gates(GateInput input, int token)
     {
         GateSize size = input.Size;
@@ -225,13 +226,13 @@ public sealed class FusionGateBits16Tests
             }
 
             hidden[k] = 0.5 * sum * MathNet.Numerics.SpecialFunctions.Erfc(-sum / Math.Sqrt(2));
-            // GELU is at most 1.13 times as steep as the line; 2⁻²⁰ of its argument is allowed for its own error.
+            // The slope of GELU is at most 1.13, and 2⁻²⁰ of its argument is allowed for its own error.
             hiddenErrors[k] = (1.13 * size.Scopes * Roundoff * magnitude) + (Math.ScaleB(1, -20) * Math.Abs(sum));
         }
 
         double[] logits = new double[size.GateCount];
         double[] logitErrors = new double[size.GateCount];
-        // A lane adds up every 32nd group of four; then come 32 lanes and the bias.
+        // A lane adds every 32nd group of four, then 32 lanes and the bias are added.
         int additions = (4 * ((size.HiddenVectors + 31) / 32)) + 5 + 1;
         for (int logit = 0; logit < size.GateCount; logit++)
         {
@@ -257,8 +258,9 @@ public sealed class FusionGateBits16Tests
                 => (scope * size.Groups) + (gate % size.Groups))];
             double best = scopes.Max(scope => logits[scope]);
             gates[gate] = Math.Exp(logits[gate] - best) / scopes.Sum(scope => Math.Exp(logits[scope] - best));
-            // Errors of the logits come through the exponential of this scope and of the sum. So do those of the
-            // difference and its product with log₂ e; then come the exponentials, the additions and the division.
+            // Errors of the logits enter through the exponential of this scope and through the sum, and so do those
+            // of the difference and of its product with log₂ e. The exponentials, the additions and the division
+            // round too.
             double spread = scopes.Max(scope => Math.Abs(logits[scope] - best));
             double relative = (2 * scopes.Max(scope => logitErrors[scope])) + (2 * ((3 * Roundoff * spread)
                 + Math.ScaleB(1, -22))) + ((size.Scopes + 1) * Roundoff);
@@ -286,13 +288,13 @@ public sealed class FusionGateBits16Tests
         public static GateInput Of(Bits16Type half, GateSize size) => new(size,
             Values.Rows(size.Scopes * size.Tokens, size.Hidden, 1),
             Values.Rows(1, size.Hidden, 2),
-            // So that logits differ by a few, whatever G.
+            // Scaled so that logits differ by a few units for any G.
             [.. Values.Rows(size.GateCount, size.Hidden, 3).Select(value => value / MathF.Sqrt(size.Hidden))],
             Values.Normal(size.GateCount, 4),
             [.. Values.Normal(size.Tokens * size.Scopes * size.Width, 5).Select(value => half.Round(value + 1))],
             Values.Normal(size.Width, 6), Values.Normal(size.Width, 7));
 
-        /// <summary>The tokens from one on.</summary>
+        /// <summary>The tokens from an index on.</summary>
         public GateInput From(int token) => this with
         {
             Size = Size with { Tokens = Size.Tokens - token },

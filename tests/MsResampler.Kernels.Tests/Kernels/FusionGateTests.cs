@@ -2,7 +2,7 @@ using MsResampler.Kernels.Gate;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>The fusion gate against loops in double precision.</summary>
+/// <summary>The fusion gate, compared with loops in double precision.</summary>
 public class FusionGateTests
 {
     private static IEnumerable<TestCaseData> Cases()
@@ -33,7 +33,7 @@ public class FusionGateTests
         => Check(KernelHost.All[0], tokenCount: 3, hiddenCount: 7, scopeCount: 3, groupCount: 5, groupWidth: 31, scale);
 
     [Test]
-    public void Branches_of_equal_channels_leave_the_bias([Values(1.1f, -1000.1f, 1e30f)] float value)
+    public void Branches_with_equal_channels_normalise_to_the_bias([Values(1.1f, -1000.1f, 1e30f)] float value)
     {
         const int Width = 137;
         float[] normBias = Values.Rows(1, Width, 6);

@@ -5,10 +5,10 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>Types of a product on tensor cores, and what runs it on the emulator.</summary>
+/// <summary>The types of a tensor-core product, and a run of it on the emulator.</summary>
 internal sealed class GemmMmaCase
 {
-    /// <summary>Fills what must not be read, or not be written: NaN in any type.</summary>
+    /// <summary>Fills memory that must not be read or written: NaN in all types.</summary>
     private const byte Forbidden = 0xFF;
 
     private readonly Type _input;
@@ -37,17 +37,17 @@ internal sealed class GemmMmaCase
         Of<MmaTensorFloat32, GemmMmaFloat32>(),
     ];
 
-    /// <summary>One for each type of A and W.</summary>
+    /// <summary>One case for each type of A and W.</summary>
     public static IReadOnlyList<GemmMmaCase> OnePerElement { get; } = [HalfToHalf, All[2], All[4]];
 
-    /// <summary>Half the distance of neighbouring numbers of C's type, relative to them.</summary>
+    /// <summary>The unit roundoff of the type of C.</summary>
     public double OutputRoundoff => Math.ScaleB(1, _output == typeof(GemmMmaFloat16) ? -11
         : _output == typeof(GemmMmaBFloat16) ? -8 : -24);
 
-    /// <summary>Elements that an instruction multiplies along k.</summary>
+    /// <summary>The number of elements along k per matrix instruction.</summary>
     public int StepElements => 32 / _inputBytes;
 
-    /// <summary>An element of A or W as tensor cores see it.</summary>
+    /// <summary>An element of A or W, rounded to the precision of tensor cores.</summary>
     public float Round(float value) => _input == typeof(MmaFloat16) ? (float)(Half)value
         : RoundTo(value, droppedBits: _input == typeof(MmaBFloat16) ? 16 : 13);
 
@@ -55,25 +55,27 @@ internal sealed class GemmMmaCase
         => _kernel(shape, finish);
 
     /// <summary>Runs products.</summary>
-    /// <param name="shape">The tile's shape.</param>
+    /// <param name="shape">The shape of the tile.</param>
     /// <param name="a">A, [products, rows, inner].</param>
     /// <param name="w">W, [products, columns, inner].</param>
     /// <param name="bias">[products, columns].</param>
-    /// <param name="size">Extents.</param>
+    /// <param name="size">The extents.</param>
     /// <param name="finish">The epilogue.</param>
-    /// <param name="scales">What a scaled one takes; nothing if it is null.</param>
-    /// <param name="seed">Decides the order of warps.</param>
-    /// <param name="isAligned">Whether rows start at sectors of memory; else they start as badly as they may.</param>
-    /// <param name="isColumnMajor">Whether C is stored as [columns/4, rows] of groups of four.</param>
-    /// <param name="limit">Elements of this magnitude and above become NaN.</param>
-    /// <param name="firstNoted">What a note calls the first row; without a note if it is negative.</param>
+    /// <param name="scales">The inputs of a scaled epilogue; null for another one.</param>
+    /// <param name="seed">The seed of the order of warps.</param>
+    /// <param name="isAligned">Whether rows start at memory sectors; otherwise their alignment is the
+    /// minimum.</param>
+    /// <param name="isColumnMajor">Whether C is stored as [columns/4, rows] in groups of four.</param>
+    /// <param name="limit">Elements of at least this magnitude become NaN.</param>
+    /// <param name="firstNoted">The index that the overflow note reports for the first row; negative to omit the
+    /// note.</param>
     public GemmMmaResult Run(GemmMmaShape shape, float[] a, float[] w, float[] bias, GemmMmaSize size,
         GemmMmaFinish finish = GemmMmaFinish.Linear, GemmMmaScales? scales = null, ulong seed = 1,
         bool isAligned = false, bool isColumnMajor = false, float limit = float.PositiveInfinity, int firstNoted = 0)
     {
         CompiledKernel kernel = KernelFor(shape, finish).Compile(EmulatorHost.Compiler, 80);
         using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 26 });
-        // The elements that fill up a group are zero, what lies between rows is NaN.
+        // The elements that pad a group are zero; the memory between rows is NaN.
         int groups = (size.Columns + 3) / 4;
         int chunks = ((size.Inner * _inputBytes) + 15) / 16;
         int inputStride = isAligned ? (chunks + 1) / 2 * 2 : chunks + 1;
@@ -137,7 +139,7 @@ internal sealed class GemmMmaCase
             }
         }
 
-        // What was not part of C.
+        // The memory outside C.
         isPaddingKept &= !c.AsSpan().ContainsAnyExcept(Forbidden);
         float[] rowSquares = finish != GemmMmaFinish.Squares ? []
             : [.. squares.Where((_, index) => index % squareStride < size.Rows)];
@@ -183,8 +185,8 @@ internal sealed class GemmMmaCase
             _ => shape.KernelFor<TElement, ScaledEpilogue, TOutput>(),
         });
 
-    /// <summary>The nearest number that ends so many bits earlier, ties away from zero; for float32 of which tests make
-    /// no ties.</summary>
+    /// <summary>The nearest value with the given number of low bits dropped, ties away from zero. For float32 the
+    /// tests contain no ties.</summary>
     private static float RoundTo(float value, int droppedBits)
         => float.IsFinite(value)
             ? BitConverter.Int32BitsToSingle((BitConverter.SingleToInt32Bits(value) + (1 << (droppedBits - 1)))
@@ -208,7 +210,7 @@ internal sealed class GemmMmaCase
             : (float)MemoryMarshal.Read<Half>(bytes);
 }
 
-/// <summary>Extents of products.</summary>
+/// <summary>The extents of products.</summary>
 internal readonly record struct GemmMmaSize(int Rows, int Columns, int Inner, int Products = 1);
 
 /// <summary>An epilogue.</summary>
@@ -220,7 +222,7 @@ public enum GemmMmaFinish
     Scaled,
 }
 
-/// <summary>What a scaled epilogue takes beside the product.</summary>
+/// <summary>The inputs of a scaled epilogue.</summary>
 internal sealed record GemmMmaScales
 {
     /// <summary>[count, rows].</summary>
@@ -232,17 +234,17 @@ internal sealed record GemmMmaScales
 
     public float Epsilon { get; init; } = 1e-6f;
 
-    /// <summary>What multiplied each row; 1 if it is empty.</summary>
+    /// <summary>The factor of each row; 1 if empty.</summary>
     public float[] Units { get; init; } = [];
 
     public float[] Table { get; init; } = [];
 
     public int TableVectors { get; init; }
 
-    /// <summary>For each row the first group of four of its row of the table.</summary>
+    /// <summary>For each row, the index of the first group of four in its row of the table.</summary>
     public int[] TableStarts { get; init; } = [];
 
-    /// <summary>The same for the rows from one on.</summary>
+    /// <summary>The scales of the rows from an index on.</summary>
     public GemmMmaScales From(int row)
     {
         int rowCount = Squares.Length / Math.Max(Count, 1);
@@ -255,15 +257,15 @@ internal sealed record GemmMmaScales
     }
 }
 
-/// <summary>What a run left.</summary>
+/// <summary>The results of a run.</summary>
 /// <param name="C">[products, rows, columns].</param>
-/// <param name="Squares">[⌈columns/32⌉, rows] where the epilogue stores them.</param>
-/// <param name="Noted">The row that was noted; <see cref="NoRow"/> for none.</param>
-/// <param name="IsPaddingKept">Whether each row's last group of four ends with zeros, and nothing was written after
-/// it.</param>
-/// <param name="Report">What was executed.</param>
+/// <param name="Squares">[⌈columns/32⌉, rows] if the epilogue stores them.</param>
+/// <param name="Noted">The noted row; <see cref="NoRow"/> if none.</param>
+/// <param name="IsPaddingKept">Whether the last group of four of each row is padded with zeros and nothing was
+/// written behind it.</param>
+/// <param name="Report">The counters of the launch.</param>
 internal sealed record GemmMmaResult(float[] C, float[] Squares, int Noted, bool IsPaddingKept, LaunchReport Report)
 {
-    /// <summary>What an empty note means.</summary>
+    /// <summary>The value of an empty note.</summary>
     public const int NoRow = int.MaxValue;
 }

@@ -5,15 +5,15 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>What products on tensor cores cost: as emulated, as assembled, and as the choice of a tile
-/// estimates.</summary>
+/// <summary>The cost of tensor-core products: as emulated, as assembled, and as estimated for the choice of a
+/// tile.</summary>
 public sealed class GemmMmaCostTests
 {
     private const int SquareCount = 3;
 
     private static readonly int[] s_architectures = [80, 86, 89, 90];
 
-    /// <summary>All kernels; what is counted of a longer epilogue is the same of both types of 16 bits.</summary>
+    /// <summary>All kernels. For a longer epilogue the counts are the same in both 16-bit types.</summary>
     private static IEnumerable<TestCaseData> Counted() => Kernels(GemmMmaCase.OnePerElement[0],
         GemmMmaCase.OnePerElement[2]);
 
@@ -27,7 +27,7 @@ public sealed class GemmMmaCostTests
             finish.ToString());
 
     [TestCaseSource(nameof(Counted))]
-    public void Shared_memory_has_no_conflicts_and_global_memory_no_waste(object types, object shape,
+    public void Shared_memory_has_no_conflicts_and_sectors_are_used_fully(object types, object shape,
         GemmMmaFinish finish)
     {
         var kernels = (GemmMmaCase)types;
@@ -37,7 +37,7 @@ public sealed class GemmMmaCostTests
 
         long inputSectors = 4L * (tile.Rows + tile.Columns) * 8;
         bool isScaled = finish == GemmMmaFinish.Scaled;
-        // A row's squares once for each block, its place in the table and 64 bytes of it for each 16 columns.
+        // The squares of a row once per block; its index in the table; and 64 bytes of the table per 16 columns.
         long scaleSectors = isScaled ? (4 * tile.Rows / 8 * SquareCount) + (size.Rows * (size.Columns / 32 / 8))
             + (size.Rows * (size.Columns / 8)) : 0;
         using (Assert.EnterMultipleScope())
@@ -46,7 +46,7 @@ public sealed class GemmMmaCostTests
             Assert.That(report.GlobalSectors, Is.LessThanOrEqualTo(1.1 * report.IdealSectors));
             Assert.That(report.MatrixInstructions,
                 Is.EqualTo((long)size.Rows / 16 * (size.Columns / 8) * (size.Inner / kernels.StepElements)));
-            // A and W once for each tile, and the bias for each warp.
+            // A and W once per tile, and the bias once per warp.
             Assert.That(report.GlobalLoadSectors,
                 Is.InRange(inputSectors, (1.1 * inputSectors) + scaleSectors));
             Assert.That(report.Barriers, Is.EqualTo(4 * ((8 / 2) + (isScaled ? 2 : 0))),
@@ -55,7 +55,7 @@ public sealed class GemmMmaCostTests
     }
 
     [Test]
-    public void Storing_by_groups_of_columns_wastes_nothing([Values(0, 1, 2)] int types)
+    public void Storing_by_groups_of_columns_uses_whole_sectors([Values(0, 1, 2)] int types)
     {
         LaunchReport report = Measure(GemmMmaCase.OnePerElement[types], GemmMmaShape.Small,
             new GemmMmaSize(128, 128, 64), GemmMmaFinish.Linear, isColumnMajor: true);
@@ -64,7 +64,7 @@ public sealed class GemmMmaCostTests
     }
 
     [TestCaseSource(nameof(Counted))]
-    public void Ragged_edges_have_no_conflicts_and_read_no_more_than_whole_tiles(object types, object shape,
+    public void Ragged_edges_read_at_most_whole_tiles_without_conflicts(object types, object shape,
         GemmMmaFinish finish)
     {
         var kernels = (GemmMmaCase)types;
@@ -82,7 +82,7 @@ public sealed class GemmMmaCostTests
     }
 
     [TestCaseSource(nameof(Assembled))]
-    public void It_is_assembled_without_local_memory(object types, object shape, GemmMmaFinish finish)
+    public void The_assembled_kernel_uses_no_local_memory(object types, object shape, GemmMmaFinish finish)
     {
         Ptxas ptxas = Ptxas.OrSkip();
         var tile = (GemmMmaShape)shape;
@@ -102,8 +102,8 @@ public sealed class GemmMmaCostTests
         }
     }
 
-    /// <summary>What the assembler makes of a loop depends on what follows it; sm_86 and sm_89 have the instructions of
-    /// sm_80.</summary>
+    /// <summary>The assembler's output for a loop depends on the code after it. sm_86 and sm_89 have the instructions
+    /// of sm_80.</summary>
     private static IEnumerable<TestCaseData> Loops() =>
         from finish in new[] { GemmMmaFinish.Linear, GemmMmaFinish.Squares, GemmMmaFinish.Scaled }
         from shape in GemmMmaShape.All
@@ -151,7 +151,7 @@ public sealed class GemmMmaCostTests
     [TestCase(256, 1024, 128, 108, 80, 128, 128, Description = "many products")]
     [TestCase(64, 4096, 64, 108, 80, 64, 64, Description = "a large tile would be half empty")]
     [TestCase(1, 1, 1, 108, 80, 64, 64, Description = "one element")]
-    public void The_tile_fits_the_product_and_the_device(int rowCount, int columnCount, int productCount,
+    public void The_tile_is_chosen_by_the_product_and_the_device(int rowCount, int columnCount, int productCount,
         int multiprocessorCount, int architecture, int rows, int columns)
     {
         var device = new DeviceProperties("device", architecture, multiprocessorCount, 1L << 34, 48 << 10);
@@ -179,7 +179,7 @@ public sealed class GemmMmaCostTests
     private static LaunchReport Measure(GemmMmaCase types, GemmMmaShape shape, GemmMmaSize size, GemmMmaFinish finish,
         bool isColumnMajor = false)
     {
-        // Rows of the table start at sectors.
+        // The rows of the table start at sectors.
         int vectors = (size.Columns + 3) / 4;
         int tableStride = (vectors + 1) / 2 * 2;
         GemmMmaScales? scales = finish != GemmMmaFinish.Scaled ? null : new GemmMmaScales

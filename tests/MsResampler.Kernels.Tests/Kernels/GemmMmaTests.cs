@@ -2,11 +2,11 @@ using MsResampler.Kernels.Gemm;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>Products on tensor cores against loops in double precision over the rounded inputs.</summary>
+/// <summary>Tensor-core products, compared with loops in double precision over the rounded inputs.</summary>
 public sealed class GemmMmaTests
 {
-    /// <summary>Around a warp's, a small and a large tile, primes, long and thin, more than a band of tiles; k around a
-    /// chunk, a slice and more slices than stages.</summary>
+    /// <summary>Sizes around the tile of a warp, a small and a large tile, primes, long and thin, more than one band
+    /// of tiles; k around a chunk, a slice, and more slices than stages.</summary>
     private static readonly GemmMmaSize[] s_sizes =
     [
         new(1, 1, 1), new(1, 129, 31), new(63, 65, 32), new(64, 64, 64), new(65, 63, 33), new(127, 61, 67),
@@ -14,7 +14,7 @@ public sealed class GemmMmaTests
         new(1217, 131, 9),
     ];
 
-    /// <summary>Around 32 columns, whose squares are added up, and a tile.</summary>
+    /// <summary>Sizes around the 32 columns whose squares are summed, and around a tile.</summary>
     private static readonly GemmMmaSize[] s_finishedSizes =
     [
         new(1, 1, 1), new(9, 33, 8), new(65, 127, 33), new(130, 160, 40),
@@ -45,11 +45,11 @@ public sealed class GemmMmaTests
         => Check((GemmMmaCase)types, (GemmMmaShape)shape, (GemmMmaSize)size, GemmMmaFinish.Linear);
 
     [TestCaseSource(nameof(FinishedCases))]
-    public void Squares_of_rows_are_added_up_by_32_columns(object types, object shape, object size)
+    public void Squares_of_rows_are_summed_per_32_columns(object types, object shape, object size)
         => Check((GemmMmaCase)types, (GemmMmaShape)shape, (GemmMmaSize)size, GemmMmaFinish.Squares);
 
     [TestCaseSource(nameof(FinishedCases))]
-    public void Rows_are_scaled_and_rows_of_a_table_added(object types, object shape, object size)
+    public void Rows_are_scaled_and_table_rows_are_added(object types, object shape, object size)
     {
         var extents = (GemmMmaSize)size;
         GemmMmaScales scales = ScalesFor(extents, 3);
@@ -61,7 +61,7 @@ public sealed class GemmMmaTests
     [TestCase(1, 0)]
     [TestCase(16, 1)]
     [TestCase(17, 16)]
-    public void Squares_may_be_none_and_the_table_may_be_of_fewer_columns(int squareCount, int tableVectors)
+    public void Squares_are_optional_and_the_table_may_have_fewer_columns(int squareCount, int tableVectors)
     {
         var size = new GemmMmaSize(67, 61, 40);
         foreach (GemmMmaShape shape in GemmMmaShape.All)
@@ -94,7 +94,7 @@ public sealed class GemmMmaTests
     }
 
     [Test]
-    public void An_element_is_the_same_bit_for_bit_in_every_tile_batch_and_order_of_warps(
+    public void An_element_has_the_same_bits_in_any_tile_batch_and_warp_order(
         [Values(0, 1, 2)] int types, [Values] GemmMmaFinish finish)
     {
         var size = new GemmMmaSize(131, 70, 83);
@@ -139,9 +139,9 @@ public sealed class GemmMmaTests
     [TestCase(2, float.MaxValue, true)]
     [TestCase(4, float.MinValue, false)]
     [TestCase(4, float.NegativeInfinity, true)]
-    public void What_a_type_does_not_hold_becomes_no_number_and_its_row_is_noted(int types, float bias, bool isOutside)
+    public void A_value_beyond_the_type_becomes_NaN_and_its_row_is_noted(int types, float bias, bool isOutside)
     {
-        // The last element of a second tile, all others being zero.
+        // The last element of a second tile; all others are zero.
         var size = new GemmMmaSize(65, 65, 8);
         GemmMmaCase kernels = GemmMmaCase.All[types];
         float[] zeros = new float[size.Rows * size.Inner];
@@ -159,7 +159,7 @@ public sealed class GemmMmaTests
     }
 
     [Test]
-    public void The_lowest_row_is_noted_whatever_the_order_of_blocks([Values(0, 1, 2, 3)] int shape,
+    public void The_lowest_row_is_noted_for_any_order_of_blocks([Values(0, 1, 2, 3)] int shape,
         [Values(0, 7, 8, 31, 63, 64, 130, 256)] int lowest)
     {
         var size = new GemmMmaSize(257, 65, 8);
@@ -178,7 +178,7 @@ public sealed class GemmMmaTests
     }
 
     [Test]
-    public void A_limit_holds_for_magnitudes_after_the_epilogue([Values(0, 1, 2)] int types)
+    public void A_limit_applies_to_magnitudes_after_the_epilogue([Values(0, 1, 2)] int types)
     {
         var size = new GemmMmaSize(1, 4, 1);
         float[] values = GemmMmaCase.OnePerElement[types]
@@ -188,9 +188,9 @@ public sealed class GemmMmaTests
     }
 
     [Test]
-    public void An_overflow_that_GELU_would_hide_does_not_pass_it()
+    public void An_overflow_before_GELU_is_not_hidden()
     {
-        // +∞ stays, −∞ would be 0·∞.
+        // GELU(+∞) is +∞; GELU(−∞) would be 0·∞.
         var size = new GemmMmaSize(1, 2, 1);
         GemmMmaResult result = GemmMmaCase.All[4].Run(GemmMmaShape.Small, [3e38f], [10, -10], new float[2], size,
             GemmMmaFinish.Gelu);
@@ -198,7 +198,7 @@ public sealed class GemmMmaTests
     }
 
     [Test]
-    public void A_sum_outside_float16_is_reported()
+    public void A_sum_beyond_float16_is_reported()
     {
         var size = new GemmMmaSize(1, 1, 2);
         float[] values = [256, 256];
@@ -212,7 +212,7 @@ public sealed class GemmMmaTests
     [TestCase(1, 0, true)]
     [TestCase(4, 65520 - 32768, true)]
     [TestCase(1, -65536, false)]
-    public void What_is_stored_decides_whether_it_is_outside_float16(float square, float table, bool isOutside)
+    public void The_stored_value_decides_whether_it_overflows_float16(float square, float table, bool isOutside)
     {
         // The sum is 65536; a mean square of 4 halves it.
         var size = new GemmMmaSize(1, 1, 2);
@@ -232,7 +232,7 @@ public sealed class GemmMmaTests
             .Noted, Is.EqualTo(isOutside ? 0 : GemmMmaResult.NoRow));
     }
 
-    /// <summary>Squares of rows, and a table of three rows, for all columns if not said otherwise.</summary>
+    /// <summary>Squares of rows and a table of three rows, by default for all columns.</summary>
     private static GemmMmaScales ScalesFor(GemmMmaSize size, int squareCount, int? tableVectors = null)
     {
         const int TableRows = 3;
@@ -248,7 +248,7 @@ public sealed class GemmMmaTests
             Squares = [.. Values.Normal(squareCount * size.Rows, 7).Select(value => 32 * value * value)],
             Count = squareCount,
             Width = Math.Max((32 * squareCount) - 5, 1),
-            // ε counts in some.
+            // ε is significant in some rows.
             Units = [.. Enumerable.Range(0, size.Rows).Select(row => MathF.ScaleB(1, row % 5 * 4))],
             Table = table,
             TableVectors = vectors,
@@ -289,12 +289,12 @@ public sealed class GemmMmaTests
             double expected = finish == GemmMmaFinish.Gelu ? Gelu(value) : value;
             double single = SingleError(size.Inner, scale * magnitude, Math.Abs(constant) + Math.Abs(addend),
                 scales?.Count ?? 0, finish == GemmMmaFinish.Gelu ? Math.Abs(value) : 0);
-            // The smallest numbers of C's type stand 2⁻²⁴ apart.
+            // The smallest values of C's type are 2⁻²⁴ apart.
             double tolerance = single + (types.OutputRoundoff * (Math.Abs(expected) + single)) + Math.ScaleB(1, -25);
             worst = Math.Max(worst, Math.Abs(result.C[index] - expected) / tolerance);
             if (finish == GemmMmaFinish.Squares)
             {
-                // A lane adds eight squares, and the four lanes' sums take two more additions.
+                // A lane adds eight squares, and the sums of four lanes take two more additions.
                 int place = (column / 32 * size.Rows) + row;
                 squares[place] += value * value;
                 squareErrors[place] += (2 * Math.Abs(value) * single) + (single * single)
@@ -314,7 +314,7 @@ public sealed class GemmMmaTests
         }
     }
 
-    /// <summary>A row's scale, and what the table adds to an element.</summary>
+    /// <summary>The scale of a row, and the table's addend to an element.</summary>
     private static (double Scale, double Addend) Extra(GemmMmaScales? scales, GemmMmaSize size, int row, int column)
     {
         if (scales is null)
@@ -327,11 +327,11 @@ public sealed class GemmMmaTests
             column < 4 * scales.TableVectors ? scales.Table[(4 * scales.TableStarts[row]) + column] : 0);
     }
 
-    /// <summary>How far one element may be from exact arithmetic before it is rounded to C's type. Each of the inner
-    /// additions, and those of bias and table, rounds a partial sum, which is at most the sum of the terms'
-    /// magnitudes, by u = 2⁻²⁴. Adding up squares, dividing and adding ε, the square of its rounded root, rounds
-    /// count + 4 times, of which the root keeps half, and is itself within 2⁻²². GELU is at most 1.13 times as steep
-    /// as the line, and its own error is near 2⁻²² of its argument; 2⁻²⁰ is allowed.</summary>
+    /// <summary>The allowed error of an element before it is rounded to C's type. Each addition (of the inner
+    /// dimension, the bias and the table) rounds a partial sum, which is at most the sum of the magnitudes, by u =
+    /// 2⁻²⁴. Adding squares, dividing, and adding ε, the square of its rounded root, rounds count + 4 times; the root
+    /// halves that error and is itself within 2⁻²². The slope of GELU is at most 1.13, and its own error is near 2⁻²²
+    /// of its argument; 2⁻²⁰ is allowed.</summary>
     private static double SingleError(int inner, double product, double constants, int squareCount, double argument)
     {
         double scaled = squareCount == 0 ? 0

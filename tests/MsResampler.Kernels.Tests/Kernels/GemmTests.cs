@@ -3,7 +3,7 @@ using MsResampler.Kernels.Gemm;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>Matrix products against loops in double precision.</summary>
+/// <summary>Matrix products, compared with loops in double precision.</summary>
 public class GemmTests
 {
     private static readonly int[] s_sizes = [1, 31, 32, 33, 61, 64, 65, 127, 128, 129];
@@ -21,7 +21,7 @@ public class GemmTests
                         yield return Case(host, tile, epilogue, size, 129 - size, (size * 7 % 20) + 1);
                 }
 
-                // Long and thin, either way.
+                // Long and thin, in both directions.
                 if (!host.HasSlowBarriers)
                 {
                     yield return Case(host, tile, typeof(LinearEpilogue), 401, 2, 67);
@@ -73,7 +73,7 @@ public class GemmTests
     }
 
     [Test]
-    public void An_element_is_the_same_bit_for_bit_in_every_tile_place_and_layout()
+    public void An_element_has_the_same_bits_in_any_tile_position_and_layout()
     {
         const int RowCount = 70;
         const int ColumnVectors = 19;

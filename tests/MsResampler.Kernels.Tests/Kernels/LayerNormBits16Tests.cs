@@ -4,7 +4,8 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>Layer normalisation of 16-bit rows against loops in double precision over the rounded rows.</summary>
+/// <summary>Layer normalisation of 16-bit rows, compared with loops in double precision over the rounded
+/// rows.</summary>
 public sealed class LayerNormBits16Tests
 {
     private const float Epsilon = 1e-6f;
@@ -27,7 +28,7 @@ public sealed class LayerNormBits16Tests
         for (int row = 0; row < RowCount; row++)
         {
             double[] values = [.. source.AsSpan(row * width, width).ToArray().Select(value => (double)value)];
-            // A lane adds its groups of four; then come four elements and 32 lanes.
+            // A lane adds its groups of four, then the four elements and 32 lanes are added.
             NormBound bound = NormBound.Of(values, new double[width], weight, bias, Epsilon,
                 ((width + 127) / 128) + 2 + 5);
             for (int column = 0; column < width; column++)
@@ -40,7 +41,7 @@ public sealed class LayerNormBits16Tests
         Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
     }
 
-    /// <summary>As in float32, as far as the type reaches.</summary>
+    /// <summary>The sweep of the float32 tests, within the range of the type.</summary>
     [Test]
     public void Rows_of_any_scale_and_offset_agree_with_loops([Values(0, 1)] int type)
     {
@@ -90,9 +91,9 @@ public sealed class LayerNormBits16Tests
     }
 
     [Test]
-    public void What_multiplied_a_row_multiplies_its_epsilon([Values(0, 1)] int type)
+    public void A_factor_of_a_row_multiplies_its_epsilon([Values(0, 1)] int type)
     {
-        // Deviations near √ε, so that it counts.
+        // The deviations are near √ε, so that ε is significant.
         const int Width = 133;
         Bits16Type half = Bits16Type.All[type];
         float[] source = [.. Rounded(half, 3, Width).Select(value => half.Round(value / 1024))];
@@ -109,7 +110,7 @@ public sealed class LayerNormBits16Tests
     }
 
     [Test]
-    public void A_row_with_something_that_is_no_number_has_none([Values(0, 1)] int type,
+    public void A_row_with_a_NaN_or_infinity_becomes_NaN([Values(0, 1)] int type,
         [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float value, [Values(0, 3, 132)] int column)
     {
         const int Width = 133;
@@ -122,7 +123,7 @@ public sealed class LayerNormBits16Tests
     }
 
     [Test]
-    public void Lanes_read_side_by_side_and_wait_for_nobody()
+    public void Lanes_read_contiguously_without_barriers()
     {
         const int Width = 1024;
         const int RowCount = 8;
@@ -133,7 +134,7 @@ public sealed class LayerNormBits16Tests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(report.GlobalSectors, Is.EqualTo(report.IdealSectors));
-            // Three times the row and its first element once more, then weight and bias.
+            // The row three times and its first element once more, then weight and bias.
             Assert.That(report.GlobalLoadSectors, Is.EqualTo(RowCount * ((3 * Width / 16) + (2 * Width / 8) + 1)));
             Assert.That(report.GlobalStoreSectors, Is.EqualTo(RowCount * Width / 16));
             Assert.That(report.Count("shfl"), Is.EqualTo(RowCount * 4 * 5));
@@ -142,10 +143,10 @@ public sealed class LayerNormBits16Tests
     }
 
     [Test]
-    public void It_is_assembled_without_local_memory([Values(0, 1)] int type)
+    public void The_assembled_kernel_uses_no_local_memory([Values(0, 1)] int type)
         => Bits16Type.AssembleWithoutLocalMemory(Bits16Type.All[type].KernelFor(typeof(LayerNormBits16<>)));
 
-    /// <summary>Rows away from 0, so that a mean left out shows.</summary>
+    /// <summary>Rows away from 0, so that a missing subtraction of the mean shows.</summary>
     private static float[] Rounded(Bits16Type half, int rowCount, int width)
         => [.. Values.Normal(rowCount * width, 1).Select(value => half.Round(value + 3))];
 

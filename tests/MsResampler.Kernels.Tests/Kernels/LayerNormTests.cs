@@ -2,7 +2,7 @@ using MsResampler.Kernels.Norm;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>Layer normalisation against loops in double precision.</summary>
+/// <summary>Layer normalisation, compared with loops in double precision.</summary>
 public class LayerNormTests
 {
     private const double Epsilon = 1e-6;
@@ -49,8 +49,8 @@ public class LayerNormTests
         }
     }
 
-    /// <summary>Every finite row, as in double precision: one case a ε, so that one launch has all scales and offsets.
-    /// </summary>
+    /// <summary>Every finite row is normalised as in double precision. There is one case per ε, so that one launch
+    /// covers all scales and offsets.</summary>
     [TestCase(1e-3)]
     [TestCase(1e-6)]
     [TestCase(1e-12)]
@@ -84,8 +84,8 @@ public class LayerNormTests
         }
     }
 
-    /// <summary>Scales of all floats; offsets up to what float32 resolves; rows with one element far from the others or
-    /// barely apart from them; rows of equal elements, which have no deviation but ε.</summary>
+    /// <summary>All scales of floats; offsets up to the resolution of float32; rows with one element far from the
+    /// others or barely apart; rows of equal elements, whose only deviation is ε.</summary>
     internal static IEnumerable<float[]> Sweep(int width)
     {
         float[] normal = Values.Normal(width, 1);
@@ -113,7 +113,7 @@ public class LayerNormTests
         yield return [.. normal.Select((_, index) => index % 2 == 0 ? 4e-39f : 0)];
     }
 
-    /// <summary>Normalised rows, 0 behind their width.</summary>
+    /// <summary>The normalised rows, with zeros behind their width.</summary>
     internal static double[] Expected(ReadOnlySpan<float> source, float[] weight, float[] bias, int rowCount, int width,
         double epsilon = Epsilon)
     {

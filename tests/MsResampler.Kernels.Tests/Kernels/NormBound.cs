@@ -1,32 +1,32 @@
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>Layer normalisation of one row in double precision, and how far a kernel that computes in float32 may be
-/// from it.</summary>
+/// <summary>The layer normalisation of a row in double precision, and the allowed error of a float32
+/// kernel.</summary>
 /// <param name="Values">The normalised row.</param>
-/// <param name="Errors">For each element how far a float32 result may be from it.</param>
+/// <param name="Errors">The allowed float32 error of each element.</param>
 internal sealed record NormBound(double[] Values, double[] Errors)
 {
-    /// <summary>2⁻²⁴, how far rounding to float32 moves a number at most, relative to it.</summary>
+    /// <summary>The unit roundoff of float32, 2⁻²⁴.</summary>
     private const double Roundoff = 1.0 / (1 << 24);
 
-    /// <summary>Derives both.</summary>
-    /// <remarks>Differences are taken to a mean that is itself rounded, and what they have in common is taken from
-    /// them again: so only their own rounding counts, not that of the mean, however far the row is from 0. What
-    /// counts of the mean's is how much longer it makes the differences.</remarks>
+    /// <summary>Derives the values and the errors.</summary>
+    /// <remarks>The kernel subtracts a rounded mean, and then subtracts the mean of the differences again. The
+    /// rounding of the first mean therefore cancels, however far the row is from 0; only the rounding of the
+    /// differences remains. The error of the mean matters only by how much it lengthens the differences.</remarks>
     /// <param name="row">The row.</param>
-    /// <param name="errors">How far the kernel's row may be from it.</param>
+    /// <param name="errors">The error of the kernel's row.</param>
     /// <param name="weight">The weight.</param>
     /// <param name="bias">The bias.</param>
     /// <param name="epsilon">ε.</param>
-    /// <param name="additionCount">Additions that a number passes through on its way into a sum over the row.</param>
+    /// <param name="additionCount">The number of additions that a value passes through in a sum over the row.</param>
     public static NormBound Of(double[] row, double[] errors, float[] weight, float[] bias, double epsilon,
         int additionCount)
     {
         double mean = row.Average();
         double variance = row.Average(value => (value - mean) * (value - mean));
         double scale = 1 / Math.Sqrt(variance + epsilon);
-        // The mean comes from a sum of differences to the first element: the additions, the difference, the division
-        // and one rounding beside the mean itself. Equal elements have none of it.
+        // The mean is computed from a sum of differences to the first element. Its error consists of the additions,
+        // the difference, the division and one rounding of the mean itself; for equal elements it is 0.
         double shift = ((additionCount + 3) * Roundoff * row.Zip(errors, (value, error) => Math.Abs(value - row[0])
             + error + errors[0]).Average()) + errors.Average()
             + (variance == 0 ? 0 : Roundoff * Math.Abs(mean));
@@ -36,7 +36,7 @@ internal sealed record NormBound(double[] Values, double[] Errors)
             => errors[index] + errors.Average() + shiftError + (2 * Roundoff * differences[index]))];
         double varianceError = row.Select((value, index) => ((2 * Math.Abs(value - mean)) + differenceErrors[index])
             * differenceErrors[index]).Average();
-        // The mean square of differences, from which that of the shift is taken; √ε is rounded, and its square added.
+        // The mean square of the differences minus that of the shift; √ε is rounded, and its square is added.
         varianceError += ((additionCount + 3) * Roundoff * differences.Average(value => value * value))
             + (2 * shift * shiftError) + (4 * Roundoff * epsilon);
         double scaleError = (0.5 * varianceError / Math.Max(variance + epsilon - varianceError, epsilon / 2))

@@ -7,14 +7,14 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>A batch of images for the tensor-core attention: what runs it on the emulator, and the same in double
+/// <summary>A batch of images for the tensor-core attention: its run on the emulator and the result in double
 /// precision.</summary>
 internal sealed class ScopeAttentionMmaCase
 {
-    /// <summary>Fills what must not be read, or not be written: NaN in any type.</summary>
+    /// <summary>Fills memory that must not be read or written: NaN in all types.</summary>
     private const byte Forbidden = 0xFF;
 
-    // Nothing may depend on where tables begin, but for what they are multiples of.
+    // The result must not depend on the start of the tables beyond the required alignment.
     private const int PlaceBase = 4;
     private const int WindowBase = 3;
     private const int BiasBase = 8;
@@ -29,17 +29,17 @@ internal sealed class ScopeAttentionMmaCase
     private readonly float[][] _values;
 
     /// <param name="config">The model.</param>
-    /// <param name="isHalf">float16, or else bfloat16.</param>
-    /// <param name="grids">The images' grids.</param>
-    /// <param name="logSigmas">Learned log sigma of each scope.</param>
-    /// <param name="seeds">Decide each image's keys and values; its index where left out.</param>
+    /// <param name="isHalf">Whether the type is float16; otherwise bfloat16.</param>
+    /// <param name="grids">The grids of the images.</param>
+    /// <param name="logSigmas">The learned log sigma of each scope.</param>
+    /// <param name="seeds">The seed of the keys and values of each image; by default its index.</param>
     public ScopeAttentionMmaCase(ResamplerConfig config, bool isHalf, PatchGrid[] grids,
         double[]?[]? logSigmas = null, int[]? seeds = null)
     {
         (_config, _isHalf, _grids) = (config, isHalf, grids);
         _logSigmas = logSigmas ?? new double[config.Scopes.Count][];
         _queries = Rows(config.Scopes.Count * QueryCount * HeadCount, 1);
-        // As far apart as the logits of a trained head.
+        // The logits spread as much as those of a trained head.
         for (int index = 0; index < _queries.Length; index++)
             _queries[index] = Round(_queries[index] * 3 / MathF.Sqrt(HeadSize));
         _keys = [.. grids.Select((grid, image) => Rows((int)grid.PatchCount * KeyScopeCount * HeadCount,
@@ -50,7 +50,7 @@ internal sealed class ScopeAttentionMmaCase
 
     public int HeadVectors => (HeadSize + 7) / 8;
 
-    /// <summary>Half the distance of neighbouring elements, relative to them.</summary>
+    /// <summary>The unit roundoff of the element type.</summary>
     public double Roundoff => Math.ScaleB(1, _isHalf ? -11 : -8);
 
     public KernelVariant Kernel
@@ -82,10 +82,11 @@ internal sealed class ScopeAttentionMmaCase
     }
 
     /// <summary>Runs the batch.</summary>
-    /// <param name="seed">Decides the order of warps.</param>
-    /// <param name="isReversed">Whether the blocks are launched in the opposite order.</param>
-    /// <param name="storesLogSums">Whether log-sums are stored.</param>
-    /// <param name="mapScope">The scope whose maps of the last image are made from the log-sums; -1 for none.</param>
+    /// <param name="seed">The seed of the order of warps.</param>
+    /// <param name="isReversed">Whether the blocks are launched in reverse order.</param>
+    /// <param name="storesLogSums">Whether the kernel stores log-sums.</param>
+    /// <param name="mapScope">The scope whose maps of the last image are computed from the log-sums; -1 for
+    /// none.</param>
     public ScopeAttentionMmaResult Run(ulong seed = 1, bool isReversed = false, bool storesLogSums = true,
         int mapScope = -1)
     {
@@ -223,12 +224,12 @@ internal sealed class ScopeAttentionMmaCase
             (double rowBias, double rowError) = Bias(windows.Rows[queryRow], ay, sigmaY, i);
             (double columnBias, double columnError) = Bias(windows.Columns[queryColumn], ax, sigmaX, j);
             logits[patch] = dot + rowBias + columnBias;
-            // A dot product rounds once for each term.
+            // A dot product rounds once per term.
             errors[patch] = rowError + columnError + (Math.ScaleB(1, -24) * (HeadSize + 2) * terms);
             best = Math.Max(best, logits[patch]);
         }
 
-        // What lies further below has no weight.
+        // Patches further below have no weight.
         double logitError = Enumerable.Range(0, patchCount).Where(patch => logits[patch] > best - 40)
             .Max(patch => errors[patch]);
 
@@ -255,8 +256,8 @@ internal sealed class ScopeAttentionMmaCase
             [.. logits.Select(weight => weight / total)], Math.Log2(total) + best, logitError);
     }
 
-    /// <summary>A patch's Gaussian along an axis, that of the nearest patch of the window being 0, and how far it may
-    /// be off in float32: the table's value is rounded, the sum of both axes, and what is added to the logit.</summary>
+    /// <summary>The Gaussian of a patch along an axis, relative to the nearest patch of the window, and its float32
+    /// error: the rounding of the table value, of the sum of both axes, and of the addition to the logit.</summary>
     private static (double Bias, double Error) Bias(AxisRange window, double anchor, double sigma, int patch)
     {
         double scale = Math.Log2(Math.E) / (2 * sigma * sigma);
@@ -347,26 +348,26 @@ internal sealed class ScopeAttentionMmaCase
     }
 }
 
-/// <summary>What a run left.</summary>
-/// <param name="Output">[tokens, scopes, heads, d], each head with its padding.</param>
+/// <summary>The results of a run.</summary>
+/// <param name="Output">[tokens, scopes, heads, d], each head including its padding.</param>
 /// <param name="LogSums">[tokens, scopes, heads].</param>
 /// <param name="Maps">[heads, queries, patches] of the last image.</param>
-/// <param name="Report">What was executed.</param>
+/// <param name="Report">The counters of the launch.</param>
 internal sealed record ScopeAttentionMmaResult(float[] Output, float[] LogSums, float[] Maps,
     LaunchReport Report);
 
-/// <summary>One query and head in exact arithmetic.</summary>
+/// <summary>The exact result of one query and head.</summary>
 /// <param name="Image">The image.</param>
 /// <param name="Scope">The scope.</param>
 /// <param name="Query">The query.</param>
 /// <param name="Head">The head.</param>
-/// <param name="Row">Its row of the output, in heads.</param>
-/// <param name="PatchCount">Patches of the image.</param>
+/// <param name="Row">The row of the output, counted in heads.</param>
+/// <param name="PatchCount">The number of patches of the image.</param>
 /// <param name="Output">The weighted sums.</param>
 /// <param name="Magnitudes">The weighted sums of magnitudes.</param>
-/// <param name="Largest">The largest value of each channel.</param>
+/// <param name="Largest">The maximum of each channel over the values.</param>
 /// <param name="Weights">The softmax of each patch, 0 outside the window.</param>
-/// <param name="LogSum">log₂ Σ 2^logit, with the nearest patch's bias as 0.</param>
-/// <param name="LogitError">How far the float32 logit of a patch that has weight may be from exact.</param>
+/// <param name="LogSum">log₂ Σ 2^logit, where the bias of the nearest patch is 0.</param>
+/// <param name="LogitError">The allowed float32 error of the logit of a patch with a weight.</param>
 internal sealed record ScopeAttentionMmaRow(int Image, int Scope, int Query, int Head, int Row, int PatchCount,
     double[] Output, double[] Magnitudes, double[] Largest, double[] Weights, double LogSum, double LogitError);

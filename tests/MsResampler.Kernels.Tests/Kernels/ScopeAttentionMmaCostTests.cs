@@ -8,7 +8,7 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>What the attention on tensor cores costs: as scheduled, as emulated and as assembled.</summary>
+/// <summary>The cost of the tensor-core attention: as scheduled, as emulated and as assembled.</summary>
 public sealed class ScopeAttentionMmaCostTests
 {
     private const int HeadCount = 2;
@@ -21,7 +21,7 @@ public sealed class ScopeAttentionMmaCostTests
     [TestCase(80)]
     [TestCase(96)]
     [TestCase(128)]
-    public void Shared_memory_has_no_conflicts_and_global_memory_no_waste(int headSize)
+    public void Shared_memory_has_no_conflicts_and_sectors_are_used_fully(int headSize)
     {
         ResamplerConfig config = Config(headSize, Configs.Window(4, 4),
             Configs.Gaussian(4, 4, new AxisPair(12, 12)), Configs.None);
@@ -34,7 +34,7 @@ public sealed class ScopeAttentionMmaCostTests
         {
             Assert.That(report.SharedBankConflicts, Is.Empty);
             Assert.That(report.GlobalSectors, Is.LessThanOrEqualTo(1.1 * report.IdealSectors));
-            // For every 8 channels one product for logits and one for sums.
+            // Per 8 channels, one product for the logits and one for the sums.
             Assert.That(report.MatrixInstructions, Is.EqualTo(units * 2 * (headSize / 8)));
             Assert.That(report.GlobalStoreSectors, Is.EqualTo(report.IdealStoreSectors));
             Assert.That(report.GlobalStoreBytes,
@@ -42,11 +42,11 @@ public sealed class ScopeAttentionMmaCostTests
         }
     }
 
-    /// <summary>The lanes of a warp ask at once for the bias of four keys and eight queries. Those of a column lie in
-    /// one sector for each key. The keys are of one or two rows, and so are most of eight queries of a tile of ten
-    /// columns: fewer than two sectors on average.</summary>
+    /// <summary>The lanes of a warp load the biases of four keys and eight queries at once. The biases of a column
+    /// are in one sector per key. The keys are in one or two rows, and in a tile of ten columns so are most groups of
+    /// eight queries: fewer than two sectors on average.</summary>
     [Test]
-    public void A_bias_is_read_from_few_sectors()
+    public void Biases_are_read_from_few_sectors()
     {
         ScopeAttentionMmaCase gaussian = new(Config(64, Configs.Gaussian(4, 4, new AxisPair(12, 12))), true, [s_grid]);
         ScopeAttentionMmaCase window = new(Config(64, Configs.Window(12, 12)), true, [s_grid]);
@@ -64,10 +64,10 @@ public sealed class ScopeAttentionMmaCostTests
         Assert.That(biased.MatrixInstructions, Is.EqualTo(masked.MatrixInstructions));
     }
 
-    /// <summary>Every other head begins in the middle of a sector then: 64 bytes lie in three sectors instead of
+    /// <summary>Every other head starts in the middle of a sector: its 64 bytes are in three sectors instead of
     /// two.</summary>
     [Test]
-    public void Heads_of_an_odd_number_of_sixteen_bytes_have_no_conflicts_either([Values(40, 72)] int headSize)
+    public void Heads_with_an_odd_number_of_16_byte_chunks_have_no_conflicts([Values(40, 72)] int headSize)
     {
         ResamplerConfig config = Config(headSize, Configs.Window(4, 4), Configs.None);
 
@@ -81,7 +81,7 @@ public sealed class ScopeAttentionMmaCostTests
     }
 
     [Test]
-    public void Keys_and_values_are_read_once_for_each_tile()
+    public void Keys_and_values_are_read_once_per_tile()
     {
         ScopeAttentionMmaCase @case = new(Config(64, Configs.Window(4, 4), Configs.None), true, [s_grid]);
         IEnumerable<QueryTile> tiles = @case.PlanOf(s_grid).Scopes.SelectMany(scope => scope.Tiles);
@@ -90,16 +90,17 @@ public sealed class ScopeAttentionMmaCostTests
 
         LaunchReport report = @case.Run(storesLogSums: false).Report;
 
-        // Queries, rounded up to 16, and tables: lists by every warp that copies or masks, four bytes a key.
+        // The queries, rounded up to 16, and the tables: the lists are read by every warp that copies or masks, four
+        // bytes per key.
         long querySectors = HeadCount * tiles.Sum(tile => (tile.QueryCount + 15L) / 16 * 16 * RowSectors);
         Assert.That(report.GlobalLoadSectors, Is.InRange(keySectors + querySectors,
             1.15 * (keySectors + querySectors)));
     }
 
-    /// <summary>Windows of every kind on grids that tiles of keys do not divide. What is needed: for every 16 queries
-    /// of a tile the keys that any query of the tile sees, in units of 16.</summary>
+    /// <summary>Windows of every kind on grids that are not multiples of the key tiles. The minimum is: for every 16
+    /// queries of a tile, the keys that any query of the tile sees, in units of 16.</summary>
     [Test]
-    public void Nothing_outside_the_windows_of_a_tile_is_multiplied(
+    public void Keys_outside_the_windows_of_a_tile_are_not_multiplied(
         [Values("24x24", "27x27", "14x14", "32x17", "7x50")] string grid)
     {
         int[] extents = [.. grid.Split('x').Select(int.Parse)];
@@ -131,13 +132,13 @@ public sealed class ScopeAttentionMmaCostTests
 
         TestContext.Out.WriteLine($"{dense.MatrixInstructions} against {window.MatrixInstructions} products, " +
             $"{dense.WarpInstructions} against {window.WarpInstructions} instructions");
-        // Nine tiles of 4×4 queries see 10 rows and columns, 9 at an edge: 7, 6 or 6 units of 16 keys. Dense, nine
-        // times 16 queries see 36 units: 55 units in place of 324.
+        // Nine tiles of 4×4 queries see 10 rows and columns, 9 at an edge: 7, 6 or 6 units of 16 keys. Without
+        // windows, nine times 16 queries see 36 units: 55 units instead of 324.
         Assert.That(324 * window.MatrixInstructions, Is.LessThanOrEqualTo(55 * dense.MatrixInstructions));
     }
 
     [Test]
-    public void The_longest_blocks_come_first_and_those_of_a_scope_together()
+    public void Blocks_are_ordered_by_length_and_grouped_by_scope()
     {
         ResamplerConfig config = Config(64, Configs.Window(4, 4), Configs.None, Configs.Window(2, 2));
         MmaBlock[] blocks = new ScopeAttentionMmaCase(config, true, [s_grid]).Schedules.Single()
@@ -152,7 +153,7 @@ public sealed class ScopeAttentionMmaCostTests
     [TestCase(80)]
     [TestCase(96)]
     [TestCase(128)]
-    public void It_is_assembled_without_local_memory(int headSize)
+    public void The_assembled_kernel_uses_no_local_memory(int headSize)
     {
         Ptxas ptxas = Ptxas.OrSkip();
         using (Assert.EnterMultipleScope())
@@ -176,7 +177,7 @@ public sealed class ScopeAttentionMmaCostTests
 
     [TestCase(64, 0.18)]
     [TestCase(128, 0.25)]
-    public void The_loop_without_a_mask_is_largely_products(int headSize, double least)
+    public void The_loop_without_a_mask_consists_mostly_of_products(int headSize, double least)
     {
         Ptxas ptxas = Ptxas.OrSkip();
         CompiledKernel kernel = Bits16Kernels.Float16.AttentionFor(headSize)
@@ -203,7 +204,7 @@ public sealed class ScopeAttentionMmaCostTests
             QueryGrid = s_queries,
         };
 
-    /// <summary>Patches along an axis that any of the queries sees.</summary>
+    /// <summary>The number of patches along an axis that any of the queries sees.</summary>
     private static int SeenCount(IReadOnlyList<AxisRange> windows, AxisRange queries)
         => Enumerable.Range(queries.Start, queries.Count)
             .SelectMany(query => Enumerable.Range(windows[query].Start, windows[query].Count))

@@ -2,15 +2,15 @@ using MsResampler.Kernels.Attention;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>The attention of whole schedules on tensor cores against loops in double precision over the rounded
+/// <summary>The tensor-core attention for whole schedules, compared with loops in double precision over the rounded
 /// inputs.</summary>
 [Parallelizable(ParallelScope.All)]
 public sealed class ScopeAttentionMmaTests
 {
     private const int LargestHead = 128;
 
-    /// <summary>One scope of each kind; with 5 × 7 queries tiles are wide and narrow, with 9 × 11 patches full, masked
-    /// and cut.</summary>
+    /// <summary>One scope of each kind. With 5 × 7 queries there are wide and narrow tiles; with 9 × 11 patches,
+    /// full, masked and cut ones.</summary>
     private static readonly ScopeConfig[] s_mixed =
     [
         Configs.None, Configs.Window(3, 4), Configs.Gaussian(2, 3, new AxisPair(5, 4)),
@@ -53,11 +53,11 @@ public sealed class ScopeAttentionMmaTests
         => Check(config, isHalf: true, grids);
 
     [Test]
-    public void Scopes_can_share_keys_and_values([Values] bool isHalf)
+    public void Scopes_may_share_keys_and_values([Values] bool isHalf)
         => Check(Config(40, new QueryGrid(5, 7), s_mixed) with { ShareKeyValues = true }, isHalf,
             [new(9, 11), new(6, 5)]);
 
-    /// <summary>A block of few queries has a head for each of its four warps.</summary>
+    /// <summary>A block of few queries processes a different head in each of its four warps.</summary>
     [Test]
     public void Any_number_of_heads_agrees_with_loops([Values(1, 3, 4, 5)] int headCount)
         => Check(Config(32, new QueryGrid(5, 7), s_mixed) with
@@ -72,7 +72,7 @@ public sealed class ScopeAttentionMmaTests
             [null, null, [0.2, 1.5, -0.7, 0.9]]);
 
     [Test]
-    public void Bits_depend_on_the_image_alone([Values(32, 64, LargestHead)] int headSize)
+    public void Bits_depend_only_on_the_image([Values(32, 64, LargestHead)] int headSize)
     {
         ResamplerConfig config = Config(headSize, new QueryGrid(5, 7), s_mixed);
         float[] alone = new ScopeAttentionMmaCase(config, true, [new(9, 11)], seeds: [3]).Run().Output;
@@ -86,9 +86,9 @@ public sealed class ScopeAttentionMmaTests
     }
 
     [Test]
-    public void A_value_that_overflowed_leaves_no_number([Values] bool isHalf)
+    public void An_overflowed_value_becomes_NaN_in_the_output([Values] bool isHalf)
     {
-        // One query's whole tile, and one tile shared by warps.
+        // A single query, and a tile shared by warps.
         foreach (QueryGrid queries in new QueryGrid[] { new(1, 1), new(5, 7) })
         {
             ScopeAttentionMmaCase @case = new(Config(32, queries, Configs.None), isHalf, [new(5, 5)]);
@@ -111,7 +111,7 @@ public sealed class ScopeAttentionMmaTests
             int map = ((row.Head * config.QueryGrid.QueryCount) + row.Query) * row.PatchCount;
             for (int patch = 0; patch < row.PatchCount; patch++)
             {
-                // A weight's error is that of its logit and of the log-sum; nothing is added outside the window.
+                // The error of a weight is that of its logit and of the log-sum; outside the window nothing is added.
                 worst = Math.Max(worst, Math.Abs(maps[map + patch] - row.Weights[patch])
                     / ((2 * WeightError(row) * row.Weights[patch]) + double.Epsilon));
             }
@@ -121,7 +121,7 @@ public sealed class ScopeAttentionMmaTests
     }
 
     [Test]
-    public void A_grid_that_places_cannot_hold_is_refused()
+    public void A_grid_beyond_the_range_of_table_indices_is_rejected()
     {
         ResamplerConfig config = Config(32, new QueryGrid(1, 1), Configs.Window(1, 1));
         PatchGrid grid = new(1, ScopeSchedule.MaxGridExtent + 1);
@@ -169,16 +169,16 @@ public sealed class ScopeAttentionMmaTests
 
     private const double Ln2 = 0.69314718055994531;
 
-    /// <summary>The relative error of a weight, or of the sum of all, in float32: of the logit; of its difference to
-    /// the largest, less than 40 where it counts; of ex2 and lg2, 2⁻²²; and once for each addition, and for each tile
-    /// of 16 or 64 keys that the sum so far is scaled, by a factor that is itself an ex2: no more than one of 2⁻²² for
-    /// each patch.</summary>
+    /// <summary>The relative float32 error of a weight, or of the sum of the weights: the error of the logit; of its
+    /// difference to the maximum, which is less than 40 for significant weights; of ex2 and lg2, 2⁻²²; and one
+    /// rounding per addition and per tile of 16 or 64 keys, because the sum so far is scaled by a factor that is
+    /// itself an ex2. That is at most one 2⁻²² per patch.</summary>
     private static double WeightError(ScopeAttentionMmaRow row)
         => (Ln2 * (row.LogitError + (40 * Math.ScaleB(1, -24)))) + ((row.PatchCount + 4) * Math.ScaleB(1, -22));
 
-    /// <summary>How far one result may be from exact arithmetic: each weight is rounded to the element's type, of which
-    /// the smallest are 2⁻²⁴ apart, and is wrong in float32 as their sum is; and so is the product, which is rounded to
-    /// the element's type again.</summary>
+    /// <summary>The allowed error of a result. Each weight is rounded to the element type, whose smallest values are
+    /// 2⁻²⁴ apart, and has the float32 error of the sum. The result has that error too and is rounded to the element
+    /// type.</summary>
     private static double Tolerance(ScopeAttentionMmaCase @case, ScopeAttentionMmaRow row, int k)
     {
         double sum = (row.Magnitudes[k] * (@case.Roundoff + (3 * WeightError(row))))

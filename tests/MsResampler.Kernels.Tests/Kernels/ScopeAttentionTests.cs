@@ -2,7 +2,7 @@ using MsResampler.Kernels.Attention;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>The attention of one block against loops in double precision.</summary>
+/// <summary>The attention of one block, compared with loops in double precision.</summary>
 public class ScopeAttentionTests
 {
     private static IEnumerable<TestCaseData> Cases()

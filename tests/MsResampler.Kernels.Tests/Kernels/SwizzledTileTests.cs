@@ -4,13 +4,13 @@ namespace MsResampler.Kernels.Tests.Kernels;
 
 public sealed class SwizzledTileTests
 {
-    /// <summary>Chunks in the 128 bytes of all banks.</summary>
+    /// <summary>The number of chunks in the 128 bytes of all banks.</summary>
     private const int BankChunks = 8;
 
     private static readonly int[] s_lanes = [.. Enumerable.Range(0, 32)];
 
     [Test]
-    public void A_row_keeps_its_64_bytes_and_a_chunk_is_in_one_place()
+    public void Swizzling_permutes_the_chunks_of_a_row()
     {
         int[] places = [.. Enumerable.Range(0, 16 * SwizzledTile.RowChunks)
             .Select(index => SwizzledTile.Offset(index / SwizzledTile.RowChunks, index % SwizzledTile.RowChunks))];
@@ -26,7 +26,7 @@ public sealed class SwizzledTileTests
     }
 
     [Test]
-    public void Eight_lanes_of_a_fragment_meet_all_banks_once([Values(0, 1)] int step)
+    public void Eight_lanes_of_a_fragment_access_each_bank_once([Values(0, 1)] int step)
     {
         foreach (int[] phase in s_lanes.Chunk(BankChunks))
         {

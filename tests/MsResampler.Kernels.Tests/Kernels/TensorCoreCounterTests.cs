@@ -4,8 +4,8 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>What the launches of a whole 16-bit forward pass cost as the executor starts them: views, strides and
-/// tables as they are in use.</summary>
+/// <summary>The cost of the launches of a whole 16-bit forward pass with the views, strides and tables that the
+/// engine uses.</summary>
 public sealed class TensorCoreCounterTests
 {
     private const int Width = 256;
@@ -45,7 +45,7 @@ public sealed class TensorCoreCounterTests
     }
 
     [Test]
-    public void Shared_memory_has_no_conflicts_and_global_memory_no_waste()
+    public void Shared_memory_has_no_conflicts_and_sectors_are_used_fully()
     {
         Assert.That(_launches, Has.Length.EqualTo(7));
         using (Assert.EnterMultipleScope())
@@ -61,7 +61,7 @@ public sealed class TensorCoreCounterTests
     }
 
     [Test]
-    public void Products_multiply_whole_tiles_and_nothing_else()
+    public void Products_multiply_exactly_their_whole_tiles()
         => Assert.That(_launches.Where(launch => launch.Kernel.StartsWith("GemmMma", StringComparison.Ordinal))
             .Select(launch => launch.Report.MatrixInstructions), Is.EqualTo(new[]
             {

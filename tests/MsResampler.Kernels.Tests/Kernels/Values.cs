@@ -1,6 +1,6 @@
 namespace MsResampler.Kernels.Tests.Kernels;
 
-/// <summary>Test data.</summary>
+/// <summary>Random test values.</summary>
 internal static class Values
 {
     /// <summary>Normally distributed floats.</summary>
@@ -14,7 +14,7 @@ internal static class Values
         return values;
     }
 
-    /// <summary>Rows whose last columns are zeros, as every row on a device ends.</summary>
+    /// <summary>Rows padded with zeros, like all rows on a device.</summary>
     public static float[] Rows(int rowCount, int width, int seed)
     {
         int stride = (width + 3) / 4 * 4;

@@ -2,8 +2,8 @@ using MsResampler.Kernels.Forward;
 
 namespace MsResampler.Kernels.Tests.Parity;
 
-/// <summary>An image's tokens are the same bit for bit whatever else is in the batch, in which order, and however the
-/// device schedules its work.</summary>
+/// <summary>The tokens of an image have the same bits for any batch, order of images and order of execution on the
+/// device.</summary>
 public class BatchInvarianceTests
 {
     private static readonly PatchGrid[] s_grids = [new(11, 7), new(4, 19), new(11, 7), new(1, 1), new(13, 13)];
@@ -15,7 +15,7 @@ public class BatchInvarianceTests
     }, new() { LearnedSigmaScopes = [1] });
 
     [Test]
-    public void Batch_order_seed_and_grouping_change_no_bit()
+    public void Batch_order_seed_and_grouping_do_not_change_the_bits()
     {
         using TestModel model = Model();
         float[][] alone = [.. s_grids.Select((_, image) => Resample(model, [image], 0, 1L << 30, out int _)[0])];
@@ -31,7 +31,8 @@ public class BatchInvarianceTests
                 }
             }
 
-            // A sixteenth of this memory holds a few images, a sixty-fourth a few grids.
+            // The workspace may use 1/16 of the memory, which holds a few images; the grid cache 1/64, which holds a
+            // few grids.
             float[][] split = Resample(model, [0, 1, 2, 3, 4, 4, 1], 3, 3 << 20, out int launches);
             Assert.That(split, Is.EqualTo(new[] { 0, 1, 2, 3, 4, 4, 1 }.Select(image => alone[image])));
             Assert.That(launches, Is.GreaterThan(1), "the batch is cut");

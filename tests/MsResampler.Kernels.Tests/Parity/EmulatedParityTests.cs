@@ -3,13 +3,13 @@ using MsResampler.Reference;
 
 namespace MsResampler.Kernels.Tests.Parity;
 
-/// <summary>Whole models on emulated PTX against the double-precision reference.</summary>
+/// <summary>Whole models on emulated PTX, compared with the double-precision reference.</summary>
 [Parallelizable(ParallelScope.All)]
 public class EmulatedParityTests
 {
     private const int CaseCount = 48;
 
-    // The head's slices, their edges, and widths that no vector divides.
+    // The slices of a head, sizes around them, and widths that are not multiples of a vector.
     private static readonly (int HeadCount, int HeadSize)[] s_heads = [(1, 132), (2, 66), (3, 44), (4, 31), (1, 260)];
 
     [Test]
@@ -37,7 +37,8 @@ public class EmulatedParityTests
     [Test]
     public void Windows_far_apart_agree_with_the_reference()
     {
-        // Tiles whose windows leave most of their rectangle unseen: many blocks of keys that no query of a warp sees.
+        // The windows of a tile leave most of their bounding rectangle unseen: there are many blocks of keys that no
+        // query of a warp sees.
         ResamplerConfig config = Configs.Of(Configs.Window(1, 1), Configs.Gaussian(1e-3, 1e-3, new AxisPair(2, 1)),
             Configs.Window(3, 50, WindowBorder.Shift)) with
         {
@@ -47,7 +48,7 @@ public class EmulatedParityTests
         AssertAgreement(model, [new PatchGrid(40, 41), new PatchGrid(2, 2)], 0, "");
     }
 
-    /// <summary>Rows anchored between two patches, columns on one.</summary>
+    /// <summary>Row anchors are between two patches, column anchors on a patch.</summary>
     [Test]
     public void Sigmas_at_both_ends_agree_with_the_reference()
     {

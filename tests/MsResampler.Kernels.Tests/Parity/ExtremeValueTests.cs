@@ -2,8 +2,8 @@ using MsResampler.Kernels.Forward;
 
 namespace MsResampler.Kernels.Tests.Parity;
 
-/// <summary>Whole models on emulated devices, with features and weights of unusual sizes, against the double-precision
-/// reference.</summary>
+/// <summary>Whole models on emulated devices with features and weights of extreme sizes, compared with the
+/// double-precision reference.</summary>
 public class ExtremeValueTests
 {
     private const Precision Single = Precision.Float32;
@@ -17,7 +17,7 @@ public class ExtremeValueTests
     {
         ResamplerConfig config = scopeCount == 1 ? Configs.Of(Configs.None)
             : Configs.Of(Configs.Window(2, 2), Configs.None) with { Gate = new GateConfig(7, granularity) };
-        // fc1 would see nothing else.
+        // Otherwise the bias would dominate the input of fc1.
         using TestModel model = Rounding.Model(config, new(), precision, 1, tensor
             => tensor.Name.EndsWith("out_proj.bias", StringComparison.Ordinal)
                 ? tensor with { ValueAt = index => tensor.ValueAt(index) + OffsetOf(tensor.Name) }
@@ -30,7 +30,7 @@ public class ExtremeValueTests
         float OffsetOf(string name) => granularity == GateGranularity.Token && name.Contains(".0.") ? -512 : 1024;
     }
 
-    /// <summary>ε is far below any deviation, so that it hides nothing.</summary>
+    /// <summary>ε is far below any deviation, so that it hides no error.</summary>
     [TestCase(Precision.Float32, 1e-30f)]
     [TestCase(Precision.Float32, 1e30f)]
     [TestCase(Precision.Float32, 3e37f)]
@@ -52,7 +52,7 @@ public class ExtremeValueTests
             using TestModel model = Rounding.Model(
                 hasInput ? config : config with { VisionHiddenSize = config.HiddenSize },
                 new() { OmitKeyValueInput = !hasInput }, precision, 1);
-            // By a power of two, so that rounded features stay so.
+            // A power of two keeps rounded features representable.
             float power = MathF.ScaleB(1, Math.ILogB(scale));
             float[] features = [.. Rounding.Features(model, precision, s_grid, 1).Select(value => value * power)];
             AssertAgreement(model, precision, features);
@@ -73,9 +73,9 @@ public class ExtremeValueTests
         }
     }
 
-    /// <summary>ε decides between scales of features: what multiplies rows must multiply it.</summary>
+    /// <summary>ε distinguishes scales of features: a factor of the rows must multiply it too.</summary>
     [Test]
-    public void Epsilon_counts_as_it_should([Values(Single, Precision.TensorFloat32, Precision.Float16,
+    public void Epsilon_is_scaled_with_the_rows([Values(Single, Precision.TensorFloat32, Precision.Float16,
         Precision.BFloat16)] Precision precision, [Values] bool hasInput)
     {
         foreach (int exponent in new[] { -60, -10, -3, 0, 7 })
@@ -91,10 +91,10 @@ public class ExtremeValueTests
         }
     }
 
-    /// <summary>Padding and backgrounds have features of one value; others are far from 0.</summary>
+    /// <summary>Padding and backgrounds have constant features; other features are far from 0.</summary>
     [TestCase(Single)]
     [TestCase(Precision.TensorFloat32)]
-    public void Rows_of_equal_or_distant_features_are_normalised_right(Precision precision)
+    public void Constant_and_distant_features_are_normalised_correctly(Precision precision)
     {
         ResamplerConfig config = Configs.Of(Configs.Window(2, 2), Configs.None) with { VisionHiddenSize = 24 };
         using TestModel model = Rounding.Model(config, new() { OmitKeyValueInput = true }, precision, 1);
@@ -110,9 +110,10 @@ public class ExtremeValueTests
         AssertAgreement(model, precision, features);
     }
 
-    /// <summary>kv_proj far from 0: its product has a mean that float32 would not leave much beside.</summary>
+    /// <summary>The weights of kv_proj are far from 0: the mean of its product dominates the deviation in
+    /// float32.</summary>
     [Test]
-    public void A_distant_input_projection_is_normalised_right([Values(Single, Precision.TensorFloat32,
+    public void A_distant_input_projection_is_normalised_correctly([Values(Single, Precision.TensorFloat32,
         Precision.Float16, Precision.BFloat16)] Precision precision)
     {
         using TestModel model = Rounding.Model(Configs.Of(Configs.Window(2, 2), Configs.None), new(), precision, 1,
@@ -136,8 +137,8 @@ public class ExtremeValueTests
                 ("gate.fc2.weight", -3e38f), ("proj.weight", 3e38f), ("ln_post.weight", 3e38f), ("ln_kv.weight", 1e37f),
             })
             {
-                // In 16 bits no product of kv_proj overflows, and folded weights are errors of the model; in float16
-                // the gate and the tokens are float32.
+                // In 16 bits no product of kv_proj overflows, and overflowing folded weights are errors of the model.
+                // In float16 the gate and the tokens are float32.
                 float size = precision == Precision.Float16 ? MathF.CopySign(30000, scale)
                     : precision == Precision.BFloat16 && tensor.EndsWith("_proj.weight", StringComparison.Ordinal)
                     ? scale / 4 : scale;
@@ -158,9 +159,9 @@ public class ExtremeValueTests
         }
     }
 
-    /// <summary>Whatever the tokens would be, they are not: an error, never NaN, infinity or a wrong number.</summary>
+    /// <summary>The result is an error and never NaN, infinity or a wrong token.</summary>
     [TestCaseSource(nameof(Overflows))]
-    public void Products_that_overflow_end_in_an_error_that_names_the_image(
+    public void An_overflowing_product_is_an_error_that_names_the_image(
         Precision precision, string name, float size)
     {
         ResamplerConfig config = Configs.Of(Configs.Window(2, 2), Configs.None) with

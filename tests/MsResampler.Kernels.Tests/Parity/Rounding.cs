@@ -3,16 +3,17 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Kernels.Tests.Parity;
 
-/// <summary>Models and features rounded to what a precision multiplies, so that the reference has the same and what is
-/// left is the rounding of activations.</summary>
+/// <summary>Rounds models and features to the precision of the products, so that the reference has the same inputs
+/// and only the rounding of activations remains.</summary>
 internal static class Rounding
 {
-    /// <summary>Relative L2 errors of tokens allowed on a GPU. In float32, what holds on the processor, and each of
-    /// the approximated exponentials, reciprocals and roots adds up to 2⁻²², four roundings more. Below, with u the
-    /// unit roundoff: 3 u in float16 (2⁻¹¹), 2.5 u in bfloat16 (2⁻⁸), 2 u in tf32 (2⁻¹¹, and only where a product
-    /// begins). A rounded tensor's relative error in the L2 norm is about 0.4 u. About eight are rounded in a row (Z,
-    /// keys or values, softmax, weighted sums, branches, fused tokens, queries, folded weights), whose independent
-    /// errors add in squares to 0.4·√8 ≈ 1.2 u; what lies between amplifies it by 2.5 at most.</summary>
+    /// <summary>The allowed relative L2 error of tokens on a GPU. In float32 it is the error on the CPU plus that of
+    /// the approximated exponentials, reciprocals and roots, which is up to 2⁻²², or four roundings, each. For the
+    /// other precisions, with unit roundoff u: 3 u in float16 (2⁻¹¹), 2.5 u in bfloat16 (2⁻⁸), 2 u in tf32 (2⁻¹¹,
+    /// applied to the inputs of products only). The relative L2 error of a rounded tensor is about 0.4 u. About eight
+    /// tensors are rounded in sequence (Z, keys or values, softmax, weighted sums, branches, fused tokens, queries,
+    /// folded weights). Their independent errors add in squares to 0.4·√8 ≈ 1.2 u, and the operations in between
+    /// amplify it by at most 2.5.</summary>
     public static double ToleranceOf(Precision precision) => precision switch
     {
         Precision.TensorFloat32 => 1e-3,
@@ -21,14 +22,14 @@ internal static class Rounding
         _ => 5e-6,
     };
 
-    /// <summary>A random model whose weights the precision has exactly.</summary>
+    /// <summary>A random model with weights that are exact in the precision.</summary>
     public static TestModel Model(ResamplerConfig config, RandomModelOptions options, Precision precision, ulong seed,
         Func<RandomTensor, RandomTensor>? edit = null)
         => new(config, precision == Precision.Float32 ? options : options with { Type = TypeOf(precision) }, seed,
             precision == Precision.TensorFloat32
                 ? tensor => ToTensor32(edit?.Invoke(tensor) ?? tensor) : edit);
 
-    /// <summary>Random features that the precision has exactly.</summary>
+    /// <summary>Random features that are exact in the precision.</summary>
     public static float[] Features(TestModel model, Precision precision, PatchGrid grid, int seed)
     {
         float[] features = model.RandomFeatures(grid, seed);

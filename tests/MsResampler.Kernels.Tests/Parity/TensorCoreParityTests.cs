@@ -4,12 +4,13 @@ using MsResampler.Reference;
 
 namespace MsResampler.Kernels.Tests.Parity;
 
-/// <summary>Whole models on emulated tensor cores against the double-precision reference, which has weights and
-/// features rounded to what the tensor cores multiply: what is left is the rounding of activations.</summary>
+/// <summary>Whole models on emulated tensor cores. The reference has weights and features that are rounded to the
+/// precision of the tensor cores, so only the rounding of activations remains.</summary>
 [Parallelizable(ParallelScope.All)]
 public class TensorCoreParityTests
 {
-    /// <summary>Random models; those after them have heads of the sizes that kernels are made for.</summary>
+    /// <summary>Random models. The cases after them have heads of every size that the kernels are specialised
+    /// for.</summary>
     private const int RandomCaseCount = 60;
 
     private static readonly (int HeadCount, int HeadSize)[] s_heads =
@@ -40,8 +41,8 @@ public class TensorCoreParityTests
             $"bound {Rounding.ToleranceOf(precision):E1}"));
     }
 
-    /// <summary>Widths of published encoders, which small models do not reach: many tiles of columns, more sums of
-    /// squares than one read brings, a gate of more warps.</summary>
+    /// <summary>Widths of published encoders, which small models do not reach: many column tiles, more sums of
+    /// squares than one read returns, and more warps in the gate.</summary>
     [Test]
     public void Models_of_published_widths_agree_with_the_reference([Values(Precision.Float16, Precision.BFloat16)]
         Precision precision, [Values(1024, 1152)] int width)
@@ -64,7 +65,7 @@ public class TensorCoreParityTests
             Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)));
     }
 
-    /// <summary>Rows anchored between two patches, columns on one.</summary>
+    /// <summary>Row anchors are between two patches, column anchors on a patch.</summary>
     [Test]
     public void Sigmas_at_both_ends_agree_with_the_reference(
         [Values(Precision.Float16, Precision.BFloat16, Precision.TensorFloat32)] Precision precision)
@@ -100,8 +101,8 @@ public class TensorCoreParityTests
         }
     }
 
-    /// <summary>The error of a model's tokens, after a check that their bits depend neither on batch mates and their
-    /// order nor on that of warps.</summary>
+    /// <summary>The error of the tokens of a model. Checks that their bits do not depend on the batch, the order of
+    /// images or the order of warps.</summary>
     private static double Check(TestModel model, Precision precision, PatchGrid[] grids, int seed)
     {
         int tokenLength = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;

@@ -4,13 +4,13 @@ using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 
-/// <summary>A kernel for each instruction: one lane an element, the result last.</summary>
+/// <summary>A kernel for each instruction: one lane per element; the result is the last parameter.</summary>
 internal static class InstructionKernels
 {
-    /// <summary>How many bytes after the given address the kernels that take a constant offset access memory.</summary>
+    /// <summary>The offset at which kernels with a constant offset access memory, in bytes.</summary>
     public const int ByteOffset = 64;
 
-    /// <summary>The kernel of a name.</summary>
+    /// <summary>The kernel with a name.</summary>
     public static MethodInfo Method(string name) => typeof(InstructionKernels).GetMethod(name)!;
 
     public static void Rolled(ArrayView<int> x, ArrayView<int> y) => y[Index] = Loop.Rolled(x[Index]);
@@ -62,8 +62,8 @@ internal static class InstructionKernels
     public static void LoadMatrixX4Transposed(ArrayView<UInt4> image, ArrayView<uint> rows, ArrayView<UInt4> y) =>
         y[Index] = LoadMatrix.X4Transposed(Fill(image) + rows[Index], ByteOffset);
 
-    /// <summary>Copies every lane's 16 bytes in two groups: it waits for the first while the second is under
-    /// way.</summary>
+    /// <summary>Copies 16 bytes per lane in two groups, and waits for the first group while the second is
+    /// pending.</summary>
     public static void AsyncCopyGroups(ArrayView<float> first, ArrayView<ushort> second, ArrayView<UInt4> y)
     {
         ArrayView<UInt4> shared = SharedMemory.Allocate<UInt4>(2 * 32);
@@ -140,7 +140,7 @@ internal static class InstructionKernels
     public static void GlobalConstantUInt4(ArrayView<ushort> x, ArrayView<ushort> y) =>
         GlobalMemoryAccess.Store(ref y[8 * Index], GlobalMemoryAccess.LoadConstantUInt4(ref x[8 * Index]));
 
-    /// <summary>ILGPU's own shuffles, which kernels use.</summary>
+    /// <summary>ILGPU's own shuffles, which the kernels use.</summary>
     public static void Shuffles(ArrayView<float> x, ArrayView<float> y)
     {
         float value = x[Index];
@@ -152,7 +152,7 @@ internal static class InstructionKernels
 
     private static int Index => (Grid.IdxX * Group.DimX) + Group.IdxX;
 
-    /// <summary>Copies 1 KiB to shared memory and gives its address, with the offset taken off.</summary>
+    /// <summary>Copies 1 KiB to shared memory and returns its address minus the constant offset.</summary>
     private static uint Fill(ArrayView<UInt4> image)
     {
         ArrayView<UInt4> shared = SharedMemory.Allocate<UInt4>(64);

@@ -4,8 +4,7 @@ using static MsResampler.Kernels.Tests.Ptx.ScalarExpectations;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 
-/// <summary>What every instruction computes in the emulator, against formulas of the PTX ISA written out
-/// here.</summary>
+/// <summary>The results of every instruction in the emulator, compared with formulas from the PTX ISA.</summary>
 public sealed class InstructionResultTests
 {
     private const int LaneCount = 32;
@@ -19,7 +18,7 @@ public sealed class InstructionResultTests
     public void Release() => _compiler.Dispose();
 
     [Test]
-    public void Rolled_bounds()
+    public void A_rolled_bound_keeps_its_value()
     {
         int[] x = [.. Enumerable.Range(-16, LaneCount)];
         int[] y = new int[LaneCount];
@@ -56,7 +55,7 @@ public sealed class InstructionResultTests
     }
 
     [Test]
-    public void Packing_float16()
+    public void Packing_to_float16()
     {
         float[] low = [1, 65504, 65519, 65520, 1e-8f, 5.9604645e-8f, 2.9802322e-8f, 4.4703484e-8f, 1 + (1f / 2048),
             1 + (3f / 2048), -0f, float.NegativeInfinity, float.NaN, 0.1f, -3.14159f, 1e30f];
@@ -73,7 +72,7 @@ public sealed class InstructionResultTests
     }
 
     [Test]
-    public void Packing_bfloat16()
+    public void Packing_to_bfloat16()
     {
         float[] low = Floats();
         float[] high = [.. low.Reverse()];
@@ -163,7 +162,7 @@ public sealed class InstructionResultTests
     [TestCase(1, true)]
     [TestCase(2, true)]
     [TestCase(4, true)]
-    public void Loads_of_matrices(int matrixCount, bool isTransposed)
+    public void Ldmatrix_loads(int matrixCount, bool isTransposed)
     {
         var image = new UInt4[64];
         ushort Element(int row, int column) => (ushort)((row * 8) + column + 1000);
@@ -227,9 +226,9 @@ public sealed class InstructionResultTests
 
     [TestCase(nameof(InstructionKernels.AsyncCopyOrZero), 0)]
     [TestCase(nameof(InstructionKernels.AsyncCopyOrZeroFromOffset), 4)]
-    public void An_asynchronous_copy_fills_with_zeros_what_it_does_not_read(string kernel, int offset)
+    public void An_asynchronous_copy_zero_fills_the_unread_bytes(string kernel, int offset)
     {
-        // The last lanes' addresses are past the end, where they read nothing.
+        // The addresses of the last lanes are past the end, and these lanes must read nothing.
         const int Inside = 20;
         float[] source = [.. Enumerable.Range(0, (4 * Inside) + offset).Select(i => i + 0.5f)];
         int[] byteCounts = [.. Enumerable.Range(0, LaneCount).Select(lane => lane < Inside ? 4 * (lane % 5) : 0)];
@@ -246,7 +245,7 @@ public sealed class InstructionResultTests
     }
 
     [Test]
-    public void Four_bytes_of_shared_memory()
+    public void Four_byte_accesses_to_shared_memory()
     {
         float[] floats = [.. Enumerable.Range(0, LaneCount).Select(i => i + 0.5f)];
         float[] floatsBack = new float[LaneCount];
@@ -257,7 +256,7 @@ public sealed class InstructionResultTests
     }
 
     [Test]
-    public void Sixteen_bytes_of_shared_memory()
+    public void Sixteen_byte_accesses_to_shared_memory()
     {
         Float4[] floats = [.. Enumerable.Range(0, LaneCount).Select(i => new Float4(i, i + 0.25f, i + 0.5f, -i))];
         UInt4[] words = [.. Enumerable.Range(0, LaneCount).Select(i => new UInt4((uint)i, ~(uint)i, 7, uint.MaxValue))];
@@ -273,7 +272,7 @@ public sealed class InstructionResultTests
 
     [TestCase(nameof(InstructionKernels.GlobalFloat4))]
     [TestCase(nameof(InstructionKernels.GlobalConstantFloat4))]
-    public void Sixteen_bytes_of_global_memory_as_floats(string kernel)
+    public void Sixteen_byte_accesses_to_global_memory_as_floats(string kernel)
     {
         float[] x = [.. Enumerable.Range(0, 4 * LaneCount).Select(i => i - 7.5f)];
         float[] y = new float[x.Length];
@@ -285,7 +284,7 @@ public sealed class InstructionResultTests
 
     [TestCase(nameof(InstructionKernels.GlobalUInt4))]
     [TestCase(nameof(InstructionKernels.GlobalConstantUInt4))]
-    public void Sixteen_bytes_of_global_memory_as_words(string kernel)
+    public void Sixteen_byte_accesses_to_global_memory_as_words(string kernel)
     {
         ushort[] x = [.. Enumerable.Range(0, 8 * LaneCount).Select(i => (ushort)(i * 251))];
         ushort[] y = new ushort[x.Length];
@@ -310,7 +309,7 @@ public sealed class InstructionResultTests
         Assert.That(y[96..], Is.EqualTo(lanes.Select(lane => x[lane >= 3 ? lane - 3 : lane])));
     }
 
-    /// <summary>Random numbers of all exponents, ties, and NaN.</summary>
+    /// <summary>Random numbers with all exponents, ties, and NaN.</summary>
     private static float[] Floats() =>
     [
         .. Values, 1 + (1f / 256), 1 + (3f / 256), -1 - (1f / 256), 1 + (1f / 2048), 1 + (3f / 2048), -1 - (1f / 2048),
@@ -318,7 +317,7 @@ public sealed class InstructionResultTests
             s_random.Next(int.MinValue, int.MaxValue))),
     ];
 
-    /// <summary>Products and sums of these are exact in whatever order.</summary>
+    /// <summary>Products and sums of these integers are exact in any order.</summary>
     private static float[,] SmallIntegers(int rows, int columns)
     {
         var matrix = new float[rows, columns];

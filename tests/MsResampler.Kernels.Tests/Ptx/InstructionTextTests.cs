@@ -6,7 +6,7 @@ using MsResampler.Kernels.Tests.Compiler;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 
-/// <summary>The text of every instruction, written out from the PTX ISA, and what assemblers say to it.</summary>
+/// <summary>The text of every instruction according to the PTX ISA, and whether assemblers accept it.</summary>
 public sealed class InstructionTextTests
 {
     private const string F = @"%f\d+";
@@ -65,13 +65,13 @@ public sealed class InstructionTextTests
     public void Release() => s_compiler.Dispose();
 
     [TestCaseSource(nameof(Texts))]
-    public void An_instruction_is_written_as_the_ISA_says(string kernel, string text) =>
+    public void The_text_of_an_instruction_follows_the_ISA(string kernel, string text) =>
         Assert.That(Compile(kernel, 80).Ptx, Does.Match($@"\n\t{text};\n"));
 
     [Test]
     public void Every_instruction_is_in_the_table()
     {
-        // Two copies, with and without zeros, have one opcode.
+        // The two copies, with and without zero-filling, have the same opcode.
         string[] opcodes = [.. PtxInstructions.Methods.Select(Template).Distinct()];
 
         Assert.That(s_texts.Select(text => text.Text.Split(@"\t")[0].Replace(@"\", "")).Distinct(),
@@ -82,7 +82,7 @@ public sealed class InstructionTextTests
     }
 
     [Test]
-    public void An_instruction_is_refused_below_its_architecture_and_taken_from_it_on()
+    public void An_instruction_is_rejected_below_its_architecture_only()
     {
         foreach ((string kernel, _) in s_texts)
         {
@@ -105,7 +105,7 @@ public sealed class InstructionTextTests
     [TestCase(86)]
     [TestCase(89)]
     [TestCase(90)]
-    public void The_assembler_takes_every_instruction(int architecture)
+    public void The_assembler_accepts_every_instruction(int architecture)
     {
         Ptxas ptxas = Ptxas.OrSkip();
         foreach (string kernel in s_texts.Select(text => text.Kernel).Distinct())
@@ -132,7 +132,7 @@ public sealed class InstructionTextTests
     [TestCase("SharedFloat4", "LDS.128")]
     [TestCase("GlobalFloat4", "LDG.E.128")]
     [TestCase("GlobalConstantFloat4", "LDG.E.128.CONSTANT")]
-    public void An_instruction_becomes_one_of_the_machine(string kernel, string opcode) =>
+    public void An_instruction_becomes_one_machine_instruction(string kernel, string opcode) =>
         Assert.That(Ptxas.OrSkip().Disassemble(Compile(kernel, 80), 80).Count(opcode), Is.EqualTo(1));
 
     private static CompiledKernel Compile(string kernel, int architecture) =>

@@ -4,11 +4,11 @@ using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 
-/// <summary>Runs a kernel on a fresh emulated GPU: arrays become views, the same array the same view, and
-/// hold afterwards what the kernel wrote; an empty array becomes no view.</summary>
+/// <summary>Runs a kernel on a new emulated GPU. Arrays become views (the same array, the same view) and contain the
+/// kernel's output afterwards; an empty array becomes an empty view.</summary>
 internal static class KernelRun
 {
-    /// <summary>Compiles a kernel with the project's pipeline and runs it.</summary>
+    /// <summary>Compiles a kernel with the compiler pipeline of the project and runs it.</summary>
     public static LaunchReport Run(KernelCompiler compiler, MethodInfo kernel, int groupCount, int groupSize,
         params object[] arguments) =>
         Run(compiler.Compile(kernel, kernel.Name, 80), groupCount, groupSize, seed: 0, arguments);

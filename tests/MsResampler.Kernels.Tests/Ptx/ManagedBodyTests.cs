@@ -6,7 +6,7 @@ using static MsResampler.Kernels.Tests.Ptx.ScalarExpectations;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 
-/// <summary>What instructions compute on ILGPU's CPU accelerator, which runs their C# bodies.</summary>
+/// <summary>The results of instructions on ILGPU's CPU accelerator, which runs their C# bodies.</summary>
 public sealed class ManagedBodyTests
 {
     private const int GroupSize = 4;
@@ -32,7 +32,7 @@ public sealed class ManagedBodyTests
     }
 
     [Test]
-    public void Rolled_bounds()
+    public void A_rolled_bound_keeps_its_value()
     {
         int[] x = [3, -5, int.MaxValue, 0];
         Assert.That(Run<int, int>(InstructionKernels.Rolled, x), Is.EqualTo(x));
@@ -80,7 +80,7 @@ public sealed class ManagedBodyTests
     }
 
     [Test]
-    public void Sixteen_bytes_of_global_memory()
+    public void Sixteen_byte_accesses_to_global_memory()
     {
         float[] floats = [.. Enumerable.Range(0, 4 * GroupSize).Select(i => i - 2.5f)];
         ushort[] words = [.. Enumerable.Range(0, 8 * GroupSize).Select(i => (ushort)(i * 2503))];
@@ -92,7 +92,7 @@ public sealed class ManagedBodyTests
     }
 
     [Test]
-    public void What_needs_a_GPU_says_so() =>
+    public void Instructions_that_need_a_GPU_throw_on_the_CPU() =>
         Assert.That(() => Mma.F16(default, default, 0, 0), Throws.TypeOf<NotSupportedException>()
             .With.Message.EqualTo("mma.sync runs only on a GPU or in the PTX emulator."));
 

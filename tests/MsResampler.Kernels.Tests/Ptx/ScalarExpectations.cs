@@ -1,13 +1,13 @@
 namespace MsResampler.Kernels.Tests.Ptx;
 
-/// <summary>What scalar instructions give, computed in double precision, with the errors that the PTX ISA
+/// <summary>The results of scalar instructions, computed in double precision, and the errors that the PTX ISA
 /// allows.</summary>
 internal static class ScalarExpectations
 {
-    /// <summary>The ISA promises 2⁻²² or better for ex2, lg2, rcp and rsqrt.</summary>
+    /// <summary>The ISA guarantees 2⁻²² or better for ex2, lg2, rcp and rsqrt.</summary>
     private const double ApproximationError = 1.0 / (1 << 22);
 
-    /// <summary>Zeros, subnormals, the ends of the normal numbers, NaN, and numbers between.</summary>
+    /// <summary>Zeros, subnormal numbers, the limits of the normal numbers, NaN, and values in between.</summary>
     public static float[] Values { get; } =
     [
         0, -0f, 1e-40f, -1e-40f, float.Epsilon, 1.17549435e-38f, 1, -1, 0.5f, 0.75f, 1.5f, 2, 3, -7, 0.1f, 10.3f,
@@ -19,7 +19,7 @@ internal static class ScalarExpectations
 
     public static void CheckLog2(float[] results)
     {
-        // Relative to 1 at least: between ½ and 2 the error is absolute.
+        // Relative to at least 1: between ½ and 2 the error is absolute.
         Check(results, Math.Log2, ApproximationError, least: 1);
     }
 
@@ -28,7 +28,7 @@ internal static class ScalarExpectations
     public static void CheckReciprocalSqrt(float[] results) =>
         Check(results, x => x == 0 ? 1 / x : 1 / Math.Sqrt(x), ApproximationError);
 
-    /// <summary>The float16 nearest to a value.</summary>
+    /// <summary>Whether the bits are the float16 nearest to a value.</summary>
     public static bool IsF16(uint bits, float value)
     {
         Half expected = (Half)value;
@@ -36,7 +36,7 @@ internal static class ScalarExpectations
             : bits == BitConverter.HalfToUInt16Bits(expected);
     }
 
-    /// <summary>The nearest of the bfloat16 around a value, the even one of two.</summary>
+    /// <summary>Whether the bits are the bfloat16 nearest to a value, ties to even.</summary>
     public static bool IsBF16(uint bits, float value)
     {
         if (float.IsNaN(value))
@@ -45,7 +45,7 @@ internal static class ScalarExpectations
         return bits == Nearest(value, below, below + 1, 16, chooseUpper: (below & 1) == 1);
     }
 
-    /// <summary>The nearest of the TF32 around a value, the one further from zero of two.</summary>
+    /// <summary>Whether the bits are the TF32 nearest to a value, ties away from zero.</summary>
     public static bool IsTF32(uint bits, float value)
     {
         if (float.IsNaN(value))
@@ -58,7 +58,7 @@ internal static class ScalarExpectations
     {
         double toBelow = Math.Abs(value - (double)BitConverter.UInt32BitsToSingle(below << droppedBits));
         float upper = BitConverter.UInt32BitsToSingle(above << droppedBits);
-        // Past the largest number the next step would be 2¹²⁸, where infinity is.
+        // The next step after the largest number would be 2¹²⁸, whose encoding is infinity.
         double toAbove = Math.Abs(value - (float.IsInfinity(upper) ? Math.CopySign(Math.Pow(2, 128), value) : upper));
         return float.IsInfinity(value) || toBelow < toAbove || (toBelow == toAbove && !chooseUpper) ? below : above;
     }
@@ -77,7 +77,7 @@ internal static class ScalarExpectations
             }
             else
             {
-                // Zero may be off by an absolute error only where one is allowed.
+                // A result for zero may have an absolute error only where one is allowed.
                 Assert.That(results[i], Is.EqualTo(expected).Within(expected == 0 ? error * least : 0), message);
             }
         }

@@ -7,7 +7,7 @@ using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Ptx;
 
-/// <summary>The instructions together: a warp multiplies matrices through shared memory, its sums in an
+/// <summary>All instructions together: a warp multiplies matrices through shared memory and accumulates in an
 /// array.</summary>
 public sealed class TensorCoreLoopTests
 {
@@ -28,7 +28,7 @@ public sealed class TensorCoreLoopTests
     }
 
     [Test]
-    public void It_multiplies()
+    public void The_product_is_correct()
     {
         const int Depth = 3 * StepDepth;
         var random = new Random(3);
@@ -55,7 +55,7 @@ public sealed class TensorCoreLoopTests
     [TestCase(86)]
     [TestCase(89)]
     [TestCase(90)]
-    public void Its_sums_live_in_registers(int architecture)
+    public void The_sums_are_in_registers(int architecture)
     {
         Ptxas ptxas = Ptxas.OrSkip();
         PtxasReport report = ptxas.Assemble(_kernel, architecture);
@@ -63,9 +63,9 @@ public sealed class TensorCoreLoopTests
 
         Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)));
         Assert.That(report.SharedBytes, Is.EqualTo(2 * Size * StepDepth * 2));
-        // 32 sums, fragments of 8 + 8 registers, and addresses: far below the 255 that a thread may have.
+        // 32 sums, 8 + 8 registers of fragments, and addresses: far below the limit of 255 per thread.
         Assert.That(report.Registers, Is.LessThanOrEqualTo(96));
-        // The assembler may unroll the outer loop, so only the ratios are known: 8 products take 4 loads of fragments.
+        // The assembler may unroll the outer loop, so only ratios are fixed: 8 products need 4 fragment loads.
         Assert.That(code.Count("HMMA.16816.F32"), Is.Positive);
         Assert.That(code.Count("LDSM.16.M88.4") * 8, Is.EqualTo(code.Count("HMMA.16816.F32") * 4));
         Assert.That(code.Count("LDL") + code.Count("STL"), Is.Zero);

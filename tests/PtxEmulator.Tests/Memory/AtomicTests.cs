@@ -43,7 +43,8 @@ internal sealed class AtomicTests
     }
 
     [TestCaseSource(nameof(Table))]
-    public void An_atomic_combines_the_operands_of_all_threads(string operation, int bits, ulong initial, ulong expected)
+    public void An_atomic_combines_the_operands_of_all_threads(
+        string operation, int bits, ulong initial, ulong expected)
     {
         foreach (string instruction in new[]
         {

@@ -6,7 +6,8 @@ internal sealed class LdmatrixTests
     private const int TileSize = 8;
 
     [Test]
-    public void Ldmatrix_distributes_the_elements_to_the_lanes([Values(1, 2, 4)] int matrixCount, [Values] bool isTransposed)
+    public void Ldmatrix_distributes_the_elements_to_the_lanes(
+        [Values(1, 2, 4)] int matrixCount, [Values] bool isTransposed)
     {
         // Rows are 48 bytes apart and in reverse order, so that the address of each lane matters.
         const int RowStride = 48;
