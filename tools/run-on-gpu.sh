@@ -14,8 +14,8 @@ usage: sh msresampler-gpu-bundle.sh [--out DIR] [--quick] [--torch-types "TYPE..
   --out DIR       where results go; default: msresampler-gpu-results-DATE in the current folder
   --quick         a few seconds per row, batches 1 and 8, PyTorch in float16 only: minutes instead of an hour
   --torch-types   float32, tf32, float16, bfloat16; default: "float16 bfloat16 tf32"
-  --unpack DIR    only unpack the programs: msresampler-gpu (all commands of msresampler, and test, gpu, models) and
-                  torch_peer.py
+  --unpack DIR    only unpack the programs: msresampler-gpu (all commands of msresampler, and test, gpu, models,
+                  roofline) and torch_peer.py
 
 MSRESAMPLER_LIBCUDA names the driver's library if it is not found; PYTHON names an interpreter with PyTorch.
 END
@@ -121,7 +121,7 @@ for type in $types; do
     if ! command -v "$python" >/dev/null; then
         skip "torch-$type" "$python was not found; PYTHON names another interpreter"
     elif ! "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-        skip "torch-$type" "$python has no PyTorch that sees a GPU"
+        skip "torch-$type" "$python has no PyTorch that finds a GPU"
     else
         set -- --dtype "$type" --json "$out/torch-$type.json" --markdown "$out/torch-$type.md"
         [ -z "$quick" ] || set -- "$@" --batch 1 8 --seconds 0.3

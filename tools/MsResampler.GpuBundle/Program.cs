@@ -4,10 +4,10 @@ using System.Reflection;
 using MsResampler.GpuBundle;
 using MsResampler.Perf;
 
-// The command's own commands, and the perf project's for GPUs and the tests beside them: one program, for machines
-// without .NET.
+// One program for machines without .NET: the tests that need a GPU, the perf project's commands for GPUs, and all commands
+// of msresampler.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-RootCommand root = new("Tests and measures the GPU backend; every command of msresampler is here too.");
+RootCommand root = new("Tests and measures the GPU backend. All commands of msresampler work, too.");
 root.Subcommands.Add(TestCommand.Create());
 foreach (Command command in GpuCommands.Create())
     root.Subcommands.Add(command);

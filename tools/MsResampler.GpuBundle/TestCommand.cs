@@ -6,7 +6,7 @@ using NUnit.Framework.Internal;
 
 namespace MsResampler.GpuBundle;
 
-/// <summary><c>test</c>: runs tests of the GPU backend without a test host.</summary>
+/// <summary>The command <c>test</c>: runs tests of the GPU backend without a test host.</summary>
 internal static class TestCommand
 {
     private const string Assembly = "MsResampler.Kernels.Tests";
@@ -22,7 +22,7 @@ internal static class TestCommand
     {
         Option<string> filter = new("--filter")
         {
-            Description = "A regular expression; tests whose full names match are run.",
+            Description = "Run the tests whose full names match this regular expression.",
             HelpName = "REGEX",
             DefaultValueFactory = _ => HardwareTests,
         };
@@ -31,8 +31,8 @@ internal static class TestCommand
             Description = "Also write NUnit's report to this file.",
             HelpName = "FILE",
         };
-        Command command = new("test", "Run the tests that need a GPU. Exits with 1 where one fails, with 3 where " +
-            "none could run.") { filter, xml };
+        Command command = new("test", "Run the tests that need a GPU. Exits with 1 if a test fails, with 3 if no test " +
+            "could run.") { filter, xml };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(filter), parsed.GetValue(xml)));
         return command;
     }
@@ -53,7 +53,7 @@ internal static class TestCommand
             : Done;
     }
 
-    /// <summary>Writes a line for each test.</summary>
+    /// <summary>Prints a line for each test.</summary>
     private sealed class Listener : ITestListener
     {
         public void TestStarted(ITest test)
@@ -62,7 +62,7 @@ internal static class TestCommand
 
         public void TestFinished(ITestResult result)
         {
-            // Of groups only those that could not be set up or torn down say more than their tests.
+            // A group of tests is printed only if its setup or teardown failed.
             bool isCase = !result.Test.IsSuite;
             if (!isCase && !(result.ResultState.Status == TestStatus.Failed
                 && result.ResultState.Site is FailureSite.SetUp or FailureSite.TearDown))
