@@ -4,8 +4,8 @@ using System.Reflection;
 using MsResampler.GpuBundle;
 using MsResampler.Perf;
 
-// One program for machines without .NET: the tests that need a GPU, the perf project's commands for GPUs, and all commands
-// of msresampler.
+// One program for machines without .NET: the tests that need a GPU, the perf project's commands for GPUs, and all
+// commands of msresampler.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 RootCommand root = new("Tests and measures the GPU backend. All commands of msresampler work, too.");
 root.Subcommands.Add(TestCommand.Create());

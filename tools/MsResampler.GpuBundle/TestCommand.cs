@@ -31,8 +31,8 @@ internal static class TestCommand
             Description = "Also write NUnit's report to this file.",
             HelpName = "FILE",
         };
-        Command command = new("test", "Run the tests that need a GPU. Exits with 1 if a test fails, with 3 if no test " +
-            "could run.") { filter, xml };
+        Command command = new("test", "Run the tests that need a GPU. Exits with 1 if a test fails, with 3 if no " +
+            "test could run.") { filter, xml };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(filter), parsed.GetValue(xml)));
         return command;
     }

@@ -139,8 +139,17 @@ internal sealed class GpuCommand
         // A device without tensor cores has no figures in float16.
         Precision precision = command._rows.Any(row => row is { Precision: "float16", Figures: not null })
             ? Precision.Float16 : Precision.Float32;
-        (FirstResult cold, FirstResult warm) = FirstResult.Measure(all[0].Folder, all[0].Shape.Grid, precision);
-        Save(report with { FirstPrecision = precision, FirstCold = cold, FirstWarm = warm }, json, markdown);
+        try
+        {
+            (FirstResult cold, FirstResult warm) = FirstResult.Measure(all[0].Folder, all[0].Shape.Grid, precision);
+            report = report with { FirstPrecision = precision, FirstCold = cold, FirstWarm = warm };
+        }
+        catch (InvalidOperationException exception)
+        {
+            Console.Error.WriteLine($"gpu: the first result of a new process was not measured: {exception.Message}");
+        }
+
+        Save(report, json, markdown);
         return command._rows.Any(row => row.IsWrong) ? CheckFailed : Done;
     }
 
@@ -194,8 +203,9 @@ internal sealed class GpuCommand
         {
             return row with { RelativeL2 = difference, Failure = exception.Message, IsWrong = true };
         }
-        // The device has too little memory for the batch, or lacks the precision. The other rows are still measured.
-        catch (Exception exception) when (exception is NotSupportedException
+        // The device has too little memory for the batch, or device or model do not support the precision. The other
+        // rows are still measured.
+        catch (Exception exception) when (exception is NotSupportedException or ActivationOverflowException
             or DeviceException { IsDeviceLost: false })
         {
             return row with { Failure = exception.Message };

@@ -94,7 +94,8 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
 
             Each launch is timed separately, with a warm cache. MB counts the bytes that a kernel must read or write,
             each once. "Of products" is the share of the tensor cores' limit above, "of copy" the share of the copy's
-            limit (more than 100% where the data comes from the cache). cuBLAS is its time for the product, in µs.
+            limit (more than 100% where the data comes from the cache). "cuBLAS" is the library's time for the same
+            product, in µs.
 
             """);
         foreach (GpuRow row in Rows.Where(row => row.Figures is not null))
