@@ -67,7 +67,7 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
         sheet.Label("attention, mean over all tokens and heads", MapSheet.Margin,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
         sheet.Label($"{rows.Length * columns.Length} of {config.QueryGrid.QueryCount} tokens; " +
-            "+ is the position of a token", rightX,
+            "+ is a token's position", rightX,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
 
         SKRectI area = SKRectI.Create(MapSheet.Margin, panelY, panel.Width, panel.Height);
