@@ -1,13 +1,13 @@
 namespace MsResampler.Kernels;
 
-/// <summary>A device that the CUDA driver shows this process.</summary>
-/// <param name="Index">Its index, from 0; CUDA_VISIBLE_DEVICES selects and orders what is counted.</param>
-/// <param name="Name">The maker's name for it.</param>
-/// <param name="Architecture">Its architecture, such as 80 for sm_80.</param>
-/// <param name="MultiprocessorCount">Its multiprocessors.</param>
-/// <param name="MemoryBytes">Its memory in all.</param>
-/// <param name="FreeBytes">Memory that nobody uses; null where the device cannot be opened.</param>
+/// <summary>A CUDA device that is visible to this process.</summary>
+/// <param name="Index">The index, from 0. CUDA_VISIBLE_DEVICES selects and orders the devices.</param>
+/// <param name="Name">The product name.</param>
+/// <param name="Architecture">The compute capability, such as 80 for sm_80.</param>
+/// <param name="MultiprocessorCount">The number of multiprocessors.</param>
+/// <param name="MemoryBytes">The size of the memory.</param>
+/// <param name="FreeBytes">The size of the free memory; null if the device cannot be opened.</param>
 /// <param name="DriverVersion">The CUDA version that the driver supports, such as "12.4".</param>
-/// <param name="UnusableBecause">Why the device cannot be used; null where it can.</param>
+/// <param name="UnusableBecause">Why the device cannot be used; null if it can.</param>
 public sealed record CudaDeviceInfo(int Index, string Name, int Architecture, int MultiprocessorCount, long MemoryBytes,
     long? FreeBytes, string DriverVersion, string? UnusableBecause);

@@ -1,6 +1,6 @@
 namespace MsResampler.Kernels;
 
-/// <summary>The type of a <see cref="DeviceTensor"/>'s elements.</summary>
+/// <summary>The element type of a <see cref="DeviceTensor"/>.</summary>
 public enum DeviceElementType
 {
     /// <summary>IEEE 754 binary32, 4 bytes.</summary>
@@ -9,6 +9,6 @@ public enum DeviceElementType
     /// <summary>IEEE 754 binary16, 2 bytes.</summary>
     Float16,
 
-    /// <summary>The upper half of a binary32, 2 bytes.</summary>
+    /// <summary>bfloat16, the upper 16 bits of a binary32, 2 bytes.</summary>
     BFloat16,
 }

@@ -1,6 +1,6 @@
 namespace MsResampler.Kernels;
 
-/// <summary>A device refused or failed.</summary>
+/// <summary>A device failed, or rejected a request.</summary>
 public sealed class DeviceException : Exception
 {
     /// <summary>Creates the exception.</summary>
@@ -8,19 +8,19 @@ public sealed class DeviceException : Exception
     {
     }
 
-    /// <summary>Creates the exception with what failed.</summary>
+    /// <summary>Creates the exception with a message.</summary>
     public DeviceException(string message)
         : base(message)
     {
     }
 
-    /// <summary>Creates the exception with what failed and why.</summary>
+    /// <summary>Creates the exception with a message and its cause.</summary>
     public DeviceException(string message, Exception innerException)
         : base(message, innerException)
     {
     }
 
-    /// <summary>Whether the device failed for good: what was loaded on it must be disposed and loaded anew. Otherwise, as
-    /// when memory runs out, it can be used further.</summary>
+    /// <summary>Whether the error is permanent: the context is lost, and every model on the device must be disposed and
+    /// loaded again. Otherwise, for example after running out of memory, the model stays usable.</summary>
     public bool IsDeviceLost { get; init; }
 }

@@ -3,12 +3,12 @@ using System.Globalization;
 
 namespace MsResampler.Kernels;
 
-/// <summary>A number is outside the range of <see cref="Precision.Float16"/>, which ends at ±65504. The model stays usable;
-/// <see cref="Precision.BFloat16"/> and <see cref="Precision.Float32"/> have a far wider range. Features of any size are in
-/// range: they are scaled.</summary>
+/// <summary>A number is outside the range of <see cref="Precision.Float16"/>, ±65504. The model stays usable.
+/// <see cref="Precision.BFloat16"/> and <see cref="Precision.Float32"/> have a far wider range. Features of any
+/// magnitude are in range, because they are scaled.</summary>
 public sealed class Float16OverflowException : ActivationOverflowException
 {
-    /// <summary>Halfway from the largest float16 to the next power of two: from here on rounding to nearest gives
+    /// <summary>The midpoint of the largest float16 and 65536: from here on rounding to nearest gives
     /// infinity.</summary>
     internal const double Limit = 65520;
 
@@ -20,6 +20,6 @@ public sealed class Float16OverflowException : ActivationOverflowException
     [DoesNotReturn]
     internal static void ThrowWeight(string tensor, double value)
         => throw new Float16OverflowException(string.Create(CultureInfo.InvariantCulture,
-            $"Tensor '{tensor}' has the value {value:G6}, outside the range of float16 (±65504): use Precision.BFloat16 or " +
-            $"Precision.Float32"));
+            $"Tensor '{tensor}' has the value {value:G6}, outside the range of float16 (±65504): use " +
+            $"Precision.BFloat16 or Precision.Float32"));
 }

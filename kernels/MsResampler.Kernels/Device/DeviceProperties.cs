@@ -1,10 +1,10 @@
 namespace MsResampler.Kernels.Device;
 
-/// <summary>What a device is.</summary>
-/// <param name="Name">The maker's name for it.</param>
-/// <param name="Architecture">The architecture whose PTX it runs, such as 80 for sm_80.</param>
-/// <param name="MultiprocessorCount">Multiprocessors.</param>
-/// <param name="MemoryBytes">Memory in all.</param>
-/// <param name="MaxSharedBytes">The most shared memory that a block may ask for.</param>
+/// <summary>The properties of a device.</summary>
+/// <param name="Name">The product name.</param>
+/// <param name="Architecture">The compute capability, such as 80 for sm_80.</param>
+/// <param name="MultiprocessorCount">The number of multiprocessors.</param>
+/// <param name="MemoryBytes">The size of the memory.</param>
+/// <param name="MaxSharedBytes">The largest shared memory of a block.</param>
 internal sealed record DeviceProperties(string Name, int Architecture, int MultiprocessorCount, long MemoryBytes,
     int MaxSharedBytes);

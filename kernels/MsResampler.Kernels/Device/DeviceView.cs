@@ -6,8 +6,14 @@ namespace MsResampler.Kernels.Device;
 /// <param name="ByteCount">The size in bytes.</param>
 internal readonly record struct DeviceView(ulong Address, long ByteCount)
 {
+    /// <summary>Device memory is aligned to 256 bytes, and so are the parts of a buffer.</summary>
+    private const int Alignment = 256;
+
     /// <summary>All of <paramref name="memory"/>.</summary>
     public static DeviceView Of(IDeviceMemory memory) => new(memory.Address, memory.ByteCount);
+
+    /// <summary>Rounds a size up so that the part that follows is aligned.</summary>
+    public static long Align(long byteCount) => (byteCount + Alignment - 1) / Alignment * Alignment;
 
     /// <summary>A part of the range.</summary>
     /// <param name="byteOffset">Bytes before the part.</param>

@@ -1,8 +1,8 @@
 namespace MsResampler.Kernels.Device;
 
-/// <summary>How many blocks of how many threads a launch has.</summary>
+/// <summary>The blocks and threads of a launch.</summary>
 /// <param name="GridX">Blocks along x.</param>
 /// <param name="GridY">Blocks along y, at most 65535.</param>
 /// <param name="GroupSize">Threads of a block.</param>
-/// <param name="DynamicSharedBytes">Shared memory beside what the kernel declares.</param>
+/// <param name="DynamicSharedBytes">Shared memory in addition to what the kernel declares.</param>
 internal readonly record struct LaunchSize(int GridX, int GridY, int GroupSize, int DynamicSharedBytes = 0);

@@ -3,8 +3,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>The operands of a forward pass: a plan with memory. Without memory every view is empty, and the steps can be
-/// described but not launched.</summary>
+/// <summary>The operands of a forward pass: a plan with memory. Without memory every view is empty, and the steps
+/// can be described but not launched.</summary>
 /// <param name="plan">The plan.</param>
 internal sealed class Batch(BatchPlan plan)
 {

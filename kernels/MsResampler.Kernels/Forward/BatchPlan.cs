@@ -20,8 +20,8 @@ internal sealed record BatchPlan(IReadOnlyList<ExecutionPlan> Plans, int QueryCo
     /// <summary>Activations that must be zero before the first step of the first pass.</summary>
     public IReadOnlyList<Activation> Cleared { get; init; } = [];
 
-    /// <summary>For each patch, where its row of its grid's table begins, in units of four floats from the arena's start;
-    /// empty without tables.</summary>
+    /// <summary>For each patch, where its row of its grid's table begins, in units of four floats from the arena's
+    /// start; empty without tables.</summary>
     public int[] RowStarts { get; init; } = [];
 
     /// <summary>The schedule of attention: one block after another, as the kernel reads them.</summary>

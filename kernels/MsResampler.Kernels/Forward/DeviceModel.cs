@@ -61,8 +61,8 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
         return sizes;
     }
 
-    /// <summary>Plans a batch of images. The blocks of attention are ordered by decreasing duration, so that no long block
-    /// starts last and runs alone; the order has no other effect.</summary>
+    /// <summary>Plans a batch of images. The blocks of attention are ordered by decreasing duration, so that no long
+    /// block starts last and runs alone; the order has no other effect.</summary>
     /// <param name="grids">The grids of the images.</param>
     /// <param name="arena">Holds the operands of the grids.</param>
     public BatchPlan PlanBatch(ReadOnlySpan<PatchGrid> grids, GridArena arena)

@@ -9,11 +9,11 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>Runs a model on one device. It joins the model's steps with the streams and memory of workspaces. The tokens
-/// of an image have the same bits in any batch: the sums of a block have a fixed order, and the shape of a block depends
-/// on the image's plan alone.</summary>
-/// <remarks>A call that fails returns its stream and memory to the device and leaves the engine usable. After a failure of
-/// the device every later call throws.</remarks>
+/// <summary>Runs a model on one device. It joins the model's steps with the streams and memory of workspaces. The
+/// tokens of an image have the same bits in any batch: the sums of a block have a fixed order, and the shape of a
+/// block depends on the image's plan alone.</summary>
+/// <remarks>A call that fails returns its stream and memory to the device and leaves the engine usable. After a
+/// failure of the device every later call throws.</remarks>
 internal sealed class GpuEngine : ModelEngine
 {
     private const int MaxConcurrentCalls = 4;
@@ -121,7 +121,8 @@ internal sealed class GpuEngine : ModelEngine
     }
 
     /// <summary>Starts to compute tokens in the order of a stream of the caller.</summary>
-    /// <inheritdoc cref="ResamplerCudaExtensions.Resample(Resampler, DeviceTensor, ReadOnlySpan{PatchGrid}, DeviceTensor, nint)"/>
+    /// <inheritdoc cref="ResamplerCudaExtensions.Resample(Resampler, DeviceTensor, ReadOnlySpan{PatchGrid},
+    /// DeviceTensor, nint)"/>
     public void Resample(DeviceTensor features, ReadOnlySpan<PatchGrid> grids, DeviceTensor tokens, nint stream)
     {
         features.Check(nameof(features), _model.ElementType);
@@ -225,7 +226,7 @@ internal sealed class GpuEngine : ModelEngine
     }
 
     private long BatchBytes(long rowCount, long imageCount)
-        => _model.ActivationBytes(rowCount, imageCount * Layout.QueryCount).Sum(Workspace.Align);
+        => _model.ActivationBytes(rowCount, imageCount * Layout.QueryCount).Sum(DeviceView.Align);
 
     /// <summary>Computes a batch whose features and tokens are on the host.</summary>
     private void Run(Workspace workspace, ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, int firstImage,
@@ -302,8 +303,8 @@ internal sealed class GpuEngine : ModelEngine
 
     /// <param name="workspace">The workspace.</param>
     /// <param name="target">The destination of the tokens.</param>
-    /// <param name="firstToken">The number that the overflow note uses for the first token of the batch. It is an argument
-    /// of the last step: steps for any other number than 0 are not kept.</param>
+    /// <param name="firstToken">The number that the overflow note uses for the first token of the batch. It is an
+    /// argument of the last step: steps for any other number than 0 are not kept.</param>
     /// <param name="cancellationToken">Checked between launches; a graph is started as a whole.</param>
     private void RunSteps(Workspace workspace, TokenTarget target, int firstToken, CancellationToken cancellationToken)
     {

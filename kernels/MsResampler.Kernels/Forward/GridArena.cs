@@ -3,8 +3,8 @@ using MsResampler.Kernels.Device;
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>Device memory that holds the operands of many grids, so that one launch can serve images of different
-/// grids. Grids are added one after another. When the memory is full, a new arena replaces this one, whose memory is freed
-/// when its last user releases it.</summary>
+/// grids. Grids are added one after another. When the memory is full, a new arena replaces this one, whose memory is
+/// freed when its last user releases it.</summary>
 internal sealed class GridArena(IDeviceMemory memory)
 {
     private int _userCount = 1;

@@ -20,7 +20,4 @@ internal abstract class GridOperands(ExecutionPlan plan)
 
     /// <summary>The byte offset of projected queries, if they depend on the grid.</summary>
     public long QueryOffset { get; protected init; }
-
-    /// <summary>Rounds a size up so that what follows is aligned to 256 bytes.</summary>
-    protected static long Align(long byteCount) => Workspace.Align(byteCount);
 }

@@ -1,8 +1,8 @@
 using MsResampler.Kernels.Device;
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>The operands of recently used grids, on the device. One caller at a time adds grids; callers whose grids are
-/// known do not wait for it.</summary>
+/// <summary>The operands of recently used grids, on the device. One caller at a time adds grids; callers whose grids
+/// are known do not wait for it.</summary>
 /// <param name="device">The device.</param>
 /// <param name="model">Lays out and fills the operands of a grid.</param>
 /// <param name="arenaBytes">The size of an arena, which is larger if one call needs more.</param>

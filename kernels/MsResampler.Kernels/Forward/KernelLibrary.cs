@@ -7,8 +7,8 @@ using MsResampler.Model;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>The kernels of a device. Each is compiled and loaded when it is first asked for: the shapes of products that
-/// a model needs depend on the sizes of its batches.</summary>
+/// <summary>The kernels of a device. Each is compiled and loaded when it is first asked for: the shapes of products
+/// that a model needs depend on the sizes of its batches.</summary>
 /// <param name="device">The device.</param>
 /// <param name="compiler">Compiles the kernels; it must outlive this object.</param>
 internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)

@@ -2,20 +2,21 @@ using MsResampler.Model;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>From what magnitude on an element of a key could make a logit overflow. A logit of −∞ would take its patch away
-/// without a word, so such keys become NaN instead. Keys of useful models are far below it.</summary>
+/// <summary>The magnitude from which an element of a key could make a logit overflow. A logit of −∞ would silently
+/// remove its patch, so the element becomes NaN instead, which is reported. Keys of useful models are far
+/// smaller.</summary>
 internal static class KeyLimit
 {
-    /// <summary>2¹²⁰: logits below it leave room for a bias, and for the rounding of queries.</summary>
+    /// <summary>2¹²⁰. Logits below it leave room for a bias and for the rounding of queries.</summary>
     private const double MaxLogit = 1.329227995784916e36;
 
-    /// <summary>The limit of a model: what times the sum of a projected query's magnitudes, which is at most what the
-    /// weights allow, makes 2¹²⁰.</summary>
+    /// <summary>The limit of a model: 2¹²⁰ divided by the largest sum of magnitudes that a projected query can have
+    /// with the model's weights.</summary>
     /// <param name="config">The model.</param>
     /// <param name="weights">Its weights.</param>
     public static float Of(ResamplerConfig config, ResamplerWeights weights)
     {
-        // A normalised query is at most √D long, before weight and bias.
+        // The length of a normalised query is at most √D, before weight and bias.
         double length = (Math.Sqrt(config.HiddenSize) * Largest(weights.QueryNorm.Weight.ToDouble()))
             + Norm(weights.QueryNorm.Bias.ToDouble());
         if (config.PositionEmbedding.Queries)
@@ -28,8 +29,8 @@ internal static class KeyLimit
         return (float)Math.Min(MaxLogit / largest, double.MaxValue);
     }
 
-    /// <summary>The largest sum of a head's magnitudes, scaled as attention takes it, if normalised queries are of a
-    /// length.</summary>
+    /// <summary>The largest sum of magnitudes of a head of a projected query, with the scale of attention, if
+    /// normalised queries have at most the given length.</summary>
     private static double QuerySum(LinearWeights projection, double length, int headSize)
     {
         double[] bias = projection.Bias?.ToDouble() ?? new double[projection.Weight.Rows];
@@ -40,6 +41,6 @@ internal static class KeyLimit
 
     private static double Largest(double[] values) => values.Max(Math.Abs);
 
-    /// <summary>Does not overflow: elements are float32 in size.</summary>
+    /// <summary>Cannot overflow: the elements were float32.</summary>
     private static double Norm(double[] values) => Math.Sqrt(values.Sum(value => value * value));
 }

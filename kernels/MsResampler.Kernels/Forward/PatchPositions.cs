@@ -3,10 +3,10 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>The positions that keys see.</summary>
+/// <summary>The positions that are added to keys.</summary>
 internal static class PatchPositions
 {
-    /// <summary>What keys add to Z, [N, D] in the device's layout.</summary>
+    /// <summary>The rows that are added to Z before k_proj, [N, D] in the device's layout.</summary>
     /// <param name="width">D.</param>
     /// <param name="queries">The query grid.</param>
     /// <param name="grid">The patch grid.</param>

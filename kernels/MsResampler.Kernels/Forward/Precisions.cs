@@ -5,22 +5,22 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>Which precision a model is computed in on a device.</summary>
+/// <summary>Chooses the precision of a model on a device.</summary>
 internal static class Precisions
 {
     /// <summary>Decides <see cref="Precision.Auto"/> and checks any other choice.</summary>
-    /// <exception cref="NotSupportedException">The device or the model does not allow what was asked for.</exception>
+    /// <exception cref="NotSupportedException">The device or the model does not support the precision.</exception>
     public static Precision Choose(Precision asked, ResamplerModel model, DeviceProperties device)
         => Choose(asked, StoredIn(model.Weights), model.Config, device.Architecture, device.Name);
 
     /// <summary>The same without a model or a device.</summary>
-    /// <param name="asked">What was asked for.</param>
+    /// <param name="asked">The requested precision.</param>
     /// <param name="stored">The precision of the model's matrices.</param>
-    /// <param name="config">The model; null to ask about the architecture alone.</param>
+    /// <param name="config">The model; null to check the architecture only.</param>
     /// <param name="architecture">The architecture, such as 80 for sm_80.</param>
-    /// <param name="name">What has this architecture, for the error.</param>
-    /// <exception cref="NotSupportedException">The architecture or the model does not allow what was asked
-    /// for.</exception>
+    /// <param name="name">The name of the device, for the error.</param>
+    /// <exception cref="NotSupportedException">The architecture or the model does not support the
+    /// precision.</exception>
     public static Precision Choose(Precision asked, Precision stored, ResamplerConfig? config, int architecture,
         string name)
     {
@@ -31,7 +31,7 @@ internal static class Precisions
             : asked;
     }
 
-    /// <summary>For people.</summary>
+    /// <summary>The name of a precision in messages.</summary>
     public static string NameOf(Precision precision) => precision switch
     {
         Precision.TensorFloat32 => "tf32",
@@ -53,7 +53,7 @@ internal static class Precisions
         return precision == Precision.TensorFloat32 || config is null ? null : Bits16Kernels.WhyNot(config);
     }
 
-    /// <summary>The precision of a checkpoint's matrices; float32 where they differ.</summary>
+    /// <summary>The precision of a checkpoint's matrices; float32 if they differ.</summary>
     private static Precision StoredIn(ResamplerWeights weights)
     {
         TensorType[] types = [.. Matrices(weights).Select(matrix => matrix.Type).Distinct()];

@@ -9,9 +9,8 @@ namespace MsResampler.Kernels.Forward;
 /// <param name="device">The device.</param>
 internal sealed class Workspace(IDevice device) : IDisposable
 {
-    private const int Alignment = 256;
-
-    /// <summary>Kernels count with 32 bits, in units of 8 bytes at the least where an activation can be large.</summary>
+    /// <summary>Kernels count with 32 bits, in units of 8 bytes at the least where an activation can be
+    /// large.</summary>
     private const long MaxActivationBytes = int.MaxValue / 2 * 16L;
 
     private readonly ForwardPass[] _passes = [.. Enum.GetValues<TokenTarget>().Select(_ => new ForwardPass())];
@@ -24,9 +23,6 @@ internal sealed class Workspace(IDevice device) : IDisposable
 
     /// <summary>The batch that was laid out last.</summary>
     public Batch Batch { get; private set; } = Batch.Empty;
-
-    /// <summary>Rounds a size up so that what follows is aligned to 256 bytes.</summary>
-    public static long Align(long byteCount) => (byteCount + Alignment - 1) / Alignment * Alignment;
 
     /// <summary>Whether a batch of these grids in this arena is laid out.</summary>
     public bool Holds(ReadOnlySpan<PatchGrid> grids, GridArena arena)
@@ -60,9 +56,9 @@ internal sealed class Workspace(IDevice device) : IDisposable
             }
         }
 
-        Grow(ref _memory, plan.Sizes.Sum(Align));
+        Grow(ref _memory, plan.Sizes.Sum(DeviceView.Align));
         // One copy: a stream has two staging buffers, and a third copy would wait for the work before the first.
-        int blockOffset = (int)Align((long)plan.RowStarts.Length * sizeof(int));
+        int blockOffset = (int)DeviceView.Align((long)plan.RowStarts.Length * sizeof(int));
         byte[] tables = new byte[blockOffset + plan.Blocks.Length];
         MemoryMarshal.AsBytes<int>(plan.RowStarts).CopyTo(tables);
         plan.Blocks.CopyTo(tables, blockOffset);
@@ -80,7 +76,7 @@ internal sealed class Workspace(IDevice device) : IDisposable
         {
             long size = plan.Sizes[(int)activation];
             batch[activation] = DeviceView.Of(_memory).Slice(offset, size);
-            offset += Align(size);
+            offset += DeviceView.Align(size);
         }
 
         foreach (Activation activation in plan.Cleared)

@@ -58,7 +58,7 @@ public class GpuEngineTests
         using GpuEngine silent = new(new EmulatorDevice(), useful, _model.Model, new ResamplerOptions());
         Resample(warning);
         Resample(silent);
-        Assert.That(warning.Warnings.Single(), Does.Contain("not kept").And.Contain(folder.File("a file")));
+        Assert.That(warning.Warnings.Single(), Does.Contain("not stored").And.Contain(folder.File("a file")));
         Assert.That(silent.Warnings, Is.Empty);
     }
 

@@ -21,10 +21,11 @@ internal sealed class Bits16Grid : GridOperands
     {
         TableOffset = layout.Config.PositionEmbedding.Keys ? start : null;
         TableWidth = layout.KeyScopeCount * layout.Heads.PaddedSize;
-        QueryOffset = start + (TableOffset is null ? 0 : Align(plan.Grid.PatchCount * TableWidth * sizeof(float)));
+        QueryOffset = start
+            + (TableOffset is null ? 0 : DeviceView.Align(plan.Grid.PatchCount * TableWidth * sizeof(float)));
         long queryBytes = layout.HasAnchoredQueries ? (long)layout.ProjectedQueries * layout.ElementBytes : 0;
         Schedule = new ScopeSchedule(layout.Config, plan, logSigmas);
-        PlaceOffset = QueryOffset + Align(queryBytes);
+        PlaceOffset = QueryOffset + DeviceView.Align(queryBytes);
         WindowOffset = PlaceOffset + ((long)Schedule.Places.Length * sizeof(int));
         BiasOffset = RoundUp(WindowOffset + ((long)Schedule.Windows.Length * Unsafe.SizeOf<AxisWindow>()), SectorBytes);
         ScopeOffset = RoundUp(BiasOffset + ((long)Schedule.Bias.Length * sizeof(float)), DeviceVector.Bytes);
@@ -33,7 +34,7 @@ internal sealed class Bits16Grid : GridOperands
         int firstBias = checked((int)(BiasOffset / sizeof(float)));
         Blocks = Schedule.BlocksAt(checked((int)(PlaceOffset / sizeof(int))), firstWindow, firstBias, firstQuery);
         Scopes = Schedule.ScopesAt(firstWindow, firstBias, firstQuery);
-        End = Align(ScopeOffset + ScopeBytes);
+        End = DeviceView.Align(ScopeOffset + ScopeBytes);
     }
 
     /// <summary>The byte offset of the schedule's places.</summary>

@@ -12,13 +12,13 @@ namespace MsResampler.Kernels.Forward.Bits16;
 /// <summary>The kernels of models in one type of 16 bits.</summary>
 internal sealed class Bits16Kernels
 {
-    /// <summary>Channels of the widest head that attention takes.</summary>
+    /// <summary>The largest head size that the attention kernel supports.</summary>
     private const int MaxHeadSize = 128;
 
-    /// <summary>The first architecture with the instructions of tensor cores that kernels use.</summary>
+    /// <summary>The first architecture with the tensor-core instructions that the kernels use.</summary>
     public const int MinArchitecture = 80;
 
-    /// <summary>Sizes of heads that attention is compiled for.</summary>
+    /// <summary>The head sizes that the attention kernel is compiled for.</summary>
     private static readonly int[] s_headTiles = [32, 64, 80, 96, MaxHeadSize];
 
     private readonly KernelVariant[] _attentions;
@@ -31,11 +31,11 @@ internal sealed class Bits16Kernels
     /// <summary>bfloat16.</summary>
     public static Bits16Kernels BFloat16 { get; } = Of<MmaBFloat16, GemmMmaBFloat16>();
 
-    /// <summary>Products whose rows' sums of squares are stored beside them; by <see cref="GemmMmaShape.Index"/>.
+    /// <summary>Products that also store sums of squares of their rows; the index is <see cref="GemmMmaShape.Index"/>.
     /// </summary>
     public required KernelVariant[] SquaresGemm { get; init; }
 
-    /// <summary>Products of rows that are to be scaled, with a table added.</summary>
+    /// <summary>Products of rows that the kernel scales, with a table added.</summary>
     public required KernelVariant[] ScaledGemm { get; init; }
 
     /// <summary>Products stored in 16 bits.</summary>
@@ -48,10 +48,10 @@ internal sealed class Bits16Kernels
 
     public required KernelVariant FusionGate { get; init; }
 
-    /// <summary>Features in float32 scaled and rounded.</summary>
+    /// <summary>Scales features in float32 and rounds them.</summary>
     public required KernelVariant Conversion { get; init; }
 
-    /// <summary>Features of the type scaled.</summary>
+    /// <summary>Scales features in the 16-bit type.</summary>
     public required KernelVariant Scaling { get; init; }
 
     public required KernelVariant AttentionMap { get; init; }
@@ -74,23 +74,20 @@ internal sealed class Bits16Kernels
     public static string? WhyNot(ResamplerConfig config)
     {
         if (config.HeadSize > MaxHeadSize)
-            return $"attention takes heads of up to {MaxHeadSize} channels, and the model's have {config.HeadSize}";
+            return $"attention supports a head size of up to {MaxHeadSize}, and the model's is {config.HeadSize}";
         if (config.Gate is not { } gate)
             return null;
         const int MaxWidth = FusionGateBits16<MmaFloat16>.MaxWidth;
         const int MaxHidden = 4 * FusionGateBits16<MmaFloat16>.MaxHiddenVectors;
         const int MaxGates = FusionGateBits16<MmaFloat16>.MaxGateCount;
         if (config.HiddenSize > MaxWidth)
-            return $"the gate takes a hidden_size of up to {MaxWidth}, and the model's is {config.HiddenSize}";
+            return $"the gate supports a hidden_size of up to {MaxWidth}, and the model's is {config.HiddenSize}";
         if (gate.HiddenSize > MaxHidden)
-            return $"the gate takes a gate.hidden_size of up to {MaxHidden}, and the model's is {gate.HiddenSize}";
+            return $"the gate supports a gate.hidden_size of up to {MaxHidden}, and the model's is {gate.HiddenSize}";
         int gates = config.Scopes.Count * config.GateGroupCount;
-        return gates > MaxGates ? $"the gate takes up to {MaxGates} weights a token, and the model has {gates}" : null;
+        return gates <= MaxGates ? null
+            : $"the gate supports up to {MaxGates} weights per token, and the model has {gates}";
     }
-
-    /// <summary>Threads of a block of the gate's kernel.</summary>
-    /// <param name="width">D.</param>
-    public static int GateGroupSizeFor(int width) => FusionGateBits16<MmaFloat16>.GroupSizeFor(width);
 
     /// <summary>The attention kernel of a model.</summary>
     /// <param name="headSize">Channels of its heads, at most 128.</param>
@@ -124,8 +121,8 @@ internal sealed class Bits16Kernels
             Gemm = GemmOf<TElement, LinearEpilogue, TOutput>(),
             Float32Gemm = GemmOf<TElement, LinearEpilogue, GemmMmaFloat32>(),
             Norm = RowsOf(typeof(LayerNormBits16<TElement>)),
-            FusionGate = new KernelVariant(typeof(FusionGateBits16<TElement>), FusionGateBits16<TElement>.MaxGroupSize, 1,
-                MinArchitecture),
+            FusionGate = new KernelVariant(typeof(FusionGateBits16<TElement>),
+                FusionGateBits16<TElement>.MaxGroupSize, 1, MinArchitecture),
             Conversion = RowsOf(typeof(ConvertRows<Float32Rows, float, TElement>)),
             Scaling = RowsOf(typeof(ConvertRows<Bits16Rows<TElement>, ushort, TElement>)),
             AttentionMap = new KernelVariant(typeof(AttentionMapMma<TElement>), 32, 1, MinArchitecture),

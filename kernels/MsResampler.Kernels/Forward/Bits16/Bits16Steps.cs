@@ -16,6 +16,8 @@ namespace MsResampler.Kernels.Forward.Bits16;
 internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bits16Kernels kernels,
     DeviceProperties device, float keyLimit)
 {
+    private readonly CommonOperands _operands = new(layout, weights);
+
     private int Width => layout.Width.PaddedSize;
 
     private int Heads => layout.Heads.PaddedSize;
@@ -30,12 +32,18 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
     public IEnumerable<ForwardStep> List(Batch batch, DeviceView queries, PassOptions options)
     {
         if (weights.KeyValueInput is { } input)
-            yield return Multiply(StageNames.KeyValueInput, kernels.SquaresGemm, Input(batch, input));
+        {
+            yield return Multiply(StageNames.KeyValueInput, kernels.SquaresGemm,
+                _operands.Input(batch, input) with { Scale = ScaleOf(batch) with { IsStored = true } });
+        }
         else
+        {
             yield return Normalise(StageNames.KeyValueNorm, InputNorm(batch));
+        }
+
         yield return Multiply($"{StageNames.Keys}, {StageNames.Values}", kernels.ScaledGemm, KeyValues(batch));
         yield return Attend(batch, queries);
-        yield return Multiply(StageNames.Outputs, kernels.Gemm, Outputs(batch));
+        yield return Multiply(StageNames.Outputs, kernels.Gemm, _operands.Outputs(batch));
         if (weights.GateHidden is { } hidden)
         {
             yield return Multiply(StageNames.GateHidden, kernels.Float32Gemm, GateHidden(batch, hidden));
@@ -43,12 +51,12 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
         }
         else
         {
-            yield return Normalise(StageNames.PostNorm, PostNorm(batch));
+            yield return Normalise(StageNames.PostNorm, _operands.PostNorm(batch));
         }
 
         bool isBits16 = options.Target == TokenTarget.DeviceBits16;
         yield return Multiply(StageNames.Projection, isBits16 ? kernels.Gemm : kernels.Float32Gemm,
-            Projection(batch, options, isBits16 ? sizeof(ushort) : sizeof(float)));
+            _operands.Projection(batch, options) with { OutputBytes = isBits16 ? sizeof(ushort) : sizeof(float) });
     }
 
     /// <summary>Scales rows of features and rounds them.</summary>
@@ -86,7 +94,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
 
     /// <summary>The bytes of a batch's features, rounded up to 256: the factors of its rows follow.</summary>
     public static long FeatureBytes(ModelLayout layout, long rowCount)
-        => Workspace.Align(rowCount * layout.Channels.PaddedSize * layout.ElementBytes);
+        => DeviceView.Align(rowCount * layout.Channels.PaddedSize * layout.ElementBytes);
 
     /// <summary>The sums of squares of a row of Z (<see cref="RowSquares"/>).</summary>
     public static int SquareCount(ModelLayout layout) => RowSquares.CountOf(layout.Width.PaddedSize / 4);
@@ -98,24 +106,9 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
         => batch[Activation.Features] is { ByteCount: > 0 } features
             ? features.Slice(FeatureBytes(layout, batch.RowCount), (long)batch.RowCount * sizeof(float)) : default;
 
-    private Product Input(Batch batch, DeviceLinear input) => new()
-    {
-        A = batch[Activation.Features],
-        AStride = layout.Channels.PaddedSize,
-        Layer = input,
-        C = batch[Activation.Z],
-        CRowStride = Width,
-        RowCount = batch.RowCount,
-        ColumnCount = Width,
-        InnerSize = layout.Channels.PaddedSize,
-        ElementBytes = sizeof(ushort),
-        OutputBytes = sizeof(ushort),
-        Scale = ScaleOf(batch) with { IsStored = true },
-    };
-
     private RowScale ScaleOf(Batch batch) => weights.KeyValueInput is null ? default
-        : new RowScale(batch[Activation.Squares], UnitsOf(batch), (int)SquareStride(batch.RowCount), SquareCount(layout),
-            layout.Width.Size, weights.RootEpsilon);
+        : new RowScale(batch[Activation.Squares], UnitsOf(batch), (int)SquareStride(batch.RowCount),
+            SquareCount(layout), layout.Width.Size, weights.RootEpsilon);
 
     private Normalisation InputNorm(Batch batch) => new()
     {
@@ -178,23 +171,6 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
             * Bits16Kernels.HeadTileFor(layout.Config.HeadSize) * layout.Config.AttentionHeadCount;
     }
 
-    private Product Outputs(Batch batch) => new()
-    {
-        Count = layout.ScopeCount,
-        A = batch[Activation.Attended],
-        AStride = layout.ScopeCount * Heads,
-        ABatchStride = Heads,
-        Layer = weights.Outputs,
-        C = batch[Activation.Branches],
-        CRowStride = layout.Branches.PaddedSize,
-        CBatchStride = Width,
-        RowCount = batch.TokenCount,
-        ColumnCount = Width,
-        InnerSize = Heads,
-        ElementBytes = sizeof(ushort),
-        OutputBytes = sizeof(ushort),
-    };
-
     /// <summary>One product per scope. The gate adds up the partial sums: a single product would have a long inner
     /// dimension and blocks for few multiprocessors.</summary>
     private Product GateHidden(Batch batch, DeviceLinear hidden) => new()
@@ -230,33 +206,6 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
             });
         return new ForwardStep(StageNames.GateFusion, launch, () => batch.FusionWork(layout, layout.ScopeCount));
     }
-
-    private Normalisation PostNorm(Batch batch) => new()
-    {
-        Norm = weights.PostNorm,
-        Epsilon = layout.Config.LayerNormEpsilon,
-        Source = batch[Activation.Branches],
-        Plain = batch[Activation.Fused],
-        RowCount = batch.TokenCount,
-        Width = layout.Width,
-        ElementBytes = sizeof(ushort),
-    };
-
-    private Product Projection(Batch batch, PassOptions options, int outputBytes) => new()
-    {
-        A = batch[Activation.Fused],
-        AStride = Width,
-        Layer = weights.Projection,
-        C = batch[Activation.Tokens],
-        CRowStride = layout.Output.PaddedSize,
-        RowCount = batch.TokenCount,
-        ColumnCount = layout.Output.PaddedSize,
-        InnerSize = Width,
-        ElementBytes = sizeof(ushort),
-        OutputBytes = outputBytes,
-        Note = options.Note,
-        FirstNoted = options.FirstToken,
-    };
 
     private ForwardStep Multiply(string name, Compiler.KernelVariant[] variants, Product product)
         => new(name, Bits16Kernels.Multiply(variants, product, device), product.Work);

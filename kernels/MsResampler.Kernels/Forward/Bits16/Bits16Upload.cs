@@ -8,13 +8,13 @@ using MsResampler.Safetensors;
 namespace MsResampler.Kernels.Forward.Bits16;
 
 /// <summary>Rounds the weights of a model to 16 bits and copies them to the device.</summary>
-/// <remarks>If there is a kv_proj, the layer normalisation after it is folded into its neighbours in double precision.
-/// The mean of each column of kv_proj is subtracted from the column, so that the rows of Z have mean 0. The weight of the
-/// normalisation multiplies the columns of k_proj and v_proj. Its bias becomes part of the bias of v_proj; in k_proj it
-/// drops out of the softmax, as the bias of k_proj does. The division of each row by its deviation remains. It also
-/// cancels any constant factor of Z if ε is multiplied by the same factor. So kv_proj is multiplied by the largest power of
-/// two with which no element of Z leaves the range of float16, given that the largest feature of each row is below 4.
-/// </remarks>
+/// <remarks>If there is a kv_proj, the layer normalisation after it is folded into its neighbours in double
+/// precision. The mean of each column of kv_proj is subtracted from the column, so that the rows of Z have mean 0.
+/// The weight of the normalisation multiplies the columns of k_proj and v_proj. Its bias becomes part of the bias of
+/// v_proj; in k_proj it drops out of the softmax, as the bias of k_proj does. The division of each row by its
+/// deviation remains. It also cancels any constant factor of Z if ε is multiplied by the same factor. So kv_proj is
+/// multiplied by the largest power of two with which no element of Z leaves the range of float16, given that the
+/// largest feature of each row is below 4. </remarks>
 /// <param name="tensors">Receives the weights.</param>
 /// <param name="layout">The layout of the model in 16 bits.</param>
 /// <param name="model">The model.</param>
@@ -156,6 +156,6 @@ internal sealed class Bits16Upload(TensorStore tensors, ModelLayout layout, Resa
 
     [DoesNotReturn]
     private void ThrowFolded(WeightTensor tensor) => throw new InvalidModelException(model.Checkpoint.SourcePath,
-        [$"tensor '{tensor.Name}': expected numbers within the range of bfloat16 (±3.39e38) after multiplication with the " +
-            "weights of ln_kv, found one outside: use Precision.Float32"]);
+        [$"tensor '{tensor.Name}': expected numbers within the range of bfloat16 (±3.39e38) after multiplication " +
+            "with the weights of ln_kv, found one outside: use Precision.Float32"]);
 }

@@ -1,4 +1,5 @@
 using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Device;
 using MsResampler.Model;
 using MsResampler.Planning;
 
@@ -25,9 +26,10 @@ internal sealed class Float32Grid : GridOperands
 
         TableOffset = config.PositionEmbedding.Keys ? start : null;
         TableWidth = layout.Width.PaddedSize;
-        QueryOffset = start + (TableOffset is null ? 0 : Align(plan.Grid.PatchCount * TableWidth * sizeof(float)));
+        QueryOffset = start
+            + (TableOffset is null ? 0 : DeviceView.Align(plan.Grid.PatchCount * TableWidth * sizeof(float)));
         BiasOffset = QueryOffset
-            + (layout.HasAnchoredQueries ? Align((long)layout.ProjectedQueries * layout.ElementBytes) : 0);
+            + (layout.HasAnchoredQueries ? DeviceView.Align((long)layout.ProjectedQueries * layout.ElementBytes) : 0);
         BiasTables = new BiasTable[plan.Scopes.Count];
         int rowCount = config.QueryGrid.Rows * plan.Grid.Rows;
         int columnCount = config.QueryGrid.Columns * plan.Grid.Columns;
@@ -39,7 +41,7 @@ internal sealed class Float32Grid : GridOperands
             bias += (long)BiasHeads(scope) * (rowCount + columnCount);
         }
 
-        End = Align(bias * sizeof(float));
+        End = DeviceView.Align(bias * sizeof(float));
         Blocks = [.. plan.Scopes.SelectMany((scope, index) => scope.Tiles.Select(tile => BlockOf(index, tile)))];
     }
 
@@ -101,8 +103,8 @@ internal sealed class Float32Grid : GridOperands
     };
 }
 
-/// <summary>The bias tables of a scope, as indices of floats from the arena's start: row tables [query rows, patch rows]
-/// and column tables [query columns, patch columns], one after another for each head.</summary>
+/// <summary>The bias tables of a scope, as indices of floats from the arena's start: row tables [query rows, patch
+/// rows] and column tables [query columns, patch columns], one after another for each head.</summary>
 /// <param name="Rows">The first row table.</param>
 /// <param name="Columns">The first column table.</param>
 /// <param name="HeadStride">Floats from one head to the next; 0 if heads share the tables.</param>

@@ -12,6 +12,8 @@ namespace MsResampler.Kernels.Forward.Float32;
 internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, DeviceProperties device,
     bool usesTensorCores, float keyLimit)
 {
+    private readonly CommonOperands _operands = new(layout, weights);
+
     private bool HasPositions => layout.Config.PositionEmbedding.Keys;
 
     private double Epsilon => layout.Config.LayerNormEpsilon;
@@ -27,12 +29,12 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
     public IEnumerable<ForwardStep> List(Batch batch, DeviceView queries, PassOptions options)
     {
         if (weights.KeyValueInput is { } input)
-            yield return Multiply(StageNames.KeyValueInput, Input(batch, input));
+            yield return Multiply(StageNames.KeyValueInput, _operands.Input(batch, input));
         yield return Normalise(StageNames.KeyValueNorm, InputNorm(batch));
         yield return Multiply(StageNames.Keys, Keys(batch));
         yield return Multiply(StageNames.Values, Values(batch));
         yield return Attend(batch, queries);
-        yield return Multiply(StageNames.Outputs, Outputs(batch));
+        yield return Multiply(StageNames.Outputs, _operands.Outputs(batch));
         if (weights.GateHidden is { } hidden)
         {
             yield return Multiply(StageNames.GateHidden, GateHidden(batch, hidden));
@@ -40,10 +42,10 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
         }
         else
         {
-            yield return Normalise(StageNames.PostNorm, PostNorm(batch));
+            yield return Normalise(StageNames.PostNorm, _operands.PostNorm(batch));
         }
 
-        yield return Multiply(StageNames.Projection, Projection(batch, options));
+        yield return Multiply(StageNames.Projection, _operands.Projection(batch, options));
     }
 
     /// <summary>Computes the attention weights of one scope in full, [A, M, N].</summary>
@@ -67,18 +69,6 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
                     table.HeadStride);
             });
 
-    private Product Input(Batch batch, DeviceLinear input) => new()
-    {
-        A = batch[Activation.Features],
-        AStride = layout.Channels.PaddedSize,
-        Layer = input,
-        C = batch[Activation.Z],
-        CRowStride = Width,
-        RowCount = batch.RowCount,
-        ColumnCount = Width,
-        InnerSize = layout.Channels.PaddedSize,
-    };
-
     private Normalisation InputNorm(Batch batch) => new()
     {
         Norm = weights.KeyValueNorm,
@@ -92,8 +82,8 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
         Width = layout.Width,
     };
 
-    /// <summary>Keys are stored transposed in groups of four channels: a warp of the attention kernel reads the same four
-    /// channels of 32 keys.</summary>
+    /// <summary>Keys are stored transposed in groups of four channels: a warp of the attention kernel reads the same
+    /// four channels of 32 keys.</summary>
     private Product Keys(Batch batch) => new()
     {
         A = batch[HasPositions ? Activation.PositionedZ : Activation.Z],
@@ -138,21 +128,6 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
             () => batch.AttentionWork(layout, plan => plan.Scopes.Sum(scope => scope.AttentionFlops)));
     }
 
-    private Product Outputs(Batch batch) => new()
-    {
-        Count = layout.ScopeCount,
-        A = batch[Activation.Attended],
-        AStride = layout.ScopeCount * Heads,
-        ABatchStride = Heads,
-        Layer = weights.Outputs,
-        C = batch[Activation.Branches],
-        CRowStride = layout.Branches.PaddedSize,
-        CBatchStride = Width,
-        RowCount = batch.TokenCount,
-        ColumnCount = Width,
-        InnerSize = Heads,
-    };
-
     private Product GateHidden(Batch batch, DeviceLinear hidden) => new()
     {
         A = batch[Activation.Branches],
@@ -180,30 +155,6 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
             });
         return new ForwardStep(StageNames.GateFusion, launch, () => batch.FusionWork(layout, hiddenCount: 1));
     }
-
-    private Normalisation PostNorm(Batch batch) => new()
-    {
-        Norm = weights.PostNorm,
-        Epsilon = Epsilon,
-        Source = batch[Activation.Branches],
-        Plain = batch[Activation.Fused],
-        RowCount = batch.TokenCount,
-        Width = layout.Width,
-    };
-
-    private Product Projection(Batch batch, PassOptions options) => new()
-    {
-        A = batch[Activation.Fused],
-        AStride = Width,
-        Layer = weights.Projection,
-        C = batch[Activation.Tokens],
-        CRowStride = layout.Output.PaddedSize,
-        RowCount = batch.TokenCount,
-        ColumnCount = layout.Output.PaddedSize,
-        InnerSize = Width,
-        Note = options.Note,
-        FirstNoted = options.FirstToken,
-    };
 
     private ForwardStep Multiply(string name, Product product)
         => new(name, usesTensorCores ? Float32Kernels.MultiplyTensors(product, device)
