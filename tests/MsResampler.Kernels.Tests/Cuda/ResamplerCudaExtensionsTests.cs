@@ -225,12 +225,12 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
             Refused(resampler, features, tokens with { Count = 325 }, "tokens",
                 "tokens: expected 324 (3 images x 9 tokens x 12) values, found 325");
             Refused(resampler, features with { Type = DeviceElementType.BFloat16 }, tokens, "features",
-                "features: expected elements of type Float32 or Float16, as the model computes in Float16, " +
+                "features: expected elements of type Float32 or Float16, because the model computes in Float16, " +
                 "found BFloat16");
             Refused(resampler, features, tokens with { Type = (DeviceElementType)9 }, "tokens",
-                "tokens: expected elements of type Float32 or Float16, as the model computes in Float16, found 9");
+                "tokens: expected elements of type Float32 or Float16, because the model computes in Float16, found 9");
             Refused(single, features, tokens with { Type = Half }, "tokens",
-                "tokens: expected elements of type Float32, as the model computes in Float32, found Float16");
+                "tokens: expected elements of type Float32, because the model computes in Float32, found Float16");
             Refused(resampler, features with { Address = 0 }, tokens, "features",
                 "features: expected the address of 960 elements, found 0");
             Refused(resampler, features with { Address = 0x1002 }, tokens, "features",
