@@ -7,7 +7,7 @@ namespace MsResampler.Tests.Api;
 internal sealed class CancellationTests : ResamplerFixture
 {
     [Test]
-    public void A_cancelled_call_does_nothing([Values] bool validate)
+    public void A_cancelled_call_writes_no_tokens([Values] bool validate)
     {
         using Resampler resampler = Load(validate: validate);
         float[] tokens = [.. Enumerable.Repeat(Untouched, TokenCount)];
@@ -43,17 +43,17 @@ internal sealed class CancellationTests : ResamplerFixture
         TimeSpan late = Stopwatch.GetElapsedTime(cancelled);
         canceller.Join();
 
-        // The whole call takes seconds; an image takes about a millisecond, and the machine may be busy.
+        // The whole call takes seconds and an image about a millisecond; the machine may be busy.
         Assert.That(late, Is.LessThan(TimeSpan.FromMilliseconds(500)));
         Assert.That(tokens.AsSpan(tokens.Length - TokenCount).ToArray(), Is.All.Zero, "the last image was not reached");
         AssertBits(Resample(resampler, 9, 0), 9, 0);
     }
 
-    /// <summary>On one lane at a time the whole image takes ten seconds and more; it is cancelled after one, when its
-    /// first products are under way. Were the token looked at between groups only, the call would return tokens after
-    /// all. </summary>
+    /// <summary>Processed one lane at a time, the whole image takes more than ten seconds. The call is cancelled
+    /// after one second, during its first products. If the token were checked only between groups, the call would
+    /// return tokens.</summary>
     [Test]
-    public void Cancelling_stops_within_a_single_image_and_leaves_its_tokens([Values(1, 2)] int threadCount)
+    public void Cancelling_stops_within_an_image_and_writes_no_tokens([Values(1, 2)] int threadCount)
     {
         ResamplerConfig config = Configs.Of(Configs.Window(3, 3), Configs.Gaussian(2, 2), Configs.None) with
         {
@@ -68,7 +68,7 @@ internal sealed class CancellationTests : ResamplerFixture
         float[] features = new float[grid.PatchCount * config.VisionHiddenSize];
         features.AsSpan().Fill(1);
         float[] tokens = [.. Enumerable.Repeat(Untouched, config.QueryGrid.QueryCount * config.OutputSize)];
-        // What is made once for a grid must not be what is cancelled.
+        // The tables of the grid are created before, so that the cancellation hits the forward pass.
         GridCache grids = ((CpuEngine<MsResampler.Cpu.Simd.SimdScalar, float>)engine).Grids;
         grids.Release(grids.Acquire(grid));
         using CancellationTokenSource source = new(TimeSpan.FromSeconds(1));
@@ -81,10 +81,10 @@ internal sealed class CancellationTests : ResamplerFixture
         Assert.That(tokens, Is.All.EqualTo(Untouched));
     }
 
-    /// <summary>Cancelled at any moment, a call for one image has either thrown and left its tokens, or
-    /// finished.</summary>
+    /// <summary>A call for one image that is cancelled at any moment either throws and writes no tokens, or
+    /// completes.</summary>
     [Test]
-    public void A_cancelled_image_has_all_of_its_tokens_or_none([Values(1, 3)] int threadCount)
+    public void A_cancelled_image_has_all_its_tokens_or_none([Values(1, 3)] int threadCount)
     {
         using Resampler resampler = Load(threadCount);
         Resample(resampler, 9);

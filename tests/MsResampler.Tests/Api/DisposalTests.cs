@@ -6,7 +6,7 @@ namespace MsResampler.Tests.Api;
 internal sealed class DisposalTests : ResamplerFixture
 {
     [Test]
-    public void Disposal_under_many_callers_spoils_no_call([Values(0, 1L << 28)] long gridCacheBytes)
+    public void Disposal_during_many_calls_corrupts_no_call([Values(0, 1L << 28)] long gridCacheBytes)
     {
         Resampler resampler = Resampler.Load(Model.Model,
             new ResamplerOptions { ThreadCount = 2, GridCacheBytes = gridCacheBytes });
@@ -42,13 +42,13 @@ internal sealed class DisposalTests : ResamplerFixture
     }
 
     [Test]
-    public void Disposal_lets_go_of_weights_and_workspaces_whoever_holds_the_object()
+    public void Disposal_releases_weights_and_workspaces_of_a_held_object()
     {
         using TestModel model = new(Config with { VisionHiddenSize = 512, HiddenSize = 516 });
         PatchGrid grid = new(24, 24);
         float[] features = model.RandomFeatures(grid, 1);
         float[] tokens = new float[TokenCount];
-        // What the runtime keeps from the first time on, such as the arrays of its pools, is there before.
+        // Allocates what the runtime keeps after the first use, such as the arrays of its pools.
         using (Resampler first = Resampler.Load(model.Model))
         {
             first.Resample(features, [grid], tokens);
@@ -63,7 +63,7 @@ internal sealed class DisposalTests : ResamplerFixture
         long loaded = GC.GetTotalMemory(forceFullCollection: true) - before;
 
         resampler.Dispose();
-        // The threads end in their own time, and may be reading what they ran last.
+        // The threads end asynchronously and may still reference their last work.
         long left = long.MaxValue;
         for (int round = 0; round < 50 && left > loaded / 20; round++)
         {
@@ -73,7 +73,7 @@ internal sealed class DisposalTests : ResamplerFixture
 
         TestContext.Out.WriteLine($"{loaded:N0} bytes before, {left:N0} after");
         Assert.That(loaded, Is.GreaterThan(20_000_000));
-        // What is left is the explanation, 3·3·9·576 floats, and what the runtime caches by itself.
+        // What remains is the explanation, 3·3·9·576 floats, and caches of the runtime.
         Assert.That(left, Is.LessThan(loaded / 20));
         Assert.That(explanation.Attention(2, 1).SequenceEqual(attention), Is.True);
         Assert.That(() => resampler.Resample(features, [grid], tokens), Throws.TypeOf<ObjectDisposedException>()
@@ -83,7 +83,7 @@ internal sealed class DisposalTests : ResamplerFixture
     }
 
     [Test]
-    public void Disposal_may_be_repeated_and_ends_use()
+    public void Disposal_may_be_repeated_and_later_calls_throw()
     {
         Resampler resampler = Load();
 
@@ -96,7 +96,7 @@ internal sealed class DisposalTests : ResamplerFixture
     }
 
     [Test]
-    public void Calls_under_way_outlive_disposal([Range(0, 9)] int run)
+    public void Running_calls_complete_after_disposal([Range(0, 9)] int run)
     {
         Resampler resampler = Load(3);
         int[] images = [.. Enumerable.Range(0, 60).Select(index => index % Grids.Length)];
@@ -135,14 +135,14 @@ internal sealed class DisposalTests : ResamplerFixture
             }
             catch (IOException)
             {
-                // The thread ended meanwhile.
+                // The thread has ended in the meantime.
             }
         }
 
         return count;
     }
 
-    /// <summary>The number once the threads of earlier tests have ended.</summary>
+    /// <summary>The number of threads after those of earlier tests have ended.</summary>
     private static int SettledWorkerThreads()
     {
         int count;
@@ -178,7 +178,7 @@ internal sealed class DisposalTests : ResamplerFixture
 
     [Test]
     [Platform("Linux", Reason = "counts threads by name in /proc")]
-    public void An_abandoned_instance_is_finalised_and_its_threads_end()
+    public void An_unreachable_instance_is_finalised_and_its_threads_end()
     {
         int before = SettledWorkerThreads();
         WeakReference abandoned = Abandon(before);

@@ -4,7 +4,7 @@ namespace MsResampler.Tests.Api;
 internal sealed class ExplanationTests : ResamplerFixture
 {
     [Test]
-    public void An_explanation_holds_weights_within_each_scope([Values(0, 1, 2, 4)] int image)
+    public void An_explanation_has_weights_only_within_each_scope([Values(0, 1, 2, 4)] int image)
     {
         using Resampler resampler = Load();
         PatchGrid grid = Grids[image];
@@ -48,7 +48,7 @@ internal sealed class ExplanationTests : ResamplerFixture
     }
 
     [Test]
-    public void An_explanation_has_only_the_scopes_and_heads_there_are()
+    public void An_explanation_rejects_indices_of_missing_scopes_and_heads()
     {
         using Resampler resampler = Load();
         Explanation explanation = resampler.Explain(Features[0], Grids[0]);

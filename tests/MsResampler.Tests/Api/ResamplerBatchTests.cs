@@ -6,7 +6,7 @@ namespace MsResampler.Tests.Api;
 internal sealed class ResamplerBatchTests : ResamplerFixture
 {
     [Test]
-    public void The_images_here_take_every_strategy()
+    public void The_test_images_use_every_strategy()
     {
         using Resampler resampler = Load();
 
@@ -15,7 +15,7 @@ internal sealed class ResamplerBatchTests : ResamplerFixture
     }
 
     [Test]
-    public void Tokens_are_the_same_bits_in_any_batch_on_any_number_of_threads([Values(1, 2, 3, 5)] int threadCount)
+    public void Tokens_have_the_same_bits_in_any_batch_and_on_any_thread_count([Values(1, 2, 3, 5)] int threadCount)
     {
         using Resampler resampler = Load(threadCount);
         int[] all = [.. Enumerable.Range(0, Grids.Length)];
@@ -33,7 +33,7 @@ internal sealed class ResamplerBatchTests : ResamplerFixture
     }
 
     [Test]
-    public void Tokens_are_the_same_bits_from_concurrent_calls()
+    public void Tokens_have_the_same_bits_in_concurrent_calls()
     {
         using Resampler resampler = Load(3);
 
@@ -49,7 +49,7 @@ internal sealed class ResamplerBatchTests : ResamplerFixture
     }
 
     [Test]
-    public void Tokens_are_the_same_bits_whatever_the_gate_s_width(
+    public void Tokens_have_the_same_bits_in_any_batch_for_any_gate_width(
         [Values(1, 5, 17)] int gateWidth, [Values(1, 2, 7)] int queryCount)
     {
         using TestModel model = new(Config with
@@ -74,9 +74,9 @@ internal sealed class ResamplerBatchTests : ResamplerFixture
     }
 
     [Test]
-    public void Tokens_are_the_same_bits_where_rows_fill_whole_tiles_or_do_not()
+    public void Tokens_have_the_same_bits_for_complete_and_partial_tiles()
     {
-        // Widths that fill the widest tile, so that rows alone decide whether a tile is whole.
+        // The widths are multiples of the widest tile, so only the number of rows decides whether a tile is complete.
         using TestModel model = new(Config with
         {
             VisionHiddenSize = 64,

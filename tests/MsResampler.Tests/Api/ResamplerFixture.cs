@@ -6,8 +6,8 @@ internal abstract class ResamplerFixture
 {
     protected const float Untouched = 77;
 
-    /// <summary>Three scopes that use different strategies on the larger grids, and a gate that fills no
-    /// vector.</summary>
+    /// <summary>Three scopes that use different strategies on the larger grids, and a gate width that is not a
+    /// multiple of a vector.</summary>
     protected static ResamplerConfig Config { get; } = Configs.Mixed;
 
     protected static PatchGrid[] Grids { get; } =
@@ -21,7 +21,7 @@ internal abstract class ResamplerFixture
     /// <summary>The features of each image.</summary>
     protected float[][] Features { get; private set; } = null!;
 
-    /// <summary>The tokens of each image from a call of its own on one thread.</summary>
+    /// <summary>The tokens of each image, computed alone on one thread.</summary>
     protected float[][] Alone { get; private set; } = null!;
 
     protected static int TokenCount => Config.QueryGrid.QueryCount * Config.OutputSize;

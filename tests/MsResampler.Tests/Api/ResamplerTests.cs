@@ -6,7 +6,7 @@ namespace MsResampler.Tests.Api;
 internal sealed class ResamplerTests : ResamplerFixture
 {
     [Test]
-    public void Wrong_arguments_are_refused_before_any_work()
+    public void Wrong_arguments_are_rejected_before_any_work()
     {
         using Resampler resampler = Load();
         float[] tokens = [.. Enumerable.Repeat(Untouched, TokenCount)];
@@ -45,7 +45,7 @@ internal sealed class ResamplerTests : ResamplerFixture
     }
 
     [Test]
-    public void No_images_are_no_work()
+    public void A_batch_without_images_is_allowed()
     {
         using Resampler resampler = Load();
 
@@ -70,12 +70,12 @@ internal sealed class ResamplerTests : ResamplerFixture
     }
 
     [Test]
-    public void A_value_that_is_not_finite_is_named(
+    public void A_non_finite_feature_is_reported_with_its_position(
         [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float bad)
     {
         using Resampler resampler = Load();
         float[] tokens = [.. Enumerable.Repeat(Untouched, 3 * TokenCount)];
-        // Image 1 is 12×9: row 7, column 4, channel 11; two later ones must not be reported.
+        // Image 1 is 12×9: row 7, column 4, channel 11. The two later values must not be reported.
         float[] features = [.. Features[0], .. Features[2], .. Features[3]];
         features[240 + ((((7 * 9) + 4) * 12) + 11)] = bad;
         features[240 + (((7 * 9) + 5) * 12)] = float.NaN;
@@ -94,7 +94,7 @@ internal sealed class ResamplerTests : ResamplerFixture
     }
 
     [Test]
-    public void The_check_for_finite_values_can_be_turned_off()
+    public void The_check_for_finite_features_can_be_disabled()
     {
         using Resampler resampler = Load(validate: false);
         float[] features = [.. Features[0], .. Features[2]];
@@ -114,13 +114,13 @@ internal sealed class ResamplerTests : ResamplerFixture
     [TestCase(Precision.TensorFloat32)]
     [TestCase(Precision.Float16)]
     [TestCase(Precision.BFloat16)]
-    public void The_processor_refuses_what_is_not_float32(Precision precision)
+    public void The_CPU_rejects_precisions_other_than_float32(Precision precision)
         => Assert.That(() => Resampler.Load(Model.Model, new ResamplerOptions { Precision = precision }),
             Throws.TypeOf<NotSupportedException>().With.Message.Contains($"{precision}")
                 .And.Message.Contains("float32"));
 
     [Test]
-    public void A_precision_that_does_not_exist_is_refused()
+    public void An_undefined_precision_is_rejected()
         => Assert.That(() => Resampler.Load(Model.Model, new ResamplerOptions { Precision = (Precision)17 }),
             Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("BFloat16"));
 

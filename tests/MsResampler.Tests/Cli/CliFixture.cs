@@ -6,7 +6,7 @@ using SkiaSharp;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>A folder of its own with a small model in it.</summary>
+/// <summary>A temporary folder with a small model.</summary>
 internal abstract class CliFixture
 {
     protected const int ChannelCount = 12;
@@ -38,7 +38,7 @@ internal abstract class CliFixture
     [OneTimeSetUp]
     public void CreateModel()
     {
-        // These tests are of the CPU, whose bits they compare; "auto" must not choose a GPU.
+        // These tests compare bits of the CPU, so "auto" must not select a GPU.
         Environment.SetEnvironmentVariable("MSRESAMPLER_LIBCUDA", "/none/libcuda.so");
         Folder = Directory.CreateTempSubdirectory("msresampler-tests-").FullName;
         File.WriteAllText(In("config.json"), Config);
@@ -81,7 +81,7 @@ internal abstract class CliFixture
     protected static string Extents(long[] shape)
         => string.Join(", ", shape.Select(extent => extent.ToString(CultureInfo.InvariantCulture)));
 
-    /// <summary>Writes a picture whose pixel (x, y) has the colour given.</summary>
+    /// <summary>Writes a picture whose pixel (x, y) has the given colour.</summary>
     protected string WritePicture(string name, int width, int height, Func<int, int, SKColor> color,
         SKEncodedImageFormat format = SKEncodedImageFormat.Png)
     {
@@ -104,8 +104,7 @@ internal abstract class CliFixture
         return tokens;
     }
 
-    /// <summary>Files in the fixture's folder, hidden ones included, that a run left behind
-    /// unfinished.</summary>
+    /// <summary>Unfinished files that a run left in the folder, including hidden ones.</summary>
     protected string[] TemporaryFiles() => Directory.GetFiles(Folder, "*.tmp", new EnumerationOptions
     {
         RecurseSubdirectories = true,

@@ -5,16 +5,17 @@ using SkiaSharp;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>Files that lack bytes, at every length: an error, or exactly the pixels of the whole file.</summary>
+/// <summary>Truncated picture files of every length: the result is an error, or exactly the pixels of the whole
+/// file.</summary>
 internal sealed class DamagedImageTests : CliFixture
 {
     private const int EndMarkerBytes = 2;
 
-    // IEND, the checksums before it, and the last bytes of a deflate stream hold no pixels.
+    // IEND, the checksums before it and the last bytes of a deflate stream contain no pixels.
     private const int MaxPngTailBytes = 24;
 
     [TestCaseSource(typeof(JpegFiles), nameof(JpegFiles.Sequential))]
-    public void A_sequential_jpeg_may_lack_its_end_marker_and_nothing_else(string kind)
+    public void A_sequential_jpeg_may_lack_only_its_end_marker(string kind)
     {
         byte[] jpeg = JpegFiles.Of(kind);
         float[] whole = Decode(jpeg)!;
@@ -29,7 +30,7 @@ internal sealed class DamagedImageTests : CliFixture
     }
 
     [TestCaseSource(typeof(JpegFiles), nameof(JpegFiles.Sequential))]
-    public void A_sequential_jpeg_that_was_cut_off_and_given_an_end_marker_is_an_error(string kind)
+    public void A_truncated_sequential_jpeg_with_an_end_marker_is_an_error(string kind)
     {
         byte[] jpeg = JpegFiles.Of(kind);
         for (int missing = EndMarkerBytes + 1; missing < jpeg.Length; missing++)
@@ -37,7 +38,7 @@ internal sealed class DamagedImageTests : CliFixture
     }
 
     [TestCaseSource(typeof(JpegFiles), nameof(JpegFiles.Progressives))]
-    public void A_progressive_jpeg_that_is_cut_off_is_an_error(string kind)
+    public void A_truncated_progressive_jpeg_is_an_error(string kind)
     {
         byte[] jpeg = JpegFiles.Of(kind);
         Assert.That(Decode(jpeg), Is.Not.Null);
@@ -47,7 +48,7 @@ internal sealed class DamagedImageTests : CliFixture
 
     [TestCase(SKEncodedImageFormat.Png)]
     [TestCase(SKEncodedImageFormat.Webp)]
-    public void Other_files_that_are_cut_off_are_errors(SKEncodedImageFormat format)
+    public void Truncated_files_of_other_formats_are_errors(SKEncodedImageFormat format)
     {
         byte[] file = Encode(format, 40, 30);
         float[] whole = Decode(file)!;
@@ -62,7 +63,7 @@ internal sealed class DamagedImageTests : CliFixture
     }
 
     [Test]
-    public void A_thumbnails_end_marker_is_not_the_pictures(
+    public void The_end_marker_of_a_thumbnail_does_not_end_the_picture(
         [ValueSource(typeof(JpegFiles), nameof(JpegFiles.Progressives))] string kind)
     {
         byte[] jpeg = JpegFiles.Of(kind);
@@ -79,7 +80,7 @@ internal sealed class DamagedImageTests : CliFixture
     }
 
     [Test]
-    public void What_follows_the_end_marker_does_not_matter(
+    public void Data_after_the_end_marker_is_ignored(
         [ValueSource(typeof(JpegFiles), nameof(JpegFiles.Sequential))] string kind)
     {
         byte[] jpeg = JpegFiles.Of(kind);
@@ -87,7 +88,7 @@ internal sealed class DamagedImageTests : CliFixture
         using (Assert.EnterMultipleScope())
         {
             Assert.That(Decode([.. jpeg, 1, 2, 3]), Is.EqualTo(whole));
-            // As phones write it: a second picture, here cut off.
+            // Phones append a second picture; here it is truncated.
             Assert.That(Decode([.. jpeg, .. jpeg.AsSpan(0, 400)]), Is.EqualTo(whole));
             Assert.That(Decode([.. jpeg[..^2], .. new byte[5]]), Is.EqualTo(whole), "zeros in place of the marker");
         }
@@ -102,9 +103,9 @@ internal sealed class DamagedImageTests : CliFixture
     }
 
     [Test]
-    public void A_png_of_several_bands_is_the_picture()
+    public void A_png_decoded_in_several_bands_is_correct()
     {
-        // 17 million pixels: more than are decoded at a time.
+        // 17 million pixels: more than one decoding step holds.
         const int Side = 4_160;
         using SKBitmap bitmap = new(Side, Side, SKColorType.Gray8, SKAlphaType.Opaque);
         Span<byte> pixels = bitmap.GetPixelSpan();
@@ -119,9 +120,9 @@ internal sealed class DamagedImageTests : CliFixture
     }
 
     [Test]
-    public void A_picture_that_needs_more_memory_than_there_is_for_all_is_refused_before_it_is_decoded()
+    public void A_picture_beyond_the_memory_budget_is_rejected_undecoded()
     {
-        // 132 million pixels of three components, kept in 16 bits until the last scan.
+        // 132 million pixels with three components, stored in 16 bits until the last scan.
         byte[] jpeg = JpegFiles.Of(JpegFiles.Progressives[1]);
         int frame = jpeg.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xFF, 0xC2]);
         BinaryPrimitives.WriteUInt16BigEndian(jpeg.AsSpan(frame + 5), 11_000);
@@ -133,7 +134,7 @@ internal sealed class DamagedImageTests : CliFixture
     }
 
     [Test]
-    public void Readers_share_one_budget()
+    public void Concurrent_readers_share_one_memory_budget()
     {
         const long Capacity = 100;
         DecodingBudget budget = new(Capacity);
@@ -166,7 +167,7 @@ internal sealed class DamagedImageTests : CliFixture
         $"damaged.{format}", width, height, (x, y) => new SKColor((byte)(6 * x), (byte)(8 * y), (byte)(x * y)),
             format));
 
-    /// <summary>The pixels, or null where the file is refused.</summary>
+    /// <summary>The pixels, or null if the file is rejected.</summary>
     private float[]? Decode(byte[] bytes)
     {
         File.WriteAllBytes(In("damaged.bin"), bytes);

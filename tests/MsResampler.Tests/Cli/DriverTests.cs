@@ -1,14 +1,14 @@
 namespace MsResampler.Tests.Cli;
 
-/// <summary>Commands where there is no CUDA driver, each in a process of its own: a process looks for the driver
-/// once.</summary>
+/// <summary>Commands on a machine without a CUDA driver. Each runs in a separate process, because a process searches
+/// for the driver once.</summary>
 internal sealed class DriverTests : CliFixture
 {
     private const string Variable = "MSRESAMPLER_LIBCUDA";
 
     [TestCase("/none/libcuda.so.1", "cuda: no CUDA driver: /none/libcuda.so.1 cannot be loaded")]
     [TestCase("libc.so.6", "cuda: libc.so.6 is not a CUDA driver")]
-    public void Devices_says_why_there_is_no_gpu_and_succeeds(string library, string reason)
+    public void Devices_states_why_there_is_no_GPU_and_succeeds(string library, string reason)
     {
         Skip.If(!OperatingSystem.IsLinux(), "libc.so.6 is a library of Linux.");
         string[] lines = CliRun.OfProcess([(Variable, library)], "devices").Succeeds().Output.Split('\n');
@@ -17,7 +17,7 @@ internal sealed class DriverTests : CliFixture
     }
 
     [Test]
-    public void Without_a_gpu_auto_computes_on_the_cpu_and_cuda_is_an_error()
+    public void Without_a_GPU_auto_uses_the_CPU_and_cuda_is_an_error()
     {
         string features = WriteFeatures("driver.safetensors",
             ("features", [2, 2, ChannelCount], Values(4 * ChannelCount, 1)));

@@ -3,12 +3,12 @@ using SkiaSharp;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>Puts an EXIF orientation into picture files.</summary>
+/// <summary>Inserts an EXIF orientation into picture files.</summary>
 internal static class ExifFiles
 {
     private const int PngHeaderBytes = 33;
 
-    /// <summary>The file with an EXIF directory of one entry.</summary>
+    /// <summary>The file with an EXIF directory that has one entry.</summary>
     public static byte[] WithOrientation(byte[] file, SKEncodedImageFormat format, int orientation)
     {
         byte[] exif =
@@ -25,7 +25,7 @@ internal static class ExifFiles
         };
     }
 
-    /// <summary>A PNG file with an eXIf chunk before the byte given.</summary>
+    /// <summary>A PNG file with an eXIf chunk at the given position.</summary>
     public static byte[] InsertChunk(byte[] png, int position, byte[] exif)
     {
         byte[] length = new byte[4], checksum = new byte[4];

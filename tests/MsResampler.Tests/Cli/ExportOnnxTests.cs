@@ -5,7 +5,7 @@ namespace MsResampler.Tests.Cli;
 internal sealed class ExportOnnxTests : CliFixture
 {
     [Test]
-    public void The_file_is_a_graph_for_the_grid_asked_for()
+    public void The_file_is_a_graph_for_the_requested_grid()
     {
         string output = CliRun.Of("export-onnx", "--model", Model, "--out", In("m.onnx"), "--grid", "4x6")
             .Succeeds().Output;
@@ -21,7 +21,7 @@ internal sealed class ExportOnnxTests : CliFixture
     }
 
     [Test]
-    public void A_failed_export_leaves_the_file_as_it_was()
+    public void A_failed_export_leaves_the_file_unchanged()
     {
         File.WriteAllText(In("kept.onnx"), "kept");
         CliRun.Of("export-onnx", "--model", In("none"), "--out", In("kept.onnx")).FailsNaming("none");

@@ -6,7 +6,7 @@ using MsResampler.Tests.Safetensors;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>What the axes of a feature array are.</summary>
+/// <summary>The interpretation of the axes of a feature array.</summary>
 internal sealed class FeatureLayoutTests : CliFixture
 {
     private static readonly TestCaseData<long[], PatchGrid?, bool, string>[] s_read =
@@ -67,7 +67,7 @@ internal sealed class FeatureLayoutTests : CliFixture
     ];
 
     [TestCaseSource(nameof(s_read))]
-    public void A_shape_that_is_clear_is_read(long[] shape, PatchGrid? grid, bool dropClassToken, string expected)
+    public void An_unambiguous_shape_is_read(long[] shape, PatchGrid? grid, bool dropClassToken, string expected)
     {
         FeatureShape read = new FeatureLayout(grid, dropClassToken).Read("f", shape, allowBatch: true);
         Assert.That($"{read.ImageCount} {read.Grid} {read.ChannelCount}" +
@@ -76,7 +76,7 @@ internal sealed class FeatureLayoutTests : CliFixture
     }
 
     [TestCaseSource(nameof(s_refused))]
-    public void A_shape_that_may_be_read_in_two_ways_says_what_to_type(long[] shape, PatchGrid? grid,
+    public void The_error_of_an_ambiguous_shape_names_the_options_to_use(long[] shape, PatchGrid? grid,
         bool dropClassToken, string[] words)
     {
         string message = Assert.Throws<InputException>(() =>
@@ -87,7 +87,7 @@ internal sealed class FeatureLayoutTests : CliFixture
     }
 
     [Test]
-    public void Rows_with_a_grid_give_the_tokens_of_the_image([Values] bool isNpy, [Values] bool hasClassToken)
+    public void Rows_with_a_grid_have_the_tokens_of_the_image([Values] bool isNpy, [Values] bool hasClassToken)
     {
         const int Images = 3;
         float[] patches = Values(Images * 6 * ChannelCount, 11);
@@ -111,7 +111,7 @@ internal sealed class FeatureLayoutTests : CliFixture
     }
 
     [Test]
-    public void Numbered_tensors_are_read_as_the_grid_says()
+    public void Numbered_tensors_are_interpreted_by_the_grid_option()
     {
         float[] values = Values(6 * ChannelCount, 13);
         float[] tokens = Tokens(Write(isNpy: true, [2, 3, ChannelCount], values));
@@ -123,11 +123,11 @@ internal sealed class FeatureLayoutTests : CliFixture
     [TestCase("--grid 2x3 --image a.png", "--grid can only be used with --features")]
     [TestCase("--drop-class-token --image a.png", "--drop-class-token can only be used with --features")]
     [TestCase("--drop-class-token --features a.npy", "--drop-class-token needs --grid")]
-    public void Options_that_do_not_go_together_are_refused(string arguments, string cause)
+    public void Incompatible_options_are_rejected(string arguments, string cause)
         => CliRun.Of(["run", "--model", "m", "--out", "o.npy", .. arguments.Split(' ')]).FailsNaming(cause);
 
     [Test]
-    public void Channels_that_do_not_come_last_are_named()
+    public void Channels_on_an_axis_other_than_the_last_are_reported()
     {
         CliRun.Of("run", "--model", Model, "--features",
             Write(true, [2, ChannelCount, 3, 5], new float[30 * ChannelCount]),
@@ -141,19 +141,19 @@ internal sealed class FeatureLayoutTests : CliFixture
     [TestCase("80025D71", "Python pickle")]
     [TestCase("89504E47", "--image")]
     [TestCase("", "empty")]
-    public void A_binary_file_of_another_kind_is_named(string start, string found)
+    public void A_binary_file_of_another_format_is_recognised(string start, string found)
         => AssertNamed(Convert.FromHexString(start), found);
 
     [TestCase("version https://git-lfs.github.com/spec/v1", "Git LFS pointer")]
     [TestCase(" <!doctype html>", "HTML page")]
-    public void A_text_file_of_another_kind_is_named(string start, string found)
+    public void A_text_file_of_another_format_is_recognised(string start, string found)
         => AssertNamed(Encoding.ASCII.GetBytes(start), found);
 
-    /// <summary>A header's length comes first in a safetensors file: 640 bytes look like a Python pickle, 0x8b1f like
-    /// a gzip archive.</summary>
+    /// <summary>A safetensors file starts with the length of its header. The length 640 looks like a Python pickle,
+    /// 0x8b1f like a gzip archive.</summary>
     [TestCase(0x0280)]
     [TestCase(0x8b1f)]
-    public void A_header_as_long_as_the_mark_of_another_kind_is_read(int headerBytes)
+    public void A_header_length_that_looks_like_another_format_is_read(int headerBytes)
     {
         string header = $"{{\"features\":{{\"dtype\":\"F32\",\"shape\":[2,3,{ChannelCount}],\"data_offsets\":[0," +
             $"{6 * ChannelCount * sizeof(float)}]}}}}";
@@ -164,7 +164,7 @@ internal sealed class FeatureLayoutTests : CliFixture
     }
 
     [Test]
-    public void A_folder_given_as_a_file_is_said_so()
+    public void A_folder_in_place_of_a_file_is_reported()
     {
         using (Assert.EnterMultipleScope())
         {
@@ -180,7 +180,7 @@ internal sealed class FeatureLayoutTests : CliFixture
     }
 
     [Test]
-    public void A_pipe_works_as_a_file([Values("npy", "safetensors", "png")] string kind)
+    public void A_pipe_works_like_a_file([Values("npy", "safetensors", "png")] string kind)
     {
         Skip.If(OperatingSystem.IsWindows(), "Pipes have no paths on Windows.");
         string path = kind == "png" ? WritePicture(

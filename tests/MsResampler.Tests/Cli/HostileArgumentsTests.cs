@@ -1,7 +1,7 @@
 namespace MsResampler.Tests.Cli;
 
-/// <summary>Arguments that nobody would give: the exit code is a documented one, an error is one line, and it is never
-/// one that the command did not expect.</summary>
+/// <summary>Nonsensical arguments: the exit code is a documented one, an error is one line, and no error is an
+/// unexpected one.</summary>
 internal sealed class HostileArgumentsTests : CliFixture
 {
     private static readonly string[] s_inputs =
@@ -25,7 +25,7 @@ internal sealed class HostileArgumentsTests : CliFixture
         "9223372036854775808", "18446744073709551616", "0x0", "65535", "3x", "٣",
     ];
 
-    // {0} is the hostile argument.
+    // {0} is replaced by the hostile argument.
     private static readonly string[] s_readers =
     [
         "init --config {0} --out {1}/made", "inspect {0}",
@@ -76,13 +76,13 @@ internal sealed class HostileArgumentsTests : CliFixture
     }
 
     [Test]
-    public void What_is_read([ValueSource(nameof(s_readers))] string command) => Check(command, s_inputs);
+    public void Hostile_input_paths([ValueSource(nameof(s_readers))] string command) => Check(command, s_inputs);
 
     [Test]
-    public void Where_is_written([ValueSource(nameof(s_writers))] string command) => Check(command, s_outputs);
+    public void Hostile_output_paths([ValueSource(nameof(s_writers))] string command) => Check(command, s_outputs);
 
     [Test]
-    public void How_much([ValueSource(nameof(s_counters))] string command) => Check(command, s_numbers);
+    public void Hostile_sizes([ValueSource(nameof(s_counters))] string command) => Check(command, s_numbers);
 
     private void Check(string command, string[] arguments)
     {

@@ -5,12 +5,12 @@ namespace MsResampler.Tests.Cli;
 
 internal sealed class ImageFeaturesTests : CliFixture
 {
-    // PNG and lossless decoding give exact bytes; the filter's weights sum to 1 within float rounding.
+    // PNG and lossless decoding are exact; the weights of the filter sum to 1 within float rounding.
     private const double Tolerance = 1e-5;
 
     private static readonly TestCaseData<int, int[]>[] s_orientations =
     [
-        // The stored picture is 0 1 2 / 3 4 5; what each orientation should show, row by row.
+        // The stored picture is 0 1 2 / 3 4 5; the expected picture for each orientation, row by row.
         new(1, [0, 1, 2, 3, 4, 5]),
         new(2, [2, 1, 0, 5, 4, 3]),
         new(3, [5, 4, 3, 2, 1, 0]),
@@ -22,7 +22,7 @@ internal sealed class ImageFeaturesTests : CliFixture
     ];
 
     [Test]
-    public void A_feature_is_the_patchs_pixels_in_the_order_channel_row_column()
+    public void A_feature_has_the_pixels_of_its_patch_by_channel_row_and_column()
     {
         string path = WritePicture("order.png", 6, 4,
             (x, y) => new SKColor((byte)(10 * x), (byte)(20 * y), (byte)((x * y) + 3)));
@@ -52,7 +52,7 @@ internal sealed class ImageFeaturesTests : CliFixture
     }
 
     [TestCaseSource(nameof(s_orientations))]
-    public void Pictures_are_turned_upright(int origin, int[] expected)
+    public void Pictures_are_rotated_upright(int origin, int[] expected)
     {
         RgbImage stored = new(3, 2,
             [.. Enumerable.Range(0, 6).SelectMany(value => Enumerable.Repeat((float)value, 3))]);
@@ -82,7 +82,7 @@ internal sealed class ImageFeaturesTests : CliFixture
             {
                 Assert.That((image.Width, image.Height), Is.EqualTo((columns * Block, 6 / columns * Block)),
                     $"{format}");
-                // Lossy formats are a grey level or two off inside a block; the levels are 40 apart.
+                // Lossy formats are off by one or two grey levels inside a block; the levels are 40 apart.
                 Assert.That(middles, Is.EqualTo(expected.Select(value => 40f * value)).Within(3), $"{format}");
             }
         }
@@ -91,7 +91,7 @@ internal sealed class ImageFeaturesTests : CliFixture
     [TestCase("damaged", 1)]
     [TestCase("big-endian", 6)]
     [TestCase("after the pixels", 6)]
-    public void The_exif_of_a_png_is_found_in_either_byte_order_and_place_and_never_fatal(string what, int expected)
+    public void The_exif_of_a_png_is_read_in_any_byte_order_and_never_fatal(string what, int expected)
     {
         string path = WritePicture("exif.png", 3, 2, (x, y) => Gray(40 * ((y * 3) + x)));
         byte[] png = File.ReadAllBytes(path);
@@ -106,7 +106,7 @@ internal sealed class ImageFeaturesTests : CliFixture
     }
 
     [Test]
-    public void Transparent_pixels_lie_over_white()
+    public void Transparent_pixels_are_blended_over_white()
     {
         string path = WritePicture("clear.png", 2, 2, (_, _) => new SKColor(0, 0, 0, 0));
         Assert.That(Decode(path, size => size).Pixels,
@@ -117,7 +117,7 @@ internal sealed class ImageFeaturesTests : CliFixture
     [TestCase(64, 64)]
     [TestCase(1, 1)]
     [TestCase(100, 150)]
-    public void Resizing_keeps_a_plain_picture_plain(int width, int height)
+    public void Resizing_keeps_a_constant_picture_constant(int width, int height)
     {
         string path = WritePicture("plain.png", 64, 48, (_, _) => new SKColor(200, 100, 50));
         RgbImage image = Decode(path, _ => new SKSizeI(width, height));
@@ -127,17 +127,18 @@ internal sealed class ImageFeaturesTests : CliFixture
     }
 
     [Test]
-    public void Reducing_averages_detail_that_does_not_fit()
+    public void Downscaling_averages_fine_detail()
     {
         string path = WritePicture("checks.png", 64, 64,
             (x, y) => (x + y) % 2 == 0 ? SKColors.Black : SKColors.White);
         RgbImage image = Decode(path, _ => new SKSizeI(4, 4));
-        // The filter of 64 taps cancels the finest checks but for its edges: within a grey level or two.
+        // The filter of 64 taps averages out the finest checkerboard to within one or two grey levels, except at the
+        // edges.
         Assert.That(image.Pixels, Has.All.EqualTo(127.5).Within(2));
     }
 
     [Test]
-    public void A_model_that_does_not_fit_the_patch_says_which_would()
+    public void The_error_of_a_wrong_patch_size_names_the_right_one()
     {
         string path = WritePicture("fit.png", 4, 4, (_, _) => SKColors.Gray);
         CliRun.Of("run", "--model", Model, "--image", path, "--out", In("fit.npy"))
@@ -151,7 +152,7 @@ internal sealed class ImageFeaturesTests : CliFixture
     }
 
     [Test]
-    public void A_bad_picture_among_many_is_named()
+    public void A_bad_picture_in_a_batch_is_named()
     {
         string good = WritePicture("good.png", 4, 4, (_, _) => SKColors.Gray);
         File.WriteAllText(In("bad.png"), "not a picture");

@@ -5,7 +5,7 @@ namespace MsResampler.Tests.Cli;
 internal sealed class InitTests : CliFixture
 {
     [Test]
-    public void The_same_seed_gives_the_same_bytes_and_another_does_not()
+    public void A_seed_determines_the_bytes()
     {
         byte[] first = Weights("seed-a", "--seed", "7");
         byte[] second = Weights("seed-b", "--seed", "7");
@@ -20,7 +20,7 @@ internal sealed class InitTests : CliFixture
     [TestCase("f32", TensorType.F32, "float32")]
     [TestCase("f16", TensorType.F16, "float16")]
     [TestCase("bf16", TensorType.BF16, "bfloat16")]
-    public void The_type_is_the_weights_and_the_configs(string option, TensorType expected, string name)
+    public void The_type_applies_to_the_weights_and_the_configuration(string option, TensorType expected, string name)
     {
         string folder = In("type-" + option);
         CliRun.Of("init", "--config", In("config.json"), "--out", folder, "--dtype", option).Succeeds();
@@ -34,7 +34,7 @@ internal sealed class InitTests : CliFixture
     }
 
     [Test]
-    public void A_model_is_replaced_only_when_forced()
+    public void A_model_is_replaced_only_with_force()
     {
         byte[] before = Weights("forced");
         CliRun.Of("init", "--config", In("config.json"), "--out", In("forced"), "--seed", "9")
@@ -44,7 +44,7 @@ internal sealed class InitTests : CliFixture
     }
 
     [Test]
-    public void A_sharded_model_that_would_hide_the_new_one_is_refused_even_when_forced()
+    public void A_sharded_model_is_not_replaced_even_with_force()
     {
         Directory.CreateDirectory(In("sharded"));
         File.WriteAllText(In("sharded/model.safetensors.index.json"), "{}");
@@ -53,7 +53,7 @@ internal sealed class InitTests : CliFixture
     }
 
     [Test]
-    public void A_bad_config_is_one_line_with_every_problem()
+    public void A_bad_configuration_is_one_line_with_every_problem()
     {
         File.WriteAllText(In("bad.json"),
             Config.Replace("\"hidden_size\": 8", "\"hidden_size\": -8", StringComparison.Ordinal)

@@ -7,7 +7,7 @@ namespace MsResampler.Tests.Cli;
 internal sealed class InspectTests : CliFixture
 {
     [Test]
-    public void A_model_shows_its_parts_in_plain_lines()
+    public void A_model_is_shown_part_by_part_in_plain_lines()
     {
         string output = CliRun.Of("inspect", Model, "--grid", "4x6").Succeeds().Output;
         using (Assert.EnterMultipleScope())
@@ -21,7 +21,7 @@ internal sealed class InspectTests : CliFixture
     }
 
     [Test]
-    public void The_plan_shows_what_is_computed_beside_the_model_as_written()
+    public void The_plan_compares_the_computed_operations_with_the_model()
     {
         string output = CliRun.Of("inspect", Model, "--grid", "4x6").Succeeds().Output;
         using ResamplerModel model = ResamplerModel.Open(Model);
@@ -29,7 +29,7 @@ internal sealed class InspectTests : CliFixture
         ExecutionPlan plan = resampler.Plan(new PatchGrid(4, 6));
         using (Assert.EnterMultipleScope())
         {
-            // kv_proj: 2·N·C·D = 2·24·12·8; attention as written: 4·M·N·D for each of 3 scopes = 12·6·24·8.
+            // kv_proj: 2·N·C·D = 2·24·12·8; attention as in the model: 4·M·N·D for each of 3 scopes = 12·6·24·8.
             Assert.That(output, Does.Match(@"\nkv_proj +4\.61 k +4\.61 k\n"));
             Assert.That(output, Does.Match(@"\nq_proj +2\.30 k +-\n"));
             Assert.That(output, Does.Match(@"\nattention +13\.8 k +"));
@@ -44,11 +44,11 @@ internal sealed class InspectTests : CliFixture
     }
 
     [Test]
-    public void A_picture_shows_what_a_query_sees()
+    public void A_picture_shows_the_patches_that_a_query_sees()
     {
         string[] lines = CliRun.Of("inspect", Model, "--grid", "4x6").Succeeds().Output.Split('\n');
         int first = Array.FindIndex(lines, line => line.StartsWith("0 local", StringComparison.Ordinal)) + 1;
-        // Query (1, 1) of 2x3 on 4x6 is anchored at (2.5, 2.5), query (0, 0) at (0.5, 0.5).
+        // On a 4x6 grid, query (1, 1) of 2x3 has the anchor (2.5, 2.5) and query (0, 0) the anchor (0.5, 0.5).
         Assert.That(lines[first..(first + 4)], Is.EqualTo(new[]
         {
             "  ············    ████········",
@@ -59,7 +59,7 @@ internal sealed class InspectTests : CliFixture
     }
 
     [Test]
-    public void A_bare_file_lists_tensors_of_any_type()
+    public void A_file_without_a_model_lists_tensors_of_any_type()
     {
         byte[] header = Encoding.ASCII.GetBytes("""
             {"a":{"dtype":"I64","shape":[2],"data_offsets":[0,16]},

@@ -1,13 +1,13 @@
 namespace MsResampler.Tests.Cli;
 
-/// <summary>JPEG files of kinds that Skia cannot write, as libjpeg-turbo wrote them: a coloured checkerboard.</summary>
+/// <summary>JPEG files of kinds that Skia cannot write, written by libjpeg-turbo: a coloured checkerboard.</summary>
 internal static class JpegFiles
 {
-    /// <summary>Kinds whose pixels come in one pass.</summary>
+    /// <summary>Kinds with one pass over the pixels.</summary>
     public static readonly string[] Sequential =
         [nameof(Subsampled), nameof(FullColor), nameof(Restarts), nameof(Gray), nameof(SeparateScans)];
 
-    /// <summary>Kinds whose pixels come in several passes of growing detail.</summary>
+    /// <summary>Kinds with several passes of increasing detail.</summary>
     public static readonly string[] Progressives =
         [nameof(Progressive), nameof(ProgressiveRestarts), nameof(ProgressiveGray)];
 
@@ -73,7 +73,7 @@ internal static class JpegFiles
         "g8IzXqQR/abexE0Tsoba6x2RBweDyB1r4Z0nxPq3jTR9OfXb+fV7i01ICG7u28y5AuLyXzlMx+dgzIJMFiBI0kgxJI7N6L8Y" +
         "viL4u+Ger+Jrvwp4s1/w/cDxxr3h0vp+q3EW+xsRZyW0bgPh2El7eSNK2ZJJLiV5Gd2LV//Z";
 
-    /// <summary>Sequential with a scan for each component, 4:2:0 with restart markers, 37 x 21.</summary>
+    /// <summary>Sequential with one scan per component, 4:2:0 with restart markers, 37 x 21.</summary>
     private const string SeparateScans =
         "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDABALDA4MChAODQ4SERATGCgaGBYWGDEjJR0oOjM9PDkzODdASFxOQERXRTc4UG1R" +
         "V19iZ2hnPk1xeXBkeFxlZ2P/2wBDARESEhgVGC8aGi9jQjhCY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2NjY2Nj" +
@@ -137,7 +137,7 @@ internal static class JpegFiles
         "HiiGUUCaOwEhozRgAWTP6DlV6JuRckjarUpviXgrjNPD3vurHYGAKHLUt6/b6+t0OCYGwM9mWDcs3Zu+9L+q9VzZu0FaQ721" +
         "16qVVz//2Q==";
 
-    /// <summary>The bytes of a kind.</summary>
+    /// <summary>The bytes of a file of a kind.</summary>
     public static byte[] Of(string kind) => Convert.FromBase64String(kind switch
     {
         nameof(Subsampled) => Subsampled,

@@ -7,7 +7,7 @@ using Spectre.Console;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>How the command speaks to people.</summary>
+/// <summary>The output of the command for people: messages, warnings, colours, tables and progress.</summary>
 internal sealed class MannersTests : CliFixture
 {
     private const int StatusWidth = 60;
@@ -28,22 +28,22 @@ internal sealed class MannersTests : CliFixture
     ];
 
     [TestCaseSource(nameof(s_typos))]
-    public void A_mistyped_word_is_named_with_what_was_meant(string arguments, string expected)
+    public void A_mistyped_word_is_reported_with_a_suggestion(string arguments, string expected)
         => CliRun.Of(arguments.Split(' ')).FailsNaming(expected, "--help");
 
     [Test]
-    public void A_word_like_no_other_has_no_suggestion()
+    public void An_unknown_word_without_similar_ones_has_no_suggestion()
         => Assert.That(CliRun.Of("run", "--xyzzy").Error, Does.Contain("'--xyzzy'").And.Not.Contain("did you mean"));
 
     [Test]
-    public void A_file_may_have_an_options_name()
+    public void A_file_may_have_the_name_of_an_option()
     {
         CliRun run = CliRun.OfProcess([], "run", "--model", Model, "--image", "./--patches", "--out", In("o.npy"));
         run.FailsNaming("--patches: there is no such file");
     }
 
     [Test]
-    public void Inspect_takes_its_model_either_way_and_verify_says_how_it_takes_it()
+    public void Inspect_accepts_the_model_with_and_without_its_option()
     {
         string named = CliRun.Of("inspect", "--model", Model, "--grid", "2x3").Succeeds().Output;
         using (Assert.EnterMultipleScope())
@@ -55,7 +55,7 @@ internal sealed class MannersTests : CliFixture
     }
 
     [Test]
-    public void A_long_list_of_problems_is_cut_after_five_unless_all_are_asked_for()
+    public void A_long_list_of_problems_is_cut_after_five_unless_verbose()
     {
         string config = Config;
         foreach (string field in (string[])["vision_hidden_size", "hidden_size", "num_attention_heads", "query_grid",
@@ -75,7 +75,7 @@ internal sealed class MannersTests : CliFixture
     }
 
     [Test]
-    public void Many_warnings_are_cut_after_five_unless_all_are_asked_for()
+    public void Many_warnings_are_cut_after_five_unless_verbose()
     {
         string extra = string.Concat(Enumerable.Range(0, 8).Select(index => $"\"unknown_{index}\": 1, "));
         File.WriteAllText(In("warnings.json"), Config.Replace(
@@ -116,7 +116,7 @@ internal sealed class MannersTests : CliFixture
     }
 
     [Test]
-    public void The_time_is_that_of_the_call_and_not_of_loading()
+    public void The_time_is_that_of_the_call_without_loading()
     {
         Skip.If(OperatingSystem.IsWindows(), "Pipes have no paths on Windows.");
         byte[] features = File.ReadAllBytes(WriteNpy("timed.npy", [2, 2, ChannelCount], Values(4 * ChannelCount, 1)));
@@ -135,7 +135,7 @@ internal sealed class MannersTests : CliFixture
     }
 
     [Test]
-    public void What_a_command_is_at_shows_on_a_terminals_standard_error_and_nowhere_else(
+    public void Progress_is_shown_only_on_the_standard_error_of_a_terminal(
         [Values("verify --model {0}", "bench --model {0} --grid 2x2 --seconds 0.01", "inspect {0} --grid 2x2",
             "export-onnx --model {0} --out {0}.onnx", "init --config {0}/config.json --out {0}-again --force",
             "run --model {0} --features {0}.npy --out {0}.tokens.npy")] string arguments)
@@ -160,7 +160,7 @@ internal sealed class MannersTests : CliFixture
 
     [TestCase(ColorSystemSupport.Standard, true)]
     [TestCase(ColorSystemSupport.NoColors, false)]
-    public void Passed_is_green_and_failed_is_red_where_there_are_colours(ColorSystemSupport colors, bool isColored)
+    public void Passed_is_green_and_failed_is_red_if_colours_are_supported(ColorSystemSupport colors, bool isColored)
     {
         const string Green = "\u001b[32m", Red = "\u001b[91m";
         string good = OnTerminal(colors, 100, "verify", "--model", Model);
@@ -185,7 +185,7 @@ internal sealed class MannersTests : CliFixture
     }
 
     [Test]
-    public void A_table_that_is_too_wide_takes_two_lines_a_row([Values(80, 100)] int width)
+    public void A_table_that_is_too_wide_uses_two_lines_per_row([Values(80, 100)] int width)
     {
         using StringWriter output = new() { NewLine = "\n" };
         Terminal terminal = new(output, output, Console(output, ColorSystemSupport.NoColors, width));

@@ -3,8 +3,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>Every command that loads a model reports what is wrong with its files in one line, with exit
-/// code 2.</summary>
+/// <summary>Every command that loads a model reports errors in its files in one line, with exit code 2.</summary>
 internal sealed class ModelFileTests : CliFixture
 {
     private string[][] Commands(string model) =>
@@ -22,7 +21,7 @@ internal sealed class ModelFileTests : CliFixture
         => WriteFeatures("f.safetensors", ("features", [2, 2, ChannelCount], Values(4 * ChannelCount, 1)));
 
     [Test]
-    public void A_value_that_is_not_finite_is_refused_by_every_command(
+    public void Every_command_rejects_a_weight_that_is_not_finite(
         [Values("ln_post.weight", "scopes.0.attn.k_proj.bias")] string name)
     {
         string model = CopyModel();
@@ -48,7 +47,7 @@ internal sealed class ModelFileTests : CliFixture
     }
 
     [Test]
-    public void A_pointer_or_a_page_in_place_of_a_file_is_named(
+    public void A_Git_LFS_pointer_or_web_page_in_place_of_a_file_is_named(
         [Values("config.json", "model.safetensors", "model.safetensors.index.json")] string name)
     {
         string model = CopyModel();
@@ -67,7 +66,7 @@ internal sealed class ModelFileTests : CliFixture
     }
 
     [Test]
-    public void A_file_in_place_of_the_folder_is_said_so()
+    public void A_file_in_place_of_the_model_folder_is_reported()
     {
         foreach (string[] command in Commands(Path.Combine(Model, "config.json")).Skip(1))
         {
@@ -77,7 +76,7 @@ internal sealed class ModelFileTests : CliFixture
     }
 
     [Test]
-    public void A_configuration_with_a_byte_order_mark_is_written_without_it([Values(null, "bf16")] string? type)
+    public void A_configuration_is_written_without_its_byte_order_mark([Values(null, "bf16")] string? type)
     {
         File.WriteAllText(In("marked.json"), Config.Replace("\"torch_dtype\": \"float32\"", "\"dtype\": \"float16\"",
             StringComparison.Ordinal), new UTF8Encoding(encoderShouldEmitUTF8Identifier: true));
@@ -94,7 +93,7 @@ internal sealed class ModelFileTests : CliFixture
     }
 
     [Test]
-    public void What_was_ignored_is_said()
+    public void Ignored_parts_are_reported()
     {
         string model = CopyModel();
         File.WriteAllText(Path.Combine(model, "model.safetensors.index.json"),

@@ -49,7 +49,7 @@ internal sealed class NpyHeaderTests : CliFixture
     ];
 
     [TestCaseSource(nameof(s_good))]
-    public void A_good_header_is_read(string header, int elementBytes, long[] shape)
+    public void A_valid_header_is_read(string header, int elementBytes, long[] shape)
     {
         byte[] bytes = NpyBytes(header);
         NpyHeader parsed = NpyHeader.Parse(bytes);
@@ -62,12 +62,12 @@ internal sealed class NpyHeaderTests : CliFixture
     }
 
     [TestCaseSource(nameof(s_bad))]
-    public void A_bad_header_is_an_error_that_says_why(string header, string cause)
+    public void A_bad_header_is_an_error_with_the_reason(string header, string cause)
         => Assert.That(() => NpyHeader.Parse(NpyBytes(header)),
             Throws.TypeOf<FormatException>().With.Message.Contains(cause));
 
     [Test]
-    public void Every_cut_of_a_header_is_an_error()
+    public void Every_truncated_header_is_an_error()
     {
         byte[] bytes = NpyBytes(Good);
         for (int length = 0; length < bytes.Length; length++)
@@ -76,7 +76,7 @@ internal sealed class NpyHeaderTests : CliFixture
     }
 
     [Test]
-    public void Versions_2_and_3_have_longer_lengths_and_others_are_refused()
+    public void Versions_2_and_3_have_longer_length_fields()
     {
         byte[] header = NpyBytes(Good)[10..];
         byte[] Versioned(byte major, byte minor)
@@ -93,7 +93,7 @@ internal sealed class NpyHeaderTests : CliFixture
     }
 
     [Test]
-    public void A_header_that_claims_gigabytes_is_refused_before_it_is_read()
+    public void A_header_that_claims_gigabytes_is_rejected_unread()
         => Assert.That(() => NpyHeader.Parse([0x93, .. "NUMPY"u8, 2, 0, 0xFF, 0xFF, 0xFF, 0xFF]),
             Throws.TypeOf<FormatException>().With.Message.Contains("4294967295"));
 }

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>What a command writes replaces nothing that it reads, whatever name it is given.</summary>
+/// <summary>The output of a command never replaces one of its inputs, under any name.</summary>
 internal sealed class OutputTests : CliFixture
 {
     private static readonly string[] s_spellings =
@@ -28,7 +28,7 @@ internal sealed class OutputTests : CliFixture
     }
 
     [Test]
-    public void A_models_files_are_never_replaced([ValueSource(nameof(s_spellings))] string spelling)
+    public void The_files_of_a_model_are_never_replaced([ValueSource(nameof(s_spellings))] string spelling)
     {
         Skip.If(spelling.Contains("hard", StringComparison.Ordinal) && !OperatingSystem.IsLinux(),
             "hard links are told apart on Linux");
@@ -54,7 +54,7 @@ internal sealed class OutputTests : CliFixture
     [TestCase("model-00001-of-00002.safetensors")]
     [TestCase("model.safetensors.index.json")]
     [TestCase("MODEL.SAFETENSORS")]
-    public void A_new_file_may_not_become_a_part_of_the_model(string name)
+    public void A_new_file_must_not_become_part_of_the_model(string name)
     {
         string path = Path.Combine(Model, name);
         CliRun.Of("export-onnx", "--model", Model, "--out", path).FailsNaming(path, "part of the model");
@@ -62,7 +62,7 @@ internal sealed class OutputTests : CliFixture
     }
 
     [Test]
-    public void Shards_and_their_index_are_the_models_files()
+    public void Shards_and_their_index_belong_to_the_model()
     {
         Directory.CreateDirectory(In("sharded"));
         foreach (string name in (string[])["a.safetensors", "b.safetensors", "model.safetensors.index.json"])
@@ -88,7 +88,7 @@ internal sealed class OutputTests : CliFixture
     }
 
     [Test]
-    public void Maps_do_not_replace_pictures_of_the_same_run()
+    public void Maps_do_not_replace_the_pictures_of_the_run()
     {
         Directory.CreateDirectory(In("pictures"));
         string first = WritePicture("pictures/a.png", 4, 4, (x, y) => new SkiaSharp.SKColor((byte)x, (byte)y, 0));
@@ -106,7 +106,7 @@ internal sealed class OutputTests : CliFixture
     }
 
     [Test]
-    public void Kernels_do_not_replace_the_configuration_they_are_for()
+    public void Kernels_do_not_replace_their_configuration()
     {
         Directory.CreateDirectory(In("ptx"));
         CliRun.Of("ptx", "--arch", "sm_80", "--out", In("ptx"), "--config", In("config.json")).Succeeds();
@@ -118,7 +118,7 @@ internal sealed class OutputTests : CliFixture
     }
 
     [Test]
-    public void Init_makes_a_model_anew_from_its_own_configuration()
+    public void Init_recreates_a_model_from_its_own_configuration()
     {
         string folder = In("anew");
         CliRun.Of("init", "--config", In("config.json"), "--out", folder).Succeeds();
@@ -129,7 +129,7 @@ internal sealed class OutputTests : CliFixture
     }
 
     [Test]
-    public void Demo_replaces_nothing_but_an_earlier_demo()
+    public void Demo_replaces_only_an_earlier_demo()
     {
         Directory.CreateDirectory(In("mine"));
         File.WriteAllText(In("mine/landscape.png"), "mine");
@@ -142,7 +142,7 @@ internal sealed class OutputTests : CliFixture
     }
 
     [Test]
-    public void A_device_or_a_pipe_is_no_output()
+    public void A_device_or_a_pipe_is_not_accepted_as_output()
     {
         Skip.If(!OperatingSystem.IsLinux(), "devices are told apart on Linux");
         Run("mkfifo", In("pipe.npy"));
@@ -152,7 +152,7 @@ internal sealed class OutputTests : CliFixture
     }
 
     [Test]
-    public void A_folder_that_was_made_for_nothing_goes_again()
+    public void A_folder_created_for_a_failed_run_is_removed()
     {
         CliRun.Of(new CancellationToken(canceled: true), "init", "--config", In("config.json"), "--out",
             In("new/folders/for/it"));

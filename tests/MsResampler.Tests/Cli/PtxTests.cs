@@ -6,7 +6,7 @@ namespace MsResampler.Tests.Cli;
 internal sealed class PtxTests : CliFixture
 {
     [Test]
-    public void Instructions_are_counted_by_kind_and_declarations_are_not()
+    public void Instructions_are_counted_by_kind_without_declarations()
     {
         PtxCounts counts = PtxCounts.Of("""
             // ld.global.f32 in a comment;
@@ -52,13 +52,13 @@ internal sealed class PtxTests : CliFixture
             0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
         ptxas info    : Used 10 registers, 360 bytes cmem[0]
         """, 10, 0, 0, 0)]
-    public void The_assemblers_words_are_understood(string log, int registers, int sharedBytes, int stackBytes,
+    public void The_report_of_ptxas_is_parsed(string log, int registers, int sharedBytes, int stackBytes,
         int spillBytes)
         => Assert.That(PtxasReport.Parse(log),
             Is.EqualTo(new PtxasReport(registers, sharedBytes, stackBytes, spillBytes)));
 
     [Test]
-    public void Kernels_are_written_and_what_the_assembler_says_is_in_the_table()
+    public void Kernels_are_written_and_the_table_has_the_assembler_report()
     {
         WriteAssembler("""
             echo "$@" >>"$(dirname "$0")/calls"
@@ -81,7 +81,7 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
-    public void A_configuration_limits_the_kernels_to_its_own()
+    public void A_configuration_limits_the_kernels_to_those_it_uses()
     {
         CliRun.Of("ptx", "--arch", "sm_80", "--out", In("all")).Succeeds();
         CliRun.Of("ptx", "--arch", "sm_80", "--out", In("own"), "--config", In("config.json")).Succeeds();
@@ -105,7 +105,7 @@ internal sealed class PtxTests : CliFixture
     [TestCase("sm_75", "float16", "tensor cores of sm_80 or later, and --arch is sm_75")]
     [TestCase("sm_60", "bfloat16", "tensor cores of sm_80 or later, and --arch is sm_60")]
     [TestCase("sm_75", "tf32", "tensor cores of sm_80 or later, and --arch is sm_75")]
-    public void A_precision_that_the_architecture_cannot_run_is_refused_and_nothing_is_written(string architecture,
+    public void A_precision_that_the_architecture_lacks_writes_no_files(string architecture,
         string precision, string reason)
     {
         string[] arguments = ["ptx", "--arch", architecture, "--out", In("refused-precision"), "--precision",
@@ -116,19 +116,19 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
-    public void A_precision_that_the_model_cannot_be_computed_in_is_refused_as_run_refuses_it()
+    public void A_precision_that_the_model_lacks_is_rejected_as_by_run()
     {
         File.WriteAllText(In("wide.json"), Config.Replace("\"hidden_size\": 8,", "\"hidden_size\": 288,",
             StringComparison.Ordinal).Replace("float32", "float16", StringComparison.Ordinal));
         string[] arguments = ["ptx", "--arch", "sm_80", "--out", In("wide"), "--config", In("wide.json")];
         CliRun.Of([.. arguments, "--precision", "float16"]).FailsNaming("heads of up to 128 channels", "have 144");
-        // What the checkpoint's type asks for and the model does not allow is computed in float32.
+        // If the model does not allow the precision of its checkpoint, it is computed in float32.
         CliRun.Of(arguments).Succeeds();
         Assert.That(KernelsIn("wide"), Has.None.Contains("float16").And.Some.StartsWith("scopeattentiontiled"));
     }
 
     [Test]
-    public void The_configs_type_falls_back_to_float32_on_an_architecture_without_tensor_cores()
+    public void The_type_falls_back_to_float32_without_tensor_cores()
     {
         File.WriteAllText(In("half.json"), Config.Replace("float32", "float16", StringComparison.Ordinal));
         CliRun.Of("ptx", "--arch", "sm_75", "--out", In("fallback"), "--config", In("half.json")).Succeeds();
@@ -137,7 +137,7 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
-    public void A_precision_limits_the_kernels_without_a_configuration_too()
+    public void A_precision_limits_the_kernels_without_a_configuration()
     {
         CliRun.Of("ptx", "--arch", "sm_80", "--out", In("every")).Succeeds();
         string[] every = KernelsIn("every");
@@ -159,10 +159,10 @@ internal sealed class PtxTests : CliFixture
     [TestCase("HOME", "home/.local/share/msresampler/kernels")]
     [TestCase("XDG_DATA_HOME", "home/msresampler/kernels")]
     [TestCase("MSRESAMPLER_CACHE", "home")]
-    public void Kernels_are_kept_in_a_folder_that_is_still_missing(string variable, string expected)
+    public void A_missing_cache_folder_is_created(string variable, string expected)
     {
         Skip.If(!OperatingSystem.IsLinux(), "The folders of local data are those of Linux.");
-        // Neither the user's home nor anything below it exists.
+        // Neither the home folder of the user nor anything below it exists.
         string home = In($"cache-{variable}/home");
         (string, string)[] environment = [("MSRESAMPLER_CACHE", ""), ("XDG_DATA_HOME", ""), (variable, home)];
         CliRun.OfProcess(environment, "ptx", "--arch", "sm_80", "--out", In($"kept-{variable}"), "--config",
@@ -172,7 +172,7 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
-    public void A_folder_that_cannot_keep_kernels_is_one_warning()
+    public void An_unusable_cache_folder_is_one_warning()
     {
         Skip.If(!OperatingSystem.IsLinux(), "The folders of local data are those of Linux.");
         File.WriteAllText(In("no-folder"), "");
@@ -191,7 +191,7 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
-    public void Without_an_assembler_there_are_dashes_and_how_to_get_it()
+    public void Without_an_assembler_the_table_has_dashes_and_a_hint()
     {
         string output = CliRun.OfProcess([("MSRESAMPLER_PTXAS", ""), ("PATH", ""), ("XDG_CACHE_HOME", Folder)], "ptx",
             "--arch", "sm_80", "--out", In("plain")).Succeeds().Output;
@@ -199,7 +199,7 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
-    public void An_assembler_that_does_not_know_the_architecture_is_as_none()
+    public void An_assembler_without_the_architecture_counts_as_missing()
     {
         WriteAssembler("exit 1");
         string output = CliRun.OfProcess([("MSRESAMPLER_PTXAS", Folder)], "ptx", "--arch", "sm_86", "--out",
@@ -210,7 +210,7 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
-    public void What_the_assembler_refuses_is_an_error()
+    public void A_kernel_that_the_assembler_rejects_is_an_error()
     {
         WriteAssembler("""
             echo "ptxas kernel.ptx, line 7; fatal   : Parsing error near 'x'"

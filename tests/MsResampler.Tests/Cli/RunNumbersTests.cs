@@ -3,15 +3,15 @@ using SkiaSharp;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>What <c>run</c> writes against what the library computes, number by number.</summary>
+/// <summary>The output of <c>run</c> compared with that of the library, value by value.</summary>
 internal sealed class RunNumbersTests : CliFixture
 {
     private const int Gap = 12;
 
-    /// <summary>More images than are in memory at a time, twice over: each of the second and third lot has tokens of
-    /// its own, at its own place.</summary>
+    /// <summary>More images than fit in memory at once, three groups in all: each image of the second and third group
+    /// has its own tokens at its own position.</summary>
     [Test]
-    public void Every_image_of_a_long_batch_has_the_tokens_it_has_alone([Values] bool isRagged)
+    public void Every_image_of_a_long_batch_has_the_same_tokens_as_alone([Values] bool isRagged)
     {
         const int ImageCount = 150;
         PatchGrid[] grids = [.. Enumerable.Range(0, ImageCount)
@@ -40,11 +40,11 @@ internal sealed class RunNumbersTests : CliFixture
         }
     }
 
-    /// <summary>Every cell of every panel has the colour of its number.</summary>
+    /// <summary>Every cell of every panel has the colour of its value.</summary>
     [Test]
-    public void Maps_show_the_numbers_of_an_explanation([Values(0, 66)] int image)
+    public void Maps_show_the_values_of_an_explanation([Values(0, 66)] int image)
     {
-        // The first image of one lot, and the third of the next.
+        // The first image of one group and the third of the next.
         PatchGrid[] grids = [.. Enumerable.Range(0, 67).Select(index => new PatchGrid(3 + (index % 2), 5))];
         float[][] features = [.. grids.Select((grid, index) =>
             Values((int)grid.PatchCount * ChannelCount, 100 + index))];
@@ -118,7 +118,8 @@ internal sealed class RunNumbersTests : CliFixture
         }
     }
 
-    /// <summary>Looks where a cross does not cover the cell: its arms reach 7 pixels and are 4 wide.</summary>
+    /// <summary>Samples the cell where the cross does not cover it: the arms of the cross are 7 pixels long and 4
+    /// wide.</summary>
     private static void AssertColor(SKBitmap map, SKRectI area, PatchGrid grid, int cell, SKColor color,
         double crossRow = double.NaN, double crossColumn = double.NaN)
     {
@@ -136,7 +137,7 @@ internal sealed class RunNumbersTests : CliFixture
             double worst = Math.Max(Difference(color.Red, Palette.Empty.Red, found.Red), Math.Max(
                 Difference(color.Green, Palette.Empty.Green, found.Green),
                 Difference(color.Blue, Palette.Empty.Blue, found.Blue)));
-            // Blending in 8 bits rounds colour and opacity: two steps, and one for the last bit of a float.
+            // Blending in 8 bits rounds colour and opacity: two steps, plus one for the last bit of a float.
             Assert.That(worst, Is.LessThanOrEqualTo(3), $"{area}, row {row}, column {column}: {color} over " +
                 $"{Palette.Empty}, found {found}");
             seen++;

@@ -17,7 +17,7 @@ internal sealed class RunTests : CliFixture
     ];
 
     [Test]
-    public void A_batch_is_its_images_one_by_one()
+    public void A_batch_has_the_tokens_of_its_images_one_by_one()
     {
         float[] values = Values(2 * 3 * 4 * ChannelCount, 1);
         string batch = WriteFeatures("batch.safetensors", ("features", [2, 3, 4, ChannelCount], values));
@@ -35,7 +35,7 @@ internal sealed class RunTests : CliFixture
     }
 
     [Test]
-    public void Numbered_features_have_grids_of_their_own_and_numeric_order()
+    public void Numbered_features_have_separate_grids_and_numeric_order()
     {
         PatchGrid[] grids = [.. Enumerable.Range(0, 12)
             .Select(index => new PatchGrid(1 + (index % 3), 1 + (index % 5)))];
@@ -55,7 +55,7 @@ internal sealed class RunTests : CliFixture
     [Test]
     public void Npy_features_and_tokens_equal_safetensors([Values("<f4", "<f2")] string type)
     {
-        // Values that float16 holds exactly.
+        // Values that are exact in float16.
         float[] values = [.. Values(2 * 2 * 3 * ChannelCount, 2).Select(value => (float)(Half)value)];
         byte[] bytes = type == "<f4"
             ? MemoryMarshal.AsBytes<float>(values).ToArray()
@@ -77,7 +77,7 @@ internal sealed class RunTests : CliFixture
     }
 
     [Test]
-    public void The_token_file_is_what_the_library_would_write()
+    public void The_token_file_equals_that_of_the_library()
     {
         string input = WriteFeatures("plain.safetensors",
             ("features", [2, 1, ChannelCount], Values(2 * ChannelCount, 3)));
@@ -89,13 +89,13 @@ internal sealed class RunTests : CliFixture
     }
 
     [Test]
-    public void Backends_agree()
+    public void The_backends_agree()
     {
         string input = WriteFeatures("agree.safetensors",
             ("features", [5, 7, ChannelCount], Values(35 * ChannelCount, 4)));
         float[] cpu = Tokens(input, out _, "--backend", "cpu", "--threads", "1");
         float[] reference = Tokens(input, out _, "--backend", "reference");
-        // 3e-6 relative to the vector, of which one value may carry all.
+        // 3e-6 relative to the norm of the vector; a single value may have the whole error.
         double norm = Math.Sqrt(reference.Sum(value => (double)value * value));
         Assert.That(cpu, Is.EqualTo(reference).Within(3e-6 * norm));
     }
@@ -149,9 +149,9 @@ internal sealed class RunTests : CliFixture
 
     [TestCase(float.NaN, "NaN")]
     [TestCase(float.NegativeInfinity, "-Infinity")]
-    public void A_feature_that_is_not_finite_is_named_by_file_image_and_place(float value, string text)
+    public void A_non_finite_feature_is_named_by_file_image_and_position(float value, string text)
     {
-        // 70 images: more than are in memory at a time.
+        // 70 images: more than fit in memory at once.
         float[] values = Values(70 * 2 * 3 * ChannelCount, 5);
         values[(68 * 6 * ChannelCount) + (((1 * 3) + 2) * ChannelCount) + 7] = value;
         string path = WriteFeatures("nan.safetensors", ("features", [70, 2, 3, ChannelCount], values));
@@ -161,7 +161,7 @@ internal sealed class RunTests : CliFixture
     }
 
     [Test]
-    public void An_image_whose_products_overflow_is_named_by_file_and_image()
+    public void An_overflowing_image_is_named_by_file_and_image()
     {
         float[] values = Values(70 * 2 * 3 * ChannelCount, 5);
         foreach (ref float value in values.AsSpan(68 * 6 * ChannelCount, 6 * ChannelCount))
@@ -173,7 +173,7 @@ internal sealed class RunTests : CliFixture
     }
 
     [Test]
-    public void A_run_that_is_cancelled_leaves_the_old_file_and_no_other()
+    public void A_cancelled_run_leaves_only_the_old_file()
     {
         string path = WriteFeatures("cancel.safetensors",
             ("features", [2, 2, ChannelCount], Values(4 * ChannelCount, 6)));
@@ -190,7 +190,7 @@ internal sealed class RunTests : CliFixture
     }
 
     [Test]
-    public void An_output_that_cannot_be_written_is_an_error_before_any_work()
+    public void An_unwritable_output_is_an_error_before_any_work()
     {
         string path = WriteFeatures("output.safetensors",
             ("features", [2, 2, ChannelCount], Values(4 * ChannelCount, 7)));

@@ -3,18 +3,18 @@ using MsResampler.Cli;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>INT, TERM, HUP and QUIT end every command, whatever it is doing, and leave nothing.</summary>
+/// <summary>INT, TERM, HUP and QUIT end every command at any point and leave no files.</summary>
 internal sealed class SignalTests : CliFixture
 {
-    // A person is promised a second; the rest is for a machine that has other tests to run. A command that does not
-    // listen runs for a minute or waits for ever.
+    // The documentation promises one second; the rest allows for a machine that runs other tests. A command that
+    // ignores signals runs for a minute or waits forever.
     private static readonly TimeSpan s_promise = TimeSpan.FromSeconds(1 + 4);
     private static readonly TimeSpan s_start = TimeSpan.FromSeconds(60);
 
     private static readonly (string Name, int Number)[] s_signals = [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3)];
 
-    // Of each command: at its work, or where it reads what never comes. {0} is an empty folder for what is written,
-    // {1} a model, {2} a named pipe, {3} features of many images.
+    // Each command while it computes, or while it reads an input that never arrives. {0} is an empty folder for
+    // output, {1} a model, {2} a named pipe, {3} features of many images.
     private static readonly TestCaseData<string, bool>[] s_commands =
     [
         new("bench --model {1} --grid 24x24 --seconds 600 --json {0}/b.json", false) { TestName = "bench" },
@@ -46,18 +46,18 @@ internal sealed class SignalTests : CliFixture
     }
 
     [TestCaseSource(nameof(s_commands))]
-    public void A_command_ends_with_the_signals_code_and_leaves_nothing(string command, bool isReadingAPipe)
+    public void A_command_ends_with_the_signal_code_and_leaves_no_files(string command, bool isReadingAPipe)
     {
         foreach ((string name, int number) in s_signals)
             Check(command, isReadingAPipe, number, name);
     }
 
     [Test]
-    public void A_second_signal_ends_it_too([Values("INT", "TERM")] string second)
+    public void A_second_signal_ends_the_command_too([Values("INT", "TERM")] string second)
         => Check("run --model {1} --features {3} --out {0}/o.npy --backend reference", false, null, "INT", second);
 
     [Test]
-    public void A_signal_that_is_ignored_from_the_start_stays_ignored()
+    public void A_signal_ignored_from_the_start_stays_ignored()
     {
         string folder = NewFolder();
         using Process process = Start("trap '' HUP", "bench --model {1} --grid 2x2 --seconds 2 --json {0}/b.json",
@@ -76,7 +76,7 @@ internal sealed class SignalTests : CliFixture
         Task<string> error = process.StandardError.ReadToEndAsync();
         try
         {
-            // Opening a pipe for writing waits for the one who reads it.
+            // Opening a pipe for writing blocks until the command opens it for reading.
             using FileStream? pipe = isReadingAPipe ? OpenPipe(process, command) : null;
             if (!isReadingAPipe)
                 WaitUntilAtWork(process, folder);
@@ -111,7 +111,7 @@ internal sealed class SignalTests : CliFixture
     {
         string[] arguments = [.. command.Split(' ').Select(argument =>
             string.Format(null, argument, folder, Model, In("pipe"), _features))];
-        // The tests may run in the background of a shell, which ignores INT and QUIT for what it starts there.
+        // If the tests run in the background of a shell, the shell ignores INT and QUIT in its child processes.
         ProcessStartInfo start = new("sh",
         [
             "-c", $"{before}\nenv --default-signal=INT,QUIT true 2>/dev/null && " +
@@ -126,7 +126,7 @@ internal sealed class SignalTests : CliFixture
         return Process.Start(start)!;
     }
 
-    /// <summary>Waits for a line of output, or for a temporary file.</summary>
+    /// <summary>Waits for a line of output or for a temporary file.</summary>
     private static void WaitUntilAtWork(Process process, string folder)
     {
         Task<string?> line = process.StandardOutput.ReadLineAsync();
@@ -135,7 +135,7 @@ internal sealed class SignalTests : CliFixture
         Assert.That(process.HasExited, Is.False);
     }
 
-    // Whose report is begun before the model is read.
+    // bench starts its report before it reads the model.
     private static bool IsBench(Process process) => process.StartInfo.ArgumentList.Contains("bench");
 
     private FileStream OpenPipe(Process process, string command)

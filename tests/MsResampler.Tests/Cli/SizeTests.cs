@@ -5,7 +5,8 @@ using MsResampler.Cli.Engines;
 
 namespace MsResampler.Tests.Cli;
 
-/// <summary>Sizes beyond 32 bits: one line that names the option and its limit, before work and memory.</summary>
+/// <summary>Sizes beyond 32 bits: the error is one line that names the option and its limit, before any work and
+/// large allocation.</summary>
 internal sealed class SizeTests : CliFixture
 {
     private const long MaxAllocatedBytes = 32 << 20;
@@ -30,7 +31,7 @@ internal sealed class SizeTests : CliFixture
     ];
 
     [TestCaseSource(nameof(s_tooLarge))]
-    public void Too_large_is_one_line_before_work_and_memory(string arguments, string[] words)
+    public void A_size_beyond_its_limit_is_one_line_before_any_work(string arguments, string[] words)
     {
         WritePicture("small.png", 2, 2, (_, _) => SkiaSharp.SKColors.Gray);
         string[] split = [.. arguments.Split(' ').Select(argument =>
@@ -43,14 +44,14 @@ internal sealed class SizeTests : CliFixture
     [Test]
     public void Inspect_draws_the_largest_grid_without_visiting_its_patches()
     {
-        // 4.3 billion patches, twice for each of three scopes: minutes where each is visited.
+        // 4.3 billion patches, twice for each of three scopes: visiting each would take minutes.
         long start = Stopwatch.GetTimestamp();
         CliRun.Of("inspect", Model, "--grid", "65535x65535").Succeeds();
         Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(TimeSpan.FromSeconds(20)));
     }
 
     [Test]
-    public void Every_extent_of_a_call_has_a_bound()
+    public void Every_extent_of_a_call_has_a_limit()
     {
         ResamplerConfig config = ConfigOf("[1024, 1024]", outputSize: 513);
         using (Assert.EnterMultipleScope())
@@ -59,11 +60,11 @@ internal sealed class SizeTests : CliFixture
                 Throws.TypeOf<InputException>().With.Message.Contains("here: 1,048,576 tokens of output_size 513"));
             Assert.That(() => CallSize.Require("here", ConfigOf("[1024, 1024]", outputSize: 511), new PatchGrid(1, 1)),
                 Throws.Nothing);
-            // Three scopes of two heads: 6,291,456 weights a patch.
+            // Three scopes of two heads: 6,291,456 weights per patch.
             Assert.That(() => CallSize.RequireMaps("here", config, new PatchGrid(2, 43)),
                 Throws.TypeOf<InputException>().With.Message.Contains("attention weights"));
             Assert.That(() => CallSize.RequireMaps("here", config, new PatchGrid(1, 1)), Throws.Nothing);
-            // A logit for each query and patch.
+            // One logit per query and patch.
             Assert.That(() => CallSize.RequireReference("here", config, new PatchGrid(2, 257)),
                 Throws.TypeOf<InputException>().With.Message.Contains("the reference needs"));
             Assert.That(() => CallSize.RequireReference("here", config, new PatchGrid(1, 1)), Throws.Nothing);

@@ -1,7 +1,7 @@
 namespace MsResampler.Tests.Cli;
 
-/// <summary>What surrounds a process may be broken: streams closed or full, limits low. The exit code is one of those
-/// documented, standard error has one line at most, and nothing is left.</summary>
+/// <summary>A broken environment: closed or full streams, low limits. The exit code is a documented one, standard
+/// error has at most one line, and no files are left.</summary>
 internal sealed class SurroundingsTests : CliFixture
 {
     private string _features = "";
@@ -10,7 +10,7 @@ internal sealed class SurroundingsTests : CliFixture
     public void WriteFeatures()
     {
         Skip.If(OperatingSystem.IsWindows(), "the shell is that of Unix");
-        // 2.5 KB of tokens: all of them are in the buffer until the end.
+        // 2.5 KB of tokens, which stay in the buffer until the end.
         _features = WriteFeatures("features.safetensors", ("features", [20, 1, 1, ChannelCount],
             Values(20 * ChannelCount, 1)));
     }
@@ -19,7 +19,7 @@ internal sealed class SurroundingsTests : CliFixture
     [TestCase("2>/dev/full")]
     [TestCase("<&- 2>&-")]
     [TestCase("1>/dev/full 2>/dev/full")]
-    public void An_error_that_nobody_can_read_is_exit_code_2(string redirections)
+    public void An_error_with_standard_error_closed_is_exit_code_2(string redirections)
     {
         SkipWithoutFull(redirections);
         CliRun run = CliRun.OfShell("", redirections, "inspect", In("none"));
@@ -30,7 +30,7 @@ internal sealed class SurroundingsTests : CliFixture
     [TestCase("<&- 2>&-")]
     [TestCase("<&-")]
     [TestCase("2>/dev/full")]
-    public void What_a_command_does_not_need_it_does_without(string redirections)
+    public void A_command_runs_without_the_streams_that_it_does_not_need(string redirections)
     {
         SkipWithoutFull(redirections);
         string output = In("without.npy");
@@ -66,7 +66,7 @@ internal sealed class SurroundingsTests : CliFixture
     }
 
     [Test]
-    public void A_reader_that_leaves_early_is_no_error()
+    public void A_reader_that_closes_the_pipe_early_is_not_an_error()
     {
         CliRun run = CliRun.OfShell("", "| head -n 1; exit 0", "inspect", Model);
         using (Assert.EnterMultipleScope())
@@ -78,13 +78,13 @@ internal sealed class SurroundingsTests : CliFixture
 
     [TestCase("")]
     [TestCase("trap '' XFSZ")]
-    public void A_file_beyond_the_limit_is_one_line_and_leaves_what_was_there(string trap)
+    public void A_file_beyond_the_size_limit_is_one_line_and_keeps_the_old(string trap)
     {
         string folder = In($"limit{trap.Length}");
         string output = Path.Combine(folder, "old.npy");
         Directory.CreateDirectory(folder);
         File.WriteAllText(output, "old");
-        // Of 512 or 1024 bytes each, as the shell pleases.
+        // The unit of the limit is 512 or 1024 bytes, depending on the shell.
         string before = trap.Length == 0 ? "ulimit -f 2" : $"{trap}\nulimit -f 2";
         CliRun.OfShell(before, "", "run", "--model", Model, "--features", _features, "--out", output)
             .FailsNaming(output, "larger than");
@@ -104,7 +104,8 @@ internal sealed class SurroundingsTests : CliFixture
     [Test]
     public void Too_few_file_handles_are_one_line()
     {
-        // From plenty to what the runtime itself hardly starts with; with the fewest no word gets out either.
+        // From plenty to the minimum with which the runtime starts; with the smallest limits not even the error can
+        // be printed.
         CliRun[] runs = [.. ((int[])[256, 64, 58, 54, 50, 46, 42, 38])
             .Select(count => CliRun.OfShell($"ulimit -n {count}", "", "inspect", Model))];
         using (Assert.EnterMultipleScope())

@@ -19,7 +19,7 @@ internal sealed class VerifyBenchDemoTests : CliFixture
     }
 
     [Test]
-    public void Bench_reports_the_same_figures_on_screen_and_in_json()
+    public void Bench_reports_the_same_values_on_screen_and_in_JSON()
     {
         CliRun run = CliRun.Of("bench", "--model", Model, "--grid", "3x4", "--batch", "2", "--seconds",
             "0.05", "--json", In("bench.json"));
@@ -40,7 +40,7 @@ internal sealed class VerifyBenchDemoTests : CliFixture
     }
 
     [Test]
-    public void Demo_writes_what_it_names_and_can_be_repeated()
+    public void Demo_writes_the_files_that_it_names_and_can_be_repeated()
     {
         string output = CliRun.Of("demo", "--out", In("demo")).Succeeds().Output;
         string[] named = [.. output.Split('\n')

@@ -16,7 +16,7 @@ internal sealed class AtomicFileTests
     public void Delete() => _folder.Dispose();
 
     [Test]
-    public void The_whole_content_is_on_the_disk_before_the_file_gets_its_name()
+    public void A_file_is_on_disk_before_it_gets_its_name()
     {
         string path = _folder.File("a");
         File.WriteAllText(path, "old");
@@ -33,7 +33,7 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void A_disk_that_is_full_at_the_end_leaves_the_old_file_and_no_other()
+    public void A_full_disk_leaves_only_the_old_file()
     {
         string path = _folder.File("a");
         File.WriteAllText(path, "old");
@@ -50,7 +50,7 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void What_a_commit_that_was_cancelled_leaves_is_the_old_file()
+    public void A_cancelled_commit_leaves_the_old_file()
     {
         string path = _folder.File("a");
         File.WriteAllText(path, "old");
@@ -65,7 +65,7 @@ internal sealed class AtomicFileTests
     [TestCase("640")]
     [TestCase("755")]
     [TestCase("666")]
-    public void Permissions_stay_and_are_never_wider_meanwhile(string octal)
+    public void Permissions_stay_and_are_never_wider_in_between(string octal)
     {
         Skip.If(OperatingSystem.IsWindows(), "permissions are those of Unix");
         if (OperatingSystem.IsWindows())
@@ -88,7 +88,7 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void A_read_only_file_stays()
+    public void A_read_only_file_is_not_replaced()
     {
         Skip.If(OperatingSystem.IsWindows() || Environment.IsPrivilegedProcess, "root may write every file");
         if (OperatingSystem.IsWindows())
@@ -102,7 +102,7 @@ internal sealed class AtomicFileTests
 
     [TestCase(true)]
     [TestCase(false)]
-    public void A_link_is_written_through(bool isDangling)
+    public void Writing_to_a_link_replaces_its_target(bool isDangling)
     {
         Directory.CreateDirectory(_folder.File("b"));
         if (!isDangling)
@@ -124,7 +124,7 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void Links_in_a_circle_are_an_error()
+    public void Circular_links_are_an_error()
     {
         File.CreateSymbolicLink(_folder.File("a"), "b");
         File.CreateSymbolicLink(_folder.File("b"), "a");
@@ -133,7 +133,7 @@ internal sealed class AtomicFileTests
 
     [TestCase("n", 255)]
     [TestCase("é", 127)] // two bytes each
-    public void A_name_may_be_as_long_as_the_file_system_allows(string letter, int count)
+    public void A_name_may_have_the_maximum_length_of_the_file_system(string letter, int count)
     {
         string path = _folder.File(string.Concat(Enumerable.Repeat(letter, count)));
         using AtomicFile file = new(path);
@@ -143,13 +143,13 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void What_killed_processes_left_is_removed_and_what_others_write_is_not()
+    public void Files_of_killed_processes_are_removed_and_others_kept()
     {
         File.WriteAllText(_folder.File($"{Prefix}dead{Suffix}"), "");
         File.WriteAllText(_folder.File($"{Prefix}lock{Suffix}"), "");
         File.WriteAllText(_folder.File($"{Prefix}dead"), "a user's");
         File.WriteAllText(_folder.File($"dead{Suffix}"), "a user's");
-        // As another process has it: the lock is the open file's, not the process's.
+        // Simulates another process: the lock belongs to the open file, not to the process.
         using AtomicFile other = new(_folder.File("other"));
         File.WriteAllText(_folder.File($"{Prefix}dead{Suffix}"), "");
         string[] alive = Names();
@@ -166,7 +166,7 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void Files_that_many_threads_begin_in_one_folder_are_all_there()
+    public void Files_that_many_threads_create_in_a_folder_all_exist()
     {
         Parallel.For(0, 200, new ParallelOptions { MaxDegreeOfParallelism = 8 }, index =>
         {
@@ -178,7 +178,7 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void A_pair_is_seen_whole_or_without_its_key()
+    public void A_pair_is_visible_complete_or_without_its_key_file()
     {
         string first = _folder.File("first");
         string key = _folder.File("key");
@@ -215,7 +215,7 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void The_whole_content_of_a_pair_is_on_the_disk_before_either_gets_its_name()
+    public void A_pair_is_on_disk_before_either_file_gets_its_name()
     {
         string[] paths = [_folder.File("first"), _folder.File("key")];
         WatchedStream[] streams = new WatchedStream[2];
@@ -237,7 +237,7 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void A_pair_whose_first_file_cannot_get_its_name_leaves_the_old_pair()
+    public void A_pair_whose_first_rename_fails_leaves_the_old_pair()
     {
         CommitPair(_folder.File("first"), _folder.File("key"), "old");
         using (AtomicFile first = new(_folder.File("first")))
@@ -277,9 +277,10 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void A_file_that_is_not_the_one_of_the_name_is_no_lock()
+    public void A_locked_file_that_is_not_at_the_path_is_not_a_lock()
     {
-        // As where the holder removed it between its opening and its locking: another file than the path itself.
+        // Simulates that the holder removed the file after it was opened and before it was locked: the open file is
+        // not the one at the path.
         File.WriteAllText(_folder.File("target"), "a user's");
         File.CreateSymbolicLink(_folder.File("lock"), "target");
         Assert.That(FileLock.TryAcquire(_folder.File("lock")), Is.Null);
@@ -287,7 +288,7 @@ internal sealed class AtomicFileTests
     }
 
     [Test]
-    public void The_wait_for_a_lock_can_be_cancelled()
+    public void Waiting_for_a_lock_can_be_cancelled()
     {
         using FileLock held = FileLock.Acquire(_folder.File("lock"), CancellationToken.None);
         using CancellationTokenSource soon = new(TimeSpan.FromMilliseconds(20));
@@ -319,7 +320,8 @@ internal sealed class AtomicFileTests
     private string[] Names() => [.. Directory.GetFileSystemEntries(_folder.Path)
         .Select(path => Path.GetFileName(path))];
 
-    /// <summary>Notes, whenever it writes to the disk, what the temporary file and the file of the name hold.</summary>
+    /// <summary>Records the contents of the temporary file and of the target file at every write to the
+    /// disk.</summary>
     private sealed class WatchedStream(string temporary, FileStreamOptions options, string path)
         : FileStream(temporary, options)
     {

@@ -7,7 +7,7 @@ using NetArchTest.Rules;
 
 namespace MsResampler.Tests.House;
 
-/// <summary>Data flows one way: files, weights, plan, backend, tokens.</summary>
+/// <summary>Data flows in one direction: files, weights, plan, backend, tokens.</summary>
 public class DependencyTests
 {
     private const string Root = "MsResampler";
@@ -27,32 +27,33 @@ public class DependencyTests
     }
 
     [TestCaseSource(nameof(s_libraries))]
-    public void Libraries_know_no_kernels_and_no_tools(Assembly assembly)
+    public void Libraries_do_not_depend_on_kernels_and_tools(Assembly assembly)
         => AssertFree(assembly, Root, "MsResampler.Kernels", "MsResampler.Cli", "MsResampler.Perf");
 
     [Test]
-    public void Files_are_read_without_knowing_what_they_are_for()
+    public void File_reading_does_not_depend_on_the_model()
         => AssertFree(s_engine, "MsResampler.Safetensors", "MsResampler.Model", "MsResampler.Planning",
             "MsResampler.Cpu");
 
     [Test]
-    public void A_model_does_not_know_how_it_is_run()
+    public void A_model_does_not_depend_on_plans_and_backends()
         => AssertFree(s_engine, "MsResampler.Model", "MsResampler.Planning", "MsResampler.Cpu");
 
     [TestCase("MsResampler.Planning")]
     [TestCase("MsResampler.Cpu")]
-    public void From_planning_on_nothing_knows_files_or_json(string layer)
+    public void Planning_and_backends_do_not_depend_on_files_and_JSON(string layer)
         => AssertFree(s_engine, layer, Json, "MsResampler.Safetensors", "System.IO");
 
     [Test]
-    public void The_GPU_backend_takes_nothing_from_the_CPU_backend()
+    public void The_GPU_backend_does_not_depend_on_the_CPU_backend()
         => AssertFree(typeof(CudaBackend).Assembly, Root, "MsResampler.Cpu");
 
     [Test]
-    public void A_plan_knows_no_backend() => AssertFree(s_engine, "MsResampler.Planning", "MsResampler.Cpu");
+    public void Planning_does_not_depend_on_a_backend()
+        => AssertFree(s_engine, "MsResampler.Planning", "MsResampler.Cpu");
 
     [Test]
-    public void The_reference_and_the_graph_share_no_maths_with_the_engine()
+    public void The_reference_and_the_ONNX_graph_share_no_maths_with_the_engine()
     {
         AssertFree(typeof(ReferenceResampler).Assembly, Root, "MsResampler.Planning", "MsResampler.Cpu");
         AssertFree(typeof(OnnxExporter).Assembly, Root, "MsResampler.Planning", "MsResampler.Cpu");

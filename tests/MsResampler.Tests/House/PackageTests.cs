@@ -4,8 +4,8 @@ using System.Xml.Linq;
 
 namespace MsResampler.Tests.House;
 
-/// <summary>The packages as <c>dotnet pack</c> makes them. A test cannot pack what a build may be writing, so that CI
-/// packs first and names the folder.</summary>
+/// <summary>Checks the packages that <c>dotnet pack</c> creates. A test must not pack while a build may be writing,
+/// so CI packs first and passes the folder.</summary>
 public sealed partial class PackageTests
 {
     private const string FolderVariable = "MSRESAMPLER_PACKAGES";
@@ -15,16 +15,16 @@ public sealed partial class PackageTests
     private static readonly string[] s_packages =
         ["MsResampler", Tool, "MsResampler.Kernels", "MsResampler.Onnx", "MsResampler.Reference"];
 
-    /// <summary>Where the command runs.</summary>
+    /// <summary>The platforms of the command.</summary>
     private static readonly string[] s_platforms =
         ["linux-arm64", "linux-musl-arm64", "linux-musl-x64", "linux-x64", "osx", "win-arm64", "win-x64"];
 
     [Test]
-    public void There_is_a_package_of_each_library_and_of_the_command()
+    public void Each_library_and_the_command_have_a_package()
         => Assert.That(Packages().Select(Id), Is.EquivalentTo(s_packages));
 
     [TestCaseSource(nameof(s_packages))]
-    public void A_package_says_what_it_is(string id)
+    public void A_package_describes_itself(string id)
     {
         using ZipArchive package = Open(id);
         XElement metadata = XDocument.Load(Entry(package, $"{id}.nuspec")).Root!.Elements().First();
@@ -46,7 +46,7 @@ public sealed partial class PackageTests
     }
 
     [Test]
-    public void The_command_carries_native_libraries_for_its_platforms_only()
+    public void The_command_has_native_libraries_only_for_its_platforms()
     {
         string path = Packages().Single(path => Id(path) == Tool);
         using ZipArchive package = ZipFile.OpenRead(path);

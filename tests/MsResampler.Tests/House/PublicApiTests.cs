@@ -6,7 +6,7 @@ using PublicApiGenerator;
 
 namespace MsResampler.Tests.House;
 
-/// <summary>What users of the libraries can see, held against a file, so that no change of it goes unnoticed.</summary>
+/// <summary>Compares the public API of the libraries with a file, so that no change goes unnoticed.</summary>
 public class PublicApiTests
 {
     private static readonly Assembly[] s_assemblies =
@@ -14,7 +14,7 @@ public class PublicApiTests
             typeof(CudaBackend).Assembly];
 
     [TestCaseSource(nameof(s_assemblies))]
-    public void The_public_door_is_as_written_down(Assembly assembly)
+    public void The_public_API_is_as_recorded(Assembly assembly)
     {
         string name = $"PublicApi.{assembly.GetName().Name}.txt";
         string folder = Path.Combine(TestContext.CurrentContext.TestDirectory, "House");

@@ -1,11 +1,12 @@
 namespace MsResampler.Tests.House;
 
-/// <summary>The checkout that the tests were built from.</summary>
+/// <summary>The checkout from which the tests were built.</summary>
 internal static class Repository
 {
     private static readonly Lazy<string?> s_root = new(Find);
 
-    /// <summary>The top folder. Skips the running test where the tests run apart from their checkout.</summary>
+    /// <summary>The root folder of the repository. Skips the running test if the tests run outside their
+    /// checkout.</summary>
     public static string RootOrSkip()
     {
         Skip.If(s_root.Value is null, "The tests run apart from the checkout whose files this test reads.");

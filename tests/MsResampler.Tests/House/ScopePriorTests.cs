@@ -3,17 +3,17 @@ using MsResampler.Tests.Reference;
 
 namespace MsResampler.Tests.House;
 
-/// <summary>The recipe for a scope prior: what of it can be forgotten without a compiler's word.</summary>
+/// <summary>The steps of adding a scope prior that the compiler cannot check.</summary>
 public class ScopePriorTests
 {
     private static readonly PatchGrid s_grid = new(6, 7);
 
-    /// <summary>The first random scope of each prior: every parity test draws from these.</summary>
+    /// <summary>The first random scope of each prior. Every parity test draws from these cases.</summary>
     private static ScopeConfig Random(ScopePrior prior) => Enumerable.Range(0, 48)
         .SelectMany(index => new RandomCase(index).Config.Scopes).First(scope => scope.Prior == prior);
 
     [Test]
-    public void Every_prior_is_read_as_it_is_written([Values] ScopePrior prior)
+    public void Every_prior_survives_writing_and_reading([Values] ScopePrior prior)
     {
         ResamplerConfig config = Configs.Of(Random(prior));
         List<string> warnings = [];
@@ -24,9 +24,10 @@ public class ScopePriorTests
         Assert.That(warnings, Is.Empty);
     }
 
-    /// <summary>A prior that nobody weighs or masks is none. Windows here are not the whole grid.</summary>
+    /// <summary>A prior without weights and mask is equivalent to no prior. The windows here are smaller than the
+    /// grid.</summary>
     [Test]
-    public void Every_prior_but_none_has_a_bias_in_engine_and_reference([Values] ScopePrior prior)
+    public void Every_prior_except_none_has_a_bias_in_engine_and_reference([Values] ScopePrior prior)
     {
         ScopeConfig scope = Random(prior);
         if (scope.Window is not null)
@@ -49,7 +50,7 @@ public class ScopePriorTests
     }
 
     [Test]
-    public void A_prior_that_nobody_knows_is_refused_everywhere()
+    public void An_undefined_prior_is_rejected_everywhere()
     {
         ScopeConfig scope = Configs.Window(2, 2) with { Prior = (ScopePrior)99 };
         ResamplerConfig config = Configs.Of(scope);
@@ -63,7 +64,7 @@ public class ScopePriorTests
         }
     }
 
-    /// <summary>The first cases of the shortest run of random models.</summary>
+    /// <summary>The cases of the shortest run of random models.</summary>
     [Test]
     public void Every_parity_test_draws_every_prior()
         => Assert.That(Enumerable.Range(0, 48).SelectMany(index => new RandomCase(index).Config.Scopes)

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace MsResampler.Tests.House;
 
-/// <summary>A missing tool skips a test on every machine alike, with its reason.</summary>
+/// <summary>A missing tool skips a test in the same way on every machine and states the reason.</summary>
 public sealed partial class SkipTests
 {
     [Test]
@@ -19,7 +19,7 @@ public sealed partial class SkipTests
     }
 
     [Test]
-    public void A_skip_inside_a_multiple_assertion_scope_is_an_error_whether_or_not_anything_is_missing(
+    public void A_skip_inside_a_multiple_assertion_scope_is_an_error(
         [Values] bool isMissing)
     {
         Exception? found = null;
@@ -39,7 +39,7 @@ public sealed partial class SkipTests
     }
 
     [Test]
-    public void Outside_a_scope_what_is_missing_skips_and_the_reason_is_printed_once()
+    public void Outside_a_scope_a_missing_tool_skips_and_is_printed_once()
     {
         using StringWriter log = new() { NewLine = "\n" };
         Assert.That(() => Skip.If(false, "a tool that is there", log), Throws.Nothing);

@@ -101,7 +101,7 @@ public class ConfigReaderTests
     [TestCase("float16", WeightType.Float16)]
     [TestCase("bfloat16", WeightType.BFloat16)]
     [TestCase("float64", WeightType.Float64)]
-    public void Weight_types(string name, WeightType expected)
+    public void Every_weight_type_is_read(string name, WeightType expected)
         => Assert.That(Read(With("torch_dtype", $"\"{name}\""), out _).TorchDType, Is.EqualTo(expected));
 
     [TestCase("""{"dtype":"float16"}""", WeightType.Float16)]
@@ -110,7 +110,7 @@ public class ConfigReaderTests
     [TestCase("""{"dtype":"bfloat16","torch_dtype":"bfloat16"}""", WeightType.BFloat16)]
     [TestCase("""{"dtype":null,"torch_dtype":null}""", WeightType.Float32)]
     [TestCase("{}", WeightType.Float32)]
-    public void The_weight_type_has_two_names_and_may_be_left_out(string fields, WeightType expected)
+    public void The_weight_type_has_two_field_names_and_is_optional(string fields, WeightType expected)
     {
         string json = With("torch_dtype", null);
         if (fields != "{}")
@@ -121,7 +121,7 @@ public class ConfigReaderTests
     }
 
     [Test]
-    public void Of_two_different_weight_types_the_newer_name_counts_with_a_warning()
+    public void Of_two_weight_types_the_newer_field_wins_with_a_warning()
     {
         ResamplerConfig config = Read(With("dtype", "\"float16\""), out List<string> warnings);
 
@@ -144,7 +144,7 @@ public class ConfigReaderTests
     }
 
     [Test]
-    public void Another_file_in_place_of_the_configuration_is_named([ValueSource(typeof(FileKindTests),
+    public void A_file_of_another_format_in_its_place_is_recognised([ValueSource(typeof(FileKindTests),
         nameof(FileKindTests.Kinds))] FileKindTests.Kind kind)
     {
         InvalidModelException error =
@@ -156,7 +156,7 @@ public class ConfigReaderTests
     [TestCase("sincos2d", PositionEmbeddingType.SinCos2D)]
     [TestCase("stored", PositionEmbeddingType.Stored)]
     [TestCase("none", PositionEmbeddingType.None)]
-    public void Position_types(string name, PositionEmbeddingType expected)
+    public void Every_position_type_is_read(string name, PositionEmbeddingType expected)
     {
         PositionEmbeddingConfig position =
             Read(With("position_embedding.type", $"\"{name}\""), out List<string> warnings).PositionEmbedding;
@@ -289,7 +289,7 @@ public class ConfigReaderTests
     [TestCase("torch_dtype", "\"int8\"", Types)]
     [TestCase("torch_dtype", "32", Types)]
     [TestCase("dtype", "\"torch.float32\"", Types)]
-    public void A_wrong_field_is_named_with_what_was_expected_and_found(string path, string? json, string expected,
+    public void A_wrong_field_is_named_with_the_expected_and_found_value(string path, string? json, string expected,
         string? found = null)
     {
         string name = System.Text.RegularExpressions.Regex.Replace(path, @"\.(\d+)", "[$1]");
@@ -299,7 +299,7 @@ public class ConfigReaderTests
     }
 
     [Test]
-    public void Sincos_positions_need_a_width_of_quarters()
+    public void Sincos_positions_need_a_width_that_is_a_multiple_of_4()
     {
         string json = With("num_attention_heads", "1", With("hidden_size", "510"));
 
@@ -308,7 +308,7 @@ public class ConfigReaderTests
     }
 
     [Test]
-    public void More_scopes_than_can_be_stacked_are_refused()
+    public void More_scopes_than_can_be_stacked_are_rejected()
     {
         string scopes = $"[{string.Join(',', Enumerable.Repeat("""{"name":"a","prior":"none"}""", 129))}]";
         string json = With("scopes", scopes, With("hidden_size", "16777216"));
@@ -318,7 +318,7 @@ public class ConfigReaderTests
     }
 
     [Test]
-    public void More_scopes_than_any_model_has_are_refused([Values(1024, 1025)] int count)
+    public void A_huge_number_of_scopes_is_rejected([Values(1024, 1025)] int count)
     {
         string scopes = $"[{string.Join(',', Enumerable.Repeat("""{"name":"a","prior":"none"}""", count))}]";
         string json = With("scopes", scopes);
@@ -331,7 +331,7 @@ public class ConfigReaderTests
     }
 
     [Test]
-    public void Text_from_the_file_cannot_steer_a_terminal_or_fill_it()
+    public void Text_from_the_file_is_escaped_and_shortened_in_messages()
     {
         Read(With($"a\u001b[2J\n{new string('x', 1000)}", "1"), out List<string> warnings);
 
@@ -374,7 +374,7 @@ public class ConfigReaderTests
     }
 
     [Test]
-    public void Unknown_fields_warn_wherever_they_are()
+    public void Unknown_fields_cause_warnings_on_every_level()
     {
         string json = With("a", "1", With("scopes.0.b", "[1]", With("gate.c", "{}",
             With("position_embedding.d", "null", With("scopes.2.sigma", "[1,1]")))));
@@ -398,7 +398,7 @@ public class ConfigReaderTests
         => Assert.That(Problems(With("scopes.1", "3")), Has.Member("field 'scopes[1]': expected an object, found 3"));
 
     [Test]
-    public void A_long_value_is_cut_in_the_error()
+    public void A_long_value_is_shortened_in_the_error()
         => Assert.That(Problems(With("output_size", $"\"{new string('x', 1000)}\"")).Single(), Has.Length.LessThan(150)
             .And.EndsWith("xxx..."));
 
@@ -410,17 +410,17 @@ public class ConfigReaderTests
     [TestCase("{\"gate\": {\"type\": \"mlp\", \"type\": \"mlp\"}}")]
     [TestCase("{\"a\": NaN}")]
     [TestCase("// a\n{}")]
-    public void What_is_not_json_is_refused(string json)
+    public void Text_that_is_not_JSON_is_rejected(string json)
         => Assert.That(Problems(json).Single(), Does.StartWith("expected JSON: "));
 
     [Test]
-    public void Deep_nesting_is_refused() => Assert.That(
+    public void Deep_nesting_is_rejected() => Assert.That(
         Problems($"{{\"a\":{new string('[', 100_000)}{new string(']', 100_000)}}}").Single(),
         Does.StartWith("expected JSON: "));
 
     [TestCase("name")]
     [TestCase("prior")]
-    public void A_string_that_is_not_text_is_refused(string field)
+    public void A_string_with_invalid_Unicode_is_rejected(string field)
     {
         string json = Valid.Replace($"\"{field}\": \"{(field == "name" ? "local" : "window")}\"",
             $"\"{field}\": \"\\ud800\"", StringComparison.Ordinal);
@@ -429,11 +429,11 @@ public class ConfigReaderTests
     }
 
     [Test]
-    public void A_field_name_that_is_not_text_is_refused()
+    public void A_field_name_with_invalid_Unicode_is_rejected()
         => Assert.That(() => Read("{\"\\ud800\": 1}", out _), Throws.TypeOf<InvalidModelException>());
 
     [Test]
-    public void Bytes_that_are_not_UTF8_are_refused()
+    public void Bytes_that_are_not_UTF8_are_rejected()
     {
         byte[] json = Encoding.UTF8.GetBytes(Valid);
         json[Valid.IndexOf("local", StringComparison.Ordinal)] = 0xff;
@@ -442,7 +442,7 @@ public class ConfigReaderTests
     }
 
     [Test]
-    public void A_file_is_read_and_named()
+    public void A_file_is_read_and_named_in_errors()
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File("good.json"), Valid);
@@ -473,7 +473,7 @@ public class ConfigReaderTests
     }
 
     [Test]
-    public void The_writer_of_the_tests_agrees([Values] ScopeUnits units)
+    public void The_test_writer_of_configurations_agrees_with_the_reader([Values] ScopeUnits units)
     {
         ResamplerConfig config = Configs.Of(Configs.Window(3, 4, WindowBorder.Shift, units),
             Configs.Gaussian(1, 2, new AxisPair(5, 6), units), Configs.None with { Units = units });

@@ -8,7 +8,7 @@ namespace MsResampler.Tests.Model;
 public class ModelFolderTests
 {
     [Test]
-    public void A_folder_that_is_none_and_files_that_are_missing()
+    public void Missing_folders_and_files_are_reported()
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File("file"), "");
@@ -36,7 +36,7 @@ public class ModelFolderTests
     }
 
     [Test]
-    public void A_refused_checkpoint_is_closed_again()
+    public void A_rejected_checkpoint_is_closed()
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), ConfigJson.Of(GatedConfig));
@@ -50,7 +50,7 @@ public class ModelFolderTests
     }
 
     [Test]
-    public void A_missing_tensor_says_where_the_index_places_it()
+    public void The_error_of_a_missing_tensor_names_its_shard()
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), ConfigJson.Of(GatedConfig));
@@ -80,7 +80,7 @@ public class ModelFolderTests
     }
 
     [Test]
-    public void Warnings_reach_the_model()
+    public void Warnings_are_available_on_the_model()
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File(ResamplerModel.ConfigFileName),

@@ -2,7 +2,7 @@ using CsCheck;
 
 namespace MsResampler.Tests.Model;
 
-/// <summary>Properties over generated values that are the same in every run.</summary>
+/// <summary>Properties over generated values. The values are the same in every run.</summary>
 internal static class Property
 {
     public static void ForAll<T>(Gen<T> values, int count, Func<T, bool> holds)

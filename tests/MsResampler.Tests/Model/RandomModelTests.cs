@@ -40,11 +40,11 @@ public class RandomModelTests
     }
 
     [Test]
-    public void A_seed_gives_the_same_weights_on_every_machine() => Assert.That(Digest(seed: 42), Is.EqualTo(
+    public void A_seed_has_the_same_weights_on_every_machine() => Assert.That(Digest(seed: 42), Is.EqualTo(
         "6925142C6F84109D0F052C297E87F18D4C211B4E5B549C1751A7A5879CD9A67D"));
 
     [Test]
-    public void Another_seed_gives_other_weights()
+    public void Different_seeds_have_different_weights()
         => Assert.That(Digest(seed: 43), Is.Not.EqualTo(Digest(seed: 42)));
 
     [Test]
@@ -53,7 +53,8 @@ public class RandomModelTests
         float[] values = RandomModel.CreateTensors(s_config with { HiddenSize = 256 }, 1, new())
             .Single(tensor => tensor.Name == "scopes.0.attn.q_proj.weight").ToArray();
 
-        // 65536 values: the deviation of their mean is 1/256 of theirs, of their variance about twice that.
+        // 65536 values: the standard deviation of their mean is 1/256 of theirs, and of their variance about twice
+        // that.
         double mean = values.Average(value => (double)value);
         double variance = values.Average(value => (value - mean) * (value - mean));
         Assert.That(mean, Is.EqualTo(0).Within(4 / 256.0 / 16));
@@ -61,7 +62,7 @@ public class RandomModelTests
     }
 
     [Test]
-    public void The_configuration_is_written_as_it_is_and_both_files_open()
+    public void The_configuration_is_copied_and_both_files_open()
     {
         string folder = Directory.CreateTempSubdirectory("ms-resampler-test-").FullName;
         try
@@ -82,7 +83,7 @@ public class RandomModelTests
     }
 
     [Test]
-    public void Options_that_do_not_fit_are_refused()
+    public void Options_that_do_not_fit_the_model_are_rejected()
     {
         using (Assert.EnterMultipleScope())
         {

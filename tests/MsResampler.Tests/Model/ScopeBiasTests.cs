@@ -22,7 +22,7 @@ public class ScopeBiasTests
         return values;
     }
 
-    /// <summary>The definition along one axis in base 2, its largest value in the window put at 0.</summary>
+    /// <summary>The definition along one axis in base 2; the largest value in the window is 0.</summary>
     private static double[] Expected(int query, int queryCount, int patchCount, double sigma, AxisRange window)
     {
         double anchor = ((query + 0.5) * patchCount / queryCount) - 0.5;
@@ -36,7 +36,8 @@ public class ScopeBiasTests
     {
         for (int index = 0; index < expected.Length; index++)
         {
-            // One rounding to single precision; the difference of two squares adds a few double roundings.
+            // One rounding to single precision; the difference of two squares adds a few roundings in double
+            // precision.
             double tolerance = (Math.Abs(expected[index]) * Math.Pow(2, -24)) + 1e-12;
             Assert.That((double)actual[index], double.IsInfinity(expected[index])
                 ? Is.EqualTo(expected[index]) : Is.EqualTo(expected[index]).Within(tolerance), $"patch {index}");
@@ -58,7 +59,7 @@ public class ScopeBiasTests
     }
 
     [Test]
-    public void A_gaussian_falls_off_with_the_squared_distance([Values(0.3, 1, 2.5, 1e6)] double rows,
+    public void A_Gaussian_decreases_with_the_squared_distance([Values(0.3, 1, 2.5, 1e6)] double rows,
         [Values(0.3, 4)] double columns, [Values] bool hasWindow)
     {
         ScopeConfig scope = Configs.Gaussian(rows, columns, hasWindow ? new AxisPair(4, 3) : null);
@@ -67,7 +68,7 @@ public class ScopeBiasTests
     }
 
     [Test]
-    public void A_fraction_is_of_the_grid()
+    public void A_fraction_is_relative_to_the_grid()
     {
         ScopeConfig scope = Configs.Gaussian(0.3, 0.6, units: ScopeUnits.Fraction);
 
@@ -75,7 +76,7 @@ public class ScopeBiasTests
     }
 
     [Test]
-    public void A_learned_sigma_replaces_the_configured_one_in_the_same_units([Values] ScopeUnits units)
+    public void A_learned_sigma_replaces_the_configured_one_in_its_units([Values] ScopeUnits units)
     {
         ScopeConfig scope = Configs.Gaussian(1, 1, units: units);
         double[] logSigma = [0.5, -0.25, -1, 1.5];
@@ -89,7 +90,7 @@ public class ScopeBiasTests
     }
 
     [Test]
-    public void A_window_alone_is_a_mask()
+    public void A_window_without_a_Gaussian_is_a_mask()
     {
         ScopeConfig scope = Configs.Window(3, 2);
 
@@ -103,7 +104,7 @@ public class ScopeBiasTests
     }
 
     [Test]
-    public void Every_query_keeps_a_patch_at_zero_however_small_the_sigma(
+    public void The_nearest_patch_has_bias_0_for_any_sigma(
         [Values(1e-3, 1e-20, 1e-160, 1e-300, double.Epsilon)] double sigma, [Values] bool hasWindow)
     {
         ScopeBias bias = Create(Configs.Gaussian(sigma, sigma, hasWindow ? new AxisPair(2, 1) : null));
@@ -115,9 +116,9 @@ public class ScopeBiasTests
     }
 
     [Test]
-    public void An_anchor_between_two_patches_keeps_both()
+    public void An_anchor_between_two_patches_gives_both_bias_0()
     {
-        // Query 0 of 1 on 4 patches is anchored at 1.5.
+        // Query 0 of 1 on 4 patches has the anchor 1.5.
         ScopeConfig scope = Configs.Gaussian(1e-200, 1e-200);
         PatchGrid grid = new(4, 4);
         QueryGrid queries = new(1, 1);
@@ -130,7 +131,7 @@ public class ScopeBiasTests
     }
 
     [Test]
-    public void Values_lie_a_stride_apart_and_nothing_else_is_written()
+    public void Values_are_written_at_a_stride_and_nothing_in_between()
     {
         ScopeBias bias = Create(Configs.Gaussian(1, 1));
         float[] values = [.. Enumerable.Repeat(7f, 3 * 3)];

@@ -3,19 +3,20 @@ using CsCheck;
 
 namespace MsResampler.Tests.Model;
 
-/// <summary>Windows against the definition, patch by patch.</summary>
+/// <summary>Windows compared with the definition, patch by patch.</summary>
 public class ScopeGeometryTests
 {
     private static readonly Gen<WindowBorder> s_border =
         Gen.Bool.Select(isShifted => isShifted ? WindowBorder.Shift : WindowBorder.Clip);
 
-    /// <summary>The definition along one axis: of all windows of the extent the one whose middle is nearest to the
-    /// anchor, as compared in exact fractions; of two, the one nearer the grid's middle, of two again the later. Its
-    /// first and last patch before the border.</summary>
+    /// <summary>The definition along one axis: of all windows of the extent, the one whose centre is nearest to the
+    /// anchor, compared in exact fractions; of two, the one nearer to the centre of the grid; of two again, the later
+    /// one. Returns its first and last patch before the border rule.</summary>
     private static (BigInteger First, BigInteger Last) Nearest(int query, int queryCount, int patchCount,
         BigInteger extent)
     {
-        // In units of 1/(2·queryCount): anchor, the grid's middle, and the middle of a window from `first`.
+        // In units of 1/(2·queryCount): the anchor, the centre of the grid, and the centre of a window that starts at
+        // `first`.
         BigInteger anchor = (((2 * (BigInteger)query) + 1) * patchCount) - queryCount;
         BigInteger gridMiddle = ((BigInteger)patchCount - 1) * queryCount;
         BigInteger first = ((anchor / queryCount) - (extent - 1)) / 2 - 3;
@@ -45,7 +46,7 @@ public class ScopeGeometryTests
         return patch >= 0 && patch < patchCount && patch >= first && patch <= last;
     }
 
-    // Worked by hand from the definition: anchors of 12 queries on 24 patches are 0.5, 2.5, …, 22.5.
+    // Derived by hand from the definition: the anchors of 12 queries on 24 patches are 0.5, 2.5, …, 22.5.
     [TestCase(0, 1, 1, 1, WindowBorder.Clip, 0, 1)]
     [TestCase(0, 1, 1, 5, WindowBorder.Clip, 0, 1)]
     [TestCase(0, 1, 1, 5, WindowBorder.Shift, 0, 1)]
@@ -54,20 +55,21 @@ public class ScopeGeometryTests
     [TestCase(11, 12, 24, 4, WindowBorder.Clip, 21, 24)]
     [TestCase(0, 12, 24, 4, WindowBorder.Shift, 0, 4)]
     [TestCase(11, 12, 24, 4, WindowBorder.Shift, 20, 24)]
-    // Ties: middles at 0 and 1, at 22 and 23; the inner one is taken.
+    // Ties between centres at 0 and 1 and at 22 and 23: the inner one is chosen.
     [TestCase(0, 12, 24, 3, WindowBorder.Clip, 0, 3)]
     [TestCase(11, 12, 24, 3, WindowBorder.Clip, 21, 24)]
     [TestCase(0, 12, 24, 5, WindowBorder.Clip, 0, 4)]
     [TestCase(11, 12, 24, 5, WindowBorder.Clip, 20, 24)]
     [TestCase(0, 12, 24, 5, WindowBorder.Shift, 0, 5)]
-    // The middle query of three is anchored at 3: windows of 2 from 2 and from 3 are equally near it and the middle.
+    // The anchor of the middle query of three is 3: windows of 2 that start at 2 and at 3 are equally near to it and
+    // to the centre.
     [TestCase(1, 3, 7, 2, WindowBorder.Clip, 3, 5)]
     [TestCase(1, 3, 7, 1, WindowBorder.Clip, 3, 4)]
     [TestCase(2, 3, 7, 1, WindowBorder.Clip, 5, 6)]
-    // One query on 4 patches is anchored at 1.5.
+    // One query on 4 patches has the anchor 1.5.
     [TestCase(0, 1, 4, 2, WindowBorder.Clip, 1, 3)]
     [TestCase(0, 1, 4, 1, WindowBorder.Clip, 2, 3)]
-    // Anchors of 5 queries on 2 patches: −0.3, 0.1, 0.5, 0.9, 1.3.
+    // The anchors of 5 queries on 2 patches: −0.3, 0.1, 0.5, 0.9, 1.3.
     [TestCase(0, 5, 2, 1, WindowBorder.Clip, 0, 1)]
     [TestCase(2, 5, 2, 1, WindowBorder.Clip, 1, 2)]
     [TestCase(2, 5, 2, 2, WindowBorder.Clip, 0, 2)]
@@ -78,12 +80,12 @@ public class ScopeGeometryTests
     [TestCase(0, 2, 10, 9, WindowBorder.Clip, 0, 7)]
     [TestCase(1, 2, 10, 9, WindowBorder.Clip, 3, 10)]
     [TestCase(1, 2, 10, 9, WindowBorder.Shift, 1, 10)]
-    public void Windows_worked_by_hand(int query, int queryCount, int patchCount, int window, WindowBorder border,
+    public void Windows_equal_those_derived_by_hand(
+        int query, int queryCount, int patchCount, int window, WindowBorder border,
         int start, int end) => Assert.That(ScopeGeometry.Window(query, queryCount, patchCount, window, border),
             Is.EqualTo(new AxisRange(start, end)));
 
-    /// <summary>A mirrored image has mirrored windows, but where the query in the very middle has a tie that cutting or
-    /// moving leaves.</summary>
+    /// <summary>A mirrored image has mirrored windows, except for a tie of the middle query.</summary>
     [Test]
     public void Mirrored_queries_have_mirrored_windows([Values] WindowBorder border)
     {
@@ -99,8 +101,8 @@ public class ScopeGeometryTests
                         AxisRange range = ScopeGeometry.Window(query, queryCount, patchCount, window, border);
                         AxisRange twin = ScopeGeometry.Window(queryCount - 1 - query, queryCount, patchCount, window,
                             border);
-                        // The middle query's anchor is the grid's middle: a tie where one of the window and the grid
-                        // is even and the other odd.
+                        // The anchor of the middle query is the centre of the grid: there is a tie if one of the
+                        // window and the grid is even and the other odd.
                         bool isTie = (2 * query) + 1 == queryCount && (patchCount - window) % 2 != 0;
                         tieCount += isTie ? 1 : 0;
                         if (!isTie && range != new AxisRange(patchCount - twin.End, patchCount - twin.Start))
@@ -111,12 +113,12 @@ public class ScopeGeometryTests
             }
         }
 
-        // 8 odd query counts, half of all pairs of a grid and a window.
+        // 8 odd query counts, and half of all pairs of a grid and a window.
         Assert.That(tieCount, Is.EqualTo(8 * 40 * 40 / 2));
     }
 
     [Test]
-    public void Every_small_window_holds_what_the_definition_says([Values] WindowBorder border)
+    public void Every_small_window_equals_the_definition([Values] WindowBorder border)
     {
         for (int queryCount = 1; queryCount <= 7; queryCount++)
             for (int query = 0; query < queryCount; query++)
@@ -162,7 +164,8 @@ public class ScopeGeometryTests
     [TestCase(ScopeUnits.Fraction, 2.5, 3, 8)]
     [TestCase(ScopeUnits.Fraction, 1e300, int.MaxValue, int.MaxValue)]
     [TestCase(ScopeUnits.Fraction, double.Epsilon, int.MaxValue, 1)]
-    public void Window_extents(ScopeUnits units, double window, int patchCount, int expected)
+    public void Window_extents_are_rounded_and_limited_by_the_grid(
+        ScopeUnits units, double window, int patchCount, int expected)
         => Assert.That(ScopeGeometry.WindowExtent(units, window, patchCount), Is.EqualTo(expected));
 
     [TestCase(0, 12, 24, 0.5)]
@@ -174,7 +177,7 @@ public class ScopeGeometryTests
         => Assert.That(ScopeGeometry.Anchor(query, queryCount, patchCount), Is.EqualTo(expected));
 
     [Test]
-    public void Every_query_sees_exactly_the_patches_of_its_scope()
+    public void Every_query_sees_exactly_the_patches_of_its_window()
     {
         Gen<QueryGrid> queries =
             Gen.Select(Gen.Int[1, 9], Gen.Int[1, 9], (rows, columns) => new QueryGrid(rows, columns));

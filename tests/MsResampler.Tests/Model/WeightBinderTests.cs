@@ -7,7 +7,7 @@ namespace MsResampler.Tests.Model;
 public class WeightBinderTests
 {
     [Test]
-    public void Every_tensor_is_needed_but_the_optional_ones()
+    public void Every_tensor_is_required_except_the_optional_ones()
     {
         List<TensorToWrite> tensors = Tensors(GatedConfig, new() { LearnedSigmaScopes = [0] });
         string[] optional = ["proj.bias", "scopes.0.log_sigma"];
@@ -39,7 +39,7 @@ public class WeightBinderTests
     }
 
     [Test]
-    public void A_transposed_matrix_is_misshapen()
+    public void A_transposed_matrix_has_the_wrong_shape()
     {
         List<TensorToWrite> tensors = Replace(Tensors(GatedConfig), Zeros("kv_proj.weight", 12, 24));
 
@@ -66,7 +66,7 @@ public class WeightBinderTests
     }
 
     [Test]
-    public void A_checkpoint_without_any_known_name_misses_everything()
+    public void A_checkpoint_without_known_names_lacks_every_tensor()
     {
         IReadOnlyList<string> problems = Problems(GatedConfig, [Zeros("x", 1)]);
 
@@ -78,7 +78,7 @@ public class WeightBinderTests
     }
 
     [Test]
-    public void Shared_keys_and_values_exist_for_the_first_scope_only([Values("k_proj", "v_proj")] string name)
+    public void Shared_keys_and_values_exist_only_for_the_first_scope([Values("k_proj", "v_proj")] string name)
     {
         ResamplerConfig config = GatedConfig with { ShareKeyValues = true };
         TensorToWrite stray = Zeros($"scopes.1.attn.{name}.weight", 24, 24);
@@ -89,12 +89,12 @@ public class WeightBinderTests
     }
 
     [Test]
-    public void Shared_queries_are_not_repeated_by_scope() => Assert.That(
+    public void Shared_queries_exist_only_once() => Assert.That(
         Problems(GatedConfig, [.. Tensors(GatedConfig), Zeros("scopes.0.query", 6, 24)]).Single(),
         Does.StartWith("tensor 'scopes.0.query': this configuration has no use for it"));
 
     [Test]
-    public void A_sigma_needs_a_gaussian() => Assert.That(
+    public void A_learned_sigma_needs_a_Gaussian() => Assert.That(
         Problems(GatedConfig, [.. Tensors(GatedConfig), Zeros("scopes.1.log_sigma", 3, 2)]).Single(),
         Does.StartWith("tensor 'scopes.1.log_sigma': this configuration has no use for it"));
 
@@ -104,7 +104,7 @@ public class WeightBinderTests
         Does.StartWith("tensor 'gate.fc1.bias': this configuration has no use for it"));
 
     [Test]
-    public void Stacked_and_separate_projections_together_are_refused()
+    public void Stacked_and_separate_projections_together_are_rejected()
     {
         List<TensorToWrite> tensors = Tensors(GatedConfig, new() { StackInputProjections = true });
         tensors.Add(Zeros("scopes.1.attn.q_proj.weight", 24, 24));
@@ -114,7 +114,7 @@ public class WeightBinderTests
     }
 
     [Test]
-    public void A_stacked_projection_must_hold_three()
+    public void A_stacked_projection_must_have_three_parts()
     {
         List<TensorToWrite> tensors = Replace(Tensors(GatedConfig, new() { StackInputProjections = true }),
             Zeros("scopes.0.attn.in_proj_weight", 48, 24));
@@ -124,7 +124,7 @@ public class WeightBinderTests
     }
 
     [Test]
-    public void Kv_proj_may_be_left_out_only_where_it_can_be_the_identity()
+    public void Kv_proj_may_be_omitted_only_if_it_can_be_the_identity()
     {
         ResamplerConfig square = GatedConfig with { VisionHiddenSize = 24 };
         List<TensorToWrite> tensors = Tensors(square, new() { OmitKeyValueInput = true });
@@ -139,7 +139,7 @@ public class WeightBinderTests
     [TestCase("attn.num_batches_tracked")]
     [TestCase("scopes.0.attn.running_mean")]
     [TestCase("module.total_ops")]
-    public void Buffers_that_nobody_asks_for_are_ignored_with_a_warning(string name)
+    public void Unused_buffers_are_ignored_with_a_warning(string name)
     {
         foreach (string prefix in new[] { "", "resampler." })
         {
@@ -152,7 +152,7 @@ public class WeightBinderTests
     }
 
     [Test]
-    public void A_buffer_may_hold_any_values()
+    public void A_buffer_may_have_any_values()
     {
         List<TensorToWrite> tensors = [.. Tensors(GatedConfig),
             new TensorToWrite("attention_mask", TensorType.F32, [1], new[] { float.NegativeInfinity })];

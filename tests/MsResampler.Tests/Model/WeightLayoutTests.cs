@@ -7,9 +7,9 @@ namespace MsResampler.Tests.Model;
 public class WeightLayoutTests
 {
     [Test]
-    public void The_layout_of_MiniCPM_gives_the_tokens_of_the_native_one([Values(10, 5003)] int outputSize)
+    public void The_MiniCPM_layout_has_the_tokens_of_the_native_layout([Values(10, 5003)] int outputSize)
     {
-        // 5003: many panels, the last one in part, and more of the transposed matrix than is read at once.
+        // 5003: many panels, the last one partial, and a transposed matrix that is read in several parts.
         ResamplerConfig config = SingleConfig with { OutputSize = outputSize };
         RandomModelOptions published = new()
         {
@@ -35,7 +35,7 @@ public class WeightLayoutTests
     }
 
     [Test]
-    public void The_layout_of_QwenVL_gives_the_tokens_of_the_native_one()
+    public void The_QwenVL_layout_has_the_tokens_of_the_native_layout()
     {
         ResamplerConfig config = SingleConfig with
         {
@@ -64,9 +64,9 @@ public class WeightLayoutTests
     }
 
     [Test]
-    public void Tied_tensors_are_found_by_what_the_metadata_say()
+    public void Tied_tensors_are_found_by_the_metadata()
     {
-        // As safetensors' save_model writes them: the name that was removed, and the name that was kept.
+        // The format of safetensors' save_model: the removed name and the kept name.
         ResamplerConfig config = GatedConfig with { ShareQueries = false };
         List<TensorToWrite> tensors = Tensors(config);
         List<TensorToWrite> both = Replace(tensors, RandomModel.CreateTensors(config, 1, new())
@@ -93,12 +93,12 @@ public class WeightLayoutTests
     }
 
     [Test]
-    public void A_tensor_tied_to_itself_but_for_wrappers_is_one_tensor()
+    public void A_tensor_tied_to_its_own_wrapped_name_is_one_tensor()
         => Assert.That(() => Open(GatedConfig, Tensors(GatedConfig), _ => 0, new() { ["module.query"] = "query" }),
             Throws.Nothing);
 
     [Test]
-    public void A_tied_tensor_of_another_shape_is_refused()
+    public void A_tied_tensor_of_another_shape_is_rejected()
     {
         List<TensorToWrite> tensors = [.. Tensors(GatedConfig).Where(tensor => tensor.Name != "ln_q.bias")];
 

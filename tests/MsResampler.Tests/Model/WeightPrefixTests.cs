@@ -32,7 +32,7 @@ public class WeightPrefixTests
     }
 
     [Test]
-    public void Two_equally_good_prefixes_are_refused()
+    public void Two_equally_good_prefixes_are_rejected()
     {
         List<TensorToWrite> tensors = [.. Tensors(GatedConfig, new() { Prefix = "a." }),
             .. Tensors(GatedConfig, new() { Prefix = "b.c." })];
@@ -43,7 +43,7 @@ public class WeightPrefixTests
     }
 
     [Test]
-    public void The_more_complete_of_two_prefixes_is_taken()
+    public void The_more_complete_of_two_prefixes_is_used()
     {
         List<TensorToWrite> tensors = [.. Tensors(GatedConfig, new() { Prefix = "a." }).Skip(1),
             .. Tensors(GatedConfig, new() { Prefix = "b.c." })];
@@ -52,9 +52,9 @@ public class WeightPrefixTests
     }
 
     [Test]
-    public void Scopes_that_the_model_does_not_have_speak_for_no_prefix()
+    public void Scopes_that_the_model_lacks_do_not_favour_a_prefix()
     {
-        // More of each than the model has tensors.
+        // More tensors of each than the model has.
         List<TensorToWrite> tensors = Tensors(GatedConfig, new() { Prefix = "resampler." });
         for (int scope = GatedConfig.Scopes.Count; scope < 60; scope++)
             tensors.Add(Zeros($"beyond.scopes.{scope}.query", 1));
@@ -66,12 +66,12 @@ public class WeightPrefixTests
     }
 
     [Test]
-    public void A_name_that_can_be_read_with_a_prefix_and_without_is_not_two_resamplers()
+    public void A_name_with_an_ambiguous_prefix_is_not_two_resamplers()
         => Assert.That(Problems(SingleConfig, [Zeros("scopes.0.attn.out_proj.weight", 24, 24)]),
             Has.None.StartsWith("tensor names:"));
 
     [Test]
-    public void Under_no_prefix_foreign_tensors_are_refused()
+    public void Without_a_prefix_foreign_tensors_are_rejected()
         => Assert.That(Problems(GatedConfig, [.. Tensors(GatedConfig), Zeros("vpm.weight", 2)]), Is.EqualTo(new[] {
             "tensor 'vpm.weight': this configuration has no use for it; found F32 [2]" }));
 
@@ -83,9 +83,9 @@ public class WeightPrefixTests
     [TestCase("module.resampler.", "", "resampler.")]
     [TestCase("resampler._orig_mod.", "", "resampler.")]
     [TestCase("model.module.vision.resampler.", "_orig_mod.", "model.vision.resampler.")]
-    public void Parts_of_names_that_wrappers_add_are_left_out(string outer, string inner, string prefix)
+    public void Name_parts_that_wrappers_add_are_ignored(string outer, string inner, string prefix)
     {
-        // The inner part stands in the middle of some of the names only, and before the last part of others.
+        // The inner part is in the middle of only some of the names, and before the last part of others.
         List<TensorToWrite> tensors = Rename(GatedConfig, name => outer + name
             .Replace("scopes.1.", $"scopes.1.{inner}", StringComparison.Ordinal)
             .Replace("attn.k_proj.", $"attn.{inner}k_proj.{inner}", StringComparison.Ordinal)
@@ -96,7 +96,7 @@ public class WeightPrefixTests
     }
 
     [Test]
-    public void Names_that_differ_by_wrappers_only_are_refused()
+    public void Names_that_differ_only_by_wrappers_are_rejected()
     {
         List<TensorToWrite> tensors =
             [.. Tensors(GatedConfig), Zeros("module.query", 6, 24), Zeros("gate._orig_mod.fc1.bias", 7)];
@@ -111,7 +111,7 @@ public class WeightPrefixTests
     }
 
     [Test]
-    public void Foreign_names_that_differ_by_wrappers_only_do_not_matter()
+    public void Foreign_names_that_differ_only_by_wrappers_are_ignored()
     {
         List<TensorToWrite> tensors = [.. Tensors(GatedConfig, new() { Prefix = "resampler." }),
             Zeros("llm.module.w", 1), Zeros("llm.w", 1)];
@@ -120,7 +120,7 @@ public class WeightPrefixTests
     }
 
     [Test]
-    public void Names_without_end_cost_no_more_than_their_length()
+    public void Very_long_names_are_processed_in_linear_time()
     {
         string endless = string.Concat(Enumerable.Repeat("a.", 1_000_000));
         List<TensorToWrite> tensors = [.. Tensors(GatedConfig, new() { Prefix = "resampler." }),

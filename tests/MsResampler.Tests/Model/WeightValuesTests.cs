@@ -2,15 +2,15 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Model;
 
-/// <summary>Values that no float32 holds as a finite number are refused in every tensor of a model.</summary>
+/// <summary>Values that are not finite as float32 are rejected in every tensor of a model.</summary>
 public class WeightValuesTests
 {
-    /// <summary>The least double that rounds to an infinity, half way from the largest float to 2^128.</summary>
+    /// <summary>The smallest double that rounds to infinity, halfway between the largest float and 2^128.</summary>
     private const double RoundsToInfinity = 3.4028235677973366e38;
 
     private static readonly ResamplerConfig s_config = Configs.Of(Configs.Gaussian(1, 2), Configs.None) with
     {
-        // Stored and asked for by neither keys nor queries.
+        // The positions are stored, but neither keys nor queries use them.
         PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: false, Queries: false),
     };
 
@@ -39,7 +39,7 @@ public class WeightValuesTests
             (TensorType.F32, [float.MaxValue, -float.MaxValue, float.Epsilon, -0.0, 1e-40]),
             (TensorType.F16, [65504, -65504, Math.ScaleB(1, -24)]),
             (TensorType.BF16, [Math.ScaleB(255, 120), -Math.ScaleB(255, 120), Math.ScaleB(1, -133)]),
-            // What rounds to the largest float, to a subnormal one and to zero.
+            // Values that round to the largest float, to a subnormal float and to zero.
             (TensorType.F64, [float.MaxValue, Math.BitDecrement(RoundsToInfinity), -Math.BitDecrement(RoundsToInfinity),
                 1e-40, 1e-300, double.Epsilon]),
         })
@@ -50,7 +50,7 @@ public class WeightValuesTests
     }
 
     [TestCaseSource(nameof(Unusable))]
-    public void Is_refused(TensorType type, double value)
+    public void A_value_beyond_float32_is_rejected(TensorType type, double value)
     {
         string found = double.IsNaN(value) ? "NaN" : double.IsPositiveInfinity(value) ? "infinity"
             : double.IsNegativeInfinity(value) ? "-infinity" : $"{value:R}, which float32 cannot hold,";
@@ -63,13 +63,13 @@ public class WeightValuesTests
     }
 
     [TestCaseSource(nameof(Usable))]
-    public void Is_a_number_like_any_other(TensorType type, double value)
+    public void A_value_that_rounds_to_a_finite_float32_is_accepted(TensorType type, double value)
         => Assert.That(() => Open(type, ("gate.fc1.weight", 50, value), ("ln_q.bias", 0, value)), Throws.Nothing);
 
     [Test]
-    public void Every_tensor_is_looked_at()
+    public void Every_tensor_is_checked()
     {
-        // Those too that no engine reads, such as the bias of keys, which drops out of a softmax.
+        // Includes tensors that no engine reads, such as the bias of the keys, which cancels in the softmax.
         foreach (RandomTensor tensor in RandomModel.CreateTensors(s_config, 1, s_options))
         {
             long last = tensor.ElementCount - 1;
@@ -79,7 +79,7 @@ public class WeightValuesTests
     }
 
     [Test]
-    public void Tensors_in_the_published_layout_are_looked_at()
+    public void Tensors_in_the_published_layout_are_checked()
     {
         ResamplerConfig config = Configs.Of(Configs.None);
         RandomModelOptions options = new()
@@ -101,7 +101,7 @@ public class WeightValuesTests
     }
 
     [Test]
-    public void All_are_reported_with_other_problems_at_once()
+    public void All_bad_values_are_reported_with_the_other_problems()
     {
         string[] names = ["query", "proj.bias", "ln_kv.weight", "pos_embed", "scopes.1.attn.k_proj.bias",
             "scopes.0.log_sigma", "gate.fc2.bias"];
@@ -118,7 +118,7 @@ public class WeightValuesTests
     }
 
     [Test]
-    public void The_first_of_several_is_named_and_the_others_are_counted()
+    public void The_first_bad_value_is_named_and_the_others_are_counted()
     {
         Assert.That(Problems(TensorType.F64, ("kv_proj.weight", 30, 1e39), ("kv_proj.weight", 287, double.NaN),
             ("kv_proj.weight", 31, double.NegativeInfinity)), Is.EqualTo(new[]
@@ -132,9 +132,9 @@ public class WeightValuesTests
     [TestCase(TensorType.F16)]
     [TestCase(TensorType.BF16)]
     [TestCase(TensorType.F64)]
-    public void Any_place_of_a_tensor_of_many_blocks_is_looked_at(TensorType type)
+    public void Every_position_of_a_tensor_of_many_blocks_is_checked(TensorType type)
     {
-        // Around the edges of blocks of 256 KiB, and where no vector is full.
+        // Around the edges of blocks of 256 KiB, and at positions outside full vectors.
         ResamplerConfig config = Configs.Of(Configs.None) with { VisionHiddenSize = 21_847 };
         const long Count = 24 * 21_847;
         int blockElements = (1 << 18) * 8 / TensorTypes.BitsOf(type);
@@ -150,7 +150,7 @@ public class WeightValuesTests
     }
 
     [Test]
-    public void Tensors_that_are_not_the_models_are_not_looked_at()
+    public void Foreign_tensors_are_not_checked()
     {
         RandomModelOptions options = new() { Prefix = "resampler." };
         using TemporaryFolder folder = Write(s_config, s_config, options, TensorType.F32, [],
@@ -169,7 +169,7 @@ public class WeightValuesTests
     }
 
     [Test]
-    public void A_model_cut_short_after_it_was_opened_is_one_clear_error()
+    public void A_file_truncated_after_opening_is_one_clear_error()
     {
         using TemporaryFolder folder = Write(s_config, s_config, s_options, TensorType.F32, []);
         using ResamplerModel model = ResamplerModel.Open(folder.Path);
@@ -198,7 +198,8 @@ public class WeightValuesTests
         return Assert.Throws<InvalidModelException>(() => Resampler.Load(folder.Path))!.Problems;
     }
 
-    /// <summary>Writes a model with some elements replaced, which the writer of values would round.</summary>
+    /// <summary>Writes a model in which some elements are replaced byte by byte; writing them as values would round
+    /// them.</summary>
     private static TemporaryFolder Write(ResamplerConfig config, ResamplerConfig weightsConfig,
         RandomModelOptions options, TensorType type, (string Tensor, long Element, double Value)[] edits,
             params TensorToWrite[] more)
