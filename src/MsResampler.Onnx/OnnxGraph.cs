@@ -5,18 +5,18 @@ using MsResampler.Onnx.Proto;
 
 namespace MsResampler.Onnx;
 
-/// <summary>An ONNX graph that grows node by node: every verb adds a node and returns the name of its output,
-/// which is the node's own name.</summary>
+/// <summary>Builds an ONNX graph node by node. Each method adds a node and returns the name of its output, which is
+/// also the name of the node.</summary>
 internal sealed class OnnxGraph
 {
-    /// <summary>The oldest operator set that has LayerNormalization.</summary>
+    /// <summary>The first operator set with LayerNormalization.</summary>
     private const int OperatorSetVersion = 17;
 
-    /// <summary>The file format's version that came with it.</summary>
+    /// <summary>The version of the file format that was released with this operator set.</summary>
     private const int FormatVersion = 8;
 
-    /// <summary>What constants may take of protobuf's 2 GiB; names and nodes are far below the
-    /// rest.</summary>
+    /// <summary>The limit for constants within protobuf's 2 GiB. Names and nodes take far less than the remaining 16
+    /// MiB.</summary>
     private const long MaxConstantBytes = (1L << 31) - (16L << 20);
 
     private readonly GraphProto _graph;
@@ -24,15 +24,14 @@ internal sealed class OnnxGraph
 
     public OnnxGraph(string name) => _graph = new GraphProto { Name = name };
 
-    /// <summary>Declares a float32 input. An extent is a number or, as text, the name of one that may
-    /// vary.</summary>
+    /// <summary>Declares a float32 input. An extent is a number, or a string that names a variable extent.</summary>
     public string Input(string name, params ReadOnlySpan<object> extents)
     {
         _graph.Input.Add(Declare(name, extents));
         return name;
     }
 
-    /// <summary>Gives <paramref name="value"/> the name of a float32 output.</summary>
+    /// <summary>Declares <paramref name="value"/> as a float32 output and renames it.</summary>
     public void Output(string name, string value, params ReadOnlySpan<object> extents)
     {
         NodeProto producer = _graph.Node.Single(node => node.Output[0] == value);
@@ -60,7 +59,7 @@ internal sealed class OnnxGraph
             Type = AttributeProto.Types.AttributeType.Float,
         });
 
-    /// <summary>Each row less its mean.</summary>
+    /// <summary>Subtracts from each row its mean.</summary>
     public string Centre(string name, string x)
     {
         AttributeProto axes = new() { Name = "axes", Type = AttributeProto.Types.AttributeType.Ints };
@@ -82,14 +81,14 @@ internal sealed class OnnxGraph
         return Add("Transpose", name, [x], permutation);
     }
 
-    /// <summary>An extent of 0 is kept, −1 is what is left.</summary>
+    /// <summary>Changes the shape. 0 keeps an extent, −1 stands for the remaining elements.</summary>
     public string Reshape(string name, string x, params ReadOnlySpan<long> extents)
         => Add("Reshape", name, [x, Constant(name + ".shape", extents)]);
 
     public string Sum(string name, string x, long axis)
         => Add("ReduceSum", name, [x, Constant(name + ".axes", axis)], Integer("keepdims", 0));
 
-    /// <summary>x·½·(1 + erf(x/√2)), in the order of operations that runtimes recognise and fuse.</summary>
+    /// <summary>x·½·(1 + erf(x/√2)), in an order of operations that runtimes recognise and fuse.</summary>
     public string Gelu(string name, string x)
     {
         string scaled = Add("Div", name + ".scaled", [x, Scalar(name + ".root2", Math.Sqrt(2))]);
@@ -142,8 +141,8 @@ internal sealed class OnnxGraph
 
     [DoesNotReturn]
     private static void ThrowTooLarge(string name) => throw new NotSupportedException($"{name}: expected the " +
-        $"graph's constants within {MaxConstantBytes >> 20} MiB, the most that an ONNX file holds, found more; " +
-        "a smaller patch grid needs smaller tables, but the weights have to fit");
+        $"constants of the graph within {MaxConstantBytes >> 20} MiB, the limit of an ONNX file, found more; " +
+        "a smaller patch grid has smaller tables, but the weights have to fit");
 
     private static AttributeProto Integer(string name, long value)
         => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };

@@ -5,7 +5,7 @@ namespace MsResampler.Onnx;
 /// <summary>Position tables in double precision.</summary>
 internal static class Positions
 {
-    /// <summary>What queries see, [M, D]: the sine–cosine embedding at their anchors, or the stored
+    /// <summary>Positions that queries add, [M, D]: the sine–cosine embedding of their anchors, or the stored
     /// table.</summary>
     public static double[] OfQueries(ResamplerConfig config, ResamplerWeights weights, PatchGrid grid)
     {
@@ -15,8 +15,8 @@ internal static class Positions
             column => ScopeGeometry.Anchor(column, queries.Columns, grid.Columns));
     }
 
-    /// <summary>What keys see, [N, D]: the sine–cosine embedding of their patches, or the stored table
-    /// resized.</summary>
+    /// <summary>Positions that keys add, [N, D]: the sine–cosine embedding of their patches, or the resized stored
+    /// table.</summary>
     public static double[] OfKeys(ResamplerConfig config, ResamplerWeights weights, PatchGrid grid)
         => weights.PositionTable is { } table
             ? Resize(table.ToDouble(), config.QueryGrid, grid)
@@ -39,8 +39,8 @@ internal static class Positions
         return table;
     }
 
-    /// <summary>Bicubic with a = −0.75, half-pixel centres, edges repeated: one axis after the
-    /// other.</summary>
+    /// <summary>Resizes a table, one axis after the other: bicubic with a = −0.75, half-pixel centres, edges
+    /// repeated.</summary>
     private static double[] Resize(double[] table, QueryGrid from, PatchGrid to)
     {
         int width = table.Length / from.QueryCount;

@@ -3,11 +3,11 @@ using MsResampler.Model;
 
 namespace MsResampler.Onnx;
 
-/// <summary>What a scope computes without looking at the image, in double precision.</summary>
+/// <summary>The part of a scope's computation that does not depend on the features, in double precision.</summary>
 internal static class QuerySide
 {
-    /// <summary>Queries as the logits need them: normalised, at their anchors, projected, divided by √d, and
-    /// laid out [A, M, d].</summary>
+    /// <summary>Queries in the form that the logits need: normalised, with positions, projected, divided by √d, and
+    /// in the layout [A, M, d].</summary>
     public static float[] Queries(ResamplerConfig config, ResamplerWeights weights, int scope, PatchGrid grid)
     {
         ScopeWeights scopeWeights = weights.Scopes[scope];
@@ -36,8 +36,8 @@ internal static class QuerySide
         return result;
     }
 
-    /// <summary>The bias of a branch's output. Attention weights sum to 1, so the bias of the values passes
-    /// through them whole: out_proj(bv) + bo.</summary>
+    /// <summary>The bias of a branch output, Wo·bv + bo. Attention weights add up to 1, so attention adds the whole
+    /// bias of the values.</summary>
     public static double[] OutputBias(ScopeWeights weights)
     {
         double[] output = weights.OutputProjection.Weight.ToDouble();
@@ -51,11 +51,13 @@ internal static class QuerySide
         return result;
     }
 
-    /// <summary>What a scope adds to its logits, [heads, M, N]. Heads is 1 unless each has its own sigma.</summary>
-    /// <remarks>Finite throughout: converters to float16 and quantisers make NaN of −∞. Outside the window the lowest
-    /// value takes a patch's weight as −∞ would, because the nearest patch of a query has 0; no query is without one.
-    /// Rows and columns are summed before the sum is limited, so that nothing overflows here, and a logit that is added
-    /// to the lowest value is lost in it.</remarks>
+    /// <summary>The bias that a scope adds to its logits, [heads, M, N]. There is one head unless sigma is learned
+    /// per head.</summary>
+    /// <remarks>All values are finite, because converters to float16 and quantisers turn −∞ into NaN. Outside the
+    /// window the bias is the lowest float32 value, which gives a weight of 0 like −∞, because the bias of the
+    /// nearest patch of every query is 0. The row part and the column part are added in double precision before the
+    /// limit is applied, so the sum does not overflow. Adding a logit to the lowest value does not change
+    /// it.</remarks>
     public static float[] Prior(ResamplerConfig config, int scopeIndex, WeightTensor? logSigma,
         PatchGrid grid)
     {

@@ -3,12 +3,13 @@ using MsResampler.Onnx.Proto;
 
 namespace MsResampler.Onnx;
 
-/// <summary>The model as nodes, laid out for speed: B is the batch, N the patches, M the queries, A the
-/// heads, d a head's width.</summary>
-/// <remarks>Weights are stored as the products read them. The one large tensor that is transposed is the
-/// values; keys come out of their product transposed already. Biases move to where there are M rows instead
-/// of N. Runtimes compute a variance from sums of squares, which loses a row far from 0: rows are near 0 before they
-/// are normalised, those of patches without a node for it where there is a kv_proj.</remarks>
+/// <summary>Builds the graph of a model. Shapes use B for the batch size, N for the patches, M for the queries, A
+/// for the heads and d for the width of a head.</summary>
+/// <remarks>Weights are stored in the layout that the products read. The values are the only large tensor that is
+/// transposed at run time; the product of the keys is transposed already. Biases are added to M rows instead of N
+/// where possible. Runtimes compute the variance from sums of squares, which is inaccurate for rows far from 0. The
+/// mean of a row is therefore removed before each layer norm: in the weights of kv_proj if there is one, otherwise
+/// by a node.</remarks>
 internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
 {
     private const string Batch = "batch";
@@ -22,6 +23,8 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
 
     private int QueryCount => _config.QueryGrid.QueryCount;
 
+    /// <summary>Builds the graph.</summary>
+    /// <exception cref="NotSupportedException">The file would exceed 2 GiB.</exception>
     public ModelProto Build()
     {
         string image = _graph.Input(OnnxExporter.InputName, Batch, grid.Rows, grid.Columns, _config.VisionHiddenSize);
@@ -60,8 +63,8 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
             _config.HiddenSize);
     }
 
-    /// <summary>Keys as the logits read them, [B, A, d, N]: Wk·ZKᵀ is in that order already. Their bias is
-    /// the same for every key of a query, so it drops out of the softmax.</summary>
+    /// <summary>Keys in the layout that the logits read, [B, A, d, N], which is the layout of Wk·ZKᵀ. The bias of
+    /// k_proj adds the same value to every logit of a query, which the softmax removes.</summary>
     private string Keys(int scope, string transposedZk)
     {
         string name = $"scopes.{scope}.k_proj";
@@ -72,8 +75,7 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
             PatchCount);
     }
 
-    /// <summary>Values by head, [B, A, N, d], without their bias, which is in that of the branch's
-    /// output.</summary>
+    /// <summary>Values by head, [B, A, N, d]. Their bias is part of the bias of out_proj.</summary>
     private string Values(int scope, string z)
     {
         string name = $"scopes.{scope}.v_proj";
@@ -104,7 +106,7 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
             _graph.Constant(name + "out_proj.bias", _biases.Outputs[scope], _config.HiddenSize));
     }
 
-    /// <summary>Σ_s gate_s ⊙ O_s, the gates from all branches side by side.</summary>
+    /// <summary>Σ_s gate_s ⊙ O_s, with the gates computed from all branches side by side.</summary>
     private string Fuse(string[] branches, GateWeights gate)
     {
         int scopeCount = branches.Length;
@@ -132,8 +134,8 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
             ? _graph.Plus(name + ".biased", product, Vector(name + ".bias", bias)) : product;
     }
 
-    /// <summary>x·Wᵀ less the mean of each row, taken out of the weights in double precision. The normalisation that follows
-    /// subtracts it anyway.</summary>
+    /// <summary>x·Wᵀ minus the mean of each row, which the following layer norm subtracts anyway. The mean is
+    /// subtracted from the weights in double precision.</summary>
     private string CentredProduct(string name, string x, WeightTensor weight)
     {
         double[] values = weight.ToDouble();

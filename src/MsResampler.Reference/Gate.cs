@@ -13,7 +13,7 @@ internal sealed record Gate(Linear Hidden, Linear Output, int GroupCount)
     public static Gate Load(GateWeights weights, int groupCount)
         => new(Linear.Load(weights.Hidden), Linear.Load(weights.Output), groupCount);
 
-    /// <summary>The gate weights [M, S·R] of the branch outputs O_s, each [M, D]; column s·R + r is scope s,
+    /// <summary>The gate weights, [M, S·R], for the branch outputs O_s, each [M, D]. Column s·R + r is scope s,
     /// group r.</summary>
     public Matrix<double> Weights(IReadOnlyList<Matrix<double>> outputs)
     {
@@ -33,7 +33,7 @@ internal sealed record Gate(Linear Hidden, Linear Output, int GroupCount)
         return weights;
     }
 
-    /// <summary>F = Σ_s gate_s ⊙ O_s, where group r weighs channels [r·D/R, (r+1)·D/R).</summary>
+    /// <summary>F = Σ_s gate_s ⊙ O_s, where the weight of group r applies to channels [r·D/R, (r+1)·D/R).</summary>
     public Matrix<double> Fuse(Matrix<double> weights, IReadOnlyList<Matrix<double>> outputs)
     {
         int groupWidth = outputs[0].ColumnCount / GroupCount;

@@ -3,8 +3,8 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>Each row brought to mean 0 and variance 1 (the biased one, plus ε), then scaled and
-/// shifted.</summary>
+/// <summary>Layer normalisation of each row: <c>(x − mean)/√(variance + ε)·weight + bias</c>, with the biased
+/// variance.</summary>
 internal sealed record LayerNorm(Vector<double> Weight, Vector<double> Bias, double Epsilon)
 {
     public static LayerNorm Load(NormWeights weights, double epsilon)

@@ -3,12 +3,11 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>Position embeddings: the sine–cosine table (step 2), and the stored one of published
+/// <summary>Position embeddings: the sine–cosine embedding (step 2), and the stored table of published
 /// resamplers.</summary>
 internal static class Positions
 {
-    /// <summary>Where query row (or column) <paramref name="queryIndex"/> of <paramref name="queryExtent"/>
-    /// sits among <paramref name="patchExtent"/> patch rows (or columns).</summary>
+    /// <summary>The anchor of a query along one axis, in patches.</summary>
     public static double Anchor(int queryIndex, int queryExtent, int patchExtent)
         => ((queryIndex + 0.5) * patchExtent / queryExtent) - 0.5;
 
@@ -29,13 +28,13 @@ internal static class Positions
         });
     }
 
-    /// <summary>The stored table [M, D] resized from the query grid to the patch grid, [N, D].</summary>
+    /// <summary>Resizes the stored table, [M, D], from the query grid to the patch grid, [N, D].</summary>
     public static Matrix<double> Resize(Matrix<double> table, QueryGrid queryGrid, PatchGrid grid)
         => BicubicWeights(queryGrid.Rows, grid.Rows)
             .KroneckerProduct(BicubicWeights(queryGrid.Columns, grid.Columns)) * table;
 
-    /// <summary>How much each of <paramref name="sourceExtent"/> entries counts in each of <paramref
-    /// name="targetExtent"/>: bicubic, align_corners = false, taps past the edge read the edge.</summary>
+    /// <summary>The weights of the source entries for each target entry, [<paramref name="targetExtent"/>,
+    /// <paramref name="sourceExtent"/>]: bicubic, align_corners = false, edges repeated.</summary>
     public static Matrix<double> BicubicWeights(int sourceExtent, int targetExtent)
     {
         Matrix<double> weights = Matrix<double>.Build.Dense(targetExtent, sourceExtent);

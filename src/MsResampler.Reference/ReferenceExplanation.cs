@@ -2,7 +2,7 @@ using MathNet.Numerics.LinearAlgebra;
 
 namespace MsResampler.Reference;
 
-/// <summary>What one image's tokens were made of, in double precision.</summary>
+/// <summary>The tokens, attention weights and gate weights of one image, in double precision.</summary>
 public sealed class ReferenceExplanation
 {
     private readonly Matrix<double>[][] _attention;
@@ -16,17 +16,17 @@ public sealed class ReferenceExplanation
         Tokens = tokens;
     }
 
-    /// <summary>The image's patch grid.</summary>
+    /// <summary>The patch grid of the image.</summary>
     public PatchGrid Grid { get; }
 
-    /// <summary>Attention weights of one scope and head, [M, N] row-major; 0 outside the query's
-    /// scope.</summary>
+    /// <summary>Attention weights of one scope and head, [M, N] row-major; 0 outside the window of the
+    /// query.</summary>
     /// <param name="scopeIndex">The scope.</param>
     /// <param name="headIndex">The head.</param>
     public double[] Attention(int scopeIndex, int headIndex)
         => _attention[scopeIndex][headIndex].ToRowMajorArray();
 
-    /// <summary>Gate weights, [M, S, R] row-major. With one scope they are all 1.</summary>
+    /// <summary>Gate weights, [M, S, R] row-major; all 1 with one scope.</summary>
     public double[] Gate { get; }
 
     /// <summary>The tokens, [M, L] row-major.</summary>

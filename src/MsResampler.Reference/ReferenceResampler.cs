@@ -3,9 +3,9 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>The model in double precision, written to be read beside its definition: dense masks, no
-/// shortcuts, the steps in order. It shares the parsed configuration and the raw weights with the engine and
-/// nothing else. Immutable, so one instance may be used from many threads.</summary>
+/// <summary>The model in double precision. The code follows the definition of the model step by step, with dense
+/// masks and without optimisations. It shares only the parsed configuration and the raw weights with the engine.
+/// Immutable and thread-safe.</summary>
 public sealed class ReferenceResampler
 {
     private readonly ResamplerConfig _config;
@@ -32,7 +32,7 @@ public sealed class ReferenceResampler
         _positionTable = weights.PositionTable is null ? null : Tensors.Matrix(weights.PositionTable);
     }
 
-    /// <summary>Copies a model's weights; the model is not kept and may be disposed afterwards.</summary>
+    /// <summary>Copies the weights of a model. The caller may dispose the model afterwards.</summary>
     /// <param name="model">An open model.</param>
     public static ReferenceResampler Load(ResamplerModel model)
     {
@@ -46,13 +46,13 @@ public sealed class ReferenceResampler
     /// <summary>Computes the tokens of one image, [M, L] row-major.</summary>
     /// <param name="features">X, [H·W, C] row-major.</param>
     /// <param name="grid">The image's patch grid.</param>
-    /// <exception cref="ArgumentException"><paramref name="features"/> is not H·W·C long.</exception>
+    /// <exception cref="ArgumentException">The length of <paramref name="features"/> is not H·W·C.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="grid"/> has no rows or no
     /// columns.</exception>
     public double[] Resample(ReadOnlySpan<float> features, PatchGrid grid)
         => Forward(features, grid, attention: null).Tokens.ToRowMajorArray();
 
-    /// <summary>Computes the tokens of one image together with its attention and gate weights.</summary>
+    /// <summary>Computes the tokens, attention weights and gate weights of one image.</summary>
     /// <inheritdoc cref="Resample"/>
     public ReferenceExplanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
     {
@@ -69,7 +69,7 @@ public sealed class ReferenceResampler
         Matrix<double> x = FeatureMatrix(features, grid);
         Matrix<double> z = _keyValueNorm.Apply(_keyValueInput?.Apply(x) ?? x);
 
-        // Step 2: keys see positions, values do not.
+        // Step 2: positions are added for the keys, not for the values.
         Matrix<double> zk = _config.PositionEmbedding.Keys ? z + KeyPositions(grid) : z;
 
         // Steps 3 to 5: the branches, O_s [M, D].

@@ -3,7 +3,7 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>One branch: its attention weights, and its scope prior as steps 4 and 5 state it.</summary>
+/// <summary>One branch: the weights of its attention, and its scope prior as defined by steps 4 and 5.</summary>
 internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear QueryProjection,
     Linear KeyProjection, Linear ValueProjection, Linear OutputProjection, Matrix<double>? LogSigma)
 {
@@ -13,8 +13,8 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
         Linear.Load(weights.OutputProjection),
         weights.LogSigma is null ? null : Tensors.Matrix(weights.LogSigma));
 
-    /// <summary>What step 3 adds to the logits of one head, [M, N]: the bias of step 5 where the patch is in
-    /// the query's scope (step 4), −∞ where it is not.</summary>
+    /// <summary>The values that step 3 adds to the logits of one head, [M, N]: the bias of step 5 for patches in the
+    /// scope of the query (step 4), −∞ for other patches.</summary>
     public Matrix<double> Bias(QueryGrid queryGrid, PatchGrid grid, int head)
     {
         AxisPair sigma = Sigma(head, grid);
@@ -29,10 +29,9 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
     }
 
     /// <summary>Bias and scope along one axis, [queries][patches].</summary>
-    /// <remarks>Each query's largest is 0. What is taken from all patches of a query drops out of its softmax, and the
-    /// logits would lose their digits beside the biases of a small sigma. Squared distances are compared as integers,
-    /// in units of (1/2·queryExtent)², so that patches equally near differ by 0, which no sigma makes more
-    /// of.</remarks>
+    /// <remarks>The biases of each query are shifted so that the largest is 0. The softmax removes such a constant,
+    /// but next to the large biases of a small sigma, logits would lose precision. Squared distances are integers in
+    /// units of (1/(2·queryExtent))², so that patches at equal distances have exactly equal biases.</remarks>
     private double[][] AxisBias(int queryExtent, int patchExtent, double? window, double sigma)
     {
         double[][] bias = new double[queryExtent][];
@@ -50,15 +49,16 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
                     ScopePrior.None or ScopePrior.Window => 0,
                     ScopePrior.Gaussian => square == least ? 0
                         : -(double)(square - least) / (double)(2 * unit * unit) / sigma / sigma,
-                    _ => throw new NotSupportedException($"{Config.Prior}: a prior that the reference lacks"),
+                    _ => throw new NotSupportedException(
+                        $"{Config.Prior}: expected a prior that the reference implements"),
                 })];
         }
 
         return bias;
     }
 
-    /// <summary>Step 4: the first and the last patch in a query's scope; before the first or after the last patch of
-    /// the grid where the window is cut.</summary>
+    /// <summary>Step 4: the first and the last patch in the scope of a query. They lie outside the grid if the
+    /// window is cut at its edge.</summary>
     private (Int128 First, Int128 Last) Window(int queryIndex, int queryExtent, int patchExtent, double? configured)
     {
         if (configured is not { } given)
@@ -79,7 +79,7 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
         return (first, first + window - 1);
     }
 
-    /// <summary>The sigma of a head in patches; unused where the prior is not Gaussian.</summary>
+    /// <summary>The sigma of a head, in patches; used only by a Gaussian prior.</summary>
     private AxisPair Sigma(int head, PatchGrid grid)
     {
         AxisPair sigma = LogSigma is not null

@@ -2,7 +2,7 @@ using MathNet.Numerics.LinearAlgebra;
 
 namespace MsResampler.Reference;
 
-/// <summary>Weights in proportion to the exponentials of logits, of which at least one is finite.</summary>
+/// <summary>Softmax of logits. At least one logit must be finite, others may be −∞.</summary>
 internal static class Softmax
 {
     public static Vector<double> Of(Vector<double> logits)

@@ -3,7 +3,7 @@ using MsResampler.Model;
 
 namespace MsResampler.Reference;
 
-/// <summary>Copies of a checkpoint's weights.</summary>
+/// <summary>Copies weights of a checkpoint into matrices and vectors.</summary>
 internal static class Tensors
 {
     public static Matrix<double> Matrix(WeightTensor weight)

@@ -2,10 +2,10 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace MsResampler;
 
-/// <summary>Finite features and finite weights gave a value outside the range of the precision that the model is computed
-/// in. The tokens of the call are undefined; the model stays usable.</summary>
-/// <remarks>Thrown by every backend, in every precision, in place of NaN or infinite tokens. Where
-/// <see cref="ResamplerOptions.ValidateFeatures"/> is off, features that are NaN or infinite end here too.</remarks>
+/// <summary>A value computed from finite features and finite weights left the range of the numeric precision. The
+/// tokens of the call are undefined; the model stays usable.</summary>
+/// <remarks>Every backend throws this exception, in every precision, instead of returning NaN or infinite tokens. If
+/// <see cref="ResamplerOptions.ValidateFeatures"/> is off, NaN or infinite features also cause it.</remarks>
 public class ActivationOverflowException : ArithmeticException
 {
     internal ActivationOverflowException(string message, Precision precision, int imageIndex = -1,
@@ -17,33 +17,33 @@ public class ActivationOverflowException : ArithmeticException
         Grid = grid;
     }
 
-    /// <summary>What the model is computed in; never <see cref="Precision.Auto"/>.</summary>
+    /// <summary>The numeric precision of the model; never <see cref="Precision.Auto"/>.</summary>
     public Precision Precision { get; }
 
-    /// <summary>Index of the first such image in the batch; of calls on the device, whose overflows are reported later, the
-    /// lowest in any of them. −1 where it is no image: a weight.</summary>
+    /// <summary>Index of the first such image in the batch. Calls with tensors on a device report overflows later;
+    /// then this is the lowest index in any of these calls. −1 if a weight caused the exception.</summary>
     public int ImageIndex { get; }
 
-    /// <summary>The image's patch grid; empty where it is not known.</summary>
+    /// <summary>The patch grid of the image; 0x0 if unknown.</summary>
     public PatchGrid Grid { get; }
 
-    /// <summary>What happened, without the image, and what to do about it.</summary>
-    internal static string Describe(Precision precision) => "a value between features and tokens is outside the range of "
-        + precision switch
+    /// <summary>The message without the image: the cause and what to do.</summary>
+    internal static string Describe(Precision precision)
+        => "a value between features and tokens is outside the range of " + precision switch
         {
             Precision.Float16 => "float16 (±65504): use Precision.BFloat16 or Precision.Float32",
-            _ => $"{Name(precision)} (±3.4e38): scale the features; if they are of a usual size, a weight of the model " +
-                "is not",
+            _ => $"{Name(precision)} (±3.4e38): scale the features; if they are of a usual size, check the weights " +
+                "of the model",
         };
 
-    /// <summary>Reports an image.</summary>
-    /// <param name="imageIndex">Its index in the batch.</param>
-    /// <param name="grid">Its grid.</param>
-    /// <param name="precision">What is computed in.</param>
+    /// <summary>Throws the exception for an image.</summary>
+    /// <param name="imageIndex">The index of the image in the batch.</param>
+    /// <param name="grid">The patch grid of the image.</param>
+    /// <param name="precision">The numeric precision of the model.</param>
     [DoesNotReturn]
     internal static void Throw(int imageIndex, PatchGrid grid, Precision precision)
-        => throw new ActivationOverflowException($"image {imageIndex} ({grid} patches): {Describe(precision)}", precision,
-            imageIndex, grid);
+        => throw new ActivationOverflowException($"image {imageIndex} ({grid} patches): {Describe(precision)}",
+            precision, imageIndex, grid);
 
     private static string Name(Precision precision) => precision switch
     {

@@ -10,8 +10,8 @@ public abstract class Backend
     {
     }
 
-    /// <summary>The processor, through managed SIMD code in float32. The environment variable MSRESAMPLER_CPU (avx512, avx2,
-    /// vector128 or scalar) forces an instruction set.</summary>
+    /// <summary>The processor: managed SIMD code in float32. The environment variable MSRESAMPLER_CPU (avx512, avx2,
+    /// vector128 or scalar) selects an instruction set.</summary>
     public static Backend Cpu { get; } = new CpuBackend();
 
     /// <summary>Prepares a model to run on this backend.</summary>

@@ -1,6 +1,6 @@
 namespace MsResampler;
 
-/// <summary>What one image's tokens were made of.</summary>
+/// <summary>The attention weights and gate weights of one image.</summary>
 public sealed class Explanation
 {
     internal Explanation(PatchGrid grid, int queryCount, int scopeCount, int headCount, int gateGroupCount,
@@ -18,24 +18,24 @@ public sealed class Explanation
     private readonly float[][] _attention;
     private readonly float[] _gate;
 
-    /// <summary>The image's patch grid.</summary>
+    /// <summary>The patch grid of the image.</summary>
     public PatchGrid Grid { get; }
 
-    /// <summary>M.</summary>
+    /// <summary>M, the number of queries.</summary>
     public int QueryCount { get; }
 
-    /// <summary>S.</summary>
+    /// <summary>S, the number of scopes.</summary>
     public int ScopeCount { get; }
 
-    /// <summary>A.</summary>
+    /// <summary>A, the number of attention heads.</summary>
     public int HeadCount { get; }
 
-    /// <summary>R: 1, or A when the gate weighs each head's channels.</summary>
+    /// <summary>R, the number of gate groups: 1, or A if every head has gate weights of its own.</summary>
     public int GateGroupCount { get; }
 
-    /// <summary>Attention weights of one scope and head, [M, N] row-major; each row sums to 1 and is 0 outside the
-    /// query's scope.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">There is no such scope or head.</exception>
+    /// <summary>Attention weights of one scope and head, [M, N] row-major. Each row sums to 1 and is 0 outside the
+    /// window of the query.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The scope or the head does not exist.</exception>
     public ReadOnlySpan<float> Attention(int scopeIndex, int headIndex)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(scopeIndex);
@@ -46,7 +46,7 @@ public sealed class Explanation
         return _attention[scopeIndex].AsSpan(headIndex * count, count);
     }
 
-    /// <summary>Gate weights, [M, S, R] row-major; for each query and group they sum to 1 over the scopes. With one
-    /// scope they are all 1.</summary>
+    /// <summary>Gate weights, [M, S, R] row-major. For each query and group they sum to 1 over the scopes; with one
+    /// scope they are 1.</summary>
     public ReadOnlySpan<float> Gate => _gate;
 }

@@ -1,12 +1,12 @@
 namespace MsResampler;
 
-/// <summary>A feature value that is NaN or infinite.</summary>
+/// <summary>A feature is NaN or infinite.</summary>
 public sealed class InvalidFeaturesException : Exception
 {
     internal InvalidFeaturesException(int imageIndex, PatchGrid grid, int row, int column, int channel, float value)
         : base($"image {imageIndex} ({grid} patches): the feature at row {row}, column {column}, " +
-            $"channel {channel} is " +
-            $"{value}; every feature must be finite (ResamplerOptions.ValidateFeatures turns this check off)")
+            $"channel {channel} is {value}; every feature must be finite " +
+            "(ResamplerOptions.ValidateFeatures turns this check off)")
     {
         ImageIndex = imageIndex;
         Row = row;
@@ -14,10 +14,10 @@ public sealed class InvalidFeaturesException : Exception
         Channel = channel;
     }
 
-    /// <summary>Names the place of a value in a batch.</summary>
-    /// <param name="features">The batch's features.</param>
-    /// <param name="index">The value's index.</param>
-    /// <param name="grids">The images' grids.</param>
+    /// <summary>Creates the exception for a feature of a batch.</summary>
+    /// <param name="features">The features of the batch.</param>
+    /// <param name="index">The index of the feature.</param>
+    /// <param name="grids">One patch grid per image.</param>
     /// <param name="channelCount">C.</param>
     internal static InvalidFeaturesException At(ReadOnlySpan<float> features, int index, ReadOnlySpan<PatchGrid> grids,
         int channelCount)

@@ -2,8 +2,8 @@ using MsResampler.Planning;
 
 namespace MsResampler;
 
-/// <summary>A model made ready to compute on one device. <see cref="Resampler"/> has checked lengths and grids before
-/// it calls; every member may be called from many threads at once.</summary>
+/// <summary>A model prepared to run on one device. <see cref="Resampler"/> checks lengths and grids before it calls
+/// an engine. All members are thread-safe.</summary>
 internal abstract class ModelEngine : IDisposable
 {
     /// <summary>Description of the backend.</summary>
@@ -12,13 +12,13 @@ internal abstract class ModelEngine : IDisposable
     /// <summary>Numeric precision; never <see cref="Precision.Auto"/>.</summary>
     public abstract Precision Precision { get; }
 
-    /// <summary>What makes it slower than it need be, one sentence each; may grow while it runs.</summary>
+    /// <summary>One sentence per reason why the engine is slower than necessary. The list may grow.</summary>
     public virtual IReadOnlyList<string> Warnings => [];
 
-    /// <summary>The most processor threads one call uses.</summary>
+    /// <summary>The largest number of processor threads that a call uses.</summary>
     public abstract int ThreadCount { get; }
 
-    /// <summary>What is computed for images of a grid.</summary>
+    /// <summary>The plan for images of a patch grid.</summary>
     public abstract ExecutionPlan Plan(PatchGrid grid);
 
     /// <inheritdoc cref="Resampler.Resample"/>
@@ -28,6 +28,6 @@ internal abstract class ModelEngine : IDisposable
     /// <inheritdoc cref="Resampler.Explain"/>
     public abstract Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid);
 
-    /// <summary>Ends threads and frees memory; calls under way finish first.</summary>
+    /// <summary>Ends threads and frees memory, after calls in progress have finished.</summary>
     public abstract void Dispose();
 }

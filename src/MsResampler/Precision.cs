@@ -1,23 +1,24 @@
 namespace MsResampler;
 
-/// <summary>Numeric precision of a model's computation. Sums are always accumulated in <see cref="Float32"/> or better.</summary>
+/// <summary>Numeric precision of a model. Sums are accumulated in <see cref="Float32"/> or better.</summary>
 public enum Precision
 {
-    /// <summary>What the checkpoint's matrices are stored in, if the backend and its device can: <see cref="Float16"/> or
-    /// <see cref="BFloat16"/> where all of them are; <see cref="Float32"/> else.</summary>
+    /// <summary><see cref="Float16"/> or <see cref="BFloat16"/> if the checkpoint stores all matrices in that type
+    /// and the backend supports it; otherwise <see cref="Float32"/>.</summary>
     Auto,
 
-    /// <summary>24 bits of precision; every backend.</summary>
+    /// <summary>Significands of 24 bits. Every backend supports it.</summary>
     Float32,
 
-    /// <summary>Products of numbers rounded to 11 bits, everything else in <see cref="Float32"/>; on tensor cores.
-    /// </summary>
+    /// <summary>Products of numbers rounded to 11 bits, on tensor cores; all other operations in
+    /// <see cref="Float32"/>.</summary>
     TensorFloat32,
 
-    /// <summary>Weights and activations of 11 bits, up to ±65504; on tensor cores. Larger activations are an error,
-    /// reported by the call.</summary>
+    /// <summary>Weights and activations with significands of 11 bits and a range of ±65504, on tensor cores. A call
+    /// with larger activations throws <see cref="ActivationOverflowException"/>.</summary>
     Float16,
 
-    /// <summary>Weights and activations of 8 bits, with the range of <see cref="Float32"/>; on tensor cores.</summary>
+    /// <summary>Weights and activations with significands of 8 bits and the range of <see cref="Float32"/>, on
+    /// tensor cores.</summary>
     BFloat16,
 }

@@ -6,10 +6,9 @@ using MsResampler.Safetensors;
 namespace MsResampler;
 
 /// <summary>A loaded model that turns patch features into visual tokens.</summary>
-/// <remarks>All members may be called from many threads at once. Calls that run when <see cref="Dispose"/> is called
-/// finish normally; later ones throw <see cref="ObjectDisposedException"/>. A disposed instance holds neither weights nor
-/// workspaces, whoever refers to it. An instance that is never disposed is finalised, and its threads
-/// end.</remarks>
+/// <remarks>All members are thread-safe. Calls in progress when <see cref="Dispose"/> is called finish normally;
+/// later calls throw <see cref="ObjectDisposedException"/>. A disposed instance does not reference weights or
+/// workspaces. The threads of an instance that is not disposed end when it is garbage-collected.</remarks>
 public sealed class Resampler : IDisposable
 {
     private readonly ModelEngine _engine;
@@ -26,36 +25,36 @@ public sealed class Resampler : IDisposable
     /// <summary>The model's configuration.</summary>
     public ResamplerConfig Config { get; }
 
-    /// <summary>What was ignored while loading, and what makes the model run slower than it need, one sentence each:
-    /// unknown configuration fields, files beside the checkpoint, buffers that the model does not use; a folder that cannot
-    /// keep compiled kernels, from the first one on.</summary>
+    /// <summary>One sentence for each thing that was ignored while loading (unknown configuration fields, other
+    /// files in the folder, buffers that the model does not use) and for each reason why the model runs slower than
+    /// necessary (such as a kernel cache that cannot be written). The list may grow.</summary>
     public IReadOnlyList<string> Warnings
         => _engine.Warnings is { Count: > 0 } warnings ? [.. _modelWarnings, .. warnings] : _modelWarnings;
 
-    /// <summary>The most threads one call uses, the caller's included.</summary>
+    /// <summary>The largest number of threads that a call uses, the calling thread included.</summary>
     public int ThreadCount => _engine.ThreadCount;
 
-    /// <summary>Numeric precision of the model's computation; never <see cref="Precision.Auto"/>.</summary>
+    /// <summary>Numeric precision of the model; never <see cref="Precision.Auto"/>.</summary>
     public Precision Precision => _engine.Precision;
 
     /// <summary>Description of the backend, such as "cpu, avx512, 8 threads".</summary>
     public string Description => _engine.Description;
 
-    /// <summary>Loads a model folder (config.json and a safetensors checkpoint) and prepares it to run. The files are
-    /// not needed afterwards.</summary>
+    /// <summary>Loads a model folder (config.json and a safetensors checkpoint). The files are not needed
+    /// afterwards.</summary>
     /// <param name="folder">The model folder.</param>
-    /// <param name="options">How to run; null for the defaults.</param>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="FileNotFoundException">The configuration or the checkpoint is missing.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
-    /// <exception cref="SafetensorsException">The checkpoint's bytes are not valid safetensors.</exception>
-    /// <exception cref="InvalidModelException">The configuration is wrong; or tensors are missing, unknown,
-    /// misshapen, or hold values that are NaN, infinite or beyond float32 (all of them are named); or a product of weights
-    /// leaves the range of float32.</exception>
-    /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
-    /// this machine lacks, or the backend cannot compute in the precision that was asked for.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An option is negative, or no value of its type.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to a file is denied.</exception>
+    /// <exception cref="SafetensorsException">The checkpoint is not valid safetensors.</exception>
+    /// <exception cref="InvalidModelException">The configuration is invalid; or tensors are missing, unknown, of the
+    /// wrong shape, or contain NaN, infinity or values beyond float32 (the exception lists all of them); or a
+    /// product of weights leaves the range of float32.</exception>
+    /// <exception cref="NotSupportedException">The environment variable MSRESAMPLER_CPU names an instruction set
+    /// that this machine does not support, or the backend does not support the precision.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is negative or not a value of its type.</exception>
     public static Resampler Load(string folder, ResamplerOptions? options = null)
     {
         using ResamplerModel model = ResamplerModel.Open(folder);
@@ -63,12 +62,12 @@ public sealed class Resampler : IDisposable
     }
 
     /// <summary>Prepares an opened model to run.</summary>
-    /// <param name="model">The model; it is not kept and may be disposed afterwards.</param>
-    /// <param name="options">How to run; null for the defaults.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An option is negative, or no value of its type.</exception>
+    /// <param name="model">The model. The caller may dispose it afterwards.</param>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is negative or not a value of its type.</exception>
     /// <exception cref="InvalidModelException">A product of weights leaves the range of float32.</exception>
-    /// <exception cref="NotSupportedException">The MSRESAMPLER_CPU environment variable names an instruction set that
-    /// this machine lacks, or the backend cannot compute in the precision that was asked for.</exception>
+    /// <exception cref="NotSupportedException">The environment variable MSRESAMPLER_CPU names an instruction set
+    /// that this machine does not support, or the backend does not support the precision.</exception>
     public static Resampler Load(ResamplerModel model, ResamplerOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -84,23 +83,22 @@ public sealed class Resampler : IDisposable
         return new Resampler(model, options);
     }
 
-    /// <summary>Computes the visual tokens of a ragged batch: every image has its own grid and nothing is padded. An
-    /// image's tokens are the same bit for bit whatever else is in the batch, in which order, and on how many threads.
-    /// </summary>
-    /// <param name="features">The images' patch features one after another, each [H·W, C] row-major, float32.</param>
+    /// <summary>Computes the visual tokens of a ragged batch: every image has its own patch grid and nothing is
+    /// padded. The tokens of an image are bit-identical for any batch, any order of images and any number of
+    /// threads.</summary>
+    /// <param name="features">The patch features of all images, each [H·W, C] row-major, float32.</param>
     /// <param name="grids">One patch grid per image.</param>
     /// <param name="tokens">Receives [B, M, L] row-major, float32: M tokens of width L per image. Must not overlap
-    /// <paramref name="features"/>. Its content is undefined when the call throws after it has begun
-    /// to compute.</param>
-    /// <param name="cancellationToken">Checked before every unit of work, many times per image. Cancelling a call for one
-    /// image leaves <paramref name="tokens"/> as they were.</param>
-    /// <exception cref="ArgumentException">A grid is empty, or a length does not fit the grids; nothing was computed.
-    /// </exception>
+    /// <paramref name="features"/>. Its content is undefined if the call throws, unless stated otherwise.</param>
+    /// <param name="cancellationToken">Checked many times per image. Cancelling a call for one image leaves
+    /// <paramref name="tokens"/> unchanged.</param>
+    /// <exception cref="ArgumentException">A grid is empty, a length does not match the grids, or the tokens overlap
+    /// the features; nothing was computed.</exception>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite; nothing was computed.</exception>
-    /// <exception cref="ActivationOverflowException">A value that tokens depend on left the range of the precision; of
-    /// several images the first is named.</exception>
-    /// <exception cref="InvalidModelException">On this grid, seen for the first time, the model's queries leave the range
-    /// of float32.</exception>
+    /// <exception cref="ActivationOverflowException">A value left the range of the precision. If this happens in
+    /// several images, the exception names the first.</exception>
+    /// <exception cref="InvalidModelException">A grid is used for the first time, and the queries of the model leave
+    /// the range of float32 on it.</exception>
     /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
@@ -114,11 +112,12 @@ public sealed class Resampler : IDisposable
         _engine.Resample(features, grids, tokens, cancellationToken);
     }
 
-    /// <summary>Computes what one image's tokens are made of: attention per scope and head, and gate weights.</summary>
-    /// <param name="features">The image's patch features, [H·W, C] row-major.</param>
-    /// <param name="grid">Its patch grid.</param>
-    /// <returns>Attention in full, A·M·N floats per scope: for looking at, not for speed.</returns>
-    /// <exception cref="ArgumentException">The grid is empty or the length does not fit it.</exception>
+    /// <summary>Computes the attention weights and gate weights of one image. It is slower than
+    /// <see cref="Resample"/>.</summary>
+    /// <param name="features">The patch features of the image, [H·W, C] row-major, float32.</param>
+    /// <param name="grid">The patch grid of the image.</param>
+    /// <returns>The gate weights and the full attention weights, A·M·N floats per scope.</returns>
+    /// <exception cref="ArgumentException">The grid is empty, or the length does not match it.</exception>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
     /// <exception cref="ActivationOverflowException">A value left the range of the precision.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
@@ -129,7 +128,7 @@ public sealed class Resampler : IDisposable
         return _engine.Explain(features, grid);
     }
 
-    /// <summary>The engine, for calls that only its backend has.</summary>
+    /// <summary>The engine, for calls that only one backend supports.</summary>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     internal ModelEngine Engine
     {
@@ -140,19 +139,19 @@ public sealed class Resampler : IDisposable
         }
     }
 
-    /// <summary>The plan for a grid.</summary>
+    /// <summary>The plan for images of a patch grid.</summary>
     internal ExecutionPlan Plan(PatchGrid grid) => _engine.Plan(grid);
 
-    /// <summary>Ends the threads, lets go of weights and workspaces when calls under way have finished, and refuses further
-    /// calls. Explanations stay valid. Calling it again does nothing.</summary>
+    /// <summary>Ends the threads, and frees weights and workspaces after calls in progress have finished. Later
+    /// calls throw. Explanations stay valid. Calling it again has no effect.</summary>
     public void Dispose()
     {
         _isDisposed = true;
         _engine.Dispose();
     }
 
-    /// <summary>Checks that the values of a batch are as many as its grids say.</summary>
-    /// <exception cref="ArgumentException">A grid is empty, or a number does not fit the grids.</exception>
+    /// <summary>Checks that the number of features and tokens of a batch matches its grids.</summary>
+    /// <exception cref="ArgumentException">A grid is empty, or a number does not match the grids.</exception>
     internal void CheckSizes(ReadOnlySpan<PatchGrid> grids, long featureCount, long tokenCount)
     {
         CheckGrids(grids, featureCount);

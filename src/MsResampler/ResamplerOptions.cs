@@ -1,31 +1,31 @@
 namespace MsResampler;
 
-/// <summary>How a <see cref="Resampler"/> runs. Immutable; defaults suit most callers.</summary>
+/// <summary>Options of a <see cref="Resampler"/>.</summary>
 public sealed record ResamplerOptions
 {
-    /// <summary>The backend that computes.</summary>
+    /// <summary>The backend.</summary>
     public Backend Backend { get; init; } = Backend.Cpu;
 
-    /// <summary>Numeric precision of the backend; <see cref="Backend.Cpu"/> has float32 only.</summary>
+    /// <summary>Numeric precision. <see cref="Backend.Cpu"/> supports only float32.</summary>
     public Precision Precision { get; init; }
 
-    /// <summary>Threads of the CPU backend, the caller's included; 0 means one per processor, and so does
-    /// any number above that of the processors that this process may use, by its affinity and its container's quota.
-    /// <see cref="Resampler.ThreadCount"/> says how many there are.</summary>
+    /// <summary>The number of threads of the CPU backend, the calling thread included; 0 for one per processor. It
+    /// is limited to the number of processors that the process may use according to its affinity and its container's
+    /// quota. <see cref="Resampler.ThreadCount"/> is the resulting number.</summary>
     public int ThreadCount { get; init; }
 
-    /// <summary>Memory in bytes that the CPU backend keeps for patch grids seen before: plans, positions, biases and
-    /// packed queries, in the bytes that are held. The least recently used grids go first; the newest grid and those that
-    /// running calls read are kept whatever their size. The default of 256 MiB holds hundreds of grids, or a dozen of a
-    /// large model whose queries have positions. Grids that do not fit are prepared again on their next call, which is
-    /// slower but reuses the memory.</summary>
+    /// <summary>The size in bytes of the CPU backend's cache of patch grids, which contains plans, positions, biases
+    /// and packed queries. The least recently used grids are evicted first. The newest grid, and grids that running
+    /// calls use, stay even if they exceed the limit. The default of 256 MiB is enough for hundreds of grids, or for
+    /// a dozen if the queries of a large model have positions. An evicted grid is prepared again when it is next
+    /// used.</summary>
     public long GridCacheBytes { get; init; } = 256L << 20;
 
-    /// <summary>Whether features are searched for NaN and infinities before anything is computed. Without this a call that
-    /// such a feature reaches throws <see cref="ActivationOverflowException"/>, which does not name the feature.</summary>
+    /// <summary>Whether calls check the features for NaN and infinity before they compute. If not, a call with such
+    /// a feature throws <see cref="ActivationOverflowException"/>, which does not name the feature.</summary>
     public bool ValidateFeatures { get; init; } = true;
 
-    /// <summary>The processors that threads are limited to. Set by tests alone, which run more threads than there are
+    /// <summary>The limit for <see cref="ThreadCount"/>. Only tests set it, to run more threads than
     /// processors.</summary>
     internal int ProcessorCount { get; init; } = Environment.ProcessorCount;
 }

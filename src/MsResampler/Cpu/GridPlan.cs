@@ -32,7 +32,8 @@ internal sealed class GridPlan
             const int ScopeBytes = 416;
             const int TileBytes = 80;
             return BaseBytes + (Tasks.Length * (long)sizeof(AttentionTask))
-                + (ValueTasks.Length * (long)sizeof(ValueTask)) + Plan.Scopes.Sum(scope => ScopeBytes + (TileBytes * (long)scope.Tiles.Count)
+                + (ValueTasks.Length * (long)sizeof(ValueTask))
+                + Plan.Scopes.Sum(scope => ScopeBytes + (TileBytes * (long)scope.Tiles.Count)
                     + (sizeof(AxisRange) * (long)(scope.Windows.Rows.Count + scope.Windows.Columns.Count)));
         }
     }

@@ -4,13 +4,13 @@ using Microsoft.Win32.SafeHandles;
 
 namespace MsResampler.Files;
 
-/// <summary>A file that exists under its name only once it is whole and on the disk: written beside it, renamed at
-/// the end, removed where the end is never reached. The permissions of a file that is replaced stay, and a symbolic
-/// link is written through: it stays, and the file it names is replaced. What killed processes left in the folder is
-/// removed first.</summary>
+/// <summary>Writes a file atomically: the content goes to a temporary file in the same folder, which is renamed when
+/// it is complete and on the disk, and deleted otherwise. A replaced file keeps its permissions. A symbolic link is
+/// followed: the link stays and its target is replaced. Temporary files of killed processes are removed
+/// first.</summary>
 internal sealed class AtomicFile : IDisposable
 {
-    // Short whatever the file's own name, which may have all of the 255 bytes that file systems allow.
+    // Independent of the file's name, which may use all of the 255 bytes that file systems allow.
     private const string TemporaryPrefix = ".msresampler-";
     private const string TemporarySuffix = ".tmp";
     private const string LockName = TemporaryPrefix + "lock" + TemporarySuffix;
@@ -28,18 +28,18 @@ internal sealed class AtomicFile : IDisposable
     private readonly string _temporaryPath;
     private bool _isCommitted;
 
-    /// <summary>Starts a file.</summary>
+    /// <summary>Creates the temporary file.</summary>
     /// <param name="path">The file to create or replace.</param>
-    /// <exception cref="IOException">The folder is missing, the path is a folder's, or links lead in a circle.
-    /// </exception>
-    /// <exception cref="UnauthorizedAccessException">The folder, or the file that is to be replaced, cannot be
-    /// written to.</exception>
+    /// <exception cref="IOException">The folder does not exist, the path is a folder, or symbolic links form a
+    /// cycle.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder or the existing file is not writable.</exception>
     public AtomicFile(string path)
         : this(path, (temporary, options) => new FileStream(temporary, options))
     {
     }
 
-    /// <summary>The same with a stream of the caller's, for tests of what is written when.</summary>
+    /// <summary>Creates the temporary file through <paramref name="open"/>, so that tests can observe the
+    /// writes.</summary>
     internal AtomicFile(string path, Func<string, FileStreamOptions, FileStream> open)
     {
         Path = Resolve(path);
@@ -52,8 +52,8 @@ internal sealed class AtomicFile : IDisposable
         {
             Mode = FileMode.CreateNew,
             Access = FileAccess.Write,
-            // A shared flock(2): a sweeping process, which asks for an exclusive one, leaves the file alone; and one
-            // that opens the file after it was renamed, before it is closed here, can read it.
+            // Takes a shared flock(2). A process that removes leftover files needs an exclusive lock and skips this
+            // file. A process that opens the file between its renaming and its closing can read it.
             Share = FileShare.Read,
         };
         UnixFileMode? mode = ModeToKeep();
@@ -64,7 +64,7 @@ internal sealed class AtomicFile : IDisposable
         try
         {
             if (mode is { } exact && !OperatingSystem.IsWindows())
-                File.SetUnixFileMode(Handle, exact); // which the umask has narrowed
+                File.SetUnixFileMode(Handle, exact); // The umask may have removed bits.
             Sweep(folder);
         }
         catch
@@ -74,18 +74,18 @@ internal sealed class AtomicFile : IDisposable
         }
     }
 
-    /// <summary>The file that is created or replaced, links resolved.</summary>
+    /// <summary>The file that is created or replaced, with symbolic links resolved.</summary>
     public string Path { get; }
 
-    /// <summary>What is written so far.</summary>
+    /// <summary>The stream for the content.</summary>
     public Stream Stream { get; }
 
-    /// <summary>The open file.</summary>
+    /// <summary>The handle of the temporary file.</summary>
     public SafeFileHandle Handle => _file.SafeFileHandle;
 
-    /// <summary>Writes the content to the disk and gives the file its name, replacing what had it.</summary>
-    /// <exception cref="IOException">The disk is full, or the name cannot be given.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled before the file got its name.</exception>
+    /// <summary>Flushes the content to the disk and renames the file, which replaces an existing file.</summary>
+    /// <exception cref="IOException">The disk is full, or the file cannot be renamed.</exception>
+    /// <exception cref="OperationCanceledException">The call was cancelled before the file was renamed.</exception>
     public void Commit(CancellationToken cancellationToken = default)
     {
         Finish();
@@ -97,12 +97,12 @@ internal sealed class AtomicFile : IDisposable
         _file.Dispose();
     }
 
-    /// <summary>Commits two files that are only right together. At every moment, also where the process is killed,
-    /// there is the old pair, or the new pair, or no <paramref name="key"/>. Of processes that commit to the same
-    /// names at once, one comes after the other.</summary>
-    /// <param name="first">The file that means nothing without the other.</param>
-    /// <param name="key">The file without which the first is not read.</param>
-    /// <param name="cancellationToken">Ends the wait for another process.</param>
+    /// <summary>Commits two files that belong together. At any time, also after the process was killed, the folder
+    /// contains the old pair, the new pair, or no <paramref name="key"/>. Processes that commit to the same names
+    /// take turns.</summary>
+    /// <param name="first">The file that readers use only together with <paramref name="key"/>.</param>
+    /// <param name="key">The file that readers open first.</param>
+    /// <param name="cancellationToken">Cancels the wait for another process.</param>
     public static void CommitPair(AtomicFile first, AtomicFile key, CancellationToken cancellationToken)
     {
         first.Finish();
@@ -137,7 +137,7 @@ internal sealed class AtomicFile : IDisposable
         key._file.Dispose();
     }
 
-    /// <summary>Removes the file unless it was committed.</summary>
+    /// <summary>Deletes the temporary file unless it was committed.</summary>
     public void Dispose()
     {
         try
@@ -146,7 +146,7 @@ internal sealed class AtomicFile : IDisposable
         }
         catch (Exception exception) when (!_isCommitted && IsOfWriting(exception))
         {
-            // What is still buffered has no room on the disk; the file goes anyway.
+            // Buffered data could not be written; the file is deleted anyway.
         }
         finally
         {
@@ -161,8 +161,8 @@ internal sealed class AtomicFile : IDisposable
         }
     }
 
-    /// <summary>The file that a path means, links followed to their end, which may not exist yet.</summary>
-    /// <exception cref="IOException">Links lead in a circle.</exception>
+    /// <summary>The path with all symbolic links resolved. The target need not exist.</summary>
+    /// <exception cref="IOException">Symbolic links form a cycle.</exception>
     public static string Resolve(string path)
     {
         FileInfo file = new(System.IO.Path.GetFullPath(path));
@@ -181,7 +181,7 @@ internal sealed class AtomicFile : IDisposable
         }
     }
 
-    // .NET calls a file beyond the limit of the file system, or of the process, an argument out of range.
+    // .NET throws ArgumentOutOfRangeException if a file exceeds the size limit of the file system or of the process.
     private static bool IsOfWriting(Exception exception) => exception is IOException or ArgumentOutOfRangeException;
 
     private static IOException Named(Exception exception, string path) => new(exception is ArgumentOutOfRangeException
@@ -190,7 +190,8 @@ internal sealed class AtomicFile : IDisposable
 
     private void GiveName()
     {
-        // Elsewhere the open file is renamed, so that no sweeping process finds it unlocked under its old name.
+        // On other systems the file is renamed while it is open, so that no process finds it unlocked under its old
+        // name.
         if (OperatingSystem.IsWindows())
             _file.Dispose();
         File.Move(_temporaryPath, Path, overwrite: true);
@@ -202,14 +203,13 @@ internal sealed class AtomicFile : IDisposable
     {
         if (!File.Exists(Path))
             return null;
-        // Renaming over a file asks for no right to write it; a user expects that a read-only file stays.
+        // Renaming replaces a file even if it is read-only, but users expect a read-only file to stay.
         if (!Environment.IsPrivilegedProcess && (File.GetAttributes(Path) & FileAttributes.ReadOnly) != 0)
             throw new UnauthorizedAccessException($"{Path}: the file is read-only");
         return OperatingSystem.IsWindows() ? null : File.GetUnixFileMode(Path);
     }
 
-    private static (string Path, FileStream Stream) Create(string target, string folder,
-        FileStreamOptions options,
+    private static (string Path, FileStream Stream) Create(string target, string folder, FileStreamOptions options,
         Func<string, FileStreamOptions, FileStream> open)
     {
         for (int attempt = 1; ; attempt++)
@@ -223,14 +223,14 @@ internal sealed class AtomicFile : IDisposable
                     Unfinished.AddFile(path);
                     return open(path, options);
                 });
-                // A sweeping process may have had it between its creation and its lock.
+                // Another process may have deleted it between its creation and its locking.
                 if (File.Exists(path) || attempt == MaxAttempts)
                     return (path, stream);
                 stream.Dispose();
             }
             catch (IOException exception) when (FileLock.IsHeld(exception) && attempt < MaxAttempts)
             {
-                // A sweeping process has it now.
+                // Another process has locked the file to delete it.
             }
             catch (UnauthorizedAccessException exception)
             {
@@ -240,7 +240,7 @@ internal sealed class AtomicFile : IDisposable
             catch (FileNotFoundException exception)
             {
                 Unfinished.Remove(path);
-                throw new IOException($"{target}: the folder {folder} takes no new files", exception);
+                throw new IOException($"{target}: no file can be created in the folder {folder}", exception);
             }
             catch (IOException exception)
             {
@@ -256,11 +256,12 @@ internal sealed class AtomicFile : IDisposable
     private static string TemporaryIn(string folder) => System.IO.Path.Combine(folder,
         TemporaryPrefix + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(RandomBytes)) + TemporarySuffix);
 
-    /// <summary>Removes temporary files that no process has open.</summary>
+    /// <summary>Deletes temporary files that no process has open.</summary>
     private void Sweep(string folder)
     {
-        // Where files are not locked, this one can be had, and so could those of processes that are alive.
-        if (CanBeHad(_temporaryPath))
+        // If this file can be locked exclusively, the file system does not support locks, and files of running
+        // processes could not be told from leftover ones.
+        if (CanBeLocked(_temporaryPath))
             return;
         try
         {
@@ -270,7 +271,7 @@ internal sealed class AtomicFile : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The folder may be written to and not read.
+            // The folder is writable but not readable.
         }
     }
 
@@ -282,11 +283,11 @@ internal sealed class AtomicFile : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // Somebody else's file, which is somebody else's to sweep.
+            // The file belongs to another user.
         }
     }
 
-    private static bool CanBeHad(string path)
+    private static bool CanBeLocked(string path)
     {
         try
         {
@@ -299,11 +300,12 @@ internal sealed class AtomicFile : IDisposable
         }
         catch (UnauthorizedAccessException)
         {
-            return true; // A file that replaces one that may be written and not read.
+            return true; // The file has the mode of a file that is writable but not readable.
         }
     }
 
-    /// <summary>What a caller writes to: errors name the file that is meant, not the temporary one.</summary>
+    /// <summary>The stream for the content. Its exceptions name the final file instead of the temporary
+    /// one.</summary>
     private sealed class NamedStream(FileStream file, string path) : Stream
     {
         public override bool CanRead => false;

@@ -1,7 +1,7 @@
 namespace MsResampler.Files;
 
-/// <summary>A lock between processes that is a file, gone once the lock is released. A process that dies releases
-/// its locks; the file that it leaves is taken over or swept.</summary>
+/// <summary>A lock between processes, held on a file that is deleted when the lock is released. The operating system
+/// releases the locks of a process that dies; its lock file is reused or deleted later.</summary>
 internal sealed class FileLock : IDisposable
 {
     private const int RetryMilliseconds = 5;
@@ -20,8 +20,8 @@ internal sealed class FileLock : IDisposable
 
     /// <summary>Waits until this process has the lock.</summary>
     /// <exception cref="OperationCanceledException">The wait was cancelled.</exception>
-    /// <exception cref="UnauthorizedAccessException">The folder cannot be written to.</exception>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder is not writable.</exception>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     public static FileLock Acquire(string path, CancellationToken cancellationToken)
     {
         while (true)
@@ -33,13 +33,12 @@ internal sealed class FileLock : IDisposable
         }
     }
 
-    /// <summary>Takes a file that no process has open, to delete it: locked by nobody else, and still under its
-    /// name.</summary>
-    /// <returns>The lock; null where another process has the file open, or has just deleted it.</returns>
+    /// <summary>Locks an existing file in order to delete it.</summary>
+    /// <returns>The lock; null if another process has the file open or has just deleted it.</returns>
     public static FileLock? TryAcquire(string path) => TryAcquire(path, FileMode.Open);
 
-    /// <summary>Deletes the file and releases the lock, in this order: whoever waits finds either the locked file or
-    /// none.</summary>
+    /// <summary>Deletes the file and then releases the lock. In this order, a waiting process finds either a locked
+    /// file or no file.</summary>
     public void Dispose()
     {
         Unfinished.Change(() =>
@@ -50,7 +49,7 @@ internal sealed class FileLock : IDisposable
         _file.Dispose();
     }
 
-    /// <summary>Whether an error says that another process has a file locked.</summary>
+    /// <summary>Whether the exception means that another process has locked the file.</summary>
     public static bool IsHeld(IOException exception)
         => exception.HResult == (OperatingSystem.IsWindows() ? SharingViolation
             : OperatingSystem.IsLinux() ? WouldBlockLinux : WouldBlockBsd);
@@ -60,8 +59,8 @@ internal sealed class FileLock : IDisposable
         FileStream? file = null;
         try
         {
-            // FileShare.None is an exclusive flock(2) that waits for no one. Read and write, so that a named pipe in
-            // the way is opened without its other end.
+            // FileShare.None takes an exclusive flock(2) and does not wait. With read and write access, opening a
+            // named pipe of this name does not wait for its other end.
             file = new FileStream(path, mode, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
             if (!file.CanSeek || !IsNamed(file, path))
                 return null;
@@ -81,12 +80,12 @@ internal sealed class FileLock : IDisposable
         }
     });
 
-    /// <summary>Whether the path still means the file that is open. Between opening and locking, the process that
-    /// had the lock may have deleted the file, and a third one may have made and locked another. A time that nobody
-    /// else chooses, set through the handle and read through the path, tells them apart.</summary>
+    /// <summary>Whether the path still refers to the open file. Between opening and locking, the previous owner of
+    /// the lock may have deleted the file, and a third process may have created and locked another one. To tell them
+    /// apart, a random time is set through the handle and read through the path.</summary>
     private static bool IsNamed(FileStream file, string path)
     {
-        // Whole seconds of about 40 years, for file systems that keep no fractions.
+        // Even seconds within about 34 years, for file systems with a resolution of two seconds.
         DateTime mark = DateTime.UnixEpoch.AddSeconds(2 * Random.Shared.NextInt64(1 << 29));
         File.SetLastWriteTimeUtc(file.SafeFileHandle, mark);
         return File.GetLastWriteTimeUtc(path) == mark;

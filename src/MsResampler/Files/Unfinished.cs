@@ -1,14 +1,15 @@
 namespace MsResampler.Files;
 
-/// <summary>The files and folders that this process has begun and not finished. A process that has to end at once
-/// removes them with <see cref="Abandon"/>; nothing can be begun, renamed or finished from then on.</summary>
+/// <summary>The temporary files and folders of this process. A process that must end at once deletes them with
+/// <see cref="Abandon"/>, which also prevents further changes.</summary>
 internal static class Unfinished
 {
     private static readonly object s_gate = new();
     private static readonly HashSet<string> s_files = [];
     private static readonly HashSet<string> s_folders = [];
 
-    /// <summary>Changes names: creates, renames or deletes. Runs wholly before <see cref="Abandon"/> or never.</summary>
+    /// <summary>Runs an action that creates, renames or deletes files. It completes before <see cref="Abandon"/> or
+    /// does not run.</summary>
     public static T Change<T>(Func<T> change)
     {
         lock (s_gate)
@@ -22,32 +23,32 @@ internal static class Unfinished
             change();
     }
 
-    /// <summary>Notes a file that is to go unless it is finished.</summary>
+    /// <summary>Registers a file that <see cref="Abandon"/> deletes.</summary>
     public static void AddFile(string path) => Change(() => s_files.Add(path));
 
-    /// <summary>Notes a folder that is to go, if nothing is left in it, unless it is finished.</summary>
+    /// <summary>Registers a folder that <see cref="Abandon"/> deletes if it is empty.</summary>
     public static void AddFolder(string path) => Change(() => s_folders.Add(path));
 
-    /// <summary>Takes a file or a folder off the list.</summary>
+    /// <summary>Unregisters a file or a folder.</summary>
     public static void Remove(string path) => Change(() => s_files.Remove(path) | s_folders.Remove(path));
 
-    /// <summary>Stops every change and removes what is unfinished. For a process that ends now: the calling thread
-    /// keeps all others out for good.</summary>
-    /// <param name="patience">How long to wait for a change under way.</param>
-    /// <returns>Whether everything was removed; false where a change does not end.</returns>
+    /// <summary>Prevents further changes and deletes the registered files and folders. Only for a process that ends:
+    /// the calling thread never releases its lock.</summary>
+    /// <param name="patience">The time to wait for a change in progress.</param>
+    /// <returns>False if a change in progress did not finish in time; then nothing was deleted.</returns>
     public static bool Abandon(TimeSpan patience)
     {
         if (!Monitor.TryEnter(s_gate, patience))
             return false;
         foreach (string file in s_files)
             TryDelete(file);
-        // The longest path first: a folder within another goes before it.
+        // The longest path first, so that nested folders are deleted before their parents.
         foreach (string folder in s_folders.OrderByDescending(folder => folder.Length))
             TryDeleteFolder(folder);
         return true;
     }
 
-    /// <summary>Deletes a file if that is possible.</summary>
+    /// <summary>Deletes a file if possible.</summary>
     public static void TryDelete(string path)
     {
         try
@@ -56,7 +57,7 @@ internal static class Unfinished
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The folder is gone or can no longer be written to: nothing more can be done about the file.
+            // The folder no longer exists or is not writable, so the file cannot be deleted.
         }
     }
 
@@ -69,7 +70,7 @@ internal static class Unfinished
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // Somebody else's files are in it, or it is gone.
+            // The folder contains other files or no longer exists.
         }
     }
 }

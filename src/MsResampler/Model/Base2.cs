@@ -1,7 +1,7 @@
 namespace MsResampler.Model;
 
-/// <summary>Constants of attention in base 2. Logits are multiplied by log₂e, which makes 2ˣ of what was eˣ:
-/// processors compute powers of two in fewer instructions.</summary>
+/// <summary>Constants of attention in base 2. Logits are multiplied by log₂e, so that eˣ becomes 2ˣ, which
+/// processors compute in fewer instructions.</summary>
 internal static class Base2
 {
     /// <summary>log₂e.</summary>

@@ -3,7 +3,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Model;
 
-/// <summary>Reads and validates config.json. All problems are collected, so that one run shows them all.</summary>
+/// <summary>Reads and validates config.json. All problems are collected and reported together.</summary>
 public static class ConfigReader
 {
     /// <summary>The value of <c>model_type</c>.</summary>
@@ -25,7 +25,7 @@ public static class ConfigReader
 
     /// <summary>Parses a configuration.</summary>
     /// <param name="utf8Json">The file's bytes; a byte order mark is skipped.</param>
-    /// <param name="source">The name to put in errors.</param>
+    /// <param name="source">The name of the configuration in error messages.</param>
     /// <param name="warnings">Receives one sentence per unknown field.</param>
     /// <exception cref="InvalidModelException">A field is missing or wrong; all of them are named.</exception>
     public static ResamplerConfig Read(ReadOnlyMemory<byte> utf8Json, string source, ICollection<string> warnings)
@@ -40,7 +40,7 @@ public static class ConfigReader
             ResamplerConfig config = ReadRoot(document.RootElement, problems, warnings);
             return problems.Count == 0 ? config : throw new InvalidModelException(source, problems);
         }
-        // Reading a string that is not Unicode text, which parsing lets through, is an invalid operation.
+        // The parser accepts strings that are not valid Unicode; reading one throws InvalidOperationException.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             ReadOnlySpan<byte> start = utf8Json.Span[..Math.Min(utf8Json.Length, FileKind.StartBytes)];
@@ -49,14 +49,14 @@ public static class ConfigReader
         }
     }
 
-    /// <summary>The bytes of a configuration file, without a byte order mark. What is no file, and what is longer
-    /// than a configuration can be, is refused.</summary>
+    /// <summary>The bytes of a configuration file, without a byte order mark.</summary>
+    /// <exception cref="InvalidModelException">The path is a folder, or the file is larger than 16 MiB.</exception>
     internal static byte[] ReadBytes(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
         if (Directory.Exists(path))
             throw new InvalidModelException(path, ["expected a configuration file, found a folder"]);
-        // Read to the end rather than by its length, which a pipe or a device does not know.
+        // Reads to the end of the file because pipes and devices do not report a length.
         using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         using MemoryStream bytes = new();
         byte[] block = new byte[1 << 16];
@@ -110,14 +110,14 @@ public static class ConfigReader
         return config;
     }
 
-    /// <summary>The type under its newer name <c>dtype</c> or its older <c>torch_dtype</c>; the newer one counts where
-    /// both are given, as in transformers. Both may be missing or null: tensors know their own types.</summary>
+    /// <summary>The value of <c>dtype</c> or of the older <c>torch_dtype</c>. As in transformers, <c>dtype</c> takes
+    /// precedence. Both may be missing or null, because every tensor has a type of its own.</summary>
     private static WeightType ReadWeightType(JsonFields fields, ICollection<string> warnings)
     {
         WeightType? newer = Read("dtype");
         WeightType? older = Read("torch_dtype");
         if (newer is not null && older is not null && newer != older)
-            warnings.Add("field 'torch_dtype' was ignored: 'dtype' says otherwise");
+            warnings.Add("field 'torch_dtype' was ignored: 'dtype' has another value");
         return newer ?? older ?? WeightType.Float32;
 
         WeightType? Read(string name)

@@ -1,15 +1,15 @@
 namespace MsResampler.Model;
 
-/// <summary>A model folder that cannot be loaded. Every problem found is reported at once: the message shows the first
-/// five, <see cref="Problems"/> holds all.</summary>
+/// <summary>A model folder is invalid. All problems are reported together: the message shows the first five,
+/// <see cref="Problems"/> contains all.</summary>
 public sealed class InvalidModelException : Exception
 {
     private const int MaxShownCount = 5;
 
-    /// <summary>Creates the error for <paramref name="source"/> with all its <paramref name="problems"/>.</summary>
-    /// <param name="source">The file or folder at fault.</param>
+    /// <summary>Creates the exception for <paramref name="source"/> and its <paramref name="problems"/>.</summary>
+    /// <param name="source">The invalid file or folder.</param>
     /// <param name="problems">One sentence per problem; at least one.</param>
-    /// <param name="inner">The cause, where another exception reported it.</param>
+    /// <param name="inner">The exception that caused this one, or null.</param>
     public InvalidModelException(string source, IReadOnlyList<string> problems, Exception? inner = null)
         : base(Describe(source, problems), inner)
     {
@@ -17,10 +17,10 @@ public sealed class InvalidModelException : Exception
         Problems = problems;
     }
 
-    /// <summary>The file or folder at fault.</summary>
+    /// <summary>The invalid file or folder.</summary>
     public string SourcePath { get; }
 
-    /// <summary>Each problem: the field or tensor, what was expected and what was found.</summary>
+    /// <summary>One sentence per problem: the field or tensor, the expected and the actual value.</summary>
     public IReadOnlyList<string> Problems { get; }
 
     private static string Describe(string source, IReadOnlyList<string> problems)

@@ -3,8 +3,9 @@ using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Model;
 
-/// <summary>The fields of one JSON object: typed look-ups that record a problem (field, expected, found) and go on
-/// with a harmless value, and a list of the fields nobody asked for.</summary>
+/// <summary>The fields of one JSON object. A method that reads a field records a problem (field, expected, found) if
+/// the field is invalid, and returns a valid value in its place. Fields that no method read are reported as
+/// unknown.</summary>
 internal sealed class JsonFields
 {
     private readonly Dictionary<string, JsonElement> _values = [];
@@ -13,6 +14,10 @@ internal sealed class JsonFields
     private readonly List<string> _problems;
     private readonly ICollection<string> _warnings;
 
+    /// <param name="element">The JSON object.</param>
+    /// <param name="path">The path of the object in the file; empty for the root.</param>
+    /// <param name="problems">Receives one sentence per problem.</param>
+    /// <param name="warnings">Receives one sentence per unknown field.</param>
     public JsonFields(JsonElement element, string path, List<string> problems, ICollection<string> warnings)
     {
         _path = path;
@@ -28,16 +33,18 @@ internal sealed class JsonFields
 
     public bool Has(string name) => _values.ContainsKey(name);
 
-    /// <summary>Whether there is a value other than null.</summary>
+    /// <summary>Whether the field exists and is not null.</summary>
     public bool HasValue(string name)
         => _values.TryGetValue(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
+    /// <summary>Marks fields as known.</summary>
     public void Known(params ReadOnlySpan<string> names)
     {
         foreach (string name in names)
             _known.Add(name);
     }
 
+    /// <summary>Adds a warning for every field that is not known.</summary>
     public void WarnOfUnknown()
     {
         foreach (string name in _values.Keys.Where(name => !_known.Contains(name)))

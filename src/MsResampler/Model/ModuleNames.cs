@@ -2,14 +2,15 @@ using System.Text;
 
 namespace MsResampler.Model;
 
-/// <summary>Tensor names without the parts that PyTorch's wrappers add, at any level: <c>torch.compile</c>'s,
-/// data-parallel ones and activation checkpointing.</summary>
+/// <summary>Removes from tensor names the parts that PyTorch's wrapper modules add at any level:
+/// <c>torch.compile</c>, data parallelism and activation checkpointing.</summary>
 internal static class ModuleNames
 {
     private static readonly string[] s_wrappers =
         ["_orig_mod.", "module.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."];
 
-    /// <summary>The parts of a name that are no wrapper's. The last part stays: it is the tensor's own.</summary>
+    /// <summary>The name without the parts of wrapper modules. The last part always stays: it names the
+    /// tensor.</summary>
     public static string Unwrap(string name)
     {
         if (!s_wrappers.Any(wrapper => name.Contains(wrapper, StringComparison.Ordinal)))

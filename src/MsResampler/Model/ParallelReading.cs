@@ -6,12 +6,12 @@ namespace MsResampler.Model;
 /// <summary>Reads parts of a checkpoint on all processors.</summary>
 internal static class ParallelReading
 {
-    /// <summary>Calls <paramref name="read"/> once for each part, with a buffer that the thread keeps from part to
-    /// part.</summary>
+    /// <summary>Calls <paramref name="read"/> once for each part. Every thread has one buffer, which it
+    /// reuses.</summary>
     /// <param name="partCount">The number of parts.</param>
-    /// <param name="bufferLength">The least length of the buffer.</param>
-    /// <param name="read">Reads a part. Its exception is thrown as it is: the first of several.</param>
-    /// <param name="cancellationToken">Looked at before every part.</param>
+    /// <param name="bufferLength">The minimum length of the buffer.</param>
+    /// <param name="read">Reads a part. If it throws, the first exception is rethrown unchanged.</param>
+    /// <param name="cancellationToken">Checked before every part.</param>
     public static void For<T>(int partCount, int bufferLength, Action<int, T[]> read,
         CancellationToken cancellationToken = default)
     {

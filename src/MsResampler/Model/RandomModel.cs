@@ -3,24 +3,23 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Model;
 
-/// <summary>Writes models with random weights, to try the engine and to test it.</summary>
+/// <summary>Writes models with random weights, for tests and experiments.</summary>
 public static class RandomModel
 {
-    /// <summary>Writes <c>config.json</c> and <c>model.safetensors</c>. The same configuration, seed and
-    /// options give the same bytes on every machine. Whoever reads the folder meanwhile, or after the process was
-    /// killed, finds the model that was there, the new one, or weights without a <c>config.json</c>; of processes
-    /// that write to one folder at once, the last one leaves its model.</summary>
-    /// <param name="folder">The folder to write to; created where it is missing.</param>
+    /// <summary>Writes <c>config.json</c> and <c>model.safetensors</c>. The same configuration, seed and options
+    /// give the same bytes on every machine. At any time, also after the process was killed, the folder contains the
+    /// previous model, the new model, or weights without a <c>config.json</c>. If several processes write to one
+    /// folder, the last one wins.</summary>
+    /// <param name="folder">The folder; created if it does not exist.</param>
     /// <param name="config">The configuration that <paramref name="configJson"/> parses to.</param>
-    /// <param name="configJson">The bytes of config.json, written as they are.</param>
-    /// <param name="seed">Decides the weights.</param>
-    /// <param name="options">The checkpoint's layout; F32, one tensor a weight, by default.</param>
-    /// <param name="cancellationToken">Stops the writing; no half-written file stays behind.</param>
-    /// <exception cref="ArgumentException"><paramref name="options"/> does not fit the
-    /// configuration.</exception>
+    /// <param name="configJson">The bytes of config.json, written unchanged.</param>
+    /// <param name="seed">The seed of the weights.</param>
+    /// <param name="options">The layout of the checkpoint; null for F32 and one tensor per weight.</param>
+    /// <param name="cancellationToken">Cancels the call; no partial file remains.</param>
+    /// <exception cref="ArgumentException"><paramref name="options"/> contradicts the configuration.</exception>
     /// <exception cref="IOException">A file cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">The folder or a file may not be written to.</exception>
-    /// <exception cref="OperationCanceledException">The writing was cancelled.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the folder or a file is denied.</exception>
+    /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
     public static void Write(string folder, ResamplerConfig config, ReadOnlySpan<byte> configJson, ulong seed,
         RandomModelOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -44,15 +43,15 @@ public static class RandomModel
         int scopeCount = config.Scopes.Count;
         int queryCount = config.QueryGrid.QueryCount;
         if (options.UsePublishedNames && scopeCount != 1)
-            throw new ArgumentException($"published names exist for one scope only, found {scopeCount}",
+            throw new ArgumentException($"published names: expected one scope, found {scopeCount}",
                 nameof(options));
 
         Generator weights = new(seed, options);
         if (!options.OmitKeyValueInput)
             weights.AddMatrix("kv_proj.weight", width, config.VisionHiddenSize);
         else if (config.VisionHiddenSize != width)
-            throw new ArgumentException($"kv_proj can be left out only where vision_hidden_size " +
-                $"({config.VisionHiddenSize}) equals hidden_size ({width})", nameof(options));
+            throw new ArgumentException($"no kv_proj: expected vision_hidden_size " +
+                $"({config.VisionHiddenSize}) to equal hidden_size ({width})", nameof(options));
         weights.AddNorm("ln_kv", width);
         weights.AddNorm("ln_q", width);
         weights.AddNorm("ln_post", width);
@@ -71,8 +70,8 @@ public static class RandomModel
         {
             ScopeConfig scopeConfig = config.Scopes[scope];
             if (scopeConfig.Prior != ScopePrior.Gaussian)
-                throw new ArgumentException($"scope {scope} cannot learn a sigma: its prior is " +
-                    $"{scopeConfig.Prior}, expected {ScopePrior.Gaussian}", nameof(options));
+                throw new ArgumentException($"scope {scope} with a learned sigma: expected the prior " +
+                    $"{ScopePrior.Gaussian}, found {scopeConfig.Prior}", nameof(options));
             weights.AddLogSigma($"scopes.{scope}.log_sigma", config.AttentionHeadCount, scopeConfig.Units);
         }
         if (config.Gate is { } gate)
@@ -86,7 +85,7 @@ public static class RandomModel
 
     private sealed class Generator(ulong seed, RandomModelOptions options)
     {
-        // Biases matter less than weights in a trained model, but a dropped one must show.
+        // Biases are smaller than weights, as in trained models, but large enough that tests notice a missing bias.
         private const double BiasDeviation = 0.1;
         private const double NormWeightDeviation = 0.1;
 
@@ -142,7 +141,7 @@ public static class RandomModel
             AddLinear($"{name}.out_proj", width, width);
         }
 
-        // Around 2.7 patches, or around a quarter of the grid.
+        // The median sigma is e¹ = 2.7 patches, or e^−1.4, a quarter of the grid.
         public void AddLogSigma(string name, int headCount, ScopeUnits units) => Add(name, [headCount, 2],
             Values(name, deviation: 0.4, mean: units == ScopeUnits.Fraction ? -1.4 : 1));
 
@@ -161,8 +160,8 @@ public static class RandomModel
         private Func<long, float> Matrix(string name, int inputSize)
             => Values(name, 1 / Math.Sqrt(inputSize));
 
-        // A sum of four uniform 16-bit integers is near enough to a normal distribution and, unlike logarithm
-        // and cosine, exact on every machine; its standard deviation is 65536/√3 (to 1 part in 10⁹).
+        // The sum of four uniform 16-bit integers approximates a normal distribution. Unlike logarithms and cosines,
+        // it is exact on every machine. Its standard deviation is 65536/√3 (to 1 part in 10⁹).
         private Func<long, float> Values(string name, double deviation, double mean = 0)
         {
             const double Centre = 4 * 65535 / 2.0;
@@ -176,8 +175,8 @@ public static class RandomModel
             };
         }
 
-        // Entry `index` of the sequence from `start`. Steele, Lea, Flood: Fast splittable pseudorandom number
-        // generators, 2014.
+        // Element `index` of the sequence with seed `start` (Steele, Lea and Flood, Fast splittable pseudorandom
+        // number generators, 2014).
         private static ulong SplitMix64(ulong start, long index)
         {
             ulong mixed = start + (((ulong)index + 1) * 0x9E3779B97F4A7C15);

@@ -2,11 +2,11 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Model;
 
-/// <summary>A tensor of a random model. Each value is computed when it is asked for, so that a model of any
-/// size is written without being held in memory.</summary>
-/// <param name="Name">Its name in the checkpoint.</param>
+/// <summary>A tensor of a random model. Values are computed on demand, so that a model need not fit in
+/// memory.</summary>
+/// <param name="Name">The name in the checkpoint.</param>
 /// <param name="Shape">The extents, outermost first.</param>
-/// <param name="ValueAt">The value of an element, row-major.</param>
+/// <param name="ValueAt">Returns the value of an element by its row-major index.</param>
 internal sealed record RandomTensor(string Name, IReadOnlyList<long> Shape, Func<long, float> ValueAt)
 {
     public long ElementCount => Shape.Aggregate(1L, (left, right) => left * right);

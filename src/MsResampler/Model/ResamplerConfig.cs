@@ -1,25 +1,25 @@
 namespace MsResampler.Model;
 
-/// <summary>Where positions come from.</summary>
+/// <summary>The source of position embeddings.</summary>
 public enum PositionEmbeddingType
 {
     /// <summary>No position embedding.</summary>
     None,
 
-    /// <summary>The 2-D sine–cosine table, column first, computed for each grid.</summary>
+    /// <summary>The 2-D sine–cosine embedding, column first, computed for each patch grid.</summary>
     SinCos2D,
 
     /// <summary>A table stored on the query grid (<c>pos_embed</c>), resized to each patch grid.</summary>
     Stored,
 }
 
-/// <summary>Which parts of a token the fusion gate weighs independently.</summary>
+/// <summary>The parts of a token that have a gate weight of their own.</summary>
 public enum GateGranularity
 {
     /// <summary>One weight per token and scope.</summary>
     Token,
 
-    /// <summary>One weight per token, scope and attention head's channels.</summary>
+    /// <summary>One weight per token, scope and attention head.</summary>
     Head,
 }
 
@@ -40,17 +40,18 @@ public enum WeightType
 }
 
 /// <summary><c>position_embedding</c> in config.json.</summary>
-/// <param name="Type">Where positions come from.</param>
-/// <param name="Keys">Whether keys see them (values never do).</param>
-/// <param name="Queries">Whether queries see them.</param>
+/// <param name="Type">The source of position embeddings.</param>
+/// <param name="Keys">Whether they are added to the input of the key projections (never to that of the
+/// values).</param>
+/// <param name="Queries">Whether they are added to the queries.</param>
 public sealed record PositionEmbeddingConfig(PositionEmbeddingType Type, bool Keys, bool Queries);
 
-/// <summary><c>gate</c> in config.json: a two-layer perceptron over the concatenated branch outputs.</summary>
+/// <summary><c>gate</c> in config.json: a two-layer perceptron on the concatenated branch outputs.</summary>
 /// <param name="HiddenSize">G, the width of the hidden layer.</param>
-/// <param name="Granularity">What one gate weight covers.</param>
+/// <param name="Granularity">The part of a token that one gate weight applies to.</param>
 public sealed record GateConfig(int HiddenSize, GateGranularity Granularity);
 
-/// <summary>The parsed and validated config.json of a model. Obtain one from <see cref="ConfigReader"/>.</summary>
+/// <summary>The parsed and validated config.json of a model, read by <see cref="ConfigReader"/>.</summary>
 public sealed record ResamplerConfig
 {
     /// <summary>C, the width of a patch feature.</summary>
@@ -71,7 +72,7 @@ public sealed record ResamplerConfig
     /// <summary>The scopes (branches), from local to global; at least one.</summary>
     public required IReadOnlyList<ScopeConfig> Scopes { get; init; }
 
-    /// <summary>Whether all scopes use one set of learned queries.</summary>
+    /// <summary>Whether all scopes share one set of learned queries.</summary>
     public required bool ShareQueries { get; init; }
 
     /// <summary>Whether all scopes use the key and value projections of scope 0.</summary>
@@ -80,17 +81,17 @@ public sealed record ResamplerConfig
     /// <summary>Position embedding.</summary>
     public required PositionEmbeddingConfig PositionEmbedding { get; init; }
 
-    /// <summary>The fusion gate; null when there is one scope, which needs none.</summary>
+    /// <summary>The fusion gate; null with one scope.</summary>
     public required GateConfig? Gate { get; init; }
 
     /// <summary>ε of every layer normalisation.</summary>
     public required double LayerNormEpsilon { get; init; }
 
-    /// <summary>The element type that config.json names (<c>dtype</c> or <c>torch_dtype</c>), float32 where it names
-    /// none. The tensors' own types decide how they are read; this one is what new models are written in.</summary>
+    /// <summary>The value of <c>dtype</c> or <c>torch_dtype</c>; float32 if both are missing. New models are written
+    /// with this type. Reading does not use it, because every tensor has a type of its own.</summary>
     public required WeightType TorchDType { get; init; }
 
-    /// <summary>d = D / A.</summary>
+    /// <summary>d = D/A, the width of an attention head.</summary>
     public int HeadSize => HiddenSize / AttentionHeadCount;
 
     /// <summary>R, the number of gate groups: 1 per token, or one per head.</summary>

@@ -2,7 +2,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Model;
 
-/// <summary>A model folder, opened and validated: configuration and weights by role, before any backend.</summary>
+/// <summary>An opened and validated model folder: the configuration and the weights by role.</summary>
 public sealed class ResamplerModel : IDisposable
 {
     /// <summary>The name of the configuration file in a model folder.</summary>
@@ -21,30 +21,30 @@ public sealed class ResamplerModel : IDisposable
     /// <summary>The configuration.</summary>
     public ResamplerConfig Config { get; }
 
-    /// <summary>The weights by role; they read from <see cref="Checkpoint"/> and are valid until disposal.</summary>
+    /// <summary>The weights by role. They read from <see cref="Checkpoint"/> and are valid until disposal.</summary>
     public ResamplerWeights Weights { get; }
 
     /// <summary>The open checkpoint.</summary>
     public SafetensorsCheckpoint Checkpoint { get; }
 
-    /// <summary>The prefix detected before the tensor names; empty when there is none.</summary>
+    /// <summary>The detected prefix of the tensor names; may be empty.</summary>
     public string TensorPrefix { get; }
 
-    /// <summary>What was ignored while loading, one sentence each: unknown configuration fields, files beside the
-    /// checkpoint, buffers that the model does not use.</summary>
+    /// <summary>One sentence for each thing that was ignored: unknown configuration fields, other files in the
+    /// folder, and buffers that the model does not use.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>Opens a folder that holds <c>config.json</c> and a safetensors checkpoint, and reads all weights once
-    /// to check them.</summary>
+    /// <summary>Opens a folder with <c>config.json</c> and a safetensors checkpoint. All weights are read once to
+    /// check their values.</summary>
     /// <param name="folder">The model folder.</param>
-    /// <param name="cancellationToken">Looked at between parts of the weights.</param>
-    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <param name="cancellationToken">Checked between parts of the weights.</param>
+    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">A file may not be read.</exception>
-    /// <exception cref="SafetensorsException">The checkpoint's bytes are not valid safetensors.</exception>
-    /// <exception cref="InvalidModelException">The configuration is wrong; or tensors are missing, unknown,
-    /// misshapen, or hold values that are NaN, infinite or beyond float32: all of them are named.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to a file is denied.</exception>
+    /// <exception cref="SafetensorsException">The checkpoint is not valid safetensors.</exception>
+    /// <exception cref="InvalidModelException">The configuration is invalid; or tensors are missing, unknown, of the
+    /// wrong shape, or contain NaN, infinity or values beyond float32. The exception lists all of them.</exception>
     /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
     public static ResamplerModel Open(string folder, CancellationToken cancellationToken = default)
     {
@@ -86,12 +86,12 @@ public sealed class ResamplerModel : IDisposable
         }
     }
 
-    /// <summary>Whether another process has begun to replace the model: its config.json goes first and comes
-    /// last.</summary>
+    /// <summary>Whether another process has started to replace the model. Replacing removes config.json first and
+    /// writes it last.</summary>
     private static bool IsReplaced(string configPath, byte[] json)
     {
         FileInfo file = new(configPath);
-        // A pipe, which has no length, cannot be read again.
+        // A pipe has length 0 and cannot be read twice.
         return !file.Exists || (file.Length > 0 && !ConfigReader.ReadBytes(configPath).AsSpan().SequenceEqual(json));
     }
 

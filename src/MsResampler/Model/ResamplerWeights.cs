@@ -1,33 +1,33 @@
 namespace MsResampler.Model;
 
-/// <summary>The affine part of a layer normalisation: weight and bias, each [D].</summary>
+/// <summary>The parameters of a layer normalisation: weight and bias, each [D].</summary>
 public sealed record NormWeights(WeightTensor Weight, WeightTensor Bias);
 
 /// <summary>A linear layer <c>x·Wᵀ + b</c>: weight [out, in], bias [out] or null.</summary>
 public sealed record LinearWeights(WeightTensor Weight, WeightTensor? Bias);
 
-/// <summary>The weights of one scope's cross-attention. Each projection is [D, D] with a bias [D].</summary>
-/// <param name="Queries">The learned queries [M, D]; the same object for every scope when they are shared.</param>
+/// <summary>The weights of the cross-attention of one scope. Each projection is [D, D] with a bias [D].</summary>
+/// <param name="Queries">The learned queries, [M, D]; the same object for every scope if they are shared.</param>
 /// <param name="QueryProjection">q_proj.</param>
-/// <param name="KeyProjection">k_proj; the same object for every scope when keys and values are shared.</param>
-/// <param name="ValueProjection">v_proj; shared likewise.</param>
+/// <param name="KeyProjection">k_proj; the same object for every scope if keys and values are shared.</param>
+/// <param name="ValueProjection">v_proj; the same object for every scope if keys and values are shared.</param>
 /// <param name="OutputProjection">out_proj.</param>
-/// <param name="LogSigma">Learned log sigma [A, 2] (rows, columns) in the scope's units, or null.</param>
+/// <param name="LogSigma">The learned log sigma, [A, 2] (rows, columns) in the units of the scope; or null.</param>
 public sealed record ScopeWeights(WeightTensor Queries, LinearWeights QueryProjection, LinearWeights KeyProjection,
     LinearWeights ValueProjection, LinearWeights OutputProjection, WeightTensor? LogSigma);
 
 /// <summary>The two layers of the fusion gate: fc1 [G, S·D], fc2 [S·R, G].</summary>
 public sealed record GateWeights(LinearWeights Hidden, LinearWeights Output);
 
-/// <summary>All weights of a model by role. They read from the checkpoint when asked, so it must stay open.</summary>
-/// <param name="KeyValueInput">kv_proj [D, C] without bias; null when C = D and it is the identity.</param>
+/// <summary>All weights of a model by role. They read from the checkpoint on demand, so it must stay open.</summary>
+/// <param name="KeyValueInput">kv_proj, [D, C] without bias; null for the identity (C = D).</param>
 /// <param name="KeyValueNorm">ln_kv.</param>
 /// <param name="QueryNorm">ln_q.</param>
 /// <param name="PostNorm">ln_post.</param>
 /// <param name="Scopes">One entry per scope.</param>
 /// <param name="Gate">The fusion gate; null with one scope.</param>
-/// <param name="Projection">proj [L, D], bias optional.</param>
-/// <param name="PositionTable">pos_embed [M, D] when positions are stored; else null.</param>
+/// <param name="Projection">proj, [L, D]; the bias is optional.</param>
+/// <param name="PositionTable">pos_embed, [M, D]; null unless positions are stored.</param>
 public sealed record ResamplerWeights(WeightTensor? KeyValueInput, NormWeights KeyValueNorm, NormWeights QueryNorm,
     NormWeights PostNorm, IReadOnlyList<ScopeWeights> Scopes, GateWeights? Gate, LinearWeights Projection,
     WeightTensor? PositionTable);

@@ -1,10 +1,12 @@
 namespace MsResampler.Model;
 
-/// <summary>What a scope adds to a logit, in base 2: the sum of a row part and a column part, each −∞ where the query
-/// does not see the row or column. Every backend, the exported graph and the pictures take it from here.</summary>
-/// <remarks>A constant per query drops out of the softmax, so a part is 0 at the patch of the window that is nearest to
-/// the anchor and at no patch above 0: however small a sigma is, the logits keep their digits, and the nearest patch its
-/// weight. A query sees at least one patch of each axis, also where a part is more than a window.</remarks>
+/// <summary>The bias that a scope adds to a logit, in base 2: the sum of a row part and a column part. A part is −∞
+/// for a row or column outside the window of the query. All backends, the exported graph and the maps use this
+/// class.</summary>
+/// <remarks>The softmax removes a constant per query. Each part is therefore shifted so that it is 0 at the patch of
+/// the window that is nearest to the anchor, and at most 0 elsewhere. However small sigma is, logits keep their
+/// precision and the nearest patch keeps its weight. Every window contains at least one patch along each
+/// axis.</remarks>
 internal sealed class ScopeBias
 {
     private readonly ScopeConfig _scope;
@@ -13,10 +15,10 @@ internal sealed class ScopeBias
     private readonly double[]? _logSigma;
 
     /// <param name="scope">The scope.</param>
-    /// <param name="windows">Its windows on the image's grid.</param>
+    /// <param name="windows">The windows of the scope on the patch grid.</param>
     /// <param name="queries">The query grid.</param>
-    /// <param name="logSigma">Learned log sigma, [A, 2], or null.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The prior is none that this class knows.</exception>
+    /// <param name="logSigma">The learned log sigma, [A, 2]; or null.</param>
+    /// <exception cref="ArgumentOutOfRangeException">This class does not implement the prior.</exception>
     public ScopeBias(ScopeConfig scope, ScopeWindows windows, QueryGrid queries, double[]? logSigma)
     {
         _scope = scope;
@@ -27,34 +29,34 @@ internal sealed class ScopeBias
         {
             ScopePrior.None or ScopePrior.Window => true,
             ScopePrior.Gaussian => false,
-            _ => throw new ArgumentOutOfRangeException(nameof(scope), scope.Prior, "a prior without a bias"),
+            _ => throw new ArgumentOutOfRangeException(nameof(scope), scope.Prior, "expected a prior with a bias here"),
         };
     }
 
-    /// <summary>Whether heads differ.</summary>
+    /// <summary>Whether the bias differs between heads.</summary>
     public bool IsPerHead => _logSigma is not null;
 
-    /// <summary>Whether the bias is 0 at every patch of a query's window: the windows then say everything.</summary>
+    /// <summary>Whether the bias is 0 at every patch of a window, so that the windows alone define it.</summary>
     public bool IsMask { get; }
 
-    /// <summary>The row part for one query row at one patch row.</summary>
+    /// <summary>The row part of the bias, for one query row and one patch row.</summary>
     public double Row(int queryRow, int head, int patch)
         => RowAxis(queryRow).At(patch, Scale(head, 0, _windows.Grid.Rows));
 
-    /// <summary>The column part for one query column at one patch column.</summary>
+    /// <summary>The column part of the bias, for one query column and one patch column.</summary>
     public double Column(int queryColumn, int head, int patch)
         => ColumnAxis(queryColumn).At(patch, Scale(head, 1, _windows.Grid.Columns));
 
-    /// <summary>The row part for one query row.</summary>
+    /// <summary>Writes the row part of the bias for one query row.</summary>
     /// <param name="queryRow">qi.</param>
     /// <param name="head">The head.</param>
-    /// <param name="patches">The patch rows wanted.</param>
-    /// <param name="destination">One value per patch row, <paramref name="stride"/> apart.</param>
+    /// <param name="patches">The patch rows.</param>
+    /// <param name="destination">Receives one value per patch row.</param>
     /// <param name="stride">Floats between values.</param>
     public void FillRows(int queryRow, int head, AxisRange patches, Span<float> destination, int stride)
         => Fill(RowAxis(queryRow), Scale(head, 0, _windows.Grid.Rows), patches, destination, stride);
 
-    /// <summary>The column part for one query column.</summary>
+    /// <summary>Writes the column part of the bias for one query column, like <see cref="FillRows"/>.</summary>
     public void FillColumns(int queryColumn, int head, AxisRange patches, Span<float> destination, int stride)
         => Fill(ColumnAxis(queryColumn), Scale(head, 1, _windows.Grid.Columns), patches, destination, stride);
 
@@ -70,7 +72,7 @@ internal sealed class ScopeBias
     private QueryAxis ColumnAxis(int queryColumn)
         => new(_windows.Columns[queryColumn], queryColumn, _queries.Columns, _windows.Grid.Columns);
 
-    /// <summary>log₂e / 2σ² in patches: 0 where there is no Gaussian, and infinite for the smallest sigmas.</summary>
+    /// <summary>log₂e / 2σ² with σ in patches: 0 without a Gaussian, infinite if σ² underflows.</summary>
     private double Scale(int head, int axis, int patchCount)
     {
         if (_scope.Prior != ScopePrior.Gaussian)
@@ -82,8 +84,8 @@ internal sealed class ScopeBias
         return Base2.Log2E / (2 * sigma * sigma);
     }
 
-    /// <summary>A query's window and anchor along one axis, as integers in units of 1/(2·queryCount), where squared
-    /// distances are compared exactly: patches equally near have the same bias for every sigma.</summary>
+    /// <summary>The window and the anchor of a query along one axis, as integers in units of 1/(2·queryCount) patch.
+    /// Integers compare distances exactly, so patches at equal distances have the same bias.</summary>
     private readonly struct QueryAxis
     {
         private readonly AxisRange _window;
@@ -96,17 +98,18 @@ internal sealed class ScopeBias
             _window = window;
             _unit = 2L * queryCount;
             _anchor = (((2L * query) + 1) * patchCount) - queryCount;
-            // Patches k and k+1 about the anchor, the nearer one or else what of the window is nearest to it.
+            // The nearer of the two patches around the anchor, clamped to the window.
             long below = Math.DivRem(_anchor, _unit, out long beyond);
             _nearest = (int)Math.Clamp(2 * beyond > _unit ? below + 1 : below, window.Start, window.End - 1);
         }
 
-        /// <summary>The bias of a patch.</summary>
+        /// <summary>The bias at a patch: −(d² − n²)·scale, where d and n are the distances of the patch and of the
+        /// nearest patch from the anchor.</summary>
         public double At(int patch, double scale)
         {
             if (!_window.Contains(patch))
                 return double.NegativeInfinity;
-            // d² − n² = (d − n)·(d + n), where d − n is a whole number of patches.
+            // d² − n² = (d − n)·(d + n) with signed distances, so that d − n is a whole number of patches.
             long sum = (patch * _unit) - _anchor + (_nearest * _unit) - _anchor;
             double excess = (double)(patch - _nearest) * sum / _unit;
             return excess == 0 ? 0 : -excess * scale;

@@ -9,17 +9,17 @@ public enum ScopePrior
     /// <summary>A query attends to the patches of a rectangle around its anchor.</summary>
     Window,
 
-    /// <summary>Logits fall off with the squared distance from the anchor; a window may cut the tail.</summary>
+    /// <summary>Logits decrease with the squared distance from the anchor. A window may limit the patches.</summary>
     Gaussian,
 }
 
-/// <summary>What happens to a window that reaches past the edge of the patch grid.</summary>
+/// <summary>The treatment of windows that extend beyond the patch grid.</summary>
 public enum WindowBorder
 {
-    /// <summary>It is cut: queries at the edge see fewer patches.</summary>
+    /// <summary>The window is cut at the edge of the grid; queries near the edge attend to fewer patches.</summary>
     Clip,
 
-    /// <summary>It is moved inside: every query sees the same number of patches.</summary>
+    /// <summary>The window is moved inside the grid; every query attends to the same number of patches.</summary>
     Shift,
 }
 
@@ -29,24 +29,24 @@ public enum ScopeUnits
     /// <summary>Patches.</summary>
     Patches,
 
-    /// <summary>Fractions of the image's own patch grid, so that one model serves every resolution.</summary>
+    /// <summary>Fractions of the image's patch grid, so that one model serves every resolution.</summary>
     Fraction,
 }
 
 /// <summary>One entry of <c>scopes</c> in config.json.</summary>
 public sealed record ScopeConfig
 {
-    /// <summary>The scope's name, for people.</summary>
+    /// <summary>The name of the scope, for display.</summary>
     public required string Name { get; init; }
 
     /// <summary>The kind of prior.</summary>
     public required ScopePrior Prior { get; init; }
 
-    /// <summary>The window in <see cref="Units"/>, or null where the scope sees every patch. Whole numbers when the
-    /// unit is patches.</summary>
+    /// <summary>The window in <see cref="Units"/>, in whole numbers if the unit is patches; null if queries attend
+    /// to every patch.</summary>
     public AxisPair? Window { get; init; }
 
-    /// <summary>What happens at the grid's edge.</summary>
+    /// <summary>The treatment of windows that extend beyond the patch grid.</summary>
     public WindowBorder Border { get; init; } = WindowBorder.Clip;
 
     /// <summary>The standard deviation of a Gaussian prior in <see cref="Units"/>; null for other priors. A learned

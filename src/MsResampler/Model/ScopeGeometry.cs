@@ -1,10 +1,10 @@
 namespace MsResampler.Model;
 
-/// <summary>Which patches a query sees. Every scope is a rectangle, rows and columns are independent, and membership
-/// is decided in integer arithmetic alone.</summary>
+/// <summary>Computes the patches that a query attends to. Every window is a rectangle; rows and columns are
+/// independent, and all decisions use integer arithmetic.</summary>
 public static class ScopeGeometry
 {
-    /// <summary>The window in patches along one axis: as given, or for a fraction
+    /// <summary>The extent of a window along one axis, in patches. A fraction is converted to
     /// <c>max(1, ⌊fraction·patchCount + ½⌋)</c> in double precision.</summary>
     /// <param name="units">The unit of <paramref name="window"/>.</param>
     /// <param name="window">The configured window along this axis, positive.</param>
@@ -17,21 +17,22 @@ public static class ScopeGeometry
         return extent < 1 ? 1 : extent > int.MaxValue ? int.MaxValue : (int)extent;
     }
 
-    /// <summary>The patches along one axis that a query sees: the window whose middle is nearest to the query's anchor,
-    /// cut at the grid's edge or moved inside. Never empty, and mirrored queries have mirrored windows.</summary>
-    /// <remarks>A window from <c>lo</c> has its middle at the anchor where <c>lo = t / 2·queryCount</c> with <c>t =
-    /// (2·queryIndex+1)·patchCount − windowExtent·queryCount</c>. Where two are equally near, the one nearer the grid's
-    /// middle is taken; the query in the very middle takes the later one.</remarks>
+    /// <summary>The window of a query along one axis: the range of patches whose centre is nearest to the query's
+    /// anchor, cut at the edge of the grid or moved inside. It is never empty, and mirrored queries have mirrored
+    /// windows.</summary>
+    /// <remarks>A window that starts at <c>lo = t / (2·queryCount)</c>, with <c>t = (2·queryIndex+1)·patchCount −
+    /// windowExtent·queryCount</c>, is centred on the anchor. If two windows are equally near, the one nearer to the
+    /// centre of the grid is used; for the query at the centre, the later one.</remarks>
     /// <param name="queryIndex">qi or qj, from 0.</param>
     /// <param name="queryCount">gh or gw.</param>
     /// <param name="patchCount">H or W.</param>
     /// <param name="windowExtent">The window in patches, at least 1.</param>
-    /// <param name="border">What happens at the grid's edge.</param>
+    /// <param name="border">The treatment of a window that extends beyond the grid.</param>
     public static AxisRange Window(int queryIndex, int queryCount, int patchCount, int windowExtent,
         WindowBorder border)
     {
         long extent = border == WindowBorder.Shift ? Math.Min(windowExtent, patchCount) : windowExtent;
-        // Extents are below 2³¹, so this is less than 2⁶³ and not less than −2⁶².
+        // Extents are below 2³¹, so this is between −2⁶² and 2⁶³.
         long doubled = (((2L * queryIndex) + 1) * patchCount) - ((extent - 1) * queryCount);
         (long start, long rest) = Math.DivRem(doubled, 2L * queryCount);
         if (rest < 0 || (rest == 0 && (2L * queryIndex) + 1 > queryCount))

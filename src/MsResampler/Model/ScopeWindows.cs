@@ -1,7 +1,7 @@
 namespace MsResampler.Model;
 
-/// <summary>One scope resolved for one patch grid: the row range of every query row and the column range of every
-/// query column. A query sees the product of its two ranges.</summary>
+/// <summary>The windows of one scope on one patch grid: a range of patch rows for every query row and a range of
+/// patch columns for every query column. A query attends to the product of its two ranges.</summary>
 public sealed class ScopeWindows
 {
     private ScopeWindows(PatchGrid grid, AxisRange[] rows, AxisRange[] columns)
@@ -14,20 +14,21 @@ public sealed class ScopeWindows
     /// <summary>The patch grid.</summary>
     public PatchGrid Grid { get; }
 
-    /// <summary>The patch rows that the queries of each query row see.</summary>
+    /// <summary>The range of patch rows of each query row.</summary>
     public IReadOnlyList<AxisRange> Rows { get; }
 
-    /// <summary>The patch columns that the queries of each query column see.</summary>
+    /// <summary>The range of patch columns of each query column.</summary>
     public IReadOnlyList<AxisRange> Columns { get; }
 
-    /// <summary>Whether every query sees every patch.</summary>
+    /// <summary>Whether every query attends to every patch.</summary>
     public bool IsDense => Rows.All(range => range.Count == Grid.Rows)
         && Columns.All(range => range.Count == Grid.Columns);
 
-    /// <summary>The number of (query, patch) pairs in scope.</summary>
+    /// <summary>The number of pairs of a query and a patch in its window.</summary>
     public long PairCount => Rows.Sum(range => (long)range.Count) * Columns.Sum(range => (long)range.Count);
 
-    /// <summary>Resolves <paramref name="scope"/> for <paramref name="queries"/> on <paramref name="grid"/>.</summary>
+    /// <summary>Computes the windows of <paramref name="scope"/> for <paramref name="queries"/> on
+    /// <paramref name="grid"/>.</summary>
     public static ScopeWindows Resolve(ScopeConfig scope, QueryGrid queries, PatchGrid grid)
     {
         ArgumentNullException.ThrowIfNull(scope);

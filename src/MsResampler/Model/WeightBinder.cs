@@ -4,20 +4,21 @@ using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Model;
 
-/// <summary>Finds every weight's tensor by name and checks its shape, type and values. All problems are collected
-/// first, then reported as one error.</summary>
-/// <remarks>Names are those of the native layout after an optional prefix, without the parts that PyTorch's wrappers
-/// add (<see cref="ModuleNames"/>). Published single-scope resamplers are
-/// accepted too: <c>attn.*</c> for scope 0, stacked <c>in_proj</c>, <c>proj</c> stored [D, L], and, for an
-/// <c>attn_pool.</c> prefix, <c>ln_post</c> and <c>proj</c> one level up.</remarks>
+/// <summary>Finds the tensor of every weight by name and checks its shape, type and values. All problems are
+/// collected and reported in one exception.</summary>
+/// <remarks>Names are those of the native layout after an optional prefix, without the parts that PyTorch's wrapper
+/// modules add (<see cref="ModuleNames"/>). The names of published single-scope resamplers are also accepted:
+/// <c>attn.*</c> for scope 0, stacked <c>in_proj</c>, <c>proj</c> stored as [D, L], and, with the prefix
+/// <c>attn_pool.</c>, <c>ln_post</c> and <c>proj</c> one level up.</remarks>
 internal sealed class WeightBinder
 {
     private const string NestedModule = "attn_pool.";
 
-    // Longer than any role; what is longer is not looked up, so that a hostile name costs no more than its length.
+    // Longer than any role. Longer suffixes are not looked up, so that the cost of a hostile name is linear in its
+    // length.
     private const int MaxRoleLength = 64;
 
-    // Buffers that modules of other kinds register, and that counting tools leave behind.
+    // Buffers of other PyTorch modules and of profiling tools.
     private static readonly HashSet<string> s_buffers = new(StringComparer.Ordinal)
     {
         "inv_freq", "position_ids", "num_batches_tracked", "running_mean", "running_var", "attention_mask", "attn_mask",
@@ -68,15 +69,17 @@ internal sealed class WeightBinder
         Prefix = DetectPrefix();
     }
 
-    /// <summary>What stands before every name.</summary>
+    /// <summary>The prefix of the tensor names.</summary>
     public string Prefix { get; }
 
-    /// <summary>What was left aside, one sentence each.</summary>
+    /// <summary>One sentence per ignored tensor.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
     private string OuterPrefix => Prefix.EndsWith(NestedModule, StringComparison.Ordinal)
         ? Prefix[..^NestedModule.Length] : Prefix;
 
+    /// <summary>Finds and checks all weights.</summary>
+    /// <exception cref="InvalidModelException">There are problems; the exception lists all of them.</exception>
     public ResamplerWeights Bind()
     {
         int width = _config.HiddenSize;
@@ -128,7 +131,7 @@ internal sealed class WeightBinder
                 ? Take($"scopes.{scope}.log_sigma", _config.AttentionHeadCount, 2) : null);
     }
 
-    /// <summary>Splits in_proj [3D, D] and its bias [3D] into the q, k and v projections stacked in it.</summary>
+    /// <summary>Splits in_proj [3D, D] and its bias [3D] into q_proj, k_proj and v_proj.</summary>
     private LinearWeights[] TakeStacked(string attention)
     {
         int width = _config.HiddenSize;
@@ -160,8 +163,8 @@ internal sealed class WeightBinder
     private TensorInfo? Find(string role, bool isOuter = false) => _tensors.GetValueOrDefault(Prefix + role)
         ?? (isOuter ? _tensors.GetValueOrDefault(OuterPrefix + role) : null);
 
-    /// <summary>Tensors of the model that no weight is read from: buffers that modules are known to store are left
-    /// aside; any other says that the configuration is not this model's.</summary>
+    /// <summary>Reports the tensors that no weight uses. A known buffer gives a warning. Any other tensor is a
+    /// problem: the configuration does not belong to the checkpoint.</summary>
     private void RefuseUnused()
     {
         foreach (TensorInfo tensor in _checkpoint.Tensors)
@@ -172,7 +175,7 @@ internal sealed class WeightBinder
             if (s_buffers.Contains(name[(name.LastIndexOf('.') + 1)..]))
                 _warnings.Add($"tensor {Quote(tensor.Name)} was ignored: a buffer that this model does not use");
             else
-                _problems.Add($"tensor {Quote(tensor.Name)}: this configuration has no use for it; found " +
+                _problems.Add($"tensor {Quote(tensor.Name)}: this configuration does not use it; found " +
                     $"{tensor.Type} {Describe(tensor.Shape)}");
         }
     }
@@ -184,8 +187,8 @@ internal sealed class WeightBinder
     private WeightTensor TakeVector(string role, int length, bool isOuter = false)
         => Take(role, [length], length, 1, isStoredTransposed: false, isOuter);
 
-    /// <summary>The weight named <paramref name="role"/>, stored with the <paramref name="expected"/> shape. A tensor
-    /// that does not fit is recorded as a problem.</summary>
+    /// <summary>The weight of a role. A missing tensor, or one of the wrong shape or type, is recorded as a problem.
+    /// </summary>
     private WeightTensor Take(string role, long[] expected, int rows, int columns, bool isStoredTransposed,
         bool isOuter)
     {
@@ -202,7 +205,7 @@ internal sealed class WeightBinder
         {
             _used.Add(names.Tensor);
             _problems.Add($"tensor {Quote(name)}: expected one tensor of this name, found {Quote(names.First)} and " +
-                $"{Quote(names.Second)}, which differ only in the parts that wrappers add");
+                $"{Quote(names.Second)}, which differ only in the parts that wrapper modules add");
         }
 
         _used.Add(tensor);
@@ -217,13 +220,13 @@ internal sealed class WeightBinder
         return new WeightTensor(_checkpoint, tensor, rows, columns, isStoredTransposed: isStoredTransposed);
     }
 
-    /// <summary>The prefix under which most of the names that this model can have are found.</summary>
+    /// <summary>The prefix with the largest number of names that belong to this configuration.</summary>
     private string DetectPrefix()
     {
         Dictionary<string, int> votes = new(StringComparer.Ordinal);
         foreach (string name in _tensors.Keys)
         {
-            // A role is at the end of a name and within its last few characters.
+            // A role is at the end of a name and has at most MaxRoleLength characters.
             int start = name.LastIndexOf('.', Math.Max(0, name.Length - MaxRoleLength)) + 1;
             while (true)
             {
@@ -248,7 +251,7 @@ internal sealed class WeightBinder
         return best.Length == 0 ? "" : best[0].Key;
     }
 
-    /// <summary>Whether a model of this configuration can have a tensor of this name, without a prefix.</summary>
+    /// <summary>Whether a name without a prefix belongs to a model of this configuration.</summary>
     private bool IsRole(ReadOnlySpan<char> name)
     {
         const string Scopes = "scopes.";
@@ -277,7 +280,6 @@ internal sealed class WeightBinder
 
     private static string Describe(IEnumerable<long> shape) => TensorSize.Describe([.. shape]);
 
-    /// <summary>The names of two tensors that are the same without the parts that wrappers add, and the second
-    /// tensor.</summary>
+    /// <summary>Two tensors with the same name once the parts of wrapper modules are removed.</summary>
     private readonly record struct Ambiguity(string First, string Second, TensorInfo Tensor);
 }

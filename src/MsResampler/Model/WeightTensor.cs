@@ -3,9 +3,9 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Model;
 
-/// <summary>One weight in its role: a matrix [<see cref="Rows"/>, <see cref="Columns"/>] or, with one column, a
-/// vector. It may be a slice of a stacked tensor or a transposed view; copies always come out row-major in the shape
-/// stated here.</summary>
+/// <summary>A weight of a model: a matrix [<see cref="Rows"/>, <see cref="Columns"/>], or a vector if there is one
+/// column. The weight may be a slice of a stacked tensor or stored transposed; copies are always row-major in this
+/// shape.</summary>
 public sealed class WeightTensor
 {
     private readonly SafetensorsCheckpoint _checkpoint;
@@ -23,13 +23,13 @@ public sealed class WeightTensor
         IsStoredTransposed = isStoredTransposed;
     }
 
-    /// <summary>The name of the tensor that holds the weight.</summary>
+    /// <summary>The name of the tensor that contains the weight.</summary>
     public string Name => _tensor.Name;
 
     /// <summary>The stored element type.</summary>
     public TensorType Type => _tensor.Type;
 
-    /// <summary>The number of rows (of elements, for a vector).</summary>
+    /// <summary>The number of rows; for a vector, the number of elements.</summary>
     public int Rows { get; }
 
     /// <summary>The number of columns; 1 for a vector.</summary>
@@ -38,7 +38,7 @@ public sealed class WeightTensor
     /// <summary>The number of elements.</summary>
     public int Count => checked(Rows * Columns);
 
-    /// <summary>Whether the tensor is [<see cref="Columns"/>, <see cref="Rows"/>].</summary>
+    /// <summary>Whether the tensor is stored as [<see cref="Columns"/>, <see cref="Rows"/>].</summary>
     internal bool IsStoredTransposed { get; }
 
     /// <summary>A row-major copy in single precision; F64 is rounded to nearest even.</summary>
@@ -57,19 +57,20 @@ public sealed class WeightTensor
         return IsStoredTransposed ? Transpose(values) : values;
     }
 
-    /// <summary>Reads whole rows in single precision, as many as fit, from <paramref name="firstRow"/> on: what a
-    /// large weight needs instead of a copy. Not for a weight that is stored transposed.</summary>
+    /// <summary>Reads rows in single precision, starting at <paramref name="firstRow"/>, until the destination is
+    /// full. Large weights are read in parts this way. The weight must not be stored transposed.</summary>
     internal void ReadRows(int firstRow, Span<float> destination)
     {
         Debug.Assert(!IsStoredTransposed);
         ReadStored((long)firstRow * Columns, destination);
     }
 
-    /// <summary>Reads elements in single precision in the order in which they are stored.</summary>
+    /// <summary>Reads elements in single precision, in stored order.</summary>
     internal void ReadStored(long firstElement, Span<float> destination)
         => _checkpoint.Read(_tensor, _firstElement + firstElement, destination);
 
-    /// <summary>The rows from <paramref name="firstRow"/> on, as a weight of their own.</summary>
+    /// <summary>A weight that consists of <paramref name="rowCount"/> rows, starting at
+    /// <paramref name="firstRow"/>.</summary>
     internal WeightTensor RowSlice(int firstRow, int rowCount)
         => new(_checkpoint, _tensor, rowCount, Columns, (long)firstRow * Columns, IsStoredTransposed);
 

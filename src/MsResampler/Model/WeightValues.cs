@@ -4,15 +4,15 @@ using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Model;
 
-/// <summary>Finds stored values that no float32 holds as a finite number: NaN, infinities, and what rounds to one.
-/// Values that round to zero or to a subnormal are numbers like any other.</summary>
+/// <summary>Finds stored values that are not finite in float32: NaN, infinities, and values that round to infinity.
+/// Values that round to zero or to a subnormal are valid.</summary>
 internal static class WeightValues
 {
-    // Read, then looked at while it is still in the processor's cache; a multiple of every element's size.
+    // Small enough to stay in the cache between reading and checking; a multiple of every element size.
     private const int BlockBytes = 1 << 18;
 
-    /// <summary>Reads the tensors once, on all processors, and returns a sentence for each that holds such
-    /// values, in the order of the tensors.</summary>
+    /// <summary>Reads the tensors once, on all processors. Returns one sentence per tensor with such values, in the
+    /// order of the tensors in the files.</summary>
     public static IReadOnlyList<string> FindProblems(SafetensorsCheckpoint checkpoint, IEnumerable<TensorInfo> tensors,
         CancellationToken cancellationToken)
     {
@@ -74,7 +74,7 @@ internal static class WeightValues
             (found.Count == 1 ? "" : $" and {found.Count - 1} more of {tensor.ElementCount}");
     }
 
-    /// <summary>The first value that is wrong, and how many are.</summary>
+    /// <summary>The first invalid value of a tensor, and the number of invalid values.</summary>
     private readonly record struct Finding(long ElementIndex, double Value, long Count)
     {
         public Finding Merge(Finding? other) => other is not { } found ? this

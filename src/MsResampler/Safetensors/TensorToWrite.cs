@@ -8,6 +8,7 @@ namespace MsResampler.Safetensors;
 /// <summary>A tensor to be written: name, type, shape and the source of its elements.</summary>
 public sealed class TensorToWrite
 {
+    private readonly TensorInfo _info;
     private readonly Action<long, Span<byte>> _fill;
 
     /// <summary>A tensor whose values are in memory.</summary>
@@ -68,28 +69,24 @@ public sealed class TensorToWrite
                 $"{TensorSize.Describe(problem, type, extents)}.", nameof(shape));
         }
 
-        Name = name;
-        Type = type;
-        Shape = extents;
-        ElementCount = elementCount;
-        ByteCount = byteCount;
+        _info = new TensorInfo(name, type, extents, elementCount, firstByte: 0, byteCount, fileIndex: 0);
         _fill = fill;
     }
 
     /// <summary>The tensor's name.</summary>
-    public string Name { get; }
+    public string Name => _info.Name;
 
     /// <summary>The element type to store.</summary>
-    public TensorType Type { get; }
+    public TensorType Type => _info.Type;
 
     /// <summary>The extents, outermost first; empty for a scalar.</summary>
-    public IReadOnlyList<long> Shape { get; }
+    public IReadOnlyList<long> Shape => _info.Shape;
 
     /// <summary>The number of elements.</summary>
-    public long ElementCount { get; }
+    public long ElementCount => _info.ElementCount;
 
     /// <summary>The number of bytes to store.</summary>
-    public long ByteCount { get; }
+    public long ByteCount => _info.ByteCount;
 
     /// <summary>A tensor of any type, given by its bytes.</summary>
     /// <param name="name">The name: any text except <c>__metadata__</c>.</param>

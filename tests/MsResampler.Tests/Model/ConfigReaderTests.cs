@@ -126,7 +126,7 @@ public class ConfigReaderTests
         ResamplerConfig config = Read(With("dtype", "\"float16\""), out List<string> warnings);
 
         Assert.That(config.TorchDType, Is.EqualTo(WeightType.Float16));
-        Assert.That(warnings, Is.EqualTo(new[] { "field 'torch_dtype' was ignored: 'dtype' says otherwise" }));
+        Assert.That(warnings, Is.EqualTo(new[] { "field 'torch_dtype' was ignored: 'dtype' has another value" }));
     }
 
     [Test]

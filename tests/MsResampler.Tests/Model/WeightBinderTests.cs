@@ -60,7 +60,7 @@ public class WeightBinderTests
             "tensor 'ln_q.bias': expected shape [24], found no such tensor",
             "tensor 'query': expected shape [6, 24], found [6, 23]",
             "tensor 'gate.fc1.bias': expected type F32, F16, BF16 or F64, found I32",
-            "tensor 'scopes.2.attn.q_proj.weight': this configuration has no use for it; " +
+            "tensor 'scopes.2.attn.q_proj.weight': this configuration does not use it; " +
                 "found F32 [24, 24]",
         }));
     }
@@ -74,7 +74,7 @@ public class WeightBinderTests
             .Select(tensor => $"tensor '{tensor.Name}': expected shape [{string.Join(", ", tensor.Shape)}], " +
                 "found no such tensor");
         Assert.That(problems, Is.EquivalentTo(needed.Append(
-            "tensor 'x': this configuration has no use for it; found F32 [1]")));
+            "tensor 'x': this configuration does not use it; found F32 [1]")));
     }
 
     [Test]
@@ -85,23 +85,23 @@ public class WeightBinderTests
 
         Assert.That(() => Prefix(config, Tensors(config)), Throws.Nothing);
         Assert.That(Problems(config, [.. Tensors(config), stray]), Is.EqualTo(new[] {
-            $"tensor '{stray.Name}': this configuration has no use for it; found F32 [24, 24]" }));
+            $"tensor '{stray.Name}': this configuration does not use it; found F32 [24, 24]" }));
     }
 
     [Test]
     public void Shared_queries_exist_only_once() => Assert.That(
         Problems(GatedConfig, [.. Tensors(GatedConfig), Zeros("scopes.0.query", 6, 24)]).Single(),
-        Does.StartWith("tensor 'scopes.0.query': this configuration has no use for it"));
+        Does.StartWith("tensor 'scopes.0.query': this configuration does not use it"));
 
     [Test]
     public void A_learned_sigma_needs_a_Gaussian() => Assert.That(
         Problems(GatedConfig, [.. Tensors(GatedConfig), Zeros("scopes.1.log_sigma", 3, 2)]).Single(),
-        Does.StartWith("tensor 'scopes.1.log_sigma': this configuration has no use for it"));
+        Does.StartWith("tensor 'scopes.1.log_sigma': this configuration does not use it"));
 
     [Test]
     public void One_scope_has_no_gate_tensors() => Assert.That(
         Problems(SingleConfig, [.. Tensors(SingleConfig), Zeros("gate.fc1.bias", 7)]).Single(),
-        Does.StartWith("tensor 'gate.fc1.bias': this configuration has no use for it"));
+        Does.StartWith("tensor 'gate.fc1.bias': this configuration does not use it"));
 
     [Test]
     public void Stacked_and_separate_projections_together_are_rejected()
@@ -110,7 +110,7 @@ public class WeightBinderTests
         tensors.Add(Zeros("scopes.1.attn.q_proj.weight", 24, 24));
 
         Assert.That(Problems(GatedConfig, tensors).Single(),
-            Does.StartWith("tensor 'scopes.1.attn.q_proj.weight': this configuration has no use for it"));
+            Does.StartWith("tensor 'scopes.1.attn.q_proj.weight': this configuration does not use it"));
     }
 
     [Test]

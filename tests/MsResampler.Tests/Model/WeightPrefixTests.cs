@@ -73,7 +73,7 @@ public class WeightPrefixTests
     [Test]
     public void Without_a_prefix_foreign_tensors_are_rejected()
         => Assert.That(Problems(GatedConfig, [.. Tensors(GatedConfig), Zeros("vpm.weight", 2)]), Is.EqualTo(new[] {
-            "tensor 'vpm.weight': this configuration has no use for it; found F32 [2]" }));
+            "tensor 'vpm.weight': this configuration does not use it; found F32 [2]" }));
 
     [TestCase("module.", "", "")]
     [TestCase("_orig_mod.", "", "")]
@@ -104,9 +104,9 @@ public class WeightPrefixTests
         Assert.That(Problems(GatedConfig, tensors), Is.EquivalentTo(new[]
         {
             "tensor 'query': expected one tensor of this name, found 'module.query' and 'query', which differ only " +
-                "in the parts that wrappers add",
+                "in the parts that wrapper modules add",
             "tensor 'gate.fc1.bias': expected one tensor of this name, found 'gate._orig_mod.fc1.bias' and " +
-                "'gate.fc1.bias', which differ only in the parts that wrappers add",
+                "'gate.fc1.bias', which differ only in the parts that wrapper modules add",
         }));
     }
 
