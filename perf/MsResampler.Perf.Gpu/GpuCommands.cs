@@ -1,6 +1,5 @@
 using System.CommandLine;
 using MsResampler.Perf.Gpu;
-using MsResampler.Perf.Models;
 using MsResampler.Perf.Roofline;
 
 namespace MsResampler.Perf;

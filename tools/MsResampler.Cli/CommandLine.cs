@@ -3,10 +3,8 @@ using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
 using MsResampler.Cli.Commands;
-using MsResampler.Cli.Display;
 using MsResampler.Kernels;
 using MsResampler.Kernels.Compiler;
-using MsResampler.Model;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Cli;

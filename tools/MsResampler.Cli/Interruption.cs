@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using MsResampler.Cli.Native;
 using MsResampler.Files;
 
 namespace MsResampler.Cli;

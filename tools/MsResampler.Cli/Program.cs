@@ -1,5 +1,3 @@
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Native;
 using MsResampler.Files;
 
 namespace MsResampler.Cli;

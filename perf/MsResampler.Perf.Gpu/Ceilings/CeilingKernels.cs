@@ -1,4 +1,3 @@
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Perf.Ceilings;

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 
 namespace MsResampler.Perf.Ceilings;
 

@@ -1,7 +1,4 @@
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Perf.Ceilings;

@@ -1,9 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Device.Cuda;
-using MsResampler.Kernels.Forward;
-using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Gpu;
 

@@ -1,10 +1,4 @@
 using MsResampler.Kernels;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Forward;
-using MsResampler.Model;
-using MsResampler.Perf.Ceilings;
-using MsResampler.Perf.Timing;
 
 namespace MsResampler.Perf.Gpu;
 

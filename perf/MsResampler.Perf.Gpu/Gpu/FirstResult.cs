@@ -2,8 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using MsResampler.Kernels;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Model;
 
 namespace MsResampler.Perf.Gpu;
 

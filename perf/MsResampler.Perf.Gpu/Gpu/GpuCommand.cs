@@ -2,12 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using MsResampler.Kernels;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Device.Cuda;
-using MsResampler.Model;
-using MsResampler.Perf.Ceilings;
-using MsResampler.Perf.Measuring;
-using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Gpu;
 

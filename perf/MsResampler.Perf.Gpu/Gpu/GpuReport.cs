@@ -3,10 +3,6 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using MsResampler.Kernels.Device;
-using MsResampler.Kernels.Forward;
-using MsResampler.Perf.Ceilings;
-using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Gpu;
 

@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization;
-using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Gpu;
 

@@ -1,7 +1,3 @@
-using MsResampler.Kernels.Forward;
-using MsResampler.Perf.Ceilings;
-using MsResampler.Perf.Timing;
-
 namespace MsResampler.Perf.Gpu;
 
 /// <summary>A step of the forward pass: its work, its time, and its speed compared with the limits of the

@@ -1,5 +1,3 @@
-using MsResampler.Perf.Measuring;
-
 namespace MsResampler.Perf.Gpu;
 
 /// <summary>The measured figures of a model on a device.</summary>

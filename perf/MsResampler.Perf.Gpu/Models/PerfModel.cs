@@ -1,5 +1,3 @@
-using MsResampler.Model;
-
 namespace MsResampler.Perf.Models;
 
 /// <summary>A random model on disk, kept in the temporary folder between runs.</summary>

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Roofline;
 

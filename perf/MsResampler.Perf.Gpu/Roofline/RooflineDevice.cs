@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Perf.Roofline;
 
 /// <summary>The data sheet of a GPU.</summary>

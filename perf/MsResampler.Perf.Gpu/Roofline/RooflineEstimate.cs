@@ -1,4 +1,3 @@
-using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Gemm;
 
 namespace MsResampler.Perf.Roofline;

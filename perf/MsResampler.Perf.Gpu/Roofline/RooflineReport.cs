@@ -1,8 +1,5 @@
 using System.Globalization;
 using System.Text;
-using MsResampler.Kernels.Forward;
-using MsResampler.Model;
-using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Roofline;
 

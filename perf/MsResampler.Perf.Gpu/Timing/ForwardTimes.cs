@@ -1,7 +1,4 @@
 using System.Diagnostics;
-using MsResampler.Kernels.Device;
-using MsResampler.Perf.Ceilings;
-using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Timing;
 

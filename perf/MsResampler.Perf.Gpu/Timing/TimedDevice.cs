@@ -1,6 +1,3 @@
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Perf.Timing;
 
 /// <summary>A device that measures the work of an engine; the engine needs no change for that. While the device

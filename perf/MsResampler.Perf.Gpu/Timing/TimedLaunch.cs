@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Perf.Timing;
 
 /// <summary>A launch with its time.</summary>

@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Perf.Timing;
 
 /// <summary>A stream of a <see cref="TimedDevice"/>. A measurement starts with the first launch and ends before the

@@ -1,6 +1,3 @@
-using MsResampler.Perf.Measuring;
-using MsResampler.Planning;
-
 namespace MsResampler.Perf.Costs;
 
 /// <summary>A strategy of a scope, with its predicted cost and the measured time of the whole call.</summary>

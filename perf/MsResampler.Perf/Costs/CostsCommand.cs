@@ -1,11 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using MsResampler.Cpu;
-using MsResampler.Model;
-using MsResampler.Perf.Kernels;
-using MsResampler.Perf.Measuring;
-using MsResampler.Perf.Models;
-using MsResampler.Planning;
 
 namespace MsResampler.Perf.Costs;
 

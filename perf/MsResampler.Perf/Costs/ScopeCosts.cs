@@ -1,5 +1,3 @@
-using MsResampler.Planning;
-
 namespace MsResampler.Perf.Costs;
 
 /// <summary>The strategies of a scope, timed in turns.</summary>

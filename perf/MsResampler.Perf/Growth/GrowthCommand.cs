@@ -1,8 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using MsResampler.Cpu;
-using MsResampler.Perf.Measuring;
-using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Growth;
 

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using MsResampler.Perf.Measuring;
 using ScottPlot;
 using ScottPlot.MultiplotLayouts;
 using ScottPlot.TickGenerators;

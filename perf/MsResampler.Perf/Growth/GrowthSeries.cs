@@ -1,5 +1,3 @@
-using MsResampler.Perf.Measuring;
-
 namespace MsResampler.Perf.Growth;
 
 /// <summary>The times of models that differ in one size.</summary>

@@ -1,4 +1,3 @@
-using MsResampler.Cpu;
 using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Perf.Kernels;

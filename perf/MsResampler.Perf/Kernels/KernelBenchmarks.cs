@@ -1,7 +1,4 @@
 using BenchmarkDotNet.Attributes;
-using MsResampler.Cpu;
-using MsResampler.Model;
-using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Kernels;
 

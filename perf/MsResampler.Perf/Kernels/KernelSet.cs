@@ -1,9 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using MsResampler.Cpu;
 using MsResampler.Cpu.Simd;
-using MsResampler.Model;
-using MsResampler.Planning;
 
 namespace MsResampler.Perf.Kernels;
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using MsResampler.Perf.Kernels;
 
 namespace MsResampler.Perf.Measuring;
 

@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
-using MsResampler.Perf.Measuring;
-using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Peers;
 

@@ -1,6 +1,5 @@
 using Google.Protobuf;
 using MsResampler.Onnx;
-using MsResampler.Perf.Kernels;
 
 namespace MsResampler.Perf.Peers;
 

@@ -1,7 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
-using MsResampler.Model;
 using MsResampler.Onnx;
-using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Peers;
 

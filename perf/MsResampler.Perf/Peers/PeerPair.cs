@@ -1,6 +1,3 @@
-using MsResampler.Perf.Models;
-using MsResampler.Planning;
-
 namespace MsResampler.Perf.Peers;
 
 /// <summary>The same model in the engine and in ONNX Runtime, with the same features.</summary>

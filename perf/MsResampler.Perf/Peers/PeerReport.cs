@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using MsResampler.Perf.Measuring;
 
 namespace MsResampler.Perf.Peers;
 

@@ -1,5 +1,3 @@
-using MsResampler.Perf.Measuring;
-
 namespace MsResampler.Perf.Peers;
 
 /// <summary>A row of the table: the engine and ONNX Runtime on the same work. Times are in milliseconds. In the JSON

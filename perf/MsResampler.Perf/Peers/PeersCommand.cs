@@ -1,8 +1,4 @@
 using System.CommandLine;
-using MsResampler.Cpu;
-using MsResampler.Perf.Kernels;
-using MsResampler.Perf.Measuring;
-using MsResampler.Perf.Models;
 
 namespace MsResampler.Perf.Peers;
 

@@ -2,10 +2,6 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Engines;
-using MsResampler.Cli.Output;
-using MsResampler.Model;
 using MsResampler.Reference;
 
 namespace MsResampler.Cli.Commands;
@@ -28,11 +24,7 @@ internal static class BenchCommand
         Option<int?> threads = Options.Threads();
         Option<double?> seconds = Options.Positive("--seconds", "S",
             "The duration of the measurement; a warm-up of a quarter of it comes first.", 3, MaxSeconds);
-        Option<string?> json = new("--json")
-        {
-            Description = "Also write the figures to this file.",
-            HelpName = "FILE",
-        };
+        Option<string?> json = Options.OptionalPath("--json", "FILE", "Also write the figures to this file.");
         ExampleCommand command = new("bench", "Check the tokens of random features, then time the engine.")
         {
             Notes =
@@ -48,10 +40,8 @@ internal static class BenchCommand
                 "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --json bench.json",
                 "msresampler bench --model model --grid 24x24 --backend cuda --precision float16",
             ],
+            Options = { model, grid, batch, backend, precision, threads, seconds, json },
         };
-        foreach (Option option in (ReadOnlySpan<Option>)[model, grid, batch, backend, precision, threads,
-            seconds, json])
-            command.Options.Add(option);
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(grid)!.Value,
             parsed.GetValue(batch),
             parsed.GetRequiredValue(backend), parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads),

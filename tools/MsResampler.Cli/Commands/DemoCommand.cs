@@ -1,10 +1,6 @@
 using System.CommandLine;
 using System.Text;
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Input;
 using MsResampler.Cli.Maps;
-using MsResampler.Cli.Output;
-using MsResampler.Model;
 
 namespace MsResampler.Cli.Commands;
 
@@ -53,9 +49,8 @@ internal static class DemoCommand
                 "msresampler demo",
                 "msresampler demo --out /tmp/demo",
             ],
+            Options = { output, force },
         };
-        command.Options.Add(output);
-        command.Options.Add(force);
         command.SetAction(parsed =>
         {
             Run(parsed.GetRequiredValue(output), parsed.GetValue(force), terminal, cancellationToken);

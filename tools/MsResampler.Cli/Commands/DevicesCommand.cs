@@ -1,4 +1,3 @@
-using MsResampler.Cli.Display;
 using MsResampler.Cpu;
 using MsResampler.Kernels;
 

@@ -1,8 +1,4 @@
 using System.CommandLine;
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Engines;
-using MsResampler.Cli.Output;
-using MsResampler.Model;
 using MsResampler.Onnx;
 
 namespace MsResampler.Cli.Commands;
@@ -15,12 +11,7 @@ internal static class ExportOnnxCommand
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<string> model = Options.Model();
-        Option<string> output = new("--out")
-        {
-            Description = "The ONNX file to write.",
-            HelpName = "FILE",
-            Required = true,
-        };
+        Option<string> output = Options.Path("--out", "FILE", "The ONNX file to write.");
         Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.", s_defaultGrid);
         ExampleCommand command = new("export-onnx",
             "Write a model as a standard ONNX graph for one patch grid.")
@@ -36,10 +27,8 @@ internal static class ExportOnnxCommand
                 "msresampler export-onnx --model model --out model.onnx",
                 "msresampler export-onnx --model model --out wide.onnx --grid 24x32",
             ],
+            Options = { model, output, grid },
         };
-        command.Options.Add(model);
-        command.Options.Add(output);
-        command.Options.Add(grid);
         command.SetAction(parsed =>
         {
             Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(output), parsed.GetValue(grid)!.Value,

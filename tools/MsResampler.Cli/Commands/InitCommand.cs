@@ -2,11 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Win32.SafeHandles;
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Input;
-using MsResampler.Cli.Native;
-using MsResampler.Cli.Output;
-using MsResampler.Model;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Cli.Commands;
@@ -30,18 +25,9 @@ internal static class InitCommand
 
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
-        Option<string> config = new("--config")
-        {
-            Description = "The config.json of the model.",
-            HelpName = "FILE",
-            Required = true,
-        };
-        Option<string> output = new("--out")
-        {
-            Description = "The model folder to write; it is created if it does not exist.",
-            HelpName = "DIR",
-            Required = true,
-        };
+        Option<string> config = Options.Path("--config", "FILE", "The config.json of the model.");
+        Option<string> output = Options.Path("--out", "DIR",
+            "The model folder to write; it is created if it does not exist.");
         Option<ulong> seed = Options.Seed();
         Option<string?> type = new("--dtype")
         {
@@ -67,12 +53,8 @@ internal static class InitCommand
                 "msresampler init --config config.json --out model",
                 "msresampler init --config config.json --out model-bf16 --seed 7 --dtype bf16",
             ],
+            Options = { config, output, seed, type, force },
         };
-        command.Options.Add(config);
-        command.Options.Add(output);
-        command.Options.Add(seed);
-        command.Options.Add(type);
-        command.Options.Add(force);
         command.SetAction(parsed =>
         {
             string path = parsed.GetRequiredValue(config);

@@ -1,9 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Engines;
 using MsResampler.Cpu;
-using MsResampler.Model;
 using MsResampler.Planning;
 using MsResampler.Safetensors;
 
@@ -22,11 +19,7 @@ internal static class InspectCommand
             Description = "A model folder, or a .safetensors file or index whose tensors are listed.",
             Arity = ArgumentArity.ZeroOrOne,
         };
-        Option<string?> model = new("--model")
-        {
-            Description = "The same as PATH.",
-            HelpName = "PATH",
-        };
+        Option<string?> model = Options.OptionalPath("--model", "PATH", "The same as PATH.");
         Option<PatchGrid?> grid = Options.Grid("The patch grid of the scopes and the plan.", new PatchGrid(24, 24));
         ExampleCommand command = new("inspect",
             "Show the configuration, scopes and tensors of a model, and its execution plan.")
@@ -37,10 +30,9 @@ internal static class InspectCommand
                 "msresampler inspect model --grid 16x32",
                 "msresampler inspect model/model.safetensors",
             ],
+            Arguments = { path },
+            Options = { model, grid },
         };
-        command.Arguments.Add(path);
-        command.Options.Add(model);
-        command.Options.Add(grid);
         command.SetAction(parsed =>
         {
             (string? first, string? second) = (parsed.GetValue(path), parsed.GetValue(model));

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
-using MsResampler.Cli.Engines;
-using MsResampler.Cli.Input;
 
 namespace MsResampler.Cli.Commands;
 
@@ -13,11 +11,23 @@ internal static class Options
     private const int MaxThreadCount = 1_024;
     private const int MinArchitecture = 60;
 
-    public static Option<string> Model() => new("--model")
+    /// <summary>The option <c>--model</c>, a model folder.</summary>
+    public static Option<string> Model()
+        => Path("--model", "DIR", "The model folder, with config.json and a safetensors checkpoint.");
+
+    /// <summary>A required file or folder.</summary>
+    public static Option<string> Path(string name, string helpName, string description) => new(name)
     {
-        Description = "The model folder, with config.json and a safetensors checkpoint.",
-        HelpName = "DIR",
+        Description = description,
+        HelpName = helpName,
         Required = true,
+    };
+
+    /// <summary>An optional file or folder.</summary>
+    public static Option<string?> OptionalPath(string name, string helpName, string description) => new(name)
+    {
+        Description = description,
+        HelpName = helpName,
     };
 
     public static Option<BackendChoice> Backend(params BackendChoice[] choices)

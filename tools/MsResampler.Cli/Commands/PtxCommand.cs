@@ -1,13 +1,8 @@
 using System.CommandLine;
 using System.Text;
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Engines;
-using MsResampler.Cli.Input;
-using MsResampler.Cli.Output;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Forward;
-using MsResampler.Model;
 
 namespace MsResampler.Cli.Commands;
 
@@ -17,17 +12,10 @@ internal static class PtxCommand
     public static ExampleCommand Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<int> architecture = Options.Architecture();
-        Option<string> output = new("--out")
-        {
-            Description = "The folder for one file per kernel; it is created if it does not exist.",
-            HelpName = "DIR",
-            Required = true,
-        };
-        Option<string?> config = new("--config")
-        {
-            Description = "Compile only the kernels of a model with this config.json.",
-            HelpName = "FILE",
-        };
+        Option<string> output = Options.Path("--out", "DIR",
+            "The folder for one file per kernel; it is created if it does not exist.");
+        Option<string?> config = Options.OptionalPath("--config", "FILE",
+            "Compile only the kernels of a model with this config.json.");
         Option<PrecisionChoice> precision = Options.Precision();
         precision.Description = "Compile only the kernels of this precision. auto with --config is its torch_dtype " +
             "if architecture and model support it, and else float32; auto without --config is every supported one.";
@@ -46,11 +34,8 @@ internal static class PtxCommand
                 "msresampler ptx --arch sm_80 --out ptx",
                 "msresampler ptx --arch sm_90 --out ptx --config config.json",
             ],
+            Options = { architecture, output, config, precision },
         };
-        command.Options.Add(architecture);
-        command.Options.Add(output);
-        command.Options.Add(config);
-        command.Options.Add(precision);
         command.SetAction(parsed =>
         {
             Run(parsed.GetRequiredValue(architecture), parsed.GetRequiredValue(output), parsed.GetValue(config),

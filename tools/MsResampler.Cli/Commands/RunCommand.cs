@@ -3,12 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Numerics.Tensors;
 using System.Runtime.ExceptionServices;
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Engines;
-using MsResampler.Cli.Input;
 using MsResampler.Cli.Maps;
-using MsResampler.Cli.Output;
-using MsResampler.Model;
 using SkiaSharp;
 
 namespace MsResampler.Cli.Commands;
@@ -53,21 +48,14 @@ internal static class RunCommand
         Option<int> patch = Options.Int("--patch", "With --image: the side of a patch in pixels.", DefaultPatchSize, 1,
             MaxPatchSize);
         Option<ImageSize> size = Options.Size(DefaultImageSide);
-        Option<string> output = new("--out")
-        {
-            Description = "The file for the tokens [B,M,L] in float32, .safetensors (tensor 'tokens') or .npy.",
-            HelpName = "FILE",
-            Required = true,
-        };
+        Option<string> output = Options.Path("--out", "FILE",
+            "The file for the tokens [B,M,L] in float32, .safetensors (tensor 'tokens') or .npy.");
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu,
             BackendChoice.Cuda, BackendChoice.Reference);
         Option<PrecisionChoice> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
-        Option<string?> maps = new("--maps")
-        {
-            Description = "Also write maps of the attention of each scope and of the gate to this folder, as PNG.",
-            HelpName = "DIR",
-        };
+        Option<string?> maps = Options.OptionalPath("--maps", "DIR",
+            "Also write maps of the attention of each scope and of the gate to this folder, as PNG.");
         ExampleCommand command = new("run", "Compute the visual tokens of images, or of features of images.")
         {
             Notes =
@@ -91,10 +79,11 @@ internal static class RunCommand
                 "msresampler run --model model --features features.npy --out tokens.safetensors --threads 4",
                 "msresampler run --model model --features clip.npy --grid 24x24 --drop-class-token --out tokens.npy",
             ],
+            Options =
+            {
+                model, features, grid, dropClassToken, images, patch, size, output, backend, precision, threads, maps,
+            },
         };
-        foreach (Option option in (ReadOnlySpan<Option>)[model, features, grid, dropClassToken, images,
-            patch, size, output, backend, precision, threads, maps])
-            command.Options.Add(option);
         command.SetAction(parsed =>
         {
             string[] featureFiles = parsed.GetValue(features) ?? [];

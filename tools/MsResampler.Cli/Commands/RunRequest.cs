@@ -1,6 +1,3 @@
-using MsResampler.Cli.Engines;
-using MsResampler.Cli.Input;
-
 namespace MsResampler.Cli.Commands;
 
 /// <summary>The arguments of <c>run</c>.</summary>

@@ -1,8 +1,5 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Engines;
-using MsResampler.Model;
 using MsResampler.Reference;
 
 namespace MsResampler.Cli.Commands;
@@ -39,9 +36,8 @@ internal static class VerifyCommand
                 "msresampler verify --model model",
                 "msresampler verify --model model --backend cpu --threads 1 --bound 1e-6",
             ],
+            Options = { model, backend, precision, threads, bound },
         };
-        foreach (Option option in (ReadOnlySpan<Option>)[model, backend, precision, threads, bound])
-            command.Options.Add(option);
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(backend),
             parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads), parsed.GetValue(bound), terminal,
             cancellationToken));

@@ -1,5 +1,3 @@
-using MsResampler.Model;
-
 namespace MsResampler.Cli.Display;
 
 /// <summary>Describes the problems of a model folder in one line.</summary>

@@ -1,5 +1,3 @@
-using MsResampler.Model;
-
 namespace MsResampler.Cli.Display;
 
 /// <summary>Draws the patches that a query sees, with characters.</summary>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using MsResampler.Model;
 
 namespace MsResampler.Cli.Display;
 

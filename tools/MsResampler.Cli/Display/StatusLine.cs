@@ -1,5 +1,3 @@
-using MsResampler.Cli.Native;
-
 namespace MsResampler.Cli.Display;
 
 /// <summary>A line of a terminal that shows the progress of a command. Each text replaces the previous one. The cursor

@@ -1,5 +1,4 @@
 using System.Globalization;
-using MsResampler.Cli.Native;
 using Spectre.Console;
 
 namespace MsResampler.Cli.Display;

@@ -1,7 +1,3 @@
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Input;
-using MsResampler.Model;
-
 namespace MsResampler.Cli.Engines;
 
 /// <summary>Checks the sizes of a call before memory of these sizes is allocated.</summary>

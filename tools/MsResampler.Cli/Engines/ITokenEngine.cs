@@ -1,5 +1,3 @@
-using MsResampler.Model;
-
 namespace MsResampler.Cli.Engines;
 
 /// <summary>Computes tokens, with a backend of the library or with the reference.</summary>

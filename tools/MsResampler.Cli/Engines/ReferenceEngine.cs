@@ -1,4 +1,3 @@
-using MsResampler.Model;
 using MsResampler.Reference;
 
 namespace MsResampler.Cli.Engines;

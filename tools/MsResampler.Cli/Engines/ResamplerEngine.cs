@@ -1,5 +1,4 @@
 using System.Numerics.Tensors;
-using MsResampler.Model;
 using MsResampler.Planning;
 
 namespace MsResampler.Cli.Engines;

@@ -1,6 +1,4 @@
-using MsResampler.Cli.Display;
 using MsResampler.Kernels;
-using MsResampler.Model;
 
 namespace MsResampler.Cli.Engines;
 

@@ -1,5 +1,3 @@
-using MsResampler.Model;
-
 namespace MsResampler.Cli.Engines;
 
 /// <summary>The attention and the gate of an image, averaged over heads and gate groups.</summary>

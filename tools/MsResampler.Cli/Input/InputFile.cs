@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using MsResampler.Model;
 
 namespace MsResampler.Cli.Input;
 

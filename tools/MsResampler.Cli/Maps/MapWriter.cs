@@ -1,7 +1,3 @@
-using MsResampler.Cli.Display;
-using MsResampler.Cli.Engines;
-using MsResampler.Cli.Output;
-using MsResampler.Model;
 using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;

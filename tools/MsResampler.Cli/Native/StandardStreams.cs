@@ -1,6 +1,5 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
-using MsResampler.Cli.Output;
 
 namespace MsResampler.Cli.Native;
 

@@ -1,4 +1,3 @@
-using MsResampler.Cli.Native;
 using MsResampler.Files;
 
 namespace MsResampler.Cli.Output;
