@@ -7,57 +7,49 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>One scope's attention weights of one image written out in full, for people to look at. One warp for each
-/// query and head.</summary>
-/// <remarks>Grid: x = queries, y = heads; one warp a block. No shared memory.</remarks>
+/// <summary>The attention weights of one scope and image in full, for display, in float32.</summary>
+/// <remarks>Grid: x = queries, y = heads. Block: one warp. No shared memory.</remarks>
 internal static class AttentionMapWarp
 {
-    /// <param name="queries">Projected queries, scaled by log₂e/√d, [queries, heads, d/4].</param>
-    /// <param name="keys">Projected keys, [scopes, heads, d/4][patches].</param>
-    /// <param name="bias">Bias tables in base 2.</param>
+    /// <summary>Computes the maps of a scope. In the shapes, d is the head size in vectors of four floats.</summary>
+    /// <param name="queries">Projected queries, scaled by log₂e/√(head size), [queries, heads, d].</param>
+    /// <param name="keys">Projected keys, [key scopes, heads, d][patches].</param>
+    /// <param name="bias">The bias tables, in base 2.</param>
     /// <param name="maps">Receives the weights, [heads, queries, patches].</param>
-    /// <param name="queryStart">Where the scope's queries begin.</param>
-    /// <param name="queryColumns">Columns of the query grid.</param>
-    /// <param name="headVectors">d/4.</param>
-    /// <param name="keyScope">The scope whose keys are used.</param>
-    /// <param name="gridRows">Rows of the patch grid.</param>
-    /// <param name="gridColumns">Its columns.</param>
-    /// <param name="rowBias">Where the row bias of query row 0 and head 0 lies.</param>
-    /// <param name="columnBias">Where the column bias of query column 0 and head 0 lies.</param>
-    /// <param name="biasHeadStride">From one head's bias to the next.</param>
+    /// <param name="scope">The scope.</param>
     public static void Run(ArrayView<Float4> queries, ArrayView<Float4> keys, ArrayView<float> bias,
-        ArrayView<float> maps, int queryStart, int queryColumns, int headVectors, int keyScope, int gridRows,
-        int gridColumns, int rowBias, int columnBias, int biasHeadStride)
+        ArrayView<float> maps, AttentionMapScope scope)
     {
         int query = Grid.IdxX;
         int head = Grid.IdxY;
-        int patchCount = gridRows * gridColumns;
+        int patchCount = scope.GridRows * scope.GridColumns;
         int map = ((head * Grid.DimX) + query) * patchCount;
-        int queryVector = queryStart + (((query * Grid.DimY) + head) * headVectors);
-        int keyHead = ((keyScope * Grid.DimY) + head) * headVectors;
-        int rowStart = rowBias + (head * biasHeadStride) + (query / queryColumns * gridRows);
-        int columnStart = columnBias + (head * biasHeadStride) + (query % queryColumns * gridColumns);
+        int queryVector = scope.QueryStart + (((query * Grid.DimY) + head) * scope.HeadVectors);
+        int keyHead = ((scope.KeyScope * Grid.DimY) + head) * scope.HeadVectors;
+        int rowStart = scope.RowBias + (head * scope.BiasHeadStride) + (query / scope.QueryColumns * scope.GridRows);
+        int columnStart = scope.ColumnBias + (head * scope.BiasHeadStride)
+            + (query % scope.QueryColumns * scope.GridColumns);
 
-        float best = float.NegativeInfinity;
+        float max = float.NegativeInfinity;
         for (int patch = Warp.LaneIdx; patch < patchCount; patch += Warp.WarpSize)
         {
             float logit = 0;
-            for (int vector = 0; vector < headVectors; vector++)
+            for (int vector = 0; vector < scope.HeadVectors; vector++)
             {
                 logit = VectorOperations.Dot(queries[queryVector + vector],
                     keys[((keyHead + vector) * patchCount) + patch], logit);
             }
 
-            logit += bias[rowStart + (patch / gridColumns)] + bias[columnStart + (patch % gridColumns)];
+            logit += bias[rowStart + (patch / scope.GridColumns)] + bias[columnStart + (patch % scope.GridColumns)];
             maps[map + patch] = logit;
-            best = IntrinsicMath.Max(best, logit);
+            max = IntrinsicMath.Max(max, logit);
         }
 
-        best = WarpExtensions.AllReduce<float, MaxFloat>(best);
+        max = WarpExtensions.AllReduce<float, MaxFloat>(max);
         float total = 0;
         for (int patch = Warp.LaneIdx; patch < patchCount; patch += Warp.WarpSize)
         {
-            float weight = PtxMath.Exp2(maps[map + patch] - best);
+            float weight = PtxMath.Exp2(maps[map + patch] - max);
             maps[map + patch] = weight;
             total += weight;
         }

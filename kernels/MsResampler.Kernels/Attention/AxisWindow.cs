@@ -4,24 +4,26 @@ using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>What a query row sees of the patch rows, or a query column of the patch columns: 16 bytes.</summary>
+/// <summary>The window of a query row over the patch rows, or of a query column over the patch columns. 16
+/// bytes.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct AxisWindow
 {
-    /// <summary>The first patch that is seen.</summary>
+    /// <summary>The first visible patch row or column.</summary>
     public int Start;
 
-    /// <summary>Patches that are seen.</summary>
+    /// <summary>The number of visible patch rows or columns.</summary>
     public int Count;
 
-    /// <summary>Where the bias of patch 0 lies in a head's tables, for scopes that have some; that of a column is the first
-    /// of as many as its tile has rows, as far apart as the tile has columns.</summary>
+    /// <summary>The index of the bias of patch row or column 0 in the tables of a head, for scopes that have tables.
+    /// For a column this is the first of several copies: one for each row of the query tile, a tile's number of
+    /// columns apart.</summary>
     public int Bias;
 
-    /// <summary>From one patch's bias to the next.</summary>
+    /// <summary>The distance between the biases of neighbouring patches.</summary>
     public int BiasStride;
 
-    /// <summary>Reads a window in one instruction.</summary>
+    /// <summary>Loads a window with one instruction.</summary>
     public static AxisWindow Load(ArrayView<AxisWindow> windows, int index)
     {
         UInt4 fields = GlobalMemoryAccess.LoadConstantUInt4(ref windows[index]);

@@ -1,9 +1,10 @@
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>How much of a head one block holds, and how many warps share its keys.</summary>
+/// <summary>The part of a head that a block of <see cref="ScopeAttentionTiled{THead}"/> computes, and the number of
+/// warps that divide its keys.</summary>
 internal interface IHeadTile
 {
-    /// <summary>Groups of four channels in registers, for each of eight lanes.</summary>
+    /// <summary>Vectors of four channels that each of eight lanes holds in registers.</summary>
     static abstract int LaneVectors { get; }
 
     /// <summary>Warps of a block.</summary>
@@ -26,7 +27,7 @@ internal readonly struct HeadTile64 : IHeadTile
     public static int WarpCount => 4;
 }
 
-/// <summary>Heads of up to 128 channels, and wider ones in slices of as many.</summary>
+/// <summary>Heads of up to 128 channels, and slices of 128 channels of wider heads.</summary>
 internal readonly struct HeadTile128 : IHeadTile
 {
     public static int LaneVectors => 4;
@@ -34,8 +35,8 @@ internal readonly struct HeadTile128 : IHeadTile
     public static int WarpCount => 4;
 }
 
-/// <summary>Heads of up to 32 channels, or slices of as many, and one warp: for devices whose barriers are slow.
-/// </summary>
+/// <summary>Heads of up to 32 channels, or slices of 32 channels, and one warp: for devices with slow
+/// barriers.</summary>
 internal readonly struct HeadTile32OneWarp : IHeadTile
 {
     public static int LaneVectors => 1;

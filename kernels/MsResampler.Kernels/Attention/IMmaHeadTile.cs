@@ -1,13 +1,13 @@
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>How many channels of a head <see cref="ScopeAttentionMma{THead, TElement}"/> computes; those that a head
-/// lacks are zero.</summary>
+/// <summary>The channels of a head that <see cref="ScopeAttentionMma{THead, TElement}"/> computes; those beyond the
+/// head are zero.</summary>
 internal interface IMmaHeadTile
 {
-    /// <summary>Groups of 8 channels, an even number.</summary>
+    /// <summary>Chunks of 8 channels; an even number.</summary>
     static abstract int Chunks { get; }
 
-    /// <summary>Blocks that should share a multiprocessor: registers are limited so that they fit.</summary>
+    /// <summary>Blocks that should share a multiprocessor; registers are limited accordingly.</summary>
     static abstract int BlockCount { get; }
 }
 

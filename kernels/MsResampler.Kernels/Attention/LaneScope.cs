@@ -2,7 +2,7 @@ using ILGPU;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>What the two queries of a lane see, those of its rows g and g+8.</summary>
+/// <summary>The scopes of the two queries of a lane, those of its rows g and g+8.</summary>
 internal struct LaneScope
 {
     private QueryScope _upper;
@@ -10,17 +10,17 @@ internal struct LaneScope
     private int _rowStride;
     private int _columnStride;
 
-    /// <summary>Reads it.</summary>
+    /// <summary>Loads the scopes.</summary>
     /// <param name="windows">The windows.</param>
     /// <param name="block">A block of the scope.</param>
     /// <param name="head">The head.</param>
-    /// <param name="upperRow">The row of the query grid of the query of row g.</param>
-    /// <param name="upperColumn">Its column.</param>
-    /// <param name="lowerRow">The row of that of row g+8.</param>
-    /// <param name="lowerColumn">Its column.</param>
-    /// <param name="upperCopy">Which of the biases of its column the query of row g reads: how far after the first, a
-    /// multiple of the tile's columns.</param>
-    /// <param name="lowerCopy">The same of that of row g+8.</param>
+    /// <param name="upperRow">The row of the query grid of the query in row g.</param>
+    /// <param name="upperColumn">The column of this query.</param>
+    /// <param name="lowerRow">The row of the query grid of the query in row g+8.</param>
+    /// <param name="lowerColumn">The column of this query.</param>
+    /// <param name="upperCopy">The offset of the copy of its column biases that the query in row g reads; a multiple
+    /// of the tile's number of columns.</param>
+    /// <param name="lowerCopy">The same for the query in row g+8.</param>
     public static LaneScope Load(ArrayView<AxisWindow> windows, MmaBlock block, int head, int upperRow,
         int upperColumn, int lowerRow, int lowerColumn, int upperCopy, int lowerCopy)
     {

@@ -4,74 +4,74 @@ using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>One block of the tensor-core attention's schedule: a tile of one image's queries in one scope and the list
-/// of patches that any of them sees. All places are counted from the start of the views that the kernel gets. 64 bytes,
-/// which a thread reads in four instructions.</summary>
+/// <summary>One block in the schedule of <see cref="ScopeAttentionMma{THead, TElement}"/>: a tile of one image's
+/// queries in one scope, and the list of patches that any of them sees. All indices count from the start of the
+/// kernel's views. 64 bytes, which a thread loads with four instructions.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct MmaBlock
 {
-    /// <summary>The row of the stacked patches where the image begins.</summary>
+    /// <summary>The first patch of the image among the patches of all images.</summary>
     public int FirstPatch;
 
-    /// <summary>Columns of the image's patch grid.</summary>
+    /// <summary>Columns of the patch grid of the image.</summary>
     public int GridColumns;
 
-    /// <summary>Where the list of keys begins among the places; a multiple of 4. It is whole tiles of
-    /// <see cref="ScopeSchedule.TileKeys"/> places long, of which the last has no keys.</summary>
+    /// <summary>The start of the list of keys among the places; a multiple of 4. The list has whole tiles of
+    /// <see cref="ScopeSchedule.TileKeys"/> places, and the last tile has no keys.</summary>
     public int FirstPlace;
 
     /// <summary>The scope whose keys and values are used.</summary>
     public int KeyScope;
 
-    /// <summary>Keys of the list, rounded up to a multiple of 16.</summary>
+    /// <summary>The number of keys, rounded up to a multiple of 16.</summary>
     public int KeyCount;
 
-    /// <summary>Tiles of <see cref="ScopeSchedule.TileKeys"/> keys at the list's start that every query sees and that
-    /// have no bias.</summary>
+    /// <summary>The number of tiles of <see cref="ScopeSchedule.TileKeys"/> keys, at the start of the list, that
+    /// every query sees and that have no bias.</summary>
     public int FullTiles;
 
-    /// <summary>Where head 0's bias tables begin; negative where the windows say everything.</summary>
+    /// <summary>The start of the bias tables of head 0; negative if the scope has only windows.</summary>
     public int Bias;
 
-    /// <summary>From one head's tables to the next; 0 where heads share them.</summary>
+    /// <summary>The distance between the tables of neighbouring heads; 0 if heads share the tables.</summary>
     public int BiasHeadStride;
 
-    /// <summary>Columns of the tile.</summary>
+    /// <summary>Columns of the query tile.</summary>
     public int TileColumns;
 
     /// <summary>2¹⁶ / <see cref="TileColumns"/>, rounded up.</summary>
     public int TileColumnsReciprocal;
 
-    /// <summary>Queries of the tile, <see cref="ScopeSchedule.MaxQueries"/> at most.</summary>
+    /// <summary>Queries of the tile, at most <see cref="ScopeSchedule.MaxQueries"/>.</summary>
     public int QueryCount;
 
-    /// <summary>The group of 16 bytes where the tile's first query begins.</summary>
+    /// <summary>The index of the first query of the tile in vectors of 16 bytes.</summary>
     public int QueryStart;
 
-    /// <summary>Where the window of the tile's first query row lies.</summary>
+    /// <summary>The index of the window of the tile's first query row.</summary>
     public int RowWindows;
 
-    /// <summary>Where the window of the tile's first query column lies.</summary>
+    /// <summary>The index of the window of the tile's first query column.</summary>
     public int ColumnWindows;
 
-    /// <summary>The row of the output of the tile's first query.</summary>
+    /// <summary>The output row of the first query of the tile.</summary>
     public int FirstToken;
 
-    /// <summary>The scope, which decides the columns of the output.</summary>
+    /// <summary>The scope, which selects the columns of the output.</summary>
     public int Scope;
 
-    /// <summary>The row of the tile where one of its queries is. Exact: the reciprocal is less than 1 too large, which
-    /// adds less than <see cref="ScopeSchedule.MaxQueries"/> to a product that lacks 2¹⁶ over as many at
-    /// least.</summary>
+    /// <summary>The row of a query in the tile. This is exact: the reciprocal is too large by less than 1, so the
+    /// product is too large by less than <see cref="ScopeSchedule.MaxQueries"/>, and it lies at least 2¹⁶ /
+    /// <see cref="ScopeSchedule.MaxQueries"/> below the next multiple of 2¹⁶.</summary>
     public readonly int RowOf(int query) => (query * TileColumnsReciprocal) >> 16;
 
-    /// <summary>The column of the tile where it is.</summary>
+    /// <summary>The column of a query in the tile.</summary>
     public readonly int ColumnOf(int query) => query - (RowOf(query) * TileColumns);
 
-    /// <summary>How many queries after the tile's first one it is in the model's order.</summary>
+    /// <summary>The distance of a query from the first one of the tile, in the order of the query grid.</summary>
     public readonly int IndexOf(int query, int queryColumns) => (RowOf(query) * queryColumns) + ColumnOf(query);
 
-    /// <summary>Reads a block; a second time too, where its fields are to be kept out of registers meanwhile.</summary>
+    /// <summary>Loads a block. A kernel loads it again instead of keeping its fields in registers.</summary>
     public static MmaBlock Load(ArrayView<MmaBlock> blocks, int index)
     {
         UInt4 image = GlobalMemoryAccess.LoadUInt4(ref blocks[index].FirstPatch);

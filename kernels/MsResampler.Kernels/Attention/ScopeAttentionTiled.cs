@@ -4,23 +4,23 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>Attention of all images, scopes and heads of a ragged batch in float32: per block 16 queries against the
-/// rectangle of patches that holds their windows, online softmax in base 2.</summary>
+/// <summary>Attention of all images, scopes and heads of a ragged batch in float32. A block computes 16 queries
+/// against the rectangle of patches that contains their windows, with an online softmax in base 2.</summary>
 /// <remarks>
-/// <para>The block's warps take turns at tiles of 32 keys, each with a softmax and a weighted sum of its own (Milakov
-/// and Gimelshein, Online normalizer calculation for softmax, 2018), which are merged at the end in the order of the
-/// warps. Within a warp no block-wide barrier is needed.</para>
-/// <para>Lane l = 8·g + c. It has the logits of queries g, g+4, g+8, g+12 and keys c, c+8, c+16, c+24, and of the
-/// weighted sum the same queries and the groups of four channels c, c+8, ... Keys are stored a group of four channels
-/// at a time, [channels/4, patches], so that eight lanes read 128 bytes side by side; values are stored by patch, where
-/// eight lanes read 128 bytes of one row. Both come straight
-/// from the cache, and a warp reads nothing twice: the lane groups read the same bytes in one instruction.</para>
-/// <para>Weights pass between the lanes through shared memory, with 40 floats to a row: four rows and eight keys then
-/// lie in 32 different banks.</para>
-/// <para>Grid: x = blocks of the schedule, y = heads × slices of a head. Shared memory at 128 channels: 8.3 KiB of
-/// queries, 32 KiB of weights and afterwards partial sums.</para>
+/// <para>The warps of a block take turns at tiles of 32 keys. Each has its own <see cref="OnlineSoftmax"/> and
+/// weighted sum; these are merged at the end in the order of the warps. Within a warp no barrier of the block is
+/// needed.</para>
+/// <para>Lane l = 8·r + c, with row r and column c, has the logits of queries r, r+4, r+8 and r+12 and keys c, c+8,
+/// c+16 and c+24. Of the weighted sum it has the same queries and the vectors of four channels c, c+8, ... Keys are
+/// stored by vectors of channels, [channels/4, patches], so that eight lanes read 128 neighbouring bytes; values are
+/// stored by patches, so that eight lanes read 128 bytes of one row. Both are read directly from the cache. A warp
+/// reads nothing twice: the four lanes of a column read the same bytes in one instruction.</para>
+/// <para>Weights are exchanged between lanes through shared memory, in rows of 40 floats: four rows and eight keys
+/// are then in 32 different banks.</para>
+/// <para>Grid: x = blocks of the schedule, y = heads × slices of a head. Block: <see cref="GroupSize"/> threads.
+/// Shared memory at 128 channels: 8.3 KiB of queries and 32 KiB of weights, later of partial sums.</para>
 /// </remarks>
-/// <typeparam name="THead">How much of a head one block holds.</typeparam>
+/// <typeparam name="THead">The part of a head that a block computes.</typeparam>
 internal static class ScopeAttentionTiled<THead>
     where THead : struct, IHeadTile
 {
@@ -35,31 +35,29 @@ internal static class ScopeAttentionTiled<THead>
     /// <summary>Threads of a block.</summary>
     public static int GroupSize => 32 * THead.WarpCount;
 
-    /// <summary>Groups of four channels of a slice.</summary>
+    /// <summary>Vectors of four channels in a slice.</summary>
     public static int SliceVectors => 8 * THead.LaneVectors;
 
-    // An odd number of 16-byte groups, so that rows next to each other begin in different banks.
+    // An odd number of vectors, so that neighbouring rows begin in different banks.
     private static int QueryStride => SliceVectors + 1;
 
-    /// <summary>Groups of four floats of one warp: weights while it sums, then its partial sums.</summary>
+    /// <summary>Vectors of one warp in shared memory: its weights, later its partial sums.</summary>
     private static int WarpVectors
         => TileQueries * (WeightStride / 4 > SliceVectors ? WeightStride / 4 : SliceVectors);
 
+    /// <summary>Computes the attention of a schedule. In the shapes, d is the head size in vectors of four
+    /// floats.</summary>
     /// <param name="blocks">The schedule.</param>
-    /// <param name="queries">Projected queries, scaled by log₂e/√d: [scopes][queries, heads, d/4].</param>
-    /// <param name="keys">Projected keys, [scopes, heads, d/4][patches].</param>
-    /// <param name="values">Projected values, [patches, scopes, heads, d/4].</param>
-    /// <param name="bias">Bias tables in base 2.</param>
-    /// <param name="output">Receives the weighted sums, [tokens, scopes, heads, d/4].</param>
-    /// <param name="scopeCount">Scopes.</param>
-    /// <param name="keyScopeCount">Scopes with keys and values of their own.</param>
-    /// <param name="headCount">Heads.</param>
-    /// <param name="headVectors">d/4, where d is rounded up to a multiple of 4 with zeros.</param>
+    /// <param name="queries">Projected queries, scaled by log₂e/√(head size): [scopes][queries, heads, d].</param>
+    /// <param name="keys">Projected keys, [key scopes, heads, d][patches].</param>
+    /// <param name="values">Projected values, [patches, key scopes, heads, d].</param>
+    /// <param name="bias">The bias tables, in base 2.</param>
+    /// <param name="output">Receives the weighted sums, [tokens, scopes, heads, d].</param>
+    /// <param name="shape">The extents.</param>
     /// <param name="patchCount">Patches of all images.</param>
-    /// <param name="queryColumns">Columns of the query grid.</param>
     public static void Run(ArrayView<TiledBlock> blocks, ArrayView<Float4> queries, ArrayView<Float4> keys,
-        ArrayView<Float4> values, ArrayView<float> bias, ArrayView<Float4> output, int scopeCount, int keyScopeCount,
-        int headCount, int headVectors, int patchCount, int queryColumns)
+        ArrayView<Float4> values, ArrayView<float> bias, ArrayView<Float4> output, AttentionShape shape,
+        int patchCount)
     {
         var sharedQueries = SharedMemory.Allocate<Float4>(TileQueries * QueryStride);
         var sharedSums = SharedMemory.Allocate<Float4>(THead.WarpCount * WarpVectors);
@@ -67,12 +65,12 @@ internal static class ScopeAttentionTiled<THead>
         var sharedWeights = sharedSums.Cast<float>();
 
         TiledBlock block = blocks[Grid.IdxX];
-        int head = Grid.IdxY % headCount;
-        int slice = Grid.IdxY / headCount;
-        int sliceCount = (headVectors + SliceVectors - 1) / SliceVectors;
+        int head = Grid.IdxY % shape.HeadCount;
+        int slice = Grid.IdxY / shape.HeadCount;
+        int sliceCount = (shape.HeadVectors + SliceVectors - 1) / SliceVectors;
         int lane = Group.IdxX % 32;
         int warp = Group.IdxX / 32;
-        int laneGroup = lane / 8;
+        int laneRow = lane / 8;
         int laneColumn = lane % 8;
 
         // Queries that the tile lacks repeat its last one and are not stored.
@@ -80,7 +78,7 @@ internal static class ScopeAttentionTiled<THead>
         var queryColumnBias = new int[LaneQueries];
         for (int i = 0; i < LaneQueries; i++)
         {
-            int query = IntrinsicMath.Min(laneGroup + (4 * i), block.QueryCount - 1);
+            int query = IntrinsicMath.Min(laneRow + (4 * i), block.QueryCount - 1);
             queryRowBias[i] = block.RowBias + (head * block.BiasHeadStride)
                 + ((block.QueryRow + (query / block.TileColumns)) * block.GridRows);
             queryColumnBias[i] = block.ColumnBias + (head * block.BiasHeadStride)
@@ -94,39 +92,38 @@ internal static class ScopeAttentionTiled<THead>
         for (int i = 0; i < LaneQueries * THead.LaneVectors; i++)
             sums[i] = default;
 
-        int keyHead = ((block.KeyScope * headCount) + head) * headVectors;
-        int valueStride = keyScopeCount * headCount * headVectors;
+        int keyHead = ((block.KeyScope * shape.HeadCount) + head) * shape.HeadVectors;
+        int valueStride = shape.KeyScopeCount * shape.HeadCount * shape.HeadVectors;
         int weightStart = 4 * warp * WarpVectors;
         int stepCount = (block.KeyCount + (THead.WarpCount * TileKeys) - 1) / (THead.WarpCount * TileKeys);
         for (int step = 0; step < stepCount; step++)
         {
             int firstKey = ((step * THead.WarpCount) + warp) * TileKeys;
 
-            // Each lane finds the place of one key; keys past the end repeat the last one with weight 0.
-            int laneKey = IntrinsicMath.Min(firstKey + lane, block.KeyCount - 1);
-            int laneRow = laneKey / block.KeyColumns;
-            int lanePlace = laneKey % block.KeyColumns;
-            int lanePatch = block.FirstKey + (laneRow * block.GridColumns) + lanePlace;
+            // Each lane locates one key. Keys beyond the end repeat the last one with weight 0.
+            int key = IntrinsicMath.Min(firstKey + lane, block.KeyCount - 1);
+            int keyRow = key / block.KeyColumns;
+            int keyColumn = key % block.KeyColumns;
+            int keyPatch = block.FirstKey + (keyRow * block.GridColumns) + keyColumn;
 
             var patches = new int[LaneKeys];
             for (int j = 0; j < LaneKeys; j++)
-                patches[j] = Warp.Shuffle(lanePatch, laneColumn + (8 * j));
+                patches[j] = Warp.Shuffle(keyPatch, laneColumn + (8 * j));
 
             var logits = new float[LaneQueries * LaneKeys];
             for (int index = 0; index < LaneQueries * LaneKeys; index++)
                 logits[index] = 0;
             for (int part = 0; part < sliceCount; part++)
             {
-                int partVectors = IntrinsicMath.Min(SliceVectors, headVectors - (part * SliceVectors));
+                int partVectors = IntrinsicMath.Min(SliceVectors, shape.HeadVectors - (part * SliceVectors));
                 if (step == 0 || sliceCount > 1)
                 {
                     Group.Barrier();
-                    LoadQueries(sharedQueries, queries, block, head, headCount, headVectors, part * SliceVectors,
-                        partVectors, queryColumns);
+                    LoadQueries(sharedQueries, queries, block, head, shape, part * SliceVectors, partVectors);
                     Group.Barrier();
                 }
 
-                // A warp without keys only waits for the others.
+                // A warp without keys only takes part in the barriers.
                 int loopVectors = firstKey < block.KeyCount ? partVectors : 0;
                 for (int vector = 0; vector < loopVectors; vector++)
                 {
@@ -136,7 +133,7 @@ internal static class ScopeAttentionTiled<THead>
                         tileKeys[j] = keys[keyStart + patches[j]];
                     for (int i = 0; i < LaneQueries; i++)
                     {
-                        Float4 query = sharedQueries[((laneGroup + (4 * i)) * QueryStride) + vector];
+                        Float4 query = sharedQueries[((laneRow + (4 * i)) * QueryStride) + vector];
                         for (int j = 0; j < LaneKeys; j++)
                         {
                             logits[(i * LaneKeys) + j] = VectorOperations.Dot(query, tileKeys[j],
@@ -150,10 +147,10 @@ internal static class ScopeAttentionTiled<THead>
             {
                 for (int j = 0; j < LaneKeys; j++)
                 {
-                    int row = Warp.Shuffle(laneRow, laneColumn + (8 * j));
-                    int place = Warp.Shuffle(lanePlace, laneColumn + (8 * j));
+                    int row = Warp.Shuffle(keyRow, laneColumn + (8 * j));
+                    int column = Warp.Shuffle(keyColumn, laneColumn + (8 * j));
                     for (int i = 0; i < LaneQueries; i++)
-                        logits[(i * LaneKeys) + j] += bias[queryRowBias[i] + row] + bias[queryColumnBias[i] + place];
+                        logits[(i * LaneKeys) + j] += bias[queryRowBias[i] + row] + bias[queryColumnBias[i] + column];
                 }
             }
 
@@ -178,32 +175,32 @@ internal static class ScopeAttentionTiled<THead>
                 {
                     float weight = states[i].Weight(logits[(i * LaneKeys) + j]);
                     states[i] = states[i].Plus(weight);
-                    sharedWeights[weightStart + ((laneGroup + (4 * i)) * WeightStride) + laneColumn + (8 * j)] = weight;
+                    sharedWeights[weightStart + ((laneRow + (4 * i)) * WeightStride) + laneColumn + (8 * j)] = weight;
                 }
             }
 
             Warp.Barrier();
-            int keyGroupCount = (IntrinsicMath.Min(TileKeys, block.KeyCount - firstKey) + 3) / 4;
-            for (int keyGroup = 0; keyGroup < keyGroupCount; keyGroup++)
+            int keyQuadCount = (IntrinsicMath.Min(TileKeys, block.KeyCount - firstKey) + 3) / 4;
+            for (int keyQuad = 0; keyQuad < keyQuadCount; keyQuad++)
             {
                 var tileValues = new Float4[4 * THead.LaneVectors];
                 for (int k = 0; k < 4; k++)
                 {
-                    int valueStart = (Warp.Shuffle(lanePatch, (4 * keyGroup) + k) * valueStride) + keyHead
+                    int valueStart = (Warp.Shuffle(keyPatch, (4 * keyQuad) + k) * valueStride) + keyHead
                         + (slice * SliceVectors);
                     for (int v = 0; v < THead.LaneVectors; v++)
                     {
                         int channel = laneColumn + (8 * v);
                         tileValues[(k * THead.LaneVectors) + v] = default;
-                        if ((slice * SliceVectors) + channel < headVectors)
+                        if ((slice * SliceVectors) + channel < shape.HeadVectors)
                             tileValues[(k * THead.LaneVectors) + v] = values[valueStart + channel];
                     }
                 }
 
                 for (int i = 0; i < LaneQueries; i++)
                 {
-                    Float4 weights = sharedSums[(warp * WarpVectors) + ((laneGroup + (4 * i)) * WeightStride / 4)
-                        + keyGroup];
+                    Float4 weights = sharedSums[(warp * WarpVectors) + ((laneRow + (4 * i)) * WeightStride / 4)
+                        + keyQuad];
                     for (int v = 0; v < THead.LaneVectors; v++)
                     {
                         int sum = (i * THead.LaneVectors) + v;
@@ -218,10 +215,10 @@ internal static class ScopeAttentionTiled<THead>
             Warp.Barrier();
         }
 
-        Merge(sharedSums, sharedStates, states, sums, laneGroup, laneColumn, warp);
+        Merge(sharedSums, sharedStates, states, sums, laneRow, laneColumn, warp);
 
-        int outputStart = (((block.Scope * headCount) + head) * headVectors) + (slice * SliceVectors);
-        int storedVectors = IntrinsicMath.Min(SliceVectors, headVectors - (slice * SliceVectors));
+        int outputStart = (((block.Scope * shape.HeadCount) + head) * shape.HeadVectors) + (slice * SliceVectors);
+        int storedVectors = IntrinsicMath.Min(SliceVectors, shape.HeadVectors - (slice * SliceVectors));
         for (int index = Group.IdxX; index < block.QueryCount * storedVectors; index += GroupSize)
         {
             int query = index / storedVectors;
@@ -229,43 +226,43 @@ internal static class ScopeAttentionTiled<THead>
             Float4 sum = sharedSums[(query * SliceVectors) + channel];
             for (int other = 1; other < THead.WarpCount; other++)
                 sum = sum.Plus(sharedSums[(other * WarpVectors) + (query * SliceVectors) + channel]);
-            int token = block.FirstToken + ((block.QueryRow + (query / block.TileColumns)) * queryColumns)
+            int token = block.FirstToken + ((block.QueryRow + (query / block.TileColumns)) * shape.QueryColumns)
                 + block.QueryColumn + (query % block.TileColumns);
-            output[(token * scopeCount * headCount * headVectors) + outputStart + channel] = sum;
+            output[(token * shape.ScopeCount * shape.HeadCount * shape.HeadVectors) + outputStart + channel] = sum;
         }
     }
 
-    /// <summary>Copies a slice of the tile's queries to shared memory.</summary>
+    /// <summary>Copies a slice of the queries of the tile to shared memory.</summary>
     private static void LoadQueries(ArrayView<Float4> sharedQueries, ArrayView<Float4> queries, TiledBlock block,
-        int head, int headCount, int headVectors, int firstVector, int vectorCount, int queryColumns)
+        int head, AttentionShape shape, int firstVector, int vectorCount)
     {
         for (int index = Group.IdxX; index < TileQueries * vectorCount; index += GroupSize)
         {
             int query = IntrinsicMath.Min(index / vectorCount, block.QueryCount - 1);
             int vector = index % vectorCount;
-            int row = ((block.QueryRow + (query / block.TileColumns)) * queryColumns) + block.QueryColumn
+            int row = ((block.QueryRow + (query / block.TileColumns)) * shape.QueryColumns) + block.QueryColumn
                 + (query % block.TileColumns);
             sharedQueries[(index / vectorCount * QueryStride) + vector] = queries[block.QueryStart
-                + (((row * headCount) + head) * headVectors) + firstVector + vector];
+                + (((row * shape.HeadCount) + head) * shape.HeadVectors) + firstVector + vector];
         }
     }
 
     /// <summary>Scales every warp's sums to its share of the normalised sum and leaves them in shared memory, where
     /// adding them up gives the result.</summary>
     private static void Merge(ArrayView<Float4> sharedSums, ArrayView<OnlineSoftmax> sharedStates,
-        OnlineSoftmax[] states, Float4[] sums, int laneGroup, int laneColumn, int warp)
+        OnlineSoftmax[] states, Float4[] sums, int laneRow, int laneColumn, int warp)
     {
         for (int i = 0; i < LaneQueries; i++)
         {
             float total = LaneReduction.SumOf8(states[i].Total);
             if (laneColumn == 0)
-                sharedStates[(warp * TileQueries) + laneGroup + (4 * i)] = states[i] with { Total = total };
+                sharedStates[(warp * TileQueries) + laneRow + (4 * i)] = states[i] with { Total = total };
         }
 
         Group.Barrier();
         for (int i = 0; i < LaneQueries; i++)
         {
-            int query = laneGroup + (4 * i);
+            int query = laneRow + (4 * i);
             var parts = new OnlineSoftmax[THead.WarpCount];
             for (int part = 0; part < THead.WarpCount; part++)
                 parts[part] = sharedStates[(part * TileQueries) + query];

@@ -3,23 +3,23 @@ using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>The schedule of <see cref="ScopeAttentionMma{THead, TElement}"/> for images of one patch grid: its blocks,
-/// and the tables that they refer to. It depends on the model and the grid alone.</summary>
+/// <summary>The schedule of <see cref="ScopeAttentionMma{THead, TElement}"/> for images of one patch grid: its
+/// blocks and the tables that they refer to. It depends only on the model and the grid.</summary>
 internal sealed class ScopeSchedule
 {
     /// <summary>Keys of a tile.</summary>
     public const int TileKeys = 64;
 
-    /// <summary>Most queries of a block.</summary>
+    /// <summary>The largest number of queries in a block.</summary>
     public const int MaxQueries = 64;
 
-    /// <summary>Queries, and keys, of the smallest product that is executed or left out.</summary>
+    /// <summary>Queries, and keys, of a unit: the smallest product that is computed or omitted.</summary>
     public const int UnitSize = 16;
 
-    /// <summary>Most rows or columns of a patch grid: a row and a column are packed into 15 bits each.</summary>
+    /// <summary>The largest number of rows or columns of a patch grid: a place has 15 bits for each.</summary>
     public const int MaxGridExtent = short.MaxValue;
 
-    /// <summary>Floats of a sector, which memory is read by.</summary>
+    /// <summary>Floats in a sector, the unit of memory transfers.</summary>
     private const int SectorFloats = 8;
 
     private readonly ResamplerConfig _config;
@@ -29,9 +29,10 @@ internal sealed class ScopeSchedule
     private readonly List<AxisWindow> _windows = [];
     private readonly List<float> _bias = [];
 
+    /// <summary>Creates the schedule of a grid.</summary>
     /// <param name="config">The model.</param>
-    /// <param name="plan">The grid's plan, made with <see cref="Costs"/>.</param>
-    /// <param name="logSigmas">Learned log sigma of each scope, [A, 2], or null.</param>
+    /// <param name="plan">The plan of the grid, made with <see cref="Costs"/>.</param>
+    /// <param name="logSigmas">The learned log sigma of each scope, [A, 2], or null.</param>
     /// <exception cref="NotSupportedException">The grid has more than <see cref="MaxGridExtent"/> rows or
     /// columns.</exception>
     public ScopeSchedule(ResamplerConfig config, ExecutionPlan plan, double[]?[] logSigmas)
@@ -45,23 +46,23 @@ internal sealed class ScopeSchedule
         _config = config;
         _scopes = [.. plan.Scopes.Select((scope, index) => ScopeOf(index, scope,
             new ScopeBias(config.Scopes[index], scope.Windows, config.QueryGrid, logSigmas[index])))];
-        // The longest run first, lest the last one keep the device waiting. Those of one scope stay together: they read
-        // the same keys.
+        // Long blocks first, so that none of them starts last. The sort is stable: blocks of one scope stay
+        // together, because they read the same keys.
         _blocks = [.. plan.Scopes
             .SelectMany((scope, index) => scope.Tiles.Select(tile => BlockOf(_scopes[index], scope.Windows, tile)))
             .OrderByDescending(Duration)];
     }
 
-    /// <summary>What the kernel's tiles cost. A block of more than 16 queries has a warp for each 16, and takes as long
-    /// with two warps at work as with four. With 16 all warps work, on a head each, but keys come 16 at a time instead
-    /// of 64, each time with a running sum to scale: twice the instructions for a product.</summary>
+    /// <summary>The costs of the kernel's tiles. In a block of more than 16 queries each warp has 16 of them, and
+    /// two warps take as long as four. In a block of 16 queries every warp computes a head, but keys come in units
+    /// of 16 instead of 64, each with a rescaled sum: twice the instructions per product.</summary>
     public static CostModel Costs { get; } = new([16, 32, 48, MaxQueries], [0.5, 0.5, 0.75, 1])
     {
         CanAbsorb = false,
-        // A multiprocessor of an A100 makes 2048 operations and reads 48 bytes, 24 elements, in a cycle.
+        // A multiprocessor of an A100 executes 2048 operations and reads 48 bytes, 24 elements, per cycle.
         ReadCost = 85,
-        // Beside 256 operations of products at 64 channels: maximum, exponential, sum and conversion take a third of
-        // the instructions that issue.
+        // At 64 channels a logit has 256 operations of products. Maximum, exponential, sum and conversion take a
+        // third of the issued instructions.
         LogitCost = 100,
     };
 
@@ -69,37 +70,40 @@ internal sealed class ScopeSchedule
     /// <see cref="NoPlace"/>.</summary>
     public int[] Places => [.. _places];
 
-    /// <summary>Of each scope the windows of every query row, then of every query column.</summary>
+    /// <summary>For each scope, the windows of all query rows, then those of all query columns.</summary>
     public AxisWindow[] Windows => [.. _windows];
 
-    /// <summary>Of each scope that is more than a mask, and of each head where they differ, the bias of every patch row
-    /// for every query row, and of one row more, which stands for <see cref="NoPlace"/> and is −∞; then of every patch
-    /// column for every query column, where each tile's columns are repeated for each of its rows.</summary>
-    /// <remarks>So eight queries of a tile, which a warp's lanes ask for at once, find the bias of a patch column in one
-    /// sector of 32 bytes, wherever in the tile they are: with each column once, tiles of ten columns took 1.7.</remarks>
+    /// <summary>The bias tables of each scope that is more than a window, one table per head if heads differ. A
+    /// table contains, for each patch row, the biases of all query rows; one more row of −∞ for
+    /// <see cref="NoPlace"/>; and, for each patch column, the biases of all query columns, where the columns of a
+    /// tile are repeated for each of its rows.</summary>
+    /// <remarks>With the repetition, the biases of a patch column for eight queries of a tile, which the lanes of a
+    /// warp read at once, lie in one sector of 32 bytes, whatever the queries. Without it, tiles of ten columns took
+    /// 1.7 sectors.</remarks>
     public float[] Bias => [.. _bias];
 
-    /// <summary>Products of 16 queries and 16 keys that one head executes for an image.</summary>
+    /// <summary>The number of products of 16 queries and 16 keys that one head of an image needs.</summary>
     public long UnitCount => _blocks.Sum(block
         => (long)((block.QueryCount + UnitSize - 1) / UnitSize) * (block.KeyCount / UnitSize));
 
-    /// <summary>Groups of 16 bytes of a query.</summary>
+    /// <summary>Vectors of 16 bytes in a query.</summary>
     private int QueryVectors => _config.AttentionHeadCount * ((_config.HeadSize + 7) / 8);
 
-    /// <summary>The blocks of an image, longest first, whose patches and tokens begin at 0: add where the image's begin
-    /// to FirstPatch and FirstToken. In a batch, blocks go by descending <see cref="Duration"/>, those of the same
-    /// duration image by image: they read the same keys.</summary>
-    /// <param name="firstPlace">Where <see cref="Places"/> lie in the kernel's view; a multiple of 4.</param>
-    /// <param name="firstWindow">Where <see cref="Windows"/> lie.</param>
-    /// <param name="firstBias">Where <see cref="Bias"/> lies; a multiple of 8, so that its sectors are those of
+    /// <summary>The blocks of an image, longest first, for an image whose patches and tokens begin at 0. The caller
+    /// adds the first patch and token of the image to FirstPatch and FirstToken, and sorts the blocks of a batch by
+    /// descending <see cref="Duration"/>, with those of equal duration image by image: they read the same
+    /// keys.</summary>
+    /// <param name="firstPlace">The index of <see cref="Places"/> in the kernel's view; a multiple of 4.</param>
+    /// <param name="firstWindow">The index of <see cref="Windows"/>.</param>
+    /// <param name="firstBias">The index of <see cref="Bias"/>; a multiple of 8, so that its sectors are those of
     /// memory.</param>
-    /// <param name="queryStart">The group of 16 bytes where the queries, [scopes][queries, heads, d/8], begin.</param>
+    /// <param name="queryStart">The index of the first query, in vectors of 16 bytes; the queries are
+    /// [scopes][queries, heads, d/8].</param>
     public MmaBlock[] BlocksAt(int firstPlace, int firstWindow, int firstBias, int queryStart)
         => [.. _blocks.Select(block => Moved(block, firstPlace, firstWindow, firstBias, queryStart))];
 
-    /// <summary>For each scope a block whose tile is the whole query grid and whose list of keys is empty: what
-    /// <see cref="AttentionMapMma{TElement}"/> needs to know of a scope. Parameters as those of
-    /// <see cref="BlocksAt"/>.</summary>
+    /// <summary>For each scope, a block whose tile is the whole query grid and whose list of keys is empty, for
+    /// <see cref="AttentionMapMma{TElement}"/>. The parameters are as for <see cref="BlocksAt"/>.</summary>
     public MmaBlock[] ScopesAt(int firstWindow, int firstBias, int queryStart)
         => [.. _scopes.Select(scope => Moved(scope, 0, firstWindow, firstBias, queryStart))];
 
@@ -113,13 +117,13 @@ internal sealed class ScopeSchedule
             QueryStart = block.QueryStart + queryStart,
         };
 
-    /// <summary>How long a block runs, in keys of a wide one; see <see cref="Costs"/>.</summary>
+    /// <summary>The duration of a block in keys of a wide block; see <see cref="Costs"/>.</summary>
     public static int Duration(MmaBlock block) => block.QueryCount > UnitSize ? block.KeyCount : 2 * block.KeyCount;
 
-    /// <summary>A place after the end of a list on a grid: negative, and the row after its last.</summary>
+    /// <summary>The place of a missing key: negative, and in the row after the last one.</summary>
     public static int NoPlace(PatchGrid grid) => int.MinValue | (grid.Rows << 16);
 
-    /// <summary>What a scope's blocks have in common; adds its windows and bias tables.</summary>
+    /// <summary>Creates the common part of the blocks of a scope, and adds its windows and bias tables.</summary>
     private MmaBlock ScopeOf(int scope, ScopePlan plan, ScopeBias bias)
     {
         QueryGrid queries = _config.QueryGrid;
@@ -163,17 +167,18 @@ internal sealed class ScopeSchedule
         return block;
     }
 
-    /// <summary>Where the query columns lie among the column biases of one patch, how often those of their tiles are
-    /// repeated, and how many floats all take. Tiles that share a column have the same columns.</summary>
+    /// <summary>The layout of the column biases of one patch: the start of each query column, the number of copies
+    /// of its tile's columns, and the total number of floats. Tiles that share a column have the same
+    /// columns.</summary>
     private (int[] Starts, int[] CopyCounts, int Stride) ColumnsOf(IReadOnlyList<QueryTile> tiles)
     {
         int[] starts = new int[_config.QueryGrid.Columns];
         int[] copyCounts = new int[starts.Length];
         int end = 0;
-        foreach (IGrouping<AxisRange, QueryTile> group in tiles.GroupBy(tile => tile.QueryColumns))
+        foreach (IGrouping<AxisRange, QueryTile> sameColumns in tiles.GroupBy(tile => tile.QueryColumns))
         {
-            AxisRange columns = group.Key;
-            int copyCount = group.Max(tile => tile.QueryRows.Count);
+            AxisRange columns = sameColumns.Key;
+            int copyCount = sameColumns.Max(tile => tile.QueryRows.Count);
             for (int index = 0; index < columns.Count; index++)
                 (starts[columns.Start + index], copyCounts[columns.Start + index]) = (end + index, copyCount);
             end += ToSectors(columns.Count * copyCount);
@@ -216,8 +221,8 @@ internal sealed class ScopeSchedule
         };
     }
 
-    /// <summary>Lists the keys of a tile of queries, those first that every query sees, each part row by row, so that a
-    /// tile of keys is a compact piece of the image.</summary>
+    /// <summary>Lists the keys of a tile of queries, first those that every query sees. Both parts are in row order,
+    /// so that a tile of keys is a compact part of the image.</summary>
     private (int FullCount, int KeyCount) AddPlaces(ScopeWindows windows, QueryTile tile)
     {
         (List<int> rows, AxisRange fullRows) = Seen(windows.Rows, tile.QueryRows, tile.KeyRows);
@@ -236,15 +241,15 @@ internal sealed class ScopeSchedule
         int fullCount = _places.Count - first;
         _places.AddRange(partial);
         int keyCount = _places.Count - first;
-        // To the end of a tile, and one more, which the kernel asks for ahead.
+        // The list is filled up to whole tiles, and one more, which the kernel reads ahead.
         int end = first + ((keyCount + TileKeys - 1) / TileKeys * TileKeys) + TileKeys;
         while (_places.Count < end)
             _places.Add(NoPlace(windows.Grid));
         return (fullCount, keyCount);
     }
 
-    /// <summary>Which patches along an axis any of the queries sees, and which all of them do. Narrow windows that are
-    /// far apart leave gaps between them.</summary>
+    /// <summary>The patches along an axis that any of the queries sees, and the range that all of them see. Narrow
+    /// windows that are far apart have gaps between them.</summary>
     private static (List<int> Any, AxisRange All) Seen(IReadOnlyList<AxisRange> windows, AxisRange queries,
         AxisRange patches)
     {

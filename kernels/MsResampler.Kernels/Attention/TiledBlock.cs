@@ -1,13 +1,14 @@
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>One block of the attention schedule: a tile of one image's queries in one scope against the rectangle of
-/// patches that holds all their windows. Rectangles that no query of a tile sees have no block.</summary>
+/// <summary>One block in the schedule of <see cref="ScopeAttentionTiled{THead}"/>: a tile of one image's queries in
+/// one scope, and the rectangle of patches that contains all their windows. A rectangle that no query of a tile sees
+/// has no block.</summary>
 internal struct TiledBlock
 {
-    /// <summary>The row of the stacked patches at the rectangle's corner.</summary>
+    /// <summary>The patch at the corner of the rectangle, among the patches of all images.</summary>
     public int FirstKey;
 
-    /// <summary>Columns of the image's patch grid.</summary>
+    /// <summary>Columns of the patch grid of the image.</summary>
     public int GridColumns;
 
     /// <summary>Columns of the rectangle.</summary>
@@ -16,10 +17,10 @@ internal struct TiledBlock
     /// <summary>Patches of the rectangle.</summary>
     public int KeyCount;
 
-    /// <summary>The query at the tile's corner: its row of the query grid.</summary>
+    /// <summary>The row of the first query of the tile in the query grid.</summary>
     public int QueryRow;
 
-    /// <summary>Its column.</summary>
+    /// <summary>The column of the first query of the tile in the query grid.</summary>
     public int QueryColumn;
 
     /// <summary>Columns of the tile.</summary>
@@ -28,28 +29,28 @@ internal struct TiledBlock
     /// <summary>Queries of the tile.</summary>
     public int QueryCount;
 
-    /// <summary>The group of four where the scope's queries begin.</summary>
+    /// <summary>The index of the first query of the scope in vectors of four floats.</summary>
     public int QueryStart;
 
-    /// <summary>The image's first row of the output.</summary>
+    /// <summary>The first output row of the image.</summary>
     public int FirstToken;
 
-    /// <summary>The scope, which decides the columns of the output.</summary>
+    /// <summary>The scope, which selects the columns of the output.</summary>
     public int Scope;
 
     /// <summary>The scope whose keys and values are used.</summary>
     public int KeyScope;
 
-    /// <summary>Where the bias of the rectangle's first row lies for query row 0 and head 0; negative where the bias is
-    /// zero throughout, which is what a full block of a mask has.</summary>
+    /// <summary>The index of the bias of the first row of the rectangle for query row 0 and head 0; negative if the
+    /// bias is zero everywhere, as in a full block of a mask.</summary>
     public int RowBias;
 
-    /// <summary>Where the bias of the rectangle's first column lies for query column 0 and head 0.</summary>
+    /// <summary>The index of the bias of the first column of the rectangle for query column 0 and head 0.</summary>
     public int ColumnBias;
 
-    /// <summary>From one query row's bias to the next: rows of the patch grid.</summary>
+    /// <summary>The distance between the row biases of neighbouring query rows: rows of the patch grid.</summary>
     public int GridRows;
 
-    /// <summary>From one head's bias to the next; 0 where heads share it.</summary>
+    /// <summary>The distance between the biases of neighbouring heads; 0 if heads share them.</summary>
     public int BiasHeadStride;
 }

@@ -112,7 +112,8 @@ internal sealed class KernelCache
             Delete(unfinished);
             Unfinished.Remove(unfinished);
             Interlocked.CompareExchange(ref _problem, "compiled GPU kernels are not stored, and every start compiles " +
-                $"them again: {e.Message.TrimEnd('.')}; set {Variable} to another folder, or to none to disable it", null);
+                $"them again: {e.Message.TrimEnd('.')}; set {Variable} to another folder, or to none to disable it",
+                null);
             return;
         }
 

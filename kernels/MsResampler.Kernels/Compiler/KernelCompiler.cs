@@ -49,8 +49,8 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
     {
         if (!kernel.IsStatic || kernel.ReturnType != typeof(void) || kernel.ContainsGenericParameters)
         {
-            throw new NotSupportedException($"{kernel.DeclaringType}.{kernel.Name} is not a kernel: expected a static " +
-                "method that returns void, with all type arguments given.");
+            throw new NotSupportedException($"{kernel.DeclaringType}.{kernel.Name} is not a kernel: expected a " +
+                "static method that returns void, with all type arguments given.");
         }
 
         architecture = Math.Min(architecture, NewestTarget);

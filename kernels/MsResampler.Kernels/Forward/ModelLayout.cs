@@ -1,3 +1,5 @@
+using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Gate;
 using MsResampler.Model;
 
 namespace MsResampler.Kernels.Forward;
@@ -50,4 +52,27 @@ internal sealed class ModelLayout(ResamplerConfig config, int elementBytes)
 
     /// <summary>The size of the projected queries of all scopes, [S, M, heads].</summary>
     public int ProjectedQueries => checked(ScopeCount * QueryCount * Heads.PaddedSize);
+
+    /// <summary>The extents that attention kernels take.</summary>
+    public AttentionShape AttentionShape => new()
+    {
+        ScopeCount = ScopeCount,
+        KeyScopeCount = KeyScopeCount,
+        HeadCount = Heads.SegmentCount,
+        HeadVectors = DeviceVector.Count(Heads.PaddedSegment, elementBytes),
+        QueryColumns = config.QueryGrid.Columns,
+    };
+
+    /// <summary>The extents that the kernels of gate and fusion take.</summary>
+    /// <param name="tokenCount">Tokens.</param>
+    public FusionGateShape FusionShape(int tokenCount) => new()
+    {
+        TokenCount = tokenCount,
+        HiddenVectors = DeviceVector.Count(GateHidden.PaddedSize, sizeof(float)),
+        ScopeCount = ScopeCount,
+        GateGroupCount = config.GateGroupCount,
+        Width = Width.Size,
+        Stride = DeviceVector.Count(Width.PaddedSize, elementBytes),
+        RootEpsilon = (float)Math.Sqrt(config.LayerNormEpsilon),
+    };
 }

@@ -36,25 +36,28 @@ internal sealed record Normalisation
     /// <summary>The size of an element of the rows in bytes.</summary>
     public int ElementBytes { get; init; } = sizeof(float);
 
-    private float RootEpsilon => (float)Math.Sqrt(Epsilon);
-
-    private int Stride => DeviceVector.Count(Width.PaddedSize, ElementBytes);
+    private NormShape Shape => new()
+    {
+        RowCount = RowCount,
+        Width = Width.Size,
+        SourceStride = DeviceVector.Count(Width.PaddedSize, ElementBytes),
+        Stride = DeviceVector.Count(Width.PaddedSize, ElementBytes),
+        RootEpsilon = (float)Math.Sqrt(Epsilon),
+    };
 
     /// <summary>Adds the arguments of <see cref="LayerNormWarp{TOutput}"/>.</summary>
     public void AddFloat32Arguments(ref KernelArguments arguments)
     {
         arguments.Add(Source, Norm.Weight, Norm.Bias, Plain ?? default, Positions?.Rows ?? default,
             Positions?.Starts ?? default, Positioned);
-        arguments.Add(RowCount, Width.Size, Stride, Stride);
-        arguments.Add(RootEpsilon);
+        arguments.Add(Shape);
     }
 
     /// <summary>Adds the arguments of <see cref="LayerNormBits16{TElement}"/>.</summary>
     public void AddBits16Arguments(ref KernelArguments arguments)
     {
         arguments.Add(Source, Norm.Weight, Norm.Bias, Plain ?? default, Units);
-        arguments.Add(RowCount, Width.Size, Stride, Stride);
-        arguments.Add(RootEpsilon);
+        arguments.Add(Shape);
     }
 
     /// <summary>Counts the work.</summary>

@@ -76,19 +76,22 @@ internal sealed record Product
     public void AddMmaArguments(ref KernelArguments arguments)
     {
         arguments.Add(A, Layer.Weight, Layer.Bias, C, Scale.Squares, Scale.Units, Table.Rows, Table.Starts, Note);
-        AddExtents(ref arguments);
-        arguments.Add(Scale.Stride, Scale.Count, Scale.Width, Table.Width / 4, FirstNoted);
-        arguments.Add(Scale.RootEpsilon);
-        arguments.Add(Limit);
+        arguments.Add(Layout);
+        arguments.Add(new GemmScaling
+        {
+            SquareStride = Scale.Stride,
+            SquareCount = Scale.Count,
+            Width = Scale.Width,
+            TableQuads = Table.Width / 4,
+            RootEpsilon = Scale.RootEpsilon,
+        });
     }
 
     /// <summary>Adds the arguments of <see cref="GemmTiled{TTile, TEpilogue}"/>.</summary>
     public void AddTiledArguments(ref KernelArguments arguments)
     {
         arguments.Add(A, Layer.Weight, Layer.Bias, C, Note);
-        AddExtents(ref arguments);
-        arguments.Add(FirstNoted);
-        arguments.Add(Limit);
+        arguments.Add(Layout);
     }
 
     /// <summary>Counts the work of the products.</summary>
@@ -107,13 +110,22 @@ internal sealed record Product
         };
     }
 
-    /// <summary>Rows of A and W are read in vectors; C and the bias are written and read four elements at a time.
-    /// </summary>
-    private void AddExtents(ref KernelArguments arguments)
+    private GemmLayout Layout => new()
     {
-        arguments.Add(RowCount, ColumnCount / 4, Vectors(InnerSize), Vectors(AStride), Vectors(WStride), CRowStride / 4,
-            CColumnStride / 4, Vectors(ABatchStride), Vectors(WBatchStride), ColumnCount / 4, CBatchStride / 4);
+        RowCount = RowCount,
+        ColumnQuads = ColumnCount / 4,
+        InnerVectors = Vectors(InnerSize),
+        AStride = Vectors(AStride),
+        WStride = Vectors(WStride),
+        CRowStride = CRowStride / 4,
+        CColumnStride = CColumnStride / 4,
+        ABatchStride = Vectors(ABatchStride),
+        WBatchStride = Vectors(WBatchStride),
+        BiasBatchStride = ColumnCount / 4,
+        CBatchStride = CBatchStride / 4,
+        FirstNoted = FirstNoted,
+        Limit = Limit,
+    };
 
-        int Vectors(int elements) => DeviceVector.Count(elements, ElementBytes);
-    }
+    private int Vectors(int elements) => DeviceVector.Count(elements, ElementBytes);
 }

@@ -5,43 +5,38 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Gate;
 
-/// <summary>The gate's second layer, softmax over the scopes, the weighted sum of the branches and the final layer
-/// normalisation. One warp a token.</summary>
-/// <remarks>Grid: x = groups of as many tokens as a block has warps. No shared memory: what lanes tell each other goes
-/// through the token's gate weights, which are a result of their own.</remarks>
+/// <summary>The second layer of the gate, the softmax over scopes, the weighted sum of the branches and the final layer
+/// normalisation, in float32. One warp per token.</summary>
+/// <remarks>Lanes exchange data through the gate's weights of the token, which are an output. Grid: x = tokens / warps
+/// of a block. Block: one or more warps. No shared memory.</remarks>
 internal static class FusionGateWarp
 {
-    /// <param name="hidden">The gate's hidden layer after its GELU, [tokens, G].</param>
-    /// <param name="weight">fc2, [S·R, G].</param>
-    /// <param name="bias">fc2's bias, [S·R].</param>
-    /// <param name="branches">O of all scopes, [tokens, S, D].</param>
-    /// <param name="normWeight">ln_post's weight, [D].</param>
-    /// <param name="normBias">ln_post's bias, [D].</param>
+    /// <summary>Fuses tokens.</summary>
+    /// <param name="hidden">The hidden layer of the gate after its GELU, [tokens, G].</param>
+    /// <param name="weight">The weight of fc2, [S·R, G].</param>
+    /// <param name="bias">The bias of fc2, [S·R].</param>
+    /// <param name="branches">The branches of all scopes, [tokens, S, D].</param>
+    /// <param name="normWeight">The weight of ln_post, [D].</param>
+    /// <param name="normBias">The bias of ln_post, [D].</param>
     /// <param name="gates">Receives the gate's weights, [tokens, S·R].</param>
-    /// <param name="fused">Receives normalised tokens, [tokens, D].</param>
-    /// <param name="tokenCount">Tokens.</param>
-    /// <param name="hiddenVectors">Groups of four of the hidden layer; its surplus elements are 0.</param>
-    /// <param name="scopeCount">S.</param>
-    /// <param name="groupCount">R.</param>
-    /// <param name="width">D.</param>
-    /// <param name="stride">Groups of four from one scope's branch to the next, and from one token to the next.</param>
-    /// <param name="rootEpsilon">√ε.</param>
+    /// <param name="fused">Receives the normalised tokens, [tokens, D].</param>
+    /// <param name="shape">The extents.</param>
     public static void Run(ArrayView<Float4> hidden, ArrayView<Float4> weight, ArrayView<float> bias,
         ArrayView<Float4> branches, ArrayView<Float4> normWeight, ArrayView<Float4> normBias, ArrayView<float> gates,
-        ArrayView<Float4> fused, int tokenCount, int hiddenVectors, int scopeCount, int groupCount, int width,
-        int stride, float rootEpsilon)
+        ArrayView<Float4> fused, FusionGateShape shape)
     {
         int token = (Grid.IdxX * (Group.DimX / Warp.WarpSize)) + Warp.WarpIdx;
-        if (token >= tokenCount)
+        if (token >= shape.TokenCount)
             return;
-        int firstGate = token * scopeCount * groupCount;
-        for (int logit = 0; logit < scopeCount * groupCount; logit++)
+        int groupCount = shape.GateGroupCount;
+        int firstGate = token * shape.ScopeCount * groupCount;
+        for (int logit = 0; logit < shape.ScopeCount * groupCount; logit++)
         {
             float sum = 0;
-            for (int vector = Warp.LaneIdx; vector < hiddenVectors; vector += Warp.WarpSize)
+            for (int vector = Warp.LaneIdx; vector < shape.HiddenVectors; vector += Warp.WarpSize)
             {
-                sum = VectorOperations.Dot(hidden[(token * hiddenVectors) + vector],
-                    weight[(logit * hiddenVectors) + vector], sum);
+                sum = VectorOperations.Dot(hidden[(token * shape.HiddenVectors) + vector],
+                    weight[(logit * shape.HiddenVectors) + vector], sum);
             }
 
             sum = RowStatistics.Sum(sum);
@@ -50,14 +45,14 @@ internal static class FusionGateWarp
         }
 
         Warp.Barrier();
-        for (int group = Warp.LaneIdx; group < groupCount; group += Warp.WarpSize)
-            ScopeSoftmax.Apply(gates, firstGate + group, scopeCount, groupCount);
+        for (int gateGroup = Warp.LaneIdx; gateGroup < groupCount; gateGroup += Warp.WarpSize)
+            ScopeSoftmax.Apply(gates, firstGate + gateGroup, shape.ScopeCount, groupCount);
         Warp.Barrier();
 
-        int groupWidth = width / groupCount;
-        for (int vector = Warp.LaneIdx; 4 * vector < width; vector += Warp.WarpSize)
+        int groupWidth = shape.Width / groupCount;
+        for (int vector = Warp.LaneIdx; 4 * vector < shape.Width; vector += Warp.WarpSize)
         {
-            // Channels behind the width's end are 0 in every branch, whatever they are multiplied by.
+            // Padding channels are 0 in every branch, so any weight gives 0.
             int channel = 4 * vector;
             int last = groupCount - 1;
             int groupX = channel / groupWidth;
@@ -65,24 +60,24 @@ internal static class FusionGateWarp
             int groupZ = IntrinsicMath.Min((channel + 2) / groupWidth, last);
             int groupW = IntrinsicMath.Min((channel + 3) / groupWidth, last);
             Float4 sum = default;
-            for (int scope = 0; scope < scopeCount; scope++)
+            for (int scope = 0; scope < shape.ScopeCount; scope++)
             {
                 int gate = firstGate + (scope * groupCount);
                 sum = sum.PlusProduct(
                     new Float4(gates[gate + groupX], gates[gate + groupY], gates[gate + groupZ], gates[gate + groupW]),
-                    branches[(((token * scopeCount) + scope) * stride) + vector]);
+                    branches[(((token * shape.ScopeCount) + scope) * shape.Stride) + vector]);
             }
 
-            fused[(token * stride) + vector] = sum;
+            fused[(token * shape.Stride) + vector] = sum;
         }
 
         // All lanes read the first element.
         Warp.Barrier();
-        RowStatistics statistics = RowStatistics.Of(fused, token * stride, width, rootEpsilon);
-        for (int vector = Warp.LaneIdx; 4 * vector < width; vector += Warp.WarpSize)
+        var statistics = RowStatistics.Of(fused, token * shape.Stride, shape.Width, shape.RootEpsilon);
+        for (int vector = Warp.LaneIdx; 4 * vector < shape.Width; vector += Warp.WarpSize)
         {
-            fused[(token * stride) + vector] = statistics.Apply(fused[(token * stride) + vector], normWeight[vector],
-                normBias[vector]);
+            fused[(token * shape.Stride) + vector] = statistics.Apply(fused[(token * shape.Stride) + vector],
+                normWeight[vector], normBias[vector]);
         }
     }
 }

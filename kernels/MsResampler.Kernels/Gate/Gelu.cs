@@ -6,9 +6,9 @@ namespace MsResampler.Kernels.Gate;
 /// <summary>The exact GELU, x·Φ(x).</summary>
 internal static class Gelu
 {
-    /// <summary>x·Φ(x) with a relative error near 2⁻²².</summary>
-    /// <remarks>erfc by Chebyshev fit (Press et al., Numerical Recipes, 6.2), as on the processor: Φ(−|x|) comes from a
-    /// product and not from 1 − erf, so that it stays accurate far out.</remarks>
+    /// <summary>Computes x·Φ(x) with a relative error of about 2⁻²².</summary>
+    /// <remarks>erfc is a Chebyshev fit (Press et al., Numerical Recipes, 6.2), as on the processor. Φ(−|x|) is a
+    /// product and not 1 − erf, so that it stays accurate for large |x|.</remarks>
     public static float Of(float x)
     {
         const float HalfSqrt2 = 0.70710678f;

@@ -4,30 +4,29 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Gemm;
 
-/// <summary>A tile of <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/> as the host sees it, and which one
-/// suits a product.</summary>
-/// <param name="Index">Its place in <see cref="All"/>.</param>
-/// <param name="Tile">The tile's type.</param>
+/// <summary>A tile of <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/> on the host, and the choice of a
+/// tile for a product.</summary>
+/// <param name="Index">The index in <see cref="All"/>.</param>
+/// <param name="Tile">The type of the tile.</param>
 /// <param name="Rows">Rows of C in a tile.</param>
 /// <param name="Columns">Columns of C in a tile.</param>
 /// <param name="GroupSize">Threads of a block.</param>
-/// <param name="BlockCount">Blocks that should share a multiprocessor: registers are limited so that they
-/// fit.</param>
+/// <param name="BlockCount">Blocks that should share a multiprocessor; registers are limited accordingly.</param>
 internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns, int GroupSize, int BlockCount)
 {
-    /// <summary>Multiplications and additions of 16-bit elements that a multiprocessor makes in a cycle on an A100.
-    /// The choice depends on their ratio to <see cref="BytesPerCycle"/>: on an H100 both are larger, on an RTX 4090
-    /// smaller.</summary>
+    /// <summary>Multiply-adds of 16-bit elements that a multiprocessor of an A100 executes per cycle. The choice
+    /// depends on the ratio to <see cref="BytesPerCycle"/>. Both are larger on an H100 and smaller on an RTX
+    /// 4090.</summary>
     private const double ProductsPerCycle = 1024;
 
-    /// <summary>Bytes that the second-level cache brings a multiprocessor in a cycle on an A100.</summary>
+    /// <summary>Bytes per cycle from the second-level cache to a multiprocessor of an A100.</summary>
     private const double BytesPerCycle = 48;
 
-    /// <summary>Cycles of a slice that belong to no product: the barrier, and what it makes warps wait.</summary>
+    /// <summary>Cycles of a slice without products: the barrier and the wait for it.</summary>
     private const double CyclesPerSlice = 16;
 
-    /// <summary>Elements of 16 bits in a row of a slice. For float32 both products and elements are half as many in the
-    /// same time.</summary>
+    /// <summary>Elements of 16 bits in a row of a slice. In float32, both the elements and the products per cycle
+    /// are half of that.</summary>
     private const int SliceElements = SwizzledTile.RowBytes / sizeof(ushort);
 
     /// <summary>128 × 128, eight warps.</summary>
@@ -45,12 +44,12 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
     /// <summary>All shapes.</summary>
     public static IReadOnlyList<GemmMmaShape> All { get; } = [Large, LargeWide, Medium, Small];
 
-    /// <summary>The shape with which the busiest multiprocessor is done first; the larger of equals. Every shape gives
-    /// the same bits, so that the choice may depend on the batch.</summary>
+    /// <summary>The shape with which the busiest multiprocessor finishes first; the larger one of equals. All shapes
+    /// give the same bits, so the choice may depend on the batch.</summary>
     /// <param name="rowCount">Rows of C.</param>
     /// <param name="columnCount">Columns of C.</param>
     /// <param name="productCount">Products in one launch.</param>
-    /// <param name="device">Where they run.</param>
+    /// <param name="device">The device.</param>
     public static GemmMmaShape For(int rowCount, int columnCount, int productCount, DeviceProperties device)
     {
         GemmMmaShape large = device.Architecture >= 90 ? LargeWide : Large;
@@ -62,7 +61,7 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
         })!;
     }
 
-    /// <summary>The kernel.</summary>
+    /// <summary>The kernel of the shape.</summary>
     public KernelVariant KernelFor<TElement, TEpilogue, TOutput>()
         where TElement : struct, IMmaElement
         where TEpilogue : struct, IGemmMmaEpilogue
@@ -70,14 +69,14 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
         => new(typeof(GemmMma<,,,>).MakeGenericType(Tile, typeof(TElement), typeof(TEpilogue), typeof(TOutput)),
             GroupSize, BlockCount, MinArchitecture: 80);
 
-    /// <summary>The blocks of products.</summary>
+    /// <summary>The blocks of a launch.</summary>
     /// <param name="rowCount">Rows of C.</param>
     /// <param name="columnCount">Columns of C.</param>
     /// <param name="productCount">Products in one launch.</param>
     public LaunchSize LaunchFor(int rowCount, int columnCount, int productCount)
         => new(checked((int)CountTiles(rowCount, columnCount)), productCount, GroupSize);
 
-    /// <summary>What a slice of a tile costs a multiprocessor: copies run beside the products.</summary>
+    /// <summary>The cycles that a multiprocessor needs for a slice. Copies and products overlap.</summary>
     private double SliceCycles => CyclesPerSlice + Math.Max(
         Rows * Columns * SliceElements / ProductsPerCycle,
         (Rows + Columns) * SwizzledTile.RowBytes / BytesPerCycle);

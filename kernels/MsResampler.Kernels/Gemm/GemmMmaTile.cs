@@ -1,7 +1,7 @@
 namespace MsResampler.Kernels.Gemm;
 
-/// <summary>The share of a product that one block of <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/>
-/// computes: warps in rows and columns, each with whole tiles of 16 × 16.</summary>
+/// <summary>The tile of C that a block of <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/> computes. Its
+/// warps form rows and columns; each computes whole tiles of 16 × 16.</summary>
 internal interface IGemmMmaTile
 {
     /// <summary>Warps along the rows.</summary>
@@ -10,17 +10,17 @@ internal interface IGemmMmaTile
     /// <summary>Warps along the columns.</summary>
     static abstract int WarpColumns { get; }
 
-    /// <summary>Groups of 16 rows that a warp has.</summary>
+    /// <summary>Tiles of 16 rows in a warp.</summary>
     static abstract int RowTiles { get; }
 
-    /// <summary>Groups of 16 columns that a warp has.</summary>
+    /// <summary>Tiles of 16 columns in a warp, each a pair of tiles of 8 columns.</summary>
     static abstract int ColumnPairs { get; }
 
-    /// <summary>Slices of A and W in shared memory at once: one is multiplied while the others arrive.</summary>
+    /// <summary>Slices of A and W in shared memory: one is multiplied while the others are copied.</summary>
     static abstract int StageCount { get; }
 }
 
-/// <summary>128 × 128 by 8 warps of 64 × 32. Three stages are the 48 KiB that a kernel may declare.</summary>
+/// <summary>128 × 128 with 8 warps of 64 × 32. Three stages fill the 48 KiB that a kernel may declare.</summary>
 internal readonly struct GemmMmaTile128x128 : IGemmMmaTile
 {
     public static int WarpRows => 2;
@@ -34,8 +34,8 @@ internal readonly struct GemmMmaTile128x128 : IGemmMmaTile
     public static int StageCount => 3;
 }
 
-/// <summary>128 × 128 by 4 warps of 64 × 64: a third less to read from shared memory, which on Hopper takes longer than
-/// the products of 64 × 32.</summary>
+/// <summary>128 × 128 with 4 warps of 64 × 64. They read a third less from shared memory, which for 64 × 32 takes
+/// longer than the products on Hopper.</summary>
 internal readonly struct GemmMmaTile128x128Wide : IGemmMmaTile
 {
     public static int WarpRows => 2;
@@ -49,8 +49,8 @@ internal readonly struct GemmMmaTile128x128Wide : IGemmMmaTile
     public static int StageCount => 3;
 }
 
-/// <summary>128 × 64 by 4 warps of 64 × 32: twice the blocks, where the large tile would leave multiprocessors without
-/// work. Four stages, because one block may have a multiprocessor to itself.</summary>
+/// <summary>128 × 64 with 4 warps of 64 × 32: twice as many blocks, for products whose large tiles would leave
+/// multiprocessors idle. It has four stages, because a block may be alone on its multiprocessor.</summary>
 internal readonly struct GemmMmaTile128x64 : IGemmMmaTile
 {
     public static int WarpRows => 2;
@@ -64,7 +64,7 @@ internal readonly struct GemmMmaTile128x64 : IGemmMmaTile
     public static int StageCount => 4;
 }
 
-/// <summary>64 × 64 by 2 warps of 64 × 32: four times the blocks.</summary>
+/// <summary>64 × 64 with 2 warps of 64 × 32: four times as many blocks.</summary>
 internal readonly struct GemmMmaTile64x64 : IGemmMmaTile
 {
     public static int WarpRows => 1;

@@ -2,14 +2,14 @@ using MsResampler.Kernels.Gate;
 
 namespace MsResampler.Kernels.Gemm;
 
-/// <summary>What becomes of a product's elements before they are stored.</summary>
+/// <summary>The final operation of a product on its elements before they are stored.</summary>
 internal interface IEpilogue
 {
-    /// <summary>The element's final value, bias included.</summary>
+    /// <summary>The final value of an element that includes the bias.</summary>
     static abstract float Apply(float value);
 }
 
-/// <summary>Stores elements as they are.</summary>
+/// <summary>Stores elements unchanged.</summary>
 internal readonly struct LinearEpilogue : IEpilogue, IGemmMmaEpilogue
 {
     public static bool StoresSquares => false;

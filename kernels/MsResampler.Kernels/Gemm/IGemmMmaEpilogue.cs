@@ -1,20 +1,20 @@
 namespace MsResampler.Kernels.Gemm;
 
-/// <summary>What becomes of the elements of a <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/> before they
-/// are stored.</summary>
+/// <summary>The final operation of <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/> on the elements before
+/// they are stored.</summary>
 internal interface IGemmMmaEpilogue
 {
-    /// <summary>Whether the sums of the elements' squares are stored beside them.</summary>
+    /// <summary>Whether sums of the squares of the elements are stored.</summary>
     static abstract bool StoresSquares { get; }
 
-    /// <summary>Whether rows have scales, and rows of a table to add.</summary>
+    /// <summary>Whether rows are scaled and rows of a table are added.</summary>
     static abstract bool IsScaled { get; }
 
-    /// <summary>The element's final value, bias, scale and table included.</summary>
+    /// <summary>The final value of an element that includes bias, scale and table.</summary>
     static abstract float Apply(float value);
 }
 
-/// <summary>Stores elements as they are and the sums of their squares, for a layer normalisation of rows whose mean is
+/// <summary>Stores elements unchanged and the sums of their squares, for a layer normalisation of rows with mean
 /// 0.</summary>
 internal readonly struct SquaresEpilogue : IGemmMmaEpilogue
 {
@@ -25,7 +25,7 @@ internal readonly struct SquaresEpilogue : IGemmMmaEpilogue
     public static float Apply(float value) => value;
 }
 
-/// <summary>Multiplies rows by what normalises the rows of A, and adds rows of a table.</summary>
+/// <summary>Multiplies rows by the factors that normalise the rows of A, and adds rows of a table.</summary>
 internal readonly struct ScaledEpilogue : IGemmMmaEpilogue
 {
     public static bool StoresSquares => false;

@@ -4,32 +4,33 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Gemm;
 
-/// <summary>Sums of the squares of a matrix's rows, from which rows of mean 0 get their deviation: one for each 32
-/// columns, which a warp has in every tile, so that it does not depend on the tile.</summary>
-/// <remarks>They lie as [⌈columns/32⌉, rows], so that eight lanes store, and threads read, neighbours; the distance
-/// from one 32 columns to the next is a stride, which as a multiple of 8 keeps them in whole sectors.</remarks>
+/// <summary>Sums of the squares of a matrix's rows, from which rows with mean 0 get their deviation. There is one
+/// sum for each 32 columns. A warp has these in every tile, so that a sum does not depend on the tile.</summary>
+/// <remarks>Their layout is [⌈columns/32⌉, rows], so that eight lanes store neighbours, and threads read neighbours.
+/// The stride from one 32 columns to the next is a multiple of 8, so that sums fill whole sectors.</remarks>
 internal static class RowSquares
 {
-    /// <summary>Groups of four columns whose squares are added up to one number.</summary>
-    public const int Vectors = 8;
+    /// <summary>Quads of columns in one sum.</summary>
+    public const int ColumnQuads = 8;
 
-    /// <summary>Sums that a thread reads before it adds them, so that it waits for memory once.</summary>
+    /// <summary>Sums that a thread loads before it adds them, so that it waits for memory once.</summary>
     private const int ReadAtOnce = 32;
 
-    /// <summary>Sums of a row.</summary>
-    /// <param name="columnVectors">Its groups of four columns.</param>
-    public static int CountOf(int columnVectors) => (columnVectors + Vectors - 1) / Vectors;
+    /// <summary>The number of sums of a row.</summary>
+    /// <param name="columnQuads">Quads in a row.</param>
+    public static int CountOf(int columnQuads) => (columnQuads + ColumnQuads - 1) / ColumnQuads;
 
-    /// <summary>Less than the mean square of any row that is not of zeros: rows are in units of their own.</summary>
+    /// <summary>A bound below the mean square of any non-zero row: rows are multiplied by their units.</summary>
     private const float LeastSquare = 1f / (1L << 60) / (1L << 60);
 
-    /// <summary>1/√(squares/width + ε) of a row, its sums added in their order; 1 if it has none.</summary>
+    /// <summary>The factor of a row, 1/√(squares/width + ε), with its sums added in order; 1 if it has
+    /// none.</summary>
     /// <param name="squares">The sums.</param>
-    /// <param name="units">What multiplied each row.</param>
+    /// <param name="units">The factor that each row was multiplied by.</param>
     /// <param name="row">The row.</param>
-    /// <param name="stride">From one of its sums to the next.</param>
-    /// <param name="count">Its sums.</param>
-    /// <param name="width">What their sum is divided by.</param>
+    /// <param name="stride">Elements from one sum of a row to the next.</param>
+    /// <param name="count">Sums of a row.</param>
+    /// <param name="width">The divisor of their total.</param>
     /// <param name="rootEpsilon">√ε.</param>
     public static float ScaleOf(ArrayView<float> squares, ArrayView<float> units, int row, int stride, int count,
         int width, float rootEpsilon)
@@ -53,13 +54,13 @@ internal static class RowSquares
         return count > 0 ? PtxMath.ReciprocalSqrt(square) : 1f;
     }
 
-    /// <summary>Adds up what the four lanes have that share rows g and g+8 (<see cref="MmaSums"/>), and stores the
-    /// sums. The whole warp takes part.</summary>
-    /// <param name="squares">Where they go.</param>
-    /// <param name="place">Where that of row g goes.</param>
-    /// <param name="remainingRows">Rows from g to the last one, 0 or less if nothing is to be stored.</param>
+    /// <summary>Adds the sums of the four lanes that share rows g and g+8 (<see cref="MmaSums"/>), and stores them.
+    /// The whole warp takes part.</summary>
+    /// <param name="squares">Receives the sums.</param>
+    /// <param name="place">The index of the sum of row g.</param>
+    /// <param name="remainingRows">Rows from g to the last one; 0 or less if nothing is stored.</param>
     /// <param name="upper">This lane's sum of row g.</param>
-    /// <param name="lower">That of row g+8.</param>
+    /// <param name="lower">This lane's sum of row g+8.</param>
     public static void Store(ArrayView<float> squares, int place, int remainingRows, float upper, float lower)
     {
         upper += Warp.ShuffleXor(upper, 1);

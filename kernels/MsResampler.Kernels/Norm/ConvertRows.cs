@@ -3,35 +3,37 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Norm;
 
-/// <summary>Rows of features in 16 bits, each multiplied by a power of two that brings its largest element to between 1
-/// and 2, and filled up to whole groups of eight. One warp a row.</summary>
+/// <summary>Converts rows of features to 16 bits. Each row is multiplied by a power of two that brings its largest
+/// element to between 1 and 2, and is padded to whole vectors of eight elements. One warp per row.</summary>
 /// <remarks>
-/// <para>The normalisation that follows cancels the factor, given an ε that is scaled likewise. So features of any size keep
-/// the type's precision, and the products of the input projection are in its range.</para>
-/// <para>Grid: x = groups of as many rows as a block has warps. No shared memory. Rows may begin anywhere, so each
-/// lane reads single elements, lane l the columns l and l+32 of 64; a row is read twice and stays in the first-level cache
-/// after the first. Even and odd lanes then exchange one of the two, so that each has two neighbours to store: lane l
-/// those that begin at 2·(l/2) + 32·(l mod 2).</para>
+/// <para>The normalisation that follows cancels the factor if ε is scaled accordingly. Features of any magnitude
+/// therefore keep the precision of the type, and the products of the input projection stay in its range.</para>
+/// <para>Rows may begin at any element, so each lane reads single elements: lane l reads columns l and l+32 of 64. A
+/// row is read twice and stays in the first-level cache after the first time. Even and odd lanes then exchange one
+/// of their two elements, so that each lane stores two neighbours: lane l those that begin at column 2·(l/2) + 32·(l
+/// mod 2).</para>
+/// <para>Grid: x = rows / warps of a block. Block: one or more warps. No shared memory.</para>
 /// </remarks>
-/// <typeparam name="TSource">The type of what is read.</typeparam>
-/// <typeparam name="TStored">As what that is stored.</typeparam>
+/// <typeparam name="TSource">The type of the features.</typeparam>
+/// <typeparam name="TStored">The storage type of the features.</typeparam>
 /// <typeparam name="TElement">The type of the result.</typeparam>
 internal static class ConvertRows<TSource, TStored, TElement>
     where TSource : struct, IRowSource<TStored>
     where TStored : unmanaged
     where TElement : struct, IBits16Element
 {
-    /// <summary>Times 64 columns that a warp reads before it stores, so that it waits for memory once.</summary>
+    /// <summary>Runs of 64 columns that a warp reads before it stores, so that it waits for memory once.</summary>
     private const int StepCount = 4;
 
+    /// <summary>Converts rows.</summary>
     /// <param name="source">[rows, width].</param>
-    /// <param name="destination">Receives rows, two elements to a number, filled up with zeros to a multiple of eight
-    /// elements.</param>
-    /// <param name="units">Receives what each row was multiplied by.</param>
+    /// <param name="destination">Receives the rows, two elements in each integer, padded with zeros to a multiple of
+    /// eight elements.</param>
+    /// <param name="units">Receives the factor of each row.</param>
     /// <param name="rowCount">Rows.</param>
-    /// <param name="width">Elements of a row.</param>
+    /// <param name="width">Elements in a row.</param>
     /// <param name="sourceStride">Elements from one row of the source to the next.</param>
-    /// <param name="stride">Groups of eight from one row of the destination to the next.</param>
+    /// <param name="stride">Vectors of eight elements from one row of the destination to the next.</param>
     /// <param name="maxUnit">The largest factor, a power of two.</param>
     public static void Run(ArrayView<TStored> source, ArrayView<uint> destination, ArrayView<float> units, int rowCount,
         int width, int sourceStride, int stride, float maxUnit)
@@ -73,7 +75,7 @@ internal static class ConvertRows<TSource, TStored, TElement>
         }
     }
 
-    /// <summary>Loads this lane's elements of some columns; zeros behind the last.</summary>
+    /// <summary>Loads this lane's elements of some columns; zeros beyond the last column.</summary>
     private static void Load(float[] values, ArrayView<TStored> source, int rowStart, int firstColumn, int width)
     {
         for (int index = 0; index < 2 * StepCount; index++)

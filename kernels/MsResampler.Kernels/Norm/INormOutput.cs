@@ -1,16 +1,16 @@
 namespace MsResampler.Kernels.Norm;
 
-/// <summary>What a layer normalisation stores.</summary>
+/// <summary>The rows that a layer normalisation stores.</summary>
 internal interface INormOutput
 {
-    /// <summary>Whether the normalised rows are stored as they are.</summary>
+    /// <summary>Whether the normalised rows are stored.</summary>
     static abstract bool IsPlainStored { get; }
 
-    /// <summary>Whether the rows plus their positions are stored.</summary>
+    /// <summary>Whether the normalised rows plus their positions are stored.</summary>
     static abstract bool IsPositionedStored { get; }
 }
 
-/// <summary>Normalised rows.</summary>
+/// <summary>The normalised rows.</summary>
 internal readonly struct PlainRows : INormOutput
 {
     public static bool IsPlainStored => true;
@@ -18,7 +18,7 @@ internal readonly struct PlainRows : INormOutput
     public static bool IsPositionedStored => false;
 }
 
-/// <summary>Normalised rows with their positions added.</summary>
+/// <summary>The normalised rows plus their positions.</summary>
 internal readonly struct PositionedRows : INormOutput
 {
     public static bool IsPlainStored => false;

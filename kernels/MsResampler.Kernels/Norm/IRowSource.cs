@@ -2,12 +2,12 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Norm;
 
-/// <summary>The type of rows that are to be converted.</summary>
-/// <typeparam name="T">As what it is stored.</typeparam>
+/// <summary>The element type of rows to convert.</summary>
+/// <typeparam name="T">The storage type.</typeparam>
 internal interface IRowSource<T>
     where T : unmanaged
 {
-    /// <summary>An element in float32, exactly.</summary>
+    /// <summary>Converts an element to float32, exactly.</summary>
     static abstract float ToSingle(T element);
 }
 
@@ -17,7 +17,7 @@ internal readonly struct Float32Rows : IRowSource<float>
     public static float ToSingle(float element) => element;
 }
 
-/// <summary>A type of 16 bits.</summary>
+/// <summary>A 16-bit type.</summary>
 internal readonly struct Bits16Rows<TElement> : IRowSource<ushort>
     where TElement : struct, IBits16Element
 {

@@ -4,43 +4,41 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Norm;
 
-/// <summary>Layer normalisation of rows, <c>(x − mean)/√(variance + ε)·weight + bias</c>, with positions added to a
-/// second copy where keys see them. One warp a row.</summary>
-/// <remarks>Grid: x = groups of as many rows as a block has warps. No shared memory. A row is read three times and
-/// stays in the first-level cache after the first.</remarks>
-/// <typeparam name="TOutput">What is stored.</typeparam>
+/// <summary>Layer normalisation of rows in float32, <c>(x − mean)/√(variance + ε)·weight + bias</c>, and a second copy
+/// with positions added. One warp per row.</summary>
+/// <remarks>A row is read three times and stays in the first-level cache after the first. Grid: x = rows / warps of a
+/// block. Block: one or more warps. No shared memory.</remarks>
+/// <typeparam name="TOutput">The rows that are stored.</typeparam>
 internal static class LayerNormWarp<TOutput>
     where TOutput : struct, INormOutput
 {
+    /// <summary>Normalises rows. Padding of weight and bias beyond the width is 0, so the stored padding is 0
+    /// too.</summary>
     /// <param name="source">[rows, width].</param>
     /// <param name="weight">[width].</param>
-    /// <param name="bias">[width]; like the weight 0 behind the width's end, so that what is stored there is 0 too.
-    /// </param>
-    /// <param name="plain">Receives normalised rows; may be the source.</param>
-    /// <param name="positions">Positions of rows.</param>
-    /// <param name="positionStarts">For each row the first group of four of its position.</param>
-    /// <param name="positioned">Receives normalised rows plus positions.</param>
-    /// <param name="rowCount">Rows.</param>
-    /// <param name="width">Elements of a row.</param>
-    /// <param name="sourceStride">Groups of four from one row of the source to the next.</param>
-    /// <param name="stride">The same of what is stored.</param>
-    /// <param name="rootEpsilon">√ε.</param>
+    /// <param name="bias">[width].</param>
+    /// <param name="plain">Receives the normalised rows; may be the source.</param>
+    /// <param name="positions">The positions.</param>
+    /// <param name="positionStarts">For each row, the first vector of its position.</param>
+    /// <param name="positioned">Receives the normalised rows plus their positions.</param>
+    /// <param name="shape">The extents.</param>
     public static void Run(ArrayView<Float4> source, ArrayView<Float4> weight, ArrayView<Float4> bias,
         ArrayView<Float4> plain, ArrayView<Float4> positions, ArrayView<int> positionStarts,
-        ArrayView<Float4> positioned, int rowCount, int width, int sourceStride, int stride, float rootEpsilon)
+        ArrayView<Float4> positioned, NormShape shape)
     {
         int row = (Grid.IdxX * (Group.DimX / Warp.WarpSize)) + Warp.WarpIdx;
-        if (row >= rowCount)
+        if (row >= shape.RowCount)
             return;
-        RowStatistics statistics = RowStatistics.Of(source, row * sourceStride, width, rootEpsilon);
+        int start = row * shape.SourceStride;
+        var statistics = RowStatistics.Of(source, start, shape.Width, shape.RootEpsilon);
         int positionStart = TOutput.IsPositionedStored ? positionStarts[row] : 0;
-        for (int vector = Warp.LaneIdx; 4 * vector < width; vector += Warp.WarpSize)
+        for (int vector = Warp.LaneIdx; 4 * vector < shape.Width; vector += Warp.WarpSize)
         {
-            Float4 normal = statistics.Apply(source[(row * sourceStride) + vector], weight[vector], bias[vector]);
+            Float4 normal = statistics.Apply(source[start + vector], weight[vector], bias[vector]);
             if (TOutput.IsPlainStored)
-                plain[(row * stride) + vector] = normal;
+                plain[(row * shape.Stride) + vector] = normal;
             if (TOutput.IsPositionedStored)
-                positioned[(row * stride) + vector] = normal.Plus(positions[positionStart + vector]);
+                positioned[(row * shape.Stride) + vector] = normal.Plus(positions[positionStart + vector]);
         }
     }
 }

@@ -107,7 +107,7 @@ internal static class PtxGenerator
         Value(call, argument).Resolve() is PrimitiveValue constant
             ? constant.Int32Value
             : throw new NotSupportedException($"Argument {argument} of {call.Target.Source.DeclaringType!.Name}." +
-                $"{call.Target.Source.Name} must be a constant after loops are unrolled, but it is computed at run time.");
+                $"{call.Target.Source.Name} must be a constant after loops are unrolled, but it is computed.");
 
     private static Value Value(MethodCall call, ReadOnlySpan<char> argument) =>
         call[int.Parse(argument, CultureInfo.InvariantCulture)];

@@ -164,7 +164,7 @@ internal sealed class CudaFailureTests : CudaFixture
                     "cuLaunchKernel failed with CUDA_ERROR_INVALID_VALUE (1)"));
             Assert.That(() => stream.Launch(kernel, new LaunchSize(7, 1, 64, 200_000), new byte[24]),
                 Throws.TypeOf<DeviceException>().With.Message.Contains(
-                    "200000 bytes of dynamic shared memory for scale: cuFuncSetAttribute failed"));
+                    "permitting 200000 bytes of dynamic shared memory for scale: cuFuncSetAttribute failed"));
             Assert.That(() => UseOnce(device), Throws.Nothing);
         }
     }

@@ -1,5 +1,8 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
+using MsResampler.Kernels.Gate;
+using MsResampler.Kernels.Gemm;
+using MsResampler.Kernels.Norm;
 using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Devices;
@@ -43,6 +46,18 @@ internal sealed class EmulatorHost : KernelHost
                     break;
                 case int value:
                     bytes.Add(value);
+                    break;
+                case GemmLayout layout:
+                    bytes.Add(layout);
+                    break;
+                case AttentionShape shape:
+                    bytes.Add(shape);
+                    break;
+                case NormShape shape:
+                    bytes.Add(shape);
+                    break;
+                case FusionGateShape shape:
+                    bytes.Add(shape);
                     break;
                 default:
                     bytes.Add((float)argument);

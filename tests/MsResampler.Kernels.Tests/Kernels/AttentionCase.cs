@@ -78,7 +78,14 @@ internal sealed class AttentionCase
         var output = KernelHost.Output.Of(_queries.Length);
         host.Run(new KernelVariant(kernel, groupSize, 1),
             new LaunchSize(1, HeadCount * ((Vectors + sliceVectors - 1) / sliceVectors), groupSize),
-            new[] { block }, _queries, keys, _values, _bias, output, 1, 1, HeadCount, Vectors, PatchCount, _columns);
+            new[] { block }, _queries, keys, _values, _bias, output, new AttentionShape
+            {
+                ScopeCount = 1,
+                KeyScopeCount = 1,
+                HeadCount = HeadCount,
+                HeadVectors = Vectors,
+                QueryColumns = _columns,
+            }, PatchCount);
         return output.Values;
     }
 

@@ -202,8 +202,16 @@ public sealed class FusionGateBits16Tests
         LaunchReport report = KernelRun.Run(Kernel(half).Compile(EmulatorHost.Compiler, 80), size.Tokens,
             FusionGateBits16<MmaFloat16>.GroupSizeFor(size.Width), seed, input.Partials, input.HiddenBias, input.Weight,
             input.Bias, half.Rows(input.Branches, size.Width, stride), Bits16Type.Parameter(input.NormWeight),
-            Bits16Type.Parameter(input.NormBias), gates, fused, size.Tokens, size.HiddenVectors, size.Scopes,
-            size.Groups, size.Width, stride, MathF.Sqrt(Epsilon));
+            Bits16Type.Parameter(input.NormBias), gates, fused, new FusionGateShape
+            {
+                TokenCount = size.Tokens,
+                HiddenVectors = size.HiddenVectors,
+                ScopeCount = size.Scopes,
+                GateGroupCount = size.Groups,
+                Width = size.Width,
+                Stride = stride,
+                RootEpsilon = MathF.Sqrt(Epsilon),
+            });
         return new GateOutput(gates, half.Read(fused, size.Width, stride), report);
     }
 

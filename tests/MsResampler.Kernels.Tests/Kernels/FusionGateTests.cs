@@ -99,7 +99,16 @@ public class FusionGateTests
         int warps = host.HasSlowBarriers ? 1 : 4;
         host.Run(new KernelVariant(typeof(FusionGateWarp), 32 * warps, 1),
             new LaunchSize((tokenCount + warps - 1) / warps, 1, 32 * warps), hidden, weight, bias, branches, normWeight,
-            normBias, gates, fused, tokenCount, hiddenVectors, scopeCount, groupCount, width, (width + 3) / 4, 1e-3f);
+            normBias, gates, fused, new FusionGateShape
+            {
+                TokenCount = tokenCount,
+                HiddenVectors = hiddenVectors,
+                ScopeCount = scopeCount,
+                GateGroupCount = groupCount,
+                Width = width,
+                Stride = (width + 3) / 4,
+                RootEpsilon = 1e-3f,
+            });
     }
 
     private static double[] Gates(float[] hidden, float[] weight, float[] bias, int tokenCount, int hiddenVectors,

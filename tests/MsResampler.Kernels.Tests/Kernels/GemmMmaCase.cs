@@ -65,7 +65,7 @@ internal sealed class GemmMmaCase
     /// <param name="seed">The seed of the order of warps.</param>
     /// <param name="isAligned">Whether rows start at memory sectors; otherwise their alignment is the
     /// minimum.</param>
-    /// <param name="isColumnMajor">Whether C is stored as [columns/4, rows] in groups of four.</param>
+    /// <param name="isColumnMajor">Whether C is stored as [columns/4, rows] in quads.</param>
     /// <param name="limit">Elements of at least this magnitude become NaN.</param>
     /// <param name="firstNoted">The index that the overflow note reports for the first row; negative to omit the
     /// note.</param>
@@ -75,20 +75,20 @@ internal sealed class GemmMmaCase
     {
         CompiledKernel kernel = KernelFor(shape, finish).Compile(EmulatorHost.Compiler, 80);
         using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 26 });
-        // The elements that pad a group are zero; the memory between rows is NaN.
-        int groups = (size.Columns + 3) / 4;
+        // The elements that pad a quad are zero; the memory between rows is NaN.
+        int quads = (size.Columns + 3) / 4;
         int chunks = ((size.Inner * _inputBytes) + 15) / 16;
         int inputStride = isAligned ? (chunks + 1) / 2 * 2 : chunks + 1;
-        int rowGroups = isAligned ? (groups + 3) / 4 * 4 : groups + 1;
-        int rowStride = isColumnMajor ? 1 : rowGroups;
+        int rowQuads = isAligned ? (quads + 3) / 4 * 4 : quads + 1;
+        int rowStride = isColumnMajor ? 1 : rowQuads;
         int columnStride = isColumnMajor ? size.Rows : 1;
         int squareStride = isAligned ? (size.Rows + 7) / 8 * 8 : size.Rows;
-        byte[] c = new byte[size.Products * size.Rows * rowGroups * 4 * _outputBytes];
+        byte[] c = new byte[size.Products * size.Rows * rowQuads * 4 * _outputBytes];
         Array.Fill(c, Forbidden);
-        float[] paddedBias = new float[size.Products * groups * 4];
+        float[] paddedBias = new float[size.Products * quads * 4];
         for (int product = 0; product < size.Products; product++)
-            bias.AsSpan(product * size.Columns, size.Columns).CopyTo(paddedBias.AsSpan(product * groups * 4));
-        float[] squares = new float[finish == GemmMmaFinish.Squares ? RowSquares.CountOf(groups) * squareStride : 1];
+            bias.AsSpan(product * size.Columns, size.Columns).CopyTo(paddedBias.AsSpan(product * quads * 4));
+        float[] squares = new float[finish == GemmMmaFinish.Squares ? RowSquares.CountOf(quads) * squareStride : 1];
         Array.Fill(squares, float.NaN);
         scales ??= new GemmMmaScales();
         for (int index = 0; index < scales.Count; index++)
@@ -102,17 +102,36 @@ internal sealed class GemmMmaCase
         DeviceView sums = Upload(MemoryMarshal.AsBytes(squares.AsSpan()));
         DeviceView note = firstNoted < 0 ? default : Upload(new byte[sizeof(int)]);
         float[] units = scales.Units.Length > 0 ? scales.Units : [.. Enumerable.Repeat(1f, size.Rows)];
-        arguments.Add(Upload(Encode(a, size.Rows, size.Rows)), Upload(Encode(w, size.Columns, 4 * groups)),
+        arguments.Add(Upload(Encode(a, size.Rows, size.Rows)), Upload(Encode(w, size.Columns, 4 * quads)),
             Upload(MemoryMarshal.AsBytes(paddedBias.AsSpan())), result, sums,
             scales.Count > 0 ? Upload(MemoryMarshal.AsBytes(units.AsSpan())) : default,
             scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.Table.AsSpan())) : default,
             scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.TableStarts.AsSpan())) : default,
             note);
-        arguments.Add(size.Rows, groups, chunks, inputStride, inputStride, rowStride, columnStride,
-            size.Rows * inputStride, 4 * groups * inputStride, groups, size.Rows * rowGroups, squareStride,
-            scales.Count, scales.Width, scales.TableVectors, firstNoted);
-        arguments.Add(MathF.Sqrt(scales.Epsilon));
-        arguments.Add(limit);
+        arguments.Add(new GemmLayout
+        {
+            RowCount = size.Rows,
+            ColumnQuads = quads,
+            InnerVectors = chunks,
+            AStride = inputStride,
+            WStride = inputStride,
+            CRowStride = rowStride,
+            CColumnStride = columnStride,
+            ABatchStride = size.Rows * inputStride,
+            WBatchStride = 4 * quads * inputStride,
+            BiasBatchStride = quads,
+            CBatchStride = size.Rows * rowQuads,
+            FirstNoted = firstNoted,
+            Limit = limit,
+        });
+        arguments.Add(new GemmScaling
+        {
+            SquareStride = squareStride,
+            SquareCount = scales.Count,
+            Width = scales.Width,
+            TableQuads = scales.TableVectors,
+            RootEpsilon = MathF.Sqrt(scales.Epsilon),
+        });
         LaunchSize launch = shape.LaunchFor(size.Rows, size.Columns, size.Products);
         LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName,
             new Dim3(launch.GridX, launch.GridY), new Dim3(launch.GroupSize), 0, arguments.Bytes);
@@ -126,9 +145,9 @@ internal sealed class GemmMmaCase
         bool isPaddingKept = true;
         for (int row = 0; row < size.Products * size.Rows; row++)
         {
-            for (int column = 0; column < 4 * groups; column++)
+            for (int column = 0; column < 4 * quads; column++)
             {
-                int group = (row / size.Rows * size.Rows * rowGroups) + (row % size.Rows * rowStride)
+                int group = (row / size.Rows * size.Rows * rowQuads) + (row % size.Rows * rowStride)
                     + (column / 4 * columnStride);
                 Span<byte> stored = c.AsSpan(((4 * group) + (column % 4)) * _outputBytes, _outputBytes);
                 if (column < size.Columns)
@@ -241,7 +260,7 @@ internal sealed record GemmMmaScales
 
     public int TableVectors { get; init; }
 
-    /// <summary>For each row, the index of the first group of four in its row of the table.</summary>
+    /// <summary>For each row, the index of the first quad of its row of the table.</summary>
     public int[] TableStarts { get; init; } = [];
 
     /// <summary>The scales of the rows from an index on.</summary>
@@ -261,7 +280,7 @@ internal sealed record GemmMmaScales
 /// <param name="C">[products, rows, columns].</param>
 /// <param name="Squares">[⌈columns/32⌉, rows] if the epilogue stores them.</param>
 /// <param name="Noted">The noted row; <see cref="NoRow"/> if none.</param>
-/// <param name="IsPaddingKept">Whether the last group of four of each row is padded with zeros and nothing was
+/// <param name="IsPaddingKept">Whether the last quad of each row is padded with zeros and nothing was
 /// written behind it.</param>
 /// <param name="Report">The counters of the launch.</param>
 internal sealed record GemmMmaResult(float[] C, float[] Squares, int Noted, bool IsPaddingKept, LaunchReport Report)

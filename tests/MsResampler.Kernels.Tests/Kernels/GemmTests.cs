@@ -114,10 +114,21 @@ public class GemmTests
         var c = KernelHost.Output.Of(count * rowCount * columnVectors * 4);
         int rowStride = columnStride == 1 ? columnVectors : 1;
         host.Run(new KernelVariant(kernel, Static("GroupSize"), 1), new LaunchSize(blocks, count, Static("GroupSize")),
-            a, w, bias, c, new int[1], rowCount, columnVectors, innerVectors, innerVectors, innerVectors, rowStride,
-                columnStride,
-            rowCount * innerVectors, 4 * columnVectors * innerVectors, columnVectors, rowCount * columnVectors, 0,
-            float.PositiveInfinity);
+            a, w, bias, c, new int[1], new GemmLayout
+            {
+                RowCount = rowCount,
+                ColumnQuads = columnVectors,
+                InnerVectors = innerVectors,
+                AStride = innerVectors,
+                WStride = innerVectors,
+                CRowStride = rowStride,
+                CColumnStride = columnStride,
+                ABatchStride = rowCount * innerVectors,
+                WBatchStride = 4 * columnVectors * innerVectors,
+                BiasBatchStride = columnVectors,
+                CBatchStride = rowCount * columnVectors,
+                Limit = float.PositiveInfinity,
+            });
         return c.Values;
     }
 }

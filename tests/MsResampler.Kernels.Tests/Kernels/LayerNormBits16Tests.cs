@@ -167,5 +167,12 @@ public sealed class LayerNormBits16Tests
         => KernelRun.Run(
             half.KernelFor(typeof(LayerNormBits16<>), 32 * WarpCount).Compile(EmulatorHost.Compiler, 80),
             (rowCount + WarpCount - 1) / WarpCount, 32 * WarpCount, seed, source, Bits16Type.Parameter(weight),
-            Bits16Type.Parameter(bias), destination, units, rowCount, width, sourceStride, stride, MathF.Sqrt(Epsilon));
+            Bits16Type.Parameter(bias), destination, units, new NormShape
+            {
+                RowCount = rowCount,
+                Width = width,
+                SourceStride = sourceStride,
+                Stride = stride,
+                RootEpsilon = MathF.Sqrt(Epsilon),
+            });
 }

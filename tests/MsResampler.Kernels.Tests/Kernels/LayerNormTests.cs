@@ -35,7 +35,7 @@ public class LayerNormTests
         int warps = ((KernelHost)host).HasSlowBarriers ? 1 : 4;
         ((KernelHost)host).Run(new KernelVariant(typeof(LayerNormWarp<BothRows>), 32 * warps, 1),
             new LaunchSize((rowCount + warps - 1) / warps, 1, 32 * warps), source, weight, bias, plain, positions,
-            starts, positioned, rowCount, width, vectors, vectors, (float)Math.Sqrt(Epsilon));
+            starts, positioned, Shape(rowCount, width, vectors, Epsilon));
 
         double[] expected = Expected(source, weight, bias, rowCount, width);
         double[] expectedPositioned = [.. expected.Select((value, index) => value
@@ -68,9 +68,8 @@ public class LayerNormTests
 
         new EmulatorHost().Run(new KernelVariant(typeof(LayerNormWarp<PlainRows>), 128, 1),
             new LaunchSize((rows.Count + 3) / 4, 1, 128), source, weight, new float[Stride], normal,
-                Array.Empty<float>(),
-            Array.Empty<int>(), Array.Empty<float>(), rows.Count, Width, Stride / 4, Stride / 4,
-            (float)Math.Sqrt(epsilon));
+            Array.Empty<float>(), Array.Empty<int>(), Array.Empty<float>(),
+            Shape(rows.Count, Width, Stride / 4, epsilon));
 
         using (Assert.EnterMultipleScope())
         {
@@ -130,4 +129,13 @@ public class LayerNormTests
 
         return expected;
     }
+
+    private static NormShape Shape(int rowCount, int width, int stride, double epsilon) => new()
+    {
+        RowCount = rowCount,
+        Width = width,
+        SourceStride = stride,
+        Stride = stride,
+        RootEpsilon = (float)Math.Sqrt(epsilon),
+    };
 }

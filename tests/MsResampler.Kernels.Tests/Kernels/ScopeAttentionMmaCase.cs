@@ -129,7 +129,7 @@ internal sealed class ScopeAttentionMmaCase
 
         LaunchReport report = Launch(Kernel, new Dim3(blocks.Count, HeadCount),
             [blockView, Upload<int>([.. places]), windowView, biasView, queryView, keyValues, output, logSumView],
-            [ScopeCount, KeyScopeCount, HeadCount, HeadVectors, _config.QueryGrid.Columns, storesLogSums ? 1 : 0]);
+            [storesLogSums ? 1 : 0]);
         gpu.Read(output.Address, outputBytes);
         if (storesLogSums)
             gpu.Read(logSumView.Address, MemoryMarshal.AsBytes(logSums.AsSpan()));
@@ -151,7 +151,7 @@ internal sealed class ScopeAttentionMmaCase
             Launch(new KernelVariant(_isHalf ? typeof(AttentionMapMma<MmaFloat16>)
                 : typeof(AttentionMapMma<MmaBFloat16>), 32, 1), new Dim3((QueryCount + 15) / 16, HeadCount),
                 [Upload<MmaBlock>(lastScopes), windowView, biasView, queryView, keyValues, logSumView, view],
-                [mapScope, ScopeCount, KeyScopeCount, HeadVectors, grid.Rows]);
+                [mapScope, grid.Rows]);
             gpu.Read(view.Address, MemoryMarshal.AsBytes(result.AsSpan()));
             return result;
         }
@@ -161,6 +161,14 @@ internal sealed class ScopeAttentionMmaCase
             CompiledKernel kernel = variant.Compile(EmulatorHost.Compiler, 80);
             KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel);
             arguments.Add(views);
+            arguments.Add(new AttentionShape
+            {
+                ScopeCount = ScopeCount,
+                KeyScopeCount = KeyScopeCount,
+                HeadCount = HeadCount,
+                HeadVectors = HeadVectors,
+                QueryColumns = _config.QueryGrid.Columns,
+            });
             arguments.Add(numbers);
             return gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName, grid, new Dim3(variant.GroupSize), 0,
                 arguments.Bytes);

@@ -6,7 +6,7 @@ namespace MsResampler.Kernels.Tests.Ptx;
 
 /// <summary>Runs a kernel on a new emulated GPU. Arrays become views (the same array, the same view) and contain the
 /// kernel's output afterwards; an empty array becomes an empty view.</summary>
-internal static class KernelRun
+internal static unsafe class KernelRun
 {
     /// <summary>Compiles a kernel with the compiler pipeline of the project and runs it.</summary>
     public static LaunchReport Run(KernelCompiler compiler, MethodInfo kernel, int groupCount, int groupSize,
@@ -38,13 +38,10 @@ internal static class KernelRun
                 MemoryMarshal.Write(parameter, address);
                 MemoryMarshal.Write(parameter[8..], (long)array.Length);
             }
-            else if (arguments[i] is float number)
-            {
-                MemoryMarshal.Write(parameter, number);
-            }
             else
             {
-                MemoryMarshal.Write(parameter, (int)arguments[i]);
+                fixed (byte* start = parameter)
+                    Marshal.StructureToPtr(arguments[i], (nint)start, fDeleteOld: false);
             }
         }
 

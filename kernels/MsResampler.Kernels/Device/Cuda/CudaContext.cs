@@ -58,7 +58,8 @@ internal sealed class CudaContext : IDisposable
     public static CudaContext RetainPrimary(int ordinal, string device)
     {
         string operation = Operation(ordinal, device, "the primary context");
-        CudaCall.Check(CudaNative.RetainPrimaryContext(out nint handle, ordinal), "cuDevicePrimaryCtxRetain", operation);
+        CudaCall.Check(CudaNative.RetainPrimaryContext(out nint handle, ordinal), "cuDevicePrimaryCtxRetain",
+            operation);
         return new CudaContext(device, handle, _ => CudaNative.ReleasePrimaryContext(ordinal),
             "its primary context is shared by the whole process; restart the process");
     }

@@ -82,8 +82,8 @@ internal static class CudaDevices
             ThrowNone();
         if (index < 0 || index >= count)
         {
-            throw new DeviceException($"there is no CUDA device {index}; there {(count == 1 ? "is 1" : $"are {count}")}, " +
-                "counted from 0");
+            string found = count == 1 ? "is 1" : $"are {count}";
+            throw new DeviceException($"there is no CUDA device {index}; there {found}, counted from 0");
         }
 
         CudaCall.Check(Api.GetDevice(out int ordinal, index), "cuDeviceGet", $"CUDA device {index}");

@@ -37,7 +37,11 @@ internal sealed class CudaKernel(CudaContext context, CompiledKernel kernel, nin
                 return;
             CudaError error = CudaNative.SetFunctionAttribute(function, CudaNative.MaxDynamicSharedBytes, byteCount);
             if (error != CudaError.CUDA_SUCCESS)
-                context.Fail(error, "cuFuncSetAttribute", $"{byteCount} bytes of dynamic shared memory for {kernel.Name}");
+            {
+                context.Fail(error, "cuFuncSetAttribute",
+                    $"permitting {byteCount} bytes of dynamic shared memory for {kernel.Name}");
+            }
+
             _permittedSharedBytes = byteCount;
         }
     }

@@ -55,7 +55,11 @@ internal sealed unsafe class CudaStream : IDeviceStream
             source.Slice(start, count).CopyTo(staging.Bytes);
             CudaError error = CudaNative.CopyToDevice(address + (ulong)start, staging.Pointer, (nuint)count, _handle);
             if (error != CudaError.CUDA_SUCCESS)
-                Context.Fail(error, "cuMemcpyHtoDAsync", $"copying {source.Length} bytes to the device{DescribeWork()}");
+            {
+                Context.Fail(error, "cuMemcpyHtoDAsync",
+                    $"copying {source.Length} bytes to the device{DescribeWork()}");
+            }
+
             Record(staging);
             start += count;
         }
@@ -124,8 +128,8 @@ internal sealed unsafe class CudaStream : IDeviceStream
 
         if (error != CudaError.CUDA_SUCCESS)
         {
-            Context.Fail(error, "cuLaunchKernel", $"launching {kernel.Kernel.Name} with {size.GridX}x{size.GridY} blocks " +
-                $"of {size.GroupSize} threads and {size.DynamicSharedBytes} bytes of dynamic shared memory");
+            Context.Fail(error, "cuLaunchKernel", $"launching {kernel.Kernel.Name} with {size.GridX}x{size.GridY} " +
+                $"blocks of {size.GroupSize} threads and {size.DynamicSharedBytes} bytes of dynamic shared memory");
         }
 
         _launchCount++;
@@ -307,8 +311,8 @@ internal sealed unsafe class CudaStream : IDeviceStream
             (error, call) = (CudaNative.WaitEvent(then, _order, 0), "cuStreamWaitEvent");
         if (error == CudaError.CUDA_SUCCESS)
             return;
-        Context.Fail(error, call, $"ordering work with the stream 0x{callerStream:x}, which must belong to the model's " +
-            $"context{DescribeWork()}");
+        Context.Fail(error, call, $"ordering work with the stream 0x{callerStream:x}, which must belong to the " +
+            $"model's context{DescribeWork()}");
     }
 
     private CudaStaging NextStaging()
@@ -344,8 +348,8 @@ internal sealed unsafe class CudaStream : IDeviceStream
             throw new ArgumentException("the memory was freed, or belongs to another device than this stream", name);
         if (byteOffset < 0 || byteOffset > own.ByteCount - byteCount)
         {
-            throw new ArgumentException($"expected at most {own.ByteCount} bytes from offset 0, found {byteCount} from " +
-                $"offset {byteOffset}", name);
+            throw new ArgumentException($"expected at most {own.ByteCount} bytes from offset 0, found {byteCount} " +
+                $"from offset {byteOffset}", name);
         }
 
         return own.Address + (ulong)byteOffset;

@@ -88,8 +88,8 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
             {
                 arguments.Add(grid.ScopesIn(batch.Arena), batch.Arena, batch.Arena, queries, batch[Activation.Keys],
                     batch[Activation.LogSums], maps);
-                arguments.Add(scope, layout.ScopeCount, layout.KeyScopeCount, Vectors(layout.Heads.PaddedSegment),
-                    grid.Plan.Grid.Rows);
+                arguments.Add(layout.AttentionShape);
+                arguments.Add(scope, grid.Plan.Grid.Rows);
             });
 
     /// <summary>The bytes of a batch's features, rounded up to 256: the factors of its rows follow.</summary>
@@ -150,8 +150,8 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
             {
                 arguments.Add(batch.Blocks, batch.Arena, batch.Arena, batch.Arena, queries, batch[Activation.Keys],
                     batch[Activation.Attended], batch[Activation.LogSums]);
-                arguments.Add(layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentCount,
-                    Vectors(layout.Heads.PaddedSegment), layout.Config.QueryGrid.Columns, 1);
+                arguments.Add(layout.AttentionShape);
+                arguments.Add(1);
             });
         return new ForwardStep(StageNames.Attention, launch, () =>
         {
@@ -200,9 +200,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
                 arguments.Add(batch[Activation.GateHidden], weights.GateHiddenBias, weights.GateOutput.Weight,
                     weights.GateOutput.Bias, batch[Activation.Branches], weights.PostNorm.Weight,
                     weights.PostNorm.Bias, batch[Activation.Gates], batch[Activation.Fused]);
-                arguments.Add(batch.TokenCount, DeviceVector.Count(layout.GateHidden.PaddedSize, sizeof(float)),
-                    layout.ScopeCount, layout.Config.GateGroupCount, layout.Width.Size, Vectors(Width));
-                arguments.Add((float)Math.Sqrt(layout.Config.LayerNormEpsilon));
+                arguments.Add(layout.FusionShape(batch.TokenCount));
             });
         return new ForwardStep(StageNames.GateFusion, launch, () => batch.FusionWork(layout, layout.ScopeCount));
     }

@@ -1,3 +1,4 @@
+using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Device;
 using MsResampler.Planning;
 
@@ -63,10 +64,18 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
                 BiasTable table = grid.BiasTables[scope];
                 PatchGrid patches = grid.Plan.Grid;
                 arguments.Add(queries, batch[Activation.Keys], batch.Arena, maps);
-                arguments.Add(DeviceVector.IndexAt(queryOffset) + (scope * layout.QueryCount * Vectors(Heads)),
-                    layout.Config.QueryGrid.Columns, Vectors(layout.Heads.PaddedSegment),
-                    layout.Config.ShareKeyValues ? 0 : scope, patches.Rows, patches.Columns, table.Rows, table.Columns,
-                    table.HeadStride);
+                arguments.Add(new AttentionMapScope
+                {
+                    QueryStart = DeviceVector.IndexAt(queryOffset) + (scope * layout.QueryCount * Vectors(Heads)),
+                    QueryColumns = layout.Config.QueryGrid.Columns,
+                    HeadVectors = Vectors(layout.Heads.PaddedSegment),
+                    KeyScope = layout.Config.ShareKeyValues ? 0 : scope,
+                    GridRows = patches.Rows,
+                    GridColumns = patches.Columns,
+                    RowBias = table.Rows,
+                    ColumnBias = table.Columns,
+                    BiasHeadStride = table.HeadStride,
+                });
             });
 
     private Normalisation InputNorm(Batch batch) => new()
@@ -121,8 +130,8 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
             {
                 arguments.Add(batch.Blocks, queries, batch[Activation.Keys], batch[Activation.Values], batch.Arena,
                     batch[Activation.Attended]);
-                arguments.Add(layout.ScopeCount, layout.KeyScopeCount, layout.Heads.SegmentCount, Vectors(headSize),
-                    batch.RowCount, layout.Config.QueryGrid.Columns);
+                arguments.Add(layout.AttentionShape);
+                arguments.Add(batch.RowCount);
             });
         return new ForwardStep(StageNames.Attention, launch,
             () => batch.AttentionWork(layout, plan => plan.Scopes.Sum(scope => scope.AttentionFlops)));
@@ -149,9 +158,7 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
                 arguments.Add(batch[Activation.GateHidden], weights.GateOutput.Weight, weights.GateOutput.Bias,
                     batch[Activation.Branches], weights.PostNorm.Weight, weights.PostNorm.Bias,
                     batch[Activation.Gates], batch[Activation.Fused]);
-                arguments.Add(batch.TokenCount, Vectors(layout.GateHidden.PaddedSize), layout.ScopeCount,
-                    layout.Config.GateGroupCount, layout.Width.Size, Vectors(Width));
-                arguments.Add((float)Math.Sqrt(Epsilon));
+                arguments.Add(layout.FusionShape(batch.TokenCount));
             });
         return new ForwardStep(StageNames.GateFusion, launch, () => batch.FusionWork(layout, hiddenCount: 1));
     }
