@@ -31,7 +31,7 @@ public unsafe class AlignedBufferTests
     }
 
     [Test]
-    public void Pooled_buffers_are_used_again_and_hold_little_more_than_asked()
+    public void Pooled_buffers_are_reused_and_are_little_larger_than_requested()
     {
         BufferPool pool = new();
         List<int> counts = [1, 63, 64, 65, 127, 128, 129, 1000, 1023, 1024, 1025, 99_999];
@@ -50,7 +50,7 @@ public unsafe class AlignedBufferTests
     }
 
     [Test]
-    public void Pooled_buffers_that_nobody_took_for_a_minute_are_let_go()
+    public void Pooled_buffers_that_are_unused_for_a_minute_are_released()
     {
         SetClock clock = new();
         BufferPool pool = new(clock);
@@ -63,7 +63,7 @@ public unsafe class AlignedBufferTests
         Assert.That(pool.IdleBytes, Is.EqualTo(all + (64 * sizeof(float))));
         clock.Now += TimeSpan.FromSeconds(2);
 
-        // The busy one stays; one of the others goes with each return.
+        // The buffer in use stays; each return releases one of the others.
         for (int left = 2; left >= 0; left--)
         {
             pool.Return(pool.Rent(64));

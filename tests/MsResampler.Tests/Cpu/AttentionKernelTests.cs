@@ -5,7 +5,7 @@ using ValueTask = MsResampler.Cpu.ValueTask;
 
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>The attention kernels and the gate one by one, on operands of exactly the size that they may touch, against
+/// <summary>Each attention kernel and the gate, with operands of exactly the size that they may access, compared with
 /// loops in double precision.</summary>
 [TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
 internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
@@ -13,7 +13,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
 {
     private static readonly PatchGrid[] s_grids = [new(1, 1), new(3, 5), new(9, 13), new(1, 101)];
 
-    // Heads narrower than a vector, of no vector's width, and wider than a panel.
+    // Heads narrower than a vector, heads that are not a multiple of any vector, and heads wider than a panel.
     private static readonly (int HeadCount, int HeadSize)[] s_heads = [(1, 68), (3, 4), (5, 12), (17, 4), (2, 34)];
 
     private static ResamplerConfig Config((int HeadCount, int HeadSize) heads) => Configs.Of(Configs.Window(2, 3),
@@ -42,7 +42,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
         return sum;
     }
 
-    /// <summary>What attention gives, [M, D] of one scope: softmax over the window of (query·key + bias), in base 2,
+    /// <summary>The attention result of one scope, [M, D]: softmax in base 2 over the window of (query·key + bias),
     /// times the values.</summary>
     private static double[] Attend(ModelOperands<TSimd, TVector> model, GridOperands grid, int scope,
         Func<int, int, int, double> logit, Func<int, int, int, double> value)
@@ -84,7 +84,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
     private static int SizeOf(int rows, int stride, int width) => ((rows - 1) * stride) + width;
 
     [Test]
-    public void Attention_over_projected_keys([Range(0, 4)] int heads, [Range(0, 3)] int gridIndex)
+    public void Attention_over_projected_keys_agrees_with_loops([Range(0, 4)] int heads, [Range(0, 3)] int gridIndex)
     {
         ResamplerConfig config = Config(s_heads[heads]);
         PatchGrid grid = s_grids[gridIndex];
@@ -121,7 +121,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void Attention_over_absorbed_keys([Range(0, 4)] int heads, [Range(0, 3)] int gridIndex,
+    public void Attention_over_absorbed_keys_agrees_with_loops([Range(0, 4)] int heads, [Range(0, 3)] int gridIndex,
         [Values] bool areValuesAbsorbed)
     {
         ResamplerConfig config = Config(s_heads[heads]);
@@ -135,7 +135,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
         int featureStride = ForwardPass<TSimd, TVector>.RowStrideOf(width);
         AlignedBuffer features = Values.Random(operands.PatchCount * featureStride, seed: 1);
         HeadLayout layout = HeadLayout.For(headSize, operands.PatchCount);
-        // Behind the values lies what a tile may read.
+        // The buffer includes the part behind the values that a tile may read.
         AlignedBuffer values = Values.Random((config.AttentionHeadCount * (int)layout.HeadStride)
             + MicroKernel<TSimd, TVector>.PanelWidth, seed: 2);
         int stride = width + 3;
@@ -182,7 +182,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
             double[] expected = Attend(model, operands, scope,
                 (query, head, patch) => Enumerable.Range(head * headSize, headSize).Sum(channel =>
                     queries.Pointer[(query * width) + channel] * keys[patch][channel]),
-                // The bias of v_proj is in that of out_proj.
+                // The bias of v_proj is folded into that of out_proj.
                 (head, patch, c) => areValuesAbsorbed ? Project(valueWeight, (head * headSize) + c, patch)
                     : values.Pointer[(head * layout.HeadStride) + (patch * layout.RowStride) + c]);
             Assert.That(Tolerances.RelativeError(Packed(output, stride, queryCount, width), expected),
@@ -192,10 +192,10 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
         }
     }
 
-    /// <summary>The whole forward pass with every buffer of the engine, the caller's features and tokens at a guard
-    /// page.</summary>
+    /// <summary>The whole forward pass, with every buffer of the engine and the caller's features and tokens ending
+    /// at a guard page.</summary>
     [Test]
-    public void Whole_models_touch_nothing_behind_features_and_tokens(
+    public void A_forward_pass_accesses_nothing_behind_features_and_tokens(
         [Range(0, 4)] int heads, [Range(0, 2)] int strategy)
     {
         ResamplerConfig config = Config(s_heads[heads]) with { VisionHiddenSize = 7, OutputSize = 11 };

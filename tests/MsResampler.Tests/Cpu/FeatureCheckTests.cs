@@ -2,7 +2,7 @@ using MsResampler.Cpu;
 
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>Finds features that are not finite, on the CPU engine's threads and on the thread pool.</summary>
+/// <summary>Finds non-finite features on the threads of the CPU engine and on the thread pool.</summary>
 [TestFixture(true)]
 [TestFixture(false)]
 internal sealed unsafe class FeatureCheckTests(bool isThreadPool) : GuardedTests

@@ -11,7 +11,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
 
     private static readonly int s_panel = MicroKernel<TSimd, TVector>.PanelWidth;
 
-    // Tiles are six or eight rows high.
+    // Tiles have six or eight rows.
     private static int[] RowCounts => [1, 5, 6, 7, 8, 9, 12, 16, 37];
 
     private static int[] ColumnCounts
@@ -32,7 +32,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void A_product_agrees_with_loops_and_writes_nothing_else(
+    public void A_product_agrees_with_loops_and_writes_only_its_result(
         [ValueSource(nameof(RowCounts))] int rows, [ValueSource(nameof(ColumnCounts))] int columns,
         [Values] bool hasBias)
     {
@@ -80,7 +80,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void A_product_can_start_from_another_matrix_or_from_its_own_result([Values] bool isInPlace)
+    public void A_product_can_be_added_to_a_matrix_or_to_its_own_result([Values] bool isInPlace)
     {
         const int Inner = 5;
         foreach (int rows in RowCounts)
@@ -102,7 +102,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
                 {
                     (int row, int column) = Math.DivRem(index, stride);
                     bool isInside = row < rows && column < columns;
-                    // Six products and sums of magnitude at most 1 each.
+                    // Six products and sums of magnitude at most 1.
                     Assert.That(c.Span[index], isInside
                         ? Is.EqualTo(init.Span[index] + product.Span[(row * columns) + column])
                             .Within(12 * 6 * Values.Roundoff)
@@ -157,7 +157,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void Steps_may_lie_anywhere_and_rows_be_single_without_changing_a_bit()
+    public void Strides_and_single_rows_do_not_change_the_bits()
     {
         const int Inner = 29;
         float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
@@ -172,8 +172,8 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
             AlignedBuffer tile = new(rowCount * width);
             AlignedBuffer gathered = new(rowCount * width);
             AlignedBuffer row = new(width);
-            // A transposed left operand: rows lie one float apart, steps a row of six or eight. The right one
-            // backwards.
+            // A transposed left operand: its rows are one float apart and its steps one row of six or eight. The
+            // right operand is read backwards.
             for (int r = 0; r < rowCount; r++)
                 rows[r] = a.Pointer + r;
             for (int k = 0; k < Inner; k++)
@@ -230,7 +230,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void Fetching_ahead_changes_nothing()
+    public void Prefetching_does_not_change_the_result()
     {
         const int Inner = 13;
         const int Rows = 40;
@@ -275,7 +275,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void What_is_folded_at_load_is_computed_in_double_precision([ValueSource(nameof(ColumnCounts))] int columns)
+    public void Weights_are_folded_in_double_precision_at_load([ValueSource(nameof(ColumnCounts))] int columns)
     {
         foreach (int inner in InnerCounts)
         {
@@ -295,7 +295,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void Subtracting_means_leaves_columns_that_add_up_to_zero([ValueSource(nameof(ColumnCounts))] int columns)
+    public void Subtracting_means_leaves_columns_with_sum_zero([ValueSource(nameof(ColumnCounts))] int columns)
     {
         foreach (int inner in InnerCounts)
         {
@@ -322,7 +322,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void Subtracting_means_says_where_float32_ends()
+    public void Subtracting_means_reports_values_beyond_float32()
     {
         float[] weight = new float[3 * 5];
         weight[2] = weight[5 + 2] = -float.MaxValue;

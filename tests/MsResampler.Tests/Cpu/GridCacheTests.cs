@@ -5,15 +5,16 @@ using Engine = MsResampler.Cpu.CpuEngine<MsResampler.Cpu.Simd.SimdScalar, float>
 
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>What is kept for grids: shared, bounded, counted as it is held, and never freed under a call.</summary>
+/// <summary>The entries of the grid cache are shared, bounded in total size, counted by the memory that they hold,
+/// and never freed while a call uses them.</summary>
 [NonParallelizable]
 public class GridCacheTests
 {
-    /// <summary>Two hundred grids of up to 24 patches a side, no two alike, in no order.</summary>
+    /// <summary>Two hundred different grids of up to 24 patches a side, in random order.</summary>
     internal static PatchGrid[] RaggedGrids { get; } = [.. Enumerable.Range(0, 200).Select(index => index * 77 % 200)
         .Select(index => new PatchGrid(5 + (index % 20), 4 + (2 * (index / 20)) + (index % 2)))];
 
-    /// <summary>What operands can depend on: the query side on anchors, keys on a stored table, sigmas on the
+    /// <summary>The dependencies of operands: the query side on anchors, keys on a stored table, sigmas on the
     /// head.</summary>
     private static readonly ResamplerConfig[] s_configs =
     [
@@ -39,11 +40,11 @@ public class GridCacheTests
     }
 
     [Test]
-    public void There_are_two_hundred_grids()
+    public void The_test_has_two_hundred_different_grids()
         => Assert.That(RaggedGrids.Distinct().ToArray(), Has.Length.EqualTo(200));
 
     [Test]
-    public void Grids_that_come_and_go_give_the_same_bits_to_every_caller([Range(0, 2)] int config,
+    public void Evicted_and_recreated_grids_have_the_same_bits([Range(0, 2)] int config,
         [Values(0, 40_000, 1 << 28)] long bytes)
     {
         using TestModel model = Model(config);
@@ -67,7 +68,7 @@ public class GridCacheTests
     }
 
     [Test]
-    public void The_least_recently_used_go_when_the_memory_is_full([Range(0, 2)] int config)
+    public void The_least_recently_used_grids_are_evicted_first([Range(0, 2)] int config)
     {
         using TestModel model = Model(config);
         using Engine measured = Load(model, 1L << 40);
@@ -76,7 +77,7 @@ public class GridCacheTests
         Resample(measured, model, RaggedGrids);
         long bytes = (few + measured.Grids.OperandBytes) / 2;
         using Engine engine = Load(model, bytes);
-        // Read again and again, it is never the least recently used.
+        // It is used again and again, so it is never the least recently used grid.
         PatchGrid favourite = RaggedGrids[0];
         GridOperands kept = engine.Grids.Acquire(favourite);
         engine.Grids.Release(kept);
@@ -90,13 +91,13 @@ public class GridCacheTests
         }
 
         Assert.That(engine.Grids.Count, Is.InRange(5, 199));
-        // Beside the operands: plans, which have 4 MiB, and the memory of the grid that went last.
+        // The total also includes the plans (up to 4 MiB) and the memory of the last evicted grid.
         Assert.That(engine.Grids.OperandBytes, Is.LessThanOrEqualTo(bytes));
         Assert.That(engine.Grids.Bytes, Is.LessThanOrEqualTo((2 * bytes) + (4 << 20)));
     }
 
     [Test]
-    public void The_newest_grid_is_kept_whatever_its_size([Range(0, 2)] int config)
+    public void The_newest_grid_is_kept_even_if_it_exceeds_the_limit([Range(0, 2)] int config)
     {
         using TestModel model = Model(config);
         using Engine engine = Load(model, 0);
@@ -106,7 +107,7 @@ public class GridCacheTests
             GridOperands again = engine.Grids.Acquire(grid);
             Assert.That(again, Is.SameAs(made));
             Assert.That(engine.Grids.Count, Is.EqualTo(1));
-            // What it shares with those that went is counted as long as it is held, once.
+            // A part that it shares with evicted grids is counted once, as long as it is held.
             Assert.That(engine.Grids.OperandBytes, Is.EqualTo(made.Parts.Distinct().Sum(part => part.Bytes)));
             engine.Grids.Release(made);
             engine.Grids.Release(again);
@@ -114,7 +115,7 @@ public class GridCacheTests
     }
 
     [Test]
-    public void What_a_call_reads_is_not_handed_to_the_next_grid()
+    public void Memory_of_a_running_call_is_not_reused_for_another_grid()
     {
         using TestModel model = Model(1);
         using Engine engine = Load(model, 0);
@@ -136,7 +137,7 @@ public class GridCacheTests
     }
 
     [Test]
-    public void Grids_share_what_does_not_depend_on_them()
+    public void Grids_share_the_parts_that_do_not_depend_on_the_grid()
     {
         using TestModel model = Model(0);
         using Engine engine = Load(model, 1L << 30);
@@ -151,7 +152,7 @@ public class GridCacheTests
             Assert.That(parts.Count(other => other.Key == key), Is.EqualTo(1), $"{key} is there once");
         }
 
-        // Without a window nothing but the positions depends on the grid at all.
+        // Without a window only the positions depend on the grid.
         Assert.That(parts.Where(part => part.Key.Scope == 2).Select(part => part.Key.Kind),
             Is.SubsetOf(new[] { PartKind.TiledQueries, PartKind.FoldedQueries }));
         foreach (GridOperands grid in grids)
@@ -159,7 +160,7 @@ public class GridCacheTests
     }
 
     [Test]
-    public void Two_hundred_grids_fit_and_are_counted_as_they_are_held([Range(0, 2)] int config)
+    public void Two_hundred_grids_fit_and_their_size_is_counted([Range(0, 2)] int config)
     {
         using TestModel model = Model(config);
         using Engine engine = Load(model, new ResamplerOptions().GridCacheBytes, threadCount: 1);
@@ -174,13 +175,14 @@ public class GridCacheTests
         counted = engine.Grids.Bytes - counted;
         Assert.That(engine.Grids.Count, Is.EqualTo(201));
         TestContext.Out.WriteLine($"{held:N0} bytes held, {counted:N0} counted");
-        // Small operands: headers and lists weigh most, which are estimated.
+        // The operands are small, so that headers and lists, whose size is estimated, dominate.
         Assert.That(counted, Is.InRange(held * 0.7, held * 1.3));
     }
 
-    /// <summary>The README's model on 200 grids: what would be a gigabyte if each grid had its own.</summary>
+    /// <summary>The model of the README with 200 grids: separate operands for each grid would take a
+    /// gigabyte.</summary>
     [Test]
-    public void Two_hundred_grids_of_a_large_model_take_little_more_than_one()
+    public void Two_hundred_grids_of_a_large_model_share_most_memory()
     {
         ResamplerConfig config = Configs.Mixed with
         {

@@ -4,10 +4,11 @@ using MsResampler.Cpu;
 
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>While it lives, buffers that this thread makes end where a page begins that can be neither read nor
-/// written: an access behind an operand ends the test host, and the stack trace it prints names the kernel and the
-/// test. Without it such an access finds whatever lies there, and passes.</summary>
-/// <remarks>Buffers then start anywhere, as a caller's features do; kernels must not ask for more.</remarks>
+/// <summary>As long as it exists, buffers that this thread allocates end at an inaccessible page. An access behind an
+/// operand then ends the test host with a stack trace that names the kernel and the test. Without it, such an access
+/// reads other memory and goes unnoticed.</summary>
+/// <remarks>The buffers then have any start alignment, like a caller's features; kernels must not require
+/// more.</remarks>
 internal sealed unsafe partial class GuardPages : IDisposable
 {
     private const int NoAccess = 0;

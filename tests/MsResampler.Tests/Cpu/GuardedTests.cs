@@ -1,6 +1,6 @@
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>Tests of kernels: every buffer they make ends at a page that cannot be read.</summary>
+/// <summary>Tests of kernels. Every buffer that they allocate ends at an inaccessible page.</summary>
 internal abstract class GuardedTests
 {
     private GuardPages? _guard;

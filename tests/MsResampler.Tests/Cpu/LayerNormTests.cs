@@ -13,10 +13,10 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector> : GuardedTests
         => [.. new[] { 1, 2, TSimd.Width - 1, TSimd.Width, TSimd.Width + 1, (2 * TSimd.Width) + 3, 127,
         1024 }.Where(count => count > 0).Distinct()];
 
-    // Epsilons of configurations, of next to nothing, and larger than any variance.
+    // Usual values, tiny values, and values larger than any variance.
     private static readonly double[] s_epsilons = [1e-6, 1e-30, 1e-300, 1, 1e80];
 
-    // Rows whose squares or sums overflow or underflow float32, up to its ends; among them denormals.
+    // Rows whose squares or sums overflow or underflow float32, up to its limits, including denormals.
     private static readonly float[] s_scales =
         [1e-44f, 1e-38f, 1e-30f, 1e-22f, 1e-15f, 1e-6f, 1e-3f, 1, 1e6f, 1e18f, 1e19f, 1e25f, 1e38f, float.MaxValue];
 
@@ -31,7 +31,7 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector> : GuardedTests
         AssertAgrees(source, epsilon);
     }
 
-    // Up to 10⁵ deviations from zero, and beyond: at 10⁷ a row holds three neighbouring floats.
+    // Rows up to 10⁵ standard deviations from zero, and further: at 10⁷ a row contains three adjacent floats.
     [Test]
     public void A_row_far_from_zero_agrees_with_double_precision([ValueSource(nameof(Counts))] int count,
         [Values(-1000.1f, 33.3f, 3e37f, 1e-30f)] float offset,
@@ -45,7 +45,7 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector> : GuardedTests
         AssertAgrees(source, epsilon);
     }
 
-    // One value that is unlike the others takes the mean away from all of them.
+    // One outlier shifts the mean of all other values.
     [Test]
     public void A_row_with_an_outlier_agrees_with_double_precision([ValueSource(nameof(Counts))] int count,
         [Values(1e4f, 1e10f, 1e20f, -3e38f)] float outlier, [Values(1e-6, 1e-300)] double epsilon)
@@ -57,7 +57,7 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void A_constant_row_gives_the_bias([ValueSource(nameof(Counts))] int count,
+    public void A_constant_row_is_normalised_to_the_bias([ValueSource(nameof(Counts))] int count,
         [Values(0, 8, 0.1f, 1.1f, 33.3f, 1000.1f, 1e-45f, 1e-38f, float.MaxValue, float.MinValue)] float value,
         [ValueSource(nameof(s_epsilons))] double epsilon)
     {
@@ -66,13 +66,13 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector> : GuardedTests
 
         new LayerNorm<TSimd, TVector>(Values.Array(count, seed: 2), bias.Span, epsilon).Apply(row.Pointer, row.Pointer);
 
-        // Exactly: divided by √ε, any rounding of the mean would show.
+        // The equality is exact: divided by √ε, any rounding of the mean would show.
         Assert.That(row.Span.ToArray(), Is.EqualTo(bias.Span.ToArray()));
     }
 
-    // Were one infinity to give finite numbers, the overflow would go unseen.
+    // If an infinity gave finite results, the overflow would go unnoticed.
     [Test]
-    public void A_row_that_is_not_finite_gives_NaN_everywhere([ValueSource(nameof(Counts))] int count,
+    public void A_row_with_a_non_finite_value_becomes_NaN_everywhere([ValueSource(nameof(Counts))] int count,
         [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float value,
             [Values(1e-6, 1e80)] double epsilon)
     {
@@ -102,18 +102,19 @@ internal sealed unsafe class LayerNormTests<TSimd, TVector> : GuardedTests
         double[] x = Array.ConvertAll(values, value => (double)value);
         double mean = x.Average();
         double factor = 1 / Math.Sqrt(x.Average(value => (value - mean) * (value - mean)) + epsilon);
-        // Sums are as many roundings deep: two accumulators, then lanes, then the rest.
+        // The number of roundings in a sum: two accumulators, then the lanes, then the remainder.
         int depth = (count / (2 * TSimd.Width)) + (2 * TSimd.Width) + 1;
         using (Assert.EnterMultipleScope())
         {
             for (int index = 0; index < count; index++)
             {
                 double normal = (x[index] - mean) * factor;
-                // With u the unit roundoff: differences from the rounded mean are within u of their own size, which
-                // is at most |normal| + 1 deviations, since what was left of the mean is at most one. Their mean, at
-                // most one deviation too, is depth·u of their mean size off, at most √2 deviations. The sum of
-                // squares is twice the variance at most, so that depth roundings make 2·depth·u of it and half of
-                // that in the factor. Eight more roundings: factor, shift, and twice multiply and add.
+                // With unit roundoff u: differences from the rounded mean are within u of their own size, which is at
+                // most |normal| + 1 standard deviations, because the remaining mean is at most one deviation. The
+                // error of their mean, which is at most one deviation too, is depth·u of their mean size, at most √2
+                // deviations. The sum of squares is at most twice the variance, so depth roundings change it by
+                // 2·depth·u and the factor by half of that. Eight more roundings: factor, shift, and two
+                // multiplications and additions each.
                 double error = Values.Roundoff * ((2 * depth) + (Math.Abs(normal) * (depth + 2)) + 8);
                 double exact = (normal * weight.Span[index]) + bias.Span[index];
                 double bound = (Math.Abs(weight.Span[index]) * error) + (2 * Values.Roundoff * Math.Abs(exact))

@@ -4,7 +4,7 @@ using MsResampler.Planning;
 
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>What calls allocate and how much memory they hold.</summary>
+/// <summary>The allocations of calls and the memory that they hold.</summary>
 [TestFixtureSource(typeof(SimdFixtures), nameof(SimdFixtures.All))]
 [NonParallelizable]
 internal sealed unsafe class MemoryTests<TSimd, TVector>
@@ -23,7 +23,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         }, choose: null);
 
     [Test]
-    public void A_warm_call_allocates_nothing_on_any_thread([Values(1, 2, 3, 5)] int threadCount,
+    public void A_warm_call_does_not_allocate_on_any_thread([Values(1, 2, 3, 5)] int threadCount,
         [Values] bool isAnchored)
     {
         using TestModel model = new(s_config with
@@ -36,8 +36,8 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         float[] all = [.. features.SelectMany(values => values)];
         int tokenCount = s_config.QueryGrid.QueryCount * s_config.OutputSize;
         float[] tokens = new float[s_grids.Length * tokenCount];
-        // Thirty calls of a method make the runtime compile it again, in the background and in more than one step. That
-        // allocates, on whatever thread comes by, so it is waited for: afterwards every round must be clean.
+        // After thirty calls of a method the runtime recompiles it in the background, in more than one step. That
+        // allocates on any thread, so the test waits for it; afterwards no round may allocate.
         for (int wait = 0; wait < 3; wait++)
         {
             Rounds(RoundCount);
@@ -65,9 +65,9 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         }
     }
 
-    /// <summary>The workspace of a group holds all its images, whichever comes last.</summary>
+    /// <summary>The workspace of a group is large enough for all its images in any order.</summary>
     [Test]
-    public void A_workspace_holds_every_image_of_its_group([Range(0, 2)] int strategy)
+    public void A_workspace_is_large_enough_for_every_image_of_its_group([Range(0, 2)] int strategy)
     {
         using TestModel model = new(s_config);
         using CpuEngine<TSimd, TVector> engine = new("test", model.Model, new ResamplerOptions { ThreadCount = 1 },
@@ -86,7 +86,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
             long grown = pass.WorkspaceBytes;
             long rows = group.Sum(grid => (long)grid.PatchCount);
             long branches = group.Length * s_config.QueryGrid.QueryCount * (long)RowStride(3 * s_config.HiddenSize);
-            // Z and Z with positions, and twice a row of branches for each query.
+            // Z, Z with positions, and two rows of branches per query.
             Assert.That(grown, Is.GreaterThanOrEqualTo(
                 sizeof(float) * ((2 * rows * RowStride(s_config.HiddenSize)) + (2 * branches))));
             Assert.That(grown, Is.GreaterThan(before));
@@ -100,7 +100,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         engine.Grids.Release(large);
     }
 
-    /// <summary>Tokens are written by the last phase alone: once begun it is finished, so that a cancelled image has
+    /// <summary>Only the last phase writes tokens. It is completed once it has started, so that a cancelled image has
     /// all of its tokens or none.</summary>
     [Test]
     public void Only_the_phase_that_writes_tokens_is_not_cancellable()
@@ -113,7 +113,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
     }
 
     [Test]
-    public void Workspaces_that_no_call_took_for_a_minute_are_let_go()
+    public void Workspaces_that_are_unused_for_a_minute_are_released()
     {
         using TestModel model = new(s_config);
         ModelOperands<TSimd, TVector> operands = new(model.Model);
@@ -128,7 +128,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         foreach (ForwardPass<TSimd, TVector> pass in passes)
             stack.Return(pass);
 
-        // One call at a time has enough of one; the other two go, one with each call.
+        // One call at a time needs one workspace; the other two are released, one per call.
         for (int second = 0; second < 62; second++)
         {
             clock.Now += TimeSpan.FromSeconds(1);
@@ -143,7 +143,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
     }
 
     [Test]
-    public void Workspaces_that_grow_and_shrink_between_calls_change_no_bit([Values] bool isLargestFirst)
+    public void Changing_workspace_sizes_do_not_change_the_bits([Values] bool isLargestFirst)
     {
         using TestModel model = new(s_config);
         int tokenCount = s_config.QueryGrid.QueryCount * s_config.OutputSize;
@@ -174,7 +174,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
     }
 
     [Test]
-    public void A_workspace_is_at_most_one_and_a_half_times_its_largest_layer(
+    public void A_workspace_is_at_most_1_5_times_its_largest_layer(
         [Values(1, 6, 12)] int querySide, [Values(1, 3)] int scopeCount, [Values] bool areKeysPositioned,
         [Values] bool isShared)
     {
@@ -194,7 +194,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
             float[] tokens = new float[config.QueryGrid.QueryCount * config.OutputSize];
             engine.Resample(model.RandomFeatures(grid, 1), [grid], tokens, default);
 
-            // At most 14 buffers, each with a panel's width behind it and rounded up to a whole line.
+            // At most 14 buffers, each followed by the width of a panel and rounded up to a whole cache line.
             int ends = sizeof(float) * 14 * (MicroKernel<TSimd, TVector>.PanelWidth + 16);
             Assert.That(engine.WorkspaceBytes,
                 Is.LessThanOrEqualTo((1.5 * LargestLayerBytes(engine.Plan(grid), config)) + ends), $"{grid}");
@@ -202,7 +202,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
     }
 
     [Test]
-    public void A_workspace_is_that_of_the_largest_group_not_the_sum_of_all()
+    public void A_workspace_has_the_size_of_the_largest_group()
     {
         using TestModel model = new(s_config);
         PatchGrid large = s_grids[^1];
@@ -218,8 +218,8 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         Assert.That(many.WorkspaceBytes, Is.EqualTo(one.WorkspaceBytes));
     }
 
-    /// <summary>What the larger of attention and branch outputs reads and writes, counted from the plan, with rows as
-    /// far apart as the engine's and the scratch of two threads.</summary>
+    /// <summary>The reads and writes of the larger of attention and branch outputs, counted from the plan, with the
+    /// row strides of the engine and the scratch memory of two threads.</summary>
     private static double LargestLayerBytes(ExecutionPlan plan, ResamplerConfig config)
     {
         long patches = plan.Grid.PatchCount;
@@ -250,8 +250,8 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
 
     private static int RowStride(int width) => ForwardPass<TSimd, TVector>.RowStrideOf(width);
 
-    /// <summary>Reads how much each thread of a pool has allocated: as many tasks as threads, each of which waits until
-    /// all have begun, so that every thread takes one.</summary>
+    /// <summary>Reads the allocation counter of each thread of a pool: there are as many tasks as threads, and each
+    /// waits until all have started, so that every thread runs one.</summary>
     private sealed class AllocationCount(int threadCount) : IPhasedWork
     {
         private int _begun;

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>What a service does: many callers, ragged grids, mixed batches, for a long time.</summary>
+/// <summary>The load of a service: many callers, ragged grids and mixed batches over a long time.</summary>
 [NonParallelizable]
 public class ServiceTests
 {
@@ -15,7 +15,8 @@ public class ServiceTests
         PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: isAnchored),
     });
 
-    /// <summary>Rounds of calls from threads of its own, all at once, and what each thread allocated in each.</summary>
+    /// <summary>Rounds of concurrent calls from separate threads; returns the allocation of each thread in each
+    /// round.</summary>
     private static long[][] Run(Resampler resampler, TestModel model, int roundCount, Func<int, int, PatchGrid[]> batch)
     {
         long[][] allocated = [.. Enumerable.Range(0, CallerCount).Select(_ => new long[roundCount])];
@@ -61,11 +62,10 @@ public class ServiceTests
         return random.GetItems(s_grids, random.Next(1, 6));
     }
 
-    /// <summary>A workspace is made for every call that runs at once with others and grows to what batches need, and
-    /// the runtime compiles again what runs often: all that ends. Afterwards every call of every caller must be
-    /// clean. </summary>
+    /// <summary>Workspaces are created for concurrent calls and grow to the largest batch, and the runtime recompiles
+    /// frequent methods. When all that has ended, no call of any caller may allocate.</summary>
     [Test]
-    public void Calls_of_many_threads_over_many_grids_allocate_nothing([Values] bool isAnchored)
+    public void Warm_calls_of_many_threads_over_many_grids_do_not_allocate([Values] bool isAnchored)
     {
         const int RoundCount = 60;
         const int CleanCount = 4;
@@ -83,10 +83,10 @@ public class ServiceTests
         Assert.That(runs.TakeLast(CleanCount), Is.All.Zero, $"of {RoundCount * CallerCount} calls each");
     }
 
-    /// <summary>Where nothing fits, every image's operands are made again, in memory that is used again: what is left
-    /// are the small objects that describe them.</summary>
+    /// <summary>If no grid fits in the cache, the operands of every image are created again in reused memory. Only
+    /// the small objects that describe them are allocated.</summary>
     [Test]
-    public void A_cache_that_is_too_small_makes_no_garbage_to_speak_of([Values] bool isAnchored)
+    public void A_cache_that_is_too_small_causes_little_garbage([Values] bool isAnchored)
     {
         using TestModel model = Model(isAnchored);
         using Resampler resampler = Resampler.Load(model.Model, new ResamplerOptions { GridCacheBytes = 0 });
@@ -108,8 +108,9 @@ public class ServiceTests
     [Explicit("takes ten minutes; run it after a change of what calls keep")]
     public void A_ten_minute_soak() => Soak(TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(1), isMemoryChecked: true);
 
-    /// <summary>Eight threads, 200 grids, batches of one to five: under 100 MB in all after the start, whatever the
-    /// runtime itself needs included, and at most twice the memory of model, workspaces and grids.</summary>
+    /// <summary>Eight threads, 200 grids, batches of one to five images. After the start, at most 100 MB may be
+    /// allocated in total, including what the runtime needs, and the process may use at most twice the memory of
+    /// model, workspaces and grids.</summary>
     private static void Soak(TimeSpan duration, TimeSpan start, bool isMemoryChecked)
     {
         using TestModel model = new(Configs.Mixed with
@@ -120,7 +121,7 @@ public class ServiceTests
             QueryGrid = new QueryGrid(8, 8),
             OutputSize = 256,
         });
-        // What the runtime itself needs to load and compile is no part of what is measured.
+        // Excludes what the runtime itself needs for loading and compiling.
         using (Resampler first = Resampler.Load(model.Model))
             Serve(first, model, TimeSpan.FromSeconds(isMemoryChecked ? 10 : 1), TimeSpan.Zero, () => { });
         long idle = Settled();

@@ -4,7 +4,7 @@ using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>The type arguments under which kernel fixtures run: one pair for each instruction set of
+/// <summary>The type arguments of generic kernel fixtures: one pair per instruction set of
 /// <see cref="CpuVariant.All"/>.</summary>
 internal static class SimdFixtures
 {

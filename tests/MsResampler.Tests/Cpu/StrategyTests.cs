@@ -3,14 +3,14 @@ using MsResampler.Planning;
 
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>Each way of forming keys and values against the reference, on every instruction set, with everything that
-/// a scope can depend on: anchors, windows at both borders, configured, learned and tiny sigmas, ragged grids.
-/// </summary>
+/// <summary>Each strategy for keys and values on every instruction set, compared with the reference, with everything
+/// that a scope depends on: anchors, windows with both border rules, configured, learned and tiny sigmas, and ragged
+/// grids.</summary>
 [Parallelizable(ParallelScope.All)]
 public class StrategyTests
 {
-    /// <summary>What suits each of <see cref="ScopeStrategy.All"/>: all patches seen; one or two of few patches; one or
-    /// two of many.</summary>
+    /// <summary>The grids for which each strategy of <see cref="ScopeStrategy.All"/> is suited: all patches seen; one
+    /// or two of few patches; one or two of many.</summary>
     private static readonly (QueryGrid Queries, PatchGrid[] Grids)[] s_strategies =
     [
         (new(13, 13), [new(7, 3), new(1, 11), new(11, 12), new(7, 3)]),
@@ -18,7 +18,7 @@ public class StrategyTests
         (new(2, 3), [new(9, 10), new(5, 13), new(1, 40), new(9, 10)]),
     ];
 
-    // Widths that are multiples of 4 for the sine–cosine table, but not of any vector, where the heads allow it.
+    // Widths that are multiples of 4 for the sine–cosine table but not of a vector, if the heads allow it.
     private static readonly (int HeadCount, int HeadSize)[] s_heads = [(1, 132), (3, 44), (12, 23), (16, 13), (40, 5)];
 
     private static ResamplerConfig Config(int strategy, int heads)
@@ -75,8 +75,9 @@ public class StrategyTests
     [Test]
     public void Wider_windows_agree_with_the_reference([Range(0, 4)] int heads, [Values] bool isShared)
     {
-        // Three queries by two see a few dozen of 300 patches each: partial tiles of keys, rectangles that no tile
-        // divides, and more keys than one block of an online softmax, with blocks that are masked for some queries.
+        // Three by two queries see a few dozen of 300 patches each: partial key tiles, rectangles that are not
+        // multiples of a tile, and more keys than one block of the online softmax, including blocks that are masked
+        // for some queries.
         ResamplerConfig config = Config(2, heads) with
         {
             Scopes =

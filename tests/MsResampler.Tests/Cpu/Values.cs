@@ -2,13 +2,13 @@ using MsResampler.Cpu;
 
 namespace MsResampler.Tests.Cpu;
 
-/// <summary>Numbers for kernels.</summary>
+/// <summary>Test values for kernels.</summary>
 internal static class Values
 {
     /// <summary>The unit roundoff of single precision.</summary>
     public const double Roundoff = 1.0 / (1 << 24);
 
-    /// <summary>Uniform in [−1, 1].</summary>
+    /// <summary>Uniformly distributed in [−1, 1].</summary>
     public static float[] Array(int count, int seed)
     {
         Random random = new(seed);

@@ -29,7 +29,7 @@ internal sealed unsafe class VectorMathTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void Exp2_is_within_its_bound_wherever_the_result_is_normal()
+    public void Exp2_is_within_its_bound_if_the_result_is_normal()
     {
         const int Count = 500_000;
         float[] values = [.. Enumerable.Range(0, Count).Select(index => -126 + (253.4f * index / Count))];
@@ -43,7 +43,7 @@ internal sealed unsafe class VectorMathTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void Exp2_of_a_whole_number_is_exact()
+    public void Exp2_of_an_integer_is_exact()
     {
         float[] values = [.. Enumerable.Range(-126, 254).Select(power => (float)power)];
 
@@ -51,14 +51,13 @@ internal sealed unsafe class VectorMathTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void Exp2_of_what_is_too_small_is_zero() => Assert.That(
+    public void Exp2_of_a_very_small_number_is_zero() => Assert.That(
         Exp2(-126.6f, -127, -127.5f, -128, -1000, -1e30f, float.MinValue, float.NegativeInfinity), Is.All.Zero);
 
-    /// <remarks>With T = Φ(−|x|), gelu is x·(1 − T) or x·T. T has the relative error δ of the fit, 1.2e-7, of exp2,
-    /// 2e-7, and of its exponent's rounding: about x²/2 + 2 is summed in ten steps and scaled, each of which rounds by
-    /// u, so 12·u·(x²/2 + 2) allows for all of them. Outside T three more operations round. Below 2⁻¹²⁶ results may
-    /// be flushed.
-    /// </remarks>
+    /// <remarks>With T = Φ(−|x|), gelu is x·(1 − T) or x·T. The relative error of T is that of the fit, 1.2e-7, of
+    /// exp2, 2e-7, and of the rounding of its exponent: about x²/2 + 2 is summed in ten steps and scaled, each with
+    /// an error of u, for which 12·u·(x²/2 + 2) allows. Three more operations round outside T. Below 2⁻¹²⁶ results
+    /// may be flushed to zero.</remarks>
     [Test]
     public void Gelu_is_within_its_bound()
     {
@@ -80,16 +79,16 @@ internal sealed unsafe class VectorMathTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void Gelu_of_large_and_special_values()
+    public void Gelu_of_large_and_special_values_is_exact()
     {
         float[] results = Gelu(0, 30, 1e10f, 1e30f, float.MaxValue, -30, -1e10f, -1e30f, float.MinValue);
 
         Assert.That(results, Is.EqualTo(new[] { 0, 30, 1e10f, 1e30f, float.MaxValue, 0, 0, 0, 0 }));
     }
 
-    // A sum that overflowed must stay visible; −∞ in place of a large negative value would be a usual 0.
+    // A sum that overflowed must stay visible: gelu of −∞ must not be 0, as it is for a large negative value.
     [Test]
-    public void What_is_not_finite_stays_so()
+    public void Gelu_keeps_infinities_and_NaN()
     {
         float[] values = [.. Enumerable.Range(0, 33).Select(index => index % 3 == 0 ? float.NaN : index)];
 
@@ -100,7 +99,7 @@ internal sealed unsafe class VectorMathTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
-    public void Bits_of_a_gelu_do_not_depend_on_its_place()
+    public void The_bits_of_a_gelu_do_not_depend_on_its_position()
     {
         float[] values = Values.Array(3 * 16, seed: 1);
         float[] all = Gelu(values);

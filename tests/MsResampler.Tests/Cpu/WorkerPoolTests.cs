@@ -7,7 +7,7 @@ public class WorkerPoolTests
 {
     private sealed class Work(int[] counts, Action<int, int, int> execute) : IPhasedWork
     {
-        /// <summary>The phase that is finished once it has begun, or −1.</summary>
+        /// <summary>The phase that is completed once it has started, or −1.</summary>
         public int FinishedPhase { get; init; } = -1;
 
         public bool IsCancellable(int phase) => phase != FinishedPhase;
@@ -22,7 +22,7 @@ public class WorkerPoolTests
     private static readonly int[] s_counts = [3, 0, 1, 200, 0, 7, 64, 1, 1, 5, 2, 2, 2, 2, 2, 2, 2, 9];
 
     [Test]
-    public void Every_task_runs_once_and_phases_follow_each_other([Values(1, 2, 3, 8)] int threadCount)
+    public void Every_task_runs_once_and_phases_run_in_order([Values(1, 2, 3, 8)] int threadCount)
     {
         using WorkerPool pool = new(threadCount);
         for (int run = 0; run < 50; run++)
@@ -55,7 +55,7 @@ public class WorkerPoolTests
         using WorkerPool pool = new(3);
         using CountdownEvent present = new(3);
 
-        // Each task waits for the others, which only different threads can bring about.
+        // Each task waits for the others, which requires different threads.
         pool.Run(new Work([3], (_, _, _) =>
         {
             present.Signal();
@@ -104,7 +104,7 @@ public class WorkerPoolTests
                 source.Token.WaitHandle.WaitOne(); // the tenth may be held up between counting and cancelling
         }), source.Token), Throws.InstanceOf<OperationCanceledException>());
 
-        // One task of each thread may have been under way.
+        // Each thread may have been running one task.
         Assert.That(count, Is.InRange(10, 10 + threadCount));
         Assert.That(() => pool.Run(new Work([1], (_, _, _) => count = -1), source.Token),
             Throws.InstanceOf<OperationCanceledException>());
@@ -112,7 +112,7 @@ public class WorkerPoolTests
     }
 
     [Test]
-    public void A_phase_that_is_not_cancellable_is_finished_once_it_has_begun([Values(1, 4)] int threadCount)
+    public void A_phase_that_cannot_be_cancelled_completes_once_started([Values(1, 4)] int threadCount)
     {
         using WorkerPool pool = new(threadCount);
         for (int cancelledPhase = 0; cancelledPhase < 2; cancelledPhase++)
@@ -136,7 +136,7 @@ public class WorkerPoolTests
     }
 
     [Test]
-    public void A_pool_holds_on_to_neither_work_nor_token()
+    public void A_pool_keeps_no_reference_to_work_or_token()
     {
         using WorkerPool pool = new(3);
         (WeakReference work, WeakReference source) = RunAndForget(pool);
@@ -160,15 +160,16 @@ public class WorkerPoolTests
         return (new WeakReference(work), new WeakReference(source));
     }
 
-    /// <summary>A process may lose processors after the pool was made. Threads that spin would then take those left
-    /// from the threads they wait for: 16 threads on 2 processors took four times as long as one.</summary>
+    /// <summary>A process may lose processors after the pool was created. Spinning threads would then take the
+    /// remaining processors from the threads that they wait for: 16 threads on 2 processors took four times as long
+    /// as one thread.</summary>
     [Test]
     [NonParallelizable]
-    public void Threads_that_have_no_processor_cost_little()
+    public void Threads_without_a_processor_cost_little()
     {
         using WorkerPool one = new(1);
         using WorkerPool many = new(8 * Environment.ProcessorCount);
-        // Eight phases as of a call; a task takes about a quarter of a millisecond.
+        // Eight phases, as in a call; a task takes about a quarter of a millisecond.
         Work work = new([.. Enumerable.Repeat(16, 8)], (_, _, _) => Thread.SpinWait(7_000));
         TimeSpan Best(WorkerPool pool) => Enumerable.Range(0, 7).Min(_ =>
         {
@@ -187,7 +188,7 @@ public class WorkerPoolTests
     }
 
     [Test]
-    public void A_run_within_a_task_runs_on_its_thread([Values(1, 3)] int threadCount)
+    public void A_nested_run_executes_on_the_same_thread([Values(1, 3)] int threadCount)
     {
         using WorkerPool pool = new(threadCount);
         int inner = 0;
@@ -211,7 +212,7 @@ public class WorkerPoolTests
     }
 
     [Test]
-    public void Many_callers_at_once_each_finish_their_own_work()
+    public void Concurrent_callers_complete_their_own_work()
     {
         using WorkerPool pool = new(2);
         int[] sums = new int[8];
@@ -238,7 +239,7 @@ public class WorkerPoolTests
             pool.Run(work, CancellationToken.None);
 
         Assert.That(count, Is.EqualTo(40_000));
-        // A millisecond a run, some fifty times what it takes, would still pass.
+        // The limit allows a millisecond per run, about fifty times the expected time.
         Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(TimeSpan.FromSeconds(10)));
     }
 

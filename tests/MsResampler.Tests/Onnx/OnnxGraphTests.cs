@@ -5,7 +5,7 @@ using MsResampler.Onnx.Proto;
 
 namespace MsResampler.Tests.Onnx;
 
-/// <summary>The exported file as such: what it declares, and what it refuses.</summary>
+/// <summary>The exported file: its declarations, and the inputs that it rejects.</summary>
 public class OnnxGraphTests
 {
     private static readonly ResamplerConfig s_config = new()
@@ -45,7 +45,7 @@ public class OnnxGraphTests
     private static float[] Floats(TensorProto tensor)
         => MemoryMarshal.Cast<byte, float>(tensor.RawData.Span).ToArray();
 
-    /// <summary>What the exported graph adds to a scope's logits, [heads, M, N].</summary>
+    /// <summary>The values that the exported graph adds to the logits of a scope, [heads, M, N].</summary>
     public static float[] Prior(ResamplerModel model, PatchGrid grid, int scope)
         => Floats(Export(model, grid).Graph.Initializer.Single(tensor => tensor.Name == $"scopes.{scope}.prior"));
 
@@ -66,7 +66,7 @@ public class OnnxGraphTests
     }
 
     [Test]
-    public void Input_and_output_have_a_free_batch_and_fixed_extents()
+    public void Input_and_output_have_a_dynamic_batch_and_fixed_extents()
     {
         ModelProto model = Export(new PatchGrid(4, 5));
         using (Assert.EnterMultipleScope())
@@ -83,12 +83,12 @@ public class OnnxGraphTests
         }
     }
 
-    /// <summary>As many patches in another grid are another image.</summary>
+    /// <summary>The same number of patches in another grid is a different image.</summary>
     [TestCase(4, 4, 5)]
     [TestCase(5, 4, 4)]
     [TestCase(2, 10, 4)]
     [TestCase(1, 20, 4)]
-    public void An_image_of_another_grid_is_refused(int rows, int columns, int exportedRows)
+    public void An_image_of_another_grid_is_rejected(int rows, int columns, int exportedRows)
     {
         PatchGrid exported = new(exportedRows, 20 / exportedRows);
         using TestModel model = new(s_config);
@@ -98,7 +98,7 @@ public class OnnxGraphTests
         Assert.That(() => graph.Tokens(new float[20 * 12], 1, exported, 12), Throws.Nothing);
     }
 
-    /// <summary>Converters to float16 and quantisers make NaN of an infinity.</summary>
+    /// <summary>Converters to float16 and quantisers turn an infinity into NaN.</summary>
     [Test]
     public void Every_constant_is_finite()
     {
@@ -112,7 +112,7 @@ public class OnnxGraphTests
     }
 
     [Test]
-    public void A_scope_that_sees_everything_alike_needs_no_mask()
+    public void A_scope_without_window_and_Gaussian_needs_no_mask()
         => Assert.That(Export(new PatchGrid(4, 5)).Graph.Initializer.Select(tensor => tensor.Name)
             .Where(name => name.EndsWith(".prior", StringComparison.Ordinal)),
             Is.EqualTo(new[] { "scopes.0.prior", "scopes.2.prior" }));
@@ -128,8 +128,8 @@ public class OnnxGraphTests
             model.Reference.Resample(features, grid)), Is.LessThanOrEqualTo(Tolerances.SinglePrecision));
     }
 
-    /// <summary>Rows far from 0, as the graph gets them without kv_proj: what is left of a feature in float32 is
-    /// normalised as in double precision, also a row of equal numbers.</summary>
+    /// <summary>Without kv_proj the graph receives rows that are far from 0. The part of a feature that float32
+    /// represents is normalised as in double precision, and so is a constant row.</summary>
     [TestCase(1, 100)]
     [TestCase(1, 1000)]
     [TestCase(1, 1e5)]
@@ -163,8 +163,8 @@ public class OnnxGraphTests
             model.Reference.Resample(features, grid)), Is.LessThanOrEqualTo(Tolerances.SinglePrecision));
     }
 
-    /// <summary>Biases of the branches that the final normalisation takes away again. Those of scope 1 are different,
-    /// so that heads which weigh it differently differ by as much.</summary>
+    /// <summary>Biases of the branches that the final normalisation removes. Those of scope 1 differ, so that heads
+    /// with different gate weights differ as much.</summary>
     [Test]
     public void Biases_far_from_zero_are_normalised([Values(10, -1000)] float bias, [Values] bool hasInput,
         [Values(null, GateGranularity.Token, GateGranularity.Head)] GateGranularity? granularity)
@@ -190,7 +190,7 @@ public class OnnxGraphTests
     }
 
     [Test]
-    public void An_empty_grid_is_refused([Values] bool hasNoRows)
+    public void An_empty_grid_is_rejected([Values] bool hasNoRows)
     {
         using TestModel model = new(s_config);
         PatchGrid grid = hasNoRows ? new PatchGrid(0, 3) : new PatchGrid(3, 0);

@@ -1,7 +1,7 @@
 namespace MsResampler.Tests.Onnx;
 
-/// <summary>The exported graph, run by ONNX Runtime, against the engine: two implementations that share
-/// neither code nor kernels.</summary>
+/// <summary>The exported graph in ONNX Runtime, compared with the engine: two implementations that share neither code
+/// nor kernels.</summary>
 [Parallelizable(ParallelScope.All)]
 public class OnnxParityTests
 {
@@ -33,7 +33,7 @@ public class OnnxParityTests
     }
 
     [Test]
-    public void Cases_cover_what_the_graph_depends_on()
+    public void The_cases_cover_everything_that_the_graph_depends_on()
     {
         RandomCase[] cases = [.. Enumerable.Range(0, CaseCount).Select(index => new RandomCase(index))];
         ScopeConfig[] scopes = [.. cases.SelectMany(@case => @case.Config.Scopes)];

@@ -27,8 +27,8 @@ internal sealed class OnnxRun : IDisposable
         return new OnnxRun(stream.ToArray());
     }
 
-    /// <summary>Runs images of one grid one after another in memory, each [H, W, C]; tokens come out the same
-    /// way.</summary>
+    /// <summary>Runs images of one grid that are contiguous in memory, each [H, W, C], and returns their tokens in
+    /// the same order.</summary>
     public float[] Tokens(float[] features, int batch, PatchGrid grid, int channelCount)
     {
         using OrtValue input = OrtValue.CreateTensorValueFromMemory(features,

@@ -3,8 +3,7 @@ using MsResampler.Tests.Reference;
 
 namespace MsResampler.Tests.Parity;
 
-/// <summary>Checkpoints that hold the same weights in different layouts are the same model, bit for
-/// bit.</summary>
+/// <summary>Checkpoints with the same weights in different layouts are the same model, bit for bit.</summary>
 public class LayoutTests
 {
     private static readonly PatchGrid s_grid = new(5, 4);
@@ -28,7 +27,7 @@ public class LayoutTests
     }
 
     [Test]
-    public void Prefix_and_stacked_projections_change_nothing(
+    public void Prefix_and_stacked_projections_do_not_change_the_tokens(
         [Values("", "resampler.", "a.b.")] string prefix, [Values] bool isStacked)
     {
         ResamplerConfig config = Config(Configs.Gaussian(2, 3), Configs.None);
@@ -39,7 +38,7 @@ public class LayoutTests
     }
 
     [Test]
-    public void Published_names_change_nothing(
+    public void Published_names_do_not_change_the_tokens(
         [Values("", "resampler.")] string prefix, [Values] bool isStacked)
     {
         ResamplerConfig config = Config(Configs.None);
@@ -51,7 +50,7 @@ public class LayoutTests
     }
 
     [Test]
-    public void A_nested_attention_pool_changes_nothing()
+    public void A_nested_attention_pool_does_not_change_the_tokens()
     {
         const string Pool = "transformer.visual.attn_pool.";
         ResamplerConfig config = Config(Configs.None);
@@ -72,7 +71,7 @@ public class LayoutTests
     }
 
     [Test]
-    public void An_identity_kv_proj_can_be_left_out()
+    public void An_identity_kv_proj_can_be_omitted()
     {
         ResamplerConfig config = Config(Configs.None);
 
@@ -83,7 +82,7 @@ public class LayoutTests
     }
 
     [Test]
-    public void Wider_types_change_nothing()
+    public void Wider_types_do_not_change_the_tokens()
     {
         ResamplerConfig config = Config(Configs.Gaussian(2, 3), Configs.None);
 

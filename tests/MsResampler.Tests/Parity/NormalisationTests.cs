@@ -3,9 +3,9 @@ using MsResampler.Planning;
 
 namespace MsResampler.Tests.Parity;
 
-/// <summary>Tokens of models and features that bring rows of every size and place to the layer normalisations, on
-/// every instruction set, with keys and values projected and absorbed: the usual bound holds for all of them but
-/// those that float32 products bring far from zero.</summary>
+/// <summary>Models and features that produce rows of every size and offset in the layer normalisations, on every
+/// instruction set, with projected and absorbed keys and values. The usual bound holds for all of them except those
+/// that float32 products move far from zero.</summary>
 public class NormalisationTests
 {
     private static readonly PatchGrid s_grid = new(5, 6);
@@ -42,10 +42,10 @@ public class NormalisationTests
         }
     }
 
-    // With kv_proj sums of products near 3·10³⁸ would overflow, which is the error; without one the row is normalised
-    // as it is.
+    // With kv_proj, sums of products near 3·10³⁸ would overflow and be an error. Without kv_proj the row is
+    // normalised directly.
     [Test]
-    public void Features_of_any_size(
+    public void Features_of_any_size_keep_the_bound(
         [Values(1e-38f, 1e-30f, 1e-19f, 1e-10f, 1, 1e10f, 1e18f, 1e19f, 1e30f, 1e37f)] float size,
         [Values] bool hasInput)
     {
@@ -56,7 +56,8 @@ public class NormalisationTests
     }
 
     [Test]
-    public void Features_far_from_zero([Values(50, 1e3f, 4e4f, 1e5f)] float offset, [Values] bool hasInput)
+    public void Features_far_from_zero_keep_the_bound(
+        [Values(50, 1e3f, 4e4f, 1e5f)] float offset, [Values] bool hasInput)
     {
         using TestModel model = new(Config(GateGranularity.Token, hasInput ? 12 : 64),
             new() { OmitKeyValueInput = !hasInput });
@@ -64,9 +65,9 @@ public class NormalisationTests
         AssertAgreement(model, [.. model.RandomFeatures(s_grid, 1).Select(value => value + offset)]);
     }
 
-    // Padding: some patches, or all of them, have one value in every channel.
+    // Padding: some or all patches have the same value in every channel.
     [Test]
-    public void Constant_patches([Values(0, 0.1f, 1.1f, 33.3f, 1000.1f, float.MaxValue)] float value,
+    public void Constant_patches_keep_the_bound([Values(0, 0.1f, 1.1f, 33.3f, 1000.1f, float.MaxValue)] float value,
         [Values] bool isAll)
     {
         using TestModel model = new(Config(GateGranularity.Head, 64), new() { OmitKeyValueInput = true });
@@ -77,12 +78,12 @@ public class NormalisationTests
     }
 
     [Test]
-    public void Large_biases_before_ln_post(
+    public void Large_biases_before_ln_post_keep_the_bound(
         [Values("ln_kv.bias", "v_proj.bias", "k_proj.bias", "out_proj.bias")] string name,
         [Values(GateGranularity.Token, GateGranularity.Head, null)] GateGranularity? granularity,
         [Values(1000, -1000, 1e5f)] float offset)
     {
-        // fc1 would see nothing else.
+        // Otherwise the bias would dominate the input of fc1.
         using TestModel model = new(Config(granularity), edit: tensor =>
             tensor.Name.EndsWith(name, StringComparison.Ordinal) ? Plus(tensor, offset)
             : tensor.Name == "gate.fc1.weight" ? tensor with { ValueAt = index => tensor.ValueAt(index) / offset }
@@ -92,8 +93,8 @@ public class NormalisationTests
     }
 
     [Test]
-    public void Weights_of_one_sign_before_a_normalisation([Values("kv_proj.weight", "out_proj.weight")] string name,
-        [Values(1, 1000)] float offset)
+    public void Weights_of_one_sign_before_a_normalisation_keep_the_bound(
+        [Values("kv_proj.weight", "out_proj.weight")] string name, [Values(1, 1000)] float offset)
     {
         using TestModel model = new(Config(granularity: null), edit: tensor =>
             tensor.Name.EndsWith(name, StringComparison.Ordinal) ? Plus(tensor, offset) : tensor);
@@ -101,10 +102,10 @@ public class NormalisationTests
         AssertAgreement(model, [.. model.RandomFeatures(s_grid, 1).Select(value => value + 3)]);
     }
 
-    /// <summary>Weights that lift every channel of a branch by the same, where the gate sees that.</summary>
-    /// <remarks>Values have one channel that is not 0, v. out_proj makes v·(r + w) of it, where r is what its weights
-    /// have in common and w, of unit deviation (8 times 1/√64), is the rest. The gate is open for this scope alone,
-    /// so that ln_post normalises a row r deviations from 0.</remarks>
+    /// <summary>Weights that add the same value to every channel of a branch, which the gate reads.</summary>
+    /// <remarks>The values have a single non-zero channel v. out_proj computes v·(r + w), where r is the common part
+    /// of its weights and w, with unit deviation (8 times 1/√64), is the rest. The gate is open for this scope only,
+    /// so that ln_post normalises a row that is r deviations away from 0.</remarks>
     [Test]
     public void Branches_far_from_zero_have_the_bound_of_their_offset([Values(0, 3, 30, 1000)] float offset)
     {

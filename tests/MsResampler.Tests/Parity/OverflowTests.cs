@@ -4,9 +4,9 @@ using MsResampler.Reference;
 
 namespace MsResampler.Tests.Parity;
 
-/// <summary>Finite features and weights near the ends of float32: either the error that names the image or right
-/// tokens, on every instruction set and with every way of forming keys and values. A value that left the range and
-/// came back as a weight of 0 would give finite tokens that are wrong.</summary>
+/// <summary>Finite features and weights near the limits of float32 give either an error that names the image or
+/// correct tokens, on every instruction set and with every strategy for keys and values. An overflowed value that
+/// turned into a weight of 0 would give finite but wrong tokens.</summary>
 public class OverflowTests
 {
     private static readonly PatchGrid[] s_grids = [new(3, 5), new(4, 4)];
@@ -14,7 +14,7 @@ public class OverflowTests
     private static readonly string[] s_names = [.. RandomModel.CreateTensors(Config(GateGranularity.Token), 1, new())
         .Select(tensor => tensor.Name)];
 
-    // A row of single queries and heads too: the fewer there are, the less shows by luck.
+    // Also a row with one query and one head: with fewer values an error is less likely to show by chance.
     private static ResamplerConfig Config(GateGranularity granularity, bool isSmall = false) => Configs.Of(
         Configs.Window(2, 2), Configs.Gaussian(1.5, 1), Configs.None) with
     {
@@ -27,7 +27,7 @@ public class OverflowTests
         Gate = new GateConfig(9, granularity),
     };
 
-    /// <summary>Runs an image between two usual ones.</summary>
+    /// <summary>Runs an image between two ordinary images.</summary>
     private static void AssertErrorOrRight(TestModel model, PatchGrid grid, float[] features,
         ReferenceResampler? reference = null)
     {
@@ -53,7 +53,7 @@ public class OverflowTests
                 }
                 catch (ActivationOverflowException exception)
                 {
-                    // An image fails alone if it fails among others, and the first that does is named.
+                    // An image that fails in the batch fails alone too, and the first failing image is reported.
                     Assert.That(exception.Grid, Is.EqualTo(grids[exception.ImageIndex]), where);
                     Assert.That(exception.Message, Does.StartWith($"image {exception.ImageIndex} ({exception.Grid} "),
                         where);
@@ -87,8 +87,8 @@ public class OverflowTests
     }
 
     [Test]
-    public void Features_near_the_end_of_float32([Values(1e18f, 1e19f, 1e30f, 1e37f, 1e38f, 3e38f)] float size,
-        [Values] bool hasInput, [Values] bool isSmall,
+    public void Features_near_the_limit_of_float32_never_give_wrong_tokens(
+        [Values(1e18f, 1e19f, 1e30f, 1e37f, 1e38f, 3e38f)] float size, [Values] bool hasInput, [Values] bool isSmall,
         [Values("all", "one patch", "one value", "constant")] string where)
     {
         ResamplerConfig config = Config(GateGranularity.Token, isSmall);
@@ -108,30 +108,31 @@ public class OverflowTests
     }
 
     [Test]
-    public void A_tensor_near_the_end_of_float32([ValueSource(nameof(s_names))] string name,
+    public void A_tensor_near_the_limit_of_float32_never_gives_wrong_tokens([ValueSource(nameof(s_names))] string name,
         [Values(1e20f, 1e30f, 1e37f, float.PositiveInfinity)] float factor, [Values] GateGranularity granularity,
         [Values] bool isSmall)
     {
         using TestModel model = new(Config(granularity, isSmall), edit: tensor => tensor.Name != name ? tensor
             : tensor with { ValueAt = index => Math.Clamp(tensor.ValueAt(index) * factor, -3e38f, 3e38f) });
-        // In double precision too logits drown in such a bias, which is the same for every key and drops out.
+        // In double precision too, logits are lost beside such a bias, which is the same for every key and cancels.
         using TestModel plain = new(Config(granularity, isSmall));
 
         AssertErrorOrRight(model, s_grids[0], model.RandomFeatures(s_grids[0], 1),
             name.EndsWith("k_proj.bias", StringComparison.Ordinal) ? plain.Reference : null);
     }
 
-    // What one tensor gains another loses: tokens stay as they were, but values between the two overflow here and
-    // there. At 2¹²⁷ that is where they exceed 2, as one value of 20 does.
+    // One tensor is multiplied and another divided by the same factor: the tokens stay the same, but values between
+    // the two can overflow. With 2¹²⁷ that happens if they exceed 2; one of 20 values does.
     [Test]
-    public void Factors_that_cancel([Values("q_proj k_proj", "ln_kv k_proj,v_proj", "v_proj out_proj", "ln_post proj",
+    public void Cancelling_factors_never_give_wrong_tokens(
+        [Values("q_proj k_proj", "ln_kv k_proj,v_proj", "v_proj out_proj", "ln_post proj",
         "k_proj q_proj", "k_proj,v_proj ln_kv", "out_proj v_proj", "proj ln_post")] string pair,
         [Values(120, 126, 127)] int exponent, [Values] bool isSmall, [Range(1, 4)] int seed)
     {
         string[][] names = [.. pair.Split(' ').Select(part => part.Split(','))];
         using TestModel model = new(Config(GateGranularity.Token, isSmall), seed: (ulong)seed, edit: tensor =>
         {
-            // Biases before the first of the two grow with it, those after the second do not.
+            // Biases before the first of the two tensors are scaled with it, those after the second are not.
             bool isDivided = Has(0, ".weight") || Has(0, ".bias");
             float factor = isDivided ? MathF.ScaleB(1, -exponent) : Has(1, ".weight") ? MathF.ScaleB(1, exponent) : 1;
             return tensor with { ValueAt = index => Math.Clamp(tensor.ValueAt(index) * factor, -3e38f, 3e38f) };
@@ -143,13 +144,13 @@ public class OverflowTests
         AssertErrorOrRight(model, s_grids[0], model.RandomFeatures(s_grids[0], seed));
     }
 
-    /// <summary>A partial sum overflows to −∞ that should have come back to a usual logit: a weight of 0 in place of it
-    /// would be the weight of a patch outside the window.</summary>
-    /// <remarks>k_proj has one row, (F, F, 0, 1), and the query is (1.3, 0, 0, 0): a patch (−z, z, ·, y) has a logit
-    /// proportional to y, but with F = 3·10³⁸ and z = 1.4 the sum is −∞ after one step, in base 2 too, where queries
-    /// are multiplied by log₂e/√4 = 0.72.</remarks>
+    /// <summary>A partial sum overflows to −∞ although the exact logit is ordinary. The weight must not become 0, as
+    /// it is for a patch outside the window.</summary>
+    /// <remarks>k_proj has one row, (F, F, 0, 1), and the query is (1.3, 0, 0, 0). The logit of a patch (−z, z, ·, y)
+    /// is proportional to y, but with F = 3·10³⁸ and z = 1.4 the sum is −∞ after one step. This also holds in base 2,
+    /// where queries are multiplied by log₂e/√4 = 0.72.</remarks>
     [Test]
-    public void A_logit_that_overflows_is_not_a_masked_key([Values] ScopePrior prior, [Range(0, 2)] int strategy)
+    public void An_overflowing_logit_is_not_a_masked_key([Values] ScopePrior prior, [Range(0, 2)] int strategy)
     {
         ScopeConfig scope = prior switch
         {
@@ -170,7 +171,7 @@ public class OverflowTests
             "scopes.0.attn.k_proj.weight" => Filled(tensor, index => index switch { 0 or 1 => 3e38f, 3 => 1, _ => 0 }),
             _ => tensor,
         });
-        // Mean 0 and variance 1 already.
+        // The mean is already 0 and the variance 1.
         float[] features = [0.1f, -0.1f, -1.41f, 1.41f, -0.2f, 0.2f, 1.4f, -1.4f, -1.4f, 1.4f, -0.2f, 0.2f];
 
         foreach (CpuVariant variant in CpuVariant.All.Where(variant => variant.IsSupported))
@@ -183,9 +184,9 @@ public class OverflowTests
         }
     }
 
-    // Likewise: both hidden values are gelu(2), and −F·gelu(2) + F·gelu(2) should be a logit of 0.
+    // The same for the gate: both hidden values are gelu(2), and −F·gelu(2) + F·gelu(2) should be a logit of 0.
     [Test]
-    public void A_gate_logit_that_overflows_is_not_a_closed_gate([Values] GateGranularity granularity)
+    public void An_overflowing_gate_logit_is_not_a_closed_gate([Values] GateGranularity granularity)
     {
         using TestModel model = new(Config(granularity), edit: tensor => tensor.Name switch
         {
@@ -204,13 +205,13 @@ public class OverflowTests
         }
     }
 
-    // Groups are cut at 2304 rows and 2304 queries: images of all three groups, and several at once.
+    // Groups end at 2304 rows and 2304 queries: one image of each of the three groups, and several at once.
     [TestCase(0)]
     [TestCase(4)]
     [TestCase(5)]
     [TestCase(11)]
     [TestCase(7, 9)]
-    public void The_first_image_that_overflows_is_named_in_any_group(params int[] images)
+    public void The_first_overflowing_image_is_named_in_any_group(params int[] images)
     {
         using TestModel model = new(Config(GateGranularity.Token));
         PatchGrid[] grids = [.. Enumerable.Range(0, 12).Select(image => new PatchGrid(20, 20 + (image % 3)))];
@@ -232,7 +233,7 @@ public class OverflowTests
                 .And.Contains("float32").And.Contains("scale the features"));
         }
 
-        // The model stays usable, and what came before has its own bits.
+        // The model stays usable, and the images before have their own bits.
         float[] alone = new float[length];
         for (int image = 0; image < images[0]; image++)
         {
@@ -242,7 +243,7 @@ public class OverflowTests
     }
 
     [Test]
-    public void Features_that_are_not_finite_end_in_the_error_where_nobody_looks_for_them(
+    public void Unchecked_non_finite_features_end_in_an_error(
         [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float value, [Values] bool hasInput)
     {
         ResamplerConfig config = Config(GateGranularity.Token) with { VisionHiddenSize = hasInput ? 12 : 24 };
@@ -271,7 +272,7 @@ public class OverflowTests
     [TestCase("ln_kv.bias", "scopes.0.attn.out_proj.bias")]
     [TestCase("scopes.2.attn.v_proj.bias", "scopes.2.attn.out_proj.bias")]
     [TestCase("scopes.0.attn.out_proj.bias", "gate.fc1.bias")]
-    public void A_product_of_weights_that_overflows_is_found_at_load(string name, string named)
+    public void An_overflowing_product_of_weights_is_an_error_at_load(string name, string named)
     {
         using TestModel model = new(Config(GateGranularity.Token), edit: tensor => tensor.Name switch
         {
@@ -285,9 +286,10 @@ public class OverflowTests
                 .With.Message.Contains($"{named}: ").And.Message.Contains("float32"), $"{variant}");
     }
 
-    // ln_kv divides it away; only its mean, which is subtracted at load, has to have a place in float32, or stays.
+    // ln_kv divides the size away. The mean is subtracted at load only if it is representable in float32; otherwise
+    // it stays.
     [Test]
-    public void Weights_whose_mean_cannot_be_subtracted_stay_as_they_are()
+    public void Weights_stay_unchanged_if_their_mean_cannot_be_subtracted()
     {
         using TestModel model = new(Config(GateGranularity.Token), edit: tensor => tensor.Name != "kv_proj.weight"
             ? tensor
@@ -305,9 +307,10 @@ public class OverflowTests
         }
     }
 
-    // Where queries see positions they are computed for each grid, and folded queries where a plan wants them.
+    // If queries depend on positions, they are computed for each grid; folded queries are computed if a plan uses
+    // them.
     [Test]
-    public void Queries_that_overflow_are_found_on_the_first_grid([Values] bool hasPositions)
+    public void Overflowing_queries_are_an_error_on_the_first_grid([Values] bool hasPositions)
     {
         ResamplerConfig config = Config(GateGranularity.Token);
         if (hasPositions)

@@ -3,7 +3,7 @@ using MsResampler.Reference;
 
 namespace MsResampler.Tests.Parity;
 
-/// <summary>The engine, on every instruction set there is, against the double-precision reference over random
+/// <summary>The engine on every supported instruction set, compared with the double-precision reference over random
 /// configurations.</summary>
 [Parallelizable(ParallelScope.All)]
 public class ParityTests
@@ -48,7 +48,7 @@ public class ParityTests
         Tolerances.RelativeError(actual, expected), Is.LessThanOrEqualTo(Tolerances.SinglePrecision), what);
 
     [Test]
-    public void Cases_cover_every_option()
+    public void The_cases_cover_every_option()
     {
         RandomCase[] cases = [.. Enumerable.Range(0, CaseCount).Select(index => new RandomCase(index))];
         ScopeConfig[] scopes = [.. cases.SelectMany(@case => @case.Config.Scopes)];

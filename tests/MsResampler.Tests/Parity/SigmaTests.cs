@@ -5,9 +5,9 @@ using MsResampler.Tests.Reference;
 
 namespace MsResampler.Tests.Parity;
 
-/// <summary>Sigmas at both ends, which a model without any equals: of the smallest, the patch that is nearest to the
-/// anchor has all weight, and patches equally near share it as their logits say; of the largest, every patch counts.
-/// </summary>
+/// <summary>Extreme sigmas are equivalent to models without a Gaussian. With the smallest, the patch nearest to the
+/// anchor has all the weight, and equally near patches share it according to their logits; with the largest, the
+/// Gaussian has no effect.</summary>
 public class SigmaTests
 {
     /// <summary>Rows of 4 patches with anchors 0.5 and 2.5, between two patches; columns of 9 with anchors 1, 4 and
@@ -26,7 +26,7 @@ public class SigmaTests
         QueryGrid = new QueryGrid(2, 3),
     };
 
-    /// <summary>A model of one scope and a global one; all models have the same weights.</summary>
+    /// <summary>A model with one given scope and a global one. All models have the same weights.</summary>
     private static TestModel Model(ScopeConfig scope, Func<long, float>? logSigma = null)
     {
         Dictionary<string, RandomTensor> weights = RandomModel.CreateTensors(Config(Configs.None), 1, new())
@@ -39,7 +39,7 @@ public class SigmaTests
     private static ScopeConfig Gaussian(double sigma, bool hasWindow) => Configs.Gaussian(sigma, sigma,
         hasWindow ? new AxisPair(3, 4) : null);
 
-    /// <summary>Everything that computes tokens here, against the reference on a model without a Gaussian.</summary>
+    /// <summary>Compares all implementations with the reference on a model without a Gaussian.</summary>
     private static void AssertEqual(TestModel model, ScopeConfig without)
     {
         using TestModel plain = Model(without);
@@ -69,7 +69,7 @@ public class SigmaTests
     }
 
     [Test]
-    public void A_small_sigma_leaves_the_nearest_patches([ValueSource(nameof(s_small))] double sigma,
+    public void A_small_sigma_keeps_only_the_nearest_patches([ValueSource(nameof(s_small))] double sigma,
         [Values] bool hasWindow)
     {
         using TestModel model = Model(Gaussian(sigma, hasWindow));
@@ -77,42 +77,42 @@ public class SigmaTests
     }
 
     [Test]
-    public void A_small_learned_sigma_leaves_the_nearest_patches([ValueSource(nameof(s_smallLogs))] double logSigma)
+    public void A_small_learned_sigma_keeps_only_the_nearest_patches([ValueSource(nameof(s_smallLogs))] double logSigma)
     {
         using TestModel model = Model(Gaussian(1, hasWindow: false), _ => (float)logSigma);
         AssertEqual(model, Configs.Window(s_nearest.Rows, s_nearest.Columns));
     }
 
     [Test]
-    public void A_small_fraction_leaves_the_nearest_patches([Values(1e-7, 1e-320)] double sigma)
+    public void A_small_fraction_keeps_only_the_nearest_patches([Values(1e-7, 1e-320)] double sigma)
     {
         using TestModel model = Model(Configs.Gaussian(sigma, sigma, units: ScopeUnits.Fraction));
         AssertEqual(model, Configs.Window(s_nearest.Rows, s_nearest.Columns));
     }
 
     [Test]
-    public void A_large_sigma_is_none([Values(1e10, 1e160, double.MaxValue)] double sigma)
+    public void A_large_sigma_has_no_effect([Values(1e10, 1e160, double.MaxValue)] double sigma)
     {
         using TestModel model = Model(Gaussian(sigma, hasWindow: false));
         AssertEqual(model, Configs.None);
     }
 
     [Test]
-    public void A_large_learned_sigma_is_none([Values(24, 400, 800, 1e30)] double logSigma)
+    public void A_large_learned_sigma_has_no_effect([Values(24, 400, 800, 1e30)] double logSigma)
     {
         using TestModel model = Model(Gaussian(1, hasWindow: false), _ => (float)logSigma);
         AssertEqual(model, Configs.None);
     }
 
     [Test]
-    public void Axes_may_lie_at_different_ends()
+    public void The_axes_may_have_opposite_extreme_sigmas()
     {
         using TestModel model = Model(Configs.Gaussian(1e-200, 1e200));
         AssertEqual(model, Configs.Window(2, 99));
     }
 
     [Test]
-    public void Maps_of_heads_at_different_ends_are_those_of_a_window_and_of_none()
+    public void Heads_with_extreme_sigmas_have_the_maps_of_a_window_or_none()
     {
         using TestModel model = Model(Gaussian(1, hasWindow: false), index => index / 2 == 1 ? -800 : 800);
         using TestModel window = Model(Configs.Window(s_nearest.Rows, s_nearest.Columns));
@@ -133,7 +133,8 @@ public class SigmaTests
         }
     }
 
-    /// <summary>What converters and quantisers read: no infinity, no NaN, and for each query a patch at 0.</summary>
+    /// <summary>Converters and quantisers need a table without infinities and NaN in which one patch per query is
+    /// 0.</summary>
     [Test]
     public void The_exported_prior_is_finite([Values(2, 1e-3, 1e-200, double.Epsilon)] double sigma,
         [Values] bool hasWindow)

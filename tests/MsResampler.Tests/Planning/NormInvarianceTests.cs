@@ -2,8 +2,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Tests.Planning;
 
-/// <summary>What is taken from weights before a normalisation changes neither its result nor what the gate
-/// sees.</summary>
+/// <summary>The part that is removed from weights before a normalisation changes neither its result nor the input of
+/// the gate.</summary>
 public class NormInvarianceTests
 {
     private static ResamplerConfig Config(GateGranularity granularity)
@@ -32,7 +32,7 @@ public class NormInvarianceTests
     }
 
     [Test]
-    public void Differences_outside_float32_leave_a_matrix_as_it_is()
+    public void Differences_beyond_float32_leave_a_matrix_unchanged()
     {
         using TestModel model = new(Config(GateGranularity.Head), edit: tensor => tensor.Name == "kv_proj.weight"
             ? tensor with { ValueAt = index => index < 12 ? 3e38f : -3e38f } : tensor);
@@ -42,7 +42,7 @@ public class NormInvarianceTests
 
     [TestCase(GateGranularity.Token)]
     [TestCase(GateGranularity.Head)]
-    public void Branches_lose_a_constant_and_the_gates_first_layer_sees_what_it_did(GateGranularity granularity)
+    public void Branches_lose_a_constant_without_changing_the_gate_input(GateGranularity granularity)
     {
         ResamplerConfig config = Config(granularity);
         using TestModel model = new(config, edit: tensor =>
@@ -70,11 +70,11 @@ public class NormInvarianceTests
         }
     }
 
-    // A gate may have closed the other for good: 10²⁰ less 10²⁰/2 would leave nothing of what this one adds.
+    // The gate may have closed the other scope: 10²⁰ minus 10²⁰/2 would lose everything that this scope adds.
     [TestCase(1e20f, 0.5f)]
     [TestCase(1e20f, -0.5f)]
     [TestCase(-1e20f, -0.5f)]
-    public void A_branch_of_small_biases_keeps_them_beside_one_of_large_biases(float large, float small)
+    public void Small_biases_of_a_branch_survive_beside_large_ones(float large, float small)
     {
         double[] constants = NormInvariance.Constants(
             Config(GateGranularity.Head), [[large, large], [small, 2 * small]]);
@@ -83,7 +83,7 @@ public class NormInvarianceTests
     }
 
     [Test]
-    public void Biases_that_would_leave_float32_stay_as_they_are()
+    public void Biases_that_would_exceed_float32_stay_unchanged()
     {
         using TestModel model = new(Config(GateGranularity.Token), edit: tensor => tensor.Name switch
         {
@@ -97,7 +97,7 @@ public class NormInvarianceTests
         Assert.That(hidden, Is.EqualTo(weights.Gate!.Hidden.Bias!.ToDouble()));
     }
 
-    /// <summary>fc1 of branches that are nothing but their biases.</summary>
+    /// <summary>fc1 for branches that consist only of their biases.</summary>
     private static double[] Layer(LinearWeights layer, double[][] branches, double[] bias)
     {
         double[] input = [.. branches.SelectMany(branch => branch)];

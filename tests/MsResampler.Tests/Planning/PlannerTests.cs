@@ -4,7 +4,7 @@ namespace MsResampler.Tests.Planning;
 
 public class PlannerTests
 {
-    // A processor with 512-bit vectors, written out so that tuning a backend moves no expectation here.
+    // A processor with 512-bit vectors, stated here so that tuning a backend does not change the expected plans.
     private static readonly CostModel s_costs = new([16, 32, 64], [0.8, 0.95, 1])
     {
         RowEfficiency = 0.17,
@@ -102,7 +102,7 @@ public class PlannerTests
     }
 
     [Test]
-    public void Values_are_absorbed_only_where_keys_are_and_absorbed_keys_need_no_tiles()
+    public void Values_are_absorbed_only_with_keys_and_without_tiles()
     {
         foreach ((ResamplerConfig config, PatchGrid grid) in RandomCases(200))
         {
@@ -124,7 +124,7 @@ public class PlannerTests
     }
 
     [Test]
-    public void Narrow_scopes_absorb_and_global_ones_project()
+    public void Narrow_scopes_absorb_and_global_scopes_project()
     {
         ExecutionPlan plan = Plan(Large(Configs.Window(4, 4), Configs.None), new PatchGrid(24, 24));
 
@@ -137,7 +137,7 @@ public class PlannerTests
     }
 
     [Test]
-    public void A_global_scope_that_shares_its_keys_makes_narrow_ones_project()
+    public void A_global_scope_with_shared_keys_makes_narrow_scopes_project()
     {
         ExecutionPlan plan = Plan(Large(Configs.Window(4, 4), Configs.None) with { ShareKeyValues = true },
             new PatchGrid(24, 24));
@@ -146,7 +146,7 @@ public class PlannerTests
     }
 
     [Test]
-    public void More_queries_than_patches_absorb_keys_alone()
+    public void With_more_queries_than_patches_only_keys_are_absorbed()
     {
         // Every query sees one patch, so keys are cheap to absorb, but each of the 16 patches serves several queries.
         ResamplerConfig config = Large(Configs.Window(1, 1), Configs.Window(1, 1)) with
@@ -159,7 +159,7 @@ public class PlannerTests
     }
 
     [Test]
-    public void Plans_take_the_cheapest_alternative()
+    public void Plans_use_the_cheapest_alternative()
     {
         foreach ((ResamplerConfig config, PatchGrid grid) in RandomCases(200))
         {
@@ -176,7 +176,7 @@ public class PlannerTests
     }
 
     [Test]
-    public void A_plan_depends_on_the_grid_alone()
+    public void A_plan_depends_only_on_the_grid()
     {
         Planner planner = new(Large(Configs.Window(4, 4), Configs.None), hasKeyValueInput: true, s_costs);
         PatchGrid grid = new(24, 24);
@@ -192,7 +192,7 @@ public class PlannerTests
     }
 
     [Test]
-    public void Operations_of_a_336_pixel_image_match_a_count_by_hand()
+    public void Operations_of_a_336_pixel_image_equal_a_manual_count()
     {
         ExecutionPlan plan = Plan(Large(Configs.Window(4, 4), Configs.Window(12, 12), Configs.None),
             new PatchGrid(24, 24));
@@ -200,8 +200,8 @@ public class PlannerTests
         // N = 576, M = 144, D = C = 1024, A = 16, S = 3, G = 256, L = 4096.
         const double PatchProjection = 2.0 * 576 * 1024 * 1024;
         const double QueryProjection = 2.0 * 144 * 1024 * 1024;
-        // Query rows are anchored at 0.5, 2.5, …, 22.5. Windows of 4 hold 4 rows, the first and the last one 3: 46 in
-        // all. Windows of 12 hold 7, 9, 11, 6 times 12, 11, 9 and 7 rows: 126.
+        // The anchors of the query rows are 0.5, 2.5, …, 22.5. Windows of 4 contain 4 rows, the first and the last
+        // one 3: 46 in total. Windows of 12 contain 7, 9, 11, six times 12, 11, 9 and 7 rows: 126.
         const double LocalPairs = 46 * 46;
         const double RegionPairs = 126 * 126;
         double absorbed = ((LocalPairs + RegionPairs) * 4 * 16 * 1024) + (2 * QueryProjection);
@@ -216,7 +216,7 @@ public class PlannerTests
         }));
         Assert.That(plan.Scopes.Select(scope => scope.Windows.PairCount),
             Is.EqualTo(new[] { LocalPairs, RegionPairs, 144 * 576 }));
-        // 12×12 queries fill tiles of 8×8, 8×4, 4×8 and 4×4 without a lane to spare.
+        // 12×12 queries fill tiles of 8×8, 8×4, 4×8 and 4×4 without unused lanes.
         Assert.That(plan.Scopes[2].Tiles.Sum(tile => tile.LaneCount), Is.EqualTo(144));
         Assert.That(plan.Stages, Is.EqualTo(new StageCost[]
         {
@@ -233,9 +233,9 @@ public class PlannerTests
         Assert.That(plan.NaiveFlops, Is.EqualTo(plan.Stages.Sum(stage => stage.NaiveFlops)));
     }
 
-    /// <summary>What is projected is projected once, whoever reads it.</summary>
+    /// <summary>A shared projection is computed once for all scopes that read it.</summary>
     [Test]
-    public void Scopes_that_share_keys_and_values_pay_one_projection_together()
+    public void Scopes_with_shared_keys_and_values_pay_for_one_projection()
     {
         PatchGrid grid = new(24, 24);
         const double Projection = 2.0 * 576 * 1024 * 1024;
@@ -252,7 +252,7 @@ public class PlannerTests
                 .Within(1e-12).Percent, $"{strategy}");
         }
 
-        // Not shared, each pays its own.
+        // Without sharing, each scope pays for its own.
         foreach (StrategyChoice own in Choices(Large(scope, scope, scope)))
             Assert.That(own.Alternatives, Is.EqualTo(one.Alternatives));
 
@@ -264,9 +264,9 @@ public class PlannerTests
     }
 
     [Test]
-    public void Costs_of_every_strategy_match_a_count_by_hand()
+    public void Costs_of_every_strategy_equal_a_manual_count()
     {
-        // N = 24 patches, M = 6 queries that see all of them: 144 pairs. D = 15, three heads of 5.
+        // N = 24 patches, and M = 6 queries that see all of them: 144 pairs. D = 15, three heads of 5.
         ResamplerConfig config = Configs.Of(Configs.None) with { HiddenSize = 15 };
         CostModel costs = new([4, 8], [0.5, 1])
         {
@@ -281,9 +281,9 @@ public class PlannerTests
         const double Tiled = 24 * ((2 * 15 * 3) + (8 * ((4 * 15) + (3 * 10))));
         // Three heads in 4 lanes at half speed; each query reads its folded heads once.
         const double AbsorbedKeys = (144 * 4 * ((2 * 15) + 10) / 0.5) + (6 * 4 * 15 * 3);
-        // Heads of 5 channels fill 8 lanes.
+        // Heads of 5 channels use 8 lanes.
         const double RowValues = 144 * 3 * 2 * 8 / 0.2;
-        // Heads by twos make 4 of three; then every query is projected once.
+        // Three heads in pairs count as 4; then every query is projected once.
         const double AbsorbedValues = ((144 * 2 * 4 * 15) + (2 * 6 * 15 * 15)) / 0.8;
 
         StrategyChoice choice = new Planner(config, hasKeyValueInput: true, costs).Choices(new PatchGrid(4, 6))
@@ -309,7 +309,7 @@ public class PlannerTests
     }
 
     [Test]
-    public void A_model_without_kv_proj_or_gate_does_not_count_them()
+    public void A_missing_kv_proj_or_gate_is_not_counted()
     {
         ResamplerConfig config = Configs.Of(Configs.None);
 

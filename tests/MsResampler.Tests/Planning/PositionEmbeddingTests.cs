@@ -33,7 +33,7 @@ public class PositionEmbeddingTests
     [TestCase(5, 3, 8)]
     [TestCase(-0.25, 1023.5, 4)]
     [TestCase(17.375, 40.125, 36)]
-    public void One_position(double y, double x, int width)
+    public void A_position_has_the_sines_and_cosines_of_its_coordinates(double y, double x, int width)
     {
         float[] position = new float[width];
 
@@ -46,7 +46,7 @@ public class PositionEmbeddingTests
     }
 
     [Test]
-    public void Positions_of_a_grid_are_row_major_and_column_first([Values(4, 20, 64)] int width)
+    public void Positions_of_a_grid_are_row_major_with_the_column_first([Values(4, 20, 64)] int width)
     {
         KeyPositions positions = SinCosKeys(new PatchGrid(3, 5), width);
         float[] zeros = new float[width];
@@ -62,7 +62,7 @@ public class PositionEmbeddingTests
     }
 
     [Test]
-    public void Positions_are_added_and_nothing_else_is_touched([Values] bool isResized)
+    public void Positions_are_added_and_nothing_else_is_changed([Values] bool isResized)
     {
         PatchGrid grid = new(3, 2);
         KeyPositions positions = isResized
@@ -80,7 +80,8 @@ public class PositionEmbeddingTests
     }
 
     [Test]
-    public void A_table_of_patches_has_the_bits_that_keys_add([Values] bool isStored, [Values(8, 11)] int stride)
+    public void A_table_of_patches_has_the_bits_that_are_added_to_keys(
+        [Values] bool isStored, [Values(8, 11)] int stride)
     {
         const int Width = 8;
         PatchGrid grid = new(3, 5);
@@ -98,7 +99,7 @@ public class PositionEmbeddingTests
     }
 
     [Test]
-    public void Queries_add_the_embedding_of_their_anchors_or_the_stored_table([Values] bool isStored)
+    public void Queries_use_the_embedding_of_their_anchors_or_the_table([Values] bool isStored)
     {
         const int Width = 12;
         PatchGrid grid = new(7, 4);
@@ -114,7 +115,7 @@ public class PositionEmbeddingTests
             return;
         }
 
-        // Rows are anchored at (i + ½)·7/2 − ½, columns at (j + ½)·4/3 − ½.
+        // Row anchors are (i + ½)·7/2 − ½, column anchors (j + ½)·4/3 − ½.
         for (int index = 0; index < positions.Length; index++)
         {
             (int query, int channel) = Math.DivRem(index, Width);
@@ -143,8 +144,8 @@ public class PositionEmbeddingTests
 
         Matrix<double> expected = Positions.Resize(Matrix<double>.Build.DenseOfRowMajor(from.QueryCount, Width,
             Array.ConvertAll(table, value => (double)value)), from, to);
-        // Source positions up to 16 round to 16u and move a weight, whose slope is below 1.5, by 24u; 16 taps of values
-        // up to 1 are summed, which rounds as often.
+        // Source positions up to 16 round to 16u and change a weight, whose slope is below 1.5, by 24u. 16 taps of
+        // values up to 1 are summed, with as many roundings.
         const double Bound = ((4 * 24) + 16) * 2 * Values.Roundoff;
         for (int patch = 0; patch < to.PatchCount; patch++)
             for (int channel = 0; channel < Width; channel++)
@@ -153,7 +154,7 @@ public class PositionEmbeddingTests
     }
 
     [Test]
-    public void Resizing_to_the_same_grid_changes_no_bit()
+    public void Resizing_to_the_same_grid_keeps_the_bits()
     {
         float[] table = Values.Array(3 * 4 * 5, seed: 1);
         float[] resized = new float[table.Length];
@@ -166,7 +167,7 @@ public class PositionEmbeddingTests
     [Test]
     public void Resizing_agrees_with_published_bicubic_values()
     {
-        // 1…16 on 4×4 doubled: the ONNX operator test "resize_upsample_scales_cubic".
+        // 1…16 on 4×4, doubled: the ONNX operator test "resize_upsample_scales_cubic".
         float[] table = [.. Enumerable.Range(1, 16).Select(value => (float)value)];
         float[] resized = new float[64];
 

@@ -2,7 +2,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Reference;
 
-/// <summary>Cases whose result is known without the reference, for every implementation.</summary>
+/// <summary>Cases with an analytically known result, for every implementation.</summary>
 [TestFixture(Implementation.Reference)]
 [TestFixture(Implementation.CpuEngine)]
 public class AnalyticTests(Implementation implementation)
@@ -36,7 +36,7 @@ public class AnalyticTests(Implementation implementation)
         return Loops.LayerNorm(Loops.Linear(x, weights.KeyValueInput!), weights.KeyValueNorm);
     }
 
-    /// <summary>The branch's output for a query that sees one patch.</summary>
+    /// <summary>The output of the branch for a query that sees one patch.</summary>
     private static double[] OutputOfOnePatch(ResamplerWeights weights, ScopeWeights scope, float[] features,
         int patch)
     {
@@ -54,7 +54,7 @@ public class AnalyticTests(Implementation implementation)
         float[] features = model.RandomFeatures(s_grid, seed: 1);
         ResamplerWeights weights = model.Model.Weights;
         ScopeWeights scope = weights.Scopes[0];
-        // Centres of 2 query rows in 5 patch rows, and of 3 query columns in 7 patch columns.
+        // The centres of 2 query rows in 5 patch rows, and of 3 query columns in 7 patch columns.
         int[] patches = [(1 * 7) + 1, (1 * 7) + 3, (1 * 7) + 5, (3 * 7) + 1, (3 * 7) + 3, (3 * 7) + 5];
         double[] expected = [.. patches.SelectMany(patch => Loops.Linear(
             Loops.LayerNorm(OutputOfOnePatch(weights, scope, features, patch), weights.PostNorm),
@@ -156,10 +156,10 @@ public class AnalyticTests(Implementation implementation)
     [TestCase(ScopeUnits.Patches, true)]
     [TestCase(ScopeUnits.Fraction, false)]
     [TestCase(ScopeUnits.Fraction, true)]
-    public void Equal_keys_leave_the_gaussian_prior(ScopeUnits units, bool isLearned)
+    public void Equal_keys_leave_only_the_Gaussian_prior(ScopeUnits units, bool isLearned)
     {
-        // One query in 3x2 patches is anchored at (1, 0.5). σ is 1.5 rows for head 0, learned as 0.75 for
-        // head 1, and 4 columns.
+        // One query on 3x2 patches has the anchor (1, 0.5). σ is 1.5 rows for head 0, a learned 0.75 for head 1, and
+        // 4 columns for both.
         double[] rowScale = units == ScopeUnits.Fraction ? [0.5, 0.25] : [1.5, 0.75];
         double columnScale = units == ScopeUnits.Fraction ? 2 : 4;
         using TestModel model = new(
@@ -184,14 +184,14 @@ public class AnalyticTests(Implementation implementation)
 
             double[] attention = implementation.Attention(model, EqualFeatures(model, grid), grid, 0, head);
 
-            // A learned logarithm was rounded to float32.
+            // A learned logarithm is rounded to float32.
             Assert.That(attention, Is.EqualTo(expected.Select(value => value / expected.Sum()))
                 .Within(isLearned ? Tolerances.SinglePrecision : implementation.Tolerance()));
         }
     }
 
-    /// <summary>Without positions, and with one vector for all queries, which no window leans to one side for: no query
-    /// is in the very middle.</summary>
+    /// <summary>Without positions, with one vector for all queries, and without a query in the exact middle, whose
+    /// window could not be symmetric.</summary>
     [Test]
     public void A_mirrored_image_has_mirrored_tokens([Values(1, 2, 3, 4, 5, 6)] int window,
         [Values] WindowBorder border, [Values] bool isUpsideDown)
@@ -265,8 +265,7 @@ public class AnalyticTests(Implementation implementation)
     [Test]
     public void The_gate_follows_simple_loops([Values] GateGranularity granularity)
     {
-        // One query in 5x7 patches sees the patch in the middle, (2, 3): through three branches with weights
-        // of their own.
+        // One query on 5x7 patches sees the centre patch (2, 3) through three branches with separate weights.
         using TestModel model = new(s_config with
         {
             QueryGrid = new QueryGrid(1, 1),
@@ -299,10 +298,10 @@ public class AnalyticTests(Implementation implementation)
     }
 
     [Test]
-    public void A_head_gate_weighs_each_heads_channels()
+    public void A_head_gate_weights_the_channels_of_each_head()
     {
-        // Head 0 takes scope 1 and head 1 takes scope 0, of scopes that differ in out_proj alone: the same as
-        // one scope with the upper half of scope 1's out_proj and the lower half of scope 0's.
+        // Head 0 takes scope 1 and head 1 takes scope 0; the scopes differ in out_proj only. The result equals that
+        // of one scope with the upper half of out_proj from scope 1 and the lower half from scope 0.
         ResamplerConfig config = s_config with
         {
             Scopes = [Configs.None, Configs.None],
@@ -328,10 +327,10 @@ public class AnalyticTests(Implementation implementation)
     }
 
     [Test]
-    public void Stored_positions_reach_keys_and_queries_of_their_own()
+    public void Stored_positions_are_added_to_the_matching_keys_and_queries()
     {
-        // On the query grid itself nothing is resized: keys and queries see row n of the table. With q_proj
-        // the identity and k_proj twice it, head 0's logits are (LN(query) + T)[..4] · (z + T)[..4].
+        // On the query grid nothing is resized: keys and queries use row n of the table. If q_proj is the identity
+        // and k_proj twice the identity, the logits of head 0 are (LN(query) + T)[..4] · (z + T)[..4].
         QueryGrid queryGrid = new(2, 3);
         using TestModel model = new(
             s_config with

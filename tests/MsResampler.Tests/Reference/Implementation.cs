@@ -1,13 +1,13 @@
 namespace MsResampler.Tests.Reference;
 
-/// <summary>What a test of the model's definition runs.</summary>
+/// <summary>The implementation under test.</summary>
 public enum Implementation
 {
     Reference,
     CpuEngine,
 }
 
-/// <summary>One door to all implementations.</summary>
+/// <summary>The same interface for all implementations.</summary>
 internal static class ImplementationExtensions
 {
     /// <summary>The tokens of one image, [M, L].</summary>
@@ -21,19 +21,19 @@ internal static class ImplementationExtensions
         return Array.ConvertAll(tokens, token => (double)token);
     }
 
-    /// <summary>Attention weights of one scope and head, [M, N].</summary>
+    /// <summary>The attention weights of one scope and head, [M, N].</summary>
     public static double[] Attention(this Implementation implementation, TestModel model, float[] features,
         PatchGrid grid, int scopeIndex, int headIndex) => implementation == Implementation.Reference
             ? model.Reference.Explain(features, grid).Attention(scopeIndex, headIndex)
             : ToDouble(model.Engine.Explain(features, grid).Attention(scopeIndex, headIndex));
 
-    /// <summary>Gate weights, [M, S, R].</summary>
+    /// <summary>The gate weights, [M, S, R].</summary>
     public static double[] Gate(this Implementation implementation, TestModel model, float[] features,
         PatchGrid grid) => implementation == Implementation.Reference
             ? model.Reference.Explain(features, grid).Gate
             : ToDouble(model.Engine.Explain(features, grid).Gate);
 
-    /// <summary>The relative L2 error allowed against an exact result.</summary>
+    /// <summary>The allowed relative L2 error against an exact result.</summary>
     public static double Tolerance(this Implementation implementation)
         => implementation == Implementation.Reference
             ? Tolerances.DoublePrecision : Tolerances.SinglePrecision;

@@ -13,9 +13,9 @@ public class LayerTests
         => Assert.That(Gate.Gelu(x), Is.EqualTo(expected).Within(1e-14));
 
     [Test]
-    public void Layer_norm_divides_by_the_biased_deviation()
+    public void Layer_norm_divides_by_the_population_deviation()
     {
-        // Mean 5 and variance 5 of (2, 4, 6, 8); ε = 4 makes the divisor 3.
+        // (2, 4, 6, 8) has mean 5 and variance 5; with ε = 4 the divisor is 3.
         LayerNorm norm = new(Weight: Vector<double>.Build.Dense([1, 2, 3, 4]),
             Bias: Vector<double>.Build.Dense([0, 0, 1, -1]), Epsilon: 4);
 
@@ -36,7 +36,7 @@ public class LayerTests
     }
 
     [Test]
-    public void Softmax_takes_logits_of_any_size_and_none()
+    public void Softmax_accepts_logits_of_any_size_and_masked_ones()
     {
         double[] logits = [1e6, double.NegativeInfinity, 1e6 - Math.Log(3)];
 

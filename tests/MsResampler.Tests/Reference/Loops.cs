@@ -1,6 +1,6 @@
 namespace MsResampler.Tests.Reference;
 
-/// <summary>The model's layers for one vector as plain loops, independent of every implementation.</summary>
+/// <summary>The layers of the model for one vector as plain loops, independent of every implementation.</summary>
 internal static class Loops
 {
     public static double[] Linear(double[] x, WeightTensor weight, WeightTensor? bias = null)
@@ -25,7 +25,7 @@ internal static class Loops
             ((value - mean) / divisor * weight[channel]) + bias[channel])];
     }
 
-    /// <summary>Adds the sine–cosine position of (y, x) to a vector of width 8.</summary>
+    /// <summary>Adds the sine–cosine embedding of position (y, x) to a vector of width 8.</summary>
     public static void AddSinCos(double[] vector, double y, double x)
     {
         double[] omega = [1, 0.01];

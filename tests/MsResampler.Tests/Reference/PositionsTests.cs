@@ -6,7 +6,7 @@ namespace MsResampler.Tests.Reference;
 public class PositionsTests
 {
     [Test]
-    public void Sincos_table_puts_the_column_first()
+    public void The_sincos_table_puts_the_column_first()
     {
         // D = 8: q = 2, ω = (1, 1/100).
         double[] expected =
@@ -30,7 +30,7 @@ public class PositionsTests
             Is.EqualTo(expected).Within(1e-14));
 
     [Test]
-    public void Resizing_to_the_same_grid_changes_nothing()
+    public void Resizing_to_the_same_grid_keeps_the_table()
     {
         Matrix<double> table = Matrix<double>.Build.Random(12, 5, seed: 1);
 
@@ -40,8 +40,8 @@ public class PositionsTests
     [Test]
     public void Resizing_agrees_with_published_bicubic_values()
     {
-        // The 4x4 table 1…16 doubled, the ONNX operator test "resize_upsample_scales_cubic"; its attributes
-        // (a = -0.75, half_pixel, edge taps clamped) are those of PyTorch's interpolate(mode="bicubic",
+        // The 4x4 table 1…16, doubled: the ONNX operator test "resize_upsample_scales_cubic". Its attributes (a =
+        // -0.75, half_pixel, clamped edge taps) are those of PyTorch's interpolate(mode="bicubic",
         // align_corners=False).
         Matrix<double> table = Matrix<double>.Build.Dense(16, 1, (index, _) => index + 1);
         double[] firstRows =
@@ -56,9 +56,9 @@ public class PositionsTests
     }
 
     [Test]
-    public void Resizing_keeps_rows_and_columns_apart()
+    public void Resizing_does_not_mix_rows_and_columns()
     {
-        // A table that varies along the columns alone stays constant along the rows, whatever the extents.
+        // A table that varies only along the columns stays constant along the rows, for any extents.
         Matrix<double> table = Matrix<double>.Build.Dense(6, 1, (index, _) => index % 3);
 
         Matrix<double> resized = Positions.Resize(table, new QueryGrid(2, 3), new PatchGrid(5, 3));
@@ -68,9 +68,10 @@ public class PositionsTests
     }
 
     [Test]
-    public void Resizing_to_a_single_patch_averages_the_middle()
+    public void Resizing_to_a_single_patch_averages_the_centre()
     {
-        // Source index 1.5 of 4: taps at distances 1.5, 0.5, 0.5, 1.5 weigh -3/32, 19/32, 19/32, -3/32.
+        // Source index 1.5 of 4: the taps at distances 1.5, 0.5, 0.5, 1.5 have the weights -3/32, 19/32, 19/32,
+        // -3/32.
         double[] expected = [-3 / 32.0, 19 / 32.0, 19 / 32.0, -3 / 32.0];
 
         Assert.That(Positions.BicubicWeights(4, 1).Row(0), Is.EqualTo(expected).Within(1e-14));

@@ -21,7 +21,7 @@ public class ReferenceResamplerTests
     });
 
     [Test]
-    public void It_outlives_the_model_it_was_loaded_from()
+    public void The_reference_outlives_its_model()
     {
         ReferenceResampler reference;
         using (TestModel model = CreateModel())
@@ -31,7 +31,7 @@ public class ReferenceResamplerTests
     }
 
     [Test]
-    public void Explain_returns_the_tokens_it_explains()
+    public void Explain_returns_the_explained_tokens()
     {
         using TestModel model = CreateModel();
         PatchGrid grid = new(2, 2);
@@ -44,7 +44,7 @@ public class ReferenceResamplerTests
     }
 
     [Test]
-    public void Wrong_lengths_and_empty_grids_are_refused()
+    public void Wrong_lengths_and_empty_grids_are_rejected()
     {
         using TestModel model = CreateModel();
 

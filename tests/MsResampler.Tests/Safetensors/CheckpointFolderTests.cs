@@ -2,7 +2,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Safetensors;
 
-/// <summary>Which checkpoint of a folder is opened.</summary>
+/// <summary>The choice of the checkpoint in a folder.</summary>
 public class CheckpointFolderTests
 {
     private const string Index = "model.safetensors.index.json";
@@ -49,7 +49,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void A_whole_file_wins_over_an_index_whose_shards_are_missing()
+    public void A_complete_file_wins_over_an_index_with_missing_shards()
     {
         Write(Single, "a", "b");
         WriteIndex(Index, ("a", "model-00001-of-00002.safetensors"), ("c", "model-00002-of-00002.safetensors"));
@@ -60,7 +60,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void A_file_wins_over_shards_of_which_one_is_missing_even_if_each_holds_what_the_other_lacks()
+    public void A_file_wins_over_incomplete_shards_with_other_tensors()
     {
         Write(Single, "a");
         Write("1.safetensors", "b");
@@ -74,7 +74,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void A_file_that_is_itself_a_shard_does_not_win_over_its_index()
+    public void A_file_that_is_a_shard_does_not_win_over_its_index()
     {
         Write(Single, "a");
         Write("1.safetensors", "b");
@@ -91,7 +91,7 @@ public class CheckpointFolderTests
     [TestCase("{}")]
     [TestCase("version https://git-lfs.github.com/spec/v1\n")]
     [TestCase("""{"weight_map":{"a":"../x.safetensors"}}""")]
-    public void A_whole_file_wins_over_an_index_that_is_wrong(string json)
+    public void A_complete_file_wins_over_an_invalid_index(string json)
     {
         Write(Single, "a", "b");
         WriteText(Index, json);
@@ -100,7 +100,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void A_whole_file_wins_over_an_index_with_all_its_shards()
+    public void A_complete_file_wins_over_an_index_with_all_its_shards()
     {
         Write(Single, "a", "b", "c");
         Write("1.safetensors", "a");
@@ -111,7 +111,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void A_whole_file_wins_where_a_shard_is_cut_short()
+    public void A_complete_file_wins_over_a_truncated_shard()
     {
         Write(Single, "a", "b");
         WriteText("1.safetensors", "x");
@@ -121,7 +121,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void A_file_that_lacks_tensors_does_not_hide_a_checkpoint_in_shards()
+    public void An_incomplete_file_does_not_hide_a_sharded_checkpoint()
     {
         Write(Single, "a");
         Write("1.safetensors", "a");
@@ -136,7 +136,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void A_file_that_is_a_shard_is_not_taken_for_the_whole()
+    public void A_shard_is_not_taken_for_the_whole_checkpoint()
     {
         Write(Single, "a");
         Write("more.safetensors", "b");
@@ -150,7 +150,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void An_index_of_one_file_is_no_reason_to_warn()
+    public void An_index_of_one_file_causes_no_warning()
     {
         Write(Single, "a", "b");
         WriteIndex(Index, ("a", Single), ("b", Single));
@@ -159,7 +159,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void The_only_other_file_serves_where_the_shards_of_an_index_are_gone()
+    public void The_only_other_file_is_used_if_all_shards_are_missing()
     {
         Write("weights.safetensors", "a");
         WriteIndex(Index, ("a", "model-00001-of-00001.safetensors"));
@@ -168,7 +168,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void A_pointer_in_place_of_the_file_does_not_hide_a_checkpoint_in_shards()
+    public void A_Git_LFS_pointer_does_not_hide_a_sharded_checkpoint()
     {
         WriteText(Single, "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
         Write("1.safetensors", "a");
@@ -178,7 +178,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void A_file_cut_short_is_an_error_although_there_are_shards()
+    public void A_truncated_file_is_an_error_even_if_there_are_shards()
     {
         WriteText(Single, "x");
         Write("1.safetensors", "a");
@@ -194,7 +194,7 @@ public class CheckpointFolderTests
     [TestCase("._weights.safetensors")]
     [TestCase(".hidden.safetensors")]
     [TestCase(".DS_Store")]
-    public void Hidden_files_do_not_count(string hidden)
+    public void Hidden_files_are_ignored(string hidden)
     {
         foreach (string name in new[] { Single, "weights.safetensors" })
         {
@@ -211,7 +211,7 @@ public class CheckpointFolderTests
     [TestCase("old.safetensors.index.json")]
     [TestCase("model.safetensors.index.json")]
     [TestCase("model.safetensors")]
-    public void Links_to_nothing_do_not_count(string link)
+    public void Dangling_links_are_ignored(string link)
     {
         File.CreateSymbolicLink(_folder.File(link), "/nonexistent");
         Write("weights.safetensors", "a");
@@ -220,7 +220,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void A_link_to_a_file_counts()
+    public void A_link_to_a_file_is_used()
     {
         Write("blob", "a");
         File.CreateSymbolicLink(_folder.File(Single), "blob");
@@ -229,7 +229,7 @@ public class CheckpointFolderTests
     }
 
     [Test]
-    public void What_is_there_in_place_of_a_checkpoint_is_said()
+    public void The_error_of_a_missing_checkpoint_lists_the_files()
     {
         string Found() => Assert.Throws<FileNotFoundException>(() => SafetensorsCheckpoint.Open(_folder.Path))!.Message;
         Assert.That(Found(), Does.EndWith("found none"));
@@ -245,7 +245,7 @@ public class CheckpointFolderTests
         Assert.That(Found(), Does.EndWith($"found '{Single}', which is a folder"));
     }
 
-    /// <summary>The name of the file that is opened, where the others are each ignored with a warning.</summary>
+    /// <summary>The name of the opened file, if the other files are each ignored with a warning.</summary>
     private string Opened(params string[] ignored)
     {
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);

@@ -29,9 +29,9 @@ public class ElementConversionTests
     }
 
     [Test]
-    public void Every_kind_of_single_widens_to_double_exactly()
+    public void Every_class_of_single_widens_to_double_exactly()
     {
-        // Every sign and exponent, with mantissas that show each bit's place.
+        // Every sign and exponent, with mantissas that show the position of each bit.
         uint[] mantissas = [0, 1, 0x3f_ffff, 0x40_0000, 0x40_0001, 0x55_5555, 0x7f_ffff];
         uint[] singles = [.. Enumerable.Range(0, 512)
             .SelectMany(high => mantissas.Select(low => ((uint)high << 23) | low))];
@@ -81,7 +81,7 @@ public class ElementConversionTests
 
     [TestCase(TensorType.F16)]
     [TestCase(TensorType.BF16)]
-    public void Every_16_bit_pattern_is_usable_if_it_is_finite(TensorType type)
+    public void Every_finite_16_bit_pattern_is_usable(TensorType type)
     {
         float[] single = new float[1];
         foreach (ushort pattern in s_patterns)
@@ -94,7 +94,7 @@ public class ElementConversionTests
     }
 
     [Test]
-    public void A_double_is_usable_if_its_single_is_finite()
+    public void A_double_is_usable_if_it_rounds_to_a_finite_single()
     {
         Random random = new(3);
         double limit = Math.ScaleB(2 - Math.ScaleB(1, -24), 127);
@@ -118,7 +118,7 @@ public class ElementConversionTests
     [TestCase(TensorType.BF16)]
     [TestCase(TensorType.F32)]
     [TestCase(TensorType.F64)]
-    public void An_unusable_element_is_found_in_any_place_of_any_length(TensorType type)
+    public void An_unusable_element_is_found_at_any_position_and_length(TensorType type)
     {
         int elementBytes = TensorTypes.BitsOf(type) / 8;
         for (int length = 0; length < 70; length++)
@@ -127,7 +127,7 @@ public class ElementConversionTests
             Assert.That(ElementConversion.HasUnusable(type, bytes), Is.False);
             for (int index = 0; index < length; index++)
             {
-                // Every bit of the exponent set: -infinity, or a NaN; the sign does not hide it.
+                // All exponent bits are set: an infinity or a NaN, with the sign bit set too.
                 bytes.AsSpan(index * elementBytes, elementBytes).Fill(0xff);
                 if (!ElementConversion.HasUnusable(type, bytes))
                     Assert.Fail($"length {length}, element {index}");
@@ -140,7 +140,7 @@ public class ElementConversionTests
     [TestCase(TensorType.BF16)]
     [TestCase(TensorType.F32)]
     [TestCase(TensorType.F64)]
-    public void Every_length_and_alignment_gives_the_same(TensorType type)
+    public void Every_length_and_alignment_has_the_same_result(TensorType type)
     {
         int elementBytes = TensorTypes.BitsOf(type) / 8;
         byte[] bytes = new byte[150 * elementBytes];
@@ -179,8 +179,8 @@ public class ElementConversionTests
         List<ushort> expected = [];
         for (int bits = 0; bits < infinity; bits++)
         {
-            // In these formats' own order the next pattern is the next value; above the largest lies
-            // 2^(max + 1), whose pattern is that of infinity.
+            // In the order of these formats the next bit pattern is the next value; the successor of the largest
+            // would be 2^(max + 1), which has the pattern of infinity.
             double low = ValueOf(bits), high = ValueOf(bits + 1);
             float middle = (float)((low + high) / 2);
             int even = bits + (bits & 1);
@@ -215,7 +215,7 @@ public class ElementConversionTests
     [TestCase(TensorType.F16)]
     [TestCase(TensorType.BF16)]
     [TestCase(TensorType.F64)]
-    public void A_NaN_stays_one_when_narrowed(TensorType type)
+    public void A_NaN_stays_NaN_when_narrowed(TensorType type)
     {
         uint[] payloads = [.. Enumerable.Range(0, 23)
             .SelectMany(bit => new[] { 0x7f80_0000u | (1u << bit), 0xff80_0000u | (1u << bit) })];
@@ -226,8 +226,7 @@ public class ElementConversionTests
         Assert.That(values, Is.All.NaN);
     }
 
-    /// <summary>The definition of widening from one binary floating-point format to a larger one, in
-    /// integers.</summary>
+    /// <summary>The definition of widening a binary floating-point format to a larger one, in integers.</summary>
     private static ulong Widen(uint bits, int exponentBits, int mantissaBits, int toExponentBits,
         int toMantissaBits)
     {
@@ -251,7 +250,7 @@ public class ElementConversionTests
         }
         else
         {
-            // A subnormal becomes normal: shift until the leading one is where the hidden bit is.
+            // A subnormal number becomes normal: it is shifted until the leading one is the hidden bit.
             int shift = 0;
             while ((mantissa >> mantissaBits) == 0)
             {

@@ -3,7 +3,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Safetensors;
 
-/// <summary>Files of other kinds where a checkpoint or its index is expected.</summary>
+/// <summary>Files of other formats in place of a checkpoint or its index.</summary>
 public class FileKindTests
 {
     public static IEnumerable<Kind> Kinds =>
@@ -39,16 +39,16 @@ public class FileKindTests
     private static IEnumerable<Kind> FilledKinds => Kinds.Where(kind => kind.Bytes.Length > 0);
 
     [Test]
-    public void Is_named_in_place_of_weights([ValueSource(nameof(FilledKinds))] Kind kind)
+    public void A_file_of_another_format_in_place_of_weights_is_named([ValueSource(nameof(FilledKinds))] Kind kind)
         => Check(kind, "model.safetensors", "a safetensors file");
 
     [Test]
-    public void Is_named_in_place_of_an_index([ValueSource(nameof(FilledKinds))] Kind kind)
+    public void A_file_of_another_format_in_place_of_an_index_is_named([ValueSource(nameof(FilledKinds))] Kind kind)
         => Check(kind, "model.safetensors.index.json", "an index in JSON");
 
     [TestCase("model.safetensors")]
     [TestCase("model.safetensors.index.json")]
-    public void An_empty_file_is_said_to_be_empty(string name)
+    public void An_empty_file_is_reported_as_empty(string name)
     {
         using TemporaryFolder folder = new();
         File.WriteAllBytes(folder.File(name), []);
@@ -58,9 +58,9 @@ public class FileKindTests
     }
 
     [Test]
-    public void A_header_of_the_same_bytes_is_no_archive()
+    public void A_header_that_starts_like_an_archive_is_read()
     {
-        // The header is as long as gzip's first bytes say: 0x088b1f.
+        // The header length equals the first bytes of a gzip file: 0x088b1f.
         byte[] header = new byte[0x088b1f];
         header.AsSpan().Fill((byte)' ');
         "{}"u8.CopyTo(header);
@@ -84,7 +84,7 @@ public class FileKindTests
             .Or.StartsWith($"{folder.File(name)}: expected {expected}, found text").And.Contain(kind.Name));
     }
 
-    /// <summary>A file and a part of what an error calls it.</summary>
+    /// <summary>A file, and a part of its name in the error message.</summary>
     public sealed record Kind(string Name, byte[] Bytes)
     {
         public override string ToString()

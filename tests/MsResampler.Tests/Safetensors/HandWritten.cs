@@ -3,10 +3,10 @@ using System.Text;
 
 namespace MsResampler.Tests.Safetensors;
 
-/// <summary>Files as byte strings.</summary>
+/// <summary>Files given as byte strings.</summary>
 internal static class HandWritten
 {
-    /// <summary>A header as it is written here, its true length before it, and zeros after it.</summary>
+    /// <summary>A given header, preceded by its length and followed by zeros.</summary>
     public static byte[] File(string header, int dataBytes = 0) => File(Encoding.UTF8.GetBytes(header),
         new byte[dataBytes]);
 

@@ -46,7 +46,7 @@ public class SafetensorsCheckpointTests
         """{"w":{"dtype":"U8","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1""" +
             """,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"data_offsets":[0,1]}}""",
         1, TestName = "Many dimensions are accepted")]
-    public void Is_accepted(string header, int dataBytes)
+    public void A_valid_header_is_accepted(string header, int dataBytes)
     {
         string path = Write("a.safetensors", HandWritten.File(header, dataBytes));
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
@@ -61,9 +61,9 @@ public class SafetensorsCheckpointTests
     }
 
     [Test]
-    public void Values_are_read_where_they_are_unaligned_and_whatever_they_are()
+    public void Unaligned_values_of_any_kind_are_read()
     {
-        // Three bytes before them, and a header that is no multiple of anything.
+        // Three bytes precede the values, and the length of the header is odd.
         byte[] data = [9, 9, 9, .. BitConverter.GetBytes(1.5f),
             .. BitConverter.GetBytes(float.NegativeInfinity), .. BitConverter.GetBytes(0xffa0_0001u),
             .. BitConverter.GetBytes(-2.0)];
@@ -89,7 +89,7 @@ public class SafetensorsCheckpointTests
     }
 
     [Test]
-    public void Metadata_are_read()
+    public void The_metadata_are_read()
     {
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Write("a.safetensors",
             HandWritten.File("""{"__metadata__":{"format":"pt","\u00e9":"\ud83d\ude00"}}""")));
@@ -98,7 +98,7 @@ public class SafetensorsCheckpointTests
     }
 
     [Test]
-    public void Wrong_requests_are_refused()
+    public void Wrong_requests_are_rejected()
     {
         byte[] bytes = HandWritten.File("""{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}""" +
             ""","i":{"dtype":"I32","shape":[1],"data_offsets":[8,12]}}""",
@@ -125,7 +125,7 @@ public class SafetensorsCheckpointTests
     }
 
     [Test]
-    public void Disposal_ends_reading_and_may_be_repeated()
+    public void Disposal_ends_reads_and_may_be_repeated()
     {
         SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Write("a.safetensors",
             HandWritten.File($$"""{"w":{{Scalar}} }""", 4)));
@@ -143,7 +143,7 @@ public class SafetensorsCheckpointTests
     [Test]
     public void Reads_on_many_threads_survive_disposal()
     {
-        // Several blocks: between two of them, too, a read that has begun goes on.
+        // Several blocks: a read that has started also continues between two blocks.
         const int Count = 1 << 19;
         string path = _folder.File("a.safetensors");
         SafetensorsWriter.Write(path,
@@ -184,7 +184,7 @@ public class SafetensorsCheckpointTests
     [Test]
     public void Tensors_beyond_4_GiB_are_read()
     {
-        // Sparse: the file takes a few blocks of the disk.
+        // Sparse: the file uses a few blocks of the disk.
         const long Elements = (5L << 30) / 4;
         string path = Write("a.safetensors", HandWritten.File(
             $$$"""{"w":{"dtype":"F32","shape":[{{{Elements}}}],"data_offsets":[0,{{{4 * Elements}}}]}""" +
@@ -208,7 +208,7 @@ public class SafetensorsCheckpointTests
     [Test]
     public void A_header_of_100_MB_needs_a_small_multiple_of_its_size()
     {
-        // The most names, extents and metadata that fit: the densest of each kind of content.
+        // The largest number of names, extents and metadata that fit, the densest of each kind of content.
         const int HeaderBytes = 100_000_000;
         (string Name, string Begin, Func<int, string> Entry, string End)[] kinds =
         [
@@ -241,15 +241,15 @@ public class SafetensorsCheckpointTests
                 ? header.Tensors[0].Shape.Count
                 : header.Tensors.Length + header.Metadata.Count;
             Assert.That(found, Is.EqualTo(count));
-            // All that is allocated, freed or not: what is held at once is less.
+            // All allocations, freed or not; the memory in use at any time is smaller.
             Assert.That(allocated, Is.LessThan(12L * HeaderBytes), name);
         }
     }
 
     [Test]
-    public void A_file_cut_short_while_it_is_open_is_an_error([Values(TensorType.F32, TensorType.BF16)] TensorType type)
+    public void A_file_truncated_while_it_is_open_is_an_error([Values(TensorType.F32, TensorType.BF16)] TensorType type)
     {
-        // A page and more are gone: of a mapping, reading them would end the process.
+        // More than a page is missing: reading it through a mapping would end the process.
         const int Count = 100_000;
         string path = _folder.File("a.safetensors");
         SafetensorsWriter.Write(path, [new TensorToWrite("w", type, [Count], new float[Count])]);
@@ -287,7 +287,7 @@ public class SafetensorsCheckpointTests
     }
 
     [Test]
-    public void What_cannot_be_read_at_any_place_is_refused()
+    public void A_file_without_random_access_is_rejected()
     {
         Skip.If(!OperatingSystem.IsLinux(), "needs the pipes of /proc");
         SafetensorsException error = Assert.Throws<SafetensorsException>(() =>
@@ -308,7 +308,7 @@ public class SafetensorsCheckpointTests
     }
 
     [Test]
-    public void Names_that_the_metadata_tie_to_a_tensor_find_it()
+    public void Tied_names_in_the_metadata_find_their_tensor()
     {
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Write("a.safetensors", HandWritten.File(
             $$$"""{"__metadata__":{"format":"pt","v":"w","w":"x","u":"gone","x":"v","w2":"w"}""" +

@@ -3,7 +3,7 @@ using static MsResampler.Safetensors.SafetensorsError;
 
 namespace MsResampler.Tests.Safetensors;
 
-/// <summary>One file for each way in which a header can be wrong.</summary>
+/// <summary>One file for each error of a header.</summary>
 public class SafetensorsErrorTests
 {
     private const string Scalar = """{"dtype":"F32","shape":[],"data_offsets":[0,4]}""";
@@ -184,7 +184,7 @@ public class SafetensorsErrorTests
     }
 
     [TestCaseSource(nameof(Files))]
-    public void Is_refused(SafetensorsError error, byte[] bytes, string[] messageParts)
+    public void A_wrong_header_is_rejected(SafetensorsError error, byte[] bytes, string[] messageParts)
     {
         using TemporaryFolder folder = new();
         string path = folder.File("bad.safetensors");
@@ -213,9 +213,9 @@ public class SafetensorsErrorTests
             fileBytes);
 
     [Test]
-    public void Depth_is_limited_exactly([Values(30, 31)] int depth)
+    public void The_nesting_depth_is_limited_exactly([Values(30, 31)] int depth)
     {
-        // 32 in all is allowed: the root, the entry, and as many arrays within it.
+        // 32 levels in total are allowed: the root, the entry, and the arrays within it.
         string json = $$$"""{"w":{"x":{{{new string('[', depth)}}}{{{new string(']', depth)}}}}}""";
         byte[] bytes = HandWritten.File(json);
 
@@ -226,7 +226,7 @@ public class SafetensorsErrorTests
     }
 
     [Test]
-    public void Messages_hold_no_control_characters_and_no_endless_names()
+    public void Messages_contain_no_control_characters_and_no_long_names()
     {
         byte[] bytes = HandWritten.File($$"""{"\u001b[2J\n{{new string('x', 100_000)}}":0}""");
         SafetensorsException exception = Assert.Throws<SafetensorsException>(

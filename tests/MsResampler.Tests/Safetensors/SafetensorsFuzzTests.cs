@@ -5,7 +5,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Safetensors;
 
-/// <summary>Mutated files, indexes and folders of both: each ends in success or in a
+/// <summary>Mutated files, indexes and folders of both: the result is success or a
 /// <see cref="SafetensorsException"/>.</summary>
 public class SafetensorsFuzzTests
 {
@@ -59,7 +59,7 @@ public class SafetensorsFuzzTests
         [0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xef, 0xbb, 0xbf], [0xff, 0xfe], [0xfe, 0xff],
     ];
 
-    // What stands between one of the first characters and one of the second, and what may take its place.
+    // The text between one of the first characters and one of the second, and its possible replacements.
     private static readonly (string Begin, string End, string[] Values)[] s_structures =
     [
         ("[,", ",]", ["0", "1", "2", "3", "4", "8", "24", "-1", "1.5", "1e1", "\"1\"", "null", "[]",
@@ -75,7 +75,7 @@ public class SafetensorsFuzzTests
     ];
 
     [Test]
-    public void Seeds_are_valid()
+    public void The_seed_files_are_valid()
     {
         foreach (byte[] file in s_files)
             CheckInvariants(SafetensorsHeader.Parse(file, file.Length, "file"), file.Length);
@@ -122,10 +122,10 @@ public class SafetensorsFuzzTests
             $"{successes} successes, at most {mostAllocated} bytes allocated; " +
             string.Join(", ", errors.OrderBy(pair => -pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));
         Assert.That(watch.Elapsed, Is.LessThan(TimeSpan.FromSeconds(60)));
-        // All that one input allocates, freed or not, bounds what it can hold at once.
+        // The allocations of one input, freed or not, are a bound of its memory use.
         Assert.That(mostAllocated, Is.LessThan(MaxAllocatedBytes));
 
-        // The mutations have to reach what they are meant to test: every error that takes no file to see.
+        // The mutations must cause every error that does not need a file.
         Assert.That(successes, Is.GreaterThan(InputCount / 100));
         SafetensorsError[] needFiles =
         [
@@ -241,7 +241,7 @@ public class SafetensorsFuzzTests
     private static byte[] Mutate(Random random, byte[] seed, int prefixBytes)
     {
         List<byte> bytes = [.. seed];
-        // Half of the inputs stay JSON, and so reach what comes after its parser.
+        // Half of the inputs remain valid JSON and so reach the code behind the parser.
         bool isStructured = random.Next(2) == 0;
         for (int left = 1 + random.Next(4); left > 0; left--)
         {
@@ -255,7 +255,7 @@ public class SafetensorsFuzzTests
         if (bytes.Count > MaxLength)
             bytes.RemoveRange(MaxLength, bytes.Count - MaxLength);
         byte[] result = [.. bytes];
-        // Mostly a header length that fits what the mutations left, so that they are seen.
+        // In most cases the header length is corrected after the mutation, so that the mutation is read.
         if (prefixBytes > 0 && result.Length >= prefixBytes && random.Next(10) != 0)
         {
             int dataBytes = seed.Length - prefixBytes - (int)BinaryPrimitives.ReadInt64LittleEndian(seed);
@@ -299,7 +299,7 @@ public class SafetensorsFuzzTests
         }
     }
 
-    /// <summary>Exchanges the next number, string or array for another, or adds a field.</summary>
+    /// <summary>Replaces the next number, string or array, or adds a field.</summary>
     private static void MutateStructure(Random random, List<byte> bytes, int position)
     {
         (string begin, string end, string[] values) = s_structures[random.Next(s_structures.Length)];

@@ -58,7 +58,7 @@ public class SafetensorsIndexTests
     [TestCase("""{"weight_map":{"a":"C:1.safetensors"}}""", ShardOutsideFolder, "'a'", "plain name")]
     [TestCase("""{"weight_map":{"a":"\\\\host\\share"}}""", ShardOutsideFolder, "'a'", "plain name")]
     [TestCase("""{"weight_map":{"a":"1.safetensors\u0000"}}""", ShardOutsideFolder, "'a'", "\\u0000")]
-    public void A_wrong_index_is_refused(string json, SafetensorsError error, params string[] messageParts)
+    public void A_wrong_index_is_rejected(string json, SafetensorsError error, params string[] messageParts)
     {
         string path = WriteIndex(json);
         SafetensorsException exception =
@@ -77,7 +77,7 @@ public class SafetensorsIndexTests
     }
 
     [Test]
-    public void Of_a_tensor_that_two_shards_hold_the_one_that_the_index_names_is_read()
+    public void Of_duplicate_tensors_the_one_named_by_the_index_is_read()
     {
         WriteShard("3.safetensors", ("a", 5), ("z", 6));
         foreach ((string shard, float expected) in new[] { ("1.safetensors", 1f), ("3.safetensors", 5f) })
@@ -92,7 +92,7 @@ public class SafetensorsIndexTests
     }
 
     [Test]
-    public void Entries_that_no_shard_holds_are_left_out()
+    public void Entries_without_a_tensor_in_their_shard_are_omitted()
     {
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(WriteIndex(
             """
@@ -106,7 +106,7 @@ public class SafetensorsIndexTests
     }
 
     [Test]
-    public void Shards_that_are_missing_are_left_out_with_a_warning()
+    public void Missing_shards_are_omitted_with_a_warning()
     {
         File.WriteAllText(_folder.File("pointer.safetensors"),
             "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n");
@@ -123,7 +123,7 @@ public class SafetensorsIndexTests
     }
 
     [Test]
-    public void An_index_without_any_shard_is_refused()
+    public void An_index_without_any_shard_is_rejected()
     {
         string path = WriteIndex("""{"weight_map":{"x":"link.safetensors","y":"none.safetensors"}}""");
         File.CreateSymbolicLink(_folder.File("link.safetensors"), "/nonexistent/blob");
@@ -133,7 +133,7 @@ public class SafetensorsIndexTests
     }
 
     [Test]
-    public void An_alias_may_stand_in_one_shard_and_its_tensor_in_another()
+    public void An_alias_and_its_tensor_may_be_in_different_shards()
     {
         SafetensorsWriter.Write(_folder.File("3.safetensors"),
             [new TensorToWrite("d", TensorType.F32, [], new[] { 8f })],
@@ -144,7 +144,7 @@ public class SafetensorsIndexTests
     }
 
     [Test]
-    public void An_index_above_the_limit_is_refused_before_it_is_read()
+    public void An_index_above_the_size_limit_is_rejected_unread()
     {
         string path = WriteIndex("{}");
         using (FileStream stream = new(path, FileMode.Open))

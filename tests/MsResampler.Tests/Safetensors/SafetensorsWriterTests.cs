@@ -14,7 +14,7 @@ public class SafetensorsWriterTests
     public void DeleteFolder() => _folder.Dispose();
 
     [Test]
-    public void Bytes_are_those_of_the_reference_implementation()
+    public void The_bytes_equal_those_of_the_reference_implementation()
     {
         string path = _folder.File("a.safetensors");
         SafetensorsWriter.Write(path,
@@ -43,7 +43,7 @@ public class SafetensorsWriterTests
     }
 
     [Test]
-    public void A_file_read_and_written_again_has_the_same_bytes()
+    public void A_file_that_is_read_and_rewritten_has_the_same_bytes()
     {
         string first = _folder.File("first.safetensors");
         string second = _folder.File("second.safetensors");
@@ -70,7 +70,7 @@ public class SafetensorsWriterTests
     [TestCase(TensorType.F16)]
     [TestCase(TensorType.BF16)]
     [TestCase(TensorType.F64)]
-    public void Produced_values_are_asked_for_in_order_once_and_come_back(TensorType type)
+    public void Produced_values_are_requested_once_in_order_and_read_back(TensorType type)
     {
         const int Count = (1 << 20) + 3; // several blocks, and a part of one
         string path = _folder.File("a.safetensors");
@@ -96,7 +96,7 @@ public class SafetensorsWriterTests
     }
 
     [Test]
-    public void The_order_given_does_not_matter()
+    public void The_order_of_the_tensors_does_not_matter()
     {
         TensorToWrite[] tensors = [.. Enumerable.Range(0, 20).Select(index =>
             new TensorToWrite($"t{index}", index % 2 == 0 ? TensorType.BF16 : TensorType.F64, [index],
@@ -109,7 +109,7 @@ public class SafetensorsWriterTests
     }
 
     [Test]
-    public void Names_and_metadata_of_any_text_come_back()
+    public void Names_and_metadata_with_any_text_are_read_back()
     {
         string[] names = ["", "a\"b\\c/d", "\0\u001b\n", "é€😀", "\u007f\u0085\u2028\ufffd", "dtype"];
         SafetensorsWriter.Write(_folder.File("a"),
@@ -121,7 +121,7 @@ public class SafetensorsWriterTests
     }
 
     [Test]
-    public void An_open_checkpoint_can_be_written_over_and_reads_on()
+    public void An_open_checkpoint_can_be_overwritten_and_still_be_read()
     {
         string path = _folder.File("a.safetensors");
         SafetensorsWriter.Write(path, [new TensorToWrite("t", TensorType.F32, [], new[] { 1f })]);
@@ -142,7 +142,7 @@ public class SafetensorsWriterTests
     }
 
     [Test]
-    public void A_write_that_fails_leaves_what_was_there()
+    public void A_failed_write_leaves_the_old_file()
     {
         string path = _folder.File("a.safetensors");
         File.WriteAllText(path, "before");
@@ -164,7 +164,7 @@ public class SafetensorsWriterTests
     }
 
     [Test]
-    public void What_cannot_be_written_is_refused_before_any_file_is_touched()
+    public void Invalid_tensors_are_rejected_before_any_file_is_changed()
     {
         string path = _folder.File("a.safetensors");
         File.WriteAllText(path, "before");

@@ -2,7 +2,7 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Safetensors;
 
-/// <summary>Sizes on both sides of 2^63, which a signed number does not hold.</summary>
+/// <summary>Sizes around 2^63, the limit of signed integers.</summary>
 public class TensorSizeTests
 {
     private const long Two31 = 1L << 31;
@@ -20,7 +20,7 @@ public class TensorSizeTests
     {
         Assert.That(TensorSize.Compute(type, shape, out _, out _), Is.EqualTo(SizeProblem.Overflow));
 
-        // The largest size below it: the last extent less what fills whole bytes.
+        // The largest size below the limit: the last extent minus the elements that fill whole bytes.
         int step = type == TensorType.F4 ? 2 : 1;
         long[] smaller = [.. shape[..^1], shape[^1] - step];
         Assert.That(TensorSize.Compute(type, smaller, out long elementCount, out long byteCount),
@@ -39,7 +39,7 @@ public class TensorSizeTests
     [TestCase(Two32, Two32, 0, TestName = "A zero after an overflow does not undo it")]
     [TestCase(Two32, Two31, 0, TestName = "A zero after exactly 2^63 does not undo it")]
     [TestCase(3, 1L << 62, 1, TestName = "An overflow in the middle stays one")]
-    public void Elements_overflow(params long[] shape)
+    public void Too_many_elements_overflow(params long[] shape)
     {
         foreach (TensorType type in Enum.GetValues<TensorType>())
             Assert.That(TensorSize.Compute(type, shape, out _, out _), Is.EqualTo(SizeProblem.Overflow));
