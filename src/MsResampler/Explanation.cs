@@ -1,22 +1,22 @@
+using MsResampler.Model;
+
 namespace MsResampler;
 
 /// <summary>The attention weights and gate weights of one image.</summary>
 public sealed class Explanation
 {
-    internal Explanation(PatchGrid grid, int queryCount, int scopeCount, int headCount, int gateGroupCount,
-        float[][] attention, float[] gate)
-    {
-        Grid = grid;
-        QueryCount = queryCount;
-        ScopeCount = scopeCount;
-        HeadCount = headCount;
-        GateGroupCount = gateGroupCount;
-        _attention = attention;
-        _gate = gate;
-    }
-
     private readonly float[][] _attention;
     private readonly float[] _gate;
+
+    internal Explanation(PatchGrid grid, ResamplerConfig config, float[][] attention, float[] gate)
+    {
+        Grid = grid;
+        QueryCount = config.QueryGrid.QueryCount;
+        ScopeCount = config.Scopes.Count;
+        HeadCount = config.AttentionHeadCount;
+        GateGroupCount = config.GateGroupCount;
+        (_attention, _gate) = (attention, gate);
+    }
 
     /// <summary>The patch grid of the image.</summary>
     public PatchGrid Grid { get; }

@@ -192,8 +192,7 @@ internal sealed class GpuEngine : ModelEngine
             Maps maps = new();
             Run(workspace, features, [grid], firstImage: 0, tokens, maps, CancellationToken.None);
             isSound = true;
-            return new Explanation(grid, Layout.QueryCount, Layout.ScopeCount, Config.AttentionHeadCount,
-                Config.GateGroupCount, maps.Attention, maps.Gate);
+            return new Explanation(grid, Config, maps.Attention, maps.Gate);
         }
         finally
         {

@@ -5,13 +5,9 @@ namespace MsResampler.Cpu;
 /// <summary>The row part or the column part of the bias of a scope whose keys are absorbed. Each query row or
 /// column has a table [patches of its window along the axis, lanes of heads] in base 2. The part depends on one
 /// axis of the grid.</summary>
-internal sealed unsafe class AbsorbedBias : GridPart
+internal sealed unsafe class AbsorbedBias(PartKey key, AlignedBuffer memory, nint queryStride)
+    : QueryPart(key, memory, queryStride)
 {
-    private readonly nint _queryStride;
-
-    private AbsorbedBias(PartKey key, AlignedBuffer memory, nint queryStride)
-        : base(key, memory) => _queryStride = queryStride;
-
     /// <param name="key">What the part depends on.</param>
     /// <param name="windows">The window of each query row or column.</param>
     /// <param name="bias">The scope's bias.</param>
@@ -38,7 +34,4 @@ internal sealed unsafe class AbsorbedBias : GridPart
 
         return table;
     }
-
-    /// <summary>The table of a query row or column.</summary>
-    public float* At(int query) => Memory.Pointer + (query * _queryStride);
 }

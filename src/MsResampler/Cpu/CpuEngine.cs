@@ -104,8 +104,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
                     Array.Fill(gate, 1f);
                 float[][] attention = [.. Enumerable.Range(0, config.Scopes.Count).Select(scope =>
                     AttentionMaps.Compute(core.Model, scope, operands, pass.KeyFeatures, pass.RowStride))];
-                return new Explanation(grid, queryCount, config.Scopes.Count, config.AttentionHeadCount,
-                    config.GateGroupCount, attention, gate);
+                return new Explanation(grid, config, attention, gate);
             }
         }
         finally

@@ -4,18 +4,12 @@ using MsResampler.Model;
 namespace MsResampler.Cpu;
 
 /// <summary>The queries of a scope whose keys are absorbed, multiplied by k_proj: for every query the rows
-/// <c>Wkᵀ·Q</c> of all heads side by side. They depend on the grid only if queries have positions.</summary>
-internal sealed unsafe class FoldedQueries : GridPart
+/// <c>Wkᵀ·Q</c> of all heads side by side. A row is stored in blocks of lanes (see
+/// <see cref="AbsorbedScope.LaneBlock"/>), each [D, lanes of the block]. The part depends on the grid only if
+/// queries have positions.</summary>
+internal sealed unsafe class FoldedQueries(PartKey key, AlignedBuffer memory, nint queryStride)
+    : QueryPart(key, memory, queryStride)
 {
-    private readonly nint _queryStride;
-
-    private FoldedQueries(PartKey key, AlignedBuffer memory, nint queryStride)
-        : base(key, memory) => _queryStride = queryStride;
-
-    /// <summary>The rows of one query: blocks of lanes (see <see cref="AbsorbedScope.LaneBlock"/>), each [D,
-    /// lanes of the block].</summary>
-    public float* At(int query) => Memory.Pointer + (query * _queryStride);
-
     /// <summary>Multiplies queries by k_proj: row h of query m is <c>Wk_hᵀ·Q_mh</c>.</summary>
     /// <param name="key">What the part depends on.</param>
     /// <param name="queries">Projected queries, scaled by log₂e/√d, [M, D].</param>

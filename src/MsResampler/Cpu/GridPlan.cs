@@ -6,22 +6,18 @@ namespace MsResampler.Cpu;
 
 /// <summary>The plan of a grid and its attention tasks. Immutable; takes a few KiB, operands take
 /// megabytes.</summary>
-internal sealed class GridPlan
+/// <param name="plan">The plan.</param>
+/// <param name="tasks">The tasks of attention.</param>
+/// <param name="valueTasks">The tasks of absorbed values.</param>
+internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueTask[] valueTasks)
 {
-    private GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueTask[] valueTasks)
-    {
-        Plan = plan;
-        Tasks = tasks;
-        ValueTasks = valueTasks;
-    }
-
-    public ExecutionPlan Plan { get; }
+    public ExecutionPlan Plan => plan;
 
     /// <summary>The tasks of attention, which are independent; the most expensive first.</summary>
-    public AttentionTask[] Tasks { get; }
+    public AttentionTask[] Tasks => tasks;
 
     /// <summary>The tasks of absorbed values, which run after all of <see cref="Tasks"/>.</summary>
-    public ValueTask[] ValueTasks { get; }
+    public ValueTask[] ValueTasks => valueTasks;
 
     /// <summary>Memory in bytes, with the object headers and list entries of a 64-bit process.</summary>
     public unsafe long Bytes

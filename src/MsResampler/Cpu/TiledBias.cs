@@ -6,13 +6,9 @@ namespace MsResampler.Cpu;
 /// <summary>The row part or the column part of the bias of a scope whose keys are projected. Each tile, and
 /// each head if sigmas are learned, has a table [patch rows or columns of the tile, lanes] in base 2. The part
 /// depends on one axis of the grid and on the sizes of the tiles.</summary>
-internal sealed unsafe class TiledBias : TiledPart
+internal sealed unsafe class TiledBias(PartKey key, AlignedBuffer memory, nint[] offsets, int[] headStrides)
+    : TiledPart(key, memory, offsets, headStrides)
 {
-    private TiledBias(PartKey key, AlignedBuffer memory, nint[] offsets, int[] headStrides)
-        : base(key, memory, offsets, headStrides)
-    {
-    }
-
     /// <param name="key">What the part depends on.</param>
     /// <param name="tiles">The scope's tiles.</param>
     /// <param name="bias">The scope's bias.</param>

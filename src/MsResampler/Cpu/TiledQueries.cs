@@ -6,13 +6,9 @@ namespace MsResampler.Cpu;
 /// <summary>The queries of a scope whose keys are projected. Each tile and head has a table [d, lanes], the
 /// right operand of a product; lanes without a query are zero. The part depends on the sizes of the tiles, and
 /// on the grid only if queries have positions.</summary>
-internal sealed unsafe class TiledQueries : TiledPart
+internal sealed unsafe class TiledQueries(PartKey key, AlignedBuffer memory, nint[] offsets, int[] headStrides)
+    : TiledPart(key, memory, offsets, headStrides)
 {
-    private TiledQueries(PartKey key, AlignedBuffer memory, nint[] offsets, int[] headStrides)
-        : base(key, memory, offsets, headStrides)
-    {
-    }
-
     /// <param name="key">What the part depends on.</param>
     /// <param name="tiles">The scope's tiles.</param>
     /// <param name="queries">Projected queries, scaled by log₂e/√d, [M, D].</param>
