@@ -24,7 +24,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     /// </exception>
     public ModelOperands(ResamplerModel model)
     {
-        _source = model.Checkpoint.SourcePath;
+        _source = model.SourcePath;
         ResamplerConfig config = Config = model.Config;
         ResamplerWeights weights = model.Weights;
         List<string> problems = [];

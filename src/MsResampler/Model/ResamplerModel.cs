@@ -27,6 +27,9 @@ public sealed class ResamplerModel : IDisposable
     /// <summary>The open checkpoint.</summary>
     public SafetensorsCheckpoint Checkpoint { get; }
 
+    /// <summary>The path of the checkpoint, for messages.</summary>
+    internal string SourcePath => Checkpoint.SourcePath;
+
     /// <summary>The detected prefix of the tensor names; may be empty.</summary>
     public string TensorPrefix { get; }
 

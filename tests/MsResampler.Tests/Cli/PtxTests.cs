@@ -121,7 +121,7 @@ internal sealed class PtxTests : CliFixture
         File.WriteAllText(In("wide.json"), Config.Replace("\"hidden_size\": 8,", "\"hidden_size\": 288,",
             StringComparison.Ordinal).Replace("float32", "float16", StringComparison.Ordinal));
         string[] arguments = ["ptx", "--arch", "sm_80", "--out", In("wide"), "--config", In("wide.json")];
-        CliRun.Of([.. arguments, "--precision", "float16"]).FailsNaming("heads of up to 128 channels", "have 144");
+        CliRun.Of([.. arguments, "--precision", "float16"]).FailsNaming("head size of up to 128", "is 144");
         // If the model does not allow the precision of its checkpoint, it is computed in float32.
         CliRun.Of(arguments).Succeeds();
         Assert.That(KernelsIn("wide"), Has.None.Contains("float16").And.Some.StartsWith("scopeattentiontiled"));

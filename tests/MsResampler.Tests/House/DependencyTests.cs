@@ -18,10 +18,18 @@ public class DependencyTests
     private static readonly Assembly[] s_libraries =
         [s_engine, typeof(ReferenceResampler).Assembly, typeof(OnnxExporter).Assembly];
 
+    private static readonly Assembly s_gpu = typeof(CudaBackend).Assembly;
+
+    private static string InKernels(string name) => $"MsResampler.Kernels.{name}";
+
+    private static PredicateList TypesOf(Assembly assembly, string within)
+        => Types.InAssembly(assembly).That().ResideInNamespaceMatching($@"^{Regex.Escape(within)}(\.|$)");
+
     private static void AssertFree(Assembly assembly, string within, params string[] of)
+        => AssertFree(TypesOf(assembly, within), of);
+
+    private static void AssertFree(PredicateList types, params string[] of)
     {
-        PredicateList types = Types.InAssembly(assembly).That()
-            .ResideInNamespaceMatching($@"^{Regex.Escape(within)}\.");
         Assert.That(types.GetTypes(), Is.Not.Empty);
         Assert.That(types.ShouldNot().HaveDependencyOnAny(of).GetResult().FailingTypeNames ?? [], Is.Empty);
     }
@@ -46,7 +54,45 @@ public class DependencyTests
 
     [Test]
     public void The_GPU_backend_does_not_depend_on_the_CPU_backend()
-        => AssertFree(typeof(CudaBackend).Assembly, Root, "MsResampler.Cpu");
+        => AssertFree(s_gpu, Root, "MsResampler.Cpu");
+
+    [TestCase("Compiler", "Device", "Forward", "Attention", "Gemm", "Gate", "Norm", "Tiles")]
+    [TestCase("Ptx", "Compiler", "Device", "Forward", "Attention", "Gemm", "Gate", "Norm", "Tiles")]
+    [TestCase("Tiles", "Compiler", "Device", "Forward", "Attention", "Gemm", "Gate", "Norm")]
+    [TestCase("Attention", "Device.Cuda", "Forward")]
+    [TestCase("Gemm", "Device.Cuda", "Forward")]
+    [TestCase("Gate", "Device.Cuda", "Forward")]
+    [TestCase("Norm", "Device.Cuda", "Forward")]
+    [TestCase("Device", "Forward", "Attention", "Gemm", "Gate", "Norm", "Tiles")]
+    [TestCase("Forward", "Device.Cuda")]
+    [TestCase("Forward.Float32", "Forward.Bits16")]
+    [TestCase("Forward.Bits16", "Forward.Float32")]
+    public void A_folder_of_kernels_does_not_use_those_above_it(string folder, params string[] above)
+        => AssertFree(s_gpu, InKernels(folder), [.. above.Select(InKernels)]);
+
+    [Test]
+    public void Only_the_CUDA_device_knows_CUDA()
+    {
+        AssertFree(s_gpu, InKernels("Forward"), "ILGPU.Runtime.Cuda");
+        AssertFree(TypesOf(s_gpu, InKernels("Device")).And().DoNotResideInNamespace(InKernels("Device.Cuda")),
+            InKernels("Device.Cuda"), "ILGPU");
+    }
+
+    [Test]
+    public void A_workspace_knows_no_model_and_a_model_no_workspace()
+    {
+        string[] models = [InKernels("Forward.DeviceModel"), InKernels("Forward.Float32"), InKernels("Forward.Bits16")];
+        string[] runtime = [InKernels("Forward.Workspace"), InKernels("Forward.ForwardPass")];
+        AssertFree(TypesOf(s_gpu, InKernels("Forward")).And()
+            .HaveNameMatching("^(Workspace|ForwardPass|ForwardStep|KernelLaunch|Batch|BatchPlan)$"), models);
+        AssertFree(TypesOf(s_gpu, InKernels("Forward")).And().HaveNameMatching("^(DeviceModel|QuerySide)$"), runtime);
+        AssertFree(s_gpu, InKernels("Forward.Float32"), runtime);
+        AssertFree(s_gpu, InKernels("Forward.Bits16"), runtime);
+    }
+
+    [Test]
+    public void Benchmarks_do_not_ship_with_the_GPU_backend()
+        => AssertFree(s_gpu, Root, "System.Diagnostics.Stopwatch", "MsResampler.Perf");
 
     [Test]
     public void Planning_does_not_depend_on_a_backend()

@@ -155,7 +155,7 @@ internal sealed class Bits16Upload(TensorStore tensors, ModelLayout layout, Resa
     }
 
     [DoesNotReturn]
-    private void ThrowFolded(WeightTensor tensor) => throw new InvalidModelException(model.Checkpoint.SourcePath,
+    private void ThrowFolded(WeightTensor tensor) => throw new InvalidModelException(model.SourcePath,
         [$"tensor '{tensor.Name}': expected numbers within the range of bfloat16 (±3.39e38) after multiplication " +
             "with the weights of ln_kv, found one outside: use Precision.Float32"]);
 }
