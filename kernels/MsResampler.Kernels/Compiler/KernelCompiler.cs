@@ -100,7 +100,8 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
     {
         (string entryName, var parameters, int parameterBytes) = PtxText.ReadEntry(ptx);
         return new CompiledKernel(name, entryName, ptx, [.. parameters.Zip(kernel.GetParameters(),
-            (parameter, source) => parameter with { ElementBytes = ElementBytes(source.ParameterType) })], parameterBytes);
+            (parameter, source) => parameter with { ElementBytes = ElementBytes(source.ParameterType) })],
+            parameterBytes);
     }
 
     private static int ElementBytes(Type parameter)

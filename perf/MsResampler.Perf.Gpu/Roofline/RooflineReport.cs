@@ -105,7 +105,8 @@ internal static class RooflineReport
         text.Append(culture, $"| {item.Steps.Sum(step => step.CountWork().Bytes) / 1e6:0.0} ");
         foreach (RooflineDevice device in RooflineDevice.All)
         {
-            RooflineEstimate[] estimates = [.. item.Steps.Select(step => RooflineEstimate.Of(step.CountWork(), device))];
+            RooflineEstimate[] estimates =
+                [.. item.Steps.Select(step => RooflineEstimate.Of(step.CountWork(), device))];
             double total = estimates.Sum(estimate => estimate.Seconds);
             (RooflineBound bound, double seconds) = estimates
                 .GroupBy(estimate => estimate.Bound, (bound, bounded) => (bound, bounded.Sum(one => one.Seconds)))
