@@ -11,11 +11,7 @@ public class ActivationOverflowException : ArithmeticException
     internal ActivationOverflowException(string message, Precision precision, int imageIndex = -1,
         PatchGrid grid = default)
         : base(message)
-    {
-        Precision = precision;
-        ImageIndex = imageIndex;
-        Grid = grid;
-    }
+        => (Precision, ImageIndex, Grid) = (precision, imageIndex, grid);
 
     /// <summary>The numeric precision of the model; never <see cref="Precision.Auto"/>.</summary>
     public Precision Precision { get; }

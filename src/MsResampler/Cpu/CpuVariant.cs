@@ -9,22 +9,16 @@ namespace MsResampler.Cpu;
 
 /// <summary>An instruction set for which the CPU backend has code. The run-time choice, the environment
 /// override, the tests and the benchmarks all use the ordered list <see cref="All"/>.</summary>
-internal sealed class CpuVariant
+/// <param name="name">The name of the variant.</param>
+/// <param name="isSupported">Whether this machine supports the instruction set.</param>
+/// <param name="costs">Costs of its kernels.</param>
+/// <param name="create">Prepares a model to run with it.</param>
+internal sealed class CpuVariant(string name, bool isSupported, CostModel costs, CpuVariant.Factory create)
 {
     /// <summary>The environment variable that selects a variant by name.</summary>
     public const string EnvironmentVariable = "MSRESAMPLER_CPU";
 
-    private readonly Factory _create;
-
-    private CpuVariant(string name, bool isSupported, CostModel costs, Factory create)
-    {
-        Name = name;
-        IsSupported = isSupported;
-        Costs = costs;
-        _create = create;
-    }
-
-    private delegate ModelEngine Factory(ResamplerModel model, ResamplerOptions options,
+    internal delegate ModelEngine Factory(ResamplerModel model, ResamplerOptions options,
         Func<StrategyChoice, ScopeStrategy>? choose);
 
     /// <summary>All variants, the fastest first.</summary>
@@ -36,13 +30,13 @@ internal sealed class CpuVariant
         Define<SimdScalar, float>("scalar", true),
     ];
 
-    public string Name { get; }
+    public string Name => name;
 
     /// <summary>Whether this machine supports the instruction set.</summary>
-    public bool IsSupported { get; }
+    public bool IsSupported => isSupported;
 
     /// <summary>Costs of its kernels, for planning without an engine.</summary>
-    public CostModel Costs { get; }
+    public CostModel Costs => costs;
 
     /// <summary>Returns the variant that <see cref="EnvironmentVariable"/> names, or the fastest supported
     /// variant if the variable is not set.</summary>
@@ -104,7 +98,7 @@ internal sealed class CpuVariant
     /// <param name="options">The options of the resampler.</param>
     /// <param name="choose">Selects strategies, see <see cref="Planner"/>; null for the cheapest.</param>
     public ModelEngine Create(ResamplerModel model, ResamplerOptions options,
-        Func<StrategyChoice, ScopeStrategy>? choose = null) => _create(model, options, choose);
+        Func<StrategyChoice, ScopeStrategy>? choose = null) => create(model, options, choose);
 
     public override string ToString() => Name;
 

@@ -23,7 +23,6 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private readonly ModelOperands<TSimd, TVector> _model;
     private readonly WorkspaceSize _size;
     private readonly ResamplerConfig _config;
-    private readonly Stage[] _stages;
     private readonly int _threadCount;
     private readonly float*[] _keys;
     private readonly float*[] _values;
@@ -62,10 +61,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _probabilityStride = new int[scopeCount];
         RowStride = RowStrideOf(_config.HiddenSize);
         BranchStride = RowStrideOf(checked(scopeCount * _config.HiddenSize));
-        _stages = [Stage.Input, Stage.Norm, Stage.KeysAndValues, Stage.Attention, Stage.AbsorbedValues, Stage.Outputs,
-            Stage.Gate, Stage.Tokens];
     }
 
+    /// <summary>The stages in the order of their execution; each is a phase of the work.</summary>
     private enum Stage
     {
         Input,
@@ -78,7 +76,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Tokens,
     }
 
-    public int PhaseCount => _stages.Length;
+    public int PhaseCount => (int)Stage.Tokens + 1;
 
     /// <summary>Floats between rows of buffers [·, D].</summary>
     public int RowStride { get; }
@@ -172,34 +170,25 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _input = _gateWeights = _tokens = null;
     }
 
-    public int TaskCount(int phase) => _stages[phase] switch
+    public int TaskCount(int phase) => (Stage)phase switch
     {
-        Stage.Input => _inputGemm.TaskCount,
         Stage.Norm => (RowCount + NormRows - 1) / NormRows,
-        Stage.KeysAndValues => _keyValueGemm.TaskCount,
         Stage.Attention => CountTasks(static grid => grid.Tasks.Length),
         Stage.AbsorbedValues => CountTasks(static grid => grid.ValueTasks.Length),
-        Stage.Outputs => _outputGemm.TaskCount,
         Stage.Gate => ((_imageCount * QueryCount) + FusionGate<TSimd, TVector>.RowCount - 1)
             / FusionGate<TSimd, TVector>.RowCount,
-        _ => _tokenGemm.TaskCount,
+        Stage products => ProductsOf(products).TaskCount,
     };
 
-    public bool IsCancellable(int phase) => _stages[phase] != Stage.Tokens;
+    public bool IsCancellable(int phase) => (Stage)phase != Stage.Tokens;
 
     public void Execute(int phase, int task, int worker)
     {
         float* scratch = _scratch + ((nint)worker * _scratchStride);
-        switch (_stages[phase])
+        switch ((Stage)phase)
         {
-            case Stage.Input:
-                _inputGemm.Execute(task);
-                break;
             case Stage.Norm:
                 Normalise(task);
-                break;
-            case Stage.KeysAndValues:
-                _keyValueGemm.Execute(task);
                 break;
             case Stage.Attention:
                 Attend(task, scratch);
@@ -207,18 +196,25 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             case Stage.AbsorbedValues:
                 SumAbsorbedValues(task, scratch);
                 break;
-            case Stage.Outputs:
-                _outputGemm.Execute(task);
-                break;
             case Stage.Gate:
                 Fuse(task, scratch);
                 break;
-            default:
-                _tokenGemm.Execute(task);
-                CheckTokens(task);
+            case Stage products:
+                ProductsOf(products).Execute(task);
+                if (products == Stage.Tokens)
+                    CheckTokens(task);
                 break;
         }
     }
+
+    /// <summary>The matrix products of a stage that consists of products.</summary>
+    private GemmList<TSimd, TVector> ProductsOf(Stage stage) => stage switch
+    {
+        Stage.Input => _inputGemm,
+        Stage.KeysAndValues => _keyValueGemm,
+        Stage.Outputs => _outputGemm,
+        _ => _tokenGemm,
+    };
 
     /// <summary>The number of scopes with key and value projections of their own.</summary>
     private int OwnerCount => _config.ShareKeyValues ? 1 : _config.Scopes.Count;

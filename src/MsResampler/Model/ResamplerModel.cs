@@ -10,13 +10,8 @@ public sealed class ResamplerModel : IDisposable
 
     private ResamplerModel(ResamplerConfig config, ResamplerWeights weights, SafetensorsCheckpoint checkpoint,
         string tensorPrefix, IReadOnlyList<string> warnings)
-    {
-        Config = config;
-        Weights = weights;
-        Checkpoint = checkpoint;
-        TensorPrefix = tensorPrefix;
-        Warnings = warnings;
-    }
+        => (Config, Weights, Checkpoint, TensorPrefix, Warnings)
+            = (config, weights, checkpoint, tensorPrefix, warnings);
 
     /// <summary>The configuration.</summary>
     public ResamplerConfig Config { get; }

@@ -11,11 +11,7 @@ public sealed class SafetensorsException : Exception
     internal SafetensorsException(SafetensorsError error, string source, string problem,
         Exception? inner = null)
         : base($"{source}: {problem}", inner)
-    {
-        Error = error;
-        SourcePath = source;
-        Problem = problem;
-    }
+        => (Error, SourcePath, Problem) = (error, source, problem);
 
     /// <summary>The kind of error.</summary>
     public SafetensorsError Error { get; }

@@ -5,15 +5,8 @@ public sealed class TensorInfo
 {
     internal TensorInfo(string name, TensorType type, long[] shape, long elementCount, long firstByte,
         long byteCount, int fileIndex)
-    {
-        Name = name;
-        Type = type;
-        Shape = shape;
-        ElementCount = elementCount;
-        FirstByte = firstByte;
-        ByteCount = byteCount;
-        FileIndex = fileIndex;
-    }
+        => (Name, Type, Shape, ElementCount, FirstByte, ByteCount, FileIndex)
+            = (name, type, shape, elementCount, firstByte, byteCount, fileIndex);
 
     /// <summary>The tensor's name.</summary>
     public string Name { get; }
