@@ -37,7 +37,7 @@ internal static class ScopeAttentionMma<THead, TElement>
     private const int TileUnits = TileKeys / Unit;
 
     /// <summary>Threads of a block.</summary>
-    public const int GroupSize = 32 * MmaWarp.Count;
+    public const int BlockSize = 32 * MmaWarp.Count;
 
     private static int RowBytes => PaddedTile.RowBytes(THead.Chunks);
 

@@ -17,7 +17,7 @@ namespace MsResampler.Kernels.Attention;
 /// reads nothing twice: the four lanes of a column read the same bytes in one instruction.</para>
 /// <para>Weights are exchanged between lanes through shared memory, in rows of 40 floats: four rows and eight keys
 /// are then in 32 different banks.</para>
-/// <para>Grid: x = blocks of the schedule, y = heads × slices of a head. Block: <see cref="GroupSize"/> threads.
+/// <para>Grid: x = blocks of the schedule, y = heads × slices of a head. Block: <see cref="BlockSize"/> threads.
 /// Shared memory at 128 channels: 8.3 KiB of queries and 32 KiB of weights, later of partial sums.</para>
 /// </remarks>
 /// <typeparam name="THead">The part of a head that a block computes.</typeparam>
@@ -33,7 +33,7 @@ internal static class ScopeAttentionTiled<THead>
     private const int WeightStride = 40;
 
     /// <summary>Threads of a block.</summary>
-    public static int GroupSize => 32 * THead.WarpCount;
+    public static int BlockSize => 32 * THead.WarpCount;
 
     /// <summary>Vectors of four channels in a slice.</summary>
     public static int SliceVectors => 8 * THead.LaneVectors;
@@ -219,7 +219,7 @@ internal static class ScopeAttentionTiled<THead>
 
         int outputStart = (((block.Scope * shape.HeadCount) + head) * shape.HeadVectors) + (slice * SliceVectors);
         int storedVectors = IntrinsicMath.Min(SliceVectors, shape.HeadVectors - (slice * SliceVectors));
-        for (int index = Group.IdxX; index < block.QueryCount * storedVectors; index += GroupSize)
+        for (int index = Group.IdxX; index < block.QueryCount * storedVectors; index += BlockSize)
         {
             int query = index / storedVectors;
             int channel = index % storedVectors;
@@ -236,7 +236,7 @@ internal static class ScopeAttentionTiled<THead>
     private static void LoadQueries(ArrayView<Float4> sharedQueries, ArrayView<Float4> queries, TiledBlock block,
         int head, AttentionShape shape, int firstVector, int vectorCount)
     {
-        for (int index = Group.IdxX; index < TileQueries * vectorCount; index += GroupSize)
+        for (int index = Group.IdxX; index < TileQueries * vectorCount; index += BlockSize)
         {
             int query = IntrinsicMath.Min(index / vectorCount, block.QueryCount - 1);
             int vector = index % vectorCount;

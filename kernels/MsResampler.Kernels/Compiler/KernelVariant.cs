@@ -6,11 +6,11 @@ namespace MsResampler.Kernels.Compiler;
 /// <summary>A kernel in one configuration.</summary>
 /// <param name="Kernel">The class with the kernel method <c>Run</c>; its type arguments are the
 /// configuration.</param>
-/// <param name="GroupSize">The number of threads in its largest block.</param>
+/// <param name="BlockSize">The number of threads in its largest block.</param>
 /// <param name="BlockCount">The number of blocks that should share a multiprocessor; registers are limited
 /// accordingly.</param>
 /// <param name="MinArchitecture">The oldest architecture that has its instructions.</param>
-internal sealed record KernelVariant(Type Kernel, int GroupSize, int BlockCount, int MinArchitecture = 60)
+internal sealed record KernelVariant(Type Kernel, int BlockSize, int BlockCount, int MinArchitecture = 60)
 {
     /// <summary>The name for display, such as <c>GemmTiled GemmTile64 LinearEpilogue</c>.</summary>
     public string Name { get; } = string.Join(' ',
@@ -23,7 +23,7 @@ internal sealed record KernelVariant(Type Kernel, int GroupSize, int BlockCount,
     /// <param name="compiler">The compiler.</param>
     /// <param name="architecture">The architecture, such as 80 for sm_80.</param>
     public CompiledKernel Compile(KernelCompiler compiler, int architecture)
-        => compiler.Compile(Entry, Name, architecture, new KernelSpecialization(GroupSize, BlockCount));
+        => compiler.Compile(Entry, Name, architecture, new KernelSpecialization(BlockSize, BlockCount));
 
     public override string ToString() => Name;
 }

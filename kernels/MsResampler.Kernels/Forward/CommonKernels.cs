@@ -31,7 +31,7 @@ internal static class CommonKernels
         KernelVariant kernel = isLarge ? s_gemm128 : product.HasGelu ? s_gemmGelu64 : s_gemm64;
         long blocks = isLarge ? BlockCount<GemmTile128>(product) : BlockCount<GemmTile64>(product);
         return new KernelLaunch(kernel,
-            new LaunchSize(checked((int)(blocks / product.Count)), product.Count, kernel.GroupSize),
+            new LaunchSize(checked((int)(blocks / product.Count)), product.Count, kernel.BlockSize),
             product.AddTiledArguments);
     }
 
@@ -46,7 +46,7 @@ internal static class CommonKernels
     private static KernelVariant GemmOf<TTile, TEpilogue>(int blockCount)
         where TTile : struct, IGemmTile
         where TEpilogue : struct, IEpilogue
-        => new(typeof(GemmTiled<TTile, TEpilogue>), GemmTiled<TTile, TEpilogue>.GroupSize, blockCount);
+        => new(typeof(GemmTiled<TTile, TEpilogue>), GemmTiled<TTile, TEpilogue>.BlockSize, blockCount);
 
     private static long BlockCount<TTile>(Product product)
         where TTile : struct, IGemmTile

@@ -14,17 +14,17 @@ namespace MsResampler.Kernels.Gate;
 /// order of the scopes.</para>
 /// <para>The order of every sum depends only on the extents of the model. (ILGPU's group reductions add the sums of
 /// warps by atomics, in any order.)</para>
-/// <para>Grid: x = tokens. Block: see <see cref="GroupSizeFor"/>. Shared memory: 21 KiB.</para>
+/// <para>Grid: x = tokens. Block: see <see cref="BlockSizeFor"/>. Shared memory: 21 KiB.</para>
 /// </remarks>
 /// <typeparam name="TElement">The element type of branches and results.</typeparam>
 internal static class FusionGateBits16<TElement>
     where TElement : struct, IBits16Element
 {
     /// <summary>Threads of the largest block.</summary>
-    public const int MaxGroupSize = 32 * MaxWarps;
+    public const int MaxBlockSize = 32 * MaxWarps;
 
     /// <summary>The largest number of channels, D.</summary>
-    public const int MaxWidth = MaxGroupSize * ThreadQuads * 4;
+    public const int MaxWidth = MaxBlockSize * ThreadQuads * 4;
 
     /// <summary>The largest number of vectors of four floats in the hidden layer.</summary>
     public const int MaxHiddenVectors = 1024;
@@ -42,7 +42,7 @@ internal static class FusionGateBits16<TElement>
 
     /// <summary>Threads of a block: as few as can hold all channels, and at least four warps for the gate.</summary>
     /// <param name="width">D.</param>
-    public static int GroupSizeFor(int width)
+    public static int BlockSizeFor(int width)
         => 32 * Math.Max(4, (Bits16Quad<TElement>.CountOf(width) + (32 * ThreadQuads) - 1) / (32 * ThreadQuads));
 
     /// <summary>Fuses tokens. Rows of 16-bit elements are padded to whole vectors of eight with zeros.</summary>

@@ -22,7 +22,7 @@ namespace MsResampler.Kernels.Gemm;
 /// <para>An overflow becomes NaN, so that no later step can make it finite again. The last product reports the
 /// lowest row with a NaN (<see cref="OverflowNote"/>).</para>
 /// <para>Grid: x = tiles of C, in bands of <see cref="BandRows"/> tiles along the rows, so that concurrent blocks
-/// share data in the second-level cache; y = products. Block: <see cref="GroupSize"/> threads. Shared memory:
+/// share data in the second-level cache; y = products. Block: <see cref="BlockSize"/> threads. Shared memory:
 /// stages·64·(rows + columns) bytes, 48 KiB for 128 × 128.</para>
 /// </remarks>
 /// <typeparam name="TTile">The shape of the tile.</typeparam>
@@ -40,7 +40,7 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     public const int BandRows = 8;
 
     /// <summary>Threads of a block.</summary>
-    public static int GroupSize => 32 * TTile.WarpRows * TTile.WarpColumns;
+    public static int BlockSize => 32 * TTile.WarpRows * TTile.WarpColumns;
 
     /// <summary>Rows of C in a tile.</summary>
     public static int TileRows => 16 * TTile.WarpRows * TTile.RowTiles;
@@ -48,7 +48,7 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <summary>Columns of C in a tile.</summary>
     public static int TileColumns => 16 * TTile.WarpColumns * TTile.ColumnPairs;
 
-    private static int RowsAtOnce => GroupSize / SwizzledTile.RowChunks;
+    private static int RowsAtOnce => BlockSize / SwizzledTile.RowChunks;
 
     private static int StageBytes => (TileRows + TileColumns) * SwizzledTile.RowBytes;
 

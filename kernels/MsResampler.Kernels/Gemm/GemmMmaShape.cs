@@ -10,9 +10,9 @@ namespace MsResampler.Kernels.Gemm;
 /// <param name="Tile">The type of the tile.</param>
 /// <param name="Rows">Rows of C in a tile.</param>
 /// <param name="Columns">Columns of C in a tile.</param>
-/// <param name="GroupSize">Threads of a block.</param>
+/// <param name="BlockSize">Threads of a block.</param>
 /// <param name="BlockCount">Blocks that should share a multiprocessor; registers are limited accordingly.</param>
-internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns, int GroupSize, int BlockCount)
+internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns, int BlockSize, int BlockCount)
 {
     /// <summary>Multiply-adds of 16-bit elements that a multiprocessor of an A100 executes per cycle. The choice
     /// depends on the ratio to <see cref="BytesPerCycle"/>. Both are larger on an H100 and smaller on an RTX
@@ -67,14 +67,14 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
         where TEpilogue : struct, IGemmMmaEpilogue
         where TOutput : struct, IGemmMmaOutput
         => new(typeof(GemmMma<,,,>).MakeGenericType(Tile, typeof(TElement), typeof(TEpilogue), typeof(TOutput)),
-            GroupSize, BlockCount, MinArchitecture: 80);
+            BlockSize, BlockCount, MinArchitecture: 80);
 
     /// <summary>The blocks of a launch.</summary>
     /// <param name="rowCount">Rows of C.</param>
     /// <param name="columnCount">Columns of C.</param>
     /// <param name="productCount">Products in one launch.</param>
     public LaunchSize LaunchFor(int rowCount, int columnCount, int productCount)
-        => new(checked((int)CountTiles(rowCount, columnCount)), productCount, GroupSize);
+        => new(checked((int)CountTiles(rowCount, columnCount)), productCount, BlockSize);
 
     /// <summary>The cycles that a multiprocessor needs for a slice. Copies and products overlap.</summary>
     private double SliceCycles => CyclesPerSlice + Math.Max(
@@ -86,7 +86,7 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
         => new(index, typeof(TTile),
             GemmMma<TTile, MmaFloat16, LinearEpilogue, GemmMmaFloat16>.TileRows,
             GemmMma<TTile, MmaFloat16, LinearEpilogue, GemmMmaFloat16>.TileColumns,
-            GemmMma<TTile, MmaFloat16, LinearEpilogue, GemmMmaFloat16>.GroupSize,
+            GemmMma<TTile, MmaFloat16, LinearEpilogue, GemmMmaFloat16>.BlockSize,
             blockCount);
 
     private long CountTiles(int rowCount, int columnCount)

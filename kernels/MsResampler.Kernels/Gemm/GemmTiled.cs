@@ -17,7 +17,7 @@ namespace MsResampler.Kernels.Gemm;
 /// <para>An overflow becomes NaN, so that no later step can make it finite again. The last product reports the
 /// lowest row with a NaN (<see cref="OverflowNote"/>).</para>
 /// <para>Grid: x = tiles of C, along its rows first so that concurrent blocks read the same W; y = products. Block:
-/// <see cref="GroupSize"/> threads. Shared memory: 2·16·(rows + columns)·4 bytes, 32 KiB for 128 × 128.</para>
+/// <see cref="BlockSize"/> threads. Shared memory: 2·16·(rows + columns)·4 bytes, 32 KiB for 128 × 128.</para>
 /// </remarks>
 /// <typeparam name="TTile">The shape of the tile.</typeparam>
 /// <typeparam name="TEpilogue">The final operation on each element.</typeparam>
@@ -29,7 +29,7 @@ internal static class GemmTiled<TTile, TEpilogue>
     private const int SliceVectors = 4;
 
     /// <summary>Threads of a block.</summary>
-    public static int GroupSize => TTile.ThreadRows * TTile.ThreadColumns;
+    public static int BlockSize => TTile.ThreadRows * TTile.ThreadColumns;
 
     /// <summary>Rows of C in a tile.</summary>
     public static int TileRows => 4 * TTile.ThreadRows * TTile.RowQuads;
@@ -58,7 +58,7 @@ internal static class GemmTiled<TTile, TEpilogue>
         int product = Grid.IdxY;
 
         // Four threads load a row of the slice. Rows beyond the last one repeat it and are never stored.
-        int rowsAtOnce = GroupSize / SliceVectors;
+        int rowsAtOnce = BlockSize / SliceVectors;
         int aLoads = TileRows / rowsAtOnce;
         int wLoads = 4 * TileVectors / rowsAtOnce;
         int chunk = Group.IdxX % SliceVectors;

@@ -22,12 +22,12 @@ internal static class CeilingKernels
     public static KernelVariant TensorFloat32 { get; } = MmaOf<MmaTensorFloat32>();
 
     /// <summary>A copy in device memory.</summary>
-    public static KernelVariant Copy { get; } = new(typeof(CopyCeiling), CopyCeiling.GroupSize, CopyBlockCount);
+    public static KernelVariant Copy { get; } = new(typeof(CopyCeiling), CopyCeiling.BlockSize, CopyBlockCount);
 
     /// <summary>A kernel without work.</summary>
     public static KernelVariant Empty { get; } = new(typeof(EmptyKernel), 32, 1);
 
     private static KernelVariant MmaOf<TElement>()
         where TElement : struct, IMmaElement
-        => new(typeof(MmaCeiling<TElement>), MmaCeiling<TElement>.GroupSize, MmaBlockCount);
+        => new(typeof(MmaCeiling<TElement>), MmaCeiling<TElement>.BlockSize, MmaBlockCount);
 }

@@ -12,7 +12,7 @@ internal static class CopyCeiling
     public const int LoadCount = 4;
 
     /// <summary>Threads of a block.</summary>
-    public const int GroupSize = 256;
+    public const int BlockSize = 256;
 
     /// <param name="source">The memory to copy.</param>
     /// <param name="destination">Receives the copy.</param>

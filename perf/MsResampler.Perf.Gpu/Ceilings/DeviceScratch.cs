@@ -32,7 +32,7 @@ internal sealed class DeviceScratch : IDisposable
         _source = device.Allocate(CopyBytes);
         _destination = device.Allocate(CopyBytes);
         _operands = device.Allocate(TileCount * 32 * (16 + 8));
-        _sums = device.Allocate((long)MmaBlocks * MmaCeiling<MmaFloat16>.GroupSize * DeviceVector.Bytes);
+        _sums = device.Allocate((long)MmaBlocks * MmaCeiling<MmaFloat16>.BlockSize * DeviceVector.Bytes);
         if (HasTensorCores)
         {
             foreach (KernelVariant variant in (ReadOnlySpan<KernelVariant>)[CeilingKernels.Float16,
@@ -76,7 +76,7 @@ internal sealed class DeviceScratch : IDisposable
         arguments.Add(DeviceView.Of(_source), DeviceView.Of(_destination));
         arguments.Add((int)(CopyBytes / DeviceVector.Bytes));
         stream.Launch(_copy, new LaunchSize(CeilingKernels.CopyBlockCount * _device.Properties.MultiprocessorCount, 1,
-            CopyCeiling.GroupSize), arguments.Bytes);
+            CopyCeiling.BlockSize), arguments.Bytes);
     }
 
     /// <summary>Multiplies in registers on all multiprocessors.</summary>
@@ -123,7 +123,7 @@ internal sealed class DeviceScratch : IDisposable
         arguments.Add(operands.Slice(0, Fragments * 16), operands.Slice(Fragments * 16, Fragments * 8),
             DeviceView.Of(_sums));
         arguments.Add(stepCount);
-        int threads = MmaCeiling<MmaFloat16>.GroupSize;
+        int threads = MmaCeiling<MmaFloat16>.BlockSize;
         stream.Launch(kernel, new LaunchSize(MmaBlocks, 1, threads), arguments.Bytes);
         long flops = variant == CeilingKernels.TensorFloat32 ? MmaCeiling<MmaTensorFloat32>.FlopsPerStep
             : MmaCeiling<MmaFloat16>.FlopsPerStep;

@@ -23,7 +23,7 @@ internal static class MmaCeiling<TElement>
     public const int RepeatCount = 4;
 
     /// <summary>Threads of a block.</summary>
-    public const int GroupSize = 256;
+    public const int BlockSize = 256;
 
     /// <summary>Multiplications and additions of one warp in one step. An instruction has m = 16, n = 8, and k is
     /// as many elements as fit 32 bytes.</summary>

@@ -15,7 +15,7 @@ namespace MsResampler.Kernels.Tests.Compiler;
 /// level O2 can be considered again.</summary>
 public sealed class BarrierTests
 {
-    private const int GroupSize = 128;
+    private const int BlockSize = 128;
     private const int StepCount = 5;
 
     private static readonly string[] s_kernels =
@@ -59,11 +59,11 @@ public sealed class BarrierTests
 
     private static void LoadBeforeBarrier(ArrayView<float> source, ArrayView<float> sums, int count)
     {
-        ArrayView<float> shared = SharedMemory.Allocate<float>(GroupSize);
+        ArrayView<float> shared = SharedMemory.Allocate<float>(BlockSize);
         float sum = 0;
         for (int step = 0; step < count; step++)
         {
-            shared[Group.IdxX] = source[(step * GroupSize) + Group.IdxX];
+            shared[Group.IdxX] = source[(step * BlockSize) + Group.IdxX];
             Group.Barrier();
             sum += shared[Group.IdxX ^ 32];
             Group.Barrier();
@@ -74,11 +74,11 @@ public sealed class BarrierTests
 
     private static void TwoLoadsBeforeBarrier(ArrayView<float> source, ArrayView<float> sums, int count)
     {
-        ArrayView<float> shared = SharedMemory.Allocate<float>(GroupSize);
+        ArrayView<float> shared = SharedMemory.Allocate<float>(BlockSize);
         float sum = 0;
         for (int step = 0; step < count; step++)
         {
-            shared[Group.IdxX] = source[(step * GroupSize) + Group.IdxX];
+            shared[Group.IdxX] = source[(step * BlockSize) + Group.IdxX];
             Group.Barrier();
             sum += shared[Group.IdxX ^ 32] * shared[Group.IdxX ^ 64];
             Group.Barrier();
@@ -92,7 +92,7 @@ public sealed class BarrierTests
         float sum = 0;
         for (int step = 0; step < count; step++)
         {
-            sums[Group.IdxX] = source[(step * GroupSize) + Group.IdxX];
+            sums[Group.IdxX] = source[(step * BlockSize) + Group.IdxX];
             Group.Barrier();
             sum += sums[Group.IdxX ^ 32];
             Group.Barrier();
@@ -103,7 +103,7 @@ public sealed class BarrierTests
 
     private static void SharedLoadBeforeStore(ArrayView<float> source, ArrayView<float> sums, int count)
     {
-        ArrayView<float> shared = SharedMemory.Allocate<float>(GroupSize);
+        ArrayView<float> shared = SharedMemory.Allocate<float>(BlockSize);
         float sum = 0;
         shared[Group.IdxX] = source[Group.IdxX];
         for (int step = 0; step < count; step++)
@@ -131,8 +131,8 @@ public sealed class BarrierTests
     private static float[] Expected(string name)
     {
         float[] source = Source();
-        float[] sums = new float[GroupSize];
-        for (int thread = 0; thread < GroupSize; thread++)
+        float[] sums = new float[BlockSize];
+        for (int thread = 0; thread < BlockSize; thread++)
         {
             sums[thread] = Enumerable.Range(0, StepCount).Sum(step => name switch
             {
@@ -145,16 +145,16 @@ public sealed class BarrierTests
 
         return sums;
 
-        float At(int step, int thread) => source[(step * GroupSize) + thread];
+        float At(int step, int thread) => source[(step * BlockSize) + thread];
     }
 
     /// <summary>Integers, so that the sums are exact.</summary>
-    private static float[] Source() => [.. Enumerable.Range(0, StepCount * GroupSize).Select(i => (float)(i * 7 % 61))];
+    private static float[] Source() => [.. Enumerable.Range(0, StepCount * BlockSize).Select(i => (float)(i * 7 % 61))];
 
     private static float[] Run(CompiledKernel kernel, ulong seed)
     {
-        float[] sums = new float[GroupSize];
-        KernelRun.Run(kernel, groupCount: 1, GroupSize, seed, Source(), sums, StepCount);
+        float[] sums = new float[BlockSize];
+        KernelRun.Run(kernel, blockCount: 1, BlockSize, seed, Source(), sums, StepCount);
         return sums;
     }
 

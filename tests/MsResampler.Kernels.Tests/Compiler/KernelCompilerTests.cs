@@ -98,7 +98,7 @@ public sealed class KernelCompilerTests
         CompiledKernel kernel = Compile(nameof(CallsFunctions), 80);
         int[] values = [.. Enumerable.Range(0, 32)];
 
-        KernelRun.Run(kernel, groupCount: 1, values.Length, seed: 0, values);
+        KernelRun.Run(kernel, blockCount: 1, values.Length, seed: 0, values);
 
         Assert.That(kernel.Ptx, Does.Contain(".func"));
         Assert.That(values, Is.EqualTo(Enumerable.Range(0, 32).Select(i => (((i * 7) + 3) * 7) - 1)));

@@ -105,7 +105,7 @@ public sealed class LoopTests
         int[] values = [.. Enumerable.Range(-16, 32)];
         int[] expected = [.. values.Select(T.Of)];
 
-        KernelRun.Run(kernel, groupCount: 1, values.Length, seed: 0, values);
+        KernelRun.Run(kernel, blockCount: 1, values.Length, seed: 0, values);
 
         Assert.That(values, Is.EqualTo(expected));
         if (isUnrolled is { } unrolled)

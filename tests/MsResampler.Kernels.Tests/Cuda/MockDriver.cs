@@ -33,7 +33,7 @@ internal static unsafe class MockDriver
 
         void Read(ulong address, Span<byte> destination);
 
-        void Launch(string ptx, string entryName, (int X, int Y) grid, int groupSize, int sharedBytes,
+        void Launch(string ptx, string entryName, (int X, int Y) grid, int blockSize, int sharedBytes,
             ReadOnlySpan<byte> arguments);
     }
 

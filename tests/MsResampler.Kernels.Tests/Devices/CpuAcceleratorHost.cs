@@ -27,7 +27,7 @@ internal sealed class CpuAcceleratorHost : KernelHost
         var kept = new List<MemoryBuffer>();
         Type[] types = [.. variant.Entry.GetParameters().Select(parameter => parameter.ParameterType)];
         object[] values = [accelerator.DefaultStream, (KernelConfig)(new Index2D(size.GridX, size.GridY),
-            new Index2D(size.GroupSize, 1)),
+            new Index2D(size.BlockSize, 1)),
             .. arguments.Select((argument, index) => Argument(argument, types[index]))];
         Type launcher = Expression.GetDelegateType([typeof(AcceleratorStream), typeof(KernelConfig), .. types,
             typeof(void)]);

@@ -136,7 +136,7 @@ internal sealed class EmulatorDevice : IDevice
             Do(() =>
             {
                 LaunchReport report = device._gpu.Launch(loaded.Module, loaded.Kernel.EntryName,
-                    new Dim3(size.GridX, size.GridY), new Dim3(size.GroupSize), size.DynamicSharedBytes, bytes);
+                    new Dim3(size.GridX, size.GridY), new Dim3(size.BlockSize), size.DynamicSharedBytes, bytes);
                 device._reports.Enqueue((loaded.Kernel.Name, report));
             });
         }

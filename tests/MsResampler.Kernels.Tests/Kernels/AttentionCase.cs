@@ -54,7 +54,7 @@ internal sealed class AttentionCase
     public float[] Run(KernelHost host, Type head)
     {
         Type kernel = typeof(ScopeAttentionTiled<>).MakeGenericType(head);
-        int groupSize = (int)kernel.GetProperty("GroupSize")!.GetValue(null)!;
+        int blockSize = (int)kernel.GetProperty("BlockSize")!.GetValue(null)!;
         int sliceVectors = (int)kernel.GetProperty("SliceVectors")!.GetValue(null)!;
         TiledBlock block = new()
         {
@@ -76,8 +76,8 @@ internal sealed class AttentionCase
                 _keys.AsSpan(4 * ((patch * HeadCount * Vectors) + vector), 4).CopyTo(
                     keys.AsSpan(4 * ((vector * PatchCount) + patch)));
         var output = KernelHost.Output.Of(_queries.Length);
-        host.Run(new KernelVariant(kernel, groupSize, 1),
-            new LaunchSize(1, HeadCount * ((Vectors + sliceVectors - 1) / sliceVectors), groupSize),
+        host.Run(new KernelVariant(kernel, blockSize, 1),
+            new LaunchSize(1, HeadCount * ((Vectors + sliceVectors - 1) / sliceVectors), blockSize),
             new[] { block }, _queries, keys, _values, _bias, output, new AttentionShape
             {
                 ScopeCount = 1,

@@ -28,8 +28,8 @@ internal sealed class Bits16Type
     public double Roundoff { get; }
 
     /// <summary>A kernel instantiated for rows of this type.</summary>
-    public KernelVariant KernelFor(Type kernel, int groupSize = 128)
-        => new(kernel.MakeGenericType(Element), groupSize, 1);
+    public KernelVariant KernelFor(Type kernel, int blockSize = 128)
+        => new(kernel.MakeGenericType(Element), blockSize, 1);
 
     public ushort Encode(float value)
     {

@@ -190,7 +190,7 @@ public sealed class FusionGateBits16Tests
         => Bits16Type.AssembleWithoutLocalMemory(Kernel(Bits16Type.All[type]));
 
     private static KernelVariant Kernel(Bits16Type half)
-        => half.KernelFor(typeof(FusionGateBits16<>), FusionGateBits16<MmaFloat16>.MaxGroupSize);
+        => half.KernelFor(typeof(FusionGateBits16<>), FusionGateBits16<MmaFloat16>.MaxBlockSize);
 
     private static GateOutput Run(Bits16Type half, GateInput input, ulong seed = 1, int surplusStride = 1)
     {
@@ -200,7 +200,7 @@ public sealed class FusionGateBits16Tests
         Array.Fill(gates, float.NaN);
         ushort[] fused = Bits16Type.Empty(size.Tokens, stride);
         LaunchReport report = KernelRun.Run(Kernel(half).Compile(EmulatorHost.Compiler, 80), size.Tokens,
-            FusionGateBits16<MmaFloat16>.GroupSizeFor(size.Width), seed, input.Partials, input.HiddenBias, input.Weight,
+            FusionGateBits16<MmaFloat16>.BlockSizeFor(size.Width), seed, input.Partials, input.HiddenBias, input.Weight,
             input.Bias, half.Rows(input.Branches, size.Width, stride), Bits16Type.Parameter(input.NormWeight),
             Bits16Type.Parameter(input.NormBias), gates, fused, new FusionGateShape
             {

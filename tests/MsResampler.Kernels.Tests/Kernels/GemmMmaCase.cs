@@ -134,7 +134,7 @@ internal sealed class GemmMmaCase
         });
         LaunchSize launch = shape.LaunchFor(size.Rows, size.Columns, size.Products);
         LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName,
-            new Dim3(launch.GridX, launch.GridY), new Dim3(launch.GroupSize), 0, arguments.Bytes);
+            new Dim3(launch.GridX, launch.GridY), new Dim3(launch.BlockSize), 0, arguments.Bytes);
 
         gpu.Read(result.Address, c);
         gpu.Read(sums.Address, MemoryMarshal.AsBytes(squares.AsSpan()));

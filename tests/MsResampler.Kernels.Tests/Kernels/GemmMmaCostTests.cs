@@ -95,7 +95,7 @@ public sealed class GemmMmaCostTests
             {
                 PtxasReport report = ptxas.Assemble(kernel, architecture);
                 Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), $"sm_{architecture}");
-                Assert.That(report.Registers * tile.GroupSize * tile.BlockCount, Is.LessThanOrEqualTo(65536),
+                Assert.That(report.Registers * tile.BlockSize * tile.BlockCount, Is.LessThanOrEqualTo(65536),
                     $"registers on sm_{architecture}");
                 Assert.That(report.SharedBytes, Is.LessThanOrEqualTo(48 << 10));
             }
@@ -169,7 +169,7 @@ public sealed class GemmMmaCostTests
     {
         var device = new DeviceProperties("device", architecture, 132, 1L << 34, 48 << 10);
 
-        Assert.That(GemmMmaShape.For(65536, 1024, 1, device).GroupSize, Is.EqualTo(threads));
+        Assert.That(GemmMmaShape.For(65536, 1024, 1, device).BlockSize, Is.EqualTo(threads));
     }
 
     [Test]

@@ -113,7 +113,7 @@ public class GemmTests
             * ((columnVectors + Static("TileVectors") - 1) / Static("TileVectors"));
         var c = KernelHost.Output.Of(count * rowCount * columnVectors * 4);
         int rowStride = columnStride == 1 ? columnVectors : 1;
-        host.Run(new KernelVariant(kernel, Static("GroupSize"), 1), new LaunchSize(blocks, count, Static("GroupSize")),
+        host.Run(new KernelVariant(kernel, Static("BlockSize"), 1), new LaunchSize(blocks, count, Static("BlockSize")),
             a, w, bias, c, new int[1], new GemmLayout
             {
                 RowCount = rowCount,

@@ -42,7 +42,7 @@ public class KernelLibraryTests
             Assert.That(report.SharedBytes, Is.LessThanOrEqualTo(MaxStaticSharedBytes));
             Assert.That(variant.BlockCount * (report.SharedBytes + ReservedSharedBytes),
                 Is.LessThanOrEqualTo(SharedBytesOfMultiprocessor));
-            Assert.That(variant.BlockCount * variant.GroupSize / 32 * warpRegisters,
+            Assert.That(variant.BlockCount * variant.BlockSize / 32 * warpRegisters,
                 Is.LessThanOrEqualTo(RegistersOfMultiprocessor));
         }
     }

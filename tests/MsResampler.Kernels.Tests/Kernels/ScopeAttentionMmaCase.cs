@@ -170,7 +170,7 @@ internal sealed class ScopeAttentionMmaCase
                 QueryColumns = _config.QueryGrid.Columns,
             });
             arguments.Add(numbers);
-            return gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName, grid, new Dim3(variant.GroupSize), 0,
+            return gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName, grid, new Dim3(variant.BlockSize), 0,
                 arguments.Bytes);
         }
 

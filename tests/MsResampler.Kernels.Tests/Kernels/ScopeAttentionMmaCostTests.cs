@@ -169,7 +169,7 @@ public sealed class ScopeAttentionMmaCostTests
         {
             PtxasReport report = ptxas.Assemble(variant.Compile(EmulatorHost.Compiler, 80), architecture);
             Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), $"{variant}, sm_{architecture}");
-            Assert.That(report.Registers * variant.GroupSize * variant.BlockCount, Is.LessThanOrEqualTo(65536),
+            Assert.That(report.Registers * variant.BlockSize * variant.BlockCount, Is.LessThanOrEqualTo(65536),
                 $"registers on sm_{architecture}");
             Assert.That(report.SharedBytes, Is.LessThanOrEqualTo(48 << 10));
         }

@@ -32,7 +32,7 @@ public sealed class CeilingKernelTests
         float[] b = [.. Enumerable.Range(0, TileCount * depth * 8).Select(_ => (float)random.Next(-2, 3))];
         var sums = new Float4[2 * Threads];
 
-        LaunchReport report = KernelRun.Run(Compile(element), groupCount: 2, Threads, seed: 1, FragmentsA(),
+        LaunchReport report = KernelRun.Run(Compile(element), blockCount: 2, Threads, seed: 1, FragmentsA(),
             FragmentsB(), sums, StepCount);
 
         const int Products = StepCount * MmaCeiling<MmaFloat16>.RepeatCount;
@@ -109,7 +109,7 @@ public sealed class CeilingKernelTests
                 PtxasReport report = ptxas.Assemble(compiled, architecture);
                 MachineCode loop = ptxas.DisassembleLoop(compiled, architecture, "HMMA");
                 Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), $"sm_{architecture}");
-                Assert.That(report.Registers * variant.GroupSize * variant.BlockCount, Is.LessThanOrEqualTo(65536));
+                Assert.That(report.Registers * variant.BlockSize * variant.BlockCount, Is.LessThanOrEqualTo(65536));
                 Assert.That((double)loop.Count("HMMA") / loop.Instructions.Values.Sum(), Is.GreaterThanOrEqualTo(0.9),
                     $"sm_{architecture}: " + string.Join(", ", loop.Instructions));
             }

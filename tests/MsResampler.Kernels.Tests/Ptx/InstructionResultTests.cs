@@ -359,9 +359,9 @@ public sealed class InstructionResultTests
         return y;
     }
 
-    private void Run(string kernel, int groupSize, params object[] arguments)
+    private void Run(string kernel, int blockSize, params object[] arguments)
     {
         MethodInfo method = InstructionKernels.Method(kernel);
-        KernelRun.Run(_compiler, method, groupCount: 1, groupSize, arguments);
+        KernelRun.Run(_compiler, method, blockCount: 1, blockSize, arguments);
     }
 }

@@ -9,12 +9,12 @@ namespace MsResampler.Kernels.Tests.Ptx;
 internal static unsafe class KernelRun
 {
     /// <summary>Compiles a kernel with the compiler pipeline of the project and runs it.</summary>
-    public static LaunchReport Run(KernelCompiler compiler, MethodInfo kernel, int groupCount, int groupSize,
+    public static LaunchReport Run(KernelCompiler compiler, MethodInfo kernel, int blockCount, int blockSize,
         params object[] arguments) =>
-        Run(compiler.Compile(kernel, kernel.Name, 80), groupCount, groupSize, seed: 0, arguments);
+        Run(compiler.Compile(kernel, kernel.Name, 80), blockCount, blockSize, seed: 0, arguments);
 
     /// <summary>Runs a compiled kernel.</summary>
-    public static LaunchReport Run(CompiledKernel kernel, int groupCount, int groupSize, ulong seed,
+    public static LaunchReport Run(CompiledKernel kernel, int blockCount, int blockSize, ulong seed,
         params object[] arguments)
     {
         using var gpu = new EmulatedGpu(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 24 });
@@ -45,8 +45,8 @@ internal static unsafe class KernelRun
             }
         }
 
-        LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName, new Dim3(groupCount),
-            new Dim3(groupSize), 0, parameters);
+        LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName, new Dim3(blockCount),
+            new Dim3(blockSize), 0, parameters);
         foreach ((Array array, ulong address) in views)
             gpu.Read(address, Bytes(array));
         return report;

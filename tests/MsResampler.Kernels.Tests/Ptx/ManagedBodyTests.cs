@@ -9,7 +9,7 @@ namespace MsResampler.Kernels.Tests.Ptx;
 /// <summary>The results of instructions on ILGPU's CPU accelerator, which runs their C# bodies.</summary>
 public sealed class ManagedBodyTests
 {
-    private const int GroupSize = 4;
+    private const int BlockSize = 4;
     private Context _context = null!;
     private CPUAccelerator _accelerator = null!;
 
@@ -82,13 +82,13 @@ public sealed class ManagedBodyTests
     [Test]
     public void Sixteen_byte_accesses_to_global_memory()
     {
-        float[] floats = [.. Enumerable.Range(0, 4 * GroupSize).Select(i => i - 2.5f)];
-        ushort[] words = [.. Enumerable.Range(0, 8 * GroupSize).Select(i => (ushort)(i * 2503))];
+        float[] floats = [.. Enumerable.Range(0, 4 * BlockSize).Select(i => i - 2.5f)];
+        ushort[] words = [.. Enumerable.Range(0, 8 * BlockSize).Select(i => (ushort)(i * 2503))];
 
-        Assert.That(Run<float, float>(InstructionKernels.GlobalFloat4, floats, GroupSize), Is.EqualTo(floats));
-        Assert.That(Run<float, float>(InstructionKernels.GlobalConstantFloat4, floats, GroupSize), Is.EqualTo(floats));
-        Assert.That(Run<ushort, ushort>(InstructionKernels.GlobalUInt4, words, GroupSize), Is.EqualTo(words));
-        Assert.That(Run<ushort, ushort>(InstructionKernels.GlobalConstantUInt4, words, GroupSize), Is.EqualTo(words));
+        Assert.That(Run<float, float>(InstructionKernels.GlobalFloat4, floats, BlockSize), Is.EqualTo(floats));
+        Assert.That(Run<float, float>(InstructionKernels.GlobalConstantFloat4, floats, BlockSize), Is.EqualTo(floats));
+        Assert.That(Run<ushort, ushort>(InstructionKernels.GlobalUInt4, words, BlockSize), Is.EqualTo(words));
+        Assert.That(Run<ushort, ushort>(InstructionKernels.GlobalConstantUInt4, words, BlockSize), Is.EqualTo(words));
     }
 
     [Test]
@@ -102,7 +102,7 @@ public sealed class ManagedBodyTests
     {
         using MemoryBuffer1D<TIn, Stride1D.Dense> source = _accelerator.Allocate1D(x);
         using MemoryBuffer1D<TOut, Stride1D.Dense> result = _accelerator.Allocate1D<TOut>(x.Length);
-        _accelerator.LoadStreamKernel(kernel)(new KernelConfig((threadCount ?? x.Length) / GroupSize, GroupSize),
+        _accelerator.LoadStreamKernel(kernel)(new KernelConfig((threadCount ?? x.Length) / BlockSize, BlockSize),
             source.View, result.View);
         _accelerator.Synchronize();
         return result.GetAsArray1D();

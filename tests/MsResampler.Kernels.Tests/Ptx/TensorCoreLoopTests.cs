@@ -36,7 +36,7 @@ public sealed class TensorCoreLoopTests
         float[] b = [.. Enumerable.Range(0, Size * Depth).Select(_ => (float)random.Next(-8, 9))];
         float[] c = new float[Size * Size];
 
-        KernelRun.Run(_kernel, groupCount: 1, groupSize: 32, seed: 0, Halves(a), Halves(b), c, Depth);
+        KernelRun.Run(_kernel, blockCount: 1, blockSize: 32, seed: 0, Halves(a), Halves(b), c, Depth);
 
         for (int row = 0; row < Size; row++)
         {

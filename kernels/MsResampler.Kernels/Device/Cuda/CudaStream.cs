@@ -122,14 +122,14 @@ internal sealed unsafe class CudaStream : IDeviceStream
         {
             // CU_LAUNCH_PARAM_BUFFER_POINTER, _BUFFER_SIZE, _END.
             void** extra = stackalloc void*[] { (void*)1, argumentStart, (void*)2, &argumentBytes, null };
-            error = CudaLibrary.Api.LaunchKernel(loaded.Function, size.GridX, size.GridY, 1, size.GroupSize, 1, 1,
+            error = CudaLibrary.Api.LaunchKernel(loaded.Function, size.GridX, size.GridY, 1, size.BlockSize, 1, 1,
                 size.DynamicSharedBytes, _target, 0, (nint)extra);
         }
 
         if (error != CudaError.CUDA_SUCCESS)
         {
             Context.Fail(error, "cuLaunchKernel", $"launching {kernel.Kernel.Name} with {size.GridX}x{size.GridY} " +
-                $"blocks of {size.GroupSize} threads and {size.DynamicSharedBytes} bytes of dynamic shared memory");
+                $"blocks of {size.BlockSize} threads and {size.DynamicSharedBytes} bytes of dynamic shared memory");
         }
 
         _launchCount++;

@@ -122,7 +122,7 @@ internal sealed class Bits16Kernels
             Float32Gemm = GemmOf<TElement, LinearEpilogue, GemmMmaFloat32>(),
             Norm = RowsOf(typeof(LayerNormBits16<TElement>)),
             FusionGate = new KernelVariant(typeof(FusionGateBits16<TElement>),
-                FusionGateBits16<TElement>.MaxGroupSize, 1, MinArchitecture),
+                FusionGateBits16<TElement>.MaxBlockSize, 1, MinArchitecture),
             Conversion = RowsOf(typeof(ConvertRows<Float32Rows, float, TElement>)),
             Scaling = RowsOf(typeof(ConvertRows<Bits16Rows<TElement>, ushort, TElement>)),
             AttentionMap = new KernelVariant(typeof(AttentionMapMma<TElement>), 32, 1, MinArchitecture),
@@ -139,6 +139,6 @@ internal sealed class Bits16Kernels
     private static KernelVariant Attention<THead, TElement>()
         where THead : struct, IMmaHeadTile
         where TElement : struct, IBits16Element
-        => new(typeof(ScopeAttentionMma<THead, TElement>), ScopeAttentionMma<THead, TElement>.GroupSize,
+        => new(typeof(ScopeAttentionMma<THead, TElement>), ScopeAttentionMma<THead, TElement>.BlockSize,
             THead.BlockCount, MinArchitecture);
 }

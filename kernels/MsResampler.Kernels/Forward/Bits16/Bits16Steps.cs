@@ -83,7 +83,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
     public KernelLaunch Map(Batch batch, Bits16Grid grid, int scope, DeviceView queries, DeviceView maps)
         => new(kernels.AttentionMap,
             new LaunchSize((layout.QueryCount + ScopeSchedule.UnitSize - 1) / ScopeSchedule.UnitSize,
-                layout.Heads.SegmentCount, kernels.AttentionMap.GroupSize),
+                layout.Heads.SegmentCount, kernels.AttentionMap.BlockSize),
             (ref arguments) =>
             {
                 arguments.Add(grid.ScopesIn(batch.Arena), batch.Arena, batch.Arena, queries, batch[Activation.Keys],
@@ -145,7 +145,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
     {
         var kernel = kernels.AttentionFor(layout.Config.HeadSize);
         KernelLaunch launch = new(kernel,
-            new LaunchSize(batch.BlockCount, layout.Heads.SegmentCount, kernel.GroupSize),
+            new LaunchSize(batch.BlockCount, layout.Heads.SegmentCount, kernel.BlockSize),
             (ref arguments) =>
             {
                 arguments.Add(batch.Blocks, batch.Arena, batch.Arena, batch.Arena, queries, batch[Activation.Keys],
@@ -194,7 +194,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
     private ForwardStep Fuse(Batch batch)
     {
         KernelLaunch launch = new(kernels.FusionGate,
-            new LaunchSize(batch.TokenCount, 1, FusionGateBits16<MmaFloat16>.GroupSizeFor(layout.Width.Size)),
+            new LaunchSize(batch.TokenCount, 1, FusionGateBits16<MmaFloat16>.BlockSizeFor(layout.Width.Size)),
             (ref arguments) =>
             {
                 arguments.Add(batch[Activation.GateHidden], weights.GateHiddenBias, weights.GateOutput.Weight,

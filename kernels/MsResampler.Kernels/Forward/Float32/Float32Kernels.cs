@@ -65,5 +65,5 @@ internal static class Float32Kernels
 
     private static KernelVariant AttentionOf<THead>(int blockCount)
         where THead : struct, IHeadTile
-        => new(typeof(ScopeAttentionTiled<THead>), ScopeAttentionTiled<THead>.GroupSize, blockCount);
+        => new(typeof(ScopeAttentionTiled<THead>), ScopeAttentionTiled<THead>.BlockSize, blockCount);
 }

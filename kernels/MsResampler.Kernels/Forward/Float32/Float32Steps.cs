@@ -125,7 +125,7 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
         var kernel = Float32Kernels.AttentionFor(headSize, out int sliceSize);
         int slices = (headSize + sliceSize - 1) / sliceSize;
         KernelLaunch launch = new(kernel,
-            new LaunchSize(batch.BlockCount, layout.Heads.SegmentCount * slices, kernel.GroupSize),
+            new LaunchSize(batch.BlockCount, layout.Heads.SegmentCount * slices, kernel.BlockSize),
             (ref arguments) =>
             {
                 arguments.Add(batch.Blocks, queries, batch[Activation.Keys], batch[Activation.Values], batch.Arena,
