@@ -145,7 +145,7 @@ internal static class CompareDecoder
 
     private static ulong ToBit(bool value) => value ? 1ul : 0;
 
-    /// <c>set</c>: the result is all ones, or 1.0 for a float type.
+    /// <summary><c>set</c>: the result is all ones, or 1.0 for a float type.</summary>
     private static ScalarInstruction Set(DecodeContext context)
     {
         Statement statement = context.Statement;

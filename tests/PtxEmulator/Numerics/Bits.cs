@@ -25,8 +25,8 @@ internal static class Bits
         return result;
     }
 
-    /// <c>bfind</c>: the position of the leading one, or for signed types of the leading bit that differs from the
-    /// sign.
+    /// <summary><c>bfind</c>: the position of the leading one, or for signed types of the leading bit that differs
+    /// from the sign.</summary>
     public static uint FindLeading(ulong value, int bits, bool isSigned, bool isShiftAmount)
     {
         if (isSigned && (value >> (bits - 1) & 1) != 0)
@@ -37,7 +37,7 @@ internal static class Bits
         return isShiftAmount ? (uint)bits - 1 - position : position;
     }
 
-    /// <c>bfe</c>: a bit field; bits past the end are copies of the sign bit.
+    /// <summary><c>bfe</c>: a bit field; bits past the end are copies of the sign bit.</summary>
     public static ulong Extract(ulong value, ulong position, ulong length, int bits, bool isSigned)
     {
         int start = (int)(position & 0xff);
@@ -51,7 +51,8 @@ internal static class Bits
         return (field | (sign != 0 ? ~Mask(present) : 0)) & Mask(bits);
     }
 
-    /// <c>bfi</c>: <paramref name="value"/> with a bit field replaced by the low bits of <paramref name="inserted"/>.
+    /// <summary><c>bfi</c>: <paramref name="value"/> with a bit field replaced by the low bits of
+    /// <paramref name="inserted"/>.</summary>
     public static ulong Insert(ulong inserted, ulong value, ulong position, ulong length, int bits)
     {
         int start = (int)(position & 0xff);
@@ -62,7 +63,8 @@ internal static class Bits
         return (value & ~mask) | ((inserted << start) & mask);
     }
 
-    /// <c>prmt</c> without a mode: each nibble of the selector selects a byte, or the sign of a byte.
+    /// <summary><c>prmt</c> without a mode: each nibble of the selector selects a byte, or the sign of a
+    /// byte.</summary>
     public static uint Permute(uint a, uint b, uint selector)
     {
         ulong bytes = a | ((ulong)b << 32);
@@ -78,7 +80,7 @@ internal static class Bits
         return result;
     }
 
-    /// <c>lop3</c>: any function of three bits, given by its truth table.
+    /// <summary><c>lop3</c>: any function of three bits, given by its truth table.</summary>
     public static uint Logic(uint a, uint b, uint c, uint table)
     {
         uint result = 0;

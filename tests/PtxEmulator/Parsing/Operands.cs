@@ -23,7 +23,7 @@ internal sealed record AddressOperand(Operand Base, long Offset) : Operand;
 /// <summary><c>{a, b, ...}</c>.</summary>
 internal sealed record VectorOperand(IReadOnlyList<Operand> Elements) : Operand;
 
-/// <c>(a, b, ...)</c> in a call.
+/// <summary><c>(a, b, ...)</c> in a call.</summary>
 internal sealed record ListOperand(IReadOnlyList<Operand> Elements) : Operand;
 
 /// <summary><c>a|b</c>.</summary>
@@ -32,5 +32,5 @@ internal sealed record PairOperand(Operand First, Operand Second) : Operand;
 /// <summary><c>!p</c>.</summary>
 internal sealed record NegatedOperand(Operand Operand) : Operand;
 
-/// <c>_</c>: a discarded result.
+/// <summary><c>_</c>: a discarded result.</summary>
 internal sealed record SinkOperand : Operand;

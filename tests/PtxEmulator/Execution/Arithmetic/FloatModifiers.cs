@@ -23,7 +23,7 @@ internal readonly struct Plain : IFloatModifier
             Vector512.Create(0x7fff_ffffu).AsSingle());
 }
 
-/// <c>.ftz</c>: subnormal numbers become zeros of the same sign.
+/// <summary><c>.ftz</c>: subnormal numbers become zeros of the same sign.</summary>
 internal readonly struct Flush : IFloatModifier
 {
     // The smallest normal number.
@@ -41,7 +41,7 @@ internal readonly struct Flush : IFloatModifier
     public static Vector512<float> Result(Vector512<float> value) => Operand(Plain.Result(value));
 }
 
-/// <c>.sat</c>: the result is clamped to [0, 1], and NaN becomes 0.
+/// <summary><c>.sat</c>: the result is clamped to [0, 1], and NaN becomes 0.</summary>
 internal readonly struct Saturate<TInner> : IFloatModifier
     where TInner : IFloatModifier
 {

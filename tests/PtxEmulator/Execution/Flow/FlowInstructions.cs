@@ -12,7 +12,7 @@ internal sealed class BranchInstruction(Label target) : Instruction
     public override void Execute(Warp warp, uint mask) => warp.Branch(target.Index, mask);
 }
 
-/// <c>brx.idx</c>: each thread branches to the label that its index selects.
+/// <summary><c>brx.idx</c>: each thread branches to the label that its index selects.</summary>
 internal sealed unsafe class IndexedBranchInstruction(Label[] targets, int index) : Instruction
 {
     public override IReadOnlyList<Label> Targets => targets;

@@ -4,9 +4,9 @@ using PtxEmulator.Memory;
 
 namespace PtxEmulator.Execution;
 
-/// <c>ldmatrix</c> and <c>stmatrix</c>: one, two or four matrices of 8×8 16-bit elements. Thread 8·m + r provides the
-/// address of row r of matrix m. Thread l holds elements 2·(l mod 4) and 2·(l mod 4) + 1 of row l / 4, or of that
-/// column if the matrix is transposed.
+/// <summary><c>ldmatrix</c> and <c>stmatrix</c>: one, two or four matrices of 8×8 16-bit elements. Thread 8·m + r
+/// provides the address of row r of matrix m. Thread l holds elements 2·(l mod 4) and 2·(l mod 4) + 1 of row l / 4,
+/// or of that column if the matrix is transposed.</summary>
 internal sealed unsafe class MatrixAccessInstruction : Instruction
 {
     private const int Size = 8;

@@ -3,7 +3,8 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
 
-/// <c>mma.sync</c> with 16×8 results. The products are exact and are added in float32 in the order of k.
+/// <summary><c>mma.sync</c> with 16×8 results. The products are exact and are added in float32 in the order of
+/// k.</summary>
 internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
 {
     private const int MaxDepth = 16;

@@ -5,8 +5,8 @@ using PtxEmulator.Memory;
 
 namespace PtxEmulator.Execution;
 
-/// <c>cp.async</c>: each thread copies from global to shared memory. The bytes move at once; the shared memory
-/// records that the copy is still pending.
+/// <summary><c>cp.async</c>: each thread copies from global to shared memory. The bytes move at once; the shared
+/// memory records that the copy is still pending.</summary>
 internal sealed unsafe class AsyncCopyInstruction : Instruction
 {
     public required AddressSource To { get; init; }

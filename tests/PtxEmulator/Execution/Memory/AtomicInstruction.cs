@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace PtxEmulator.Execution;
 
-/// <c>atom</c> and <c>red</c>. The threads execute one after the other, in thread order.
+/// <summary><c>atom</c> and <c>red</c>. The threads execute one after the other, in thread order.</summary>
 internal sealed unsafe class AtomicInstruction(LaneOperation operation) : MemoryInstruction
 {
     /// <summary>The destination of the old value; the slot is negative if there is none.</summary>

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
 
-/// <c>ld</c>: one element or one vector per thread.
+/// <summary><c>ld</c>: one element or one vector per thread.</summary>
 internal sealed unsafe class LoadInstruction : MemoryInstruction
 {
     public required int ElementBytes { get; init; }

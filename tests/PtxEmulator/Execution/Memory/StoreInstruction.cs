@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 
 namespace PtxEmulator.Execution;
 
-/// <c>st</c>: one element or one vector per thread.
+/// <summary><c>st</c>: one element or one vector per thread.</summary>
 internal sealed unsafe class StoreInstruction : MemoryInstruction
 {
     public required int ElementBytes { get; init; }
