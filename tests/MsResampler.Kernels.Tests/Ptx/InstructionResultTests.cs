@@ -55,37 +55,12 @@ public sealed class InstructionResultTests
     }
 
     [Test]
-    public void Packing_to_float16()
-    {
-        float[] low = [1, 65504, 65519, 65520, 1e-8f, 5.9604645e-8f, 2.9802322e-8f, 4.4703484e-8f, 1 + (1f / 2048),
-            1 + (3f / 2048), -0f, float.NegativeInfinity, float.NaN, 0.1f, -3.14159f, 1e30f];
-        float[] high = [.. low.Reverse()];
-        uint[] y = new uint[low.Length];
-
-        Run(nameof(InstructionKernels.PackF16), low.Length, low, high, y);
-
-        for (int i = 0; i < y.Length; i++)
-        {
-            Assert.That(IsF16(y[i] & 0xFFFF, low[i]), Is.True, $"{low[i]:R} -> {y[i]:X8}");
-            Assert.That(IsF16(y[i] >> 16, high[i]), Is.True, $"{high[i]:R} -> {y[i]:X8}");
-        }
-    }
+    public void Packing_to_float16() => CheckPacking(nameof(InstructionKernels.PackF16),
+        [1, 65504, 65519, 65520, 1e-8f, 5.9604645e-8f, 2.9802322e-8f, 4.4703484e-8f, 1 + (1f / 2048),
+            1 + (3f / 2048), -0f, float.NegativeInfinity, float.NaN, 0.1f, -3.14159f, 1e30f], IsF16);
 
     [Test]
-    public void Packing_to_bfloat16()
-    {
-        float[] low = Floats();
-        float[] high = [.. low.Reverse()];
-        uint[] y = new uint[low.Length];
-
-        Run(nameof(InstructionKernels.PackBF16), low.Length, low, high, y);
-
-        for (int i = 0; i < y.Length; i++)
-        {
-            Assert.That(IsBF16(y[i] & 0xFFFF, low[i]), Is.True, $"{low[i]:R} -> {y[i]:X8}");
-            Assert.That(IsBF16(y[i] >> 16, high[i]), Is.True, $"{high[i]:R} -> {y[i]:X8}");
-        }
-    }
+    public void Packing_to_bfloat16() => CheckPacking(nameof(InstructionKernels.PackBF16), Floats(), IsBF16);
 
     [Test]
     public void Rounding_to_TF32()
@@ -357,6 +332,20 @@ public sealed class InstructionResultTests
         float[] y = new float[Values.Length];
         Run(kernel, Values.Length, Values, y);
         return y;
+    }
+
+    private void CheckPacking(string kernel, float[] low, Func<uint, float, bool> isNearest)
+    {
+        float[] high = [.. low.Reverse()];
+        uint[] y = new uint[low.Length];
+
+        Run(kernel, low.Length, low, high, y);
+
+        for (int i = 0; i < y.Length; i++)
+        {
+            Assert.That(isNearest(y[i] & 0xFFFF, low[i]), Is.True, $"{low[i]:R} -> {y[i]:X8}");
+            Assert.That(isNearest(y[i] >> 16, high[i]), Is.True, $"{high[i]:R} -> {y[i]:X8}");
+        }
     }
 
     private void Run(string kernel, int blockSize, params object[] arguments)

@@ -2,23 +2,15 @@ using MsResampler.Files;
 
 namespace MsResampler.Tests.Files;
 
-internal sealed class AtomicFileTests
+internal sealed class AtomicFileTests : TemporaryFolderFixture
 {
     private const string Prefix = ".msresampler-";
     private const string Suffix = ".tmp";
 
-    private TemporaryFolder _folder = null!;
-
-    [SetUp]
-    public void Create() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void Delete() => _folder.Dispose();
-
     [Test]
     public void A_file_is_on_disk_before_it_gets_its_name()
     {
-        string path = _folder.File("a");
+        string path = Folder.File("a");
         File.WriteAllText(path, "old");
         WatchedStream? stream = null;
         using AtomicFile file = new(path, (temporary, options) => stream = new WatchedStream(temporary, options, path));
@@ -35,7 +27,7 @@ internal sealed class AtomicFileTests
     [Test]
     public void A_full_disk_leaves_only_the_old_file()
     {
-        string path = _folder.File("a");
+        string path = Folder.File("a");
         File.WriteAllText(path, "old");
         using (AtomicFile file = new(path, (temporary, options) => new WatchedStream(temporary, options, path)
         { Failure = new IOException("No space left on device : '/somewhere/.msresampler-x.tmp'") }))
@@ -52,7 +44,7 @@ internal sealed class AtomicFileTests
     [Test]
     public void A_cancelled_commit_leaves_the_old_file()
     {
-        string path = _folder.File("a");
+        string path = Folder.File("a");
         File.WriteAllText(path, "old");
         using (AtomicFile file = new(path))
             Assert.That(() => file.Commit(new CancellationToken(canceled: true)),
@@ -70,7 +62,7 @@ internal sealed class AtomicFileTests
         Skip.If(OperatingSystem.IsWindows(), "permissions are those of Unix");
         if (OperatingSystem.IsWindows())
             return;
-        string path = _folder.File("a");
+        string path = Folder.File("a");
         File.WriteAllText(path, "old");
         var mode = (UnixFileMode)Convert.ToInt32(octal, 8);
         File.SetUnixFileMode(path, mode);
@@ -81,7 +73,7 @@ internal sealed class AtomicFileTests
             return new FileStream(temporary, options);
         });
         Assert.That(created, Is.EqualTo(mode));
-        Assert.That(File.GetUnixFileMode(_folder.File(Names().Single(name => name != "a"))), Is.EqualTo(mode));
+        Assert.That(File.GetUnixFileMode(Folder.File(Names().Single(name => name != "a"))), Is.EqualTo(mode));
         file.Stream.Write("new"u8);
         file.Commit();
         Assert.That(File.GetUnixFileMode(path), Is.EqualTo(mode));
@@ -93,7 +85,7 @@ internal sealed class AtomicFileTests
         Skip.If(OperatingSystem.IsWindows() || Environment.IsPrivilegedProcess, "root may write every file");
         if (OperatingSystem.IsWindows())
             return;
-        string path = _folder.File("a");
+        string path = Folder.File("a");
         File.WriteAllText(path, "old");
         File.SetUnixFileMode(path, UnixFileMode.UserRead);
         Assert.That(() => new AtomicFile(path),
@@ -104,12 +96,12 @@ internal sealed class AtomicFileTests
     [TestCase(false)]
     public void Writing_to_a_link_replaces_its_target(bool isDangling)
     {
-        Directory.CreateDirectory(_folder.File("b"));
+        Directory.CreateDirectory(Folder.File("b"));
         if (!isDangling)
-            File.WriteAllText(_folder.File("b/target"), "old");
-        File.CreateSymbolicLink(_folder.File("second"), "b/target");
-        File.CreateSymbolicLink(_folder.File("first"), _folder.File("second"));
-        using (AtomicFile file = new(_folder.File("first")))
+            File.WriteAllText(Folder.File("b/target"), "old");
+        File.CreateSymbolicLink(Folder.File("second"), "b/target");
+        File.CreateSymbolicLink(Folder.File("first"), Folder.File("second"));
+        using (AtomicFile file = new(Folder.File("first")))
         {
             file.Stream.Write("new"u8);
             file.Commit();
@@ -117,25 +109,25 @@ internal sealed class AtomicFileTests
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(File.ReadAllText(_folder.File("b/target")), Is.EqualTo("new"));
-            Assert.That(new FileInfo(_folder.File("first")).LinkTarget, Is.EqualTo(_folder.File("second")));
-            Assert.That(Directory.GetFiles(_folder.File("b")), Is.EqualTo(new[] { _folder.File("b/target") }));
+            Assert.That(File.ReadAllText(Folder.File("b/target")), Is.EqualTo("new"));
+            Assert.That(new FileInfo(Folder.File("first")).LinkTarget, Is.EqualTo(Folder.File("second")));
+            Assert.That(Directory.GetFiles(Folder.File("b")), Is.EqualTo(new[] { Folder.File("b/target") }));
         }
     }
 
     [Test]
     public void Circular_links_are_an_error()
     {
-        File.CreateSymbolicLink(_folder.File("a"), "b");
-        File.CreateSymbolicLink(_folder.File("b"), "a");
-        Assert.That(() => new AtomicFile(_folder.File("a")), Throws.InstanceOf<IOException>());
+        File.CreateSymbolicLink(Folder.File("a"), "b");
+        File.CreateSymbolicLink(Folder.File("b"), "a");
+        Assert.That(() => new AtomicFile(Folder.File("a")), Throws.InstanceOf<IOException>());
     }
 
     [TestCase("n", 255)]
     [TestCase("é", 127)] // two bytes each
     public void A_name_may_have_the_maximum_length_of_the_file_system(string letter, int count)
     {
-        string path = _folder.File(string.Concat(Enumerable.Repeat(letter, count)));
+        string path = Folder.File(string.Concat(Enumerable.Repeat(letter, count)));
         using AtomicFile file = new(path);
         file.Stream.Write("new"u8);
         file.Commit();
@@ -145,15 +137,15 @@ internal sealed class AtomicFileTests
     [Test]
     public void Files_of_killed_processes_are_removed_and_others_kept()
     {
-        File.WriteAllText(_folder.File($"{Prefix}dead{Suffix}"), "");
-        File.WriteAllText(_folder.File($"{Prefix}lock{Suffix}"), "");
-        File.WriteAllText(_folder.File($"{Prefix}dead"), "a user's");
-        File.WriteAllText(_folder.File($"dead{Suffix}"), "a user's");
+        File.WriteAllText(Folder.File($"{Prefix}dead{Suffix}"), "");
+        File.WriteAllText(Folder.File($"{Prefix}lock{Suffix}"), "");
+        File.WriteAllText(Folder.File($"{Prefix}dead"), "a user's");
+        File.WriteAllText(Folder.File($"dead{Suffix}"), "a user's");
         // Simulates another process: the lock belongs to the open file, not to the process.
-        using AtomicFile other = new(_folder.File("other"));
-        File.WriteAllText(_folder.File($"{Prefix}dead{Suffix}"), "");
+        using AtomicFile other = new(Folder.File("other"));
+        File.WriteAllText(Folder.File($"{Prefix}dead{Suffix}"), "");
         string[] alive = Names();
-        using (AtomicFile file = new(_folder.File("a")))
+        using (AtomicFile file = new(Folder.File("a")))
             file.Commit();
         using (Assert.EnterMultipleScope())
         {
@@ -162,15 +154,15 @@ internal sealed class AtomicFileTests
         }
 
         other.Commit();
-        Assert.That(File.Exists(_folder.File("other")));
+        Assert.That(File.Exists(Folder.File("other")));
     }
 
     [Test]
-    public void Files_that_many_threads_create_in_a_folder_all_exist()
+    public void Files_that_many_threads_create_in_aFolder_all_exist()
     {
         Parallel.For(0, 200, new ParallelOptions { MaxDegreeOfParallelism = 8 }, index =>
         {
-            using AtomicFile file = new(_folder.File($"f{index}"));
+            using AtomicFile file = new(Folder.File($"f{index}"));
             file.Stream.Write("x"u8);
             file.Commit();
         });
@@ -180,8 +172,8 @@ internal sealed class AtomicFileTests
     [Test]
     public void A_pair_is_visible_complete_or_without_its_key_file()
     {
-        string first = _folder.File("first");
-        string key = _folder.File("key");
+        string first = Folder.File("first");
+        string key = Folder.File("key");
         int broken = 0;
         int whole = 0;
         using CancellationTokenSource done = new();
@@ -217,7 +209,7 @@ internal sealed class AtomicFileTests
     [Test]
     public void A_pair_is_on_disk_before_either_file_gets_its_name()
     {
-        string[] paths = [_folder.File("first"), _folder.File("key")];
+        string[] paths = [Folder.File("first"), Folder.File("key")];
         WatchedStream[] streams = new WatchedStream[2];
         AtomicFile[] files = new AtomicFile[2];
         for (int index = 0; index < 2; index++)
@@ -239,16 +231,16 @@ internal sealed class AtomicFileTests
     [Test]
     public void A_pair_whose_first_rename_fails_leaves_the_old_pair()
     {
-        CommitPair(_folder.File("first"), _folder.File("key"), "old");
-        using (AtomicFile first = new(_folder.File("first")))
-        using (AtomicFile key = new(_folder.File("key")))
+        CommitPair(Folder.File("first"), Folder.File("key"), "old");
+        using (AtomicFile first = new(Folder.File("first")))
+        using (AtomicFile key = new(Folder.File("key")))
         {
-            File.Delete(_folder.File("first"));
-            Directory.CreateDirectory(_folder.File("first"));
+            File.Delete(Folder.File("first"));
+            Directory.CreateDirectory(Folder.File("first"));
             Assert.That(() => AtomicFile.CommitPair(first, key, CancellationToken.None), Throws.Exception);
         }
 
-        Assert.That(File.ReadAllText(_folder.File("key")), Is.EqualTo("old"));
+        Assert.That(File.ReadAllText(Folder.File("key")), Is.EqualTo("old"));
         Assert.That(Names(), Is.EquivalentTo(new[] { "first", "key" }));
     }
 
@@ -262,7 +254,7 @@ internal sealed class AtomicFileTests
         {
             for (int round = 0; round < 50; round++)
             {
-                using FileLock held = FileLock.Acquire(_folder.File("lock"), CancellationToken.None);
+                using FileLock held = FileLock.Acquire(Folder.File("lock"), CancellationToken.None);
                 most = Math.Max(most, Interlocked.Increment(ref holders));
                 count++;
                 Interlocked.Decrement(ref holders);
@@ -281,18 +273,18 @@ internal sealed class AtomicFileTests
     {
         // Simulates that the holder removed the file after it was opened and before it was locked: the open file is
         // not the one at the path.
-        File.WriteAllText(_folder.File("target"), "a user's");
-        File.CreateSymbolicLink(_folder.File("lock"), "target");
-        Assert.That(FileLock.TryAcquire(_folder.File("lock")), Is.Null);
+        File.WriteAllText(Folder.File("target"), "a user's");
+        File.CreateSymbolicLink(Folder.File("lock"), "target");
+        Assert.That(FileLock.TryAcquire(Folder.File("lock")), Is.Null);
         Assert.That(Names(), Is.EquivalentTo(new[] { "lock", "target" }));
     }
 
     [Test]
     public void Waiting_for_a_lock_can_be_cancelled()
     {
-        using FileLock held = FileLock.Acquire(_folder.File("lock"), CancellationToken.None);
+        using FileLock held = FileLock.Acquire(Folder.File("lock"), CancellationToken.None);
         using CancellationTokenSource soon = new(TimeSpan.FromMilliseconds(20));
-        Assert.That(() => FileLock.Acquire(_folder.File("lock"), soon.Token),
+        Assert.That(() => FileLock.Acquire(Folder.File("lock"), soon.Token),
             Throws.InstanceOf<OperationCanceledException>());
     }
 
@@ -317,7 +309,7 @@ internal sealed class AtomicFileTests
         }
     }
 
-    private string[] Names() => [.. Directory.GetFileSystemEntries(_folder.Path)
+    private string[] Names() => [.. Directory.GetFileSystemEntries(Folder.Path)
         .Select(path => Path.GetFileName(path))];
 
     /// <summary>Records the contents of the temporary file and of the target file at every write to the

@@ -5,24 +5,17 @@ namespace MsResampler.Tests.Model;
 
 public class RandomModelTests
 {
-    private static readonly ResamplerConfig s_config = new()
+    private static readonly ResamplerConfig s_config = Configs.Of(Configs.Gaussian(2, 2), Configs.None) with
     {
         VisionHiddenSize = 24,
         HiddenSize = 32,
         AttentionHeadCount = 4,
         QueryGrid = new QueryGrid(3, 3),
         OutputSize = 48,
-        Scopes =
-        [
-            new() { Name = "local", Prior = ScopePrior.Gaussian, Sigma = new AxisPair(2, 2) },
-            new() { Name = "global", Prior = ScopePrior.None },
-        ],
         ShareQueries = false,
         ShareKeyValues = true,
         PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: true, Queries: true),
         Gate = new GateConfig(16, GateGranularity.Head),
-        LayerNormEpsilon = 1e-6,
-        TorchDType = WeightType.Float32,
     };
 
     private static readonly RandomModelOptions s_options = new() { LearnedSigmaScopes = [0] };

@@ -8,25 +8,13 @@ namespace MsResampler.Tests.Onnx;
 /// <summary>The exported file: its declarations, and the inputs that it rejects.</summary>
 public class OnnxGraphTests
 {
-    private static readonly ResamplerConfig s_config = new()
+    private static readonly ResamplerConfig s_config = Configs.Of(Configs.Window(2, 2) with { Name = "local" },
+        Configs.Window(99, 99) with { Name = "wide" }, Configs.Gaussian(1e-6, 1e-6) with { Name = "point" }) with
     {
-        VisionHiddenSize = 12,
         HiddenSize = 8,
         AttentionHeadCount = 2,
-        QueryGrid = new QueryGrid(2, 3),
         OutputSize = 5,
-        Scopes =
-        [
-            new ScopeConfig { Name = "local", Prior = ScopePrior.Window, Window = new AxisPair(2, 2) },
-            new ScopeConfig { Name = "wide", Prior = ScopePrior.Window, Window = new AxisPair(99, 99) },
-            new ScopeConfig { Name = "point", Prior = ScopePrior.Gaussian, Sigma = new AxisPair(1e-6, 1e-6) },
-        ],
-        ShareQueries = true,
-        ShareKeyValues = false,
-        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: false),
         Gate = new GateConfig(4, GateGranularity.Token),
-        LayerNormEpsilon = 1e-6,
-        TorchDType = WeightType.Float32,
     };
 
     private static ModelProto Export(PatchGrid grid)

@@ -3,25 +3,17 @@ using MsResampler.Safetensors;
 namespace MsResampler.Tests.Safetensors;
 
 /// <summary>The choice of the checkpoint in a folder.</summary>
-public class CheckpointFolderTests
+internal sealed class CheckpointFolderTests : TemporaryFolderFixture
 {
     private const string Index = "model.safetensors.index.json";
     private const string Single = "model.safetensors";
 
-    private TemporaryFolder _folder = null!;
-
-    [SetUp]
-    public void CreateFolder() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void DeleteFolder() => _folder.Dispose();
-
     [Test]
-    public void A_folder_is_searched_in_the_documented_order()
+    public void AFolder_is_searched_in_the_documented_order()
     {
-        Assert.That(() => SafetensorsCheckpoint.Open(_folder.Path), Throws.InstanceOf<FileNotFoundException>());
-        Assert.That(() => SafetensorsCheckpoint.Open(_folder.File("none")), Throws.InstanceOf<FileNotFoundException>()
-            .With.Property(nameof(FileNotFoundException.FileName)).EqualTo(_folder.File("none")));
+        Assert.That(() => SafetensorsCheckpoint.Open(Folder.Path), Throws.InstanceOf<FileNotFoundException>());
+        Assert.That(() => SafetensorsCheckpoint.Open(Folder.File("none")), Throws.InstanceOf<FileNotFoundException>()
+            .With.Property(nameof(FileNotFoundException.FileName)).EqualTo(Folder.File("none")));
 
         Write("x.safetensors", "a", "b");
         WriteText("x.safetensors.bak", "");
@@ -35,14 +27,14 @@ public class CheckpointFolderTests
 
         WriteIndex("z.safetensors.index.json", ("a", "y.safetensors"));
         Assert.That(Opened("z.safetensors.index.json"), Is.EqualTo(Single));
-        File.Delete(_folder.File(Single));
+        File.Delete(Folder.File(Single));
         Assert.That(Opened(), Is.EqualTo("z.safetensors.index.json"));
 
         WriteIndex("y.safetensors.index.json", ("a", "y.safetensors"));
         Assert.That(Ambiguous(), Does.Contain("y.safetensors.index.json, z.safetensors.index.json"));
         Write(Single, "a", "b");
         Assert.That(Opened("y.safetensors.index.json", "z.safetensors.index.json"), Is.EqualTo(Single));
-        File.Delete(_folder.File(Single));
+        File.Delete(Folder.File(Single));
 
         WriteIndex(Index, ("a", "y.safetensors"));
         Assert.That(Opened(), Is.EqualTo(Index));
@@ -66,11 +58,11 @@ public class CheckpointFolderTests
         Write("1.safetensors", "b");
         WriteIndex(Index, ("b", "1.safetensors"), ("c", "2.safetensors"));
 
-        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Folder.Path);
 
-        Assert.That(checkpoint.SourcePath, Is.EqualTo(_folder.File(Single)));
+        Assert.That(checkpoint.SourcePath, Is.EqualTo(Folder.File(Single)));
         Assert.That(checkpoint.Warnings.Single(), Is.EqualTo(
-            $"{_folder.File(Index)} was ignored: not all of its shards can be used"));
+            $"{Folder.File(Index)} was ignored: not all of its shards can be used"));
     }
 
     [Test]
@@ -80,9 +72,9 @@ public class CheckpointFolderTests
         Write("1.safetensors", "b");
         WriteIndex(Index, ("a", Single), ("b", "1.safetensors"), ("c", "2.safetensors"));
 
-        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Folder.Path);
 
-        Assert.That(checkpoint.SourcePath, Is.EqualTo(_folder.File(Index)));
+        Assert.That(checkpoint.SourcePath, Is.EqualTo(Folder.File(Index)));
     }
 
     [TestCase("")]
@@ -128,11 +120,11 @@ public class CheckpointFolderTests
         Write("2.safetensors", "b", "c");
         WriteIndex(Index, ("a", "1.safetensors"), ("b", "2.safetensors"), ("c", "2.safetensors"));
 
-        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Folder.Path);
 
         Assert.That(Path.GetFileName(checkpoint.SourcePath), Is.EqualTo(Index));
         Assert.That(checkpoint.Warnings.Single(), Is.EqualTo(
-            $"{_folder.File(Single)} was ignored: it lacks tensor 'b' and 1 more, which '{Index}' names"));
+            $"{Folder.File(Single)} was ignored: it lacks tensor 'b' and 1 more, which '{Index}' names"));
     }
 
     [Test]
@@ -143,8 +135,8 @@ public class CheckpointFolderTests
         WriteIndex(Index, ("a", Single), ("b", "more.safetensors"));
         Assert.That(Opened(), Is.EqualTo(Index));
 
-        File.Delete(_folder.File("more.safetensors"));
-        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
+        File.Delete(Folder.File("more.safetensors"));
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Folder.Path);
         Assert.That(checkpoint.Tensors.Single().Name, Is.EqualTo("a"));
         Assert.That(checkpoint.Warnings, Has.All.Contains("more.safetensors"));
     }
@@ -184,7 +176,7 @@ public class CheckpointFolderTests
         Write("1.safetensors", "a");
         WriteIndex(Index, ("a", "1.safetensors"));
 
-        Assert.That(() => SafetensorsCheckpoint.Open(_folder.Path), Throws.TypeOf<SafetensorsException>()
+        Assert.That(() => SafetensorsCheckpoint.Open(Folder.Path), Throws.TypeOf<SafetensorsException>()
             .With.Property(nameof(SafetensorsException.Error)).EqualTo(SafetensorsError.FileTooShort)
             .And.Message.Contains($"without this file, '{Index}' would be opened"));
     }
@@ -199,12 +191,12 @@ public class CheckpointFolderTests
         foreach (string name in new[] { Single, "weights.safetensors" })
         {
             Write(name, "a");
-            File.WriteAllBytes(_folder.File(hidden), [0, 5, 0x16, 7, 0, 2, 0, 0, .. "Mac OS X        "u8]);
+            File.WriteAllBytes(Folder.File(hidden), [0, 5, 0x16, 7, 0, 2, 0, 0, .. "Mac OS X        "u8]);
             Assert.That(Opened(), Is.EqualTo(name));
-            File.Delete(_folder.File(name));
+            File.Delete(Folder.File(name));
         }
 
-        Assert.That(() => SafetensorsCheckpoint.Open(_folder.Path), Throws.TypeOf<FileNotFoundException>());
+        Assert.That(() => SafetensorsCheckpoint.Open(Folder.Path), Throws.TypeOf<FileNotFoundException>());
     }
 
     [TestCase("old.safetensors")]
@@ -213,7 +205,7 @@ public class CheckpointFolderTests
     [TestCase("model.safetensors")]
     public void Dangling_links_are_ignored(string link)
     {
-        File.CreateSymbolicLink(_folder.File(link), "/nonexistent");
+        File.CreateSymbolicLink(Folder.File(link), "/nonexistent");
         Write("weights.safetensors", "a");
 
         Assert.That(Opened(), Is.EqualTo("weights.safetensors"));
@@ -223,7 +215,7 @@ public class CheckpointFolderTests
     public void A_link_to_a_file_is_used()
     {
         Write("blob", "a");
-        File.CreateSymbolicLink(_folder.File(Single), "blob");
+        File.CreateSymbolicLink(Folder.File(Single), "blob");
 
         Assert.That(Opened(), Is.EqualTo(Single));
     }
@@ -231,41 +223,41 @@ public class CheckpointFolderTests
     [Test]
     public void The_error_of_a_missing_checkpoint_lists_the_files()
     {
-        string Found() => Assert.Throws<FileNotFoundException>(() => SafetensorsCheckpoint.Open(_folder.Path))!.Message;
+        string Found() => Assert.Throws<FileNotFoundException>(() => SafetensorsCheckpoint.Open(Folder.Path))!.Message;
         Assert.That(Found(), Does.EndWith("found none"));
 
         WriteText("pytorch_model.bin", "");
         Assert.That(Found(), Does.EndWith("found none, but 'pytorch_model.bin'; convert it to safetensors"));
 
-        File.CreateSymbolicLink(_folder.File(Single), "../blobs/1234");
+        File.CreateSymbolicLink(Folder.File(Single), "../blobs/1234");
         Assert.That(Found(), Does.EndWith("which is a link to '../blobs/1234', where no file is"));
 
-        File.Delete(_folder.File(Single));
-        Directory.CreateDirectory(_folder.File(Single));
+        File.Delete(Folder.File(Single));
+        Directory.CreateDirectory(Folder.File(Single));
         Assert.That(Found(), Does.EndWith($"found '{Single}', which is a folder"));
     }
 
     /// <summary>The name of the opened file, if the other files are each ignored with a warning.</summary>
     private string Opened(params string[] ignored)
     {
-        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.Path);
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Folder.Path);
         Assert.That(checkpoint.Warnings.Select(warning => warning.Split(" was ignored: ")[0]),
-            Is.EqualTo(ignored.Select(_folder.File)));
-        return Path.GetRelativePath(_folder.Path, checkpoint.SourcePath);
+            Is.EqualTo(ignored.Select(Folder.File)));
+        return Path.GetRelativePath(Folder.Path, checkpoint.SourcePath);
     }
 
     private string Ambiguous()
     {
         SafetensorsException exception =
-            Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(_folder.Path))!;
+            Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(Folder.Path))!;
         Assert.That(exception.Error, Is.EqualTo(SafetensorsError.AmbiguousFolder));
         return exception.Message;
     }
 
-    private void Write(string name, params string[] tensors) => SafetensorsWriter.Write(_folder.File(name),
+    private void Write(string name, params string[] tensors) => SafetensorsWriter.Write(Folder.File(name),
         tensors.Select(tensor => new TensorToWrite(tensor, TensorType.F32, [], new[] { 1f })));
 
-    private void WriteText(string name, string text) => File.WriteAllText(_folder.File(name), text);
+    private void WriteText(string name, string text) => File.WriteAllText(Folder.File(name), text);
 
     private void WriteIndex(string name, params (string Tensor, string Shard)[] entries) => WriteText(name,
         "{\"weight_map\":{" +

@@ -5,17 +5,9 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Safetensors;
 
-public class SafetensorsCheckpointTests
+internal sealed class SafetensorsCheckpointTests : TemporaryFolderFixture
 {
     private const string Scalar = """{"dtype":"F32","shape":[],"data_offsets":[0,4]}""";
-
-    private TemporaryFolder _folder = null!;
-
-    [SetUp]
-    public void CreateFolder() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void DeleteFolder() => _folder.Dispose();
 
     [TestCase("""{"w":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}      """, 4,
         TestName = "Padding spaces are accepted")]
@@ -145,7 +137,7 @@ public class SafetensorsCheckpointTests
     {
         // Several blocks: a read that has started also continues between two blocks.
         const int Count = 1 << 19;
-        string path = _folder.File("a.safetensors");
+        string path = Folder.File("a.safetensors");
         SafetensorsWriter.Write(path,
             [new TensorToWrite("w", TensorType.BF16, [Count], Enumerable.Repeat(3f, Count).ToArray())]);
         for (int round = 0; round < 20; round++)
@@ -251,7 +243,7 @@ public class SafetensorsCheckpointTests
     {
         // More than a page is missing: reading it through a mapping would end the process.
         const int Count = 100_000;
-        string path = _folder.File("a.safetensors");
+        string path = Folder.File("a.safetensors");
         SafetensorsWriter.Write(path, [new TensorToWrite("w", type, [Count], new float[Count])]);
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
         TensorInfo tensor = checkpoint.Find("w")!;
@@ -324,7 +316,7 @@ public class SafetensorsCheckpointTests
 
     private string Write(string name, byte[] bytes)
     {
-        string path = _folder.File(name);
+        string path = Folder.File(name);
         File.WriteAllBytes(path, bytes);
         return path;
     }

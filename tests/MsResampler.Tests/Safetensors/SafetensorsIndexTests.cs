@@ -4,20 +4,14 @@ using static MsResampler.Safetensors.SafetensorsError;
 
 namespace MsResampler.Tests.Safetensors;
 
-public class SafetensorsIndexTests
+internal sealed class SafetensorsIndexTests : TemporaryFolderFixture
 {
-    private TemporaryFolder _folder = null!;
-
     [SetUp]
-    public void CreateFolder()
+    public void WriteShards()
     {
-        _folder = new TemporaryFolder();
         WriteShard("1.safetensors", ("a", 1), ("b", 2));
         WriteShard("2.safetensors", ("c", 3), ("unnamed", 4));
     }
-
-    [TearDown]
-    public void DeleteFolder() => _folder.Dispose();
 
     [Test]
     public void Tensors_come_from_the_shards_that_the_index_names()
@@ -108,7 +102,7 @@ public class SafetensorsIndexTests
     [Test]
     public void Missing_shards_are_omitted_with_a_warning()
     {
-        File.WriteAllText(_folder.File("pointer.safetensors"),
+        File.WriteAllText(Folder.File("pointer.safetensors"),
             "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n");
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(WriteIndex(
             """
@@ -126,7 +120,7 @@ public class SafetensorsIndexTests
     public void An_index_without_any_shard_is_rejected()
     {
         string path = WriteIndex("""{"weight_map":{"x":"link.safetensors","y":"none.safetensors"}}""");
-        File.CreateSymbolicLink(_folder.File("link.safetensors"), "/nonexistent/blob");
+        File.CreateSymbolicLink(Folder.File("link.safetensors"), "/nonexistent/blob");
         SafetensorsException exception = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
         Assert.That(exception.Error, Is.EqualTo(MissingShard));
         Assert.That(exception.Message, Does.Contain("'link.safetensors'").And.Contain("a link to '/nonexistent/blob'"));
@@ -135,7 +129,7 @@ public class SafetensorsIndexTests
     [Test]
     public void An_alias_and_its_tensor_may_be_in_different_shards()
     {
-        SafetensorsWriter.Write(_folder.File("3.safetensors"),
+        SafetensorsWriter.Write(Folder.File("3.safetensors"),
             [new TensorToWrite("d", TensorType.F32, [], new[] { 8f })],
             new Dictionary<string, string> { ["tied"] = "a" });
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(
@@ -159,23 +153,23 @@ public class SafetensorsIndexTests
     [Test]
     public void A_wrong_shard_is_named()
     {
-        File.WriteAllBytes(_folder.File("2.safetensors"), [1, 2, 3]);
+        File.WriteAllBytes(Folder.File("2.safetensors"), [1, 2, 3]);
         string path = WriteIndex("""{"weight_map":{"a":"1.safetensors","c":"2.safetensors"}}""");
         SafetensorsException exception =
             Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(path))!;
         Assert.That(exception.Error, Is.EqualTo(FileTooShort));
-        Assert.That(exception.SourcePath, Is.EqualTo(_folder.File("2.safetensors")));
+        Assert.That(exception.SourcePath, Is.EqualTo(Folder.File("2.safetensors")));
     }
 
     private string WriteIndex(string json)
     {
-        string path = _folder.File("model.safetensors.index.json");
+        string path = Folder.File("model.safetensors.index.json");
         File.WriteAllBytes(path, Encoding.UTF8.GetBytes(json));
         return path;
     }
 
     private void WriteShard(string name, params (string Name, float Value)[] scalars) =>
-        SafetensorsWriter.Write(_folder.File(name),
+        SafetensorsWriter.Write(Folder.File(name),
             scalars.Select(scalar => new TensorToWrite(scalar.Name, TensorType.F32, [],
                 new[] { scalar.Value })),
             new Dictionary<string, string> { ["from"] = name });

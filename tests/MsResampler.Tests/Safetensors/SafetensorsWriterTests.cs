@@ -3,20 +3,12 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Safetensors;
 
-public class SafetensorsWriterTests
+internal sealed class SafetensorsWriterTests : TemporaryFolderFixture
 {
-    private TemporaryFolder _folder = null!;
-
-    [SetUp]
-    public void CreateFolder() => _folder = new TemporaryFolder();
-
-    [TearDown]
-    public void DeleteFolder() => _folder.Dispose();
-
     [Test]
     public void The_bytes_equal_those_of_the_reference_implementation()
     {
-        string path = _folder.File("a.safetensors");
+        string path = Folder.File("a.safetensors");
         SafetensorsWriter.Write(path,
             [
                 new TensorToWrite("b", TensorType.F16, [2], new float[] { 1, -2 }),
@@ -45,8 +37,8 @@ public class SafetensorsWriterTests
     [Test]
     public void A_file_that_is_read_and_rewritten_has_the_same_bytes()
     {
-        string first = _folder.File("first.safetensors");
-        string second = _folder.File("second.safetensors");
+        string first = Folder.File("first.safetensors");
+        string second = Folder.File("second.safetensors");
         byte[] bytes = new byte[24 * sizeof(long)];
         new Random(1).NextBytes(bytes);
         // 24 elements fill whole bytes in every type.
@@ -73,7 +65,7 @@ public class SafetensorsWriterTests
     public void Produced_values_are_requested_once_in_order_and_read_back(TensorType type)
     {
         const int Count = (1 << 20) + 3; // several blocks, and a part of one
-        string path = _folder.File("a.safetensors");
+        string path = Folder.File("a.safetensors");
         long next = 0;
         SafetensorsWriter.Write(path, [new TensorToWrite("t", type, [Count], (first, span) =>
         {
@@ -101,21 +93,21 @@ public class SafetensorsWriterTests
         TensorToWrite[] tensors = [.. Enumerable.Range(0, 20).Select(index =>
             new TensorToWrite($"t{index}", index % 2 == 0 ? TensorType.BF16 : TensorType.F64, [index],
                 Enumerable.Repeat(index + 0.5f, index).ToArray()))];
-        SafetensorsWriter.Write(_folder.File("a"), tensors,
+        SafetensorsWriter.Write(Folder.File("a"), tensors,
             new Dictionary<string, string> { ["a"] = "1", ["b"] = "2" });
-        SafetensorsWriter.Write(_folder.File("b"), tensors.Reverse(),
+        SafetensorsWriter.Write(Folder.File("b"), tensors.Reverse(),
             new Dictionary<string, string> { ["b"] = "2", ["a"] = "1" });
-        Assert.That(File.ReadAllBytes(_folder.File("b")), Is.EqualTo(File.ReadAllBytes(_folder.File("a"))));
+        Assert.That(File.ReadAllBytes(Folder.File("b")), Is.EqualTo(File.ReadAllBytes(Folder.File("a"))));
     }
 
     [Test]
     public void Names_and_metadata_with_any_text_are_read_back()
     {
         string[] names = ["", "a\"b\\c/d", "\0\u001b\n", "é€😀", "\u007f\u0085\u2028\ufffd", "dtype"];
-        SafetensorsWriter.Write(_folder.File("a"),
+        SafetensorsWriter.Write(Folder.File("a"),
             names.Select(name => new TensorToWrite(name, TensorType.F32, [1], new float[1])),
             names.ToDictionary(name => name));
-        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(_folder.File("a"));
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Folder.File("a"));
         Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EquivalentTo(names));
         Assert.That(checkpoint.Metadata, Is.EquivalentTo(names.ToDictionary(name => name)));
     }
@@ -123,7 +115,7 @@ public class SafetensorsWriterTests
     [Test]
     public void An_open_checkpoint_can_be_overwritten_and_still_be_read()
     {
-        string path = _folder.File("a.safetensors");
+        string path = Folder.File("a.safetensors");
         SafetensorsWriter.Write(path, [new TensorToWrite("t", TensorType.F32, [], new[] { 1f })]);
         using SafetensorsCheckpoint before = SafetensorsCheckpoint.Open(path);
         if (OperatingSystem.IsWindows())
@@ -144,12 +136,12 @@ public class SafetensorsWriterTests
     [Test]
     public void A_failed_write_leaves_the_old_file()
     {
-        string path = _folder.File("a.safetensors");
+        string path = Folder.File("a.safetensors");
         File.WriteAllText(path, "before");
         Assert.That(() => SafetensorsWriter.Write(path,
             [new TensorToWrite("t", TensorType.F32, [1 << 20], (first, _) =>
         {
-            Assert.That(Directory.GetFiles(_folder.Path), Has.Length.EqualTo(2),
+            Assert.That(Directory.GetFiles(Folder.Path), Has.Length.EqualTo(2),
                 "the temporary file is beside the other");
             if (first > 0)
                 throw new InvalidOperationException("no more");
@@ -166,7 +158,7 @@ public class SafetensorsWriterTests
     [Test]
     public void Invalid_tensors_are_rejected_before_any_file_is_changed()
     {
-        string path = _folder.File("a.safetensors");
+        string path = Folder.File("a.safetensors");
         File.WriteAllText(path, "before");
         TensorToWrite tensor = new("w", TensorType.F32, [1], new float[1]);
         Assert.That(() => SafetensorsWriter.Write(path, [tensor, tensor]), Refused("'w'", "once", "twice"));
@@ -206,7 +198,7 @@ public class SafetensorsWriterTests
 
     private void AssertUntouched(string path)
     {
-        Assert.That(Directory.GetFiles(_folder.Path), Is.EqualTo(new[] { path }));
+        Assert.That(Directory.GetFiles(Folder.Path), Is.EqualTo(new[] { path }));
         Assert.That(File.ReadAllText(path), Is.EqualTo("before"));
     }
 }

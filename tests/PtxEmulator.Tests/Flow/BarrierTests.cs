@@ -8,41 +8,28 @@ internal sealed class BarrierTests
         TestCase("bar.sync 1, 128;")]
     public void A_barrier_in_a_uniform_loop_orders_the_rounds(string barrier)
     {
-        using KernelRun run = new($$"""
-            .visible .entry rotate(.param .u64 result)
-            {
-                .shared .align 4 .b8 numbers[512];
-                .reg .pred %p;
-                .reg .b32 %i, %base, %mine, %next, %value, %round;
-                .reg .b64 %out, %offset;
-                mov.u32 %i, %tid.x;
-                mov.u32 %base, numbers;
-                mad.lo.u32 %mine, %i, 4, %base;
-                add.u32 %next, %i, 33;
-                and.b32 %next, %next, 127;
-                mad.lo.u32 %next, %next, 4, %base;
-                st.shared.u32 [%mine], %i;
-                mov.u32 %round, 0;
-                LOOP:
-                {{barrier}}
-                ld.shared.u32 %value, [%next];
-                {{barrier}}
-                st.shared.u32 [%mine], %value;
-                add.u32 %round, %round, 1;
-                setp.lt.u32 %p, %round, 10;
-                @%p bra LOOP;
-                ld.param.u64 %out, [result];
-                mul.wide.u32 %offset, %i, 4;
-                add.u64 %out, %out, %offset;
-                st.global.u32 [%out], %value;
-                ret;
-            }
-            """);
-        ulong result = run.Buffer(new int[128]);
+        int[] results = KernelRun.Results($$"""
+            .shared .align 4 .b8 numbers[512];
+            .reg .pred %p;
+            .reg .b32 %base, %mine, %next, %round;
+            mov.u32 %base, numbers;
+            mad.lo.u32 %mine, %i, 4, %base;
+            add.u32 %next, %i, 33;
+            and.b32 %next, %next, 127;
+            mad.lo.u32 %next, %next, 4, %base;
+            st.shared.u32 [%mine], %i;
+            mov.u32 %round, 0;
+            LOOP:
+            {{barrier}}
+            ld.shared.u32 %r, [%next];
+            {{barrier}}
+            st.shared.u32 [%mine], %r;
+            add.u32 %round, %round, 1;
+            setp.lt.u32 %p, %round, 10;
+            @%p bra LOOP;
+            """, 128, out LaunchReport report);
 
-        LaunchReport report = run.Launch(1, 128, result);
-
-        Assert.That(run.Read<int>(result, 128), Is.EqualTo(Enumerable.Range(0, 128).Select(i => (i + 330) % 128)));
+        Assert.That(results, Is.EqualTo(Enumerable.Range(0, 128).Select(i => (i + 330) % 128)));
         Assert.That(report.Barriers, Is.EqualTo(20));
     }
 
@@ -50,45 +37,32 @@ internal sealed class BarrierTests
     [Test]
     public void Groups_of_warps_may_use_different_barriers()
     {
-        using KernelRun run = new("""
-            .visible .entry halves(.param .u64 result)
-            {
-                .shared .align 4 .b8 numbers[512];
-                .reg .pred %p;
-                .reg .b32 %i, %base, %mine, %other, %value, %old, %half, %round;
-                .reg .b64 %out, %offset;
-                mov.u32 %i, %tid.x;
-                mov.u32 %base, numbers;
-                mad.lo.u32 %mine, %i, 4, %base;
-                st.shared.u32 [%mine], %i;
-                shr.u32 %half, %i, 6;
-                add.u32 %half, %half, 1;
-                xor.b32 %other, %i, 32;
-                mad.lo.u32 %other, %other, 4, %base;
-                mov.u32 %old, %i;
-                mov.u32 %round, 0;
-                LOOP:
-                bar.sync %half, 64;
-                ld.shared.u32 %value, [%other];
-                bar.sync %half, 64;
-                add.u32 %value, %value, %old;
-                mov.u32 %old, %value;
-                st.shared.u32 [%mine], %value;
-                add.u32 %round, %round, 1;
-                setp.lt.u32 %p, %round, 5;
-                @%p bra LOOP;
-                ld.param.u64 %out, [result];
-                mul.wide.u32 %offset, %i, 4;
-                add.u64 %out, %out, %offset;
-                st.global.u32 [%out], %value;
-                ret;
-            }
-            """);
-        ulong result = run.Buffer(new int[128]);
+        int[] results = KernelRun.Results("""
+            .shared .align 4 .b8 numbers[512];
+            .reg .pred %p;
+            .reg .b32 %base, %mine, %other, %old, %half, %round;
+            mov.u32 %base, numbers;
+            mad.lo.u32 %mine, %i, 4, %base;
+            st.shared.u32 [%mine], %i;
+            shr.u32 %half, %i, 6;
+            add.u32 %half, %half, 1;
+            xor.b32 %other, %i, 32;
+            mad.lo.u32 %other, %other, 4, %base;
+            mov.u32 %old, %i;
+            mov.u32 %round, 0;
+            LOOP:
+            bar.sync %half, 64;
+            ld.shared.u32 %r, [%other];
+            bar.sync %half, 64;
+            add.u32 %r, %r, %old;
+            mov.u32 %old, %r;
+            st.shared.u32 [%mine], %r;
+            add.u32 %round, %round, 1;
+            setp.lt.u32 %p, %round, 5;
+            @%p bra LOOP;
+            """, 128);
 
-        run.Launch(1, 128, result);
-
-        Assert.That(run.Read<int>(result, 128), Is.EqualTo(Enumerable.Range(0, 128).Select(i => 16 * (i + (i ^ 32)))));
+        Assert.That(results, Is.EqualTo(Enumerable.Range(0, 128).Select(i => 16 * (i + (i ^ 32)))));
     }
 
     /// <summary>One warp writes and arrives without waiting; the other waits and reads.</summary>

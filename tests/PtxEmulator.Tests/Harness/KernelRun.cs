@@ -47,6 +47,31 @@ internal sealed class KernelRun : IDisposable
         return values;
     }
 
+    /// <summary>The result of each thread of one block: the body computes %r from the thread index %i.</summary>
+    public static int[] Results(string body, int threadCount) => Results(body, threadCount, out _);
+
+    /// <inheritdoc cref="Results(string, int)"/>
+    public static int[] Results(string body, int threadCount, out LaunchReport report)
+    {
+        using KernelRun run = new($$"""
+            .visible .entry test(.param .u64 results)
+            {
+                .reg .b32 %i, %r;
+                .reg .b64 %out, %offset;
+                mov.u32 %i, %tid.x;
+                {{body}}
+                ld.param.u64 %out, [results];
+                mul.wide.u32 %offset, %i, 4;
+                add.u64 %out, %out, %offset;
+                st.global.u32 [%out], %r;
+                ret;
+            }
+            """);
+        ulong results = run.Buffer(new int[threadCount]);
+        report = run.Launch(1, threadCount, results);
+        return run.Read<int>(results, threadCount);
+    }
+
     /// <summary>Launches the only kernel of the module on a one-dimensional grid.</summary>
     public LaunchReport Launch(int blockCount, int threadCount, params object[] arguments) =>
         Launch(new Dim3(blockCount, 1, 1), new Dim3(threadCount, 1, 1), 0, arguments);

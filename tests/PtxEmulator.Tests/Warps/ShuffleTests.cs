@@ -39,59 +39,31 @@ internal sealed class ShuffleTests
     [Test]
     public void Each_lane_may_select_a_different_source()
     {
-        using KernelRun run = new("""
-            .visible .entry reverse(.param .u64 results)
-            {
-                .reg .b32 %lane, %from, %r;
-                .reg .b64 %out, %offset;
-                mov.u32 %lane, %tid.x;
-                mul.lo.u32 %from, %lane, 7;
-                shfl.sync.idx.b32 %r, %lane, %from, 31, -1;
-                ld.param.u64 %out, [results];
-                mul.wide.u32 %offset, %lane, 4;
-                add.u64 %out, %out, %offset;
-                st.global.u32 [%out], %r;
-                ret;
-            }
-            """);
-        ulong results = run.Buffer(new int[WarpSize]);
+        int[] results = KernelRun.Results("""
+            .reg .b32 %from;
+            mul.lo.u32 %from, %i, 7;
+            shfl.sync.idx.b32 %r, %i, %from, 31, -1;
+            """, WarpSize);
 
-        run.Launch(1, WarpSize, results);
-
-        Assert.That(run.Read<int>(results, WarpSize),
-            Is.EqualTo(Enumerable.Range(0, WarpSize).Select(lane => lane * 7 % WarpSize)));
+        Assert.That(results, Is.EqualTo(Enumerable.Range(0, WarpSize).Select(lane => lane * 7 % WarpSize)));
     }
 
     [Test]
     public void The_halves_of_a_warp_may_shuffle_on_two_sides_of_a_branch()
     {
-        using KernelRun run = new("""
-            .visible .entry halves(.param .u64 results)
-            {
-                .reg .pred %p;
-                .reg .b32 %lane, %r;
-                .reg .b64 %out, %offset;
-                mov.u32 %lane, %tid.x;
-                setp.lt.u32 %p, %lane, 16;
-                @%p bra LOW;
-                shfl.sync.bfly.b32 %r, %lane, 1, 31, 0xFFFF0000;
-                add.u32 %r, %r, 100;
-                bra DONE;
-                LOW:
-                shfl.sync.bfly.b32 %r, %lane, 2, 31, 0xFFFF;
-                DONE:
-                ld.param.u64 %out, [results];
-                mul.wide.u32 %offset, %lane, 4;
-                add.u64 %out, %out, %offset;
-                st.global.u32 [%out], %r;
-                ret;
-            }
-            """);
-        ulong results = run.Buffer(new int[WarpSize]);
+        int[] results = KernelRun.Results("""
+            .reg .pred %p;
+            setp.lt.u32 %p, %i, 16;
+            @%p bra LOW;
+            shfl.sync.bfly.b32 %r, %i, 1, 31, 0xFFFF0000;
+            add.u32 %r, %r, 100;
+            bra DONE;
+            LOW:
+            shfl.sync.bfly.b32 %r, %i, 2, 31, 0xFFFF;
+            DONE:
+            """, WarpSize);
 
-        run.Launch(1, WarpSize, results);
-
-        Assert.That(run.Read<int>(results, WarpSize),
+        Assert.That(results,
             Is.EqualTo(Enumerable.Range(0, WarpSize).Select(lane => lane < 16 ? lane ^ 2 : 100 + (lane ^ 1))));
     }
 

@@ -53,18 +53,21 @@ int cuMemAlloc_v2(uint64_t *address, size_t size)
     } END;
 }
 
+static int release(const char *call, kind_t kind, uint64_t address)
+{
+    item_t *item = find(kind, address);
+    if (item == NULL)
+        return violation(INVALID_VALUE, "%s of an unknown address", call);
+    /* Freeing device memory waits for all work of the context. */
+    int code = kind == MEMORY ? flush_all() : SUCCESS;
+    end(item);
+    note("%s", call);
+    return code;
+}
+
 int cuMemFree_v2(uint64_t address)
 {
-    BEGIN("cuMemFree", enter_uncaptured) {
-        item_t *item = find(MEMORY, address);
-        if (item == NULL) {
-            code = violation(INVALID_VALUE, "cuMemFree of an unknown address");
-            break;
-        }
-        code = flush_all();
-        end(item);
-        note("cuMemFree");
-    } END;
+    BEGIN("cuMemFree", enter_uncaptured) { code = release("cuMemFree", MEMORY, address); } END;
 }
 
 int cuMemAllocHost_v2(uint64_t *address, size_t size)
@@ -79,15 +82,7 @@ int cuMemAllocHost_v2(uint64_t *address, size_t size)
 
 int cuMemFreeHost(uint64_t address)
 {
-    BEGIN("cuMemFreeHost", enter_uncaptured) {
-        item_t *item = find(PINNED, address);
-        if (item == NULL) {
-            code = violation(INVALID_VALUE, "cuMemFreeHost of an unknown address");
-            break;
-        }
-        end(item);
-        note("cuMemFreeHost");
-    } END;
+    BEGIN("cuMemFreeHost", enter_uncaptured) { code = release("cuMemFreeHost", PINNED, address); } END;
 }
 
 static int copy(const char *call, work_kind_t kind, uint64_t device, uint64_t host, size_t size, uint64_t stream)

@@ -169,3 +169,43 @@ internal readonly struct IntegerToSingle : IUnaryOperation<uint>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<uint> Run(Vector512<uint> a) => Vector512.ConvertToSingle(a.AsInt32()).AsUInt32();
 }
+
+internal readonly struct Equal<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.Equals(a, b);
+}
+
+internal readonly struct Less<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.LessThan(a, b);
+}
+
+internal readonly struct LessOrEqual<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.LessThanOrEqual(a, b);
+}
+
+internal readonly struct LessOrGreater<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b)
+        => Vector512.LessThan(a, b) | Vector512.GreaterThan(a, b);
+}
+
+internal readonly struct Ordered<T> : IBinaryOperation<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b) => Vector512.Equals(a, a) & Vector512.Equals(b, b);
+}
+
+/// <summary>Compares operands whose subnormal values are flushed to zero.</summary>
+internal readonly struct FlushedCompare<TOperation> : IBinaryOperation<float>
+    where TOperation : IBinaryOperation<float>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Run(Vector512<float> a, Vector512<float> b)
+        => TOperation.Run(Flush.Operand(a), Flush.Operand(b));
+}

@@ -30,8 +30,8 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
         float* b = stackalloc float[MaxDepth * MatrixShape.Columns];
         float* c = stackalloc float[MatrixShape.Rows * MatrixShape.Columns];
         byte* registers = warp.Registers;
-        GatherA(registers, a);
-        GatherB(registers, b);
+        Gather(registers, A, KindA, isA: true, a);
+        Gather(registers, B, KindB, isA: false, b);
         GatherC(registers, c);
         for (int row = 0; row < MatrixShape.Rows; row++)
         {
@@ -47,36 +47,20 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void GatherA(byte* registers, float* matrix)
+    private void Gather(byte* registers, int[] operand, PtxTypeKind kind, bool isA, float* matrix)
     {
         float* elements = stackalloc float[Lanes.Count];
-        for (int register = 0; register < A.Length; register++)
+        int columnCount = isA ? shape.Depth : MatrixShape.Columns;
+        for (int register = 0; register < operand.Length; register++)
         {
             for (int half = 0; half < shape.Packing; half++)
             {
-                MatrixElements.Convert(registers + A[register], half, KindA, shape.ElementBits, elements);
+                MatrixElements.Convert(registers + operand[register], half, kind, shape.ElementBits, elements);
                 for (int lane = 0; lane < Lanes.Count; lane++)
                 {
-                    (int row, int column) = shape.PlaceOfA(lane, register, half);
-                    matrix[(row * shape.Depth) + column] = elements[lane];
-                }
-            }
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void GatherB(byte* registers, float* matrix)
-    {
-        float* elements = stackalloc float[Lanes.Count];
-        for (int register = 0; register < B.Length; register++)
-        {
-            for (int half = 0; half < shape.Packing; half++)
-            {
-                MatrixElements.Convert(registers + B[register], half, KindB, shape.ElementBits, elements);
-                for (int lane = 0; lane < Lanes.Count; lane++)
-                {
-                    (int row, int column) = shape.PlaceOfB(lane, register, half);
-                    matrix[(row * MatrixShape.Columns) + column] = elements[lane];
+                    (int row, int column)
+                        = isA ? shape.PlaceOfA(lane, register, half) : shape.PlaceOfB(lane, register, half);
+                    matrix[(row * columnCount) + column] = elements[lane];
                 }
             }
         }
