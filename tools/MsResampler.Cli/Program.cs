@@ -27,6 +27,7 @@ internal static class Program
         StandardStreams.Open();
         // Opened now, while there are free file handles.
         StandardStreams.Error.Flush();
+        StartThreadPool();
         if (!StandardStreams.HasOutput)
         {
             Say("standard output is closed; redirect it to /dev/null if you do not need it");
@@ -38,6 +39,21 @@ internal static class Program
         if (Interruption.ExitCode is { } signalled)
             ProcessEnd.Now(signalled);
         return exitCode;
+    }
+
+    /// <summary>Starts the thread pool while there are free file handles. .NET aborts the process if the pool cannot
+    /// start its gate thread, so this first opens some handles: that fails with an exception.</summary>
+    private static void StartThreadPool()
+    {
+        const int NeededHandleCount = 8;
+        if (OperatingSystem.IsWindows())
+            return;
+        Stack<IDisposable> handles = [];
+        for (int index = 0; index < NeededHandleCount; index++)
+            handles.Push(File.OpenHandle("/dev/null"));
+        while (handles.TryPop(out IDisposable? handle))
+            handle.Dispose();
+        ThreadPool.UnsafeQueueUserWorkItem(static _ => { }, null);
     }
 
     /// <summary>Handles exceptions of other threads. Threads of the runtime can fail for lack of memory.</summary>
