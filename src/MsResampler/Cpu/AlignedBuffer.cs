@@ -50,7 +50,7 @@ internal sealed unsafe class AlignedBuffer
     /// an unreadable page, which shows a kernel that reads past their end.</summary>
     /// <param name="memory">Returns zeroed memory for a number of floats, and an object that keeps it alive;
     /// null for the garbage collector. The memory need not be aligned.</param>
-    public static void TakeMemoryFrom(Func<int, (object Owner, nint Address)>? memory) => s_memory = memory;
+    public static void SetMemorySource(Func<int, (object Owner, nint Address)>? memory) => s_memory = memory;
 
     public static AlignedBuffer Copy(ReadOnlySpan<float> values)
     {

@@ -351,7 +351,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         }
 
         AbsorbedScope absorbed = grid.Absorbed[unit.Scope]!;
-        ScopeAttentionAbsorbed<TSimd, TVector>.Weigh(absorbed, unit.Index, _config.HiddenSize,
+        ScopeAttentionAbsorbed<TSimd, TVector>.ComputeWeights(absorbed, unit.Index, _config.HiddenSize,
             KeyFeatures + (firstRow * RowStride), RowStride, scratch, NextQueries(grid, task));
         if (absorbed.AreValuesAbsorbed)
         {

@@ -33,7 +33,7 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
     /// <param name="scratch">Scratch memory, <see cref="ScratchCount"/> floats.</param>
     /// <param name="next">Folded queries to prefetch into the second-level cache, or null. Each query's rows
     /// are read once per image, so they are not in the cache from an earlier use.</param>
-    public static void Weigh(AbsorbedScope scope, int query, int width, float* features, int stride, float* scratch,
+    public static void ComputeWeights(AbsorbedScope scope, int query, int width, float* features, int stride, float* scratch,
         float* next)
     {
         float* weights = scratch;
@@ -108,7 +108,7 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
     }
 
     /// <summary>Computes the weighted sum of projected values for one query. Call it after
-    /// <see cref="Weigh"/>.</summary>
+    /// <see cref="ComputeWeights"/>.</summary>
     /// <param name="scope">The scope's operands.</param>
     /// <param name="query">The query.</param>
     /// <param name="headCount">A.</param>
@@ -116,7 +116,7 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
     /// tile.</param>
     /// <param name="layout">The layout of the values.</param>
     /// <param name="output">The query's attention output, [D].</param>
-    /// <param name="scratch">The scratch memory of <see cref="Weigh"/>.</param>
+    /// <param name="scratch">The scratch memory of <see cref="ComputeWeights"/>.</param>
     public static void SumValues(AbsorbedScope scope, int query, int headCount, float* values, HeadLayout layout,
         float* output, float* scratch)
     {

@@ -78,7 +78,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
             // The values are read after the logits, and the keys of the next block after the values.
             Prefetch(values, offsets, count, headSize);
             Logits(keys, offsets, count, queries, headSize, logits, lanes);
-            NoteOverflow(logits, count, lanes, total);
+            MarkOverflow(logits, count, lanes, total);
             if (rowBias is not null)
                 AddBias(logits, count, rowBias, columnBias, row, column, keyColumns, lanes);
             if (Softmax(logits, count, lanes, maximum, total, rescale))
@@ -117,7 +117,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
     /// <summary>Sets the sum of weights of a query to NaN if one of its logits is not finite. Without this, an
     /// overflow to −∞ would be a weight of 0, as if the key were masked. 0 times a finite value is 0; 0 times
     /// NaN or infinity is NaN.</summary>
-    private static void NoteOverflow(float* logits, int count, int lanes, float* total)
+    private static void MarkOverflow(float* logits, int count, int lanes, float* total)
     {
         for (int lane = 0; lane < lanes; lane += TSimd.Width)
         {

@@ -100,7 +100,7 @@ internal sealed class WeightBinder
         WeightTensor? positions = _config.PositionEmbedding.Type != PositionEmbeddingType.Stored ? null
             : Take("pos_embed", _config.QueryGrid.QueryCount, width);
 
-        RefuseUnused();
+        ReportUnused();
         _problems.AddRange(WeightValues.FindProblems(_checkpoint, _used, _cancellationToken));
         if (_problems.Count > 0)
             throw new InvalidModelException(_checkpoint.SourcePath, _problems);
@@ -165,7 +165,7 @@ internal sealed class WeightBinder
 
     /// <summary>Reports the tensors that no weight uses. A known buffer gives a warning. Any other tensor is a
     /// problem: the configuration does not belong to the checkpoint.</summary>
-    private void RefuseUnused()
+    private void ReportUnused()
     {
         foreach (TensorInfo tensor in _checkpoint.Tensors)
         {

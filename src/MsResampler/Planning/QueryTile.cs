@@ -8,7 +8,7 @@ namespace MsResampler.Planning;
 /// <param name="QueryColumns">The tile's columns of the query grid.</param>
 /// <param name="KeyRows">The rows of the rectangle of patches.</param>
 /// <param name="KeyColumns">The columns of the rectangle of patches.</param>
-/// <param name="IsFull">Whether every query of the tile sees every patch of the rectangle, so that no mask is
+/// <param name="IsFull">Whether every query of the tile attends to every patch of the rectangle, so that no mask is
 /// needed.</param>
 /// <param name="LaneCount">The number of queries, rounded up to a width of the backend's
 /// <see cref="CostModel.LaneWidths"/>.</param>

@@ -16,7 +16,7 @@ internal enum ProjectionStrategy
 }
 
 /// <summary>The plan of one scope on one patch grid.</summary>
-/// <param name="Windows">The patches that each query sees.</param>
+/// <param name="Windows">The window of each query.</param>
 /// <param name="Keys">The strategy of the keys.</param>
 /// <param name="Values">The strategy of the values. Projected keys imply projected values.</param>
 /// <param name="Tiles">If keys are projected, the tiles of queries, each with its rectangle of patches. Empty if

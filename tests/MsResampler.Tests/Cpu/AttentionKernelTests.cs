@@ -149,7 +149,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
             AlignedBuffer probabilities = new(queryCount * weightCount);
             for (int query = 0; query < queryCount; query++)
             {
-                ScopeAttentionAbsorbed<TSimd, TVector>.Weigh(absorbed, query, width, features.Pointer, featureStride,
+                ScopeAttentionAbsorbed<TSimd, TVector>.ComputeWeights(absorbed, query, width, features.Pointer, featureStride,
                     scratch.Pointer, query + 1 < queryCount ? absorbed.Queries(query + 1) : null);
                 if (!areValuesAbsorbed)
                     ScopeAttentionAbsorbed<TSimd, TVector>.SumValues(absorbed, query, config.AttentionHeadCount,

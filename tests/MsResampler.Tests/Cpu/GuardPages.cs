@@ -22,11 +22,11 @@ internal sealed unsafe partial class GuardPages : IDisposable
 
     private readonly List<(nint Address, nuint Length)> _mapped = [];
 
-    public GuardPages() => AlignedBuffer.TakeMemoryFrom(Allocate);
+    public GuardPages() => AlignedBuffer.SetMemorySource(Allocate);
 
     public void Dispose()
     {
-        AlignedBuffer.TakeMemoryFrom(null);
+        AlignedBuffer.SetMemorySource(null);
         foreach ((nint address, nuint length) in _mapped)
             Unmap(address, length);
         _mapped.Clear();
