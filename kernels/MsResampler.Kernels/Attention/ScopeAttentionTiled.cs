@@ -125,60 +125,14 @@ internal static class ScopeAttentionTiled<THead>
 
                 // A warp without keys only takes part in the barriers.
                 int loopVectors = firstKey < block.KeyCount ? partVectors : 0;
-                for (int vector = 0; vector < loopVectors; vector++)
-                {
-                    int keyStart = (keyHead + (part * SliceVectors) + vector) * patchCount;
-                    var tileKeys = new Float4[LaneKeys];
-                    for (int j = 0; j < LaneKeys; j++)
-                        tileKeys[j] = keys[keyStart + patches[j]];
-                    for (int i = 0; i < LaneQueries; i++)
-                    {
-                        Float4 query = sharedQueries[((laneRow + (4 * i)) * QueryStride) + vector];
-                        for (int j = 0; j < LaneKeys; j++)
-                        {
-                            logits[(i * LaneKeys) + j] = VectorOperations.Dot(query, tileKeys[j],
-                                logits[(i * LaneKeys) + j]);
-                        }
-                    }
-                }
+                Multiply(logits, sharedQueries, keys, keyHead + (part * SliceVectors), loopVectors, patches, patchCount,
+                    laneRow);
             }
 
             if (block.RowBias >= 0)
-            {
-                for (int j = 0; j < LaneKeys; j++)
-                {
-                    int row = Warp.Shuffle(keyRow, laneColumn + (8 * j));
-                    int column = Warp.Shuffle(keyColumn, laneColumn + (8 * j));
-                    for (int i = 0; i < LaneQueries; i++)
-                        logits[(i * LaneKeys) + j] += bias[queryRowBias[i] + row] + bias[queryColumnBias[i] + column];
-                }
-            }
-
-            for (int j = 0; j < LaneKeys; j++)
-            {
-                bool isPastEnd = firstKey + laneColumn + (8 * j) >= block.KeyCount;
-                for (int i = 0; i < LaneQueries; i++)
-                    logits[(i * LaneKeys) + j] = isPastEnd ? float.NegativeInfinity : logits[(i * LaneKeys) + j];
-            }
-
-            for (int i = 0; i < LaneQueries; i++)
-            {
-                float max = IntrinsicMath.Max(
-                    IntrinsicMath.Max(logits[i * LaneKeys], logits[(i * LaneKeys) + 1]),
-                    IntrinsicMath.Max(logits[(i * LaneKeys) + 2], logits[(i * LaneKeys) + 3]));
-                max = IntrinsicMath.Max(states[i].Max, LaneReduction.MaxOf8(max));
-                float scale = states[i].ScaleTo(max);
-                states[i] = states[i].Rescaled(max, scale);
-                for (int v = 0; v < THead.LaneVectors; v++)
-                    sums[(i * THead.LaneVectors) + v] = sums[(i * THead.LaneVectors) + v].Times(scale);
-                for (int j = 0; j < LaneKeys; j++)
-                {
-                    float weight = states[i].Weight(logits[(i * LaneKeys) + j]);
-                    states[i] = states[i].Plus(weight);
-                    sharedWeights[weightStart + ((laneRow + (4 * i)) * WeightStride) + laneColumn + (8 * j)] = weight;
-                }
-            }
-
+                AddBias(logits, bias, queryRowBias, queryColumnBias, keyRow, keyColumn, laneColumn);
+            MaskPastEnd(logits, block.KeyCount - firstKey - laneColumn);
+            Weigh(logits, states, sums, sharedWeights, weightStart + (laneRow * WeightStride) + laneColumn);
             Warp.Barrier();
             int keyQuadCount = (IntrinsicMath.Min(TileKeys, block.KeyCount - firstKey) + 3) / 4;
             for (int keyQuad = 0; keyQuad < keyQuadCount; keyQuad++)
@@ -197,19 +151,8 @@ internal static class ScopeAttentionTiled<THead>
                     }
                 }
 
-                for (int i = 0; i < LaneQueries; i++)
-                {
-                    Float4 weights = sharedSums[(warp * WarpVectors) + ((laneRow + (4 * i)) * WeightStride / 4)
-                        + keyQuad];
-                    for (int v = 0; v < THead.LaneVectors; v++)
-                    {
-                        int sum = (i * THead.LaneVectors) + v;
-                        sums[sum] = sums[sum].PlusProduct(weights.X, tileValues[v]);
-                        sums[sum] = sums[sum].PlusProduct(weights.Y, tileValues[THead.LaneVectors + v]);
-                        sums[sum] = sums[sum].PlusProduct(weights.Z, tileValues[(2 * THead.LaneVectors) + v]);
-                        sums[sum] = sums[sum].PlusProduct(weights.W, tileValues[(3 * THead.LaneVectors) + v]);
-                    }
-                }
+                AddValues(sums, tileValues, sharedSums,
+                    (warp * WarpVectors) + (laneRow * WeightStride / 4) + keyQuad);
             }
 
             Warp.Barrier();
@@ -244,6 +187,96 @@ internal static class ScopeAttentionTiled<THead>
                 + (query % block.TileColumns);
             sharedQueries[(index / vectorCount * QueryStride) + vector] = queries[block.QueryStart
                 + (((row * shape.HeadCount) + head) * shape.HeadVectors) + firstVector + vector];
+        }
+    }
+
+    /// <summary>Adds the products of some vectors of queries and keys to the logits.</summary>
+    private static void Multiply(float[] logits, ArrayView<Float4> sharedQueries, ArrayView<Float4> keys,
+        int firstVector, int vectorCount, int[] patches, int patchCount, int laneRow)
+    {
+        for (int vector = 0; vector < vectorCount; vector++)
+        {
+            int keyStart = (firstVector + vector) * patchCount;
+            var tileKeys = new Float4[LaneKeys];
+            for (int j = 0; j < LaneKeys; j++)
+                tileKeys[j] = keys[keyStart + patches[j]];
+            for (int i = 0; i < LaneQueries; i++)
+            {
+                Float4 query = sharedQueries[((laneRow + (4 * i)) * QueryStride) + vector];
+                for (int j = 0; j < LaneKeys; j++)
+                {
+                    logits[(i * LaneKeys) + j] = VectorOperations.Dot(query, tileKeys[j],
+                        logits[(i * LaneKeys) + j]);
+                }
+            }
+        }
+    }
+
+    /// <summary>Adds the biases of the lane's keys; each lane has the row and column of one key.</summary>
+    private static void AddBias(float[] logits, ArrayView<float> bias, int[] queryRowBias, int[] queryColumnBias,
+        int keyRow, int keyColumn, int laneColumn)
+    {
+        for (int j = 0; j < LaneKeys; j++)
+        {
+            int row = Warp.Shuffle(keyRow, laneColumn + (8 * j));
+            int column = Warp.Shuffle(keyColumn, laneColumn + (8 * j));
+            for (int i = 0; i < LaneQueries; i++)
+                logits[(i * LaneKeys) + j] += bias[queryRowBias[i] + row] + bias[queryColumnBias[i] + column];
+        }
+    }
+
+    /// <summary>Masks the lane's keys beyond the last one.</summary>
+    /// <param name="logits">The logits.</param>
+    /// <param name="remaining">Keys from the lane's first one to the end of the rectangle.</param>
+    private static void MaskPastEnd(float[] logits, int remaining)
+    {
+        for (int j = 0; j < LaneKeys; j++)
+        {
+            bool isPastEnd = 8 * j >= remaining;
+            for (int i = 0; i < LaneQueries; i++)
+                logits[(i * LaneKeys) + j] = isPastEnd ? float.NegativeInfinity : logits[(i * LaneKeys) + j];
+        }
+    }
+
+    /// <summary>Adds the lane's logits to its states, makes the weighted sums relative to the new maxima, and stores
+    /// the weights in shared memory.</summary>
+    private static void Weigh(float[] logits, OnlineSoftmax[] states, Float4[] sums, ArrayView<float> sharedWeights,
+        int firstWeight)
+    {
+        for (int i = 0; i < LaneQueries; i++)
+        {
+            float max = IntrinsicMath.Max(
+                IntrinsicMath.Max(logits[i * LaneKeys], logits[(i * LaneKeys) + 1]),
+                IntrinsicMath.Max(logits[(i * LaneKeys) + 2], logits[(i * LaneKeys) + 3]));
+            max = IntrinsicMath.Max(states[i].Max, LaneReduction.MaxOf8(max));
+            float scale = states[i].ScaleTo(max);
+            states[i] = states[i].Rescaled(max, scale);
+            for (int v = 0; v < THead.LaneVectors; v++)
+                sums[(i * THead.LaneVectors) + v] = sums[(i * THead.LaneVectors) + v].Times(scale);
+            for (int j = 0; j < LaneKeys; j++)
+            {
+                float weight = states[i].Weight(logits[(i * LaneKeys) + j]);
+                states[i] = states[i].Plus(weight);
+                sharedWeights[firstWeight + (4 * i * WeightStride) + (8 * j)] = weight;
+            }
+        }
+    }
+
+    /// <summary>Adds the weighted values of four keys.</summary>
+    private static void AddValues(Float4[] sums, Float4[] tileValues, ArrayView<Float4> sharedWeights,
+        int firstWeights)
+    {
+        for (int i = 0; i < LaneQueries; i++)
+        {
+            Float4 weights = sharedWeights[firstWeights + (i * WeightStride)];
+            for (int v = 0; v < THead.LaneVectors; v++)
+            {
+                int sum = (i * THead.LaneVectors) + v;
+                sums[sum] = sums[sum].PlusProduct(weights.X, tileValues[v]);
+                sums[sum] = sums[sum].PlusProduct(weights.Y, tileValues[THead.LaneVectors + v]);
+                sums[sum] = sums[sum].PlusProduct(weights.Z, tileValues[(2 * THead.LaneVectors) + v]);
+                sums[sum] = sums[sum].PlusProduct(weights.W, tileValues[(3 * THead.LaneVectors) + v]);
+            }
         }
     }
 
