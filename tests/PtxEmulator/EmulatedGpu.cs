@@ -68,9 +68,9 @@ public sealed class EmulatedGpu : IDisposable
         {
             Allocation? allocation = _allocator.Find(address);
             if (allocation == null)
-                throw HostFault(PtxFaultKind.OutOfBounds, "Free", "no allocation begins there", address);
+                throw HostFault(PtxFaultKind.OutOfBounds, "Free", "no allocation starts at this address", address);
             if (allocation.IsFreed)
-                throw HostFault(PtxFaultKind.FreedMemory, "Free", $"{allocation} was freed before", address);
+                throw HostFault(PtxFaultKind.FreedMemory, "Free", $"{allocation} is already freed", address);
             _allocator.Free(allocation);
         }
     }
@@ -124,7 +124,7 @@ public sealed class EmulatedGpu : IDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(dynamicSharedBytes, MaxSharedBytes - entry.StaticSharedBytes);
         if (parameters.Length < entry.ParameterBytes)
         {
-            throw new ArgumentException($"'{entryName}' takes {entry.ParameterBytes} bytes of parameters, found "
+            throw new ArgumentException($"'{entryName}' expects {entry.ParameterBytes} bytes of parameters, found "
                 + $"{parameters.Length}.", nameof(parameters));
         }
         using (Enter())
@@ -171,7 +171,7 @@ public sealed class EmulatedGpu : IDisposable
     {
         if (!isValid)
         {
-            throw new ArgumentException($"{size} is not a size that can be launched: a grid has up to {MaxGridYZ} "
+            throw new ArgumentException($"{size} is not a valid launch size: a grid has up to {MaxGridYZ} "
                 + $"blocks along y and z, a block up to {MaxBlockThreads} threads.", name);
         }
     }

@@ -54,7 +54,7 @@ public sealed class BarrierTests
             isWrong = true;
         }
 
-        Assert.That(isWrong, Is.True, $"ILGPU {Context.Version} compiles {name} rightly at level O2.");
+        Assert.That(isWrong, Is.True, $"ILGPU {Context.Version} compiles {name} correctly at level O2.");
     }
 
     private static void LoadBeforeBarrier(ArrayView<float> source, ArrayView<float> sums, int count)

@@ -129,7 +129,8 @@ public sealed class KernelCacheTests
 
         missing.Write(Key(s_kernel), "text");
         none.Write(Key(s_kernel), "text");
-        Assert.That(useless.Select(cache => cache.Problem), Is.All.Null, "before anything was written");
+        Assert.That(useless.Select(cache => cache.Problem), Is.All.Null,
+            "no problem is reported before the first write");
         foreach (KernelCache cache in useless)
         {
             cache.Write(Key(s_kernel), "text");
@@ -260,7 +261,7 @@ public sealed class KernelCacheTests
         Assert.That(KernelCache.FolderOf(null), Is.EqualTo(KernelCache.FolderOf("  ")));
         Assert.That(KernelCache.FolderOf(null), Does.EndWith(Path.Combine("msresampler", "kernels")));
         Assert.That(KernelCache.FolderOf(null), Does.StartWith(Path.DirectorySeparatorChar.ToString())
-            .Or.Match("^[A-Za-z]:"), "whatever the current folder");
+            .Or.Match("^[A-Za-z]:"), "the path does not depend on the current folder");
     }
 
     private static IEnumerable<TestCaseData> Corruptions()

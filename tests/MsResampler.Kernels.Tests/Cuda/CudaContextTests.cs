@@ -122,7 +122,7 @@ internal sealed class CudaContextTests : CudaModelFixture
             using Resampler resampler = Resampler.Load(Folder, Of(accelerator));
             Assert.That(Run(resampler), Is.EqualTo(expected));
             Assert.That(MockDriver.CurrentContext, Is.EqualTo((ulong)accelerator.NativePtr),
-                "the accelerator's context was not left current");
+                "the context of the accelerator is not current any more");
         });
     }
 

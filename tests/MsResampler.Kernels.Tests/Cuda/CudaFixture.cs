@@ -59,10 +59,10 @@ internal abstract class CudaFixture
         {
             Assert.That(MockDriver.BackingFailure, Is.Null);
             Assert.That(MockDriver.ViolationCount, Is.Zero, MockDriver.LastViolation);
-            Assert.That(MockDriver.LiveCount, Is.Zero, "objects of the driver are left");
+            Assert.That(MockDriver.LiveCount, Is.Zero, "driver objects are left");
             Assert.That(MockDriver.Log().Where(line => line.Contains(" left=")), Has.All.EndsWith(" left=0"),
-                "left to the context's end");
-            Assert.That(MockDriver.CurrentContext, Is.Zero, "a context was left current");
+                "objects were left until the end of the context");
+            Assert.That(MockDriver.CurrentContext, Is.Zero, "a context is still current");
         }
     }
 

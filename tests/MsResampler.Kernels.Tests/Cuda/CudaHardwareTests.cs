@@ -10,7 +10,7 @@ internal sealed class CudaHardwareTests
     [OneTimeSetUp]
     public void RequireDevice()
     {
-        Skip.If(MockDriver.IsPreferred, "This machine has no CUDA driver, or the mock was asked for in its place.");
+        Skip.If(MockDriver.IsPreferred, "This machine has no CUDA driver, or the mock replaces it.");
         bool isAvailable = CudaBackend.IsAvailable(out string? reason);
         Skip.If(!isAvailable, reason ?? "");
     }
@@ -73,7 +73,7 @@ internal sealed class CudaHardwareTests
         second.WaitFor(0);
         uint expected = Enumerable.Range(0, 1000).Aggregate(0u, (value, _) => unchecked((3 * value) + 1));
         Assert.That((uint)StreamContract.Get(second, memory).First, Is.EqualTo(expected));
-        Assert.That(timer.GetMilliseconds(), Is.InRange(0.1, 1000), "a thousand launches of some microseconds each");
+        Assert.That(timer.GetMilliseconds(), Is.InRange(0.1, 1000), "a thousand launches of a few microseconds each");
     }
 
     [Test]

@@ -50,7 +50,7 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
         using Resampler resampler = Resampler.Load(Folder,
             new ResamplerOptions { Backend = CudaBackend.Default, Precision = precision });
         Run(resampler);
-        Assert.That(MockDriver.Log("cuGraphLaunch"), Is.Empty, "a shape that has not come back");
+        Assert.That(MockDriver.Log("cuGraphLaunch"), Is.Empty, "the first call of a shape uses no graph");
         int before = MockDriver.Log("cuLaunchKernel").Length;
         Run(resampler);
         int recorded = MockDriver.Log("cuLaunchKernel").Length;

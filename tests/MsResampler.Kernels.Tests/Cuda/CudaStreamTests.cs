@@ -224,7 +224,7 @@ internal sealed class CudaStreamTests : CudaFixture
         }
 
         Assert.That(MockDriver.Log("cuEventCreate"), Has.Exactly(6).EqualTo("cuEventCreate flags=2"),
-            "two for each stream's copies and one for its order");
+            "each stream has two events for copies and one for ordering");
     }
 
     [Test]

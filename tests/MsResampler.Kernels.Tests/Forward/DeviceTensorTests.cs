@@ -147,7 +147,7 @@ public class DeviceTensorTests
             Assert.That(inner.AllocatedBytes, Is.Zero, $"operation {operation}");
             if (operation > 0 && !hasFailed)
             {
-                Assert.That(operation, Is.GreaterThan(10), "operations of a call");
+                Assert.That(operation, Is.GreaterThan(10), "a call has more operations than this");
                 return;
             }
         }
@@ -188,7 +188,7 @@ public class DeviceTensorTests
         bad[second] = float.NaN;
         Assert.That(() => OnHost(engine, model, bad, s_grids), Throws.TypeOf(overflow)
             .With.Message.StartsWith("image 1 (1x3 patches): "));
-        Assert.That(engine.ThrowIfOverflowed, Throws.Nothing, "a call for the host reports its own");
+        Assert.That(engine.ThrowIfOverflowed, Throws.Nothing, "a call for the host reports only its own overflow");
     }
 
     /// <summary>The recorded index counts images of the call, not of the group, in replays too.</summary>

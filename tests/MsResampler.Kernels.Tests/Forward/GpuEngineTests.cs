@@ -73,7 +73,7 @@ public class GpuEngineTests
             try
             {
                 Engine(device).Dispose();
-                Assert.That(operation, Is.GreaterThan(20), "operations of a load");
+                Assert.That(operation, Is.GreaterThan(20), "loading has more operations than this");
                 return;
             }
             catch (DeviceException)
@@ -96,7 +96,7 @@ public class GpuEngineTests
                 try
                 {
                     Resample(engine);
-                    Assert.That(operation, Is.GreaterThan(10), "operations of a call");
+                    Assert.That(operation, Is.GreaterThan(10), "a call has more operations than this");
                     return;
                 }
                 catch (DeviceException)

@@ -108,8 +108,8 @@ public sealed class FusionGateBits16Tests
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(worstGate, Is.InRange(0d, 1d), "the worst gate's error as a part of what is allowed");
-            Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
+            Assert.That(worstGate, Is.InRange(0d, 1d), "the largest gate error relative to the allowed error");
+            Assert.That(worst, Is.InRange(0d, 1d), "the largest error relative to the allowed error");
         }
     }
 

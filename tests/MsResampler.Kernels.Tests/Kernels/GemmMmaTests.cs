@@ -306,7 +306,7 @@ public sealed class GemmMmaTests
             worst = Math.Max(worst, Math.Abs(result.Squares[index] - squares[index]) / squareErrors[index]);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
+            Assert.That(worst, Is.InRange(0d, 1d), "the largest error relative to the allowed error");
             Assert.That(result.IsPaddingKept, "padding between rows of C");
             Assert.That(result.Noted, Is.EqualTo(GemmMmaResult.NoRow));
             Assert.That(squares, Has.Length.EqualTo(finish == GemmMmaFinish.Squares

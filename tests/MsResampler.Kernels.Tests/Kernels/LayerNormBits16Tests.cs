@@ -38,7 +38,7 @@ public sealed class LayerNormBits16Tests
             }
         }
 
-        Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
+        Assert.That(worst, Is.InRange(0d, 1d), "the largest error relative to the allowed error");
     }
 
     /// <summary>The sweep of the float32 tests, within the range of the type.</summary>
@@ -67,7 +67,7 @@ public sealed class LayerNormBits16Tests
             }
         }
 
-        Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
+        Assert.That(worst, Is.InRange(0d, 1d), "the largest error relative to the allowed error");
         Assert.That(rows, Has.Length.GreaterThan(20));
     }
 

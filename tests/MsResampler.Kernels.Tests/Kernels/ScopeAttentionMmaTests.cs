@@ -117,7 +117,7 @@ public sealed class ScopeAttentionMmaTests
             }
         }
 
-        Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
+        Assert.That(worst, Is.InRange(0d, 1d), "the largest error relative to the allowed error");
     }
 
     [Test]
@@ -158,11 +158,11 @@ public sealed class ScopeAttentionMmaTests
                 isPaddingZero &= result.Output[(row.Row * stride) + k] == 0;
         }
 
-        TestContext.Out.WriteLine($"{worst:0.00} and {worstSum:0.00} of what is allowed");
+        TestContext.Out.WriteLine($"largest errors relative to the allowed ones: {worst:0.00} and {worstSum:0.00}");
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(worst, Is.InRange(0d, 1d), "the worst error as a part of what is allowed");
-            Assert.That(worstSum, Is.InRange(0d, 1d), "the worst error of a log-sum likewise");
+            Assert.That(worst, Is.InRange(0d, 1d), "the largest error relative to the allowed error");
+            Assert.That(worstSum, Is.InRange(0d, 1d), "the largest error of a log-sum relative to the allowed error");
             Assert.That(isPaddingZero, "the padding of heads");
         }
     }

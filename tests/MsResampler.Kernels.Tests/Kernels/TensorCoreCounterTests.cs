@@ -53,7 +53,7 @@ public sealed class TensorCoreCounterTests
             foreach ((string kernel, LaunchReport report) in _launches)
             {
                 TestContext.Out.WriteLine($"{kernel}: {report.MatrixInstructions} matrix instructions, sectors " +
-                    $"{(double)report.GlobalSectors / report.IdealSectors:0.000} of what they must be");
+                    $"{(double)report.GlobalSectors / report.IdealSectors:0.000} times the ideal number of sectors");
                 Assert.That(report.SharedBankConflicts, Is.Empty, kernel);
                 Assert.That(report.GlobalSectors, Is.LessThanOrEqualTo(1.1 * report.IdealSectors), kernel);
             }

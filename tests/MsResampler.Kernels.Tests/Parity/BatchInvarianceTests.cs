@@ -35,7 +35,7 @@ public class BatchInvarianceTests
             // few grids.
             float[][] split = Resample(model, [0, 1, 2, 3, 4, 4, 1], 3, 3 << 20, out int launches);
             Assert.That(split, Is.EqualTo(new[] { 0, 1, 2, 3, 4, 4, 1 }.Select(image => alone[image])));
-            Assert.That(launches, Is.GreaterThan(1), "the batch is cut");
+            Assert.That(launches, Is.GreaterThan(1), "the batch is split into groups");
         }
     }
 

@@ -151,8 +151,8 @@ internal sealed class MannersTests : CliFixture
         {
             Assert.That(exitCode, Is.Zero);
             Assert.That(shown, Has.Length.GreaterThanOrEqualTo(2));
-            Assert.That(shown, Has.All.Length.LessThan(StatusWidth), "a line that wraps cannot be written over");
-            Assert.That(shown[^1], Is.Empty, "nothing is left at the end");
+            Assert.That(shown, Has.All.Length.LessThan(StatusWidth), "a wrapped line cannot be overwritten");
+            Assert.That(shown[^1], Is.Empty, "the status line is cleared at the end");
             Assert.That(error.ToString(), Is.Empty);
             Assert.That(output.ToString(), Does.Not.Contain('\u001b'));
         }

@@ -31,7 +31,7 @@ internal sealed class OutputTests : CliFixture
     public void The_files_of_a_model_are_never_replaced([ValueSource(nameof(s_spellings))] string spelling)
     {
         Skip.If(spelling.Contains("hard", StringComparison.Ordinal) && !OperatingSystem.IsLinux(),
-            "hard links are told apart on Linux");
+            "hard links are recognised on Linux only");
         byte[] config = File.ReadAllBytes(Path.Combine(Model, "config.json"));
         byte[] weights = File.ReadAllBytes(Path.Combine(Model, "model.safetensors"));
         string configPath = string.Format(null, spelling, Folder, "config.json");
@@ -100,7 +100,7 @@ internal sealed class OutputTests : CliFixture
         {
             Assert.That(File.ReadAllBytes(second), Is.EqualTo(before));
             Assert.That(Directory.GetFiles(In("pictures")), Is.EquivalentTo(new[] { first, second }),
-                "what was drawn before the error goes again");
+                "maps drawn before the error are deleted");
             Assert.That(File.Exists(In("pictures.npy")), Is.False);
         }
     }
@@ -144,7 +144,7 @@ internal sealed class OutputTests : CliFixture
     [Test]
     public void A_device_or_a_pipe_is_not_accepted_as_output()
     {
-        Skip.If(!OperatingSystem.IsLinux(), "devices are told apart on Linux");
+        Skip.If(!OperatingSystem.IsLinux(), "devices are recognised on Linux only");
         Run("mkfifo", In("pipe.npy"));
         CliRun.Of("export-onnx", "--model", Model, "--out", "/dev/null").FailsNaming("/dev/null", "a device or a pipe");
         CliRun.Of("run", "--model", Model, "--features", _features, "--out", In("pipe.npy"))

@@ -15,7 +15,7 @@ public class CpuVariantTests
 
     [TestCase("avx512", false, false, "avx512")]
     [TestCase("avx2", false, false, "avx2")]
-    [TestCase("vector128", false, false, null, Description = "the processor has no more, or is none of x86")]
+    [TestCase("vector128", false, false, null, Description = "the processor has no wider vectors or is not x86")]
     [TestCase("vector128", true, false, "avx512", Description = "MSRESAMPLER_CPU asked for it")]
     [TestCase("vector128", false, true, "avx512", Description = "a setting of .NET turned wider vectors off")]
     public void Other_builds_have_no_notice(string chosen, bool isForced, bool isJustInTime, string? widest)

@@ -130,7 +130,7 @@ public class GridCacheTests
         GridOperands next = engine.Grids.Acquire(RaggedGrids[40]);
         Assert.That(next.Parts.Select(part => part.Memory).Intersect(held.Parts.Select(part => part.Memory)),
             Is.Not.Empty,
-            "memory is used again once nobody reads it");
+            "memory is reused after its last reader");
         engine.Grids.Release(next);
 
         static float[] Contents(GridOperands grid) => [.. grid.Parts.SelectMany(part => part.Memory.Span.ToArray())];

@@ -46,7 +46,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
 
         AllocationCount[] counts = Rounds(RoundCount);
 
-        Assert.That(counts[0].Bytes, Has.None.Negative, "every thread was reached");
+        Assert.That(counts[0].Bytes, Has.None.Negative, "every thread was measured");
         Assert.That(counts.Skip(1).Zip(counts, (after, before) =>
             after.Bytes.Zip(before.Bytes, (later, earlier) => later - earlier).Sum()), Is.All.Zero);
 

@@ -80,7 +80,7 @@ public class ServiceTests
         }
 
         TestContext.Out.WriteLine(string.Join(" ", runs));
-        Assert.That(runs.TakeLast(CleanCount), Is.All.Zero, $"of {RoundCount * CallerCount} calls each");
+        Assert.That(runs.TakeLast(CleanCount), Is.All.Zero, $"{RoundCount * CallerCount} calls each");
     }
 
     /// <summary>If no grid fits in the cache, the operands of every image are created again in reused memory. Only
@@ -97,7 +97,7 @@ public class ServiceTests
         int imageCount = Enumerable.Range(0, CallerCount).Sum(caller => Enumerable.Range(0, 40)
             .Sum(round => Mixed(caller, round).Length));
         long bytes = allocated.Sum(rounds => rounds.Sum());
-        TestContext.Out.WriteLine($"{(double)bytes / imageCount:F0} bytes an image");
+        TestContext.Out.WriteLine($"{(double)bytes / imageCount:F0} bytes per image");
         Assert.That((double)bytes / imageCount, Is.LessThan(16_384));
     }
 

@@ -63,7 +63,8 @@ public sealed partial class PackageTests
     private static string[] Packages()
     {
         string? folder = Environment.GetEnvironmentVariable(FolderVariable);
-        Skip.If(string.IsNullOrEmpty(folder), $"{FolderVariable} names no folder with packages; .ci/run packs them.");
+        Skip.If(string.IsNullOrEmpty(folder),
+            $"{FolderVariable} does not name a folder with packages; .ci/run creates them.");
         return Directory.GetFiles(folder!, "*.nupkg");
     }
 

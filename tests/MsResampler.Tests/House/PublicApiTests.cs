@@ -26,6 +26,6 @@ public class PublicApiTests
 
         Assert.That(found.ReplaceLineEndings(),
             Is.EqualTo(File.Exists(approved) ? File.ReadAllText(approved).ReplaceLineEndings() : ""),
-            $"if the change is meant, copy {received} over tests/MsResampler.Tests/House/{name}");
+            $"if the change is intended, copy {received} over tests/MsResampler.Tests/House/{name}");
     }
 }

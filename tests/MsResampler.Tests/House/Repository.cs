@@ -13,6 +13,19 @@ internal static class Repository
         return s_root.Value!;
     }
 
+    /// <summary>The C# files in folders of the repository, without build output. Skips like
+    /// <see cref="RootOrSkip"/>.</summary>
+    public static string[] SourcesOrSkip(params string[] folders)
+    {
+        string root = RootOrSkip();
+        string[] sources = [.. folders
+            .SelectMany(folder => Directory.EnumerateFiles(
+                Path.Combine(root, folder), "*.cs", SearchOption.AllDirectories))
+            .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "bin" or "obj"))];
+        Assert.That(sources, Has.Length.GreaterThan(100));
+        return sources;
+    }
+
     private static string? Find()
     {
         DirectoryInfo? folder = new(TestContext.CurrentContext.TestDirectory);

@@ -9,18 +9,15 @@ public sealed partial class SkipTests
     public void Only_Skip_skips()
     {
         string tests = Path.Combine(Repository.RootOrSkip(), "tests");
-        string[] sources = [.. Directory.EnumerateFiles(tests, "*.cs", SearchOption.AllDirectories)
-            .Where(path => !path.Split(Path.DirectorySeparatorChar).Contains("obj"))];
+        string[] sources = Repository.SourcesOrSkip("tests");
         string[] offenders = [.. sources.Where(path => SkippingCall().IsMatch(File.ReadAllText(path)))
             .Select(path => Path.GetRelativePath(tests, path))];
-        Assert.That(sources, Has.Length.GreaterThan(100));
         Assert.That(offenders, Is.EqualTo(new[] { Path.Combine("MsResampler.TestKit", "Skip.cs") }),
-            "use Skip.If, which refuses to be called inside a multiple assertion scope");
+            "use Skip.If, which throws inside a multiple assertion scope");
     }
 
     [Test]
-    public void A_skip_inside_a_multiple_assertion_scope_is_an_error(
-        [Values] bool isMissing)
+    public void A_skip_inside_a_multiple_assertion_scope_is_an_error([Values] bool isMissing)
     {
         Exception? found = null;
         using (Assert.EnterMultipleScope())

@@ -161,7 +161,7 @@ internal sealed class SafetensorsCheckpointTests : TemporaryFolderFixture
                     }
 
                     if (values.AsSpan().ContainsAnyExcept(3f))
-                        throw new InvalidDataException("a read that had begun did not complete");
+                        throw new InvalidDataException("a started read did not complete");
                     if (reads == 0)
                         started.Signal();
                 }
@@ -263,7 +263,8 @@ internal sealed class SafetensorsCheckpointTests : TemporaryFolderFixture
             Assert.That(error.Message, Does.StartWith($"{path}: expected {length} bytes").And.Contain("cut short"));
         }
 
-        Assert.That(() => checkpoint.Read(tensor, 0, new float[1000]), Throws.Nothing, "what is there is read");
+        Assert.That(() => checkpoint.Read(tensor, 0, new float[1000]), Throws.Nothing,
+            "the remaining part is still readable");
     }
 
     [Test]

@@ -200,7 +200,7 @@ public class SafetensorsFuzzTests
                 if (checkpoint.Aliases.Keys.Any(name => checkpoint.Tensors.Any(tensor => tensor.Name == name)))
                     throw new InvalidDataException("an alias hides a tensor");
                 if (checkpoint.Absent.Keys.Any(name => checkpoint.Tensors.Any(tensor => tensor.Name == name)))
-                    throw new InvalidDataException("a tensor is both there and not");
+                    throw new InvalidDataException("a tensor is both present and missing");
                 outcome = Path.GetFileName(checkpoint.SourcePath) + (checkpoint.Warnings.Count > 0 ? ", warned" : "");
             }
             catch (SafetensorsException exception)
@@ -229,13 +229,13 @@ public class SafetensorsFuzzTests
         {
             if (header.DataStart + tensor.FirstByte != end || tensor.ByteCount < 0
                 || tensor.ByteCount * 8 != tensor.ElementCount * TensorTypes.BitsOf(tensor.Type))
-                throw new InvalidDataException($"{tensor.Name} was accepted, which does not cover its bytes");
+                throw new InvalidDataException($"{tensor.Name} was accepted although its size is wrong");
             end += tensor.ByteCount;
         }
 
         int nameCount = header.Tensors.DistinctBy(tensor => tensor.Name).Count();
         if (end != fileBytes || nameCount != header.Tensors.Length)
-            throw new InvalidDataException("a file was accepted whose tensors do not cover it");
+            throw new InvalidDataException("a file was accepted although its tensors do not cover it");
     }
 
     private static byte[] Mutate(Random random, byte[] seed, int prefixBytes)

@@ -21,7 +21,7 @@ internal sealed class SafetensorsIndexTests : TemporaryFolderFixture
                 ""","weight_map":{"c":"2.safetensors","a":"1.safetensors","b":"1.safetensors"}}"""));
         Assert.That(checkpoint.SourcePath, Does.EndWith("model.safetensors.index.json"));
         Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EqualTo(new[] { "a", "b", "c" }));
-        Assert.That(checkpoint.Find("unnamed"), Is.Null, "the index decides");
+        Assert.That(checkpoint.Find("unnamed"), Is.Null, "a tensor that the index does not list does not exist");
         Assert.That(checkpoint.Metadata,
             Is.EqualTo(new Dictionary<string, string> { ["from"] = "1.safetensors" }));
         foreach (TensorInfo tensor in checkpoint.Tensors)
@@ -94,7 +94,7 @@ internal sealed class SafetensorsIndexTests : TemporaryFolderFixture
               "b":"2.safetensors","c":"2.safetensors"}}
             """));
         Assert.That(checkpoint.Tensors.Select(tensor => tensor.Name), Is.EqualTo(new[] { "a", "c" }));
-        Assert.That(checkpoint.Find("b"), Is.Null, "where it is, the index does not say");
+        Assert.That(checkpoint.Find("b"), Is.Null, "the index does not name its shard");
         Assert.That(checkpoint.Absent.Keys, Is.EquivalentTo(new[] { "rope.inv_freq", "b" }));
         Assert.That(checkpoint.Absent["b"], Does.Contain("'2.safetensors', which does not hold it"));
     }

@@ -142,7 +142,7 @@ internal sealed class SafetensorsWriterTests : TemporaryFolderFixture
             [new TensorToWrite("t", TensorType.F32, [1 << 20], (first, _) =>
         {
             Assert.That(Directory.GetFiles(Folder.Path), Has.Length.EqualTo(2),
-                "the temporary file is beside the other");
+                "the temporary file is in the same folder");
             if (first > 0)
                 throw new InvalidOperationException("no more");
         })]), Throws.InvalidOperationException.With.Message.EqualTo("no more"));

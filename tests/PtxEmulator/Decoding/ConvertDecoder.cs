@@ -124,7 +124,7 @@ internal static class ConvertDecoder
         bool isNarrowing = to.Bits < from.Bits || to.Kind is PtxTypeKind.BFloat or PtxTypeKind.TensorFloat;
         bool hasRounding = rounding != Rounding.NearestEven || statement.Has("rn");
         if (isNarrowing && !hasRounding)
-            throw statement.Error("a conversion to a narrower float needs a rounding");
+            throw statement.Error("a conversion to a narrower float needs a rounding modifier");
         bool isSaturated = statement.Has("sat");
         bool isRectified = statement.Has("relu");
         bool isFlushed = statement.Has("ftz");

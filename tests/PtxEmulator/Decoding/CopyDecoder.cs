@@ -32,7 +32,7 @@ internal static class CopyDecoder
         long bytes = context.Literal(2);
         bool isKnown = statement.Has("cg") ? bytes == 16 : bytes is 4 or 8 or 16;
         if (!isKnown || !statement.Has("global"))
-            throw statement.Error($"a copy of {bytes} bytes is not known");
+            throw statement.Error($"a copy of {bytes} bytes is not supported");
         bool hasSourceBytes = context.OperandCount > 3 && !context.IsPredicate(3) && !statement.Has("L2::cache_hint");
         context.Builder.NoteSharedAccess((int)bytes);
         return new AsyncCopyInstruction

@@ -47,7 +47,7 @@ internal sealed class DecodeContext(CodeBuilder builder, Frame frame, Statement 
             case SpecialOperand special when ConstantFiller.IsKnown(special.Name):
                 return new LaneSlot(builder.Special(special.Name, laneBytes), laneBytes);
             case SpecialOperand special:
-                throw statement.Error($"the register '{special.Name}' is not known");
+                throw statement.Error($"the register '{special.Name}' is not supported");
             case NameOperand name:
                 throw statement.Error($"'{name.Name}' is not declared");
             default:
@@ -124,7 +124,7 @@ internal sealed class DecodeContext(CodeBuilder builder, Frame frame, Statement 
         ? (long)literal.Bits : throw statement.Error($"operand {index + 1} must be a number");
 
     public Label Label(Operand operand) => operand is NameOperand name && frame.FindLabel(name.Name) is { } label
-        ? label : throw statement.Error("the branch's target is not a label of this function");
+        ? label : throw statement.Error("the branch target is not a label of this function");
 
     /// <summary>An instruction that processes one thread at a time, with up to three sources of one type.</summary>
     public ScalarInstruction Scalar(PtxType type, LaneOperation operation)

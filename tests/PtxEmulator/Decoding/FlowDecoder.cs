@@ -35,7 +35,7 @@ internal static class FlowDecoder
         if (context.Operand(1) is not NameOperand list
             || !context.Frame.Function.BranchTargets.TryGetValue(list.Name, out string[]? targets))
         {
-            throw context.Statement.Error("the list of branch targets is not known");
+            throw context.Statement.Error("the list of branch targets is not declared");
         }
         return new IndexedBranchInstruction([.. targets.Select(target => context.Label(new NameOperand(target)))],
             context.Source(0, PtxType.U32));

@@ -52,7 +52,7 @@ internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, C
         List<Operand> operands = [.. statement.Operands];
         IReadOnlyList<Operand> results = TakeList(operands);
         if (operands.Count == 0 || operands[0] is not NameOperand { Name: string name })
-            throw statement.Error("only calls of named functions are known");
+            throw statement.Error("only calls of named functions are supported");
         operands.RemoveAt(0);
         IReadOnlyList<Operand> arguments = TakeList(operands);
         if (!functions.TryGetValue(name, out Function? function) || function.IsEntry)
@@ -60,11 +60,11 @@ internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, C
         for (Frame? caller = context.Frame; caller != null; caller = caller.Caller)
         {
             if (caller.Function == function)
-                throw statement.Error($"the function '{name}' calls itself; recursion is not known");
+                throw statement.Error($"the function '{name}' calls itself; recursion is not supported");
         }
         if (results.Count != function.Results.Count || arguments.Count != function.Parameters.Count)
         {
-            throw statement.Error($"'{name}' takes {function.Parameters.Count} arguments and gives "
+            throw statement.Error($"'{name}' expects {function.Parameters.Count} arguments and returns "
                 + $"{function.Results.Count} results");
         }
 

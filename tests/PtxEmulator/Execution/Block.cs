@@ -86,7 +86,7 @@ internal sealed unsafe class Block : IDisposable
         int expected = threadCount == 0 ? _warps.Length * Lanes.Count : threadCount;
         if (barrier.Arrived != 0 && barrier.ExpectedThreads != expected)
         {
-            throw warp.Fault(PtxFaultKind.BarrierDivergence, $"barrier {id} is for {expected} threads here and for "
+            throw warp.Fault(PtxFaultKind.BarrierDivergence, $"barrier {id} expects {expected} threads here but "
                 + $"{barrier.ExpectedThreads} where another warp arrived", 0);
         }
         barrier.Arrive(warp.Index, warp.Existing, predicate, expected, isWaiting);
@@ -136,7 +136,7 @@ internal sealed unsafe class Block : IDisposable
                 if (warp.Executed > _launch.MaxWarpInstructions)
                 {
                     throw warp.Fault(PtxFaultKind.Timeout, $"warp {warp.Index} executed {warp.Executed} instructions "
-                        + "without an end", BitOperations.TrailingZeroCount(warp.Live | 1u << 31));
+                        + "without ending", BitOperations.TrailingZeroCount(warp.Live | 1u << 31));
                 }
             }
             catch (PtxFaultException exception)
@@ -176,7 +176,7 @@ internal sealed unsafe class Block : IDisposable
                 continue;
             Barrier barrier = _barriers.First(barrier => (barrier.Waiting >> warp.Index & 1) != 0);
             throw warp.Fault(PtxFaultKind.BarrierDivergence, $"warp {warp.Index} waits for "
-                + $"{barrier.ExpectedThreads} threads, {barrier.ArrivedThreads} arrived and no other will", 0);
+                + $"{barrier.ExpectedThreads} threads, {barrier.ArrivedThreads} arrived, and all other warps have ended or wait", 0);
         }
     }
 }

@@ -27,8 +27,8 @@ internal sealed class GlobalAllocator(GlobalMemory memory)
         }
         if (found is not { } address)
         {
-            throw new InsufficientMemoryException($"'{name}' asks for {byteCount} bytes; of the device's "
-                + $"{memory.ByteCount}, {AllocatedBytes} are allocated.");
+            throw new InsufficientMemoryException($"'{name}' needs {byteCount} bytes; of the device's "
+                + $"{memory.ByteCount} bytes, {AllocatedBytes} are allocated.");
         }
         var allocation = new Allocation(address, byteCount, name);
         _allocations[address] = allocation;

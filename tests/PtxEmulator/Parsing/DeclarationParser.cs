@@ -148,7 +148,8 @@ internal sealed class DeclarationParser(TokenReader reader, OperandParser operan
         if (variable.Bytes == 0)
             variable.Bytes = bytes.Count;
         if (bytes.Count > variable.Bytes)
-            throw reader.Error($"the values of '{variable.Name}' take {bytes.Count} bytes of {variable.Bytes}");
+            throw reader.Error(
+                $"the values of '{variable.Name}' take {bytes.Count} bytes, but the variable has {variable.Bytes}");
         bytes.AddRange(new byte[Math.Max(0, variable.Bytes - bytes.Count)]);
         variable.InitialValue = [.. bytes];
     }

@@ -29,7 +29,7 @@ internal sealed class FunctionParser(TokenReader reader, OperandParser operands,
         if (!reader.TryTake(".branchtargets"))
         {
             if (!function.Labels.TryAdd(label, function.Body.Count))
-                throw reader.Error($"the label '{label}' stands twice");
+                throw reader.Error($"the label '{label}' is defined twice");
             return;
         }
         var targets = new List<string>();

@@ -39,7 +39,7 @@ internal sealed class ModuleParser
             case ".address_size":
                 _reader.Take();
                 if (_reader.ExpectInteger() != 64)
-                    throw _reader.Error("only '.address_size 64' is known");
+                    throw _reader.Error("only '.address_size 64' is supported");
                 return;
             case ".version" or ".target" or ".file" or ".loc" or ".pragma":
                 _reader.SkipStatement();

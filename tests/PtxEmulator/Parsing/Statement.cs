@@ -52,7 +52,7 @@ internal sealed class Statement
 
     public PtxParseException Error(string detail) => new(Line, Text, detail);
 
-    public PtxParseException Unknown() => Error($"the instruction '{Opcode}' is not known");
+    public PtxParseException Unknown() => Error($"the instruction '{Opcode}' is not supported");
 
     /// <summary>Checks the number of operands.</summary>
     public void Expect(int least, int most)
@@ -81,7 +81,7 @@ internal sealed class Statement
         foreach (string part in Parts.AsSpan(1))
         {
             if (!PtxType.TryParse(part, out _) && !modifiers.Contains(part))
-                throw Error($"the modifier '.{part}' of '{Name}' is not known");
+                throw Error($"the modifier '.{part}' of '{Name}' is not supported");
         }
     }
 }

@@ -27,7 +27,7 @@ internal sealed class Tokenizer(string source)
         {
             int end = source.IndexOf('"', start + 1);
             if (end < 0)
-                throw new PtxParseException(_line, source[start..], "a string without its closing quote");
+                throw new PtxParseException(_line, source[start..], "the string has no closing quote");
             return Take(TokenKind.String, end + 1);
         }
         if (char.IsAsciiDigit(first))
@@ -96,7 +96,7 @@ internal sealed class Tokenizer(string source)
     {
         int end = source.IndexOf("*/", _position + 2, StringComparison.Ordinal);
         if (end < 0)
-            throw new PtxParseException(_line, source[_position..].Split('\n')[0], "a comment without its end");
+            throw new PtxParseException(_line, source[_position..].Split('\n')[0], "the comment has no end");
         SkipTo(end + 2);
     }
 

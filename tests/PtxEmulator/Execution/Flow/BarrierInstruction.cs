@@ -34,8 +34,8 @@ internal sealed unsafe class BarrierInstruction : Instruction
         {
             int missing = BitOperations.TrailingZeroCount(warp.Existing & ~mask);
             throw warp.Fault(PtxFaultKind.BarrierDivergence, $"thread {missing} of warp {warp.Index} "
-                + $"{((warp.Live >> missing & 1) != 0 ? "is elsewhere" : "has exited")}; only 0x{mask:x8} of "
-                + $"0x{warp.Existing:x8} are here", missing);
+                + $"{((warp.Live >> missing & 1) != 0 ? "is at another instruction" : "has exited")}; only 0x{mask:x8} of "
+                + $"0x{warp.Existing:x8} execute the barrier", missing);
         }
         int lane = BitOperations.TrailingZeroCount(mask);
         uint id = ((uint*)(warp.Registers + Id))[lane];
@@ -43,7 +43,7 @@ internal sealed unsafe class BarrierInstruction : Instruction
         if (id >= Barrier.Count || threadCount % Lanes.Count != 0)
         {
             throw warp.Fault(PtxFaultKind.InvalidOperation, $"barrier {id} of {threadCount} threads: there are "
-                + $"{Barrier.Count} barriers, for whole warps", lane);
+                + $"{Barrier.Count} barriers, and the thread count must be a multiple of the warp size", lane);
         }
         uint predicate = Reduction == BarrierReduction.None ? 0
             : *(uint*)(warp.Registers + Predicate) ^ PredicateFlip;

@@ -55,7 +55,7 @@ internal sealed class ExitInstruction : Instruction
 internal sealed class TrapInstruction : Instruction
 {
     public override void Execute(Warp warp, uint mask)
-        => throw warp.Fault(PtxFaultKind.Trap, "the kernel stopped itself", BitOperations.TrailingZeroCount(mask));
+        => throw warp.Fault(PtxFaultKind.Trap, "the kernel executed trap", BitOperations.TrailingZeroCount(mask));
 }
 
 /// <summary>An instruction without effect in the emulator: a fence, prefetch or hint.</summary>

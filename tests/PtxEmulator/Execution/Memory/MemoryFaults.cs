@@ -37,11 +37,12 @@ internal static class MemoryFaults
         string access = $"{(isWrite ? "write" : "read")} of {byteCount} bytes at 0x{address:x} of shared memory";
         string reason = kind switch
         {
-            PtxFaultKind.OutOfBounds => $"of which the block has {shared.ByteCount} bytes",
-            PtxFaultKind.UninitializedRead => "which nobody has written",
-            PtxFaultKind.AsyncCopyNotWaited => "into which a copy is under way that this thread has not waited for "
-                + "(its own: a wait; another's: a wait there and a barrier)",
-            _ => $"which another warp {(isWrite ? "accessed" : "wrote")} since the last barrier between the two",
+            PtxFaultKind.OutOfBounds => $"but the block has {shared.ByteCount} bytes of shared memory",
+            PtxFaultKind.UninitializedRead => "which is not initialised",
+            PtxFaultKind.AsyncCopyNotWaited
+                => "where an asynchronous copy is pending for which this thread has not waited "
+                + "(its own copy needs a wait; another thread's, a wait there and a barrier)",
+            _ => $"which another warp {(isWrite ? "accessed" : "wrote")} without a barrier in between",
         };
         throw warp.Fault(kind, $"{access}, {reason}", lane, address);
     }

@@ -234,7 +234,8 @@ internal abstract unsafe class MemoryInstruction : Instruction
             }
             if (IsRead && !local.IsWritten(lane, address, AccessBytes))
             {
-                throw warp.Fault(PtxFaultKind.UninitializedRead, $"nobody has written all of {AccessBytes} bytes at "
+                throw warp.Fault(PtxFaultKind.UninitializedRead,
+                    $"read of {AccessBytes} bytes, not all initialised, at "
                     + $"0x{address:x} of local memory", lane, address);
             }
             if (IsWrite)
