@@ -14,7 +14,8 @@ namespace MsResampler.Cpu;
 /// <item>This constant of the scope passes through out_proj: <c>Wo·(Wv·b + bv) + bo</c>.</item>
 /// <item>ln_post subtracts a constant that all channels share, see <see cref="NormInvariance"/>. The first
 /// layer of the gate does not, so its bias is corrected.</item>
-/// </list> Without folding, a bias of 1000 would cost the result of ln_post three decimal digits.
+/// </list>
+/// Without folding, a bias of 1000 would cost the result of ln_post three decimal digits.
 /// </remarks>
 internal static class BiasFolding
 {

@@ -17,8 +17,8 @@ namespace MsResampler.Cpu;
 /// vectors has eight rows where there are 32 registers for its 16 sums, and six where there are 16
 /// registers.</para>
 /// <para>The compiler keeps separate variables in registers, but not the elements of an array, so each row of a
-/// tile is a variable of its own. A row updates itself in place: returned by value, it costs a register move
-/// per row and step.</para>
+/// tile is a variable of its own. A row updates itself in place: returned by value, the loop of the 6×4 tile
+/// had 50 instructions instead of 41.</para>
 /// </remarks>
 internal static unsafe class MicroKernel<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>

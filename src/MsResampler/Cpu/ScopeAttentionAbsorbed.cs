@@ -33,8 +33,8 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
     /// <param name="scratch">Scratch memory, <see cref="ScratchCount"/> floats.</param>
     /// <param name="next">Folded queries to prefetch into the second-level cache, or null. Each query's rows
     /// are read once per image, so they are not in the cache from an earlier use.</param>
-    public static void ComputeWeights(AbsorbedScope scope, int query, int width, float* features, int stride, float* scratch,
-        float* next)
+    public static void ComputeWeights(AbsorbedScope scope, int query, int width, float* features, int stride,
+        float* scratch, float* next)
     {
         float* weights = scratch;
         int* offsets = Offsets(scope, scratch);
