@@ -41,14 +41,12 @@ static Command ColdStartCommand()
     Argument<string> path = new("path");
     Argument<long[]> input = Extents("input");
     Argument<long[]> output = Extents("output");
-    Argument<long[]> grid = Extents("grid");
+    Argument<PatchGrid> grid = new("grid") { CustomParser = GridText.Parse };
     Argument<int> threads = new("threads");
     Command command = new(ColdStart.CommandName) { path, input, output, grid, threads };
     command.Hidden = true;
     command.SetAction(parsed => ColdStart.Run(parsed.GetRequiredValue(path), parsed.GetRequiredValue(input),
-        parsed.GetRequiredValue(output),
-        new PatchGrid((int)parsed.GetRequiredValue(grid)[0], (int)parsed.GetRequiredValue(grid)[1]),
-        parsed.GetValue(threads)));
+        parsed.GetRequiredValue(output), parsed.GetValue(grid), parsed.GetValue(threads)));
     return command;
 }
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 using MsResampler.Kernels;
 
@@ -36,16 +35,15 @@ internal sealed record FirstResult(double ProcessMilliseconds, double LoadMillis
     }
 
     /// <summary>The work of the new process: loads the model, makes one call and prints the times.</summary>
-    public static void Run(string model, string grid, Precision precision)
+    public static void Run(string model, PatchGrid grid, Precision precision)
     {
-        int[] sides = [.. grid.Split('x').Select(side => int.Parse(side, CultureInfo.InvariantCulture))];
-        PatchGrid[] grids = [new(sides[0], sides[1])];
+        PatchGrid[] grids = [grid];
         long start = Stopwatch.GetTimestamp();
         using Resampler resampler = Resampler.Load(model,
             new ResamplerOptions { Backend = CudaBackend.Default, Precision = precision });
         TimeSpan load = Stopwatch.GetElapsedTime(start);
         ResamplerConfig config = resampler.Config;
-        float[] features = new float[grids[0].PatchCount * config.VisionHiddenSize];
+        float[] features = new float[grid.PatchCount * config.VisionHiddenSize];
         Array.Fill(features, 0.5f);
         float[] tokens = new float[config.QueryGrid.QueryCount * config.OutputSize];
         start = Stopwatch.GetTimestamp();
@@ -56,26 +54,10 @@ internal sealed record FirstResult(double ProcessMilliseconds, double LoadMillis
 
     private static FirstResult Start(string folder, string model, PatchGrid grid, Precision precision)
     {
-        // The process of "dotnet program.dll" is dotnet, and the program is its first argument.
-        string host = Environment.ProcessPath!;
-        string[] program = Path.GetFileNameWithoutExtension(host) == "dotnet"
-            ? [Environment.GetCommandLineArgs()[0]] : [];
-        ProcessStartInfo info = new(host, [.. program, CommandName, Path.GetFullPath(model), $"{grid}", $"{precision}"])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        info.Environment[KernelCache.Variable] = Path.Combine(folder, "kernels");
-        info.Environment["CUDA_CACHE_PATH"] = Path.Combine(folder, "driver");
-        long start = Stopwatch.GetTimestamp();
-        using Process process = Process.Start(info)!;
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        TimeSpan total = Stopwatch.GetElapsedTime(start);
-        return process.ExitCode == 0
-            ? JsonSerializer.Deserialize<FirstResult>(output)! with { ProcessMilliseconds = total.TotalMilliseconds }
-            : throw new InvalidOperationException($"{CommandName} {model}: expected exit code 0, found " +
-                $"{process.ExitCode}: {error.Result.Trim()}");
+        (FirstResult result, TimeSpan time) = NewProcess.Run<FirstResult>(
+            [CommandName, Path.GetFullPath(model), $"{grid}", $"{precision}"],
+            (KernelCache.Variable, Path.Combine(folder, "kernels")),
+            ("CUDA_CACHE_PATH", Path.Combine(folder, "driver")));
+        return result with { ProcessMilliseconds = time.TotalMilliseconds };
     }
 }

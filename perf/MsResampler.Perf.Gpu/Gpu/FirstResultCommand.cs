@@ -8,12 +8,12 @@ internal static class FirstResultCommand
     public static Command Create()
     {
         Argument<string> model = new("model");
-        Argument<string> grid = new("grid");
+        Argument<PatchGrid> grid = new("grid") { CustomParser = GridText.Parse };
         Argument<Precision> precision = new("precision");
         Command command = new(FirstResult.CommandName) { model, grid, precision };
         command.Hidden = true;
         command.SetAction(parsed =>
-            FirstResult.Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(grid), parsed.GetValue(precision)));
+            FirstResult.Run(parsed.GetRequiredValue(model), parsed.GetValue(grid), parsed.GetValue(precision)));
         return command;
     }
 }

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Globalization;
 using MsResampler.Kernels;
 using MsResampler.Kernels.Device.Cuda;
@@ -41,11 +40,11 @@ internal sealed class GpuCommand
             Description = "Time this model folder instead of the shapes; needs --grid.",
             HelpName = "DIR",
         };
-        Option<PatchGrid?> grid = new("--grid")
+        Option<PatchGrid> grid = new("--grid")
         {
             Description = "The patch grid of the images of --model.",
             HelpName = "HxW",
-            CustomParser = ParseGrid,
+            CustomParser = GridText.Parse,
         };
         Option<int[]> batches = new("--batch")
         {
@@ -82,26 +81,12 @@ internal sealed class GpuCommand
             bool isQuick = parsed.GetValue(quick);
             int[] sizes = parsed.GetValue(batches) is { Length: > 0 } given ? given : isQuick ? [1, 8] : [1, 8, 64];
             IEnumerable<PerfModel> models = parsed.GetValue(model) is { } folder
-                ? [PerfModel.Open(folder, parsed.GetValue(grid)!.Value)]
+                ? [PerfModel.Open(folder, parsed.GetValue(grid))]
                 : Models(parsed.GetValue(shapes) ?? []);
             return Run(models, isQuick, sizes, parsed.GetValue(precisions) ?? [], parsed.GetValue(json),
                 parsed.GetValue(markdown));
         });
         return command;
-    }
-
-    private static PatchGrid? ParseGrid(ArgumentResult result)
-    {
-        string[] sides = result.Tokens[0].Value.Split('x');
-        if (sides.Length == 2 && int.TryParse(sides[0], NumberStyles.None, CultureInfo.InvariantCulture, out int rows)
-            && int.TryParse(sides[1], NumberStyles.None, CultureInfo.InvariantCulture, out int columns)
-            && rows > 0 && columns > 0)
-        {
-            return new PatchGrid(rows, columns);
-        }
-
-        result.AddError($"--grid: expected rows x columns such as 24x24, found '{result.Tokens[0].Value}'");
-        return null;
     }
 
     private static IEnumerable<PerfModel> Models(string[] names)

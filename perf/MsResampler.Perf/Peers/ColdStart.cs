@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 
 namespace MsResampler.Perf.Peers;
@@ -58,25 +57,8 @@ internal sealed record ColdStart(double LoadMs, double FirstMs)
         => Console.WriteLine(JsonSerializer.Serialize(new ColdStart(load.TotalMilliseconds, first.TotalMilliseconds)));
 
     private static ColdStart Start(string path, PeerShape shape, int batch, int threadCount)
-    {
-        string[] arguments =
-        [
-            CommandName, path, Extents(shape.InputShape(batch)), Extents(shape.OutputShape(batch)), $"{shape.Grid}",
-            threadCount.ToString(CultureInfo.InvariantCulture),
-        ];
-        // Environment.ProcessPath would be dotnet if the program was started as "dotnet MsResampler.Perf.dll".
-        string host = Path.ChangeExtension(typeof(ColdStart).Assembly.Location,
-            OperatingSystem.IsWindows() ? "exe" : null);
-        using Process process = Process.Start(new ProcessStartInfo(host, arguments)
-        {
-            RedirectStandardOutput = true,
-        })!;
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return process.ExitCode == 0 ? JsonSerializer.Deserialize<ColdStart>(output)!
-            : throw new InvalidOperationException(
-                $"{CommandName} {path}: expected exit code 0, found {process.ExitCode}");
-    }
+        => NewProcess.Run<ColdStart>([CommandName, path, Extents(shape.InputShape(batch)),
+            Extents(shape.OutputShape(batch)), $"{shape.Grid}", $"{threadCount}"]).Result;
 
     private static string Extents(long[] shape) => string.Join('x', shape);
 }
