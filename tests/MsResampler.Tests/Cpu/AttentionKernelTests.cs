@@ -149,8 +149,8 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
             AlignedBuffer probabilities = new(queryCount * weightCount);
             for (int query = 0; query < queryCount; query++)
             {
-                ScopeAttentionAbsorbed<TSimd, TVector>.ComputeWeights(absorbed, query, width, features.Pointer, featureStride,
-                    scratch.Pointer, query + 1 < queryCount ? absorbed.Queries(query + 1) : null);
+                ScopeAttentionAbsorbed<TSimd, TVector>.ComputeWeights(absorbed, query, width, features.Pointer,
+                    featureStride, scratch.Pointer, query + 1 < queryCount ? absorbed.Queries(query + 1) : null);
                 if (!areValuesAbsorbed)
                     ScopeAttentionAbsorbed<TSimd, TVector>.SumValues(absorbed, query, config.AttentionHeadCount,
                         values.Pointer, layout, output.Pointer + (query * stride), scratch.Pointer);
