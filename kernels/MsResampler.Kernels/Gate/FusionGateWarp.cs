@@ -73,7 +73,8 @@ internal static class FusionGateWarp
 
         // All lanes read the first element.
         Warp.Barrier();
-        var statistics = RowStatistics.Of(fused, token * shape.Stride, shape.Width, shape.RootEpsilon);
+        var statistics = RowStatistics.Of<Float4, Float32Quad>(fused, token * shape.Stride, shape.Width,
+            shape.RootEpsilon);
         for (int vector = Warp.LaneIdx; 4 * vector < shape.Width; vector += Warp.WarpSize)
         {
             fused[(token * shape.Stride) + vector] = statistics.Apply(fused[(token * shape.Stride) + vector],

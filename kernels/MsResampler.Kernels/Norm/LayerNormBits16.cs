@@ -31,34 +31,10 @@ internal static class LayerNormBits16<TElement>
         int width = shape.Width;
         float rootEpsilon = shape.RootEpsilon;
         int start = 2 * row * shape.SourceStride;
-        int quadCount = Bits16Quad<TElement>.CountOf(width);
         if (units.Length > 0)
             rootEpsilon *= units[row];
-        float pivot = TElement.Low(source[start].X);
-        float magnitude = 0;
-        Float4 sum = default;
-        for (int quad = Warp.LaneIdx; quad < quadCount; quad += Warp.WarpSize)
-        {
-            Float4 value = Bits16Quad<TElement>.Unpack(source[start + quad]).Within(width - (4 * quad));
-            magnitude = IntrinsicMath.Max(magnitude, value.Magnitude());
-            sum = sum.Plus(RowStatistics.ForSum(value, pivot).Within(width - (4 * quad)));
-        }
-
-        var statistics = RowStatistics.Centre(RowStatistics.Max(magnitude), RowStatistics.Sum(sum.Sum()), pivot, width,
-            rootEpsilon);
-        Float4 shifts = default;
-        Float4 squares = default;
-        for (int quad = Warp.LaneIdx; quad < quadCount; quad += Warp.WarpSize)
-        {
-            Float4 difference = statistics.Difference(Bits16Quad<TElement>.Unpack(source[start + quad]))
-                .Within(width - (4 * quad));
-            shifts = shifts.Plus(difference);
-            squares = squares.PlusProduct(difference, difference);
-        }
-
-        statistics = statistics.WithVariance(RowStatistics.Sum(shifts.Sum()), RowStatistics.Sum(squares.Sum()), width,
-            rootEpsilon);
-        for (int quad = Warp.LaneIdx; quad < quadCount; quad += Warp.WarpSize)
+        var statistics = RowStatistics.Of<UInt2, Bits16Quad<TElement>>(source, start, width, rootEpsilon);
+        for (int quad = Warp.LaneIdx; quad < Bits16Quad<TElement>.CountOf(width); quad += Warp.WarpSize)
         {
             Float4 normal = statistics.Apply(Bits16Quad<TElement>.Unpack(source[start + quad]), weight[quad],
                 bias[quad]).Within(width - (4 * quad));

@@ -30,7 +30,7 @@ internal static class LayerNormWarp<TOutput>
         if (row >= shape.RowCount)
             return;
         int start = row * shape.SourceStride;
-        var statistics = RowStatistics.Of(source, start, shape.Width, shape.RootEpsilon);
+        var statistics = RowStatistics.Of<Float4, Float32Quad>(source, start, shape.Width, shape.RootEpsilon);
         int positionStart = TOutput.IsPositionedStored ? positionStarts[row] : 0;
         for (int vector = Warp.LaneIdx; 4 * vector < shape.Width; vector += Warp.WarpSize)
         {

@@ -37,28 +37,32 @@ internal readonly record struct RowStatistics(float Unit, float Mean, float Shif
     public static float Max(float value) => WarpExtensions.AllReduce<float, MaxFloat>(value);
 
     /// <summary>Computes the statistics of a row, which is read twice.</summary>
-    /// <param name="row">The rows.</param>
-    /// <param name="start">The first vector of the row.</param>
-    /// <param name="width">Elements in the row; the rest of its last vector is ignored.</param>
+    /// <typeparam name="T">The storage type of a quad.</typeparam>
+    /// <typeparam name="TQuad">The storage of a quad.</typeparam>
+    /// <param name="rows">The rows.</param>
+    /// <param name="start">The first quad of the row.</param>
+    /// <param name="width">Elements in the row; the rest of its last quad is ignored.</param>
     /// <param name="rootEpsilon">√ε.</param>
-    public static RowStatistics Of(ArrayView<Float4> row, int start, int width, float rootEpsilon)
+    public static RowStatistics Of<T, TQuad>(ArrayView<T> rows, int start, int width, float rootEpsilon)
+        where T : unmanaged
+        where TQuad : struct, IQuad<T>
     {
-        float pivot = row[start].X;
+        float pivot = TQuad.Unpack(rows[start]).X;
         float magnitude = 0;
         Float4 sum = default;
-        for (int vector = Warp.LaneIdx; 4 * vector < width; vector += Warp.WarpSize)
+        for (int quad = Warp.LaneIdx; 4 * quad < width; quad += Warp.WarpSize)
         {
-            Float4 value = row[start + vector].Within(width - (4 * vector));
+            Float4 value = TQuad.Unpack(rows[start + quad]).Within(width - (4 * quad));
             magnitude = IntrinsicMath.Max(magnitude, value.Magnitude());
-            sum = sum.Plus(ForSum(value, pivot).Within(width - (4 * vector)));
+            sum = sum.Plus(ForSum(value, pivot).Within(width - (4 * quad)));
         }
 
         RowStatistics centre = Centre(Max(magnitude), Sum(sum.Sum()), pivot, width, rootEpsilon);
         Float4 shifts = default;
         Float4 squares = default;
-        for (int vector = Warp.LaneIdx; 4 * vector < width; vector += Warp.WarpSize)
+        for (int quad = Warp.LaneIdx; 4 * quad < width; quad += Warp.WarpSize)
         {
-            Float4 difference = centre.Difference(row[start + vector]).Within(width - (4 * vector));
+            Float4 difference = centre.Difference(TQuad.Unpack(rows[start + quad])).Within(width - (4 * quad));
             shifts = shifts.Plus(difference);
             squares = squares.PlusProduct(difference, difference);
         }

@@ -6,13 +6,13 @@ namespace MsResampler.Kernels.Tiles;
 /// process rows read quads and not vectors, so that the lanes of a warp also read the float32 weights and biases of
 /// their elements side by side, 16 bytes each.</summary>
 /// <typeparam name="TElement">The element type.</typeparam>
-internal static class Bits16Quad<TElement>
+internal readonly struct Bits16Quad<TElement> : IQuad<UInt2>
     where TElement : struct, IBits16Element
 {
     /// <summary>Quads in a row that is padded to whole vectors of eight elements.</summary>
     public static int CountOf(int width) => (width + 7) / 8 * 2;
 
-    /// <summary>The four elements as floats.</summary>
+    /// <inheritdoc/>
     public static Float4 Unpack(UInt2 quad)
         => new(TElement.Low(quad.X), TElement.High(quad.X), TElement.Low(quad.Y), TElement.High(quad.Y));
 
