@@ -24,22 +24,22 @@ public sealed class LoopTests
     public void Release() => _compiler.Dispose();
 
     [Test]
-    public void Counting_up() => Check<Up>(isUnrolled: true);
+    public void A_loop_may_count_up() => Check<Up>(isUnrolled: true);
 
     [Test]
-    public void Counting_up_by_two() => Check<UpByTwo>(isUnrolled: true);
+    public void A_loop_may_count_up_by_two() => Check<UpByTwo>(isUnrolled: true);
 
     [Test]
-    public void Counting_down() => Check<Down>(isUnrolled: true);
+    public void A_loop_may_count_down() => Check<Down>(isUnrolled: true);
 
     [Test]
-    public void Counting_down_by_three() => Check<DownByThree>(isUnrolled: true);
+    public void A_loop_may_count_down_by_three() => Check<DownByThree>(isUnrolled: true);
 
     [Test]
     public void Nested() => Check<Nest>(isUnrolled: true);
 
     [Test]
-    public void Nested_with_bounds_of_the_outer_loop() => Check<Triangle>(isUnrolled: null);
+    public void An_inner_loop_may_use_the_counter_of_the_outer_loop() => Check<Triangle>(isUnrolled: null);
 
     [Test]
     public void Never() => Check<None>(isUnrolled: null);
@@ -48,16 +48,16 @@ public sealed class LoopTests
     public void Once() => Check<Single>(isUnrolled: null);
 
     [Test]
-    public void As_often_as_the_unrolling_limit() => Check<Most>(isUnrolled: true);
+    public void A_loop_may_run_as_often_as_the_unrolling_limit() => Check<Most>(isUnrolled: true);
 
     [Test]
-    public void Once_more_than_the_unrolling_limit() => Check<OneMore>(isUnrolled: false);
+    public void A_loop_may_run_once_more_than_the_unrolling_limit() => Check<OneMore>(isUnrolled: false);
 
     [Test]
-    public void A_power_of_two_times() => Check<PowerOfTwo>(isUnrolled: false);
+    public void A_loop_may_run_a_power_of_two_times() => Check<PowerOfTwo>(isUnrolled: false);
 
     [Test]
-    public void More_often_than_the_unrolling_limit_with_a_rolled_bound() => Check<RolledMultiple>(isUnrolled: false);
+    public void A_rolled_bound_may_exceed_the_unrolling_limit() => Check<RolledMultiple>(isUnrolled: false);
 
     [Test]
     public void A_count_that_would_be_partly_unrolled_is_rejected() =>
@@ -66,16 +66,16 @@ public sealed class LoopTests
             "unrolled. Write its bound as Loop.Rolled(bound)."));
 
     [Test]
-    public void With_the_counter_used_after_the_loop() => Check<UsedAfter>(isUnrolled: null);
+    public void The_counter_may_be_used_after_the_loop() => Check<UsedAfter>(isUnrolled: null);
 
     [Test]
-    public void With_two_counters() => Check<TwoCounters>(isUnrolled: null);
+    public void A_loop_may_have_two_counters() => Check<TwoCounters>(isUnrolled: null);
 
     [Test]
-    public void With_an_early_exit() => Check<Broken>(isUnrolled: null);
+    public void A_loop_may_exit_early() => Check<Broken>(isUnrolled: null);
 
     [Test]
-    public void With_continue_in_some_iterations() => Check<Continued>(isUnrolled: true);
+    public void A_loop_may_skip_the_rest_of_some_iterations() => Check<Continued>(isUnrolled: true);
 
     [Test]
     public void Continue_before_an_inner_loop_is_rejected()
@@ -86,16 +86,16 @@ public sealed class LoopTests
     }
 
     [Test]
-    public void With_a_computed_count() => Check<Computed>(isUnrolled: false);
+    public void A_loop_may_have_a_computed_count() => Check<Computed>(isUnrolled: false);
 
     [Test]
-    public void Over_a_rotated_array() => Check<Rotation>(isUnrolled: true);
+    public void A_loop_may_rotate_an_array() => Check<Rotation>(isUnrolled: true);
 
     [Test]
-    public void With_conditions_in_the_body() => Check<Conditions>(isUnrolled: true);
+    public void A_loop_may_have_conditions_in_its_body() => Check<Conditions>(isUnrolled: true);
 
     [Test]
-    public void With_a_while_condition() => Check<Collatz>(isUnrolled: false);
+    public void A_while_loop_is_supported() => Check<Collatz>(isUnrolled: false);
 
     /// <summary>Compares the results, and checks whether the code contains branches.</summary>
     private void Check<T>(bool? isUnrolled)

@@ -55,15 +55,16 @@ public sealed class InstructionResultTests
     }
 
     [Test]
-    public void Packing_to_float16() => CheckPacking(nameof(InstructionKernels.PackF16),
+    public void Packing_to_float16_rounds_to_nearest() => CheckPacking(nameof(InstructionKernels.PackF16),
         [1, 65504, 65519, 65520, 1e-8f, 5.9604645e-8f, 2.9802322e-8f, 4.4703484e-8f, 1 + (1f / 2048),
             1 + (3f / 2048), -0f, float.NegativeInfinity, float.NaN, 0.1f, -3.14159f, 1e30f], IsF16);
 
     [Test]
-    public void Packing_to_bfloat16() => CheckPacking(nameof(InstructionKernels.PackBF16), Floats(), IsBF16);
+    public void Packing_to_bfloat16_rounds_to_nearest()
+        => CheckPacking(nameof(InstructionKernels.PackBF16), Floats(), IsBF16);
 
     [Test]
-    public void Rounding_to_TF32()
+    public void Rounding_to_TF32_rounds_ties_away_from_zero()
     {
         float[] x = Floats();
         uint[] y = new uint[x.Length];
@@ -137,7 +138,7 @@ public sealed class InstructionResultTests
     [TestCase(1, true)]
     [TestCase(2, true)]
     [TestCase(4, true)]
-    public void Ldmatrix_loads(int matrixCount, bool isTransposed)
+    public void Ldmatrix_loads_and_transposes_matrices(int matrixCount, bool isTransposed)
     {
         var image = new UInt4[64];
         ushort Element(int row, int column) => (ushort)((row * 8) + column + 1000);

@@ -55,7 +55,7 @@ public sealed class ManagedBodyTests
         Assert.That(PtxMath.Fma(1 + (1f / 4096), 1 - (1f / 4096), -1), Is.EqualTo(-1f / (1 << 24)));
 
     [Test]
-    public void Rounding_to_TF32()
+    public void Rounding_to_TF32_rounds_ties_away_from_zero()
     {
         uint[] results = Run<float, uint>(InstructionKernels.PackTF32, Values);
 

@@ -76,13 +76,16 @@ internal sealed class HostileArgumentsTests : CliFixture
     }
 
     [Test]
-    public void Hostile_input_paths([ValueSource(nameof(s_readers))] string command) => Check(command, s_inputs);
+    public void Hostile_input_paths_cause_at_most_a_one_line_error([ValueSource(nameof(s_readers))] string command)
+        => Check(command, s_inputs);
 
     [Test]
-    public void Hostile_output_paths([ValueSource(nameof(s_writers))] string command) => Check(command, s_outputs);
+    public void Hostile_output_paths_cause_at_most_a_one_line_error([ValueSource(nameof(s_writers))] string command)
+        => Check(command, s_outputs);
 
     [Test]
-    public void Hostile_sizes([ValueSource(nameof(s_counters))] string command) => Check(command, s_numbers);
+    public void Hostile_sizes_cause_at_most_a_one_line_error([ValueSource(nameof(s_counters))] string command)
+        => Check(command, s_numbers);
 
     private void Check(string command, string[] arguments)
     {

@@ -158,7 +158,7 @@ internal sealed class AtomicFileTests : TemporaryFolderFixture
     }
 
     [Test]
-    public void Files_that_many_threads_create_in_aFolder_all_exist()
+    public void Files_that_many_threads_create_in_a_folder_all_exist()
     {
         Parallel.For(0, 200, new ParallelOptions { MaxDegreeOfParallelism = 8 }, index =>
         {

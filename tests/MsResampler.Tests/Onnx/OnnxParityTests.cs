@@ -8,7 +8,7 @@ public class OnnxParityTests
     private const int CaseCount = 48;
 
     [Test]
-    public void Exported_graph_agrees_with_the_engine(
+    public void The_exported_graph_agrees_with_the_engine(
         [Range(0, CaseCount - 1)] int caseIndex, [Values(1, 3)] int batch)
     {
         RandomCase @case = new(caseIndex);

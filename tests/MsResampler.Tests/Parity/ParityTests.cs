@@ -11,7 +11,7 @@ public class ParityTests
     private const int CaseCount = 320;
 
     [Test]
-    public void Engine_agrees_with_the_reference([Range(0, CaseCount - 1)] int caseIndex)
+    public void The_engine_agrees_with_the_reference([Range(0, CaseCount - 1)] int caseIndex)
     {
         RandomCase @case = new(caseIndex);
         using TestModel model = new(@case.Config, @case.Options, seed: (ulong)caseIndex);

@@ -25,7 +25,7 @@ public class LayerTests
     }
 
     [Test]
-    public void Linear_multiplies_by_the_transpose()
+    public void A_linear_layer_multiplies_by_the_transpose()
     {
         Linear linear = new(Matrix<double>.Build.DenseOfRowArrays([[1, 2], [3, 4], [5, 6]]),
             Vector<double>.Build.Dense([10, 20, 30]));

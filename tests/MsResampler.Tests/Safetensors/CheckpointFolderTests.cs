@@ -9,7 +9,7 @@ internal sealed class CheckpointFolderTests : TemporaryFolderFixture
     private const string Single = "model.safetensors";
 
     [Test]
-    public void AFolder_is_searched_in_the_documented_order()
+    public void A_folder_is_searched_in_the_documented_order()
     {
         Assert.That(() => SafetensorsCheckpoint.Open(Folder.Path), Throws.InstanceOf<FileNotFoundException>());
         Assert.That(() => SafetensorsCheckpoint.Open(Folder.File("none")), Throws.InstanceOf<FileNotFoundException>()

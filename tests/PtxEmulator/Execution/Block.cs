@@ -176,7 +176,8 @@ internal sealed unsafe class Block : IDisposable
                 continue;
             Barrier barrier = _barriers.First(barrier => (barrier.Waiting >> warp.Index & 1) != 0);
             throw warp.Fault(PtxFaultKind.BarrierDivergence, $"warp {warp.Index} waits for "
-                + $"{barrier.ExpectedThreads} threads, {barrier.ArrivedThreads} arrived, and all other warps have ended or wait", 0);
+                + $"{barrier.ExpectedThreads} threads, {barrier.ArrivedThreads} arrived, and all other warps "
+                + "have ended or wait", 0);
         }
     }
 }

@@ -34,8 +34,8 @@ internal sealed unsafe class BarrierInstruction : Instruction
         {
             int missing = BitOperations.TrailingZeroCount(warp.Existing & ~mask);
             throw warp.Fault(PtxFaultKind.BarrierDivergence, $"thread {missing} of warp {warp.Index} "
-                + $"{((warp.Live >> missing & 1) != 0 ? "is at another instruction" : "has exited")}; only 0x{mask:x8} of "
-                + $"0x{warp.Existing:x8} execute the barrier", missing);
+                + $"{((warp.Live >> missing & 1) != 0 ? "is at another instruction" : "has exited")}; "
+                + $"only 0x{mask:x8} of 0x{warp.Existing:x8} execute the barrier", missing);
         }
         int lane = BitOperations.TrailingZeroCount(mask);
         uint id = ((uint*)(warp.Registers + Id))[lane];
