@@ -20,10 +20,6 @@ internal static partial class Machine
     public static string Commit { get; } =
         $"{Git("rev-parse --short HEAD")}{(Git("status --porcelain") is "" or Unknown ? "" : " with changes")}";
 
-    /// <summary>The name of this machine's results folder.</summary>
-    public static string FolderName(string variant)
-        => PlainName($"{Processor} {Environment.ProcessorCount} cores {variant}");
-
     /// <summary>Converts text to a folder name: lower-case letters, digits and hyphens.</summary>
     public static string PlainName(string name) => NotPlain().Replace(name.ToLowerInvariant(), "-").Trim('-');
 
@@ -40,7 +36,8 @@ internal static partial class Machine
     }
 
     /// <summary>The folder with the results of this machine.</summary>
-    public static string ResultsFolder(string variant) => Path.Combine(Results, FolderName(variant));
+    public static string ResultsFolder(string variant)
+        => Path.Combine(Results, PlainName($"{Processor} {Environment.ProcessorCount} cores {variant}"));
 
     /// <summary>A Markdown list of facts about the machine and the run.</summary>
     /// <param name="variant">The instruction set.</param>

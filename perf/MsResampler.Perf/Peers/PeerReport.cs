@@ -75,7 +75,6 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Sco
                 text.Append(culture, $"| **{overhead.OursRatio:0.00}** | {overhead.PeerThreeMs:0.00} ");
                 text.Append(culture, $"| {overhead.PeerOneMs:0.00} | {overhead.PeerRatio:0.00} |\n");
             }
-
         }
 
         return text.ToString();
@@ -83,15 +82,13 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Sco
 
     private static void Append(StringBuilder text, PeerRow row)
     {
-        string ours = Spread(row.OursMs, row.OursP10Ms, row.OursP90Ms);
-        string peer = Spread(row.PeerMs, row.PeerP10Ms, row.PeerP90Ms);
         CultureInfo culture = CultureInfo.InvariantCulture;
         text.Append(culture, $"| {row.Shape} | {(row.ShareKv ? "shared" : "separate")} | {row.Batch} | {row.Threads} ");
-        text.Append(culture, $"| {ours} | {peer} | **{row.Ratio:0.00}** | {row.Gflop:0.0} | {row.NaiveGflop:0.0} ");
+        text.Append(culture, $"| {Text(row.OursTimes)} | {Text(row.PeerTimes)} | **{row.Ratio:0.00}** | {row.Gflop:0.0} | {row.NaiveGflop:0.0} ");
         text.Append(culture, $"| {row.PeakShare:0%} | {row.RelativeL2:0.0e-0} | {row.OursLoadMs:0} ");
         text.Append(culture, $"| {row.PeerLoadMs:0} | {row.OursFirstMs:0} | {row.PeerFirstMs:0} |\n");
     }
 
-    private static string Spread(double median, double low, double high)
-        => string.Create(CultureInfo.InvariantCulture, $"{median:0.00} ({low:0.00}–{high:0.00})");
+    private static string Text(Spread times) => string.Create(CultureInfo.InvariantCulture,
+        $"{times.Median:0.00} ({times.P10:0.00}–{times.P90:0.00})");
 }

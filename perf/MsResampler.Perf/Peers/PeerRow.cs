@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace MsResampler.Perf.Peers;
 
 /// <summary>A row of the table: the engine and ONNX Runtime on the same work. Times are in milliseconds. In the JSON
@@ -6,23 +8,26 @@ namespace MsResampler.Perf.Peers;
 /// <param name="Batch">Images in a call.</param>
 /// <param name="ShareKv">Whether scopes share keys and values.</param>
 /// <param name="Threads">Threads of each implementation.</param>
-internal sealed record PeerRow(string Shape, int Batch, bool ShareKv, int Threads)
+/// <param name="OursTimes">The times of the engine.</param>
+/// <param name="PeerTimes">The times of the peer.</param>
+internal sealed record PeerRow(string Shape, int Batch, bool ShareKv, int Threads,
+    [property: JsonIgnore] Spread OursTimes, [property: JsonIgnore] Spread PeerTimes)
 {
     public string Peer { get; } = "onnxruntime";
 
-    /// <summary>Median.</summary>
-    public required double OursMs { get; init; }
+    /// <summary>The median time of the engine.</summary>
+    public double OursMs => OursTimes.Median;
 
-    public required double OursP10Ms { get; init; }
+    public double OursP10Ms => OursTimes.P10;
 
-    public required double OursP90Ms { get; init; }
+    public double OursP90Ms => OursTimes.P90;
 
-    /// <summary>Median.</summary>
-    public required double PeerMs { get; init; }
+    /// <summary>The median time of the peer.</summary>
+    public double PeerMs => PeerTimes.Median;
 
-    public required double PeerP10Ms { get; init; }
+    public double PeerP10Ms => PeerTimes.P10;
 
-    public required double PeerP90Ms { get; init; }
+    public double PeerP90Ms => PeerTimes.P90;
 
     /// <summary>The median of the peer divided by the median of the engine.</summary>
     public double Ratio => PeerMs / OursMs;
@@ -41,7 +46,7 @@ internal sealed record PeerRow(string Shape, int Batch, bool ShareKv, int Thread
     public required double RelativeL2 { get; init; }
 
     /// <summary>The number of timed calls of each implementation.</summary>
-    public required int Calls { get; init; }
+    public int Calls => OursTimes.Count;
 
     /// <summary>The time to load the model in a new process; null for a row without a model.</summary>
     public double? OursLoadMs { get; init; }
@@ -52,19 +57,4 @@ internal sealed record PeerRow(string Shape, int Batch, bool ShareKv, int Thread
     public double? PeerLoadMs { get; init; }
 
     public double? PeerFirstMs { get; init; }
-
-    public static PeerRow Of(string shape, int batch, bool shareKeyValues, int threadCount, Spread ours, Spread peer,
-        double gflop, double naiveGflop, double relativeL2) => new(shape, batch, shareKeyValues, threadCount)
-        {
-            OursMs = ours.Median,
-            OursP10Ms = ours.P10,
-            OursP90Ms = ours.P90,
-            PeerMs = peer.Median,
-            PeerP10Ms = peer.P10,
-            PeerP90Ms = peer.P90,
-            Gflop = gflop,
-            NaiveGflop = naiveGflop,
-            RelativeL2 = relativeL2,
-            Calls = ours.Count,
-        };
 }

@@ -147,8 +147,12 @@ internal sealed class PeersCommand
         peer();
         double difference = Agreement.Check(oursResult, peerResult, name);
         Spread[] times = Alternation.Measure(_duration, ours, peer);
-        PeerRow row = PeerRow.Of(name, batch, shareKeyValues, threadCount, times[0], times[1], flops / 1e9,
-            naiveFlops / 1e9, difference);
+        PeerRow row = new(name, batch, shareKeyValues, threadCount, times[0], times[1])
+        {
+            Gflop = flops / 1e9,
+            NaiveGflop = naiveFlops / 1e9,
+            RelativeL2 = difference,
+        };
         Console.Error.WriteLine($"{name}, {(shareKeyValues ? "shared" : "separate")}, batch {batch}, {threadCount} " +
             $"threads: {row.OursMs:0.00} ms, ONNX Runtime {row.PeerMs:0.00} ms, ratio {row.Ratio:0.00}");
         return row;
