@@ -49,8 +49,6 @@ internal sealed unsafe class FeatureCheck
     public void SearchChunk(int chunk)
     {
         int start = chunk * ChunkLength;
-        if (start > Volatile.Read(ref _first))
-            return;
         ReadOnlySpan<float> features = new(_features + start, Math.Min(ChunkLength, _count - start));
         if (TensorPrimitives.IsFiniteAll(features))
             return;
