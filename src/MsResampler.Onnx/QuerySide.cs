@@ -55,9 +55,9 @@ internal static class QuerySide
     /// per head.</summary>
     /// <remarks>All values are finite, because converters to float16 and quantisers turn −∞ into NaN. Outside the
     /// window the bias is the lowest float32 value, which gives a weight of 0 like −∞, because the bias of the
-    /// nearest patch of every query is 0. The row part and the column part are added in double precision before the
-    /// limit is applied, so the sum does not overflow. Adding a logit to the lowest value does not change
-    /// it.</remarks>
+    /// nearest visible patch of every query is 0. The row part and the column part are added in double precision
+    /// before the limit is applied, so the sum does not overflow. The lowest value plus an ordinary logit rounds to
+    /// the lowest value.</remarks>
     public static float[] Prior(ResamplerConfig config, int scopeIndex, WeightTensor? logSigma,
         PatchGrid grid)
     {

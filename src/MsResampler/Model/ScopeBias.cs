@@ -3,8 +3,8 @@ namespace MsResampler.Model;
 /// <summary>The bias that a scope adds to a logit, in base 2: the sum of a row part and a column part. A part is −∞
 /// for a row or column outside the window of the query. All backends, the exported graph and the maps use this
 /// class.</summary>
-/// <remarks>The softmax removes a constant per query. Each part is therefore shifted so that it is 0 at the patch of
-/// the window that is nearest to the anchor, and at most 0 elsewhere. However small sigma is, logits keep their
+/// <remarks>The softmax removes a constant per query. Each part is therefore shifted so that it is 0 at the
+/// visible patch that is nearest to the anchor, and at most 0 elsewhere. However small sigma is, logits keep their
 /// precision and the nearest patch keeps its weight. Every window contains at least one patch along each
 /// axis.</remarks>
 internal sealed class ScopeBias
@@ -36,7 +36,8 @@ internal sealed class ScopeBias
     /// <summary>Whether the bias differs between heads.</summary>
     public bool IsPerHead => _logSigma is not null;
 
-    /// <summary>Whether the bias is 0 at every patch of a window, so that the windows alone define it.</summary>
+    /// <summary>Whether the bias is 0 at every patch of a window, so that the windows alone define it. A prior that
+    /// hides patches inside the window is no mask.</summary>
     public bool IsMask { get; }
 
     /// <summary>The row part of the bias, for one query row and one patch row.</summary>

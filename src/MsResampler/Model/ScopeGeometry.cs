@@ -1,7 +1,7 @@
 namespace MsResampler.Model;
 
-/// <summary>Computes the patches that a query attends to. Every window is a rectangle; rows and columns are
-/// independent, and all decisions use integer arithmetic.</summary>
+/// <summary>Computes the range of patches along one axis that a query attends to. Rows and columns are independent, and
+/// all decisions use integer arithmetic.</summary>
 public static class ScopeGeometry
 {
     /// <summary>The extent of a window along one axis, in patches. A fraction is converted to
@@ -17,9 +17,9 @@ public static class ScopeGeometry
         return extent < 1 ? 1 : extent > int.MaxValue ? int.MaxValue : (int)extent;
     }
 
-    /// <summary>The window of a query along one axis: the range of patches whose centre is nearest to the query's
-    /// anchor, cut at the edge of the grid or moved inside. It is never empty, and mirrored queries have mirrored
-    /// windows.</summary>
+    /// <summary>The window of a query along one axis: the range of <paramref name="windowExtent"/> patches whose
+    /// midpoint is nearest to the query's anchor, cut at the edge of the grid or moved inside. It is never empty,
+    /// and mirrored queries have mirrored windows.</summary>
     /// <remarks>A window that starts at <c>lo = t / (2·queryCount)</c>, with <c>t = (2·queryIndex+1)·patchCount −
     /// windowExtent·queryCount</c>, is centred on the anchor. If two windows are equally near, the one nearer to the
     /// centre of the grid is used; for the query at the centre, the later one.</remarks>
@@ -32,9 +32,10 @@ public static class ScopeGeometry
         WindowBorder border)
     {
         long extent = border == WindowBorder.Shift ? Math.Min(windowExtent, patchCount) : windowExtent;
-        // Extents are below 2³¹, so this is between −2⁶² and 2⁶³.
-        long doubled = (((2L * queryIndex) + 1) * patchCount) - ((extent - 1) * queryCount);
-        (long start, long rest) = Math.DivRem(doubled, 2L * queryCount);
+        // The start is lo rounded to the nearest integer, ⌊(t + queryCount) / (2·queryCount)⌋. Extents are below
+        // 2³¹, so the numerator is between −2⁶² and 2⁶³.
+        long numerator = (((2L * queryIndex) + 1) * patchCount) - ((extent - 1) * queryCount);
+        (long start, long rest) = Math.DivRem(numerator, 2L * queryCount);
         if (rest < 0 || (rest == 0 && (2L * queryIndex) + 1 > queryCount))
             start--;
         if (border == WindowBorder.Shift)

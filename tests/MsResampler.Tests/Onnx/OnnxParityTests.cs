@@ -64,7 +64,7 @@ public class OnnxParityTests
                 scopes.Where(scope => scope.Window is not null)
                     .Select(scope => (scope.Prior, scope.Border, scope.Units)),
                 [
-                    .. from prior in new[] { ScopePrior.Window, ScopePrior.Gaussian }
+                    .. from prior in Enum.GetValues<ScopePrior>().Except([ScopePrior.None])
                        from border in Enum.GetValues<WindowBorder>()
                        from units in Enum.GetValues<ScopeUnits>()
                        select (prior, border, units),

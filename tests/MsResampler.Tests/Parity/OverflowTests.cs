@@ -156,7 +156,8 @@ public class OverflowTests
         {
             ScopePrior.Window => Configs.Window(9, 9),
             ScopePrior.Gaussian => Configs.Gaussian(3, 3),
-            _ => Configs.None,
+            ScopePrior.None => Configs.None,
+            _ => throw new ArgumentOutOfRangeException(nameof(prior), prior, "expected a prior with a case here"),
         };
         using TestModel model = new(Config(GateGranularity.Token, isSmall: true) with
         {

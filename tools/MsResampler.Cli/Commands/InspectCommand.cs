@@ -114,7 +114,7 @@ internal static class InspectCommand
             ScopeWindows windows = ScopeWindows.Resolve(scope, queries, grid);
             WeightTensor? learned = model.Weights.Scopes[index].LogSigma;
             ScopeBias bias = new(scope, windows, queries, learned is null ? null : MeanOfHeads(learned.ToDouble()));
-            double share = (double)windows.PairCount / queries.QueryCount / grid.PatchCount;
+            double share = VisiblePairs(bias, queries, grid) / queries.QueryCount / grid.PatchCount;
             terminal.Line();
             terminal.Line($"{index} {scope.Name}: {ScopeText.Describe(scope)}; on average a query sees " +
                 $"{Quantity.Percent(share)} of the patches" +
@@ -125,6 +125,16 @@ internal static class InspectCommand
             foreach ((string left, string right) in first.Zip(second))
                 terminal.Line($"{Margin}{left}{new string(' ', PictureGap)}{right}");
         }
+    }
+
+    /// <summary>Pairs of a query and a patch that it sees.</summary>
+    private static double VisiblePairs(ScopeBias bias, QueryGrid queries, PatchGrid grid)
+    {
+        return Visible(queries.Rows, grid.Rows, bias.Row) * Visible(queries.Columns, grid.Columns, bias.Column);
+
+        static double Visible(int queryCount, int patchCount, Func<int, int, int, double> part)
+            => Enumerable.Range(0, queryCount).Sum(query
+                => Enumerable.Range(0, patchCount).Count(patch => !double.IsNegativeInfinity(part(query, 0, patch))));
     }
 
     /// <summary>The mean over the heads of the logarithms of sigma, for rows and columns.</summary>
