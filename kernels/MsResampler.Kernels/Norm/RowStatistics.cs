@@ -47,7 +47,7 @@ internal readonly record struct RowStatistics(float Unit, float Mean, float Shif
         where T : unmanaged
         where TQuad : struct, IQuad<T>
     {
-        float pivot = TQuad.Unpack(rows[start]).X;
+        float pivot = TQuad.First(rows, start);
         float magnitude = 0;
         Float4 sum = default;
         for (int quad = Warp.LaneIdx; 4 * quad < width; quad += Warp.WarpSize)

@@ -1,3 +1,4 @@
+using ILGPU;
 using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tiles;
@@ -15,6 +16,9 @@ internal readonly struct Bits16Quad<TElement> : IQuad<UInt2>
     /// <inheritdoc/>
     public static Float4 Unpack(UInt2 quad)
         => new(TElement.Low(quad.X), TElement.High(quad.X), TElement.Low(quad.Y), TElement.High(quad.Y));
+
+    /// <inheritdoc/>
+    public static float First(ArrayView<UInt2> quads, int index) => TElement.Low(quads[index].X);
 
     /// <summary>Rounds four floats to elements.</summary>
     public static UInt2 Pack(Float4 values)
