@@ -11,7 +11,7 @@ internal sealed class DevicesCommandTests : CudaFixture
         string[] lines = CliRun.Of("devices").Succeeds().Output.Split('\n');
         Assert.That(lines[1..], Is.EqualTo(new[]
         {
-            "cuda: driver of CUDA 12.8",
+            "cuda: the driver supports CUDA 12.8",
             "gpu  name  architecture  multiprocessors   memory     free  usable",
             "0    Old   sm_52                      24  12.0 GB        -  no: its architecture is sm_52; " +
                 "sm_60 or newer is needed",
