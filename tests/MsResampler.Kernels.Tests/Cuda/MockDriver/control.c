@@ -1,4 +1,4 @@
-/* What the tests call: settings, faults, counts and the log. */
+/* The interface for the tests: settings, faults, counts and the log. */
 #include <stdio.h>
 #include <string.h>
 

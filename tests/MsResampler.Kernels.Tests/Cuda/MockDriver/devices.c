@@ -64,7 +64,7 @@ int cuDeviceGetCount(int *count)
 
 int cuDeviceGet(int *device, int index)
 {
-    /* Handles differ from indices, so that one taken for the other shows. */
+    /* Handles differ from indices, so that confusing them is an error. */
     BEGIN("cuDeviceGet", enter) {
         if (index < 0 || index >= device_count)
             code = INVALID_DEVICE;

@@ -1,4 +1,4 @@
-/* The objects of the driver, its log, and what every call checks first. */
+/* The objects of the driver, its log, and the checks at the start of every call. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

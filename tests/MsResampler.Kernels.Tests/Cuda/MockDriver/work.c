@@ -1,4 +1,4 @@
-/* The work of streams: what a stream still has to do, and doing it. */
+/* The queued work of streams and its execution. */
 #include <stdlib.h>
 #include <string.h>
 
