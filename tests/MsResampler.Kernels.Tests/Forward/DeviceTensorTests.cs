@@ -266,7 +266,7 @@ public class DeviceTensorTests
     }
 
     [Test]
-    public void Concurrent_calls_and_overflow_checks_do_not_deadlock()
+    public void Concurrent_calls_have_equal_tokens_and_do_not_deadlock()
     {
         using TestModel model = new(Config());
         EmulatorDevice device = new(architecture: 80);

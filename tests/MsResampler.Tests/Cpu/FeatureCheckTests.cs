@@ -43,7 +43,7 @@ internal sealed unsafe class FeatureCheckTests(bool isThreadPool) : GuardedTests
     }
 
     [Test]
-    public void A_bad_value_is_found_at_any_place(
+    public void A_bad_value_is_found_at_any_position(
         [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float bad)
     {
         using WorkerPool pool = new(3);
@@ -60,7 +60,7 @@ internal sealed unsafe class FeatureCheckTests(bool isThreadPool) : GuardedTests
     }
 
     [Test]
-    public void The_first_of_several_is_reported()
+    public void The_first_of_several_bad_values_is_reported()
     {
         using WorkerPool pool = new(4);
         AlignedBuffer values = Values.Random(8 * Chunk, seed: 1);

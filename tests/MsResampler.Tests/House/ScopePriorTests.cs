@@ -24,8 +24,8 @@ public class ScopePriorTests
         Assert.That(warnings, Is.Empty);
     }
 
-    /// <summary>A prior that neither hides patches nor weights them has no effect. The windows here are smaller than the
-    /// grid.</summary>
+    /// <summary>A prior that neither hides patches nor weights them has no effect. The windows here are smaller than
+    /// the grid.</summary>
     [Test]
     public void Every_prior_except_none_has_a_bias_in_engine_and_reference([Values] ScopePrior prior)
     {
