@@ -28,7 +28,7 @@ internal sealed record Product
     /// <summary>From the W of one product to that of the next; by default all of W.</summary>
     public int WBatchStride { get => field == 0 ? checked(ColumnCount * WStride) : field; init; }
 
-    /// <summary>[rows, columns], or transposed in groups of four columns.</summary>
+    /// <summary>[rows, columns], or transposed in quads of columns.</summary>
     public required DeviceView C { get; init; }
 
     /// <summary>From one row of C to the next.</summary>

@@ -69,7 +69,7 @@ internal sealed class AttentionCase
             GridRows = GridRows,
             BiasHeadStride = TableCount,
         };
-        // In groups of four channels, with the patches of a group contiguous.
+        // In quads of channels, with the patches of a quad contiguous.
         float[] keys = new float[_keys.Length];
         for (int patch = 0; patch < PatchCount; patch++)
             for (int vector = 0; vector < HeadCount * Vectors; vector++)

@@ -44,7 +44,7 @@ internal sealed class Bits16Type
 
     public float Round(float value) => Decode(Encode(value));
 
-    /// <summary>Rows in groups of eight elements. Each row is padded with zeros to a whole group and then, up to the
+    /// <summary>Rows in vectors of eight elements. Each row is padded with zeros to a whole vector and then, up to the
     /// stride, with <see cref="Forbidden"/>.</summary>
     public ushort[] Rows(float[] values, int width, int stride)
     {
@@ -92,7 +92,7 @@ internal sealed class Bits16Type
 
     public override string ToString() => Element.Name;
 
-    /// <summary>A parameter, padded to a whole group of eight.</summary>
+    /// <summary>A parameter, padded to a whole vector of eight.</summary>
     public static float[] Parameter(float[] values)
     {
         float[] padded = new float[(values.Length + 7) / 8 * 8];

@@ -87,7 +87,7 @@ public class CounterTests
             Assert.That(report.Barriers, Is.EqualTo(blocks * (slices + 1)));
             Assert.That(report.GlobalLoadSectors, Is.EqualTo(report.IdealLoadSectors));
             Assert.That(report.GlobalStoreBytes, Is.EqualTo((long)count * rows * columns * sizeof(float)));
-            // Keys are stored in groups of four channels: 16 bytes of each 32-byte sector at a time.
+            // Keys are stored in quads of channels: 16 bytes of each 32-byte sector at a time.
             Assert.That(report.GlobalStoreSectors, Is.EqualTo((launch == 2 ? 2 : 1) * report.IdealStoreSectors));
         }
     }

@@ -95,7 +95,7 @@ public sealed class FusionGateBits16Tests
                 }
             }
 
-            // A thread adds its two groups of four, then the four elements, 32 lanes and 32 warps are added.
+            // A thread adds its two quads, then the four elements, 32 lanes and 32 warps are added.
             NormBound bound = NormBound.Of(sums, errors, input.NormWeight, input.NormBias, Epsilon,
                 additionCount: 2 + 2 + 5 + 5);
             for (int channel = 0; channel < extents.Width; channel++)
@@ -240,7 +240,7 @@ public sealed class FusionGateBits16Tests
 
         double[] logits = new double[size.GateCount];
         double[] logitErrors = new double[size.GateCount];
-        // A lane adds every 32nd group of four, then 32 lanes and the bias are added.
+        // A lane adds every 32nd quad, then 32 lanes and the bias are added.
         int additions = (4 * ((size.HiddenVectors + 31) / 32)) + 5 + 1;
         for (int logit = 0; logit < size.GateCount; logit++)
         {

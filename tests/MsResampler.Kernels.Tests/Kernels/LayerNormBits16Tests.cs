@@ -28,7 +28,7 @@ public sealed class LayerNormBits16Tests
         for (int row = 0; row < RowCount; row++)
         {
             double[] values = [.. source.AsSpan(row * width, width).ToArray().Select(value => (double)value)];
-            // A lane adds its groups of four, then the four elements and 32 lanes are added.
+            // A lane adds its quads, then the four elements and 32 lanes are added.
             NormBound bound = NormBound.Of(values, new double[width], weight, bias, Epsilon,
                 ((width + 127) / 128) + 2 + 5);
             for (int column = 0; column < width; column++)

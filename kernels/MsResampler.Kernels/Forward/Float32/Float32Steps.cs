@@ -91,7 +91,7 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
         Width = layout.Width,
     };
 
-    /// <summary>Keys are stored transposed in groups of four channels: a warp of the attention kernel reads the same
+    /// <summary>Keys are stored transposed in quads of channels: a warp of the attention kernel reads the same
     /// four channels of 32 keys.</summary>
     private Product Keys(Batch batch) => new()
     {
