@@ -1,8 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
-using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Forward;
-using MsResampler.Model;
 using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
 
 namespace MsResampler.Kernels;

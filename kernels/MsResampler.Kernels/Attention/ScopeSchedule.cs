@@ -1,6 +1,3 @@
-using MsResampler.Model;
-using MsResampler.Planning;
-
 namespace MsResampler.Kernels.Attention;
 
 /// <summary>The schedule of <see cref="ScopeAttentionMma{THead, TElement}"/> for images of one patch grid: its

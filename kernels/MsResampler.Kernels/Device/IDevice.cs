@@ -1,4 +1,3 @@
-using MsResampler.Kernels.Compiler;
 namespace MsResampler.Kernels.Device;
 
 /// <summary>A device that runs compiled kernels. The engine uses devices through this interface only, so that every

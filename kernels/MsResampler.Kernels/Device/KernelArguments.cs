@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Compiler;
 
 namespace MsResampler.Kernels.Device;
 

@@ -1,6 +1,3 @@
-using MsResampler.Kernels.Device;
-using MsResampler.Planning;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>The operands of a forward pass: a plan with memory. Without memory every view is empty, and the steps

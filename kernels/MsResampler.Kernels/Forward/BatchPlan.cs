@@ -1,5 +1,3 @@
-using MsResampler.Planning;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>The layout of a batch of images that are computed together, before it has memory: sizes, and tables to

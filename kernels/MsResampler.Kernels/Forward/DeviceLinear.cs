@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>A linear layer on the device.</summary>

@@ -1,7 +1,4 @@
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Device;
-using MsResampler.Model;
-using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 

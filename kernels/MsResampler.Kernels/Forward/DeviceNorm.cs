@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>A layer normalisation on the device, in float32.</summary>

@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>The steps of a forward pass, to be run repeatedly with the same operands. The first run starts them one by

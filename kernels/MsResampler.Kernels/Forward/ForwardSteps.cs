@@ -1,9 +1,6 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Forward.Float32;
-using MsResampler.Model;
-using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 

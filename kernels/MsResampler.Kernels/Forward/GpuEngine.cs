@@ -1,11 +1,7 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Forward.Float32;
-using MsResampler.Model;
-using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward;
 

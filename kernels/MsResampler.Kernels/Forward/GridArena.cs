@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>Device memory that holds the operands of many grids, so that one launch can serve images of different

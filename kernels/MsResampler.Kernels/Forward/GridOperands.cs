@@ -1,5 +1,3 @@
-using MsResampler.Planning;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>The operands of a patch grid that do not depend on features, and their byte offsets in an arena.</summary>

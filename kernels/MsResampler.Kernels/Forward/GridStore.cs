@@ -1,4 +1,3 @@
-using MsResampler.Kernels.Device;
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>The operands of recently used grids, on the device. One caller at a time adds grids; callers whose grids

@@ -1,6 +1,3 @@
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>Adds the arguments of a launch in the order of the kernel's parameters.</summary>

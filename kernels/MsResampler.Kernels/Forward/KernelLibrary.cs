@@ -1,9 +1,6 @@
 using System.Collections.Concurrent;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Forward.Float32;
-using MsResampler.Model;
 
 namespace MsResampler.Kernels.Forward;
 

@@ -1,5 +1,3 @@
-using MsResampler.Model;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>The magnitude from which an element of a key could make a logit overflow. A logit of −∞ would silently

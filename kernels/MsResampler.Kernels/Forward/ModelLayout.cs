@@ -1,6 +1,5 @@
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Gate;
-using MsResampler.Model;
 
 namespace MsResampler.Kernels.Forward;
 

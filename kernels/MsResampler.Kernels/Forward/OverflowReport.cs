@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gemm;
 
 namespace MsResampler.Kernels.Forward;

@@ -1,5 +1,3 @@
-using MsResampler.Model;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>Weights in float32 in the device's layout.</summary>

@@ -1,6 +1,3 @@
-using MsResampler.Model;
-using MsResampler.Planning;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>The positions that are added to keys.</summary>

@@ -1,6 +1,4 @@
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Forward.Bits16;
-using MsResampler.Model;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Kernels.Forward;

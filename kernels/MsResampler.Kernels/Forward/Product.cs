@@ -1,4 +1,3 @@
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gemm;
 
 namespace MsResampler.Kernels.Forward;

@@ -1,7 +1,3 @@
-using MsResampler.Kernels.Device;
-using MsResampler.Model;
-using MsResampler.Planning;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>Computes projected queries in float32 on the device. They depend on the patch grid only if queries see the

@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>Sums of squares of rows, from which the rows are scaled to a mean square of 1.</summary>

@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>A table in float32 of which each row of a product or normalisation gets one row added.</summary>

@@ -1,6 +1,3 @@
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>Kernels in which one warp computes one row.</summary>

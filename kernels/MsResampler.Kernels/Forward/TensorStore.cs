@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Device;
 
 namespace MsResampler.Kernels.Forward;
 

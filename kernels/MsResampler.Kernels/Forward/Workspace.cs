@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
-using MsResampler.Kernels.Device;
 
 namespace MsResampler.Kernels.Forward;
 

@@ -1,5 +1,4 @@
 using MsResampler.Kernels.Ptx;
-using MsResampler.Model;
 
 namespace MsResampler.Kernels.Gate;
 

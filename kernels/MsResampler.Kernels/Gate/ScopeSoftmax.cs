@@ -1,6 +1,5 @@
 using ILGPU;
 using MsResampler.Kernels.Ptx;
-using MsResampler.Model;
 
 namespace MsResampler.Kernels.Gate;
 

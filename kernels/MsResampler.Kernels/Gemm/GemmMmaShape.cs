@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Gemm;

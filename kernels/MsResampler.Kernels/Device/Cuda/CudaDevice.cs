@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
-using MsResampler.Kernels.Compiler;
 using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
 using CudaError = ILGPU.Runtime.Cuda.CudaError;
 

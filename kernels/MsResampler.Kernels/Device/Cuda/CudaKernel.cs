@@ -1,4 +1,3 @@
-using MsResampler.Kernels.Compiler;
 using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
 namespace MsResampler.Kernels.Device.Cuda;

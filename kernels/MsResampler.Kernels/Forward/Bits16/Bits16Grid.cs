@@ -1,7 +1,5 @@
 using System.Runtime.CompilerServices;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Device;
-using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward.Bits16;
 

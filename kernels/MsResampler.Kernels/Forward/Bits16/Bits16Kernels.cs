@@ -1,11 +1,8 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gate;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Norm;
 using MsResampler.Kernels.Tiles;
-using MsResampler.Model;
 
 namespace MsResampler.Kernels.Forward.Bits16;
 

@@ -2,11 +2,8 @@ using System.Buffers;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Norm;
 using MsResampler.Kernels.Tiles;
-using MsResampler.Model;
-using MsResampler.Planning;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Kernels.Forward.Bits16;

@@ -1,9 +1,7 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gate;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Tiles;
-using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward.Bits16;
 

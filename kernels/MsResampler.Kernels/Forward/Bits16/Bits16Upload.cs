@@ -1,8 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Tiles;
-using MsResampler.Model;
-using MsResampler.Planning;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Kernels.Forward.Bits16;

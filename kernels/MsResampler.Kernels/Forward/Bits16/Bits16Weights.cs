@@ -1,5 +1,3 @@
-using MsResampler.Kernels.Device;
-
 namespace MsResampler.Kernels.Forward.Bits16;
 
 /// <summary>The weights of a forward pass in float16 or bfloat16: matrices in 16 bits, the rest in float32.</summary>

@@ -1,7 +1,4 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Device;
-using MsResampler.Model;
-using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward.Float32;
 

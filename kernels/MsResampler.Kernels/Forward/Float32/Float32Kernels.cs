@@ -1,10 +1,7 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Compiler;
-using MsResampler.Kernels.Device;
 using MsResampler.Kernels.Gate;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Tiles;
-using MsResampler.Model;
 
 namespace MsResampler.Kernels.Forward.Float32;
 

@@ -1,8 +1,5 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Device;
-using MsResampler.Model;
-using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward.Float32;
 

@@ -1,6 +1,4 @@
 using MsResampler.Kernels.Attention;
-using MsResampler.Kernels.Device;
-using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Forward.Float32;
 

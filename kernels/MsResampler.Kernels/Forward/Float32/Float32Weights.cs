@@ -1,6 +1,3 @@
-using MsResampler.Model;
-using MsResampler.Planning;
-
 namespace MsResampler.Kernels.Forward.Float32;
 
 /// <summary>The weights of a forward pass in float32 and tf32.</summary>
