@@ -47,8 +47,7 @@ public sealed class ReferenceResampler
     /// <param name="features">X, [H·W, C] row-major.</param>
     /// <param name="grid">The image's patch grid.</param>
     /// <exception cref="ArgumentException">The length of <paramref name="features"/> is not H·W·C.</exception>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="grid"/> has no rows or no
-    /// columns.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="grid"/> has no rows or no columns.</exception>
     public double[] Resample(ReadOnlySpan<float> features, PatchGrid grid)
         => Forward(features, grid, attention: null).Tokens.ToRowMajorArray();
 

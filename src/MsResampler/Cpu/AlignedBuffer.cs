@@ -15,8 +15,7 @@ internal sealed unsafe class AlignedBuffer
     private readonly object _owner;
 
     /// <summary>Allocates <paramref name="count"/> floats, all zero.</summary>
-    /// <exception cref="InsufficientMemoryException">The buffer would exceed
-    /// <see cref="MaxCount"/>.</exception>
+    /// <exception cref="InsufficientMemoryException">The buffer would exceed <see cref="MaxCount"/>.</exception>
     public AlignedBuffer(long count)
     {
         if (count > MaxCount)

@@ -41,8 +41,7 @@ internal sealed class CpuVariant(string name, bool isSupported, CostModel costs,
     /// <summary>Returns the variant that <see cref="EnvironmentVariable"/> names, or the fastest supported
     /// variant if the variable is not set.</summary>
     /// <exception cref="NotSupportedException">The variable is not the name of a variant that this machine
-    /// supports.
-    /// </exception>
+    /// supports.</exception>
     public static CpuVariant Choose()
     {
         if (Environment.GetEnvironmentVariable(EnvironmentVariable) is not { Length: > 0 } name)

@@ -42,8 +42,7 @@ internal static unsafe class FusionGate<TSimd, TVector>
         float* logits = scratch + (RowCount * hiddenCount);
         for (int panel = 0; panel < hiddenLayer.PanelCount; panel++)
             Gemm<TSimd, TVector>.Panel(branches, stride, rowCount, hiddenLayer, panel, hidden, hiddenCount);
-        // Row by row, so that a value is computed as part of a vector or as a remainder independently of other
-        // rows.
+        // Row by row, so that a value is computed as part of a vector or as a remainder independently of other rows.
         for (int row = 0; row < rowCount; row++)
             VectorMath<TSimd, TVector>.Gelu(hidden + (row * hiddenCount), hiddenCount);
         for (int panel = 0; panel < model.GateOutput.PanelCount; panel++)

@@ -109,8 +109,7 @@ internal static unsafe class Gemm<TSimd, TVector>
                 continue;
             }
 
-            // A partial tile is computed as a whole one, with its last row repeated, and its valid part is
-            // copied.
+            // A partial tile is computed as a whole one, with its last row repeated, and its valid part is copied.
             if (initStride != 0)
             {
                 for (int r = 0; r < count; r++)

@@ -2,9 +2,8 @@ using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Data that depends on an image's patch grid but not on its features: the plan, positions, packed
-/// queries and bias tables. Immutable once built, and shared by all calls; most parts are shared with other
-/// grids.</summary>
+/// <summary>Data that depends on an image's patch grid but not on its features: the plan, positions, packed queries
+/// and bias tables. Immutable once built, and shared by all calls; most parts are shared with other grids.</summary>
 /// <param name="plan">The plan of the grid.</param>
 internal sealed class GridOperands(GridPlan plan)
 {

@@ -109,9 +109,8 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
         }
     }
 
-    /// <summary>Normalises a row in double precision. Sums of floats near 10³⁸ and squares of floats near 10⁻⁴⁵
-    /// are within the range of double, and the sum of equal floats is exact, so a constant row gives the
-    /// bias.</summary>
+    /// <summary>Normalises a row in double precision. Sums of floats near 10³⁸ and squares of floats near 10⁻⁴⁵ are
+    /// within the range of double, and the sum of equal floats is exact, so a constant row gives the bias.</summary>
     private void ApplyInDouble(float* source, float* destination)
     {
         int count = _weight.Count;

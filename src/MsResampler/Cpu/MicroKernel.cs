@@ -8,14 +8,12 @@ namespace MsResampler.Cpu;
 /// <remarks>
 /// <para>Each element is one chain of multiply-adds in the order of the steps, whichever tile computes it.
 /// Results therefore do not depend on how rows are grouped, on the batch or on the number of threads.</para>
-/// <para>The rows of A are pointers that advance together, by a constant step or by a list of offsets: a
-/// row-major matrix has a step of 1, a transposed one a step of its row length. Rows may start anywhere, so the
-/// patches of a window are read in place. <c>init</c> is a bias (<c>initStride</c> 0) or C itself, to
-/// accumulate.</para>
-/// <para>Six rows by four vectors are 24 sums, 4 vectors of B and a broadcast: 29 of 32 registers. A tile of
-/// one vector has eight rows: as many sums as cover the latency of a multiply-add on two ports. A tile of two
-/// vectors has eight rows where there are 32 registers for its 16 sums, and six where there are 16
-/// registers.</para>
+/// <para>The rows of A are pointers that advance together, by a constant step or by a list of offsets: a row-major
+/// matrix has a step of 1, a transposed one a step of its row length. Rows may start anywhere, so the patches of a
+/// window are read in place. <c>init</c> is a bias (<c>initStride</c> 0) or C itself, to accumulate.</para>
+/// <para>Six rows by four vectors are 24 sums, 4 vectors of B and a broadcast: 29 of 32 registers. A tile of one
+/// vector has eight rows: as many sums as cover the latency of a multiply-add on two ports. A tile of two vectors
+/// has eight rows where there are 32 registers for its 16 sums, and six where there are 16 registers.</para>
 /// <para>The compiler keeps separate variables in registers, but not the elements of an array, so each row of a
 /// tile is a variable of its own. A row updates itself in place: returned by value, the loop of the 6×4 tile
 /// had 50 instructions instead of 41.</para>

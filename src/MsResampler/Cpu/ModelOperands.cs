@@ -20,8 +20,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     /// <summary>Reads and packs the weights.</summary>
     /// <param name="model">The open model.</param>
     /// <exception cref="InvalidModelException">A matrix or bias computed from the weights leaves the range of
-    /// float32.
-    /// </exception>
+    /// float32.</exception>
     public ModelOperands(ResamplerModel model)
     {
         _source = model.SourcePath;

@@ -3,10 +3,9 @@ namespace MsResampler.Model;
 /// <summary>The bias that a scope adds to a logit, in base 2: the sum of a row part and a column part. A part is −∞
 /// for a row or column outside the window of the query. All backends, the exported graph and the maps use this
 /// class.</summary>
-/// <remarks>The softmax removes a constant per query. Each part is therefore shifted so that it is 0 at the
-/// visible patch that is nearest to the anchor, and at most 0 elsewhere. However small sigma is, logits keep their
-/// precision and the nearest patch keeps its weight. Every window contains at least one patch along each
-/// axis.</remarks>
+/// <remarks>The softmax removes a constant per query. Each part is therefore shifted so that it is 0 at the visible
+/// patch that is nearest to the anchor, and at most 0 elsewhere. However small sigma is, logits keep their precision
+/// and the nearest patch keeps its weight. Every window contains at least one patch along each axis.</remarks>
 internal sealed class ScopeBias
 {
     private readonly ScopeConfig _scope;

@@ -9,8 +9,7 @@ namespace MsResampler.Planning;
 /// <c>perf/MsResampler.Perf</c> compares predicted with measured times.</remarks>
 /// <param name="LaneWidths">The available tile widths in ascending order: queries, or heads, computed at
 /// once.</param>
-/// <param name="LaneEfficiencies">For each width, the fraction of full speed that its register tile
-/// reaches.</param>
+/// <param name="LaneEfficiencies">For each width, the fraction of full speed that its register tile reaches.</param>
 internal sealed record CostModel(int[] LaneWidths, double[] LaneEfficiencies)
 {
     /// <summary>Fraction of full speed of a weighted sum that is computed row by row, with the channels rounded

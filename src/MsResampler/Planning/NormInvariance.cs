@@ -24,10 +24,9 @@ internal static class NormInvariance
 
     /// <summary>Subtracts a constant from the bias of every branch's out_proj, and corrects the bias of the
     /// gate's first layer, which reads the branches before normalisation.</summary>
-    /// <remarks>A gate of token granularity multiplies all channels of a branch by the same weight, so each
-    /// branch can have its own constant. With head granularity the weights differ between heads, but for each
-    /// head they add up to 1 over the branches. Then all branches share one constant: the mean that is nearest to
-    /// 0.</remarks>
+    /// <remarks>A gate of token granularity multiplies all channels of a branch by the same weight, so each branch
+    /// can have its own constant. With head granularity the weights differ between heads, but for each head they add
+    /// up to 1 over the branches. Then all branches share one constant: the mean that is nearest to 0.</remarks>
     /// <param name="config">The model.</param>
     /// <param name="weights">Its weights.</param>
     /// <returns>The bias of out_proj for each scope, and the bias of fc1 (null without a gate). If any value

@@ -115,8 +115,7 @@ internal static class PositionEmbedding
         }
     }
 
-    /// <summary>The four weights of target <paramref name="index"/>, and the index of the first
-    /// source.</summary>
+    /// <summary>The four weights of target <paramref name="index"/>, and the index of the first source.</summary>
     private static int Cubic(int index, int sourceCount, int targetCount, Span<float> weights)
     {
         const float A = -0.75f;

@@ -5,8 +5,7 @@ namespace MsResampler.Safetensors;
 
 /// <summary>A file with random access for any number of concurrent readers.</summary>
 /// <remarks>The file is read rather than mapped into memory. A failed read is an exception; a page fault in the
-/// mapping of a truncated file ends the process with a signal. Some file systems do not support
-/// mappings.</remarks>
+/// mapping of a truncated file ends the process with a signal. Some file systems do not support mappings.</remarks>
 internal sealed class CheckpointFile : IDisposable
 {
     private readonly SafeFileHandle _handle;
@@ -36,8 +35,7 @@ internal sealed class CheckpointFile : IDisposable
     /// <summary>The length when the file was opened.</summary>
     public long Length { get; }
 
-    /// <summary>Keeps the file open until the lease is disposed, even if the file is disposed before
-    /// that.</summary>
+    /// <summary>Keeps the file open until the lease is disposed, even if the file is disposed before that.</summary>
     /// <exception cref="ObjectDisposedException">The file has been disposed.</exception>
     public Lease Acquire() => new(this);
 
@@ -54,8 +52,7 @@ internal sealed class CheckpointFile : IDisposable
             file._handle.DangerousAddRef(ref isAcquired);
         }
 
-        /// <summary>Fills the span; the caller has checked that the bytes lie within
-        /// <see cref="Length"/>.</summary>
+        /// <summary>Fills the span; the caller has checked that the bytes lie within <see cref="Length"/>.</summary>
         /// <exception cref="IOException">The operating system reports a read error.</exception>
         /// <exception cref="SafetensorsException">The file has become shorter since it was opened.</exception>
         public void Read(long first, Span<byte> destination)
