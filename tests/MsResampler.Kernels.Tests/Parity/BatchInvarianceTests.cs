@@ -42,7 +42,7 @@ public class BatchInvarianceTests
     /// <summary>All batches have two images of 24 patches: one engine keeps their buffers, tables and graphs in the
     /// same workspace.</summary>
     [Test]
-    public void Calls_of_an_engine_with_other_grids_of_the_same_size_do_not_change_the_bits(
+    public void Earlier_calls_with_other_grids_do_not_change_the_bits(
         [Values(Precision.Float32, Precision.BFloat16)] Precision precision)
     {
         using TestModel model = Model();
