@@ -46,7 +46,7 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
     public long[] ActivationBytes(long rowCount, long tokenCount)
     {
         long[] sizes = new long[Enum.GetValues<Activation>().Length];
-        sizes[(int)Activation.Features] = FeatureBytes(rowCount);
+        sizes[(int)Activation.Features] = rowCount * Layout.Channels.PaddedSize * elementBytes;
         sizes[(int)Activation.Z] = rowCount * Layout.Width.PaddedSize * elementBytes;
         sizes[(int)Activation.Attended] = tokenCount * Layout.ScopeCount * Layout.Heads.PaddedSize * elementBytes;
         sizes[(int)Activation.Branches] = tokenCount * Layout.Branches.PaddedSize * elementBytes;
@@ -80,10 +80,11 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
         };
     }
 
-    /// <summary>Converts features to the layout of <see cref="Activation.Features"/>.</summary>
+    /// <summary>Converts features to the layout of <see cref="Activation.Features"/> and, in 16 bits, of
+    /// <see cref="Activation.FeatureUnits"/>.</summary>
     /// <param name="features">[rows, C].</param>
     /// <param name="rowCount">Patches of the batch.</param>
-    /// <param name="packed">Receives <see cref="FeatureBytes"/> bytes.</param>
+    /// <param name="packed">Receives <see cref="PackedBytes"/> bytes.</param>
     public abstract void PackFeatures(ReadOnlySpan<float> features, int rowCount, Span<byte> packed);
 
     /// <summary>Starts to copy features on the device to a batch.</summary>
@@ -102,8 +103,8 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
     /// <param name="maps">Receives the weights.</param>
     public abstract KernelLaunch Map(Batch batch, GridOperands grid, int scope, DeviceView maps);
 
-    /// <summary>The size of the features of a batch in its workspace, in bytes.</summary>
-    public abstract long FeatureBytes(long rowCount);
+    /// <summary>The size of packed features in bytes.</summary>
+    public abstract long PackedBytes(long rowCount);
 
     public abstract void Dispose();
 

@@ -166,9 +166,9 @@ internal sealed class GpuEngine : ModelEngine
             ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
             foreach (Workspace workspace in _idle)
                 workspace.Settle();
-            // Without a workspace there was no call.
-            if (_idle.TryPeek(out Workspace? last))
-                _overflow.ThrowIfAnyShared(last.Stream);
+            // A call that failed has disposed its workspace.
+            using IDeviceStream? own = _idle.Count == 0 ? _device.CreateStream() : null;
+            _overflow.ThrowIfAnyShared(own ?? _idle.Peek().Stream);
         }
         finally
         {
@@ -201,9 +201,15 @@ internal sealed class GpuEngine : ModelEngine
         if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
             return;
         TakeAllSlots();
-        Free();
-        // Callers that wait for a slot wake up and find the engine disposed.
-        _slots.Release(MaxConcurrentCalls);
+        try
+        {
+            Free();
+        }
+        finally
+        {
+            // Callers that wait for a slot wake up and find the engine disposed.
+            _slots.Release(MaxConcurrentCalls);
+        }
     }
 
     /// <summary>The images that fit in a workspace together, at least one.</summary>
@@ -326,7 +332,7 @@ internal sealed class GpuEngine : ModelEngine
             return;
         }
 
-        int byteCount = checked((int)_model.FeatureBytes(workspace.Batch.RowCount));
+        int byteCount = checked((int)_model.PackedBytes(workspace.Batch.RowCount));
         byte[] packed = ArrayPool<byte>.Shared.Rent(byteCount);
         _model.PackFeatures(features, workspace.Batch.RowCount, packed.AsSpan(0, byteCount));
         workspace.Upload(packed.AsSpan(0, byteCount), Activation.Features);

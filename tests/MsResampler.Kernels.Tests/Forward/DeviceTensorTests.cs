@@ -189,6 +189,11 @@ public class DeviceTensorTests
         Assert.That(() => OnHost(engine, model, bad, s_grids), Throws.TypeOf(overflow)
             .With.Message.StartsWith("image 1 (1x3 patches): "));
         Assert.That(engine.ThrowIfOverflowed, Throws.Nothing, "a call for the host reports only its own overflow");
+
+        // A failing call disposes its workspace, and with it the only stream.
+        OnDevice(engine, device, model, Single, bad, s_grids, Single);
+        Assert.That(() => OnHost(engine, model, bad, s_grids), Throws.TypeOf(overflow));
+        Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf(overflow), "the overflow of the call before");
     }
 
     /// <summary>The recorded index counts images of the call, not of the group, in replays too.</summary>

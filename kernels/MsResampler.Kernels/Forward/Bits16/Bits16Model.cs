@@ -119,7 +119,7 @@ internal sealed class Bits16Model : DeviceModel
         int width = Layout.Channels.Size;
         int stride = Layout.Channels.PaddedSize * sizeof(ushort);
         float[] scaled = ArrayPool<float>.Shared.Rent(width);
-        Span<float> units = MemoryMarshal.Cast<byte, float>(packed[(int)Bits16Steps.FeatureBytes(Layout, rowCount)..]);
+        Span<float> units = MemoryMarshal.Cast<byte, float>(packed[(int)UnitOffset(rowCount)..]);
         for (int row = 0; row < rowCount; row++)
         {
             ReadOnlySpan<float> source = features.Slice(row * width, width);
@@ -144,8 +144,7 @@ internal sealed class Bits16Model : DeviceModel
     public override KernelLaunch Map(Batch batch, GridOperands grid, int scope, DeviceView maps)
         => _steps.Map(batch, (Bits16Grid)grid, scope, QueriesIn(batch), maps);
 
-    public override long FeatureBytes(long rowCount)
-        => Bits16Steps.FeatureBytes(Layout, rowCount) + (rowCount * sizeof(float));
+    public override long PackedBytes(long rowCount) => UnitOffset(rowCount) + (rowCount * sizeof(float));
 
     public override void Dispose()
     {
@@ -156,6 +155,7 @@ internal sealed class Bits16Model : DeviceModel
 
     protected override void SetOwnBytes(long[] sizes, long rowCount, long tokenCount)
     {
+        sizes[(int)Activation.FeatureUnits] = rowCount * sizeof(float);
         sizes[(int)Activation.Squares] = Bits16Steps.SquareCount(Layout) * Bits16Steps.SquareStride(rowCount)
             * sizeof(float);
         sizes[(int)Activation.Keys] = rowCount * 2 * Layout.KeyScopeCount * Layout.Heads.PaddedSize * sizeof(ushort);
@@ -172,6 +172,9 @@ internal sealed class Bits16Model : DeviceModel
                 FirstToken = block.FirstToken + token,
             },
             block => ScopeSchedule.Duration(block), out blockCount);
+
+    /// <summary>The offset of the factors of rows behind the features, in bytes.</summary>
+    private long UnitOffset(long rowCount) => DeviceView.Align(rowCount * Layout.Channels.PaddedSize * sizeof(ushort));
 
     private DeviceView QueriesIn(Batch batch) => _queries is null ? batch.Arena : DeviceView.Of(_queries);
 

@@ -65,8 +65,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
         => new(isBits16 ? kernels.Scaling : kernels.Conversion, RowWarps.SizeFor(batch.RowCount, device),
             (ref arguments) =>
             {
-                arguments.Add(features, batch[Activation.Features].Slice(0, FeatureBytes(layout, batch.RowCount)),
-                    UnitsOf(batch));
+                arguments.Add(features, batch[Activation.Features], batch[Activation.FeatureUnits]);
                 arguments.Add(batch.RowCount, layout.Channels.Size, layout.Channels.Size,
                     Vectors(layout.Channels.PaddedSize));
                 arguments.Add(weights.MaxUnit);
@@ -90,22 +89,14 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
                 arguments.Add(scope, grid.Plan.Grid.Rows);
             });
 
-    /// <summary>The bytes of a batch's features, rounded up to 256: the factors of its rows follow.</summary>
-    public static long FeatureBytes(ModelLayout layout, long rowCount)
-        => DeviceView.Align(rowCount * layout.Channels.PaddedSize * layout.ElementBytes);
-
     /// <summary>The sums of squares of a row of Z (<see cref="RowSquares"/>).</summary>
     public static int SquareCount(ModelLayout layout) => RowSquares.CountOf(layout.Width.PaddedSize / 4);
 
     /// <summary>Elements from one sum of a row's squares to the next: whole sectors of 32 bytes.</summary>
     public static long SquareStride(long rowCount) => (rowCount + 7) & ~7;
 
-    private DeviceView UnitsOf(Batch batch)
-        => batch[Activation.Features] is { ByteCount: > 0 } features
-            ? features.Slice(FeatureBytes(layout, batch.RowCount), (long)batch.RowCount * sizeof(float)) : default;
-
     private RowScale ScaleOf(Batch batch) => weights.KeyValueInput is null ? default
-        : new RowScale(batch[Activation.Squares], UnitsOf(batch), (int)SquareStride(batch.RowCount),
+        : new RowScale(batch[Activation.Squares], batch[Activation.FeatureUnits], (int)SquareStride(batch.RowCount),
             SquareCount(layout), layout.Width.Size, weights.RootEpsilon);
 
     private Normalisation InputNorm(Batch batch) => new()
@@ -113,7 +104,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
         Norm = weights.KeyValueNorm,
         Epsilon = layout.Config.LayerNormEpsilon,
         Source = batch[Activation.Features],
-        Units = UnitsOf(batch),
+        Units = batch[Activation.FeatureUnits],
         Plain = batch[Activation.Z],
         RowCount = batch.RowCount,
         Width = layout.Width,

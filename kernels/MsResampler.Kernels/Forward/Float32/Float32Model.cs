@@ -92,7 +92,7 @@ internal sealed class Float32Model : DeviceModel
         => _steps.Map(batch, (Float32Grid)grid, scope, _queries ?? batch.Arena,
             _queries is null ? grid.QueryOffset : 0, maps);
 
-    public override long FeatureBytes(long rowCount) => rowCount * Layout.Channels.PaddedSize * sizeof(float);
+    public override long PackedBytes(long rowCount) => rowCount * Layout.Channels.PaddedSize * sizeof(float);
 
     public override void Dispose()
     {
