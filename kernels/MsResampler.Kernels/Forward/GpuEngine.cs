@@ -72,7 +72,6 @@ internal sealed class GpuEngine : ModelEngine
 
     public override int ThreadCount => 1;
 
-    /// <summary>The device.</summary>
     public IDevice Device => _device;
 
     private ModelLayout Layout => _model.Layout;

@@ -16,9 +16,6 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
     public static IReadOnlyList<KernelVariant> All { get; } =
         [.. Float32Kernels.All, .. Bits16Kernels.Float16.All, .. Bits16Kernels.BFloat16.All];
 
-    /// <summary>The properties of the device.</summary>
-    public DeviceProperties Properties => device.Properties;
-
     /// <summary>The kernels that some model needs in a precision.</summary>
     /// <param name="precision">Any precision but <see cref="Precision.Auto"/>.</param>
     public static IEnumerable<KernelVariant> Of(Precision precision) => precision switch

@@ -60,14 +60,9 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         nint initStride, float* c, nint cStride, float* next = null)
     {
         if (TSimd.PanelVectors == 4 && width == 4 * TSimd.Width)
-        {
-            PrefetchingSteps prefetching = new(b, rowStep, bStep, next == null ? b : next);
-            Tile6<TileRow4, PrefetchingSteps>(rows, prefetching, steps, init, initStride, c, cStride);
-        }
+            Tile4(rows, rowStep, steps, b, bStep, init, initStride, c, cStride, next == null ? b : next);
         else
-        {
             TileOf(width, rows, new ConstantSteps(b, rowStep, bStep), steps, init, initStride, c, cStride);
-        }
     }
 
     /// <summary>Computes one tile with an offset per step: step k reads element <c>offsets[2k]</c> of every row
@@ -102,6 +97,47 @@ internal static unsafe class MicroKernel<TSimd, TVector>
             Tile6<TileRow2, TSteps>(rows, steps, stepCount, init, initStride, c, cStride);
         else
             Tile8<TileRow1, TSteps>(rows, steps, stepCount, init, initStride, c, cStride);
+    }
+
+    /// <summary>The widest tile at constant steps, which computes most of a product. As <c>Tile6</c> it had the same
+    /// instructions in other registers, and a product took 5 to 10 % longer on an AMD EPYC with AVX-512.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile4(float** rows, nint rowStep, int steps, float* b, nint bStep, float* init,
+        nint initStride, float* c, nint cStride, float* next)
+    {
+        float* a0 = rows[0], a1 = rows[1], a2 = rows[2], a3 = rows[3], a4 = rows[4], a5 = rows[5];
+        TileRow4 c0 = TileRow4.Load(init);
+        init += initStride;
+        TileRow4 c1 = TileRow4.Load(init);
+        init += initStride;
+        TileRow4 c2 = TileRow4.Load(init);
+        init += initStride;
+        TileRow4 c3 = TileRow4.Load(init);
+        init += initStride;
+        TileRow4 c4 = TileRow4.Load(init);
+        init += initStride;
+        TileRow4 c5 = TileRow4.Load(init);
+        for (nint k = 0; steps > 0; steps--)
+        {
+            TileRow4 row = TileRow4.Load(b);
+            c0.AddProduct(TSimd.Broadcast(a0 + k), in row);
+            c1.AddProduct(TSimd.Broadcast(a1 + k), in row);
+            c2.AddProduct(TSimd.Broadcast(a2 + k), in row);
+            c3.AddProduct(TSimd.Broadcast(a3 + k), in row);
+            c4.AddProduct(TSimd.Broadcast(a4 + k), in row);
+            c5.AddProduct(TSimd.Broadcast(a5 + k), in row);
+            TSimd.Prefetch(next);
+            next += LineFloats;
+            k += rowStep;
+            b += bStep;
+        }
+
+        c0.Store(c);
+        c1.Store(c += cStride);
+        c2.Store(c += cStride);
+        c3.Store(c += cStride);
+        c4.Store(c += cStride);
+        c5.Store(c + cStride);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -147,16 +183,11 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         }
 
         c0.Store(c);
-        c += cStride;
-        c1.Store(c);
-        c += cStride;
-        c2.Store(c);
-        c += cStride;
-        c3.Store(c);
-        c += cStride;
-        c4.Store(c);
-        c += cStride;
-        c5.Store(c);
+        c1.Store(c += cStride);
+        c2.Store(c += cStride);
+        c3.Store(c += cStride);
+        c4.Store(c += cStride);
+        c5.Store(c + cStride);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -197,20 +228,13 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         }
 
         c0.Store(c);
-        c += cStride;
-        c1.Store(c);
-        c += cStride;
-        c2.Store(c);
-        c += cStride;
-        c3.Store(c);
-        c += cStride;
-        c4.Store(c);
-        c += cStride;
-        c5.Store(c);
-        c += cStride;
-        c6.Store(c);
-        c += cStride;
-        c7.Store(c);
+        c1.Store(c += cStride);
+        c2.Store(c += cStride);
+        c3.Store(c += cStride);
+        c4.Store(c += cStride);
+        c5.Store(c += cStride);
+        c6.Store(c += cStride);
+        c7.Store(c + cStride);
     }
 
     /// <summary>One row of a tile, or a row of B: 1, 2 or 4 vectors.</summary>
@@ -341,23 +365,6 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void MoveNext()
         {
-            Offset += rowStep;
-            B += bStep;
-        }
-    }
-
-    /// <summary>Steps at constant distances, each of which prefetches one cache line.</summary>
-    private struct PrefetchingSteps(float* b, nint rowStep, nint bStep, float* next) : ITileSteps
-    {
-        public nint Offset { get; private set; }
-
-        public float* B { get; private set; } = b;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void MoveNext()
-        {
-            TSimd.Prefetch(next);
-            next += LineFloats;
             Offset += rowStep;
             B += bStep;
         }
