@@ -28,7 +28,7 @@ namespace MsResampler.Kernels;
 /// <para><b>Errors.</b> A device that fails after a call has returned is reported by a later call, as in CUDA.
 /// Features are not checked (<see cref="ResamplerOptions.ValidateFeatures"/> applies to features on the host): a NaN
 /// or an infinity makes the tokens of its image invalid, and of no other image. Disposing the
-/// <see cref="Resampler"/> waits for all work.</para> </remarks>
+/// <see cref="Resampler"/> waits for all work.</para></remarks>
 public static class ResamplerCudaExtensions
 {
     /// <summary>Starts to compute the visual tokens of a ragged batch on the device. The tokens have the same bits

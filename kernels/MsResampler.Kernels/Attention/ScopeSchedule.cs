@@ -10,7 +10,7 @@ internal sealed class ScopeSchedule
     /// <summary>The largest number of queries in a block.</summary>
     public const int MaxQueries = 64;
 
-    /// <summary>Queries, and keys, of a unit: the smallest product that is computed or omitted.</summary>
+    /// <summary>Queries of a unit, and keys: a unit is the smallest product that is computed or omitted.</summary>
     public const int UnitSize = 16;
 
     /// <summary>The largest number of rows or columns of a patch grid: a place has 15 bits for each.</summary>

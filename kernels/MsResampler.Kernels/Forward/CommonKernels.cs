@@ -33,6 +33,17 @@ internal static class CommonKernels
             product.AddTiledArguments);
     }
 
+    /// <summary>Matrix products on tensor cores.</summary>
+    /// <param name="variants">The kernel in all shapes; the index is <see cref="GemmMmaShape.Index"/>.</param>
+    /// <param name="product">The products.</param>
+    /// <param name="device">The device, which decides the shape.</param>
+    public static KernelLaunch MultiplyTensors(KernelVariant[] variants, Product product, DeviceProperties device)
+    {
+        GemmMmaShape shape = GemmMmaShape.For(product.RowCount, product.ColumnCount, product.Count, device);
+        return new KernelLaunch(variants[shape.Index],
+            shape.LaunchFor(product.RowCount, product.ColumnCount, product.Count), product.AddMmaArguments);
+    }
+
     /// <summary>Layer normalisation of rows in float32.</summary>
     public static KernelLaunch Normalise(Normalisation rows, DeviceProperties device)
     {

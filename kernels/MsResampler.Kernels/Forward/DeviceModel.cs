@@ -45,7 +45,7 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
     /// <param name="tokenCount">Tokens of all images.</param>
     public long[] ActivationBytes(long rowCount, long tokenCount)
     {
-        long[] sizes = new long[Enum.GetValues<Activation>().Length];
+        long[] sizes = new long[Batch.Activations.Length];
         sizes[(int)Activation.Features] = rowCount * Layout.Channels.PaddedSize * elementBytes;
         sizes[(int)Activation.Z] = rowCount * Layout.Width.PaddedSize * elementBytes;
         sizes[(int)Activation.Attended] = tokenCount * Layout.ScopeCount * Layout.Heads.PaddedSize * elementBytes;

@@ -71,7 +71,7 @@ internal sealed class Workspace(IDevice device) : IDisposable
             Blocks = allTables.Slice(blockOffset, plan.Blocks.Length),
         };
         long offset = 0;
-        foreach (Activation activation in Enum.GetValues<Activation>())
+        foreach (Activation activation in Batch.Activations)
         {
             long size = plan.Sizes[(int)activation];
             batch[activation] = DeviceView.Of(_memory).Slice(offset, size);

@@ -7,8 +7,8 @@ namespace MsResampler.Cpu;
 /// <summary>Makes the operands of patch grids for one model.</summary>
 /// <param name="model">The model.</param>
 /// <param name="headLanes">The number of heads, rounded up to whole tiles.</param>
-/// <param name="parts">The parts that grids share. Whoever releases a grid's operands releases its parts
-/// there.</param>
+/// <param name="parts">The parts that grids share. The owner of a grid's operands also releases its
+/// parts.</param>
 /// <param name="workers">The threads that compute.</param>
 internal sealed class GridOperandsBuilder<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int headLanes,
     GridParts parts, WorkerPool workers)

@@ -89,22 +89,11 @@ internal sealed class Bits16Kernels
     /// <summary>The attention kernel of a model.</summary>
     /// <param name="headSize">Channels of its heads, at most 128.</param>
     public KernelVariant AttentionFor(int headSize)
-        => _attentions[Array.FindIndex(s_headTiles, size => size >= headSize)];
+        => _attentions[Array.IndexOf(s_headTiles, HeadTileFor(headSize))];
 
     /// <summary>Channels of a head as the attention kernel multiplies them.</summary>
     /// <param name="headSize">Channels of the model's heads, at most 128.</param>
     public static int HeadTileFor(int headSize) => s_headTiles.First(size => size >= headSize);
-
-    /// <summary>Matrix products.</summary>
-    /// <param name="variants">The kernel in all shapes.</param>
-    /// <param name="product">The products.</param>
-    /// <param name="device">The device.</param>
-    public static KernelLaunch Multiply(KernelVariant[] variants, Product product, DeviceProperties device)
-    {
-        GemmMmaShape shape = GemmMmaShape.For(product.RowCount, product.ColumnCount, product.Count, device);
-        return new KernelLaunch(variants[shape.Index],
-            shape.LaunchFor(product.RowCount, product.ColumnCount, product.Count), product.AddMmaArguments);
-    }
 
     private static Bits16Kernels Of<TElement, TOutput>()
         where TElement : struct, IBits16Element

@@ -195,7 +195,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
     }
 
     private ForwardStep Multiply(string name, Compiler.KernelVariant[] variants, Product product)
-        => new(name, Bits16Kernels.Multiply(variants, product, device), product.Work);
+        => new(name, CommonKernels.MultiplyTensors(variants, product, device), product.Work);
 
     private ForwardStep Normalise(string name, Normalisation rows)
         => new(name, new KernelLaunch(kernels.Norm, RowWarps.SizeFor(rows.RowCount, device), rows.AddBits16Arguments),

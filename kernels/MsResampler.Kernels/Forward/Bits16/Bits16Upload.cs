@@ -12,7 +12,7 @@ namespace MsResampler.Kernels.Forward.Bits16;
 /// v_proj; in k_proj it drops out of the softmax, as the bias of k_proj does. The division of each row by its
 /// deviation remains. It also cancels any constant factor of Z if ε is multiplied by the same factor. So kv_proj is
 /// multiplied by the largest power of two with which no element of Z leaves the range of float16, given that the
-/// largest feature of each row is below 4. </remarks>
+/// largest feature of each row is below 4.</remarks>
 /// <param name="tensors">Receives the weights.</param>
 /// <param name="layout">The layout of the model in 16 bits.</param>
 /// <param name="model">The model.</param>

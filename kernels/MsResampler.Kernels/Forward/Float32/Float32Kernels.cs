@@ -52,13 +52,8 @@ internal static class Float32Kernels
         return variant;
     }
 
-    /// <summary>Matrix products in tf32.</summary>
-    public static KernelLaunch MultiplyTensors(Product product, DeviceProperties device)
-    {
-        GemmMmaShape shape = GemmMmaShape.For(product.RowCount, product.ColumnCount, product.Count, device);
-        return new KernelLaunch((product.HasGelu ? s_tensorGemmGelu : s_tensorGemm)[shape.Index],
-            shape.LaunchFor(product.RowCount, product.ColumnCount, product.Count), product.AddMmaArguments);
-    }
+    /// <summary>The kernel of matrix products in tf32; the index is <see cref="GemmMmaShape.Index"/>.</summary>
+    public static KernelVariant[] TensorGemm(bool hasGelu) => hasGelu ? s_tensorGemmGelu : s_tensorGemm;
 
     private static KernelVariant AttentionOf<THead>(int blockCount)
         where THead : struct, IHeadTile

@@ -162,7 +162,8 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
     }
 
     private ForwardStep Multiply(string name, Product product)
-        => new(name, usesTensorCores ? Float32Kernels.MultiplyTensors(product, device)
+        => new(name, usesTensorCores
+            ? CommonKernels.MultiplyTensors(Float32Kernels.TensorGemm(product.HasGelu), product, device)
             : CommonKernels.Multiply(product, device), product.Work);
 
     private ForwardStep Normalise(string name, Normalisation rows)
