@@ -50,6 +50,12 @@ internal static unsafe class MockDriver
     /// <summary>The number of existing contexts, allocations, streams, events, modules and graphs.</summary>
     public static int LiveCount => ((delegate* unmanaged<int, int>)Export("mock_live"))(0);
 
+    /// <summary>The number of PTX texts that the driver compiled since the reset.</summary>
+    public static int JitCount => ((delegate* unmanaged<int>)Export("mock_jits"))();
+
+    /// <summary>The number of modules loaded since the reset.</summary>
+    public static int ModuleLoadCount => ((delegate* unmanaged<int>)Export("mock_module_loads"))();
+
     /// <summary>The current context of this thread.</summary>
     public static ulong CurrentContext => ((delegate* unmanaged<ulong>)Export("mock_current_context"))();
 
@@ -81,6 +87,19 @@ internal static unsafe class MockDriver
                 architecture, multiprocessorCount, computeMode, memoryBytes);
         }
     }
+
+    /// <summary>Sets the UUID of a device. Its bytes are in the order in which nvidia-smi prints them.</summary>
+    public static void SetUuid(int index, ReadOnlySpan<byte> uuid)
+    {
+        Assert.That(uuid.Length, Is.EqualTo(16));
+        fixed (byte* bytes = uuid)
+            ((delegate* unmanaged<int, byte*, void>)Export("mock_set_uuid"))(index, bytes);
+    }
+
+    /// <summary>Sets the time that compiling a PTX text takes, during which other calls continue, or removes the
+    /// driver's compiler.</summary>
+    public static void SetJit(int milliseconds = 0, bool isMissing = false)
+        => ((delegate* unmanaged<int, int, void>)Export("mock_set_jit"))(milliseconds, isMissing ? 1 : 0);
 
     /// <summary>Makes the n-th use of a call from now on fail; a sticky failure ends the context.</summary>
     public static void Fail(string call, int code, int nth = 1, bool isSticky = false)
@@ -121,7 +140,8 @@ internal static unsafe class MockDriver
             ((delegate* unmanaged<BackingTable*, void>)Export("mock_attach"))(table);
     }
 
-    private static nint Export(string name) => NativeLibrary.GetExport(s_library.Value.Library, name);
+    /// <summary>The address of a function of the mock, for calls that the library does not make.</summary>
+    public static nint Export(string name) => NativeLibrary.GetExport(s_library.Value.Library, name);
 
     private static (nint Library, string? Missing) Load()
     {

@@ -11,6 +11,7 @@ void mock_reset(void)
         if (items[index].is_live)
             end(&items[index]);
     item_count = function_count = fault_count = sticky = violation_count = serves_ilgpu = 0;
+    jit_count = jit_milliseconds = has_no_jit = module_load_count = 0;
     log_size = 0;
     note("reset");
     log_size = 0;
@@ -20,7 +21,10 @@ void mock_reset(void)
     memset(&backing, 0, sizeof backing);
     device_count = 1;
     driver_version = 12040;
+    memset(devices, 0, sizeof devices);
     devices[0] = (device_t){ "Mock GPU", 80, 108, 0, 1ull << 34, 0 };
+    for (int index = 0; index < MAX_DEVICES; index++)
+        devices[index].uuid[15] = (unsigned char)(index + 1);
     pthread_mutex_unlock(&lock);
 }
 
@@ -40,6 +44,29 @@ void mock_set_device(int index, const char *name, int architecture, int multipro
     device->compute_mode = compute_mode;
     device->total = total;
     device->used = 0;
+}
+
+void mock_set_uuid(int index, const unsigned char *uuid)
+{
+    memcpy(devices[index].uuid, uuid, sizeof devices[index].uuid);
+}
+
+/* Sets the time that the JIT compiler takes, and whether the driver has it. */
+void mock_set_jit(int milliseconds, int is_missing)
+{
+    jit_milliseconds = milliseconds;
+    has_no_jit = is_missing;
+}
+
+/* The number of PTX texts that the driver compiled, and of modules that it loaded, since the reset. */
+int mock_jits(void)
+{
+    return jit_count;
+}
+
+int mock_module_loads(void)
+{
+    return module_load_count;
 }
 
 /* Makes the n-th call from now on fail. A sticky failure is returned by every later call that uses a context. */

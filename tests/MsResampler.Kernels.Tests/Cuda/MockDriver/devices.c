@@ -1,5 +1,6 @@
 /* The driver, its errors, devices and contexts. */
 #include <stdio.h>
+#include <string.h>
 
 #include "mock.h"
 
@@ -32,8 +33,14 @@ int cuGetErrorName(int error, const char **name)
     case OUT_OF_MEMORY: *name = "CUDA_ERROR_OUT_OF_MEMORY"; break;
     case 46: *name = "CUDA_ERROR_DEVICE_UNAVAILABLE"; break;
     case NO_DEVICE: *name = "CUDA_ERROR_NO_DEVICE"; break;
+    case INVALID_DEVICE: *name = "CUDA_ERROR_INVALID_DEVICE"; break;
+    case INVALID_IMAGE: *name = "CUDA_ERROR_INVALID_IMAGE"; break;
     case INVALID_CONTEXT: *name = "CUDA_ERROR_INVALID_CONTEXT"; break;
+    case NO_BINARY_FOR_GPU: *name = "CUDA_ERROR_NO_BINARY_FOR_GPU"; break;
     case INVALID_PTX: *name = "CUDA_ERROR_INVALID_PTX"; break;
+    case JIT_COMPILER_NOT_FOUND: *name = "CUDA_ERROR_JIT_COMPILER_NOT_FOUND"; break;
+    case 222: *name = "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"; break;
+    case 223: *name = "CUDA_ERROR_JIT_COMPILATION_DISABLED"; break;
     case INVALID_HANDLE: *name = "CUDA_ERROR_INVALID_HANDLE"; break;
     case ILLEGAL_STATE: *name = "CUDA_ERROR_ILLEGAL_STATE"; break;
     case NOT_READY: *name = "CUDA_ERROR_NOT_READY"; break;
@@ -86,6 +93,35 @@ int cuDeviceTotalMem_v2(size_t *size, int device)
     BEGIN("cuDeviceTotalMem", enter) {
         CHECK_DEVICE(device)
         *size = DEVICE(device)->total;
+    } END;
+}
+
+int cuDeviceGetUuid_v2(unsigned char *uuid, int device)
+{
+    BEGIN("cuDeviceGetUuid", enter) {
+        CHECK_DEVICE(device)
+        memcpy(uuid, DEVICE(device)->uuid, sizeof DEVICE(device)->uuid);
+    } END;
+}
+
+/* Each device has a bus of its own. */
+int cuDeviceGetPCIBusId(char *name, int size, int device)
+{
+    BEGIN("cuDeviceGetPCIBusId", enter) {
+        CHECK_DEVICE(device)
+        snprintf(name, size, "0000:%02X:00.0", device - 39);
+    } END;
+}
+
+int cuDeviceGetByPCIBusId(int *device, const char *name)
+{
+    BEGIN("cuDeviceGetByPCIBusId", enter) {
+        unsigned domain, bus, slot, function;
+        if (sscanf(name, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4 || domain != 0 || slot != 0
+            || function != 0 || bus < 1 || (int)bus > device_count)
+            code = INVALID_VALUE;
+        else
+            *device = (int)bus + 39;
     } END;
 }
 

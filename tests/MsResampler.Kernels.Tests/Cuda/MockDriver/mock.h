@@ -12,14 +12,15 @@
 #include <stdint.h>
 
 enum {
-    SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_PTX = 218,
-    INVALID_CONTEXT = 201, INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_FOUND = 500, NOT_READY = 600,
-    CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901
+    SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
+    INVALID_CONTEXT = 201, NO_BINARY_FOR_GPU = 209, INVALID_PTX = 218, JIT_COMPILER_NOT_FOUND = 221,
+    INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_FOUND = 500, NOT_READY = 600, CAPTURE_UNSUPPORTED = 900,
+    CAPTURE_INVALIDATED = 901
 };
 
 enum { MAX_ITEMS = 1 << 16, MAX_DEVICES = 8, MAX_FAULTS = 16, MAX_STACK = 16 };
 
-typedef enum { CONTEXT = 1, MEMORY, PINNED, STREAM, EVENT, MODULE, GRAPH, EXECUTABLE } kind_t;
+typedef enum { CONTEXT = 1, MEMORY, PINNED, STREAM, EVENT, MODULE, GRAPH, EXECUTABLE, LINK } kind_t;
 typedef enum { TO_DEVICE, TO_HOST, ON_DEVICE, CLEAR, LAUNCH, EVENT_RECORD, EVENT_WAIT } work_kind_t;
 
 enum { EVENT_WITHOUT_TIME = 2, CAPTURE_THREAD_LOCAL = 1 };
@@ -39,6 +40,21 @@ typedef struct work {
 
 typedef struct { work_t *first, *last; } works_t;
 
+/* The options of the JIT compiler: CUjit_option and its values, of which some are results. */
+typedef struct {
+    unsigned count;
+    const int *options;
+    void **values;
+} jit_options_t;
+
+/* What the JIT compiler makes of PTX: machine code that only the mock can load. */
+typedef struct {
+    char magic[8];
+    int architecture, driver_version;
+    uint64_t size, hash;        /* of the text */
+    char text[];                /* ends with 0 */
+} image_t;
+
 typedef struct {
     kind_t kind;
     int is_live;
@@ -53,13 +69,16 @@ typedef struct {
     uint64_t stream, time;      /* EVENT */
     unsigned flags;             /* EVENT */
     int retained;               /* CONTEXT: its reference count if it is primary */
-    char *text;                 /* MODULE */
+    char *text;                 /* MODULE, LINK: the PTX */
+    image_t *image;             /* LINK: the result */
+    jit_options_t options;      /* LINK */
 } item_t;
 
 typedef struct {
     char name[64];
     int architecture, multiprocessors, compute_mode;
     uint64_t total, used;
+    unsigned char uuid[16];
 } device_t;
 
 typedef struct {
@@ -129,8 +148,17 @@ extern int serves_ilgpu;
 
 device_t *current_device(int *index);
 
+/* jit.c */
+extern const char magic[8];            /* how an image starts */
+extern int jit_count;                   /* PTX texts compiled since the reset */
+extern int jit_milliseconds;            /* the time that compiling a text takes */
+extern int has_no_jit;                  /* whether the driver lacks its compiler */
+
+int compile(const char *text, int architecture, const jit_options_t *options);
+int read_image(const void *image, int architecture, const char **text);
+
 /* modules.c */
-extern int function_count;
+extern int function_count, module_load_count;
 
 #pragma GCC visibility pop
 

@@ -5,27 +5,35 @@
 
 #include "mock.h"
 
-typedef struct { uint64_t handle; char entry[256]; uint64_t module; int permitted; } function_t;
+enum { MAX_DYNAMIC_SHARED = 8, PREFERRED_CARVEOUT = 9 };
+
+typedef struct { uint64_t handle; char entry[256]; uint64_t module; int permitted, carveout; } function_t;
 
 static function_t functions[4096];
-int function_count;
+int function_count, module_load_count;
 
-int cuModuleLoadDataEx(uint64_t *module, const char *text, unsigned option_count, const int *options, void **values)
+/* Loads PTX, which ends with 0, or machine code, which knows its size. */
+int cuModuleLoadDataEx(uint64_t *module, const char *data, unsigned option_count, const int *options, void **values)
 {
     BEGIN("cuModuleLoadDataEx", enter_uncaptured) {
-        if (strstr(text, ".entry") == NULL) {
-            for (unsigned index = 0; index + 1 < option_count; index++)
-                if (options[index] == 5 && options[index + 1] == 6)
-                    snprintf(values[index], (size_t)values[index + 1], "%s",
-                        "ptxas application ptx input, line 1; fatal : no entry function\n");
-            code = INVALID_PTX;
+        int index, architecture = current_device(&index)->architecture;
+        int is_image = data[0] == 0x7f || strncmp(data, magic, sizeof magic) == 0;
+        const char *text = data;
+        code = is_image ? read_image(data, architecture, &text)
+            : compile(data, architecture, &(jit_options_t){ option_count, options, values });
+        if (code != SUCCESS)
             break;
-        }
         item_t *item = add(MODULE, 0);
         item->text = strdup(text);
         *module = item->handle;
-        note("cuModuleLoadDataEx size=%zu", strlen(text));
+        module_load_count++;
+        note("cuModuleLoadDataEx size=%zu%s", strlen(text), is_image ? " image" : "");
     } END;
+}
+
+int cuModuleLoadData(uint64_t *module, const char *data)
+{
+    return cuModuleLoadDataEx(module, data, 0, NULL, NULL);
 }
 
 int cuModuleUnload(uint64_t module)
@@ -55,6 +63,7 @@ int cuModuleGetFunction(uint64_t *function, uint64_t module, const char *name)
         added->handle = 0x7000000 + 16 * (uint64_t)function_count;
         added->module = module;
         added->permitted = 0;
+        added->carveout = -1;
         snprintf(added->entry, sizeof added->entry, "%s", name);
         *function = added->handle;
         note("cuModuleGetFunction name=%s", name);
@@ -74,13 +83,50 @@ int cuFuncSetAttribute(uint64_t function, int attribute, int value)
     BEGIN("cuFuncSetAttribute", enter_context) {
         function_t *found = find_function(function);
         int index;
-        if (found == NULL || attribute != 8
-            || value > (current_device(&index)->architecture >= 80 ? 166912 : 49152)) {
+        if (found == NULL || (attribute == MAX_DYNAMIC_SHARED
+                ? value < 0 || value > (current_device(&index)->architecture >= 80 ? 166912 : 49152)
+                : attribute != PREFERRED_CARVEOUT || value < -1 || value > 100)) {
             code = INVALID_VALUE;
             break;
         }
-        found->permitted = value;
+        if (attribute == MAX_DYNAMIC_SHARED)
+            found->permitted = value;
+        else
+            found->carveout = value;
         note("cuFuncSetAttribute name=%s attribute=%d value=%d", found->entry, attribute, value);
+    } END;
+}
+
+int cuFuncGetAttribute(int *value, int attribute, uint64_t function)
+{
+    BEGIN("cuFuncGetAttribute", enter_context) {
+        function_t *found = find_function(function);
+        int index, architecture = current_device(&index)->architecture;
+        if (found == NULL) {
+            code = INVALID_HANDLE;
+            break;
+        }
+        switch (attribute) {
+        case 0: *value = 1024; break;
+        case 1: case 2: case 3: case 4: *value = 0; break;
+        case 5: case 6: *value = architecture; break;
+        case MAX_DYNAMIC_SHARED: *value = found->permitted; break;
+        case PREFERRED_CARVEOUT: *value = found->carveout; break;
+        default: code = violation(INVALID_VALUE, "an attribute of functions that the mock does not have: %d", attribute);
+        }
+    } END;
+}
+
+int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *count, uint64_t function, int block_size, size_t shared)
+{
+    BEGIN("cuOccupancyMaxActiveBlocksPerMultiprocessor", enter_context) {
+        if (find_function(function) == NULL || block_size < 1) {
+            code = INVALID_VALUE;
+            break;
+        }
+        *count = 2048 / block_size < 32 ? 2048 / block_size : 32;
+        if (shared > 0 && (int)(167936 / (shared + 1024)) < *count)
+            *count = (int)(167936 / (shared + 1024));
     } END;
 }
 

@@ -179,10 +179,10 @@ void end(item_t *item)
     }
     if (item->kind == PINNED)
         free((void *)item->handle);
-    if (item->kind == MODULE) {
-        free(item->text);
-        item->text = NULL;
-    }
+    free(item->text);
+    free(item->image);
+    item->text = NULL;
+    item->image = NULL;
     drop_all(&item->works);
     drop_all(&item->captured);
 }
