@@ -123,7 +123,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
         try
         {
             var compiled = (PTXCompiledKernel)backend.Compile(entry, bounds, new KernelPasses());
-            string ptx = PtxText.Clean(compiled.PTXAssembly);
+            string ptx = PtxText.Clean(compiled.PTXAssembly, KernelName.Entry(kernel));
             cache.Write(key, ptx);
             return Describe(ptx, kernel, name);
         }

@@ -4,8 +4,8 @@ using ILGPU.Runtime;
 namespace MsResampler.Kernels.Compiler;
 
 /// <summary>A kernel in one configuration.</summary>
-/// <param name="Kernel">The class with the kernel method <c>Run</c>; its type arguments are the
-/// configuration.</param>
+/// <param name="Kernel">The class with the kernel method <see cref="KernelName.Method"/>; its type arguments are
+/// the configuration.</param>
 /// <param name="BlockSize">The number of threads in its largest block.</param>
 /// <param name="BlockCount">The number of blocks that should share a multiprocessor; registers are limited
 /// accordingly.</param>
@@ -13,11 +13,10 @@ namespace MsResampler.Kernels.Compiler;
 internal sealed record KernelVariant(Type Kernel, int BlockSize, int BlockCount, int MinArchitecture = 60)
 {
     /// <summary>The name for display, such as <c>GemmTiled GemmTile64 LinearEpilogue</c>.</summary>
-    public string Name { get; } = string.Join(' ',
-        Kernel.GetGenericArguments().Select(type => type.Name.Split('`')[0]).Prepend(Kernel.Name.Split('`')[0]));
+    public string Name { get; } = KernelName.Display(MethodOf(Kernel));
 
     /// <summary>The kernel method.</summary>
-    public MethodInfo Entry => Kernel.GetMethod("Run", BindingFlags.Public | BindingFlags.Static)!;
+    public MethodInfo Entry => MethodOf(Kernel);
 
     /// <summary>Compiles the kernel.</summary>
     /// <param name="compiler">The compiler.</param>
@@ -26,4 +25,7 @@ internal sealed record KernelVariant(Type Kernel, int BlockSize, int BlockCount,
         => compiler.Compile(Entry, Name, architecture, new KernelSpecialization(BlockSize, BlockCount));
 
     public override string ToString() => Name;
+
+    private static MethodInfo MethodOf(Type kernel)
+        => kernel.GetMethod(KernelName.Method, BindingFlags.Public | BindingFlags.Static)!;
 }

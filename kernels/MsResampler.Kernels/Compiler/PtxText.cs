@@ -8,20 +8,25 @@ internal static partial class PtxText
 {
     /// <summary>Removes functions that are never called, which ILGPU emits for methods that became instructions, and
     /// renumbers labels and names in the order of their occurrence. ILGPU's own numbers depend on what was compiled
-    /// before; after this, equal kernels have equal texts.</summary>
-    public static string Clean(string ptx)
+    /// before; after this, equal kernels have equal texts. The entry function, which ILGPU names after the method
+    /// only, gets another name.</summary>
+    /// <param name="ptx">The text from ILGPU.</param>
+    /// <param name="entryName">The new name of the entry function.</param>
+    public static string Clean(string ptx, string entryName)
     {
         ptx = ptx.ReplaceLineEndings("\n");
         HashSet<string> called = [.. Call().Matches(ptx).Select(call => call.Groups["name"].Value)];
         ptx = Function().Replace(ptx, function => called.Contains(function.Groups["name"].Value) ? function.Value : "");
         var numbers = new Dictionary<string, string>();
-        return NumberedName().Replace(ptx, name =>
+        ptx = NumberedName().Replace(ptx, name =>
         {
             string number = name.Groups["number"].Value;
             if (!numbers.TryGetValue(number, out string? renumbered))
                 numbers.Add(number, renumbered = numbers.Count.ToString(CultureInfo.InvariantCulture));
             return name.Groups["name"].Value + renumbered;
         });
+        Group name = Entry().Match(ptx).Groups["name"];
+        return $"{ptx.AsSpan(0, name.Index)}{entryName}{ptx.AsSpan(name.Index + name.Length)}";
     }
 
     /// <summary>Reads the name of the entry function and the layout of its parameters. Each parameter starts at the

@@ -168,7 +168,7 @@ public sealed class BarrierTests
         using var backend = new PTXBackend(context, new CudaArchitecture(8, 0), new CudaInstructionSet(7, 0), null!);
         var compiled = (PTXCompiledKernel)backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(kernel),
             default);
-        string ptx = PtxText.Clean(compiled.PTXAssembly);
+        string ptx = PtxText.Clean(compiled.PTXAssembly, KernelName.Entry(kernel));
         (string entryName, var parameters, int parameterBytes) = PtxText.ReadEntry(ptx);
         return new CompiledKernel(kernel.Name, entryName, ptx, parameters, parameterBytes);
     }

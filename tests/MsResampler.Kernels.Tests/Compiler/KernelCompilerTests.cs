@@ -28,7 +28,7 @@ public sealed class KernelCompilerTests
     {
         CompiledKernel kernel = Compile(nameof(EveryKindOfParameter), 80);
 
-        Assert.That(kernel.EntryName, Is.EqualTo("Kernel_EveryKindOfParameter"));
+        Assert.That(kernel.EntryName, Is.EqualTo("KernelCompilerTests_EveryKindOfParameter"));
         Assert.That(kernel.Name, Is.EqualTo("the name"));
         Assert.That(kernel.Parameters, Is.EqualTo(new KernelParameter[]
         {
@@ -36,6 +36,15 @@ public sealed class KernelCompilerTests
             new(72, 2),
         }));
         Assert.That(kernel.ParameterBytes, Is.EqualTo(74));
+    }
+
+    [Test]
+    public void The_entry_is_named_after_class_method_and_type_arguments()
+    {
+        CompiledKernel kernel = _compiler.Compile(Method(nameof(SumOf), typeof(Four)), "four", 80);
+
+        Assert.That(kernel.EntryName, Is.EqualTo("KernelCompilerTests_SumOf_Four"));
+        Assert.That(kernel.Ptx, Does.Contain(".visible .entry KernelCompilerTests_SumOf_Four(\n"));
     }
 
     [TestCase(60, "sm_60")]

@@ -1,6 +1,7 @@
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Tests.Compiler;
+using MsResampler.Perf.Ceilings;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
@@ -53,5 +54,12 @@ public class KernelLibraryTests
 
     [Test]
     public void Kernel_names_are_unique()
-        => Assert.That(All.Select(variant => variant.Name), Is.Unique);
+    {
+        KernelVariant[] kernels = [.. All, CeilingKernels.Float16, CeilingKernels.BFloat16,
+            CeilingKernels.TensorFloat32, CeilingKernels.Copy, CeilingKernels.Empty];
+
+        Assert.That(kernels.Select(variant => variant.Name), Is.Unique);
+        Assert.That(kernels.Select(variant => KernelName.Entry(variant.Entry)), Is.Unique
+            .And.Contains("GemmTiled_GemmTile64_LinearEpilogue").And.All.Match("^[A-Za-z][A-Za-z0-9_]*$"));
+    }
 }
