@@ -113,6 +113,10 @@ internal sealed unsafe class CudaDevice : IDevice
         }
     }
 
+    /// <inheritdoc cref="CudaProbe.Of"/>
+    public CudaProbe Probe(CompiledKernel kernel, int blockSize, int dynamicSharedBytes = 0)
+        => CudaProbe.Of(_context, kernel, blockSize, dynamicSharedBytes);
+
     /// <inheritdoc/>
     public void RefuseRecording(nint callerStream)
     {

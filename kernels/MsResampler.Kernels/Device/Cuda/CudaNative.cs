@@ -104,6 +104,30 @@ internal static partial class CudaNative
     [LibraryImport(Library, EntryPoint = "cuFuncSetAttribute")]
     public static partial CudaError SetFunctionAttribute(nint function, int attribute, int value);
 
+    [LibraryImport(Library, EntryPoint = "cuFuncGetAttribute")]
+    public static partial CudaError GetFunctionAttribute(out int value, int attribute, nint function);
+
+    [LibraryImport(Library, EntryPoint = "cuOccupancyMaxActiveBlocksPerMultiprocessor")]
+    public static partial CudaError CountResidentBlocks(out int blockCount, nint function, int blockSize,
+        nuint dynamicSharedBytes);
+
+    [LibraryImport(Library, EntryPoint = "cuModuleLoadDataEx")]
+    public static unsafe partial CudaError LoadModule(out nint module, byte* image, uint optionCount, int* options,
+        nint* values);
+
+    [LibraryImport(Library, EntryPoint = "cuLinkCreate_v2")]
+    public static unsafe partial CudaError CreateLink(uint optionCount, int* options, nint* values, out nint link);
+
+    [LibraryImport(Library, EntryPoint = "cuLinkAddData_v2")]
+    public static unsafe partial CudaError AddToLink(nint link, int type, byte* data, nuint byteCount, byte* name,
+        uint optionCount, int* options, nint* values);
+
+    [LibraryImport(Library, EntryPoint = "cuLinkComplete")]
+    public static unsafe partial CudaError CompleteLink(nint link, out byte* cubin, out nuint byteCount);
+
+    [LibraryImport(Library, EntryPoint = "cuLinkDestroy")]
+    public static partial CudaError DestroyLink(nint link);
+
     /// <summary>CUDA_MEMCPY2D.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct RowCopy
