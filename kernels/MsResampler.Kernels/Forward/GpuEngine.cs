@@ -251,7 +251,7 @@ internal sealed class GpuEngine : ModelEngine
             // After a failure, work may still read the arena. Otherwise all work was done before its results were read.
             if (!isDone)
             {
-                Settle(workspace.Stream);
+                workspace.Stream.Settle();
                 workspace.Invalidate();
             }
 
@@ -288,7 +288,7 @@ internal sealed class GpuEngine : ModelEngine
             }
             else
             {
-                Settle(workspace.Stream);
+                workspace.Stream.Settle();
                 workspace.Invalidate();
                 arena.Release();
             }
@@ -355,19 +355,6 @@ internal sealed class GpuEngine : ModelEngine
         for (int row = 0; row < rowCount; row++)
             padded.AsSpan(row * stride, width).CopyTo(tokens[(row * width)..]);
         ArrayPool<float>.Shared.Return(padded);
-    }
-
-    /// <summary>Waits for the work of a call that failed.</summary>
-    private static void Settle(IDeviceStream stream)
-    {
-        try
-        {
-            stream.Synchronize();
-        }
-        catch (DeviceException)
-        {
-            // The exception that is being thrown came first and says more.
-        }
     }
 
     private Workspace Rent(CancellationToken cancellationToken)
@@ -451,7 +438,8 @@ internal sealed class GpuEngine : ModelEngine
                 workspace.Download(Activation.Gates, MemoryMarshal.AsBytes(Gate.AsSpan()));
             long mapCount = (long)layout.Heads.SegmentCount * layout.QueryCount * grid.PatchCount;
             Attention = new float[layout.ScopeCount][];
-            using IDeviceMemory maps = engine._device.Allocate(checked((int)mapCount) * (long)sizeof(float));
+            using TensorStore scratch = new(engine._device, workspace.Stream);
+            IDeviceMemory maps = scratch.Allocate(checked((int)mapCount) * (long)sizeof(float));
             for (int scope = 0; scope < layout.ScopeCount; scope++)
             {
                 engine._model.Map(workspace.Batch, operands, scope, DeviceView.Of(maps))
@@ -459,6 +447,8 @@ internal sealed class GpuEngine : ModelEngine
                 Attention[scope] = new float[mapCount];
                 workspace.Stream.Download(maps, MemoryMarshal.AsBytes(Attention[scope].AsSpan()));
             }
+
+            scratch.Complete();
         }
     }
 }

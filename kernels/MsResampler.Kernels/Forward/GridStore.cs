@@ -31,9 +31,19 @@ internal sealed class GridStore(IDevice device, DeviceModel model, long arenaByt
                 Replace(made[^1].End);
             }
 
-            foreach (GridOperands operands in made)
-                model.Fill(_current!.Memory, operands, stream);
-            stream.Synchronize();
+            try
+            {
+                foreach (GridOperands operands in made)
+                    model.Fill(_current!.Memory, operands, stream);
+                stream.Synchronize();
+            }
+            catch
+            {
+                // Other streams may write to this part of the arena next.
+                stream.Settle();
+                throw;
+            }
+
             lock (_state)
             {
                 foreach (GridOperands operands in made)

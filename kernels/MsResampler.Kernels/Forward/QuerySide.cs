@@ -38,6 +38,7 @@ internal sealed class QuerySide : IDisposable
                 _tensors.Add(scopes.Count, scope => scopes[scope].QueryProjection.Weight.Pad(heads, width, scale)),
                 _tensors.Add(scopes.Count, scope => scopes[scope].QueryProjection.Bias.Pad(heads, scale)));
             _storedPositions = model.Config.PositionEmbedding.Queries ? model.Weights.PositionTable?.ToSingle() : null;
+            _tensors.Complete();
         }
         catch
         {
@@ -57,7 +58,7 @@ internal sealed class QuerySide : IDisposable
     {
         int rowCount = _querySetCount * _layout.QueryCount;
         using TensorStore scratch = new(_device, stream);
-        DeviceView normalised = scratch.Allocate((long)rowCount * Width.PaddedSize * sizeof(float));
+        DeviceView normalised = DeviceView.Of(scratch.Allocate((long)rowCount * Width.PaddedSize * sizeof(float)));
         RowTable? positions = _layout.Config.PositionEmbedding.Queries ? PositionsOf(grid, rowCount, scratch) : null;
         CommonKernels.Normalise(new Normalisation
         {
@@ -84,7 +85,7 @@ internal sealed class QuerySide : IDisposable
             ColumnCount = _layout.Heads.PaddedSize,
             InnerSize = Width.PaddedSize,
         }, _device.Properties).Start(_kernels, stream);
-        stream.Synchronize();
+        scratch.Complete();
     }
 
     public void Dispose() => _tensors.Dispose();

@@ -4,13 +4,20 @@ namespace MsResampler.Kernels.Forward;
 
 /// <summary>Device memory that lives until this object is disposed.</summary>
 /// <param name="device">The device.</param>
-/// <param name="stream">Copies tensors to the device; not used after the last <c>Add</c>.</param>
+/// <param name="stream">Copies tensors to the device and does other work with them; not used after
+/// <see cref="Complete"/>.</param>
 internal sealed class TensorStore(IDevice device, IDeviceStream stream) : IDisposable
 {
     private readonly List<IDeviceMemory> _memories = [];
+    private bool _isComplete;
 
     /// <summary>Allocates memory of undefined content.</summary>
-    public DeviceView Allocate(long byteCount) => DeviceView.Of(AllocateMemory(byteCount));
+    public IDeviceMemory Allocate(long byteCount)
+    {
+        IDeviceMemory memory = device.Allocate(byteCount);
+        _memories.Add(memory);
+        return memory;
+    }
 
     /// <summary>Copies a tensor to the device.</summary>
     public DeviceView Add<T>(T[] values)
@@ -24,24 +31,29 @@ internal sealed class TensorStore(IDevice device, IDeviceStream stream) : IDispo
         for (int index = 0; index < partCount; index++)
         {
             ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes<T>(part(index));
-            memory ??= AllocateMemory((long)partCount * bytes.Length);
+            memory ??= Allocate((long)partCount * bytes.Length);
             stream.Upload(bytes, memory, (long)index * bytes.Length);
         }
 
         return DeviceView.Of(memory!);
     }
 
+    /// <summary>Waits for the stream's work.</summary>
+    public void Complete()
+    {
+        stream.Synchronize();
+        _isComplete = true;
+    }
+
+    /// <summary>Frees the memory. After a failure before <see cref="Complete"/> it waits for work that may still use
+    /// it.</summary>
     public void Dispose()
     {
+        if (!_isComplete)
+            stream.Settle();
+        _isComplete = true;
         foreach (IDeviceMemory memory in _memories)
             memory.Dispose();
         _memories.Clear();
-    }
-
-    private IDeviceMemory AllocateMemory(long byteCount)
-    {
-        IDeviceMemory memory = device.Allocate(byteCount);
-        _memories.Add(memory);
-        return memory;
     }
 }

@@ -105,6 +105,7 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
     [TestCase("cuMemAlloc", OutOfMemory)]
     [TestCase("cuMemAllocHost", OutOfMemory)]
     [TestCase("cuModuleLoadDataEx", 218)]
+    [TestCase("cuMemcpyHtoDAsync", LaunchOutOfResources)]
     [TestCase("cuLaunchKernel", LaunchOutOfResources)]
     public void A_failing_driver_call_while_loading_leaves_no_objects(string call, int code)
         => FailEach(call, code, failAfterLoading: false);
@@ -135,6 +136,19 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
         MockDriver.Reset();
     }
 
+    /// <summary>After the failure, no memory is freed while work is queued that may use it.</summary>
+    private static void AssertWorkEndsBeforeItsMemory()
+    {
+        string[] log = MockDriver.Log();
+        int failed = Array.FindIndex(log, line => line.Contains(" fails with "));
+        int freed = Array.FindIndex(log, failed, line => line.StartsWith("cuMemFree", StringComparison.Ordinal));
+        string[] before = freed < 0 ? [] : log[..freed];
+        int queued = Array.FindLastIndex(before, line => line.StartsWith("cuMemcpy", StringComparison.Ordinal)
+            || line.StartsWith("cuLaunch", StringComparison.Ordinal));
+        Assert.That(Array.FindLastIndex(before, line => line.StartsWith("cuStreamSync", StringComparison.Ordinal)),
+            Is.GreaterThanOrEqualTo(queued));
+    }
+
     private void FailEach(string call, int code, bool failAfterLoading) => FailEachUse(nth =>
     {
         bool hasFailed = false;
@@ -157,6 +171,8 @@ internal sealed class CudaModelFailureTests : CudaModelFixture
         }
 
         AssertNothingIsLeft();
+        if (hasFailed)
+            AssertWorkEndsBeforeItsMemory();
         return hasFailed;
 
         bool IsReported(Action action)

@@ -55,11 +55,13 @@ internal sealed class Bits16Model : DeviceModel
             _querySide = new QuerySide(device, kernels, stream, model);
             if (!Layout.HasAnchoredQueries)
             {
-                _queries = device.Allocate((long)Layout.ProjectedQueries * sizeof(ushort));
+                _queries = _tensors.Allocate((long)Layout.ProjectedQueries * sizeof(ushort));
                 ProjectQueries(stream, default, _queries, 0);
                 _querySide.Dispose();
                 _querySide = null;
             }
+
+            _tensors.Complete();
         }
         catch
         {
@@ -102,7 +104,7 @@ internal sealed class Bits16Model : DeviceModel
             ColumnCount = grid.TableWidth,
             InnerSize = PositionWidth.PaddedSize,
         }, _device.Properties).Start(_kernels, stream);
-        stream.Synchronize();
+        scratch.Complete();
 
         void Upload<T>(T[] values, long byteOffset)
             where T : unmanaged
@@ -149,7 +151,6 @@ internal sealed class Bits16Model : DeviceModel
     public override void Dispose()
     {
         _querySide?.Dispose();
-        _queries?.Dispose();
         _tensors.Dispose();
     }
 
@@ -184,10 +185,12 @@ internal sealed class Bits16Model : DeviceModel
         PaddedAxis source = new(Config.HeadSize, Config.AttentionHeadCount);
         int rowCount = Layout.ScopeCount * Layout.QueryCount;
         float[] single = new float[rowCount * source.PaddedSize];
-        using (IDeviceMemory memory = _device.Allocate((long)single.Length * sizeof(float)))
+        using (TensorStore scratch = new(_device, stream))
         {
+            IDeviceMemory memory = scratch.Allocate((long)single.Length * sizeof(float));
             _querySide!.Project(stream, grid, DeviceView.Of(memory));
             stream.Download(memory, MemoryMarshal.AsBytes(single.AsSpan()));
+            scratch.Complete();
         }
 
         ushort[] rounded = new ushort[rowCount * Layout.Heads.PaddedSize];

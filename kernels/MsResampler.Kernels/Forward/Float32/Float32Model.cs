@@ -29,11 +29,13 @@ internal sealed class Float32Model : DeviceModel
             _querySide = new QuerySide(device, kernels, stream, model);
             if (!Layout.HasAnchoredQueries)
             {
-                _queries = _tensors.Allocate((long)Layout.ProjectedQueries * sizeof(float));
+                _queries = DeviceView.Of(_tensors.Allocate((long)Layout.ProjectedQueries * sizeof(float)));
                 _querySide.Project(stream, default, _queries.Value);
                 _querySide.Dispose();
                 _querySide = null;
             }
+
+            _tensors.Complete();
         }
         catch
         {
