@@ -42,19 +42,18 @@ internal static class MmaSoftmax
         lowerMax = LaneReduction.MaxOf4(lowerMax);
         float upperScale = states[0].ScaleTo(upperMax);
         float lowerScale = states[1].ScaleTo(lowerMax);
-        OnlineSoftmax upper = states[0].Rescaled(upperMax, upperScale);
-        OnlineSoftmax lower = states[1].Rescaled(lowerMax, lowerScale);
         for (int tile = 0; tile < 2 * unitCount; tile++)
         {
-            var weight = new Float4(upper.Weight(logits[tile].X), upper.Weight(logits[tile].Y),
-                lower.Weight(logits[tile].Z), lower.Weight(logits[tile].W));
-            upper = upper.Plus(weight.X + weight.Y);
-            lower = lower.Plus(weight.Z + weight.W);
+            var weight = new Float4(OnlineSoftmax.WeightOf(logits[tile].X, upperMax),
+                OnlineSoftmax.WeightOf(logits[tile].Y, upperMax), OnlineSoftmax.WeightOf(logits[tile].Z, lowerMax),
+                OnlineSoftmax.WeightOf(logits[tile].W, lowerMax));
+            float upper = weight.X + weight.Y;
+            float lower = weight.Z + weight.W;
+            states[0] = tile == 0 ? states[0].Rescaled(upperMax, upperScale, upper) : states[0].Plus(upper);
+            states[1] = tile == 0 ? states[1].Rescaled(lowerMax, lowerScale, lower) : states[1].Plus(lower);
             logits[tile] = weight;
         }
 
-        states[0] = upper;
-        states[1] = lower;
         for (int chunk = 0; chunk < chunkCount; chunk++)
         {
             sums[chunk] = new Float4(sums[chunk].X * upperScale, sums[chunk].Y * upperScale,

@@ -33,7 +33,7 @@ internal readonly record struct OnlineSoftmax(float Max, float Total)
             max = IntrinsicMath.Max(max, parts[part].Max);
         float total = 0;
         for (int part = 0; part < count; part++)
-            total += parts[part].Total * parts[part].ScaleTo(max);
+            total = PtxMath.Fma(parts[part].Total, parts[part].ScaleTo(max), total);
         return new OnlineSoftmax(max, total);
     }
 
@@ -41,13 +41,15 @@ internal readonly record struct OnlineSoftmax(float Max, float Total)
     /// <param name="max">The new maximum, at least <see cref="Max"/>.</param>
     public float ScaleTo(float max) => PtxMath.Exp2(Max - max);
 
-    /// <summary>The same keys relative to a larger maximum.</summary>
+    /// <summary>The weight of a logit that is at most <paramref name="max"/>; 0 for −∞.</summary>
+    public static float WeightOf(float logit, float max) => PtxMath.Exp2(logit - max);
+
+    /// <summary>The state relative to a larger maximum, with the weights of further keys.</summary>
     /// <param name="max">The new maximum.</param>
     /// <param name="scale"><see cref="ScaleTo"/> of it, by which the caller also multiplies the weighted sum.</param>
-    public OnlineSoftmax Rescaled(float max, float scale) => new(max, Total * scale);
-
-    /// <summary>The weight of a logit that is at most <see cref="Max"/>; 0 for −∞.</summary>
-    public float Weight(float logit) => PtxMath.Exp2(logit - Max);
+    /// <param name="weight">The sum of their weights.</param>
+    public OnlineSoftmax Rescaled(float max, float scale, float weight)
+        => new(max, PtxMath.Fma(Total, scale, weight));
 
     /// <summary>The state with the weights of further keys.</summary>
     /// <param name="weight">The sum of their weights.</param>

@@ -250,13 +250,12 @@ internal static class ScopeAttentionTiled<THead>
                 IntrinsicMath.Max(logits[(i * LaneKeys) + 2], logits[(i * LaneKeys) + 3]));
             max = IntrinsicMath.Max(states[i].Max, LaneReduction.MaxOf8(max));
             float scale = states[i].ScaleTo(max);
-            states[i] = states[i].Rescaled(max, scale);
             for (int v = 0; v < THead.LaneVectors; v++)
                 sums[(i * THead.LaneVectors) + v] = sums[(i * THead.LaneVectors) + v].Times(scale);
             for (int j = 0; j < LaneKeys; j++)
             {
-                float weight = states[i].Weight(logits[(i * LaneKeys) + j]);
-                states[i] = states[i].Plus(weight);
+                float weight = OnlineSoftmax.WeightOf(logits[(i * LaneKeys) + j], max);
+                states[i] = j == 0 ? states[i].Rescaled(max, scale, weight) : states[i].Plus(weight);
                 sharedWeights[firstWeight + (4 * i * WeightStride) + (8 * j)] = weight;
             }
         }

@@ -9,7 +9,9 @@ internal static partial class PtxText
     /// <summary>Removes functions that are never called, which ILGPU emits for methods that became instructions, and
     /// renumbers labels and names in the order of their occurrence. ILGPU's own numbers depend on what was compiled
     /// before; after this, equal kernels have equal texts. The entry function, which ILGPU names after the method
-    /// only, gets another name.</summary>
+    /// only, gets another name. Every sum, difference and product of floats is rounded on its own: without .rn, the
+    /// assembler may contract a product and a sum to an fma, and so round differently in each kernel (PTX ISA, add,
+    /// sub, mul).</summary>
     /// <param name="ptx">The text from ILGPU.</param>
     /// <param name="entryName">The new name of the entry function.</param>
     public static string Clean(string ptx, string entryName)
@@ -18,6 +20,7 @@ internal static partial class PtxText
         HashSet<string> called = [.. Call().Matches(ptx).Select(call => call.Groups["name"].Value)];
         ptx = Function().Replace(ptx, function => called.Contains(function.Groups["name"].Value) ? function.Value : "");
         var numbers = new Dictionary<string, string>();
+        ptx = WithoutRounding().Replace(ptx, "$0.rn");
         ptx = NumberedName().Replace(ptx, name =>
         {
             string number = name.Groups["number"].Value;
@@ -66,6 +69,9 @@ internal static partial class PtxText
     [GeneratedRegex(@"^\.visible \.func (\([^)]*\) )?(?<name>\w+)\(.*?^[;}]\n\n?",
         RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Function();
+
+    [GeneratedRegex(@"^\t(@!?[\w%]+\s+)?(add|sub|mul)(?=(\.ftz|\.sat)*\.b?f(16|32|64))", RegexOptions.Multiline)]
+    private static partial Regex WithoutRounding();
 
     [GeneratedRegex(@"(?<![\w$%.])(?!sm_|Kernel_)(?<name>L_|\w+_)(?<number>\d+)\b")]
     private static partial Regex NumberedName();

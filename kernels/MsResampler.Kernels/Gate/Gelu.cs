@@ -24,7 +24,7 @@ internal static class Gelu
         sum = PtxMath.Fma(sum, t, 0.37409196f);
         sum = PtxMath.Fma(sum, t, 1.00002368f);
         sum = PtxMath.Fma(sum, t, -1.26551223f);
-        sum -= z * z;
+        sum = PtxMath.Fma(-z, z, sum);
         float tail = t * 0.5f * PtxMath.Exp2(sum * (float)Base2.Log2E);
         return x * (x < 0 ? tail : 1 - tail);
     }

@@ -75,9 +75,9 @@ public sealed class KernelCompilerTests
         CompiledKernel most = _compiler.Compile(Method(nameof(SumOf), typeof(Most)), "most", 80);
 
         Assert.That(four.Ptx, Does.Not.Contain(".local"));
-        Assert.That(Count(four.Ptx, "add.f32"), Is.EqualTo(4));
+        Assert.That(Count(four.Ptx, "add.rn.f32"), Is.EqualTo(4));
         Assert.That(most.Ptx, Does.Not.Contain(".local"));
-        Assert.That(Count(most.Ptx, "add.f32"), Is.EqualTo(KernelPasses.MaxUnrolledTrips));
+        Assert.That(Count(most.Ptx, "add.rn.f32"), Is.EqualTo(KernelPasses.MaxUnrolledTrips));
     }
 
     [Test]

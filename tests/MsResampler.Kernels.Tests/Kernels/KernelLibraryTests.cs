@@ -52,6 +52,21 @@ public class KernelLibraryTests
     public void Kernels_compile_to_OpenCL([ValueSource(nameof(Portable))] object kernel)
         => Assert.That(OpenClSource.Compile(((KernelVariant)kernel).Entry), Does.Contain("kernel void"));
 
+    /// <summary>Without .rn the assembler may contract a product and a sum, and the same C# would round differently
+    /// from kernel to kernel. PTX ISA, add, sub, mul and mad.</summary>
+    [Test]
+    public void Every_float_operation_states_its_rounding([Values(60, 75, 80)] int architecture)
+    {
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (KernelVariant variant in All.Where(variant => variant.MinArchitecture <= architecture))
+            {
+                string ptx = variant.Compile(EmulatorHost.Compiler, architecture).Ptx;
+                Assert.That(ptx, Does.Not.Match(@"\b(add|sub|mul|mad|fma)(\.(ftz|sat))*\.b?f(16|32|64)"), variant.Name);
+            }
+        }
+    }
+
     [Test]
     public void Kernel_names_are_unique()
     {

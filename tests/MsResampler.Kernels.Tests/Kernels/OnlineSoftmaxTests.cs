@@ -69,14 +69,14 @@ public sealed class OnlineSoftmaxTests
 
     [Test]
     public void A_masked_key_has_no_weight_even_before_any_key_is_seen()
-        => Assert.That(OnlineSoftmax.Empty.Weight(Masked), Is.Zero);
+        => Assert.That(OnlineSoftmax.WeightOf(Masked, OnlineSoftmax.Empty.Max), Is.Zero);
 
     [Test]
     public void Rescaling_to_the_same_maximum_changes_nothing()
     {
         OnlineSoftmax state = Fold([3, Masked, 1]);
 
-        Assert.That(state.Rescaled(state.Max, state.ScaleTo(state.Max)), Is.EqualTo(state));
+        Assert.That(state.Rescaled(state.Max, state.ScaleTo(state.Max), weight: 0), Is.EqualTo(state));
     }
 
     /// <summary>The kernel: each thread folds one part, and the first one merges them.</summary>
@@ -106,8 +106,7 @@ public sealed class OnlineSoftmaxTests
     private static OnlineSoftmax Include(OnlineSoftmax state, float logit)
     {
         float max = IntrinsicMath.Max(state.Max, logit);
-        state = state.Rescaled(max, state.ScaleTo(max));
-        return state.Plus(state.Weight(logit));
+        return state.Rescaled(max, state.ScaleTo(max), OnlineSoftmax.WeightOf(logit, max));
     }
 
     private static OnlineSoftmax Fold(float[] logits) => logits.Aggregate(OnlineSoftmax.Empty, Include);
