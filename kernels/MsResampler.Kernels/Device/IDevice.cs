@@ -57,15 +57,12 @@ internal interface IDeviceStream : IDisposable
     /// <exception cref="DeviceException">The launch failed.</exception>
     void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments);
 
-    /// <summary>Starts to copy rows within the device. Source and destination must not overlap.</summary>
-    /// <param name="source">The address of the first row.</param>
-    /// <param name="sourceStride">Bytes from one row of the source to the next.</param>
-    /// <param name="destination">The address of the first row of the destination.</param>
-    /// <param name="destinationStride">Bytes from one row of the destination to the next.</param>
-    /// <param name="rowBytes">Bytes of a row.</param>
-    /// <param name="rowCount">Rows.</param>
+    /// <summary>Starts to copy within the device. Source and destination must not overlap.</summary>
+    /// <param name="source">The address of the first byte.</param>
+    /// <param name="destination">The address of the first byte of the destination.</param>
+    /// <param name="byteCount">The number of bytes, at least 1.</param>
     /// <exception cref="DeviceException">The copy could not be started.</exception>
-    void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes, long rowCount);
+    void Copy(ulong source, ulong destination, long byteCount);
 
     /// <summary>Starts to set memory to zero.</summary>
     /// <param name="address">The address of the first byte.</param>

@@ -1,10 +1,12 @@
+using System.Numerics;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Norm;
+using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>The kernels for exact products and normalisations in float32. Models of every precision use them for the
-/// query side and for positions.</summary>
+/// <summary>The kernels for exact products and normalisations in float32, and for copies of rows. Models of every
+/// precision use them: the former for the query side and for positions, the latter for tensors of the caller.</summary>
 internal static class CommonKernels
 {
     private static readonly KernelVariant s_gemm64 = GemmOf<GemmTile64, LinearEpilogue>(blockCount: 4);
@@ -14,13 +16,19 @@ internal static class CommonKernels
     private static readonly KernelVariant s_positionedNorm = RowWarps.VariantOf(typeof(LayerNormWarp<PositionedRows>));
     private static readonly KernelVariant s_bothNorm = RowWarps.VariantOf(typeof(LayerNormWarp<BothRows>));
 
+    private static readonly KernelVariant[] s_copyRows = [.. new[] { typeof(ushort), typeof(uint), typeof(UInt2),
+        typeof(UInt4) }.Select(unit => RowWarps.VariantOf(typeof(CopyRows<>).MakeGenericType(unit)))];
+
     /// <summary>All of them.</summary>
     public static IReadOnlyList<KernelVariant> All { get; } =
-        [s_gemm64, s_gemm128, s_gemmGelu64, s_plainNorm, s_positionedNorm, s_bothNorm];
+        [s_gemm64, s_gemm128, s_gemmGelu64, s_plainNorm, s_positionedNorm, s_bothNorm, .. s_copyRows];
 
-    /// <summary>Those for the query side and for positions.</summary>
-    public static IReadOnlyList<KernelVariant> QuerySide { get; } =
-        [s_gemm64, s_gemm128, s_plainNorm, s_positionedNorm];
+    /// <summary>Those of models in 16 bits.</summary>
+    public static IReadOnlyList<KernelVariant> ForBits16 { get; } =
+        [s_gemm64, s_gemm128, s_plainNorm, s_positionedNorm, .. s_copyRows];
+
+    /// <summary>The kernel that copies rows in units of 2, 4, 8 or 16 bytes.</summary>
+    public static KernelVariant CopyRowsIn(int unitBytes) => s_copyRows[BitOperations.Log2((uint)unitBytes) - 1];
 
     /// <summary>Matrix products in float32 without tensor cores.</summary>
     public static KernelLaunch Multiply(Product product, DeviceProperties device)

@@ -275,9 +275,9 @@ internal sealed class GpuEngine : ModelEngine
             RunSteps(workspace,
                 tokens.Type == DeviceElementType.Float32 ? TokenTarget.Device : TokenTarget.DeviceBits16,
                 checked(firstImage * Layout.QueryCount), CancellationToken.None);
-            workspace.Stream.Copy(workspace.Batch[Activation.Tokens].Address, tokens.BytesOf(Layout.Output.PaddedSize),
+            new RowCopy(workspace.Batch[Activation.Tokens].Address, tokens.BytesOf(Layout.Output.PaddedSize),
                 (ulong)tokens.Address, tokens.BytesOf(Layout.Output.Size), tokens.BytesOf(Layout.Output.Size),
-                workspace.Batch.TokenCount);
+                workspace.Batch.TokenCount).Start(_kernels, workspace.Stream, _device.Properties);
             isStarted = true;
         }
         finally

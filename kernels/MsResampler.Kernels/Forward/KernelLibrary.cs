@@ -20,8 +20,8 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
     /// <param name="precision">Any precision but <see cref="Precision.Auto"/>.</param>
     public static IEnumerable<KernelVariant> Of(Precision precision) => precision switch
     {
-        Precision.Float16 => Bits16Kernels.Float16.WithQuerySide,
-        Precision.BFloat16 => Bits16Kernels.BFloat16.WithQuerySide,
+        Precision.Float16 => Bits16Kernels.Float16.WithCommon,
+        Precision.BFloat16 => Bits16Kernels.BFloat16.WithCommon,
         Precision.TensorFloat32 => Float32Kernels.All,
         _ => Float32Kernels.Plain,
     };

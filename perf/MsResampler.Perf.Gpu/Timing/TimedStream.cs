@@ -38,11 +38,10 @@ internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDe
         _running.Add((timer, kernel.Kernel.Name, size));
     }
 
-    public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
-        long rowCount)
+    public void Copy(ulong source, ulong destination, long byteCount)
     {
         Begin();
-        stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
+        stream.Copy(source, destination, byteCount);
     }
 
     // Not measured: the engine clears memory when it lays it out, before a pass.

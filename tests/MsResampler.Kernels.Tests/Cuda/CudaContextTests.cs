@@ -24,9 +24,9 @@ internal sealed class CudaContextTests : CudaModelFixture
             using IDeviceStream stream = device.CreateStream();
             caller.Write(address, BitConverter.GetBytes(20));
             stream.WaitFor(caller.Stream);
-            stream.Copy(address, 4, memory.Address, 4, 4, 1);
+            stream.Copy(address, memory.Address, 4);
             StreamContract.Launch(stream, device.Load(StreamContract.Advance), memory, addend: 2);
-            stream.Copy(memory.Address, 4, address, 4, 4, 1);
+            stream.Copy(memory.Address, address, 4);
             stream.Release(caller.Stream);
             Assert.That(BitConverter.ToInt32(caller.Read(address, 4)), Is.EqualTo(62));
         }
@@ -34,7 +34,7 @@ internal sealed class CudaContextTests : CudaModelFixture
         using CudaDevice other = new(0);
         using IDeviceMemory target = other.Allocate(4);
         using IDeviceStream otherStream = other.CreateStream();
-        Assert.That(() => otherStream.Copy(address, 4, target.Address, 4, 4, 1),
+        Assert.That(() => otherStream.Copy(address, target.Address, 4),
             Throws.TypeOf<DeviceException>().With.Message.Contains("cuMemcpyDtoDAsync failed with"));
     }
 
@@ -139,9 +139,9 @@ internal sealed class CudaContextTests : CudaModelFixture
             using IDeviceStream stream = owner.CreateStream();
             using IDeviceMemory own = owner.Allocate(8);
             StreamContract.Set(stream, own, 5, 6);
-            stream.Copy(own.Address, 8, address, 8, 8, 1);
+            stream.Copy(own.Address, address, 8);
             StreamContract.Set(stream, own, 0, 0);
-            stream.Copy(address, 8, own.Address, 8, 8, 1);
+            stream.Copy(address, own.Address, 8);
             Assert.That(StreamContract.Get(stream, own), Is.EqualTo((5, 6)));
         }
 

@@ -265,7 +265,7 @@ internal sealed class CudaStreamTests : CudaFixture
     private void Work()
     {
         StreamContract.Launch(_stream, _kernel, _memory, addend: 1);
-        _stream.Copy(_memory.Address, 4, _memory.Address + 4, 4, 4, 1);
+        _stream.Copy(_memory.Address, _memory.Address + 4, 4);
         StreamContract.Launch(_stream, _kernel, _memory, addend: 2);
     }
 }

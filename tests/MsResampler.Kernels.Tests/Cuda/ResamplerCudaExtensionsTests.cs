@@ -51,9 +51,9 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
             Assert.That(MockDriver.Log()[logged..], Is.EqualTo(new[]
             {
                 $"cuStreamWaitEvent stream={own} event-of={stream:x}",
-                $"cuMemcpyDtoDAsync size={features.Count * 4} rows=1 stream={own}",
+                $"cuMemcpyDtoDAsync size={features.Count * 4} stream={own}",
                 MockDriver.Log("cuGraphLaunch")[^1],
-                $"cuMemcpyDtoDAsync size={tokens.Count * 4} rows=1 stream={own}",
+                $"cuMemcpyDtoDAsync size={tokens.Count * 4} stream={own}",
                 $"cuStreamWaitEvent stream={stream:x} event-of={own}",
             }));
             Assert.That(Emulator.LaunchCount, Is.EqualTo(launched), "the driver was made to work");
@@ -318,7 +318,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
             using DeviceArray source = new(device, Single, Features);
             using IDeviceStream own = device.CreateStream();
             own.WaitFor(stream.StreamPtr);
-            own.Copy((ulong)source.Tensor.Address, 4, (ulong)features.NativePtr, 4, 4L * Features.Length, 1);
+            own.Copy((ulong)source.Tensor.Address, (ulong)features.NativePtr, 4L * Features.Length);
             own.Release(stream.StreamPtr);
             resampler.Resample(features.View, Grids, tokens.View, stream);
             Assert.That(Read(own, tokens, Single), Is.EqualTo(DeviceArray.Encode(Single, expected)));
@@ -346,7 +346,7 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
             {
                 using DeviceArray copy = new(device, type, TokenCount);
                 by.WaitFor(stream.StreamPtr);
-                by.Copy((ulong)buffer.NativePtr, 1, (ulong)copy.Tensor.Address, 1, buffer.LengthInBytes, 1);
+                by.Copy((ulong)buffer.NativePtr, (ulong)copy.Tensor.Address, buffer.LengthInBytes);
                 by.Synchronize();
                 return copy.Read(device);
             }

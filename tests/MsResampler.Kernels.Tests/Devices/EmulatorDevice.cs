@@ -141,15 +141,11 @@ internal sealed class EmulatorDevice : IDevice
             });
         }
 
-        public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
-            long rowCount) => Do(() =>
+        public void Copy(ulong source, ulong destination, long byteCount) => Do(() =>
         {
-            byte[] content = new byte[rowBytes];
-            for (long row = 0; row < rowCount; row++)
-            {
-                device._gpu.Read(source + (ulong)(row * sourceStride), content);
-                device._gpu.Write(destination + (ulong)(row * destinationStride), content);
-            }
+            byte[] content = new byte[byteCount];
+            device._gpu.Read(source, content);
+            device._gpu.Write(destination, content);
         });
 
         public void Clear(ulong address, long byteCount)

@@ -71,12 +71,11 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
             stream.Launch(kernel, size, arguments);
         }
 
-        public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
-            long rowCount)
+        public void Copy(ulong source, ulong destination, long byteCount)
         {
             if (!_isCapturing)
                 owner.Observe("copy");
-            stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
+            stream.Copy(source, destination, byteCount);
         }
 
         public void Clear(ulong address, long byteCount)

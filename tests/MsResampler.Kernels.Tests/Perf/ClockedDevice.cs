@@ -49,8 +49,8 @@ internal sealed class ClockedDevice(IDevice device) : IDevice
             owner.Log.Add(kernel.Kernel.Name);
         }
 
-        public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
-            long rowCount) => stream.Copy(source, sourceStride, destination, destinationStride, rowBytes, rowCount);
+        public void Copy(ulong source, ulong destination, long byteCount)
+            => stream.Copy(source, destination, byteCount);
 
         public void Clear(ulong address, long byteCount) => stream.Clear(address, byteCount);
 

@@ -32,9 +32,6 @@ internal static partial class CudaNative
     /// capture.</summary>
     public const int CaptureThreadLocal = 1;
 
-    /// <summary>CU_MEMORYTYPE_DEVICE.</summary>
-    public const int DeviceMemoryType = 2;
-
     /// <summary>CU_STREAM_NON_BLOCKING: the stream does not synchronise with the NULL stream.</summary>
     public const uint NonBlockingStream = 1;
 
@@ -73,9 +70,6 @@ internal static partial class CudaNative
 
     [LibraryImport(Library, EntryPoint = "cuMemcpyDtoDAsync_v2")]
     public static partial CudaError CopyOnDevice(ulong destination, ulong source, nuint byteCount, nint stream);
-
-    [LibraryImport(Library, EntryPoint = "cuMemcpy2DAsync_v2")]
-    public static partial CudaError CopyRows(in RowCopy copy, nint stream);
 
     [LibraryImport(Library, EntryPoint = "cuStreamWaitEvent")]
     public static partial CudaError WaitEvent(nint stream, nint @event, uint flags);
@@ -127,26 +121,4 @@ internal static partial class CudaNative
 
     [LibraryImport(Library, EntryPoint = "cuLinkDestroy")]
     public static partial CudaError DestroyLink(nint link);
-
-    /// <summary>CUDA_MEMCPY2D.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    public struct RowCopy
-    {
-        public nuint SourceColumn;
-        public nuint SourceRow;
-        public int SourceType;
-        public nint SourceHost;
-        public ulong Source;
-        public nint SourceArray;
-        public nuint SourcePitch;
-        public nuint DestinationColumn;
-        public nuint DestinationRow;
-        public int DestinationType;
-        public nint DestinationHost;
-        public ulong Destination;
-        public nint DestinationArray;
-        public nuint DestinationPitch;
-        public nuint RowBytes;
-        public nuint RowCount;
-    }
 }

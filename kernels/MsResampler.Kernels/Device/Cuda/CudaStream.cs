@@ -137,28 +137,14 @@ internal sealed unsafe class CudaStream : IDeviceStream
     }
 
     /// <inheritdoc/>
-    public void Copy(ulong source, long sourceStride, ulong destination, long destinationStride, long rowBytes,
-        long rowCount)
+    public void Copy(ulong source, ulong destination, long byteCount)
     {
         using CudaContext.Scope scope = Enter();
-        bool isWhole = rowCount == 1 || (sourceStride == rowBytes && destinationStride == rowBytes);
-        CudaError error = isWhole
-            ? CudaNative.CopyOnDevice(destination, source, (nuint)(rowBytes * rowCount), _target)
-            : CudaNative.CopyRows(new CudaNative.RowCopy
-            {
-                SourceType = CudaNative.DeviceMemoryType,
-                Source = source,
-                SourcePitch = (nuint)sourceStride,
-                DestinationType = CudaNative.DeviceMemoryType,
-                Destination = destination,
-                DestinationPitch = (nuint)destinationStride,
-                RowBytes = (nuint)rowBytes,
-                RowCount = (nuint)rowCount,
-            }, _target);
+        CudaError error = CudaNative.CopyOnDevice(destination, source, (nuint)byteCount, _target);
         if (error != CudaError.CUDA_SUCCESS)
         {
-            Context.Fail(error, isWhole ? "cuMemcpyDtoDAsync" : "cuMemcpy2DAsync",
-                $"copying {rowCount} rows of {rowBytes} bytes within the device{DescribeWork()}");
+            Context.Fail(error, "cuMemcpyDtoDAsync",
+                $"copying {byteCount} bytes within the device{DescribeWork()}");
         }
     }
 

@@ -54,18 +54,18 @@ internal sealed class Bits16Kernels
     public required KernelVariant AttentionMap { get; init; }
 
     /// <summary>Every kernel.</summary>
-    public IEnumerable<KernelVariant> All => [.. Common, .. _attentions];
+    public IEnumerable<KernelVariant> All => [.. OfAnyHeadSize, .. _attentions];
 
-    /// <summary>Every kernel, and those in float32 for the query side and positions.</summary>
-    public IEnumerable<KernelVariant> WithQuerySide => [.. All, .. CommonKernels.QuerySide];
+    /// <summary>Every kernel, and those that all precisions share.</summary>
+    public IEnumerable<KernelVariant> WithCommon => [.. All, .. CommonKernels.ForBits16];
 
-    private IEnumerable<KernelVariant> Common
+    private IEnumerable<KernelVariant> OfAnyHeadSize
         => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. Float32Gemm, Norm, FusionGate, Conversion, Scaling,
             AttentionMap];
 
-    /// <summary>The kernels that a model needs, including those in float32 for its query side and positions.</summary>
+    /// <summary>The kernels that a model needs, including those that all precisions share.</summary>
     public IEnumerable<KernelVariant> Of(ResamplerConfig config)
-        => [.. Common, AttentionFor(config.HeadSize), .. CommonKernels.QuerySide];
+        => [.. OfAnyHeadSize, AttentionFor(config.HeadSize), .. CommonKernels.ForBits16];
 
     /// <summary>Why these kernels do not support a model; null if they do.</summary>
     public static string? WhyNot(ResamplerConfig config)

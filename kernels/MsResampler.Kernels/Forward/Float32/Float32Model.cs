@@ -6,6 +6,8 @@ namespace MsResampler.Kernels.Forward.Float32;
 /// <summary>A model in float32, with matrix products in float32 or tf32.</summary>
 internal sealed class Float32Model : DeviceModel
 {
+    private readonly KernelLibrary _kernels;
+    private readonly DeviceProperties _device;
     private readonly TensorStore _tensors;
     private readonly Float32Steps _steps;
     private readonly QuerySide? _querySide;
@@ -20,6 +22,8 @@ internal sealed class Float32Model : DeviceModel
         bool usesTensorCores)
         : base(model, sizeof(float), Costs)
     {
+        _kernels = kernels;
+        _device = device.Properties;
         _tensors = new TensorStore(device, stream);
         try
         {
@@ -83,9 +87,9 @@ internal sealed class Float32Model : DeviceModel
     }
 
     public override void CopyFeatures(Batch batch, DeviceTensor features, IDeviceStream stream)
-        => stream.Copy((ulong)features.Address, features.BytesOf(Layout.Channels.Size),
+        => new RowCopy((ulong)features.Address, features.BytesOf(Layout.Channels.Size),
             batch[Activation.Features].Address, features.BytesOf(Layout.Channels.PaddedSize),
-            features.BytesOf(Layout.Channels.Size), batch.RowCount);
+            features.BytesOf(Layout.Channels.Size), batch.RowCount).Start(_kernels, stream, _device);
 
     public override IEnumerable<ForwardStep> Steps(Batch batch, PassOptions options)
         => _steps.List(batch, _queries ?? batch.Arena, options);

@@ -4,17 +4,6 @@
 
 #include "mock.h"
 
-typedef struct {
-    size_t x, y;
-    int type;
-    void *host;
-    uint64_t device;
-    void *array;
-    size_t pitch;
-} place_t;
-
-typedef struct { place_t source, destination; size_t width, height; } rows_t;
-
 int cuMemGetInfo_v2(size_t *available, size_t *total)
 {
     BEGIN("cuMemGetInfo", enter_uncaptured) {
@@ -119,53 +108,24 @@ int cuMemcpyDtoHAsync_v2(uint64_t destination, uint64_t source, size_t size, uin
     } END;
 }
 
-static int copy_on_device(const char *call, work_t *work, uint64_t stream)
-{
-    item_t *target = find_stream(call, stream);
-    int code = target == NULL ? INVALID_HANDLE
-        : work->rows == 0 || work->size == 0 || (work->rows > 1
-            && (work->stride < work->size || work->source_stride < work->size)) ? INVALID_VALUE
-        : find_range(MEMORY, work->device, (work->rows - 1) * work->stride + work->size) == NULL
-            || find_range(MEMORY, work->host, (work->rows - 1) * work->source_stride + work->size) == NULL
-            ? INVALID_VALUE : SUCCESS;
-    if (code != SUCCESS) {
-        drop(work);
-        return code;
-    }
-    give(target, work);
-    note("%s size=%zu rows=%zu stream=%llx", call, work->size, work->rows, (unsigned long long)stream);
-    return SUCCESS;
-}
-
 int cuMemcpyDtoDAsync_v2(uint64_t destination, uint64_t source, size_t size, uint64_t stream)
 {
     BEGIN("cuMemcpyDtoDAsync", enter_context) {
-        work_t *work = new_work(ON_DEVICE);
-        work->device = destination;
-        work->host = source;
-        work->size = size;
-        work->rows = 1;
-        code = copy_on_device("cuMemcpyDtoDAsync", work, stream);
-    } END;
-}
-
-int cuMemcpy2DAsync_v2(const rows_t *rows, uint64_t stream)
-{
-    BEGIN("cuMemcpy2DAsync", enter_context) {
-        const place_t *source = &rows->source, *destination = &rows->destination;
-        if (source->type != 2 || destination->type != 2 || source->x != 0 || source->y != 0 || destination->x != 0
-            || destination->y != 0) {
+        item_t *target = find_stream("cuMemcpyDtoDAsync", stream);
+        if (target == NULL) {
+            code = INVALID_HANDLE;
+            break;
+        }
+        if (size == 0 || find_range(MEMORY, destination, size) == NULL || find_range(MEMORY, source, size) == NULL) {
             code = INVALID_VALUE;
             break;
         }
         work_t *work = new_work(ON_DEVICE);
-        work->device = destination->device;
-        work->stride = destination->pitch;
-        work->host = source->device;
-        work->source_stride = source->pitch;
-        work->size = rows->width;
-        work->rows = rows->height;
-        code = copy_on_device("cuMemcpy2DAsync", work, stream);
+        work->device = destination;
+        work->host = source;
+        work->size = size;
+        give(target, work);
+        note("cuMemcpyDtoDAsync size=%zu stream=%llx", size, (unsigned long long)stream);
     } END;
 }
 

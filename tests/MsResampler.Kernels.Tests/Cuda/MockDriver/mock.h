@@ -28,7 +28,7 @@ enum { EVENT_WITHOUT_TIME = 2, CAPTURE_THREAD_LOCAL = 1 };
 typedef struct work {
     work_kind_t kind;
     uint64_t device, host;      /* ON_DEVICE: host is the source */
-    size_t size, rows, stride, source_stride;
+    size_t size;
     uint64_t event, stamp, stream;
     uint64_t module_handle;
     char *module;

@@ -92,23 +92,18 @@ int flush_all(void)
     return code;
 }
 
-static int copy_rows(work_t *work)
+static int copy_on_device(work_t *work)
 {
-    void *row = malloc(work->size);
-    for (size_t index = 0; index < work->rows; index++) {
-        uint64_t source = work->host + index * work->source_stride, target = work->device + index * work->stride;
-        if (find_range(MEMORY, source, work->size) == NULL || find_range(MEMORY, target, work->size) == NULL) {
-            free(row);
-            return violation(700, "a copy within the device uses memory that was freed");
-        }
-        if (backing.read != NULL) {
-            backing.read(row, source, work->size);
-            backing.write(target, row, work->size);
-        } else {
-            memcpy((void *)target, (void *)source, work->size);
-        }
+    if (find_range(MEMORY, work->host, work->size) == NULL || find_range(MEMORY, work->device, work->size) == NULL)
+        return violation(700, "a copy within the device uses memory that was freed");
+    if (backing.read == NULL) {
+        memcpy((void *)work->device, (void *)work->host, work->size);
+        return SUCCESS;
     }
-    free(row);
+    void *content = malloc(work->size);
+    backing.read(content, work->host, work->size);
+    backing.write(work->device, content, work->size);
+    free(content);
     return SUCCESS;
 }
 
@@ -149,7 +144,7 @@ static int perform(work_t *work)
             memcpy((void *)work->host, (void *)work->device, work->size);
         return SUCCESS;
     case ON_DEVICE:
-        return copy_rows(work);
+        return copy_on_device(work);
     case CLEAR:
         return clear(work);
     case LAUNCH:
