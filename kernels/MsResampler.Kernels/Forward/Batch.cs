@@ -8,13 +8,13 @@ internal sealed class Batch(BatchPlan plan)
     /// <summary>All activations in order. The engine needs their number for every image of a call.</summary>
     public static readonly Activation[] Activations = Enum.GetValues<Activation>();
 
-    /// <summary>A batch without images.</summary>
-    public static Batch Empty { get; } = new(new BatchPlan([], 0));
-
     private readonly DeviceView[] _activations = new DeviceView[Activations.Length];
 
     /// <summary>The plan of each image's grid.</summary>
     public IReadOnlyList<ExecutionPlan> Plans => plan.Plans;
+
+    /// <inheritdoc cref="BatchPlan.Cleared"/>
+    public IReadOnlyList<Activation> Cleared => plan.Cleared;
 
     /// <summary>Patches of all images.</summary>
     public int RowCount => plan.RowCount;

@@ -15,7 +15,7 @@ internal sealed record BatchPlan(IReadOnlyList<ExecutionPlan> Plans, int QueryCo
     /// <summary>The size of each <see cref="Activation"/> in bytes.</summary>
     public IReadOnlyList<long> Sizes { get; init; } = [];
 
-    /// <summary>Activations that must be zero before the first step of the first pass.</summary>
+    /// <summary>Activations that must be zero before a pass that follows one of another batch.</summary>
     public IReadOnlyList<Activation> Cleared { get; init; } = [];
 
     /// <summary>For each patch, where its row of its grid's table begins, in units of four floats from the arena's

@@ -3,7 +3,7 @@ namespace MsResampler.Kernels.Forward;
 /// <summary>The steps of a forward pass, to be run repeatedly with the same operands. The first run starts them one by
 /// one, which loads the kernels. The second records them as a graph, and from then on they are started as the graph, if
 /// the device has graphs.</summary>
-internal sealed class ForwardPass
+internal sealed class ForwardPass : IDisposable
 {
     private int _runCount;
     private IDeviceGraph? _graph;
@@ -34,14 +34,8 @@ internal sealed class ForwardPass
         }
     }
 
-    /// <summary>Forgets the steps and disposes their graph.</summary>
-    public void Drop()
-    {
-        _graph?.Dispose();
-        _graph = null;
-        _runCount = 0;
-        Steps = null;
-    }
+    /// <summary>Disposes the graph.</summary>
+    public void Dispose() => _graph?.Dispose();
 
     // A method of its own, so that Run allocates no closure.
     private static IDeviceGraph? Record(IReadOnlyList<ForwardStep> steps, KernelLibrary kernels, IDeviceStream stream)

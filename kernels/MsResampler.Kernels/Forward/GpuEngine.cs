@@ -297,7 +297,7 @@ internal sealed class GpuEngine : ModelEngine
 
     private void Prepare(Workspace workspace, ReadOnlySpan<PatchGrid> grids, GridArena arena)
     {
-        if (!workspace.Holds(grids, arena))
+        if (!workspace.TrySelect(grids, arena))
             workspace.Lay(_model.PlanBatch(grids, arena), arena);
     }
 

@@ -1,51 +1,78 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
 using System.Runtime.InteropServices;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>A stream with the memory and the graphs of the batch that it computes. A workspace serves one call at a
-/// time and is kept for later calls.</summary>
+/// <summary>A stream with memory for a batch, which it computes. It keeps the tables and graphs of the batches that it
+/// computed last, so that calls for a few lists of grids in turn lay out nothing. They share the memory of activations,
+/// and read the same arena. A workspace serves one call at a time and is kept for later calls.</summary>
 /// <param name="device">The device.</param>
 internal sealed class Workspace(IDevice device) : IDisposable
 {
+    /// <summary>The number of batches that a workspace keeps.</summary>
+    public const int MaxBatchCount = 16;
+
+    /// <summary>The size of the tables of all batches, unless those of one batch are larger.</summary>
+    private const long MaxTableBytes = 16 << 20;
+
     /// <summary>Kernels count with 32 bits, in units of 8 bytes at the least where an activation can be
     /// large.</summary>
     private const long MaxActivationBytes = int.MaxValue / 2 * 16L;
 
-    private readonly ForwardPass[] _passes = [.. Enum.GetValues<TokenTarget>().Select(_ => new ForwardPass())];
+    /// <summary>The least recently used batch first.</summary>
+    private readonly List<PreparedBatch> _batches = [];
+    private PreparedBatch? _current;
     private IDeviceMemory? _memory;
     private IDeviceMemory? _tables;
-    private GridArena? _batchArena;
+    private long _slotBytes;
+    private GridArena? _arena;
     private GridArena? _pendingArena;
 
     public IDeviceStream Stream { get; } = device.CreateStream();
 
-    /// <summary>The batch that was laid out last.</summary>
-    public Batch Batch { get; private set; } = Batch.Empty;
+    /// <summary>The batch to compute.</summary>
+    public Batch Batch => _current!.Batch;
 
-    /// <summary>Whether a batch of these grids in this arena is laid out.</summary>
-    public bool Holds(ReadOnlySpan<PatchGrid> grids, GridArena arena)
+    /// <summary>Prepares to compute a batch that was laid out before.</summary>
+    /// <param name="grids">The grids of its images.</param>
+    /// <param name="arena">Holds their operands.</param>
+    /// <returns>Whether there is such a batch.</returns>
+    public bool TrySelect(ReadOnlySpan<PatchGrid> grids, GridArena arena)
     {
-        if (arena != _batchArena || grids.Length != Batch.Plans.Count)
+        if (arena != _arena)
             return false;
-        for (int image = 0; image < grids.Length; image++)
-            if (grids[image] != Batch.Plans[image].Grid)
-                return false;
-        return true;
+        for (int index = _batches.Count - 1; index >= 0; index--)
+        {
+            PreparedBatch batch = _batches[index];
+            if (!batch.Has(grids))
+                continue;
+            _batches.RemoveAt(index);
+            Select(batch);
+            return true;
+        }
+
+        return false;
     }
 
-    /// <summary>Allocates memory for a batch and copies its tables to the device.</summary>
+    /// <summary>Allocates memory for a batch, copies its tables to the device and prepares to compute it. If there are
+    /// too many batches, it takes the place of the least recently used one.</summary>
     /// <param name="plan">The batch.</param>
     /// <param name="arena">Holds the operands of its grids.</param>
-    /// <remarks>It waits for the work of an earlier call if that work reads another arena or memory that is too small,
-    /// and not otherwise.</remarks>
+    /// <remarks>It waits for the work of an earlier call if that work reads another arena, memory that is too small or
+    /// the graph of the batch that is replaced, and not otherwise.</remarks>
     /// <exception cref="DeviceException">An activation is larger than kernels can address, or the device has too little
     /// memory.</exception>
     public void Lay(BatchPlan plan, GridArena arena)
     {
-        if (arena != _pendingArena)
+        if (arena != _arena)
+        {
+            // The former arena has been replaced, so it will not be used again.
             Settle();
-        Invalidate();
+            DropBatches();
+            _arena = arena;
+        }
+
         foreach (long size in plan.Sizes)
         {
             if (size > MaxActivationBytes)
@@ -61,10 +88,10 @@ internal sealed class Workspace(IDevice device) : IDisposable
         byte[] tables = new byte[blockOffset + plan.Blocks.Length];
         MemoryMarshal.AsBytes<int>(plan.RowStarts).CopyTo(tables);
         plan.Blocks.CopyTo(tables, blockOffset);
-        Grow(ref _tables, tables.Length);
-        Stream.Upload(tables, _tables);
-        DeviceView allTables = DeviceView.Of(_tables);
-        Batch batch = new(plan)
+        int slot = TakeSlot(tables.Length);
+        Stream.Upload(tables, _tables!, slot * _slotBytes);
+        DeviceView allTables = DeviceView.Of(_tables!).Slice(slot * _slotBytes, tables.Length);
+        Batch batch = new(plan with { RowStarts = [], Blocks = [] })
         {
             Arena = DeviceView.Of(arena.Memory),
             RowStarts = allTables.Slice(0, (long)plan.RowStarts.Length * sizeof(int)),
@@ -78,23 +105,14 @@ internal sealed class Workspace(IDevice device) : IDisposable
             offset += DeviceView.Align(size);
         }
 
-        foreach (Activation activation in plan.Cleared)
-            Stream.Clear(batch[activation].Address, batch[activation].ByteCount);
-        Batch = batch;
-        _batchArena = arena;
+        Select(new PreparedBatch(batch, slot));
     }
 
-    /// <summary>Drops the batch and its graphs after a call that did not finish.</summary>
-    public void Invalidate()
-    {
-        // A graph waits for its work when it is disposed, and must go before the memory that it uses.
-        foreach (ForwardPass pass in _passes)
-            pass.Drop();
-        _batchArena = null;
-    }
+    /// <summary>After a call that did not finish, the activations are not as the next call expects them.</summary>
+    public void Invalidate() => _current = null;
 
     /// <summary>The forward pass of the batch with a destination of its tokens.</summary>
-    public ForwardPass PassFor(TokenTarget target) => _passes[(int)target];
+    public ForwardPass PassFor(TokenTarget target) => _current!.PassFor(target);
 
     /// <summary>Keeps an arena while work that no caller waits for reads it.</summary>
     /// <param name="arena">The arena of the batch. The workspace releases it in place of the caller.</param>
@@ -128,7 +146,7 @@ internal sealed class Workspace(IDevice device) : IDisposable
     {
         try
         {
-            Invalidate();
+            DropBatches();
             Stream.Dispose();
         }
         finally
@@ -139,13 +157,61 @@ internal sealed class Workspace(IDevice device) : IDisposable
         }
     }
 
+    /// <summary>Prepares to compute a batch, which becomes the most recently used one.</summary>
+    private void Select(PreparedBatch batch)
+    {
+        _batches.Add(batch);
+        if (batch == _current)
+            return;
+        // The last call has used the memory for other activations.
+        foreach (Activation activation in batch.Batch.Cleared)
+            Stream.Clear(batch.Batch[activation].Address, batch.Batch[activation].ByteCount);
+        _current = batch;
+    }
+
+    /// <summary>A slot for tables, if need be that of the least recently used batch.</summary>
+    private int TakeSlot(int byteCount)
+    {
+        if (byteCount > _slotBytes)
+        {
+            long slotBytes = Math.Max(DeviceView.Align(1), (long)BitOperations.RoundUpToPowerOf2((uint)byteCount));
+            DropBatches();
+            Grow(ref _tables, slotBytes * SlotCount(slotBytes));
+            _slotBytes = slotBytes;
+        }
+
+        if (_batches.Count == SlotCount(_slotBytes))
+        {
+            _batches[0].Dispose();
+            _batches.RemoveAt(0);
+        }
+
+        int slot = 0;
+        while (_batches.Exists(batch => batch.Slot == slot))
+            slot++;
+        return slot;
+    }
+
+    private static int SlotCount(long slotBytes) => (int)Math.Clamp(MaxTableBytes / slotBytes, 1, MaxBatchCount);
+
+    // A graph waits for its work when it is disposed, and must go before the memory that it uses.
+    private void DropBatches()
+    {
+        foreach (PreparedBatch batch in _batches)
+            batch.Dispose();
+        _batches.Clear();
+        _current = null;
+    }
+
     private long OffsetOf(Activation activation) => (long)(Batch[activation].Address - _memory!.Address);
 
+    /// <summary>Replaces memory that is too small, with the batches that use it.</summary>
     private void Grow([NotNull] ref IDeviceMemory? memory, long byteCount)
     {
         if (memory is not null && memory.ByteCount >= byteCount)
             return;
         Settle();
+        DropBatches();
         memory?.Dispose();
         memory = null;
         memory = device.Allocate(byteCount);
