@@ -1,45 +1,55 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using MsResampler.Cli.Ptx;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 
-/// <summary>NVIDIA's PTX assembler and disassembler. A test obtains them by <see cref="OrSkip"/> in its first
-/// statement.</summary>
+/// <summary>A version of NVIDIA's PTX assembler, with its disassembler. A test obtains them by <see cref="OrSkip"/> in
+/// its first statement.</summary>
 internal sealed partial class Ptxas
 {
     private const string Disassembler = "cuobjdump";
-    private static readonly Lazy<PtxAssembler?> s_assembler = new(() => PtxAssembler.Find(Disassembler));
+
+    private static readonly Lazy<Ptxas[]> s_all = new(() =>
+        [.. PtxAssembler.FindAll(Disassembler).Select(assembler => new Ptxas(assembler))]);
 
     private readonly PtxAssembler _assembler;
 
     private Ptxas(PtxAssembler assembler) => _assembler = assembler;
 
-    /// <summary>The assembler of this machine. Skips the running test if there is none.</summary>
-    public static Ptxas OrSkip()
+    /// <summary>The assemblers of this machine, the newest first. Skips the running test if there is none.</summary>
+    /// <param name="target">An architecture that they must support, or null.</param>
+    public static IReadOnlyList<Ptxas> OrSkip(string? target = null)
     {
-        Skip.If(s_assembler.Value is null, $"There is no ptxas with {Disassembler} beside it: neither where " +
-            $"{PtxAssembler.PathVariable} says, nor on the PATH, nor where tools/get-ptxas.sh puts it.");
-        return new Ptxas(s_assembler.Value!);
+        Ptxas[] all = [.. s_all.Value.Where(ptxas => target is null || ptxas._assembler.Knows(target))];
+        Skip.If(all.Length == 0, $"There is no ptxas {(target is null ? "" : $"for {target} ")}with {Disassembler} " +
+            $"beside it: neither where {PtxAssembler.PathVariable} says, nor on the PATH, nor where " +
+            "tools/get-ptxas.sh puts it.");
+        return all;
     }
 
     /// <summary>Assembles a kernel.</summary>
     /// <param name="kernel">The kernel.</param>
-    /// <param name="architecture">The architecture to assemble for, such as 80 for sm_80.</param>
+    /// <param name="target">The architecture to assemble for, such as sm_80.</param>
     /// <exception cref="MsResampler.Cli.InputException">The assembler rejects the text.</exception>
-    public PtxasReport Assemble(CompiledKernel kernel, int architecture)
+    public PtxasReport Assemble(CompiledKernel kernel, string target)
     {
         using var files = new TemporaryFolder();
-        return Assemble(kernel, architecture, files, output: null);
+        return Assemble(kernel, target, files, output: null);
     }
+
+    /// <summary>Assembles a kernel for an architecture, such as 80 for sm_80.</summary>
+    /// <inheritdoc cref="Assemble(CompiledKernel, string)"/>
+    public PtxasReport Assemble(CompiledKernel kernel, int architecture) => Assemble(kernel, Target(architecture));
 
     /// <summary>The machine instructions of a kernel: the number of occurrences by instruction including modifiers,
     /// such as HMMA.16816.F32. This takes several times as long as
-    /// <see cref="Assemble(CompiledKernel, int)"/>.</summary>
+    /// <see cref="Assemble(CompiledKernel, string)"/>.</summary>
     public MachineCode Disassemble(CompiledKernel kernel, int architecture)
     {
         using var files = new TemporaryFolder();
         string binary = files.File("kernel.cubin");
-        Assemble(kernel, architecture, files, binary);
+        Assemble(kernel, Target(architecture), files, binary);
         return ParseListing(_assembler.Run(Disassembler, "-sass", binary));
     }
 
@@ -47,11 +57,16 @@ internal sealed partial class Ptxas
     public static MachineCode ParseListing(string listing) =>
         new(Instruction().Matches(listing).CountBy(match => match.Groups["opcode"].Value).ToDictionary());
 
-    private PtxasReport Assemble(CompiledKernel kernel, int architecture, TemporaryFolder files, string? output)
+    /// <summary>The version, for messages.</summary>
+    public override string ToString() => $"ptxas {_assembler.Version}";
+
+    private static string Target(int architecture) => string.Create(CultureInfo.InvariantCulture, $"sm_{architecture}");
+
+    private PtxasReport Assemble(CompiledKernel kernel, string target, TemporaryFolder files, string? output)
     {
         string text = files.File("kernel.ptx");
         File.WriteAllText(text, kernel.Ptx);
-        return _assembler.Assemble(text, architecture, output);
+        return _assembler.Assemble(text, target, output);
     }
 
     [GeneratedRegex(@"^\s+/\*[0-9a-f]{4,}\*/\s+(@!?U?P\w+\s+)?(?<opcode>[A-Z][\w.]*)", RegexOptions.Multiline)]

@@ -41,7 +41,7 @@ internal sealed partial class Ptxas
     {
         using var files = new TemporaryFolder();
         string binary = files.File("kernel.cubin");
-        Assemble(kernel, architecture, files, binary);
+        Assemble(kernel, Target(architecture), files, binary);
         return _assembler.Run(Disassembler, "-sass", binary);
     }
 

@@ -103,14 +103,18 @@ internal sealed class Bits16Type
     /// <summary>Checks that a kernel uses no local memory on any architecture.</summary>
     public static void AssembleWithoutLocalMemory(KernelVariant variant)
     {
-        Ptxas ptxas = Ptxas.OrSkip();
+        IReadOnlyList<Ptxas> all = Ptxas.OrSkip();
         CompiledKernel kernel = variant.Compile(EmulatorHost.Compiler, 80);
         using (Assert.EnterMultipleScope())
         {
-            foreach (int architecture in new[] { 80, 86, 89, 90 })
+            foreach (Ptxas ptxas in all)
             {
-                PtxasReport report = ptxas.Assemble(kernel, architecture);
-                Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), $"sm_{architecture}");
+                foreach (int architecture in new[] { 80, 86, 89, 90 })
+                {
+                    PtxasReport report = ptxas.Assemble(kernel, architecture);
+                    Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)),
+                        $"{ptxas}, sm_{architecture}");
+                }
             }
         }
     }

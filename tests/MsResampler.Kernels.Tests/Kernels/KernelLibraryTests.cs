@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Tests.Compiler;
@@ -7,7 +8,7 @@ namespace MsResampler.Kernels.Tests.Kernels;
 
 /// <summary>The cost of every kernel on real architectures, and its portability to other devices.</summary>
 [Parallelizable(ParallelScope.All)]
-public class KernelLibraryTests
+public partial class KernelLibraryTests
 {
     private const int RegistersOfMultiprocessor = 65536;
     private const int MaxStaticSharedBytes = 48 << 10;
@@ -31,20 +32,39 @@ public class KernelLibraryTests
     public void Kernels_reach_their_occupancy_without_spills([ValueSource(nameof(Assembled))] object kernel,
         [Values(80, 86, 89, 90)] int architecture)
     {
-        Ptxas ptxas = Ptxas.OrSkip();
+        IReadOnlyList<Ptxas> all = Ptxas.OrSkip();
         var variant = (KernelVariant)kernel;
-        PtxasReport report = ptxas.Assemble(variant.Compile(EmulatorHost.Compiler, architecture), architecture);
-        // Registers are allocated to warps in units of 256.
-        int warpRegisters = (report.Registers + 7) / 8 * 8 * 32;
+        CompiledKernel compiled = variant.Compile(EmulatorHost.Compiler, architecture);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(report.SpillBytes, Is.Zero, "spills");
-            Assert.That(report.StackBytes, Is.Zero, "stack");
-            Assert.That(report.SharedBytes, Is.LessThanOrEqualTo(MaxStaticSharedBytes));
-            Assert.That(variant.BlockCount * (report.SharedBytes + ReservedSharedBytes),
-                Is.LessThanOrEqualTo(SharedBytesOfMultiprocessor));
-            Assert.That(variant.BlockCount * variant.BlockSize / 32 * warpRegisters,
-                Is.LessThanOrEqualTo(RegistersOfMultiprocessor));
+            foreach (Ptxas ptxas in all)
+            {
+                PtxasReport report = ptxas.Assemble(compiled, architecture);
+                // Registers are allocated to warps in units of 256.
+                int warpRegisters = (report.Registers + 7) / 8 * 8 * 32;
+                Assert.That(report.SpillBytes, Is.Zero, $"spills, {ptxas}");
+                Assert.That(report.StackBytes, Is.Zero, $"stack, {ptxas}");
+                Assert.That(report.SharedBytes, Is.LessThanOrEqualTo(MaxStaticSharedBytes), $"{ptxas}");
+                Assert.That(variant.BlockCount * (report.SharedBytes + ReservedSharedBytes),
+                    Is.LessThanOrEqualTo(SharedBytesOfMultiprocessor), $"{ptxas}");
+                Assert.That(variant.BlockCount * variant.BlockSize / 32 * warpRegisters,
+                    Is.LessThanOrEqualTo(RegistersOfMultiprocessor), $"{ptxas}");
+            }
+        }
+    }
+
+    /// <summary>The text of sm_90 with another target, which PTX 8.0 introduced.</summary>
+    [Test]
+    public void Kernels_assemble_for_sm_90a_without_spills([ValueSource(nameof(All))] object kernel)
+    {
+        IReadOnlyList<Ptxas> all = Ptxas.OrSkip("sm_90a");
+        CompiledKernel compiled = ((KernelVariant)kernel).Compile(EmulatorHost.Compiler, 90);
+        string ptx = Header().Replace(compiled.Ptx, ".version 8.0\n.target sm_90a\n", 1);
+        Assert.That(ptx, Does.Contain(".target sm_90a"));
+        foreach (Ptxas ptxas in all)
+        {
+            PtxasReport report = ptxas.Assemble(compiled with { Ptx = ptx }, "sm_90a");
+            Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), $"{ptxas}");
         }
     }
 
@@ -77,4 +97,7 @@ public class KernelLibraryTests
         Assert.That(kernels.Select(variant => KernelName.Entry(variant.Entry)), Is.Unique
             .And.Contains("GemmTiled_GemmTile64_LinearEpilogue").And.All.Match("^[A-Za-z][A-Za-z0-9_]*$"));
     }
+
+    [GeneratedRegex(@"\.version \S+\s+\.target \S+\s")]
+    private static partial Regex Header();
 }

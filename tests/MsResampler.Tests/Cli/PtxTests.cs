@@ -238,7 +238,7 @@ internal sealed class PtxTests : CliFixture
     {
         Skip.If(OperatingSystem.IsWindows(), "The assembler of these tests is a shell script.");
         File.WriteAllText(In("ptxas"),
-            $"#!/bin/sh\nif [ \"$1\" = --help ]; then echo \"'sm_75','sm_80'\"; exit; fi\n{script}\n");
+            $"#!/bin/sh\ncase $1 in --help) echo \"'sm_75','sm_80'\"; exit;; --version) exit;; esac\n{script}\n");
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(In("ptxas"),
                 UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
@@ -54,8 +55,9 @@ internal static class PtxCommand
         if (configFile is not null)
             inputs.Add(configFile);
         using OutputFolder output = new(folder, "--out", inputs);
-        PtxAssembler? assembler = PtxAssembler.Find();
-        bool isKnown = assembler?.Knows(architecture) ?? false;
+        string target = string.Create(CultureInfo.InvariantCulture, $"sm_{architecture}");
+        IReadOnlyList<PtxAssembler> assemblers = PtxAssembler.FindAll();
+        PtxAssembler? assembler = assemblers.FirstOrDefault(assembler => assembler.Knows(target));
         List<IReadOnlyList<string>> rows = [];
         using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
         foreach (KernelVariant variant in variants)
@@ -65,7 +67,7 @@ internal static class PtxCommand
             CompiledKernel kernel = variant.Compile(compiler, architecture);
             string path = output.Write(FileName(kernel), Encoding.UTF8.GetBytes(kernel.Ptx), cancellationToken);
             PtxCounts counts = PtxCounts.Of(kernel.Ptx);
-            PtxasReport? report = isKnown ? assembler!.Assemble(path, architecture) : null;
+            PtxasReport? report = assembler?.Assemble(path, target);
             rows.Add([kernel.Name, Number(report?.Registers), Number(report?.SharedBytes ?? counts.SharedBytes),
                 Number(report?.SpillBytes), Number(counts.All), Number(counts.MultiplyAdds), Number(counts.Global),
                 Number(counts.Shared), Number(counts.Barriers)]);
@@ -74,10 +76,10 @@ internal static class PtxCommand
         output.Commit();
         terminal.Table(["kernel", ">registers", ">smem", ">spills", ">instructions", ">fma+mma", ">global", ">shared",
             ">barriers"], rows);
-        terminal.Line($"{rows.Count} {(rows.Count == 1 ? "kernel" : "kernels")} for sm_{architecture} in {folder}");
-        if (!isKnown)
+        terminal.Line($"{rows.Count} {(rows.Count == 1 ? "kernel" : "kernels")} for {target} in {folder}");
+        if (assembler is null)
         {
-            string needed = assembler is null ? "" : $" in a version that supports sm_{architecture}";
+            string needed = assemblers.Count == 0 ? "" : $" in a version that supports {target}";
             terminal.Line($"registers and spills need NVIDIA's assembler{needed}: run tools/get-ptxas.sh, or set " +
                 $"{PtxAssembler.PathVariable} to its path");
         }
