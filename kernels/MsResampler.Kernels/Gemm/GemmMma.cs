@@ -140,6 +140,9 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
             read = read == (uint)((TTile.StageCount - 1) * StageBytes) ? 0 : read + (uint)StageBytes;
         }
 
+        // The copies beyond the end of A and W still write zeros. No thread may end before its copies.
+        AsyncCopy.Wait(0);
+
         int firstQuad = ((firstColumn + warpColumn) / 4) + (lane % 4);
         var addends = new Float4[TTile.ColumnPairs];
         for (int pair = 0; pair < TTile.ColumnPairs; pair++)
@@ -165,8 +168,6 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
                 IntrinsicMath.Min(firstRow + Group.IdxX, layout.RowCount - 1), scaling.SquareStride,
                 Group.IdxX < TileRows ? scaling.SquareCount : 0, scaling.Width, scaling.RootEpsilon);
             LoadRows(tableRows, table, starts[0], starts[1], firstQuad, scaling.TableQuads);
-            // Pending copies beyond the end of A and W still write zeros.
-            AsyncCopy.Wait(0);
             Group.Barrier();
             if (Group.IdxX < TileRows)
                 SharedMemoryAccess.Store(shared + (uint)(sizeof(float) * Group.IdxX), 0, scale);
