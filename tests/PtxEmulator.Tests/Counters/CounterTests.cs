@@ -129,6 +129,7 @@ internal sealed class CounterTests
             @%p exit;
             mad.lo.u32 %at, %lane, {{stride}}, %base;
             st.shared.{{width}} [%at], {{registers}};
+            bar.warp.sync 0xffffffff;
             ld.shared.{{width}} {{registers}}, [%at];
             ld.shared.{{width}} {{registers}}, [%at];
             """, report =>
@@ -149,6 +150,7 @@ internal sealed class CounterTests
             setp.ge.u32 %p, %i, 32;
             @%p exit;
             st.shared.b32 [%slot], %x0;
+            bar.warp.sync 0xffffffff;
             mad.lo.u32 %at, %lane, 128, %base;
             st.shared.b32 [%at], %x0;
             """);
@@ -173,6 +175,7 @@ internal sealed class CounterTests
         st.shared.b32 [%at+4], %x0;
         st.shared.b32 [%at+8], %x0;
         st.shared.b32 [%at+12], %x0;
+        bar.warp.sync 0xffffffff;
         ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%x0, %x1, %x2, %x3}, [%at];
         """, report =>
     {

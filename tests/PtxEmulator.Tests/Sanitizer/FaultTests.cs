@@ -145,7 +145,7 @@ internal sealed class FaultTests
             setp.eq.and.u32 %w, %i, 0, %q;
             ld.shared.u32 %m0, [%r]; // here
             @%w st.shared.u32 [%s+148], %i; // here
-            """, ("%s+148", "%s+124"), "slots", 4 * 37) { Threads = [0, 37] },
+            """, ("%s+148", "%s"), "slots", 4 * 37) { Threads = [0, 37] },
         new("a neighbour's copy after the reader's own wait", PtxFaultKind.AsyncCopyNotWaited,
             """
             mov.u32 %s, slots;
@@ -228,6 +228,20 @@ internal sealed class FaultTests
 
     private static IEnumerable<FaultCase> AsyncCopies() =>
     [
+        new("the end of a thread with a pending copy", PtxFaultKind.AsyncCopyNotWaited,
+            """
+            cp.async.ca.shared.global [%mine], [%data], 16;
+            cp.async.commit_group;
+            st.global.u32 [%target], 1;
+            @%p ret; // here
+            """, ("@%p", "cp.async.wait_group 0;\n@%p"), "slots", 37 * 16),
+        new("the end of a thread with a copy of no group", PtxFaultKind.AsyncCopyNotWaited,
+            """
+            cp.async.ca.shared.global [%mine], [%data], 16;
+            st.global.u32 [%target], 1;
+            cp.async.wait_group 0;
+            @%p ret; // here
+            """, ("cp.async.wait_group 0", "cp.async.wait_all"), "slots", 37 * 16),
         new("reading a copy before the wait", PtxFaultKind.AsyncCopyNotWaited,
             """
             cp.async.ca.shared.global [%mine], [%data], 16;
@@ -334,9 +348,8 @@ internal sealed class FaultTests
 
     private static IEnumerable<FaultCase> Table() =>
     [
-        .. OutOfBounds(), .. Misaligned(), .. Unwritten(), .. Neighbours(), .. Races(), .. AsyncCopies(), .. Barriers(),
-        .. PartialWarps(),
-        .. Others(),
+        .. OutOfBounds(), .. Misaligned(), .. Unwritten(), .. Neighbours(), .. Races(), .. WarpRaceCases.All(),
+        .. AsyncCopies(), .. Barriers(), .. PartialWarps(), .. Others(),
     ];
 
     [TestCaseSource(nameof(Table))]
@@ -430,6 +443,7 @@ internal sealed class FaultTests
             mul.wide.u32 %offset, %flat, 4;
             add.u64 %target, %target, %offset;
             {{instructions}}
+            cp.async.wait_all;
             st.global.u32 [%target], 1;
             ret;
         }

@@ -25,7 +25,7 @@ internal sealed unsafe class Block : IDisposable
         Size = launch.Block;
         int warpCount = (int)((Size.Count + Lanes.Count - 1) / Lanes.Count);
         _clock = new BarrierClock(warpCount);
-        Shared = new SharedMemory(launch.SharedBytes, launch.Code.SharedCellShift, _clock);
+        Shared = new SharedMemory(launch.SharedBytes, launch.Code.SharedCellShift, _clock, warpCount);
         nuint instructionCount = (nuint)launch.Code.Instructions.Length;
         Executions = (ExecutionCounters*)NativeMemory.AllocZeroed(instructionCount, (nuint)sizeof(ExecutionCounters));
         Counters = (MemoryCounters*)NativeMemory.AllocZeroed(instructionCount, (nuint)sizeof(MemoryCounters));
@@ -90,7 +90,7 @@ internal sealed unsafe class Block : IDisposable
                 + $"{barrier.ExpectedThreads} where another warp arrived", 0);
         }
         barrier.Arrive(warp.Index, warp.Existing, predicate, expected, isWaiting);
-        warp.PublishCopies();
+        warp.PublishCopies(Lanes.All);
         if (isWaiting)
             warp.State = WarpState.AtBarrier;
         if (barrier.IsComplete)
@@ -114,6 +114,7 @@ internal sealed unsafe class Block : IDisposable
         {
             Warp warp = _warps[BitOperations.TrailingZeroCount(rest)];
             warp.State = WarpState.Ready;
+            Shared.Synchronize(warp.Index, Lanes.All);
             if (warp.Current is BarrierInstruction instruction)
                 instruction.Complete(warp, barrier);
         }

@@ -118,6 +118,7 @@ internal sealed unsafe partial class Warp : IDisposable
     /// <summary>Ends the active threads of a mask.</summary>
     public void Exit(uint mask)
     {
+        RequireNoCopies(mask);
         Live &= ~mask;
         Active &= ~mask;
         if (Active != 0)

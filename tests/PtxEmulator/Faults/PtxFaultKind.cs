@@ -21,7 +21,12 @@ public enum PtxFaultKind
     /// <summary>Two warps access the same shared bytes between two barriers, and one of them writes.</summary>
     SharedRace,
 
-    /// <summary>An access to the destination of an asynchronous copy before the thread has waited for it.</summary>
+    /// <summary>Two threads of a warp access the same shared bytes without a barrier of both in between, and one of
+    /// them writes; or they write different values in one instruction.</summary>
+    WarpRace,
+
+    /// <summary>An access to the destination of an asynchronous copy before the thread has waited for it, or the end of
+    /// a thread that has not waited for its copies.</summary>
     AsyncCopyNotWaited,
 
     /// <summary>A barrier that not all of its threads reach.</summary>

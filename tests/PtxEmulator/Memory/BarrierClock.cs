@@ -1,70 +1,78 @@
 namespace PtxEmulator.Memory;
 
-/// <summary>Decides which accesses of one warp happen before those of another. The clock ticks whenever a barrier
-/// completes. A barrier orders everything that its warps did before it, directly or transitively, before everything
-/// that they do after it.</summary>
-internal sealed class BarrierClock(int warpCount)
+/// <summary>Decides which accesses of one party happen before those of another. The parties are the warps of a block or
+/// the threads of a warp. The clock ticks whenever a barrier completes. A barrier orders everything that its parties
+/// did before it, directly or transitively, before everything that they do after it.</summary>
+internal sealed class BarrierClock(int partyCount)
 {
-    // Row: a warp. Column: another warp, all of whose accesses before this tick are in the row's past.
-    private readonly uint[] _known = new uint[warpCount * warpCount];
-    private readonly uint[] _safeTicks = new uint[warpCount];
+    // Row: a party. Column: another party, all of whose accesses before this tick are in the row's past. The tables
+    // are valid from a barrier of some parties to the next one of all; outside, OldestSafeTick holds for all pairs.
+    private readonly uint[] _known = new uint[partyCount * partyCount];
+    private readonly uint[] _safeTicks = new uint[partyCount];
+    private bool _isUniform;
 
     /// <summary>The current tick, counted from 1.</summary>
     public uint Now { get; private set; }
 
-    /// <summary>The tick before which all accesses are in the past of every warp.</summary>
+    /// <summary>The tick before which all accesses are in the past of every party.</summary>
     public uint OldestSafeTick { get; private set; }
 
     public void Reset()
     {
         Now = 1;
         OldestSafeTick = 1;
-        Array.Fill(_known, 1u);
-        Array.Fill(_safeTicks, 1u);
+        _isUniform = true;
     }
 
-    /// <summary>The tick before which all accesses of the other warps are in the past of a warp.</summary>
-    public uint SafeTick(int warp) => _safeTicks[warp];
+    /// <summary>Starts a new tick without a barrier.</summary>
+    public void Advance() => Now++;
 
-    /// <summary>Whether an access of another warp is in a warp's past. Its own accesses always are.</summary>
-    public bool IsPast(int warp, int other, uint tick)
-        => warp == other || tick < _known[(warp * warpCount) + other];
+    /// <summary>The tick before which all accesses of the other parties are in the past of a party.</summary>
+    public uint SafeTick(int party) => _isUniform ? OldestSafeTick : _safeTicks[party];
 
-    /// <summary>Completes a barrier of the warps in the bit mask <paramref name="members"/>.</summary>
+    /// <summary>Whether an access of another party is in a party's past. Its own accesses always are.</summary>
+    public bool IsPast(int party, int other, uint tick)
+        => party == other || tick < (_isUniform ? OldestSafeTick : _known[(party * partyCount) + other]);
+
+    /// <summary>Completes a barrier of the parties in the bit mask <paramref name="members"/>.</summary>
     public void Synchronize(uint members)
     {
         Now++;
-        uint all = warpCount == 32 ? uint.MaxValue : (1u << warpCount) - 1;
-        if (members == all)
+        uint all = partyCount == 32 ? uint.MaxValue : (1u << partyCount) - 1;
+        if ((members & all) == all)
         {
-            Array.Fill(_known, Now);
-            Array.Fill(_safeTicks, Now);
             OldestSafeTick = Now;
+            _isUniform = true;
             return;
         }
-        for (int other = 0; other < warpCount; other++)
+        if (_isUniform)
+        {
+            Array.Fill(_known, OldestSafeTick);
+            _isUniform = false;
+        }
+        for (int other = 0; other < partyCount; other++)
         {
             uint known = 0;
-            for (int warp = 0; warp < warpCount; warp++)
+            for (int party = 0; party < partyCount; party++)
             {
-                if ((members >> warp & 1) != 0)
-                    known = Math.Max(known, (members >> other & 1) != 0 ? Now : _known[(warp * warpCount) + other]);
+                if ((members >> party & 1) != 0)
+                    known = Math.Max(known, (members >> other & 1) != 0 ? Now : _known[(party * partyCount) + other]);
             }
-            for (int warp = 0; warp < warpCount; warp++)
+            for (int party = 0; party < partyCount; party++)
             {
-                if ((members >> warp & 1) != 0)
-                    _known[(warp * warpCount) + other] = known;
+                if ((members >> party & 1) != 0)
+                    _known[(party * partyCount) + other] = known;
             }
         }
-        for (int warp = 0; warp < warpCount; warp++)
+        for (int party = 0; party < partyCount; party++)
         {
-            uint safe = uint.MaxValue >> 8;
-            for (int other = 0; other < warpCount; other++)
+            uint safe = Now;
+            for (int other = 0; other < partyCount; other++)
             {
-                if (other != warp)
-                    safe = Math.Min(safe, _known[(warp * warpCount) + other]);
+                if (other != party)
+                    safe = Math.Min(safe, _known[(party * partyCount) + other]);
             }
-            _safeTicks[warp] = Math.Min(safe, Now);
+            _safeTicks[party] = safe;
         }
         OldestSafeTick = _safeTicks.Min();
     }

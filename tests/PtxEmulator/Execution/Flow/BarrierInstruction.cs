@@ -70,8 +70,15 @@ internal sealed unsafe class WarpBarrierInstruction(int members) : Instruction
 {
     public override void Execute(Warp warp, uint mask)
     {
+        uint* masks = (uint*)(warp.Registers + members);
         for (uint rest = mask; rest != 0; rest &= rest - 1)
-            warp.RequireMembers(mask, ((uint*)(warp.Registers + members))[BitOperations.TrailingZeroCount(rest)]);
-        warp.PublishCopies();
+            warp.RequireMembers(mask, masks[BitOperations.TrailingZeroCount(rest)]);
+        warp.PublishCopies(mask);
+        for (uint rest = mask; rest != 0;)
+        {
+            uint together = masks[BitOperations.TrailingZeroCount(rest)];
+            warp.Block.Shared.Synchronize(warp.Index, together | ~warp.Existing);
+            rest &= ~together & (rest - 1);
+        }
     }
 }

@@ -30,6 +30,8 @@ internal sealed unsafe class MatrixAccessInstruction : Instruction
         warp.RequireWhole(mask);
         ulong* addresses = warp.Addresses;
         Address.Compute(warp, addresses);
+        if (IsStore)
+            warp.Block.Shared.BeginWrite(warp.Index);
         int rows = Registers.Length * Size;
         for (int lane = 0; lane < rows; lane++)
             Check(warp, lane, ref addresses[lane]);
@@ -63,11 +65,14 @@ internal sealed unsafe class MatrixAccessInstruction : Instruction
             address -= AddressMap.Shared;
         if (address % RowBytes != 0)
             MemoryFaults.ThrowMisaligned(warp, lane, address, RowBytes);
-        // Each thread receives elements of every row, so all threads must have waited for a copy.
+        // A row is accessed by the thread that provides its address and by those that hold its elements. The
+        // instruction waits for all threads of the warp but does not order memory.
+        int row = lane % Size;
+        uint threads = 1u << lane | (IsTransposed ? 0x1111_1111u << (row / 2) : 0xfu << (4 * row));
         PtxFaultKind? fault = shared.ByteCount < RowBytes || address > (ulong)(shared.ByteCount - RowBytes)
             ? PtxFaultKind.OutOfBounds
-            : IsStore ? shared.Write(warp.Index, -1, (uint)address, RowBytes)
-            : shared.Read(warp.Index, -1, (uint)address, RowBytes);
+            : IsStore ? shared.Write(warp.Index, threads, (uint)address, RowBytes)
+            : shared.Read(warp.Index, threads, (uint)address, RowBytes);
         if (fault is { } kind)
             MemoryFaults.ThrowShared(warp, lane, address, RowBytes, kind, IsStore);
     }

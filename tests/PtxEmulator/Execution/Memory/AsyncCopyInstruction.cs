@@ -30,6 +30,7 @@ internal sealed unsafe class AsyncCopyInstruction : Instruction
         destinations = (ulong*)(((nuint)destinations + Lanes.ChunkBytes - 1) & ~(nuint)(Lanes.ChunkBytes - 1));
         From.Compute(warp, sources);
         To.Compute(warp, destinations);
+        warp.Block.Shared.BeginWrite(warp.Index);
         MemoryCounters* counters = warp.Block.Counters + Index;
         uint reading = 0;
         int bytesRead = 0;

@@ -42,7 +42,8 @@ internal static class MemoryFaults
             PtxFaultKind.AsyncCopyNotWaited
                 => "where an asynchronous copy is pending for which this thread has not waited "
                 + "(its own copy needs a wait; another thread's, a wait there and a barrier)",
-            _ => $"which another warp {(isWrite ? "accessed" : "wrote")} without a barrier in between",
+            _ => $"which another {(kind == PtxFaultKind.WarpRace ? "thread of the warp" : "warp")} "
+                + $"{(isWrite ? "accessed" : "wrote")} without a barrier in between",
         };
         throw warp.Fault(kind, $"{access}, {reason}", lane, address);
     }

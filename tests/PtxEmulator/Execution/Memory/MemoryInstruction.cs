@@ -63,6 +63,11 @@ internal abstract unsafe class MemoryInstruction : Instruction
     /// contiguous or uniform access, the first one only.</summary>
     protected abstract void Transfer(Warp warp, uint mask, AccessShape shape, ulong* hosts);
 
+    /// <summary>Checks a write to shared memory in which several threads write the same bytes.</summary>
+    protected virtual void CheckOverlap(Warp warp, uint mask, AccessShape shape, ulong* hosts)
+    {
+    }
+
     private void Access(Warp warp, uint mask, StateSpace space, ulong* addresses)
     {
         AccessShape shape = mask == Lanes.All ? ShapeOf(addresses) : AccessShape.Scattered;
@@ -70,6 +75,8 @@ internal abstract unsafe class MemoryInstruction : Instruction
         {
             case StateSpace.Shared:
                 ResolveShared(warp, mask, shape, addresses);
+                if (IsWrite && warp.Block.Shared.HasOverlap)
+                    CheckOverlap(warp, mask, shape, addresses);
                 break;
             case StateSpace.Local:
                 shape = AccessShape.Scattered;
@@ -158,6 +165,8 @@ internal abstract unsafe class MemoryInstruction : Instruction
     private void ResolveShared(Warp warp, uint mask, AccessShape shape, ulong* addresses)
     {
         SharedMemory shared = warp.Block.Shared;
+        if (IsWrite)
+            shared.BeginWrite(warp.Index);
         if (shape != AccessShape.Scattered)
         {
             CheckSharedTogether(warp, shared, shape, addresses[0]);
@@ -165,18 +174,18 @@ internal abstract unsafe class MemoryInstruction : Instruction
             return;
         }
         bool isPlainRead = !IsWrite && !IsSynchronizing;
-        ulong previous = ulong.MaxValue;
-        for (uint rest = mask; rest != 0; rest &= rest - 1)
+        for (uint rest = mask; rest != 0;)
         {
-            int lane = BitOperations.TrailingZeroCount(rest);
-            ulong address = addresses[lane];
-            if (address == previous)
-                continue;
-            // If all threads may read the bytes, the check applies to the next thread too.
-            if (isPlainRead && TryNote(warp, shared, address, AccessBytes))
-                previous = address;
-            else
-                CheckShared(warp, shared, lane, address);
+            ulong address = addresses[BitOperations.TrailingZeroCount(rest)];
+            uint threads = 0;
+            do
+            {
+                threads |= rest & (0 - rest);
+                rest &= rest - 1;
+            }
+            while (isPlainRead && rest != 0 && addresses[BitOperations.TrailingZeroCount(rest)] == address);
+            if (BitOperations.IsPow2(threads) || !TryNote(warp, shared, threads, address, AccessBytes, null))
+                CheckShared(warp, shared, threads, address);
         }
         warp.Block.Counters[Index].ExtraWavefronts += AccessPattern.CountExtraWavefronts(addresses, mask, AccessBytes);
         for (int lane = 0; lane < Lanes.Count; lane++)
@@ -187,35 +196,44 @@ internal abstract unsafe class MemoryInstruction : Instruction
     private void CheckSharedTogether(Warp warp, SharedMemory shared, AccessShape shape, ulong address)
     {
         bool isContiguous = shape == AccessShape.Contiguous;
-        if (TryNote(warp, shared, address, isContiguous ? AccessBytes * Lanes.Count : AccessBytes))
+        // Atomics are noted one thread after the other.
+        if (!IsSynchronizing && TryNote(warp, shared, Lanes.All, address,
+            isContiguous ? AccessBytes * Lanes.Count : AccessBytes, isContiguous ? shared.PartsOf(AccessBytes) : null))
+        {
             return;
+        }
         for (int lane = 0; lane < Lanes.Count; lane++)
-            CheckShared(warp, shared, lane, address + (isContiguous ? (ulong)(lane * AccessBytes) : 0));
+            CheckShared(warp, shared, 1u << lane, address + (isContiguous ? (ulong)(lane * AccessBytes) : 0));
     }
 
-    private bool TryNote(Warp warp, SharedMemory shared, ulong address, int byteCount)
+    private bool TryNote(Warp warp, SharedMemory shared, uint threads, ulong address, int byteCount, uint* parts)
         => (address & (ulong)(AccessBytes - 1)) == 0 && IsInside(shared, address, byteCount)
-            && Note(warp, shared, -1, (uint)address, byteCount) == null;
+            && Note(warp, shared, threads, (uint)address, byteCount, parts) == null;
 
     private static bool IsInside(SharedMemory shared, ulong address, int byteCount)
         => address <= (ulong)shared.ByteCount && (ulong)byteCount <= (ulong)shared.ByteCount - address;
 
-    private void CheckShared(Warp warp, SharedMemory shared, int lane, ulong address)
+    /// <summary>Checks one thread after the other.</summary>
+    private void CheckShared(Warp warp, SharedMemory shared, uint threads, ulong address)
     {
-        if ((address & (ulong)(AccessBytes - 1)) != 0)
-            MemoryFaults.ThrowMisaligned(warp, lane, address, AccessBytes);
-        PtxFaultKind? fault = IsInside(shared, address, AccessBytes)
-            ? Note(warp, shared, lane, (uint)address, AccessBytes) : PtxFaultKind.OutOfBounds;
-        if (fault is { } kind)
-            MemoryFaults.ThrowShared(warp, lane, address, AccessBytes, kind, IsWrite);
+        for (uint rest = threads; rest != 0; rest &= rest - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(rest);
+            if ((address & (ulong)(AccessBytes - 1)) != 0)
+                MemoryFaults.ThrowMisaligned(warp, lane, address, AccessBytes);
+            PtxFaultKind? fault = IsInside(shared, address, AccessBytes)
+                ? Note(warp, shared, 1u << lane, (uint)address, AccessBytes, null) : PtxFaultKind.OutOfBounds;
+            if (fault is { } kind)
+                MemoryFaults.ThrowShared(warp, lane, address, AccessBytes, kind, IsWrite);
+        }
     }
 
-    private PtxFaultKind? Note(Warp warp, SharedMemory shared, int lane, uint address, int byteCount)
+    private PtxFaultKind? Note(Warp warp, SharedMemory shared, uint threads, uint address, int byteCount, uint* parts)
     {
         if (IsSynchronizing)
-            return shared.Atomic(warp.Index, lane, address, byteCount, IsRead, IsWrite);
-        return IsWrite ? shared.Write(warp.Index, lane, address, byteCount)
-            : shared.Read(warp.Index, lane, address, byteCount);
+            return shared.Atomic(warp.Index, threads, address, byteCount, IsRead, IsWrite);
+        return IsWrite ? shared.Write(warp.Index, threads, address, byteCount, parts)
+            : shared.Read(warp.Index, threads, address, byteCount, parts);
     }
 
     private void ResolveLocal(Warp warp, uint mask, ulong* addresses)
