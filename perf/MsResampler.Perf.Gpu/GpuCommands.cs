@@ -1,5 +1,6 @@
 using System.CommandLine;
 using MsResampler.Perf.Gpu;
+using MsResampler.Perf.Probe;
 using MsResampler.Perf.Roofline;
 
 namespace MsResampler.Perf;
@@ -7,6 +8,9 @@ namespace MsResampler.Perf;
 /// <summary>The commands about GPUs, shared by the perf project's program and the program of the GPU bundle.</summary>
 internal static class GpuCommands
 {
-    public static IEnumerable<Command> Create()
-        => [GpuCommand.Create(), ModelsCommand.Create(), RooflineCommand.Create(), FirstResultCommand.Create()];
+    public static IEnumerable<Command> Create() =>
+    [
+        MachineCommand.Create(), ProbeCommand.Create(), GpuCommand.Create(), ModelsCommand.Create(),
+        RooflineCommand.Create(), FirstResultCommand.Create(),
+    ];
 }

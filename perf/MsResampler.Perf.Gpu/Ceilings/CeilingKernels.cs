@@ -27,7 +27,10 @@ internal static class CeilingKernels
     /// <summary>A kernel without work.</summary>
     public static KernelVariant Empty { get; } = new(typeof(EmptyKernel), 32, 1);
 
+    /// <summary>Every kernel.</summary>
+    public static IEnumerable<KernelVariant> All => [Float16, BFloat16, TensorFloat32, Copy, Empty];
+
     private static KernelVariant MmaOf<TElement>()
         where TElement : struct, IMmaElement
-        => new(typeof(MmaCeiling<TElement>), MmaCeiling<TElement>.BlockSize, MmaBlockCount);
+        => new(typeof(MmaCeiling<TElement>), MmaCeiling<TElement>.BlockSize, MmaBlockCount, MinArchitecture: 80);
 }

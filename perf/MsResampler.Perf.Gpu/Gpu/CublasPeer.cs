@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Device.Cuda;
@@ -22,25 +23,32 @@ internal sealed unsafe class CublasPeer : IDisposable
     /// <summary>CUDA_R_32F, CUDA_R_16F and CUDA_R_16BF.</summary>
     private const int Float32Type = 0, Float16Type = 2, BFloat16Type = 14;
 
-    private const int CallCount = 20;
+    private const int MinCallCount = 5;
 
     private static readonly string[] s_names =
         ["libcublas.so.13", "libcublas.so.12", "libcublas.so.11", "libcublas.so"];
 
     private readonly CudaDevice _device;
-    private readonly IDeviceStream _stream;
+    private readonly DeviceScratch _scratch;
+    private readonly TimeSpan _duration;
+    private readonly CudaStream _stream;
     private readonly nint _library;
     private readonly nint _handle;
 
-    private CublasPeer(CudaDevice device, nint library)
+    private CublasPeer(CudaDevice device, DeviceScratch scratch, TimeSpan duration, nint library)
     {
         _device = device;
+        _scratch = scratch;
+        _duration = duration;
         _library = library;
-        _stream = device.CreateStream();
+        _stream = (CudaStream)device.CreateStream();
+        scratch.Fill(_stream);
         using CudaContext.Scope scope = device.Context.Enter();
         nint handle;
         Check(((delegate* unmanaged<nint*, int>)Export("cublasCreate_v2"))(&handle), "cublasCreate");
         _handle = handle;
+        Check(((delegate* unmanaged<nint, nint, int>)Export("cublasSetStream_v2"))(handle, _stream.Handle),
+            "cublasSetStream");
         int version;
         Check(((delegate* unmanaged<nint, int*, int>)Export("cublasGetVersion_v2"))(handle, &version),
             "cublasGetVersion");
@@ -52,18 +60,23 @@ internal sealed unsafe class CublasPeer : IDisposable
 
     /// <summary>Opens the library on a device.</summary>
     /// <param name="device">The device; it must outlive the result.</param>
+    /// <param name="scratch">Kernels that keep the device busy.</param>
+    /// <param name="duration">How long to measure each product.</param>
     /// <param name="reason">The reason why the library cannot be used, or null.</param>
-    public static CublasPeer? TryOpen(CudaDevice device, out string? reason)
+    public static CublasPeer? TryOpen(CudaDevice device, DeviceScratch scratch, TimeSpan duration, out string? reason)
     {
         string? given = Environment.GetEnvironmentVariable(PathVariable);
         foreach (string name in given is null ? s_names : [given])
         {
+            // Inside a Python package, the library that it depends on is beside it, where the system does not look.
+            if (given is not null)
+                NativeLibrary.TryLoad(given.Replace("libcublas.", "libcublasLt.", StringComparison.Ordinal), out _);
             if (!NativeLibrary.TryLoad(name, out nint library))
                 continue;
             try
             {
                 reason = null;
-                return new CublasPeer(device, library);
+                return new CublasPeer(device, scratch, duration, library);
             }
             catch (InvalidOperationException exception)
             {
@@ -78,8 +91,10 @@ internal sealed unsafe class CublasPeer : IDisposable
         return null;
     }
 
-    /// <summary>The median milliseconds of products, with a warm cache.</summary>
-    /// <param name="product">The products; they run one after another.</param>
+    /// <summary>The median milliseconds of products, timed in the same way as the engine's launches: between two
+    /// events, behind work that keeps the device busy, with a warm cache. Several products are one batched
+    /// call.</summary>
+    /// <param name="product">The products.</param>
     /// <param name="precision">float32, tf32, float16 or bfloat16.</param>
     public double Measure(ProductExtent product, string precision)
     {
@@ -90,40 +105,44 @@ internal sealed unsafe class CublasPeer : IDisposable
             "tf32" => (Float32Type, TensorFloat32, 4),
             _ => (Float32Type, Single, 4),
         };
-        using IDeviceMemory a = Random((long)product.Count * product.Rows * product.Inner * bytes);
-        using IDeviceMemory w = Random((long)product.Count * product.Columns * product.Inner * bytes);
-        using IDeviceMemory c = _device.Allocate((long)product.Count * product.Rows * product.Columns * bytes);
+        long strideA = (long)product.Rows * product.Inner;
+        long strideW = (long)product.Columns * product.Inner;
+        long strideC = (long)product.Rows * product.Columns;
+        using IDeviceMemory a = Random(product.Count * strideA * bytes);
+        using IDeviceMemory w = Random(product.Count * strideW * bytes);
+        using IDeviceMemory c = _device.Allocate(product.Count * strideC * bytes);
         using IDeviceTimer timer = _stream.CreateTimer()!;
         using CudaContext.Scope scope = _device.Context.Enter();
-        nint multiply = Export("cublasGemmEx");
+        nint multiply = Export(product.Count == 1 ? "cublasGemmEx" : "cublasGemmStridedBatchedEx");
         Time();
-        return Spread.Of(Enumerable.Range(0, 5).Select(_ => Time())).Median;
+        List<double> samples = [];
+        long start = Stopwatch.GetTimestamp();
+        while (samples.Count < MinCallCount || Stopwatch.GetElapsedTime(start) < _duration)
+            samples.Add(Time());
+        return Spread.Of(samples).Median;
 
-        // cuBLAS runs on the NULL stream, and the timer on its own stream: each waits for the other.
         double Time()
         {
+            _scratch.Occupy(_stream);
             timer.Start();
-            _stream.Release(0);
-            for (int call = 0; call < CallCount; call++)
-                for (int index = 0; index < product.Count; index++)
-                    Multiply(index);
-            _stream.WaitFor(0);
+            Multiply();
             timer.Stop();
-            return timer.GetMilliseconds() / CallCount;
+            return timer.GetMilliseconds();
         }
 
         // cuBLAS is column-major: the row-major product C = A·Wᵀ is Cᵀ = W·Aᵀ there.
-        void Multiply(int index)
+        void Multiply()
         {
             float one = 1, zero = 0;
-            Check(((delegate* unmanaged<nint, int, int, int, int, int, float*, ulong, int, int, ulong, int, int, float*,
-                ulong, int, int, int, int, int>)multiply)(_handle, Transposed, AsIs, product.Columns, product.Rows,
-                product.Inner, &one, Part(w, product.Columns * (long)product.Inner), type, product.Inner,
-                Part(a, product.Rows * (long)product.Inner), type, product.Inner, &zero,
-                Part(c, product.Rows * (long)product.Columns), type, product.Columns, compute, DefaultAlgorithm),
-                "cublasGemmEx");
-
-            ulong Part(IDeviceMemory memory, long elements) => memory.Address + (ulong)(index * elements * bytes);
+            (int m, int n, int k) = (product.Columns, product.Rows, product.Inner);
+            Check(product.Count == 1
+                ? ((delegate* unmanaged<nint, int, int, int, int, int, float*, ulong, int, int, ulong, int, int, float*,
+                    ulong, int, int, int, int, int>)multiply)(_handle, Transposed, AsIs, m, n, k, &one, w.Address, type,
+                    k, a.Address, type, k, &zero, c.Address, type, m, compute, DefaultAlgorithm)
+                : ((delegate* unmanaged<nint, int, int, int, int, int, float*, ulong, int, int, long, ulong, int, int,
+                    long, float*, ulong, int, int, long, int, int, int, int>)multiply)(_handle, Transposed, AsIs, m, n,
+                    k, &one, w.Address, type, k, strideW, a.Address, type, k, strideA, &zero, c.Address, type, m,
+                    strideC, product.Count, compute, DefaultAlgorithm), "cublasGemmEx");
         }
     }
 

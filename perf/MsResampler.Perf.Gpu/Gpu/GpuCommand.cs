@@ -2,39 +2,26 @@ using System.CommandLine;
 using System.Globalization;
 using MsResampler.Kernels;
 using MsResampler.Kernels.Device.Cuda;
+using MsResampler.Perf.Results;
 
 namespace MsResampler.Perf.Gpu;
 
 /// <summary>The command <c>gpu</c>: times models at every batch and precision on a GPU, kernel by kernel, and compares
-/// them with the limits of the device and with cuBLAS.</summary>
-internal sealed class GpuCommand
+/// them with the limits of the device and with cuBLAS. The fastest precision and the first shapes come first.</summary>
+internal static class GpuCommand
 {
     private const int Done = 0;
     private const int CheckFailed = 1;
     private const int NoDevice = 2;
 
-    /// <summary>The precisions, each with the largest allowed relative L2 difference from the float32 tokens of the CPU
-    /// engine. It is the tolerance against exact arithmetic on weights and features that are not rounded.</summary>
-    private static readonly (string Name, Precision Precision, double MaxDifference)[] s_precisions =
-    [
-        ("float32", Precision.Float32, 1e-5), ("tf32", Precision.TensorFloat32, 2e-3),
-        ("float16", Precision.Float16, 3e-3), ("bfloat16", Precision.BFloat16, 2e-2),
-    ];
-
-    private readonly DeviceBench _bench;
-    private readonly CublasPeer? _cublas;
-    private readonly List<GpuRow> _rows = [];
-
-    private GpuCommand(DeviceBench bench, CublasPeer? cublas)
-    {
-        _bench = bench;
-        _cublas = cublas;
-    }
-
     public static Command Create()
     {
         Option<bool> quick = new("--quick") { Description = "Batches 1 and 8 only, and shorter measurements." };
-        Option<string[]> shapes = ModelsCommand.ShapeOption();
+        Option<string?> folder = new("--models")
+        {
+            Description = "Keep the models in this folder (default: one in the temporary folder).",
+            HelpName = "DIR",
+        };
         Option<string?> model = new("--model")
         {
             Description = "Time this model folder instead of the shapes; needs --grid.",
@@ -56,19 +43,21 @@ internal sealed class GpuCommand
         {
             Description = "Use only these precisions.",
             AllowMultipleArgumentsPerToken = true,
-        }.AcceptOnlyFromAmong([.. s_precisions.Select(precision => precision.Name)]);
+        }.AcceptOnlyFromAmong([.. GpuPrecision.All.Select(precision => precision.Name)]);
         Option<string?> json = new("--json") { Description = "Write all figures to this file.", HelpName = "FILE" };
         Option<string?> markdown = new("--markdown")
         {
-            Description = "Write tables to this file (default: perf/results/DEVICE/gpu.md).",
+            Description = "Write tables to this file (default: perf/results/DEVICE/gpu.md; with --results none).",
             HelpName = "FILE",
         };
         Command command = new("gpu", "Time the engine on a GPU, kernel by kernel, and compare it with the limits of " +
             "the device, measured in the same run, and with cuBLAS. Exits with 1 if a result is wrong, with 2 if " +
             "there is no usable GPU.")
         {
-            quick, shapes, model, grid, batches, precisions, json, markdown,
+            quick, folder, model, grid, batches, precisions, json, markdown,
         };
+        ShapeOptions shapes = ShapeOptions.AddTo(command);
+        ResultOptions results = ResultOptions.AddTo(command, "times");
         command.Validators.Add(result =>
         {
             if (result.GetValue(batches) is { } values && values.Any(batch => batch < 1))
@@ -79,24 +68,22 @@ internal sealed class GpuCommand
         command.SetAction(parsed =>
         {
             bool isQuick = parsed.GetValue(quick);
-            int[] sizes = parsed.GetValue(batches) is { Length: > 0 } given ? given : isQuick ? [1, 8] : [1, 8, 64];
-            IEnumerable<PerfModel> models = parsed.GetValue(model) is { } folder
-                ? [PerfModel.Open(folder, parsed.GetValue(grid))]
-                : Models(parsed.GetValue(shapes) ?? []);
-            return Run(models, isQuick, sizes, parsed.GetValue(precisions) ?? [], parsed.GetValue(json),
-                parsed.GetValue(markdown));
+            bool isTiny = shapes.IsTiny(parsed);
+            int[] sizes = parsed.GetValue(batches) is { Length: > 0 } given ? given
+                : isTiny ? [1] : isQuick ? [1, 8] : [1, 8, 64];
+            BenchEffort effort = isTiny ? BenchEffort.Tiny : new(TimeSpan.FromSeconds(isQuick ? 0.1 : 0.4));
+            PerfModel[] models = parsed.GetValue(model) is { } own ? [PerfModel.Open(own, parsed.GetValue(grid))]
+                : [.. shapes.Select(parsed).Select(shape => PerfModel.Of(shape, parsed.GetValue(folder)))];
+            string[] names = parsed.GetValue(precisions) ?? [];
+            return Run(models, effort, sizes,
+                [.. GpuPrecision.All.Where(precision => names is [] || names.Contains(precision.Name))],
+                parsed.GetValue(json), parsed.GetValue(markdown), results.Open(parsed));
         });
         return command;
     }
 
-    private static IEnumerable<PerfModel> Models(string[] names)
-        => from shape in PeerShape.All
-           where names is [] || names.Contains(shape.Name)
-           from isShared in (bool[])[false, true]
-           select PerfModel.Of(shape with { ShareKeyValues = isShared });
-
-    private static int Run(IEnumerable<PerfModel> models, bool isQuick, int[] batches, string[] precisions,
-        string? json, string? markdown)
+    private static int Run(PerfModel[] models, BenchEffort effort, int[] batches, GpuPrecision[] precisions,
+        string? json, string? markdown, ResultLog? log)
     {
         if (!CudaBackend.IsAvailable(out string? reason))
         {
@@ -104,33 +91,44 @@ internal sealed class GpuCommand
             return NoDevice;
         }
 
+        KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
+        using DeviceBench bench = new(CudaDevices.OpenFirst, compiler, effort);
         using CudaDevice device = CudaDevices.OpenFirst();
-        using CublasPeer? cublas = CublasPeer.TryOpen(device, out string? missing);
-        using DeviceBench bench = new(CudaDevices.OpenFirst,
-            new KernelCompiler(KernelCache.Default, PtxVersion.Default),
-            new BenchEffort(TimeSpan.FromSeconds(isQuick ? 0.1 : 0.5)));
-        GpuCommand command = new(bench, cublas);
-        PerfModel[] all = [.. models];
-        foreach (PerfModel model in all)
-            command.Measure(model, batches, precisions);
+        using DeviceScratch scratch = new(device, compiler, effort);
+        using CublasPeer? cublas = CublasPeer.TryOpen(device, scratch, effort.Duration, out string? missing);
         GpuReport report = new(bench.Device, CudaBackend.Devices()[0].DriverVersion,
             string.Join(' ', Environment.GetCommandLineArgs().Skip(1)), bench.Ceilings,
-            cublas?.Version.ToString(CultureInfo.InvariantCulture) ?? missing!, command._rows);
+            cublas?.Version.ToString(CultureInfo.InvariantCulture) ?? missing!, []);
+        if (log?.Contains(GpuReport.LimitsRow) == false)
+            log.Add(GpuReport.LimitsRow, Outcome.Passed, report.LimitsText, report);
+
+        GpuRow[] rows = [.. new GpuRun(bench, cublas, log).Measure(models, batches, precisions)];
+        report = report with { Rows = rows };
         // A device without tensor cores has no figures in float16.
-        Precision precision = command._rows.Any(row => row is { Precision: "float16", Figures: not null })
-            ? Precision.Float16 : Precision.Float32;
+        Precision precision = rows.Any(row => row is { Precision: "float16", Figures: null })
+            ? Precision.Float32 : Precision.Float16;
+        if (log?.Contains(GpuReport.FirstRow) != true)
+            report = MeasureFirst(report, models[0], precision, log);
+        if (log is null || markdown is not null || json is not null)
+            Save(report, json, markdown);
+        return rows.Any(row => row.IsWrong) ? CheckFailed : Done;
+    }
+
+    private static GpuReport MeasureFirst(GpuReport report, PerfModel model, Precision precision, ResultLog? log)
+    {
         try
         {
-            (FirstResult cold, FirstResult warm) = FirstResult.Measure(all[0].Folder, all[0].Shape.Grid, precision);
+            (FirstResult cold, FirstResult warm) = FirstResult.Measure(model.Folder, model.Shape.Grid, precision);
             report = report with { FirstPrecision = precision, FirstCold = cold, FirstWarm = warm };
+            log?.Add(GpuReport.FirstRow, Outcome.Passed, report.FirstText!, report);
         }
         catch (InvalidOperationException exception)
         {
+            log?.Add(GpuReport.FirstRow, Outcome.Failed, exception.Message);
             Console.Error.WriteLine($"gpu: the first result of a new process was not measured: {exception.Message}");
         }
 
-        Save(report, json, markdown);
-        return command._rows.Any(row => row.IsWrong) ? CheckFailed : Done;
+        return report;
     }
 
     private static void Save(GpuReport report, string? json, string? markdown)
@@ -143,67 +141,4 @@ internal sealed class GpuCommand
             File.WriteAllText(json, report.ToJson());
         Console.WriteLine(text);
     }
-
-    private void Measure(PerfModel perfModel, int[] batches, string[] precisions)
-    {
-        float[] expected = perfModel.Tokens(batch: 1);
-        using (Resampler engine = Resampler.Load(perfModel.Folder))
-            engine.Resample(perfModel.Features(batch: 1), perfModel.Grids(batch: 1), expected);
-        using ResamplerModel model = ResamplerModel.Open(perfModel.Folder);
-        foreach (int batch in batches)
-        {
-            foreach ((string name, Precision precision, double maxDifference) in s_precisions)
-            {
-                if (precisions is [] || precisions.Contains(name))
-                {
-                    GpuRow row = Measure(perfModel, model, new GpuRow(perfModel.Shape, batch, name), precision,
-                        maxDifference, expected);
-                    _rows.Add(row);
-                    Console.Error.WriteLine(row.Figures is { } figures
-                        ? $"{row.Model}, batch {batch}, {name}: {figures.Warm.Median:0.000} ms"
-                        : $"{row.Model}, batch {batch}, {name}: {row.Failure}");
-                }
-            }
-        }
-    }
-
-    private GpuRow Measure(PerfModel perfModel, ResamplerModel model, GpuRow row, Precision precision,
-        double maxDifference, float[] expected)
-    {
-        float[] tokens = perfModel.Tokens(row.Batch);
-        double difference = double.NaN;
-        try
-        {
-            ModelFigures figures = _bench.Measure(model,
-                new ResamplerOptions { Precision = precision, ValidateFeatures = false },
-                perfModel.Features(row.Batch), perfModel.Grids(row.Batch), tokens, Check);
-            return row with { RelativeL2 = difference, Figures = figures, Cublas = MeasureCublas(figures) };
-        }
-        catch (InvalidDataException exception)
-        {
-            return row with { RelativeL2 = difference, Failure = exception.Message, IsWrong = true };
-        }
-        // The device has too little memory for the batch, or device or model do not support the precision. The other
-        // rows are still measured.
-        catch (Exception exception) when (exception is NotSupportedException or ActivationOverflowException
-            or DeviceException { IsDeviceLost: false })
-        {
-            return row with { Failure = exception.Message };
-        }
-
-        void Check()
-        {
-            difference = Agreement.RelativeL2(tokens.AsSpan(0, expected.Length), expected);
-            if (!(difference <= maxDifference))
-            {
-                throw new InvalidDataException(string.Create(CultureInfo.InvariantCulture,
-                    $"tokens: expected a relative L2 difference from the CPU engine of at most {maxDifference:0e-0}, " +
-                    $"found {difference:0.0e-0}"));
-            }
-        }
-    }
-
-    private Dictionary<string, double>? MeasureCublas(ModelFigures figures) => _cublas is null ? null
-        : figures.Launches.Where(launch => launch.Product is not null).ToDictionary(launch => launch.Step,
-            launch => _cublas.Measure(launch.Product!.Value, figures.Precision));
 }

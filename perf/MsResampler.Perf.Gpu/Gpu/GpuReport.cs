@@ -19,8 +19,12 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
     private static readonly JsonSerializerOptions s_json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         WriteIndented = true,
     };
+
+    /// <summary>The names of the results that do not belong to a row.</summary>
+    public const string LimitsRow = "limits of the device", FirstRow = "first result of a new process";
 
     public string Platform { get; } =
         $"{RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}";
@@ -36,6 +40,18 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
 
     /// <summary>The time of the first result with filled kernel caches; null if it was not measured.</summary>
     public FirstResult? FirstWarm { get; init; }
+
+    /// <summary>The limits of the device in one line.</summary>
+    public string LimitsText => $"products in registers: float16 {Tera(Ceilings.Float16Flops)}, bfloat16 " +
+        $"{Tera(Ceilings.BFloat16Flops)}, tf32 {Tera(Ceilings.TensorFloat32Flops)}; copy " +
+        $"{Giga(Ceilings.CopyBytesPerSecond)}; empty launch: {Micro(Ceilings.Launches.Plain)} in a row, " +
+        $"{Micro(Ceilings.Launches.Graph)} in a graph, {Micro(Ceilings.Launches.Measured)} timed alone; cuBLAS {Cublas}";
+
+    /// <summary>The times of a new process in one line.</summary>
+    public string? FirstText => FirstCold is { } cold && FirstWarm is { } warm
+        ? string.Create(CultureInfo.InvariantCulture, $"{Precisions.NameOf(FirstPrecision)}: empty caches " +
+            $"{cold.LoadMilliseconds:0} ms to load, {cold.CallMilliseconds:0} ms for the first call; filled " +
+            $"{warm.LoadMilliseconds:0} and {warm.CallMilliseconds:0} ms") : null;
 
     public string ToJson() => JsonSerializer.Serialize(this, s_json);
 
@@ -59,7 +75,7 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
             | tensor cores, products in registers, float16 | {Tera(Ceilings.Float16Flops)} |
             | tensor cores, products in registers, bfloat16 | {Tera(Ceilings.BFloat16Flops)} |
             | tensor cores, products in registers, tf32 | {Tera(Ceilings.TensorFloat32Flops)} |
-            | copy in device memory, bytes read plus bytes written | {Ceilings.CopyBytesPerSecond / 1e9:0} GB/s |
+            | copy in device memory, bytes read plus bytes written | {Giga(Ceilings.CopyBytesPerSecond)} |
             | empty kernel, many in a row, device time of each | {Micro(Ceilings.Launches.Plain)} |
             | empty kernel, many in a replayed graph, device time of each | {Micro(Ceilings.Launches.Graph)} |
             | empty kernel, many in a row, host time of each | {Micro(Ceilings.Launches.Host)} |
@@ -162,6 +178,9 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
 
     private static string Tera(double? flops)
         => flops is { } value ? string.Create(CultureInfo.InvariantCulture, $"{value / 1e12:0.0} TFLOP/s") : "none";
+
+    private static string Giga(double bytesPerSecond)
+        => string.Create(CultureInfo.InvariantCulture, $"{bytesPerSecond / 1e9:0} GB/s");
 
     private static string Micro(double? time)
         => time is { } value ? string.Create(CultureInfo.InvariantCulture, $"{value:0.00} µs") : "none";

@@ -11,36 +11,22 @@ internal static class ModelsCommand
     {
         Option<DirectoryInfo> output = new("--out")
         {
-            Description = "Write one model folder per shape to this folder.",
+            Description = "Write two model folders per shape to this folder: with separate and with shared keys and values.",
             HelpName = "DIR",
             Required = true,
         };
-        Option<string[]> shapes = ShapeOption();
-        Option<bool> isShared = new("--shared") { Description = "Write models whose scopes share keys and values." };
         Command command = new("models", "Write the models of the benchmarks, each with the features of one image and " +
-            "the CPU engine's tokens. perf/peers/torch_peer.py reads them.") { output, shapes, isShared };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(output).FullName, parsed.GetValue(shapes) ?? [],
-            parsed.GetValue(isShared)));
+            "the CPU engine's tokens. perf/peers/torch_peer.py reads them.") { output };
+        ShapeOptions shapes = ShapeOptions.AddTo(command);
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(output).FullName, shapes.Select(parsed)));
         return command;
     }
 
-    /// <summary>The option that selects shapes; without it, commands use all shapes.</summary>
-    public static Option<string[]> ShapeOption()
+    private static void Run(string folder, IEnumerable<PeerShape> shapes)
     {
-        Option<string[]> option = new("--shape")
+        foreach (PeerShape shape in shapes)
         {
-            Description = $"Use only these shapes: {string.Join(", ", PeerShape.All.Select(shape => shape.Name))}.",
-            HelpName = "NAME",
-            AllowMultipleArgumentsPerToken = true,
-        };
-        return option.AcceptOnlyFromAmong([.. PeerShape.All.Select(shape => shape.Name)]);
-    }
-
-    private static void Run(string folder, string[] names, bool isShared)
-    {
-        foreach (PeerShape shape in PeerShape.All.Where(shape => names is [] || names.Contains(shape.Name)))
-        {
-            PerfModel model = PerfModel.Of(shape with { ShareKeyValues = isShared }, folder);
+            PerfModel model = PerfModel.Of(shape, folder);
             float[] features = model.Features(batch: 1);
             float[] tokens = model.Tokens(batch: 1);
             using (Resampler engine = Resampler.Load(model.Folder))

@@ -29,6 +29,9 @@ internal sealed record PeerShape(string Name, PatchGrid Grid, int VisionWidth, i
         new("hires", new PatchGrid(48, 48), 1024, 1024, 16, 4096, ShareKeyValues: false),
     ];
 
+    /// <summary>A shape that takes seconds on an emulated device.</summary>
+    public static PeerShape Tiny { get; } = new("tiny", new PatchGrid(6, 6), 64, 64, 3, 32, ShareKeyValues: false);
+
     public int QueryCount { get; init; } = QuerySide * QuerySide;
 
     public long[] InputShape(int batch) => [batch, Grid.Rows, Grid.Columns, VisionWidth];

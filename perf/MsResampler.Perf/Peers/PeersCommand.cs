@@ -33,7 +33,7 @@ internal sealed class PeersCommand
             HelpName = "N",
             DefaultValueFactory = _ => Environment.ProcessorCount,
         };
-        Option<string[]> shapes = ModelsCommand.ShapeOption();
+        Option<string[]> shapes = ShapeOptions.NamesOption();
         Option<string?> json = new("--json") { Description = "Also write the rows to this file.", HelpName = "FILE" };
         Command command = new("peers", "Time the engine and ONNX Runtime in turns on the CPU.")
         {

@@ -25,7 +25,7 @@ public sealed class ReportTests
             new LaunchFigures("fusion gate", "FusionGateBits16", 1, 0.03125, 0.2, 0.5, 25, null, 0.5),
         ]);
 
-    private static readonly GpuRow s_row = new(PeerShape.All[0], 8, "float16") { RelativeL2 = 1.5e-3 };
+    private static readonly GpuRow s_row = GpuRow.Of(PeerShape.All[0], 8, "float16") with { RelativeL2 = 1.5e-3 };
 
     private static readonly GpuReport s_report = new(s_device, "13.0", "gpu --quick", s_ceilings, "no cuBLAS: because",
     [

@@ -42,6 +42,9 @@ internal sealed unsafe class CudaStream : IDeviceStream
     /// <summary>The context of the stream.</summary>
     internal CudaContext Context => _device.Context;
 
+    /// <summary>The handle of the stream in the driver.</summary>
+    internal nint Handle => _handle;
+
     /// <inheritdoc/>
     public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
     {
