@@ -28,7 +28,7 @@ dotnet publish tools/MsResampler.GpuBundle -c Release -r linux-x64 -o "$work/pub
     { cat "$work/log" >&2; fail "dotnet publish failed"; }
 
 mkdir "$work/bundle"
-cp "$work/publish/msresampler-gpu" perf/peers/*.py "$work/bundle"
+cp -r "$work/publish/msresampler-gpu" "$work/publish/MockDriver" perf/peers/*.py "$work/bundle"
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 [ -z "$(git status --porcelain 2>/dev/null)" ] || commit="$commit with changes"
 echo "$commit" >"$work/bundle/commit"
@@ -36,7 +36,7 @@ echo "$commit" >"$work/bundle/commit"
 mkdir -p "$(dirname "$output")"
 {
     cat tools/run-on-gpu.sh
-    tar -C "$work/bundle" -c --owner=0 --group=0 .
+    tar -C "$work/bundle" -c -z --owner=0 --group=0 .
 } >"$output"
 chmod +x "$output"
 

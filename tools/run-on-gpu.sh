@@ -1,136 +1,404 @@
 #!/bin/sh
-# Tests and measures the GPU backend of MS-Resampler on this machine: x86-64 Linux with glibc and NVIDIA's driver. Neither
-# .NET nor CUDA is needed. tools/pack-gpu-bundle.sh appends the programs to this file.
+# Answers, in order of worth, what only a GPU can: do the kernels load, are the tokens right, how long do they take, and what
+# limits them. Needs x86-64 Linux with glibc and NVIDIA's driver; neither .NET nor CUDA. tools/pack-gpu-bundle.sh appends the
+# programs to this file.
 #
-# Steps: list the devices; run the tests that need a GPU; time the engine (gpu.json, gpu.md); time the same models in
-# PyTorch, if python3 has it (torch-TYPE.json, torch-TYPE.md). After a failed step the others still run. summary.md lists the
-# outcomes. The exit status is 0 only if a GPU was found and no step failed.
+# shellcheck disable=SC2086 # lists of words are split
+#
+# Each step has a share of the time; what it leaves over goes to the steps after it. A step that takes longer is stopped. Every
+# result is written at once, as a line of results.jsonl and a row of results.md, so that nothing is lost if the run is cut off.
 set -u
 
 usage() {
     cat <<'END'
-usage: sh msresampler-gpu-bundle.sh [--out DIR] [--quick] [--torch-types "TYPE..."] [--unpack DIR]
+usage: sh msresampler-gpu-bundle.sh [--minutes N] [--out DIR | --resume DIR] [--steps "STEP..."]
 
-  --out DIR       where results go; default: msresampler-gpu-results-DATE in the current folder
-  --quick         a few seconds per row, batches 1 and 8, PyTorch in float16 only: minutes instead of an hour
-  --torch-types   float32, tf32, float16, bfloat16; default: "float16 bfloat16 tf32"
-  --unpack DIR    only unpack the programs: msresampler-gpu (all commands of msresampler, and test, gpu, models,
-                  roofline) and torch_peer.py
+  --minutes N      the time for all steps; default: 9. With 60 nearly everything is measured
+  --out DIR        where results go; default: msresampler-gpu-results-DATE in the current folder
+  --resume DIR     continue the run whose results are in DIR: what it finished is not repeated
+  --steps "..."    only these steps, of: machine probe promises parity times sanitizer ncu torch shapes
+  --unpack DIR     only unpack the programs: msresampler-gpu has all commands of msresampler, and test, probe, parity,
+                   gpu, models, roofline
+  --programs DIR   run the programs that are unpacked in DIR
+  --emulate        a dry run without a GPU, with tiny models on a mock of the driver; needs a C compiler
 
+The exit status is 0 only if there is a GPU and nothing failed. The folder of results has at most eight files.
 MSRESAMPLER_LIBCUDA names the driver's library if it is not found; PYTHON names an interpreter with PyTorch.
 END
 }
 
-out= unpack= quick= types="float16 bfloat16 tf32"
+refuse() {
+    echo "run-on-gpu: $1" >&2
+    exit 2
+}
+
+minutes=9 out='' resume='' unpack='' programs='' emulate=''
+# The steps, in order, each with its share: the seconds of nine minutes.
+all="machine:10 probe:60 promises:30 parity:60 times:150 sanitizer:60 ncu:60 torch:70 shapes:40"
+chosen=" machine probe promises parity times sanitizer ncu torch shapes "
 while [ $# -gt 0 ]; do
     case $1 in
-        --out | --unpack | --torch-types)
-            [ $# -gt 1 ] || { echo "run-on-gpu: $1 needs a value" >&2; exit 2; }
+        --minutes | --out | --resume | --unpack | --programs | --steps)
+            [ $# -gt 1 ] || refuse "$1 needs a value"
             case $1 in
+                --minutes) minutes=$2 ;;
                 --out) out=$2 ;;
+                --resume) resume=$2 ;;
                 --unpack) unpack=$2 ;;
-                *) types=$2 ;;
+                --programs) programs=$2 ;;
+                *)
+                    for step in $2; do
+                        case " $all" in *" $step:"*) ;; *) refuse "--steps: unknown step $step; see --help" ;; esac
+                    done
+                    chosen=" machine $2 " ;;
             esac
             shift ;;
-        --quick) quick=1 ;;
+        --emulate) emulate=1 ;;
         -h | --help) usage; exit 0 ;;
         *) echo "run-on-gpu: unknown argument $1" >&2; usage >&2; exit 2 ;;
     esac
     shift
 done
-if [ -n "$quick" ] && [ "$types" = "float16 bfloat16 tf32" ]; then types=float16; fi
+case $minutes in
+    *[!0-9.]* | *.*.* | .* | *. | '') refuse "--minutes: expected a number such as 9 or 0.5, found $minutes" ;;
+esac
+seconds=$(awk "BEGIN { printf \"%d\", 60 * $minutes }")
+[ "$seconds" -gt 0 ] || refuse "--minutes: expected more than 0, found $minutes"
+[ -z "$out" ] || [ -z "$resume" ] || refuse "--out and --resume: expected one of them"
+[ -z "$resume" ] || [ -f "$resume/results.jsonl" ] || refuse "--resume $resume: there is no results.jsonl"
+command -v timeout >/dev/null || refuse "the command timeout (of GNU coreutils) was not found"
+[ -z "$programs" ] || [ -x "$programs/msresampler-gpu" ] || refuse "--programs $programs: there is no msresampler-gpu"
+
+start=$(date +%s)
+end=$((start + seconds))
+work=$(mktemp -d) || exit 2
+child='' making=''
+# shellcheck disable=SC2317,SC2329 # called by trap
+clean_up() {
+    for process in $child $making; do
+        kill "$process" 2>/dev/null
+    done
+    wait
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
 
 # The archive of the programs starts after the last line of the script.
-first=1
-while IFS= read -r line; do
-    first=$((first + 1))
-    [ "$line" != __PROGRAMS__ ] || break
-done <"$0"
-if [ "$(tail -n "+$first" "$0" | head -c 1 | wc -c)" -eq 0 ]; then
-    echo "run-on-gpu: this file does not contain the programs; tools/pack-gpu-bundle.sh makes one that does" >&2
-    exit 2
-fi
+unpack_to() {
+    first=1
+    while IFS= read -r line; do
+        first=$((first + 1))
+        [ "$line" != __PROGRAMS__ ] || break
+    done <"$0"
+    [ "$(tail -n "+$first" "$0" | head -c 1 | wc -c)" -ne 0 ] ||
+        refuse "this file does not contain the programs; tools/pack-gpu-bundle.sh makes one that does"
+    mkdir -p "$1" || exit 2
+    tail -n "+$first" "$0" | tar -x -z -C "$1" || refuse "cannot unpack to $1"
+}
+
 if [ -n "$unpack" ]; then
-    mkdir -p "$unpack" && tail -n "+$first" "$0" | tar -x -C "$unpack"
+    unpack_to "$unpack"
     exit
 fi
-
-out=${out:-msresampler-gpu-results-$(date +%Y%m%d-%H%M%S)}
+if [ -z "$programs" ]; then
+    programs=$work/programs
+    unpack_to "$programs"
+fi
+programs=$(cd "$programs" && pwd)
+program=$programs/msresampler-gpu
+out=${resume:-${out:-msresampler-gpu-results-$(date +%Y%m%d-%H%M%S)}}
 mkdir -p "$out" || exit 2
 out=$(cd "$out" && pwd)
-work=$(mktemp -d) || exit 2
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-tail -n "+$first" "$0" | tar -x -C "$work" || { echo "run-on-gpu: cannot unpack to $work" >&2; exit 2; }
-# Unpacked files, compiled kernels and the driver's cache go to the temporary folder, not to the user's home.
+rows=$out/results.jsonl
+[ -n "$resume" ] || [ ! -s "$rows" ] || refuse "--out $out: it has results already; continue them with --resume $out"
+
+# Temporary files, compiled kernels and the driver's cache go to the work folder, not to the user's home. The packed kernels
+# are copied, because the cache changes.
 export DOTNET_BUNDLE_EXTRACT_BASE_DIR="$work/extracted" DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
-export MSRESAMPLER_CACHE="$work/kernels" CUDA_CACHE_PATH="$work/driver-cache"
-program=$work/msresampler-gpu
-failed=0
+export MSRESAMPLER_CACHE="$work/kernels" CUDA_CACHE_PATH="$work/driver-cache" TMPDIR="$work"
+[ ! -d "$programs/kernels" ] || cp -r "$programs/kernels" "$work/kernels"
+models=$work/models tiny=''
+# A dry run uses the mock driver even if there is another one.
+[ -z "$emulate" ] || { export MSRESAMPLER_MOCK_CUDA=1; tiny=--tiny; }
 
-{
-    echo "# Results of the GPU bundle"
-    echo
-    echo "- commit: $(cat "$work/commit")"
-    echo "- date: $(date -u +%Y-%m-%dT%H:%M:%SZ)"
-    echo "- system: $(uname -srm)"
-    echo
-    echo "| step | outcome | log |"
-    echo "|---|---|---|"
-} >"$out/summary.md"
-
-record() {
-    echo "| $1 | $2 | $1.log |" >>"$out/summary.md"
-    echo "run-on-gpu: $1: $2"
+# note STEP ROW OUTCOME TEXT [SECONDS]: writes a result. The result of a whole step has an empty ROW.
+note() {
+    text=$(printf '%s' "$4" | tr '\n\t\r' '   ' | tr -d '\000-\037' | cut -c 1-400 | sed 's/\\/\\\\/g; s/"/\\"/g')
+    printf '{"step":"%s","row":"%s","outcome":"%s","text":"%s","seconds":%d}\n' "$1" "$2" "$3" "$text" "${5:-0}" >>"$rows"
+    printf '| %s | %s | %s | %s |\n' "$1" "$2" "$3" "$(printf '%s' "$text" | tr '|' '/')" >>"$out/results.md"
 }
 
-# step NAME COMMAND...: runs a command, writes its output to NAME.log and records the outcome.
-step() {
-    name=$1
-    shift
-    echo "run-on-gpu: $name ..."
-    "$@" >"$out/$name.log" 2>&1
-    status=$?
-    case $status in
-        0) record "$name" passed ;;
-        *) record "$name" "failed ($status): $(tail -n 1 "$out/$name.log" | cut -c 1-200 | tr '|' '/')"; failed=1 ;;
-    esac
-    return $status
+# has STEP ROW [OUTCOMES]: whether there is a result.
+has() {
+    grep -E -q "^\{\"step\":\"$1\",\"row\":\"$2\",\"outcome\":\"(${3:-passed|failed|skipped})\"" "$rows"
 }
 
-skip() {
-    echo "$2" >"$out/$1.log"
-    record "$1" "not run: $2"
+# keep_log: appends the log of the running step to the log of all steps.
+log=$out/running.log
+keep_log() {
+    [ -f "$log" ] || return
+    head -c 1000000 "$log" >>"$out/logs.txt"
+    rm "$log"
 }
 
-command -v nvidia-smi >/dev/null && nvidia-smi -q >"$out/nvidia-smi.txt" 2>&1
-step devices "$program" devices
-step models "$program" models --out "$work/models"
-step verify-cpu "$program" verify --model "$work/models/clip-l-336-separate" --backend cpu
-step verify "$program" verify --model "$work/models/clip-l-336-separate" --backend cuda
-if [ $? -eq 2 ]; then
-    skip test "there is no usable GPU (verify.log says why)"
-    skip gpu "there is no usable GPU (verify.log says why)"
+if [ -n "$resume" ]; then
+    # The run may have been cut off within a line.
+    for file in "$rows" "$out/results.md"; do
+        [ -z "$(tail -c 1 "$file")" ] || echo >>"$file"
+    done
+    keep_log
 else
-    step test "$program" test --xml "$out/test.xml"
-    step gpu "$program" gpu --json "$out/gpu.json" --markdown "$out/gpu.md" ${quick:+--quick}
+    commit=$(cat "$programs/commit" 2>/dev/null || echo unknown)
+    cat >"$out/results.md" <<END
+# Results of the GPU bundle
+
+- commit: $commit
+- date: $(date -u +%Y-%m-%dT%H:%M:%SZ)
+- system: $(uname -srm)
+
+| step | row | outcome | result |
+|---|---|---|---|
+END
+    : >"$rows"
+    note run "" started "commit $commit, $(date -u +%Y-%m-%dT%H:%M:%SZ), $(uname -srm)"
 fi
 
-python=${PYTHON:-python3}
-for type in $types; do
-    if ! command -v "$python" >/dev/null; then
-        skip "torch-$type" "$python was not found; PYTHON names another interpreter"
-    elif ! "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-        skip "torch-$type" "$python has no PyTorch that finds a GPU"
-    else
-        set -- --dtype "$type" --json "$out/torch-$type.json" --markdown "$out/torch-$type.md"
-        [ -z "$quick" ] || set -- "$@" --batch 1 8 --seconds 0.3
-        [ ! -f "$out/gpu.json" ] || set -- "$@" --engine "$out/gpu.json"
-        step "torch-$type" "$python" "$work/torch_peer.py" "$work"/models/* "$@"
+# limited COMMAND...: runs a command for the rest of the step's time. Returns its status, or 124 if it was stopped.
+limited() {
+    left=$((step_end - $(date +%s)))
+    if [ "$left" -le 0 ]; then
+        stopped=1
+        return 124
     fi
+    echo "\$ $*" >>"$log"
+    before=$(wc -c <"$log")
+    timeout -k 5 "$left" "$@" >>"$log" 2>&1 &
+    child=$!
+    wait "$child"
+    status=$?
+    child=''
+    # A command can end by itself with the status of a stopped one.
+    if [ "$status" -eq 124 ] || [ "$status" -eq 137 ] && [ "$(date +%s)" -ge "$step_end" ]; then
+        status=124 stopped=1
+    elif [ "$status" -ne 0 ]; then
+        failure=${failure:-status $status: $(said | grep -v '^ *$' | tail -n 1)}
+    fi
+    return "$status"
+}
+
+# said: prints the output of the last command.
+said() {
+    tail -c "+$((before + 1))" "$log"
+}
+
+# note_tool STEP ROW TOOL: writes the result of a tool of CUDA. Its own failure to reach the GPU is not ours.
+note_tool() {
+    summary=$(said | grep -E "SUMMARY|==ERROR==|[Ee]rror:" | tail -n 1)
+    if [ "$status" -eq 0 ]; then
+        note "$1" "$2" passed "$summary"
+    elif said | grep -E -q "ERR_NVGPUCTRPERM|LibraryNotLoaded|Device not supported|No supported GPUs"; then
+        note "$1" "$2" skipped "$3 cannot use this GPU: $summary"
+        failure=''
+    else
+        note "$1" "$2" failed "status $status: $summary"
+    fi
+}
+
+# find_tool NAME FOLDER...: prints the path of a program of CUDA.
+find_tool() {
+    command -v "$1" && return
+    name=$1
+    shift
+    for folder in "$@"; do
+        [ ! -x "$folder/$name" ] || { echo "$folder/$name"; return; }
+    done
+    return 1
+}
+
+step_machine() {
+    if command -v nvidia-smi >/dev/null; then limited nvidia-smi -q; fi
+    limited "$program" devices
+    limited "$program" machine --results "$out"
+}
+
+step_sanitizer() {
+    tool=$(find_tool compute-sanitizer /usr/local/cuda/bin /usr/local/cuda/compute-sanitizer) || {
+        skipped="compute-sanitizer was not found"
+        return
+    }
+    for precision in float16 tf32 float32 bfloat16; do
+        for check in memcheck racecheck; do
+            ! has sanitizer "$check $precision" || continue
+            limited "$tool" --tool "$check" --error-exitcode 9 --print-limit 20 "$program" parity --case small \
+                --precision "$precision"
+            [ -z "$stopped" ] || return
+            note_tool sanitizer "$check $precision" compute-sanitizer
+        done
+    done
+}
+
+step_ncu() {
+    tool=$(find_tool ncu /usr/local/cuda/bin /opt/nvidia/nsight-compute/*) || {
+        skipped="ncu was not found"
+        return
+    }
+    for precision in float16 bfloat16 tf32; do
+        for tile in 128x128Wide 128x128; do
+            ! has ncu "$precision $tile" || continue
+            rm -f "$work/ncu.csv"
+            limited "$tool" --csv --page raw --log-file "$work/ncu.csv" --kernel-name 'regex:GemmMma|ScopeAttention' \
+                --section SpeedOfLight --section ComputeWorkloadAnalysis --section MemoryWorkloadAnalysis \
+                --section MemoryWorkloadAnalysis_Tables --section Occupancy --section LaunchStats --section WarpStateStats \
+                "$program" profile --models "$models" --precision "$precision" --tile "$tile" $tiny
+            [ -z "$stopped" ] || return
+            [ ! -f "$work/ncu.csv" ] || { head -c 2000000 "$work/ncu.csv" | tee -a "$out/ncu.csv" | head -n 50 >>"$log"; }
+            [ "$status" -ne 0 ] || limited "$program" counters "$work/ncu.csv" --results "$out" --variant "$precision $tile"
+            note_tool ncu "$precision $tile" ncu
+        done
+    done
+}
+
+# torch TYPE SECONDS MODEL...: times models in PyTorch.
+torch() {
+    type=$1 duration=$2
+    shift 2
+    for model in "$@"; do
+        shift
+        [ ! -f "$models/$model/tokens.safetensors" ] || set -- "$@" "$models/$model"
+    done
+    limited "$python" "$programs/torch_peer.py" "$@" --dtype "$type" --seconds "$duration" --results "$out" --step "$name" \
+        ${batches:+--batch $batches} ${emulate:+--device cpu}
+}
+
+step_torch() {
+    if ! command -v "$python" >/dev/null; then
+        skipped="$python was not found; PYTHON names another interpreter"
+    elif ! limited "$python" -c "import torch; raise SystemExit('$emulate' == '' and not torch.cuda.is_available())"; then
+        [ -n "$stopped" ] || skipped="$python has no PyTorch that finds a GPU"
+    else
+        batches="1 64"
+        torch float16 0.3 $peers
+    fi
+}
+
+step_shapes() {
+    limited "$program" gpu --results "$out" --step shapes --models "$models" $tiny --shape siglip-384 hires
+    if has torch "" skipped; then return; fi
+    batches=''
+    for type in float16 bfloat16 tf32 float32; do
+        torch "$type" 0.5 $peers $others
+    done
+}
+
+# run_step NAME SECONDS: runs a step and writes its result.
+run_step() {
+    name=$1
+    begun=$(date +%s)
+    step_end=$((begun + $2))
+    failure='' skipped='' stopped=''
+    echo "run-on-gpu: $name: at most $2 s ..."
+    case $name in
+        machine) step_machine ;;
+        probe) limited "$program" probe --results "$out" ;;
+        # The tokens are the next step's.
+        promises) limited "$program" test --filter 'CudaHardwareTests\.(?!Tokens_)' --results "$out" ;;
+        parity) limited "$program" parity --results "$out" --seconds "$(($2 > 4 ? $2 - 2 : 2))" $tiny ;;
+        times) limited "$program" gpu --results "$out" --step times --models "$models" $tiny --shape clip-l-336 ;;
+        sanitizer) step_sanitizer ;;
+        ncu) step_ncu ;;
+        torch) step_torch ;;
+        shapes) step_shapes ;;
+    esac
+    took=$(($(date +%s) - begun))
+    keep_log
+    count=$(grep -E -c "^\{\"step\":\"$name\",\"row\":\"[^\"]" "$rows")
+    bad=$(grep -E -c "^\{\"step\":\"$name\",\"row\":\"([^\"\\]|\\\\.)+\",\"outcome\":\"failed\"" "$rows")
+    text="$took s, $count rows"
+    [ "$bad" -eq 0 ] || text="$text, $bad of them failed"
+    if [ -n "$skipped" ]; then
+        note "$name" "" skipped "$skipped" "$took"
+    elif [ -n "$stopped" ]; then
+        note "$name" "" stopped "$text; its time was up" "$took"
+    elif [ -n "$failure" ] || [ "$bad" -gt 0 ]; then
+        note "$name" "" failed "$text${failure:+; $failure}" "$took"
+    else
+        note "$name" "" passed "$text" "$took"
+    fi
+    result_of "$name"
+}
+
+# result_of STEP: prints the last result of a step.
+result_of() {
+    grep "^| $1 |  |" "$out/results.md" | tail -n 1 | cut -c 1-240
+}
+
+# More than nine minutes go to the steps with the most to measure.
+surplus=$((seconds > 540 ? seconds - 540 : 0))
+weight_of() {
+    weight=${1#*:}
+    case $1 in
+        parity:* | times:*) weight=$((weight + surplus / 8)) ;;
+        torch:*) weight=$((weight + surplus / 4)) ;;
+        shapes:*) weight=$((weight + surplus / 2)) ;;
+    esac
+}
+
+python=${PYTHON:-python3}
+peers="clip-l-336-separate clip-l-336-shared" others="siglip-384-separate siglip-384-shared hires-separate hires-shared"
+[ -z "$emulate" ] || peers="tiny-separate tiny-shared" others=''
+todo='' weights=0
+for entry in $all; do
+    name=${entry%%:*}
+    case $chosen in *" $name "*) ;; *) continue ;; esac
+    ! has "$name" "" || continue
+    todo="$todo $entry"
+    weight_of "$entry"
+    weights=$((weights + weight))
 done
 
-echo "run-on-gpu: results are in $out"
-cat "$out/summary.md"
-exit $failed
+# cuBLAS is often inside a Python package only.
+if [ -z "${MSRESAMPLER_CUBLAS:-}" ]; then
+    for folder in /usr/local/cuda* $("$python" -c 'import sys; print("\n".join(sys.path))' 2>/dev/null); do
+        for file in "$folder"/lib64/libcublas.so.1[1-9] "$folder"/nvidia/*/lib/libcublas.so.1[1-9]; do
+            [ ! -f "$file" ] || export MSRESAMPLER_CUBLAS="$file"
+        done
+    done
+fi
+
+# The models of the times and of PyTorch are made while the first steps run.
+timeout -k 5 300 "$program" models --out "$models" $tiny >"$work/models.log" 2>&1 &
+making=$!
+
+for entry in $todo; do
+    name=${entry%%:*}
+    left=$((end - $(date +%s)))
+    weight_of "$entry"
+    share=$((left * weight / weights))
+    weights=$((weights - weight))
+    [ "$share" -ge 5 ] || share=$((left < 5 ? left : 5))
+    if [ "$share" -lt 2 ]; then
+        note "$name" "" "not reached" "no time was left"
+        continue
+    fi
+    if [ "$name" != machine ] && ! has machine device passed; then
+        note "$name" "" skipped "there is no usable GPU; the row of the step machine says why"
+        continue
+    fi
+    case $name in times | ncu | torch | shapes) wait "$making" || cat "$work/models.log" >>"$log" ;; esac
+    run_step "$name" "$share"
+done
+
+echo
+echo "| step | row | outcome | result |"
+echo "|---|---|---|---|"
+for entry in $all; do
+    result_of "${entry%%:*}"
+done
+grep -E '^\| [a-z]+ \| [^|]+ \| failed \|' "$out/results.md" | head -n 12 | cut -c 1-300
+grep -E '^\| times \| [^|]+ \|' "$out/results.md" | head -n 24 | cut -c 1-260
+echo
+echo "run-on-gpu: the results are in $out"
+has machine device passed && ! grep -q '"outcome":"failed","text"' "$rows"
+exit
 __PROGRAMS__

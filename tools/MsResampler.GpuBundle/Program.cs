@@ -2,13 +2,17 @@ using System.CommandLine;
 using System.Globalization;
 using System.Reflection;
 using MsResampler.GpuBundle;
+using MsResampler.Kernels.Tests.Cuda;
 using MsResampler.Perf;
 
 // One program for machines without .NET: the tests that need a GPU, the perf project's commands for GPUs, and all
 // commands of msresampler.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+if (MockDriver.IsRequested)
+    MockDriver.Emulate();
 RootCommand root = new("Tests and measures the GPU backend. All commands of msresampler work, too.");
 root.Subcommands.Add(TestCommand.Create());
+root.Subcommands.Add(ParityCommand.Create());
 foreach (Command command in GpuCommands.Create())
     root.Subcommands.Add(command);
 return args is [] or ["--help" or "-h" or "-?"] || root.Subcommands.Any(command => command.Name == args[0])

@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Security;
+using MsResampler.Perf.Results;
 using NUnit.Framework.Api;
 using NUnit.Framework.Interfaces;
 using NUnit.Framework.Internal;
@@ -33,17 +35,18 @@ internal static class TestCommand
         };
         Command command = new("test", "Run the tests that need a GPU. Exits with 1 if a test fails, with 3 if no " +
             "test could run.") { filter, xml };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(filter), parsed.GetValue(xml)));
+        ResultOptions results = ResultOptions.AddTo(command, "promises");
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(filter), parsed.GetValue(xml), results.Open(parsed)));
         return command;
     }
 
-    private static int Run(string pattern, string? xmlPath)
+    private static int Run(string pattern, string? xmlPath, ResultLog? log)
     {
         NUnitTestAssemblyRunner runner = new(new DefaultTestAssemblyBuilder());
         runner.Load(System.Reflection.Assembly.Load(Assembly), new Dictionary<string, object>());
         ITestFilter filter = TestFilter.FromXml(
             $"<filter><test re='1'>{SecurityElement.Escape(pattern)}</test></filter>");
-        ITestResult result = runner.Run(new Listener(), filter);
+        ITestResult result = runner.Run(new Listener(log), filter);
         Console.WriteLine($"{result.PassCount} passed, {result.FailCount} failed, {result.SkipCount} ignored, " +
             $"{result.InconclusiveCount} inconclusive in {result.Duration:0.0} s");
         if (xmlPath is not null)
@@ -54,7 +57,7 @@ internal static class TestCommand
     }
 
     /// <summary>Prints a line for each test.</summary>
-    private sealed class Listener : ITestListener
+    private sealed class Listener(ResultLog? log) : ITestListener
     {
         public void TestStarted(ITest test)
         {
@@ -75,7 +78,17 @@ internal static class TestCommand
                 Console.WriteLine($"    {result.Message.Trim().ReplaceLineEndings("\n    ")}");
             if (result.ResultState.Status == TestStatus.Failed)
                 Console.WriteLine(result.StackTrace);
+            string name = result.Test.FullName.Split('.', 4)[^1];
+            log?.Add(name, OutcomeOf(result), result.ResultState.Status == TestStatus.Passed
+                ? string.Create(CultureInfo.InvariantCulture, $"{result.Duration:0.0} s") : result.Message ?? "");
         }
+
+        private static Outcome OutcomeOf(ITestResult result) => result.ResultState.Status switch
+        {
+            TestStatus.Passed => Outcome.Passed,
+            TestStatus.Failed => Outcome.Failed,
+            _ => Outcome.Skipped,
+        };
 
         public void TestOutput(TestOutput output)
         {

@@ -5,7 +5,8 @@ namespace MsResampler.Perf.Ceilings;
 internal sealed record BenchEffort(TimeSpan Duration)
 {
     /// <summary>As little as possible, for an emulated device.</summary>
-    public static BenchEffort Tiny { get; } = new(TimeSpan.Zero) { CopyBytes = 1 << 14, BusySteps = 1, ProductSteps = 1 };
+    public static BenchEffort Tiny { get; } =
+        new(TimeSpan.Zero) { CopyBytes = 1 << 14, BusySteps = 1, ProductSteps = 1 };
 
     /// <summary>The size of each of the two buffers of a copy: several times the largest second-level cache.</summary>
     public long CopyBytes { get; init; } = 512L << 20;

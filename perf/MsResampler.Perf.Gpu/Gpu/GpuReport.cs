@@ -45,7 +45,8 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
     public string LimitsText => $"products in registers: float16 {Tera(Ceilings.Float16Flops)}, bfloat16 " +
         $"{Tera(Ceilings.BFloat16Flops)}, tf32 {Tera(Ceilings.TensorFloat32Flops)}; copy " +
         $"{Giga(Ceilings.CopyBytesPerSecond)}; empty launch: {Micro(Ceilings.Launches.Plain)} in a row, " +
-        $"{Micro(Ceilings.Launches.Graph)} in a graph, {Micro(Ceilings.Launches.Measured)} timed alone; cuBLAS {Cublas}";
+        $"{Micro(Ceilings.Launches.Graph)} in a graph, {Micro(Ceilings.Launches.Measured)} timed alone; " +
+        $"cuBLAS {Cublas}";
 
     /// <summary>The times of a new process in one line.</summary>
     public string? FirstText => FirstCold is { } cold && FirstWarm is { } warm

@@ -34,7 +34,8 @@ internal sealed record GpuRow(string Model, string Grid, int Batch, string Preci
         if (Figures is not { } figures)
             return Failure ?? "";
         CultureInfo culture = CultureInfo.InvariantCulture;
-        string times = string.Create(culture, $"warm {figures.Warm.Median:0.000} ms, cold {figures.Cold.Median:0.000}, " +
+        string times = string.Create(culture,
+            $"warm {figures.Warm.Median:0.000} ms, cold {figures.Cold.Median:0.000}, " +
             $"call {figures.Call.Median:0.000}, {Batch / figures.Warm.Median * 1e3:0} images/s, " +
             $"{figures.Gflop / figures.Warm.Median:0.0} TFLOP/s, rel. L2 {RelativeL2:0.0e-0}");
         return times + string.Concat(figures.Launches.OrderByDescending(launch => launch.Milliseconds).Take(3)

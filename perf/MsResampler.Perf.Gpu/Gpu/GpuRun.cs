@@ -25,7 +25,8 @@ internal sealed class GpuRun(DeviceBench bench, CublasPeer? cublas, ResultLog? l
                 using ResamplerModel model = ResamplerModel.Open(perfModel.Folder);
                 foreach (int batch in missing)
                 {
-                    GpuRow row = Measure(perfModel, model, GpuRow.Of(perfModel.Shape, batch, precision.Name), precision);
+                    GpuRow row = Measure(perfModel, model, GpuRow.Of(perfModel.Shape, batch, precision.Name),
+                        precision);
                     log?.Add(NameOf(perfModel, precision, batch), row.IsWrong ? Outcome.Failed
                         : row.Figures is null ? Outcome.Skipped : Outcome.Passed, row.ToLine(), row);
                     if (log is null)

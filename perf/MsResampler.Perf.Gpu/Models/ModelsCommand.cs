@@ -11,7 +11,8 @@ internal static class ModelsCommand
     {
         Option<DirectoryInfo> output = new("--out")
         {
-            Description = "Write two model folders per shape to this folder: with separate and with shared keys and values.",
+            Description = "Write two model folders per shape to this folder: scopes have their own keys and values, " +
+                "or share them.",
             HelpName = "DIR",
             Required = true,
         };

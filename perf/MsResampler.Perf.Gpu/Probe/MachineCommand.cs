@@ -14,7 +14,8 @@ internal static class MachineCommand
 
     public static Command Create()
     {
-        Command command = new("machine", "Write the properties of the first usable GPU. Exits with 2 if there is none.");
+        Command command = new("machine",
+            "Write the properties of the first usable GPU. Exits with 2 if there is none.");
         ResultOptions results = ResultOptions.AddTo(command, "machine");
         command.SetAction(parsed => Run(results.Open(parsed)));
         return command;

@@ -24,8 +24,8 @@ internal static class ProbeCommand
 
     public static Command Create()
     {
-        Command command = new("probe", "Compile and load every kernel on the GPU, and write the time, registers, memory " +
-            "and resident blocks. Exits with 1 if a kernel fails, with 2 if there is no usable GPU.");
+        Command command = new("probe", "Compile and load every kernel on the GPU, and write the time, registers, " +
+            "memory and resident blocks. Exits with 1 if a kernel fails, with 2 if there is no usable GPU.");
         ResultOptions results = ResultOptions.AddTo(command, "probe");
         command.SetAction(parsed => Run(results.Open(parsed)));
         return command;
@@ -49,7 +49,8 @@ internal static class ProbeCommand
             CudaProbe probe = Probe(device, compiler, kernel);
             if (probe.Failure is not null)
                 Interlocked.Increment(ref failureCount);
-            log?.Add(kernel.Name, probe.Failure is null ? Outcome.Passed : Outcome.Failed, Describe(kernel, probe), probe);
+            log?.Add(kernel.Name, probe.Failure is null ? Outcome.Passed : Outcome.Failed, Describe(kernel, probe),
+                probe);
         });
         return failureCount == 0 ? Done : KernelsFailed;
     }

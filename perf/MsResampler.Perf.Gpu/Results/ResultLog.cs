@@ -68,7 +68,8 @@ internal sealed class ResultLog
     private void Append(string name, string line)
     {
         // One write, so that lines of two processes do not mix.
-        using FileStream file = new(Path.Combine(_folder, name), FileMode.Append, FileAccess.Write, FileShare.ReadWrite);
+        using FileStream file = new(Path.Combine(_folder, name), FileMode.Append, FileAccess.Write,
+            FileShare.ReadWrite);
         file.Write(Encoding.UTF8.GetBytes(line + "\n"));
         file.Flush(flushToDisk: true);
     }

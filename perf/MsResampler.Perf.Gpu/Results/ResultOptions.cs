@@ -7,7 +7,8 @@ internal sealed class ResultOptions
 {
     private readonly Option<string?> _folder = new("--results")
     {
-        Description = "Add each result at once to results.jsonl and results.md of this folder, without those that it has.",
+        Description = "Add each result at once to results.jsonl and results.md of this folder. Results that it has " +
+            "are not measured again.",
         HelpName = "DIR",
     };
 

@@ -61,7 +61,25 @@ internal static unsafe class MockDriver
 
     /// <summary>Whether the mock, if it is available, is the driver of this process. Tests of a real device must
     /// check this.</summary>
-    public static bool IsPreferred => Environment.GetEnvironmentVariable(PreferVariable) == "1" || !HasDriver();
+    public static bool IsPreferred => IsRequested || !HasDriver();
+
+    /// <summary>Whether the environment asks for the mock.</summary>
+    public static bool IsRequested => Environment.GetEnvironmentVariable(PreferVariable) == "1";
+
+    /// <summary>Whether the mock has an emulated device that stands for a real one.</summary>
+    public static bool IsEmulated { get; private set; }
+
+    /// <summary>Puts the emulator behind the mock for the whole process.</summary>
+    /// <exception cref="InvalidOperationException">The mock is not available.</exception>
+    public static void Emulate()
+    {
+        if (s_library.Value.Missing is { } reason)
+            throw new InvalidOperationException(reason);
+        Reset();
+        SetDevice(0, "Mock GPU", multiprocessorCount: 1, memoryBytes: 1L << 30);
+        Attach(new EmulatedBacking());
+        IsEmulated = true;
+    }
 
     /// <summary>Skips the test if the mock is not available.</summary>
     public static void Require()
@@ -176,8 +194,7 @@ internal static unsafe class MockDriver
     {
         string probe = Path.ChangeExtension(path, ".c");
         File.WriteAllText(probe, "#include <pthread.h>\n#include <stdlib.h>\nint probe(void) { return 0; }\n");
-        string[] sources = Directory.GetFiles(Path.Combine(TestContext.CurrentContext.TestDirectory, "MockDriver"),
-            "*.c");
+        string[] sources = Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "MockDriver"), "*.c");
         List<string> reasons = [];
         foreach (string compiler in (ReadOnlySpan<string>)["cc", "gcc", "clang"])
         {
