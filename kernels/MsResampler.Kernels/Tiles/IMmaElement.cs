@@ -10,7 +10,8 @@ internal interface IMmaElement
     /// <summary>The size of an element in bytes.</summary>
     static abstract int Bytes { get; }
 
-    /// <summary>Rounds a fragment to the precision of the instruction.</summary>
+    /// <summary>Rounds a fragment of activations to the precision of the instruction. Weights are rounded when they
+    /// are loaded.</summary>
     static abstract UInt4 Round(UInt4 fragment);
 
     /// <summary><paramref name="sum"/> plus the product of a 16-row and an 8-column fragment, accumulated in
@@ -60,8 +61,9 @@ internal readonly struct MmaBFloat16 : IBits16Element
     public static float High(uint pair) => Interop.IntAsFloat(pair & 0xFFFF0000);
 }
 
-/// <summary>float32, rounded to 10 fraction bits in registers: tensor cores would truncate the remaining
-/// bits.</summary>
+/// <summary>float32, rounded to 10 fraction bits in registers: tensor cores would truncate the remaining bits. For a
+/// product the assembler turns the conversion into a comparison, because infinity and NaN stay as they are, and an
+/// integer addition; both have the full rate.</summary>
 internal readonly struct MmaTensorFloat32 : IMmaElement
 {
     public static int Bytes => 4;

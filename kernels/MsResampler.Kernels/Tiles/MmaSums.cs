@@ -27,7 +27,7 @@ internal static class MmaSums
                 sums[index] = new Float4(0, 0, 0, 0);
         }
 
-        /// <summary>Adds the product of one step of two tiles in shared memory.</summary>
+        /// <summary>Adds the product of one step of two tiles in shared memory. A is rounded, W is not.</summary>
         /// <param name="rowTiles">Tiles of 16 rows.</param>
         /// <param name="columnPairs">Pairs of tiles of 8 columns.</param>
         /// <param name="rows">The address of this lane's row of A, see
@@ -39,7 +39,7 @@ internal static class MmaSums
         {
             var right = new UInt4[columnPairs];
             for (int pair = 0; pair < columnPairs; pair++)
-                right[pair] = TElement.Round(LoadMatrix.X4(columns, pair * 16 * SwizzledTile.RowBytes));
+                right[pair] = LoadMatrix.X4(columns, pair * 16 * SwizzledTile.RowBytes);
             for (int tile = 0; tile < rowTiles; tile++)
             {
                 UInt4 left = TElement.Round(LoadMatrix.X4(rows, tile * 16 * SwizzledTile.RowBytes));

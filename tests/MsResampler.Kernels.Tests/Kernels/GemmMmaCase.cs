@@ -57,7 +57,7 @@ internal sealed class GemmMmaCase
     /// <summary>Runs products.</summary>
     /// <param name="shape">The shape of the tile.</param>
     /// <param name="a">A, [products, rows, inner].</param>
-    /// <param name="w">W, [products, columns, inner].</param>
+    /// <param name="w">W, [products, columns, inner]; rounded here, as when a model is loaded.</param>
     /// <param name="bias">[products, columns].</param>
     /// <param name="size">The extents.</param>
     /// <param name="finish">The epilogue.</param>
@@ -102,7 +102,8 @@ internal sealed class GemmMmaCase
         DeviceView sums = Upload(MemoryMarshal.AsBytes(squares.AsSpan()));
         DeviceView note = firstNoted < 0 ? default : Upload(new byte[sizeof(int)]);
         float[] units = scales.Units.Length > 0 ? scales.Units : [.. Enumerable.Repeat(1f, size.Rows)];
-        arguments.Add(Upload(Encode(a, size.Rows, size.Rows)), Upload(Encode(w, size.Columns, 4 * quads)),
+        arguments.Add(Upload(Encode(a, size.Rows, size.Rows)),
+            Upload(Encode([.. w.Select(Round)], size.Columns, 4 * quads)),
             Upload(MemoryMarshal.AsBytes(paddedBias.AsSpan())), result, sums,
             scales.Count > 0 ? Upload(MemoryMarshal.AsBytes(units.AsSpan())) : default,
             scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.Table.AsSpan())) : default,

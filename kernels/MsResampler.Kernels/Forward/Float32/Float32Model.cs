@@ -27,7 +27,7 @@ internal sealed class Float32Model : DeviceModel
         _tensors = new TensorStore(device, stream);
         try
         {
-            Float32Weights weights = Float32Weights.Upload(_tensors, Layout, model.Weights);
+            Float32Weights weights = Float32Weights.Upload(_tensors, Layout, model.Weights, usesTensorCores);
             _steps = new Float32Steps(Layout, weights, device.Properties, usesTensorCores,
                 KeyLimit.Of(model.Config, model.Weights));
             _querySide = new QuerySide(device, kernels, stream, model);

@@ -1,3 +1,5 @@
+using MsResampler.Kernels.Ptx;
+
 namespace MsResampler.Kernels.Forward.Float32;
 
 /// <summary>The weights of a forward pass in float32 and tf32.</summary>
@@ -22,7 +24,9 @@ internal sealed record Float32Weights : ForwardWeights
     /// <param name="tensors">Receives them.</param>
     /// <param name="layout">The model's layout.</param>
     /// <param name="weights">The weights.</param>
-    public static Float32Weights Upload(TensorStore tensors, ModelLayout layout, ResamplerWeights weights)
+    /// <param name="usesTensorCores">Whether matrices are rounded to tf32.</param>
+    public static Float32Weights Upload(TensorStore tensors, ModelLayout layout, ResamplerWeights weights,
+        bool usesTensorCores)
     {
         PaddedAxis width = layout.Width;
         PaddedAxis heads = layout.Heads;
@@ -31,30 +35,39 @@ internal sealed record Float32Weights : ForwardWeights
         return new Float32Weights
         {
             KeyValueInput = weights.KeyValueInput is not { } input ? null
-                : new DeviceLinear(tensors.Add(Centred(input, width, layout.Channels)),
+                : new DeviceLinear(tensors.Add(Rounded(Centred(input, width, layout.Channels))),
                     tensors.Add(new float[width.PaddedSize])),
             KeyValueNorm = tensors.AddNorm(weights.KeyValueNorm, width),
             PostNorm = tensors.AddNorm(weights.PostNorm, width),
             // A bias that is the same for every key drops out of the softmax.
             Keys = new DeviceLinear(
-                tensors.Add(layout.KeyScopeCount, scope => scopes[scope].KeyProjection.Weight.Pad(heads, width)),
+                tensors.Add(layout.KeyScopeCount,
+                    scope => Rounded(scopes[scope].KeyProjection.Weight.Pad(heads, width))),
                 tensors.Add(new float[layout.KeyScopeCount * heads.PaddedSize])),
             Values = new DeviceLinear(
-                tensors.Add(layout.KeyScopeCount, scope => scopes[scope].ValueProjection.Weight.Pad(heads, width)),
+                tensors.Add(layout.KeyScopeCount,
+                    scope => Rounded(scopes[scope].ValueProjection.Weight.Pad(heads, width))),
                 tensors.Add(layout.KeyScopeCount, scope => scopes[scope].ValueProjection.Bias.Pad(heads))),
             // ln_post follows the output of a single scope directly.
             Outputs = new DeviceLinear(
-                tensors.Add(scopes.Count, scope => scopes.Count == 1
+                tensors.Add(scopes.Count, scope => Rounded(scopes.Count == 1
                     ? Centred(scopes[scope].OutputProjection.Weight, width, heads)
-                    : scopes[scope].OutputProjection.Weight.Pad(width, heads)),
+                    : scopes[scope].OutputProjection.Weight.Pad(width, heads))),
                 tensors.Add(scopes.Count, scope => width.Pad(PaddedAxis.Round(outputBiases[scope])))),
             GateHidden = weights.Gate is not { } gate ? null
-                : new DeviceLinear(tensors.Add(gate.Hidden.Weight.Pad(layout.GateHidden, layout.Branches)),
+                : new DeviceLinear(tensors.Add(Rounded(gate.Hidden.Weight.Pad(layout.GateHidden, layout.Branches))),
                     tensors.Add(layout.GateHidden.Pad(PaddedAxis.Round(hiddenBias!)))),
             GateOutput = tensors.AddGateOutput(weights.Gate, layout),
-            Projection = new DeviceLinear(tensors.Add(weights.Projection.Weight.Pad(layout.Output, width)),
+            Projection = new DeviceLinear(tensors.Add(Rounded(weights.Projection.Weight.Pad(layout.Output, width))),
                 tensors.Add(weights.Projection.Bias.Pad(layout.Output))),
         };
+
+        float[] Rounded(float[] matrix)
+        {
+            for (int index = 0; usesTensorCores && index < matrix.Length; index++)
+                matrix[index] = BitConverter.UInt32BitsToSingle(Pack.TF32(matrix[index]));
+            return matrix;
+        }
     }
 
     /// <summary>A matrix that a normalisation follows.</summary>
