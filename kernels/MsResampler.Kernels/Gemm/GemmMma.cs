@@ -55,7 +55,7 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
     /// <summary>Computes products. A quad is four neighbouring elements, a vector 16 bytes.</summary>
     /// <param name="a">A, [rows, inner] in vectors. The elements that fill up the last vector of a row are zero, here
     /// and in W.</param>
-    /// <param name="w">W, [columns, inner] in vectors.</param>
+    /// <param name="w">W, [columns, inner] in vectors; its elements have the precision of the instruction.</param>
     /// <param name="bias">The bias of each product, [columns] in quads.</param>
     /// <param name="c">Receives C, [rows, columns].</param>
     /// <param name="squares">Sums of squares (<see cref="RowSquares"/>): a <see cref="SquaresEpilogue"/> stores those
