@@ -8,29 +8,34 @@ namespace MsResampler.Kernels.Gemm;
 /// <param name="Tile">The type of the tile.</param>
 /// <param name="Rows">Rows of C in a tile.</param>
 /// <param name="Columns">Columns of C in a tile.</param>
+/// <param name="WarpRows">Rows of C in a warp.</param>
+/// <param name="WarpColumns">Columns of C in a warp.</param>
 /// <param name="BlockSize">Threads of a block.</param>
 /// <param name="BlockCount">Blocks that should share a multiprocessor; registers are limited accordingly.</param>
-internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns, int BlockSize, int BlockCount)
+internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns, int WarpRows, int WarpColumns,
+    int BlockSize, int BlockCount)
 {
-    /// <summary>Multiply-adds of 16-bit elements that a multiprocessor of an A100 executes per cycle. The choice
-    /// depends on the ratio to <see cref="BytesPerCycle"/>. Both are larger on an H100 and smaller on an RTX
-    /// 4090.</summary>
-    private const double ProductsPerCycle = 1024;
+    /// <summary>Multiply-adds of 16-bit elements for each byte that a multiprocessor reads from the second-level cache:
+    /// an A100 has 1024 and 48 per cycle. The other devices are assumed to have the same ratio.</summary>
+    private const double ProductsPerCacheByte = 1024.0 / 48;
 
-    /// <summary>Bytes per cycle from the second-level cache to a multiprocessor of an A100.</summary>
-    private const double BytesPerCycle = 48;
+    /// <summary>Bytes per cycle of the shared memory of a multiprocessor.</summary>
+    private const double SharedBytesPerCycle = 128;
 
     /// <summary>Cycles of a slice without products: the barrier and the wait for it.</summary>
     private const double CyclesPerSlice = 16;
 
-    /// <summary>Elements of 16 bits in a row of a slice. In float32, both the elements and the products per cycle
-    /// are half of that.</summary>
-    private const int SliceElements = SwizzledTile.RowBytes / sizeof(ushort);
+    /// <summary>Bytes of a row in a step, which is one matrix instruction along k.</summary>
+    private const int StepBytes = SwizzledTile.RowBytes / SwizzledTile.StepCount;
+
+    /// <summary>Elements of 16 bits in a row of a step. In float32, both the elements and the products per cycle are
+    /// half of that.</summary>
+    private const int StepElements = StepBytes / sizeof(ushort);
 
     /// <summary>128 × 128, eight warps.</summary>
     public static GemmMmaShape Large { get; } = Of<GemmMmaTile128x128>(index: 0, blockCount: 2);
 
-    /// <summary>128 × 128, four warps; for sm_90 and newer.</summary>
+    /// <summary>128 × 128, four warps.</summary>
     public static GemmMmaShape LargeWide { get; } = Of<GemmMmaTile128x128Wide>(index: 1, blockCount: 2);
 
     /// <summary>128 × 64.</summary>
@@ -42,6 +47,16 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
     /// <summary>All shapes.</summary>
     public static IReadOnlyList<GemmMmaShape> All { get; } = [Large, LargeWide, Medium, Small];
 
+    /// <summary>The cycles that shared memory needs for a step: copies write each row once, and every warp reads its
+    /// rows of A and W.</summary>
+    public double SharedCycles => StepBytes / SharedBytesPerCycle
+        * (Rows + Columns + (BlockSize / 32 * (WarpRows + WarpColumns)));
+
+    /// <summary>The large shape of an architecture. The one with eight warps hides latency better, unless its reads of
+    /// shared memory take as long as its products.</summary>
+    public static GemmMmaShape LargeFor(int architecture)
+        => Large.SharedCycles < Large.ProductCycles(architecture) ? Large : LargeWide;
+
     /// <summary>The shape with which the busiest multiprocessor finishes first; the larger one of equals. All shapes
     /// give the same bits, so the choice may depend on the batch.</summary>
     /// <param name="rowCount">Rows of C.</param>
@@ -49,15 +64,16 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
     /// <param name="productCount">Products in one launch.</param>
     /// <param name="device">The device.</param>
     public static GemmMmaShape For(int rowCount, int columnCount, int productCount, DeviceProperties device)
-    {
-        GemmMmaShape large = device.Architecture >= 90 ? LargeWide : Large;
-        return new[] { large, Medium, Small }.MinBy(shape =>
+        => new[] { LargeFor(device.Architecture), Medium, Small }.MinBy(shape =>
         {
             long blocks = shape.CountTiles(rowCount, columnCount) * productCount;
             long most = (blocks + device.MultiprocessorCount - 1) / device.MultiprocessorCount;
-            return most * shape.SliceCycles;
+            return most * shape.SliceCycles(device.Architecture);
         })!;
-    }
+
+    /// <summary>The cycles that the tensor cores need for a step.</summary>
+    /// <param name="architecture">The architecture, such as 80 for sm_80.</param>
+    public double ProductCycles(int architecture) => Rows * Columns * StepElements / ProductsPerCycle(architecture);
 
     /// <summary>The kernel of the shape.</summary>
     public KernelVariant KernelFor<TElement, TEpilogue, TOutput>()
@@ -74,18 +90,31 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
     public LaunchSize LaunchFor(int rowCount, int columnCount, int productCount)
         => new(checked((int)CountTiles(rowCount, columnCount)), productCount, BlockSize);
 
-    /// <summary>The cycles that a multiprocessor needs for a slice. Copies and products overlap.</summary>
-    private double SliceCycles => CyclesPerSlice + Math.Max(
-        Rows * Columns * SliceElements / ProductsPerCycle,
-        (Rows + Columns) * SwizzledTile.RowBytes / BytesPerCycle);
+    /// <summary>Multiply-adds of 16-bit elements with float32 sums that a multiprocessor executes per cycle with
+    /// mma.sync: on Hopper about 60% of the 2048 of its own instructions.</summary>
+    private static double ProductsPerCycle(int architecture) => architecture switch
+    {
+        80 => 1024,
+        >= 90 and < 120 => 0.6 * 2048,
+        _ => 512,
+    };
 
     private static GemmMmaShape Of<TTile>(int index, int blockCount)
         where TTile : struct, IGemmMmaTile
         => new(index, typeof(TTile),
             GemmMma<TTile, MmaFloat16, LinearEpilogue, GemmMmaFloat16>.TileRows,
             GemmMma<TTile, MmaFloat16, LinearEpilogue, GemmMmaFloat16>.TileColumns,
+            16 * TTile.RowTiles, 16 * TTile.ColumnPairs,
             GemmMma<TTile, MmaFloat16, LinearEpilogue, GemmMmaFloat16>.BlockSize,
             blockCount);
+
+    /// <summary>The cycles that a multiprocessor needs for a slice. Copies, reads and products overlap.</summary>
+    private double SliceCycles(int architecture)
+    {
+        double cacheCycles = (Rows + Columns) * StepBytes * ProductsPerCacheByte / ProductsPerCycle(architecture);
+        return CyclesPerSlice + (SwizzledTile.StepCount
+            * Math.Max(ProductCycles(architecture), Math.Max(SharedCycles, cacheCycles)));
+    }
 
     private long CountTiles(int rowCount, int columnCount)
         => ((rowCount + Rows - 1L) / Rows) * ((columnCount + Columns - 1L) / Columns);

@@ -34,8 +34,8 @@ internal readonly struct GemmMmaTile128x128 : IGemmMmaTile
     public static int StageCount => 3;
 }
 
-/// <summary>128 × 128 with 4 warps of 64 × 64. They read a third less from shared memory, which for 64 × 32 takes
-/// longer than the products on Hopper.</summary>
+/// <summary>128 × 128 with 4 warps of 64 × 64. They read a third less from shared memory, which for 64 × 32 takes as
+/// long as the products on sm_80 and longer on Hopper (<see cref="GemmMmaShape.LargeFor"/>).</summary>
 internal readonly struct GemmMmaTile128x128Wide : IGemmMmaTile
 {
     public static int WarpRows => 2;

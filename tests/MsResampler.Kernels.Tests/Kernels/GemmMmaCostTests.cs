@@ -167,15 +167,22 @@ public sealed class GemmMmaCostTests
         Assert.That((shape.Rows, shape.Columns), Is.EqualTo((rows, columns)));
     }
 
-    [TestCase(80, 256)]
-    [TestCase(89, 256)]
-    [TestCase(90, 128)]
-    [TestCase(120, 128)]
-    public void Large_tiles_have_wide_warps_from_Hopper_on(int architecture, int threads)
+    /// <summary>For each step of 128 × 128: the products, 128·128·16 multiply-adds; and at 128 bytes per cycle, writing
+    /// 256 rows of 32 bytes and reading 8 times 96 or 4 times 128 rows. The table is in the README.</summary>
+    [TestCase(80, 256, 64)]
+    [TestCase(86, 512, 32)]
+    [TestCase(89, 512, 32)]
+    [TestCase(90, 213, 64)]
+    [TestCase(120, 512, 32)]
+    public void Warps_of_a_large_tile_are_wide_where_others_would_wait_for_shared_memory(int architecture,
+        int productCycles, int warpColumns)
     {
         var device = new DeviceProperties("device", architecture, 132, 1L << 34, 48 << 10);
 
-        Assert.That(GemmMmaShape.For(65536, 1024, 1, device).BlockSize, Is.EqualTo(threads));
+        Assert.That(GemmMmaShape.Large.ProductCycles(architecture), Is.EqualTo(productCycles).Within(0.5));
+        Assert.That(GemmMmaShape.LargeWide.ProductCycles(architecture), Is.EqualTo(productCycles).Within(0.5));
+        Assert.That((GemmMmaShape.Large.SharedCycles, GemmMmaShape.LargeWide.SharedCycles), Is.EqualTo((256, 192)));
+        Assert.That(GemmMmaShape.For(65536, 1024, 1, device).WarpColumns, Is.EqualTo(warpColumns));
     }
 
     [Test]
