@@ -17,12 +17,11 @@ namespace MsResampler.Kernels;
 /// MSRESAMPLER_CUDA_GRAPHS=0 kernels are launched one by one, with the same results.</para></remarks>
 public sealed class CudaBackend : Backend
 {
-    // Never disposed: models compile kernels when they first need them.
     private static readonly KernelCompiler s_compiler = new(KernelCache.Default, PtxVersion.Default);
 
-    private readonly Func<CudaDevice> _open;
+    private readonly Func<KernelCache, CudaDevice> _open;
 
-    private CudaBackend(Func<CudaDevice> open) => _open = open;
+    private CudaBackend(Func<KernelCache, CudaDevice> open) => _open = open;
 
     /// <summary>The first usable device. It is chosen when a model is loaded, and every model has its own
     /// context.</summary>
@@ -34,7 +33,7 @@ public sealed class CudaBackend : Backend
     public static Backend ForDevice(int index)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
-        return new CudaBackend(() => new CudaDevice(index));
+        return new CudaBackend(cache => new CudaDevice(index, cache));
     }
 
     /// <summary>One device, in its primary context, which the CUDA runtime uses, and with it PyTorch, TorchSharp, ONNX
@@ -48,7 +47,7 @@ public sealed class CudaBackend : Backend
     public static Backend ForPrimaryContext(int index)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
-        return new CudaBackend(() => CudaDevice.InPrimaryContext(index));
+        return new CudaBackend(cache => CudaDevice.InPrimaryContext(index, cache));
     }
 
     /// <summary>The device of an ILGPU accelerator, in the accelerator's context. The model can use its buffers and
@@ -59,7 +58,7 @@ public sealed class CudaBackend : Backend
     public static Backend ForAccelerator(CudaAccelerator accelerator)
     {
         ArgumentNullException.ThrowIfNull(accelerator);
-        return new CudaBackend(() => CudaDevice.Of(accelerator));
+        return new CudaBackend(cache => CudaDevice.Of(accelerator, cache));
     }
 
     /// <summary>Whether a device can be used. This opens the devices, which can take some tenths of a second
@@ -85,5 +84,5 @@ public sealed class CudaBackend : Backend
     public static IReadOnlyList<CudaDeviceInfo> Devices() => CudaDevices.List();
 
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
-        => new GpuEngine(_open(), s_compiler, model, options);
+        => new GpuEngine(_open(KernelCache.Default), s_compiler, model, options);
 }

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Diagnostics.CodeAnalysis;
 using System.Security;
 using System.Security.Cryptography;
 using System.Text;
@@ -7,10 +5,9 @@ using MsResampler.Files;
 
 namespace MsResampler.Kernels.Compiler;
 
-/// <summary>A cache of compiled kernels, in memory and in a folder that several processes may share. An entry of the
-/// folder is used only if its checksum and its key are right. A problem with the folder never fails an operation:
-/// the kernels are compiled again, and <see cref="Problem"/> says why they are not stored. Members may be called
-/// from several threads.</summary>
+/// <summary>A folder of compiled kernels that several processes may share. An entry is used only if its checksum and
+/// its key are right. A problem with the folder never fails an operation: the kernels are compiled again, and
+/// <see cref="Problem"/> says why they are not stored. Members may be called from several threads.</summary>
 internal sealed class KernelCache
 {
     /// <summary>The environment variable that names the folder; <c>none</c> disables the folder.</summary>
@@ -19,54 +16,72 @@ internal sealed class KernelCache
     private const string Extension = ".kernel";
     private const int MaxFileBytes = 16 << 20;
     private const long MaxFolderBytes = 64 << 20;
-    private static readonly Lazy<KernelCache> s_default = new(() => new KernelCache(FolderOf(
-        Environment.GetEnvironmentVariable(Variable))));
+    private static readonly Lazy<KernelCache> s_default = new(() => Open(Environment.GetEnvironmentVariable(Variable),
+        // Without DoNotVerify, .NET returns an empty path if the folder does not exist.
+        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData,
+            Environment.SpecialFolderOption.DoNotVerify), Path.GetTempPath()));
     private static readonly TimeSpan s_abandoned = TimeSpan.FromHours(1);
 
-    private readonly ConcurrentDictionary<KernelKey, CompiledKernel> _kernels = new();
-    private readonly string? _folder;
     private readonly long _maxBytes;
     private string? _problem;
 
     /// <summary>Creates a cache.</summary>
-    /// <param name="folder">The folder, created when the first kernel is written; null for a cache in memory
-    /// only.</param>
+    /// <param name="folder">The folder, created when the first kernel is written; null for a cache that stores
+    /// nothing.</param>
     /// <param name="maxBytes">The largest total size of the folder in bytes; the least recently used kernels are
     /// deleted first.</param>
     public KernelCache(string? folder, long maxBytes = MaxFolderBytes)
     {
-        _folder = folder;
+        Folder = folder;
         _maxBytes = maxBytes;
     }
 
-    /// <summary>The cache of the process. Its folder is the one that the environment names, by default one in the
-    /// user's folder for local application data.</summary>
+    /// <summary>The cache of the process.</summary>
     public static KernelCache Default => s_default.Value;
 
-    /// <summary>Why kernels are not stored in the folder, or null if every write succeeded.</summary>
+    /// <summary>The folder; null if nothing is stored.</summary>
+    public string? Folder { get; }
+
+    /// <summary>Why kernels are not stored in the folder, or null if there was no problem so far.</summary>
     public string? Problem => Volatile.Read(ref _problem);
 
-    /// <summary>The folder for a value of <see cref="Variable"/>, whether or not it exists; null for
-    /// <c>none</c>.</summary>
-    public static string? FolderOf(string? setting)
+    /// <summary>Opens the cache of a process: in the folder that the environment names, else in the user's folder for
+    /// local application data, and if that cannot be written, in the folder for temporary files. Everybody may write
+    /// there, and cached kernels are executed: a folder that another user could have made or changed is not
+    /// used.</summary>
+    /// <param name="setting">The value of <see cref="Variable"/>.</param>
+    /// <param name="userFolder">The user's folder; empty if there is none.</param>
+    /// <param name="temporaryFolder">The folder for temporary files.</param>
+    public static KernelCache Open(string? setting, string userFolder, string temporaryFolder)
     {
         if (setting == "none")
-            return null;
-        // Without DoNotVerify, .NET returns an empty path if the user's folder does not exist. A write creates it,
-        // and reports an error if that fails.
-        return string.IsNullOrWhiteSpace(setting) ? Path.Combine(Environment.GetFolderPath(
-            Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify),
-            "msresampler", "kernels") : setting;
+            return new KernelCache(folder: null);
+        if (!string.IsNullOrWhiteSpace(setting))
+            return new KernelCache(setting);
+        string own = Path.Combine(userFolder, "msresampler", "kernels");
+        if (userFolder.Length > 0 && (OperatingSystem.IsWindows() || CanWrite(own)))
+            return new KernelCache(own);
+        string temporary = temporaryFolder;
+        if (!OperatingSystem.IsWindows()
+            && PrivateFolder.TryCreate(temporaryFolder, "msresampler-kernels", out temporary))
+        {
+            return new KernelCache(temporary);
+        }
+
+        return new KernelCache(folder: null)
+        {
+            _problem = Describe($"neither {(userFolder.Length > 0 ? own : "a folder of the user")} nor {temporary} " +
+                "is a folder that this user, and nobody else, can write"),
+        };
     }
 
-    /// <summary>Finds a kernel in memory.</summary>
-    public bool TryGet(KernelKey key, [NotNullWhen(true)] out CompiledKernel? kernel) =>
-        _kernels.TryGetValue(key, out kernel);
+    /// <summary>Reads a text from the folder, or returns null if it has no valid entry.</summary>
+    public string? Read(KernelKey key) => ReadBytes(key) is { } text ? Encoding.UTF8.GetString(text) : null;
 
-    /// <summary>Reads a kernel's text from the folder, or returns null if it has no valid entry.</summary>
-    public string? Read(KernelKey key)
+    /// <summary>Reads machine code from the folder, or returns null if it has no valid entry.</summary>
+    public byte[]? ReadBytes(KernelKey key)
     {
-        if (_folder is null)
+        if (Folder is null)
             return null;
         try
         {
@@ -77,10 +92,10 @@ internal sealed class KernelCache
                 return null;
             byte[] content = new byte[file.Length];
             file.ReadExactly(content);
-            if (Unwrap(key, content) is not { } ptx)
-                return null;
-            File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
-            return ptx;
+            byte[]? found = Unwrap(key, content);
+            if (found is not null)
+                Touch(path);
+            return found;
         }
         catch (Exception e) when (IsOfFiles(e))
         {
@@ -88,22 +103,22 @@ internal sealed class KernelCache
         }
     }
 
-    /// <summary>Stores a kernel in memory.</summary>
-    public void Add(KernelKey key, CompiledKernel kernel) => _kernels[key] = kernel;
+    /// <summary>Writes a text to the folder.</summary>
+    public void Write(KernelKey key, string text) => WriteBytes(key, Encoding.UTF8.GetBytes(text));
 
-    /// <summary>Writes a kernel's text to the folder, first under a temporary name so that no reader sees a partial
+    /// <summary>Writes machine code to the folder, first under a temporary name so that no reader sees a partial
     /// file.</summary>
-    public void Write(KernelKey key, string ptx)
+    public void WriteBytes(KernelKey key, ReadOnlySpan<byte> code)
     {
-        if (_folder is null)
+        if (Folder is null)
             return;
         string path = PathOf(key);
         string unfinished = $"{path}.{Guid.NewGuid():N}";
         try
         {
-            Directory.CreateDirectory(_folder);
+            Directory.CreateDirectory(Folder);
             Unfinished.AddFile(unfinished);
-            File.WriteAllBytes(unfinished, Wrap(key, ptx));
+            File.WriteAllBytes(unfinished, Wrap(key, code));
             File.Move(unfinished, path, overwrite: true);
             Unfinished.Remove(unfinished);
         }
@@ -111,25 +126,54 @@ internal sealed class KernelCache
         {
             Delete(unfinished);
             Unfinished.Remove(unfinished);
-            Interlocked.CompareExchange(ref _problem, "compiled GPU kernels are not stored, and every start compiles " +
-                $"them again: {e.Message.TrimEnd('.')}; set {Variable} to another folder, or to none to disable it",
-                null);
+            Interlocked.CompareExchange(ref _problem, Describe(e.Message.TrimEnd('.')), null);
             return;
         }
 
-        Trim(_folder);
+        Trim(Folder);
     }
 
-    /// <summary>Encodes an entry: the checksum of the rest, the key, and the text, the latter two with their
-    /// lengths.</summary>
-    private static byte[] Wrap(KernelKey key, string ptx)
+    private static string Describe(string problem)
+        => $"compiled GPU kernels are not stored, and every start compiles them again: {problem}; set {Variable} to " +
+            "another folder, or to none to disable it";
+
+    private static bool CanWrite(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            using FileStream probe = File.Create(Path.Combine(folder, $"{Guid.NewGuid():N}{Extension}.0"), 1,
+                FileOptions.DeleteOnClose);
+            return true;
+        }
+        catch (Exception e) when (IsOfFiles(e))
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Notes that a file was used.</summary>
+    private static void Touch(string path)
+    {
+        try
+        {
+            File.SetLastWriteTimeUtc(path, DateTime.UtcNow);
+        }
+        catch (Exception e) when (IsOfFiles(e))
+        {
+            // The folder cannot be written, but it can be used.
+        }
+    }
+
+    /// <summary>Encodes an entry: the checksum of the rest, the key with its length, and the content.</summary>
+    private static byte[] Wrap(KernelKey key, ReadOnlySpan<byte> code)
     {
         using var content = new MemoryStream();
         content.Write(new byte[SHA256.HashSizeInBytes]);
         using (var writer = new BinaryWriter(content, Encoding.UTF8, leaveOpen: true))
         {
             writer.Write(key.Text);
-            writer.Write(ptx);
+            writer.Write(code);
         }
 
         byte[] bytes = content.ToArray();
@@ -137,7 +181,7 @@ internal sealed class KernelCache
         return bytes;
     }
 
-    private static string? Unwrap(KernelKey key, byte[] content)
+    private static byte[]? Unwrap(KernelKey key, byte[] content)
     {
         if (content.Length < SHA256.HashSizeInBytes
             || !SHA256.HashData(content.AsSpan(SHA256.HashSizeInBytes))
@@ -146,9 +190,9 @@ internal sealed class KernelCache
             return null;
         }
 
-        using var reader = new BinaryReader(new MemoryStream(content, SHA256.HashSizeInBytes,
-            content.Length - SHA256.HashSizeInBytes), Encoding.UTF8);
-        return reader.ReadString() == key.Text ? reader.ReadString() : null;
+        var rest = new MemoryStream(content, SHA256.HashSizeInBytes, content.Length - SHA256.HashSizeInBytes);
+        using var reader = new BinaryReader(rest, Encoding.UTF8);
+        return reader.ReadString() == key.Text ? content[(SHA256.HashSizeInBytes + (int)rest.Position)..] : null;
     }
 
     /// <summary>Deletes the least recently used kernels beyond the limit, and partial files that a terminated
@@ -190,5 +234,5 @@ internal sealed class KernelCache
         e is IOException or UnauthorizedAccessException or SecurityException or NotSupportedException
             or ArgumentException;
 
-    private string PathOf(KernelKey key) => Path.Combine(_folder!, key.FileName + Extension);
+    private string PathOf(KernelKey key) => Path.Combine(Folder!, key.FileName + Extension);
 }

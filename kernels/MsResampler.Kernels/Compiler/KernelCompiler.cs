@@ -10,18 +10,19 @@ using MsResampler.Kernels.Ptx;
 namespace MsResampler.Kernels.Compiler;
 
 /// <summary>Compiles kernels written in C# to PTX text without a GPU, each kernel once. Methods may be called from
-/// several threads; kernels are compiled one at a time.</summary>
-/// <param name="cache">The cache of compiled kernels.</param>
+/// several threads, which compile different kernels at the same time.</summary>
+/// <remarks>ILGPU compiles one kernel of a context at a time, and its text depends on what the context has compiled
+/// before. A kernel therefore has a context of its own, which takes about a sixth longer.</remarks>
+/// <param name="cache">The folder of compiled kernels.</param>
 /// <param name="version">The PTX version to compile to.</param>
-internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : IDisposable
+internal sealed class KernelCompiler(KernelCache cache, PtxVersion version)
 {
     /// <summary>The newest architecture that ILGPU emits as a target. The text for newer architectures is the same,
     /// and drivers run it on them.</summary>
     private const int NewestTarget = 80;
 
-    private readonly SemaphoreSlim _compiling = new(1);
-    private Context? _context;
-    private bool _isDisposed;
+    private readonly OnceTable<KernelKey, CompiledKernel> _kernels = new();
+    private int _compilationCount;
 
     /// <summary>Creates a compiler to <see cref="PtxVersion.Default"/> that caches kernels in memory only.</summary>
     public KernelCompiler()
@@ -30,7 +31,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
     }
 
     /// <summary>The number of kernels that were not in the cache and had to be compiled.</summary>
-    public int CompilationCount { get; private set; }
+    public int CompilationCount => _compilationCount;
 
     /// <inheritdoc cref="KernelCache.Problem"/>
     public string? CacheProblem => cache.Problem;
@@ -55,34 +56,9 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
 
         architecture = Math.Min(architecture, NewestTarget);
         var key = KernelKey.Of(kernel, architecture, version, bounds);
-        if (!cache.TryGet(key, out CompiledKernel? compiled))
-        {
-            Enter();
-            try
-            {
-                if (!cache.TryGet(key, out compiled))
-                {
-                    compiled = Load(key, kernel, name) ?? Create(key, kernel, name, architecture, bounds);
-                    cache.Add(key, compiled);
-                }
-            }
-            finally
-            {
-                _compiling.Release();
-            }
-        }
-
+        CompiledKernel compiled = _kernels.Get(key,
+            _ => Load(key, kernel, name) ?? Create(key, kernel, name, architecture, bounds));
         return compiled.Name == name ? compiled : compiled with { Name = name };
-    }
-
-    /// <summary>Releases the compiler; compiled kernels stay valid.</summary>
-    public void Dispose()
-    {
-        if (Interlocked.Exchange(ref _isDisposed, true))
-            return;
-        Enter();
-        _context?.Dispose();
-        _compiling.Dispose();
     }
 
     private static Context CreateContext() => Context.Create(builder =>
@@ -90,11 +66,6 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
         builder.Optimize(OptimizationLevel.O1).PTXBackend(PTXBackendMode.Enhanced).Verify().EnableAlgorithms();
         PtxInstructions.Register(builder);
     });
-
-    /// <summary>Waits for the lock. ILGPU compiles on threads of the pool; if threads of the pool wait here, the
-    /// pool must add others. It does so for threads that wait for a task, but not for threads that wait for a
-    /// lock.</summary>
-    private void Enter() => _compiling.WaitAsync().GetAwaiter().GetResult();
 
     private static CompiledKernel Describe(string ptx, MethodInfo kernel, string name)
     {
@@ -113,19 +84,22 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version) : ID
     private CompiledKernel Create(KernelKey key, MethodInfo kernel, string name, int architecture,
         KernelSpecialization bounds)
     {
-        CompilationCount++;
-        // Creating a context takes longer than reading all kernels from the cache, so it is created when first
-        // needed.
-        _context ??= CreateContext();
-        using var backend = new PTXBackend(_context, new CudaArchitecture(architecture / 10, architecture % 10),
+        Interlocked.Increment(ref _compilationCount);
+        string ptx = Emit(kernel, name, architecture, bounds);
+        cache.Write(key, ptx);
+        return Describe(ptx, kernel, name);
+    }
+
+    private string Emit(MethodInfo kernel, string name, int architecture, KernelSpecialization bounds)
+    {
+        using Context context = CreateContext();
+        using var backend = new PTXBackend(context, new CudaArchitecture(architecture / 10, architecture % 10),
             new CudaInstructionSet(version.Major, version.Minor), nvvmAPI: null!);
         var entry = EntryPointDescription.FromExplicitlyGroupedKernel(kernel);
         try
         {
             var compiled = (PTXCompiledKernel)backend.Compile(entry, bounds, new KernelPasses());
-            string ptx = PtxText.Clean(compiled.PTXAssembly, KernelName.Entry(kernel));
-            cache.Write(key, ptx);
-            return Describe(ptx, kernel, name);
+            return PtxText.Clean(compiled.PTXAssembly, KernelName.Entry(kernel));
         }
         catch (Exception e) when (e is InternalCompilerException or NotSupportedException)
         {

@@ -7,12 +7,12 @@ using ILGPU.Runtime;
 
 namespace MsResampler.Kernels.Compiler;
 
-/// <summary>Identifies the text of a compiled kernel by everything that the text depends on.</summary>
-/// <param name="Text">The key as text: the kernel and its type arguments, the builds of their assemblies and of
-/// ILGPU, the architecture, the PTX version and the launch bounds.</param>
+/// <summary>Identifies the text or the machine code of a compiled kernel by everything that it depends on.</summary>
+/// <param name="Text">The key as text.</param>
 internal readonly record struct KernelKey(string Text)
 {
-    /// <summary>The key of a compilation.</summary>
+    /// <summary>The key of a text: the kernel and its type arguments, the builds of their assemblies and of ILGPU, the
+    /// architecture, the PTX version and the launch bounds.</summary>
     public static KernelKey Of(MethodInfo kernel, int architecture, PtxVersion version, KernelSpecialization bounds)
     {
         var text = new StringBuilder();
@@ -26,6 +26,15 @@ internal readonly record struct KernelKey(string Text)
             text.Append(CultureInfo.InvariantCulture, $" {build}");
         return new KernelKey(text.ToString());
     }
+
+    /// <summary>The key of machine code.</summary>
+    /// <param name="ptx">The text that it was compiled from.</param>
+    /// <param name="architecture">The exact architecture of the device.</param>
+    /// <param name="driverVersion">The version of the driver that compiled it; null if an assembler did.</param>
+    public static KernelKey OfMachineCode(string ptx, int architecture, string? driverVersion)
+        => new(string.Create(CultureInfo.InvariantCulture, $"machine code for sm_{architecture} by " +
+            $"{(driverVersion is null ? "an assembler" : $"driver {driverVersion}")} of the text " +
+            $"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(ptx)))}"));
 
     /// <summary>The name of the kernel in the cache folder.</summary>
     public string FileName => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Text)).AsSpan(0, 16));

@@ -14,7 +14,9 @@ internal interface IDevice : IDisposable
     /// <summary>Creates a stream. Its work runs in order, concurrently with the work of other streams.</summary>
     IDeviceStream CreateStream();
 
-    /// <summary>Loads a compiled kernel. Loading the same kernel again returns the same object.</summary>
+    /// <summary>Loads a compiled kernel, which stays loaded as long as the device exists. Loading takes long, because
+    /// the driver may compile the kernel; meanwhile all other members are usable.</summary>
+    /// <exception cref="DeviceException">The kernel cannot be loaded. A later call may succeed.</exception>
     IDeviceKernel Load(CompiledKernel kernel);
 
     /// <summary>Throws if a stream of a caller is recording a graph: work in the order of that stream would become

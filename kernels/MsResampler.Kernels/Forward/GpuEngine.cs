@@ -31,7 +31,7 @@ internal sealed class GpuEngine : ModelEngine
     private int _isDisposed;
 
     /// <param name="device">The device. The engine disposes it, also if the constructor throws.</param>
-    /// <param name="compiler">Compiles kernels, some of them during later calls: it must outlive the engine.</param>
+    /// <param name="compiler">Compiles kernels, some of them during later calls.</param>
     /// <param name="model">The model; not used afterwards.</param>
     /// <param name="options">The options.</param>
     /// <exception cref="DeviceException">The device has too little memory, or failed.</exception>

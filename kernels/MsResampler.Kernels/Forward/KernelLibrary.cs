@@ -1,16 +1,18 @@
-using System.Collections.Concurrent;
 using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Forward.Float32;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>The kernels of a device. Each is compiled and loaded when it is first asked for: the shapes of products
-/// that a model needs depend on the sizes of its batches.</summary>
+/// <summary>The kernels of a device. Each is compiled and loaded once, when it is first asked for: the shapes of
+/// products that a model needs depend on the sizes of its batches. Members may be called from several
+/// threads.</summary>
 /// <param name="device">The device.</param>
-/// <param name="compiler">Compiles the kernels; it must outlive this object.</param>
+/// <param name="compiler">Compiles the kernels.</param>
 internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
 {
-    private readonly ConcurrentDictionary<KernelVariant, IDeviceKernel> _kernels = [];
+    private readonly OnceTable<KernelVariant, IDeviceKernel> _kernels = new();
+    private readonly Func<KernelVariant, IDeviceKernel> _load =
+        variant => device.Load(variant.Compile(compiler, device.Properties.Architecture));
 
     /// <summary>Every kernel in every configuration that some model needs.</summary>
     public static IReadOnlyList<KernelVariant> All { get; } =
@@ -37,7 +39,5 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
     };
 
     /// <summary>A kernel that is ready to launch.</summary>
-    public IDeviceKernel Get(KernelVariant variant)
-        => _kernels.TryGetValue(variant, out IDeviceKernel? kernel) ? kernel : _kernels.GetOrAdd(variant,
-            wanted => device.Load(wanted.Compile(compiler, device.Properties.Architecture)));
+    public IDeviceKernel Get(KernelVariant variant) => _kernels.Get(variant, _load);
 }

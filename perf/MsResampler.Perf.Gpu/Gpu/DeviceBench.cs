@@ -4,14 +4,14 @@ namespace MsResampler.Perf.Gpu;
 
 /// <summary>Measures models on a device, launch by launch, and compares them with limits of the device that were
 /// measured in the same run.</summary>
-internal sealed class DeviceBench : IDisposable
+internal sealed class DeviceBench
 {
     private readonly Func<IDevice> _open;
     private readonly KernelCompiler _compiler;
     private readonly BenchEffort _effort;
 
     /// <param name="open">Opens the device; called once for each model.</param>
-    /// <param name="compiler">Compiles the kernels; it is disposed together with this object.</param>
+    /// <param name="compiler">Compiles the kernels.</param>
     /// <param name="effort">Durations and sizes.</param>
     /// <exception cref="NotSupportedException">The device has no timer.</exception>
     /// <exception cref="DeviceException">The device cannot be opened, or failed.</exception>
@@ -62,6 +62,4 @@ internal sealed class DeviceBench : IDisposable
             LaunchFigures.Of(times.Launches, [.. steps.Select(step => (step.Name, step.CountWork()))], Ceilings,
                 precision));
     }
-
-    public void Dispose() => _compiler.Dispose();
 }

@@ -92,7 +92,7 @@ internal static class GpuCommand
         }
 
         KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        using DeviceBench bench = new(CudaDevices.OpenFirst, compiler, effort);
+        DeviceBench bench = new(() => CudaDevices.OpenFirst(KernelCache.Default), compiler, effort);
         using CudaDevice device = CudaDevices.OpenFirst();
         using DeviceScratch scratch = new(device, compiler, effort);
         using CublasPeer? cublas = CublasPeer.TryOpen(device, scratch, effort.Duration, out string? missing);

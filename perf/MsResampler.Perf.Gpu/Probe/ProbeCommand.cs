@@ -40,7 +40,7 @@ internal static class ProbeCommand
         }
 
         using CudaDevice device = CudaDevices.OpenFirst();
-        using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
+        KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
         int failureCount = 0;
         // The driver compiles on the calling thread, so several kernels at a time.
         Parallel.ForEach(Kernels.Where(kernel => kernel.MinArchitecture <= device.Properties.Architecture

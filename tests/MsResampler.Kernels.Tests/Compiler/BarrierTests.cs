@@ -24,13 +24,7 @@ public sealed class BarrierTests
         nameof(SharedLoadBeforeStore), nameof(GlobalLoadBeforeStore),
     ];
 
-    private KernelCompiler _compiler = null!;
-
-    [OneTimeSetUp]
-    public void Create() => _compiler = new KernelCompiler();
-
-    [OneTimeTearDown]
-    public void Release() => _compiler.Dispose();
+    private readonly KernelCompiler _compiler = new();
 
     [TestCaseSource(nameof(s_kernels))]
     public void Memory_operations_do_not_move_across_barriers_and_stores(string name)

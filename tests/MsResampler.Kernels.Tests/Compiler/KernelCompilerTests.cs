@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using ILGPU;
 using ILGPU.Runtime;
+using MsResampler.Kernels.Forward;
 using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tests.Ptx;
 using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
@@ -10,18 +11,12 @@ namespace MsResampler.Kernels.Tests.Compiler;
 
 public sealed class KernelCompilerTests
 {
-    private KernelCompiler _compiler = null!;
+    private readonly KernelCompiler _compiler = new();
 
     private interface ICount
     {
         static abstract int Count { get; }
     }
-
-    [OneTimeSetUp]
-    public void Create() => _compiler = new KernelCompiler();
-
-    [OneTimeTearDown]
-    public void Release() => _compiler.Dispose();
 
     [Test]
     public void The_entry_and_its_parameters_are_parsed_from_the_text()
@@ -83,7 +78,7 @@ public sealed class KernelCompilerTests
     [Test]
     public void The_text_does_not_depend_on_earlier_compilations()
     {
-        using var other = new KernelCompiler();
+        var other = new KernelCompiler();
         CompiledKernel first = other.Compile(Method(nameof(SumOf), typeof(Four)), "four", 80);
         other.Compile(Method(nameof(EveryKindOfParameter)), "another", 80);
         other.Compile(Method(nameof(SumOf), typeof(Most)), "most", 80);
@@ -91,6 +86,22 @@ public sealed class KernelCompilerTests
 
         Assert.That(last.Ptx, Is.EqualTo(first.Ptx));
         Assert.That(first.Ptx, Does.Contain(".param .align 8 .b8 _source_0[16]").And.Contain("\tL_"));
+    }
+
+    [Test]
+    public void The_texts_do_not_depend_on_threads_and_order()
+    {
+        KernelVariant[] variants =
+            [.. KernelLibrary.All.Where(variant => variant.Name.StartsWith("LayerNorm", StringComparison.Ordinal))];
+        var alone = new KernelCompiler();
+        string[] expected = [.. variants.Select(variant => variant.Compile(alone, 80).Ptx)];
+        var shared = new KernelCompiler();
+        string[] texts = new string[variants.Length];
+
+        Parallel.For(0, texts.Length, new ParallelOptions { MaxDegreeOfParallelism = 4 }, i =>
+            texts[^(i + 1)] = variants[^(i + 1)].Compile(shared, 80).Ptx);
+
+        Assert.That(texts, Is.EqualTo(expected));
     }
 
     [Test]

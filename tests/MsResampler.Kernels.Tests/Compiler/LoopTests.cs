@@ -10,18 +10,12 @@ namespace MsResampler.Kernels.Tests.Compiler;
 /// partly or not at all.</summary>
 public sealed class LoopTests
 {
-    private KernelCompiler _compiler = null!;
+    private readonly KernelCompiler _compiler = new();
 
     private interface ILoop
     {
         static abstract int Of(int x);
     }
-
-    [OneTimeSetUp]
-    public void Create() => _compiler = new KernelCompiler();
-
-    [OneTimeTearDown]
-    public void Release() => _compiler.Dispose();
 
     [Test]
     public void A_loop_may_count_up() => Check<Up>(isUnrolled: true);

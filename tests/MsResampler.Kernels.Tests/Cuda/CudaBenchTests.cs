@@ -19,16 +19,14 @@ internal sealed class CudaBenchTests : CudaModelFixture
         float[] features = [.. Enumerable.Range(0, (int)grid.PatchCount * model.Config.VisionHiddenSize)
             .Select(index => (index % 7) - 3f)];
         float[] tokens = new float[model.Config.QueryGrid.QueryCount * model.Config.OutputSize];
-        using (DeviceBench bench = new(CudaDevices.OpenFirst, new KernelCompiler(),
-            new BenchEffort(TimeSpan.Zero) { CopyBytes = 1 << 14, BusySteps = 1, ProductSteps = 1 }))
-        {
-            ModelFigures figures = bench.Measure(model, new ResamplerOptions { Precision = precision }, features,
-                [grid], tokens, () => { });
+        DeviceBench bench = new(() => CudaDevices.OpenFirst(), new KernelCompiler(),
+            new BenchEffort(TimeSpan.Zero) { CopyBytes = 1 << 14, BusySteps = 1, ProductSteps = 1 });
+        ModelFigures figures = bench.Measure(model, new ResamplerOptions { Precision = precision }, features,
+            [grid], tokens, () => { });
 
-            Assert.That(bench.Ceilings.Launches.Graph, Is.Not.Null);
-            Assert.That(figures.Launches, Has.Count.EqualTo(precision == Precision.Float16 ? 7 : 9));
-            Assert.That(figures.Gflop, Is.Positive, "the launches match the expected steps");
-        }
+        Assert.That(bench.Ceilings.Launches.Graph, Is.Not.Null);
+        Assert.That(figures.Launches, Has.Count.EqualTo(precision == Precision.Float16 ? 7 : 9));
+        Assert.That(figures.Gflop, Is.Positive, "the launches match the expected steps");
     }
 
     [Test]

@@ -164,19 +164,6 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
-    public void A_kernel_is_loaded_once()
-    {
-        using CudaDevice device = new(0);
-        IDeviceKernel[] kernels = new IDeviceKernel[8];
-        Parallel.For(0, kernels.Length, index => kernels[index] = device.Load(Kernel with { Name = "another name" }));
-        using (Assert.EnterMultipleScope())
-        {
-            Assert.That(kernels.Distinct().Count(), Is.EqualTo(1));
-            Assert.That(MockDriver.Log("cuModuleLoadDataEx"), Has.Length.EqualTo(1));
-        }
-    }
-
-    [Test]
     public void Dynamic_shared_memory_is_permitted_once_for_each_new_maximum()
     {
         using CudaDevice device = new(0);

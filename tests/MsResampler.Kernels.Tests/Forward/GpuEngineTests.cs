@@ -52,8 +52,8 @@ public class GpuEngineTests
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder.File("a file"), "");
-        using KernelCompiler useless = new(new KernelCache(folder.File("a file")), PtxVersion.Default);
-        using KernelCompiler useful = new(new KernelCache(folder.Path), PtxVersion.Default);
+        KernelCompiler useless = new(new KernelCache(folder.File("a file")), PtxVersion.Default);
+        KernelCompiler useful = new(new KernelCache(folder.Path), PtxVersion.Default);
         using GpuEngine warning = new(new EmulatorDevice(), useless, _model.Model, new ResamplerOptions());
         using GpuEngine silent = new(new EmulatorDevice(), useful, _model.Model, new ResamplerOptions());
         Resample(warning);

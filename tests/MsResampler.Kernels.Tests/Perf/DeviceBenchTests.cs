@@ -20,7 +20,7 @@ public sealed class DeviceBenchTests
         float[] features = [.. grids.SelectMany((grid, image) => model.RandomFeatures(grid, image))];
         float[] tokens = new float[batch * config.QueryGrid.QueryCount * config.OutputSize];
         bool isChecked = false;
-        using DeviceBench bench = new(Open, new KernelCompiler(),
+        DeviceBench bench = new(Open, new KernelCompiler(),
             new BenchEffort(TimeSpan.Zero) { CopyBytes = CopyBytes, BusySteps = 1, ProductSteps = 1 });
 
         ModelFigures figures = bench.Measure(model.Model, new ResamplerOptions { Precision = Precision.Float32 },

@@ -9,13 +9,7 @@ public sealed class InstructionResultTests
 {
     private const int LaneCount = 32;
     private static readonly Random s_random = new(7);
-    private KernelCompiler _compiler = null!;
-
-    [OneTimeSetUp]
-    public void Create() => _compiler = new KernelCompiler();
-
-    [OneTimeTearDown]
-    public void Release() => _compiler.Dispose();
+    private readonly KernelCompiler _compiler = new();
 
     [Test]
     public void A_rolled_bound_keeps_its_value()

@@ -61,9 +61,6 @@ public sealed class InstructionTextTests
         s_texts.Select(text => new TestCaseData(text.Kernel, text.Text).SetArgDisplayNames(text.Kernel,
             text.Text.Split(@"\t")[0].Replace(@"\", "")));
 
-    [OneTimeTearDown]
-    public void Release() => s_compiler.Dispose();
-
     [TestCaseSource(nameof(Texts))]
     public void The_text_of_an_instruction_follows_the_ISA(string kernel, string text) =>
         Assert.That(Compile(kernel, 80).Ptx, Does.Match($@"\n\t{text};\n"));

@@ -23,7 +23,7 @@ public sealed class TensorCoreLoopTests
     [OneTimeSetUp]
     public void Compile()
     {
-        using var compiler = new KernelCompiler();
+        var compiler = new KernelCompiler();
         _kernel = compiler.Compile(s_kernel, "multiply", 80);
     }
 

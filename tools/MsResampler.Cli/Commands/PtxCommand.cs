@@ -59,7 +59,7 @@ internal static class PtxCommand
         IReadOnlyList<PtxAssembler> assemblers = PtxAssembler.FindAll();
         PtxAssembler? assembler = assemblers.FirstOrDefault(assembler => assembler.Knows(target));
         List<IReadOnlyList<string>> rows = [];
-        using KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
+        KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
         foreach (KernelVariant variant in variants)
         {
             cancellationToken.ThrowIfCancellationRequested();

@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
-using System.Text;
 using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
 using CudaError = ILGPU.Runtime.Cuda.CudaError;
 
@@ -10,27 +9,27 @@ namespace MsResampler.Kernels.Device.Cuda;
 /// <remarks>The NULL stream is never used, so that this device neither waits for other users in the process nor
 /// delays them. Disposing the device releases all objects created on it, which must no longer be in use; disposing
 /// one of them later has no effect.</remarks>
-internal sealed unsafe class CudaDevice : IDevice
+internal sealed class CudaDevice : IDevice
 {
-    private const int LogBytes = 16 << 10;
-
     private readonly CudaDeviceInfo _info;
     private readonly CudaContext _context;
     private readonly Lock _lock = new();
     private readonly HashSet<CudaMemory> _memory = [];
     private readonly HashSet<CudaStream> _streams = [];
-    private readonly Dictionary<(string EntryName, string Ptx), CudaKernel> _kernels = [];
+    private readonly List<CudaKernel> _kernels = [];
+    private readonly CudaLoader _loader;
 
     /// <summary>Opens a device in a new context.</summary>
     /// <param name="index">The index of the device among those visible to this process.</param>
+    /// <param name="cache">The cache of machine code; null to compile PTX every time.</param>
     /// <exception cref="DeviceException">There is no driver, no such device, or the device cannot be
     /// used.</exception>
-    public CudaDevice(int index)
-        : this(index, CudaContext.Create)
+    public CudaDevice(int index, KernelCache? cache = null)
+        : this(index, cache, CudaContext.Create)
     {
     }
 
-    private CudaDevice(int index, Func<int, string, CudaContext> open)
+    private CudaDevice(int index, KernelCache? cache, Func<int, string, CudaContext> open)
     {
         _info = CudaDevices.Describe(index);
         if (_info.UnusableBecause is { } reason)
@@ -40,6 +39,7 @@ internal sealed unsafe class CudaDevice : IDevice
             CudaDevices.Attribute(ordinal, CudaNative.MaxSharedBytesOptIn));
         _context = open(ordinal, ToString());
         _context.Releasing = ReleaseAll;
+        _loader = new CudaLoader(_context, cache, _info.Architecture, _info.DriverVersion);
     }
 
     /// <inheritdoc/>
@@ -49,15 +49,18 @@ internal sealed unsafe class CudaDevice : IDevice
     internal CudaContext Context => _context;
 
     /// <summary>Opens a device in its primary context.</summary>
-    /// <inheritdoc cref="CudaDevice(int)"/>
-    public static CudaDevice InPrimaryContext(int index) => new(index, CudaContext.RetainPrimary);
+    /// <inheritdoc cref="CudaDevice(int, KernelCache)"/>
+    public static CudaDevice InPrimaryContext(int index, KernelCache? cache = null)
+        => new(index, cache, CudaContext.RetainPrimary);
 
     /// <summary>Opens the device of an accelerator in its context.</summary>
     /// <param name="accelerator">The accelerator; it must outlive this object.</param>
+    /// <param name="cache">The cache of machine code; null to compile PTX every time.</param>
     /// <exception cref="DeviceException">The device cannot be used.</exception>
     /// <exception cref="ObjectDisposedException">The accelerator was disposed.</exception>
-    public static CudaDevice Of(CudaAccelerator accelerator)
-        => new(CudaDevices.IndexOf(accelerator.DeviceId), (_, device) => CudaContext.Borrow(accelerator, device));
+    public static CudaDevice Of(CudaAccelerator accelerator, KernelCache? cache = null)
+        => new(CudaDevices.IndexOf(accelerator.DeviceId), cache,
+            (_, device) => CudaContext.Borrow(accelerator, device));
 
     /// <summary>The amount of free memory in bytes.</summary>
     public long GetFreeBytes()
@@ -95,22 +98,11 @@ internal sealed unsafe class CudaDevice : IDevice
     public IDeviceKernel Load(CompiledKernel kernel)
     {
         using CudaContext.Scope scope = _context.Enter();
+        // Compiling takes long: meanwhile other threads load kernels, allocate and release.
+        CudaKernel loaded = _loader.Load(kernel);
         lock (_lock)
-        {
-            if (_kernels.TryGetValue((kernel.EntryName, kernel.Ptx), out CudaKernel? loaded))
-                return loaded;
-            nint module = LoadModule(kernel);
-            CudaError error = CudaLibrary.Api.GetModuleFunction(out nint function, module, kernel.EntryName);
-            if (error != CudaError.CUDA_SUCCESS)
-            {
-                CudaLibrary.Api.DestroyModule(module);
-                _context.Fail(error, "cuModuleGetFunction", $"finding {kernel.EntryName} in the PTX of {kernel.Name}");
-            }
-
-            loaded = new CudaKernel(_context, kernel, module, function);
-            _kernels.Add((kernel.EntryName, kernel.Ptx), loaded);
-            return loaded;
-        }
+            _kernels.Add(loaded);
+        return loaded;
     }
 
     /// <inheritdoc cref="CudaProbe.Of"/>
@@ -172,26 +164,6 @@ internal sealed unsafe class CudaDevice : IDevice
     /// <summary>The device's index and name.</summary>
     public override string ToString() => $"CUDA device {_info.Index} ({_info.Name})";
 
-    private nint LoadModule(CompiledKernel kernel)
-    {
-        const int ErrorLog = 5;
-        const int ErrorLogBytes = 6;
-        byte[] log = new byte[LogBytes];
-        int* options = stackalloc int[] { ErrorLog, ErrorLogBytes };
-        fixed (byte* logStart = log)
-        {
-            nint* values = stackalloc nint[] { (nint)logStart, LogBytes };
-            CudaError error = CudaLibrary.Api.LoadModule(out nint module, kernel.Ptx, 2, (nint)options, (nint)values);
-            if (error == CudaError.CUDA_SUCCESS)
-                return module;
-            int length = log.AsSpan().IndexOf((byte)0);
-            string text = Encoding.UTF8.GetString(log, 0, length < 0 ? LogBytes : length).Trim();
-            _context.Fail(error, "cuModuleLoadDataEx", $"loading the PTX of {kernel.Name}" +
-                (text.Length == 0 ? "" : $"; message of the driver: \"{text}\""));
-            return 0;
-        }
-    }
-
     private void ReleaseAll()
     {
         CudaStream[] streams;
@@ -201,7 +173,7 @@ internal sealed unsafe class CudaDevice : IDevice
         {
             streams = [.. _streams];
             memory = [.. _memory];
-            kernels = [.. _kernels.Values];
+            kernels = [.. _kernels];
             _streams.Clear();
             _memory.Clear();
             _kernels.Clear();

@@ -29,8 +29,9 @@ internal static class CudaDevices
             .Select(info => info.UnusableBecause is null ? Try(info) : info)];
 
     /// <summary>Opens the first usable device.</summary>
+    /// <param name="cache">The cache of machine code; null to compile PTX every time.</param>
     /// <exception cref="DeviceException">No device is usable; the message gives the reasons.</exception>
-    public static CudaDevice OpenFirst()
+    public static CudaDevice OpenFirst(KernelCache? cache = null)
     {
         int count = Count();
         if (count == 0)
@@ -40,7 +41,7 @@ internal static class CudaDevices
         {
             try
             {
-                return new CudaDevice(index);
+                return new CudaDevice(index, cache);
             }
             catch (DeviceException exception)
             {
