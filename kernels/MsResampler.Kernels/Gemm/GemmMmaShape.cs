@@ -91,7 +91,8 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
         => new(checked((int)CountTiles(rowCount, columnCount)), productCount, BlockSize);
 
     /// <summary>Multiply-adds of 16-bit elements with float32 sums that a multiprocessor executes per cycle with
-    /// mma.sync: on Hopper about 60% of the 2048 of its own instructions.</summary>
+    /// mma.sync: on Hopper about 60% of the 2048 of its own instructions. GeForce boards reach half of the 512, with
+    /// which shared memory matters even less.</summary>
     private static double ProductsPerCycle(int architecture) => architecture switch
     {
         80 => 1024,

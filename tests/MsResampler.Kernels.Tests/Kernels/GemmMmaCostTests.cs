@@ -130,6 +130,23 @@ public sealed class GemmMmaCostTests
         }
     }
 
+    /// <summary>One comparison and one addition for each register of A. The conversion unit would have a quarter of
+    /// their rate.</summary>
+    [TestCaseSource(typeof(GemmMmaShape), nameof(GemmMmaShape.All))]
+    public void A_product_in_tf32_rounds_only_A_and_without_the_conversion_unit(object shape)
+    {
+        IReadOnlyList<Ptxas> all = Ptxas.OrSkip();
+        var tile = (GemmMmaShape)shape;
+        CompiledKernel kernel = GemmMmaCase.OnePerElement[2].KernelFor(tile).Compile(EmulatorHost.Compiler, 80);
+
+        foreach (Ptxas ptxas in all)
+        {
+            MachineCode loop = ptxas.DisassembleLoop(kernel, 80, "HMMA");
+            Assert.That((loop.Count("FSETP"), loop.Count("IMAD.IADD"), loop.Count("F2F"), loop.Count("F2FP")),
+                Is.EqualTo((tile.WarpRows / 16 * 4 * 2, tile.WarpRows / 16 * 4 * 2, 0, 0)), ptxas.ToString());
+        }
+    }
+
     [Test]
     public void The_shortest_loop_with_an_instruction_is_found()
     {
