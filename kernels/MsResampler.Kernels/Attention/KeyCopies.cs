@@ -77,7 +77,7 @@ internal struct KeyCopies<THead>
             places[row] = lists[_firstPlace + firstKey + (2 * row)];
     }
 
-    /// <summary>Converts places to the positions of their keys in memory; negative where there is no key.</summary>
+    /// <summary>Converts places to the positions of their keys in memory; negative if there is no key.</summary>
     public readonly void Find(int[] places, int[] starts)
     {
         for (int row = 0; row < LaneRows; row++)
@@ -110,20 +110,22 @@ internal struct KeyCopies<THead>
         {
             int query = warp.FirstQuery + (row * RowsAtOnce) + LaneRow;
             int index = block.IndexOf(IntrinsicMath.Min(query, block.QueryCount - 1), shape.QueryColumns);
-            int start = block.QueryStart + (((index * shape.HeadCount) + warp.Head) * shape.HeadVectors) + LaneChunk;
+            int start = block.QueryStart + (((index * shape.HeadCount) + warp.Head) * shape.HeadVectors);
             for (int step = 0; step < LaneChunks; step++)
             {
-                int chunk = step * ChunksAtOnce;
-                int offset = chunk * SwizzledTile.ChunkBytes;
-                bool isPart = chunk + LaneChunk < shape.HeadVectors & warp.QueryCount > 0;
-                AsyncCopy.StartOrZero(_to + (uint)TileBytes,
-                    (row * RowsAtOnce * PaddedTile.RowBytes(THead.Chunks)) + offset, ref queries[start], offset,
+                int chunk = (step * ChunksAtOnce) + LaneChunk;
+                bool isPart = chunk < shape.HeadVectors & warp.QueryCount > 0;
+                AsyncCopy.StartOrZero(_to + (uint)TileBytes, (row * RowsAtOnce * PaddedTile.RowBytes(THead.Chunks))
+                    + (step * ChunksAtOnce * SwizzledTile.ChunkBytes),
+                    ref queries[start + IntrinsicMath.Min(chunk, shape.HeadVectors - 1)],
                     Utilities.Select(isPart, SwizzledTile.ChunkBytes, 0));
             }
         }
     }
 
-    /// <summary>Padding rows are zero-filled: a stale NaN times a weight of 0 would be NaN.</summary>
+    /// <summary>Rows without a key are zero-filled: a stale NaN times a weight of 0 would be NaN. No copy has an address
+    /// outside the tensor: without a key it is that of the first patch, and chunks beyond the head are followed by
+    /// others or by <see cref="ScopeSchedule.ExtraVectors"/>.</summary>
     private readonly void Start(uint to, ArrayView<UInt4> rows, int[] starts)
     {
         for (int row = 0; row < LaneRows; row++)
@@ -133,7 +135,7 @@ internal struct KeyCopies<THead>
             {
                 int offset = chunk * ChunksAtOnce * SwizzledTile.ChunkBytes;
                 AsyncCopy.StartOrZero(to, (row * RowsAtOnce * PaddedTile.RowBytes(THead.Chunks)) + offset,
-                    ref rows[starts[row]], offset,
+                    ref rows[IntrinsicMath.Max(starts[row], 0)], offset,
                     Utilities.Select(isKey & (chunk < LaneChunks - 1 | _hasLast), SwizzledTile.ChunkBytes, 0));
             }
         }

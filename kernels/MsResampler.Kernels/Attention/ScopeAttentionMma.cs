@@ -53,7 +53,8 @@ internal static class ScopeAttentionMma<THead, TElement>
     /// <param name="windows">The windows of query rows and columns.</param>
     /// <param name="bias">The bias tables, in base 2, of scopes that are more than a window.</param>
     /// <param name="queries">Projected queries, scaled by log₂e/√(head size): [scopes][queries, heads, d].</param>
-    /// <param name="keyValues">Projected keys and values, [patches, 2, key scopes, heads, d].</param>
+    /// <param name="keyValues">Projected keys and values, [patches, 2, key scopes, heads, d], and
+    /// <see cref="ScopeSchedule.ExtraVectors"/>.</param>
     /// <param name="output">Receives the weighted sums, [tokens, scopes, heads, d].</param>
     /// <param name="logSums">Receives log₂ Σ 2^logit, [tokens, scopes, heads], if it is stored. The logits of a
     /// Gaussian scope are relative to the bias of the nearest patch.</param>

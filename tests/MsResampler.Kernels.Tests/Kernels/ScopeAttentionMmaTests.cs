@@ -52,6 +52,29 @@ public sealed class ScopeAttentionMmaTests
     public void Scopes_of_every_kind_agree_with_loops(ResamplerConfig config, PatchGrid[] grids)
         => Check(config, isHalf: true, grids);
 
+    /// <summary>Every number of keys whose last tile of 64 is cut in its last unit of 16. The images before and after
+    /// are NaN, the keys of the last unit have most of the weight, and a place without a key, whose logit is 0, would
+    /// have more: a key too few, too many or at a wrong place changes every result.</summary>
+    /// <param name="queryCount">Queries of a tile: a block of up to 16 is narrow, others are wide.</param>
+    /// <param name="isHalf">Whether the type is float16.</param>
+    /// <param name="tileCount">Whole tiles of keys before the last one.</param>
+    [Test]
+    public void A_last_unit_of_any_number_of_keys_agrees_with_loops([Values(16, 32, 64)] int queryCount,
+        [Values] bool isHalf, [Values(0, 1, 2)] int tileCount)
+    {
+        const int Tile = ScopeSchedule.TileKeys;
+        ResamplerConfig config = Config(32, new QueryGrid(1, queryCount), Configs.None, Configs.Gaussian(1000, 1000));
+        PatchGrid[] grids = [.. Enumerable.Range((Tile * tileCount) + 49, 15)
+            .SelectMany(keyCount => new[] { new PatchGrid(1, 1), new PatchGrid(1, keyCount) })
+            .Append(new PatchGrid(1, 1))];
+        ScopeAttentionMmaCase @case = new ScopeAttentionMmaCase(config, isHalf, grids)
+            .WithLogits((image, patch) => patch < grids[image].Columns / 16 * 16 ? -24 : -12)
+            .WithNaN(image => image % 2 == 0);
+        Assert.That(@case.PlanOf(grids[1]).Scopes.SelectMany(scope => scope.Tiles)
+            .Select(tile => tile.QueryCount), Is.All.EqualTo(queryCount));
+        Check(config, @case);
+    }
+
     [Test]
     public void Scopes_may_share_keys_and_values([Values] bool isHalf)
         => Check(Config(40, new QueryGrid(5, 7), s_mixed) with { ShareKeyValues = true }, isHalf,
@@ -137,8 +160,10 @@ public sealed class ScopeAttentionMmaTests
         => Configs.Of(scopes) with { HiddenSize = 2 * headSize, AttentionHeadCount = 2, QueryGrid = queries };
 
     private static void Check(ResamplerConfig config, bool isHalf, PatchGrid[] grids, double[]?[]? logSigmas = null)
+        => Check(config, new ScopeAttentionMmaCase(config, isHalf, grids, logSigmas));
+
+    private static void Check(ResamplerConfig config, ScopeAttentionMmaCase @case)
     {
-        ScopeAttentionMmaCase @case = new(config, isHalf, grids, logSigmas);
         ScopeAttentionMmaResult result = @case.Run();
 
         double worst = 0;

@@ -159,7 +159,8 @@ internal sealed class Bits16Model : DeviceModel
         sizes[(int)Activation.FeatureUnits] = rowCount * sizeof(float);
         sizes[(int)Activation.Squares] = Bits16Steps.SquareCount(Layout) * Bits16Steps.SquareStride(rowCount)
             * sizeof(float);
-        sizes[(int)Activation.Keys] = rowCount * 2 * Layout.KeyScopeCount * Layout.Heads.PaddedSize * sizeof(ushort);
+        sizes[(int)Activation.Keys] = (rowCount * 2 * Layout.KeyScopeCount * Layout.Heads.PaddedSize * sizeof(ushort))
+            + (ScopeSchedule.ExtraVectors * DeviceVector.Bytes);
         sizes[(int)Activation.LogSums] = tokenCount * Layout.ScopeCount * Config.AttentionHeadCount * sizeof(float);
         sizes[(int)Activation.GateHidden] = tokenCount * Layout.ScopeCount * Layout.GateHidden.PaddedSize
             * sizeof(float);
