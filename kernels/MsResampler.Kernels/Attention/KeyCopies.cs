@@ -123,9 +123,9 @@ internal struct KeyCopies<THead>
         }
     }
 
-    /// <summary>Rows without a key are zero-filled: a stale NaN times a weight of 0 would be NaN. No copy has an address
-    /// outside the tensor: without a key it is that of the first patch, and chunks beyond the head are followed by
-    /// others or by <see cref="ScopeSchedule.ExtraVectors"/>.</summary>
+    /// <summary>Rows without a key are zero-filled: a stale NaN times a weight of 0 would be NaN. No copy has an
+    /// address outside the tensor: without a key it is that of the first patch, and a chunk beyond the head is one of
+    /// the next head or of <see cref="ScopeSchedule.ExtraVectors"/>.</summary>
     private readonly void Start(uint to, ArrayView<UInt4> rows, int[] starts)
     {
         for (int row = 0; row < LaneRows; row++)

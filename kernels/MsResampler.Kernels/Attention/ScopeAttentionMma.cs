@@ -91,6 +91,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         copies.StartKeys(keys, starts);
         int laneKeys = block.FirstPlace + (4 * (lane % 4));
 
+        // The queries that other lanes copied are complete.
         AsyncCopy.Wait(0);
         Warp.Barrier();
         var left = new UInt4[THead.Chunks / 2];
@@ -102,6 +103,7 @@ internal static class ScopeAttentionMma<THead, TElement>
         var sums = new Float4[THead.Chunks];
         MmaSoftmax.Clear(states, sums, THead.Chunks);
         uint keyRows = keyTile + (uint)PaddedTile.ChunksFirst(lane, RowBytes);
+        // The queries are no longer read; a narrow block next copies values there.
         Warp.Barrier();
 
         int activeEnd = isWide & isActive ? block.KeyCount / TileKeys : 0;
@@ -195,6 +197,7 @@ internal static class ScopeAttentionMma<THead, TElement>
             }
         }
 
+        // No copy is pending when a thread ends, and the tiles are no longer read.
         AsyncCopy.Wait(0);
         Group.Barrier();
         Store(memory, output, logSums, MmaBlock.Load(blocks, Grid.IdxX), shape, storesLogSums, states, sums);
@@ -246,14 +249,17 @@ internal static class ScopeAttentionMma<THead, TElement>
         copies.ReadPlaces(places, (unit + 1) * Unit, lanePlaces);
         var weights = new Float4[2];
         Multiply(weights, 1, left, keyRows);
+        // The keys are no longer read.
         Warp.Barrier();
         copies.Find(lanePlaces, starts);
         copies.StartKeys(keys, starts);
         ScopeMask.Apply<TMask>(weights, 1, places, laneKeys + (unit * Unit), bias, scope);
         MmaSoftmax.Weigh(weights, 1, states, sums, THead.Chunks);
+        // The values are complete; the copy of the next keys may still be pending.
         AsyncCopy.Wait(1);
         Warp.Barrier();
         AddValues(sums, weights, 1, valueRows);
+        // The values are no longer read.
         Warp.Barrier();
         copies.StartValues(values, starts);
     }
@@ -331,6 +337,7 @@ internal static class ScopeAttentionMma<THead, TElement>
             }
         }
 
+        // The results of the other lanes are complete.
         Warp.Barrier();
         for (int part = 0; part < KeyCopies<THead>.LaneRows; part++)
         {

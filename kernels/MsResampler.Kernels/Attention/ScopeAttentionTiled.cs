@@ -133,6 +133,7 @@ internal static class ScopeAttentionTiled<THead>
                 AddBias(logits, bias, queryRowBias, queryColumnBias, keyRow, keyColumn, laneColumn);
             MaskPastEnd(logits, block.KeyCount - firstKey - laneColumn);
             Weigh(logits, states, sums, sharedWeights, weightStart + (laneRow * WeightStride) + laneColumn);
+            // The weights of the other lanes are complete.
             Warp.Barrier();
             int keyQuadCount = (IntrinsicMath.Min(TileKeys, block.KeyCount - firstKey) + 3) / 4;
             for (int keyQuad = 0; keyQuad < keyQuadCount; keyQuad++)
@@ -155,6 +156,7 @@ internal static class ScopeAttentionTiled<THead>
                     (warp * WarpVectors) + (laneRow * WeightStride / 4) + keyQuad);
             }
 
+            // The weights are no longer read.
             Warp.Barrier();
         }
 

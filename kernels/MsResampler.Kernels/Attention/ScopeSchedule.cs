@@ -15,8 +15,8 @@ internal sealed class ScopeSchedule
     /// <summary>Queries of a unit, and keys: a unit is the smallest product that is computed or omitted.</summary>
     public const int UnitSize = 16;
 
-    /// <summary>Vectors of 16 bytes after the last patch in the tensor of keys and values. Copies of the chunks that the
-    /// last head lacks have addresses in them, but do not read them.</summary>
+    /// <summary>Vectors of 16 bytes after the last patch in the tensor of keys and values. Copies of the chunks that
+    /// the last head lacks have addresses in them, but do not read them.</summary>
     public const int ExtraVectors = PaddedTile.ChunkMultiple - 1;
 
     /// <summary>The largest number of rows or columns of a patch grid: a place has 15 bits for each.</summary>
