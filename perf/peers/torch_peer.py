@@ -27,7 +27,8 @@ that are issued without waiting. --device cpu measures wall-clock time; use it t
 """
 
 # The other files of the peer: torch_checkpoint.py reads model folders, torch_scopes.py computes windows and Gaussians,
-# torch_model.py holds the modules, torch_timing.py runs, checks and times the variants. Here: arguments and report.
+# torch_model.py holds the modules, torch_timing.py runs, checks and times the variants, torch_results.py writes rows at
+# once. Here: arguments and report.
 
 import argparse
 import json
@@ -42,6 +43,7 @@ except ImportError as error:
     sys.exit(f"torch_peer: PyTorch cannot be imported ({error}); pip install torch")
 
 from torch_checkpoint import InputError, open_job
+from torch_results import Log
 from torch_timing import TOLERANCES, VARIANTS, Runner
 
 EXIT_CHECK_FAILED = 1
@@ -193,6 +195,10 @@ def parse_arguments(command):
                              + ", ".join(f"{name} {value:.0e}" for name, value in TOLERANCES.items()) + ")")
     parser.add_argument("--engine", type=pathlib.Path, metavar="FILE",
                         help="a file from MsResampler.Perf gpu --json on this machine: also compare with the engine")
+    parser.add_argument("--results", type=pathlib.Path, metavar="DIR",
+                        help="add each row at once to results.jsonl and results.md of this folder, without those that "
+                             "it has")
+    parser.add_argument("--step", default="torch", help="the step of the GPU bundle to which the rows belong")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all figures to this file")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE", help="write a table to this file")
     arguments = parser.parse_args(command)
@@ -207,9 +213,8 @@ def main(command):
             raise InputError("--device cuda: this PyTorch finds no CUDA device; use --device cpu to check the results")
         engine = read_engine(arguments.engine) if arguments.engine else None
         jobs = [open_job(folder, arguments.grid) for folder in arguments.models]
-        runner = Runner(arguments)
-        for job in jobs:
-            runner.run(job)
+        runner = Runner(arguments, Log(arguments.results, arguments.step))
+        runner.run(jobs)
     except (InputError, OSError) as error:
         print(f"torch_peer: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import statistics
-import sys
 import time
 
 import torch
@@ -33,6 +32,10 @@ VARIANTS = [
     Variant("compile-window", "window", True),
     Variant("compile-flex", "flex", True),
 ]
+
+# The order of the measurements: what takes little time first. A compiled variant is also captured as a CUDA graph at
+# once, because it would have to be compiled again. (compiled variants?, direct calls?, graphs?)
+PASSES = [(False, True, False), (True, True, True), (False, False, True)]
 
 
 class Clock:
@@ -119,7 +122,8 @@ def relative_error(actual, expected):
 class Runner:
     """Runs every variant of every model."""
 
-    def __init__(self, arguments):
+    def __init__(self, arguments, log):
+        self._log = log
         self._arguments = arguments
         self._device = torch.device(arguments.device)
         self._dtype = {"tf32": torch.float32}.get(arguments.dtype) or getattr(torch, arguments.dtype)
@@ -134,20 +138,26 @@ class Runner:
     def has_failed_check(self):
         return any(row["status"] == "wrong" for row in self.rows)
 
-    def run(self, job):
-        for variant in VARIANTS:
-            if variant.name not in self._arguments.variants:
-                continue
-            for batch in self._arguments.batch:
-                torch.compiler.reset()
-                self._run_variant(job, variant, batch)
+    def run(self, jobs):
+        has_graphs = self._device.type == "cuda" and not self._arguments.no_graphs
+        for is_compiled, is_direct, is_graph in PASSES:
+            modes = [False] * is_direct + [True] * (is_graph and has_graphs)
+            for job in jobs:
+                for variant in VARIANTS:
+                    if variant.is_compiled == is_compiled and variant.name in self._arguments.variants:
+                        for batch in self._arguments.batch:
+                            self._run_variant(job, variant, batch, modes)
 
-    def _run_variant(self, job, variant, batch):
+    def _run_variant(self, job, variant, batch, modes):
         row = {"model": job.name, "grid": f"{job.grid[0]}x{job.grid[1]}", "batch": batch,
                "dtype": self._arguments.dtype, "variant": variant.name, "graph": False}
+        modes = [mode for mode in modes if not self._log.contains(row | {"graph": mode})]
+        if not modes:
+            return
+        torch.compiler.reset()
         try:
             with torch.no_grad():
-                self._measure(job, variant, batch, row)
+                self._measure(job, variant, batch, row, modes)
         except InputError:
             raise
         # A variant can fail on this machine: too little memory, no compiler, a head size that flex_attention does not
@@ -159,7 +169,7 @@ class Runner:
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _measure(self, job, variant, batch, row):
+    def _measure(self, job, variant, batch, row, modes):
         model = Resampler(job.config, job.weights, job.grid, variant.attention, self._dtype, self._device,
                           self._arguments.gather_limit)
         features = job.features.flatten(1, 2).expand(batch, -1, -1).to(self._device, self._dtype).contiguous()
@@ -167,12 +177,14 @@ class Runner:
         if variant.is_compiled:
             function = torch.compile(model, dynamic=False, fullgraph=True, mode=self._arguments.compile_mode)
         call = functools.partial(function, features)
+        row["graph"] = modes[0]
         if not self._check(job, call(), row):
             return
-        self._add(row | {"status": "ok", "ms": self._clock.measure(call)})
-        if self._device.type == "cuda" and not self._arguments.no_graphs:
-            replay, tokens = capture(call)
+        if False in modes:
+            self._add(row | {"status": "ok", "ms": self._clock.measure(call)})
+        if True in modes:
             row["graph"] = True
+            replay, tokens = capture(call)
             replay()
             torch.cuda.synchronize()
             if self._check(job, tokens, row):
@@ -194,9 +206,4 @@ class Runner:
 
     def _add(self, row):
         self.rows.append(row)
-        name = row["variant"] + (" graph" if row["graph"] else "")
-        if row["status"] == "ok":
-            outcome = f"{row['ms']['warm']['median']:.3f} ms"
-        else:
-            outcome = f"{row['status']}: {row['reason']}"
-        print(f"{row['model']}, batch {row['batch']}, {row['dtype']}, {name}: {outcome}", file=sys.stderr)
+        self._log.add(row)
