@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Packs one file that tests and measures the GPU backend on an x86-64 Linux machine without .NET. That machine needs only
 # glibc and NVIDIA's driver; this one needs the .NET SDK and no GPU. The file consists of tools/run-on-gpu.sh and an archive
-# of the programs. Run it with --help on the GPU machine.
+# of the programs and of compiled kernels: their PTX, and their machine code if there is an assembler (see get-ptxas.sh). Run
+# it with --help on the GPU machine.
 #
 # usage: tools/pack-gpu-bundle.sh [FILE]     default: artifacts/msresampler-gpu-bundle.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 case ${1:-} in
-    -h | --help) sed -n '2,6s/^# \{0,1\}//p' tools/pack-gpu-bundle.sh; exit ;;
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' tools/pack-gpu-bundle.sh; exit ;;
     -*) echo "pack-gpu-bundle: expected a file to write, found $1; see --help" >&2; exit 2 ;;
 esac
 
@@ -32,6 +33,8 @@ cp -r "$work/publish/msresampler-gpu" "$work/publish/MockDriver" perf/peers/*.py
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 [ -z "$(git status --porcelain 2>/dev/null)" ] || commit="$commit with changes"
 echo "$commit" >"$work/bundle/commit"
+MSRESAMPLER_CACHE="$work/bundle/kernels" "$work/bundle/msresampler-gpu" fill --machine-code 80 86 89 90 ||
+    fail "the kernels were not compiled"
 
 mkdir -p "$(dirname "$output")"
 {

@@ -304,7 +304,10 @@ run_step() {
         # The tokens are the next step's.
         promises) limited "$program" test --filter 'CudaHardwareTests\.(?!Tokens_)' --results "$out" ;;
         parity) limited "$program" parity --results "$out" --seconds "$(($2 > 4 ? $2 - 2 : 2))" $tiny ;;
-        times) limited "$program" gpu --results "$out" --step times --models "$models" $tiny --shape clip-l-336 ;;
+        times)
+            limited "$program" gpu --results "$out" --models "$models" $tiny --shape clip-l-336
+            limited "$program" gpu --results "$out" --models "$models" $tiny --shape clip-l-336 --precision float16 \
+                --batch 64 --tile 128x128 ;;
         sanitizer) step_sanitizer ;;
         ncu) step_ncu ;;
         torch) step_torch ;;

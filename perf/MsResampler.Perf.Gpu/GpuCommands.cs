@@ -11,6 +11,6 @@ internal static class GpuCommands
     public static IEnumerable<Command> Create() =>
     [
         MachineCommand.Create(), ProbeCommand.Create(), GpuCommand.Create(), ModelsCommand.Create(),
-        RooflineCommand.Create(), FirstResultCommand.Create(),
+        ProfileCommand.Create(), CountersCommand.Create(), RooflineCommand.Create(), FirstResultCommand.Create(),
     ];
 }

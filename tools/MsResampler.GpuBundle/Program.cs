@@ -13,6 +13,7 @@ if (MockDriver.IsRequested)
 RootCommand root = new("Tests and measures the GPU backend. All commands of msresampler work, too.");
 root.Subcommands.Add(TestCommand.Create());
 root.Subcommands.Add(ParityCommand.Create());
+root.Subcommands.Add(FillCommand.Create());
 foreach (Command command in GpuCommands.Create())
     root.Subcommands.Add(command);
 return args is [] or ["--help" or "-h" or "-?"] || root.Subcommands.Any(command => command.Name == args[0])

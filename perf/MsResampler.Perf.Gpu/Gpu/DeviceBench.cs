@@ -9,17 +9,20 @@ internal sealed class DeviceBench
     private readonly Func<IDevice> _open;
     private readonly KernelCompiler _compiler;
     private readonly BenchEffort _effort;
+    private readonly LargeTile? _tile;
 
     /// <param name="open">Opens the device; called once for each model.</param>
     /// <param name="compiler">Compiles the kernels.</param>
     /// <param name="effort">Durations and sizes.</param>
+    /// <param name="tile">The large tile of products; null for the engine's choice.</param>
     /// <exception cref="NotSupportedException">The device has no timer.</exception>
     /// <exception cref="DeviceException">The device cannot be opened, or failed.</exception>
-    public DeviceBench(Func<IDevice> open, KernelCompiler compiler, BenchEffort effort)
+    public DeviceBench(Func<IDevice> open, KernelCompiler compiler, BenchEffort effort, LargeTile? tile = null)
     {
         _open = open;
         _compiler = compiler;
         _effort = effort;
+        _tile = tile;
         using IDevice device = open();
         using IDeviceStream stream = device.CreateStream();
         using DeviceScratch scratch = new(device, compiler, effort);
@@ -42,7 +45,7 @@ internal sealed class DeviceBench
     public ModelFigures Measure(ResamplerModel model, ResamplerOptions options, float[] features, PatchGrid[] grids,
         float[] tokens, Action check)
     {
-        TimedDevice device = new(_open());
+        TimedDevice device = new(_open(), _tile);
         using GpuEngine engine = new(device, _compiler, model, options);
         engine.Resample(features, grids, tokens, CancellationToken.None);
         check();

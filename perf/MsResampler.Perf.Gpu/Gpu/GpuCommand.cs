@@ -44,6 +44,7 @@ internal static class GpuCommand
             Description = "Use only these precisions.",
             AllowMultipleArgumentsPerToken = true,
         }.AcceptOnlyFromAmong([.. GpuPrecision.All.Select(precision => precision.Name)]);
+        Option<string?> tile = TileOption();
         Option<string?> json = new("--json") { Description = "Write all figures to this file.", HelpName = "FILE" };
         Option<string?> markdown = new("--markdown")
         {
@@ -54,7 +55,7 @@ internal static class GpuCommand
             "the device, measured in the same run, and with cuBLAS. Exits with 1 if a result is wrong, with 2 if " +
             "there is no usable GPU.")
         {
-            quick, folder, model, grid, batches, precisions, json, markdown,
+            quick, folder, model, grid, batches, precisions, tile, json, markdown,
         };
         ShapeOptions shapes = ShapeOptions.AddTo(command);
         ResultOptions results = ResultOptions.AddTo(command, "times");
@@ -77,13 +78,19 @@ internal static class GpuCommand
             string[] names = parsed.GetValue(precisions) ?? [];
             return Run(models, effort, sizes,
                 [.. GpuPrecision.All.Where(precision => names is [] || names.Contains(precision.Name))],
-                parsed.GetValue(json), parsed.GetValue(markdown), results.Open(parsed));
+                parsed.GetValue(tile), parsed.GetValue(json), parsed.GetValue(markdown), results.Open(parsed));
         });
         return command;
     }
 
+    /// <summary>The option that selects the large tile of products.</summary>
+    public static Option<string?> TileOption() => new Option<string?>("--tile")
+    {
+        Description = "Use this large tile of matrix products instead of the engine's choice.",
+    }.AcceptOnlyFromAmong(LargeTile.Names);
+
     private static int Run(PerfModel[] models, BenchEffort effort, int[] batches, GpuPrecision[] precisions,
-        string? json, string? markdown, ResultLog? log)
+        string? tile, string? json, string? markdown, ResultLog? log)
     {
         if (!CudaBackend.IsAvailable(out string? reason))
         {
@@ -92,7 +99,8 @@ internal static class GpuCommand
         }
 
         KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        DeviceBench bench = new(() => CudaDevices.OpenFirst(KernelCache.Default), compiler, effort);
+        DeviceBench bench = new(() => CudaDevices.OpenFirst(KernelCache.Default), compiler, effort,
+            tile is null ? null : new LargeTile(tile, compiler));
         using CudaDevice device = CudaDevices.OpenFirst();
         using DeviceScratch scratch = new(device, compiler, effort);
         using CublasPeer? cublas = CublasPeer.TryOpen(device, scratch, effort.Duration, out string? missing);
@@ -102,7 +110,7 @@ internal static class GpuCommand
         if (log?.Contains(GpuReport.LimitsRow) == false)
             log.Add(GpuReport.LimitsRow, Outcome.Passed, report.LimitsText, report);
 
-        GpuRow[] rows = [.. new GpuRun(bench, cublas, log).Measure(models, batches, precisions)];
+        GpuRow[] rows = [.. new GpuRun(bench, cublas, tile, log).Measure(models, batches, precisions)];
         report = report with { Rows = rows };
         // A device without tensor cores has no figures in float16.
         Precision precision = rows.Any(row => row is { Precision: "float16", Figures: null })

@@ -7,8 +7,9 @@ namespace MsResampler.Perf.Gpu;
 /// <summary>The rows of the command <c>gpu</c>. Each is written to the log when it is measured.</summary>
 /// <param name="bench">Measures a row.</param>
 /// <param name="cublas">The peer of matrix products, or null.</param>
+/// <param name="tile">The large tile of products, for the names of rows; null for the engine's choice.</param>
 /// <param name="log">The log, or null. Its rows are not measured again.</param>
-internal sealed class GpuRun(DeviceBench bench, CublasPeer? cublas, ResultLog? log)
+internal sealed class GpuRun(DeviceBench bench, CublasPeer? cublas, string? tile, ResultLog? log)
 {
     private readonly Dictionary<string, float[]> _expected = [];
 
@@ -37,8 +38,8 @@ internal sealed class GpuRun(DeviceBench bench, CublasPeer? cublas, ResultLog? l
         }
     }
 
-    private static string NameOf(PerfModel model, GpuPrecision precision, int batch)
-        => $"{model.Shape.Key} {precision.Name} batch {batch}";
+    private string NameOf(PerfModel model, GpuPrecision precision, int batch)
+        => $"{model.Shape.Key} {precision.Name} batch {batch}{(tile is null ? "" : $" tile {tile}")}";
 
     private GpuRow Measure(PerfModel perfModel, ResamplerModel model, GpuRow row, GpuPrecision precision)
     {

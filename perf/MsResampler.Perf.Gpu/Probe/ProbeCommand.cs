@@ -16,8 +16,8 @@ internal static class ProbeCommand
     private const int KernelsFailed = 1;
     private const int NoDevice = 2;
 
-    /// <summary>The kernels, those of the fastest precision first.</summary>
-    private static IEnumerable<KernelVariant> Kernels =>
+    /// <summary>The kernels of the library and of the measurements, those of the fastest precision first.</summary>
+    public static IEnumerable<KernelVariant> Kernels =>
     [
         .. Bits16Kernels.Float16.All, .. Float32Kernels.All, .. Bits16Kernels.BFloat16.All, .. CeilingKernels.All,
     ];
@@ -41,25 +41,36 @@ internal static class ProbeCommand
 
         using CudaDevice device = CudaDevices.OpenFirst();
         KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
+        string driver = CudaBackend.Devices().First(info => info.UnusableBecause is null).DriverVersion;
         int failureCount = 0;
         // The driver compiles on the calling thread, so several kernels at a time.
         Parallel.ForEach(Kernels.Where(kernel => kernel.MinArchitecture <= device.Properties.Architecture
             && log?.Contains(kernel.Name) != true), kernel =>
         {
-            CudaProbe probe = Probe(device, compiler, kernel);
+            CudaProbe probe = Probe(device, compiler, kernel, driver);
             if (probe.Failure is not null)
                 Interlocked.Increment(ref failureCount);
             log?.Add(kernel.Name, probe.Failure is null ? Outcome.Passed : Outcome.Failed, Describe(kernel, probe),
-                probe);
+                probe with { Cubin = [] });
         });
         return failureCount == 0 ? Done : KernelsFailed;
     }
 
-    private static CudaProbe Probe(CudaDevice device, KernelCompiler compiler, KernelVariant kernel)
+    /// <summary>Probes a kernel. Later processes load the machine code that the driver has made.</summary>
+    private static CudaProbe Probe(CudaDevice device, KernelCompiler compiler, KernelVariant kernel, string driver)
     {
         try
         {
-            return device.Probe(kernel.Compile(compiler, device.Properties.Architecture), kernel.BlockSize);
+            int architecture = device.Properties.Architecture;
+            CompiledKernel compiled = kernel.Compile(compiler, architecture);
+            CudaProbe probe = device.Probe(compiled, kernel.BlockSize);
+            if (probe.Failure is null)
+            {
+                KernelCache.Default.WriteBytes(KernelKey.OfMachineCode(compiled.Ptx, architecture, driver),
+                    probe.Cubin);
+            }
+
+            return probe;
         }
         catch (NotSupportedException exception)
         {

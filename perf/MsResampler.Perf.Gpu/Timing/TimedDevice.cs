@@ -3,7 +3,8 @@ namespace MsResampler.Perf.Timing;
 /// <summary>A device that measures the work of an engine; the engine needs no change for that. While the device
 /// measures, all calls must come from one thread.</summary>
 /// <param name="device">The device that does the work; it is disposed together with this object.</param>
-internal sealed class TimedDevice(IDevice device) : IDevice
+/// <param name="tile">The large tile to use; null for the engine's choice.</param>
+internal sealed class TimedDevice(IDevice device, LargeTile? tile = null) : IDevice
 {
     private readonly List<TimedLaunch> _launches = [];
     private double _forwardMilliseconds;
@@ -21,7 +22,10 @@ internal sealed class TimedDevice(IDevice device) : IDevice
 
     public IDeviceStream CreateStream() => new TimedStream(this, device.CreateStream());
 
-    public IDeviceKernel Load(CompiledKernel kernel) => device.Load(kernel);
+    public IDeviceKernel Load(CompiledKernel kernel) => tile?.Load(device, kernel) ?? device.Load(kernel);
+
+    /// <summary>The size of a launch, with the large tile of this device.</summary>
+    internal LaunchSize SizeOf(IDeviceKernel kernel, LaunchSize size) => tile?.SizeOf(kernel, size) ?? size;
 
     public void RefuseRecording(nint callerStream) => device.RefuseRecording(callerStream);
 

@@ -24,6 +24,7 @@ internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDe
 
     public void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments)
     {
+        size = owner.SizeOf(kernel, size);
         Begin();
         if (owner.Mode != TimingMode.Launches)
         {

@@ -17,6 +17,9 @@ internal sealed record CudaProbe(string Name, double JitMilliseconds = 0, int Re
     int SharedBytes = 0, int ConstantBytes = 0, int MaxThreads = 0, int BinaryVersion = 0, int ResidentBlocks = 0,
     string Log = "", string? Failure = null)
 {
+    /// <summary>The machine code; empty after a failure.</summary>
+    public byte[] Cubin { get; init; } = [];
+
     /// <summary>Compiles and loads a kernel, without the kernel cache, and unloads it again.</summary>
     /// <param name="context">A context of the device.</param>
     /// <param name="kernel">The kernel.</param>
@@ -29,7 +32,7 @@ internal sealed record CudaProbe(string Name, double JitMilliseconds = 0, int Re
         {
             using CudaContext.Scope scope = context.Enter();
             CudaJit jit = CudaJit.Compile(kernel.Ptx);
-            probe = probe with { JitMilliseconds = jit.Milliseconds, Log = jit.Log };
+            probe = probe with { JitMilliseconds = jit.Milliseconds, Log = jit.Log, Cubin = jit.Cubin };
             context.Check(jit.Error, jit.Call, "compiling the PTX");
             context.Check(CudaJit.LoadModule(jit.Cubin, out nint module, out _), "cuModuleLoadDataEx",
                 "loading the machine code");
