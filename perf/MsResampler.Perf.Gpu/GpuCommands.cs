@@ -1,6 +1,7 @@
 using System.CommandLine;
 using MsResampler.Perf.Gpu;
 using MsResampler.Perf.Probe;
+using MsResampler.Perf.Results;
 using MsResampler.Perf.Roofline;
 
 namespace MsResampler.Perf;
@@ -12,5 +13,6 @@ internal static class GpuCommands
     [
         MachineCommand.Create(), ProbeCommand.Create(), GpuCommand.Create(), ModelsCommand.Create(),
         ProfileCommand.Create(), CountersCommand.Create(), RooflineCommand.Create(), FirstResultCommand.Create(),
+        ReportCommand.Create(),
     ];
 }

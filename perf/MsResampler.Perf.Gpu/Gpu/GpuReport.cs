@@ -26,10 +26,10 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
     /// <summary>The names of the results that do not belong to a row.</summary>
     public const string LimitsRow = "limits of the device", FirstRow = "first result of a new process";
 
-    public string Platform { get; } =
+    public string Platform { get; init; } =
         $"{RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}";
 
-    public string Commit { get; } = Machine.Commit;
+    public string Commit { get; init; } = Machine.Commit;
 
     /// <summary>The precision of <see cref="FirstCold"/> and <see cref="FirstWarm"/>.</summary>
     [JsonConverter(typeof(JsonStringEnumConverter<Precision>))]
