@@ -247,7 +247,9 @@ step_ncu() {
         for tile in 128x128Wide 128x128; do
             ! has ncu "$precision $tile" || continue
             rm -f "$work/ncu.csv"
-            limited "$tool" --csv --page raw --log-file "$work/ncu.csv" --kernel-name 'regex:GemmMma|ScopeAttention' \
+            # The clocks stay as they are: a locked clock is a setting of the machine.
+            limited "$tool" --csv --page raw --log-file "$work/ncu.csv" --clock-control none --launch-count 7 \
+                --kernel-name 'regex:GemmMma|ScopeAttention' \
                 --section SpeedOfLight --section ComputeWorkloadAnalysis --section MemoryWorkloadAnalysis \
                 --section MemoryWorkloadAnalysis_Tables --section Occupancy --section LaunchStats --section WarpStateStats \
                 "$program" profile --models "$models" --precision "$precision" --tile "$tile" $tiny

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Security;
+using MsResampler.Kernels.Compiler;
 using MsResampler.Perf.Results;
 using NUnit.Framework.Api;
 using NUnit.Framework.Interfaces;
@@ -42,6 +43,8 @@ internal static class TestCommand
 
     private static int Run(string pattern, string? xmlPath, ResultLog? log)
     {
+        // The tests redirect the cache. It is opened before, so that they use the kernels of the bundle.
+        _ = KernelCache.Default;
         NUnitTestAssemblyRunner runner = new(new DefaultTestAssemblyBuilder());
         runner.Load(System.Reflection.Assembly.Load(Assembly), new Dictionary<string, object>());
         ITestFilter filter = TestFilter.FromXml(
