@@ -44,8 +44,13 @@ internal interface IDeviceKernel
 /// <summary>A queue of work that runs in order. Only one thread may use a stream at a time.</summary>
 internal interface IDeviceStream : IDisposable
 {
-    /// <summary>Copies to the device. The source may be overwritten when the call returns.</summary>
-    void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0);
+    /// <summary>Copies rows to the device. All rows have been written when the call returns.</summary>
+    /// <param name="rows">The rows.</param>
+    /// <param name="destination">Receives the rows one after another.</param>
+    /// <param name="byteOffset">The place of the first row in the destination.</param>
+    /// <param name="cancellationToken">Checked between slices; the copies before may still be queued.</param>
+    void Upload(HostRows rows, IDeviceMemory destination, long byteOffset = 0,
+        CancellationToken cancellationToken = default);
 
     /// <summary>Copies from the device after all earlier work of the stream. The copy is complete when the call
     /// returns.</summary>

@@ -7,8 +7,7 @@ internal enum Activation
     /// <summary>Features, [rows, C].</summary>
     Features,
 
-    /// <summary>The factor that each row of features was multiplied by, float32, [rows]; 16 bits only. It follows the
-    /// features, so that one copy uploads both.</summary>
+    /// <summary>The factor that each row of features was multiplied by, float32, [rows]; 16 bits only.</summary>
     FeatureUnits,
 
     /// <summary>Z, [rows, D]. In 16 bits it has mean 0, but after a kv_proj it is not yet divided by its deviation.

@@ -17,9 +17,6 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
     /// <summary>The type of activations.</summary>
     public abstract DeviceElementType ElementType { get; }
 
-    /// <summary>Whether features on the host already have the layout of <see cref="Activation.Features"/>.</summary>
-    public abstract bool TakesFeaturesAsTheyAre { get; }
-
     protected ResamplerConfig Config => Layout.Config;
 
     /// <summary>Learned log sigma of each scope, or null.</summary>
@@ -81,11 +78,12 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
     }
 
     /// <summary>Converts features to the layout of <see cref="Activation.Features"/> and, in 16 bits, of
-    /// <see cref="Activation.FeatureUnits"/>.</summary>
+    /// <see cref="Activation.FeatureUnits"/>. Several threads may call it at the same time.</summary>
     /// <param name="features">[rows, C].</param>
-    /// <param name="rowCount">Patches of the batch.</param>
-    /// <param name="packed">Receives <see cref="PackedBytes"/> bytes.</param>
-    public abstract void PackFeatures(ReadOnlySpan<float> features, int rowCount, Span<byte> packed);
+    /// <param name="packed">Receives the rows.</param>
+    /// <param name="units">Receives the factor of each row, in 16 bits only.</param>
+    /// <returns>Whether all features are finite.</returns>
+    public abstract bool PackFeatures(ReadOnlySpan<float> features, Span<byte> packed, Span<float> units);
 
     /// <summary>Starts to copy features on the device to a batch.</summary>
     /// <param name="batch">The batch.</param>
@@ -102,9 +100,6 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
     /// <param name="scope">The scope.</param>
     /// <param name="maps">Receives the weights.</param>
     public abstract KernelLaunch Map(Batch batch, GridOperands grid, int scope, DeviceView maps);
-
-    /// <summary>The size of packed features in bytes.</summary>
-    public abstract long PackedBytes(long rowCount);
 
     public abstract void Dispose();
 

@@ -83,7 +83,8 @@ internal sealed class GpuEngine : ModelEngine
     public override void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
         CancellationToken cancellationToken)
     {
-        if (_validateFeatures)
+        // The features of a single batch are checked while they are copied.
+        if (_validateFeatures && grids.Length > 0 && NextBatch(grids).ImageCount < grids.Length)
             FeatureCheck.Run(features, grids, Config.VisionHiddenSize);
         Workspace workspace = Rent(cancellationToken);
         bool isSound = false;
@@ -104,7 +105,7 @@ internal sealed class GpuEngine : ModelEngine
 
             isSound = true;
         }
-        catch (OperationCanceledException)
+        catch (Exception exception) when (exception is OperationCanceledException or InvalidFeaturesException)
         {
             isSound = true;
             throw;
@@ -177,8 +178,6 @@ internal sealed class GpuEngine : ModelEngine
 
     public override Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
     {
-        if (_validateFeatures)
-            FeatureCheck.Run(features, [grid], Config.VisionHiddenSize);
         float[] tokens = new float[Layout.QueryCount * Config.OutputSize];
         Workspace workspace = Rent(CancellationToken.None);
         bool isSound = false;
@@ -238,7 +237,7 @@ internal sealed class GpuEngine : ModelEngine
         try
         {
             Prepare(workspace, grids, arena);
-            UploadFeatures(workspace, features);
+            UploadFeatures(workspace, features, grids, cancellationToken);
             RunSteps(workspace, TokenTarget.Host, firstToken: 0, cancellationToken);
             DownloadTokens(workspace, tokens);
             _overflow.ThrowIfAny(workspace, firstImage);
@@ -323,19 +322,36 @@ internal sealed class GpuEngine : ModelEngine
     private List<ForwardStep> StepsOf(Batch batch, TokenTarget target, int firstToken)
         => [.. _model.Steps(batch, new PassOptions(target, _overflow.NoteOf(batch, target), firstToken))];
 
-    private void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features)
+    private unsafe void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features,
+        ReadOnlySpan<PatchGrid> grids, CancellationToken cancellationToken)
     {
-        if (_model.TakesFeaturesAsTheyAre)
+        int width = Config.VisionHiddenSize;
+        int rowBytes = Layout.Channels.PaddedSize * Layout.ElementBytes;
+        int rowCount = workspace.Batch.RowCount;
+        float[] units = ArrayPool<float>.Shared.Rent(rowCount);
+        bool isFinite = true;
+        fixed (float* start = features, unitStart = units)
         {
-            workspace.Upload(MemoryMarshal.AsBytes(features), Activation.Features);
-            return;
+            float* source = start;
+            workspace.Upload(new HostRows(rowCount, rowBytes, (row, packed) =>
+            {
+                int count = packed.Length / rowBytes;
+                if (!_model.PackFeatures(new ReadOnlySpan<float>(source + ((long)row * width), count * width), packed,
+                    units.AsSpan(row, count)))
+                {
+                    isFinite = false;
+                }
+            }), Activation.Features, cancellationToken);
+            if (workspace.Batch[Activation.FeatureUnits].ByteCount is var unitBytes and > 0)
+            {
+                workspace.Upload(HostRows.Of((byte*)unitStart, (int)unitBytes), Activation.FeatureUnits,
+                    cancellationToken);
+            }
         }
 
-        int byteCount = checked((int)_model.PackedBytes(workspace.Batch.RowCount));
-        byte[] packed = ArrayPool<byte>.Shared.Rent(byteCount);
-        _model.PackFeatures(features, workspace.Batch.RowCount, packed.AsSpan(0, byteCount));
-        workspace.Upload(packed.AsSpan(0, byteCount), Activation.Features);
-        ArrayPool<byte>.Shared.Return(packed);
+        ArrayPool<float>.Shared.Return(units);
+        if (_validateFeatures && !isFinite)
+            FeatureCheck.Run(features, grids, width);
     }
 
     /// <summary>Waits for the tokens of a batch, in float32, and copies them.</summary>

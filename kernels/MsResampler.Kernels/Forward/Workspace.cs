@@ -135,8 +135,8 @@ internal sealed class Workspace(IDevice device) : IDisposable
     }
 
     /// <summary>Copies to an activation.</summary>
-    public void Upload(ReadOnlySpan<byte> source, Activation activation)
-        => Stream.Upload(source, _memory!, OffsetOf(activation));
+    public void Upload(HostRows rows, Activation activation, CancellationToken cancellationToken)
+        => Stream.Upload(rows, _memory!, OffsetOf(activation), cancellationToken);
 
     /// <summary>Copies from an activation.</summary>
     public void Download(Activation activation, Span<byte> destination)

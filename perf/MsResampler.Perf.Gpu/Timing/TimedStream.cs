@@ -10,10 +10,11 @@ internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDe
     private bool _hasBegun;
     private bool _isRecording;
 
-    public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
+    public void Upload(HostRows rows, IDeviceMemory destination, long byteOffset = 0,
+        CancellationToken cancellationToken = default)
     {
         End();
-        stream.Upload(source, destination, byteOffset);
+        stream.Upload(rows, destination, byteOffset, cancellationToken);
     }
 
     public void Download(IDeviceMemory source, Span<byte> destination, long byteOffset = 0)

@@ -24,12 +24,15 @@ internal sealed class CudaBatchesTests : CudaModelFixture
         float[][] expected = [.. s_batches[..12].Select(grids => Run(resampler, grids))];
         Rotate(round: 2);
         int live = MockDriver.LiveCount;
+        // In 16 bits the factors of rows are copied too.
+        int featureCopies = precision == Precision.Float16 ? 2 : 1;
         for (int round = 3; round <= 4; round++)
         {
             foreach (string[] calls in Rotate(round))
             {
                 Assert.That(calls.GroupBy(call => call).Select(group => (group.Key, group.Count())),
-                    Is.SupersetOf(new[] { ("cuMemcpyHtoDAsync", 1), ("cuGraphLaunch", 1), ("cuMemcpyDtoHAsync", 2) }));
+                    Is.SupersetOf(new[] { ("cuMemcpyHtoDAsync", featureCopies), ("cuGraphLaunch", 1),
+                        ("cuMemcpyDtoHAsync", 2) }));
                 Assert.That(calls, Has.None.EqualTo("cuLaunchKernel").And.None.EqualTo("cuMemAlloc")
                     .And.None.EqualTo("cuMemFree").And.None.EqualTo("cuStreamBeginCapture"));
             }

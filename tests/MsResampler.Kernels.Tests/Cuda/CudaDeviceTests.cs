@@ -48,6 +48,44 @@ internal sealed class CudaDeviceTests : CudaFixture
     }
 
     [Test]
+    public void Each_row_is_written_once_and_copied(
+        [Values(1, 3_000, CudaStaging.ByteCount, CudaStaging.ByteCount + 1)] int rowBytes,
+        [Values(1, 7)] int sliceCount)
+    {
+        int count = Math.Max(1, (int)((long)sliceCount * CudaStaging.ByteCount / rowBytes) - 1);
+        byte[] expected = Bytes(count * rowBytes, 3);
+        int[] writes = new int[count];
+        byte[] result = new byte[expected.Length];
+        using CudaDevice device = new(0);
+        using IDeviceMemory memory = device.Allocate(expected.Length + 12);
+        using IDeviceStream stream = device.CreateStream();
+        stream.Upload(new HostRows(count, rowBytes, (first, rows) =>
+        {
+            Assert.That(rows.Length % rowBytes, Is.Zero);
+            for (int row = first; row < first + (rows.Length / rowBytes); row++)
+                Interlocked.Increment(ref writes[row]);
+            expected.AsSpan(first * rowBytes, rows.Length).CopyTo(rows);
+        }), memory, 12);
+        stream.Download(memory, result, 12);
+        Assert.That(writes.AsSpan().IndexOfAnyExcept(1), Is.EqualTo(-1));
+        Assert.That(result.AsSpan().SequenceEqual(expected));
+    }
+
+    [Test]
+    public void A_cancelled_upload_stops_at_the_next_slice([Values(3_000, CudaStaging.ByteCount + 1)] int rowBytes)
+    {
+        using CudaDevice device = new(0);
+        using IDeviceMemory memory = device.Allocate(8L * CudaStaging.ByteCount);
+        using IDeviceStream stream = device.CreateStream();
+        using CancellationTokenSource source = new();
+        int count = 7 * CudaStaging.ByteCount / rowBytes;
+        Assert.That(() => stream.Upload(new HostRows(count, rowBytes, (_, _) => source.Cancel()), memory, 0,
+            source.Token), Throws.TypeOf<OperationCanceledException>());
+        Assert.That(MockDriver.Log("cuMemcpyHtoDAsync"), Has.Length.InRange(1, 2));
+        stream.Synchronize();
+    }
+
+    [Test]
     public void A_download_sees_the_uploads_before_it()
     {
         byte[][] parts = [.. Enumerable.Range(0, 7).Select(seed => Bytes(1_000_000, seed))];

@@ -117,10 +117,15 @@ internal sealed class EmulatorDevice : IDevice
     {
         private List<Action>? _recorded;
 
-        public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
+        public unsafe void Upload(HostRows rows, IDeviceMemory destination, long byteOffset = 0,
+            CancellationToken cancellationToken = default)
         {
             RefuseWhileRecording();
-            device._gpu.Write(destination.Address + (ulong)byteOffset, source);
+            cancellationToken.ThrowIfCancellationRequested();
+            byte[] bytes = new byte[rows.ByteCount];
+            fixed (byte* start = bytes)
+                rows.Write(0, rows.Count, start);
+            device._gpu.Write(destination.Address + (ulong)byteOffset, bytes);
         }
 
         public void Download(IDeviceMemory source, Span<byte> destination, long byteOffset = 0)

@@ -52,10 +52,11 @@ internal sealed class ObservedDevice(IDevice device) : IDevice
     {
         private bool _isCapturing;
 
-        public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
+        public void Upload(HostRows rows, IDeviceMemory destination, long byteOffset = 0,
+            CancellationToken cancellationToken = default)
         {
             owner.Observe("upload");
-            stream.Upload(source, destination, byteOffset);
+            stream.Upload(rows, destination, byteOffset, cancellationToken);
         }
 
         public void Download(IDeviceMemory source, Span<byte> destination, long byteOffset = 0)

@@ -131,6 +131,8 @@ public class GpuEngineTests
         features[_features.Length + 17] = value;
         features[^1] = float.NaN;
         float[] tokens = new float[2 * _expected.Length];
+        engine.Resample(new float[features.Length], [s_grid, s_otherGrid], tokens, CancellationToken.None);
+        Array.Clear(tokens);
         device.Counts["launch"] = 0;
         string message = Assert.Throws<InvalidFeaturesException>(() =>
             _model.Engine.Resample(features, [s_grid, s_otherGrid], tokens))!.Message;
@@ -142,6 +144,31 @@ public class GpuEngineTests
             Assert.That(() => engine.Explain(features.AsSpan(_features.Length), s_otherGrid),
                 Throws.TypeOf<InvalidFeaturesException>());
             Assert.That(device.Counts["launch"], Is.Zero, "nothing is computed");
+            Assert.That(tokens, Is.All.Zero);
+            Assert.That(Resample(engine), Is.EqualTo(_expected));
+        }
+    }
+
+    [Test]
+    public void A_non_finite_feature_of_the_last_batch_is_found_before_the_first_is_computed()
+    {
+        ObservedDevice device = new(new EmulatorDevice(memoryBytes: 400 << 10));
+        using GpuEngine engine = Engine(device);
+        PatchGrid[] grids = [.. Enumerable.Repeat(s_grid, 12)];
+        float[] features = [.. Enumerable.Repeat(_features, 12).SelectMany(values => values)];
+        float[] tokens = new float[12 * _expected.Length];
+        engine.Resample(features, grids, tokens, CancellationToken.None);
+        Assert.That(tokens, Is.EqualTo(Enumerable.Repeat(_expected, 12).SelectMany(values => values)));
+        Assert.That(device.Counts["download"], Is.GreaterThan(2), "several batches");
+        features[^1] = float.NaN;
+        Array.Clear(tokens);
+        device.Counts["launch"] = 0;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => engine.Resample(features, grids, tokens, CancellationToken.None),
+                Throws.TypeOf<InvalidFeaturesException>().With.Message.Contains("image 11"));
+            Assert.That(device.Counts["launch"], Is.Zero);
+            Assert.That(tokens, Is.All.Zero);
         }
     }
 
@@ -170,6 +197,25 @@ public class GpuEngineTests
             device.Before = _ => { };
             Assert.That(Resample(engine), Is.EqualTo(_expected));
         }
+    }
+
+    [Test]
+    public void Cancelling_while_features_are_copied_starts_nothing_and_later_calls_work()
+    {
+        ObservedDevice device = new(new EmulatorDevice());
+        using GpuEngine engine = Engine(device);
+        Resample(engine);
+        using CancellationTokenSource source = new();
+        device.Before = operation =>
+        {
+            if (operation == "upload")
+                source.Cancel();
+        };
+        device.Counts["launch"] = 0;
+        Assert.That(() => Resample(engine, source.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(device.Counts["launch"], Is.Zero);
+        device.Before = _ => { };
+        Assert.That(Resample(engine), Is.EqualTo(_expected));
     }
 
     [Test]

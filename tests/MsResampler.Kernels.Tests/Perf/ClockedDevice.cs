@@ -28,10 +28,11 @@ internal sealed class ClockedDevice(IDevice device) : IDevice
     {
         private bool _isRecording;
 
-        public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
+        public void Upload(HostRows rows, IDeviceMemory destination, long byteOffset = 0,
+            CancellationToken cancellationToken = default)
         {
             owner.Log.Add("upload");
-            stream.Upload(source, destination, byteOffset);
+            stream.Upload(rows, destination, byteOffset, cancellationToken);
         }
 
         public void Download(IDeviceMemory source, Span<byte> destination, long byteOffset = 0)

@@ -30,11 +30,8 @@ internal sealed unsafe class CudaStaging
         }
     }
 
-    /// <summary>The buffer.</summary>
-    public void* Pointer => (void*)_pointer;
-
-    /// <summary>The content of the buffer; call <see cref="Wait"/> first.</summary>
-    public Span<byte> Bytes => new(Pointer, ByteCount);
+    /// <summary>The buffer; call <see cref="Wait"/> before using it.</summary>
+    public byte* Pointer => (byte*)_pointer;
 
     /// <summary>Marks the end of the last copy on a stream, which uses the buffer.</summary>
     public CudaError Record(nint stream)

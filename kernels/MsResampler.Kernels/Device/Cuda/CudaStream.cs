@@ -46,25 +46,35 @@ internal sealed unsafe class CudaStream : IDeviceStream
     internal nint Handle => _handle;
 
     /// <inheritdoc/>
-    public void Upload(ReadOnlySpan<byte> source, IDeviceMemory destination, long byteOffset = 0)
+    public void Upload(HostRows rows, IDeviceMemory destination, long byteOffset = 0,
+        CancellationToken cancellationToken = default)
     {
-        ulong address = AddressOf(destination, byteOffset, source.Length, nameof(destination));
-        using CudaContext.Scope scope = EnterToRun();
-        for (int start = 0; start < source.Length;)
+        if (rows.RowBytes > CudaStaging.ByteCount)
         {
-            int count = Math.Min(source.Length - start, CudaStaging.ByteCount);
+            UploadLongRows(rows, destination, byteOffset, cancellationToken);
+            return;
+        }
+
+        ulong address = AddressOf(destination, byteOffset, rows.ByteCount, nameof(destination));
+        using CudaContext.Scope scope = EnterToRun();
+        int sliceRows = CudaStaging.ByteCount / rows.RowBytes;
+        int count;
+        for (int row = 0; row < rows.Count; row += count)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            count = Math.Min(rows.Count - row, sliceRows);
             CudaStaging staging = NextStaging();
             WaitFor(staging);
-            source.Slice(start, count).CopyTo(staging.Bytes);
-            CudaError error = CudaNative.CopyToDevice(address + (ulong)start, staging.Pointer, (nuint)count, _handle);
+            rows.Write(row, count, staging.Pointer);
+            CudaError error = CudaNative.CopyToDevice(address + (ulong)((long)row * rows.RowBytes), staging.Pointer,
+                (nuint)(count * rows.RowBytes), _handle);
             if (error != CudaError.CUDA_SUCCESS)
             {
                 Context.Fail(error, "cuMemcpyHtoDAsync",
-                    $"copying {source.Length} bytes to the device{DescribeWork()}");
+                    $"copying {rows.ByteCount} bytes to the device{DescribeWork()}");
             }
 
             Record(staging);
-            start += count;
         }
     }
 
@@ -97,7 +107,8 @@ internal sealed unsafe class CudaStream : IDeviceStream
             CudaStaging oldest = _staging[started - done > CudaStaging.ByteCount ? _nextStaging : 1 - _nextStaging];
             WaitFor(oldest);
             int count = Math.Min(destination.Length - done, CudaStaging.ByteCount);
-            oldest.Bytes[..count].CopyTo(destination.Slice(done, count));
+            fixed (byte* target = destination.Slice(done, count))
+                HostRows.Of(oldest.Pointer, count).Write(0, count, target);
             done += count;
         }
     }
@@ -285,6 +296,19 @@ internal sealed unsafe class CudaStream : IDeviceStream
         return Enter();
     }
 
+    /// <summary>Copies rows that are longer than a page-locked buffer, one by one through other memory.</summary>
+    private void UploadLongRows(HostRows rows, IDeviceMemory destination, long byteOffset,
+        CancellationToken cancellationToken)
+    {
+        byte[] bytes = new byte[rows.RowBytes];
+        for (int row = 0; row < rows.Count; row++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            rows.Writer(row, bytes);
+            this.Upload(bytes, destination, byteOffset + ((long)row * rows.RowBytes));
+        }
+    }
+
     private void Order(nint callerStream, nint first, nint then)
     {
         using CudaContext.Scope scope = EnterToRun();
@@ -331,7 +355,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
         : $" after {_launchCount} launch{(_launchCount == 1 ? "" : "es")}, the last of {_lastLaunch} (set " +
             "CUDA_LAUNCH_BLOCKING=1 in the environment to find the launch that fails)";
 
-    private ulong AddressOf(IDeviceMemory memory, long byteOffset, int byteCount, string name)
+    private ulong AddressOf(IDeviceMemory memory, long byteOffset, long byteCount, string name)
     {
         if (memory is not CudaMemory own || !_device.Owns(own))
             throw new ArgumentException("the memory was freed, or belongs to another device than this stream", name);

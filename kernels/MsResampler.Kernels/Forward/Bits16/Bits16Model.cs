@@ -73,8 +73,6 @@ internal sealed class Bits16Model : DeviceModel
     public override DeviceElementType ElementType
         => _type == TensorType.F16 ? DeviceElementType.Float16 : DeviceElementType.BFloat16;
 
-    public override bool TakesFeaturesAsTheyAre => false;
-
     /// <summary>D in float32.</summary>
     private PaddedAxis PositionWidth => new(Config.HiddenSize);
 
@@ -115,17 +113,18 @@ internal sealed class Bits16Model : DeviceModel
     }
 
     /// <summary>Scales each row so that its largest feature is below 4, and rounds it: on the host what
-    /// <see cref="ConvertRows{TSource, TStored, TElement}"/> does on the device. The factors follow the rows.</summary>
-    public override void PackFeatures(ReadOnlySpan<float> features, int rowCount, Span<byte> packed)
+    /// <see cref="ConvertRows{TSource, TStored, TElement}"/> does on the device.</summary>
+    public override bool PackFeatures(ReadOnlySpan<float> features, Span<byte> packed, Span<float> units)
     {
         int width = Layout.Channels.Size;
         int stride = Layout.Channels.PaddedSize * sizeof(ushort);
         float[] scaled = ArrayPool<float>.Shared.Rent(width);
-        Span<float> units = MemoryMarshal.Cast<byte, float>(packed[(int)UnitOffset(rowCount)..]);
-        for (int row = 0; row < rowCount; row++)
+        bool isFinite = true;
+        for (int row = 0; row < units.Length; row++)
         {
             ReadOnlySpan<float> source = features.Slice(row * width, width);
             float magnitude = Math.Abs(TensorPrimitives.MaxMagnitude(source));
+            isFinite &= float.IsFinite(magnitude);
             units[row] = Math.Min(RowStatistics.InverseUnitOf(magnitude), _maxUnit);
             TensorPrimitives.Multiply(source, units[row], scaled);
             Span<byte> place = packed.Slice(row * stride, stride);
@@ -134,6 +133,7 @@ internal sealed class Bits16Model : DeviceModel
         }
 
         ArrayPool<float>.Shared.Return(scaled);
+        return isFinite;
     }
 
     public override void CopyFeatures(Batch batch, DeviceTensor features, IDeviceStream stream)
@@ -145,8 +145,6 @@ internal sealed class Bits16Model : DeviceModel
 
     public override KernelLaunch Map(Batch batch, GridOperands grid, int scope, DeviceView maps)
         => _steps.Map(batch, (Bits16Grid)grid, scope, QueriesIn(batch), maps);
-
-    public override long PackedBytes(long rowCount) => UnitOffset(rowCount) + (rowCount * sizeof(float));
 
     public override void Dispose()
     {
@@ -174,9 +172,6 @@ internal sealed class Bits16Model : DeviceModel
                 FirstToken = block.FirstToken + token,
             },
             block => ScopeSchedule.Duration(block), out blockCount);
-
-    /// <summary>The offset of the factors of rows behind the features, in bytes.</summary>
-    private long UnitOffset(long rowCount) => DeviceView.Align(rowCount * Layout.Channels.PaddedSize * sizeof(ushort));
 
     private DeviceView QueriesIn(Batch batch) => _queries is null ? batch.Arena : DeviceView.Of(_queries);
 

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Attention;
 
@@ -56,8 +57,6 @@ internal sealed class Float32Model : DeviceModel
 
     public override DeviceElementType ElementType => DeviceElementType.Float32;
 
-    public override bool TakesFeaturesAsTheyAre => Layout.Channels.PaddedSize == Layout.Channels.Size;
-
     public override GridOperands Lay(ExecutionPlan plan, long start)
         => new Float32Grid(Layout, plan, LogSigmas, start);
 
@@ -74,16 +73,20 @@ internal sealed class Float32Model : DeviceModel
             => stream.Upload(MemoryMarshal.AsBytes<float>(values), arena, byteOffset);
     }
 
-    public override void PackFeatures(ReadOnlySpan<float> features, int rowCount, Span<byte> packed)
+    public override bool PackFeatures(ReadOnlySpan<float> features, Span<byte> packed, Span<float> units)
     {
         int width = Layout.Channels.Size;
         int stride = Layout.Channels.PaddedSize;
-        Span<float> rows = MemoryMarshal.Cast<byte, float>(packed);
-        for (int row = 0; row < rowCount; row++)
+        bool isFinite = true;
+        for (Span<float> rows = MemoryMarshal.Cast<byte, float>(packed); rows.Length > 0; rows = rows[stride..])
         {
-            features.Slice(row * width, width).CopyTo(rows[(row * stride)..]);
-            rows.Slice((row * stride) + width, stride - width).Clear();
+            features[..width].CopyTo(rows);
+            isFinite &= TensorPrimitives.IsFiniteAll<float>(rows[..width]);
+            rows[width..stride].Clear();
+            features = features[width..];
         }
+
+        return isFinite;
     }
 
     public override void CopyFeatures(Batch batch, DeviceTensor features, IDeviceStream stream)
@@ -97,8 +100,6 @@ internal sealed class Float32Model : DeviceModel
     public override KernelLaunch Map(Batch batch, GridOperands grid, int scope, DeviceView maps)
         => _steps.Map(batch, (Float32Grid)grid, scope, _queries ?? batch.Arena,
             _queries is null ? grid.QueryOffset : 0, maps);
-
-    public override long PackedBytes(long rowCount) => rowCount * Layout.Channels.PaddedSize * sizeof(float);
 
     public override void Dispose()
     {
