@@ -8,8 +8,7 @@ namespace PtxEmulator;
 /// serialised.</summary>
 /// <remarks>Blocks run to completion, in order if the kernel has global atomics. A block that waits for a later block
 /// therefore runs into the time limit, and so does a thread that waits for another thread of its warp. The sanitizer
-/// orders accesses by barriers only and does not detect races between blocks in global memory. Recursion and indirect
-/// calls are not supported.</remarks>
+/// orders accesses by barriers only. Recursion and indirect calls are not supported.</remarks>
 public sealed class EmulatedGpu : IDisposable
 {
     private const int MaxBlockThreads = 1024;
@@ -22,6 +21,7 @@ public sealed class EmulatedGpu : IDisposable
     private readonly EmulatorOptions _options;
     private readonly GlobalMemory _memory;
     private readonly GlobalAllocator _allocator;
+    private readonly BlockAccesses _accesses;
     private readonly ConditionalWeakTable<PtxModule, Dictionary<Variable, ulong>> _variables = [];
     private bool _isDisposed;
 
@@ -38,6 +38,7 @@ public sealed class EmulatedGpu : IDisposable
         _options = options;
         _memory = new GlobalMemory(options.MemoryBytes);
         _allocator = new GlobalAllocator(_memory);
+        _accesses = new BlockAccesses(options.MemoryBytes);
     }
 
     /// <summary>The number of allocated bytes.</summary>
@@ -139,12 +140,12 @@ public sealed class EmulatedGpu : IDisposable
                     DynamicSharedBytes = dynamicSharedBytes,
                     Parameters = bytes,
                     ParameterBytes = entry.ParameterBytes,
-                    Seed = _options.Seed,
-                    MaxWarpInstructions = _options.MaxWarpInstructions,
+                    Options = _options,
+                    Accesses = grid.Count > 1 ? _accesses : null,
                     GlobalAddresses = Load(module, entry),
                     DescribeGlobal = _allocator.Describe,
                 };
-                return launch.Run(_options.Workers);
+                return launch.Run();
             }
         }
     }
@@ -155,6 +156,7 @@ public sealed class EmulatedGpu : IDisposable
         {
             _isDisposed = true;
             _memory.Dispose();
+            _accesses.Dispose();
         }
     }
 

@@ -278,8 +278,8 @@ internal sealed class CounterTests
         }
     }
 
-    /// <summary>In the body, %in points to 4096 words, %slot to the thread's own 64 bytes of shared memory, %base to
-    /// the start of shared memory.</summary>
+    /// <summary>In the body, %in points to 1024 words of the block, %slot to the thread's own 64 bytes of shared
+    /// memory, %base to the start of shared memory.</summary>
     private static string Text(string body) => $$"""
         .visible .entry counted(.param .u64 words)
         {
@@ -294,6 +294,8 @@ internal sealed class CounterTests
             mov.u32 %base, slots;
             mad.lo.u32 %slot, %i, 64, %base;
             ld.param.u64 %in, [words];
+            mov.u32 %at, %ctaid.x;
+            mad.wide.u32 %in, %at, 4096, %in;
             mov.f32 %f0, 0f3F800000;
             mov.f32 %f1, %f0;
             mov.f32 %f2, %f0;

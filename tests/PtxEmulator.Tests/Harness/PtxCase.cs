@@ -105,9 +105,9 @@ internal sealed class PtxCase
     }
 
     /// <summary>Fails unless every row has the expected result.</summary>
-    public void Verify()
+    public void Verify(EmulatorOptions? options = null)
     {
-        ulong[] results = Run();
+        ulong[] results = Run(options);
         List<string> wrong = [];
         for (int index = 0; index < _rows.Count; index++)
             if (!_rows[index].IsRight(results[index]))
@@ -118,7 +118,8 @@ internal sealed class PtxCase
 
     public override string ToString() => _instructions;
 
-    private ulong[] Run()
+    /// <summary>The results of all rows.</summary>
+    public ulong[] Run(EmulatorOptions? options = null)
     {
         int warpCount = (_rows.Count + WarpSize - 1) / WarpSize;
         int laneCount = warpCount * WarpSize;
@@ -130,7 +131,7 @@ internal sealed class PtxCase
                 BinaryPrimitives.WriteUInt64LittleEndian(
                     operands.AsSpan(((lane * row.Length) + index) * SlotBytes), row[index]);
         }
-        using KernelRun run = new(Text());
+        using KernelRun run = new(Text(), options);
         ulong results = run.Buffer(new ulong[laneCount]);
         run.Launch(warpCount, WarpSize, run.Buffer(operands), results);
         return run.Read<ulong>(results, laneCount);

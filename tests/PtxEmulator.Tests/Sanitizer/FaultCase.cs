@@ -3,10 +3,10 @@ namespace PtxEmulator.Tests;
 /// <summary>Code with a fault, and the corrected code.</summary>
 /// <remarks>The code runs in a kernel of three blocks of 64 threads with these registers and variables: %i is the
 /// index of the thread, %lane its index in the warp. %p is true in thread 37 of block 2, where %x is 1 (elsewhere 0);
-/// %q is true in block 2, %z in its threads 5 and 37. %data points to 63 written words, %fresh to 64 unwritten ones.
-/// The shared variable slots has 16 bytes for each thread: %mine is the address of the thread's own, %theirs that of
-/// the thread 32 places away. The local variable own has 64 bytes. The code may use %w (predicate), %r, %s and %m0 to
-/// %m7 (32 bits), %a (64 bits) and %f0 to %f3 (floats).</remarks>
+/// %q is true in block 2, %z in its threads 5 and 37. %data points to 63 written words of the block, %fresh to 64
+/// unwritten ones. The shared variable slots has 16 bytes for each thread: %mine is the address of the thread's own,
+/// %theirs that of the thread 32 places away. The local variable own has 64 bytes. The code may use %w (predicate), %r,
+/// %s and %m0 to %m7 (32 bits), %a (64 bits) and %f0 to %f3 (floats).</remarks>
 /// <param name="Name">The description of the fault.</param>
 /// <param name="Kind">The expected kind of fault.</param>
 /// <param name="Wrong">The code. The faulty instruction is marked by "// here"; if several are marked, the order of the

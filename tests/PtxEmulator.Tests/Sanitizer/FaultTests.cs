@@ -403,11 +403,11 @@ internal sealed class FaultTests
 
     private static (object[] Arguments, Dictionary<string, ulong> Starts) Buffers(KernelRun run)
     {
-        ulong data = run.Buffer(new int[63], "data");
-        ulong fresh = run.Unwritten(256, "fresh");
+        ulong[] data = [.. Enumerable.Range(0, BlockCount).Select(_ => run.Buffer(new int[63], "data"))];
+        ulong[] fresh = [.. Enumerable.Range(0, BlockCount).Select(_ => run.Unwritten(256, "fresh"))];
         ulong target = run.Buffer(new int[BlockCount * BlockSize], "target");
-        return ([data, fresh, target],
-            new() { ["data"] = data, ["fresh"] = fresh, ["zero"] = 0, ["slots"] = 0, ["own"] = 0 });
+        return ([run.Buffer(data), run.Buffer(fresh), target],
+            new() { ["data"] = data[^1], ["fresh"] = fresh[^1], ["zero"] = 0, ["slots"] = 0, ["own"] = 0 });
     }
 
     private static string Text(string instructions) => $$"""
@@ -438,7 +438,11 @@ internal sealed class FaultTests
             mov.f32 %f2, %f0;
             mov.f32 %f3, %f0;
             ld.param.u64 %data, [data];
+            mad.wide.u32 %data, %block, 8, %data;
+            ld.global.u64 %data, [%data];
             ld.param.u64 %fresh, [fresh];
+            mad.wide.u32 %fresh, %block, 8, %fresh;
+            ld.global.u64 %fresh, [%fresh];
             ld.param.u64 %target, [target];
             mul.wide.u32 %offset, %flat, 4;
             add.u64 %target, %target, %offset;

@@ -50,7 +50,7 @@ internal sealed class MmaTests
 
     /// <summary>Small integers, whose sums are exact in any order.</summary>
     [Test]
-    public void Integers_have_the_exact_product([Values] Kind kind)
+    public void Integers_have_the_exact_product([Values] Kind kind, [Values] bool truncates)
     {
         Random random = new(7);
         int depth = Depth(kind);
@@ -58,7 +58,7 @@ internal sealed class MmaTests
         float[,] b = Filled(depth, ColumnCount, () => random.Next(-9, 10));
         float[,] c = Filled(RowCount, ColumnCount, () => random.Next(-999, 1000));
 
-        float[,] d = Multiply(kind, a, b, c);
+        float[,] d = Multiply(kind, a, b, c, truncates: truncates);
 
         for (int row = 0; row < RowCount; row++)
             for (int column = 0; column < ColumnCount; column++)
@@ -66,9 +66,12 @@ internal sealed class MmaTests
     }
 
     /// <remarks>Products are exact; the ISA does not define the order and the rounding of the additions. depth + 1
-    /// numbers are added, and each addition truncates by at most 2⁻²³ of the sum of the magnitudes so far.</remarks>
+    /// numbers are added, and each addition truncates by at most 2⁻²³ of the sum of the magnitudes so far. Truncated
+    /// sums have the same bound: of a group of n products each term loses less than 2⁻²⁴ of the largest, and the result
+    /// less than 2⁻²³ of it.</remarks>
     [Test]
-    public void Fractions_have_the_product_within_float32_rounding([Values] Kind kind, [Values(1, 2, 3, 4)] int seed)
+    public void Fractions_have_the_product_within_float32_rounding([Values] Kind kind, [Values(1, 2, 3, 4)] int seed,
+        [Values] bool truncates)
     {
         Random random = new(seed);
         int depth = Depth(kind);
@@ -76,7 +79,7 @@ internal sealed class MmaTests
         float[,] b = Filled(depth, ColumnCount, () => Rounded(kind, (random.NextSingle() * 4) - 2));
         float[,] c = Filled(RowCount, ColumnCount, () => random.NextSingle() - 0.5f);
 
-        float[,] d = Multiply(kind, a, b, c);
+        float[,] d = Multiply(kind, a, b, c, truncates: truncates);
 
         for (int row = 0; row < RowCount; row++)
         {
@@ -93,7 +96,7 @@ internal sealed class MmaTests
     }
 
     [Test]
-    public void Infinities_and_NaN_stay_in_their_row_and_column([Values] Kind kind)
+    public void Infinities_and_NaN_stay_in_their_row_and_column([Values] Kind kind, [Values] bool truncates)
     {
         int depth = Depth(kind);
         float[,] a = Filled(RowCount, depth, () => 1);
@@ -104,11 +107,43 @@ internal sealed class MmaTests
         b[1, 6] = 0;
         b[4, 7] = float.NegativeInfinity;
 
-        float[,] d = Multiply(kind, a, b, c);
+        float[,] d = Multiply(kind, a, b, c, truncates: truncates);
 
         for (int row = 0; row < RowCount; row++)
             for (int column = 0; column < ColumnCount; column++)
                 Assert.That(d[row, column], Is.EqualTo((float)Exact(a, b, c, row, column)), $"({row}, {column})");
+    }
+
+    /// <summary>Every product is 1.5·2⁻²⁴, three quarters of a unit in the last place of c. Rounded one by one, each
+    /// adds a unit. Truncated to 2⁻²⁴, two add a unit.</summary>
+    [Test]
+    public void Truncated_sums_are_aligned_to_the_largest_term([Values] Kind kind, [Values(1, -1)] int sign,
+        [Values] bool truncates)
+    {
+        int depth = Depth(kind);
+        float[,] a = Filled(RowCount, depth, () => 1.5f * MathF.ScaleB(1, -12));
+        float[,] b = Filled(depth, ColumnCount, () => sign * MathF.ScaleB(1, -12));
+        float[,] c = Filled(RowCount, ColumnCount, () => sign);
+
+        float[,] d = Multiply(kind, a, b, c, truncates: truncates);
+
+        Assert.That(d, Is.All.EqualTo(sign * (1 + (depth * MathF.ScaleB(1, truncates ? -24 : -23)))));
+    }
+
+    /// <summary>A group of products and c is 1 + 1.5·2⁻²³ in magnitude, which is rounded toward zero.</summary>
+    [Test]
+    public void Truncated_sums_are_rounded_toward_zero([Values] Kind kind, [Values(1, -1)] int sign)
+    {
+        int depth = Depth(kind);
+        float[,] a = new float[RowCount, depth];
+        float[,] b = Filled(depth, ColumnCount, () => sign * MathF.ScaleB(1, -12));
+        float[,] c = Filled(RowCount, ColumnCount, () => sign);
+        for (int row = 0; row < RowCount; row++)
+            a[row, 1] = 3 * MathF.ScaleB(1, -12);
+
+        float[,] d = Multiply(kind, a, b, c, truncates: true);
+
+        Assert.That(d, Is.All.EqualTo(sign * (1 + MathF.ScaleB(1, -23))));
     }
 
     /// <summary>The result may overwrite the accumulator.</summary>
@@ -151,9 +186,10 @@ internal sealed class MmaTests
         _ => BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) & 0xFFFF_E000),
     };
 
-    private static float[,] Multiply(Kind kind, float[,] a, float[,] b, float[,] c, int times = 1)
+    private static float[,] Multiply(Kind kind, float[,] a, float[,] b, float[,] c, int times = 1,
+        bool truncates = false)
     {
-        using KernelRun run = new(Text(kind, times));
+        using KernelRun run = new(Text(kind, times), new() { TruncatesMatrixSums = truncates });
         ulong results = run.Buffer(new float[32 * 4]);
         run.Launch(1, 32, run.Buffer(Operands(kind, a, b, c)), results);
         return Result(run.Read<float>(results, 32 * 4));

@@ -21,6 +21,9 @@ internal sealed class CodeBuilder
     /// <summary>Logarithm of the narrowest access to shared memory.</summary>
     public int SharedCellShift { get; private set; } = 2;
 
+    /// <summary>Logarithm of the narrowest access to global memory.</summary>
+    public int GlobalCellShift { get; private set; } = 2;
+
     public bool HasGlobalAtomics { get; set; }
 
     public int LocalBytes => _localBytes;
@@ -53,6 +56,9 @@ internal sealed class CodeBuilder
 
     public void NoteSharedAccess(int byteCount)
         => SharedCellShift = Math.Min(SharedCellShift, System.Numerics.BitOperations.Log2((uint)byteCount));
+
+    public void NoteGlobalAccess(int byteCount)
+        => GlobalCellShift = Math.Min(GlobalCellShift, System.Numerics.BitOperations.Log2((uint)byteCount));
 
     /// <summary>Assigns an offset to a variable.</summary>
     public void Place(Variable variable)
@@ -96,6 +102,7 @@ internal sealed class CodeBuilder
             DynamicSharedOffset = (_sharedBytes + alignment - 1) / alignment * alignment,
             LocalBytes = _localBytes,
             SharedCellShift = SharedCellShift,
+            GlobalCellShift = GlobalCellShift,
             HasGlobalAtomics = HasGlobalAtomics,
             GlobalVariables = [.. _globals],
         };

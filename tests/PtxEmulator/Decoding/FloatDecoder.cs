@@ -59,18 +59,32 @@ internal static class FloatDecoder
         return BitConverter.SingleToUInt32Bits(value > 0 ? Math.Min(value, 1) : 0);
     }
 
+    /// <summary>A sum or difference of a product, rounded once.</summary>
+    public static Instruction Fused<T32, T64>(DecodeContext context, int a, int b, int c)
+        where T32 : ITernaryOperation<float>
+        where T64 : ITernaryOperation<double>
+    {
+        int d = context.Destination(0, context.Statement.Type);
+        return context.Statement.Type.Bits == 64 ? new TernaryInstruction<T64, double>(d, a, b, c)
+            : Ternary32<T32>(context, d, a, b, c);
+    }
+
     private static Instruction Ternary32(DecodeContext context)
     {
         (int d, int a) = (context.Destination(0, PtxType.F32), context.Source(1, PtxType.F32));
         (int b, int c) = (context.Source(2, PtxType.F32), context.Source(3, PtxType.F32));
-        return (context.Has("ftz"), context.Has("sat")) switch
-        {
-            (false, false) => new TernaryInstruction<Modified3<FusedMultiplyAdd32, Plain>, float>(d, a, b, c),
-            (true, false) => new TernaryInstruction<Modified3<FusedMultiplyAdd32, Flush>, float>(d, a, b, c),
-            (false, true) => new TernaryInstruction<Modified3<FusedMultiplyAdd32, Saturate<Plain>>, float>(d, a, b, c),
-            _ => new TernaryInstruction<Modified3<FusedMultiplyAdd32, Saturate<Flush>>, float>(d, a, b, c),
-        };
+        return Ternary32<FusedMultiplyAdd32>(context, d, a, b, c);
     }
+
+    private static Instruction Ternary32<TOperation>(DecodeContext context, int d, int a, int b, int c)
+        where TOperation : ITernaryOperation<float>
+        => (context.Has("ftz"), context.Has("sat")) switch
+        {
+            (false, false) => new TernaryInstruction<Modified3<TOperation, Plain>, float>(d, a, b, c),
+            (true, false) => new TernaryInstruction<Modified3<TOperation, Flush>, float>(d, a, b, c),
+            (false, true) => new TernaryInstruction<Modified3<TOperation, Saturate<Plain>>, float>(d, a, b, c),
+            _ => new TernaryInstruction<Modified3<TOperation, Saturate<Flush>>, float>(d, a, b, c),
+        };
 
     private static Instruction Binary32(DecodeContext context) => context.Name switch
     {

@@ -3,7 +3,8 @@ using PtxEmulator.Numerics;
 namespace PtxEmulator.Decoding;
 
 /// <summary>Roots, reciprocals and transcendental functions. The approximate instructions return the correctly
-/// rounded result, which is within every error bound of the instruction set.</summary>
+/// rounded result, which is within every error bound of the instruction set, unless the mode for approximations is
+/// on.</summary>
 internal static class FunctionDecoder
 {
     public static Instruction Decode(DecodeContext context)
@@ -31,7 +32,10 @@ internal static class FunctionDecoder
                 throw context.Statement.Unknown();
             context.Statement.RequireOneOf("rn", "rz", "rm", "rp", "approx");
             if (rounding == Rounding.NearestEven)
-                return NearestRoot(context, type);
+            {
+                return Approximate(context, type, NearestRoot(context, type), context.Name == "sqrt" ? Math.Sqrt
+                    : value => 1 / value);
+            }
             LaneOperation exact = FloatDecoder.Exact(context, format, rounding);
             return context.Scalar(type, FloatDecoder.WithModifiers(context.Statement, exact));
         }
@@ -56,10 +60,18 @@ internal static class FunctionDecoder
             throw context.Statement.Unknown();
         LaneOperation operation
             = (a, _, _) => format.Encode(function(format.Decode(a)), Rounding.NearestEven);
-        return context.Scalar(type, type.Count == 2 ? HalfDecoder.Packed(operation)
+        return Approximate(context, type, context.Scalar(type, type.Count == 2 ? HalfDecoder.Packed(operation)
             : type.Bits == 32 ? FloatDecoder.WithModifiers(context.Statement, Fast(context.Name, operation))
-            : operation);
+            : operation), function);
     }
+
+    /// <summary>An approximate float32 function can err by up to its bound.</summary>
+    private static Instruction Approximate(DecodeContext context, PtxType type, Instruction nearest,
+        Func<double, double> function)
+        => type.Bits == 32 && context.Has("approx") && context.Name is not ("sin" or "cos")
+            ? new ApproximateInstruction(nearest, new Approximation(context.Name, function, context.Has("ftz")),
+                context.Destination(0, type), context.Source(1, type))
+            : nearest;
 
     /// <summary>A direct implementation of the float32 exponential, which is the most frequent function in
     /// attention.</summary>

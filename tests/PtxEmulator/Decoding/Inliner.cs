@@ -3,6 +3,8 @@ namespace PtxEmulator.Decoding;
 /// <summary>Decodes an entry and inlines each function that it calls.</summary>
 internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, CodeBuilder builder)
 {
+    private readonly Contractions _contractions = new();
+
     public void AddEntry(Function entry) => AddBody(new Frame(entry, null));
 
     private void AddBody(Frame frame)
@@ -12,7 +14,10 @@ internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, C
         for (int index = 0; index <= function.Body.Count; index++)
         {
             foreach (string label in labels[index])
+            {
                 frame.FindLabel(label)!.Index = builder.Instructions.Count;
+                _contractions.Clear();
+            }
             if (index < function.Body.Count)
                 AddStatement(frame, function.Body[index]);
         }
@@ -31,7 +36,7 @@ internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, C
         }
         bool isReturn = statement.Name == "ret" && frame.Caller != null;
         Instruction instruction = isReturn ? new BranchInstruction(frame.End) : Decoder.Decode(context);
-        Add(instruction, context);
+        Add(_contractions.Note(context, instruction), context);
     }
 
     private void Add(Instruction instruction, DecodeContext? context)
@@ -78,7 +83,9 @@ internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, C
             Pass(context, frame, function.Parameters[index], arguments[index], isResult: false);
         for (int index = 0; index < results.Count; index++)
             Bind(context, frame, function.Results[index], results[index]);
+        _contractions.Clear();
         AddBody(frame);
+        _contractions.Clear();
         for (int index = 0; index < results.Count; index++)
             Pass(context, frame, function.Results[index], results[index], isResult: true);
     }

@@ -39,6 +39,9 @@ internal sealed class KernelCode
     /// <summary>The base-2 logarithm of the narrowest access to shared memory, at most 2.</summary>
     public required int SharedCellShift { get; init; }
 
+    /// <summary>The same for global memory.</summary>
+    public required int GlobalCellShift { get; init; }
+
     /// <summary>Whether the result can depend on the order of the blocks.</summary>
     public required bool HasGlobalAtomics { get; init; }
 

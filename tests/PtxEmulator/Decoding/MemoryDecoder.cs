@@ -102,6 +102,8 @@ internal static class MemoryDecoder
         }
         if (space is StateSpace.Shared or StateSpace.Generic)
             context.Builder.NoteSharedAccess(byteCount);
+        if (space is StateSpace.Global or StateSpace.Generic)
+            context.Builder.NoteGlobalAccess(byteCount);
         return space;
     }
 

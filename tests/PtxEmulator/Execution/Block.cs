@@ -44,6 +44,9 @@ internal sealed unsafe class Block : IDisposable
 
     public SharedMemory Shared { get; }
 
+    /// <summary>The record of the block in the launch's accesses; 0 if they are not recorded.</summary>
+    public uint AccessRecord { get; private set; }
+
     public GlobalMemory Global => _launch.Memory;
 
     public Launch Launch => _launch;
@@ -61,6 +64,7 @@ internal sealed unsafe class Block : IDisposable
     public void Run(long index)
     {
         Position = _launch.Grid.PositionOf(index);
+        AccessRecord = _launch.Accesses?.RecordOf(index) ?? 0;
         _clock.Reset();
         Shared.Clear();
         foreach (Barrier barrier in _barriers)
@@ -70,7 +74,7 @@ internal sealed unsafe class Block : IDisposable
             warp.Reset((int)Math.Min(Lanes.Count, Size.Count - ((long)warp.Index * Lanes.Count)));
             _constants.Fill(warp);
         }
-        RunWarps(new SplitMix(_launch.Seed ^ ((ulong)index * 0x9e37_79b9_7f4a_7c15)));
+        RunWarps(new SplitMix(_launch.Options.Seed ^ ((ulong)index * 0x9e37_79b9_7f4a_7c15)));
     }
 
     /// <summary>Records that a warp arrives at a barrier. A waiting warp continues when the barrier
@@ -134,7 +138,7 @@ internal sealed unsafe class Block : IDisposable
             try
             {
                 warp.Run(1 + random.Next(MaxTurn));
-                if (warp.Executed > _launch.MaxWarpInstructions)
+                if (warp.Executed > _launch.Options.MaxWarpInstructions)
                 {
                     throw warp.Fault(PtxFaultKind.Timeout, $"warp {warp.Index} executed {warp.Executed} instructions "
                         + "without ending", BitOperations.TrailingZeroCount(warp.Live | 1u << 31));

@@ -30,9 +30,10 @@ internal sealed class Launch
 
     public required int ParameterBytes { get; init; }
 
-    public required ulong Seed { get; init; }
+    public required EmulatorOptions Options { get; init; }
 
-    public required long MaxWarpInstructions { get; init; }
+    /// <summary>The accesses of the blocks to global memory; null if there is one block.</summary>
+    public required BlockAccesses? Accesses { get; init; }
 
     /// <summary>The addresses of the module's variables in global memory.</summary>
     public required IReadOnlyDictionary<Variable, ulong> GlobalAddresses { get; init; }
@@ -49,10 +50,11 @@ internal sealed class Launch
     public required Func<ulong, string> DescribeGlobal { get; init; }
 
     /// <summary>Runs all blocks.</summary>
-    public LaunchReport Run(int workerCount)
+    public LaunchReport Run()
     {
+        Accesses?.Begin(Grid.Count, Code.GlobalCellShift);
         // The order of atomics affects their return values and rounded sums; with one worker it is fixed.
-        int count = Code.HasGlobalAtomics ? 1 : (int)Math.Min(workerCount, Grid.Count);
+        int count = Code.HasGlobalAtomics ? 1 : (int)Math.Min(Options.Workers, Grid.Count);
         var others = new Task[Math.Max(count - 1, 0)];
         for (int other = 0; other < others.Length; other++)
             others[other] = Task.Run(RunBlocks);

@@ -25,6 +25,10 @@ public enum PtxFaultKind
     /// them writes; or they write different values in one instruction.</summary>
     WarpRace,
 
+    /// <summary>Two blocks of a launch access the same bytes of global memory, and one of them writes; atomic accesses
+    /// are ordered with each other.</summary>
+    BlockRace,
+
     /// <summary>An access to the destination of an asynchronous copy before the thread has waited for it, or the end of
     /// a thread that has not waited for its copies.</summary>
     AsyncCopyNotWaited,

@@ -110,6 +110,26 @@ internal readonly struct FusedMultiplyAdd64 : ITernaryOperation<double>
         => Vector512.FusedMultiplyAdd(a, b, c);
 }
 
+/// <summary>a·b − c, rounded once.</summary>
+internal readonly struct NegatedAddend<TFused, T> : ITernaryOperation<T>
+    where TFused : ITernaryOperation<T>
+    where T : IFloatingPointIeee754<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b, Vector512<T> c)
+        => TFused.Run(a, b, NegateFloat<T>.Run(c));
+}
+
+/// <summary>c − a·b, rounded once.</summary>
+internal readonly struct NegatedProduct<TFused, T> : ITernaryOperation<T>
+    where TFused : ITernaryOperation<T>
+    where T : IFloatingPointIeee754<T>
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<T> Run(Vector512<T> a, Vector512<T> b, Vector512<T> c)
+        => TFused.Run(NegateFloat<T>.Run(a), b, c);
+}
+
 internal readonly struct Copy<T> : IUnaryOperation<T>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

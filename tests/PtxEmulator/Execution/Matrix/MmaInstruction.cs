@@ -4,10 +4,13 @@ using System.Runtime.Intrinsics;
 namespace PtxEmulator.Execution;
 
 /// <summary><c>mma.sync</c> with 16×8 results. The products are exact and are added in float32 in the order of
-/// k.</summary>
+/// k, or by <see cref="TruncatedSums"/>.</summary>
 internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
 {
     private const int MaxDepth = 16;
+
+    // The products that an A100 adds at once have operands of this many bits.
+    private const int GroupBits = 128;
 
     public required PtxTypeKind KindA { get; init; }
 
@@ -33,9 +36,20 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
         Gather(registers, A, KindA, isA: true, a);
         Gather(registers, B, KindB, isA: false, b);
         GatherC(registers, c);
+        bool isTruncated = warp.Block.Launch.Options.TruncatesMatrixSums;
+        Vector512<double>* rowsOfB = stackalloc Vector512<double>[MaxDepth];
+        for (int k = 0; k < shape.Depth && isTruncated; k++)
+            rowsOfB[k] = TruncatedSums.Widen(Vector256.Load(b + (k * MatrixShape.Columns)));
         for (int row = 0; row < MatrixShape.Rows; row++)
         {
             Vector256<float> sum = Vector256.Load(c + (row * MatrixShape.Columns));
+            if (isTruncated)
+            {
+                TruncatedSums.Add(sum, a + (row * shape.Depth), rowsOfB, shape.Depth,
+                    GroupBits / shape.ElementBits)
+                    .Store(c + (row * MatrixShape.Columns));
+                continue;
+            }
             for (int k = 0; k < shape.Depth; k++)
             {
                 sum = Vector256.FusedMultiplyAdd(Vector256.Create(a[(row * shape.Depth) + k]),

@@ -70,6 +70,11 @@ internal sealed unsafe class AsyncCopyInstruction : Instruction
             MemoryFaults.ThrowMisaligned(warp, lane, (source & low) != 0 ? source : destination, Bytes);
         if (byteCount > 0 && !global.CanRead(source, byteCount))
             MemoryFaults.ThrowGlobal(warp, lane, source, byteCount, byteCount, isWrite: false);
+        if (byteCount > 0 && warp.Block.AccessRecord is not 0 and uint record
+            && !warp.Block.Launch.Accesses!.Read(record, source, byteCount))
+        {
+            MemoryFaults.ThrowBlockRace(warp, lane, source, byteCount, byteCount, isWrite: false, isAtomic: false);
+        }
         PtxFaultKind? fault = destination > (ulong)(shared.ByteCount - Bytes) || shared.ByteCount < Bytes
             ? PtxFaultKind.OutOfBounds
             : shared.BeginCopy(warp.Index, lane, (uint)destination, Bytes);

@@ -29,6 +29,23 @@ internal static class MemoryFaults
             + $"({warp.Block.Launch.DescribeGlobal(at)})", lane + (int)thread, start);
     }
 
+    /// <inheritdoc cref="ThrowGlobal"/>
+    [DoesNotReturn]
+    public static void ThrowBlockRace(Warp warp, int lane, ulong address, int byteCount, int bytesPerThread,
+        bool isWrite, bool isAtomic)
+    {
+        Launch launch = warp.Block.Launch;
+        (ulong at, uint record) = launch.Accesses!.Explain(warp.Block.AccessRecord, address, byteCount, isWrite,
+            isAtomic);
+        string other = launch.Accesses.BlockOf(record) is { } block ? $"block {launch.Grid.PositionOf(block)}"
+            : "other blocks";
+        ulong thread = (at - address) / (ulong)bytesPerThread;
+        ulong start = address + (thread * (ulong)bytesPerThread);
+        throw warp.Fault(PtxFaultKind.BlockRace, $"{(isWrite ? "write" : "read")} of {bytesPerThread} bytes at "
+            + $"0x{start:x} ({launch.DescribeGlobal(at)}), which {other} {(isWrite ? "accessed" : "wrote")}; "
+            + "nothing orders the blocks of a launch", lane + (int)thread, start);
+    }
+
     [DoesNotReturn]
     public static void ThrowShared(Warp warp, int lane, ulong address, int byteCount, PtxFaultKind kind,
         bool isWrite)

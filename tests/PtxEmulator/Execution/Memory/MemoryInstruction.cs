@@ -159,6 +159,19 @@ internal abstract unsafe class MemoryInstruction : Instruction
             MemoryFaults.ThrowGlobal(warp, lane, address, byteCount, AccessBytes, isWrite: false);
         if (IsWrite && !memory.TryMarkWritten(address, byteCount))
             MemoryFaults.ThrowGlobal(warp, lane, address, byteCount, AccessBytes, isWrite: true);
+        if (warp.Block.AccessRecord != 0 && Space != StateSpace.Constant)
+            CheckBlocks(warp, lane, address, byteCount);
+    }
+
+    private void CheckBlocks(Warp warp, int lane, ulong address, int byteCount)
+    {
+        BlockAccesses accesses = warp.Block.Launch.Accesses!;
+        uint record = warp.Block.AccessRecord;
+        bool isOrdered = IsSynchronizing ? accesses.Atomic(record, address, byteCount, IsWrite)
+            : IsWrite ? accesses.Write(record, address, byteCount)
+            : accesses.Read(record, address, byteCount);
+        if (!isOrdered)
+            MemoryFaults.ThrowBlockRace(warp, lane, address, byteCount, AccessBytes, IsWrite, IsSynchronizing);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
