@@ -12,13 +12,23 @@ internal sealed class EmulatorDevice : IDevice
     private readonly ConcurrentQueue<(string Kernel, LaunchReport Report)> _reports = new();
     private int _graphLaunchCount;
 
+    /// <summary>Arithmetic that differs from rounding to nearest as far as that of a GPU may.</summary>
+    public static readonly EmulatorOptions GpuArithmetic = new()
+    {
+        ContractionSeed = 1,
+        TruncatesMatrixSums = true,
+        ApproximationSeed = 1,
+    };
+
     /// <param name="seed">Decides the order in which warps run.</param>
     /// <param name="memoryBytes">The size of the device memory.</param>
     /// <param name="architecture">The architecture that the device reports; by default the oldest supported
     /// one.</param>
-    public EmulatorDevice(ulong seed = 0, long memoryBytes = 1L << 30, int architecture = 60)
+    /// <param name="arithmetic">The options of the arithmetic; by default everything is rounded to nearest.</param>
+    public EmulatorDevice(ulong seed = 0, long memoryBytes = 1L << 30, int architecture = 60,
+        EmulatorOptions? arithmetic = null)
     {
-        _gpu = new EmulatedGpu(new EmulatorOptions { Seed = seed, MemoryBytes = memoryBytes });
+        _gpu = new EmulatedGpu((arithmetic ?? new()) with { Seed = seed, MemoryBytes = memoryBytes });
         // Few multiprocessors, so that small problems reach large tiles.
         Properties = new DeviceProperties("PTX emulator", architecture, 4, memoryBytes, 48 << 10);
     }

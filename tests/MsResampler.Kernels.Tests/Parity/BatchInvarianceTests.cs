@@ -1,4 +1,5 @@
 using MsResampler.Kernels.Forward;
+using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Parity;
 
@@ -15,17 +16,20 @@ public class BatchInvarianceTests
     }, new() { LearnedSigmaScopes = [1] });
 
     [Test]
-    public void Batch_order_seed_and_grouping_do_not_change_the_bits()
+    public void Batch_order_seed_and_grouping_do_not_change_the_bits([Values] bool isGpuArithmetic)
     {
+        EmulatorOptions? arithmetic = isGpuArithmetic ? EmulatorDevice.GpuArithmetic : null;
         using TestModel model = Model();
-        float[][] alone = [.. s_grids.Select((_, image) => Resample(model, [image], 0, 1L << 30, out int _)[0])];
+        float[][] alone = [.. s_grids.Select((_, image)
+            => Resample(model, [image], 0, 1L << 30, arithmetic, out int _)[0])];
         using (Assert.EnterMultipleScope())
         {
             foreach (int[] order in new int[][] { [0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0], [3, 3, 3] })
             {
                 foreach (ulong seed in new ulong[] { 1, 2 })
                 {
-                    float[][] batch = Resample(model, order, seed, 1L << 30, out int attentionLaunches);
+                    float[][] batch = Resample(model, order, seed, 1L << 30, arithmetic,
+                        out int attentionLaunches);
                     Assert.That(batch, Is.EqualTo(order.Select(image => alone[image])), $"{string.Join(',', order)}");
                     Assert.That(attentionLaunches, Is.EqualTo(1), "one launch for all images, scopes and heads");
                 }
@@ -33,7 +37,7 @@ public class BatchInvarianceTests
 
             // The workspace may use 1/16 of the memory, which holds a few images; the grid cache 1/64, which holds a
             // few grids.
-            float[][] split = Resample(model, [0, 1, 2, 3, 4, 4, 1], 3, 3 << 20, out int launches);
+            float[][] split = Resample(model, [0, 1, 2, 3, 4, 4, 1], 3, 3 << 20, arithmetic, out int launches);
             Assert.That(split, Is.EqualTo(new[] { 0, 1, 2, 3, 4, 4, 1 }.Select(image => alone[image])));
             Assert.That(launches, Is.GreaterThan(1), "the batch is split into groups");
         }
@@ -71,9 +75,9 @@ public class BatchInvarianceTests
     }
 
     private static float[][] Resample(TestModel model, int[] images, ulong seed, long memoryBytes,
-        out int attentionLaunches)
+        EmulatorOptions? arithmetic, out int attentionLaunches)
     {
-        EmulatorDevice device = new(seed, memoryBytes);
+        EmulatorDevice device = new(seed, memoryBytes, arithmetic: arithmetic);
         using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, new());
         int length = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
         float[] tokens = new float[images.Length * length];

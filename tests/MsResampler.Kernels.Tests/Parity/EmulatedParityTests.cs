@@ -1,5 +1,6 @@
 using MsResampler.Kernels.Forward;
 using MsResampler.Reference;
+using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Parity;
 
@@ -18,6 +19,15 @@ public class EmulatedParityTests
         RandomCase @case = new(caseIndex);
         using TestModel model = new(@case.Config, @case.Options, seed: (ulong)caseIndex);
         AssertAgreement(model, @case.Grids, caseIndex, @case.ToString());
+    }
+
+    /// <summary>A few of the cases, with the bounds of all.</summary>
+    [Test]
+    public void Random_models_agree_with_the_reference_in_GPU_arithmetic([Values(0, 7, 13, 21)] int caseIndex)
+    {
+        RandomCase @case = new(caseIndex);
+        using TestModel model = new(@case.Config, @case.Options, seed: (ulong)caseIndex);
+        AssertAgreement(model, @case.Grids, caseIndex, @case.ToString(), EmulatorDevice.GpuArithmetic);
     }
 
     [Test]
@@ -58,14 +68,16 @@ public class EmulatedParityTests
         AssertAgreement(model, [new PatchGrid(4, 9), new PatchGrid(12, 15)], 0, "");
     }
 
-    private static void AssertAgreement(TestModel model, PatchGrid[] grids, int seed, string where)
+    private static void AssertAgreement(TestModel model, PatchGrid[] grids, int seed, string where,
+        EmulatorOptions? arithmetic = null)
     {
         ResamplerConfig config = model.Model.Config;
         int tokenLength = config.QueryGrid.QueryCount * config.OutputSize;
         float[][] features = [.. grids.Select((grid, image) => model.RandomFeatures(grid, seed + image))];
         ReferenceExplanation[] expected = [.. features.Select((image, index) =>
             model.Reference.Explain(image, grids[index]))];
-        using GpuEngine engine = new(new EmulatorDevice((ulong)seed), EmulatorHost.Compiler, model.Model, new());
+        using GpuEngine engine = new(new EmulatorDevice((ulong)seed, arithmetic: arithmetic), EmulatorHost.Compiler,
+            model.Model, new());
         float[] tokens = new float[grids.Length * tokenLength];
         engine.Resample([.. features.SelectMany(values => values)], grids, tokens, CancellationToken.None);
         Explanation explanation = engine.Explain(features[^1], grids[^1]);

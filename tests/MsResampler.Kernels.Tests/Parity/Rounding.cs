@@ -13,7 +13,8 @@ internal static class Rounding
     /// applied to the inputs of products only). The relative L2 error of a rounded tensor is about 0.4 u. About eight
     /// tensors are rounded in sequence (Z, keys or values, softmax, weighted sums, branches, fused tokens, queries,
     /// folded weights). Their independent errors add in squares to 0.4·√8 ≈ 1.2 u, and the operations in between
-    /// amplify it by at most 2.5.</summary>
+    /// amplify it by at most 2.5. Tensor cores that truncate lose up to 2⁻²³ of a sum for every 4 or 8 products, at
+    /// most 4·10⁻⁵ for 1152 products, which is little beside u.</summary>
     public static double ToleranceOf(Precision precision) => precision switch
     {
         Precision.TensorFloat32 => 1e-3,

@@ -1,6 +1,7 @@
 using System.Globalization;
 using MsResampler.Kernels.Forward;
 using MsResampler.Reference;
+using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Parity;
 
@@ -39,6 +40,30 @@ public class TensorCoreParityTests
             $"{precision}, {errors.Count} models, relative L2 error of tokens: median {errors[errors.Count / 2]:E1}, " +
             $"90 % {errors[errors.Count * 9 / 10]:E1}, largest {errors[^1]:E1}, " +
             $"bound {Rounding.ToleranceOf(precision):E1}"));
+    }
+
+    /// <summary>Contraction, truncated sums and approximations that err, with the same bounds. A head of every tile,
+    /// and two random models.</summary>
+    [Test]
+    public void Models_agree_with_the_reference_in_GPU_arithmetic([Values(Precision.Float16, Precision.BFloat16,
+        Precision.TensorFloat32)] Precision precision)
+    {
+        List<double> errors = [];
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (int caseIndex in (int[])[0, 4, .. new[] { 0, 1, 3, 4, 5 }.Select(head => RandomCaseCount + head)])
+            {
+                (ResamplerConfig config, RandomModelOptions options, PatchGrid[] grids) = Case(caseIndex);
+                grids = caseIndex < RandomCaseCount ? grids : grids[..1];
+                using TestModel model = Rounding.Model(config, options, precision, (ulong)caseIndex);
+                errors.Add(Check(model, precision, grids, caseIndex, EmulatorDevice.GpuArithmetic));
+                Assert.That(errors[^1], Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)),
+                    $"case {caseIndex}: {ConfigJson.Of(config)}, grids {string.Join(", ", grids)}");
+            }
+        }
+
+        TestContext.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{precision}, relative L2 error of tokens in GPU arithmetic: largest {errors.Max():E1}"));
     }
 
     /// <summary>Widths of published encoders, which small models do not reach: many column tiles, more sums of
@@ -103,14 +128,16 @@ public class TensorCoreParityTests
 
     /// <summary>The error of the tokens of a model. Checks that their bits do not depend on the batch, the order of
     /// images or the order of warps.</summary>
-    private static double Check(TestModel model, Precision precision, PatchGrid[] grids, int seed)
+    private static double Check(TestModel model, Precision precision, PatchGrid[] grids, int seed,
+        EmulatorOptions? arithmetic = null)
     {
         int tokenLength = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
         float[][] features = [.. grids.Select((grid, image) =>
             Rounding.Features(model, precision, grid, seed + image))];
-        float[] tokens = Resample(model, precision, features, grids, seed);
-        float[] reversed = Resample(model, precision, [.. features.Reverse()], [.. grids.Reverse()], seed + 1);
-        float[] alone = Resample(model, precision, [features[0]], [grids[0]], seed + 2);
+        float[] tokens = Resample(model, precision, features, grids, seed, arithmetic);
+        float[] reversed = Resample(model, precision, [.. features.Reverse()], [.. grids.Reverse()], seed + 1,
+            arithmetic);
+        float[] alone = Resample(model, precision, [features[0]], [grids[0]], seed + 2, arithmetic);
         Assert.That(reversed.Chunk(tokenLength).Reverse(), Is.EqualTo(tokens.Chunk(tokenLength)),
             $"order, case {seed}");
         Assert.That(alone, Is.EqualTo(tokens[..tokenLength]), $"batch mates, case {seed}");
@@ -119,18 +146,19 @@ public class TensorCoreParityTests
     }
 
     private static float[] Resample(TestModel model, Precision precision, float[][] features, PatchGrid[] grids,
-        int seed)
+        int seed, EmulatorOptions? arithmetic = null)
     {
         ResamplerConfig config = model.Model.Config;
         float[] tokens = new float[grids.Length * config.QueryGrid.QueryCount * config.OutputSize];
-        using GpuEngine engine = Engine(model, precision, seed);
+        using GpuEngine engine = Engine(model, precision, seed, arithmetic);
         engine.Resample([.. features.SelectMany(values => values)], grids, tokens, CancellationToken.None);
         return tokens;
     }
 
-    private static GpuEngine Engine(TestModel model, Precision precision, int seed)
-        => new(new EmulatorDevice((ulong)seed, architecture: 80), EmulatorHost.Compiler, model.Model,
-            new() { Precision = precision });
+    private static GpuEngine Engine(TestModel model, Precision precision, int seed,
+        EmulatorOptions? arithmetic = null)
+        => new(new EmulatorDevice((ulong)seed, architecture: 80, arithmetic: arithmetic), EmulatorHost.Compiler,
+            model.Model, new() { Precision = precision });
 
     private static (ResamplerConfig Config, RandomModelOptions Options, PatchGrid[] Grids) Case(int index)
     {
