@@ -28,6 +28,26 @@ internal sealed partial class Ptxas
         return all;
     }
 
+    /// <summary>Assembles PTX for a device as a driver would, with the newest assembler.</summary>
+    /// <returns>The report, or null if there is no assembler for the device or the version of the PTX.</returns>
+    /// <exception cref="MsResampler.Cli.InputException">The assembler rejects the text.</exception>
+    public static PtxasReport? TryLoad(string ptx, int architecture)
+    {
+        string target = Target(architecture);
+        if (ptx.Contains($".target {target}a", StringComparison.Ordinal))
+            target += "a";
+        Ptxas? ptxas = s_all.Value.FirstOrDefault(ptxas => ptxas._assembler.Knows(target));
+        try
+        {
+            return ptxas?.Assemble(new CompiledKernel("loaded", "loaded", ptx, [], ParameterBytes: 0), target);
+        }
+        catch (Cli.InputException exception)
+            when (exception.Message.Contains("Unsupported .version", StringComparison.Ordinal))
+        {
+            return null;
+        }
+    }
+
     /// <summary>Assembles a kernel.</summary>
     /// <param name="kernel">The kernel.</param>
     /// <param name="target">The architecture to assemble for, such as sm_80.</param>

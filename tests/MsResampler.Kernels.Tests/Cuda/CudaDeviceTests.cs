@@ -13,7 +13,7 @@ internal sealed class CudaDeviceTests : CudaFixture
         MockDriver.SetDriver(12_040, 2);
         MockDriver.SetDevice(1, "Second", architecture: 89, multiprocessorCount: 7, memoryBytes: 123 << 20);
         using CudaDevice device = new(1);
-        Assert.That(device.Properties, Is.EqualTo(new DeviceProperties("Second", 89, 7, 123 << 20, 166_912)));
+        Assert.That(device.Properties, Is.EqualTo(new DeviceProperties("Second", 89, 7, 123 << 20, 99 << 10)));
     }
 
     [Test]

@@ -101,6 +101,8 @@ internal sealed class CudaStreamTests : CudaFixture
         using (Assert.EnterMultipleScope())
         {
             Assert.That(StreamsOf("cuStreamBeginCapture"), Has.Length.EqualTo(1).And.Not.SubsetOf(streams));
+            Assert.That(MockDriver.Log("cuStreamBeginCapture"),
+                Has.All.Contains($" mode={CudaNative.CaptureThreadLocal} "), "other threads may allocate and wait");
             Assert.That(StreamsOf("cuStreamDestroy"), Is.EqualTo(StreamsOf("cuStreamBeginCapture")));
             Assert.That(StreamsOf("cuGraphLaunch"), Is.EqualTo(streams));
             Assert.That(MockDriver.Log("cuGraphLaunch").Single(), Does.StartWith("cuGraphLaunch launches=2 "));

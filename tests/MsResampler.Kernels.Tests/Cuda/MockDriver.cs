@@ -1,8 +1,12 @@
+using System.Collections.Concurrent;
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
+using MsResampler.Cli;
+using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Device.Cuda;
+using MsResampler.Kernels.Tests.Compiler;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
@@ -17,6 +21,10 @@ internal static unsafe class MockDriver
     private const int LaunchFailed = 719;
 
     private static readonly Lazy<(nint Library, string? Missing)> s_library = new(Load);
+
+    /// <summary>What the assembler made of a text for an architecture; the report is null without an assembler for
+    /// it. Tests load the same texts hundreds of times.</summary>
+    private static readonly ConcurrentDictionary<(string Ptx, int Architecture), Lazy<PtxasReport?>> s_assembled = [];
     private static BackingTable s_backing;
     private static IMockBacking? s_current;
     private static Exception? s_backingFailure;
@@ -173,6 +181,8 @@ internal static unsafe class MockDriver
             return (0, reason);
         Environment.SetEnvironmentVariable(CudaLibrary.PathVariable, path);
         nint library = NativeLibrary.Load(path);
+        ((delegate* unmanaged<delegate* unmanaged<byte*, int, Resources*, byte*, int, int>, void>)
+            NativeLibrary.GetExport(library, "mock_set_assembler"))(&Assemble);
         // The file is not needed once the process has loaded it.
         CudaLibrary.IsAvailable(out _);
         Directory.Delete(Path.GetDirectoryName(path)!, recursive: true);
@@ -270,6 +280,31 @@ internal static unsafe class MockDriver
         => Succeeds(() => s_current!.Launch(Marshal.PtrToStringUTF8((nint)ptx)!,
             Marshal.PtrToStringUTF8((nint)entryName)!, (grid[0], grid[1]), block[0], sharedBytes,
             new ReadOnlySpan<byte>(arguments, (int)byteCount))) ? 0 : LaunchFailed;
+
+    /// <returns>1 with the resources, 0 with the assembler's message, or -1 without an assembler.</returns>
+    [UnmanagedCallersOnly]
+    private static int Assemble(byte* ptx, int architecture, Resources* resources, byte* message, int capacity)
+    {
+        try
+        {
+            PtxasReport? report = s_assembled.GetOrAdd((Marshal.PtrToStringUTF8((nint)ptx)!, architecture), key =>
+                new Lazy<PtxasReport?>(() => Ptxas.TryLoad(key.Ptx, key.Architecture))).Value;
+            if (report is null)
+                return -1;
+            *resources = new Resources(report.Registers, report.SharedBytes, report.StackBytes);
+            return 1;
+        }
+        catch (InputException exception)
+        {
+            byte[] text = Encoding.UTF8.GetBytes(exception.Message[..Math.Min(exception.Message.Length, capacity / 4)]);
+            text.CopyTo(new Span<byte>(message, capacity));
+            message[text.Length] = 0;
+            return 0;
+        }
+    }
+
+    /// <summary>The resources of a kernel; see resources_t.</summary>
+    private record struct Resources(int Registers, int Shared, int Local);
 
     private struct BackingTable
     {

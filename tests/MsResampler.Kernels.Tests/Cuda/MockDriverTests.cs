@@ -1,39 +1,21 @@
 using System.Diagnostics;
 using System.Text;
 using MsResampler.Kernels.Device.Cuda;
+using MsResampler.Kernels.Tests.Compiler;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
-/// <summary>The mock's own rules, each with a call that breaks it or depends on it.</summary>
-internal sealed unsafe class MockDriverTests : CudaFixture
+/// <summary>Compiling, linking and loading in the mock.</summary>
+internal sealed unsafe class MockDriverTests : MockDriverFixture
 {
     private const int Success = 0;
     private const int InvalidImage = 200;
     private const int NoBinaryForGpu = 209;
     private const int InvalidPtx = 218;
+    private const int UnsupportedVersion = 222;
     private const int NoCompiler = 221;
     private const int ErrorLog = 5;
     private const int ErrorLogBytes = 6;
-
-    private int _ordinal;
-    private nint _context;
-
-    [SetUp]
-    public void Open()
-    {
-        MockDriver.SetDriver(12_040, 2);
-        MockDriver.SetDevice(0, "Mock", architecture: 86);
-        _ordinal = CudaDevices.Ordinal(0);
-        CudaNative.RetainPrimaryContext(out _context, _ordinal);
-        CudaNative.PushContext(_context);
-    }
-
-    [TearDown]
-    public void Close()
-    {
-        CudaNative.PopContext(out _);
-        CudaNative.ReleasePrimaryContext(_ordinal);
-    }
 
     [Test]
     public void Linked_machine_code_loads_without_the_compiler_on_devices_of_its_major_version()
@@ -74,56 +56,72 @@ internal sealed unsafe class MockDriverTests : CudaFixture
     [Test]
     public void Texts_compile_at_the_same_time_and_other_calls_continue()
     {
-        const int Milliseconds = 500;
+        const int Milliseconds = 1000;
         MockDriver.SetJit(Milliseconds);
         Stopwatch watch = Stopwatch.StartNew();
         Thread[] threads = [.. Enumerable.Range(0, 4).Select(index => new Thread(() =>
         {
-            CudaNative.PushContext(_context);
+            CudaNative.PushContext(Context);
             Link(Kernel.Ptx, out int _, out _);
             CudaNative.PopContext(out _);
         }))];
         Array.ForEach(threads, thread => thread.Start());
         SpinWait.SpinUntil(() => MockDriver.JitCount == threads.Length, Milliseconds);
-        CudaLibrary.Api.AllocateMemory(out nint memory, 8);
-        CudaLibrary.Api.FreeMemory(memory);
-        double allocated = watch.Elapsed.TotalMilliseconds;
+        Allocate();
+        bool areCompiling = threads.All(thread => thread.IsAlive);
         Array.ForEach(threads, thread => thread.Join());
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(allocated, Is.LessThan(Milliseconds));
-            Assert.That(watch.Elapsed.TotalMilliseconds, Is.InRange(Milliseconds, 2 * Milliseconds));
+            Assert.That(areCompiling, "the allocation waited for the compiler");
+            Assert.That(watch.Elapsed.TotalMilliseconds, Is.InRange(Milliseconds, threads.Length * Milliseconds));
         }
     }
 
-    [Test]
-    public void Attributes_of_functions_and_devices_are_reported()
+    [TestCase(80, 11_000, "7.0", "sm_80", Success)]
+    [TestCase(80, 11_000, "7.1", "sm_80", UnsupportedVersion)]
+    [TestCase(80, 12_040, "8.4", "sm_60", Success)]
+    [TestCase(80, 12_040, "8.5", "sm_80", UnsupportedVersion)]
+    [TestCase(80, 12_080, "8.7", "sm_60", Success)]
+    [TestCase(80, 12_080, "8.8", "sm_60", UnsupportedVersion)]
+    [TestCase(80, 12_040, "8.4", "sm_86", NoBinaryForGpu)]
+    [TestCase(90, 12_040, "8.0", "sm_90a", Success)]
+    [TestCase(100, 12_080, "8.0", "sm_90", Success)]
+    [TestCase(100, 12_080, "8.0", "sm_90a", NoBinaryForGpu)]
+    public void Texts_for_newer_devices_or_drivers_are_refused(int architecture, int driver, string version,
+        string target, int expected)
     {
-        nint module;
-        nint function;
-        int blocks;
-        int value;
+        MockDriver.SetDriver(driver, 1);
+        MockDriver.SetDevice(0, "Mock", architecture);
+        string ptx = Kernel.Ptx.Replace("7.0", version, StringComparison.Ordinal)
+            .Replace("sm_60", target, StringComparison.Ordinal);
+        Link(ptx, out int error, out string log);
+        Assert.That(error, Is.EqualTo(expected));
+        if (error == UnsupportedVersion)
+            Assert.That(log, Does.Contain($"Unsupported .version {version}; current version is"));
+    }
+
+    [Test]
+    public void A_text_that_the_assembler_rejects_is_refused_with_its_message()
+    {
+        Ptxas.OrSkip();
+        Link(Kernel.Ptx.Replace("ret;", "nonsense;", StringComparison.Ordinal), out int error, out string log);
+        Assert.That(error, Is.EqualTo(InvalidPtx));
+        Assert.That(log, Does.Contain("nonsense").Or.Contain("Parsing error"));
+    }
+
+    [Test]
+    public void Devices_have_the_UUID_that_was_set()
+    {
         byte[] uuid = [.. Enumerable.Range(1, 16).Select(index => (byte)index)];
         byte[] found = new byte[16];
         MockDriver.SetUuid(1, uuid);
-        fixed (byte* text = Text(Kernel.Ptx), name = "scale\0"u8, bytes = found)
+        fixed (byte* bytes = found)
         {
-            ((delegate* unmanaged<nint*, byte*, int>)MockDriver.Export("cuModuleLoadData"))(&module, text);
-            ((delegate* unmanaged<nint*, nint, byte*, int>)MockDriver.Export("cuModuleGetFunction"))(&function, module,
-                name);
-            ((delegate* unmanaged<byte*, int, int>)MockDriver.Export("cuDeviceGetUuid_v2"))(bytes, 41);
+            ((delegate* unmanaged<byte*, int, int>)MockDriver.Export("cuDeviceGetUuid_v2"))(bytes,
+                CudaDevices.Ordinal(1));
         }
 
-        ((delegate* unmanaged<int*, nint, int, nuint, int>)MockDriver.Export(
-            "cuOccupancyMaxActiveBlocksPerMultiprocessor"))(&blocks, function, 256, 0);
-        ((delegate* unmanaged<nint, int, int, int>)MockDriver.Export("cuFuncSetAttribute"))(function, 9, 100);
-        ((delegate* unmanaged<int*, int, nint, int>)MockDriver.Export("cuFuncGetAttribute"))(&value, 9, function);
-        ((delegate* unmanaged<nint, int>)MockDriver.Export("cuModuleUnload"))(module);
-        using (Assert.EnterMultipleScope())
-        {
-            Assert.That(found, Is.EqualTo(uuid));
-            Assert.That((blocks, value), Is.EqualTo((8, 100)));
-        }
+        Assert.That(found, Is.EqualTo(uuid));
     }
 
     private static byte[] Text(string ptx) => Encoding.UTF8.GetBytes(ptx + "\0");

@@ -2,7 +2,9 @@ using ILGPU;
 using ILGPU.Runtime;
 using ILGPU.Runtime.CPU;
 using ILGPU.Runtime.Cuda;
+using MsResampler.Kernels.Forward;
 using CudaDevice = MsResampler.Kernels.Device.Cuda.CudaDevice;
+using CudaLibrary = MsResampler.Kernels.Device.Cuda.CudaLibrary;
 using CudaNative = MsResampler.Kernels.Device.Cuda.CudaNative;
 
 namespace MsResampler.Kernels.Tests.Cuda;
@@ -267,19 +269,61 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
-    public void A_capturing_stream_is_rejected_and_its_capture_continues()
+    public void A_capturing_stream_is_rejected_and_its_capture_continues([Values] bool isNullStream)
     {
         using CudaCaller caller = new();
         using Resampler resampler = Resampler.Load(Folder, Primary());
         (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
+        // The read waits for the caller's stream, so that the call may use the NULL stream.
+        caller.Read((ulong)features.Address, 4);
         nint graph = 0;
-        caller.Within(() => CudaNative.BeginCapture(caller.Stream, CudaNative.CaptureThreadLocal));
-        Assert.That(() => resampler.Resample(features, Grids, tokens, caller.Stream), Throws.InvalidOperationException
-            .With.Message.StartsWith($"the stream 0x{caller.Stream:x} is recording a graph"));
-        caller.Within(() => CudaNative.EndCapture(caller.Stream, out graph));
+        nint recording = caller.Stream;
+        // The NULL stream would have to wait for a stream that was created without the flag for the contrary.
+        if (isNullStream)
+            caller.Within(() => CudaNative.CreateStream(out recording, 0));
+        nint stream = isNullStream ? 0 : recording;
+        caller.Within(() => CudaNative.BeginCapture(recording, CudaNative.CaptureThreadLocal));
+        Assert.That(() => resampler.Resample(features, Grids, tokens, stream), Throws.InvalidOperationException
+            .With.Message.StartsWith($"the stream 0x{stream:x} is recording a graph"));
+        caller.Within(() => CudaNative.EndCapture(recording, out graph));
         Assert.That(graph, Is.Not.Zero);
         caller.Within(() => CudaNative.DestroyGraph(graph));
-        resampler.Resample(features, Grids, tokens, caller.Stream);
+        resampler.Resample(features, Grids, tokens, stream);
+        if (isNullStream)
+            caller.Within(() => CudaLibrary.Api.DestroyStream(recording));
+    }
+
+    [Test]
+    public void A_call_with_other_grids_does_not_wait_for_the_work_of_the_caller()
+    {
+        // The first list needs the most memory: freeing less later would wait for everything. The second is
+        // repeated, until the graph of its batch is replaced by the batch of one of the last lists.
+        PatchGrid one = new(1, 1);
+        PatchGrid[][] lists = [[.. Grids, .. Enumerable.Repeat(one, Workspace.MaxBatchCount)], Grids, Grids, Grids,
+            [new(2, 9), new(4, 4)], [new(7, 6)],
+            .. Enumerable.Range(1, Workspace.MaxBatchCount).Select(count => Enumerable.Repeat(one, count).ToArray())];
+        using CudaCaller caller = new();
+        using Resampler resampler = Resampler.Load(Folder, Primary());
+        float[] values = new float[lists.Max(grids => grids.Sum(grid => grid.PatchCount)) * 20];
+        ulong features = caller.Allocate(4L * values.Length);
+        ulong tokens = caller.Allocate(4L * TokenCount * lists[0].Length / Grids.Length);
+        ulong address = caller.Allocate(1);
+        byte[] found = new byte[1];
+        caller.Write(features, DeviceArray.Encode(Single, values));
+        caller.Write(address, found);
+        caller.Read(address, 1);
+        for (byte call = 1; call <= lists.Length; call++)
+        {
+            PatchGrid[] grids = lists[call - 1];
+            caller.Write(address, [call]);
+            resampler.Resample(
+                new DeviceTensor((nint)features, 20 * grids.Sum(grid => grid.PatchCount), Single), grids,
+                new DeviceTensor((nint)tokens, TokenCount / Grids.Length * grids.Length, Single), caller.Stream);
+            // The driver of the tests performs work only when something waits for it.
+            Emulator.Read(address, found);
+            Assert.That(found[0], Is.EqualTo(call - 1), $"call {call} waited for the caller's work");
+            Assert.That(caller.Read(address, 1)[0], Is.EqualTo(call));
+        }
     }
 
     [Test]

@@ -113,8 +113,10 @@ internal sealed class CudaDevice : IDevice
     public void RefuseRecording(nint callerStream)
     {
         using CudaContext.Scope scope = _context.Enter();
-        // If this call fails, the call that orders the streams reports the error.
-        if (CudaNative.IsCapturing(callerStream, out int state) == CudaError.CUDA_SUCCESS && state != 0)
+        // The NULL stream gives an error while a stream that waits for it records. If the call fails in another way,
+        // the call that orders the streams reports the error.
+        CudaError error = CudaNative.IsCapturing(callerStream, out int state);
+        if (error == CudaNative.CaptureImplicit || (error == CudaError.CUDA_SUCCESS && state != 0))
         {
             throw new InvalidOperationException($"the stream 0x{callerStream:x} is recording a graph: call the " +
                 "model before or after the recording, or with another stream");

@@ -32,6 +32,9 @@ internal static partial class CudaNative
     /// capture.</summary>
     public const int CaptureThreadLocal = 1;
 
+    /// <summary>CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, which ILGPU does not name.</summary>
+    public const CudaError CaptureImplicit = (CudaError)906;
+
     /// <summary>CU_STREAM_NON_BLOCKING: the stream does not synchronise with the NULL stream.</summary>
     public const uint NonBlockingStream = 1;
 

@@ -58,6 +58,11 @@ void mock_set_jit(int milliseconds, int is_missing)
     has_no_jit = is_missing;
 }
 
+void mock_set_assembler(assembler_t callback)
+{
+    assembler = callback;
+}
+
 /* The number of PTX texts that the driver compiled, and of modules that it loaded, since the reset. */
 int mock_jits(void)
 {

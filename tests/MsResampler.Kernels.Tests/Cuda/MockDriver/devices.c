@@ -39,15 +39,18 @@ int cuGetErrorName(int error, const char **name)
     case NO_BINARY_FOR_GPU: *name = "CUDA_ERROR_NO_BINARY_FOR_GPU"; break;
     case INVALID_PTX: *name = "CUDA_ERROR_INVALID_PTX"; break;
     case JIT_COMPILER_NOT_FOUND: *name = "CUDA_ERROR_JIT_COMPILER_NOT_FOUND"; break;
-    case 222: *name = "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"; break;
+    case UNSUPPORTED_PTX_VERSION: *name = "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"; break;
     case 223: *name = "CUDA_ERROR_JIT_COMPILATION_DISABLED"; break;
     case INVALID_HANDLE: *name = "CUDA_ERROR_INVALID_HANDLE"; break;
     case ILLEGAL_STATE: *name = "CUDA_ERROR_ILLEGAL_STATE"; break;
     case NOT_READY: *name = "CUDA_ERROR_NOT_READY"; break;
     case NOT_FOUND: *name = "CUDA_ERROR_NOT_FOUND"; break;
     case 700: *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; break;
-    case 701: *name = "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"; break;
+    case OUT_OF_RESOURCES: *name = "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"; break;
     case 719: *name = "CUDA_ERROR_LAUNCH_FAILED"; break;
+    case CAPTURE_UNSUPPORTED: *name = "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"; break;
+    case CAPTURE_INVALIDATED: *name = "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"; break;
+    case CAPTURE_IMPLICIT: *name = "CUDA_ERROR_STREAM_CAPTURE_IMPLICIT"; break;
     default: return INVALID_VALUE;
     }
     return SUCCESS;
@@ -96,6 +99,18 @@ int cuDeviceTotalMem_v2(size_t *size, int device)
     } END;
 }
 
+/* The shared memory that a block can have, from the table of compute capabilities in the CUDA programming guide. */
+int optin_shared(int architecture)
+{
+    switch (architecture) {
+    case 70: case 72: return 96 << 10;
+    case 75: return 64 << 10;
+    case 80: case 87: return 163 << 10;
+    case 86: case 89: case 120: return 99 << 10;
+    default: return architecture < 70 ? 48 << 10 : 227 << 10;
+    }
+}
+
 int cuDeviceGetUuid_v2(unsigned char *uuid, int device)
 {
     BEGIN("cuDeviceGetUuid", enter) {
@@ -134,7 +149,7 @@ int cuDeviceGetAttribute(int *value, int attribute, int device)
         case 20: *value = DEVICE(device)->compute_mode; break;
         case 75: *value = DEVICE(device)->architecture / 10; break;
         case 76: *value = DEVICE(device)->architecture % 10; break;
-        case 97: *value = DEVICE(device)->architecture >= 80 ? 166912 : 49152; break;
+        case 97: *value = optin_shared(DEVICE(device)->architecture); break;
         default:
             *value = 1;
             if (!serves_ilgpu)
@@ -277,7 +292,9 @@ int cuCtxSetCurrent(uint64_t context)
 
 int cuCtxSynchronize(void)
 {
-    BEGIN("cuCtxSynchronize", enter_context) { code = flush_all(); } END;
+    BEGIN("cuCtxSynchronize", enter_context) {
+        code = context_captures(0, 1) ? CAPTURE_UNSUPPORTED : flush_all();
+    } END;
 }
 
 int cuCtxGetCacheConfig(int *config)

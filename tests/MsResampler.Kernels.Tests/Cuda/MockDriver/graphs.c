@@ -10,6 +10,8 @@ int cuStreamIsCapturing(uint64_t stream, int *state)
         item_t *item = find_any_stream(stream);
         if (item == NULL)
             code = INVALID_HANDLE;
+        else if (stream == 0 && context_captures(1, 0))
+            code = CAPTURE_IMPLICIT;
         else
             *state = item->capturer != NULL;
     } END;
@@ -23,13 +25,10 @@ int cuStreamBeginCapture_v2(uint64_t stream, int mode)
             code = ILLEGAL_STATE;
             break;
         }
-        if (mode != CAPTURE_THREAD_LOCAL) {
-            code = violation(INVALID_VALUE, "cuStreamBeginCapture would disturb other threads");
-            break;
-        }
         item->capturer = &self;
+        item->mode = (capture_mode_t)mode;
         item->is_invalid = 0;
-        note("cuStreamBeginCapture stream=%llx", (unsigned long long)stream);
+        note("cuStreamBeginCapture mode=%d stream=%llx", mode, (unsigned long long)stream);
     } END;
 }
 
@@ -88,6 +87,10 @@ int cuGraphLaunch(uint64_t executable, uint64_t stream)
         }
         if (code != SUCCESS)
             break;
+        if (target->capturer != NULL) {
+            code = violation(CAPTURE_UNSUPPORTED, "cuGraphLaunch within a capture");
+            break;
+        }
         append_copies(&target->works, &item->works);
         note("cuGraphLaunch launches=%d stream=%llx", count, (unsigned long long)stream);
     } END;

@@ -13,6 +13,7 @@ enum {
 
 const char magic[8] = "MOCKBIN";
 int jit_count, jit_milliseconds, has_no_jit;
+assembler_t assembler;
 
 /* The place of an option's value, or NULL. */
 static void **value_of(const jit_options_t *options, int option)
@@ -33,30 +34,37 @@ static void write_log(const jit_options_t *options, int log, int log_bytes, cons
     *size = (void *)strlen(*buffer);
 }
 
-/* Compiles PTX. The compiler does not hold the driver's lock: other threads may compile and call the driver. */
-int compile(const char *text, int architecture, const jit_options_t *options)
+/* Compiles PTX. The compiler does not hold the driver's lock: other threads may compile and call the driver. The
+ * assembler of the tests caches its results, because tests load the same texts hundreds of times. */
+int compile(const char *text, int architecture, const jit_options_t *options, resources_t *resources)
 {
     if (has_no_jit)
         return JIT_COMPILER_NOT_FOUND;
     jit_count++;
-    int milliseconds = jit_milliseconds;
+    char message[1024];
+    int code = check_header(text, architecture, message, sizeof message);
+    int milliseconds = jit_milliseconds, result = -1;
     pthread_mutex_unlock(&lock);
     struct timespec time = { milliseconds / 1000, milliseconds % 1000 * 1000000L };
     nanosleep(&time, NULL);
+    if (code == SUCCESS && assembler != NULL)
+        result = assembler(text, architecture, resources, message, sizeof message);
     pthread_mutex_lock(&lock);
+    if (result == 0)
+        code = INVALID_PTX;
+    else if (result == -1)
+        *resources = (resources_t){ 0, declared_shared(text), 0 };
     void **wall_time = value_of(options, JIT_WALL_TIME);
     if (wall_time != NULL) {
         float value = (float)milliseconds;
         memcpy(wall_time, &value, sizeof value);
     }
-    if (strstr(text, ".entry") == NULL) {
-        write_log(options, JIT_ERROR_LOG, JIT_ERROR_LOG_BYTES,
-            "ptxas application ptx input, line 1; fatal : no entry function\n");
-        return INVALID_PTX;
+    if (code != SUCCESS) {
+        write_log(options, JIT_ERROR_LOG, JIT_ERROR_LOG_BYTES, message);
+        return code;
     }
-    char line[64];
-    snprintf(line, sizeof line, "ptxas info    : compiled for 'sm_%d'\n", architecture);
-    write_log(options, JIT_INFO_LOG, JIT_INFO_LOG_BYTES, line);
+    snprintf(message, sizeof message, "ptxas info    : compiled for 'sm_%d'\n", architecture);
+    write_log(options, JIT_INFO_LOG, JIT_INFO_LOG_BYTES, message);
     return SUCCESS;
 }
 
@@ -70,7 +78,7 @@ static uint64_t hash_of(const char *text)
 
 /* Checks machine code and finds its PTX. A device runs code of its own major version that is not newer. The mock
  * cannot run real machine code, which is in the ELF format. */
-int read_image(const void *data, int architecture, const char **text)
+int read_image(const void *data, int architecture, const char **text, resources_t *resources)
 {
     const image_t *image = data;
     if (memcmp(data, "\x7f" "ELF", 4) == 0)
@@ -81,6 +89,7 @@ int read_image(const void *data, int architecture, const char **text)
     if (image->architecture / 10 != architecture / 10 || image->architecture > architecture)
         return NO_BINARY_FOR_GPU;
     *text = image->text;
+    *resources = image->resources;
     return SUCCESS;
 }
 
@@ -113,7 +122,7 @@ int cuLinkAddData_v2(uint64_t link, int type, const char *data, size_t size, con
         item->size = target == NULL ? (size_t)current_device(&index)->architecture : (size_t)*target;
         item->text = strdup(data);
         note("cuLinkAddData size=%zu architecture=%zu", size, item->size);
-        code = compile(item->text, (int)item->size, &item->options);
+        code = compile(item->text, (int)item->size, &item->options, &item->resources);
     } END;
 }
 
@@ -127,9 +136,14 @@ int cuLinkComplete(uint64_t link, void **result, size_t *size)
         }
         size_t length = strlen(item->text);
         *size = sizeof(image_t) + length + 1;
-        item->image = malloc(*size);
-        *item->image = (image_t){ "", (int)item->size, driver_version, length, hash_of(item->text) };
+        /* The same text gives the same bytes, between the fields too. */
+        item->image = calloc(1, *size);
         memcpy(item->image->magic, magic, sizeof magic);
+        item->image->architecture = (int)item->size;
+        item->image->driver_version = driver_version;
+        item->image->resources = item->resources;
+        item->image->size = length;
+        item->image->hash = hash_of(item->text);
         memcpy(item->image->text, item->text, length + 1);
         *result = item->image;
         note("cuLinkComplete size=%zu", *size);

@@ -89,9 +89,9 @@ static int copy(const char *call, work_kind_t kind, uint64_t device, uint64_t ho
     work->device = device;
     work->host = host;
     work->size = size;
-    give(target, work);
+    int code = give(target, work);
     note("%s size=%zu stream=%llx", call, size, (unsigned long long)stream);
-    return SUCCESS;
+    return code;
 }
 
 int cuMemcpyHtoDAsync_v2(uint64_t destination, uint64_t source, size_t size, uint64_t stream)
@@ -124,7 +124,7 @@ int cuMemcpyDtoDAsync_v2(uint64_t destination, uint64_t source, size_t size, uin
         work->device = destination;
         work->host = source;
         work->size = size;
-        give(target, work);
+        code = give(target, work);
         note("cuMemcpyDtoDAsync size=%zu stream=%llx", size, (unsigned long long)stream);
     } END;
 }
@@ -140,7 +140,7 @@ int cuMemsetD8Async(uint64_t destination, unsigned char value, size_t size, uint
         work_t *work = new_work(CLEAR);
         work->device = destination;
         work->size = size;
-        give(target, work);
+        code = give(target, work);
         note("cuMemsetD8Async size=%zu stream=%llx", size, (unsigned long long)stream);
     } END;
 }

@@ -3,9 +3,10 @@
  * freed too early therefore shows, and so does a missing order between two streams. Device memory is host memory, or
  * memory of the backing that a test attaches (mock_attach); the backing also runs the kernels.
  *
- * The mock refuses, and records as a violation, each use that a real driver would punish and each use that the library
- * promises to avoid: the NULL stream, pageable memory in an asynchronous copy, a call without a context. It logs every
- * call, and a test can make any call fail. */
+ * The mock refuses each use that a real driver refuses: launches beyond the limits of the kernel or the device, PTX for
+ * newer devices or drivers, what a capture forbids. It records as a violation each use that a real driver would punish
+ * later and each use that the library promises to avoid: the NULL stream, pageable memory in an asynchronous copy, a
+ * call without a context. It logs every call, and a test can make any call fail. */
 #pragma once
 #include <pthread.h>
 #include <stddef.h>
@@ -14,8 +15,8 @@
 enum {
     SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
     INVALID_CONTEXT = 201, NO_BINARY_FOR_GPU = 209, INVALID_PTX = 218, JIT_COMPILER_NOT_FOUND = 221,
-    INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_FOUND = 500, NOT_READY = 600, CAPTURE_UNSUPPORTED = 900,
-    CAPTURE_INVALIDATED = 901
+    UNSUPPORTED_PTX_VERSION = 222, INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_FOUND = 500, NOT_READY = 600,
+    OUT_OF_RESOURCES = 701, CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, CAPTURE_IMPLICIT = 906
 };
 
 enum { MAX_ITEMS = 1 << 16, MAX_DEVICES = 8, MAX_FAULTS = 16, MAX_STACK = 16 };
@@ -23,7 +24,8 @@ enum { MAX_ITEMS = 1 << 16, MAX_DEVICES = 8, MAX_FAULTS = 16, MAX_STACK = 16 };
 typedef enum { CONTEXT = 1, MEMORY, PINNED, STREAM, EVENT, MODULE, GRAPH, EXECUTABLE, LINK } kind_t;
 typedef enum { TO_DEVICE, TO_HOST, ON_DEVICE, CLEAR, LAUNCH, EVENT_RECORD, EVENT_WAIT } work_kind_t;
 
-enum { EVENT_WITHOUT_TIME = 2, CAPTURE_THREAD_LOCAL = 1 };
+enum { EVENT_WITHOUT_TIME = 2, NON_BLOCKING = 1 };
+typedef enum { CAPTURE_GLOBAL, CAPTURE_THREAD_LOCAL, CAPTURE_RELAXED } capture_mode_t;
 
 typedef struct work {
     work_kind_t kind;
@@ -47,10 +49,17 @@ typedef struct {
     void **values;
 } jit_options_t;
 
+/* The resources of a text's kernel. Without an assembler, registers and local bytes are unknown and 0. */
+typedef struct { int registers, shared, local; } resources_t;
+
+/* An entry function. */
+typedef struct { long parameter_bytes; int max_threads; } entry_t;
+
 /* What the JIT compiler makes of PTX: machine code that only the mock can load. */
 typedef struct {
     char magic[8];
     int architecture, driver_version;
+    resources_t resources;
     uint64_t size, hash;        /* of the text */
     char text[];                /* ends with 0 */
 } image_t;
@@ -63,15 +72,17 @@ typedef struct {
     works_t works;              /* STREAM, GRAPH, EXECUTABLE */
     works_t captured;           /* STREAM */
     const void *capturer;       /* STREAM: the thread that captures, or NULL */
+    capture_mode_t mode;        /* STREAM: of the capture */
     int is_invalid;             /* STREAM: whether the capture is invalidated */
     uint64_t recorded, reached; /* EVENT: stamps; STREAM: reached is its latest stamp; CONTEXT, MEMORY: recorded is the
                                    index of the device */
     uint64_t stream, time;      /* EVENT */
-    unsigned flags;             /* EVENT */
+    unsigned flags;             /* EVENT, STREAM */
     int retained;               /* CONTEXT: its reference count if it is primary */
     char *text;                 /* MODULE, LINK: the PTX */
     image_t *image;             /* LINK: the result */
     jit_options_t options;      /* LINK */
+    resources_t resources;      /* MODULE, LINK */
 } item_t;
 
 typedef struct {
@@ -89,6 +100,9 @@ typedef struct {
     int (*launch)(const char *ptx, const char *entry, const int *grid, const int *block, int shared,
         const void *arguments, size_t size);
 } backing_t;
+
+/* Assembles PTX: 1 with the resources, 0 with a message, or -1 if there is no assembler for the architecture. */
+typedef int (*assembler_t)(const char *ptx, int architecture, resources_t *resources, char *message, int capacity);
 
 typedef struct {
     char call[64];
@@ -117,7 +131,7 @@ extern unsigned generations;            /* counts resets, after which the stacks
 void note(const char *format, ...);
 int violation(int code, const char *format, ...);
 uint64_t current(void);
-int is_capturing(int is_spoiled);
+int context_captures(int only_blocking, int is_spoiled);
 int enter(const char *call);
 int enter_context(const char *call);
 int enter_uncaptured(const char *call);
@@ -134,7 +148,7 @@ extern backing_t backing;
 extern uint64_t launches;               /* performed so far: the clock of the mock */
 
 work_t *new_work(work_kind_t kind);
-void give(item_t *stream, work_t *work);
+int give(item_t *stream, work_t *work);
 void append_copies(works_t *works, const works_t *source);
 void drop(work_t *work);
 void drop_all(works_t *works);
@@ -147,15 +161,22 @@ extern int device_count, driver_version;
 extern int serves_ilgpu;
 
 device_t *current_device(int *index);
+int optin_shared(int architecture);
 
 /* jit.c */
 extern const char magic[8];            /* how an image starts */
 extern int jit_count;                   /* PTX texts compiled since the reset */
 extern int jit_milliseconds;            /* the time that compiling a text takes */
 extern int has_no_jit;                  /* whether the driver lacks its compiler */
+extern assembler_t assembler;
 
-int compile(const char *text, int architecture, const jit_options_t *options);
-int read_image(const void *image, int architecture, const char **text);
+int compile(const char *text, int architecture, const jit_options_t *options, resources_t *resources);
+int read_image(const void *image, int architecture, const char **text, resources_t *resources);
+
+/* ptx.c */
+int check_header(const char *text, int architecture, char *message, size_t capacity);
+int read_entry(const char *text, const char *name, entry_t *entry);
+int declared_shared(const char *text);
 
 /* modules.c */
 extern int function_count, module_load_count;

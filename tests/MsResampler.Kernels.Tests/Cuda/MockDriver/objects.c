@@ -61,18 +61,44 @@ uint64_t current(void)
     return depth > 0 ? stack[depth - 1] : 0;
 }
 
-/* The number of captures of this thread. A call that fails, or that is forbidden during a capture, invalidates them
- * (is_spoiled). */
-int is_capturing(int is_spoiled)
+/* Invalidates the captures of this thread. */
+static void spoil_own(void)
+{
+    for (int index = 0; index < item_count; index++)
+        if (items[index].is_live && items[index].capturer == &self)
+            items[index].is_invalid = 1;
+}
+
+/* Whether a capture forbids this thread to allocate, free or wait: one of its own that is not relaxed, or a global one
+ * of any thread. The forbidden call invalidates the capture. */
+static int is_forbidden(void)
 {
     int count = 0;
     for (int index = 0; index < item_count; index++) {
-        if (!items[index].is_live || items[index].capturer != &self)
+        item_t *item = &items[index];
+        if (!item->is_live || item->capturer == NULL
+            || (item->mode != CAPTURE_GLOBAL && (item->mode == CAPTURE_RELAXED || item->capturer != &self)))
             continue;
-        items[index].is_invalid |= is_spoiled;
+        item->is_invalid = 1;
         count++;
     }
-    return count;
+    return count > 0;
+}
+
+/* Whether a stream of the current context captures. With only_blocking, streams that do not wait for the NULL stream
+ * do not count. */
+int context_captures(int only_blocking, int is_spoiled)
+{
+    int count = 0;
+    for (int index = 0; index < item_count; index++) {
+        item_t *item = &items[index];
+        if (!item->is_live || item->capturer == NULL || item->context != current()
+            || (only_blocking && (item->flags & NON_BLOCKING) != 0))
+            continue;
+        item->is_invalid |= is_spoiled;
+        count++;
+    }
+    return count > 0;
 }
 
 /* Starts a call: the code that it must return without doing anything, or 0. */
@@ -84,7 +110,7 @@ int enter(const char *call)
             if (fault->is_sticky)
                 sticky = fault->code;
             note("%s fails with %d", call, fault->code);
-            is_capturing(1);
+            spoil_own();
             return fault->code;
         }
     }
@@ -98,10 +124,10 @@ int enter_context(const char *call)
     return enter(call);
 }
 
-/* Starts a call that is forbidden to a thread that captures. */
+/* Starts a call that allocates, frees or waits. */
 int enter_uncaptured(const char *call)
 {
-    if (is_capturing(1)) {
+    if (is_forbidden()) {
         note("%s within a capture", call);
         return CAPTURE_UNSUPPORTED;
     }

@@ -7,6 +7,7 @@ int cuStreamCreate(uint64_t *stream, unsigned flags)
 {
     BEGIN("cuStreamCreate", enter_context) {
         item_t *item = add(STREAM, 0);
+        item->flags = flags;
         *stream = item->handle;
         note("cuStreamCreate flags=%u stream=%llx", flags, (unsigned long long)*stream);
     } END;
@@ -28,8 +29,10 @@ int cuStreamDestroy_v2(uint64_t stream)
 
 int cuStreamSynchronize(uint64_t stream)
 {
-    BEGIN("cuStreamSynchronize", enter_context) {
+    BEGIN("cuStreamSynchronize", enter_uncaptured) {
         item_t *item = find_stream("cuStreamSynchronize", stream);
+        if (item != NULL && item->capturer != NULL)
+            item->is_invalid = 1;
         code = item == NULL ? INVALID_HANDLE
             : item->capturer != NULL ? violation(CAPTURE_UNSUPPORTED, "cuStreamSynchronize within a capture")
             : flush(item, 0);
@@ -66,6 +69,10 @@ int cuEventRecord(uint64_t event, uint64_t stream)
             code = INVALID_HANDLE;
             break;
         }
+        if (stream == 0 && context_captures(1, 1)) {
+            code = CAPTURE_IMPLICIT;
+            break;
+        }
         if (target->capturer != NULL) {
             code = violation(CAPTURE_UNSUPPORTED, "cuEventRecord within a capture");
             break;
@@ -74,7 +81,7 @@ int cuEventRecord(uint64_t event, uint64_t stream)
         work->event = event;
         work->stamp = item->recorded = ++stamps;
         item->stream = stream;
-        give(target, work);
+        code = give(target, work);
     } END;
 }
 
@@ -84,6 +91,10 @@ int cuStreamWaitEvent(uint64_t stream, uint64_t event, unsigned flags)
         item_t *item = find(EVENT, event), *target = find_any_stream(stream);
         if (item == NULL || target == NULL || flags != 0) {
             code = INVALID_HANDLE;
+            break;
+        }
+        if (stream == 0 && context_captures(1, 1)) {
+            code = CAPTURE_IMPLICIT;
             break;
         }
         if (target->capturer != NULL) {
@@ -97,7 +108,7 @@ int cuStreamWaitEvent(uint64_t stream, uint64_t event, unsigned flags)
         work_t *work = new_work(EVENT_WAIT);
         work->stream = item->stream;
         work->stamp = item->recorded;
-        give(target, work);
+        code = give(target, work);
     } END;
 }
 

@@ -18,10 +18,11 @@ static void append(works_t *works, work_t *work)
     works->last = work;
 }
 
-/* Queues work on a stream; a stream that captures records it instead. */
-void give(item_t *stream, work_t *work)
+/* Queues work on a stream. A stream that captures records it instead, and refuses it if the capture is invalid. */
+int give(item_t *stream, work_t *work)
 {
     append(stream->capturer != NULL ? &stream->captured : &stream->works, work);
+    return stream->capturer != NULL && stream->is_invalid ? CAPTURE_INVALIDATED : SUCCESS;
 }
 
 work_t *new_work(work_kind_t kind)
