@@ -87,19 +87,21 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         int wCopies = TileColumns / RowsAtOnce;
         int chunk = Group.IdxX % SwizzledTile.RowChunks;
         int copyRow = Group.IdxX / SwizzledTile.RowChunks;
+        int firstChunk = IntrinsicMath.Min(chunk, layout.InnerVectors - 1);
+        int last = layout.InnerVectors - 1 - firstChunk;
         uint copyTo = shared + (uint)SwizzledTile.Offset(copyRow, chunk);
         var aStarts = new int[aCopies];
         for (int copy = 0; copy < aCopies; copy++)
         {
             int row = IntrinsicMath.Min(firstRow + copyRow + (copy * RowsAtOnce), layout.RowCount - 1);
-            aStarts[copy] = (product * layout.ABatchStride) + (row * layout.AStride) + chunk;
+            aStarts[copy] = (product * layout.ABatchStride) + (row * layout.AStride) + firstChunk;
         }
 
         var wStarts = new int[wCopies];
         for (int copy = 0; copy < wCopies; copy++)
         {
             int row = IntrinsicMath.Min(firstColumn + copyRow + (copy * RowsAtOnce), (4 * layout.ColumnQuads) - 1);
-            wStarts[copy] = (product * layout.WBatchStride) + (row * layout.WStride) + chunk;
+            wStarts[copy] = (product * layout.WBatchStride) + (row * layout.WStride) + firstChunk;
         }
 
         int lane = Group.IdxX % 32;
@@ -121,7 +123,8 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
         for (int stage = 0; stage < TTile.StageCount - 1; stage++)
         {
             int next = stage * SwizzledTile.RowChunks;
-            StartSlice(copyTo + (uint)(stage * StageBytes), a.SubView(next), aStarts, w.SubView(next), wStarts,
+            int position = IntrinsicMath.Min(next, last);
+            StartSlice(copyTo + (uint)(stage * StageBytes), a.SubView(position), aStarts, w.SubView(position), wStarts,
                 layout.InnerVectors - next - chunk);
         }
 
@@ -132,8 +135,9 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
             AsyncCopy.Wait(TTile.StageCount - 2);
             Group.Barrier();
             int next = first + ((TTile.StageCount - 1) * SwizzledTile.RowChunks);
-            StartSlice(copyTo + write, a.SubView(next), aStarts, w.SubView(next), wStarts,
-                layout.InnerVectors - next - chunk);
+            int position = IntrinsicMath.Min(next, last);
+            // A thread without a chunk in the first slice has none here either, as its last is 0.
+            StartSlice(copyTo + write, a.SubView(position), aStarts, w.SubView(position), wStarts, last + 1 - next);
             for (int step = 0; step < SwizzledTile.StepCount; step++)
                 sums.AddProduct<TElement>(TTile.RowTiles, TTile.ColumnPairs, rows[step] + read, columns[step] + read);
             write = read;
@@ -276,9 +280,10 @@ internal static class GemmMma<TTile, TElement, TEpilogue, TOutput>
 
     /// <summary>Starts to copy this thread's chunks of a slice of A and W.</summary>
     /// <param name="to">The address that the first chunk is copied to.</param>
-    /// <param name="a">A from the slice on.</param>
+    /// <param name="a">A from the slice on; where nothing remains, from the last chunk of a row on, so that the address
+    /// is inside A.</param>
     /// <param name="aStarts">The positions of the chunks in A.</param>
-    /// <param name="w">W from the slice on.</param>
+    /// <param name="w">W, likewise.</param>
     /// <param name="wStarts">The positions of the chunks in W.</param>
     /// <param name="remaining">Chunks from this thread's to the end of a row; 0 or less if there is none.</param>
     private static void StartSlice(uint to, ArrayView<UInt4> a, int[] aStarts, ArrayView<UInt4> w, int[] wStarts,

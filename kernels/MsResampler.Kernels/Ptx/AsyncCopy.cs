@@ -19,8 +19,8 @@ internal static class AsyncCopy
         where T : unmanaged => throw PtxInstructions.NeedsGpu("cp.async");
 
     /// <summary>Like <see cref="Start"/>, but reads only the first <paramref name="byteCount"/> bytes, 0 to 16, and
-    /// fills the rest with zeros. If the count is 0, the global address need only be aligned; it is not
-    /// accessed.</summary>
+    /// fills the rest with zeros. If the count is 0, nothing is read; the 16 bytes at the address must be allocated all
+    /// the same, and the emulator checks this.</summary>
     [IntrinsicImplementation]
     [PtxInstruction("cp.async.cg.shared.global [0+1] [g2] '16 3", MinArchitecture = 80)]
     public static void StartOrZero<T>(uint shared, int byteOffset, ref T global, int byteCount)

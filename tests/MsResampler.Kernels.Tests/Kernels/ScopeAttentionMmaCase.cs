@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text.RegularExpressions;
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Tiles;
@@ -20,9 +19,6 @@ internal sealed class ScopeAttentionMmaCase
     private const int WindowBase = 3;
     private const int BiasBase = 8;
     private const int QueryBase = 7;
-
-    /// <summary>A copy whose number of bytes is in a register.</summary>
-    private static readonly Regex s_sizedCopy = new(@"(cp\.async\.cg\.shared\.global.*, 16), %r\d+;");
 
     private readonly ResamplerConfig _config;
     private readonly bool _isHalf;
@@ -123,10 +119,8 @@ internal sealed class ScopeAttentionMmaCase
     /// <param name="storesLogSums">Whether the kernel stores log-sums.</param>
     /// <param name="mapScope">The scope whose maps of the last image are computed from the log-sums; -1 for
     /// none.</param>
-    /// <param name="readsEmptyCopies">Whether asynchronous copies of no bytes read 16 bytes: a test of their addresses.
-    /// The results are wrong then.</param>
     public ScopeAttentionMmaResult Run(ulong seed = 1, bool isReversed = false, bool storesLogSums = true,
-        int mapScope = -1, bool readsEmptyCopies = false)
+        int mapScope = -1)
     {
         using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 28 });
         List<int> places = [.. new int[PlaceBase]];
@@ -210,8 +204,7 @@ internal sealed class ScopeAttentionMmaCase
                 QueryColumns = _config.QueryGrid.Columns,
             });
             arguments.Add(numbers);
-            string ptx = readsEmptyCopies ? s_sizedCopy.Replace(kernel.Ptx, "$1;") : kernel.Ptx;
-            return gpu.Launch(PtxModule.Parse(ptx), kernel.EntryName, grid, new Dim3(variant.BlockSize), 0,
+            return gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName, grid, new Dim3(variant.BlockSize), 0,
                 arguments.Bytes);
         }
 

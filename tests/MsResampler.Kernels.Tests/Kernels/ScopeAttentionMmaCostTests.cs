@@ -172,13 +172,10 @@ public sealed class ScopeAttentionMmaCostTests
         {
             string name = $"{variant}, {ptxas}, sm_{architecture}";
             PtxasReport report = ptxas.Assemble(variant.Compile(EmulatorHost.Compiler, 80), architecture);
-            // On sm_80 ptxas 12.4 does not fit the loop with a bias into the 168 registers of three blocks: it moves
-            // two values, with 3 of the 650 instructions for 64 keys.
-            bool isKnown = name.Contains("MmaHeadTile64", StringComparison.Ordinal)
-                && name.EndsWith("ptxas 12.4, sm_80", StringComparison.Ordinal);
-            (int stack, int spills) = isKnown ? (8, 32) : (0, 0);
-            Assert.That(report.StackBytes, Is.LessThanOrEqualTo(stack), name);
-            Assert.That(report.SpillBytes, Is.LessThanOrEqualTo(spills), name);
+            // See MmaHeadTile64: 12 bytes of stores and 20 of loads.
+            bool isKnown = variant.Name.Contains("MmaHeadTile64", StringComparison.Ordinal)
+                && ptxas.ToString() == "ptxas 12.4" && architecture == 80;
+            Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo(isKnown ? (8, 32) : (0, 0)), name);
             Assert.That(report.Registers * variant.BlockSize * variant.BlockCount, Is.LessThanOrEqualTo(65536),
                 $"registers, {name}");
             Assert.That(report.SharedBytes, Is.LessThanOrEqualTo(48 << 10));

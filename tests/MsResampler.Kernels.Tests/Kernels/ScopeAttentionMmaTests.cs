@@ -95,19 +95,6 @@ public sealed class ScopeAttentionMmaTests
             [null, null, [0.2, 1.5, -0.7, 0.9]]);
 
     [Test]
-    public void Copies_that_read_nothing_have_addresses_inside_the_tensor(
-        [Values(1, 20, 40, 64, 72, 88, 100)] int headSize, [Values(1, 3)] int headCount)
-    {
-        ResamplerConfig config = Config(headSize, new QueryGrid(5, 7), s_mixed) with
-        {
-            HiddenSize = headCount * headSize,
-            AttentionHeadCount = headCount,
-        };
-        ScopeAttentionMmaCase @case = new(config, true, [new(9, 11), new(1, 1)]);
-        Assert.That(() => @case.Run(readsEmptyCopies: true), Throws.Nothing);
-    }
-
-    [Test]
     public void Bits_depend_only_on_the_image([Values(32, 64, LargestHead)] int headSize)
     {
         ResamplerConfig config = Config(headSize, new QueryGrid(5, 7), s_mixed);

@@ -31,6 +31,12 @@ internal sealed class FaultTests
         new("an asynchronous copy past the end", PtxFaultKind.OutOfBounds,
             "mad.wide.u32 %a, %x, 240, %data; cp.async.ca.shared.global [%mine], [%a], 16; // here",
             ("240", "224"), "data", 240),
+        new("an asynchronous copy of nothing past the end", PtxFaultKind.OutOfBounds,
+            """
+            mad.wide.u32 %a, %x, 240, %data;
+            mov.u32 %r, 0;
+            cp.async.cg.shared.global [%mine], [%a], 16, %r; // here
+            """, ("[%a]", "[%fresh]"), "data", 240),
         new("a shared store past the block's memory", PtxFaultKind.OutOfBounds,
             "selp.u32 %r, 4096, 0, %p; add.u32 %r, %r, %mine; st.shared.u32 [%r], %i; // here",
             "st.shared.u32 [%mine], %i;", "slots", 4096 + (37 * 16)),

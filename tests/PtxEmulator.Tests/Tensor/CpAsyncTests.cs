@@ -28,15 +28,6 @@ internal sealed class CpAsyncTests
         Assert.That(result, Is.EqualTo(expected));
     }
 
-    /// <summary>If there is nothing to copy, the source address is not accessed and may be anything.</summary>
-    [Test]
-    public void A_copy_of_nothing_reads_nothing() => Assert.That(Run("""
-        mov.u32 %n, 0;
-        mov.u64 %in, 0;
-        cp.async.cg.shared.global [tile+16], [%in], 16, %n;
-        cp.async.wait_all;
-        """), Is.EqualTo(Enumerable.Range(0, 64).Select(index => index is >= 16 and < 32 ? 0 : 0xEE)));
-
     /// <summary>After waiting until one group is left, the older groups are readable; %r keeps what was
     /// read.</summary>
     [Test]

@@ -35,6 +35,9 @@ internal sealed unsafe class GlobalMemory : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool CanRead(ulong address, int byteCount) => Holds(address, byteCount, ReadBits, ReadBits);
 
+    /// <summary>Whether all bytes of a range belong to live allocations.</summary>
+    public bool IsAllocated(ulong address, int byteCount) => Holds(address, byteCount, Allocated, Allocated);
+
     /// <summary>Whether all bytes of a range can be written. If so, they are marked as initialised.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryMarkWritten(ulong address, int byteCount)

@@ -68,6 +68,11 @@ internal sealed unsafe class AsyncCopyInstruction : Instruction
         ulong low = (ulong)(Bytes - 1);
         if (((source | destination) & low) != 0)
             MemoryFaults.ThrowMisaligned(warp, lane, (source & low) != 0 ? source : destination, Bytes);
+        if (byteCount == 0 && !global.IsAllocated(source, Bytes))
+        {
+            throw warp.Fault(PtxFaultKind.OutOfBounds, $"a copy of nothing, but from outside any allocation: {Bytes} "
+                + $"bytes at 0x{source:x} ({warp.Block.Launch.DescribeGlobal(source)})", lane, source);
+        }
         if (byteCount > 0 && !global.CanRead(source, byteCount))
             MemoryFaults.ThrowGlobal(warp, lane, source, byteCount, byteCount, isWrite: false);
         if (byteCount > 0 && warp.Block.AccessRecord is not 0 and uint record
