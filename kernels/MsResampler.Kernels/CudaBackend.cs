@@ -36,6 +36,17 @@ public sealed class CudaBackend : Backend
         return new CudaBackend(cache => new CudaDevice(index, cache));
     }
 
+    /// <summary>One device. Every model has its own context. The device is searched for when a model is loaded, which
+    /// throws <see cref="DeviceException"/> if there is none.</summary>
+    /// <param name="device">Its index, or its UUID or a start of it that no other device has, as in
+    /// <see cref="Devices"/>.</param>
+    /// <exception cref="ArgumentException">The text is empty.</exception>
+    public static Backend ForDevice(string device)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(device);
+        return new CudaBackend(cache => new CudaDevice(CudaDevices.Find(device), cache));
+    }
+
     /// <summary>One device, in its primary context, which the CUDA runtime uses, and with it PyTorch, TorchSharp, ONNX
     /// Runtime and most libraries. The model can use their memory and streams
     /// (<see cref="ResamplerCudaExtensions"/>).</summary>

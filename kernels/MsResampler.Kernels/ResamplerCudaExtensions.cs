@@ -13,7 +13,7 @@ namespace MsResampler.Kernels;
 /// <para><b>Memory.</b> Features and tokens must be memory of the context that the model was loaded in: the primary
 /// context (<see cref="CudaBackend.ForPrimaryContext"/>), which the CUDA runtime and most libraries use, or the
 /// context of an ILGPU accelerator (<see cref="CudaBackend.ForAccelerator"/>). A model that was loaded with
-/// <see cref="CudaBackend.Default"/> or <see cref="CudaBackend.ForDevice"/> has its own context, which other
+/// <see cref="CudaBackend.Default"/> or <see cref="CudaBackend.ForDevice(int)"/> has its own context, which other
 /// libraries cannot use. Addresses cannot be verified: an invalid address is an error of the device, and can destroy
 /// the context.</para>
 /// <para><b>Order.</b> A call returns when its work has been enqueued. The work starts after all earlier work of the

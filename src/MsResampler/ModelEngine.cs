@@ -18,6 +18,14 @@ internal abstract class ModelEngine : IDisposable
     /// <summary>The largest number of processor threads that a call uses.</summary>
     public abstract int ThreadCount { get; }
 
+    /// <summary>The number of calls with the same grids after which such calls are at full speed.</summary>
+    public virtual int WarmUpCallCount => 1;
+
+    /// <summary>Compiles and loads everything that calls may need and that does not depend on grids.</summary>
+    public virtual void LoadKernels(CancellationToken cancellationToken)
+    {
+    }
+
     /// <summary>The plan for images of a patch grid.</summary>
     public abstract ExecutionPlan Plan(PatchGrid grid);
 

@@ -20,6 +20,17 @@ public sealed class Resampler : IDisposable
         Config = model.Config;
         _modelWarnings = model.Warnings;
         _engine = options.Backend.Create(model, options);
+        if (!options.WarmUp)
+            return;
+        try
+        {
+            _engine.LoadKernels(CancellationToken.None);
+        }
+        catch
+        {
+            _engine.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The model's configuration.</summary>
@@ -81,6 +92,38 @@ public sealed class Resampler : IDisposable
         }
 
         return new Resampler(model, options);
+    }
+
+    /// <summary>Prepares the model for calls, so that not even the first one waits for preparations. On a GPU all
+    /// kernels that the model may need are compiled and loaded, in parallel. Then, on every backend, a batch with the
+    /// given grids is computed from features that are 0, as often as is needed until calls of <see cref="Resample"/>
+    /// with the same grids are at full speed.</summary>
+    /// <param name="grids">The patch grids of a batch that later calls will have; none to prepare only what does not
+    /// depend on grids. A batch of other grids, or of other numbers of images, needs a call of its own.</param>
+    /// <param name="cancellationToken">Checked between kernels, and within images.</param>
+    /// <exception cref="ArgumentException">A grid is empty, or the batch is too large for one call.</exception>
+    /// <exception cref="InvalidModelException">The queries of the model leave the range of float32 on a
+    /// grid.</exception>
+    /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
+    /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
+    public void WarmUp(ReadOnlySpan<PatchGrid> grids = default, CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        Int128 featureCount = CountPatches(grids) * Config.VisionHiddenSize;
+        Int128 tokenCount = (Int128)grids.Length * Config.QueryGrid.QueryCount * Config.OutputSize;
+        if (Int128.Max(featureCount, tokenCount) > Array.MaxLength)
+        {
+            throw new ArgumentException($"{grids.Length} images: expected at most {Array.MaxLength} features and " +
+                $"tokens, found {featureCount} and {tokenCount}", nameof(grids));
+        }
+
+        _engine.LoadKernels(cancellationToken);
+        if (grids.IsEmpty)
+            return;
+        float[] features = new float[(int)featureCount];
+        float[] tokens = new float[(int)tokenCount];
+        for (int call = 0; call < _engine.WarmUpCallCount; call++)
+            _engine.Resample(features, grids, tokens, cancellationToken);
     }
 
     /// <summary>Computes the visual tokens of a ragged batch: every image has its own patch grid and nothing is
@@ -165,6 +208,14 @@ public sealed class Resampler : IDisposable
 
     private void CheckGrids(ReadOnlySpan<PatchGrid> grids, long featureCount)
     {
+        Int128 patchCount = CountPatches(grids);
+        if (featureCount != patchCount * Config.VisionHiddenSize)
+            ThrowLength("features", $"{patchCount * Config.VisionHiddenSize} ({patchCount} patches x " +
+                $"{Config.VisionHiddenSize} channels)", featureCount);
+    }
+
+    private static Int128 CountPatches(ReadOnlySpan<PatchGrid> grids)
+    {
         Int128 patchCount = 0;
         for (int image = 0; image < grids.Length; image++)
         {
@@ -174,9 +225,7 @@ public sealed class Resampler : IDisposable
             patchCount += grids[image].PatchCount;
         }
 
-        if (featureCount != patchCount * Config.VisionHiddenSize)
-            ThrowLength("features", $"{patchCount * Config.VisionHiddenSize} ({patchCount} patches x " +
-                $"{Config.VisionHiddenSize} channels)", featureCount);
+        return patchCount;
     }
 
     [DoesNotReturn]

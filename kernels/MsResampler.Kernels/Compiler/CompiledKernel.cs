@@ -7,8 +7,9 @@ namespace MsResampler.Kernels.Compiler;
 /// <param name="Parameters">The parameters of the entry function in order. A view is one parameter of two 8-byte
 /// words: address and element count.</param>
 /// <param name="ParameterBytes">The size of all parameters in bytes.</param>
+/// <param name="BlockCount">The number of blocks that should share a multiprocessor.</param>
 internal sealed record CompiledKernel(string Name, string EntryName, string Ptx,
-    IReadOnlyList<KernelParameter> Parameters, int ParameterBytes);
+    IReadOnlyList<KernelParameter> Parameters, int ParameterBytes, int BlockCount = 1);
 
 /// <summary>A parameter of an entry function.</summary>
 /// <param name="Offset">The offset in bytes.</param>

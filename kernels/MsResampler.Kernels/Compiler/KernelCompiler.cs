@@ -57,7 +57,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version)
         architecture = Math.Min(architecture, NewestTarget);
         var key = KernelKey.Of(kernel, architecture, version, bounds);
         CompiledKernel compiled = _kernels.Get(key,
-            _ => Load(key, kernel, name) ?? Create(key, kernel, name, architecture, bounds));
+            _ => Load(key, kernel, name, bounds) ?? Create(key, kernel, name, architecture, bounds));
         return compiled.Name == name ? compiled : compiled with { Name = name };
     }
 
@@ -67,19 +67,19 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version)
         PtxInstructions.Register(builder);
     });
 
-    private static CompiledKernel Describe(string ptx, MethodInfo kernel, string name)
+    private static CompiledKernel Describe(string ptx, MethodInfo kernel, string name, KernelSpecialization bounds)
     {
         (string entryName, var parameters, int parameterBytes) = PtxText.ReadEntry(ptx);
         return new CompiledKernel(name, entryName, ptx, [.. parameters.Zip(kernel.GetParameters(),
             (parameter, source) => parameter with { ElementBytes = ElementBytes(source.ParameterType) })],
-            parameterBytes);
+            parameterBytes, bounds.MinNumGroupsPerMultiprocessor ?? 1);
     }
 
     private static int ElementBytes(Type parameter)
         => parameter.IsGenericType ? Marshal.SizeOf(parameter.GetGenericArguments()[0]) : 1;
 
-    private CompiledKernel? Load(KernelKey key, MethodInfo kernel, string name) =>
-        cache.Read(key) is { } ptx ? Describe(ptx, kernel, name) : null;
+    private CompiledKernel? Load(KernelKey key, MethodInfo kernel, string name, KernelSpecialization bounds) =>
+        cache.Read(key) is { } ptx ? Describe(ptx, kernel, name, bounds) : null;
 
     private CompiledKernel Create(KernelKey key, MethodInfo kernel, string name, int architecture,
         KernelSpecialization bounds)
@@ -87,7 +87,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version)
         Interlocked.Increment(ref _compilationCount);
         string ptx = Emit(kernel, name, architecture, bounds);
         cache.Write(key, ptx);
-        return Describe(ptx, kernel, name);
+        return Describe(ptx, kernel, name, bounds);
     }
 
     private string Emit(MethodInfo kernel, string name, int architecture, KernelSpecialization bounds)

@@ -72,6 +72,9 @@ internal sealed class GpuEngine : ModelEngine
 
     public override int ThreadCount => 1;
 
+    /// <summary>The second call of a shape records its graph.</summary>
+    public override int WarmUpCallCount => 2;
+
     public IDevice Device => _device;
 
     private ModelLayout Layout => _model.Layout;
@@ -79,6 +82,21 @@ internal sealed class GpuEngine : ModelEngine
     private ResamplerConfig Config => Layout.Config;
 
     public override ExecutionPlan Plan(PatchGrid grid) => _model.Plan(grid);
+
+    public override void LoadKernels(CancellationToken cancellationToken)
+    {
+        // A slot keeps the device open.
+        _slots.Wait(cancellationToken);
+        try
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
+            _kernels.Load(KernelLibrary.Of(Config, _precision), cancellationToken);
+        }
+        finally
+        {
+            _slots.Release();
+        }
+    }
 
     public override void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
         CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Forward.Float32;
 
@@ -40,4 +41,24 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
 
     /// <summary>A kernel that is ready to launch.</summary>
     public IDeviceKernel Get(KernelVariant variant) => _kernels.Get(variant, _load);
+
+    /// <summary>Makes kernels ready to launch, several at a time.</summary>
+    /// <param name="variants">The kernels.</param>
+    /// <param name="cancellationToken">Checked between kernels.</param>
+    /// <exception cref="DeviceException">A kernel cannot be loaded. A later call tries again.</exception>
+    public void Load(IEnumerable<KernelVariant> variants, CancellationToken cancellationToken)
+    {
+        try
+        {
+            Parallel.ForEach(variants, new ParallelOptions
+            {
+                CancellationToken = cancellationToken,
+                MaxDegreeOfParallelism = Environment.ProcessorCount,
+            }, variant => Get(variant));
+        }
+        catch (AggregateException exception)
+        {
+            ExceptionDispatchInfo.Throw(exception.InnerExceptions[0]);
+        }
+    }
 }

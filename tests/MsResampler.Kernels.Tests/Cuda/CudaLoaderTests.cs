@@ -169,6 +169,27 @@ internal sealed class CudaLoaderTests : CudaFixture
         Assert.That(library.Get(variant).Kernel.Name, Is.EqualTo(variant.Name));
     }
 
+    [TestCase(1, 49_152, false)]
+    [TestCase(2, 24_576, false)]
+    [TestCase(2, 24_592, true)]
+    public void Shared_memory_is_preferred_to_cache_if_several_blocks_need_it(int blockCount, int sharedBytes,
+        bool isPreferred)
+    {
+        CompiledKernel kernel = Kernel with
+        {
+            BlockCount = blockCount,
+            // The assembler leaves out memory that is not used.
+            Ptx = Kernel.Ptx.Replace(".visible", $".shared .align 16 .b8 tile[{sharedBytes}];\n.visible")
+                .Replace("ret;", "st.volatile.shared.u32 [tile], 0;\nret;"),
+        };
+        using CudaDevice device = new(0);
+        device.Load(kernel);
+        MockDriver.Fail("cuFuncSetAttribute", LaunchOutOfResources);
+        Assert.That(() => device.Load(kernel), Throws.Nothing, "a refusal has no effect");
+        Assert.That(MockDriver.Log("cuFuncSetAttribute").Contains(
+            "cuFuncSetAttribute name=scale attribute=9 value=100"), Is.EqualTo(isPreferred));
+    }
+
     /// <summary>Loads a kernel on a new device.</summary>
     private void Load(int expectedJits)
     {

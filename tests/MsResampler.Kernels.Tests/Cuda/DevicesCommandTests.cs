@@ -12,10 +12,11 @@ internal sealed class DevicesCommandTests : CudaFixture
         Assert.That(lines[1..], Is.EqualTo(new[]
         {
             "cuda: the driver supports CUDA 12.8",
-            "gpu  name  architecture  multiprocessors   memory     free  usable",
-            "0    Old   sm_52                      24  12.0 GB        -  no: its architecture is sm_52; " +
-                "sm_60 or newer is needed",
-            "1    Good  sm_90                     132  85.0 GB  85.0 GB  yes",
+            "gpu  name  architecture  multiprocessors   memory     free  uuid                                    " +
+                "  usable",
+            "0    Old   sm_52                      24  12.0 GB        -  GPU-00000000-0000-0000-0000-000000000001  " +
+                "no: its architecture is sm_52; sm_60 or newer is needed",
+            "1    Good  sm_90                     132  85.0 GB  85.0 GB  GPU-00000000-0000-0000-0000-000000000002  yes",
             "",
         }));
     }

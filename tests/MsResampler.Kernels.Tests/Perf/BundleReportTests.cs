@@ -17,7 +17,7 @@ internal sealed class BundleReportTests : TemporaryFolderFixture
     {
         ResultLog machine = new(Folder.Path, "machine");
         machine.Add(MachineCommand.Row, Outcome.Passed, "Test GPU, sm_90",
-            new CudaDeviceInfo(0, "Test GPU", 90, 132, 80_000_000_000, null, "13.0", null));
+            new CudaDeviceInfo(0, "GPU-0", "Test GPU", 90, 132, 80_000_000_000, null, "13.0", null));
         ResultLog probe = new(Folder.Path, "probe");
         probe.Add("GemmMma", Outcome.Passed, "128 registers");
         probe.Add("Gate", Outcome.Failed, "a | b");

@@ -34,6 +34,7 @@ internal static class ReadmeExamples
     {
         using Resampler resampler = Resampler.Load("model-folder",
             new ResamplerOptions { Backend = CudaBackend.Default, Precision = Precision.Float16 });
+        resampler.WarmUp([new(24, 24)]);   // optional: the first call with this grid is at full speed
     }
 
     public static void DeviceMemory(nint features, long featureCount, PatchGrid[] grids, nint tokens, long tokenCount,

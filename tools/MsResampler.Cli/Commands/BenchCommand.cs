@@ -20,6 +20,7 @@ internal static class BenchCommand
         Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.");
         Option<int> batch = Options.Int("--batch", "Images in a call.", 1, 1, MaxBatch);
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
+        Option<string?> device = Options.Device();
         Option<PrecisionChoice> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<double?> seconds = Options.Positive("--seconds", "S",
@@ -40,18 +41,19 @@ internal static class BenchCommand
                 "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --json bench.json",
                 "msresampler bench --model model --grid 24x24 --backend cuda --precision float16",
             ],
-            Options = { model, grid, batch, backend, precision, threads, seconds, json },
+            Options = { model, grid, batch, backend, device, precision, threads, seconds, json },
         };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(grid)!.Value,
-            parsed.GetValue(batch),
-            parsed.GetRequiredValue(backend), parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads),
+            parsed.GetValue(batch), parsed.GetRequiredValue(backend), parsed.GetValue(device),
+            parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads),
             TimeSpan.FromSeconds(parsed.GetRequiredValue(seconds)!.Value),
             parsed.GetValue(json), terminal, cancellationToken));
         return command;
     }
 
-    private static int Run(string folder, PatchGrid grid, int batch, BackendChoice backend, Precision precision,
-        int? threadCount, TimeSpan duration, string? json, Terminal terminal, CancellationToken cancellationToken)
+    private static int Run(string folder, PatchGrid grid, int batch, BackendChoice backend, string? device,
+        Precision precision, int? threadCount, TimeSpan duration, string? json, Terminal terminal,
+        CancellationToken cancellationToken)
     {
         using OutputFile? report = json is null ? null : new OutputFile(json, new Inputs().AddModel(folder));
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
@@ -59,7 +61,8 @@ internal static class BenchCommand
         CallSize.RequireReference($"--grid {grid}", model.Config, grid);
         CallSize.Require($"--batch {batch}", model.Config, grid, batch);
         // Every backend of this command is a ResamplerEngine; only the reference is not.
-        using ResamplerEngine engine = (ResamplerEngine)TokenEngine.Open(model, backend, precision, threadCount);
+        using ResamplerEngine engine =
+            (ResamplerEngine)TokenEngine.Open(model, backend, device, precision, threadCount);
         ResamplerConfig config = model.Config;
         int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
         float[] image = RandomFeatures.Create(seed: 0, grid, config.VisionHiddenSize);

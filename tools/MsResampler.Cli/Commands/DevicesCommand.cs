@@ -12,7 +12,8 @@ internal static class DevicesCommand
         {
             Notes =
             [
-                "GPUs have the numbers of the CUDA driver; CUDA_VISIBLE_DEVICES selects and orders them.",
+                "GPUs have the numbers of the CUDA driver; CUDA_VISIBLE_DEVICES selects and orders them. Other",
+                "commands choose a GPU with --device and its number or the start of its UUID.",
                 "If the system does not find the driver's library, set MSRESAMPLER_LIBCUDA to its path.",
             ],
             Examples = ["msresampler devices"],
@@ -50,7 +51,7 @@ internal static class DevicesCommand
         }
 
         terminal.Line($"cuda: the driver supports CUDA {devices[0].DriverVersion}");
-        terminal.Table(["gpu", "name", "architecture", ">multiprocessors", ">memory", ">free", "usable"],
+        terminal.Table(["gpu", "name", "architecture", ">multiprocessors", ">memory", ">free", "uuid", "usable"],
         [
             .. devices.Select(device => (IReadOnlyList<string>)
             [
@@ -60,6 +61,7 @@ internal static class DevicesCommand
                 Quantity.Count(device.MultiprocessorCount),
                 Bytes(device.MemoryBytes),
                 device.FreeBytes is { } free ? Bytes(free) : "-",
+                device.Uuid,
                 device.UnusableBecause is { } reason ? $"no: {reason}" : "yes",
             ]),
         ]);

@@ -35,8 +35,8 @@ internal static class Options
         string names = string.Join('|', choices.Select(choice => choice.Name));
         return new Option<BackendChoice>("--backend")
         {
-            Description = "The backend. cuda is the first usable GPU (see msresampler devices); auto is cuda if " +
-                "there is a usable GPU, and else cpu" +
+            Description = "The backend. cuda is a GPU (see msresampler devices); auto is cuda if there is a " +
+                "usable GPU or --device is given, and else cpu" +
                 (choices.Contains(BackendChoice.Reference) ? "; reference is slow, in double precision." : "."),
             HelpName = names,
             DefaultValueFactory = _ => BackendChoice.Auto,
@@ -44,6 +44,13 @@ internal static class Options
                 Fail<BackendChoice>(result, "--backend", names.Replace("|", ", ", StringComparison.Ordinal)),
         };
     }
+
+    public static Option<string?> Device() => new("--device")
+    {
+        Description = "The GPU: its number or the start of its UUID, as msresampler devices lists them (default: the " +
+            "first usable one).",
+        HelpName = "N|UUID",
+    };
 
     public static Option<PrecisionChoice> Precision()
     {

@@ -52,6 +52,7 @@ internal static class RunCommand
             "The file for the tokens [B,M,L] in float32, .safetensors (tensor 'tokens') or .npy.");
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu,
             BackendChoice.Cuda, BackendChoice.Reference);
+        Option<string?> device = Options.Device();
         Option<PrecisionChoice> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<string?> maps = Options.OptionalPath("--maps", "DIR",
@@ -81,7 +82,8 @@ internal static class RunCommand
             ],
             Options =
             {
-                model, features, grid, dropClassToken, images, patch, size, output, backend, precision, threads, maps,
+                model, features, grid, dropClassToken, images, patch, size, output, backend, device, precision,
+                threads, maps,
             },
         };
         command.SetAction(parsed =>
@@ -114,6 +116,7 @@ internal static class RunCommand
                 Output = parsed.GetRequiredValue(output),
                 InputFiles = hasImages ? imageFiles : featureFiles,
                 Backend = parsed.GetRequiredValue(backend),
+                Device = parsed.GetValue(device),
                 Precision = parsed.GetRequiredValue(precision).Precision,
                 ThreadCount = parsed.GetValue(threads),
                 MapFolder = parsed.GetValue(maps),
@@ -135,8 +138,8 @@ internal static class RunCommand
         if (File.Exists(request.MapFolder))
             throw new InputException($"{request.MapFolder}: this is a file; --maps expects a folder");
         using IFeatureSource source = request.OpenSource();
-        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Backend, request.Precision,
-            request.ThreadCount, terminal);
+        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Backend, request.Device,
+            request.Precision, request.ThreadCount, terminal);
         CheckChannels(source, engine.Config, request.Model);
 
         ResamplerConfig config = engine.Config;

@@ -15,6 +15,9 @@ internal sealed record RunRequest
 
     public BackendChoice Backend { get; init; } = BackendChoice.Auto;
 
+    /// <summary>The GPU; null for the first usable one.</summary>
+    public string? Device { get; init; }
+
     public Precision Precision { get; init; }
 
     public int? ThreadCount { get; init; }

@@ -18,6 +18,7 @@ internal static class VerifyCommand
     {
         Option<string> model = Options.Model();
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
+        Option<string?> device = Options.Device();
         Option<PrecisionChoice> precision = Options.Precision();
         Option<int?> threads = Options.Threads();
         Option<double?> bound = Options.Positive("--bound", "X", "The largest allowed relative L2 error (default: " +
@@ -36,24 +37,24 @@ internal static class VerifyCommand
                 "msresampler verify --model model",
                 "msresampler verify --model model --backend cpu --threads 1 --bound 1e-6",
             ],
-            Options = { model, backend, precision, threads, bound },
+            Options = { model, backend, device, precision, threads, bound },
         };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(backend),
-            parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads), parsed.GetValue(bound), terminal,
-            cancellationToken));
+            parsed.GetValue(device), parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads),
+            parsed.GetValue(bound), terminal, cancellationToken));
         return command;
     }
 
     private static string BoundOf(Precision precision)
         => $"{Quantity.Error(Deviation.BoundOf(BackendChoice.Cuda, precision))} in {PrecisionChoice.NameOf(precision)}";
 
-    private static int Run(string folder, BackendChoice backend, Precision precision, int? threadCount,
-        double? givenBound, Terminal terminal, CancellationToken cancellationToken)
+    private static int Run(string folder, BackendChoice backend, string? device, Precision precision,
+        int? threadCount, double? givenBound, Terminal terminal, CancellationToken cancellationToken)
     {
         using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
         CallSize.Require($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0], s_grids.Length);
         CallSize.RequireReference($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0]);
-        using ITokenEngine engine = TokenEngine.Open(model, backend, precision, threadCount);
+        using ITokenEngine engine = TokenEngine.Open(model, backend, device, precision, threadCount);
         double bound = givenBound ?? engine.ErrorBound;
         terminal.Say($"verify: loading {folder} in double precision");
         ReferenceResampler reference = ReferenceResampler.Load(model);

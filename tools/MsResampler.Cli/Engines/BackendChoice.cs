@@ -7,7 +7,7 @@ internal sealed record BackendChoice(string Name)
 
     public static readonly BackendChoice Cpu = new("cpu");
 
-    /// <summary>The first usable GPU.</summary>
+    /// <summary>A GPU.</summary>
     public static readonly BackendChoice Cuda = new("cuda");
 
     /// <summary>The double-precision reference, which is not a backend of the library.</summary>

@@ -6,16 +6,18 @@ namespace MsResampler.Cli.Engines;
 /// that when they read them.</summary>
 internal static class TokenEngine
 {
-    public static ITokenEngine Open(string folder, BackendChoice backend, Precision precision,
+    public static ITokenEngine Open(string folder, BackendChoice backend, string? device, Precision precision,
         int? threadCount, Terminal terminal)
     {
         using ResamplerModel model = OpenModel(folder, terminal);
-        return Open(model, backend, precision, threadCount);
+        return Open(model, backend, device, precision, threadCount);
     }
 
-    public static ITokenEngine Open(ResamplerModel model, BackendChoice backend, Precision precision,
+    public static ITokenEngine Open(ResamplerModel model, BackendChoice backend, string? device, Precision precision,
         int? threadCount)
     {
+        if (device is not null && (backend == BackendChoice.Cpu || backend == BackendChoice.Reference))
+            throw new InputException($"--device {device}: --backend {backend} uses no GPU; leave one of them out");
         if (backend == BackendChoice.Reference)
         {
             return precision == Precision.Auto ? new ReferenceEngine(model) : throw new InputException(
@@ -23,10 +25,14 @@ internal static class TokenEngine
         }
 
         if (backend == BackendChoice.Auto)
-            backend = CudaBackend.IsAvailable(out _) ? BackendChoice.Cuda : BackendChoice.Cpu;
+        {
+            backend = device is not null || CudaBackend.IsAvailable(out _) ? BackendChoice.Cuda : BackendChoice.Cpu;
+        }
+
         ResamplerOptions options = new()
         {
-            Backend = backend == BackendChoice.Cuda ? CudaBackend.Default : Backend.Cpu,
+            Backend = backend != BackendChoice.Cuda ? Backend.Cpu
+                : device is null ? CudaBackend.Default : CudaBackend.ForDevice(device),
             Precision = precision,
             ThreadCount = threadCount ?? 0,
             ValidateFeatures = false,

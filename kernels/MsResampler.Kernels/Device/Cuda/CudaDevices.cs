@@ -52,6 +52,23 @@ internal static class CudaDevices
         throw new DeviceException($"no CUDA device can be used. {string.Join("; ", reasons)}");
     }
 
+    /// <summary>The index of a device.</summary>
+    /// <param name="device">Its index, or its UUID or a start of it.</param>
+    /// <exception cref="DeviceException">There is no driver; or no device, or more than one, fits the text.</exception>
+    public static int Find(string device)
+    {
+        if (int.TryParse(device, NumberStyles.None, CultureInfo.InvariantCulture, out int index))
+            return index;
+        CudaDeviceInfo[] all = [.. Enumerable.Range(0, Count()).Select(Describe)];
+        if (all.Length == 0)
+            ThrowNone();
+        CudaDeviceInfo[] found =
+            [.. all.Where(info => info.Uuid.StartsWith(device, StringComparison.OrdinalIgnoreCase))];
+        return found.Length == 1 ? found[0].Index : throw new DeviceException($"'{device}': expected the number of a " +
+            $"CUDA device, or its UUID or a start of it that no other has, found {found.Length} devices that fit of " +
+            $"{string.Join(", ", all.Select(info => $"{info.Index} {info.Uuid} ({info.Name})"))}{Visible()}");
+    }
+
     /// <summary>Describes a device without creating anything on it.</summary>
     /// <exception cref="DeviceException">There is no driver, no such device, or a call failed.</exception>
     public static CudaDeviceInfo Describe(int index)
@@ -67,11 +84,14 @@ internal static class CudaDevices
         if (architecture < MinArchitecture)
             reason = $"its architecture is sm_{architecture}; sm_{MinArchitecture} or newer is needed";
         else if (driver.Value < MinDriverVersion)
-            reason = $"the driver is of CUDA {Version(driver.Value)}; {Version(MinDriverVersion)} or newer is needed";
+        {
+            reason = $"the driver is of CUDA {Version(driver.Value)}; {Version(MinDriverVersion)} or newer is " +
+                "needed: update NVIDIA's driver";
+        }
         else if (Attribute(ordinal, CudaNative.ComputeMode) == ComputeProhibited)
             reason = "its compute mode is 'prohibited'; nvidia-smi -c 0 changes that";
-        return new CudaDeviceInfo(index, name!, architecture, Attribute(ordinal, CudaNative.MultiprocessorCount),
-            memoryBytes, null, Version(driver.Value), reason);
+        return new CudaDeviceInfo(index, Uuid(ordinal, name!), name!, architecture,
+            Attribute(ordinal, CudaNative.MultiprocessorCount), memoryBytes, null, Version(driver.Value), reason);
     }
 
     /// <summary>The driver's handle of a device.</summary>
@@ -84,7 +104,7 @@ internal static class CudaDevices
         if (index < 0 || index >= count)
         {
             string found = count == 1 ? "is 1" : $"are {count}";
-            throw new DeviceException($"there is no CUDA device {index}; there {found}, counted from 0");
+            throw new DeviceException($"there is no CUDA device {index}; there {found}, counted from 0{Visible()}");
         }
 
         CudaCall.Check(Api.GetDevice(out int ordinal, index), "cuDeviceGet", $"CUDA device {index}");
@@ -136,8 +156,21 @@ internal static class CudaDevices
     private static string Version(int value)
         => string.Create(CultureInfo.InvariantCulture, $"{value / 1000}.{value % 1000 / 10}");
 
+    private static unsafe string Uuid(int ordinal, string name)
+    {
+        byte* bytes = stackalloc byte[16];
+        CudaCall.Check(CudaLibrary.Exports("cuDeviceGetUuid_v2") ? CudaNative.GetUuid(bytes, ordinal)
+            : CudaNative.GetUuidOfGpu(bytes, ordinal), "cuDeviceGetUuid", $"the UUID of {name}");
+        // The driver adds the instance to the name of the GPU, as in "NVIDIA A100-SXM4-40GB MIG 1g.5gb".
+        string kind = name.Contains(" MIG ", StringComparison.Ordinal) ? "MIG" : "GPU";
+        return $"{kind}-{new Guid(new ReadOnlySpan<byte>(bytes, 16), bigEndian: true)}";
+    }
+
+    /// <summary>The variable that hides devices, for a message.</summary>
+    private static string Visible() => Environment.GetEnvironmentVariable(CudaCall.VisibleVariable) is { } visible
+        ? $" ({CudaCall.VisibleVariable} is '{visible}')" : "";
+
     [DoesNotReturn]
-    private static void ThrowNone() => throw new DeviceException("the CUDA driver shows no device" +
-        (Environment.GetEnvironmentVariable("CUDA_VISIBLE_DEVICES") is { } visible
-            ? $" (CUDA_VISIBLE_DEVICES is '{visible}')" : ""));
+    private static void ThrowNone()
+        => throw new DeviceException($"the CUDA driver shows no device{Visible()}: {CudaCall.NoDeviceHint}");
 }

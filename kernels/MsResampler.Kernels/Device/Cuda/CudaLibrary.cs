@@ -61,8 +61,8 @@ internal static class CudaLibrary
         string file = Candidates()[0];
         if (s_handle.Value == 0)
         {
-            return $"no CUDA driver: {file} cannot be loaded; install NVIDIA's driver, or set {PathVariable} to the " +
-                "path of its library";
+            return $"no CUDA driver: {file} cannot be loaded; install NVIDIA's driver (for WSL in Windows), start " +
+                $"a container with --gpus all, or set {PathVariable} to the path of the driver's library";
         }
 
         try
@@ -95,5 +95,6 @@ internal static class CudaLibrary
 
     private static string[] Candidates() => Environment.GetEnvironmentVariable(PathVariable) is { Length: > 0 } path
         ? [path]
-        : OperatingSystem.IsWindows() ? ["nvcuda.dll"] : ["libcuda.so.1", "libcuda.so"];
+        : OperatingSystem.IsWindows() ? ["nvcuda.dll"]
+        : ["libcuda.so.1", "libcuda.so", "/usr/lib/wsl/lib/libcuda.so.1"];
 }

@@ -28,6 +28,12 @@ internal static partial class CudaNative
     /// <summary>CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES.</summary>
     public const int MaxDynamicSharedBytes = 8;
 
+    /// <summary>CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES.</summary>
+    public const int StaticSharedBytes = 1;
+
+    /// <summary>CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, in percent.</summary>
+    public const int PreferredSharedCarveOut = 9;
+
     /// <summary>CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may allocate memory and wait during a
     /// capture.</summary>
     public const int CaptureThreadLocal = 1;
@@ -49,6 +55,13 @@ internal static partial class CudaNative
 
     [LibraryImport(Library, EntryPoint = "cuDeviceGetAttribute")]
     public static partial CudaError GetDeviceAttribute(out int value, int attribute, int device);
+
+    [LibraryImport(Library, EntryPoint = "cuDeviceGetUuid_v2")]
+    public static unsafe partial CudaError GetUuid(byte* uuid, int device);
+
+    /// <summary>The same for drivers before CUDA 11.4, which have no UUIDs for parts of a GPU.</summary>
+    [LibraryImport(Library, EntryPoint = "cuDeviceGetUuid")]
+    public static unsafe partial CudaError GetUuidOfGpu(byte* uuid, int device);
 
     [LibraryImport(Library, EntryPoint = "cuCtxPushCurrent_v2")]
     public static partial CudaError PushContext(nint context);

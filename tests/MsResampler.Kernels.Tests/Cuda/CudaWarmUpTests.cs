@@ -1,0 +1,138 @@
+using System.Diagnostics;
+using MsResampler.Kernels.Device.Cuda;
+using MsResampler.Kernels.Forward;
+
+namespace MsResampler.Kernels.Tests.Cuda;
+
+/// <summary>Warming up, and the choice of the device of a model.</summary>
+internal sealed class CudaWarmUpTests : CudaModelFixture
+{
+    private static Precision[] Precisions { get; } = [Precision.Float32, Precision.Float16];
+
+    [TestCaseSource(nameof(Precisions))]
+    public void After_warming_up_calls_load_nothing(Precision precision)
+    {
+        AttachEmulator();
+        using Resampler resampler = Resampler.Load(Folder, Options with { Precision = precision });
+        resampler.WarmUp();
+        int before = MockDriver.ModuleLoadCount;
+        Run(resampler);
+        resampler.Resample(Features.AsSpan(0, 20), [new PatchGrid(1, 1)], new float[TokenCount / Grids.Length]);
+        Assert.That(MockDriver.ModuleLoadCount, Is.EqualTo(before));
+    }
+
+    [Test]
+    public void After_warming_up_for_grids_the_next_call_is_a_single_graph_launch_with_the_same_tokens()
+    {
+        AttachEmulator();
+        using Resampler cold = Resampler.Load(Folder, Options);
+        using Resampler resampler = Resampler.Load(Folder, Options);
+        resampler.WarmUp(Grids);
+        int launches = MockDriver.Log("cuLaunchKernel").Length;
+        int graphs = MockDriver.Log("cuGraphLaunch").Length;
+        float[] tokens = Run(resampler);
+        Assert.That(MockDriver.Log("cuLaunchKernel"), Has.Length.EqualTo(launches));
+        Assert.That(MockDriver.Log("cuGraphLaunch"), Has.Length.EqualTo(graphs + 1));
+        Assert.That(tokens, Is.EqualTo(Run(cold)));
+    }
+
+    [TestCaseSource(nameof(Precisions))]
+    public void With_the_option_loading_loads_all_kernels_of_the_model(Precision precision)
+    {
+        AttachEmulator();
+        using Resampler resampler = Resampler.Load(Folder,
+            Options with { Precision = precision, WarmUp = true });
+        Assert.That(MockDriver.ModuleLoadCount,
+            Is.EqualTo(KernelLibrary.Of(resampler.Config, precision).Distinct().Count()));
+    }
+
+    [Test]
+    public void Kernels_are_compiled_by_the_driver_in_parallel()
+    {
+        const int Milliseconds = 100;
+        Skip.If(Environment.ProcessorCount == 1, "One processor compiles one kernel at a time.");
+        using ResamplerModel model = ResamplerModel.Open(Folder);
+        using GpuEngine engine = new(new CudaDevice(0), EmulatorHost.Compiler, model, new ResamplerOptions());
+        foreach (KernelVariant variant in KernelLibrary.Of(model.Config, Precision.Float32))
+            variant.Compile(EmulatorHost.Compiler, 80);
+        MockDriver.SetJit(Milliseconds);
+        int before = MockDriver.JitCount;
+        long start = Stopwatch.GetTimestamp();
+        engine.LoadKernels(CancellationToken.None);
+        double elapsed = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        int count = MockDriver.JitCount - before;
+        // At least two at a time; a busy machine adds a part of the time that they sleep.
+        Assert.That(count, Is.GreaterThan(4));
+        Assert.That(elapsed, Is.LessThan(0.9 * count * Milliseconds));
+    }
+
+    [Test]
+    public void A_kernel_that_cannot_be_loaded_fails_the_warm_up_and_not_the_model()
+    {
+        using ResamplerModel model = ResamplerModel.Open(Folder);
+        using (GpuEngine engine = new(new CudaDevice(0), EmulatorHost.Compiler, model, new ResamplerOptions()))
+        {
+            MockDriver.Fail("cuModuleLoadDataEx", 2);
+            Assert.That(() => engine.LoadKernels(CancellationToken.None), Throws.TypeOf<DeviceException>()
+                .With.Message.Contains("cuModuleLoadDataEx failed with CUDA_ERROR_OUT_OF_MEMORY"));
+            Assert.That(() => engine.LoadKernels(CancellationToken.None), Throws.Nothing);
+        }
+
+        for (int failure = 0; failure < 100; failure++)
+            MockDriver.Fail("cuModuleGetFunction", 2);
+        Assert.That(() => Resampler.Load(Folder, Options with { WarmUp = true }), Throws.TypeOf<DeviceException>());
+    }
+
+    [Test]
+    public void A_cancelled_or_invalid_warm_up_throws()
+    {
+        Resampler resampler = Resampler.Load(Folder, Options);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => resampler.WarmUp(Grids, new CancellationToken(canceled: true)),
+                Throws.InstanceOf<OperationCanceledException>());
+            Assert.That(() => resampler.WarmUp([default]), Throws.ArgumentException);
+            resampler.Dispose();
+            Assert.That(() => resampler.WarmUp(), Throws.TypeOf<ObjectDisposedException>());
+        }
+    }
+
+    [Test]
+    public void A_model_runs_on_the_chosen_device()
+    {
+        MockDriver.SetDriver(12_080, 3);
+        MockDriver.SetDevice(1, "Second");
+        MockDriver.SetDevice(2, "Third");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(NameOn(CudaBackend.ForDevice(1)), Does.StartWith("Second"));
+            Assert.That(NameOn(CudaBackend.ForDevice("2")), Does.StartWith("Third"));
+            Assert.That(NameOn(CudaBackend.ForDevice("GPU-00000000-0000-0000-0000-000000000002")),
+                Does.StartWith("Second"));
+            Assert.That(() => NameOn(CudaBackend.ForDevice(3)), Throws.TypeOf<DeviceException>()
+                .With.Message.StartsWith("there is no CUDA device 3; there are 3"));
+            Assert.That(() => NameOn(CudaBackend.ForDevice("GPU-1")), Throws.TypeOf<DeviceException>());
+            Assert.That(() => CudaBackend.ForDevice(-1), Throws.TypeOf<ArgumentOutOfRangeException>());
+            Assert.That(() => CudaBackend.ForDevice(" "), Throws.ArgumentException);
+        }
+
+        string NameOn(Backend backend)
+        {
+            using Resampler resampler = Resampler.Load(Folder, new ResamplerOptions { Backend = backend });
+            return resampler.Description;
+        }
+    }
+
+    [Test]
+    public void The_command_runs_on_the_chosen_device()
+    {
+        MockDriver.SetDriver(12_080, 2);
+        MockDriver.SetDevice(1, "Second");
+        AttachEmulator();
+        Assert.That(CliRun.Of("verify", "--model", Folder, "--device", "1").Succeeds().Output,
+            Does.Contain("Second (sm_80)"));
+        CliRun.Of("verify", "--model", Folder, "--device", "GPU-7").FailsNaming("'GPU-7'");
+        CliRun.Of("verify", "--model", Folder, "--backend", "cpu", "--device", "1")
+            .FailsNaming("--device 1", "--backend cpu");
+    }
+}
