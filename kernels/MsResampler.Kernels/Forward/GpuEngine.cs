@@ -90,7 +90,7 @@ internal sealed class GpuEngine : ModelEngine
         try
         {
             ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
-            _kernels.Load(KernelLibrary.Of(Config, _precision), cancellationToken);
+            _kernels.Load(KernelLibrary.Of(Config, _precision, _device.Properties.Architecture), cancellationToken);
         }
         finally
         {

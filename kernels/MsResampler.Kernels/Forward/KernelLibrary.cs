@@ -1,6 +1,7 @@
 using System.Runtime.ExceptionServices;
 using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Forward.Float32;
+using MsResampler.Kernels.Gemm;
 
 namespace MsResampler.Kernels.Forward;
 
@@ -38,6 +39,16 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
         Precision.BFloat16 => Bits16Kernels.BFloat16.Of(config),
         _ => Float32Kernels.Of(config, precision == Precision.TensorFloat32),
     };
+
+    /// <summary>The kernels that a model may need on an architecture, such as 80 for sm_80.</summary>
+    /// <inheritdoc cref="Of(ResamplerConfig, Precision)"/>
+    public static IEnumerable<KernelVariant> Of(ResamplerConfig config, Precision precision, int architecture)
+    {
+        IEnumerable<Type> tilesOfOthers = GemmMmaShape.All.Where(shape => !shape.IsChosenOn(architecture))
+            .Select(shape => shape.Tile);
+        return Of(config, precision)
+            .Where(variant => !variant.Kernel.GenericTypeArguments.Intersect(tilesOfOthers).Any());
+    }
 
     /// <summary>A kernel that is ready to launch.</summary>
     public IDeviceKernel Get(KernelVariant variant) => _kernels.Get(variant, _load);

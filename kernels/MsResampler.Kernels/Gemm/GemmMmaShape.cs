@@ -57,6 +57,10 @@ internal sealed record GemmMmaShape(int Index, Type Tile, int Rows, int Columns,
     public static GemmMmaShape LargeFor(int architecture)
         => Large.SharedCycles < Large.ProductCycles(architecture) ? Large : LargeWide;
 
+    /// <summary>Whether products on an architecture may have the shape.</summary>
+    public bool IsChosenOn(int architecture)
+        => Rows * Columns < Large.Rows * Large.Columns || this == LargeFor(architecture);
+
     /// <summary>The shape with which the busiest multiprocessor finishes first; the larger one of equals. All shapes
     /// give the same bits, so the choice may depend on the batch.</summary>
     /// <param name="rowCount">Rows of C.</param>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Gemm;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 
@@ -43,7 +44,23 @@ internal sealed class CudaWarmUpTests : CudaModelFixture
         using Resampler resampler = Resampler.Load(Folder,
             Options with { Precision = precision, WarmUp = true });
         Assert.That(MockDriver.ModuleLoadCount,
-            Is.EqualTo(KernelLibrary.Of(resampler.Config, precision).Distinct().Count()));
+            Is.EqualTo(KernelLibrary.Of(resampler.Config, precision, 80).Distinct().Count()));
+        Run(resampler);
+        resampler.Explain(new float[25 * resampler.Config.VisionHiddenSize], new PatchGrid(5, 5));
+        Assert.That(MockDriver.ModuleLoadCount,
+            Is.EqualTo(KernelLibrary.Of(resampler.Config, precision, 80).Distinct().Count()));
+    }
+
+    [TestCase(80)]
+    [TestCase(89)]
+    [TestCase(90)]
+    public void Of_the_large_tiles_only_the_one_that_an_architecture_uses_is_loaded(int architecture)
+    {
+        using ResamplerModel model = ResamplerModel.Open(Folder);
+        KernelVariant[] loaded = [.. KernelLibrary.Of(model.Config, Precision.Float16, architecture)];
+        Assert.That(KernelLibrary.Of(model.Config, Precision.Float16).Except(loaded).Select(variant => variant.Name),
+            Has.Exactly(4).Items.And.All.Contains(
+                GemmMmaShape.LargeFor(architecture) == GemmMmaShape.Large ? "128x128Wide " : "128x128 "));
     }
 
     [Test]
