@@ -82,7 +82,7 @@ clean_up() {
     rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' HUP INT TERM
 
 # The archive of the programs starts after the last line of the script.
 unpack_to() {
@@ -110,7 +110,16 @@ program=$programs/msresampler-gpu
 out=${resume:-${out:-msresampler-gpu-results-$(date +%Y%m%d-%H%M%S)}}
 mkdir -p "$out" || exit 2
 out=$(cd "$out" && pwd)
-rows=$out/results.jsonl
+rows=$out/results.jsonl lost=''
+# Programs of a run that was killed still hold its folder until they end.
+exec 9<"$out"
+tries=5
+while command -v flock >/dev/null && ! flock -n 9; do
+    [ "$tries" -gt 0 ] ||
+        refuse "$out: another run, or a program of one that was killed, still writes there; wait until it ends"
+    tries=$((tries - 1))
+    sleep 1
+done
 [ -n "$resume" ] || [ ! -s "$rows" ] || refuse "--out $out: it has results already; continue them with --resume $out"
 
 # Temporary files, compiled kernels and the driver's cache go to the work folder, not to the user's home. The packed kernels
@@ -122,11 +131,27 @@ models=$work/models tiny=''
 # A dry run uses the mock driver even if there is another one.
 [ -z "$emulate" ] || { export MSRESAMPLER_MOCK_CUDA=1; tiny=--tiny; }
 
+# plain: replaces bytes that are not ASCII and drops control characters, so that any output can become valid JSON.
+plain() {
+    tr '\t\r' '  ' | LC_ALL=C tr -d '\000-\010\013-\037' | LC_ALL=C tr '\177-\377' '?'
+}
+
+# drop_unfinished: removes a line that was cut off, because its process was killed or the disk was full.
+drop_unfinished() {
+    for file in "$rows" "$out/results.md"; do
+        [ -z "$(tail -c 1 "$file" | tr '\000' x)" ] ||
+            truncate -s "$(($(wc -c <"$file") - $(tail -n 1 "$file" | wc -c)))" "$file"
+    done
+}
+
 # note STEP ROW OUTCOME TEXT [SECONDS]: writes a result. The result of a whole step has an empty ROW.
 note() {
-    text=$(printf '%s' "$4" | tr '\n\t\r' '   ' | tr -d '\000-\037' | cut -c 1-400 | sed 's/\\/\\\\/g; s/"/\\"/g')
-    printf '{"step":"%s","row":"%s","outcome":"%s","text":"%s","seconds":%d}\n' "$1" "$2" "$3" "$text" "${5:-0}" >>"$rows"
-    printf '| %s | %s | %s | %s |\n' "$1" "$2" "$3" "$(printf '%s' "$text" | tr '|' '/')" >>"$out/results.md"
+    drop_unfinished
+    text=$(printf '%s' "$4" | tr '\n' ' ' | plain | cut -c 1-400 | sed 's/\\/\\\\/g; s/"/\\"/g')
+    printf '{"step":"%s","row":"%s","outcome":"%s","text":"%s","seconds":%d}\n' "$1" "$2" "$3" "$text" "${5:-0}" >>"$rows" ||
+        lost=1
+    printf '| %s | %s | %s | %s |\n' "$1" "$2" "$3" "$(printf '%s' "$text" | tr '|' '/')" >>"$out/results.md" ||
+        lost=1
 }
 
 # has STEP ROW [OUTCOMES]: whether there is a result.
@@ -143,14 +168,11 @@ keep_log() {
 }
 
 if [ -n "$resume" ]; then
-    # The run may have been cut off within a line.
-    for file in "$rows" "$out/results.md"; do
-        [ -z "$(tail -c 1 "$file")" ] || echo >>"$file"
-    done
+    drop_unfinished
     keep_log
 else
     commit=$(cat "$programs/commit" 2>/dev/null || echo unknown)
-    cat >"$out/results.md" <<END
+    cat >"$out/results.md" <<END || exit 2
 # Results of the GPU bundle
 
 - commit: $commit
@@ -187,9 +209,9 @@ limited() {
     return "$status"
 }
 
-# said: prints the output of the last command.
+# said: prints the end of the output of the last command.
 said() {
-    tail -c "+$((before + 1))" "$log"
+    tail -c "+$((before + 1))" "$log" | tail -c 100000 | plain
 }
 
 # note_tool STEP ROW TOOL: writes the result of a tool of CUDA. Its own failure to reach the GPU is not ours.
@@ -220,6 +242,15 @@ step_machine() {
     if command -v nvidia-smi >/dev/null; then limited nvidia-smi -q; fi
     limited "$program" devices
     limited "$program" machine --results "$out"
+}
+
+# await_models: waits until the models are made. If the step's time is over before, all steps do without them.
+await_models() {
+    [ -n "$making" ] || return
+    until [ -f "$work/models.made" ] || [ "$(date +%s)" -ge "$step_end" ]; do sleep 1; done
+    [ -f "$work/models.made" ] || kill "$making" 2>/dev/null
+    wait "$making" || cat "$work/models.log" >>"$log"
+    making=''
 }
 
 step_sanitizer() {
@@ -300,6 +331,7 @@ run_step() {
     step_end=$((begun + $2))
     failure='' skipped='' stopped=''
     echo "run-on-gpu: $name: at most $2 s ..."
+    case $name in times | ncu | torch | shapes) await_models ;; esac
     case $name in
         machine) step_machine ;;
         probe) limited "$program" probe --results "$out" ;;
@@ -372,7 +404,9 @@ if [ -z "${MSRESAMPLER_CUBLAS:-}" ]; then
 fi
 
 # The models of the times and of PyTorch are made while the first steps run.
-timeout -k 5 300 "$program" models --out "$models" $tiny >"$work/models.log" 2>&1 &
+# shellcheck disable=SC2016 # the inner shell expands it
+timeout -k 5 300 sh -c '"$@"; status=$?; : >"$0"; exit "$status"' "$work/models.made" \
+    "$program" models --out "$models" $tiny >"$work/models.log" 2>&1 9>&- &
 making=$!
 
 for entry in $todo; do
@@ -390,7 +424,6 @@ for entry in $todo; do
         note "$name" "" skipped "there is no usable GPU; the row of the step machine says why"
         continue
     fi
-    case $name in times | ncu | torch | shapes) wait "$making" || cat "$work/models.log" >>"$log" ;; esac
     run_step "$name" "$share"
 done
 
@@ -404,6 +437,10 @@ grep -E '^\| [a-z]+ \| [^|]+ \| failed \|' "$out/results.md" | head -n 12 | cut 
 grep -E '^\| times \| [^|]+ \|' "$out/results.md" | head -n 24 | cut -c 1-260
 echo
 echo "run-on-gpu: the results are in $out"
+if [ -n "$lost" ]; then
+    echo "run-on-gpu: results are missing: $out cannot be written, or is full; make room, then --resume $out" >&2
+    exit 1
+fi
 has machine device passed && ! grep -q '"outcome":"failed","text"' "$rows"
 exit
 __PROGRAMS__
