@@ -183,7 +183,7 @@ else
 |---|---|---|---|
 END
     : >"$rows"
-    note run "" started "commit $commit, $(date -u +%Y-%m-%dT%H:%M:%SZ), $(uname -srm)"
+    note run "" started "$commit, $(date -u +%Y-%m-%dT%H:%M:%SZ), $(uname -srm)"
 fi
 
 # limited COMMAND...: runs a command for the rest of the step's time. Returns its status, or 124 if it was stopped.
@@ -204,7 +204,8 @@ limited() {
     if [ "$status" -eq 124 ] || [ "$status" -eq 137 ] && [ "$(date +%s)" -ge "$step_end" ]; then
         status=124 stopped=1
     elif [ "$status" -ne 0 ]; then
-        failure=${failure:-status $status: $(said | grep -v '^ *$' | tail -n 1)}
+        # The last line that is not of a stack trace says what is wrong.
+        failure=${failure:-status $status: $(said | grep -E -v '^ *$|^ +at ' | tail -n 1)}
     fi
     return "$status"
 }

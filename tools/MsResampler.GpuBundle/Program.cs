@@ -9,7 +9,18 @@ using MsResampler.Perf;
 // commands of msresampler.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 if (MockDriver.IsRequested)
-    MockDriver.Emulate();
+{
+    try
+    {
+        MockDriver.Emulate();
+    }
+    catch (InvalidOperationException exception)
+    {
+        Console.Error.WriteLine($"msresampler-gpu: {exception.Message}");
+        return 2;
+    }
+}
+
 RootCommand root = new("Tests and measures the GPU backend. All commands of msresampler work, too.");
 root.Subcommands.Add(TestCommand.Create());
 root.Subcommands.Add(ParityCommand.Create());

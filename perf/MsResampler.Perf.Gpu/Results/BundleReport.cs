@@ -61,7 +61,7 @@ internal sealed class BundleReport
     public string Status(string folder)
     {
         StringBuilder text = new($"- **{Device}** ({_machine.Text}): {Count("probe")} kernels load, " +
-            $"{Count("promises")} promises of the driver and {Count("parity")} models hold. " +
+            $"{Count("promises")} tested promises of the driver and {Count("parity")} compared models hold. " +
             $"[Tables]({folder}/bundle.md)");
         foreach (GpuRow row in Gpu?.Rows.Where(row => row is { Figures: not null, Precision: "float16" }) ?? [])
         {

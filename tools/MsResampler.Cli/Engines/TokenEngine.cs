@@ -25,9 +25,7 @@ internal static class TokenEngine
         }
 
         if (backend == BackendChoice.Auto)
-        {
             backend = device is not null || CudaBackend.IsAvailable(out _) ? BackendChoice.Cuda : BackendChoice.Cpu;
-        }
 
         ResamplerOptions options = new()
         {
@@ -50,7 +48,8 @@ internal static class TokenEngine
         }
         catch (DeviceException exception)
         {
-            throw new InputException($"--backend cuda: {exception.Message} (msresampler devices lists the GPUs; " +
+            string option = device is null ? "--backend cuda" : "--device";
+            throw new InputException($"{option}: {exception.Message} (msresampler devices lists the GPUs; " +
                 "--backend cpu needs none)", exception);
         }
     }

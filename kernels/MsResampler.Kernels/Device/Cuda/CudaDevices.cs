@@ -65,7 +65,7 @@ internal static class CudaDevices
         CudaDeviceInfo[] found =
             [.. all.Where(info => info.Uuid.StartsWith(device, StringComparison.OrdinalIgnoreCase))];
         return found.Length == 1 ? found[0].Index : throw new DeviceException($"'{device}': expected the number of a " +
-            $"CUDA device, or its UUID or a start of it that no other has, found {found.Length} devices that fit of " +
+            $"CUDA device, or the start of the UUID of exactly one, found {found.Length} devices with it among " +
             $"{string.Join(", ", all.Select(info => $"{info.Index} {info.Uuid} ({info.Name})"))}{Visible()}");
     }
 

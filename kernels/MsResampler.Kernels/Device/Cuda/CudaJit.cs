@@ -60,7 +60,7 @@ internal sealed record CudaJit(CudaError Error, string Call, byte[] Cubin, doubl
     }
 
     /// <summary>Loads PTX or machine code into the current context.</summary>
-    /// <param name="image">The machine code, or the text with a zero behind it.</param>
+    /// <param name="image">The machine code, or the text followed by a zero byte.</param>
     /// <param name="module">Receives the handle of the module.</param>
     /// <param name="log">Receives the messages of the compiler about an error.</param>
     public static unsafe CudaError LoadModule(ReadOnlySpan<byte> image, out nint module, out string log)

@@ -57,7 +57,7 @@ internal sealed class CudaLoader(CudaContext context, KernelCache? cache, int ar
 
     /// <summary>Loads machine code or text.</summary>
     /// <param name="kernel">The kernel.</param>
-    /// <param name="image">The code, or the text with a zero behind it.</param>
+    /// <param name="image">The code, or the text followed by a zero byte.</param>
     /// <param name="failure">Receives what failed if the result is null.</param>
     /// <exception cref="DeviceException">An error ended the context.</exception>
     private CudaKernel? TryLoad(CompiledKernel kernel, byte[] image, out Failure failure)
