@@ -1,9 +1,9 @@
-using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace MsResampler.Kernels.Tests.Compiler;
 
 /// <summary>The choice of the cache's folder.</summary>
-public sealed class KernelCacheFolderTests
+public sealed partial class KernelCacheFolderTests
 {
     private static readonly KernelKey s_key = new("kernel");
 
@@ -63,7 +63,7 @@ public sealed class KernelCacheFolderTests
                 File.WriteAllText(folder, "no folder");
                 break;
             default:
-                Skip.If(!ChangeOwner(folder), "Only root can give a folder to another user.");
+                Skip.If(SetOwner(folder, 12345, uint.MaxValue) != 0, "Only root can give a folder to another user.");
                 break;
         }
 
@@ -97,13 +97,6 @@ public sealed class KernelCacheFolderTests
     private static void SetMode(string path, UnixFileMode mode) => File.SetUnixFileMode(path, mode);
 #pragma warning restore CA1416
 
-    private static bool ChangeOwner(string path)
-    {
-        using Process process = Process.Start(new ProcessStartInfo("chown", ["12345", path])
-        {
-            RedirectStandardError = true,
-        })!;
-        process.WaitForExit();
-        return process.ExitCode == 0;
-    }
+    [LibraryImport("libc", EntryPoint = "chown", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetOwner(string path, uint user, uint group);
 }

@@ -96,7 +96,7 @@ internal sealed class PtxTests : CliFixture
             Assert.That(own, Is.SubsetOf(all));
             Assert.That(own.Where(name => name.StartsWith("scopeattention", StringComparison.Ordinal)),
                 Is.EqualTo(new[] { "scopeattentiontiled-headtile32.ptx" }));
-            Assert.That(half, Is.SubsetOf(all).And.All.Matches("mmabfloat16|layernorm|gemmtiled"));
+            Assert.That(half, Is.SubsetOf(all).And.All.Matches("mmabfloat16|layernorm|gemmtiled|copyrows"));
             Assert.That(half.Where(name => name.StartsWith("scopeattention", StringComparison.Ordinal)),
                 Is.EqualTo(new[] { "scopeattentionmma-mmaheadtile32-mmabfloat16.ptx" }));
         }
@@ -176,18 +176,31 @@ internal sealed class PtxTests : CliFixture
     {
         Skip.If(!OperatingSystem.IsLinux(), "The folders of local data are those of Linux.");
         File.WriteAllText(In("no-folder"), "");
-        foreach (string home in (string[])[In("no-folder"), "/dev/null/home"])
+        foreach (string folder in (string[])[In("no-folder"), "/dev/null/home"])
         {
-            CliRun run = CliRun.OfProcess([("MSRESAMPLER_CACHE", ""), ("XDG_DATA_HOME", ""), ("HOME", home)], "ptx",
-                "--arch", "sm_80", "--out", In("not-kept"), "--config", In("config.json"));
-            using (Assert.EnterMultipleScope())
+            foreach (string variable in (string[])["MSRESAMPLER_CACHE", "HOME"])
             {
-                Assert.That(run.ExitCode, Is.Zero);
-                Assert.That(run.Error, Does.Match(
-                    @"\Awarning: compiled GPU kernels are not stored[^\n]*MSRESAMPLER_CACHE[^\n]*\n\z"));
-                Assert.That(run.Error, Does.Contain(home));
+                CliRun run = WithCacheIn([("TMPDIR", folder), (variable, folder)]);
+                using (Assert.EnterMultipleScope())
+                {
+                    Assert.That(run.ExitCode, Is.Zero);
+                    Assert.That(run.Error, Does.Match(
+                        @"\Awarning: compiled GPU kernels are not stored[^\n]*MSRESAMPLER_CACHE[^\n]*\n\z"));
+                    Assert.That(run.Error, Does.Contain(folder));
+                }
             }
         }
+    }
+
+    [Test]
+    public void Without_a_usable_home_the_cache_is_in_a_private_temporary_folder()
+    {
+        Skip.If(!OperatingSystem.IsLinux(), "The folders of local data are those of Linux.");
+        string temporary = Directory.CreateDirectory(In("temporary")).FullName;
+        CliRun run = WithCacheIn([("TMPDIR", temporary), ("HOME", "/dev/null/home")]).Succeeds();
+        Assert.That(run.Error, Is.Empty);
+        string folder = Directory.GetDirectories(temporary, "msresampler-kernels-*").Single();
+        Assert.That(Directory.GetFiles(folder), Has.Length.EqualTo(KernelsIn("not-kept").Length));
     }
 
     [Test]
@@ -243,4 +256,8 @@ internal sealed class PtxTests : CliFixture
             File.SetUnixFileMode(In("ptxas"),
                 UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
+
+    private CliRun WithCacheIn((string, string)[] folders)
+        => CliRun.OfProcess([("MSRESAMPLER_CACHE", ""), ("XDG_DATA_HOME", ""), .. folders], "ptx", "--arch", "sm_80",
+            "--out", In("not-kept"), "--config", In("config.json"));
 }
