@@ -183,16 +183,13 @@ internal sealed class KernelCache
 
     private static byte[]? Unwrap(KernelKey key, byte[] content)
     {
-        if (content.Length < SHA256.HashSizeInBytes
-            || !SHA256.HashData(content.AsSpan(SHA256.HashSizeInBytes))
-                .AsSpan().SequenceEqual(content.AsSpan(0, SHA256.HashSizeInBytes)))
-        {
-            return null;
-        }
-
-        var rest = new MemoryStream(content, SHA256.HashSizeInBytes, content.Length - SHA256.HashSizeInBytes);
-        using var reader = new BinaryReader(rest, Encoding.UTF8);
-        return reader.ReadString() == key.Text ? content[(SHA256.HashSizeInBytes + (int)rest.Position)..] : null;
+        const int Checksum = SHA256.HashSizeInBytes;
+        ReadOnlySpan<byte> head = Wrap(key, []);
+        return content.Length >= head.Length
+            && content.AsSpan(Checksum..head.Length).SequenceEqual(head[Checksum..])
+            && SHA256.HashData(content.AsSpan(Checksum)).AsSpan().SequenceEqual(content.AsSpan(0, Checksum))
+            ? content[head.Length..]
+            : null;
     }
 
     /// <summary>Deletes the least recently used kernels beyond the limit, and partial files that a terminated

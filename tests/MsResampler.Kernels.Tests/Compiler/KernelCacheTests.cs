@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Security.Cryptography;
 using ILGPU;
 using ILGPU.Runtime;
 using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
@@ -263,6 +264,8 @@ public sealed class KernelCacheTests
         yield return Of("a byte more", whole => [.. whole, 0]);
         yield return Of("zeros", whole => new byte[whole.Length]);
         yield return Of("another program's file", _ => "PK is no kernel, but long enough to be one"u8.ToArray());
+        byte[] noLength = [255, 255, 255, 255, 255, 255];
+        yield return Of("another format", _ => [.. SHA256.HashData(noLength), .. noLength]);
         yield return Of("too long", whole => [.. whole, .. new byte[17 << 20]]);
 
         static TestCaseData Of(string name, Func<byte[], byte[]> corrupt) =>
