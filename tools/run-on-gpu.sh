@@ -66,7 +66,9 @@ seconds=$(awk "BEGIN { printf \"%d\", 60 * $minutes }")
 [ "$seconds" -gt 0 ] || refuse "--minutes: expected more than 0, found $minutes"
 [ -z "$out" ] || [ -z "$resume" ] || refuse "--out and --resume: expected one of them"
 [ -z "$resume" ] || [ -f "$resume/results.jsonl" ] || refuse "--resume $resume: there is no results.jsonl"
-command -v timeout >/dev/null || refuse "the command timeout (of GNU coreutils) was not found"
+for tool in timeout truncate; do
+    command -v "$tool" >/dev/null || refuse "the command $tool (of GNU coreutils) was not found"
+done
 [ -z "$programs" ] || [ -x "$programs/msresampler-gpu" ] || refuse "--programs $programs: there is no msresampler-gpu"
 
 start=$(date +%s)

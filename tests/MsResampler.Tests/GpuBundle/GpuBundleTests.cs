@@ -44,6 +44,8 @@ internal sealed class GpuBundleTests : TemporaryFolderFixture
     public void WriteReplacement()
     {
         Skip.If(!OperatingSystem.IsLinux(), "The bundle is for Linux.");
+        SkipWithout("timeout");
+        SkipWithout("truncate");
         Directory.CreateDirectory(Programs);
         string program = Path.Combine(Programs, "msresampler-gpu");
         File.WriteAllText(program, Replacement.ReplaceLineEndings("\n"));
@@ -87,6 +89,7 @@ internal sealed class GpuBundleTests : TemporaryFolderFixture
     [Test]
     public void Two_runs_do_not_write_to_one_folder()
     {
+        SkipWithout("flock");
         Mark("slow");
         using Process first = Start(Programs, "--minutes", "2", "--out", Results);
         while (Rows("probe").Length == 0 && !first.HasExited)
@@ -143,6 +146,10 @@ internal sealed class GpuBundleTests : TemporaryFolderFixture
         Assert.That(Rows("parity").Take(rows.Length), Is.EqualTo(rows));
         Assert.That(output, Does.Not.Contain("failed").And.Contain("| parity |  | "));
     }
+
+    private static void SkipWithout(string tool)
+        => Skip.If(!Environment.GetEnvironmentVariable("PATH")!.Split(':')
+            .Any(folder => File.Exists(Path.Combine(folder, tool))), $"The command {tool} was not found.");
 
     /// <summary>The folder of the built programs. Skips without the C compiler that the mock needs.</summary>
     private static string BuiltProgramsOrSkip()
