@@ -115,7 +115,7 @@ internal static class GpuCommand
         // A device without tensor cores has no figures in float16.
         Precision precision = rows.Any(row => row is { Precision: "float16", Figures: null })
             ? Precision.Float32 : Precision.Float16;
-        if (log?.Contains(GpuReport.FirstRow) != true)
+        if (log?.ContainsInAnyStep(GpuReport.FirstRow) != true)
             report = MeasureFirst(report, models[0], precision, log);
         if (log is null || markdown is not null || json is not null)
             Save(report, json, markdown);

@@ -138,7 +138,7 @@ internal sealed class BundleReport
         Result? limits = _results.FirstOrDefault(result => result.Row == GpuReport.LimitsRow);
         if (limits?.Data?.Deserialize<GpuReport>(ResultLog.Json) is not { } report)
             return null;
-        GpuReport? first = _results.FirstOrDefault(result => result is { Step: "times", Row: GpuReport.FirstRow })?
+        GpuReport? first = _results.FirstOrDefault(result => result.Row == GpuReport.FirstRow)?
             .Data?.Deserialize<GpuReport>(ResultLog.Json);
         return report with
         {

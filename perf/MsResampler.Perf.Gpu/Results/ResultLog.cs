@@ -17,6 +17,7 @@ internal sealed class ResultLog
     private readonly string _folder;
     private readonly string _step;
     private readonly HashSet<string> _rows;
+    private readonly HashSet<string> _rowsOfOthers;
     private readonly Lock _lock = new();
 
     /// <param name="folder">The folder of the results.</param>
@@ -25,7 +26,10 @@ internal sealed class ResultLog
     {
         _folder = folder;
         _step = step;
-        _rows = [.. Result.ReadAll(folder).Where(result => result.Step == step).Select(result => result.Row)];
+        ILookup<bool, string> rows = Result.ReadAll(folder)
+            .ToLookup(result => result.Step == step, result => result.Row);
+        _rows = [.. rows[true]];
+        _rowsOfOthers = [.. rows[false]];
     }
 
     /// <summary>The numbers may be NaN, and names and messages stay readable.</summary>
@@ -42,6 +46,9 @@ internal sealed class ResultLog
         lock (_lock)
             return _rows.Contains(row);
     }
+
+    /// <summary>Whether an earlier process, or this one, has written a row in any step.</summary>
+    public bool ContainsInAnyStep(string row) => Contains(row) || _rowsOfOthers.Contains(row);
 
     /// <summary>Writes a row.</summary>
     /// <param name="row">Its name within the step.</param>
