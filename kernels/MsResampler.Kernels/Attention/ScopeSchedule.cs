@@ -12,7 +12,8 @@ internal sealed class ScopeSchedule
     /// <summary>The largest number of queries in a block.</summary>
     public const int MaxQueries = 64;
 
-    /// <summary>Queries of a unit, and keys: a unit is the smallest product that is computed or omitted.</summary>
+    /// <summary>The number of queries of a unit, and of its keys. A unit is the smallest product that is computed or
+    /// omitted.</summary>
     public const int UnitSize = 16;
 
     /// <summary>Vectors of 16 bytes after the last patch in the tensor of keys and values. Copies of the chunks that
