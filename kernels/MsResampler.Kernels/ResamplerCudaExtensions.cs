@@ -32,7 +32,8 @@ namespace MsResampler.Kernels;
 public static class ResamplerCudaExtensions
 {
     /// <summary>Starts to compute the visual tokens of a ragged batch on the device. The tokens have the same bits
-    /// as those of <see cref="Resampler.Resample"/>; tokens in 16 bits are rounded to nearest.</summary>
+    /// as those of <see cref="Resampler.Resample(ReadOnlySpan{float}, ReadOnlySpan{PatchGrid}, Span{float},
+    /// CancellationToken)"/>; tokens in 16 bits are rounded to nearest.</summary>
     /// <param name="resampler">A model that was loaded with <see cref="CudaBackend"/>.</param>
     /// <param name="features">The patch features of all images, one after another, each [H·W, C] row-major. The type is
     /// float32, which a model in 16 bits scales and rounds to nearest, or the model's type
@@ -54,7 +55,7 @@ public static class ResamplerCudaExtensions
         DeviceTensor tokens, nint stream)
     {
         GpuEngine engine = EngineOf(resampler);
-        resampler.CheckSizes(grids, features.Count, tokens.Count);
+        resampler.CheckSizes(new FrameGroups(grids), features.Count, tokens.Count);
         engine.Resample(features, grids, tokens, stream);
     }
 

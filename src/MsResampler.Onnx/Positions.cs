@@ -10,7 +10,8 @@ internal static class Positions
     public static double[] OfQueries(ResamplerConfig config, ResamplerWeights weights, PatchGrid grid)
     {
         QueryGrid queries = config.QueryGrid;
-        return weights.PositionTable?.ToDouble() ?? SinCos(queries.Rows, queries.Columns, config.HiddenSize,
+        return config.PositionEmbedding.Queries == PositionEmbeddingType.Stored ? weights.PositionTable!.ToDouble()
+            : SinCos(queries.Rows, queries.Columns, config.HiddenSize,
             row => ScopeGeometry.Anchor(row, queries.Rows, grid.Rows),
             column => ScopeGeometry.Anchor(column, queries.Columns, grid.Columns));
     }
@@ -18,8 +19,8 @@ internal static class Positions
     /// <summary>Positions that keys add, [N, D]: the sine–cosine embedding of their patches, or the resized stored
     /// table.</summary>
     public static double[] OfKeys(ResamplerConfig config, ResamplerWeights weights, PatchGrid grid)
-        => weights.PositionTable is { } table
-            ? Resize(table.ToDouble(), config.QueryGrid, grid)
+        => config.PositionEmbedding.Keys == PositionEmbeddingType.Stored
+            ? Resize(weights.PositionTable!.ToDouble(), config.QueryGrid, grid)
             : SinCos(grid.Rows, grid.Columns, config.HiddenSize, row => row, column => column);
 
     private static double[] SinCos(int rowCount, int columnCount, int width, Func<int, double> y,

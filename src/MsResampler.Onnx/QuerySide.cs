@@ -15,7 +15,7 @@ internal static class QuerySide
         int count = config.QueryGrid.QueryCount;
         double[] queries = scopeWeights.Queries.ToDouble();
         Normalise(queries, weights.QueryNorm, config.LayerNormEpsilon);
-        if (config.PositionEmbedding.Queries)
+        if (config.PositionEmbedding.Queries != PositionEmbeddingType.None)
             TensorPrimitives.Add(queries, Positions.OfQueries(config, weights, grid), queries);
 
         double[] projection = scopeWeights.QueryProjection.Weight.ToDouble();

@@ -32,7 +32,8 @@ internal sealed class ResamplerGraph(ResamplerModel model, PatchGrid grid)
         string x = _weights.KeyValueInput is { } input ? CentredProduct("kv_proj", features, input)
             : _graph.Centre("features.centred", features);
         string z = Norm("ln_kv", x, _weights.KeyValueNorm);
-        string zk = _config.PositionEmbedding.Keys ? _graph.Plus("key_features", z, KeyPositions()) : z;
+        string zk = _config.PositionEmbedding.Keys == PositionEmbeddingType.None ? z
+            : _graph.Plus("key_features", z, KeyPositions());
         string transposedZk = _graph.Transpose("key_features.transposed", zk, 0, 2, 1);
 
         string[] branches = new string[_config.Scopes.Count];

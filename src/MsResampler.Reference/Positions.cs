@@ -28,6 +28,17 @@ internal static class Positions
         });
     }
 
+    /// <summary>T(t): [sin(t·ω), cos(t·ω)], each D/2 wide.</summary>
+    public static Vector<double> OfTime(int temporalId, int width)
+    {
+        int half = width / 2;
+        return Vector<double>.Build.Dense(width, channel =>
+        {
+            double omega = Math.Pow(10000, -(channel % half) / (double)half);
+            return channel < half ? Math.Sin(temporalId * omega) : Math.Cos(temporalId * omega);
+        });
+    }
+
     /// <summary>Resizes the stored table, [M, D], from the query grid to the patch grid, [N, D].</summary>
     public static Matrix<double> Resize(Matrix<double> table, QueryGrid queryGrid, PatchGrid grid)
         => BicubicWeights(queryGrid.Rows, grid.Rows)

@@ -13,28 +13,46 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
         Linear.Load(weights.OutputProjection),
         weights.LogSigma is null ? null : Tensors.Matrix(weights.LogSigma));
 
-    /// <summary>The values that step 3 adds to the logits of one head, [M, N]: the bias of step 5 for patches in the
-    /// scope of the query (step 4), −∞ for other patches.</summary>
-    public Matrix<double> Bias(QueryGrid queryGrid, PatchGrid grid, int head)
+    /// <summary>The values that step 3 adds to the logits of one head, [M, N], where N counts the patches of all
+    /// frames: the bias of step 5 for patches in the scope of the query (step 4), −∞ for other patches.</summary>
+    /// <remarks>The biases of each query are shifted so that the largest is 0. The softmax removes such a constant,
+    /// but next to the large biases of a small sigma, logits would lose precision.</remarks>
+    public Matrix<double> Bias(QueryGrid queryGrid, IReadOnlyList<PatchGrid> grids, int head)
     {
-        AxisPair sigma = Sigma(head, grid);
-        double[][] rows = AxisBias(queryGrid.Rows, grid.Rows, Config.Window?.Rows, sigma.Rows);
-        double[][] columns = AxisBias(queryGrid.Columns, grid.Columns, Config.Window?.Columns, sigma.Columns);
-        return Matrix<double>.Build.Dense(queryGrid.QueryCount, (int)grid.PatchCount, (query, patch) =>
+        AxisBiases[] rows = [.. grids.Select(grid
+            => AxisBias(queryGrid.Rows, grid.Rows, Config.Window?.Rows, Sigma(head, grid).Rows))];
+        AxisBiases[] columns = [.. grids.Select(grid
+            => AxisBias(queryGrid.Columns, grid.Columns, Config.Window?.Columns, Sigma(head, grid).Columns))];
+        Matrix<double> bias = Matrix<double>.Build.Dense(queryGrid.QueryCount, (int)grids.Sum(grid => grid.PatchCount));
+        for (int query = 0; query < queryGrid.QueryCount; query++)
         {
             (int qi, int qj) = Math.DivRem(query, queryGrid.Columns);
-            (int i, int j) = Math.DivRem(patch, grid.Columns);
-            return rows[qi][i] + columns[qj][j];
-        });
+            double[] nearest = [.. grids.Select((_, frame) => rows[frame].Largest[qi] + columns[frame].Largest[qj])];
+            int first = 0;
+            for (int frame = 0; frame < grids.Count; frame++)
+            {
+                // Exactly 0 for the frames with the nearest patch, also where the distances overflow.
+                double shift = nearest[frame] == nearest.Max() ? 0 : nearest[frame] - nearest.Max();
+                for (int patch = 0; patch < grids[frame].PatchCount; patch++)
+                {
+                    (int i, int j) = Math.DivRem(patch, grids[frame].Columns);
+                    bias[query, first + patch] = rows[frame].Bias[qi][i] + columns[frame].Bias[qj][j] + shift;
+                }
+
+                first += (int)grids[frame].PatchCount;
+            }
+        }
+
+        return bias;
     }
 
-    /// <summary>Bias and scope along one axis, [queries][patches].</summary>
-    /// <remarks>The biases of each query are shifted so that the largest is 0. The softmax removes such a constant,
-    /// but next to the large biases of a small sigma, logits would lose precision. Squared distances are integers in
-    /// units of (1/(2·queryExtent))², so that patches at equal distances have exactly equal biases.</remarks>
-    private double[][] AxisBias(int queryExtent, int patchExtent, double? window, double sigma)
+    /// <summary>Bias and scope along one axis.</summary>
+    /// <remarks>Squared distances are integers in units of (1/(2·queryExtent))², so that patches at equal distances
+    /// have exactly equal biases.</remarks>
+    private AxisBiases AxisBias(int queryExtent, int patchExtent, double? window, double sigma)
     {
         double[][] bias = new double[queryExtent][];
+        double[] largest = new double[queryExtent];
         for (int query = 0; query < queryExtent; query++)
         {
             (Int128 first, Int128 last) = Window(query, queryExtent, patchExtent, window);
@@ -47,14 +65,17 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
                 patch < first || last < patch ? double.NegativeInfinity : Config.Prior switch
                 {
                     ScopePrior.None or ScopePrior.Window => 0,
-                    ScopePrior.Gaussian => square == least ? 0
-                        : -(double)(square - least) / (double)(2 * unit * unit) / sigma / sigma,
+                    ScopePrior.Gaussian => Gaussian(square - least),
                     _ => throw new NotSupportedException(
                         $"{Config.Prior}: expected a prior that the reference implements"),
                 })];
+            largest[query] = Config.Prior == ScopePrior.Gaussian ? Gaussian(least) : 0;
+
+            double Gaussian(Int128 square)
+                => square == 0 ? 0 : -(double)square / (double)(2 * unit * unit) / sigma / sigma;
         }
 
-        return bias;
+        return new AxisBiases(bias, largest);
     }
 
     /// <summary>Step 4: the first and the last patch in the scope of a query. They lie outside the grid if the
@@ -78,6 +99,11 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
             first = first < 0 ? 0 : Int128.Min(first, patchExtent - window);
         return (first, first + window - 1);
     }
+
+    /// <summary>The biases along one axis.</summary>
+    /// <param name="Bias">[queries][patches], shifted so that the largest of each query is 0.</param>
+    /// <param name="Largest">What each query's biases were shifted by: the bias of the nearest visible patch.</param>
+    private sealed record AxisBiases(double[][] Bias, double[] Largest);
 
     /// <summary>The sigma of a head, in patches; used only by a Gaussian prior.</summary>
     private AxisPair Sigma(int head, PatchGrid grid)

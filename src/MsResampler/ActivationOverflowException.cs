@@ -16,11 +16,12 @@ public class ActivationOverflowException : ArithmeticException
     /// <summary>The numeric precision of the model; never <see cref="Precision.Auto"/>.</summary>
     public Precision Precision { get; }
 
-    /// <summary>Index of the first such image in the batch. Calls with tensors on a device report overflows later;
-    /// then this is the lowest index in any of these calls. −1 if a weight caused the exception.</summary>
+    /// <summary>Index of the first such image, or group of frames, in the batch. Calls with tensors on a device report
+    /// overflows later; then this is the lowest index in any of these calls. −1 if a weight caused the
+    /// exception.</summary>
     public int ImageIndex { get; }
 
-    /// <summary>The patch grid of the image; 0x0 if unknown.</summary>
+    /// <summary>The patch grid of the image, or of the first frame of the group; 0x0 if unknown.</summary>
     public PatchGrid Grid { get; }
 
     /// <summary>The message without the image: the cause and what to do.</summary>
@@ -32,14 +33,14 @@ public class ActivationOverflowException : ArithmeticException
                 "of the model",
         };
 
-    /// <summary>Throws the exception for an image.</summary>
-    /// <param name="imageIndex">The index of the image in the batch.</param>
-    /// <param name="grid">The patch grid of the image.</param>
+    /// <summary>Throws the exception for a group.</summary>
+    /// <param name="groups">The groups of the batch.</param>
+    /// <param name="group">The index of the group.</param>
     /// <param name="precision">The numeric precision of the model.</param>
     [DoesNotReturn]
-    internal static void Throw(int imageIndex, PatchGrid grid, Precision precision)
-        => throw new ActivationOverflowException($"image {imageIndex} ({grid} patches): {Describe(precision)}",
-            precision, imageIndex, grid);
+    internal static void Throw(FrameGroups groups, int group, Precision precision)
+        => throw new ActivationOverflowException($"{groups.Describe(group, group)}: {Describe(precision)}", precision,
+            group, groups.GridsOf(group)[0]);
 
     private static string Name(Precision precision) => precision switch
     {

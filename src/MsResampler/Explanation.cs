@@ -2,15 +2,20 @@ using MsResampler.Model;
 
 namespace MsResampler;
 
-/// <summary>The attention weights and gate weights of one image.</summary>
+/// <summary>The attention weights and gate weights of one image, or of one group of frames.</summary>
 public sealed class Explanation
 {
-    private readonly float[][] _attention;
+    private readonly PatchGrid[] _grids;
+    private readonly float[][][] _attention;
     private readonly float[] _gate;
 
-    internal Explanation(PatchGrid grid, ResamplerConfig config, float[][] attention, float[] gate)
+    /// <param name="grids">The grid of each frame.</param>
+    /// <param name="config">The model.</param>
+    /// <param name="attention">The weights of each scope and frame, [A, M, patches of the frame].</param>
+    /// <param name="gate">The gate weights, [M, S, R].</param>
+    internal Explanation(ReadOnlySpan<PatchGrid> grids, ResamplerConfig config, float[][][] attention, float[] gate)
     {
-        Grid = grid;
+        _grids = grids.ToArray();
         QueryCount = config.QueryGrid.QueryCount;
         ScopeCount = config.Scopes.Count;
         HeadCount = config.AttentionHeadCount;
@@ -18,8 +23,11 @@ public sealed class Explanation
         (_attention, _gate) = (attention, gate);
     }
 
-    /// <summary>The patch grid of the image.</summary>
-    public PatchGrid Grid { get; }
+    /// <summary>The patch grid of the image, or of the first frame of the group.</summary>
+    public PatchGrid Grid => _grids[0];
+
+    /// <summary>The patch grid of each frame; one for an image.</summary>
+    public IReadOnlyList<PatchGrid> Grids => _grids;
 
     /// <summary>M, the number of queries.</summary>
     public int QueryCount { get; }
@@ -33,17 +41,22 @@ public sealed class Explanation
     /// <summary>R, the number of gate groups: 1, or A if every head has gate weights of its own.</summary>
     public int GateGroupCount { get; }
 
-    /// <summary>Attention weights of one scope and head, [M, N] row-major. Each row sums to 1 and is 0 outside the
-    /// window of the query.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The scope or the head does not exist.</exception>
-    public ReadOnlySpan<float> Attention(int scopeIndex, int headIndex)
+    /// <summary>Attention weights of one scope, head and frame, [M, N] row-major, where N counts the patches of the
+    /// frame. The weights of each query sum to 1 over all frames, and are 0 outside its windows.</summary>
+    /// <param name="scopeIndex">The scope.</param>
+    /// <param name="headIndex">The head.</param>
+    /// <param name="frameIndex">The frame; 0 for an image.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The scope, the head or the frame does not exist.</exception>
+    public ReadOnlySpan<float> Attention(int scopeIndex, int headIndex, int frameIndex = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(scopeIndex);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(scopeIndex, ScopeCount);
         ArgumentOutOfRangeException.ThrowIfNegative(headIndex);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(headIndex, HeadCount);
-        int count = QueryCount * (int)Grid.PatchCount;
-        return _attention[scopeIndex].AsSpan(headIndex * count, count);
+        ArgumentOutOfRangeException.ThrowIfNegative(frameIndex);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(frameIndex, _grids.Length);
+        int count = QueryCount * (int)_grids[frameIndex].PatchCount;
+        return _attention[scopeIndex][frameIndex].AsSpan(headIndex * count, count);
     }
 
     /// <summary>Gate weights, [M, S, R] row-major. For each query and group they sum to 1 over the scopes; with one

@@ -19,11 +19,11 @@ internal sealed unsafe class FeatureCheck
     public int FirstIndex => _first == int.MaxValue ? -1 : _first;
 
     /// <summary>Searches on the threads of the thread pool.</summary>
-    /// <param name="features">The features of all images, one image after another.</param>
-    /// <param name="grids">One patch grid per image.</param>
+    /// <param name="features">The features of all frames, one after another.</param>
+    /// <param name="groups">The groups of the batch.</param>
     /// <param name="channelCount">C.</param>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
-    public static void Run(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, int channelCount)
+    public static void Run(ReadOnlySpan<float> features, FrameGroups groups, int channelCount)
     {
         FeatureCheck check = new();
         fixed (float* pointer = features)
@@ -33,7 +33,7 @@ internal sealed unsafe class FeatureCheck
         }
 
         if (check.FirstIndex >= 0)
-            throw InvalidFeaturesException.At(features, check.FirstIndex, grids, channelCount);
+            throw InvalidFeaturesException.At(features, check.FirstIndex, groups, channelCount);
     }
 
     /// <summary>Prepares to search other features. They must not move until the last chunk has been

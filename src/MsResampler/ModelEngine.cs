@@ -29,12 +29,23 @@ internal abstract class ModelEngine : IDisposable
     /// <summary>The plan for images of a patch grid.</summary>
     public abstract ExecutionPlan Plan(PatchGrid grid);
 
-    /// <inheritdoc cref="Resampler.Resample"/>
-    public abstract void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
+    /// <inheritdoc cref="Resampler.Resample(ReadOnlySpan{float}, FrameGroups, Span{float}, CancellationToken)"/>
+    public abstract void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
         CancellationToken cancellationToken);
 
-    /// <inheritdoc cref="Resampler.Explain"/>
-    public abstract Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid);
+    /// <summary>Computes the attention weights and gate weights of one group.</summary>
+    /// <param name="features">The features of its frames, one after another.</param>
+    /// <param name="group">The group.</param>
+    public abstract Explanation Explain(ReadOnlySpan<float> features, FrameGroups group);
+
+    /// <summary>Computes the tokens of images.</summary>
+    public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
+        CancellationToken cancellationToken)
+        => Resample(features, new FrameGroups(grids), tokens, cancellationToken);
+
+    /// <summary>Computes the attention weights and gate weights of one image.</summary>
+    public Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
+        => Explain(features, new FrameGroups([grid]));
 
     /// <summary>Ends threads and frees memory, after calls in progress have finished.</summary>
     public abstract void Dispose();

@@ -96,8 +96,9 @@ public sealed class Resampler : IDisposable
 
     /// <summary>Prepares the model for calls, so that not even the first one waits for preparations. On a GPU all
     /// kernels that the model may need are compiled and loaded, in parallel. Then, on every backend, a batch with the
-    /// given grids is computed from features that are 0, as often as is needed until calls of <see cref="Resample"/>
-    /// with the same grids are at full speed.</summary>
+    /// given grids is computed from features that are 0, as often as is needed until calls of
+    /// <see cref="Resample(ReadOnlySpan{float}, ReadOnlySpan{PatchGrid}, Span{float}, CancellationToken)"/> with the
+    /// same grids are at full speed.</summary>
     /// <param name="grids">The patch grids of a batch that later calls will have; none to prepare only what does not
     /// depend on grids. A batch of other grids, or of other numbers of images, needs a call of its own.</param>
     /// <param name="cancellationToken">Checked between kernels, and within images.</param>
@@ -107,23 +108,35 @@ public sealed class Resampler : IDisposable
     /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     public void WarmUp(ReadOnlySpan<PatchGrid> grids = default, CancellationToken cancellationToken = default)
+        => WarmUp(new FrameGroups(grids), cancellationToken);
+
+    /// <summary>Prepares the model for calls with groups of frames.</summary>
+    /// <param name="groups">The groups of a batch that later calls will have; their temporal ids have no
+    /// effect.</param>
+    /// <param name="cancellationToken">Checked between kernels, and within groups.</param>
+    /// <exception cref="ArgumentException">A grid or a group is empty, or the batch is too large for one
+    /// call.</exception>
+    /// <inheritdoc cref="WarmUp(ReadOnlySpan{PatchGrid}, CancellationToken)"/>
+    public void WarmUp(FrameGroups groups, CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        Int128 featureCount = CountPatches(grids) * Config.VisionHiddenSize;
-        Int128 tokenCount = (Int128)grids.Length * Config.QueryGrid.QueryCount * Config.OutputSize;
+        groups.Check();
+        Int128 featureCount = groups.PatchCount * Config.VisionHiddenSize;
+        Int128 tokenCount = (Int128)groups.GroupCount * Config.QueryGrid.QueryCount * Config.OutputSize;
         if (Int128.Max(featureCount, tokenCount) > Array.MaxLength)
         {
-            throw new ArgumentException($"{grids.Length} images: expected at most {Array.MaxLength} features and " +
-                $"tokens, found {featureCount} and {tokenCount}", nameof(grids));
+            throw new ArgumentException($"{groups.GroupCount} {(groups.AreImages ? "images" : "groups")}: expected " +
+                $"at most {Array.MaxLength} features and tokens, found {featureCount} and {tokenCount}",
+                nameof(groups));
         }
 
         _engine.LoadKernels(cancellationToken);
-        if (grids.IsEmpty)
+        if (groups.GroupCount == 0)
             return;
         float[] features = new float[(int)featureCount];
         float[] tokens = new float[(int)tokenCount];
         for (int call = 0; call < _engine.WarmUpCallCount; call++)
-            _engine.Resample(features, grids, tokens, cancellationToken);
+            _engine.Resample(features, groups, tokens, cancellationToken);
     }
 
     /// <summary>Computes the visual tokens of a ragged batch: every image has its own patch grid and nothing is
@@ -146,17 +159,36 @@ public sealed class Resampler : IDisposable
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
         CancellationToken cancellationToken = default)
+        => Resample(features, new FrameGroups(grids), tokens, cancellationToken);
+
+    /// <summary>Computes the visual tokens of groups of frames, as in video: M tokens per group. Every frame has its
+    /// own patch grid, groups have any number of frames, and nothing is padded. The tokens of a group are bit-identical
+    /// for any batch, any order of groups and any number of threads.</summary>
+    /// <param name="features">The patch features of all frames, one after another, each [H·W, C] row-major,
+    /// float32.</param>
+    /// <param name="groups">The grids and temporal ids of the frames, and the number of frames of each group.</param>
+    /// <param name="tokens">Receives [groups, M, L] row-major, float32. Must not overlap <paramref name="features"/>.
+    /// Its content is undefined if the call throws, unless stated otherwise.</param>
+    /// <param name="cancellationToken">Checked many times per group. Cancelling a call for one group leaves
+    /// <paramref name="tokens"/> unchanged.</param>
+    /// <exception cref="ArgumentException">A grid or a group is empty, a temporal id is below −1, a length does not
+    /// match, or the tokens overlap the features; nothing was computed.</exception>
+    /// <exception cref="ActivationOverflowException">A value left the range of the precision. If this happens in
+    /// several groups, the exception names the first.</exception>
+    /// <inheritdoc cref="Resample(ReadOnlySpan{float}, ReadOnlySpan{PatchGrid}, Span{float}, CancellationToken)"/>
+    public void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
+        CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        CheckSizes(grids, features.Length, tokens.Length);
+        CheckSizes(groups, features.Length, tokens.Length);
         if (tokens.Overlaps(features))
             throw new ArgumentException("expected tokens in memory of their own, found them overlapping the features",
                 nameof(tokens));
-        _engine.Resample(features, grids, tokens, cancellationToken);
+        _engine.Resample(features, groups, tokens, cancellationToken);
     }
 
     /// <summary>Computes the attention weights and gate weights of one image. It is slower than
-    /// <see cref="Resample"/>.</summary>
+    /// <see cref="Resample(ReadOnlySpan{float}, ReadOnlySpan{PatchGrid}, Span{float}, CancellationToken)"/>.</summary>
     /// <param name="features">The patch features of the image, [H·W, C] row-major, float32.</param>
     /// <param name="grid">The patch grid of the image.</param>
     /// <returns>The gate weights and the full attention weights, A·M·N floats per scope.</returns>
@@ -167,8 +199,31 @@ public sealed class Resampler : IDisposable
     public Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        CheckGrids([grid], features.Length);
-        return _engine.Explain(features, grid);
+        FrameGroups image = new([grid]);
+        CheckFeatures(image, features.Length);
+        return _engine.Explain(features, image);
+    }
+
+    /// <summary>Computes the attention weights and gate weights of one group of frames. It is slower than
+    /// <see cref="Resample(ReadOnlySpan{float}, FrameGroups, Span{float}, CancellationToken)"/>.</summary>
+    /// <param name="features">The patch features of the frames, one after another, each [H·W, C] row-major,
+    /// float32.</param>
+    /// <param name="grids">The patch grid of each frame; at least one frame.</param>
+    /// <param name="temporalIds">The temporal id of each frame, or −1.</param>
+    /// <returns>The gate weights and the full attention weights, A·M·N floats per scope, where N counts the patches of
+    /// all frames.</returns>
+    /// <exception cref="ArgumentException">There is no frame, a grid is empty, a temporal id is below −1, or a length
+    /// does not match.</exception>
+    /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
+    /// <exception cref="ActivationOverflowException">A value left the range of the precision.</exception>
+    /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
+    public Explanation Explain(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids,
+        ReadOnlySpan<int> temporalIds)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        FrameGroups group = new(grids, temporalIds, [grids.Length]);
+        CheckFeatures(group, features.Length);
+        return _engine.Explain(features, group);
     }
 
     /// <summary>The engine, for calls that only one backend supports.</summary>
@@ -193,39 +248,26 @@ public sealed class Resampler : IDisposable
         _engine.Dispose();
     }
 
-    /// <summary>Checks that the number of features and tokens of a batch matches its grids.</summary>
-    /// <exception cref="ArgumentException">A grid is empty, or a number does not match the grids.</exception>
-    internal void CheckSizes(ReadOnlySpan<PatchGrid> grids, long featureCount, long tokenCount)
+    /// <summary>Checks groups, and that the numbers of features and tokens match them.</summary>
+    /// <exception cref="ArgumentException">A group is invalid, or a number does not match.</exception>
+    internal void CheckSizes(FrameGroups groups, long featureCount, long tokenCount)
     {
-        CheckGrids(grids, featureCount);
-        long expected = (long)grids.Length * Config.QueryGrid.QueryCount * Config.OutputSize;
+        CheckFeatures(groups, featureCount);
+        long expected = (long)groups.GroupCount * Config.QueryGrid.QueryCount * Config.OutputSize;
         if (tokenCount != expected)
         {
-            ThrowLength("tokens", $"{expected} ({grids.Length} images x {Config.QueryGrid.QueryCount} tokens x " +
-                $"{Config.OutputSize})", tokenCount);
+            ThrowLength("tokens", $"{expected} ({groups.GroupCount} {(groups.AreImages ? "images" : "groups")} x " +
+                $"{Config.QueryGrid.QueryCount} tokens x {Config.OutputSize})", tokenCount);
         }
     }
 
-    private void CheckGrids(ReadOnlySpan<PatchGrid> grids, long featureCount)
+    private void CheckFeatures(FrameGroups groups, long featureCount)
     {
-        Int128 patchCount = CountPatches(grids);
+        groups.Check();
+        Int128 patchCount = groups.PatchCount;
         if (featureCount != patchCount * Config.VisionHiddenSize)
             ThrowLength("features", $"{patchCount * Config.VisionHiddenSize} ({patchCount} patches x " +
                 $"{Config.VisionHiddenSize} channels)", featureCount);
-    }
-
-    private static Int128 CountPatches(ReadOnlySpan<PatchGrid> grids)
-    {
-        Int128 patchCount = 0;
-        for (int image = 0; image < grids.Length; image++)
-        {
-            if (grids[image].Rows < 1 || grids[image].Columns < 1)
-                throw new ArgumentException(
-                    $"image {image}: expected a patch grid of at least 1x1, found {grids[image]}", nameof(grids));
-            patchCount += grids[image].PatchCount;
-        }
-
-        return patchCount;
     }
 
     [DoesNotReturn]

@@ -26,7 +26,8 @@ public sealed record ResamplerOptions
     public bool ValidateFeatures { get; init; } = true;
 
     /// <summary>Whether loading also compiles and loads all kernels that the model may need on a GPU, as
-    /// <see cref="Resampler.WarmUp"/> does without grids. If not, the first calls do so.</summary>
+    /// <see cref="Resampler.WarmUp(ReadOnlySpan{PatchGrid}, CancellationToken)"/> does without grids. If not, the first
+    /// calls do so.</summary>
     public bool WarmUp { get; init; }
 
     /// <summary>The limit for <see cref="ThreadCount"/>. Only tests set it, to run more threads than

@@ -20,16 +20,9 @@ internal static class ConfigJson
             ["share_kv"] = config.ShareKeyValues,
             ["position_embedding"] = new JsonObject
             {
-                ["type"] = config.PositionEmbedding.Type switch
-                {
-                    PositionEmbeddingType.SinCos2D => "sincos2d",
-                    PositionEmbeddingType.Stored => "stored",
-                    PositionEmbeddingType.None => "none",
-                    _ => throw new ArgumentOutOfRangeException(nameof(config), config.PositionEmbedding.Type,
-                        "positions this does not write"),
-                },
-                ["keys"] = config.PositionEmbedding.Keys,
-                ["queries"] = config.PositionEmbedding.Queries,
+                ["keys"] = NameOf(config.PositionEmbedding.Keys),
+                ["queries"] = NameOf(config.PositionEmbedding.Queries),
+                ["frames"] = config.PositionEmbedding.Frames == FrameEmbeddingType.SinCos1D ? "sincos1d" : "none",
             },
             ["layer_norm_eps"] = config.LayerNormEpsilon,
             ["torch_dtype"] = config.TorchDType switch
@@ -53,6 +46,14 @@ internal static class ConfigJson
         }
         return json.ToJsonString();
     }
+
+    private static string NameOf(PositionEmbeddingType type) => type switch
+    {
+        PositionEmbeddingType.SinCos2D => "sincos2d",
+        PositionEmbeddingType.Stored => "stored",
+        PositionEmbeddingType.None => "none",
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "positions this does not write"),
+    };
 
     private static JsonNode Of(ScopeConfig scope)
     {

@@ -43,7 +43,7 @@ internal static class Configs
         Scopes = scopes,
         ShareQueries = true,
         ShareKeyValues = false,
-        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: false),
+        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.None),
         Gate = scopes.Length == 1 ? null : new GateConfig(7, GateGranularity.Head),
         LayerNormEpsilon = 1e-6,
         TorchDType = WeightType.Float32,

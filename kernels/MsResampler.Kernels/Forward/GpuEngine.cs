@@ -98,12 +98,14 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
-    public override void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
+    public override void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
         CancellationToken cancellationToken)
     {
+        groups.RequireImages();
+        ReadOnlySpan<PatchGrid> grids = groups.Grids;
         // The features of a single batch are checked while they are copied.
         if (_validateFeatures && grids.Length > 0 && NextBatch(grids).ImageCount < grids.Length)
-            FeatureCheck.Run(features, grids, Config.VisionHiddenSize);
+            FeatureCheck.Run(features, groups, Config.VisionHiddenSize);
         Workspace workspace = Rent(cancellationToken);
         bool isSound = false;
         try
@@ -194,8 +196,10 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
-    public override Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
+    public override Explanation Explain(ReadOnlySpan<float> features, FrameGroups group)
     {
+        group.RequireImages();
+        PatchGrid grid = group.Grids[0];
         float[] tokens = new float[Layout.QueryCount * Config.OutputSize];
         Workspace workspace = Rent(CancellationToken.None);
         bool isSound = false;
@@ -204,7 +208,7 @@ internal sealed class GpuEngine : ModelEngine
             Maps maps = new();
             Run(workspace, features, [grid], firstImage: 0, tokens, maps, CancellationToken.None);
             isSound = true;
-            return new Explanation(grid, Config, maps.Attention, maps.Gate);
+            return new Explanation([grid], Config, [.. maps.Attention.Select(map => new[] { map })], maps.Gate);
         }
         finally
         {
@@ -369,7 +373,7 @@ internal sealed class GpuEngine : ModelEngine
 
         ArrayPool<float>.Shared.Return(units);
         if (_validateFeatures && !isFinite)
-            FeatureCheck.Run(features, grids, width);
+            FeatureCheck.Run(features, new FrameGroups(grids), width);
     }
 
     /// <summary>Waits for the tokens of a batch, in float32, and copies them.</summary>

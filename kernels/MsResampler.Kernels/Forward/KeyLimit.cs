@@ -17,11 +17,12 @@ internal static class KeyLimit
         // The length of a normalised query is at most √D, before weight and bias.
         double length = (Math.Sqrt(config.HiddenSize) * Largest(weights.QueryNorm.Weight.ToDouble()))
             + Norm(weights.QueryNorm.Bias.ToDouble());
-        if (config.PositionEmbedding.Queries)
+        length += config.PositionEmbedding.Queries switch
         {
-            length += weights.PositionTable is { } table
-                ? table.ToDouble().Chunk(table.Columns).Max(Norm) : Math.Sqrt(config.HiddenSize);
-        }
+            PositionEmbeddingType.Stored => weights.PositionTable!.ToDouble().Chunk(config.HiddenSize).Max(Norm),
+            PositionEmbeddingType.SinCos2D => Math.Sqrt(config.HiddenSize),
+            _ => 0,
+        };
 
         double largest = weights.Scopes.Max(scope => QuerySum(scope.QueryProjection, length, config.HeadSize));
         return (float)Math.Min(MaxLogit / largest, double.MaxValue);

@@ -46,8 +46,10 @@ internal sealed class ModelLayout(ResamplerConfig config, int elementBytes)
     public int GateCount => ScopeCount * config.GateGroupCount;
 
     /// <summary>Whether the projected queries depend on the patch grid.</summary>
-    public bool HasAnchoredQueries
-        => config.PositionEmbedding is { Type: PositionEmbeddingType.SinCos2D, Queries: true };
+    public bool HasAnchoredQueries => config.PositionEmbedding.Queries == PositionEmbeddingType.SinCos2D;
+
+    /// <summary>Whether keys add positions of their patches.</summary>
+    public bool HasKeyPositions => config.PositionEmbedding.Keys != PositionEmbeddingType.None;
 
     /// <summary>The size of the projected queries of all scopes, [S, M, heads].</summary>
     public int ProjectedQueries => checked(ScopeCount * QueryCount * Heads.PaddedSize);

@@ -37,7 +37,8 @@ internal sealed class QuerySide : IDisposable
             _projection = new DeviceLinear(
                 _tensors.Add(scopes.Count, scope => scopes[scope].QueryProjection.Weight.Pad(heads, width, scale)),
                 _tensors.Add(scopes.Count, scope => scopes[scope].QueryProjection.Bias.Pad(heads, scale)));
-            _storedPositions = model.Config.PositionEmbedding.Queries ? model.Weights.PositionTable?.ToSingle() : null;
+            _storedPositions = model.Config.PositionEmbedding.Queries == PositionEmbeddingType.Stored
+                ? model.Weights.PositionTable!.ToSingle() : null;
             _tensors.Complete();
         }
         catch
@@ -49,6 +50,8 @@ internal sealed class QuerySide : IDisposable
 
     private PaddedAxis Width => _layout.Width;
 
+    private PositionEmbeddingType Type => _layout.Config.PositionEmbedding.Queries;
+
     /// <summary>Computes the projected queries of all scopes, [S, M, heads] in float32, for images of a grid. They are
     /// complete when the call returns.</summary>
     /// <param name="stream">The stream.</param>
@@ -59,7 +62,7 @@ internal sealed class QuerySide : IDisposable
         int rowCount = _querySetCount * _layout.QueryCount;
         using TensorStore scratch = new(_device, stream);
         DeviceView normalised = DeviceView.Of(scratch.Allocate((long)rowCount * Width.PaddedSize * sizeof(float)));
-        RowTable? positions = _layout.Config.PositionEmbedding.Queries ? PositionsOf(grid, rowCount, scratch) : null;
+        RowTable? positions = Type == PositionEmbeddingType.None ? null : PositionsOf(grid, rowCount, scratch);
         CommonKernels.Normalise(new Normalisation
         {
             Norm = _norm,
@@ -109,7 +112,7 @@ internal sealed class QuerySide : IDisposable
     private float[] Positions(PatchGrid grid)
     {
         float[] positions = new float[_layout.QueryCount * Width.Size];
-        PositionEmbedding.OfQueries(_storedPositions, _layout.Config.QueryGrid, grid, Width.Size, positions);
+        PositionEmbedding.OfQueries(Type, _storedPositions, _layout.Config.QueryGrid, grid, Width.Size, positions);
         return positions;
     }
 }

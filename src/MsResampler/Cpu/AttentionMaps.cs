@@ -64,7 +64,7 @@ internal static unsafe class AttentionMaps
         });
         GC.KeepAlive(queries);
         if (hasOverflowed)
-            ActivationOverflowException.Throw(0, grid.Plan.Grid, Precision.Float32);
+            ActivationOverflowException.Throw(new FrameGroups([grid.Plan.Grid]), 0, Precision.Float32);
         return weights;
     }
 

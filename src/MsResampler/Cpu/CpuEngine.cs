@@ -57,9 +57,10 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
 
     public override ExecutionPlan Plan(PatchGrid grid) => Open().Planner.Plan(grid);
 
-    public override void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
+    public override void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
         CancellationToken cancellationToken)
     {
+        groups.RequireImages();
         Core core = Open();
         fixed (float* input = features)
         fixed (float* output = tokens)
@@ -67,8 +68,8 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             ForwardPass<TSimd, TVector> pass = core.Passes.Rent();
             try
             {
-                Validate(core, pass, input, features.Length, grids, cancellationToken);
-                RunGroups(core, pass, input, grids, output, cancellationToken);
+                Validate(core, pass, input, features.Length, groups, cancellationToken);
+                RunGroups(core, pass, input, groups, output, cancellationToken);
             }
             finally
             {
@@ -79,8 +80,9 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         GC.KeepAlive(this);
     }
 
-    public override Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
+    public override Explanation Explain(ReadOnlySpan<float> features, FrameGroups group)
     {
+        group.RequireImages();
         Core core = Open();
         ResamplerConfig config = core.Model.Config;
         int queryCount = config.QueryGrid.QueryCount;
@@ -94,17 +96,17 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             fixed (float* output = tokens)
             fixed (float* gateWeights = gate)
             {
-                Validate(core, pass, input, features.Length, [grid], CancellationToken.None);
-                operands = core.Grids.Acquire(grid);
+                Validate(core, pass, input, features.Length, group, CancellationToken.None);
+                operands = core.Grids.Acquire(group.Grids[0]);
                 pass.Prepare([operands], input, output, gateWeights);
                 _workers.Run(pass, CancellationToken.None);
                 if (pass.OverflowedImage >= 0)
-                    ActivationOverflowException.Throw(0, grid, Precision);
+                    ActivationOverflowException.Throw(group, 0, Precision);
                 if (config.Gate is null)
                     Array.Fill(gate, 1f);
-                float[][] attention = [.. Enumerable.Range(0, config.Scopes.Count).Select(scope =>
-                    AttentionMaps.Compute(core.Model, scope, operands, pass.KeyFeatures, pass.RowStride))];
-                return new Explanation(grid, config, attention, gate);
+                float[][][] attention = [.. Enumerable.Range(0, config.Scopes.Count).Select(scope =>
+                    new[] { AttentionMaps.Compute(core.Model, scope, operands, pass.KeyFeatures, pass.RowStride) })];
+                return new Explanation(group.Grids, config, attention, gate);
             }
         }
         finally
@@ -127,19 +129,20 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     private Core Open() => Volatile.Read(ref _core) ?? throw new ObjectDisposedException(typeof(Resampler).FullName);
 
     private void Validate(Core core, ForwardPass<TSimd, TVector> pass, float* features, int count,
-        ReadOnlySpan<PatchGrid> grids, CancellationToken cancellationToken)
+        FrameGroups groups, CancellationToken cancellationToken)
     {
         if (!_validateFeatures)
             return;
         int found = pass.FeatureCheck.Find(features, count, _workers, cancellationToken);
         if (found >= 0)
-            throw InvalidFeaturesException.At(new ReadOnlySpan<float>(features, count), found, grids,
+            throw InvalidFeaturesException.At(new ReadOnlySpan<float>(features, count), found, groups,
                 core.Model.Config.VisionHiddenSize);
     }
 
-    private void RunGroups(Core core, ForwardPass<TSimd, TVector> pass, float* input, ReadOnlySpan<PatchGrid> grids,
+    private void RunGroups(Core core, ForwardPass<TSimd, TVector> pass, float* input, FrameGroups groups,
         float* output, CancellationToken cancellationToken)
     {
+        ReadOnlySpan<PatchGrid> grids = groups.Grids;
         ResamplerConfig config = core.Model.Config;
         for (int image = 0; image < grids.Length; image += pass.Group.Count)
         {
@@ -150,7 +153,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
                 pass.Prepare(CollectionsMarshal.AsSpan(pass.Group), input, output, gateWeights: null);
                 _workers.Run(pass, cancellationToken);
                 if (pass.OverflowedImage is >= 0 and int overflowed)
-                    ActivationOverflowException.Throw(image + overflowed, grids[image + overflowed], Precision);
+                    ActivationOverflowException.Throw(groups, image + overflowed, Precision);
                 input += rows * config.VisionHiddenSize;
                 output += (long)pass.Group.Count * config.QueryGrid.QueryCount * config.OutputSize;
             }

@@ -101,7 +101,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     /// <summary>The input of the key projections, [rows, D]: Z plus positions, or Z if keys have no
     /// positions.</summary>
-    public float* KeyFeatures => _config.PositionEmbedding.Keys ? _positioned : Features;
+    public float* KeyFeatures => HasKeyPositions ? _positioned : Features;
+
+    private bool HasKeyPositions => _config.PositionEmbedding.Keys != PositionEmbeddingType.None;
 
     private int RowCount => _firstRow[_imageCount];
 
@@ -250,7 +252,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         int slack = MicroKernel<TSimd, TVector>.PanelWidth;
         long rows = ((long)RowCount * RowStride) + slack;
         Features = Take(ref next, rows);
-        if (_config.PositionEmbedding.Keys)
+        if (HasKeyPositions)
             _positioned = Take(ref next, rows);
         long headRows = (_config.AttentionHeadCount * (long)_heads.HeadStride) + slack;
         for (int scope = 0; scope < OwnerCount; scope++)

@@ -46,9 +46,9 @@ internal sealed class GridOperandsBuilder<TSimd, TVector>(ModelOperands<TSimd, T
     private KeyPositions? BuildPositions(GridOperands operands)
     {
         PatchGrid grid = operands.Plan.Grid;
-        if (!_config.PositionEmbedding.Keys)
+        if (_config.PositionEmbedding.Keys == PositionEmbeddingType.None)
             return null;
-        if (!model.PositionTable.IsEmpty)
+        if (_config.PositionEmbedding.Keys == PositionEmbeddingType.Stored)
             return new KeyPositions(Retain(operands, new PartKey(PartKind.ResizedPositions, Rows: grid.Rows,
                 Columns: grid.Columns), key => PositionTable.Resized(key, model.PositionTable, _config.QueryGrid,
                 _config.HiddenSize, parts.Pool)));

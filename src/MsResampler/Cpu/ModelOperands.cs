@@ -81,7 +81,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     public PackedMatrix Projection { get; }
 
     /// <summary>Whether queries add the position of their anchor and therefore depend on the grid.</summary>
-    public bool DependsOnAnchors => Config.PositionEmbedding is { Type: PositionEmbeddingType.SinCos2D, Queries: true };
+    public bool DependsOnAnchors => Config.PositionEmbedding.Queries == PositionEmbeddingType.SinCos2D;
 
     /// <summary>The stored table of positions on the query grid, [M, D]; empty if positions are computed.</summary>
     public ReadOnlySpan<float> PositionTable => _positionTable;
@@ -109,9 +109,10 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         float[] queries = _normalQueries[Config.ShareQueries ? 0 : scope];
         AlignedBuffer input = pool.Rent(queries.Length);
         Span<float> rows = input.Span[..queries.Length];
-        if (Config.PositionEmbedding.Queries)
+        if (Config.PositionEmbedding.Queries != PositionEmbeddingType.None)
         {
-            PositionEmbedding.OfQueries(_positionTable, Config.QueryGrid, grid, width, rows);
+            PositionEmbedding.OfQueries(Config.PositionEmbedding.Queries, _positionTable, Config.QueryGrid, grid, width,
+                rows);
             TensorPrimitives.Add(queries, rows, rows);
         }
         else

@@ -159,16 +159,37 @@ public static class ConfigReader
     private static PositionEmbeddingConfig ReadPosition(JsonFields? fields, int hiddenSize)
     {
         if (fields is null)
-            return new PositionEmbeddingConfig(PositionEmbeddingType.None, false, false);
-        PositionEmbeddingType type = fields.Choice("type", ("sincos2d", PositionEmbeddingType.SinCos2D),
+            return new PositionEmbeddingConfig(PositionEmbeddingType.None, PositionEmbeddingType.None);
+        FrameEmbeddingType frames = !fields.Has("frames") ? FrameEmbeddingType.None : fields.Choice("frames",
+            ("sincos1d", FrameEmbeddingType.SinCos1D), ("none", FrameEmbeddingType.None));
+        if (frames == FrameEmbeddingType.SinCos1D && hiddenSize % 2 != 0)
+            fields.Problem("frames", "a hidden_size that is a multiple of 2 for sincos1d", $"hidden_size {hiddenSize}");
+        PositionEmbeddingConfig position = fields.Has("type") || fields.HasFlag("keys") || fields.HasFlag("queries")
+            ? ReadCommonPosition(fields, hiddenSize)
+            : new PositionEmbeddingConfig(ReadPosition(fields, "keys", hiddenSize),
+                ReadPosition(fields, "queries", hiddenSize));
+        fields.WarnOfUnknown();
+        return position with { Frames = frames };
+    }
+
+    /// <summary>One type, and a flag for each side.</summary>
+    private static PositionEmbeddingConfig ReadCommonPosition(JsonFields fields, int hiddenSize)
+    {
+        fields.Known("keys", "queries");
+        PositionEmbeddingType type = ReadPosition(fields, "type", hiddenSize);
+        return type == PositionEmbeddingType.None ? new PositionEmbeddingConfig(type, type)
+            : new PositionEmbeddingConfig(Side("keys"), Side("queries"));
+
+        PositionEmbeddingType Side(string name) => fields.Flag(name) ? type : PositionEmbeddingType.None;
+    }
+
+    private static PositionEmbeddingType ReadPosition(JsonFields fields, string name, int hiddenSize)
+    {
+        PositionEmbeddingType type = fields.Choice(name, ("sincos2d", PositionEmbeddingType.SinCos2D),
             ("stored", PositionEmbeddingType.Stored), ("none", PositionEmbeddingType.None));
         if (type == PositionEmbeddingType.SinCos2D && hiddenSize % 4 != 0)
-            fields.Problem("type", "a hidden_size that is a multiple of 4 for sincos2d", $"hidden_size {hiddenSize}");
-        bool isUsed = type != PositionEmbeddingType.None;
-        PositionEmbeddingConfig position = new(type, isUsed && fields.Flag("keys"), isUsed && fields.Flag("queries"));
-        fields.Known("keys", "queries");
-        fields.WarnOfUnknown();
-        return position;
+            fields.Problem(name, "a hidden_size that is a multiple of 4 for sincos2d", $"hidden_size {hiddenSize}");
+        return type;
     }
 
     private static GateConfig ReadGate(JsonFields fields)

@@ -37,6 +37,9 @@ internal sealed class JsonFields
     public bool HasValue(string name)
         => _values.TryGetValue(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
+    /// <summary>Whether the field is true or false.</summary>
+    public bool HasFlag(string name) => _values.TryGetValue(name, out JsonElement value) && IsFlag(value);
+
     /// <summary>Marks fields as known.</summary>
     public void Known(params ReadOnlySpan<string> names)
     {
@@ -73,7 +76,7 @@ internal sealed class JsonFields
             ? new AxisPair(value[0].GetDouble(), value[1].GetDouble()) : new AxisPair(1, 1);
 
     public bool Flag(string name) => Find(name, "true or false", out JsonElement value,
-        v => v.ValueKind is JsonValueKind.True or JsonValueKind.False) && value.GetBoolean();
+        IsFlag) && value.GetBoolean();
 
     public string Text(string name) => Find(name, "a non-empty string", out JsonElement value,
         v => v.ValueKind == JsonValueKind.String && v.GetString()!.Length > 0) ? value.GetString()! : "";
@@ -118,6 +121,8 @@ internal sealed class JsonFields
 
     private static bool IsExtent(JsonElement value, int max)
         => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= 1 && number <= max;
+
+    private static bool IsFlag(JsonElement value) => value.ValueKind is JsonValueKind.True or JsonValueKind.False;
 
     private static bool IsPositive(JsonElement value) => value.ValueKind == JsonValueKind.Number
         && value.TryGetDouble(out double number) && number > 0 && double.IsFinite(number);

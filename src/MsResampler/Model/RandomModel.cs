@@ -55,7 +55,7 @@ public static class RandomModel
         weights.AddNorm("ln_kv", width);
         weights.AddNorm("ln_q", width);
         weights.AddNorm("ln_post", width);
-        if (config.PositionEmbedding.Type == PositionEmbeddingType.Stored)
+        if (config.PositionEmbedding.IsStored)
             weights.AddQueries("pos_embed", queryCount, width);
         if (config.ShareQueries)
             weights.AddQueries("query", queryCount, width);

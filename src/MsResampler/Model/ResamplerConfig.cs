@@ -1,16 +1,28 @@
 namespace MsResampler.Model;
 
-/// <summary>The source of position embeddings.</summary>
+/// <summary>The source of the position embeddings of keys or queries.</summary>
 public enum PositionEmbeddingType
 {
     /// <summary>No position embedding.</summary>
     None,
 
-    /// <summary>The 2-D sine–cosine embedding, column first, computed for each patch grid.</summary>
+    /// <summary>The 2-D sine–cosine embedding, column first, computed for each patch grid. Queries get that of their
+    /// anchor on the grid.</summary>
     SinCos2D,
 
-    /// <summary>A table stored on the query grid (<c>pos_embed</c>), resized to each patch grid.</summary>
+    /// <summary>A table stored on the query grid (<c>pos_embed</c>): queries add it as it is, keys add it resized to
+    /// their patch grid.</summary>
     Stored,
+}
+
+/// <summary>The source of the embeddings of time, which the keys of a frame add.</summary>
+public enum FrameEmbeddingType
+{
+    /// <summary>No embedding of time.</summary>
+    None,
+
+    /// <summary>The 1-D sine–cosine embedding of the temporal id; nothing for a frame with the id −1.</summary>
+    SinCos1D,
 }
 
 /// <summary>The parts of a token that have a gate weight of their own.</summary>
@@ -40,11 +52,15 @@ public enum WeightType
 }
 
 /// <summary><c>position_embedding</c> in config.json.</summary>
-/// <param name="Type">The source of position embeddings.</param>
-/// <param name="Keys">Whether they are added to the input of the key projections (never to that of the
-/// values).</param>
-/// <param name="Queries">Whether they are added to the queries.</param>
-public sealed record PositionEmbeddingConfig(PositionEmbeddingType Type, bool Keys, bool Queries);
+/// <param name="Keys">What is added to the input of the key projections (never to that of the values).</param>
+/// <param name="Queries">What is added to the normalised queries.</param>
+/// <param name="Frames">What is added to the input of the key projections for the time of a frame.</param>
+public sealed record PositionEmbeddingConfig(PositionEmbeddingType Keys, PositionEmbeddingType Queries,
+    FrameEmbeddingType Frames = FrameEmbeddingType.None)
+{
+    /// <summary>Whether the checkpoint holds a table of positions.</summary>
+    public bool IsStored => Keys == PositionEmbeddingType.Stored || Queries == PositionEmbeddingType.Stored;
+}
 
 /// <summary><c>gate</c> in config.json: a two-layer perceptron on the concatenated branch outputs.</summary>
 /// <param name="HiddenSize">G, the width of the hidden layer.</param>

@@ -97,7 +97,7 @@ internal sealed class WeightBinder
             TakeLinear("gate.fc1", gateConfig.HiddenSize, scopeCount * width),
             TakeLinear("gate.fc2", checked(scopeCount * _config.GateGroupCount), gateConfig.HiddenSize));
         LinearWeights projection = TakeProjection();
-        WeightTensor? positions = _config.PositionEmbedding.Type != PositionEmbeddingType.Stored ? null
+        WeightTensor? positions = !_config.PositionEmbedding.IsStored ? null
             : Take("pos_embed", _config.QueryGrid.QueryCount, width);
 
         ReportUnused();

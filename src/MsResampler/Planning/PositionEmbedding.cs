@@ -9,15 +9,16 @@ internal static class PositionEmbedding
 {
     /// <summary>Writes what each query adds to its normalised row: the stored table, or the sine–cosine
     /// embedding of the query's anchor on the patch grid.</summary>
-    /// <param name="stored">The stored table, [M, D]; empty for the sine–cosine embedding.</param>
+    /// <param name="type">The source of the positions; not none.</param>
+    /// <param name="stored">The stored table, [M, D]; not used for the sine–cosine embedding.</param>
     /// <param name="queries">The query grid.</param>
     /// <param name="grid">The patch grid.</param>
     /// <param name="width">D; a multiple of 4 for the sine–cosine embedding.</param>
     /// <param name="destination">Receives [M, D] row-major, float32.</param>
-    public static void OfQueries(ReadOnlySpan<float> stored, QueryGrid queries, PatchGrid grid, int width,
-        Span<float> destination)
+    public static void OfQueries(PositionEmbeddingType type, ReadOnlySpan<float> stored, QueryGrid queries,
+        PatchGrid grid, int width, Span<float> destination)
     {
-        if (!stored.IsEmpty)
+        if (type == PositionEmbeddingType.Stored)
             stored.CopyTo(destination);
         else
             SinCosGrid(queries.Rows, queries.Columns, row => ScopeGeometry.Anchor(row, queries.Rows, grid.Rows),
@@ -26,20 +27,27 @@ internal static class PositionEmbedding
 
     /// <summary>Writes what the key of each patch adds to its row of Z: the stored table resized to the patch
     /// grid, or the sine–cosine embedding of the patch.</summary>
-    /// <param name="stored">The stored table, [M, D]; empty for the sine–cosine embedding.</param>
+    /// <param name="type">The source of the positions; not none.</param>
+    /// <param name="stored">The stored table, [M, D]; not used for the sine–cosine embedding.</param>
     /// <param name="queries">The query grid, on which the table is stored.</param>
     /// <param name="grid">The patch grid.</param>
     /// <param name="width">D; a multiple of 4 for the sine–cosine embedding.</param>
     /// <param name="stride">Floats between rows of <paramref name="destination"/>, at least D.</param>
     /// <param name="destination">Receives [N, D] row-major, float32; padding is left as it is.</param>
-    public static void OfPatches(ReadOnlySpan<float> stored, QueryGrid queries, PatchGrid grid, int width, int stride,
-        Span<float> destination)
+    public static void OfPatches(PositionEmbeddingType type, ReadOnlySpan<float> stored, QueryGrid queries,
+        PatchGrid grid, int width, int stride, Span<float> destination)
     {
-        if (stored.IsEmpty)
-            SinCosGrid(grid.Rows, grid.Columns, row => row, column => column, width, stride, destination);
-        else
+        if (type == PositionEmbeddingType.Stored)
             Resize(stored, queries, grid, width, stride, destination);
+        else
+            SinCosGrid(grid.Rows, grid.Columns, row => row, column => column, width, stride, destination);
     }
+
+    /// <summary>Writes what the keys of a frame add for its time: <c>[sin(t·ω), cos(t·ω)]</c> with <c>ω_k =
+    /// 10000^(−k/(D/2))</c>.</summary>
+    /// <param name="temporalId">t, at least 0.</param>
+    /// <param name="destination">Receives [D], float32; D is even.</param>
+    public static void OfFrame(int temporalId, Span<float> destination) => SinCos(temporalId, destination);
 
     /// <summary>Writes the half of the sine–cosine embedding that one coordinate determines.</summary>
     /// <param name="coordinate">The row or the column, in patches.</param>

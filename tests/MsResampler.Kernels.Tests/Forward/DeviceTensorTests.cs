@@ -60,7 +60,7 @@ public class DeviceTensorTests
         {
             VisionHiddenSize = 27,
             HiddenSize = 27,
-            PositionEmbedding = new(PositionEmbeddingType.None, Keys: false, Queries: false),
+            PositionEmbedding = new(PositionEmbeddingType.None, PositionEmbeddingType.None),
         }, new() { OmitKeyValueInput = true });
         EmulatorDevice device = new(architecture: 80);
         using GpuEngine engine = Engine(model, device, precision);

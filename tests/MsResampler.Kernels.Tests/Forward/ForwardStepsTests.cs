@@ -15,7 +15,7 @@ public sealed class ForwardStepsTests
         Configs.Mixed with { ShareKeyValues = true },
         Configs.Mixed with
         {
-            PositionEmbedding = new(PositionEmbeddingType.None, Keys: false, Queries: false),
+            PositionEmbedding = new(PositionEmbeddingType.None, PositionEmbeddingType.None),
             Gate = new GateConfig(9, GateGranularity.Token),
         },
         Configs.Of(Configs.None),

@@ -18,7 +18,7 @@ public class GpuEngineTests
     {
         _model = new TestModel(Configs.Of(Configs.Window(2, 2), Configs.None) with
         {
-            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true),
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.SinCos2D),
         });
         _features = _model.RandomFeatures(s_grid, 1);
         using GpuEngine engine = Engine(new EmulatorDevice());

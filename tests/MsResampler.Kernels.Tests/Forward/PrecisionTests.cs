@@ -12,7 +12,7 @@ public class PrecisionTests
     private static ResamplerConfig Config() => Configs.Of(
         Configs.Window(2, 2), Configs.Gaussian(2, 2), Configs.None) with
     {
-        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: false),
+        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.None),
     };
 
     [TestCase(TensorType.F32, 80, Precision.Float32)]
@@ -122,7 +122,8 @@ public class PrecisionTests
     {
         using TestModel model = new(Config() with
         {
-            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: hasAnchors),
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D,
+                hasAnchors ? PositionEmbeddingType.SinCos2D : PositionEmbeddingType.None),
         }, edit: tensor => tensor.Name == "scopes.2.attn.q_proj.bias"
             ? tensor with { ValueAt = index => index == 5 ? 4e5f : 0 } : tensor);
         Assert.That(() =>

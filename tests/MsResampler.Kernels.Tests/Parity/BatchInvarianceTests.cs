@@ -12,7 +12,7 @@ public class BatchInvarianceTests
     private static TestModel Model() => new(Configs.Of(Configs.Window(3, 4), Configs.Gaussian(2, 3), Configs.None) with
     {
         QueryGrid = new QueryGrid(5, 6),
-        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true),
+        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.SinCos2D),
     }, new() { LearnedSigmaScopes = [1] });
 
     [Test]

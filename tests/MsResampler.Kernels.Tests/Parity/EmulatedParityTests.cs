@@ -38,7 +38,7 @@ public class EmulatedParityTests
             HiddenSize = s_heads[heads].HeadCount * s_heads[heads].HeadSize,
             AttentionHeadCount = s_heads[heads].HeadCount,
             QueryGrid = new QueryGrid(5, 4),
-            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true),
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.SinCos2D),
         };
         using TestModel model = new(config, new() { LearnedSigmaScopes = [1] });
         AssertAgreement(model, [new PatchGrid(12, 13), new PatchGrid(3, 50)], heads, "");

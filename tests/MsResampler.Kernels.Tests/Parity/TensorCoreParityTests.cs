@@ -174,7 +174,7 @@ public class TensorCoreParityTests
             HiddenSize = headCount * headSize,
             AttentionHeadCount = headCount,
             QueryGrid = new QueryGrid(5, 4),
-            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true),
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.SinCos2D),
         };
         return (config, new() { LearnedSigmaScopes = [1] }, [new PatchGrid(12, 13), new PatchGrid(3, 50)]);
     }

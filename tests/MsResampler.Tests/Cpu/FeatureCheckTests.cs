@@ -21,7 +21,7 @@ internal sealed unsafe class FeatureCheckTests(bool isThreadPool) : GuardedTests
     {
         try
         {
-            FeatureCheck.Run(values, [new PatchGrid(1, values.Length)], channelCount: 1);
+            FeatureCheck.Run(values, new FrameGroups([new PatchGrid(1, values.Length)]), channelCount: 1);
             return -1;
         }
         catch (InvalidFeaturesException e)

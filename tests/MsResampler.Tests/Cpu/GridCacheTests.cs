@@ -19,8 +19,8 @@ public class GridCacheTests
     private static readonly ResamplerConfig[] s_configs =
     [
         Configs.Mixed,
-        Configs.Mixed with { PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true) },
-        Configs.Mixed with { PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: true, Queries: true) },
+        Configs.Mixed with { PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.SinCos2D) },
+        Configs.Mixed with { PositionEmbedding = new(PositionEmbeddingType.Stored, PositionEmbeddingType.Stored) },
     ];
 
     private static Engine Load(TestModel model, long bytes, int threadCount = 2) => new("test", model.Model,

@@ -28,7 +28,8 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
     {
         using TestModel model = new(s_config with
         {
-            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: isAnchored),
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D,
+                isAnchored ? PositionEmbeddingType.SinCos2D : PositionEmbeddingType.None),
         });
         using CpuEngine<TSimd, TVector> engine = Load(model, threadCount);
         const int RoundCount = 40;
@@ -185,7 +186,9 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
             AttentionHeadCount = 4,
             QueryGrid = new QueryGrid(querySide, querySide),
             ShareKeyValues = isShared,
-            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: areKeysPositioned, Queries: false),
+            PositionEmbedding = new(
+                areKeysPositioned ? PositionEmbeddingType.SinCos2D : PositionEmbeddingType.None,
+                PositionEmbeddingType.None),
         };
         using TestModel model = new(config);
         foreach (PatchGrid grid in new PatchGrid[] { new(1, 1), new(12, 12), new(30, 7), new(48, 48) })
@@ -225,7 +228,8 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         long patches = plan.Grid.PatchCount;
         long queries = config.QueryGrid.QueryCount;
         int owners = config.ShareKeyValues ? 1 : plan.Scopes.Count;
-        long features = patches * RowStride(config.HiddenSize) * (config.PositionEmbedding.Keys ? 2 : 1);
+        long features = patches * RowStride(config.HiddenSize)
+            * (config.PositionEmbedding.Keys == PositionEmbeddingType.None ? 1 : 2);
         long projected = plan.Scopes.Take(owners).Sum(scope =>
             (scope.Keys == ProjectionStrategy.Projected ? 1 : 0) +
             (scope.Values == ProjectionStrategy.Projected ? 1 : 0))

@@ -12,7 +12,8 @@ public class ServiceTests
 
     private static TestModel Model(bool isAnchored) => new(Configs.Mixed with
     {
-        PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: isAnchored),
+        PositionEmbedding = new(PositionEmbeddingType.SinCos2D,
+            isAnchored ? PositionEmbeddingType.SinCos2D : PositionEmbeddingType.None),
     });
 
     /// <summary>Rounds of concurrent calls from separate threads; returns the allocation of each thread in each

@@ -38,7 +38,7 @@ public class StrategyTests
             AttentionHeadCount = s_heads[heads].HeadCount,
             QueryGrid = s_strategies[strategy].Queries,
             ShareQueries = false,
-            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true),
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.SinCos2D),
         };
     }
 

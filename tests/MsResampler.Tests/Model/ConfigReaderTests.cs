@@ -68,7 +68,7 @@ public class ConfigReaderTests
                 Scopes = [],
                 ShareQueries = true,
                 ShareKeyValues = false,
-                PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: false),
+                PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.None),
                 Gate = new GateConfig(256, GateGranularity.Head),
                 LayerNormEpsilon = 1e-6,
                 TorchDType = WeightType.BFloat16,
@@ -161,9 +161,21 @@ public class ConfigReaderTests
         PositionEmbeddingConfig position =
             Read(With("position_embedding.type", $"\"{name}\""), out List<string> warnings).PositionEmbedding;
 
-        Assert.That(position, Is.EqualTo(new PositionEmbeddingConfig(expected,
-            Keys: expected != PositionEmbeddingType.None, Queries: false)));
+        Assert.That(position, Is.EqualTo(new PositionEmbeddingConfig(expected, PositionEmbeddingType.None)));
         Assert.That(warnings, Is.Empty);
+    }
+
+    [Test]
+    public void Positions_are_read_by_side([Values] PositionEmbeddingType keys, [Values] PositionEmbeddingType queries,
+        [Values] FrameEmbeddingType frames)
+    {
+        PositionEmbeddingConfig expected = new(keys, queries, frames);
+
+        ResamplerConfig config = ConfigReader.Read(
+            Encoding.UTF8.GetBytes(ConfigJson.Of(Configs.Mixed with { PositionEmbedding = expected })), "c.json",
+            new List<string>());
+
+        Assert.That(config.PositionEmbedding, Is.EqualTo(expected));
     }
 
     [Test]
@@ -199,7 +211,7 @@ public class ConfigReaderTests
         ResamplerConfig config = Read(With("position_embedding", """{"type":"none"}"""), out _);
 
         Assert.That(config.PositionEmbedding,
-            Is.EqualTo(new PositionEmbeddingConfig(PositionEmbeddingType.None, false, false)));
+            Is.EqualTo(new PositionEmbeddingConfig(PositionEmbeddingType.None, PositionEmbeddingType.None)));
     }
 
     [Test]

@@ -14,7 +14,7 @@ public class RandomModelTests
         OutputSize = 48,
         ShareQueries = false,
         ShareKeyValues = true,
-        PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: true, Queries: true),
+        PositionEmbedding = new(PositionEmbeddingType.Stored, PositionEmbeddingType.Stored),
         Gate = new GateConfig(16, GateGranularity.Head),
     };
 

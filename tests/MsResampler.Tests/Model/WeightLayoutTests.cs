@@ -39,7 +39,7 @@ public class WeightLayoutTests
     {
         ResamplerConfig config = SingleConfig with
         {
-            PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: true, Queries: true),
+            PositionEmbedding = new(PositionEmbeddingType.Stored, PositionEmbeddingType.Stored),
         };
         const string Pool = "transformer.visual.attn_pool.";
         const string Outer = "transformer.visual.";

@@ -11,7 +11,7 @@ public class WeightValuesTests
     private static readonly ResamplerConfig s_config = Configs.Of(Configs.Gaussian(1, 2), Configs.None) with
     {
         // The positions are stored, but neither keys nor queries use them.
-        PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: false, Queries: false),
+        PositionEmbedding = new(PositionEmbeddingType.Stored, PositionEmbeddingType.None),
     };
 
     private static readonly RandomModelOptions s_options = new() { LearnedSigmaScopes = [0] };

@@ -47,14 +47,14 @@ public class OnnxParityTests
                 [false, true]);
             AssertAll(cases.Select(@case => @case.Config.Gate?.Granularity),
                 [null, GateGranularity.Token, GateGranularity.Head]);
-            AssertAll(cases.Select(@case => @case.Config.PositionEmbedding).Select(position =>
-                (position.Type, position.Keys, position.Queries)),
+            AssertAll(cases.Select(@case => @case.Config.PositionEmbedding)
+                .Select(position => (position.Keys, position.Queries)),
                 [
-                    (PositionEmbeddingType.None, false, false),
+                    (PositionEmbeddingType.None, PositionEmbeddingType.None),
                     .. from type in new[] { PositionEmbeddingType.SinCos2D, PositionEmbeddingType.Stored }
-                       from keys in new[] { false, true }
-                       from queries in new[] { false, true }
-                       select (type, keys, queries),
+                       from sides in new[] { (type, PositionEmbeddingType.None), (PositionEmbeddingType.None, type),
+                           (type, type) }
+                       select sides,
                 ]);
             AssertAll(cases.Select(@case => @case.Options.OmitKeyValueInput), [false, true]);
             AssertAll(cases.Select(@case => @case.Options.HasProjectionBias), [false, true]);

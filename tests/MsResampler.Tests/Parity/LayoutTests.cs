@@ -15,7 +15,7 @@ public class LayoutTests
         AttentionHeadCount = 2,
         OutputSize = 5,
         ShareKeyValues = true,
-        PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: true, Queries: true),
+        PositionEmbedding = new(PositionEmbeddingType.Stored, PositionEmbeddingType.Stored),
         Gate = scopes.Length == 1 ? null : new GateConfig(7, GateGranularity.Token),
     };
 

@@ -23,7 +23,7 @@ public class OverflowTests
         AttentionHeadCount = isSmall ? 1 : 3,
         QueryGrid = isSmall ? new(1, 1) : new(3, 2),
         OutputSize = 7,
-        PositionEmbedding = new(PositionEmbeddingType.None, Keys: false, Queries: false),
+        PositionEmbedding = new(PositionEmbeddingType.None, PositionEmbeddingType.None),
         Gate = new GateConfig(9, granularity),
     };
 
@@ -180,7 +180,8 @@ public class OverflowTests
             using ModelEngine engine = variant.Create(model.Model, new(), _ => ScopeStrategy.All[strategy]);
             Assert.That(() => engine.Resample(features, [new(1, 3)], new float[7], CancellationToken.None),
                 Throws.TypeOf<ActivationOverflowException>(), $"{variant}");
-            Assert.That(() => engine.Explain(features, new(1, 3)), Throws.TypeOf<ActivationOverflowException>(),
+            Assert.That(() => engine.Explain(features, new PatchGrid(1, 3)),
+                Throws.TypeOf<ActivationOverflowException>(),
                 $"{variant}");
         }
     }
@@ -315,7 +316,10 @@ public class OverflowTests
     {
         ResamplerConfig config = Config(GateGranularity.Token);
         if (hasPositions)
-            config = config with { PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true) };
+            config = config with
+            {
+                PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.SinCos2D),
+            };
         string name = hasPositions ? "scopes.1.attn.q_proj.weight" : "scopes.1.attn.k_proj.weight";
         using TestModel model = new(config, edit: tensor =>
             tensor.Name == name ? Filled(tensor, index => ((index % 5) - 2.5f) / 2.5f * 3e38f)

@@ -72,15 +72,14 @@ public class ParityTests
                 [(false, false), (false, true), (true, false), (true, true)]);
             AssertAll(cases.Select(@case => @case.Config.Gate?.Granularity),
                 [null, GateGranularity.Token, GateGranularity.Head]);
-            AssertAll(
-                cases.Select(@case => @case.Config.PositionEmbedding)
-                    .Select(position => (position.Type, position.Keys, position.Queries)),
+            AssertAll(cases.Select(@case => @case.Config.PositionEmbedding)
+                .Select(position => (position.Keys, position.Queries)),
                 [
-                    (PositionEmbeddingType.None, false, false),
+                    (PositionEmbeddingType.None, PositionEmbeddingType.None),
                     .. from type in new[] { PositionEmbeddingType.SinCos2D, PositionEmbeddingType.Stored }
-                       from keys in new[] { false, true }
-                       from queries in new[] { false, true }
-                       select (type, keys, queries),
+                       from sides in new[] { (type, PositionEmbeddingType.None), (PositionEmbeddingType.None, type),
+                           (type, type) }
+                       select sides,
                 ]);
             AssertAll(
                 windowed.Select(scope => (scope.Prior, scope.Border, scope.Units)),

@@ -91,12 +91,15 @@ public class PositionEmbeddingTests
         float[] table = [.. Enumerable.Repeat(7f, 15 * stride)];
         float[] expected = [.. table];
 
-        PositionEmbedding.OfPatches(stored, queries, grid, Width, stride, table);
+        PositionEmbedding.OfPatches(TypeOf(isStored), stored, queries, grid, Width, stride, table);
 
         for (int patch = 0; patch < 15; patch++)
             keys.AddTo(new float[Width], patch, expected.AsSpan(patch * stride, Width));
         Assert.That(table, Is.EqualTo(expected));
     }
+
+    private static PositionEmbeddingType TypeOf(bool isStored)
+        => isStored ? PositionEmbeddingType.Stored : PositionEmbeddingType.SinCos2D;
 
     [Test]
     public void Queries_use_the_embedding_of_their_anchors_or_the_table([Values] bool isStored)
@@ -107,7 +110,7 @@ public class PositionEmbeddingTests
         float[] stored = isStored ? Values.Array(queries.QueryCount * Width, seed: 1) : [];
         float[] positions = new float[queries.QueryCount * Width];
 
-        PositionEmbedding.OfQueries(stored, queries, grid, Width, positions);
+        PositionEmbedding.OfQueries(TypeOf(isStored), stored, queries, grid, Width, positions);
 
         if (isStored)
         {

@@ -68,7 +68,7 @@ public class AnalyticTests(Implementation implementation)
     {
         using TestModel model = new(s_config with
         {
-            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, Keys: true, Queries: true),
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.SinCos2D),
         });
         float[] features = model.RandomFeatures(s_grid, seed: 2);
         ResamplerWeights weights = model.Model.Weights;
@@ -129,7 +129,7 @@ public class AnalyticTests(Implementation implementation)
         ScopeUnits units = window < 1 ? ScopeUnits.Fraction : ScopeUnits.Patches;
         ResamplerConfig config = s_config with
         {
-            PositionEmbedding = new(PositionEmbeddingType.None, Keys: false, Queries: false),
+            PositionEmbedding = new(PositionEmbeddingType.None, PositionEmbeddingType.None),
         };
         (QueryGrid, PatchGrid, ScopeConfig)[] axes =
         [
@@ -166,7 +166,7 @@ public class AnalyticTests(Implementation implementation)
             s_config with
             {
                 QueryGrid = new QueryGrid(1, 1),
-                PositionEmbedding = new(PositionEmbeddingType.None, false, false),
+                PositionEmbedding = new(PositionEmbeddingType.None, PositionEmbeddingType.None),
                 Scopes = [isLearned ? Configs.Gaussian(9, 9, units: units)
                     : Configs.Gaussian(rowScale[0], columnScale, units: units)],
             },
@@ -201,7 +201,7 @@ public class AnalyticTests(Implementation implementation)
             s_config with
             {
                 QueryGrid = new QueryGrid(4, 6),
-                PositionEmbedding = new(PositionEmbeddingType.None, false, false),
+                PositionEmbedding = new(PositionEmbeddingType.None, PositionEmbeddingType.None),
                 Scopes =
                 [
                     Configs.Window(window, window, border),
@@ -336,7 +336,7 @@ public class AnalyticTests(Implementation implementation)
             s_config with
             {
                 QueryGrid = queryGrid,
-                PositionEmbedding = new(PositionEmbeddingType.Stored, Keys: true, Queries: true),
+                PositionEmbedding = new(PositionEmbeddingType.Stored, PositionEmbeddingType.Stored),
             },
             edit: tensor => tensor.Name switch
             {

@@ -14,7 +14,7 @@ public class ReferenceResamplerTests
         Scopes = [new() { Name = "global", Prior = ScopePrior.None }],
         ShareQueries = true,
         ShareKeyValues = true,
-        PositionEmbedding = new(PositionEmbeddingType.None, Keys: false, Queries: false),
+        PositionEmbedding = new(PositionEmbeddingType.None, PositionEmbeddingType.None),
         Gate = null,
         LayerNormEpsilon = 1e-6,
         TorchDType = WeightType.Float32,

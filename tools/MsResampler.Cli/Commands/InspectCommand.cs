@@ -81,8 +81,9 @@ internal static class InspectCommand
                 (config.ShareQueries ? "shared by the scopes" : "separate for each scope")],
             ["size of a token (L)", Number(config.OutputSize)],
             ["keys and values", config.ShareKeyValues ? "shared by the scopes" : "separate for each scope"],
-            ["position embedding", position.Type == PositionEmbeddingType.None ? "none"
-                : $"{(position.Type == PositionEmbeddingType.Stored ? "stored" : "sincos2d")}, on {Where(position)}"],
+            ["positions of keys", NameOf(position.Keys)],
+            ["positions of queries", NameOf(position.Queries)],
+            ["positions of frames", position.Frames == FrameEmbeddingType.None ? "none" : "sincos1d"],
             ["gate", config.Gate is { } gate
                 ? $"mlp with hidden size {Number(gate.HiddenSize)}, one weight per scope and " +
                     $"{(gate.Granularity == GateGranularity.Head ? "head" : "token")}"
@@ -93,12 +94,11 @@ internal static class InspectCommand
         ]);
     }
 
-    private static string Where(PositionEmbeddingConfig position) => (position.Keys, position.Queries) switch
+    private static string NameOf(PositionEmbeddingType type) => type switch
     {
-        (true, true) => "keys and queries",
-        (true, false) => "keys",
-        (false, true) => "queries",
-        _ => "nothing",
+        PositionEmbeddingType.SinCos2D => "sincos2d",
+        PositionEmbeddingType.Stored => "stored",
+        _ => "none",
     };
 
     private static void WriteScopes(ResamplerModel model, PatchGrid grid, Terminal terminal)

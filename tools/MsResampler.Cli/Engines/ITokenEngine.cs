@@ -13,7 +13,8 @@ internal interface ITokenEngine : IDisposable
     /// <summary>The largest allowed relative L2 error compared with the reference.</summary>
     double ErrorBound { get; }
 
-    /// <inheritdoc cref="Resampler.Resample"/>
+    /// <inheritdoc cref="Resampler.Resample(ReadOnlySpan{float}, ReadOnlySpan{PatchGrid}, Span{float},
+    /// CancellationToken)"/>
     void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
         CancellationToken cancellationToken);
 

@@ -34,7 +34,7 @@ internal sealed class ReferenceEngine : ITokenEngine
             {
                 float token = (float)exact[index];
                 if (!float.IsFinite(token))
-                    ActivationOverflowException.Throw(image, grids[image], Precision.Float32);
+                    ActivationOverflowException.Throw(new FrameGroups(grids), image, Precision.Float32);
                 tokens[(image * tokenCount) + index] = token;
             }
 

@@ -17,7 +17,7 @@ internal sealed class Bits16Grid : GridOperands
     public Bits16Grid(ModelLayout layout, ExecutionPlan plan, double[]?[] logSigmas, long start)
         : base(plan)
     {
-        TableOffset = layout.Config.PositionEmbedding.Keys ? start : null;
+        TableOffset = layout.HasKeyPositions ? start : null;
         TableWidth = layout.KeyScopeCount * layout.Heads.PaddedSize;
         QueryOffset = start
             + (TableOffset is null ? 0 : DeviceView.Align(plan.Grid.PatchCount * TableWidth * sizeof(float)));

@@ -44,7 +44,7 @@ internal sealed class Bits16Model : DeviceModel
             Bits16Weights weights = new Bits16Upload(_tensors, Layout, model, _type).Run();
             _maxUnit = weights.MaxUnit;
             _steps = new Bits16Steps(Layout, weights, own, device.Properties, keyLimit);
-            if (Config.PositionEmbedding.Keys)
+            if (Layout.HasKeyPositions)
             {
                 _positionLayer = new DeviceLinear(
                     _tensors.Add(Layout.KeyScopeCount, scope => model.Weights.Scopes[scope].KeyProjection.Weight
@@ -93,7 +93,7 @@ internal sealed class Bits16Model : DeviceModel
         int patchCount = (int)grid.Plan.Grid.PatchCount;
         CommonKernels.Multiply(new Product
         {
-            A = scratch.Add(PatchPositions.Of(PositionWidth, Config.QueryGrid, grid.Plan.Grid, StoredPositions)),
+            A = scratch.Add(PatchPositions.Of(PositionWidth, Config, grid.Plan.Grid, StoredPositions)),
             AStride = PositionWidth.PaddedSize,
             Layer = _positionLayer,
             C = DeviceView.Of(arena).Slice(table, (long)patchCount * grid.TableWidth * sizeof(float)),

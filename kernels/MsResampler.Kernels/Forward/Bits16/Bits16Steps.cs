@@ -125,7 +125,7 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
         OutputBytes = sizeof(ushort),
         Limit = keyLimit,
         Scale = ScaleOf(batch),
-        Table = !layout.Config.PositionEmbedding.Keys ? default
+        Table = !layout.HasKeyPositions ? default
             : new RowTable(batch.Arena, batch.RowStarts, KeyWidth,
                 (double)batch.GridPatchCount * KeyWidth * sizeof(float)),
     };

@@ -21,7 +21,7 @@ internal sealed class Float32Grid : GridOperands
         _biases = [.. plan.Scopes.Select((scope, index) => new ScopeBias(config.Scopes[index], scope.Windows,
             config.QueryGrid, logSigmas[index]))];
 
-        TableOffset = config.PositionEmbedding.Keys ? start : null;
+        TableOffset = layout.HasKeyPositions ? start : null;
         TableWidth = layout.Width.PaddedSize;
         QueryOffset = start
             + (TableOffset is null ? 0 : DeviceView.Align(plan.Grid.PatchCount * TableWidth * sizeof(float)));

@@ -64,7 +64,7 @@ internal sealed class Float32Model : DeviceModel
     {
         var grid = (Float32Grid)operands;
         if (grid.TableOffset is { } table)
-            Upload(PatchPositions.Of(Layout.Width, Config.QueryGrid, grid.Plan.Grid, StoredPositions), table);
+            Upload(PatchPositions.Of(Layout.Width, Config, grid.Plan.Grid, StoredPositions), table);
         Upload(grid.Bias(), grid.BiasOffset);
         _querySide?.Project(stream, grid.Plan.Grid, DeviceView.Of(arena).Slice(grid.QueryOffset,
             (long)Layout.ProjectedQueries * sizeof(float)));
@@ -112,7 +112,7 @@ internal sealed class Float32Model : DeviceModel
         long keys = rowCount * Layout.KeyScopeCount * Layout.Heads.PaddedSize * sizeof(float);
         sizes[(int)Activation.Keys] = keys;
         sizes[(int)Activation.Values] = keys;
-        if (Config.PositionEmbedding.Keys)
+        if (Layout.HasKeyPositions)
             sizes[(int)Activation.PositionedZ] = rowCount * Layout.Width.PaddedSize * sizeof(float);
         sizes[(int)Activation.GateHidden] = tokenCount * Layout.GateHidden.PaddedSize * sizeof(float);
     }

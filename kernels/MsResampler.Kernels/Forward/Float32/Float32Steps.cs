@@ -13,7 +13,7 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
 {
     private readonly CommonOperands _operands = new(layout, weights);
 
-    private bool HasPositions => layout.Config.PositionEmbedding.Keys;
+    private bool HasPositions => layout.HasKeyPositions;
 
     private double Epsilon => layout.Config.LayerNormEpsilon;
 
