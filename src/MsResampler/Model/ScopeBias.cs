@@ -5,7 +5,8 @@ namespace MsResampler.Model;
 /// class.</summary>
 /// <remarks>The softmax removes a constant per query. Each part is therefore shifted so that it is 0 at the visible
 /// patch that is nearest to the anchor, and at most 0 elsewhere. However small sigma is, logits keep their precision
-/// and the nearest patch keeps its weight. Every window contains at least one patch along each axis.</remarks>
+/// and the nearest patch keeps its weight. Every window contains at least one patch along each axis. Between frames of
+/// unequal grids the shift is no constant: <see cref="RowOffset"/> and <see cref="ColumnOffset"/> give it.</remarks>
 internal sealed class ScopeBias
 {
     private readonly ScopeConfig _scope;
@@ -47,6 +48,19 @@ internal sealed class ScopeBias
     public double Column(int queryColumn, int head, int patch)
         => ColumnAxis(queryColumn).At(patch, Scale(head, 1, _windows.Grid.Columns));
 
+    /// <summary>The amount by which the row part of a query row is shifted: the bias before the shift of the visible
+    /// patch row that is nearest to the anchor. Between frames of one group the sum of the row and column offsets is
+    /// part of the bias.</summary>
+    /// <returns>At most 0, in base 2; −∞ if it exceeds the range of double. It is exactly 0 for an anchor on a
+    /// visible patch and for a mask.</returns>
+    public double RowOffset(int queryRow, int head)
+        => IsMask ? 0 : RowAxis(queryRow).Offset(Sigma(head, 0, _windows.Grid.Rows));
+
+    /// <summary>The amount by which the column part of a query column is shifted, like
+    /// <see cref="RowOffset"/>.</summary>
+    public double ColumnOffset(int queryColumn, int head)
+        => IsMask ? 0 : ColumnAxis(queryColumn).Offset(Sigma(head, 1, _windows.Grid.Columns));
+
     /// <summary>Writes the row part of the bias for one query row.</summary>
     /// <param name="queryRow">qi.</param>
     /// <param name="head">The head.</param>
@@ -77,11 +91,16 @@ internal sealed class ScopeBias
     {
         if (_scope.Prior != ScopePrior.Gaussian)
             return 0;
+        double sigma = Sigma(head, axis, patchCount);
+        return Base2.Log2E / (2 * sigma * sigma);
+    }
+
+    /// <summary>σ of a Gaussian in patches.</summary>
+    private double Sigma(int head, int axis, int patchCount)
+    {
         double sigma = _logSigma is not null ? Math.Exp(_logSigma[(head * 2) + axis])
             : axis == 0 ? _scope.Sigma!.Value.Rows : _scope.Sigma!.Value.Columns;
-        if (_scope.Units == ScopeUnits.Fraction)
-            sigma *= patchCount;
-        return Base2.Log2E / (2 * sigma * sigma);
+        return _scope.Units == ScopeUnits.Fraction ? sigma * patchCount : sigma;
     }
 
     /// <summary>The window and the anchor of a query along one axis, as integers in units of 1/(2·queryCount) patch.
@@ -113,6 +132,14 @@ internal sealed class ScopeBias
             long sum = (patch * _unit) - _anchor + (_nearest * _unit) - _anchor;
             double excess = (double)(patch - _nearest) * sum / _unit;
             return excess == 0 ? 0 : -excess * scale;
+        }
+
+        /// <summary>The bias of the nearest patch: −(n/σ)²/2 in base 2.</summary>
+        public double Offset(double sigma)
+        {
+            long distance = (_nearest * _unit) - _anchor;
+            double deviations = (double)distance / _unit / sigma;
+            return distance == 0 ? 0 : -deviations * deviations * Base2.Log2E / 2;
         }
     }
 }

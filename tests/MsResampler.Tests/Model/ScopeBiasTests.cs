@@ -141,4 +141,54 @@ public class ScopeBiasTests
         float[] dense = Rows(bias, 1);
         Assert.That(values, Is.EqualTo(new[] { dense[2], 7, 7, dense[3], 7, 7, dense[4], 7, 7 }));
     }
+
+    [Test]
+    public void The_offset_is_the_bias_of_the_nearest_visible_patch([Values] ScopeUnits units, [Values] bool hasWindow,
+        [Values] WindowBorder border)
+    {
+        AxisPair? window = !hasWindow ? null
+            : units == ScopeUnits.Patches ? new AxisPair(2, 1) : new AxisPair(0.3, 0.2);
+        ScopeConfig scope = Configs.Gaussian(1, 1, window, units) with { Border = border };
+        double[] logSigma = [0.5, -0.25, -1, 1.5];
+        ScopeWindows windows = ScopeWindows.Resolve(scope, s_queries, s_grid);
+        ScopeBias bias = Create(scope, logSigma);
+
+        for (int head = 0; head < 2; head++)
+        {
+            for (int row = 0; row < s_queries.Rows; row++)
+                Assert.That(bias.RowOffset(row, head), Is.EqualTo(Nearest(row, s_queries.Rows, s_grid.Rows,
+                    Math.Exp(logSigma[2 * head]), windows.Rows[row])).Within(1e-12));
+            for (int column = 0; column < s_queries.Columns; column++)
+                Assert.That(bias.ColumnOffset(column, head), Is.EqualTo(Nearest(column, s_queries.Columns,
+                    s_grid.Columns, Math.Exp(logSigma[(2 * head) + 1]), windows.Columns[column])).Within(1e-12));
+        }
+
+        double Nearest(int query, int queryCount, int patchCount, double sigma, AxisRange window)
+        {
+            double inPatches = units == ScopeUnits.Fraction ? sigma * patchCount : sigma;
+            double anchor = ((query + 0.5) * patchCount / queryCount) - 0.5;
+            return Enumerable.Range(window.Start, window.Count).Max(patch
+                => -Math.Pow((patch - anchor) / inPatches, 2) / 2 / Math.Log(2));
+        }
+    }
+
+    [Test]
+    public void The_offset_of_an_anchor_on_a_patch_is_0_and_of_any_other_finite_or_minus_infinity(
+        [Values(1e-3, 1e-150, 1e-200, double.Epsilon)] double sigma)
+    {
+        ScopeBias bias = Create(Configs.Gaussian(sigma, sigma));
+
+        // Query row 1 of 3 in 7 rows has the anchor 3, query column 0 of 4 in 5 columns the anchor 0.125.
+        Assert.That(bias.RowOffset(1, 0), Is.EqualTo(0));
+        Assert.That(bias.ColumnOffset(0, 0), sigma < 1e-170 ? Is.EqualTo(double.NegativeInfinity)
+            : Is.EqualTo(-Math.Pow(0.125 / sigma, 2) / 2 / Math.Log(2)).Within(1e-12).Percent);
+    }
+
+    [Test]
+    public void A_mask_has_no_offset()
+    {
+        ScopeBias bias = Create(Configs.Window(3, 2));
+
+        Assert.That((bias.RowOffset(0, 0), bias.ColumnOffset(1, 0)), Is.EqualTo((0d, 0d)));
+    }
 }
