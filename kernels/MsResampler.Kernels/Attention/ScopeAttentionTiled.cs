@@ -52,12 +52,14 @@ internal static class ScopeAttentionTiled<THead>
     /// <param name="keys">Projected keys, [key scopes, heads, d][patches].</param>
     /// <param name="values">Projected values, [patches, key scopes, heads, d].</param>
     /// <param name="bias">The bias tables, in base 2.</param>
-    /// <param name="output">Receives the weighted sums, [tokens, scopes, heads, d].</param>
+    /// <param name="output">Receives the weighted sums, [rows, scopes, heads, d].</param>
+    /// <param name="logSums">Receives log₂ Σ 2^logit, [rows, scopes, heads].</param>
     /// <param name="shape">The extents.</param>
     /// <param name="patchCount">Patches of all images.</param>
+    /// <param name="storesLogSums">Whether <paramref name="logSums"/> is written; not 0 if it is.</param>
     public static void Run(ArrayView<TiledBlock> blocks, ArrayView<Float4> queries, ArrayView<Float4> keys,
-        ArrayView<Float4> values, ArrayView<float> bias, ArrayView<Float4> output, AttentionShape shape,
-        int patchCount)
+        ArrayView<Float4> values, ArrayView<float> bias, ArrayView<Float4> output, ArrayView<float> logSums,
+        AttentionShape shape, int patchCount, int storesLogSums)
     {
         var sharedQueries = SharedMemory.Allocate<Float4>(TileQueries * QueryStride);
         var sharedSums = SharedMemory.Allocate<Float4>(THead.WarpCount * WarpVectors);
@@ -171,11 +173,24 @@ internal static class ScopeAttentionTiled<THead>
             Float4 sum = sharedSums[(query * SliceVectors) + channel];
             for (int other = 1; other < THead.WarpCount; other++)
                 sum = sum.Plus(sharedSums[(other * WarpVectors) + (query * SliceVectors) + channel]);
-            int token = block.FirstToken + ((block.QueryRow + (query / block.TileColumns)) * shape.QueryColumns)
-                + block.QueryColumn + (query % block.TileColumns);
-            output[(token * shape.ScopeCount * shape.HeadCount * shape.HeadVectors) + outputStart + channel] = sum;
+            int row = RowOf(block, query, shape);
+            output[(row * shape.ScopeCount * shape.HeadCount * shape.HeadVectors) + outputStart + channel] = sum;
+        }
+
+        if (storesLogSums != 0 & slice == 0 & Group.IdxX < block.QueryCount)
+        {
+            var parts = new OnlineSoftmax[THead.WarpCount];
+            for (int part = 0; part < THead.WarpCount; part++)
+                parts[part] = sharedStates[(part * TileQueries) + Group.IdxX];
+            logSums[(((RowOf(block, Group.IdxX, shape) * shape.ScopeCount) + block.Scope) * shape.HeadCount) + head]
+                = OnlineSoftmax.Merge(parts, THead.WarpCount).LogSum;
         }
     }
+
+    /// <summary>The output row of a query of a tile.</summary>
+    private static int RowOf(TiledBlock block, int query, AttentionShape shape)
+        => block.FirstToken + ((block.QueryRow + (query / block.TileColumns)) * shape.QueryColumns)
+            + block.QueryColumn + (query % block.TileColumns);
 
     /// <summary>Copies a slice of the queries of the tile to shared memory.</summary>
     private static void LoadQueries(ArrayView<Float4> sharedQueries, ArrayView<Float4> queries, TiledBlock block,

@@ -50,8 +50,8 @@ internal sealed class AttentionCase
 
     private int TableCount => (_rows * GridRows) + (_columns * GridColumns);
 
-    /// <summary>The weighted sums, [queries, heads, d].</summary>
-    public float[] Run(KernelHost host, Type head)
+    /// <summary>Computes the weighted sums, [queries, heads, d], and the log-sums, [queries, heads].</summary>
+    public (float[] Sums, float[] LogSums) Run(KernelHost host, Type head, bool storesLogSums = true)
     {
         Type kernel = typeof(ScopeAttentionTiled<>).MakeGenericType(head);
         int blockSize = (int)kernel.GetProperty("BlockSize")!.GetValue(null)!;
@@ -76,22 +76,25 @@ internal sealed class AttentionCase
                 _keys.AsSpan(4 * ((patch * HeadCount * Vectors) + vector), 4).CopyTo(
                     keys.AsSpan(4 * ((vector * PatchCount) + patch)));
         var output = KernelHost.Output.Of(_queries.Length);
+        // Memory that is not written cannot be read back.
+        object logSums = storesLogSums ? KernelHost.Output.Of(QueryCount * HeadCount) : new float[1];
         host.Run(new KernelVariant(kernel, blockSize, 1),
             new LaunchSize(1, HeadCount * ((Vectors + sliceVectors - 1) / sliceVectors), blockSize),
-            new[] { block }, _queries, keys, _values, _bias, output, new AttentionShape
+            new[] { block }, _queries, keys, _values, _bias, output, logSums, new AttentionShape
             {
                 ScopeCount = 1,
                 KeyScopeCount = 1,
                 HeadCount = HeadCount,
                 HeadVectors = Vectors,
                 QueryColumns = _columns,
-            }, PatchCount);
-        return output.Values;
+            }, PatchCount, storesLogSums ? 1 : 0);
+        return (output.Values, (logSums as KernelHost.Output)?.Values ?? []);
     }
 
-    /// <summary>The weighted sums in double precision.</summary>
-    public double[] Expected()
+    /// <summary>The weighted sums and the log-sums in double precision.</summary>
+    public (double[] Sums, double[] LogSums) Expected()
     {
+        double[] logSums = new double[QueryCount * HeadCount];
         double[] expected = new double[_queries.Length];
         for (int query = 0; query < QueryCount; query++)
         {
@@ -114,12 +117,13 @@ internal sealed class AttentionCase
                     }
                 }
 
+                logSums[(query * HeadCount) + head] = Math.Log2(total);
                 for (int k = 0; k < _headSize; k++)
                     expected[Row(query, head) + k] = sums[k] / total;
             }
         }
 
-        return expected;
+        return (expected, logSums);
     }
 
     private int Row(int index, int head) => ((index * HeadCount) + head) * 4 * Vectors;

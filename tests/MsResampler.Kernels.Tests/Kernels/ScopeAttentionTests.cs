@@ -42,8 +42,14 @@ public class ScopeAttentionTests
         int keyColumns, bool isBiased)
     {
         AttentionCase @case = new(headSize, rows, columns, keyRows, keyColumns, isBiased);
-        float[] output = @case.Run((KernelHost)host, head);
-        Assert.That(Tolerances.RelativeError(output, @case.Expected()),
-            Is.LessThanOrEqualTo(Tolerances.TwoSinglePrecisions));
+        (float[] sums, float[] logSums) = @case.Run((KernelHost)host, head);
+        (double[] expected, double[] expectedLogSums) = @case.Expected();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Tolerances.RelativeError(sums, expected), Is.LessThanOrEqualTo(Tolerances.TwoSinglePrecisions));
+            Assert.That(Tolerances.RelativeError(logSums, expectedLogSums),
+                Is.LessThanOrEqualTo(Tolerances.TwoSinglePrecisions), "log-sums");
+            Assert.That(@case.Run((KernelHost)host, head, storesLogSums: false).Sums, Is.EqualTo(sums));
+        }
     }
 }

@@ -2,6 +2,7 @@ using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Gate;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Norm;
+using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Forward.Bits16;
@@ -23,10 +24,10 @@ internal sealed class Bits16Kernels
     private Bits16Kernels(KernelVariant[] attentions) => _attentions = attentions;
 
     /// <summary>float16.</summary>
-    public static Bits16Kernels Float16 { get; } = Of<MmaFloat16, GemmMmaFloat16>();
+    public static Bits16Kernels Float16 { get; } = Of<MmaFloat16, GemmMmaFloat16, Float16Vector>();
 
     /// <summary>bfloat16.</summary>
-    public static Bits16Kernels BFloat16 { get; } = Of<MmaBFloat16, GemmMmaBFloat16>();
+    public static Bits16Kernels BFloat16 { get; } = Of<MmaBFloat16, GemmMmaBFloat16, BFloat16Vector>();
 
     /// <summary>Products that also store sums of squares of their rows; the index is <see cref="GemmMmaShape.Index"/>.
     /// </summary>
@@ -51,6 +52,9 @@ internal sealed class Bits16Kernels
     /// <summary>Scales features in the 16-bit type.</summary>
     public required KernelVariant Scaling { get; init; }
 
+    /// <summary>Merges the frames of groups.</summary>
+    public required KernelVariant Merge { get; init; }
+
     public required KernelVariant AttentionMap { get; init; }
 
     /// <summary>Every kernel.</summary>
@@ -60,7 +64,7 @@ internal sealed class Bits16Kernels
     public IEnumerable<KernelVariant> WithCommon => [.. All, .. CommonKernels.ForBits16];
 
     private IEnumerable<KernelVariant> OfAnyHeadSize
-        => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. Float32Gemm, Norm, FusionGate, Conversion, Scaling,
+        => [.. SquaresGemm, .. ScaledGemm, .. Gemm, .. Float32Gemm, Norm, FusionGate, Conversion, Scaling, Merge,
             AttentionMap];
 
     /// <summary>The kernels that a model needs, including those that all precisions share.</summary>
@@ -95,9 +99,10 @@ internal sealed class Bits16Kernels
     /// <param name="headSize">Channels of the model's heads, at most 128.</param>
     public static int HeadTileFor(int headSize) => s_headTiles.First(size => size >= headSize);
 
-    private static Bits16Kernels Of<TElement, TOutput>()
+    private static Bits16Kernels Of<TElement, TOutput, TVector>()
         where TElement : struct, IBits16Element
         where TOutput : struct, IGemmMmaOutput
+        where TVector : struct, IRowVector<UInt4>
         => new([Attention<MmaHeadTile32, TElement>(), Attention<MmaHeadTile64, TElement>(),
             Attention<MmaHeadTile80, TElement>(), Attention<MmaHeadTile96, TElement>(),
             Attention<MmaHeadTile128, TElement>()])
@@ -111,6 +116,8 @@ internal sealed class Bits16Kernels
                 FusionGateBits16<TElement>.MaxBlockSize, 1, MinArchitecture),
             Conversion = RowsOf(typeof(ConvertRows<Float32Rows, float, TElement>)),
             Scaling = RowsOf(typeof(ConvertRows<Bits16Rows<TElement>, ushort, TElement>)),
+            Merge = new KernelVariant(typeof(MergeFrames<UInt4, TVector>),
+                MergeFrames<UInt4, TVector>.BlockSize, 8, MinArchitecture),
             AttentionMap = new KernelVariant(typeof(AttentionMapMma<TElement>), 32, 1, MinArchitecture),
         };
 

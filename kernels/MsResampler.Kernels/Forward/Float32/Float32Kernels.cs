@@ -1,6 +1,7 @@
 using MsResampler.Kernels.Attention;
 using MsResampler.Kernels.Gate;
 using MsResampler.Kernels.Gemm;
+using MsResampler.Kernels.Ptx;
 using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Forward.Float32;
@@ -18,13 +19,17 @@ internal static class Float32Kernels
 
     public static KernelVariant AttentionMap { get; } = new(typeof(AttentionMapWarp), 32, 1);
 
+    /// <summary>Merges the frames of groups.</summary>
+    public static KernelVariant Merge { get; } = new(typeof(MergeFrames<Float4, Float32Vector>),
+        MergeFrames<Float4, Float32Vector>.BlockSize, 8);
+
     public static KernelVariant FusionGate { get; } = RowWarps.VariantOf(typeof(FusionGateWarp));
 
     /// <summary>Every kernel.</summary>
     public static IReadOnlyList<KernelVariant> All { get; } =
     [
-        .. CommonKernels.All, s_attention32, s_attention64, s_attention128, AttentionMap, FusionGate, .. s_tensorGemm,
-        .. s_tensorGemmGelu,
+        .. CommonKernels.All, s_attention32, s_attention64, s_attention128, Merge, AttentionMap, FusionGate,
+        .. s_tensorGemm, .. s_tensorGemmGelu,
     ];
 
     /// <summary>Those without tensor cores.</summary>

@@ -127,9 +127,9 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
             (ref arguments) =>
             {
                 arguments.Add(batch.Blocks, queries, batch[Activation.Keys], batch[Activation.Values], batch.Arena,
-                    batch[Activation.Attended]);
+                    batch[Activation.Attended], batch[Activation.LogSums]);
                 arguments.Add(layout.AttentionShape);
-                arguments.Add(batch.RowCount);
+                arguments.Add(batch.RowCount, 0);
             });
         return new ForwardStep(StageNames.Attention, launch,
             () => batch.AttentionWork(layout, plan => plan.Scopes.Sum(scope => scope.AttentionFlops)));
