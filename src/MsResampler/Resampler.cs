@@ -51,24 +51,24 @@ public sealed class Resampler : IDisposable
     /// <summary>Description of the backend, such as "cpu, avx512, 8 threads".</summary>
     public string Description => _engine.Description;
 
-    /// <summary>Loads a model folder (config.json and a safetensors checkpoint). The files are not needed
-    /// afterwards.</summary>
-    /// <param name="folder">The model folder.</param>
+    /// <summary>Loads a model: a folder of this project, the folder of a published model as it was downloaded, or a
+    /// checkpoint alone. The files are not needed afterwards.</summary>
+    /// <param name="path">The folder or the <c>.safetensors</c> file; see <see cref="ResamplerModel.Open"/>.</param>
     /// <param name="options">The options; null for the defaults.</param>
-    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="DirectoryNotFoundException">The path does not exist.</exception>
     /// <exception cref="FileNotFoundException">The configuration or the checkpoint is missing.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">Access to a file is denied.</exception>
     /// <exception cref="SafetensorsException">The checkpoint is not valid safetensors.</exception>
-    /// <exception cref="InvalidModelException">The configuration is invalid; or tensors are missing, unknown, of the
-    /// wrong shape, or contain NaN, infinity or values beyond float32 (the exception lists all of them); or a
-    /// product of weights leaves the range of float32.</exception>
+    /// <exception cref="InvalidModelException">The configuration is invalid; no layout fits; or tensors are missing,
+    /// unknown, of the wrong shape, or contain NaN, infinity or values beyond float32 (the exception lists all of
+    /// them); or a product of weights leaves the range of float32.</exception>
     /// <exception cref="NotSupportedException">The environment variable MSRESAMPLER_CPU names an instruction set
     /// that this machine does not support, or the backend does not support the precision.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is negative or not a value of its type.</exception>
-    public static Resampler Load(string folder, ResamplerOptions? options = null)
+    public static Resampler Load(string path, ResamplerOptions? options = null)
     {
-        using ResamplerModel model = ResamplerModel.Open(folder);
+        using ResamplerModel model = ResamplerModel.Open(path, options?.Layout);
         return Load(model, options);
     }
 
@@ -76,6 +76,8 @@ public sealed class Resampler : IDisposable
     /// <param name="model">The model. The caller may dispose it afterwards.</param>
     /// <param name="options">The options; null for the defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException">An option is negative or not a value of its type.</exception>
+    /// <exception cref="ArgumentException">The options name a layout, and the model was opened with another
+    /// one.</exception>
     /// <exception cref="InvalidModelException">A product of weights leaves the range of float32.</exception>
     /// <exception cref="NotSupportedException">The environment variable MSRESAMPLER_CPU names an instruction set
     /// that this machine does not support, or the backend does not support the precision.</exception>
@@ -89,6 +91,12 @@ public sealed class Resampler : IDisposable
         {
             throw new ArgumentOutOfRangeException(nameof(options), options.Precision,
                 $"options.Precision: expected one of {string.Join(", ", Enum.GetNames<Precision>())}");
+        }
+
+        if (options.Layout is not null && options.Layout != model.Layout)
+        {
+            throw new ArgumentException($"options.Layout: expected {model.Layout}, the layout of the open model, or " +
+                $"null, found {options.Layout}", nameof(options));
         }
 
         return new Resampler(model, options);

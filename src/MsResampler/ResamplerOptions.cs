@@ -1,3 +1,5 @@
+using MsResampler.Model;
+
 namespace MsResampler;
 
 /// <summary>Options of a <see cref="Resampler"/>.</summary>
@@ -29,6 +31,10 @@ public sealed record ResamplerOptions
     /// <see cref="Resampler.WarmUp(ReadOnlySpan{PatchGrid}, CancellationToken)"/> does without grids. If not, the first
     /// calls do so.</summary>
     public bool WarmUp { get; init; }
+
+    /// <summary>The layout of the model that is loaded; null to recognise it. <see cref="CheckpointLayout.All"/> lists
+    /// the layouts.</summary>
+    public CheckpointLayout? Layout { get; init; }
 
     /// <summary>The limit for <see cref="ThreadCount"/>. Only tests set it, to run more threads than
     /// processors.</summary>

@@ -1,88 +1,133 @@
+using System.Diagnostics.CodeAnalysis;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Model;
 
-/// <summary>An opened and validated model folder: the configuration and the weights by role.</summary>
+/// <summary>An opened and validated model: the configuration and the weights by role.</summary>
 public sealed class ResamplerModel : IDisposable
 {
     /// <summary>The name of the configuration file in a model folder.</summary>
     public const string ConfigFileName = "config.json";
 
-    private ResamplerModel(ResamplerConfig config, ResamplerWeights weights, SafetensorsCheckpoint checkpoint,
-        string tensorPrefix, IReadOnlyList<string> warnings)
-        => (Config, Weights, Checkpoint, TensorPrefix, Warnings)
-            = (config, weights, checkpoint, tensorPrefix, warnings);
+    private readonly ITensorSource _source;
 
-    /// <summary>The configuration.</summary>
+    private ResamplerModel(ResamplerConfig config, ResamplerWeights weights, ITensorSource source, LayoutMatch match,
+        string tensorPrefix, IReadOnlyList<string> warnings)
+        => (Config, Weights, _source, Layout, LayoutReason, TensorPrefix, Warnings)
+            = (config, weights, source, match.Layout, match.Reason, tensorPrefix, warnings);
+
+    /// <summary>The configuration: that of config.json, or for a published checkpoint one derived from its
+    /// tensors.</summary>
     public ResamplerConfig Config { get; }
 
-    /// <summary>The weights by role. They read from <see cref="Checkpoint"/> and are valid until disposal.</summary>
+    /// <summary>The weights by role. They read from the checkpoint and are valid until disposal.</summary>
     public ResamplerWeights Weights { get; }
 
-    /// <summary>The open checkpoint.</summary>
-    public SafetensorsCheckpoint Checkpoint { get; }
+    /// <summary>The open checkpoint; null if the weights are in files of another format.</summary>
+    public SafetensorsCheckpoint? Checkpoint => _source as SafetensorsCheckpoint;
 
-    /// <summary>The path of the checkpoint, for messages.</summary>
-    internal string SourcePath => Checkpoint.SourcePath;
+    /// <summary>The layout that was recognised or asked for.</summary>
+    public CheckpointLayout Layout { get; }
 
     /// <summary>The detected prefix of the tensor names; may be empty.</summary>
     public string TensorPrefix { get; }
 
-    /// <summary>One sentence for each thing that was ignored: unknown configuration fields, other files in the
-    /// folder, and buffers that the model does not use.</summary>
+    /// <summary>One sentence for each thing that was ignored or is in doubt: unknown configuration fields, other files
+    /// in the folder, buffers that the model does not use, a choice between layouts.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
-    /// <summary>Opens a folder with <c>config.json</c> and a safetensors checkpoint. All weights are read once to
-    /// check their values.</summary>
-    /// <param name="folder">The model folder.</param>
+    /// <summary>The path of the checkpoint, for messages.</summary>
+    internal string SourcePath => _source.SourcePath;
+
+    /// <summary>The tensors of the checkpoint.</summary>
+    internal IReadOnlyList<TensorInfo> Tensors => _source.Tensors;
+
+    /// <summary>What decided the layout, in a few words.</summary>
+    internal string LayoutReason { get; }
+
+    /// <summary>Opens a model: a folder of this project, with <c>config.json</c> and a checkpoint; the folder of a
+    /// published model that contains a resampler, as it was downloaded; or the checkpoint alone. All weights of the
+    /// resampler are read once to check their values; other tensors are not read.</summary>
+    /// <param name="path">The folder, a <c>.safetensors</c> file, or an index. A <c>config.json</c> beside a file is
+    /// used.</param>
+    /// <param name="layout">The layout; null to recognise it by the tensors and, where they leave a choice, by
+    /// <c>config.json</c>.</param>
     /// <param name="cancellationToken">Checked between parts of the weights.</param>
-    /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
+    /// <exception cref="DirectoryNotFoundException">The path does not exist.</exception>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">Access to a file is denied.</exception>
     /// <exception cref="SafetensorsException">The checkpoint is not valid safetensors.</exception>
-    /// <exception cref="InvalidModelException">The configuration is invalid; or tensors are missing, unknown, of the
-    /// wrong shape, or contain NaN, infinity or values beyond float32. The exception lists all of them.</exception>
+    /// <exception cref="InvalidModelException">The configuration is invalid; no layout fits; or tensors are missing,
+    /// unknown, of the wrong shape, or contain NaN, infinity or values beyond float32. The exception lists all of
+    /// them.</exception>
     /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
-    public static ResamplerModel Open(string folder, CancellationToken cancellationToken = default)
+    public static ResamplerModel Open(string path, CheckpointLayout? layout = null,
+        CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(folder);
-        if (!Directory.Exists(folder))
+        ArgumentNullException.ThrowIfNull(path);
+        bool isFolder = Directory.Exists(path);
+        if (!isFolder && !CheckpointFolder.IsFile(path))
         {
-            throw new DirectoryNotFoundException($"{folder}: expected a model folder, found " + (File.Exists(folder)
-                ? $"a file; name the folder that holds {ConfigFileName} and the weights" : "nothing"));
+            throw new DirectoryNotFoundException($"{path}: expected a model folder or a checkpoint, found " +
+                (File.Exists(path) ? CheckpointFolder.DescribeMissing(path) : "nothing"));
         }
 
-        string configPath = Path.Combine(folder, ConfigFileName);
-        if (!CheckpointFolder.IsFile(configPath))
+        if (!isFolder && Path.GetFileName(path) == ConfigFileName)
         {
-            throw new FileNotFoundException($"{configPath}: expected the model's configuration, found " +
-                CheckpointFolder.DescribeMissing(configPath), configPath);
+            throw new DirectoryNotFoundException($"{path}: expected a model folder or a checkpoint, found a " +
+                "configuration; name the folder that holds it and the weights");
         }
+
+        string folder = isFolder ? path : Path.GetDirectoryName(Path.GetFullPath(path)) ?? "";
+        string configPath = Path.Combine(folder, ConfigFileName);
+        byte[]? json = CheckpointFolder.IsFile(configPath) ? ConfigReader.ReadBytes(configPath) : null;
+        PublishedConfig? published = json is null ? null : PublishedConfig.Read(json);
+        // A configuration that is not a JSON object has an error of its own.
+        bool isOwn = layout == CheckpointLayout.MsResampler
+            || (layout is null && json is not null && (published is null || published.IsOwn));
+        if (json is null && (isOwn || (isFolder && !CheckpointFolder.HasWeights(path))))
+            ThrowNoConfig(configPath);
 
         List<string> warnings = [];
-        byte[] json = ConfigReader.ReadBytes(configPath);
-        ResamplerConfig config = ConfigReader.Read(json, configPath, warnings);
-        SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder);
-        if (IsReplaced(configPath, json))
-        {
-            checkpoint.Dispose();
-            return Open(folder, cancellationToken);
-        }
-
+        ResamplerConfig? config = isOwn ? ConfigReader.Read(json, configPath, warnings) : null;
+        ITensorSource source = WeightSource.Open(path);
         try
         {
-            WeightBinder binder = new(config, checkpoint, cancellationToken);
+            if (json is not null && IsReplaced(configPath, json))
+            {
+                source.Dispose();
+                return Open(path, layout, cancellationToken);
+            }
+
+            TensorNames names = new(source);
+            if (config is null && layout is null && LayoutRecognition.IsOwn(names))
+            {
+                if (json is null)
+                    ThrowNoConfig(configPath);
+                config = ConfigReader.Read(json, configPath, warnings);
+            }
+
+            LayoutMatch match = config is not null
+                ? new LayoutMatch(CheckpointLayout.MsResampler, Prefix: null, ConfigFileName, [])
+                : LayoutRecognition.Recognise(names, path, published, layout);
+            config ??= PublishedResampler.Configure(match, names, path);
+            WeightBinder binder = new(config, names, match.Layout, match.Prefix, cancellationToken);
             ResamplerWeights weights = binder.Bind();
-            return new ResamplerModel(config, weights, checkpoint, binder.Prefix,
-                [.. warnings, .. checkpoint.Warnings, .. binder.Warnings]);
+            return new ResamplerModel(config, weights, source, match, binder.Prefix,
+                [.. warnings, .. source.Warnings, .. match.Warnings, .. binder.Warnings]);
         }
         catch
         {
-            checkpoint.Dispose();
+            source.Dispose();
             throw;
         }
     }
+
+    [DoesNotReturn]
+    private static void ThrowNoConfig(string configPath) => throw new FileNotFoundException(
+        $"{configPath}: expected the model's configuration, found {CheckpointFolder.DescribeMissing(configPath)}",
+        configPath);
 
     /// <summary>Whether another process has started to replace the model. Replacing removes config.json first and
     /// writes it last.</summary>
@@ -94,5 +139,5 @@ public sealed class ResamplerModel : IDisposable
     }
 
     /// <summary>Closes the checkpoint.</summary>
-    public void Dispose() => Checkpoint.Dispose();
+    public void Dispose() => _source.Dispose();
 }

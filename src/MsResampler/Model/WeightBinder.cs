@@ -12,8 +12,6 @@ namespace MsResampler.Model;
 /// <c>attn_pool.</c>, <c>ln_post</c> and <c>proj</c> one level up.</remarks>
 internal sealed class WeightBinder
 {
-    private const string NestedModule = "attn_pool.";
-
     // Longer than any role. Longer suffixes are not looked up, so that the cost of a hostile name is linear in its
     // length.
     private const int MaxRoleLength = 64;
@@ -39,34 +37,29 @@ internal sealed class WeightBinder
     };
 
     private readonly ResamplerConfig _config;
-    private readonly SafetensorsCheckpoint _checkpoint;
+    private readonly ITensorSource _source;
+    private readonly TensorNames _names;
+    private readonly CheckpointLayout _layout;
     private readonly CancellationToken _cancellationToken;
-    private readonly Dictionary<string, TensorInfo> _tensors = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, Ambiguity> _ambiguous = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, string> _absent = new(StringComparer.Ordinal);
     private readonly HashSet<TensorInfo> _used = [];
+    private readonly HashSet<string> _reported = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
     private readonly List<string> _warnings = [];
 
-    public WeightBinder(ResamplerConfig config, SafetensorsCheckpoint checkpoint, CancellationToken cancellationToken)
+    /// <param name="config">The configuration.</param>
+    /// <param name="names">The tensors.</param>
+    /// <param name="layout">The layout.</param>
+    /// <param name="prefix">The prefix of the tensor names; null to detect it.</param>
+    /// <param name="cancellationToken">Checked while values are read.</param>
+    public WeightBinder(ResamplerConfig config, TensorNames names, CheckpointLayout layout, string? prefix,
+        CancellationToken cancellationToken)
     {
         _config = config;
-        _checkpoint = checkpoint;
+        _source = names.Source;
+        _names = names;
+        _layout = layout;
         _cancellationToken = cancellationToken;
-        Dictionary<string, string> storedNames = new(StringComparer.Ordinal);
-        IEnumerable<KeyValuePair<string, TensorInfo>> stored = checkpoint.Tensors
-            .Select(tensor => KeyValuePair.Create(tensor.Name, tensor));
-        foreach ((string storedName, TensorInfo tensor) in stored.Concat(checkpoint.Aliases))
-        {
-            string name = ModuleNames.Unwrap(storedName);
-            if (!_tensors.TryAdd(name, tensor) && _tensors[name] != tensor)
-                _ambiguous.TryAdd(name, new Ambiguity(storedNames[name], storedName, tensor));
-            storedNames.TryAdd(name, storedName);
-        }
-
-        foreach ((string name, string reason) in checkpoint.Absent)
-            _absent.TryAdd(ModuleNames.Unwrap(name), reason);
-        Prefix = DetectPrefix();
+        Prefix = prefix ?? DetectPrefix();
     }
 
     /// <summary>The prefix of the tensor names.</summary>
@@ -75,13 +68,14 @@ internal sealed class WeightBinder
     /// <summary>One sentence per ignored tensor.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
-    private string OuterPrefix => Prefix.EndsWith(NestedModule, StringComparison.Ordinal)
-        ? Prefix[..^NestedModule.Length] : Prefix;
+    private string OuterPrefix => LayoutRecognition.OuterPrefix(Prefix);
 
     /// <summary>Finds and checks all weights.</summary>
     /// <exception cref="InvalidModelException">There are problems; the exception lists all of them.</exception>
     public ResamplerWeights Bind()
     {
+        _names.ThrowIfAdapted(Prefix);
+        _warnings.AddRange(_names.WarningsUnder(Prefix));
         int width = _config.HiddenSize;
         int scopeCount = _config.Scopes.Count;
         bool isIdentityAllowed = _config.VisionHiddenSize == width;
@@ -101,9 +95,9 @@ internal sealed class WeightBinder
             : Take("pos_embed", _config.QueryGrid.QueryCount, width);
 
         ReportUnused();
-        _problems.AddRange(WeightValues.FindProblems(_checkpoint, _used, _cancellationToken));
+        _problems.AddRange(WeightValues.FindProblems(_source, _used, _cancellationToken));
         if (_problems.Count > 0)
-            throw new InvalidModelException(_checkpoint.SourcePath, _problems);
+            throw new InvalidModelException(_source.SourcePath, _problems);
         return new ResamplerWeights(keyValueInput, keyValueNorm, queryNorm, postNorm, scopes, gate, projection,
             positions);
     }
@@ -160,23 +154,28 @@ internal sealed class WeightBinder
     private LinearWeights TakeLinear(string name, int outputs, int inputs)
         => new(Take(name + ".weight", outputs, inputs), TakeVector(name + ".bias", outputs));
 
-    private TensorInfo? Find(string role, bool isOuter = false) => _tensors.GetValueOrDefault(Prefix + role)
-        ?? (isOuter ? _tensors.GetValueOrDefault(OuterPrefix + role) : null);
+    private TensorInfo? Find(string role, bool isOuter = false) => _names.Find(Prefix + role)
+        ?? (isOuter ? _names.Find(OuterPrefix + role) : null);
 
-    /// <summary>Reports the tensors that no weight uses. A known buffer gives a warning. Any other tensor is a
-    /// problem: the configuration does not belong to the checkpoint.</summary>
+    /// <summary>Reports the tensors that no weight uses. A known buffer gives a warning, and so does a table of
+    /// positions where the configuration has no positions. Any other tensor is a problem: the configuration does not
+    /// belong to the checkpoint.</summary>
     private void ReportUnused()
     {
-        foreach (TensorInfo tensor in _checkpoint.Tensors)
+        bool isTableAllowed = _layout == CheckpointLayout.MsResampler
+            && _config.PositionEmbedding is { Keys: PositionEmbeddingType.None, Queries: PositionEmbeddingType.None };
+        string user = _layout == CheckpointLayout.MsResampler ? "this configuration" : $"layout {_layout}";
+        foreach ((string name, TensorInfo tensor) in _names.Stored)
         {
-            string name = ModuleNames.Unwrap(tensor.Name);
             if (!name.StartsWith(Prefix, StringComparison.Ordinal) || _used.Contains(tensor))
                 continue;
             if (s_buffers.Contains(name[(name.LastIndexOf('.') + 1)..]))
                 _warnings.Add($"tensor {Quote(tensor.Name)} was ignored: a buffer that this model does not use");
+            else if (isTableAllowed && name == Prefix + "pos_embed")
+                _warnings.Add($"tensor {Quote(tensor.Name)} was ignored: the configuration has no stored positions");
             else
-                _problems.Add($"tensor {Quote(tensor.Name)}: this configuration does not use it; found " +
-                    $"{tensor.Type} {Describe(tensor.Shape)}");
+                _problems.Add($"tensor {Quote(tensor.Name)}: {user} does not use it; found {tensor.Type} " +
+                    Describe(tensor.Shape));
         }
     }
 
@@ -194,18 +193,18 @@ internal sealed class WeightBinder
     {
         if (Find(role, isOuter) is not { } tensor)
         {
-            string reason = _absent.TryGetValue(Prefix + role, out string? absent) ? $": {absent}" : "";
+            string reason = _names.Absent.TryGetValue(Prefix + role, out string? absent) ? $": {absent}" : "";
             _problems.Add($"tensor {Quote(Prefix + role)}: expected shape {Describe(expected)}, found no such tensor" +
                 reason);
-            return new WeightTensor(_checkpoint, null!, rows, columns);
+            return new WeightTensor(_source, null!, rows, columns);
         }
 
-        string name = _tensors.ContainsKey(Prefix + role) ? Prefix + role : OuterPrefix + role;
-        if (_ambiguous.Remove(name, out Ambiguity names))
+        string name = _names.Find(Prefix + role) is not null ? Prefix + role : OuterPrefix + role;
+        if (_names.AmbiguityOf(name) is { } ambiguous && _reported.Add(name))
         {
-            _used.Add(names.Tensor);
-            _problems.Add($"tensor {Quote(name)}: expected one tensor of this name, found {Quote(names.First)} and " +
-                $"{Quote(names.Second)}, which differ only in the parts that wrapper modules add");
+            _used.Add(ambiguous.Tensor);
+            _problems.Add($"tensor {Quote(name)}: expected one tensor of this name, found {Quote(ambiguous.First)} " +
+                $"and {Quote(ambiguous.Second)}, which differ only in the parts that wrapper modules add");
         }
 
         _used.Add(tensor);
@@ -217,14 +216,14 @@ internal sealed class WeightBinder
         if ((long)rows * columns > Array.MaxLength)
             _problems.Add($"tensor {Quote(tensor.Name)}: expected at most {Array.MaxLength} elements, " +
                 $"found {(long)rows * columns}");
-        return new WeightTensor(_checkpoint, tensor, rows, columns, isStoredTransposed: isStoredTransposed);
+        return new WeightTensor(_source, tensor, rows, columns, isStoredTransposed: isStoredTransposed);
     }
 
     /// <summary>The prefix with the largest number of names that belong to this configuration.</summary>
     private string DetectPrefix()
     {
         Dictionary<string, int> votes = new(StringComparer.Ordinal);
-        foreach (string name in _tensors.Keys)
+        foreach (string name in _names.Tensors.Keys)
         {
             // A role is at the end of a name and has at most MaxRoleLength characters.
             int start = name.LastIndexOf('.', Math.Max(0, name.Length - MaxRoleLength)) + 1;
@@ -279,7 +278,4 @@ internal sealed class WeightBinder
     }
 
     private static string Describe(IEnumerable<long> shape) => TensorSize.Describe([.. shape]);
-
-    /// <summary>Two tensors with the same name once the parts of wrapper modules are removed.</summary>
-    private readonly record struct Ambiguity(string First, string Second, TensorInfo Tensor);
 }

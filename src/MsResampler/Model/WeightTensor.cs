@@ -8,14 +8,14 @@ namespace MsResampler.Model;
 /// shape.</summary>
 public sealed class WeightTensor
 {
-    private readonly SafetensorsCheckpoint _checkpoint;
+    private readonly ITensorSource _source;
     private readonly TensorInfo _tensor;
     private readonly long _firstElement;
 
-    internal WeightTensor(SafetensorsCheckpoint checkpoint, TensorInfo tensor, int rows, int columns,
+    internal WeightTensor(ITensorSource source, TensorInfo tensor, int rows, int columns,
         long firstElement = 0, bool isStoredTransposed = false)
     {
-        _checkpoint = checkpoint;
+        _source = source;
         _tensor = tensor;
         Rows = rows;
         Columns = columns;
@@ -45,7 +45,7 @@ public sealed class WeightTensor
     public float[] ToSingle()
     {
         float[] values = GC.AllocateUninitializedArray<float>(Count);
-        _checkpoint.Read(_tensor, _firstElement, values);
+        _source.Read(_tensor, _firstElement, values);
         return IsStoredTransposed ? Transpose(values) : values;
     }
 
@@ -53,7 +53,7 @@ public sealed class WeightTensor
     public double[] ToDouble()
     {
         double[] values = GC.AllocateUninitializedArray<double>(Count);
-        _checkpoint.Read(_tensor, _firstElement, values);
+        _source.Read(_tensor, _firstElement, values);
         return IsStoredTransposed ? Transpose(values) : values;
     }
 
@@ -67,12 +67,12 @@ public sealed class WeightTensor
 
     /// <summary>Reads elements in single precision, in stored order.</summary>
     internal void ReadStored(long firstElement, Span<float> destination)
-        => _checkpoint.Read(_tensor, _firstElement + firstElement, destination);
+        => _source.Read(_tensor, _firstElement + firstElement, destination);
 
     /// <summary>A weight that consists of <paramref name="rowCount"/> rows, starting at
     /// <paramref name="firstRow"/>.</summary>
     internal WeightTensor RowSlice(int firstRow, int rowCount)
-        => new(_checkpoint, _tensor, rowCount, Columns, (long)firstRow * Columns, IsStoredTransposed);
+        => new(_source, _tensor, rowCount, Columns, (long)firstRow * Columns, IsStoredTransposed);
 
     private T[] Transpose<T>(T[] stored)
     {

@@ -13,7 +13,7 @@ internal static class WeightValues
 
     /// <summary>Reads the tensors once, on all processors. Returns one sentence per tensor with such values, in the
     /// order of the tensors in the files.</summary>
-    public static IReadOnlyList<string> FindProblems(SafetensorsCheckpoint checkpoint, IEnumerable<TensorInfo> tensors,
+    public static IReadOnlyList<string> FindProblems(ITensorSource source, IEnumerable<TensorInfo> tensors,
         CancellationToken cancellationToken)
     {
         TensorInfo[] checkedTensors = [.. tensors.Where(tensor => ElementConversion.IsSupported(tensor.Type))
@@ -26,7 +26,7 @@ internal static class WeightValues
             (int index, long firstByte) = blocks[block];
             TensorInfo tensor = checkedTensors[index];
             Span<byte> bytes = buffer.AsSpan(0, (int)Math.Min(BlockBytes, tensor.ByteCount - firstByte));
-            checkpoint.ReadBytes(tensor, firstByte, bytes);
+            source.ReadBytes(tensor, firstByte, bytes);
             if (!ElementConversion.HasUnusable(tensor.Type, bytes))
                 return;
             Finding found = Find(tensor.Type, bytes, firstByte);

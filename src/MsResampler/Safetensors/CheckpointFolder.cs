@@ -61,6 +61,11 @@ internal static class CheckpointFolder
         }
     }
 
+    /// <summary>Whether a folder holds files of weights, of any format.</summary>
+    public static bool HasWeights(string folder) => Directory.EnumerateFiles(folder)
+        .Any(file => file.EndsWith(FileSuffix, StringComparison.Ordinal)
+            || file.EndsWith(IndexSuffix, StringComparison.Ordinal) || IsOfAnotherFormat(file));
+
     /// <summary>Describes, for an error message, what a path names that <see cref="IsFile"/> rejects.</summary>
     public static string DescribeMissing(string path)
     {
@@ -133,10 +138,12 @@ internal static class CheckpointFolder
         if (Directory.Exists(standard) || new FileInfo(standard).LinkTarget is not null)
             return $"{Quote(StandardStem + FileSuffix)}, which is {DescribeMissing(standard)}";
         string? other = Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file))
-            .Order(StringComparer.Ordinal).FirstOrDefault(name => !name.StartsWith('.')
-                && Path.GetExtension(name) is (".bin" or ".pt" or ".pth" or ".ckpt" or ".gguf"));
+            .Order(StringComparer.Ordinal).FirstOrDefault(name => !name.StartsWith('.') && IsOfAnotherFormat(name));
         return other is null ? "none" : $"none, but {Quote(other)}; convert it to safetensors";
     }
+
+    private static bool IsOfAnotherFormat(string name)
+        => Path.GetExtension(name) is ".bin" or ".pt" or ".pth" or ".ckpt" or ".gguf";
 
     [DoesNotReturn]
     private static void ThrowAmbiguous(string folder, string[] files) =>

@@ -10,7 +10,7 @@ namespace MsResampler.Safetensors;
 /// <remarks>Any number of threads may read at once. Disposing while another thread reads is safe: that read
 /// completes, and the files are closed after it. If a file has become shorter since it was opened, a read beyond
 /// its end fails with <see cref="SafetensorsError.DataTooShort"/>.</remarks>
-public sealed class SafetensorsCheckpoint : IDisposable
+public sealed class SafetensorsCheckpoint : ITensorSource
 {
     private const int BlockBytes = 1 << 18;
 
@@ -98,6 +98,10 @@ public sealed class SafetensorsCheckpoint : IDisposable
                 CheckpointFolder.DescribeMissing(path), path, exception);
         }
     }
+
+    IReadOnlyDictionary<string, TensorInfo> ITensorSource.Aliases => _aliases;
+
+    IReadOnlyDictionary<string, string> ITensorSource.Absent => _absent;
 
     /// <summary>Opens a file or an index.</summary>
     internal static SafetensorsCheckpoint OpenFile(string path, IEnumerable<string> warnings) =>

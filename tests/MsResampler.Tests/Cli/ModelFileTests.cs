@@ -71,7 +71,7 @@ internal sealed class ModelFileTests : CliFixture
         foreach (string[] command in Commands(Path.Combine(Model, "config.json")).Skip(1))
         {
             CliRun.Of(command).FailsNaming(
-                "expected a model folder, found a file; name the folder that holds config.json");
+                "expected a model folder or a checkpoint, found a configuration; name the folder");
         }
     }
 

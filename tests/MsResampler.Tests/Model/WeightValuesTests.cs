@@ -164,7 +164,7 @@ public class WeightValuesTests
     {
         using TemporaryFolder folder = Write(s_config, s_config, s_options, TensorType.F32, []);
 
-        Assert.That(() => ResamplerModel.Open(folder.Path, new CancellationToken(canceled: true)),
+        Assert.That(() => ResamplerModel.Open(folder.Path, cancellationToken: new(canceled: true)),
             Throws.InstanceOf<OperationCanceledException>());
     }
 

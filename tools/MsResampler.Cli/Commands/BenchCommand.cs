@@ -17,6 +17,7 @@ internal static class BenchCommand
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<string> model = Options.Model();
+        Option<CheckpointLayout?> layout = Options.Layout();
         Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.");
         Option<int> batch = Options.Int("--batch", "Images in a call.", 1, 1, MaxBatch);
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
@@ -41,22 +42,23 @@ internal static class BenchCommand
                 "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --json bench.json",
                 "msresampler bench --model model --grid 24x24 --backend cuda --precision float16",
             ],
-            Options = { model, grid, batch, backend, device, precision, threads, seconds, json },
+            Options = { model, layout, grid, batch, backend, device, precision, threads, seconds, json },
         };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(grid)!.Value,
-            parsed.GetValue(batch), parsed.GetRequiredValue(backend), parsed.GetValue(device),
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(layout),
+            parsed.GetValue(grid)!.Value, parsed.GetValue(batch), parsed.GetRequiredValue(backend),
+            parsed.GetValue(device),
             parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads),
             TimeSpan.FromSeconds(parsed.GetRequiredValue(seconds)!.Value),
             parsed.GetValue(json), terminal, cancellationToken));
         return command;
     }
 
-    private static int Run(string folder, PatchGrid grid, int batch, BackendChoice backend, string? device,
-        Precision precision, int? threadCount, TimeSpan duration, string? json, Terminal terminal,
-        CancellationToken cancellationToken)
+    private static int Run(string folder, CheckpointLayout? layout, PatchGrid grid, int batch, BackendChoice backend,
+        string? device, Precision precision, int? threadCount, TimeSpan duration, string? json,
+        Terminal terminal, CancellationToken cancellationToken)
     {
         using OutputFile? report = json is null ? null : new OutputFile(json, new Inputs().AddModel(folder));
-        using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
+        using ResamplerModel model = TokenEngine.OpenModel(folder, layout, terminal);
         CallSize.Require($"--grid {grid}", model.Config, grid);
         CallSize.RequireReference($"--grid {grid}", model.Config, grid);
         CallSize.Require($"--batch {batch}", model.Config, grid, batch);

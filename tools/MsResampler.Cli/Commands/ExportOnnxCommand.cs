@@ -11,6 +11,7 @@ internal static class ExportOnnxCommand
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<string> model = Options.Model();
+        Option<CheckpointLayout?> layout = Options.Layout();
         Option<string> output = Options.Path("--out", "FILE", "The ONNX file to write.");
         Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.", s_defaultGrid);
         ExampleCommand command = new("export-onnx",
@@ -27,23 +28,23 @@ internal static class ExportOnnxCommand
                 "msresampler export-onnx --model model --out model.onnx",
                 "msresampler export-onnx --model model --out wide.onnx --grid 24x32",
             ],
-            Options = { model, output, grid },
+            Options = { model, layout, output, grid },
         };
         command.SetAction(parsed =>
         {
-            Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(output), parsed.GetValue(grid)!.Value,
-                terminal, cancellationToken);
+            Run(parsed.GetRequiredValue(model), parsed.GetValue(layout), parsed.GetRequiredValue(output),
+                parsed.GetValue(grid)!.Value, terminal, cancellationToken);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static void Run(string folder, string path, PatchGrid grid, Terminal terminal,
+    private static void Run(string folder, CheckpointLayout? layout, string path, PatchGrid grid, Terminal terminal,
         CancellationToken cancellationToken)
     {
         Inputs inputs = new Inputs().AddModel(folder);
         inputs.Check(path);
-        using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
+        using ResamplerModel model = TokenEngine.OpenModel(folder, layout, terminal);
         CallSize.Require($"--grid {grid}", model.Config, grid);
         using OutputFile file = new(path, inputs);
         terminal.Say($"writing {path}");

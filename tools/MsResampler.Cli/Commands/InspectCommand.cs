@@ -16,10 +16,11 @@ internal static class InspectCommand
     {
         Argument<string?> path = new("PATH")
         {
-            Description = "A model folder, or a .safetensors file or index whose tensors are listed.",
+            Description = "A model (see run --model), or another .safetensors file, whose tensors are listed.",
             Arity = ArgumentArity.ZeroOrOne,
         };
         Option<string?> model = Options.OptionalPath("--model", "PATH", "The same as PATH.");
+        Option<CheckpointLayout?> layout = Options.Layout();
         Option<PatchGrid?> grid = Options.Grid("The patch grid of the scopes and the plan.", new PatchGrid(24, 24));
         ExampleCommand command = new("inspect",
             "Show the configuration, scopes and tensors of a model, and its execution plan.")
@@ -31,7 +32,7 @@ internal static class InspectCommand
                 "msresampler inspect model/model.safetensors",
             ],
             Arguments = { path },
-            Options = { model, grid },
+            Options = { model, layout, grid },
         };
         command.SetAction(parsed =>
         {
@@ -42,56 +43,78 @@ internal static class InspectCommand
                     (first is null ? "none" : $"'{first}' and --model {second}") + " (see msresampler inspect --help)");
             }
 
-            Run((first ?? second)!, parsed.GetValue(grid)!.Value, terminal);
+            Run((first ?? second)!, parsed.GetValue(layout), parsed.GetValue(grid)!.Value, terminal);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static void Run(string path, PatchGrid grid, Terminal terminal)
+    private static void Run(string path, CheckpointLayout? layout, PatchGrid grid, Terminal terminal)
     {
-        if (File.Exists(path))
+        bool isFolder = Directory.Exists(path);
+        if (!isFolder && !File.Exists(path))
+            throw new InputException($"{path}: there is no such file or folder");
+        if (isFolder || layout is not null || IsModel(path))
         {
-            using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
-            foreach (string warning in checkpoint.Warnings)
-                terminal.Warn(warning);
-            WriteTensors(checkpoint, terminal);
+            using ResamplerModel model = TokenEngine.OpenModel(path, layout, terminal);
+            WriteConfig(model, terminal);
+            WriteScopes(model, grid, terminal);
+            WriteTensors(model, terminal);
+            WritePlan(model, grid, terminal);
             return;
         }
 
-        if (!Directory.Exists(path))
-            throw new InputException($"{path}: there is no such file or folder");
-        using ResamplerModel model = TokenEngine.OpenModel(path, terminal);
-        WriteConfig(model, terminal);
-        WriteScopes(model, grid, terminal);
-        WriteTensors(model.Checkpoint, terminal);
-        WritePlan(model, grid, terminal);
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
+        foreach (string warning in checkpoint.Warnings)
+            terminal.Warn(warning);
+        WriteTensors($"Tensors of {path}", checkpoint.Tensors, terminal);
+    }
+
+    private static bool IsModel(string path)
+    {
+        try
+        {
+            using ResamplerModel model = ResamplerModel.Open(path);
+            return true;
+        }
+        catch (Exception exception) when (exception is InvalidModelException or FileNotFoundException)
+        {
+            return false;
+        }
     }
 
     private static void WriteConfig(ResamplerModel model, Terminal terminal)
     {
         ResamplerConfig config = model.Config;
         PositionEmbeddingConfig position = config.PositionEmbedding;
+        bool isOwn = model.Layout == CheckpointLayout.MsResampler;
         terminal.Heading("Configuration");
-        terminal.Table(["field", "value"],
+        terminal.Table(["field", "value", "from"],
         [
-            ["channels of a patch (C)", Number(config.VisionHiddenSize)],
-            ["width (D)", $"{Number(config.HiddenSize)} in {config.AttentionHeadCount} heads of {config.HeadSize}"],
+            ["layout", isOwn ? model.Layout.Name : $"{model.Layout} ({model.Layout.Title})", model.LayoutReason],
+            ["channels of a patch (C)", Number(config.VisionHiddenSize),
+                From(model.Weights.KeyValueInput is null ? "D, as there is no kv_proj" : "kv_proj.weight [D, C]")],
+            ["width (D)", $"{Number(config.HiddenSize)} in {config.AttentionHeadCount} heads of {config.HeadSize}",
+                From("query [M, D]; heads of this layout")],
             ["queries (M)", $"{config.QueryGrid} = {Number(config.QueryGrid.QueryCount)}, " +
-                (config.ShareQueries ? "shared by the scopes" : "separate for each scope")],
-            ["size of a token (L)", Number(config.OutputSize)],
-            ["keys and values", config.ShareKeyValues ? "shared by the scopes" : "separate for each scope"],
-            ["positions of keys", NameOf(position.Keys)],
-            ["positions of queries", NameOf(position.Queries)],
-            ["positions of frames", position.Frames == FrameEmbeddingType.None ? "none" : "sincos1d"],
+                (config.ShareQueries ? "shared by the scopes" : "separate for each scope"),
+                From("query [M, D]; the squarest grid")],
+            ["size of a token (L)", Number(config.OutputSize), From("proj [D, L]")],
+            ["keys and values", config.ShareKeyValues ? "shared by the scopes" : "separate for each scope",
+                From("layout")],
+            ["positions of keys", NameOf(position.Keys), From("layout")],
+            ["positions of queries", NameOf(position.Queries), From("layout")],
+            ["positions of frames", position.Frames == FrameEmbeddingType.None ? "none" : "sincos1d", From("layout")],
             ["gate", config.Gate is { } gate
                 ? $"mlp with hidden size {Number(gate.HiddenSize)}, one weight per scope and " +
                     $"{(gate.Granularity == GateGranularity.Head ? "head" : "token")}"
-                : "none, because there is one scope"],
-            ["layer norm epsilon",
-                config.LayerNormEpsilon.ToString("0.###e-00", CultureInfo.InvariantCulture)],
-            ["tensor name prefix", model.TensorPrefix.Length == 0 ? "none" : model.TensorPrefix],
+                : "none, because there is one scope", From("layout")],
+            ["layer norm epsilon", config.LayerNormEpsilon.ToString("0.###e-00", CultureInfo.InvariantCulture),
+                From("layout")],
+            ["tensor name prefix", model.TensorPrefix.Length == 0 ? "none" : model.TensorPrefix, "tensor names"],
         ]);
+
+        string From(string source) => isOwn ? ResamplerModel.ConfigFileName : source;
     }
 
     private static string NameOf(PositionEmbeddingType type) => type switch
@@ -141,12 +164,47 @@ internal static class InspectCommand
     private static double[] MeanOfHeads(double[] logs)
         => [.. Enumerable.Range(0, 2).Select(axis => logs.Where((_, index) => index % 2 == axis).Average())];
 
-    private static void WriteTensors(SafetensorsCheckpoint checkpoint, Terminal terminal)
+    private static void WriteTensors(ResamplerModel model, Terminal terminal)
     {
-        terminal.Heading($"Tensors of {checkpoint.SourcePath}");
+        string heading = $"Tensors of {model.SourcePath}";
+        if (model.Layout == CheckpointLayout.MsResampler)
+        {
+            WriteTensors(heading, model.Tensors, terminal);
+            return;
+        }
+
+        HashSet<string> names = [.. TensorsOf(model.Weights).Select(tensor => tensor.Name)];
+        WriteTensors($"{heading} that the resampler has",
+            [.. model.Tensors.Where(tensor => names.Contains(tensor.Name))], terminal);
+        if (model.Tensors.Count > names.Count)
+            terminal.Line($"  {Number(model.Tensors.Count - names.Count)} other tensors are not read");
+    }
+
+    /// <summary>The weights of a model with one scope.</summary>
+    private static IEnumerable<WeightTensor> TensorsOf(ResamplerWeights weights)
+    {
+        ScopeWeights scope = weights.Scopes[0];
+        NormWeights[] norms = [weights.KeyValueNorm, weights.QueryNorm, weights.PostNorm];
+        LinearWeights[] layers =
+        [
+            scope.QueryProjection, scope.KeyProjection, scope.ValueProjection, scope.OutputProjection,
+            weights.Projection,
+        ];
+        IEnumerable<WeightTensor?> tensors =
+        [
+            weights.KeyValueInput, weights.PositionTable, scope.Queries,
+            .. norms.SelectMany(norm => new[] { norm.Weight, norm.Bias }),
+            .. layers.SelectMany(layer => new[] { layer.Weight, layer.Bias }),
+        ];
+        return tensors.OfType<WeightTensor>();
+    }
+
+    private static void WriteTensors(string heading, IReadOnlyList<TensorInfo> tensors, Terminal terminal)
+    {
+        terminal.Heading(heading);
         terminal.Table(["name", "type", "shape", ">bytes"],
         [
-            .. checkpoint.Tensors.Select(tensor => (IReadOnlyList<string>)
+            .. tensors.Select(tensor => (IReadOnlyList<string>)
             [
                 tensor.Name,
                 tensor.Type.ToString(),
@@ -154,9 +212,9 @@ internal static class InspectCommand
                 Quantity.Count(tensor.ByteCount),
             ]),
         ]);
-        terminal.Line($"{Number(checkpoint.Tensors.Count)} tensors, " +
-            $"{Quantity.Count(checkpoint.Tensors.Sum(tensor => tensor.ElementCount))} " +
-            $"parameters, {Quantity.Scaled(checkpoint.Tensors.Sum(tensor => tensor.ByteCount))}B");
+        terminal.Line($"{Number(tensors.Count)} tensors, " +
+            $"{Quantity.Count(tensors.Sum(tensor => tensor.ElementCount))} " +
+            $"parameters, {Quantity.Scaled(tensors.Sum(tensor => tensor.ByteCount))}B");
     }
 
     private static void WritePlan(ResamplerModel model, PatchGrid grid, Terminal terminal)

@@ -11,9 +11,19 @@ internal static class Options
     private const int MaxThreadCount = 1_024;
     private const int MinArchitecture = 60;
 
-    /// <summary>The option <c>--model</c>, a model folder.</summary>
+    /// <summary>The option <c>--model</c>, a folder or a file.</summary>
     public static Option<string> Model()
-        => Path("--model", "DIR", "The model folder, with config.json and a safetensors checkpoint.");
+        => Path("--model", "PATH", "The model: a folder of msresampler init, the folder of a published model as it " +
+            "was downloaded, or a .safetensors file with its resampler.");
+
+    /// <summary>The option <c>--layout</c>; null to recognise the layout.</summary>
+    public static Option<CheckpointLayout?> Layout() => new("--layout")
+    {
+        Description = $"The layout of the model (default: recognised). One of {CheckpointLayout.Names}.",
+        HelpName = "NAME",
+        CustomParser = result => CheckpointLayout.Find(Text(result)) ??
+            Fail<CheckpointLayout?>(result, "--layout", $"one of {CheckpointLayout.Names}"),
+    };
 
     /// <summary>A required file or folder.</summary>
     public static Option<string> Path(string name, string helpName, string description) => new(name)

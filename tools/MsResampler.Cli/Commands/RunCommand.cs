@@ -26,6 +26,7 @@ internal static class RunCommand
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<string> model = Options.Model();
+        Option<CheckpointLayout?> layout = Options.Layout();
         Option<string[]> features = new("--features")
         {
             Description = "Patch features of an encoder, as .safetensors or .npy; several files are one batch.",
@@ -82,7 +83,7 @@ internal static class RunCommand
             ],
             Options =
             {
-                model, features, grid, dropClassToken, images, patch, size, output, backend, device, precision,
+                model, layout, features, grid, dropClassToken, images, patch, size, output, backend, device, precision,
                 threads, maps,
             },
         };
@@ -104,14 +105,15 @@ internal static class RunCommand
                 }
             }
 
-            FeatureLayout layout = new(parsed.GetValue(grid), parsed.GetValue(dropClassToken));
-            if (layout is { DropClassToken: true, Grid: null })
+            FeatureLayout featureLayout = new(parsed.GetValue(grid), parsed.GetValue(dropClassToken));
+            if (featureLayout is { DropClassToken: true, Grid: null })
                 throw new InputException("--drop-class-token needs --grid, the grid of the patches after the token");
             Run(new RunRequest
             {
                 Model = parsed.GetRequiredValue(model),
+                Layout = parsed.GetValue(layout),
                 OpenSource = () => !hasImages
-                    ? FeatureFile.Open(featureFiles, layout)
+                    ? FeatureFile.Open(featureFiles, featureLayout)
                     : ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size)),
                 Output = parsed.GetRequiredValue(output),
                 InputFiles = hasImages ? imageFiles : featureFiles,
@@ -138,8 +140,8 @@ internal static class RunCommand
         if (File.Exists(request.MapFolder))
             throw new InputException($"{request.MapFolder}: this is a file; --maps expects a folder");
         using IFeatureSource source = request.OpenSource();
-        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Backend, request.Device,
-            request.Precision, request.ThreadCount, terminal);
+        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Layout, request.Backend,
+            request.Device, request.Precision, request.ThreadCount, terminal);
         CheckChannels(source, engine.Config, request.Model);
 
         ResamplerConfig config = engine.Config;

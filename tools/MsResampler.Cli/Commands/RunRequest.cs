@@ -5,6 +5,9 @@ internal sealed record RunRequest
 {
     public required string Model { get; init; }
 
+    /// <summary>The layout of the model; null to recognise it.</summary>
+    public CheckpointLayout? Layout { get; init; }
+
     /// <summary>Opens the images. Called after all cheaper checks.</summary>
     public required Func<IFeatureSource> OpenSource { get; init; }
 

@@ -17,6 +17,7 @@ internal static class VerifyCommand
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
         Option<string> model = Options.Model();
+        Option<CheckpointLayout?> layout = Options.Layout();
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
         Option<string?> device = Options.Device();
         Option<PrecisionChoice> precision = Options.Precision();
@@ -37,21 +38,22 @@ internal static class VerifyCommand
                 "msresampler verify --model model",
                 "msresampler verify --model model --backend cpu --threads 1 --bound 1e-6",
             ],
-            Options = { model, backend, device, precision, threads, bound },
+            Options = { model, layout, backend, device, precision, threads, bound },
         };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetRequiredValue(backend),
-            parsed.GetValue(device), parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads),
-            parsed.GetValue(bound), terminal, cancellationToken));
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(layout),
+            parsed.GetRequiredValue(backend), parsed.GetValue(device), parsed.GetRequiredValue(precision).Precision,
+            parsed.GetValue(threads), parsed.GetValue(bound), terminal, cancellationToken));
         return command;
     }
 
     private static string BoundOf(Precision precision)
         => $"{Quantity.Error(Deviation.BoundOf(BackendChoice.Cuda, precision))} in {PrecisionChoice.NameOf(precision)}";
 
-    private static int Run(string folder, BackendChoice backend, string? device, Precision precision,
-        int? threadCount, double? givenBound, Terminal terminal, CancellationToken cancellationToken)
+    private static int Run(string folder, CheckpointLayout? layout, BackendChoice backend, string? device,
+        Precision precision, int? threadCount, double? givenBound, Terminal terminal,
+        CancellationToken cancellationToken)
     {
-        using ResamplerModel model = TokenEngine.OpenModel(folder, terminal);
+        using ResamplerModel model = TokenEngine.OpenModel(folder, layout, terminal);
         CallSize.Require($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0], s_grids.Length);
         CallSize.RequireReference($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0]);
         using ITokenEngine engine = TokenEngine.Open(model, backend, device, precision, threadCount);

@@ -6,10 +6,10 @@ namespace MsResampler.Cli.Engines;
 /// that when they read them.</summary>
 internal static class TokenEngine
 {
-    public static ITokenEngine Open(string folder, BackendChoice backend, string? device, Precision precision,
-        int? threadCount, Terminal terminal)
+    public static ITokenEngine Open(string path, CheckpointLayout? layout, BackendChoice backend, string? device,
+        Precision precision, int? threadCount, Terminal terminal)
     {
-        using ResamplerModel model = OpenModel(folder, terminal);
+        using ResamplerModel model = OpenModel(path, layout, terminal);
         return Open(model, backend, device, precision, threadCount);
     }
 
@@ -54,13 +54,13 @@ internal static class TokenEngine
         }
     }
 
-    /// <summary>Opens a model folder and adds its warnings to the terminal.</summary>
-    public static ResamplerModel OpenModel(string folder, Terminal terminal)
+    /// <summary>Opens a model and adds its warnings to the terminal.</summary>
+    public static ResamplerModel OpenModel(string path, CheckpointLayout? layout, Terminal terminal)
     {
-        if (!Directory.Exists(folder) && !File.Exists(folder))
-            throw new InputException($"{folder}: this model folder does not exist; msresampler init makes one");
-        terminal.Say($"loading {folder}");
-        ResamplerModel model = ResamplerModel.Open(folder);
+        if (!Directory.Exists(path) && !File.Exists(path))
+            throw new InputException($"{path}: this model folder does not exist; msresampler init makes one");
+        terminal.Say($"loading {path}");
+        ResamplerModel model = ResamplerModel.Open(path, layout);
         foreach (string warning in model.Warnings)
             terminal.Warn(warning);
         return model;

@@ -31,14 +31,23 @@ internal sealed class Inputs
         return this;
     }
 
-    /// <summary>Adds a model folder: its configuration and all files that the command reads as weights.</summary>
-    public Inputs AddModel(string folder)
+    /// <summary>Adds a model: its configuration and all files that the command reads as weights.</summary>
+    /// <param name="path">A folder, or a checkpoint in a folder.</param>
+    public Inputs AddModel(string path)
     {
-        if (!Directory.Exists(folder))
+        if (File.Exists(path) && !path.EndsWith(IndexSuffix, StringComparison.OrdinalIgnoreCase))
+        {
+            string folder = Path.GetDirectoryName(Path.GetFullPath(path)) ?? "";
+            return Add(path, "the model").Add(Path.Combine(folder, ConfigName), $"{ConfigName} of the model {path}");
+        }
+
+        if (File.Exists(path))
+            path = Path.GetDirectoryName(Path.GetFullPath(path)) ?? "";
+        if (!Directory.Exists(path))
             return this;
-        _modelFolders.Add(Canonical(folder));
-        foreach (string path in Directory.EnumerateFiles(folder).Where(path => IsOfModel(Path.GetFileName(path))))
-            Add(path, $"{Path.GetFileName(path)} of the model {folder}");
+        _modelFolders.Add(Canonical(path));
+        foreach (string file in Directory.EnumerateFiles(path).Where(file => IsOfModel(Path.GetFileName(file))))
+            Add(file, $"{Path.GetFileName(file)} of the model {path}");
         return this;
     }
 
