@@ -39,7 +39,11 @@ public class ActivationOverflowException : ArithmeticException
     /// <param name="precision">The numeric precision of the model.</param>
     [DoesNotReturn]
     internal static void Throw(FrameGroups groups, int group, Precision precision)
-        => throw new ActivationOverflowException($"{groups.Describe(group, group)}: {Describe(precision)}", precision,
+        => throw For(groups, group, precision);
+
+    /// <summary>The exception for a group.</summary>
+    internal static ActivationOverflowException For(FrameGroups groups, int group, Precision precision)
+        => new($"{groups.Describe(group, group)}: {Describe(precision)}", precision,
             group, groups.GridsOf(group)[0]);
 
     private static string Name(Precision precision) => precision switch

@@ -61,6 +61,10 @@ internal sealed unsafe class AbsorbedScope
         where TSimd : struct, ISimd<TVector>
         => MicroKernel<TSimd, TVector>.TileWidth(Math.Min(laneCount - lane, MicroKernel<TSimd, TVector>.PanelWidth));
 
+    /// <summary>The number of patches in the window of a query.</summary>
+    public int KeyCount(int query)
+        => Windows.Rows[query / GridColumns].Count * Windows.Columns[query % GridColumns].Count;
+
     /// <summary>Writes two offsets for each patch of a query's window: of the attention weights of the patch,
     /// and of its row in a table of patches. Patches are in row-major order.</summary>
     /// <param name="query">The query.</param>

@@ -4,20 +4,41 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>Attention weights of one image as full matrices, for display. Keys are projected and every row of
+/// <summary>Attention weights of one group as full matrices, for display. Keys are projected and every row of
 /// logits is computed as the model defines it; the strategies of the plan are not used.</summary>
 internal static unsafe class AttentionMaps
 {
     /// <summary>Computes the attention weights of one scope.</summary>
     /// <param name="model">The model.</param>
     /// <param name="scope">The scope.</param>
-    /// <param name="grid">The operands of the image's grid.</param>
-    /// <param name="keyFeatures">The image's Z with positions, [N, <paramref name="stride"/>].</param>
+    /// <param name="stack">The group; no other groups.</param>
+    /// <param name="keyFeatures">Z of the group with positions, [patches of all frames, <paramref name="stride"/>].
+    /// </param>
     /// <param name="stride">Floats between rows of <paramref name="keyFeatures"/>.</param>
-    /// <returns>[A, M, N] row-major; 0 outside the windows.</returns>
-    /// <exception cref="ActivationOverflowException">A logit is not finite.</exception>
-    public static float[] Compute<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, GridOperands grid,
+    /// <returns>For each frame [A, M, N] row-major, where N counts its patches; 0 outside the windows. Null if a logit
+    /// is not finite.</returns>
+    public static float[][]? Compute<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, FrameStack stack,
         float* keyFeatures, int stride)
+        where TSimd : struct, ISimd<TVector>
+    {
+        int sumCount = model.Config.QueryGrid.QueryCount * model.Config.AttentionHeadCount;
+        FrameSum[] sums = new FrameSum[stack.FrameCount * sumCount];
+        float[][] weights = new float[stack.FrameCount][];
+        for (int frame = 0; frame < weights.Length; frame++)
+        {
+            if (!TryCompute(model, scope, stack[frame], keyFeatures + ((nint)stack.FirstRow(frame) * stride), stride,
+                sums.AsMemory(frame * sumCount, sumCount), out weights[frame]))
+                return null;
+        }
+
+        if (stack.FrameCount > 1)
+            Merge(model, scope, stack, sums, weights);
+        return weights;
+    }
+
+    /// <summary>Computes the attention weights of one frame, as of an image.</summary>
+    private static bool TryCompute<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, GridOperands grid,
+        float* keyFeatures, int stride, Memory<FrameSum> sums, out float[] weights)
         where TSimd : struct, ISimd<TVector>
     {
         ResamplerConfig config = model.Config;
@@ -33,7 +54,7 @@ internal static unsafe class AttentionMaps
             projection, panel, keys.Pointer, width));
 
         bool hasOverflowed = false;
-        float[] weights = new float[checked((long)config.AttentionHeadCount * queryCount * patchCount)];
+        float[] made = new float[checked((long)config.AttentionHeadCount * queryCount * patchCount)];
         Parallel.For(0, config.AttentionHeadCount * queryCount, index =>
         {
             (int head, int query) = Math.DivRem(index, queryCount);
@@ -45,7 +66,7 @@ internal static unsafe class AttentionMaps
             bias.FillRows(queryRow, head, rows, rowBias, 1);
             bias.FillColumns(queryColumn, head, columns, columnBias, 1);
             ReadOnlySpan<float> q = queries.Span.Slice((query * width) + (head * config.HeadSize), config.HeadSize);
-            Span<float> row = weights.AsSpan(index * patchCount, patchCount);
+            Span<float> row = made.AsSpan(index * patchCount, patchCount);
             float best = float.NegativeInfinity;
             foreach (int patch in Patches(rows, columns, grid.Plan.Grid))
             {
@@ -61,11 +82,36 @@ internal static unsafe class AttentionMaps
             foreach (int patch in Patches(rows, columns, grid.Plan.Grid))
                 total += row[patch] = MathF.Pow(2, row[patch] - best);
             TensorPrimitives.Divide(row, (float)total, row);
+            sums.Span[(query * config.AttentionHeadCount) + head] =
+                new FrameSum { Maximum = best, Total = (float)total };
         });
         GC.KeepAlive(queries);
-        if (hasOverflowed)
-            ActivationOverflowException.Throw(new FrameGroups([grid.Plan.Grid]), 0, Precision.Float32);
-        return weights;
+        weights = made;
+        return !hasOverflowed;
+    }
+
+    /// <summary>Multiplies the weights of each frame by its share in the softmax of the group.</summary>
+    private static void Merge<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, FrameStack stack,
+        FrameSum[] sums, float[][] weights)
+        where TSimd : struct, ISimd<TVector>
+    {
+        int headCount = model.Config.AttentionHeadCount;
+        int queryCount = model.Config.QueryGrid.QueryCount;
+        fixed (FrameSum* first = sums)
+            for (int query = 0; query < queryCount; query++)
+                FrameMerge<TSimd, TVector>.Share(stack, 0, scope, query, new AxisRange(0, headCount),
+                    first + (query * headCount), queryCount * headCount);
+        for (int frame = 0; frame < weights.Length; frame++)
+        {
+            int patchCount = stack[frame].PatchCount;
+            for (int index = 0; index < headCount * queryCount; index++)
+            {
+                (int head, int query) = Math.DivRem(index, queryCount);
+                Span<float> row = weights[frame].AsSpan(index * patchCount, patchCount);
+                TensorPrimitives.Multiply(row,
+                    sums[(((frame * queryCount) + query) * headCount) + head].Total, row);
+            }
+        }
     }
 
     private static IEnumerable<int> Patches(AxisRange rows, AxisRange columns, PatchGrid grid)

@@ -57,10 +57,12 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
 
     public override ExecutionPlan Plan(PatchGrid grid) => Open().Planner.Plan(grid);
 
+    /// <summary>The plan for a group of frames.</summary>
+    public GroupPlan PlanGroup(ReadOnlySpan<PatchGrid> grids) => Open().Planner.PlanGroup(grids);
+
     public override void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
         CancellationToken cancellationToken)
     {
-        groups.RequireImages();
         Core core = Open();
         fixed (float* input = features)
         fixed (float* output = tokens)
@@ -69,7 +71,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             try
             {
                 Validate(core, pass, input, features.Length, groups, cancellationToken);
-                RunGroups(core, pass, input, groups, output, cancellationToken);
+                RunStacks(core, pass, input, groups, output, cancellationToken);
             }
             finally
             {
@@ -82,14 +84,12 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
 
     public override Explanation Explain(ReadOnlySpan<float> features, FrameGroups group)
     {
-        group.RequireImages();
         Core core = Open();
         ResamplerConfig config = core.Model.Config;
         int queryCount = config.QueryGrid.QueryCount;
         float[] tokens = new float[(long)queryCount * config.OutputSize];
         float[] gate = new float[queryCount * config.Scopes.Count * config.GateGroupCount];
         ForwardPass<TSimd, TVector> pass = core.Passes.Rent();
-        GridOperands? operands = null;
         try
         {
             fixed (float* input = features)
@@ -97,23 +97,25 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             fixed (float* gateWeights = gate)
             {
                 Validate(core, pass, input, features.Length, group, CancellationToken.None);
-                operands = core.Grids.Acquire(group.Grids[0]);
-                pass.Prepare([operands], input, output, gateWeights);
+                Collect(core, group, 0, 0, pass.Stack);
+                pass.Prepare(input, output, gateWeights);
                 _workers.Run(pass, CancellationToken.None);
-                if (pass.OverflowedImage >= 0)
+                if (pass.OverflowedGroup >= 0)
                     ActivationOverflowException.Throw(group, 0, Precision);
                 if (config.Gate is null)
                     Array.Fill(gate, 1f);
-                float[][][] attention = [.. Enumerable.Range(0, config.Scopes.Count).Select(scope =>
-                    new[] { AttentionMaps.Compute(core.Model, scope, operands, pass.KeyFeatures, pass.RowStride) })];
+                float[][][] attention = new float[config.Scopes.Count][][];
+                for (int scope = 0; scope < attention.Length; scope++)
+                    attention[scope] = AttentionMaps.Compute(core.Model, scope, pass.Stack, pass.KeyFeatures,
+                        pass.RowStride)
+                        ?? throw ActivationOverflowException.For(group, 0, Precision);
                 return new Explanation(group.Grids, config, attention, gate);
             }
         }
         finally
         {
+            Free(core.Grids, pass.Stack);
             core.Passes.Return(pass);
-            if (operands is not null)
-                core.Grids.Release(operands);
             GC.KeepAlive(this);
         }
     }
@@ -139,65 +141,92 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
                 core.Model.Config.VisionHiddenSize);
     }
 
-    private void RunGroups(Core core, ForwardPass<TSimd, TVector> pass, float* input, FrameGroups groups,
+    private void RunStacks(Core core, ForwardPass<TSimd, TVector> pass, float* input, FrameGroups groups,
         float* output, CancellationToken cancellationToken)
     {
-        ReadOnlySpan<PatchGrid> grids = groups.Grids;
         ResamplerConfig config = core.Model.Config;
-        for (int image = 0; image < grids.Length; image += pass.Group.Count)
+        FrameStack stack = pass.Stack;
+        int firstFrame = 0;
+        for (int group = 0; group < groups.GroupCount;)
         {
-            Free(core.Grids, pass.Group);
             try
             {
-                long rows = Collect(core, grids[image..], pass.Group);
-                pass.Prepare(CollectionsMarshal.AsSpan(pass.Group), input, output, gateWeights: null);
+                Collect(core, groups, group, firstFrame, stack);
+                pass.Prepare(input, output, gateWeights: null);
                 _workers.Run(pass, cancellationToken);
-                if (pass.OverflowedImage is >= 0 and int overflowed)
-                    ActivationOverflowException.Throw(groups, image + overflowed, Precision);
-                input += rows * config.VisionHiddenSize;
-                output += (long)pass.Group.Count * config.QueryGrid.QueryCount * config.OutputSize;
+                if (pass.OverflowedGroup is >= 0 and int overflowed)
+                    ActivationOverflowException.Throw(groups, group + overflowed, Precision);
+                input += (long)stack.RowCount * config.VisionHiddenSize;
+                output += (long)stack.GroupCount * config.QueryGrid.QueryCount * config.OutputSize;
+                group += stack.GroupCount;
+                firstFrame += stack.FrameCount;
             }
-            catch
+            finally
             {
-                Free(core.Grids, pass.Group);
-                throw;
+                Free(core.Grids, stack);
             }
         }
-
-        Free(core.Grids, pass.Group);
     }
 
-    /// <summary>Fills a group with the first images that can be computed together. Returns the number of
-    /// patches.</summary>
-    private static long Collect(Core core, ReadOnlySpan<PatchGrid> grids, List<GridOperands> group)
+    /// <summary>Fills a stack with the first groups, starting at <paramref name="group"/>, that can be computed
+    /// together.</summary>
+    private static void Collect(Core core, FrameGroups groups, int group, int firstFrame, FrameStack stack)
     {
         int queryCount = core.Model.Config.QueryGrid.QueryCount;
-        long rows = 0;
-        foreach (PatchGrid grid in grids)
+        for (; group < groups.GroupCount; group++)
         {
-            if (group.Count > 0
-                && (rows + grid.PatchCount > WorkspaceSize.GroupRows
-                    || (group.Count + 1) * (long)queryCount > WorkspaceSize.GroupRows))
-                break;
-            GridOperands next = core.Grids.Acquire(grid);
-            if (group.Count > 0 && !HaveSameStrategies(group[0].Plan, next.Plan))
-            {
-                core.Grids.Release(next);
-                break;
-            }
-
-            group.Add(next);
-            rows += next.PatchCount;
+            int frameCount = groups.FrameCountOf(group);
+            ReadOnlySpan<PatchGrid> grids = groups.Grids.Slice(firstFrame, frameCount);
+            if (stack.GroupCount > 0 && !HasRoom(stack, grids, queryCount))
+                return;
+            if (!(frameCount == 1 ? TryAddImage(core, grids[0], stack)
+                : TryAddGroup(core, groups, grids, firstFrame, stack)))
+                return;
+            firstFrame += frameCount;
         }
-
-        return rows;
     }
 
-    private static void Free(GridCache grids, List<GridOperands> group)
+    private static bool HasRoom(FrameStack stack, ReadOnlySpan<PatchGrid> grids, int queryCount)
     {
-        foreach (GridOperands operands in group)
-            grids.Release(operands);
-        group.Clear();
+        long rows = stack.RowCount;
+        foreach (PatchGrid grid in grids)
+            rows += grid.PatchCount;
+        long partials = stack.PartialCount + (grids.Length == 1 ? 0 : grids.Length);
+        return rows <= WorkspaceSize.StackRows
+            && Math.Max(stack.GroupCount + 1, partials) * queryCount <= WorkspaceSize.StackRows;
+    }
+
+    private static bool TryAddImage(Core core, PatchGrid grid, FrameStack stack)
+    {
+        GridOperands operands = core.Grids.Acquire(grid);
+        if (stack.GroupCount > 0 && !HaveSameStrategies(stack.Plan, operands.Plan))
+        {
+            core.Grids.Release(operands);
+            return false;
+        }
+
+        stack.AddImage(operands);
+        return true;
+    }
+
+    private static bool TryAddGroup(Core core, FrameGroups groups, ReadOnlySpan<PatchGrid> grids, int firstFrame,
+        FrameStack stack)
+    {
+        GroupStrategies strategies = core.ChooseStrategies(grids, stack.ImagePlans);
+        if (stack.GroupCount > 0 && !strategies.Match(stack.Plan))
+            return false;
+        for (int frame = 0; frame < grids.Length; frame++)
+            stack.AddFrame(core.Grids.Acquire(new GridKey(grids[frame], strategies)),
+                groups.TemporalIdOf(firstFrame + frame));
+        stack.EndGroup();
+        return true;
+    }
+
+    private static void Free(GridCache grids, FrameStack stack)
+    {
+        for (int frame = 0; frame < stack.FrameCount; frame++)
+            grids.Release(stack[frame]);
+        stack.Clear();
     }
 
     private static bool HaveSameStrategies(ExecutionPlan a, ExecutionPlan b)
@@ -211,13 +240,17 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     /// <summary>The state that <see cref="Dispose"/> drops.</summary>
     private sealed class Core
     {
+        private readonly GroupStrategies.Pool _strategies = new();
+
         public Core(ModelOperands<TSimd, TVector> model, Planner planner, long gridCacheBytes, WorkerPool workers)
         {
             Model = model;
             Planner = planner;
             int headLanes = Costs.PaddedLanes(model.Config.AttentionHeadCount);
             Grids = new GridCache(gridCacheBytes,
-                grid => GridPlan.Create<TSimd, TVector>(planner.Plan(grid), model.Config, headLanes),
+                key => GridPlan.Create<TSimd, TVector>(key.Strategies is null ? planner.Plan(key.Grid)
+                    : planner.Plan(key.Grid, key.Strategies.Scopes), model.Config, headLanes,
+                        isOfGroup: key.Strategies is not null),
                 (plan, parts) => new GridOperandsBuilder<TSimd, TVector>(model, headLanes, parts, workers)
                     .Build(plan));
             WorkspaceSize size = new();
@@ -232,5 +265,21 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         public GridCache Grids { get; }
 
         public PassStack<TSimd, TVector> Passes { get; }
+
+        /// <summary>The strategies of a group of several frames.</summary>
+        /// <param name="grids">The grids of its frames.</param>
+        /// <param name="plans">A list to use.</param>
+        public GroupStrategies ChooseStrategies(ReadOnlySpan<PatchGrid> grids, List<ExecutionPlan> plans)
+        {
+            plans.Clear();
+            foreach (PatchGrid grid in grids)
+                plans.Add(Grids.Plan(grid).Plan);
+            int scopeCount = Model.Config.Scopes.Count;
+            const int MaxStackCount = 64;
+            Span<ScopeStrategy> strategies = scopeCount <= MaxStackCount ? stackalloc ScopeStrategy[scopeCount]
+                : new ScopeStrategy[scopeCount];
+            Planner.Choose(CollectionsMarshal.AsSpan(plans), strategies);
+            return _strategies.Get(strategies);
+        }
     }
 }

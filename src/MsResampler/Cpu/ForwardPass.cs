@@ -1,19 +1,22 @@
+using System.Numerics.Tensors;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 using MsResampler.Planning;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The workspace and the stages of one call. The stages process a group of images whose plans use the
-/// same strategies; the rows of the images are stacked, so that each weight is read once for all of them.</summary>
+/// <summary>The workspace and the stages of one call. The stages process a stack of images and groups of frames whose
+/// plans use the same strategies; their rows are stacked, so that each weight is read once for all of them.</summary>
 /// <remarks>
-/// The arithmetic of an element depends only on the plan of its image, not on the position of its row or on the
-/// thread that computes it. Tokens are therefore bit-identical in any batch.
-/// <para>Intermediate results share one block of memory, sized for the largest group so far. Let Z be the rows
-/// of features (counted twice if keys have positions), P the projected keys and values of all scopes, W the
-/// attention weights of absorbed scopes and the scratch memory of the threads, and B one row of S·D floats per
-/// query. Attention uses Z + P + W + B, the branch outputs use 2·B, and the block holds Z + P + W + 2·B: at
-/// most 1.5 times the larger of the two. <see cref="WorkspaceSize"/> decides how much the block grows.</para>
+/// The arithmetic of an element depends only on the plan of its image or group, not on the position of its row or on
+/// the thread that computes it. Tokens are therefore bit-identical in any batch.
+/// <para>Attention computes a frame of a group of several frames like an image, but into partial rows, which
+/// <see cref="FrameMerge{TSimd,TVector}"/> then merges.</para>
+/// <para>Intermediate results share one block of memory, sized for the largest stack so far. Let Z be the rows of
+/// features (twice if keys have positions), P the projected keys and values, W the attention weights of absorbed
+/// scopes, the partial rows and the scratch memory of the threads, and B one row of S·D floats per query. Attention
+/// uses Z + P + W + B, the branch outputs use 2·B, and the block holds Z + P + W + 2·B: at most 1.5 times the larger of
+/// the two. <see cref="WorkspaceSize"/> decides how much the block grows.</para>
 /// </remarks>
 internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     where TSimd : struct, ISimd<TVector>
@@ -28,6 +31,11 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private readonly float*[] _values;
     private readonly float*[] _probabilities;
     private readonly int[] _probabilityStride;
+    private readonly float*[] _partials;
+    private readonly FrameSum*[] _frameSums;
+    private readonly List<int> _absorbedScopes = [];
+    private readonly List<int> _mergedScopes = [];
+    private readonly Func<int, int> _sumTasksOf;
     private readonly GemmList<TSimd, TVector> _inputGemm = new();
     private readonly GemmList<TSimd, TVector> _keyValueGemm = new();
     private readonly GemmList<TSimd, TVector> _outputGemm = new();
@@ -38,13 +46,11 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private float* _branches;
     private float* _fused;
     private float* _scratch;
-    private GridOperands[] _grids = [];
-    private int[] _firstRow = [0];
-    private int _imageCount;
+    private float* _times;
     private float* _input;
     private float* _gateWeights;
     private float* _tokens;
-    private int _overflowedImage;
+    private int _overflowedGroup;
     private int _scratchStride;
     private HeadLayout _heads;
 
@@ -59,6 +65,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _values = new float*[scopeCount];
         _probabilities = new float*[scopeCount];
         _probabilityStride = new int[scopeCount];
+        _partials = new float*[scopeCount];
+        _frameSums = new FrameSum*[scopeCount];
+        _sumTasksOf = SumTasksOf;
         RowStride = RowStrideOf(_config.HiddenSize);
         BranchStride = RowStrideOf(checked(scopeCount * _config.HiddenSize));
     }
@@ -70,7 +79,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Norm,
         KeysAndValues,
         Attention,
-        AbsorbedValues,
+        Sums,
         Outputs,
         Gate,
         Tokens,
@@ -81,8 +90,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     /// <summary>Floats between rows of buffers [·, D].</summary>
     public int RowStride { get; }
 
-    /// <summary>The images of the current group. The list is reused, so that grouping allocates nothing.</summary>
-    public List<GridOperands> Group { get; } = [];
+    /// <summary>The groups that are computed together.</summary>
+    public FrameStack Stack { get; } = new();
 
     private int BranchStride { get; }
 
@@ -92,52 +101,48 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     /// <summary>Memory of the intermediate results, in bytes.</summary>
     public long WorkspaceBytes => sizeof(float) * (long)_workspace.Count;
 
-    /// <summary>Index in the last group of the first image with NaN or infinite tokens, or −1. No stage turns
+    /// <summary>Index in the stack of the first group with NaN or infinite tokens, or −1. No stage turns
     /// NaN or infinite values into finite ones, so every overflow that a token depends on is found here.</summary>
-    public int OverflowedImage => _overflowedImage == int.MaxValue ? -1 : _overflowedImage;
+    public int OverflowedGroup => _overflowedGroup == int.MaxValue ? -1 : _overflowedGroup;
 
-    /// <summary>Z of the last group, [rows, D].</summary>
+    /// <summary>Z of the stack, [rows, D].</summary>
     public float* Features { get; private set; }
 
     /// <summary>The input of the key projections, [rows, D]: Z plus positions, or Z if keys have no
     /// positions.</summary>
     public float* KeyFeatures => HasKeyPositions ? _positioned : Features;
 
-    private bool HasKeyPositions => _config.PositionEmbedding.Keys != PositionEmbeddingType.None;
+    private bool HasKeyPositions => HasTimes || _config.PositionEmbedding.Keys != PositionEmbeddingType.None;
 
-    private int RowCount => _firstRow[_imageCount];
+    private bool HasTimes => Stack.HasTimes && _config.PositionEmbedding.Frames != FrameEmbeddingType.None;
+
+    private int RowCount => Stack.RowCount;
 
     private int QueryCount => _config.QueryGrid.QueryCount;
 
-    /// <summary>The stride for rows of <paramref name="width"/> floats: a multiple of 16 floats, but not of 4
-    /// KiB, so that the elements of a column do not all map to the same set of the first-level cache.</summary>
+    /// <summary>The stride for rows of <paramref name="width"/> floats: a multiple of 16 floats, but not of 4 KiB, so
+    /// that the elements of a column do not all map to the same set of the first-level cache.</summary>
     public static int RowStrideOf(int width) => ((width + 15) & ~15) + 16;
 
-    /// <summary>Prepares to compute a group.</summary>
-    /// <param name="grids">One entry per image. The plans must use the same strategies.</param>
-    /// <param name="input">The features of the group, [rows, C]. They must not move until the work is done.</param>
-    /// <param name="tokens">Receives the tokens of the group, [images·M, L].</param>
-    /// <param name="gateWeights">Receives the gate weights, [images·M, S·R]; may be null.</param>
-    public void Prepare(ReadOnlySpan<GridOperands> grids, float* input, float* tokens, float* gateWeights)
+    /// <summary>Prepares to compute <see cref="Stack"/>.</summary>
+    /// <param name="input">The features of the stack, [rows, C]. They must not move until the work is done.</param>
+    /// <param name="tokens">Receives the tokens of the stack, [groups·M, L].</param>
+    /// <param name="gateWeights">Receives the gate weights, [groups·M, S·R]; may be null.</param>
+    public void Prepare(float* input, float* tokens, float* gateWeights)
     {
-        if (_grids.Length < grids.Length)
-        {
-            _grids = new GridOperands[grids.Length];
-            _firstRow = new int[grids.Length + 1];
-        }
-
-        _imageCount = grids.Length;
-        grids.CopyTo(_grids);
-        for (int image = 0; image < grids.Length; image++)
-            _firstRow[image + 1] = _firstRow[image] + grids[image].PatchCount;
+        _absorbedScopes.Clear();
+        _mergedScopes.Clear();
+        for (int scope = 0; scope < _config.Scopes.Count; scope++)
+            (IsValueProjected(scope) ? _mergedScopes : _absorbedScopes).Add(scope);
+        Stack.CountTasks(_sumTasksOf);
         _input = input;
         _gateWeights = gateWeights;
         _tokens = tokens;
-        _overflowedImage = int.MaxValue;
+        _overflowedGroup = int.MaxValue;
         _heads = HeadLayout.For(_config.HeadSize, RowCount);
         Reserve();
 
-        int tokenRows = _imageCount * QueryCount;
+        int tokenRows = Stack.GroupCount * QueryCount;
         int width = _config.HiddenSize;
         _inputGemm.Start(RowCount);
         if (_model.KeyValueInput is { } inputWeight)
@@ -146,9 +151,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _keyValueGemm.Start(RowCount);
         for (int scope = 0; scope < OwnerCount; scope++)
         {
-            if (IsProjected(scope, areKeys: true))
+            if (IsKeyProjected(scope))
                 _keyValueGemm.Add(KeyFeatures, RowStride, _model.Scopes[scope].Keys, _keys[scope], _heads);
-            if (IsProjected(scope, areKeys: false))
+            if (IsValueProjected(scope))
                 _keyValueGemm.Add(Features, RowStride, _model.Scopes[scope].Values, _values[scope], _heads);
         }
 
@@ -166,18 +171,17 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     /// <summary>Drops the references to the caller's memory and to the grids.</summary>
     public void Release()
     {
-        _grids.AsSpan().Clear();
-        Group.Clear();
-        _imageCount = 0;
+        Stack.Clear();
         _input = _gateWeights = _tokens = null;
     }
 
     public int TaskCount(int phase) => (Stage)phase switch
     {
         Stage.Norm => (RowCount + NormRows - 1) / NormRows,
-        Stage.Attention => CountTasks(static grid => grid.Tasks.Length),
-        Stage.AbsorbedValues => CountTasks(static grid => grid.ValueTasks.Length),
-        Stage.Gate => ((_imageCount * QueryCount) + FusionGate<TSimd, TVector>.RowCount - 1)
+        Stage.Input => _inputGemm.TaskCount + (HasTimes ? Stack.FrameCount : 0),
+        Stage.Attention => Stack.TaskCount,
+        Stage.Sums => Stack.SumTaskCount,
+        Stage.Gate => ((Stack.GroupCount * QueryCount) + FusionGate<TSimd, TVector>.RowCount - 1)
             / FusionGate<TSimd, TVector>.RowCount,
         Stage products => ProductsOf(products).TaskCount,
     };
@@ -189,14 +193,17 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         float* scratch = _scratch + ((nint)worker * _scratchStride);
         switch ((Stage)phase)
         {
+            case Stage.Input when task >= _inputGemm.TaskCount:
+                EmbedTime(task - _inputGemm.TaskCount);
+                break;
             case Stage.Norm:
                 Normalise(task);
                 break;
             case Stage.Attention:
                 Attend(task, scratch);
                 break;
-            case Stage.AbsorbedValues:
-                SumAbsorbedValues(task, scratch);
+            case Stage.Sums:
+                Sum(task, scratch);
                 break;
             case Stage.Gate:
                 Fuse(task, scratch);
@@ -223,11 +230,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     private int Owner(int scope) => _config.ShareKeyValues ? 0 : scope;
 
-    private bool IsProjected(int scope, bool areKeys)
-    {
-        ScopePlan plan = _grids[0].Plan.Scopes[scope];
-        return (areKeys ? plan.Keys : plan.Values) == ProjectionStrategy.Projected;
-    }
+    private bool IsKeyProjected(int scope) => Stack.Plan.Scopes[scope].Keys == ProjectionStrategy.Projected;
+
+    private bool IsValueProjected(int scope) => Stack.Plan.Scopes[scope].Values == ProjectionStrategy.Projected;
 
     private void Reserve()
     {
@@ -235,7 +240,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         long count = Place(null);
         if (_workspace.Count < count)
         {
-            count = _size.For(count, isGrowing: _workspace.Count > 0, isStacked: RowCount <= WorkspaceSize.GroupRows);
+            count = _size.For(count, isGrowing: _workspace.Count > 0, isStacked: RowCount <= WorkspaceSize.StackRows
+                && (long)Stack.PartialCount * QueryCount <= WorkspaceSize.StackRows);
             // Drops the smaller block first, so that both need not exist at the same time.
             _workspace = new AlignedBuffer(0);
             _workspace = new AlignedBuffer(count);
@@ -257,16 +263,24 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         long headRows = (_config.AttentionHeadCount * (long)_heads.HeadStride) + slack;
         for (int scope = 0; scope < OwnerCount; scope++)
         {
-            if (IsProjected(scope, areKeys: true))
+            if (IsKeyProjected(scope))
                 _keys[scope] = Take(ref next, headRows);
-            if (IsProjected(scope, areKeys: false))
+            if (IsValueProjected(scope))
                 _values[scope] = Take(ref next, headRows);
         }
 
         for (int scope = 0; scope < _config.Scopes.Count; scope++)
-            _probabilities[scope] = Take(ref next, (long)_imageCount * _probabilityStride[scope]);
+        {
+            _probabilities[scope] = Take(ref next, (long)Stack.FrameCount * _probabilityStride[scope]);
+            long partialRows = (long)Stack.PartialCount * QueryCount;
+            _partials[scope] = Take(ref next, IsValueProjected(scope) ? partialRows * RowStride : 0);
+            _frameSums[scope] = (FrameSum*)Take(ref next,
+                partialRows * _config.AttentionHeadCount * sizeof(FrameSum) / sizeof(float));
+        }
+
+        _times = Take(ref next, HasTimes ? (long)Stack.PartialCount * RowStride : 0);
         _scratch = Take(ref next, (long)_threadCount * _scratchStride);
-        long branchCount = (long)_imageCount * QueryCount * BranchStride;
+        long branchCount = (long)Stack.GroupCount * QueryCount * BranchStride;
         _attention = Take(ref next, branchCount);
         _branches = Take(ref next, branchCount);
         // The fusion gate runs after the branch outputs, when the output of attention is no longer needed.
@@ -285,14 +299,14 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     {
         int scratch = FusionGate<TSimd, TVector>.ScratchCount(_config);
         _probabilityStride.AsSpan().Clear();
-        for (int image = 0; image < _imageCount; image++)
+        for (int frame = 0; frame < Stack.FrameCount; frame++)
         {
             for (int scope = 0; scope < _config.Scopes.Count; scope++)
             {
-                if (_grids[image].Tiled[scope] is { } tiled)
+                if (Stack[frame].Tiled[scope] is { } tiled)
                     scratch = Math.Max(scratch, ScopeAttentionTiled<TSimd, TVector>.ScratchCount(
                         tiled.MaxLaneCount, _config.HeadSize));
-                if (_grids[image].Absorbed[scope] is not { } absorbed)
+                if (Stack[frame].Absorbed[scope] is not { } absorbed)
                     continue;
                 scratch = Math.Max(scratch,
                     ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
@@ -309,65 +323,85 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _scratchStride = ((scratch + 15) & ~15) + 16;
     }
 
-    private int CountTasks(Func<GridOperands, int> count)
+    /// <summary>The number of tasks of the sums of a group: of absorbed values, and of the merge of frames.</summary>
+    private int SumTasksOf(int group) => Stack.FrameCountOf(group) is var frameCount && frameCount == 1
+        ? Stack[Stack.FirstFrame(group)].ValueTasks.Length
+        : (_absorbedScopes.Count * AbsorbedValues<TSimd, TVector>.TaskCount(_config, frameCount))
+            + (_mergedScopes.Count * MergeBlocks);
+
+    private int MergeBlocks
+        => (QueryCount + FrameMerge<TSimd, TVector>.QueryCount - 1) / FrameMerge<TSimd, TVector>.QueryCount;
+
+    private void EmbedTime(int frame)
     {
-        int total = 0;
-        for (int image = 0; image < _imageCount; image++)
-            total += count(_grids[image]);
-        return total;
+        if (Stack.TemporalId(frame) is >= 0 and int temporalId)
+            PositionEmbedding.OfFrame(temporalId, TimeOf(frame));
     }
+
+    /// <summary>What the keys of a frame add for its time, [D].</summary>
+    private Span<float> TimeOf(int frame)
+        => new(_times + ((nint)Stack.PartialOf(frame) * RowStride), _config.HiddenSize);
 
     private void Normalise(int task)
     {
         int end = Math.Min((task + 1) * NormRows, RowCount);
-        int image = 0;
+        int frame = Stack.FrameOfRow(task * NormRows);
         for (int row = task * NormRows; row < end; row++)
         {
-            while (row >= _firstRow[image + 1])
-                image++;
+            while (row >= Stack.FirstRow(frame + 1))
+                frame++;
             float* target = Features + ((nint)row * RowStride);
             float* source = _model.KeyValueInput is null ? _input + ((nint)row * _config.VisionHiddenSize) : target;
             _model.KeyValueNorm.Apply(source, target);
-            if (_grids[image].Positions is { } positions)
-                positions.AddTo(new ReadOnlySpan<float>(target, _config.HiddenSize), row - _firstRow[image],
-                    new Span<float>(_positioned + ((nint)row * RowStride), _config.HiddenSize));
+            if (!HasKeyPositions)
+                continue;
+            ReadOnlySpan<float> normal = new(target, _config.HiddenSize);
+            Span<float> positioned = new(_positioned + ((nint)row * RowStride), _config.HiddenSize);
+            if (Stack[frame].Positions is { } positions)
+                positions.AddTo(normal, row - Stack.FirstRow(frame), positioned);
+            else
+                normal.CopyTo(positioned);
+            if (HasTimes && Stack.TemporalId(frame) >= 0)
+                TensorPrimitives.Add(positioned, TimeOf(frame), positioned);
         }
     }
 
     private void Attend(int task, float* scratch)
     {
-        int image = 0;
-        for (; task >= _grids[image].Tasks.Length; image++)
-            task -= _grids[image].Tasks.Length;
-        GridOperands grid = _grids[image];
-        AttentionTask unit = grid.Tasks[task];
-        float* output = AttentionRow(image, unit.Scope);
-        nint firstRow = _firstRow[image];
+        (int frame, int index) = Stack.FrameOfTask(task);
+        GridOperands grid = Stack[frame];
+        AttentionTask unit = grid.Tasks[index];
+        int partial = Stack.PartialOf(frame);
+        float* output = partial < 0 ? AttentionRow(Stack.GroupOf(frame), unit.Scope) : PartialRow(frame, unit.Scope);
+        int outputStride = partial < 0 ? BranchStride : RowStride;
+        FrameSum* sums = partial < 0 ? null : SumsOf(frame, unit.Scope);
+        nint firstRow = Stack.FirstRow(frame);
         if (grid.Tiled[unit.Scope] is { } tiled)
         {
             ScopeAttentionTiled<TSimd, TVector>.Run(tiled, unit.Index, unit.Head, grid.Plan.Grid.Columns,
                 _keys[Owner(unit.Scope)] + (firstRow * _heads.RowStride),
-                _values[Owner(unit.Scope)] + (firstRow * _heads.RowStride), _heads, output, BranchStride,
-                scratch);
+                _values[Owner(unit.Scope)] + (firstRow * _heads.RowStride), _heads, output, outputStride,
+                scratch, sums, _config.AttentionHeadCount);
             return;
         }
 
         AbsorbedScope absorbed = grid.Absorbed[unit.Scope]!;
         ScopeAttentionAbsorbed<TSimd, TVector>.ComputeWeights(absorbed, unit.Index, _config.HiddenSize,
-            KeyFeatures + (firstRow * RowStride), RowStride, scratch, NextQueries(grid, task));
+            KeyFeatures + (firstRow * RowStride), RowStride, scratch, NextQueries(grid, index),
+            sums == null ? null : sums + ((nint)unit.Index * _config.AttentionHeadCount), _config.AttentionHeadCount);
         if (absorbed.AreValuesAbsorbed)
         {
             // The weights are computed in scratch memory and copied: the last tile writes surplus rows, which
             // would overwrite the weights of another query.
             int count = absorbed.MaxKeyCount * absorbed.LaneCount;
             new ReadOnlySpan<float>(scratch, count).CopyTo(
-                new Span<float>(Probabilities(unit.Scope, image) + ((nint)unit.Index * count), count));
+                new Span<float>(Probabilities(unit.Scope, frame) + ((nint)unit.Index * count), count));
             return;
         }
 
         ScopeAttentionAbsorbed<TSimd, TVector>.SumValues(absorbed, unit.Index, _config.AttentionHeadCount,
             _values[Owner(unit.Scope)] + (firstRow * _heads.RowStride), _heads,
-            output + ((nint)unit.Index * BranchStride), scratch);
+            output + ((nint)unit.Index * outputStride), scratch);
     }
 
     /// <summary>The folded queries of the task that this thread is likely to take next; null if there is
@@ -380,22 +414,43 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         return grid.Absorbed[next.Scope] is { } absorbed ? absorbed.Queries(next.Index) : null;
     }
 
-    private void SumAbsorbedValues(int task, float* scratch)
+    private void Sum(int task, float* scratch)
     {
-        int image = 0;
-        for (; task >= _grids[image].ValueTasks.Length; image++)
-            task -= _grids[image].ValueTasks.Length;
-        ValueTask unit = _grids[image].ValueTasks[task];
-        AbsorbedScope absorbed = _grids[image].Absorbed[unit.Scope]!;
-        AbsorbedValues<TSimd, TVector>.Run(absorbed, unit, _model.Scopes[unit.Scope].HeadValues, _config,
-            Probabilities(unit.Scope, image), Features + ((nint)_firstRow[image] * RowStride), RowStride,
-            AttentionRow(image, unit.Scope), BranchStride, scratch);
+        (int group, int index) = Stack.GroupOfTask(task);
+        int first = Stack.FirstFrame(group);
+        int frameCount = Stack.FrameCountOf(group);
+        if (frameCount == 1)
+        {
+            ValueTask unit = Stack[first].ValueTasks[index];
+            AbsorbedValues<TSimd, TVector>.Run(Stack[first].Absorbed[unit.Scope]!, unit,
+                _model.Scopes[unit.Scope].HeadValues, _config, Probabilities(unit.Scope, first),
+                Features + ((nint)Stack.FirstRow(first) * RowStride), RowStride, AttentionRow(group, unit.Scope),
+                BranchStride, scratch);
+            return;
+        }
+
+        int valueTasks = AbsorbedValues<TSimd, TVector>.TaskCount(_config, frameCount);
+        if (index < _absorbedScopes.Count * valueTasks)
+        {
+            int scope = _absorbedScopes[index / valueTasks];
+            AbsorbedValues<TSimd, TVector>.Run(Stack, group,
+                AbsorbedValues<TSimd, TVector>.TaskOf(_config, frameCount, scope, index % valueTasks),
+                _model.Scopes[scope].HeadValues, _config, SumsOf(first, scope), Probabilities(scope, first),
+                _probabilityStride[scope], Features, RowStride, AttentionRow(group, scope), BranchStride, scratch);
+            return;
+        }
+
+        (int merged, int block) = Math.DivRem(index - (_absorbedScopes.Count * valueTasks), MergeBlocks);
+        int mergedScope = _mergedScopes[merged];
+        FrameMerge<TSimd, TVector>.Run(Stack, group, mergedScope, block * FrameMerge<TSimd, TVector>.QueryCount,
+            SumsOf(first, mergedScope), PartialRow(first, mergedScope), RowStride, _config,
+            AttentionRow(group, mergedScope), BranchStride);
     }
 
     private void Fuse(int task, float* scratch)
     {
         int row = task * FusionGate<TSimd, TVector>.RowCount;
-        int rows = Math.Min(FusionGate<TSimd, TVector>.RowCount, (_imageCount * QueryCount) - row);
+        int rows = Math.Min(FusionGate<TSimd, TVector>.RowCount, (Stack.GroupCount * QueryCount) - row);
         float* weights = _gateWeights is null ? null
             : _gateWeights + ((nint)row * _config.Scopes.Count * _config.GateGroupCount);
         FusionGate<TSimd, TVector>.Run(_model, _branches + ((nint)row * BranchStride), BranchStride, rows,
@@ -406,30 +461,31 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private void CheckTokens(int task)
     {
         (int firstRow, int rowCount, int firstColumn, int columnCount) = _tokenGemm.ResultOf(task);
-        int vectorEnd = columnCount - (columnCount % TSimd.Width);
         for (int row = firstRow; row < firstRow + rowCount; row++)
         {
             float* token = _tokens + ((nint)row * _config.OutputSize) + firstColumn;
-            // 0 times a finite value is 0; 0 times NaN or infinity is NaN.
-            TVector sum = TSimd.Zero;
-            float rest = 0;
-            for (int column = 0; column < vectorEnd; column += TSimd.Width)
-                sum = TSimd.MultiplyAdd(TSimd.Load(token + column), TSimd.Zero, sum);
-            for (int column = vectorEnd; column < columnCount; column++)
-                rest += token[column] * 0;
-            if (TSimd.Sum(sum) + rest == 0)
+            if (VectorMath<TSimd, TVector>.AreFinite(token, columnCount))
                 continue;
-            int image = row / QueryCount;
-            for (int seen = _overflowedImage; image < seen;)
-                seen = Interlocked.CompareExchange(ref _overflowedImage, image, seen) is var found && found == seen
-                    ? image : found;
+            int group = row / QueryCount;
+            for (int seen = _overflowedGroup; group < seen;)
+                seen = Interlocked.CompareExchange(ref _overflowedGroup, group, seen) is var found && found == seen
+                    ? group : found;
             return;
         }
     }
 
-    private float* Probabilities(int scope, int image)
-        => _probabilities[scope] + ((nint)image * _probabilityStride[scope]);
+    private float* Probabilities(int scope, int frame)
+        => _probabilities[scope] + ((nint)frame * _probabilityStride[scope]);
 
-    private float* AttentionRow(int image, int scope)
-        => _attention + ((nint)image * QueryCount * BranchStride) + ((nint)scope * _config.HiddenSize);
+    /// <summary>The sums of the softmax of a frame of a group of several frames, [M, A].</summary>
+    private FrameSum* SumsOf(int frame, int scope)
+        => _frameSums[scope] + ((nint)Stack.PartialOf(frame) * QueryCount * _config.AttentionHeadCount);
+
+    /// <summary>The output of attention on a frame of a group of several frames, [M, D].</summary>
+    private float* PartialRow(int frame, int scope)
+        => _partials[scope] + ((nint)Stack.PartialOf(frame) * QueryCount * RowStride);
+
+    /// <summary>The output of attention of a group, [M, S·D], at channel 0 of a scope.</summary>
+    private float* AttentionRow(int group, int scope)
+        => _attention + ((nint)group * QueryCount * BranchStride) + ((nint)scope * _config.HiddenSize);
 }

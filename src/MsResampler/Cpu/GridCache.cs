@@ -1,14 +1,15 @@
 namespace MsResampler.Cpu;
 
 /// <summary>A cache of the operands of patch grids, limited in bytes. The least recently used grid is evicted
-/// first; the newest grid stays even if it exceeds the limit.</summary>
+/// first; the newest grid stays even if it exceeds the limit. Images and frames of groups have entries of their own,
+/// which share parts.</summary>
 /// <remarks>A part that several cached grids share counts once. Operands that a call reads are not freed before
 /// the call releases them. Plans stay longer than operands: they are small, and making one allocates memory,
 /// whereas operands reuse memory.</remarks>
 /// <param name="maxBytes">The limit for operands, in bytes.</param>
 /// <param name="plan">Makes the plan of a grid.</param>
 /// <param name="create">Makes the operands of a plan.</param>
-internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
+internal sealed class GridCache(long maxBytes, Func<GridKey, GridPlan> plan,
     Func<GridPlan, GridParts, GridOperands> create)
 {
     /// <summary>Lower bound of the memory for plans, in bytes: enough for a few hundred grids.</summary>
@@ -19,8 +20,8 @@ internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
 
     private readonly Lock _sync = new();
     private readonly Lock _building = new();
-    private readonly Lru<PatchGrid, GridPlan> _plans = new();
-    private readonly Lru<PatchGrid, GridOperands> _operands = new();
+    private readonly Lru<GridKey, GridPlan> _plans = new();
+    private readonly Lru<GridKey, GridOperands> _operands = new();
     private readonly GridParts _parts = new();
     private long _planBytes;
     private long _operandBytes;
@@ -55,21 +56,24 @@ internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
         }
     }
 
+    /// <summary>Returns the operands for images of a grid, like <see cref="Acquire(GridKey)"/>.</summary>
+    public GridOperands Acquire(PatchGrid grid) => Acquire(new GridKey(grid));
+
     /// <summary>Returns the operands of a grid, and makes them if they are not cached. The caller must pass
     /// them to <see cref="Release"/>. One grid is made at a time; calls for cached grids do not wait.</summary>
-    public GridOperands Acquire(PatchGrid grid)
+    public GridOperands Acquire(GridKey key)
     {
-        if (Find(grid) is { } known)
+        if (Find(key) is { } known)
             return known;
         lock (_building)
         {
-            if (Find(grid) is { } raced)
+            if (Find(key) is { } raced)
                 return raced;
-            GridOperands made = create(Plan(grid), _parts);
+            GridOperands made = create(MakePlan(key), _parts);
             made.UseCount = 2;
             lock (_sync)
             {
-                _operands.Add(grid, made);
+                _operands.Add(key, made);
                 foreach (GridPart part in made.Parts)
                     if (part.CachedCount++ == 0)
                         _operandBytes += part.Bytes;
@@ -81,6 +85,17 @@ internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
         }
     }
 
+    /// <summary>The plan for images of a grid. It is made if it is not cached.</summary>
+    public GridPlan Plan(PatchGrid grid)
+    {
+        GridKey key = new(grid);
+        lock (_sync)
+            if (_plans.TryGet(key, out GridPlan? known))
+                return known;
+        lock (_building)
+            return MakePlan(key);
+    }
+
     /// <summary>Ends the use of the operands by a call.</summary>
     public void Release(GridOperands operands)
     {
@@ -88,26 +103,27 @@ internal sealed class GridCache(long maxBytes, Func<PatchGrid, GridPlan> plan,
             Forget(operands);
     }
 
-    private GridOperands? Find(PatchGrid grid)
+    private GridOperands? Find(GridKey key)
     {
         lock (_sync)
         {
-            if (!_operands.TryGet(grid, out GridOperands? found))
+            if (!_operands.TryGet(key, out GridOperands? found))
                 return null;
             found.UseCount++;
             return found;
         }
     }
 
-    private GridPlan Plan(PatchGrid grid)
+    /// <summary>The cached plan, or a new one. One caller at a time.</summary>
+    private GridPlan MakePlan(GridKey key)
     {
         lock (_sync)
-            if (_plans.TryGet(grid, out GridPlan? known))
+            if (_plans.TryGet(key, out GridPlan? known))
                 return known;
-        GridPlan made = plan(grid);
+        GridPlan made = plan(key);
         lock (_sync)
         {
-            _plans.Add(grid, made);
+            _plans.Add(key, made);
             _planBytes += made.Bytes;
             while (_planBytes > Math.Max(maxBytes / PlanShare, MinPlanBytes) && _plans.Count > 1)
                 _planBytes -= _plans.RemoveOldest().Bytes;

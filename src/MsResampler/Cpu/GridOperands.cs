@@ -9,6 +9,9 @@ internal sealed class GridOperands(GridPlan plan)
 {
     public ExecutionPlan Plan => plan.Plan;
 
+    /// <inheritdoc cref="GridPlan.IsOfGroup"/>
+    public bool IsOfGroup => plan.IsOfGroup;
+
     /// <summary>Positions that keys add to Z; null if keys have no positions.</summary>
     public KeyPositions? Positions { get; set; }
 
@@ -17,6 +20,10 @@ internal sealed class GridOperands(GridPlan plan)
 
     /// <summary>One entry per scope, null where keys are projected.</summary>
     public AbsorbedScope?[] Absorbed { get; } = new AbsorbedScope?[plan.Plan.Scopes.Count];
+
+    /// <summary>One entry per scope of a frame of a group of several frames: the constants between frames of unequal
+    /// grids. Null if there are none, and for images.</summary>
+    public FrameOffsets?[] Offsets { get; } = new FrameOffsets?[plan.Plan.Scopes.Count];
 
     /// <inheritdoc cref="GridPlan.Tasks"/>
     public AttentionTask[] Tasks => plan.Tasks;

@@ -31,6 +31,8 @@ internal sealed class GridOperandsBuilder<TSimd, TVector>(ModelOperands<TSimd, T
                     operands.Tiled[scope] = BuildTiled(operands, scope);
                 else
                     operands.Absorbed[scope] = BuildAbsorbed(operands, scope);
+                if (plan.IsOfGroup)
+                    operands.Offsets[scope] = BuildOffsets(operands, scope);
             }
         }
         catch
@@ -101,6 +103,20 @@ internal sealed class GridOperandsBuilder<TSimd, TVector>(ModelOperands<TSimd, T
         AbsorbedBias Axis(PartKind kind, IReadOnlyList<AxisRange> windows, int gridRows, int gridColumns)
             => Retain(operands, new PartKey(kind, scope, gridRows, gridColumns), key => AbsorbedBias.Create(
                 key, windows, bias, _config.AttentionHeadCount, headLanes, parts.Pool));
+    }
+
+    private FrameOffsets? BuildOffsets(GridOperands operands, int scope)
+    {
+        ScopeBias bias = Bias(operands.Plan.Scopes[scope], scope);
+        double[]? keyBias = model.Scopes[scope].KeyBias;
+        if (bias.IsMask && keyBias is null)
+            return null;
+        PatchGrid grid = operands.Plan.Grid;
+        return Retain(operands, new PartKey(PartKind.FrameOffsets, scope, grid.Rows, grid.Columns), key
+            => keyBias is null ? Create(key, null) : WithQueries(operands, scope, queries => Create(key, queries)));
+
+        FrameOffsets Create(PartKey key, AlignedBuffer? queries)
+            => FrameOffsets.Create(key, bias, queries, keyBias, _config, parts.Pool);
     }
 
     private ScopeBias Bias(ScopePlan plan, int scope)

@@ -47,6 +47,9 @@ internal enum PartKind
 
     /// <summary>The column part of a bias, by query column.</summary>
     AbsorbedColumnBias,
+
+    /// <summary>Constants between frames of unequal grids.</summary>
+    FrameOffsets,
 }
 
 /// <summary>The inputs of a part besides the model. Inputs that the part does not depend on are 0.</summary>

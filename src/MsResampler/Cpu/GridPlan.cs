@@ -9,14 +9,18 @@ namespace MsResampler.Cpu;
 /// <param name="plan">The plan.</param>
 /// <param name="tasks">The tasks of attention.</param>
 /// <param name="valueTasks">The tasks of absorbed values.</param>
-internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueTask[] valueTasks)
+/// <param name="isOfGroup">Whether frames of groups of several frames use the plan, not images.</param>
+internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueTask[] valueTasks, bool isOfGroup)
 {
     public ExecutionPlan Plan => plan;
+
+    /// <summary>Whether frames of groups of several frames use the plan, not images.</summary>
+    public bool IsOfGroup => isOfGroup;
 
     /// <summary>The tasks of attention, which are independent; the most expensive first.</summary>
     public AttentionTask[] Tasks => tasks;
 
-    /// <summary>The tasks of absorbed values, which run after all of <see cref="Tasks"/>.</summary>
+    /// <summary>The tasks of absorbed values of an image, which run after all of <see cref="Tasks"/>.</summary>
     public ValueTask[] ValueTasks => valueTasks;
 
     /// <summary>Memory in bytes, with the object headers and list entries of a 64-bit process.</summary>
@@ -27,8 +31,10 @@ internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueT
             const int BaseBytes = 640;
             const int ScopeBytes = 416;
             const int TileBytes = 80;
+            const int ChoiceBytes = 192;
             return BaseBytes + (Tasks.Length * (long)sizeof(AttentionTask))
                 + (ValueTasks.Length * (long)sizeof(ValueTask))
+                + (Plan.Choices.Count * (long)ChoiceBytes)
                 + Plan.Scopes.Sum(scope => ScopeBytes + (TileBytes * (long)scope.Tiles.Count)
                     + (sizeof(AxisRange) * (long)(scope.Windows.Rows.Count + scope.Windows.Columns.Count)));
         }
@@ -38,7 +44,9 @@ internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueT
     /// <param name="plan">The plan.</param>
     /// <param name="config">The model's configuration.</param>
     /// <param name="headLanes">The number of heads, rounded up to whole tiles.</param>
-    public static GridPlan Create<TSimd, TVector>(ExecutionPlan plan, ResamplerConfig config, int headLanes)
+    /// <param name="isOfGroup">Whether the plan is for frames of groups of several frames.</param>
+    public static GridPlan Create<TSimd, TVector>(ExecutionPlan plan, ResamplerConfig config, int headLanes,
+        bool isOfGroup = false)
         where TSimd : struct, ISimd<TVector>
     {
         List<(double Cost, AttentionTask Task)> tasks = [];
@@ -60,34 +68,22 @@ internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueT
                 tasks.Add((scopePlan.Windows.Rows[query / config.QueryGrid.Columns].Count
                     * (double)scopePlan.Windows.Columns[query % config.QueryGrid.Columns].Count * headLanes
                     * config.HiddenSize, new AttentionTask(scope, query, -1)));
-            if (scopePlan.Values == ProjectionStrategy.Absorbed)
-                AddValueTasks(scope, config,
-                    AbsorbedValues<TSimd, TVector>.HeadCount, AbsorbedValues<TSimd, TVector>.QueryCount,
-                    valueTasks);
+            if (scopePlan.Values == ProjectionStrategy.Absorbed && !isOfGroup)
+                for (int task = 0; task < AbsorbedValues<TSimd, TVector>.TaskCount(config, frameCount: 1); task++)
+                    valueTasks.Add(AbsorbedValues<TSimd, TVector>.TaskOf(config, 1, scope, task));
         }
 
         return new GridPlan(plan, [.. tasks.OrderByDescending(task => task.Cost).Select(task => task.Task)],
-            [.. valueTasks]);
-    }
-
-    private static void AddValueTasks(int scope, ResamplerConfig config, int taskHeads, int taskQueries,
-        List<ValueTask> tasks)
-    {
-        int headCount = config.AttentionHeadCount;
-        int queryCount = config.QueryGrid.QueryCount;
-        for (int head = 0; head < headCount; head += taskHeads)
-            for (int query = 0; query < queryCount; query += taskQueries)
-                tasks.Add(new ValueTask(scope, head, Math.Min(taskHeads, headCount - head), query,
-                    Math.Min(taskQueries, queryCount - query)));
+            [.. valueTasks], isOfGroup);
     }
 }
 
-/// <summary>A task of attention for one image: one tile of queries and one head if keys are projected, one
+/// <summary>A task of attention for one frame: one tile of queries and one head if keys are projected, one
 /// query and all heads if keys are absorbed.</summary>
 /// <param name="Scope">The scope.</param>
 /// <param name="Index">The index of the tile or of the query.</param>
 /// <param name="Head">The head, or −1 for all heads.</param>
 internal readonly record struct AttentionTask(int Scope, int Index, int Head);
 
-/// <summary>A task of absorbed values for one image: a range of heads for a range of queries.</summary>
+/// <summary>A task of absorbed values for one group: a range of heads for a range of queries.</summary>
 internal readonly record struct ValueTask(int Scope, int Head, int HeadCount, int Query, int QueryCount);

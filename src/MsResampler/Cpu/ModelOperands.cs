@@ -45,9 +45,10 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         _normalQueries = [.. weights.Scopes.Select((scope, index) => index > 0 && config.ShareQueries
             ? [] : Normalise(scope.Queries.ToSingle()))];
         _queryProjections = [.. weights.Scopes.Select(scope => Pack(scope.QueryProjection))];
+        double[] normBias = weights.KeyValueNorm.Bias.ToDouble();
         List<ScopeOperands<TSimd, TVector>> scopes = [];
         foreach (ScopeWeights scope in weights.Scopes)
-            scopes.Add(new ScopeOperands<TSimd, TVector>(config, scope, scopes.FirstOrDefault(), Pack,
+            scopes.Add(new ScopeOperands<TSimd, TVector>(config, scope, normBias, scopes.FirstOrDefault(), Pack,
                 weights.Gate is null ? PackCentred : Pack));
         Scopes = scopes;
         BiasFolding.Apply(config, weights, scopes, GateHidden, problems);

@@ -32,9 +32,11 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
     /// <param name="stride">Floats between rows of <paramref name="features"/>.</param>
     /// <param name="scratch">Scratch memory, <see cref="ScratchCount"/> floats.</param>
     /// <param name="next">Folded queries to prefetch into the second-level cache, or null. Each query's rows
-    /// are read once per image, so they are not in the cache from an earlier use.</param>
+    /// are read once per frame, so they are not in the cache from an earlier use.</param>
+    /// <param name="frameSums">Receives the sums of the softmax of each head, [A]; may be null.</param>
+    /// <param name="headCount">A; used only for <paramref name="frameSums"/>.</param>
     public static void ComputeWeights(AbsorbedScope scope, int query, int width, float* features, int stride,
-        float* scratch, float* next)
+        float* scratch, float* next, FrameSum* frameSums = null, int headCount = 0)
     {
         float* weights = scratch;
         int* offsets = Offsets(scope, scratch);
@@ -98,6 +100,8 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
                 sum = TSimd.Add(sum, weight);
             }
 
+            if (frameSums != null)
+                Store(best, sum, frameSums + lane, Math.Min(TSimd.Width, headCount - lane));
             TVector scale = TSimd.Divide(TSimd.Create(1), sum);
             for (int key = 0; key < keyCount; key++)
             {
@@ -133,6 +137,15 @@ internal static unsafe class ScopeAttentionAbsorbed<TSimd, TVector>
             new ReadOnlySpan<float>(sums, layout.HeadSize).CopyTo(
                 new Span<float>(output + (head * layout.HeadSize), layout.HeadSize));
         }
+    }
+
+    private static void Store(TVector maximum, TVector total, FrameSum* frameSums, int count)
+    {
+        float* lanes = stackalloc float[2 * TSimd.Width];
+        TSimd.Store(lanes, maximum);
+        TSimd.Store(lanes + TSimd.Width, total);
+        for (int lane = 0; lane < count; lane++)
+            frameSums[lane] = new FrameSum { Maximum = lanes[lane], Total = lanes[TSimd.Width + lane] };
     }
 
     /// <summary>Floats for the weights, including the surplus rows that the last tile writes.</summary>

@@ -39,8 +39,11 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
     /// <param name="output">The image's attention outputs, [M, S·D], at channel 0 of this scope.</param>
     /// <param name="outputStride">Floats between rows of <paramref name="output"/>.</param>
     /// <param name="scratch">Scratch memory, <see cref="ScratchCount"/> floats.</param>
+    /// <param name="frameSums">Receives the sums of the softmax, [M, A]; may be null.</param>
+    /// <param name="headCount">A; used only for <paramref name="frameSums"/>.</param>
     public static void Run(TiledScope scope, int tileIndex, int head, int gridColumns, float* keys, float* values,
-        HeadLayout layout, float* output, nint outputStride, float* scratch)
+        HeadLayout layout, float* output, nint outputStride, float* scratch, FrameSum* frameSums = null,
+        int headCount = 0)
     {
         QueryTile tile = scope.Tiles[tileIndex];
         int headSize = layout.HeadSize;
@@ -88,6 +91,9 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
         }
 
         Store(scope, tile, head, headSize, sums, total, output, outputStride);
+        for (int lane = 0; frameSums != null && lane < tile.QueryCount; lane++)
+            frameSums[(tile.QueryIndex(lane, scope.GridColumns) * headCount) + head] =
+                new FrameSum { Maximum = maximum[lane], Total = total[lane] };
     }
 
     private static void Prefetch(float* rows, int* offsets, int count, int headSize)

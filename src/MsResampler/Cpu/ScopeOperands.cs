@@ -11,8 +11,9 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
     private readonly ResamplerConfig _config;
     private readonly Lazy<PackedMatrix[]> _headValues;
 
-    public ScopeOperands(ResamplerConfig config, ScopeWeights weights, ScopeOperands<TSimd, TVector>? first,
-        Func<LinearWeights, PackedMatrix> pack, Func<LinearWeights, PackedMatrix> packOutput)
+    public ScopeOperands(ResamplerConfig config, ScopeWeights weights, double[] normBias,
+        ScopeOperands<TSimd, TVector>? first, Func<LinearWeights, PackedMatrix> pack,
+        Func<LinearWeights, PackedMatrix> packOutput)
     {
         _config = config;
         bool isShared = config.ShareKeyValues && first is not null;
@@ -22,6 +23,8 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
         Values = isShared ? first!.Values : pack(weights.ValueProjection with { Bias = null });
         Output = packOutput(weights.OutputProjection with { Bias = null });
         LogSigma = weights.LogSigma?.ToDouble();
+        if (config.PositionEmbedding.Queries == PositionEmbeddingType.SinCos2D)
+            KeyBias = isShared ? first!.KeyBias : KeyBiasOf(weights.KeyProjection.Bias, normBias);
         _headValues = isShared ? first!._headValues : new Lazy<PackedMatrix[]>(SplitValues);
     }
 
@@ -34,8 +37,21 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
     /// <summary>Learned log sigma, [A, 2], or null.</summary>
     public double[]? LogSigma { get; }
 
+    /// <summary>The bias of the keys, <c>Wk·ln_kv.bias + k_proj.bias</c>, [D]; null if it is 0 or the same in all
+    /// frames of a group, because queries do not depend on the grid.</summary>
+    public double[]? KeyBias { get; }
+
     /// <summary>v_proj, one matrix per head, for absorbed values. Packed when a plan first needs it.</summary>
     public PackedMatrix[] HeadValues => _headValues.Value;
+
+    private double[]? KeyBiasOf(WeightTensor? bias, double[] normBias)
+    {
+        double[] sum = Keys.Multiply(normBias);
+        double[]? values = bias?.ToDouble();
+        for (int channel = 0; channel < sum.Length && values is not null; channel++)
+            sum[channel] += values[channel];
+        return Array.TrueForAll(sum, value => value == 0) ? null : sum;
+    }
 
     private PackedMatrix[] SplitValues()
     {

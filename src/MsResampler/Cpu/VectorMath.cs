@@ -53,6 +53,20 @@ internal static unsafe class VectorMath<TSimd, TVector>
         return TSimd.Multiply(x, TSimd.SelectNegative(x, tail, TSimd.Subtract(TSimd.Create(1f), tail)));
     }
 
+    /// <summary>Whether no value is NaN or infinite.</summary>
+    public static bool AreFinite(float* values, int count)
+    {
+        // 0 times a finite value is 0; 0 times NaN or infinity is NaN.
+        TVector sum = TSimd.Zero;
+        float rest = 0;
+        int index = 0;
+        for (; index + TSimd.Width <= count; index += TSimd.Width)
+            sum = TSimd.MultiplyAdd(TSimd.Load(values + index), TSimd.Zero, sum);
+        for (; index < count; index++)
+            rest += values[index] * 0;
+        return TSimd.Sum(sum) + rest == 0;
+    }
+
     /// <summary>Applies <see cref="Gelu(TVector)"/> in place. A remainder shorter than a vector is also
     /// computed as a vector, so that a value has the same bits in a vector and in a remainder.</summary>
     public static void Gelu(float* values, int count)

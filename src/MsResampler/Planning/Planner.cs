@@ -16,6 +16,9 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
 
     private double QueryCount => config.QueryGrid.QueryCount;
 
+    /// <summary>Operations of the projection of absorbed values, <c>Wv·(Σ p·z)</c>.</summary>
+    private double SumProjectionFlops => 2 * QueryCount * Width * Width;
+
     private IEnumerable<ScopeStrategy> Strategies
         => costs.CanAbsorb ? ScopeStrategy.All : ScopeStrategy.All.Take(1);
 
@@ -23,15 +26,102 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
     public ExecutionPlan Plan(PatchGrid grid)
     {
         Candidate[] scopes = Consider(grid);
-        ScopePlan[] plans = new ScopePlan[scopes.Length];
-        foreach (StrategyChoice choice in Choices(scopes, grid))
+        StrategyChoice[] choices = Choices(scopes, grid);
+        ScopeStrategy[] strategies = new ScopeStrategy[scopes.Length];
+        foreach (StrategyChoice choice in choices)
         {
             ScopeStrategy strategy = choose?.Invoke(choice) ?? choice.Cheapest;
             foreach (int scope in choice.Scopes)
-                plans[scope] = scopes[scope].ToPlan(strategy);
+                strategies[scope] = strategy;
         }
 
-        return new ExecutionPlan(grid, plans, CountStages(grid, plans));
+        return Plan(grid, scopes, choices, strategies);
+    }
+
+    /// <summary>Plans for frames of <paramref name="grid"/> in groups that use given strategies.</summary>
+    /// <param name="grid">The patch grid of the frames.</param>
+    /// <param name="strategies">One strategy per scope.</param>
+    public ExecutionPlan Plan(PatchGrid grid, ReadOnlySpan<ScopeStrategy> strategies)
+    {
+        Candidate[] scopes = Consider(grid);
+        return Plan(grid, scopes, Choices(scopes, grid), strategies);
+    }
+
+    /// <summary>Plans for a group of frames. All frames use the same strategies: those with the lowest cost over all of
+    /// them. The plan depends on the grids of the group alone.</summary>
+    /// <param name="grids">The patch grid of each frame; at least one.</param>
+    public GroupPlan PlanGroup(ReadOnlySpan<PatchGrid> grids)
+    {
+        ExecutionPlan[] images = [.. grids.ToArray().Select(Plan)];
+        if (images.Length == 1)
+            return new GroupPlan(images, images[0].Stages);
+        ScopeStrategy[] strategies = new ScopeStrategy[config.Scopes.Count];
+        Choose(images, strategies);
+        ExecutionPlan[] frames = [.. grids.ToArray().Select(grid => Plan(grid, strategies))];
+        return new GroupPlan(frames, CountStages(frames));
+    }
+
+    /// <summary>Chooses the strategies of a group of several frames. It allocates nothing unless the planner was given
+    /// a function that chooses.</summary>
+    /// <param name="frames">For each frame the plan of an image with the same grid.</param>
+    /// <param name="strategies">Receives one strategy per scope.</param>
+    public void Choose(ReadOnlySpan<ExecutionPlan> frames, Span<ScopeStrategy> strategies)
+    {
+        for (int index = 0; index < frames[0].Choices.Count; index++)
+        {
+            StrategyChoice choice = frames[0].Choices[index];
+            ScopeStrategy strategy = choose is not null ? choose(Sum(frames, index)) : Cheapest(frames, index);
+            for (int sharer = 0; sharer < choice.Scopes.Count; sharer++)
+                strategies[choice.Scopes[sharer]] = strategy;
+        }
+    }
+
+    private ScopeStrategy Cheapest(ReadOnlySpan<ExecutionPlan> frames, int choice)
+    {
+        ScopeStrategy best = default;
+        double bestCost = double.PositiveInfinity;
+        for (int alternative = 0; alternative < frames[0].Choices[choice].Alternatives.Count; alternative++)
+        {
+            double cost = CostOfGroup(frames, choice, alternative);
+            if (cost < bestCost)
+                (best, bestCost) = (frames[0].Choices[choice].Alternatives[alternative].Strategy, cost);
+        }
+
+        return best;
+    }
+
+    /// <summary>A choice for a group of frames, with the costs of the whole group.</summary>
+    private StrategyChoice Sum(ReadOnlySpan<ExecutionPlan> frames, int choice)
+    {
+        StrategyChoice first = frames[0].Choices[choice];
+        (ScopeStrategy, double)[] alternatives = new (ScopeStrategy, double)[first.Alternatives.Count];
+        for (int alternative = 0; alternative < alternatives.Length; alternative++)
+            alternatives[alternative] = (first.Alternatives[alternative].Strategy,
+                CostOfGroup(frames, choice, alternative));
+        return first with { Alternatives = alternatives };
+    }
+
+    /// <summary>The cost of an alternative for a group of several frames. Values that are absorbed are projected once
+    /// per group. Other values are summed frame by frame, and the sums are merged.</summary>
+    private double CostOfGroup(ReadOnlySpan<ExecutionPlan> frames, int choice, int alternative)
+    {
+        double cost = 0;
+        foreach (ExecutionPlan frame in frames)
+            cost += frame.Choices[choice].Alternatives[alternative].Cost;
+        StrategyChoice first = frames[0].Choices[choice];
+        double perScope = first.Alternatives[alternative].Strategy.Values == ProjectionStrategy.Absorbed
+            ? -(frames.Length - 1) * SumProjectionFlops / costs.AbsorbedValueEfficiency
+            : frames.Length * QueryCount * Width * costs.ReadCost;
+        return cost + (first.Scopes.Count * perScope);
+    }
+
+    private ExecutionPlan Plan(PatchGrid grid, Candidate[] scopes, StrategyChoice[] choices,
+        ReadOnlySpan<ScopeStrategy> strategies)
+    {
+        ScopePlan[] plans = new ScopePlan[scopes.Length];
+        for (int scope = 0; scope < plans.Length; scope++)
+            plans[scope] = scopes[scope].ToPlan(strategies[scope]);
+        return new ExecutionPlan(grid, plans, CountStages(grid, plans), choices);
     }
 
     /// <summary>The choices to make for images of <paramref name="grid"/>: one strategy per scope, or one for all
@@ -66,12 +156,12 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
             + (QueryCount * headLanes * Width * costs.ReadCost);
         double rowValues = pairs * headCount * 2 * RoundUp(config.HeadSize, costs.LaneWidths[^1]) / costs.RowEfficiency;
         double absorbedValues = ((pairs * 2 * RoundUp(headCount, costs.AbsorbedValueHeads) * Width)
-            + (2 * QueryCount * Width * Width)) / costs.AbsorbedValueEfficiency;
+            + SumProjectionFlops) / costs.AbsorbedValueEfficiency;
         double absorbedLogits = pairs * 2 * headLanes * Width;
         return new Candidate(windows, tiles, tiledCost, absorbedKeys, rowValues, absorbedValues,
             tiles.Sum(tile => (double)tile.LaneCount * tile.KeyCount) * 4 * Width,
             absorbedLogits + (pairs * 2 * Width),
-            absorbedLogits + (pairs * 2 * headCount * Width) + (2 * QueryCount * Width * Width));
+            absorbedLogits + (pairs * 2 * headCount * Width) + SumProjectionFlops);
     }
 
     private static int RoundUp(int count, int multiple) => (count + multiple - 1) / multiple * multiple;
@@ -155,6 +245,26 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
             new(StageNames.Gate, gate, gate),
             new(StageNames.Projection, output, output),
         ];
+    }
+
+    /// <summary>Operations of a group of several frames. The stages up to attention run for every frame; absorbed
+    /// values are projected once, and the sums of other values are merged. The other stages run once.</summary>
+    private StageCost[] CountStages(ExecutionPlan[] frames)
+    {
+        int absorbed = frames[0].Scopes.Count(scope => scope.Values == ProjectionStrategy.Absorbed);
+        double merge = 2 * QueryCount * Width * frames.Length * (config.Scopes.Count - absorbed);
+        return [.. frames[0].Stages.Select((stage, index) => stage.Name switch
+        {
+            StageNames.Attention => Sum(index) with
+            {
+                Flops = Sum(index).Flops - ((frames.Length - 1) * absorbed * SumProjectionFlops) + merge,
+            },
+            StageNames.KeyValueInput or StageNames.Keys or StageNames.Values => Sum(index),
+            _ => stage,
+        })];
+
+        StageCost Sum(int stage) => new(frames[0].Stages[stage].Name, frames.Sum(frame => frame.Stages[stage].Flops),
+            frames.Sum(frame => frame.Stages[stage].NaiveFlops));
     }
 
     /// <summary>The cost and the operations of every alternative of one scope.</summary>

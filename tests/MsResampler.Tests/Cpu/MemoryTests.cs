@@ -81,9 +81,9 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
             [small, small, large] })
         {
             ForwardPass<TSimd, TVector> pass = new(operands, 1, new WorkspaceSize());
-            pass.Prepare([small], null, null, null);
+            Prepare(pass, small);
             long before = pass.WorkspaceBytes;
-            pass.Prepare(group, null, null, null);
+            Prepare(pass, group);
             long grown = pass.WorkspaceBytes;
             long rows = group.Sum(grid => (long)grid.PatchCount);
             long branches = group.Length * s_config.QueryGrid.QueryCount * (long)RowStride(3 * s_config.HiddenSize);
@@ -91,7 +91,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
             Assert.That(grown, Is.GreaterThanOrEqualTo(
                 sizeof(float) * ((2 * rows * RowStride(s_config.HiddenSize)) + (2 * branches))));
             Assert.That(grown, Is.GreaterThan(before));
-            pass.Prepare([small], null, null, null);
+            Prepare(pass, small);
             Assert.That(pass.WorkspaceBytes, Is.EqualTo(grown), "it does not shrink");
             sizes.Add(grown);
         }
@@ -99,6 +99,14 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
         Assert.That(sizes, Is.All.EqualTo(sizes[0]));
         engine.Grids.Release(small);
         engine.Grids.Release(large);
+    }
+
+    private static void Prepare(ForwardPass<TSimd, TVector> pass, params GridOperands[] images)
+    {
+        pass.Stack.Clear();
+        foreach (GridOperands image in images)
+            pass.Stack.AddImage(image);
+        pass.Prepare(null, null, null);
     }
 
     /// <summary>Only the last phase writes tokens. It is completed once it has started, so that a cancelled image has
