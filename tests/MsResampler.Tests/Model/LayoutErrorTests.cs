@@ -46,8 +46,8 @@ public class LayoutErrorTests
         Assert.That(Problems(tensors, PublishedFamily.Of("minicpm-v-2.6").Json), Is.EqualTo(new[]
         {
             $"expected a resampler, found none that is complete ({Tried}); the nearest is minicpm-v-2.6 " +
-                "(config.json: minicpmv 2.6; 10 of 12 tensors under 'resampler.'), which lacks 'resampler.ln_q.bias', " +
-                "'resampler.proj'; found instead 'resampler.ln_query.bias' F32 [256], 'resampler.proj.0' F32 [256, 3]",
+                "(config.json: minicpmv 2.6; 10 of 12 tensors under 'resampler.'), which lacks " +
+                "'resampler.ln_q.bias', 'resampler.proj'; found instead 'resampler.ln_query.bias' F32 [256], 'resampler.proj.0' F32 [256, 3]",
         }));
         Assert.That(Problems([.. tensors.Where(tensor => tensor.Name.EndsWith("query", StringComparison.Ordinal)
             || !tensor.Name.StartsWith("resampler.", StringComparison.Ordinal)),

@@ -118,8 +118,8 @@ public class LayoutRecognitionTests
             Throws.TypeOf<InvalidModelException>().With.Message.Contains("config.json: expected version 2.0, 2.5, " +
                 "2.6, 4.0, 4.5 of minicpmv, found '5.1'; if its resampler is that of another version, name the " +
                 "layout (--layout, ResamplerOptions.Layout)"));
-        Assert.That(Open("minicpm-v-2.6", "{" + V + ", \"version\": 5.1}", layout: CheckpointLayout.MiniCpmV26).Layout,
-            Is.EqualTo("minicpm-v-2.6"));
+        Assert.That(Open("minicpm-v-2.6", "{" + V + ", \"version\": 5.1}", layout: CheckpointLayout.MiniCpmV26)
+            .Layout, Is.EqualTo("minicpm-v-2.6"));
     }
 
     [Test]
@@ -133,9 +133,7 @@ public class LayoutRecognitionTests
     [Test]
     public void Another_number_of_queries_in_the_configuration_is_a_warning()
     {
-        IReadOnlyList<string> warnings = Open("omnilmm-12b", "{\"model_type\": \"omnilmm\", \"num_query\": 64}").Warnings;
-
-        Assert.That(warnings, Is.EqualTo(new[]
+        Assert.That(Open("omnilmm-12b", "{\"model_type\": \"omnilmm\", \"num_query\": 64}").Warnings, Is.EqualTo(new[]
         {
             "the number of queries in config.json (64) was ignored: the checkpoint has 16",
         }));

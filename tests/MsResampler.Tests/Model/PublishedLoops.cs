@@ -83,7 +83,8 @@ internal sealed class PublishedLoops(string path, PublishedFamily family)
     /// <summary>Sines, then cosines, of a position times 10000^(−k/(width/2)).</summary>
     private static double[] Waves(int width, double position)
     {
-        double[] angles = [.. Enumerable.Range(0, width / 2).Select(k => position * Math.Pow(10000, -k / (width / 2.0)))];
+        double[] angles = [.. Enumerable.Range(0, width / 2)
+            .Select(k => position * Math.Pow(10000, -k / (width / 2.0)))];
         return [.. angles.Select(Math.Sin), .. angles.Select(Math.Cos)];
     }
 

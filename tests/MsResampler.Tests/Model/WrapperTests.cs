@@ -16,7 +16,7 @@ public class WrapperTests
         return use(model);
     }
 
-    private static IEnumerable<TensorToWrite> Renamed(Func<string, string> rename)
+    private static List<TensorToWrite> Renamed(Func<string, string> rename)
         => s_family.Tensors(rename: rename);
 
     [TestCase("module.", "")]
