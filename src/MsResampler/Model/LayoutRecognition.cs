@@ -188,9 +188,10 @@ internal sealed class LayoutRecognition
         CheckpointLayout chosen = ordered.FirstOrDefault(layout => layout.Positions.Frames == FrameEmbeddingType.None)
             ?? ordered[0];
         CheckpointLayout? timed = fitting.FirstOrDefault(layout => layout.Positions.Frames != FrameEmbeddingType.None);
-        bool isOther = chosen.PublishedSize == Size && timed?.PublishedSize != Size;
-        bool isAudible = type == "minicpmo";
-        if (timed is not null && !isOther && !isAudible && timed.PublishedSize.QueryCount == Size.QueryCount)
+        bool isOther = chosen.PublishedSize == Size ? timed?.PublishedSize != Size
+            : chosen.PublishedSize.QueryCount == Size.QueryCount
+                && timed?.PublishedSize.QueryCount != Size.QueryCount;
+        if (timed is not null && !isOther && type == timed.ModelType)
         {
             _warnings.Add($"layout {chosen} was chosen, but the tensors also fit {timed}, whose tokens differ for " +
                 $"groups of frames and not for images; --layout {timed} or ResamplerOptions.Layout chooses it");

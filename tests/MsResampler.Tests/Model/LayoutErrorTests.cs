@@ -27,7 +27,7 @@ public class LayoutErrorTests
             .Where(tensor => !roles.Any(role => tensor.Name.EndsWith("." + role, StringComparison.Ordinal)));
 
     private static IEnumerable<TensorToWrite> LanguageModel() => Enumerable.Range(0, 300)
-        .Select(layer => Zeros($"llm.model.layers.{layer}.self_attn.q_proj.weight", 1))
+        .Select(layer => Zeros($"llm.layers.{layer}.self_attn.q_proj.weight", 1))
         .Concat(PublishedFamily.Others());
 
     [Test]
@@ -47,7 +47,8 @@ public class LayoutErrorTests
         {
             $"expected a resampler, found none that is complete ({Tried}); the nearest is minicpm-v-2.6 " +
                 "(config.json: minicpmv 2.6; 10 of 12 tensors under 'resampler.'), which lacks " +
-                "'resampler.ln_q.bias', 'resampler.proj'; found instead 'resampler.ln_query.bias' F32 [256], 'resampler.proj.0' F32 [256, 3]",
+                "'resampler.ln_q.bias', 'resampler.proj'; found instead 'resampler.ln_query.bias' F32 [256], " +
+                "'resampler.proj.0' F32 [256, 3]",
         }));
         Assert.That(Problems([.. tensors.Where(tensor => tensor.Name.EndsWith("query", StringComparison.Ordinal)
             || !tensor.Name.StartsWith("resampler.", StringComparison.Ordinal)),
@@ -131,14 +132,14 @@ public class LayoutErrorTests
         Assert.That(model.Warnings.Single(), Does.Contain("'resampler.attn.inv_freq' was ignored: a buffer"));
     }
 
-    [TestCase(200, 64)]
-    [TestCase(64, 16)]
-    public void A_width_that_has_no_heads_of_128_channels_is_an_error(int width, int queryCount)
-        => Assert.That(Problems(Replace([.. Without("minicpm-v-2.5")], Zeros("resampler.query", queryCount, width))),
+    [TestCase(200)]
+    [TestCase(64)]
+    public void A_width_that_has_no_heads_of_128_channels_is_an_error(int width)
+        => Assert.That(Problems(Replace([.. Without("minicpm-v-2.5")], Zeros("resampler.query", 96, width))),
             Is.EqualTo(new[]
             {
                 "tensor 'resampler.query': expected a width D that is a multiple of 128, as heads of layout " +
-                    $"minicpm-v-2.6 have 128 channels, found {width}",
+                    $"minicpm-v-2.5 have 128 channels, found {width}",
             }));
 
     [Test]

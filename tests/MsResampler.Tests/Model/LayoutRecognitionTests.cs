@@ -95,14 +95,34 @@ public class LayoutRecognitionTests
             Is.EqualTo(("minicpm-o-2.6", Array.Empty<string>())), "audio is of the families without time");
     }
 
+    [TestCase(4096, 64, "minicpm-o-4.5", true)]
+    [TestCase(4096, 96, "minicpm-v-2.5", false)]
+    [TestCase(3584, 64, "minicpm-v-2.6", false)]
+    [TestCase(2560, 64, "minicpm-v-4.0", false)]
+    [TestCase(256, 64, "minicpm-v-2.6", true)]
+    [TestCase(256, 49, "minicpm-v-2.5", true)]
+    public void Bare_tensors_of_a_published_size_have_its_layout(int width, int queryCount, string layout,
+        bool hasWarning)
+    {
+        // Only the shape of the query is needed to recognise a layout.
+        using TemporaryFolder folder = new();
+        SafetensorsWriter.Write(folder.File("a.safetensors"), BoundWeights.Replace(
+            PublishedFamily.Of("minicpm-v-2.6").Tensors(), BoundWeights.Zeros("resampler.query", queryCount, width)));
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder.Path);
+
+        LayoutMatch match = LayoutRecognition.Recognise(new TensorNames(checkpoint), "", config: null, layout: null);
+
+        Assert.That((match.Layout.Name, match.Warnings.Count > 0), Is.EqualTo((layout, hasWarning)));
+    }
+
     [Test]
     public void A_bare_table_without_a_module_must_be_told_what_it_is_for()
     {
         static string WithoutPrefix(string name) => name["resampler.".Length..];
 
         Assert.That(() => Open("minicpm-v-2.0", json: null, WithoutPrefix), Throws.TypeOf<InvalidModelException>()
-            .With.Message.EndsWith("the tensors without a prefix fit the layouts minicpm-v-2.0, omnilmm-12b, qwen-vl, " +
-                "whose tokens differ; name one (--layout, ResamplerOptions.Layout)"));
+            .With.Message.EndsWith("the tensors without a prefix fit the layouts minicpm-v-2.0, omnilmm-12b, " +
+                "qwen-vl, whose tokens differ; name one (--layout, ResamplerOptions.Layout)"));
         foreach (CheckpointLayout layout in (CheckpointLayout[])
             [CheckpointLayout.MiniCpmV20, CheckpointLayout.OmniLmm12B, CheckpointLayout.QwenVL])
         {

@@ -17,8 +17,9 @@ public class PublishedFolderTests
         return (model.Layout.Name, [.. model.Warnings]);
     }
 
-    private static string Index(IEnumerable<(string Name, string File)> entries) => "{\"metadata\":{},\"weight_map\":{" +
-        string.Join(',', entries.Select(entry => $"\"{entry.Name}\":\"{entry.File}\"")) + "}}";
+    private static string Index(IEnumerable<(string Name, string File)> entries)
+        => "{\"metadata\":{},\"weight_map\":{" +
+            string.Join(',', entries.Select(entry => $"\"{entry.Name}\":\"{entry.File}\"")) + "}}";
 
     [Test]
     public void A_file_alone_is_a_model_as_a_path_and_in_a_folder([Values("a.safetensors", "model.safetensors")]
