@@ -56,18 +56,18 @@ internal sealed class SizeTests : CliFixture
         ResamplerConfig config = ConfigOf("[1024, 1024]", outputSize: 513);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(() => CallSize.Require("here", config, new PatchGrid(1, 1)),
+            Assert.That(() => CallSize.Require("here", config, 1),
                 Throws.TypeOf<InputException>().With.Message.Contains("here: 1,048,576 tokens of output_size 513"));
-            Assert.That(() => CallSize.Require("here", ConfigOf("[1024, 1024]", outputSize: 511), new PatchGrid(1, 1)),
+            Assert.That(() => CallSize.Require("here", ConfigOf("[1024, 1024]", outputSize: 511), 1),
                 Throws.Nothing);
             // Three scopes of two heads: 6,291,456 weights per patch.
-            Assert.That(() => CallSize.RequireMaps("here", config, new PatchGrid(2, 43)),
+            Assert.That(() => CallSize.RequireMaps("here", config, 86),
                 Throws.TypeOf<InputException>().With.Message.Contains("attention weights"));
-            Assert.That(() => CallSize.RequireMaps("here", config, new PatchGrid(1, 1)), Throws.Nothing);
+            Assert.That(() => CallSize.RequireMaps("here", config, 1), Throws.Nothing);
             // One logit per query and patch.
-            Assert.That(() => CallSize.RequireReference("here", config, new PatchGrid(2, 257)),
+            Assert.That(() => CallSize.RequireReference("here", config, 514),
                 Throws.TypeOf<InputException>().With.Message.Contains("the reference needs"));
-            Assert.That(() => CallSize.RequireReference("here", config, new PatchGrid(1, 1)), Throws.Nothing);
+            Assert.That(() => CallSize.RequireReference("here", config, 1), Throws.Nothing);
         }
     }
 

@@ -59,9 +59,9 @@ internal static class BenchCommand
     {
         using OutputFile? report = json is null ? null : new OutputFile(json, new Inputs().AddModel(folder));
         using ResamplerModel model = TokenEngine.OpenModel(folder, layout, terminal);
-        CallSize.Require($"--grid {grid}", model.Config, grid);
-        CallSize.RequireReference($"--grid {grid}", model.Config, grid);
-        CallSize.Require($"--batch {batch}", model.Config, grid, batch);
+        CallSize.Require($"--grid {grid}", model.Config, grid.PatchCount);
+        CallSize.RequireReference($"--grid {grid}", model.Config, grid.PatchCount);
+        CallSize.Require($"--batch {batch}", model.Config, grid.PatchCount, batch);
         // Every backend of this command is a ResamplerEngine; only the reference is not.
         using ResamplerEngine engine =
             (ResamplerEngine)TokenEngine.Open(model, backend, device, precision, threadCount);
@@ -75,7 +75,7 @@ internal static class BenchCommand
         float[] tokens = new float[tokenCount * batch];
 
         terminal.Say("bench: checking the result against the reference");
-        engine.Resample(features, grids, tokens, cancellationToken);
+        engine.Resample(features, new FrameGroups(grids), tokens, cancellationToken);
         Deviation deviation = Deviation.Between(tokens.AsSpan(0, tokenCount),
             ReferenceResampler.Load(model).Resample(image, grid));
         terminal.Line($"{folder}: {engine.Description}; {batch} x {grid} patches; relative error " +
@@ -104,7 +104,7 @@ internal static class BenchCommand
 
         return ExitCode.Done;
 
-        void Call() => engine.Resample(features, grids, tokens, cancellationToken);
+        void Call() => engine.Resample(features, new FrameGroups(grids), tokens, cancellationToken);
     }
 
     private static string Time(double seconds) => Quantity.Duration(TimeSpan.FromSeconds(seconds));

@@ -45,7 +45,7 @@ internal static class ExportOnnxCommand
         Inputs inputs = new Inputs().AddModel(folder);
         inputs.Check(path);
         using ResamplerModel model = TokenEngine.OpenModel(folder, layout, terminal);
-        CallSize.Require($"--grid {grid}", model.Config, grid);
+        CallSize.Require($"--grid {grid}", model.Config, grid.PatchCount);
         using OutputFile file = new(path, inputs);
         terminal.Say($"writing {path}");
         try

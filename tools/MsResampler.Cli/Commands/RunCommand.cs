@@ -1,10 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics;
-using System.Globalization;
-using System.Numerics.Tensors;
-using System.Runtime.ExceptionServices;
-using MsResampler.Cli.Maps;
-using SkiaSharp;
 
 namespace MsResampler.Cli.Commands;
 
@@ -15,11 +9,10 @@ internal static class RunCommand
     private const int DefaultImageSide = 336;
     private const int MaxPatchSize = 1_024;
 
-    // Limits of the images in memory together: enough to keep every thread busy.
+    // Limits of the images or frames in memory together: enough to keep every thread busy.
     // 2^25 floats are 128 MiB; a decoded photograph of 12 megapixels is 48 MiB.
-    private const int MaxChunkImageCount = 64;
+    private const int MaxChunkFrameCount = 64;
     private const long MaxChunkElementCount = 1L << 25;
-    private const int MaxReaderCount = 8;
 
     private const int MaxListedGridCount = 4;
 
@@ -49,6 +42,12 @@ internal static class RunCommand
         Option<int> patch = Options.Int("--patch", "With --image: the side of a patch in pixels.", DefaultPatchSize, 1,
             MaxPatchSize);
         Option<ImageSize> size = Options.Size(DefaultImageSide);
+        Option<string?> temporalIds = new("--temporal-ids")
+        {
+            Description = "Groups of frames, as in video: each inner list takes the next images as its frames and " +
+                "gives one output; -1 is a frame without a time.",
+            HelpName = "LISTS",
+        };
         Option<string> output = Options.Path("--out", "FILE",
             "The file for the tokens [B,M,L] in float32, .safetensors (tensor 'tokens') or .npy.");
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu,
@@ -73,6 +72,8 @@ internal static class RunCommand
                 "  antialiased) and cut into patches of --patch pixels. The feature of a patch is its pixels,",
                 "  (v/255 - 0.5)/0.5, in the order channel, row, column. The model's vision_hidden_size must",
                 "  be 3 x patch x patch, 588 for 14.",
+                "--temporal-ids: the tokens of a group are computed from the patches of all its frames, and the",
+                "  output has one entry for each group. The lists together must have one id for each image.",
             ],
             Examples =
             [
@@ -80,11 +81,12 @@ internal static class RunCommand
                 "msresampler run --model model --image a.png b.webp --size 448x336 --out tokens.npy",
                 "msresampler run --model model --features features.npy --out tokens.safetensors --threads 4",
                 "msresampler run --model model --features clip.npy --grid 24x24 --drop-class-token --out tokens.npy",
+                "msresampler run --model model --features video.npy --temporal-ids '[[-1],[2,6,9]]' --out tokens.npy",
             ],
             Options =
             {
-                model, layout, features, grid, dropClassToken, images, patch, size, output, backend, device, precision,
-                threads, maps,
+                model, layout, features, grid, dropClassToken, images, patch, size, temporalIds, output, backend,
+                device, precision, threads, maps,
             },
         };
         command.SetAction(parsed =>
@@ -115,6 +117,7 @@ internal static class RunCommand
                 OpenSource = () => !hasImages
                     ? FeatureFile.Open(featureFiles, featureLayout)
                     : ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size)),
+                TemporalIds = ReadTemporalIds(parsed.GetValue(temporalIds)),
                 Output = parsed.GetRequiredValue(output),
                 InputFiles = hasImages ? imageFiles : featureFiles,
                 Backend = parsed.GetRequiredValue(backend),
@@ -126,6 +129,14 @@ internal static class RunCommand
             return ExitCode.Done;
         });
         return command;
+    }
+
+    private static int[][]? ReadTemporalIds(string? text)
+    {
+        if (text is null)
+            return null;
+        return TemporalIds.TryParse(text, out int[][]? ids, out string? problem) ? ids
+            : throw new InputException($"--temporal-ids: {problem}");
     }
 
     /// <summary>Runs the model. Returns the paths of the maps.</summary>
@@ -140,26 +151,29 @@ internal static class RunCommand
         if (File.Exists(request.MapFolder))
             throw new InputException($"{request.MapFolder}: this is a file; --maps expects a folder");
         using IFeatureSource source = request.OpenSource();
+        InputGroups groups = new(source, request.TemporalIds);
         using ITokenEngine engine = TokenEngine.Open(request.Model, request.Layout, request.Backend,
             request.Device, request.Precision, request.ThreadCount, terminal);
         CheckChannels(source, engine.Config, request.Model);
 
         ResamplerConfig config = engine.Config;
-        int imageCount = source.Grids.Count;
-        CheckSizes(source, config, request);
+        CheckSizes(groups, config, request);
+        if (groups.HasTimes && config.PositionEmbedding.Frames == FrameEmbeddingType.None)
+            terminal.Warn($"{request.Model}: the model has no positions in time, so the ids of --temporal-ids only " +
+                "group the frames");
         TimeSpan callTime = TimeSpan.Zero;
         List<string> maps = [];
-        using TokenFile file = TokenFile.Create(request.Output, imageCount, config.QueryGrid.QueryCount,
+        using TokenFile file = TokenFile.Create(request.Output, groups.Count, config.QueryGrid.QueryCount,
             config.OutputSize, inputs);
         using OutputFolder? mapFolder = request.MapFolder is null
             ? null : new OutputFolder(request.MapFolder, "--maps", inputs);
-        terminal.Track("images", imageCount, report =>
+        terminal.Track(groups.AreImages ? "images" : "groups", groups.Count, report =>
         {
-            Buffers buffers = new();
-            for (int first = 0; first < imageCount;)
+            RunBuffers buffers = new();
+            for (int first = 0; first < groups.Count;)
             {
-                int end = ChunkEnd(source.Grids, config, first);
-                Chunk chunk = new(source, engine, first, end, buffers);
+                int end = ChunkEnd(groups, config, first);
+                RunChunk chunk = new(groups, engine, first, end, buffers);
                 file.Append(chunk.Resample(request.ThreadCount, cancellationToken));
                 callTime += chunk.CallTime;
                 if (mapFolder is not null)
@@ -171,9 +185,8 @@ internal static class RunCommand
         file.Commit(cancellationToken);
         mapFolder?.Commit();
 
-        terminal.Line($"{imageCount} {(imageCount == 1 ? "image" : "images")}" +
-            $"{DescribeGrids(source.Grids)} patches -> tokens " +
-            $"[{imageCount}, {config.QueryGrid.QueryCount}, {config.OutputSize}] in {request.Output} " +
+        terminal.Line($"{groups}{DescribeGrids(source.Grids)} patches -> tokens " +
+            $"[{groups.Count}, {config.QueryGrid.QueryCount}, {config.OutputSize}] in {request.Output} " +
             $"({Quantity.Duration(callTime)}; {engine.Description})");
         if (maps.Count > 0)
             terminal.Line($"{maps.Count} maps in {request.MapFolder}");
@@ -206,32 +219,35 @@ internal static class RunCommand
             : ", which is not 3 x patch x patch for any patch: use --features with the features of an encoder"));
     }
 
-    private static void CheckSizes(IFeatureSource source, ResamplerConfig config, RunRequest request)
+    private static void CheckSizes(InputGroups groups, ResamplerConfig config, RunRequest request)
     {
-        foreach ((int index, PatchGrid grid) in source.Grids.Index().DistinctBy(image => image.Item))
+        foreach (int group in Enumerable.Range(0, groups.Count).DistinctBy(groups.SizeOf))
         {
-            string what = $"{source.Describe(index)}, {grid} patches";
-            CallSize.Require(what, config, grid);
+            string what = groups.DescribeSize(group);
+            long patchCount = groups.PatchCountOf(group);
+            CallSize.Require(what, config, patchCount);
             if (request.Backend == BackendChoice.Reference)
-                CallSize.RequireReference(what, config, grid);
+                CallSize.RequireReference(what, config, patchCount);
             if (request.MapFolder is not null)
-                CallSize.RequireMaps($"--maps for {what}", config, grid);
+                CallSize.RequireMaps($"--maps for {what}", config, patchCount);
         }
     }
 
-    private static int ChunkEnd(IReadOnlyList<PatchGrid> grids, ResamplerConfig config, int first)
+    /// <summary>The end of the groups that are in memory together with group <paramref name="first"/>.</summary>
+    private static int ChunkEnd(InputGroups groups, ResamplerConfig config, int first)
     {
-        // For each patch: features, keys and values. For each image: tokens.
+        // For each patch: features, keys and values. For each group: tokens.
         long elementsPerPatch = config.VisionHiddenSize + (2L * config.Scopes.Count * config.HiddenSize);
-        long elementsPerImage = (long)config.QueryGrid.QueryCount * config.OutputSize;
+        long elementsPerGroup = (long)config.QueryGrid.QueryCount * config.OutputSize;
         long elements = 0;
         int end = first;
         do
         {
-            elements += (grids[end].PatchCount * elementsPerPatch) + elementsPerImage;
+            elements += (groups.PatchCountOf(end) * elementsPerPatch) + elementsPerGroup;
             end++;
         }
-        while (end < grids.Count && end - first < MaxChunkImageCount && elements < MaxChunkElementCount);
+        while (end < groups.Count && elements < MaxChunkElementCount
+            && groups.FirstFrameOf(end + 1) - groups.FirstFrameOf(first) <= MaxChunkFrameCount);
         return end;
     }
 
@@ -245,145 +261,5 @@ internal static class RunCommand
             <= MaxListedGridCount => $", {string.Join(", ", names[..^1])} and {names[^1]}",
             _ => $", {names.Length} grids from {names[^1]} to {names[0]}",
         };
-    }
-
-    /// <summary>Memory that all chunks reuse.</summary>
-    private sealed class Buffers
-    {
-        private float[] _features = [];
-        private float[] _tokens = [];
-
-        public Memory<float> Features(int count) => AtLeast(ref _features, count);
-
-        public Memory<float> Tokens(int count) => AtLeast(ref _tokens, count);
-
-        private static Memory<float> AtLeast(ref float[] buffer, int count)
-        {
-            if (buffer.Length < count)
-                buffer = GC.AllocateUninitializedArray<float>(count);
-            return buffer.AsMemory(0, count);
-        }
-    }
-
-    /// <summary>Images that are in memory together.</summary>
-    private sealed class Chunk
-    {
-        private readonly IFeatureSource _source;
-        private readonly ITokenEngine _engine;
-        private readonly int _first;
-        private readonly PatchGrid[] _grids;
-        private readonly int[] _starts;
-        private readonly Memory<float> _features;
-        private readonly Memory<float> _tokens;
-
-        public Chunk(IFeatureSource source, ITokenEngine engine, int first, int end, Buffers buffers)
-        {
-            _source = source;
-            _engine = engine;
-            _first = first;
-            ResamplerConfig config = engine.Config;
-            _grids = [.. source.Grids.Skip(first).Take(end - first)];
-            _starts = new int[_grids.Length + 1];
-            for (int image = 0; image < _grids.Length; image++)
-                _starts[image + 1] = checked(_starts[image]
-                    + (int)(_grids[image].PatchCount * config.VisionHiddenSize));
-            _features = buffers.Features(_starts[^1]);
-            _tokens = buffers.Tokens(checked(_grids.Length * config.QueryGrid.QueryCount * config.OutputSize));
-        }
-
-        /// <summary>The time of the engine in <see cref="Resample"/>, without reading the images.</summary>
-        public TimeSpan CallTime { get; private set; }
-
-        public ReadOnlySpan<float> Resample(int? threadCount, CancellationToken cancellationToken)
-        {
-            Read(threadCount, cancellationToken);
-            long start = Stopwatch.GetTimestamp();
-            try
-            {
-                _engine.Resample(_features.Span, _grids, _tokens.Span, cancellationToken);
-            }
-            catch (ActivationOverflowException exception) when (exception.ImageIndex >= 0)
-            {
-                throw Overflow(_first + exception.ImageIndex, exception);
-            }
-
-            CallTime = Stopwatch.GetElapsedTime(start);
-            return _tokens.Span;
-        }
-
-        public IEnumerable<string> DrawMaps(OutputFolder folder, CancellationToken cancellationToken)
-        {
-            MapWriter writer = new(folder, _engine.Config);
-            for (int image = 0; image < _grids.Length; image++)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                int index = _first + image;
-                // Files in different folders can have the same name.
-                string prefix = _source.Grids.Count == 1
-                    ? "" : string.Create(CultureInfo.InvariantCulture, $"{index:D3}-");
-                using SKBitmap? picture = _source.ReadPicture(index, MapWriter.PanelSide);
-                TokenView view = Explain(image);
-                foreach (string path in writer.Write(prefix + _source.FileStem(index), view, picture,
-                    cancellationToken))
-                    yield return path;
-            }
-        }
-
-        private TokenView Explain(int image)
-        {
-            try
-            {
-                return _engine.Explain(Features(image).Span, _grids[image]);
-            }
-            catch (ActivationOverflowException exception)
-            {
-                throw Overflow(_first + image, exception);
-            }
-        }
-
-        // The engine does not know the file; this message names it.
-        private InputException Overflow(int index, ActivationOverflowException exception)
-            => new($"{_source.Describe(index)}: {ActivationOverflowException.Describe(exception.Precision)}",
-                exception);
-
-        private Memory<float> Features(int image) => _features[_starts[image].._starts[image + 1]];
-
-        private void Read(int? threadCount, CancellationToken cancellationToken)
-        {
-            ParallelOptions options = new()
-            {
-                MaxDegreeOfParallelism = Math.Min(threadCount ?? Environment.ProcessorCount, MaxReaderCount),
-                CancellationToken = cancellationToken,
-            };
-            try
-            {
-                Parallel.For(0, _grids.Length, options, image =>
-                {
-                    _source.Read(_first + image, Features(image).Span);
-                    CheckFinite(image);
-                });
-            }
-            catch (AggregateException exception)
-            {
-                ExceptionDispatchInfo.Throw(exception.InnerExceptions[0]);
-            }
-        }
-
-        // The backends do not check, because they do not know the file and the tensor.
-        private void CheckFinite(int image)
-        {
-            ReadOnlySpan<float> features = Features(image).Span;
-            if (TensorPrimitives.IsFiniteAll(features))
-                return;
-            int index = 0;
-            while (float.IsFinite(features[index]))
-                index++;
-            int channelCount = _engine.Config.VisionHiddenSize;
-            (int row, int column) = Math.DivRem(index / channelCount, _grids[image].Columns);
-            string value = features[index].ToString(CultureInfo.InvariantCulture);
-            throw new InputException($"{_source.Describe(_first + image)}: the feature at row {row}, " +
-                $"column {column}, channel {index % channelCount} is {value}; every " +
-                "feature must be finite");
-        }
     }
 }

@@ -11,6 +11,9 @@ internal sealed record RunRequest
     /// <summary>Opens the images. Called after all cheaper checks.</summary>
     public required Func<IFeatureSource> OpenSource { get; init; }
 
+    /// <summary>The temporal ids of the frames of each group; null if every image is an input of its own.</summary>
+    public int[][]? TemporalIds { get; init; }
+
     public required string Output { get; init; }
 
     /// <summary>The files of the images; the command must not replace them.</summary>

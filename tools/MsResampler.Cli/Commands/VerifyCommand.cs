@@ -54,8 +54,8 @@ internal static class VerifyCommand
         CancellationToken cancellationToken)
     {
         using ResamplerModel model = TokenEngine.OpenModel(folder, layout, terminal);
-        CallSize.Require($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0], s_grids.Length);
-        CallSize.RequireReference($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0]);
+        CallSize.Require($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0].PatchCount, s_grids.Length);
+        CallSize.RequireReference($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0].PatchCount);
         using ITokenEngine engine = TokenEngine.Open(model, backend, device, precision, threadCount);
         double bound = givenBound ?? engine.ErrorBound;
         terminal.Say($"verify: loading {folder} in double precision");
@@ -67,7 +67,8 @@ internal static class VerifyCommand
             .Select((grid, seed) => RandomFeatures.Create(seed, grid, config.VisionHiddenSize))];
         float[] batch = new float[s_grids.Length * tokenCount];
         terminal.Say($"verify: {s_grids.Length} images in one batch");
-        engine.Resample(features.SelectMany(values => values).ToArray(), s_grids, batch, cancellationToken);
+        engine.Resample(features.SelectMany(values => values).ToArray(), new FrameGroups(s_grids), batch,
+            cancellationToken);
 
         List<IReadOnlyList<string>> rows = [];
         double worst = 0;
@@ -77,7 +78,7 @@ internal static class VerifyCommand
             cancellationToken.ThrowIfCancellationRequested();
             terminal.Say($"verify: image {image + 1} of {s_grids.Length}, {s_grids[image]} patches");
             float[] alone = new float[tokenCount];
-            engine.Resample(features[image], [s_grids[image]], alone, cancellationToken);
+            engine.Resample(features[image], new FrameGroups([s_grids[image]]), alone, cancellationToken);
             Deviation deviation = Deviation.Between(alone,
                 reference.Resample(features[image], s_grids[image]));
             // Compared as bytes, so that a NaN equals itself.

@@ -6,18 +6,18 @@ internal static class CallSize
     /// <summary>Checks that features and tokens have 32-bit sizes and fit the memory of the machine.</summary>
     /// <param name="what">The origin of the sizes for the error message, such as an option with its value.</param>
     /// <param name="config">The model.</param>
-    /// <param name="grid">The grid of every image.</param>
+    /// <param name="patchCount">Patches of every image, or of all frames of a group.</param>
     /// <param name="imageCount">Images in memory together.</param>
     /// <exception cref="InputException">A size is too large.</exception>
-    public static void Require(string what, ResamplerConfig config, PatchGrid grid, int imageCount = 1)
+    public static void Require(string what, ResamplerConfig config, long patchCount, int imageCount = 1)
     {
-        double perImage = (double)grid.PatchCount * config.VisionHiddenSize;
+        double perImage = (double)patchCount * config.VisionHiddenSize;
         if (perImage * imageCount > FeatureFile.MaxFeatureCount)
         {
-            int patchCount = FeatureFile.MaxFeatureCount / config.VisionHiddenSize / imageCount;
-            throw new InputException($"{what}: {Images(imageCount)}{Quantity.Count(grid.PatchCount)} patches of " +
+            int possibleCount = FeatureFile.MaxFeatureCount / config.VisionHiddenSize / imageCount;
+            throw new InputException($"{what}: {Images(imageCount)}{Quantity.Count(patchCount)} patches of " +
                 $"{Quantity.Count(config.VisionHiddenSize)} channels are too large for one call, which takes at most " +
-                $"{Quantity.Count(FeatureFile.MaxFeatureCount)} features: {Quantity.Count(patchCount)} patches" +
+                $"{Quantity.Count(FeatureFile.MaxFeatureCount)} features: {Quantity.Count(possibleCount)} patches" +
                 $"{(imageCount == 1 ? "" : " an image")}");
         }
 
@@ -31,20 +31,20 @@ internal static class CallSize
 
         // The engine also holds the keys and values of one image.
         RequireMemory(what, sizeof(float) *
-            ((imageCount * (perImage + tokens)) + (2.0 * grid.PatchCount * config.HiddenSize)));
+            ((imageCount * (perImage + tokens)) + (2.0 * patchCount * config.HiddenSize)));
     }
 
     /// <summary>Checks that the attention maps of an image, one for each scope, head and query, have a 32-bit size and
     /// fit the memory of the machine.</summary>
     /// <inheritdoc cref="Require"/>
-    public static void RequireMaps(string what, ResamplerConfig config, PatchGrid grid)
+    public static void RequireMaps(string what, ResamplerConfig config, long patchCount)
     {
         double count = (double)config.Scopes.Count * config.AttentionHeadCount * config.QueryGrid.QueryCount
-            * grid.PatchCount;
+            * patchCount;
         if (count > FeatureFile.MaxFeatureCount)
         {
             throw new InputException($"{what}: {config.Scopes.Count} scopes, {config.AttentionHeadCount} heads and " +
-                $"{Quantity.Count(config.QueryGrid.QueryCount)} queries on {grid} patches have " +
+                $"{Quantity.Count(config.QueryGrid.QueryCount)} queries on {Quantity.Count(patchCount)} patches have " +
                 $"{Quantity.Scaled(count)}attention weights; at most {Quantity.Count(FeatureFile.MaxFeatureCount)} " +
                 "are possible");
         }
@@ -55,9 +55,9 @@ internal static class CallSize
     /// <summary>Checks that the matrices of the reference, which are in double precision, fit the memory of the
     /// machine.</summary>
     /// <inheritdoc cref="Require"/>
-    public static void RequireReference(string what, ResamplerConfig config, PatchGrid grid)
+    public static void RequireReference(string what, ResamplerConfig config, long patchCount)
     {
-        double largest = (double)grid.PatchCount
+        double largest = (double)patchCount
             * Math.Max(config.QueryGrid.QueryCount, Math.Max(config.VisionHiddenSize, config.HiddenSize));
         if (largest > FeatureFile.MaxFeatureCount)
         {
@@ -67,7 +67,7 @@ internal static class CallSize
 
         // For each patch: the input; keys with and without positions, values and intermediate products; for each query
         // a logit, a bias and a weight.
-        RequireMemory(what, sizeof(double) * (double)grid.PatchCount
+        RequireMemory(what, sizeof(double) * (double)patchCount
             * (config.VisionHiddenSize + (5.0 * config.HiddenSize) + (3.0 * config.QueryGrid.QueryCount)));
     }
 

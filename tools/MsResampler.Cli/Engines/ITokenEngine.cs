@@ -13,11 +13,10 @@ internal interface ITokenEngine : IDisposable
     /// <summary>The largest allowed relative L2 error compared with the reference.</summary>
     double ErrorBound { get; }
 
-    /// <inheritdoc cref="Resampler.Resample(ReadOnlySpan{float}, ReadOnlySpan{PatchGrid}, Span{float},
-    /// CancellationToken)"/>
-    void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
+    /// <inheritdoc cref="Resampler.Resample(ReadOnlySpan{float}, FrameGroups, Span{float}, CancellationToken)"/>
+    void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
         CancellationToken cancellationToken);
 
-    /// <summary>Returns the attention of an image's tokens and the weights of the gate.</summary>
-    TokenView Explain(ReadOnlySpan<float> features, PatchGrid grid);
+    /// <summary>Returns the attention of the tokens of one image or group, and the weights of the gate.</summary>
+    TokenView Explain(ReadOnlySpan<float> features, FrameGroups group);
 }

@@ -2,7 +2,7 @@ using MsResampler.Reference;
 
 namespace MsResampler.Cli.Engines;
 
-/// <summary>The double-precision reference. It computes one image at a time.</summary>
+/// <summary>The double-precision reference. It computes one image or group at a time.</summary>
 internal sealed class ReferenceEngine : ITokenEngine
 {
     private readonly ReferenceResampler _reference;
@@ -21,36 +21,37 @@ internal sealed class ReferenceEngine : ITokenEngine
 
     public double ErrorBound => 0;
 
-    public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
+    public void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
         CancellationToken cancellationToken)
     {
         int tokenCount = Config.QueryGrid.QueryCount * Config.OutputSize;
-        for (int image = 0; image < grids.Length; image++)
+        for (int group = 0; group < groups.GroupCount; group++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            int featureCount = checked((int)(grids[image].PatchCount * Config.VisionHiddenSize));
-            double[] exact = _reference.Resample(features[..featureCount], grids[image]);
+            FrameGroups own = groups.Slice(group, 1);
+            int featureCount = checked((int)(own.PatchCount * Config.VisionHiddenSize));
+            double[] exact = _reference.Resample(features[..featureCount], own.Grids, TemporalIdsOf(own));
             for (int index = 0; index < exact.Length; index++)
             {
                 float token = (float)exact[index];
                 if (!float.IsFinite(token))
-                    ActivationOverflowException.Throw(new FrameGroups(grids), image, Precision.Float32);
-                tokens[(image * tokenCount) + index] = token;
+                    ActivationOverflowException.Throw(groups, group, Precision.Float32);
+                tokens[(group * tokenCount) + index] = token;
             }
 
             features = features[featureCount..];
         }
     }
 
-    public TokenView Explain(ReadOnlySpan<float> features, PatchGrid grid)
+    public TokenView Explain(ReadOnlySpan<float> features, FrameGroups group)
     {
-        ReferenceExplanation explanation = _reference.Explain(features, grid);
+        ReferenceExplanation explanation = _reference.Explain(features, group.Grids, TemporalIdsOf(group));
         double[] gate = explanation.Gate;
-        return TokenView.Average(Config, grid, AddAttention, index => gate[index]);
+        return TokenView.Average(Config, explanation.Grids, AddAttention, index => gate[index]);
 
-        void AddAttention(int scope, int head, float[] sum)
+        void AddAttention(int scope, int head, int frame, float[] sum)
         {
-            double[] attention = explanation.Attention(scope, head);
+            double[] attention = explanation.Attention(scope, head, frame);
             for (int index = 0; index < sum.Length; index++)
                 sum[index] += (float)attention[index];
         }
@@ -59,4 +60,7 @@ internal sealed class ReferenceEngine : ITokenEngine
     public void Dispose()
     {
     }
+
+    private static int[] TemporalIdsOf(FrameGroups group)
+        => group.AreImages ? [-1] : group.TemporalIds.ToArray();
 }

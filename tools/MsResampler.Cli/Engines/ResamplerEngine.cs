@@ -14,16 +14,17 @@ internal sealed class ResamplerEngine(Resampler resampler, double errorBound) : 
 
     public double ErrorBound => errorBound;
 
-    public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
+    public void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
         CancellationToken cancellationToken)
-        => resampler.Resample(features, grids, tokens, cancellationToken);
+        => resampler.Resample(features, groups, tokens, cancellationToken);
 
-    public TokenView Explain(ReadOnlySpan<float> features, PatchGrid grid)
+    public TokenView Explain(ReadOnlySpan<float> features, FrameGroups group)
     {
-        Explanation explanation = resampler.Explain(features, grid);
+        Explanation explanation = group.AreImages ? resampler.Explain(features, group.Grids[0])
+            : resampler.Explain(features, group.Grids, group.TemporalIds);
         float[] gate = explanation.Gate.ToArray();
-        return TokenView.Average(Config, grid,
-            (scope, head, sum) => TensorPrimitives.Add(sum, explanation.Attention(scope, head), sum),
+        return TokenView.Average(Config, explanation.Grids,
+            (scope, head, frame, sum) => TensorPrimitives.Add(sum, explanation.Attention(scope, head, frame), sum),
             index => gate[index]);
     }
 

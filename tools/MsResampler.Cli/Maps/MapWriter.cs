@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Numerics.Tensors;
 using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;
@@ -12,42 +14,34 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
     private const int Gap = 12;
     private const int ThumbnailCount = 3;
 
-    /// <summary>Writes the maps of an image: <c>STEM-look-S-NAME.png</c> for each scope and, if there are several
-    /// scopes, <c>STEM-gate.png</c>.</summary>
+    /// <summary>Writes the attention on an image or a frame: <c>STEM-look-S-NAME.png</c> for each scope.</summary>
     /// <param name="stem">The start of the file names.</param>
     /// <param name="view">The attention and the gate.</param>
+    /// <param name="frame">The frame; 0 for an image.</param>
     /// <param name="picture">The picture to draw over, or null.</param>
     /// <param name="cancellationToken">Stops before the next file is written.</param>
     /// <returns>The paths of the files.</returns>
-    public IReadOnlyList<string> Write(string stem, TokenView view, SKBitmap? picture,
+    public IReadOnlyList<string> WriteLooks(string stem, TokenView view, int frame, SKBitmap? picture,
         CancellationToken cancellationToken)
+        => [.. config.Scopes.Select((scope, index) => folder.Write($"{stem}-look-{index}-{FileName(scope.Name)}.png",
+            DrawLook(index, view, frame, picture), cancellationToken))];
+
+    /// <summary>Writes the weights of the scopes of an image or a group, <c>STEM-gate.png</c>.</summary>
+    /// <inheritdoc cref="WriteLooks"/>
+    /// <returns>The path of the file.</returns>
+    public string WriteGate(string stem, TokenView view, SKBitmap? picture, CancellationToken cancellationToken)
+        => folder.Write($"{stem}-gate.png", DrawGate(view, picture), cancellationToken);
+
+    /// <summary>Draws the mean over all tokens on the left, and a few single tokens on the right. The maps of the
+    /// frames of a group have the same scales.</summary>
+    private byte[] DrawLook(int scope, TokenView view, int frame, SKBitmap? picture)
     {
-        List<string> paths = [];
-        for (int scope = 0; scope < config.Scopes.Count; scope++)
-        {
-            paths.Add(folder.Write($"{stem}-look-{scope}-{FileName(config.Scopes[scope].Name)}.png",
-                DrawLook(scope, view, picture), cancellationToken));
-        }
-
-        if (config.Scopes.Count > 1)
-            paths.Add(folder.Write($"{stem}-gate.png", DrawGate(view, picture), cancellationToken));
-
-        return paths;
-    }
-
-    /// <summary>Draws the mean over all tokens on the left, and a few single tokens on the right.</summary>
-    private byte[] DrawLook(int scope, TokenView view, SKBitmap? picture)
-    {
-        SKSizeI panel = PanelSize(view.Grid, picture);
-        int patchCount = (int)view.Grid.PatchCount;
-        float[] attention = view.Attention[scope];
-        double[] mean = new double[patchCount];
-        for (int index = 0; index < attention.Length; index++)
-            mean[index % patchCount] += attention[index];
-        for (int patch = 0; patch < patchCount; patch++)
-            mean[patch] *= (double)patchCount / config.QueryGrid.QueryCount;
+        PatchGrid grid = view.Grids[frame];
+        SKSizeI panel = PanelSize(grid, picture);
+        int[] frames = [.. Enumerable.Range(0, view.Grids.Count)];
+        double[] mean = view.MeanAttention(scope, frame);
         // The scale ends at least at twice the uniform share, so that noise around it does not look like a pattern.
-        double top = Math.Max(mean.Max(), 2);
+        double top = Math.Max(frames.Max(other => view.MeanAttention(scope, other).Max()), 2);
 
         int[] rows = Spread(config.QueryGrid.Rows);
         int[] columns = Spread(config.QueryGrid.Columns);
@@ -60,15 +54,18 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
         using MapSheet sheet = new(rightX + columnWidth + MapSheet.Margin, height);
         ScopeConfig scopeConfig = config.Scopes[scope];
         sheet.Title(scopeConfig.Name, ScopeText.Describe(scopeConfig));
-        sheet.Label("attention, mean over all tokens and heads", MapSheet.Margin,
+        string share = frames.Length == 1 ? "attention, mean over all tokens and heads"
+            : string.Create(CultureInfo.InvariantCulture, $"mean attention; {Quantity.Percent(
+                view.Attention[scope][frame].Sum() / config.QueryGrid.QueryCount)} on frame {frame:D3}");
+        sheet.Label(share, MapSheet.Margin,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
         sheet.Label($"{rows.Length * columns.Length} of {config.QueryGrid.QueryCount} tokens; " +
             "+ is a token's position", rightX,
             panelY - MapSheet.LabelHeight, columnWidth, Palette.FaintText);
 
         SKRectI area = SKRectI.Create(MapSheet.Margin, panelY, panel.Width, panel.Height);
-        sheet.Panel(picture, area, view.Grid,
-            (row, column) => HeatOver(mean[(row * view.Grid.Columns) + column] / top));
+        sheet.Panel(picture, area, grid,
+            (row, column) => HeatOver(mean[(row * grid.Columns) + column] / top));
         int barY = area.Bottom + Gap;
         sheet.HeatBar(area.Left, barY, columnWidth, "0", $"{Quantity.Digits(top)} x uniform");
 
@@ -77,16 +74,17 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
             for (int c = 0; c < columns.Length; c++)
             {
                 int query = (rows[r] * config.QueryGrid.Columns) + columns[c];
-                float[] own = attention[(query * patchCount)..((query + 1) * patchCount)];
-                double max = Math.Max(own.Max(), float.Epsilon);
+                ReadOnlyMemory<float> own = view.AttentionOf(query, scope, frame);
+                double max = frames.Max(other => TensorPrimitives.Max(view.AttentionOf(query, scope, other).Span));
+                max = Math.Max(max, float.Epsilon);
                 SKRectI place = SKRectI.Create(rightX + (c * (thumbnail.Width + Gap)),
                     panelY + (r * (thumbnail.Height + Gap)),
                     thumbnail.Width, thumbnail.Height);
-                sheet.Panel(picture, place, view.Grid,
-                    (row, column) => HeatOver(own[(row * view.Grid.Columns) + column] / max));
-                sheet.Cross(place, view.Grid,
-                    ScopeGeometry.Anchor(rows[r], config.QueryGrid.Rows, view.Grid.Rows),
-                    ScopeGeometry.Anchor(columns[c], config.QueryGrid.Columns, view.Grid.Columns));
+                sheet.Panel(picture, place, grid,
+                    (row, column) => HeatOver(own.Span[(row * grid.Columns) + column] / max));
+                sheet.Cross(place, grid,
+                    ScopeGeometry.Anchor(rows[r], config.QueryGrid.Rows, grid.Rows),
+                    ScopeGeometry.Anchor(columns[c], config.QueryGrid.Columns, grid.Columns));
             }
         }
 
@@ -98,7 +96,7 @@ internal sealed class MapWriter(OutputFolder folder, ResamplerConfig config)
     /// the right.</summary>
     private byte[] DrawGate(TokenView view, SKBitmap? picture)
     {
-        SKSizeI panel = PanelSize(view.Grid, picture);
+        SKSizeI panel = PanelSize(view.Grids[0], picture);
         PatchGrid queries = new(config.QueryGrid.Rows, config.QueryGrid.Columns);
         int scopeCount = config.Scopes.Count;
         int[] winners = [.. Enumerable.Range(0, config.QueryGrid.QueryCount).Select(query =>
