@@ -75,6 +75,7 @@ internal static class CommandLine
         root.Options.Add(verbose);
         root.Directives.Clear();
         root.Subcommands.Add(InitCommand.Create(terminal, cancellationToken));
+        root.Subcommands.Add(ConvertCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(InspectCommand.Create(terminal));
         root.Subcommands.Add(RunCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(VerifyCommand.Create(terminal, cancellationToken));

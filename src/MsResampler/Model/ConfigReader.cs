@@ -32,12 +32,19 @@ public static class ConfigReader
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(warnings);
+        return Parse(utf8Json, source, (root, problems) => ReadRoot(root, problems, warnings));
+    }
+
+    /// <summary>Parses a JSON text, and throws if <paramref name="read"/> records problems.</summary>
+    internal static ResamplerConfig Parse(ReadOnlyMemory<byte> utf8Json, string source,
+        Func<JsonElement, List<string>, ResamplerConfig> read)
+    {
         utf8Json = utf8Json[(utf8Json.Length - FileKind.WithoutMark(utf8Json.Span).Length)..];
         try
         {
             using JsonDocument document = JsonDocument.Parse(utf8Json, new() { AllowDuplicateProperties = false });
             List<string> problems = [];
-            ResamplerConfig config = ReadRoot(document.RootElement, problems, warnings);
+            ResamplerConfig config = read(document.RootElement, problems);
             return problems.Count == 0 ? config : throw new InvalidModelException(source, problems);
         }
         // The parser accepts strings that are not valid Unicode; reading one throws InvalidOperationException.
@@ -81,33 +88,54 @@ public static class ConfigReader
         int hiddenSize = fields.Extent("hidden_size", MaxExtent, fallback: 4 * headCount);
         if (hiddenSize % headCount != 0)
             fields.Problem("hidden_size", $"a multiple of num_attention_heads ({headCount})", hiddenSize.ToString());
-        int[] queryGrid = fields.Extents("query_grid", 2, MaxExtent);
-        if ((long)queryGrid[0] * queryGrid[1] > MaxExtent)
-            fields.Problem("query_grid", $"at most {MaxExtent} queries", $"{queryGrid[0]}x{queryGrid[1]}");
-        List<ScopeConfig> scopes = [.. fields.Array("scopes").Select(ReadScope)];
-        int maxScopeCount = Math.Min(MaxScopeCount, int.MaxValue / hiddenSize);
-        if (scopes.Count > maxScopeCount)
-            fields.Problem("scopes", $"at most {maxScopeCount} scopes of hidden_size {hiddenSize}", $"{scopes.Count}");
+        QueryGrid queryGrid = ReadQueryGrid(fields);
+        List<ScopeConfig> scopes = ReadScopes(fields, hiddenSize);
         PositionEmbeddingConfig position = ReadPosition(fields.Object("position_embedding"), hiddenSize);
-        GateConfig? gate = fields.Object("gate", isRequired: scopes.Count > 1) is { } gateFields
-            ? ReadGate(gateFields) : null;
+        GateConfig? gate = ReadGate(fields, scopes.Count);
         ResamplerConfig config = new()
         {
             VisionHiddenSize = fields.Extent("vision_hidden_size", MaxExtent),
             HiddenSize = hiddenSize,
             AttentionHeadCount = headCount,
-            QueryGrid = new QueryGrid(queryGrid[0], queryGrid[1]),
+            QueryGrid = queryGrid,
             OutputSize = fields.Extent("output_size", MaxExtent),
             Scopes = scopes,
             ShareQueries = fields.Flag("share_queries"),
             ShareKeyValues = fields.Flag("share_kv"),
             PositionEmbedding = position,
-            Gate = scopes.Count > 1 ? gate : null,
+            Gate = gate,
             LayerNormEpsilon = fields.Positive("layer_norm_eps"),
             TorchDType = ReadWeightType(fields, warnings),
         };
         fields.WarnOfUnknown();
         return config;
+    }
+
+    /// <summary>The field <c>query_grid</c>.</summary>
+    internal static QueryGrid ReadQueryGrid(JsonFields fields)
+    {
+        int[] grid = fields.Extents("query_grid", 2, MaxExtent);
+        if ((long)grid[0] * grid[1] > MaxExtent)
+            fields.Problem("query_grid", $"at most {MaxExtent} queries", $"{grid[0]}x{grid[1]}");
+        return new QueryGrid(grid[0], grid[1]);
+    }
+
+    /// <summary>The field <c>scopes</c>.</summary>
+    internal static List<ScopeConfig> ReadScopes(JsonFields fields, int hiddenSize)
+    {
+        List<ScopeConfig> scopes = [.. fields.Array("scopes").Select(ReadScope)];
+        int maxScopeCount = Math.Min(MaxScopeCount, int.MaxValue / hiddenSize);
+        if (scopes.Count > maxScopeCount)
+            fields.Problem("scopes", $"at most {maxScopeCount} scopes of hidden_size {hiddenSize}", $"{scopes.Count}");
+        return scopes;
+    }
+
+    /// <summary>The field <c>gate</c>; null with one scope, which needs none.</summary>
+    internal static GateConfig? ReadGate(JsonFields fields, int scopeCount)
+    {
+        GateConfig? gate = fields.Object("gate", isRequired: scopeCount > 1) is { } gateFields
+            ? ReadGate(gateFields) : null;
+        return scopeCount > 1 ? gate : null;
     }
 
     /// <summary>The value of <c>dtype</c> or of the older <c>torch_dtype</c>. As in transformers, <c>dtype</c> takes

@@ -1,6 +1,3 @@
-using MsResampler.Files;
-using MsResampler.Safetensors;
-
 namespace MsResampler.Model;
 
 /// <summary>Writes models with random weights, for tests and experiments.</summary>
@@ -27,13 +24,8 @@ public static class RandomModel
         ArgumentNullException.ThrowIfNull(config);
         options ??= new();
         IReadOnlyList<RandomTensor> tensors = CreateTensors(config, seed, options);
-        Directory.CreateDirectory(folder);
-        using AtomicFile weights = new(Path.Combine(folder, "model.safetensors"));
-        using AtomicFile configFile = new(Path.Combine(folder, ResamplerModel.ConfigFileName));
-        SafetensorsWriter.Write(weights.Stream, tensors.Select(tensor => tensor.ToWrite(options.Type)),
+        ModelFolder.Write(folder, configJson, tensors.Select(tensor => tensor.ToWrite(options.Type)),
             cancellationToken);
-        configFile.Stream.Write(configJson);
-        AtomicFile.CommitPair(weights, configFile, cancellationToken);
     }
 
     internal static IReadOnlyList<RandomTensor> CreateTensors(ResamplerConfig config, ulong seed,

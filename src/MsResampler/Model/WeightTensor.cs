@@ -69,6 +69,10 @@ public sealed class WeightTensor
     internal void ReadStored(long firstElement, Span<float> destination)
         => _source.Read(_tensor, _firstElement + firstElement, destination);
 
+    /// <summary>Copies the bytes of stored elements, in stored order, without conversion.</summary>
+    internal void ReadStoredBytes(long firstElement, Span<byte> destination) => _source.ReadBytes(_tensor,
+        (_firstElement + firstElement) * (TensorTypes.BitsOf(Type) / 8), destination);
+
     /// <summary>A weight that consists of <paramref name="rowCount"/> rows, starting at
     /// <paramref name="firstRow"/>.</summary>
     internal WeightTensor RowSlice(int firstRow, int rowCount)

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Microsoft.Win32.SafeHandles;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Cli.Commands;
@@ -9,10 +8,6 @@ namespace MsResampler.Cli.Commands;
 /// <summary>The command <c>init</c>: writes a model with random weights.</summary>
 internal static class InitCommand
 {
-    private const string ConfigName = "config.json";
-    private const string WeightsName = "model.safetensors";
-    private const string IndexName = "model.safetensors.index.json";
-
     private static readonly (string Option, string Config, TensorType Tensor, WeightType Weight)[] s_types =
     [
         ("f32", "float32", TensorType.F32, WeightType.Float32),
@@ -41,7 +36,7 @@ internal static class InitCommand
                 return text;
             },
         };
-        Option<bool> force = new("--force") { Description = "Replace the model in the folder." };
+        Option<bool> force = Options.ReplaceModel();
         ExampleCommand command = new("init", "Write a model with random weights.")
         {
             Notes =
@@ -61,7 +56,7 @@ internal static class InitCommand
             string folder = parsed.GetRequiredValue(output);
             byte[] json = InputFile.ReadConfiguration(path, config.Name);
             // --config may be the config.json in --out: the command then makes the model again.
-            new Inputs().Add(path).Check(Path.Combine(folder, WeightsName));
+            NewModel.CheckWeights(folder, new Inputs().Add(path));
             Run(json, path, folder, parsed.GetValue(seed), parsed.GetValue(type), parsed.GetValue(force), terminal,
                 cancellationToken);
             return ExitCode.Done;
@@ -76,7 +71,7 @@ internal static class InitCommand
         List<string> warnings = [];
         ResamplerConfig config = ConfigReader.Read(configJson, configSource, warnings);
         warnings.ForEach(terminal.Warn);
-        RefuseToOverwrite(folder, force);
+        NewModel.RefuseToOverwrite(folder, force);
         (_, string configType, TensorType tensorType, _) = type is null
             ? s_types.Single(candidate => candidate.Weight == config.TorchDType)
             : s_types.Single(candidate => candidate.Option == type);
@@ -89,40 +84,10 @@ internal static class InitCommand
         }
 
         terminal.Say($"writing {folder}");
-        (string Path, FileStatus? Status)[] replaced = [.. ((string[])[ConfigName, WeightsName])
-            .Select(name => Path.Combine(folder, name)).Select(path => (path, FileStatus.Of(path)))];
-        using (OutputFolder output = new(folder, "--out", new Inputs()))
-        {
-            RandomModel.Write(folder, config, configJson, seed, new RandomModelOptions { Type = tensorType },
-                cancellationToken);
-            output.Commit();
-        }
-
-        foreach ((string path, FileStatus? status) in replaced)
-        {
-            using SafeFileHandle file = File.OpenHandle(path);
-            status?.GiveOwnerTo(file);
-        }
-
-        long parameterCount;
-        using (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder))
-            parameterCount = checkpoint.Tensors.Sum(tensor => tensor.ElementCount);
+        NewModel.Write(folder, () => RandomModel.Write(folder, config, configJson, seed,
+            new RandomModelOptions { Type = tensorType }, cancellationToken));
+        long parameterCount = NewModel.ParameterCount(folder);
         terminal.Line($"{folder}: {Quantity.Scaled(parameterCount)}parameters in {configType}, " +
             $"seed {seed}, {config.Scopes.Count} scopes, {config.QueryGrid} queries");
-    }
-
-    private static void RefuseToOverwrite(string folder, bool force)
-    {
-        if (File.Exists(folder))
-            throw new InputException($"{folder}: this is a file; --out expects a folder");
-        if (File.Exists(Path.Combine(folder, IndexName)))
-            throw new InputException($"{folder}: the folder holds a sharded model ({IndexName}), which would take " +
-                "precedence over the new one; choose another folder");
-        foreach (string name in (ReadOnlySpan<string>)[ConfigName, WeightsName])
-        {
-            if (!force && File.Exists(Path.Combine(folder, name)))
-                throw new InputException($"{folder}: the folder already holds a model ({name}); --force replaces it");
-            OutputFile.Check(Path.Combine(folder, name));
-        }
     }
 }

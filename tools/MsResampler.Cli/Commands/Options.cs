@@ -92,6 +92,9 @@ internal static class Options
             CustomParser = result => ParseInt(result, name, min, max),
         };
 
+    /// <summary>The option <c>--force</c> of commands that write a model.</summary>
+    public static Option<bool> ReplaceModel() => new("--force") { Description = "Replace the model in the folder." };
+
     public static Option<ulong> Seed() => new("--seed")
     {
         Description = "Seed of the random weights. The same seed gives the same bytes.",
@@ -116,6 +119,25 @@ internal static class Options
                     : Fail<double?>(result, name, "a positive number" + (max == double.MaxValue ? ""
                         : string.Create(CultureInfo.InvariantCulture, $" up to {max}"))),
         };
+
+    /// <summary>The option <c>--dtype</c> of <c>convert</c>; null to keep the types.</summary>
+    public static Option<WeightType?> ElementType()
+    {
+        (string Name, WeightType Type)[] types =
+        [
+            ("float32", WeightType.Float32), ("float16", WeightType.Float16),
+            ("bfloat16", WeightType.BFloat16),
+        ];
+        string names = string.Join('|', types.Select(type => type.Name));
+        return new Option<WeightType?>("--dtype")
+        {
+            Description = "The type of the weights (default: each as it is).",
+            HelpName = names,
+            CustomParser = result => types.Any(type => type.Name == Text(result))
+                ? types.First(type => type.Name == Text(result)).Type
+                : Fail<WeightType?>(result, "--dtype", names.Replace("|", ", ", StringComparison.Ordinal)),
+        };
+    }
 
     /// <summary>The option <c>--grid</c>, a patch grid.</summary>
     /// <param name="description">The description in the help.</param>

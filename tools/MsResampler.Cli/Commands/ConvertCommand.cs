@@ -1,0 +1,78 @@
+using System.CommandLine;
+
+namespace MsResampler.Cli.Commands;
+
+/// <summary>The command <c>convert</c>: writes a model of any layout as a model folder of this project.</summary>
+internal static class ConvertCommand
+{
+    public static Command Create(Terminal terminal, CancellationToken cancellationToken)
+    {
+        Option<string> model = Options.Model();
+        Option<CheckpointLayout?> layout = Options.Layout();
+        Option<string> output = Options.Path("--out", "DIR",
+            "The model folder to write; it is created if it does not exist.");
+        Option<WeightType?> type = Options.ElementType();
+        Option<string?> scopes = Options.OptionalPath("--scopes", "FILE",
+            "New scopes for a model with one: a JSON file with scopes, gate, share_queries and share_kv as in " +
+            "config.json, and optionally query_grid.");
+        Option<bool> force = Options.ReplaceModel();
+        ExampleCommand command = new("convert", "Write a model as a folder with config.json and model.safetensors.")
+        {
+            Notes =
+            [
+                "Values that the type holds stay exact; others are rounded to nearest even. A value outside its range",
+                "is an error.",
+                "With --scopes every scope receives the queries and the attention of the model's only scope, and the",
+                "gate gives all scopes the same weight: a start for training. Without windows and Gaussians the tokens",
+                "are those of the model. The query grid is the model's unless the file names one with as many queries.",
+            ],
+            Examples =
+            [
+                "msresampler convert --model model --out model-f16 --dtype float16",
+                "msresampler convert --model model --out multi --scopes scopes.json",
+            ],
+            Options = { model, layout, output, type, scopes, force },
+        };
+        command.SetAction(parsed =>
+        {
+            Run(parsed.GetRequiredValue(model), parsed.GetValue(layout), parsed.GetRequiredValue(output),
+                parsed.GetValue(type), parsed.GetValue(scopes), parsed.GetValue(force), terminal, cancellationToken);
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static void Run(string path, CheckpointLayout? layout, string folder, WeightType? type,
+        string? scopesPath, bool force, Terminal terminal, CancellationToken cancellationToken)
+    {
+        Inputs inputs = new Inputs().AddModel(path);
+        byte[]? scopesJson = null;
+        if (scopesPath is not null)
+        {
+            scopesJson = InputFile.ReadConfiguration(scopesPath, "--scopes");
+            inputs.Add(scopesPath);
+        }
+
+        NewModel.Check(folder, inputs);
+        NewModel.RefuseToOverwrite(folder, force);
+        using ResamplerModel model = TokenEngine.OpenModel(path, layout, terminal);
+        ResamplerConfig config = model.Config;
+        if (scopesJson is not null)
+        {
+            List<string> warnings = [];
+            config = ScopesReader.Read(scopesJson, scopesPath!, config, warnings);
+            warnings.ForEach(terminal.Warn);
+        }
+
+        terminal.Say($"writing {folder}");
+        NewModel.Write(folder, () =>
+        {
+            if (scopesJson is null)
+                ModelWriter.Write(folder, model, type, cancellationToken);
+            else
+                ModelWriter.WriteWithScopes(folder, model, config, type, cancellationToken);
+        });
+        terminal.Line($"{folder}: {Quantity.Scaled(NewModel.ParameterCount(folder))}parameters, " +
+            $"{config.Scopes.Count} scopes, {config.QueryGrid} queries");
+    }
+}
