@@ -25,9 +25,13 @@ namespace MsResampler.Kernels;
 /// waits for earlier calls and for the earlier work of their streams. It also waits between the parts of a batch
 /// that is too large to be computed at once. At most 4 calls can be enqueued or run for the host at the same time;
 /// another call waits until one of them returns.</para>
+/// <para>For groups of frames, the numbers of frames must also be the same. Temporal ids may differ: such a call copies
+/// one index per frame, and the third in a row waits for that copy of the first. An id that the model meets for the
+/// first time on a grid, if its keys have positions in time, takes a small product, for which the calling thread
+/// waits.</para>
 /// <para><b>Errors.</b> A device that fails after a call has returned is reported by a later call, as in CUDA.
 /// Features are not checked (<see cref="ResamplerOptions.ValidateFeatures"/> applies to features on the host): a NaN
-/// or an infinity makes the tokens of its image invalid, and of no other image. Disposing the
+/// or an infinity makes the tokens of its image or group invalid, and of no other. Disposing the
 /// <see cref="Resampler"/> waits for all work.</para></remarks>
 public static class ResamplerCudaExtensions
 {
@@ -52,11 +56,30 @@ public static class ResamplerCudaExtensions
     /// context. The enqueued part of the call is done when this is thrown, and the tokens are undefined.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     public static void Resample(this Resampler resampler, DeviceTensor features, ReadOnlySpan<PatchGrid> grids,
+        DeviceTensor tokens, nint stream) => Resample(resampler, features, new FrameGroups(grids), tokens, stream);
+
+    /// <summary>Starts to compute the visual tokens of groups of frames on the device. The tokens have the same bits as
+    /// those of <see cref="Resampler.Resample(ReadOnlySpan{float}, FrameGroups, Span{float}, CancellationToken)"/>;
+    /// tokens in 16 bits are rounded to nearest.</summary>
+    /// <param name="resampler">A model that was loaded with <see cref="CudaBackend"/>.</param>
+    /// <param name="features">The patch features of all frames, one after another, each [H·W, C] row-major. The type is
+    /// float32, which a model in 16 bits scales and rounds to nearest, or the model's type
+    /// (<see cref="Resampler.Precision"/>). They are not changed.</param>
+    /// <param name="groups">The grids and temporal ids of the frames, and the number of frames of each group.</param>
+    /// <param name="tokens">Receives [groups, M, L] row-major, in float32 or the model's type. Must not overlap
+    /// <paramref name="features"/>.</param>
+    /// <param name="stream">The stream (a CUstream or cudaStream_t) whose order applies; 0 is the default
+    /// stream.</param>
+    /// <exception cref="ArgumentException">A grid or a group is empty; a temporal id is below −1; a count does not
+    /// match the groups; a type is neither float32 nor the model's; an address is 0 or misaligned; tokens overlap
+    /// features. Nothing was enqueued.</exception>
+    /// <inheritdoc cref="Resample(Resampler, DeviceTensor, ReadOnlySpan{PatchGrid}, DeviceTensor, nint)"/>
+    public static void Resample(this Resampler resampler, DeviceTensor features, FrameGroups groups,
         DeviceTensor tokens, nint stream)
     {
         GpuEngine engine = EngineOf(resampler);
-        resampler.CheckSizes(new FrameGroups(grids), features.Count, tokens.Count);
-        engine.Resample(features, grids, tokens, stream);
+        resampler.CheckSizes(groups, features.Count, tokens.Count);
+        engine.Resample(features, groups, tokens, stream);
     }
 
     /// <summary>Starts to compute the visual tokens of a ragged batch with memory and a stream of an ILGPU
@@ -77,24 +100,55 @@ public static class ResamplerCudaExtensions
     /// call is done when this is thrown, and the tokens are undefined.</exception>
     /// <exception cref="ObjectDisposedException">The model or the stream was disposed.</exception>
     public static void Resample(this Resampler resampler, ArrayView<float> features, ReadOnlySpan<PatchGrid> grids,
-        ArrayView<float> tokens, CudaStream stream) => ResampleViews(resampler, features, grids, tokens, stream);
+        ArrayView<float> tokens, CudaStream stream)
+        => ResampleViews(resampler, features, new FrameGroups(grids), tokens, stream);
 
     /// <inheritdoc cref="Resample(Resampler, ArrayView{float}, ReadOnlySpan{PatchGrid}, ArrayView{float},
     /// CudaStream)"/>
     public static void Resample(this Resampler resampler, ArrayView<float> features, ReadOnlySpan<PatchGrid> grids,
-        ArrayView<ILGPU.Half> tokens, CudaStream stream) => ResampleViews(resampler, features, grids, tokens, stream);
+        ArrayView<ILGPU.Half> tokens, CudaStream stream)
+        => ResampleViews(resampler, features, new FrameGroups(grids), tokens, stream);
 
     /// <inheritdoc cref="Resample(Resampler, ArrayView{float}, ReadOnlySpan{PatchGrid}, ArrayView{float},
     /// CudaStream)"/>
     public static void Resample(this Resampler resampler, ArrayView<ILGPU.Half> features,
         ReadOnlySpan<PatchGrid> grids, ArrayView<float> tokens, CudaStream stream)
-        => ResampleViews(resampler, features, grids, tokens, stream);
+        => ResampleViews(resampler, features, new FrameGroups(grids), tokens, stream);
 
     /// <inheritdoc cref="Resample(Resampler, ArrayView{float}, ReadOnlySpan{PatchGrid}, ArrayView{float},
     /// CudaStream)"/>
     public static void Resample(this Resampler resampler, ArrayView<ILGPU.Half> features,
         ReadOnlySpan<PatchGrid> grids, ArrayView<ILGPU.Half> tokens, CudaStream stream)
-        => ResampleViews(resampler, features, grids, tokens, stream);
+        => ResampleViews(resampler, features, new FrameGroups(grids), tokens, stream);
+
+    /// <summary>Starts to compute the visual tokens of groups of frames with memory and a stream of an ILGPU
+    /// accelerator.</summary>
+    /// <param name="resampler">A model that was loaded on the accelerator
+    /// (<see cref="CudaBackend.ForAccelerator"/>).</param>
+    /// <param name="features">The patch features of all frames, one after another, each [H·W, C] row-major. They are
+    /// not changed.</param>
+    /// <param name="groups">The grids and temporal ids of the frames, and the number of frames of each group.</param>
+    /// <param name="tokens">Receives [groups, M, L] row-major. Must not overlap <paramref name="features"/>.</param>
+    /// <param name="stream">The stream whose order applies.</param>
+    /// <exception cref="ArgumentException">A grid or a group is empty; a temporal id is below −1; a length does not
+    /// match the groups; elements of type Half are not the model's type; a view or the stream belongs to another
+    /// accelerator; tokens overlap features. Nothing was enqueued.</exception>
+    /// <inheritdoc cref="Resample(Resampler, ArrayView{float}, ReadOnlySpan{PatchGrid}, ArrayView{float},
+    /// CudaStream)"/>
+    public static void Resample(this Resampler resampler, ArrayView<float> features, FrameGroups groups,
+        ArrayView<float> tokens, CudaStream stream) => ResampleViews(resampler, features, groups, tokens, stream);
+
+    /// <inheritdoc cref="Resample(Resampler, ArrayView{float}, FrameGroups, ArrayView{float}, CudaStream)"/>
+    public static void Resample(this Resampler resampler, ArrayView<float> features, FrameGroups groups,
+        ArrayView<ILGPU.Half> tokens, CudaStream stream) => ResampleViews(resampler, features, groups, tokens, stream);
+
+    /// <inheritdoc cref="Resample(Resampler, ArrayView{float}, FrameGroups, ArrayView{float}, CudaStream)"/>
+    public static void Resample(this Resampler resampler, ArrayView<ILGPU.Half> features, FrameGroups groups,
+        ArrayView<float> tokens, CudaStream stream) => ResampleViews(resampler, features, groups, tokens, stream);
+
+    /// <inheritdoc cref="Resample(Resampler, ArrayView{float}, FrameGroups, ArrayView{float}, CudaStream)"/>
+    public static void Resample(this Resampler resampler, ArrayView<ILGPU.Half> features, FrameGroups groups,
+        ArrayView<ILGPU.Half> tokens, CudaStream stream) => ResampleViews(resampler, features, groups, tokens, stream);
 
     /// <summary>Waits for all earlier calls. Throws if a call of this class since the last check computed a number
     /// outside the range of the model's precision, or had features that were NaN or infinite.</summary>
@@ -107,7 +161,7 @@ public static class ResamplerCudaExtensions
     public static void ThrowIfOverflowed(this Resampler resampler) => EngineOf(resampler).ThrowIfOverflowed();
 
     private static void ResampleViews<TFeature, TToken>(Resampler resampler, ArrayView<TFeature> features,
-        ReadOnlySpan<PatchGrid> grids, ArrayView<TToken> tokens, CudaStream stream)
+        FrameGroups groups, ArrayView<TToken> tokens, CudaStream stream)
         where TFeature : unmanaged
         where TToken : unmanaged
     {
@@ -116,7 +170,7 @@ public static class ResamplerCudaExtensions
         ObjectDisposedException.ThrowIf(stream.IsDisposed, stream);
         if (stream.Accelerator != AcceleratorOf(engine))
             ThrowForeign(nameof(stream), stream.Accelerator);
-        Resample(resampler, TensorOf(engine, features, nameof(features)), grids,
+        Resample(resampler, TensorOf(engine, features, nameof(features)), groups,
             TensorOf(engine, tokens, nameof(tokens)), stream.StreamPtr);
     }
 

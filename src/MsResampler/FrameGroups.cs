@@ -124,14 +124,6 @@ public readonly ref struct FrameGroups
         }
     }
 
-    /// <summary>Checks that every group is an image, for an engine that does not compute groups yet.</summary>
-    /// <exception cref="NotSupportedException">A group has several frames.</exception>
-    internal void RequireImages()
-    {
-        if (GroupCount != FrameCount)
-            throw new NotSupportedException("this engine does not support groups of several frames yet");
-    }
-
     /// <summary>Describes a frame in a message, as in "image 3" or "group 1, frame 2".</summary>
     /// <param name="frame">The index of the frame over all groups.</param>
     internal string NameOf(int frame)

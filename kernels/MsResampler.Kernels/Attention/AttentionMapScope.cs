@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>The scope and the image whose maps <see cref="AttentionMapWarp"/> computes.</summary>
+/// <summary>The scope and the frame whose maps <see cref="AttentionMapWarp"/> computes.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct AttentionMapScope
 {
@@ -17,6 +17,12 @@ internal struct AttentionMapScope
 
     /// <summary>The scope whose keys are used.</summary>
     public int KeyScope;
+
+    /// <summary>The first patch of the frame among the patches of all frames.</summary>
+    public int FirstPatch;
+
+    /// <summary>Patches of all frames.</summary>
+    public int PatchStride;
 
     /// <summary>Rows of the patch grid.</summary>
     public int GridRows;

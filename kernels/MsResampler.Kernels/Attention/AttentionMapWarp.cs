@@ -7,13 +7,13 @@ using MsResampler.Kernels.Tiles;
 
 namespace MsResampler.Kernels.Attention;
 
-/// <summary>The attention weights of one scope and image in full, for display, in float32.</summary>
+/// <summary>The attention weights of one scope and frame in full, for display, in float32.</summary>
 /// <remarks>Grid: x = queries, y = heads. Block: one warp. No shared memory.</remarks>
 internal static class AttentionMapWarp
 {
     /// <summary>Computes the maps of a scope. In the shapes, d is the head size in vectors of four floats.</summary>
     /// <param name="queries">Projected queries, scaled by log₂e/√(head size), [queries, heads, d].</param>
-    /// <param name="keys">Projected keys, [key scopes, heads, d][patches].</param>
+    /// <param name="keys">Projected keys, [key scopes, heads, d][patches of all frames].</param>
     /// <param name="bias">The bias tables, in base 2.</param>
     /// <param name="maps">Receives the weights, [heads, queries, patches].</param>
     /// <param name="scope">The scope.</param>
@@ -37,7 +37,7 @@ internal static class AttentionMapWarp
             for (int vector = 0; vector < scope.HeadVectors; vector++)
             {
                 logit = VectorOperations.Dot(queries[queryVector + vector],
-                    keys[((keyHead + vector) * patchCount) + patch], logit);
+                    keys[((keyHead + vector) * scope.PatchStride) + scope.FirstPatch + patch], logit);
             }
 
             logit += bias[rowStart + (patch / scope.GridColumns)] + bias[columnStart + (patch % scope.GridColumns)];

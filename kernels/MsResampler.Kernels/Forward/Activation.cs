@@ -1,7 +1,8 @@
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>The buffers of a forward pass. In a workspace they lie one after another in this order; those that a
-/// precision or model does not use are empty. Rows are the patches of all images of a batch.</summary>
+/// precision or model does not use are empty. Rows are the patches of all frames of a batch, and attended rows the
+/// rows of attention: tokens, then partial rows of frames (<see cref="BatchPlan"/>).</summary>
 internal enum Activation
 {
     /// <summary>Features, [rows, C].</summary>
@@ -14,7 +15,7 @@ internal enum Activation
     /// </summary>
     Z,
 
-    /// <summary>Weighted sums of values, [tokens, S, heads].</summary>
+    /// <summary>Weighted sums of values, [attended rows, S, heads].</summary>
     Attended,
 
     /// <summary>The outputs of the scopes, [tokens, S, D].</summary>
@@ -45,7 +46,8 @@ internal enum Activation
     /// <summary>Values, [rows, scopes, heads]; float32 only.</summary>
     Values,
 
-    /// <summary>Logarithms of sums of attention weights, float32, [tokens, S, A]; 16 bits only.</summary>
+    /// <summary>Logarithms of sums of attention weights, float32, [attended rows, S, A]; in float32 only for batches
+    /// with partial rows.</summary>
     LogSums,
 
     /// <summary>The gate's hidden layer: in float32 [tokens, G]; in 16 bits partial sums in float32, [S, tokens, G].

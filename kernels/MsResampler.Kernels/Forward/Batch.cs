@@ -10,19 +10,28 @@ internal sealed class Batch(BatchPlan plan)
 
     private readonly DeviceView[] _activations = new DeviceView[Activations.Length];
 
-    /// <summary>The plan of each image's grid.</summary>
+    /// <summary>The plan of each frame's grid.</summary>
     public IReadOnlyList<ExecutionPlan> Plans => plan.Plans;
+
+    /// <inheritdoc cref="BatchPlan.FrameCounts"/>
+    public IReadOnlyList<int> FrameCounts => plan.FrameCounts;
 
     /// <inheritdoc cref="BatchPlan.Cleared"/>
     public IReadOnlyList<Activation> Cleared => plan.Cleared;
 
-    /// <summary>Patches of all images.</summary>
+    /// <inheritdoc cref="BatchPlan.RowCount"/>
     public int RowCount => plan.RowCount;
 
-    /// <summary>Tokens of all images.</summary>
+    /// <inheritdoc cref="BatchPlan.TokenCount"/>
     public int TokenCount => plan.TokenCount;
 
-    /// <summary>The memory with the operands of the images' grids.</summary>
+    /// <inheritdoc cref="BatchPlan.MergedGroupCount"/>
+    public int MergedGroupCount => plan.MergedGroupCount;
+
+    /// <inheritdoc cref="BatchPlan.AttendedCount"/>
+    public int AttendedCount => plan.AttendedCount;
+
+    /// <summary>The memory with the operands of the grids and the offsets of the frames.</summary>
     public DeviceView Arena { get; init; }
 
     /// <summary><see cref="BatchPlan.RowStarts"/> on the device.</summary>
@@ -30,6 +39,12 @@ internal sealed class Batch(BatchPlan plan)
 
     /// <summary><see cref="BatchPlan.Blocks"/> on the device.</summary>
     public DeviceView Blocks { get; init; }
+
+    /// <summary><see cref="BatchPlan.MergedGroups"/> on the device.</summary>
+    public DeviceView MergedGroups { get; init; }
+
+    /// <summary><see cref="BatchPlan.OffsetStarts"/> on the device.</summary>
+    public DeviceView OffsetStarts { get; init; }
 
     /// <summary>Blocks of the schedule of attention.</summary>
     public int BlockCount => plan.BlockCount;
@@ -46,16 +61,29 @@ internal sealed class Batch(BatchPlan plan)
 
     /// <summary>The work of attention: it reads from memory once each key and value.</summary>
     /// <param name="layout">The model's layout.</param>
-    /// <param name="imageFlops">The operations for an image of a plan.</param>
-    public StepWork AttentionWork(ModelLayout layout, Func<ExecutionPlan, double> imageFlops)
+    /// <param name="frameFlops">The operations for a frame of a plan.</param>
+    /// <param name="storesLogSums">Whether it stores log-sums.</param>
+    public StepWork AttentionWork(ModelLayout layout, Func<ExecutionPlan, double> frameFlops, bool storesLogSums)
     {
         double heads = (double)layout.ScopeCount * layout.Heads.PaddedSize * layout.ElementBytes;
         double keys = (double)layout.KeyScopeCount * layout.Heads.PaddedSize * layout.ElementBytes;
-        return new StepWork(Plans.GroupBy(plan => plan).Sum(images => images.Count() * imageFlops(images.Key)),
-            layout.QueryCount * heads, 2 * RowCount * keys, TokenCount * heads)
+        return new StepWork(Plans.GroupBy(plan => plan).Sum(frames => frames.Count() * frameFlops(frames.Key)),
+            layout.QueryCount * heads, 2 * RowCount * keys,
+            (double)Plans.Count * layout.QueryCount * (heads + (storesLogSums ? LogSumBytes(layout) : 0)))
         {
             HasProducts = true,
         };
+    }
+
+    /// <summary>The work of the merge of frames.</summary>
+    /// <param name="layout">The model's layout.</param>
+    public StepWork MergeWork(ModelLayout layout)
+    {
+        double heads = (double)layout.ScopeCount * layout.Heads.PaddedSize;
+        double partCount = AttendedCount - TokenCount;
+        return new StepWork(2 * partCount * heads, 0,
+            partCount * ((heads * layout.ElementBytes) + LogSumBytes(layout)),
+            (double)MergedGroupCount * layout.QueryCount * heads * layout.ElementBytes);
     }
 
     /// <summary>The work of the gate's second layer, the weighted sum of the branches and ln_post.</summary>
@@ -74,4 +102,8 @@ internal sealed class Batch(BatchPlan plan)
             ((double)TokenCount * width * layout.ElementBytes)
                 + ((double)TokenCount * layout.GateCount * sizeof(float)));
     }
+
+    /// <summary>Log-sums of one row of attention.</summary>
+    private static double LogSumBytes(ModelLayout layout)
+        => (double)layout.ScopeCount * layout.Heads.SegmentCount * sizeof(float);
 }

@@ -24,6 +24,25 @@ internal sealed class CommonOperands(ModelLayout layout, ForwardWeights weights)
         OutputBytes = layout.ElementBytes,
     };
 
+    /// <summary>The merge of the frames of groups of several frames.</summary>
+    /// <param name="batch">A batch with such groups.</param>
+    /// <param name="kernel">The kernel of the precision.</param>
+    public ForwardStep Merge(Batch batch, KernelVariant kernel)
+    {
+        int rowVectors = DeviceVector.Count(layout.ScopeCount * Heads, layout.ElementBytes);
+        KernelLaunch launch = new(kernel,
+            new LaunchSize(batch.MergedGroupCount * layout.QueryCount,
+                (rowVectors + kernel.BlockSize - 1) / kernel.BlockSize, kernel.BlockSize),
+            (ref arguments) =>
+            {
+                arguments.Add(batch.MergedGroups, batch.OffsetStarts, batch.Arena, batch[Activation.LogSums],
+                    batch[Activation.Attended]);
+                arguments.Add(layout.AttentionShape);
+                arguments.Add(layout.QueryCount);
+            });
+        return new ForwardStep(StageNames.Merge, launch, () => batch.MergeWork(layout));
+    }
+
     /// <summary>out_proj of every scope.</summary>
     public Product Outputs(Batch batch) => new()
     {

@@ -22,6 +22,9 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
     /// <summary>Learned log sigma of each scope, or null.</summary>
     protected double[]?[] LogSigmas { get; } = [.. model.Weights.Scopes.Select(scope => scope.LogSigma?.ToDouble())];
 
+    /// <summary>The offsets of the frames of groups.</summary>
+    public abstract FrameOffsets Offsets { get; }
+
     /// <summary>The table of positions stored on the query grid, or null.</summary>
     protected float[]? StoredPositions { get; } = model.Weights.PositionTable?.ToSingle();
 
@@ -38,14 +41,22 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
     public abstract void Fill(IDeviceMemory arena, GridOperands operands, IDeviceStream stream);
 
     /// <summary>The size of each <see cref="Activation"/> of a batch in bytes.</summary>
-    /// <param name="rowCount">Patches of all images.</param>
-    /// <param name="tokenCount">Tokens of all images.</param>
-    public long[] ActivationBytes(long rowCount, long tokenCount)
+    /// <param name="rowCount">Patches of all frames.</param>
+    /// <param name="tokenCount">Tokens of all groups.</param>
+    /// <param name="partCount">Partial rows of attention.</param>
+    public long[] ActivationBytes(long rowCount, long tokenCount, long partCount)
     {
         long[] sizes = new long[Batch.Activations.Length];
         sizes[(int)Activation.Features] = rowCount * Layout.Channels.PaddedSize * elementBytes;
         sizes[(int)Activation.Z] = rowCount * Layout.Width.PaddedSize * elementBytes;
-        sizes[(int)Activation.Attended] = tokenCount * Layout.ScopeCount * Layout.Heads.PaddedSize * elementBytes;
+        sizes[(int)Activation.Attended] = (tokenCount + partCount) * Layout.ScopeCount * Layout.Heads.PaddedSize
+            * elementBytes;
+        if (StoresLogSums(partCount))
+        {
+            sizes[(int)Activation.LogSums] = (tokenCount + partCount) * Layout.ScopeCount * Layout.Heads.SegmentCount
+                * sizeof(float);
+        }
+
         sizes[(int)Activation.Branches] = tokenCount * Layout.Branches.PaddedSize * elementBytes;
         sizes[(int)Activation.Gates] = tokenCount * Layout.GateCount * sizeof(float);
         sizes[(int)Activation.Fused] = tokenCount * Layout.Width.PaddedSize * elementBytes;
@@ -55,25 +66,29 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
         return sizes;
     }
 
-    /// <summary>Plans a batch of images. The blocks of attention are ordered by decreasing duration, so that no long
+    /// <summary>Plans a batch. The blocks of attention are ordered by decreasing duration, so that no long
     /// block starts last and runs alone; the order has no other effect.</summary>
-    /// <param name="grids">The grids of the images.</param>
-    /// <param name="arena">Holds the operands of the grids.</param>
-    public BatchPlan PlanBatch(ReadOnlySpan<PatchGrid> grids, GridArena arena)
+    /// <param name="groups">The groups of frames.</param>
+    /// <param name="arena">Holds the operands of the grids and the offsets of the frames.</param>
+    public BatchPlan PlanBatch(FrameGroups groups, GridArena arena)
     {
-        GridOperands[] operands = new GridOperands[grids.Length];
-        for (int image = 0; image < grids.Length; image++)
-            operands[image] = arena.Grids[grids[image]];
-        BatchPlan plan = new([.. operands.Select(grid => grid.Plan)], Layout.QueryCount);
+        GridOperands[] operands = new GridOperands[groups.FrameCount];
+        for (int frame = 0; frame < operands.Length; frame++)
+            operands[frame] = arena.Grids[groups.Grids[frame]];
+        int[] frameCounts = new int[groups.GroupCount];
+        for (int group = 0; group < frameCounts.Length; group++)
+            frameCounts[group] = groups.FrameCountOf(group);
+        BatchPlan plan = new([.. operands.Select(grid => grid.Plan)], frameCounts, Layout.QueryCount);
         return plan with
         {
-            Sizes = ActivationBytes(plan.RowCount, plan.TokenCount),
+            Sizes = ActivationBytes(plan.RowCount, plan.TokenCount, plan.AttendedCount - plan.TokenCount),
             // Copies within the device leave the padding of rows as it is.
             Cleared = Layout.Channels.PaddedSize == Layout.Channels.Size ? [Activation.Note]
                 : [Activation.Note, Activation.Features],
             RowStarts = RowStarts(operands, plan.RowCount),
-            Blocks = Schedule(operands, out int blockCount),
+            Blocks = Schedule(operands, plan.AttendedStarts(), out int blockCount),
             BlockCount = blockCount,
+            OffsetStarts = plan.MergedGroupCount == 0 ? [] : Offsets.StartsOf(groups, arena),
         };
     }
 
@@ -94,40 +109,47 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
     /// <summary>The steps of the forward pass of a batch, from its features to its tokens, in order.</summary>
     public abstract IEnumerable<ForwardStep> Steps(Batch batch, PassOptions options);
 
-    /// <summary>Computes the attention weights of one scope, [A, M, N].</summary>
-    /// <param name="batch">A batch of one image whose forward pass was computed.</param>
-    /// <param name="grid">The operands of its grid.</param>
+    /// <summary>Computes the attention weights of one scope and frame, [A, M, N], whose sum is 1.</summary>
+    /// <param name="batch">A batch whose forward pass was computed.</param>
+    /// <param name="frame">The place of the frame in the batch.</param>
     /// <param name="scope">The scope.</param>
     /// <param name="maps">Receives the weights.</param>
-    public abstract KernelLaunch Map(Batch batch, GridOperands grid, int scope, DeviceView maps);
+    public abstract KernelLaunch Map(Batch batch, FramePlace frame, int scope, DeviceView maps);
 
     public abstract void Dispose();
+
+    /// <summary>Whether attention stores log-sums in a batch.</summary>
+    /// <param name="partCount">Partial rows of attention.</param>
+    protected abstract bool StoresLogSums(long partCount);
 
     /// <summary>Sets the sizes of the activations that the other precisions do not have.</summary>
     protected abstract void SetOwnBytes(long[] sizes, long rowCount, long tokenCount);
 
-    /// <summary>The blocks of attention of all images of a batch, as the kernel reads them.</summary>
-    /// <param name="operands">The operands of each image's grid.</param>
+    /// <summary>The blocks of attention of all frames of a batch, as the kernel reads them.</summary>
+    /// <param name="operands">The operands of each frame's grid.</param>
+    /// <param name="attendedStarts">The first row of attention of each frame.</param>
     /// <param name="blockCount">Receives the number of blocks.</param>
-    protected abstract byte[] Schedule(GridOperands[] operands, out int blockCount);
+    protected abstract byte[] Schedule(GridOperands[] operands, int[] attendedStarts, out int blockCount);
 
     /// <summary>The blocks of a batch from those of its grids.</summary>
-    /// <param name="operands">The operands of each image's grid.</param>
-    /// <param name="blocksOf">The blocks for an image of a grid.</param>
-    /// <param name="move">Moves a block to an image with a first patch and a first token.</param>
+    /// <param name="operands">The operands of each frame's grid.</param>
+    /// <param name="attendedStarts">The first row of attention of each frame.</param>
+    /// <param name="blocksOf">The blocks for a frame of a grid.</param>
+    /// <param name="move">Moves a block to a frame with a first patch and a first row of attention.</param>
     /// <param name="duration">The duration of a block relative to others.</param>
     /// <param name="blockCount">Receives the number of blocks.</param>
-    protected byte[] Schedule<TBlock>(GridOperands[] operands, Func<GridOperands, TBlock[]> blocksOf,
-        Func<TBlock, int, int, TBlock> move, Func<TBlock, long> duration, out int blockCount)
+    protected static byte[] Schedule<TBlock>(GridOperands[] operands, int[] attendedStarts,
+        Func<GridOperands, TBlock[]> blocksOf, Func<TBlock, int, int, TBlock> move, Func<TBlock, long> duration,
+        out int blockCount)
         where TBlock : unmanaged
     {
         List<TBlock> blocks = [];
         int row = 0;
-        for (int image = 0; image < operands.Length; image++)
+        for (int frame = 0; frame < operands.Length; frame++)
         {
-            foreach (TBlock block in blocksOf(operands[image]))
-                blocks.Add(move(block, row, image * Layout.QueryCount));
-            row += (int)operands[image].Plan.Grid.PatchCount;
+            foreach (TBlock block in blocksOf(operands[frame]))
+                blocks.Add(move(block, row, attendedStarts[frame]));
+            row += (int)operands[frame].Plan.Grid.PatchCount;
         }
 
         blockCount = blocks.Count;

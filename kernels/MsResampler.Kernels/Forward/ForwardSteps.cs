@@ -7,21 +7,24 @@ namespace MsResampler.Kernels.Forward;
 /// <summary>The steps of a forward pass without a device: their names, kernels, launch sizes and work.</summary>
 internal static class ForwardSteps
 {
-    /// <summary>Describes the forward pass of a batch of images of one grid. The steps cannot be launched.</summary>
+    /// <summary>Describes the forward pass of a batch of images or groups of frames of one grid. The steps cannot be
+    /// launched.</summary>
     /// <param name="config">The model.</param>
     /// <param name="hasKeyValueInput">Whether it has a kv_proj.</param>
-    /// <param name="grid">The patch grid of every image.</param>
-    /// <param name="imageCount">Images of the batch.</param>
+    /// <param name="grid">The patch grid of every frame.</param>
+    /// <param name="groupCount">Images or groups of the batch.</param>
     /// <param name="precision">Any precision but <see cref="Precision.Auto"/>.</param>
     /// <param name="device">The device, which decides the shapes of products.</param>
+    /// <param name="frameCount">Frames of each group; 1 for images.</param>
     public static IReadOnlyList<ForwardStep> Describe(ResamplerConfig config, bool hasKeyValueInput, PatchGrid grid,
-        int imageCount, Precision precision, DeviceProperties device)
+        int groupCount, Precision precision, DeviceProperties device, int frameCount = 1)
     {
         bool isBits16 = precision is Precision.Float16 or Precision.BFloat16;
         bool hasGate = config.Gate is not null;
         Planner planner = new(config, hasKeyValueInput, isBits16 ? ScopeSchedule.Costs : Float32Model.Costs);
         ExecutionPlan plan = planner.Plan(grid);
-        Batch batch = new(new BatchPlan([.. Enumerable.Repeat(plan, imageCount)], config.QueryGrid.QueryCount));
+        Batch batch = new(new BatchPlan([.. Enumerable.Repeat(plan, groupCount * frameCount)],
+            [.. Enumerable.Repeat(frameCount, groupCount)], config.QueryGrid.QueryCount));
         if (!isBits16)
         {
             Float32Steps steps = new(new ModelLayout(config, sizeof(float)),

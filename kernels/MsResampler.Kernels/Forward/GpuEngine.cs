@@ -6,8 +6,8 @@ using MsResampler.Kernels.Forward.Float32;
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>Runs a model on one device. It joins the model's steps with the streams and memory of workspaces. The
-/// tokens of an image have the same bits in any batch: the sums of a block have a fixed order, and the shape of a
-/// block depends on the image's plan alone.</summary>
+/// tokens of an image or a group of frames have the same bits in any batch: the sums of a block have a fixed order, the
+/// shape of a block depends on the frame's plan alone, and frames are merged in order.</summary>
 /// <remarks>A call that fails returns its stream and memory to the device and leaves the engine usable. After a
 /// failure of the device every later call throws.</remarks>
 internal sealed class GpuEngine : ModelEngine
@@ -101,26 +101,24 @@ internal sealed class GpuEngine : ModelEngine
     public override void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
         CancellationToken cancellationToken)
     {
-        groups.RequireImages();
-        ReadOnlySpan<PatchGrid> grids = groups.Grids;
         // The features of a single batch are checked while they are copied.
-        if (_validateFeatures && grids.Length > 0 && NextBatch(grids).ImageCount < grids.Length)
+        if (_validateFeatures && groups.GroupCount > 0 && NextBatch(groups).GroupCount < groups.GroupCount)
             FeatureCheck.Run(features, groups, Config.VisionHiddenSize);
         Workspace workspace = Rent(cancellationToken);
         bool isSound = false;
         try
         {
             int tokenLength = Layout.QueryCount * Config.OutputSize;
-            int firstImage = 0;
-            while (grids.Length > 0)
+            int firstGroup = 0;
+            while (groups.GroupCount > 0)
             {
-                (int imageCount, int rowCount) = NextBatch(grids);
-                Run(workspace, features[..(rowCount * Config.VisionHiddenSize)], grids[..imageCount], firstImage,
-                    tokens[..(imageCount * tokenLength)], explanation: null, cancellationToken);
-                firstImage += imageCount;
+                (int groupCount, int rowCount) = NextBatch(groups);
+                Run(workspace, features[..(rowCount * Config.VisionHiddenSize)], groups.Slice(0, groupCount),
+                    firstGroup, tokens[..(groupCount * tokenLength)], explanation: null, cancellationToken);
+                firstGroup += groupCount;
                 features = features[(rowCount * Config.VisionHiddenSize)..];
-                grids = grids[imageCount..];
-                tokens = tokens[(imageCount * tokenLength)..];
+                groups = groups.Slice(groupCount, groups.GroupCount - groupCount);
+                tokens = tokens[(groupCount * tokenLength)..];
             }
 
             isSound = true;
@@ -137,9 +135,8 @@ internal sealed class GpuEngine : ModelEngine
     }
 
     /// <summary>Starts to compute tokens in the order of a stream of the caller.</summary>
-    /// <inheritdoc cref="ResamplerCudaExtensions.Resample(Resampler, DeviceTensor, ReadOnlySpan{PatchGrid},
-    /// DeviceTensor, nint)"/>
-    public void Resample(DeviceTensor features, ReadOnlySpan<PatchGrid> grids, DeviceTensor tokens, nint stream)
+    /// <inheritdoc cref="ResamplerCudaExtensions.Resample(Resampler, DeviceTensor, FrameGroups, DeviceTensor, nint)"/>
+    public void Resample(DeviceTensor features, FrameGroups groups, DeviceTensor tokens, nint stream)
     {
         features.Check(nameof(features), _model.ElementType);
         tokens.Check(nameof(tokens), _model.ElementType);
@@ -149,7 +146,7 @@ internal sealed class GpuEngine : ModelEngine
                 nameof(tokens));
         }
 
-        if (grids.IsEmpty)
+        if (groups.GroupCount == 0)
             return;
         _device.RefuseRecording(stream);
         Workspace workspace = Rent(CancellationToken.None);
@@ -157,15 +154,15 @@ internal sealed class GpuEngine : ModelEngine
         try
         {
             long tokenLength = (long)Layout.QueryCount * Config.OutputSize;
-            int firstImage = 0;
-            while (grids.Length > 0)
+            int firstGroup = 0;
+            while (groups.GroupCount > 0)
             {
-                (int imageCount, int rowCount) = NextBatch(grids);
-                Start(workspace, features, grids[..imageCount], firstImage, tokens, stream);
-                firstImage += imageCount;
+                (int groupCount, int rowCount) = NextBatch(groups);
+                Start(workspace, features, groups.Slice(0, groupCount), firstGroup, tokens, stream);
+                firstGroup += groupCount;
                 features = features.From((long)rowCount * Config.VisionHiddenSize);
-                grids = grids[imageCount..];
-                tokens = tokens.From(imageCount * tokenLength);
+                groups = groups.Slice(groupCount, groups.GroupCount - groupCount);
+                tokens = tokens.From(groupCount * tokenLength);
             }
 
             workspace.Stream.Release(stream);
@@ -198,17 +195,15 @@ internal sealed class GpuEngine : ModelEngine
 
     public override Explanation Explain(ReadOnlySpan<float> features, FrameGroups group)
     {
-        group.RequireImages();
-        PatchGrid grid = group.Grids[0];
         float[] tokens = new float[Layout.QueryCount * Config.OutputSize];
         Workspace workspace = Rent(CancellationToken.None);
         bool isSound = false;
         try
         {
-            Maps maps = new();
-            Run(workspace, features, [grid], firstImage: 0, tokens, maps, CancellationToken.None);
+            AttentionMaps maps = new(_device, _kernels, _model);
+            Run(workspace, features, group, firstGroup: 0, tokens, maps, CancellationToken.None);
             isSound = true;
-            return new Explanation([grid], Config, [.. maps.Attention.Select(map => new[] { map })], maps.Gate);
+            return new Explanation(group.Grids, Config, maps.Attention, maps.Gate);
         }
         finally
         {
@@ -232,38 +227,55 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
-    /// <summary>The images that fit in a workspace together, at least one.</summary>
-    private (int ImageCount, int RowCount) NextBatch(ReadOnlySpan<PatchGrid> grids)
+    /// <summary>The groups that fit in a workspace together, at least one.</summary>
+    /// <exception cref="DeviceException">The first group has more patches than kernels can count.</exception>
+    private (int GroupCount, int RowCount) NextBatch(FrameGroups groups)
     {
-        long rowCount = grids[0].PatchCount;
-        int imageCount = 1;
-        while (imageCount < grids.Length
-            && BatchBytes(rowCount + grids[imageCount].PatchCount, imageCount + 1) <= _workspaceBytes)
+        long rowCount = 0;
+        long partCount = 0;
+        int groupCount = 0;
+        int frame = 0;
+        while (groupCount < groups.GroupCount)
         {
-            rowCount += grids[imageCount++].PatchCount;
+            int frameCount = groups.FrameCountOf(groupCount);
+            long rows = rowCount;
+            foreach (PatchGrid grid in groups.Grids.Slice(frame, frameCount))
+                rows += grid.PatchCount;
+            long parts = partCount + (frameCount == 1 ? 0 : frameCount * (long)Layout.QueryCount);
+            if (groupCount > 0 && BatchBytes(rows, groupCount + 1, parts) > _workspaceBytes)
+                break;
+            (rowCount, partCount) = (rows, parts);
+            frame += frameCount;
+            groupCount++;
         }
 
-        return (imageCount, checked((int)rowCount));
+        if (Math.Max(rowCount, partCount) > int.MaxValue / 2)
+        {
+            throw new DeviceException($"{groups.Describe(0, 0)}: expected at most {int.MaxValue / 2} patches, and " +
+                $"frames times tokens, found {rowCount} and {partCount}: use fewer frames in a group");
+        }
+
+        return (groupCount, (int)rowCount);
     }
 
-    private long BatchBytes(long rowCount, long imageCount)
-        => _model.ActivationBytes(rowCount, imageCount * Layout.QueryCount).Sum(DeviceView.Align);
+    private long BatchBytes(long rowCount, long groupCount, long partCount)
+        => _model.ActivationBytes(rowCount, groupCount * Layout.QueryCount, partCount).Sum(DeviceView.Align);
 
     /// <summary>Computes a batch whose features and tokens are on the host.</summary>
-    private void Run(Workspace workspace, ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, int firstImage,
-        Span<float> tokens, Maps? explanation, CancellationToken cancellationToken)
+    private void Run(Workspace workspace, ReadOnlySpan<float> features, FrameGroups groups, int firstGroup,
+        Span<float> tokens, AttentionMaps? explanation, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        GridArena arena = _grids.Acquire(grids, workspace.Stream);
+        GridArena arena = _grids.Acquire(groups, workspace.Stream);
         bool isDone = false;
         try
         {
-            Prepare(workspace, grids, arena);
-            UploadFeatures(workspace, features, grids, cancellationToken);
+            Prepare(workspace, groups, arena);
+            UploadFeatures(workspace, features, groups, cancellationToken);
             RunSteps(workspace, TokenTarget.Host, firstToken: 0, cancellationToken);
             DownloadTokens(workspace, tokens);
-            _overflow.ThrowIfAny(workspace, firstImage);
-            explanation?.Read(this, workspace, arena.Grids[grids[0]]);
+            _overflow.ThrowIfAny(workspace, groups, firstGroup);
+            explanation?.Read(workspace, groups, arena);
             workspace.Settle();
             isDone = true;
         }
@@ -281,21 +293,21 @@ internal sealed class GpuEngine : ModelEngine
     }
 
     /// <summary>Starts a batch whose features and tokens are on the device.</summary>
-    private void Start(Workspace workspace, DeviceTensor features, ReadOnlySpan<PatchGrid> grids, int firstImage,
+    private void Start(Workspace workspace, DeviceTensor features, FrameGroups groups, int firstGroup,
         DeviceTensor tokens, nint callerStream)
     {
-        GridArena arena = _grids.Acquire(grids, workspace.Stream);
+        GridArena arena = _grids.Acquire(groups, workspace.Stream);
         bool isStarted = false;
         try
         {
             // Before waiting for the caller's stream: what waits for the workspace's own work must not wait for the
             // caller's.
-            Prepare(workspace, grids, arena);
+            Prepare(workspace, groups, arena);
             workspace.Stream.WaitFor(callerStream);
             _model.CopyFeatures(workspace.Batch, features, workspace.Stream);
             RunSteps(workspace,
                 tokens.Type == DeviceElementType.Float32 ? TokenTarget.Device : TokenTarget.DeviceBits16,
-                checked(firstImage * Layout.QueryCount), CancellationToken.None);
+                checked(firstGroup * Layout.QueryCount), CancellationToken.None);
             new RowCopy(workspace.Batch[Activation.Tokens].Address, tokens.BytesOf(Layout.Output.PaddedSize),
                 (ulong)tokens.Address, tokens.BytesOf(Layout.Output.Size), tokens.BytesOf(Layout.Output.Size),
                 workspace.Batch.TokenCount).Start(_kernels, workspace.Stream, _device.Properties);
@@ -316,10 +328,12 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
-    private void Prepare(Workspace workspace, ReadOnlySpan<PatchGrid> grids, GridArena arena)
+    private void Prepare(Workspace workspace, FrameGroups groups, GridArena arena)
     {
-        if (!workspace.TrySelect(grids, arena))
-            workspace.Lay(_model.PlanBatch(grids, arena), arena);
+        if (!workspace.TrySelect(groups, arena))
+            workspace.Lay(_model.PlanBatch(groups, arena), arena);
+        else if (workspace.Batch.MergedGroupCount > 0)
+            workspace.SetOffsets(_model.Offsets.StartsOf(groups, arena));
     }
 
     /// <param name="workspace">The workspace.</param>
@@ -345,7 +359,7 @@ internal sealed class GpuEngine : ModelEngine
         => [.. _model.Steps(batch, new PassOptions(target, _overflow.NoteOf(batch, target), firstToken))];
 
     private unsafe void UploadFeatures(Workspace workspace, ReadOnlySpan<float> features,
-        ReadOnlySpan<PatchGrid> grids, CancellationToken cancellationToken)
+        FrameGroups groups, CancellationToken cancellationToken)
     {
         int width = Config.VisionHiddenSize;
         int rowBytes = Layout.Channels.PaddedSize * Layout.ElementBytes;
@@ -373,7 +387,7 @@ internal sealed class GpuEngine : ModelEngine
 
         ArrayPool<float>.Shared.Return(units);
         if (_validateFeatures && !isFinite)
-            FeatureCheck.Run(features, new FrameGroups(grids), width);
+            FeatureCheck.Run(features, groups, width);
     }
 
     /// <summary>Waits for the tokens of a batch, in float32, and copies them.</summary>
@@ -456,37 +470,5 @@ internal sealed class GpuEngine : ModelEngine
         _model?.Dispose();
         _overflow?.Dispose();
         _device.Dispose();
-    }
-
-    /// <summary>Attention maps and gate weights of an image, read after its forward pass.</summary>
-    private sealed class Maps
-    {
-        public float[][] Attention { get; private set; } = [];
-
-        public float[] Gate { get; private set; } = [];
-
-        public void Read(GpuEngine engine, Workspace workspace, GridOperands operands)
-        {
-            PatchGrid grid = operands.Plan.Grid;
-            ModelLayout layout = engine.Layout;
-            Gate = new float[layout.QueryCount * layout.GateCount];
-            if (layout.Config.Gate is null)
-                Array.Fill(Gate, 1);
-            else
-                workspace.Download(Activation.Gates, MemoryMarshal.AsBytes(Gate.AsSpan()));
-            long mapCount = (long)layout.Heads.SegmentCount * layout.QueryCount * grid.PatchCount;
-            Attention = new float[layout.ScopeCount][];
-            using TensorStore scratch = new(engine._device, workspace.Stream);
-            IDeviceMemory maps = scratch.Allocate(checked((int)mapCount) * (long)sizeof(float));
-            for (int scope = 0; scope < layout.ScopeCount; scope++)
-            {
-                engine._model.Map(workspace.Batch, operands, scope, DeviceView.Of(maps))
-                    .Start(engine._kernels, workspace.Stream);
-                Attention[scope] = new float[mapCount];
-                workspace.Stream.Download(maps, MemoryMarshal.AsBytes(Attention[scope].AsSpan()));
-            }
-
-            scratch.Complete();
-        }
     }
 }

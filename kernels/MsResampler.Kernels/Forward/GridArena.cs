@@ -1,8 +1,8 @@
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>Device memory that holds the operands of many grids, so that one launch can serve images of different
-/// grids. Grids are added one after another. When the memory is full, a new arena replaces this one, whose memory is
-/// freed when its last user releases it.</summary>
+/// grids, and the offsets of frames. They are added one after another. When the memory is full, a new arena replaces
+/// this one, whose memory is freed when its last user releases it.</summary>
 internal sealed class GridArena(IDeviceMemory memory)
 {
     private int _userCount = 1;
@@ -11,6 +11,9 @@ internal sealed class GridArena(IDeviceMemory memory)
 
     /// <summary>The grids it holds.</summary>
     public Dictionary<PatchGrid, GridOperands> Grids { get; } = [];
+
+    /// <summary>The byte offset of each frame's offsets that it holds.</summary>
+    public Dictionary<FrameKey, long> Offsets { get; } = [];
 
     /// <summary>The byte offset of the free rest.</summary>
     public long End { get; set; }

@@ -1,9 +1,9 @@
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>The operands of recently used grids, on the device. One caller at a time adds grids; callers whose grids
-/// are known do not wait for it.</summary>
+/// <summary>The operands of recently used grids, and the offsets of recently used frames, on the device. One caller at
+/// a time adds to them; callers whose grids and frames are known do not wait for it.</summary>
 /// <param name="device">The device.</param>
-/// <param name="model">Lays out and fills the operands of a grid.</param>
+/// <param name="model">Lays out and fills the operands.</param>
 /// <param name="arenaBytes">The size of an arena, which is larger if one call needs more.</param>
 internal sealed class GridStore(IDevice device, DeviceModel model, long arenaBytes) : IDisposable
 {
@@ -11,30 +11,36 @@ internal sealed class GridStore(IDevice device, DeviceModel model, long arenaByt
     private readonly Lock _state = new();
     private GridArena? _current;
 
-    /// <summary>An arena that holds all <paramref name="grids"/>. The caller releases it.</summary>
-    /// <param name="grids">The grids; a grid may occur more than once.</param>
-    /// <param name="stream">Copies and computes the operands that are missing.</param>
-    public GridArena Acquire(ReadOnlySpan<PatchGrid> grids, IDeviceStream stream)
+    /// <summary>An arena that holds the operands of all frames of some groups. The caller releases it.</summary>
+    /// <param name="groups">The groups.</param>
+    /// <param name="stream">Copies and computes what is missing.</param>
+    public GridArena Acquire(FrameGroups groups, IDeviceStream stream)
     {
-        if (Find(grids) is { } known)
+        // Images have no offsets.
+        bool areImages = groups.GroupCount == groups.FrameCount;
+        HashSet<FrameKey>? keys = areImages ? null : model.Offsets.KeysOf(groups);
+        if (Find(groups.Grids, keys) is { } known)
             return known;
         lock (_adding)
         {
-            if (Find(grids) is { } raced)
+            if (Find(groups.Grids, keys) is { } raced)
                 return raced;
-            List<PatchGrid> wanted = [.. grids.ToArray().Distinct()];
-            List<GridOperands> made = _current is null ? []
-                : Lay(wanted.Where(grid => !_current.Grids.ContainsKey(grid)), _current.End);
-            if (_current is null || made[^1].End > _current.Memory.ByteCount)
+            List<PatchGrid> grids = [.. groups.Grids.ToArray().Distinct()];
+            Additions? added = _current is null ? null
+                : Lay(grids.Where(grid => !_current.Grids.ContainsKey(grid)),
+                    keys?.Where(key => !_current.Offsets.ContainsKey(key)), _current.End);
+            if (added is null || added.End > _current!.Memory.ByteCount)
             {
-                made = Lay(wanted, 0);
-                Replace(made[^1].End);
+                added = Lay(grids, keys, 0);
+                Replace(added.End);
             }
 
             try
             {
-                foreach (GridOperands operands in made)
+                foreach (GridOperands operands in added.Grids)
                     model.Fill(_current!.Memory, operands, stream);
+                if (added.Offsets.Count > 0)
+                    model.Offsets.Fill(_current!.Memory, added.Offsets, stream);
                 stream.Synchronize();
             }
             catch
@@ -46,9 +52,11 @@ internal sealed class GridStore(IDevice device, DeviceModel model, long arenaByt
 
             lock (_state)
             {
-                foreach (GridOperands operands in made)
+                foreach (GridOperands operands in added.Grids)
                     _current!.Grids.Add(operands.Plan.Grid, operands);
-                _current!.End = made[^1].End;
+                foreach ((FrameKey key, long place) in added.Offsets)
+                    _current!.Offsets.Add(key, place);
+                _current!.End = added.End;
                 _current.AddUser();
                 return _current;
             }
@@ -61,7 +69,7 @@ internal sealed class GridStore(IDevice device, DeviceModel model, long arenaByt
         _current = null;
     }
 
-    private GridArena? Find(ReadOnlySpan<PatchGrid> grids)
+    private GridArena? Find(ReadOnlySpan<PatchGrid> grids, HashSet<FrameKey>? keys)
     {
         lock (_state)
         {
@@ -70,21 +78,24 @@ internal sealed class GridStore(IDevice device, DeviceModel model, long arenaByt
             foreach (PatchGrid grid in grids)
                 if (!_current.Grids.ContainsKey(grid))
                     return null;
+            if (keys is not null && !keys.All(_current.Offsets.ContainsKey))
+                return null;
             _current.AddUser();
             return _current;
         }
     }
 
-    private List<GridOperands> Lay(IEnumerable<PatchGrid> grids, long start)
+    private Additions Lay(IEnumerable<PatchGrid> grids, IEnumerable<FrameKey>? keys, long start)
     {
-        List<GridOperands> result = [];
+        List<GridOperands> operands = [];
         foreach (PatchGrid grid in grids)
         {
-            result.Add(model.Lay(model.Plan(grid), start));
-            start = result[^1].End;
+            operands.Add(model.Lay(model.Plan(grid), start));
+            start = operands[^1].End;
         }
 
-        return result;
+        Dictionary<FrameKey, long> offsets = model.Offsets.Lay(keys ?? [], ref start);
+        return new Additions(operands, offsets, start);
     }
 
     private void Replace(long byteCount)
@@ -100,4 +111,10 @@ internal sealed class GridStore(IDevice device, DeviceModel model, long arenaByt
         lock (_state)
             _current = new GridArena(memory);
     }
+
+    /// <summary>What is added to an arena.</summary>
+    /// <param name="Grids">Operands of grids.</param>
+    /// <param name="Offsets">Places of offsets of frames.</param>
+    /// <param name="End">The byte offset of the free rest.</param>
+    private sealed record Additions(List<GridOperands> Grids, Dictionary<FrameKey, long> Offsets, long End);
 }

@@ -40,18 +40,18 @@ internal sealed class OverflowReport : IDisposable
 
     /// <summary>Reports and clears an overflow in a batch whose tokens were downloaded.</summary>
     /// <param name="workspace">The workspace of the batch.</param>
-    /// <param name="firstImage">The index of its first image in the call.</param>
+    /// <param name="groups">The groups of the batch.</param>
+    /// <param name="firstGroup">The index of the first one in the call.</param>
     /// <exception cref="ActivationOverflowException">There was one.</exception>
-    public void ThrowIfAny(Workspace workspace, int firstImage)
+    public void ThrowIfAny(Workspace workspace, FrameGroups groups, int firstGroup)
     {
         Span<int> found = stackalloc int[NoteBytes / sizeof(int)];
         workspace.Download(Activation.Note, MemoryMarshal.AsBytes(found));
         if (found[0] == 0)
             return;
         Clear(workspace.Batch[Activation.Note], workspace.Stream);
-        int image = OverflowNote.RowOf(found[0]) / _queryCount;
-        PatchGrid grid = workspace.Batch.Plans[image].Grid;
-        throw ExceptionFor($"image {firstImage + image} ({grid} patches)", firstImage + image, grid);
+        int group = OverflowNote.RowOf(found[0]) / _queryCount;
+        throw ExceptionFor(groups.Describe(group, firstGroup + group), firstGroup + group, groups.GridsOf(group)[0]);
     }
 
     /// <summary>Reports and clears an overflow in passes whose tokens went to the device. All of them must be
@@ -64,8 +64,8 @@ internal sealed class OverflowReport : IDisposable
         if (found[0] == 0)
             return;
         Clear(DeviceView.Of(_shared), stream);
-        int image = OverflowNote.RowOf(found[0]) / _queryCount;
-        throw ExceptionFor($"image {image} of a call since the last check", image, default);
+        int group = OverflowNote.RowOf(found[0]) / _queryCount;
+        throw ExceptionFor($"image or group {group} of a call since the last check", group, default);
     }
 
     public void Dispose() => _shared.Dispose();
@@ -77,10 +77,10 @@ internal sealed class OverflowReport : IDisposable
         stream.Synchronize();
     }
 
-    private ActivationOverflowException ExceptionFor(string image, int imageIndex, PatchGrid grid)
+    private ActivationOverflowException ExceptionFor(string group, int index, PatchGrid grid)
     {
-        string message = $"{image}: {ActivationOverflowException.Describe(_precision)}";
-        return _precision == Precision.Float16 ? new Float16OverflowException(message, imageIndex, grid)
-            : new ActivationOverflowException(message, _precision, imageIndex, grid);
+        string message = $"{group}: {ActivationOverflowException.Describe(_precision)}";
+        return _precision == Precision.Float16 ? new Float16OverflowException(message, index, grid)
+            : new ActivationOverflowException(message, _precision, index, grid);
     }
 }

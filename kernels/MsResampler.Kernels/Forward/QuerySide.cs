@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>Computes projected queries in float32 on the device. They depend on the patch grid only if queries see the
@@ -89,6 +91,31 @@ internal sealed class QuerySide : IDisposable
             InnerSize = Width.PaddedSize,
         }, _device.Properties).Start(_kernels, stream);
         scratch.Complete();
+    }
+
+    /// <summary>Computes the projected queries and copies them to the host, [S, M, heads].</summary>
+    /// <param name="stream">The stream.</param>
+    /// <param name="grid">The grid; it is ignored if queries do not depend on it.</param>
+    public float[] Read(IDeviceStream stream, PatchGrid grid)
+    {
+        float[] queries = new float[_layout.ProjectedQueries];
+        using TensorStore scratch = new(_device, stream);
+        IDeviceMemory memory = scratch.Allocate((long)queries.Length * sizeof(float));
+        Project(stream, grid, DeviceView.Of(memory));
+        stream.Download(memory, MemoryMarshal.AsBytes(queries.AsSpan()));
+        scratch.Complete();
+        return queries;
+    }
+
+    /// <summary>Reads queries for a grid at any time: those that do not depend on the grid are kept, if offsets of
+    /// frames need them, so that this object may be disposed.</summary>
+    /// <param name="stream">The stream.</param>
+    public Func<PatchGrid, IDeviceStream, float[]> ReaderOf(IDeviceStream stream)
+    {
+        if (_layout.HasAnchoredQueries)
+            return (grid, gridStream) => Read(gridStream, grid);
+        float[] kept = _layout.Config.PositionEmbedding.Frames == FrameEmbeddingType.None ? [] : Read(stream, default);
+        return (_, _) => kept;
     }
 
     public void Dispose() => _tensors.Dispose();

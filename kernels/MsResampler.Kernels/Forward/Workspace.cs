@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.InteropServices;
+using MsResampler.Kernels.Attention;
 
 namespace MsResampler.Kernels.Forward;
 
@@ -35,17 +36,18 @@ internal sealed class Workspace(IDevice device) : IDisposable
     public Batch Batch => _current!.Batch;
 
     /// <summary>Prepares to compute a batch that was laid out before.</summary>
-    /// <param name="grids">The grids of its images.</param>
+    /// <param name="groups">The groups of the batch. Their temporal ids do not matter: the caller calls
+    /// <see cref="SetOffsets"/>.</param>
     /// <param name="arena">Holds their operands.</param>
     /// <returns>Whether there is such a batch.</returns>
-    public bool TrySelect(ReadOnlySpan<PatchGrid> grids, GridArena arena)
+    public bool TrySelect(FrameGroups groups, GridArena arena)
     {
         if (arena != _arena)
             return false;
         for (int index = _batches.Count - 1; index >= 0; index--)
         {
             PreparedBatch batch = _batches[index];
-            if (!batch.Has(grids))
+            if (!batch.Has(groups))
                 continue;
             _batches.RemoveAt(index);
             Select(batch);
@@ -77,17 +79,23 @@ internal sealed class Workspace(IDevice device) : IDisposable
         {
             if (size > MaxActivationBytes)
             {
-                throw new DeviceException($"an image needs a buffer of {size} bytes on the device, more than " +
-                    $"{MaxActivationBytes}: use a smaller patch grid");
+                throw new DeviceException($"an image or a group of frames needs a buffer of {size} bytes on the " +
+                    $"device, more than {MaxActivationBytes}: use smaller patch grids, or fewer frames in a group");
             }
         }
 
         Grow(ref _memory, plan.Sizes.Sum(DeviceView.Align));
         // One copy: a stream has two staging buffers, and a third copy would wait for the work before the first.
         int blockOffset = (int)DeviceView.Align((long)plan.RowStarts.Length * sizeof(int));
-        byte[] tables = new byte[blockOffset + plan.Blocks.Length];
+        ReadOnlySpan<byte> groups = MemoryMarshal.AsBytes<MergedGroup>(plan.MergedGroups());
+        int groupOffset = groups.IsEmpty ? blockOffset + plan.Blocks.Length
+            : (int)DeviceView.Align(blockOffset + plan.Blocks.Length);
+        int startOffset = groups.IsEmpty ? groupOffset : (int)DeviceView.Align(groupOffset + groups.Length);
+        byte[] tables = new byte[startOffset + (plan.OffsetStarts.Length * sizeof(int))];
         MemoryMarshal.AsBytes<int>(plan.RowStarts).CopyTo(tables);
         plan.Blocks.CopyTo(tables, blockOffset);
+        groups.CopyTo(tables.AsSpan(groupOffset));
+        MemoryMarshal.AsBytes<int>(plan.OffsetStarts).CopyTo(tables.AsSpan(startOffset));
         int slot = TakeSlot(tables.Length);
         Stream.Upload(tables, _tables!, slot * _slotBytes);
         DeviceView allTables = DeviceView.Of(_tables!).Slice(slot * _slotBytes, tables.Length);
@@ -96,6 +104,8 @@ internal sealed class Workspace(IDevice device) : IDisposable
             Arena = DeviceView.Of(arena.Memory),
             RowStarts = allTables.Slice(0, (long)plan.RowStarts.Length * sizeof(int)),
             Blocks = allTables.Slice(blockOffset, plan.Blocks.Length),
+            MergedGroups = allTables.Slice(groupOffset, groups.Length),
+            OffsetStarts = allTables.Slice(startOffset, plan.OffsetStarts.Length * sizeof(int)),
         };
         long offset = 0;
         foreach (Activation activation in Batch.Activations)
@@ -105,7 +115,18 @@ internal sealed class Workspace(IDevice device) : IDisposable
             offset += DeviceView.Align(size);
         }
 
-        Select(new PreparedBatch(batch, slot));
+        Select(new PreparedBatch(batch, slot, plan.OffsetStarts));
+    }
+
+    /// <summary>Makes the batch use other offsets of its frames. It keeps its graphs.</summary>
+    /// <param name="starts"><see cref="BatchPlan.OffsetStarts"/>.</param>
+    public void SetOffsets(int[] starts)
+    {
+        if (starts.AsSpan().SequenceEqual(_current!.OffsetStarts))
+            return;
+        Stream.Upload(MemoryMarshal.AsBytes<int>(starts), _tables!,
+            (long)(Batch.OffsetStarts.Address - _tables!.Address));
+        _current.OffsetStarts = starts;
     }
 
     /// <summary>After a call that did not finish, the activations are not as the next call expects them.</summary>
@@ -139,8 +160,11 @@ internal sealed class Workspace(IDevice device) : IDisposable
         => Stream.Upload(rows, _memory!, OffsetOf(activation), cancellationToken);
 
     /// <summary>Copies from an activation.</summary>
-    public void Download(Activation activation, Span<byte> destination)
-        => Stream.Download(_memory!, destination, OffsetOf(activation));
+    /// <param name="activation">The activation.</param>
+    /// <param name="destination">Receives the bytes.</param>
+    /// <param name="byteOffset">Bytes of the activation before them.</param>
+    public void Download(Activation activation, Span<byte> destination, long byteOffset = 0)
+        => Stream.Download(_memory!, destination, OffsetOf(activation) + byteOffset);
 
     public void Dispose()
     {

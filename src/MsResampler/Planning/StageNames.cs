@@ -22,6 +22,9 @@ internal static class StageNames
     /// <summary>Logits, softmax and weighted sums, absorbed projections included.</summary>
     public const string Attention = "attention";
 
+    /// <summary>The attention of groups of several frames, from that of their frames.</summary>
+    public const string Merge = "frame merge";
+
     /// <summary>Output projections of all scopes, [M, D] each.</summary>
     public const string Outputs = "out_proj";
 

@@ -104,10 +104,10 @@ public class DeviceTensorTests
         using DeviceArray features = new(inner, Half, Features(model, s_grids, 1));
         using DeviceArray tokens = new(inner, Half, TokenCount(model, s_grids));
         for (int call = 0; call < 2; call++)
-            engine.Resample(features.Tensor, s_grids, tokens.Tensor, 0);
+            engine.Resample(features.Tensor, new FrameGroups(s_grids), tokens.Tensor, 0);
         List<string> operations = [];
         device.Before = operations.Add;
-        engine.Resample(features.Tensor, s_grids, tokens.Tensor, 0);
+        engine.Resample(features.Tensor, new FrameGroups(s_grids), tokens.Tensor, 0);
         Assert.That(operations, Is.EqualTo(new[] { "wait", "launch", "replay", copy, "release" }));
     }
 
@@ -180,7 +180,7 @@ public class DeviceTensorTests
             Assert.That(OnHost(engine, model, features, s_grids), Is.EqualTo(expected), "it is not this call's");
             OnDevice(engine, device, model, type, features, s_grids, type);
             Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf(overflow)
-                .With.Message.StartsWith("image 1 of a call since the last check: ").And.Property("ImageIndex")
+                .With.Message.StartsWith("image or group 1 of a call since the last check: ").And.Property("ImageIndex")
                 .EqualTo(1).And.Property("Precision").EqualTo(precision), $"{value}");
             Assert.That(engine.ThrowIfOverflowed, Throws.Nothing);
         }
@@ -303,7 +303,7 @@ public class DeviceTensorTests
         DeviceTensor tensor = new(256, 1, Single);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(() => engine.Resample(tensor, s_grids, tensor with { Address = 512 }, 0),
+            Assert.That(() => engine.Resample(tensor, new FrameGroups(s_grids), tensor with { Address = 512 }, 0),
                 Throws.TypeOf<ObjectDisposedException>());
             Assert.That(engine.ThrowIfOverflowed, Throws.TypeOf<ObjectDisposedException>());
         }
@@ -331,7 +331,7 @@ public class DeviceTensorTests
     {
         using DeviceArray source = new(device, featureType, features);
         using DeviceArray target = new(device, tokenType, TokenCount(model, grids));
-        engine.Resample(source.Tensor, grids, target.Tensor, 0);
+        engine.Resample(source.Tensor, new FrameGroups(grids), target.Tensor, 0);
         return target.Read(device);
     }
 }

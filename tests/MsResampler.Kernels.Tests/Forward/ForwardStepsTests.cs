@@ -23,26 +23,29 @@ public sealed class ForwardStepsTests
 
     [Test]
     public void Launches_write_and_multiply_as_much_as_expected([Range(0, 3)] int index,
-        [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
+        [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision,
+        [Values(1, 3)] int frameCount)
     {
-        const int ImageCount = 2;
+        const int GroupCount = 2;
         ResamplerConfig config = s_models[index];
         using TestModel model = new(config);
         EmulatorDevice device = new(architecture: 80);
         using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model,
             new ResamplerOptions { Precision = precision });
-        PatchGrid[] grids = [s_grid, s_grid];
-        float[] features = [.. model.RandomFeatures(s_grid, 1), .. model.RandomFeatures(s_grid, 2)];
-        float[] tokens = new float[ImageCount * config.QueryGrid.QueryCount * config.OutputSize];
-        engine.Resample(features, grids, tokens, CancellationToken.None);
+        FrameGroups groups = new([.. Enumerable.Repeat(s_grid, GroupCount * frameCount)],
+            [.. Enumerable.Repeat(-1, GroupCount * frameCount)], [frameCount, frameCount]);
+        float[] features = [.. Enumerable.Range(0, GroupCount * frameCount).SelectMany(frame
+            => model.RandomFeatures(s_grid, frame))];
+        float[] tokens = new float[GroupCount * config.QueryGrid.QueryCount * config.OutputSize];
+        engine.Resample(features, groups, tokens, CancellationToken.None);
         int before = device.Reports.Count;
 
-        engine.Resample(features, grids, tokens, CancellationToken.None);
+        engine.Resample(features, groups, tokens, CancellationToken.None);
 
         (string Kernel, LaunchReport Report)[] launches = [.. device.Reports.Skip(before)];
         bool isHalf = precision is Precision.Float16 or Precision.BFloat16;
-        IReadOnlyList<ForwardStep> steps = ForwardSteps.Describe(config, hasKeyValueInput: true, s_grid, ImageCount,
-            precision, device.Properties);
+        IReadOnlyList<ForwardStep> steps = ForwardSteps.Describe(config, hasKeyValueInput: true, s_grid, GroupCount,
+            precision, device.Properties, frameCount);
         Assert.That(launches, Has.Length.EqualTo(steps.Count));
         using (Assert.EnterMultipleScope())
         {

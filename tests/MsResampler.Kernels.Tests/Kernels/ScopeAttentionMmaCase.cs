@@ -134,8 +134,7 @@ internal sealed class ScopeAttentionMmaCase
             ScopeSchedule schedule = ScheduleOf(_grids[image]);
             foreach (MmaBlock block in schedule.BlocksAt(places.Count, windows.Count, bias.Count, QueryBase))
                 blocks.Add(Of(image, block));
-            lastScopes = [.. schedule.ScopesAt(windows.Count, bias.Count, QueryBase)
-                .Select(scope => Of(image, scope))];
+            lastScopes = schedule.ScopesAt(windows.Count, bias.Count, QueryBase);
             places.AddRange(schedule.Places);
             windows.AddRange(schedule.Windows);
             bias.AddRange(schedule.Bias);
@@ -185,7 +184,7 @@ internal sealed class ScopeAttentionMmaCase
             Launch(new KernelVariant(_isHalf ? typeof(AttentionMapMma<MmaFloat16>)
                 : typeof(AttentionMapMma<MmaBFloat16>), 32, 1), new Dim3((QueryCount + 15) / 16, HeadCount),
                 [Upload<MmaBlock>(lastScopes), windowView, biasView, queryView, keyValues, logSumView, view],
-                [mapScope, grid.Rows]);
+                [mapScope, grid.Rows, patchCount - (int)grid.PatchCount, (_grids.Length - 1) * QueryCount]);
             gpu.Read(view.Address, MemoryMarshal.AsBytes(result.AsSpan()));
             return result;
         }

@@ -22,6 +22,7 @@ internal sealed class Bits16Model : DeviceModel
     private readonly DeviceLinear _positionLayer;
     private readonly QuerySide? _querySide;
     private readonly IDeviceMemory? _queries;
+    private readonly FrameOffsets _offsets;
 
     /// <param name="device">The device, of sm_80 or later.</param>
     /// <param name="kernels">Its kernels.</param>
@@ -44,7 +45,7 @@ internal sealed class Bits16Model : DeviceModel
             Bits16Weights weights = new Bits16Upload(_tensors, Layout, model, _type).Run();
             _maxUnit = weights.MaxUnit;
             _steps = new Bits16Steps(Layout, weights, own, device.Properties, keyLimit);
-            if (Layout.HasKeyPositions)
+            if (Layout.HasKeyPositions || model.Config.PositionEmbedding.Frames != FrameEmbeddingType.None)
             {
                 _positionLayer = new DeviceLinear(
                     _tensors.Add(Layout.KeyScopeCount, scope => model.Weights.Scopes[scope].KeyProjection.Weight
@@ -53,6 +54,11 @@ internal sealed class Bits16Model : DeviceModel
             }
 
             _querySide = new QuerySide(device, kernels, stream, model);
+            // After a kv_proj the rows of Z lack the bias of the normalisation.
+            _offsets = new FrameOffsets(device, kernels, model.Config, LogSigmas, new FrameOperands(Layout.Heads,
+                _positionLayer,
+                FrameOperands.BiasOf(Layout, model.Weights, hasShift: model.Weights.KeyValueInput is not null),
+                _querySide.ReaderOf(stream)));
             if (!Layout.HasAnchoredQueries)
             {
                 _queries = _tensors.Allocate((long)Layout.ProjectedQueries * sizeof(ushort));
@@ -69,6 +75,8 @@ internal sealed class Bits16Model : DeviceModel
             throw;
         }
     }
+
+    public override FrameOffsets Offsets => _offsets;
 
     public override DeviceElementType ElementType
         => _type == TensorType.F16 ? DeviceElementType.Float16 : DeviceElementType.BFloat16;
@@ -143,14 +151,16 @@ internal sealed class Bits16Model : DeviceModel
     public override IEnumerable<ForwardStep> Steps(Batch batch, PassOptions options)
         => _steps.List(batch, QueriesIn(batch), options);
 
-    public override KernelLaunch Map(Batch batch, GridOperands grid, int scope, DeviceView maps)
-        => _steps.Map(batch, (Bits16Grid)grid, scope, QueriesIn(batch), maps);
+    public override KernelLaunch Map(Batch batch, FramePlace frame, int scope, DeviceView maps)
+        => _steps.Map(batch, frame, scope, QueriesIn(batch), maps);
 
     public override void Dispose()
     {
         _querySide?.Dispose();
         _tensors.Dispose();
     }
+
+    protected override bool StoresLogSums(long partCount) => true;
 
     protected override void SetOwnBytes(long[] sizes, long rowCount, long tokenCount)
     {
@@ -159,17 +169,16 @@ internal sealed class Bits16Model : DeviceModel
             * sizeof(float);
         sizes[(int)Activation.Keys] = (rowCount * 2 * Layout.KeyScopeCount * Layout.Heads.PaddedSize * sizeof(ushort))
             + (ScopeSchedule.ExtraVectors * DeviceVector.Bytes);
-        sizes[(int)Activation.LogSums] = tokenCount * Layout.ScopeCount * Config.AttentionHeadCount * sizeof(float);
         sizes[(int)Activation.GateHidden] = tokenCount * Layout.ScopeCount * Layout.GateHidden.PaddedSize
             * sizeof(float);
     }
 
-    protected override byte[] Schedule(GridOperands[] operands, out int blockCount)
-        => Schedule(operands, grid => ((Bits16Grid)grid).Blocks,
-            (block, row, token) => block with
+    protected override byte[] Schedule(GridOperands[] operands, int[] attendedStarts, out int blockCount)
+        => Schedule(operands, attendedStarts, grid => ((Bits16Grid)grid).Blocks,
+            (block, row, attended) => block with
             {
                 FirstPatch = block.FirstPatch + row,
-                FirstToken = block.FirstToken + token,
+                FirstToken = block.FirstToken + attended,
             },
             block => ScopeSchedule.Duration(block), out blockCount);
 
@@ -180,15 +189,7 @@ internal sealed class Bits16Model : DeviceModel
     {
         PaddedAxis source = new(Config.HeadSize, Config.AttentionHeadCount);
         int rowCount = Layout.ScopeCount * Layout.QueryCount;
-        float[] single = new float[rowCount * source.PaddedSize];
-        using (TensorStore scratch = new(_device, stream))
-        {
-            IDeviceMemory memory = scratch.Allocate((long)single.Length * sizeof(float));
-            _querySide!.Project(stream, grid, DeviceView.Of(memory));
-            stream.Download(memory, MemoryMarshal.AsBytes(single.AsSpan()));
-            scratch.Complete();
-        }
-
+        float[] single = _querySide!.Read(stream, grid);
         ushort[] rounded = new ushort[rowCount * Layout.Heads.PaddedSize];
         for (int head = 0; head < rowCount * Config.AttentionHeadCount; head++)
         {

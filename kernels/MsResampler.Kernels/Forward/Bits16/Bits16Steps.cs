@@ -41,6 +41,8 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
 
         yield return Multiply($"{StageNames.Keys}, {StageNames.Values}", kernels.ScaledGemm, KeyValues(batch));
         yield return Attend(batch, queries);
+        if (batch.MergedGroupCount > 0)
+            yield return _operands.Merge(batch, kernels.Merge);
         yield return Multiply(StageNames.Outputs, kernels.Gemm, _operands.Outputs(batch));
         if (weights.GateHidden is { } hidden)
         {
@@ -71,22 +73,22 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
                 arguments.Add(weights.MaxUnit);
             });
 
-    /// <summary>Computes the attention weights of one scope in full, [A, M, N].</summary>
-    /// <param name="batch">A batch of one image whose forward pass was computed.</param>
-    /// <param name="grid">The operands of its grid.</param>
+    /// <summary>Computes the attention weights of one scope and frame in full, [A, M, N].</summary>
+    /// <param name="batch">A batch whose forward pass was computed.</param>
+    /// <param name="frame">The place of the frame in the batch.</param>
     /// <param name="scope">The scope.</param>
     /// <param name="queries">Projected queries of all scopes.</param>
     /// <param name="maps">Receives the weights.</param>
-    public KernelLaunch Map(Batch batch, Bits16Grid grid, int scope, DeviceView queries, DeviceView maps)
+    public KernelLaunch Map(Batch batch, FramePlace frame, int scope, DeviceView queries, DeviceView maps)
         => new(kernels.AttentionMap,
             new LaunchSize((layout.QueryCount + ScopeSchedule.UnitSize - 1) / ScopeSchedule.UnitSize,
                 layout.Heads.SegmentCount, kernels.AttentionMap.BlockSize),
             (ref arguments) =>
             {
-                arguments.Add(grid.ScopesIn(batch.Arena), batch.Arena, batch.Arena, queries, batch[Activation.Keys],
-                    batch[Activation.LogSums], maps);
+                arguments.Add(((Bits16Grid)frame.Operands).ScopesIn(batch.Arena), batch.Arena, batch.Arena, queries,
+                    batch[Activation.Keys], batch[Activation.LogSums], maps);
                 arguments.Add(layout.AttentionShape);
-                arguments.Add(scope, grid.Plan.Grid.Rows);
+                arguments.Add(scope, frame.Operands.Plan.Grid.Rows, frame.FirstRow, frame.FirstAttended);
             });
 
     /// <summary>The sums of squares of a row of Z (<see cref="RowSquares"/>).</summary>
@@ -142,15 +144,11 @@ internal sealed class Bits16Steps(ModelLayout layout, Bits16Weights weights, Bit
                 arguments.Add(layout.AttentionShape);
                 arguments.Add(1);
             });
-        return new ForwardStep(StageNames.Attention, launch, () =>
-        {
-            StepWork work = batch.AttentionWork(layout, ScheduledFlops);
-            double logSums = (double)batch.TokenCount * layout.ScopeCount * layout.Heads.SegmentCount * sizeof(float);
-            return work with { WrittenBytes = work.WrittenBytes + logSums };
-        });
+        return new ForwardStep(StageNames.Attention, launch,
+            () => batch.AttentionWork(layout, ScheduledFlops, storesLogSums: true));
     }
 
-    /// <summary>The operations that tensor cores execute for one image: whole units of queries and keys, whole tiles of
+    /// <summary>The operations that tensor cores execute for one frame: whole units of queries and keys, whole tiles of
     /// channels.</summary>
     private double ScheduledFlops(ExecutionPlan plan)
     {

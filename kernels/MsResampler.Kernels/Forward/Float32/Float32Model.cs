@@ -13,6 +13,7 @@ internal sealed class Float32Model : DeviceModel
     private readonly Float32Steps _steps;
     private readonly QuerySide? _querySide;
     private readonly DeviceView? _queries;
+    private readonly FrameOffsets _offsets;
 
     /// <param name="device">The device.</param>
     /// <param name="kernels">Its kernels.</param>
@@ -32,6 +33,9 @@ internal sealed class Float32Model : DeviceModel
             _steps = new Float32Steps(Layout, weights, device.Properties, usesTensorCores,
                 KeyLimit.Of(model.Config, model.Weights));
             _querySide = new QuerySide(device, kernels, stream, model);
+            _offsets = new FrameOffsets(device, kernels, model.Config, LogSigmas, new FrameOperands(Layout.Heads,
+                weights.Keys, FrameOperands.BiasOf(Layout, model.Weights, hasShift: false),
+                _querySide.ReaderOf(stream)));
             if (!Layout.HasAnchoredQueries)
             {
                 _queries = DeviceView.Of(_tensors.Allocate((long)Layout.ProjectedQueries * sizeof(float)));
@@ -54,6 +58,8 @@ internal sealed class Float32Model : DeviceModel
     {
         CanAbsorb = false,
     };
+
+    public override FrameOffsets Offsets => _offsets;
 
     public override DeviceElementType ElementType => DeviceElementType.Float32;
 
@@ -97,15 +103,17 @@ internal sealed class Float32Model : DeviceModel
     public override IEnumerable<ForwardStep> Steps(Batch batch, PassOptions options)
         => _steps.List(batch, _queries ?? batch.Arena, options);
 
-    public override KernelLaunch Map(Batch batch, GridOperands grid, int scope, DeviceView maps)
-        => _steps.Map(batch, (Float32Grid)grid, scope, _queries ?? batch.Arena,
-            _queries is null ? grid.QueryOffset : 0, maps);
+    public override KernelLaunch Map(Batch batch, FramePlace frame, int scope, DeviceView maps)
+        => _steps.Map(batch, frame, scope, _queries ?? batch.Arena,
+            _queries is null ? frame.Operands.QueryOffset : 0, maps);
 
     public override void Dispose()
     {
         _querySide?.Dispose();
         _tensors.Dispose();
     }
+
+    protected override bool StoresLogSums(long partCount) => partCount > 0;
 
     protected override void SetOwnBytes(long[] sizes, long rowCount, long tokenCount)
     {
@@ -117,8 +125,8 @@ internal sealed class Float32Model : DeviceModel
         sizes[(int)Activation.GateHidden] = tokenCount * Layout.GateHidden.PaddedSize * sizeof(float);
     }
 
-    protected override byte[] Schedule(GridOperands[] operands, out int blockCount)
-        => Schedule(operands, grid => ((Float32Grid)grid).Blocks,
-            (block, row, token) => block with { FirstKey = block.FirstKey + row, FirstToken = token },
+    protected override byte[] Schedule(GridOperands[] operands, int[] attendedStarts, out int blockCount)
+        => Schedule(operands, attendedStarts, grid => ((Float32Grid)grid).Blocks,
+            (block, row, attended) => block with { FirstKey = block.FirstKey + row, FirstToken = attended },
             block => block.KeyCount, out blockCount);
 }

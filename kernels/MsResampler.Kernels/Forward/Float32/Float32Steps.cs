@@ -33,6 +33,8 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
         yield return Multiply(StageNames.Keys, Keys(batch));
         yield return Multiply(StageNames.Values, Values(batch));
         yield return Attend(batch, queries);
+        if (batch.MergedGroupCount > 0)
+            yield return _operands.Merge(batch, Float32Kernels.Merge);
         yield return Multiply(StageNames.Outputs, _operands.Outputs(batch));
         if (weights.GateHidden is { } hidden)
         {
@@ -47,20 +49,20 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
         yield return Multiply(StageNames.Projection, _operands.Projection(batch, options));
     }
 
-    /// <summary>Computes the attention weights of one scope in full, [A, M, N].</summary>
-    /// <param name="batch">A batch of one image whose forward pass was computed.</param>
-    /// <param name="grid">The operands of its grid.</param>
+    /// <summary>Computes the attention weights of one scope and frame in full, [A, M, N].</summary>
+    /// <param name="batch">A batch whose forward pass was computed.</param>
+    /// <param name="frame">The place of the frame in the batch.</param>
     /// <param name="scope">The scope.</param>
     /// <param name="queries">Projected queries of all scopes.</param>
     /// <param name="queryOffset">Bytes before those of scope 0.</param>
     /// <param name="maps">Receives the weights.</param>
-    public KernelLaunch Map(Batch batch, Float32Grid grid, int scope, DeviceView queries, long queryOffset,
+    public KernelLaunch Map(Batch batch, FramePlace frame, int scope, DeviceView queries, long queryOffset,
         DeviceView maps)
         => new(Float32Kernels.AttentionMap, new LaunchSize(layout.QueryCount, layout.Heads.SegmentCount, 32),
             (ref arguments) =>
             {
-                BiasTable table = grid.BiasTables[scope];
-                PatchGrid patches = grid.Plan.Grid;
+                BiasTable table = ((Float32Grid)frame.Operands).BiasTables[scope];
+                PatchGrid patches = frame.Operands.Plan.Grid;
                 arguments.Add(queries, batch[Activation.Keys], batch.Arena, maps);
                 arguments.Add(new AttentionMapScope
                 {
@@ -68,6 +70,8 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
                     QueryColumns = layout.Config.QueryGrid.Columns,
                     HeadVectors = Vectors(layout.Heads.PaddedSegment),
                     KeyScope = layout.Config.ShareKeyValues ? 0 : scope,
+                    FirstPatch = frame.FirstRow,
+                    PatchStride = batch.RowCount,
                     GridRows = patches.Rows,
                     GridColumns = patches.Columns,
                     RowBias = table.Rows,
@@ -129,10 +133,11 @@ internal sealed class Float32Steps(ModelLayout layout, Float32Weights weights, D
                 arguments.Add(batch.Blocks, queries, batch[Activation.Keys], batch[Activation.Values], batch.Arena,
                     batch[Activation.Attended], batch[Activation.LogSums]);
                 arguments.Add(layout.AttentionShape);
-                arguments.Add(batch.RowCount, 0);
+                arguments.Add(batch.RowCount, batch.MergedGroupCount > 0 ? 1 : 0);
             });
         return new ForwardStep(StageNames.Attention, launch,
-            () => batch.AttentionWork(layout, plan => plan.Scopes.Sum(scope => scope.AttentionFlops)));
+            () => batch.AttentionWork(layout, plan => plan.Scopes.Sum(scope => scope.AttentionFlops),
+                storesLogSums: batch.MergedGroupCount > 0));
     }
 
     private Product GateHidden(Batch batch, DeviceLinear hidden) => new()
