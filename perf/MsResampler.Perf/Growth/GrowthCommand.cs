@@ -21,6 +21,7 @@ internal sealed class GrowthCommand
 
     private static readonly int[] s_windowSides = [4, 8, 16, 32, 64];
     private static readonly int[] s_batches = [1, 2, 4, 8, 16, 32, 64];
+    private static readonly int[] s_frames = [1, 2, 4, 8, 16, 32, 64];
     private static readonly TimeSpan s_duration = TimeSpan.FromSeconds(0.8);
 
     private readonly int _threadCount;
@@ -35,12 +36,25 @@ internal sealed class GrowthCommand
             HelpName = "N",
             DefaultValueFactory = _ => Environment.ProcessorCount,
         };
+        Option<bool> frames = new("--frames")
+        {
+            Description = "Measure only the growth over frames, and print it in place of writing a report.",
+        };
         Command command = new("growth",
-            "Time the engine with growing numbers of patches, windows and batches, and fit exponents.") { threads };
+            "Time the engine with growing numbers of patches, windows, images and frames, and fit exponents.")
+        {
+            threads, frames,
+        };
         command.SetAction(parsed =>
         {
             GrowthCommand growth = new(parsed.GetValue(threads));
             string variant = CpuVariant.Choose().Name;
+            if (parsed.GetValue(frames))
+            {
+                Console.WriteLine(new GrowthReport([growth.Frames()]).ToTables());
+                return;
+            }
+
             string folder = Machine.ResultsFolder(variant);
             string description = Machine.Describe(variant, $"growth --threads {growth._threadCount}")
                 + string.Create(CultureInfo.InvariantCulture, $"- models: C = D = L = {Width}, 16 heads, one scope\n");
@@ -90,12 +104,47 @@ internal sealed class GrowthCommand
                 Series("global", s_batches, batch => batch, batch => (globalShape, batch)),
                 Series(windowName, s_batches, batch => batch, batch => (windowShape, batch)),
             ]),
+            Frames(),
+        ]);
+    }
+
+    /// <summary>One group of frames, with a scope that sees everything and one that sees few patches of each
+    /// frame.</summary>
+    private GrowthPanel Frames()
+    {
+        const int Side = 16;
+        const int Narrow = 2;
+        PeerShape global = Shape(Side, QuerySide, Global, "global");
+        PeerShape narrow = Shape(Side, QuerySide, Window(Narrow), $"window{Narrow}");
+        return new($"Frames of a group, {Side}×{Side} patches, {QuerySide * QuerySide} queries", "frames",
+        [
+            new("global", [.. s_frames.Select(count => MeasureGroup(global, count))]),
+            new($"{Narrow}×{Narrow} window", [.. s_frames.Select(count => MeasureGroup(narrow, count))]),
         ]);
     }
 
     private GrowthSeries Series(string name, int[] steps, Func<int, int> size,
         Func<int, (PeerShape Shape, int Batch)> at)
-        => new(name, [.. steps.Select(step => (size(step), Measure(at(step).Shape, at(step).Batch)))]);
+        => new(name, [.. steps.Select(step => new GrowthPoint(size(step), Measure(at(step).Shape, at(step).Batch)))]);
+
+    private GrowthPoint MeasureGroup(PeerShape shape, int frameCount)
+    {
+        PerfModel model = PerfModel.Of(shape);
+        using ResamplerModel opened = ResamplerModel.Open(model.Folder);
+        PatchGrid[] grids = model.Grids(frameCount);
+        Planner planner = new(opened.Config, opened.Weights.KeyValueInput is not null, CpuVariant.Choose().Costs);
+        GroupPlan plan = planner.PlanGroup(grids);
+        using Resampler engine = Resampler.Load(opened, new ResamplerOptions { ThreadCount = _threadCount });
+        float[] features = model.Features(frameCount);
+        float[] tokens = model.Tokens(batch: 1);
+        int[] ids = [.. Enumerable.Range(0, frameCount)];
+        Spread times = Alternation.Measure(s_duration, () => engine.Resample(features,
+            new FrameGroups(grids, ids, [frameCount]), tokens))[0];
+        ScopePlan scope = plan.Frames[0].Scopes[0];
+        Console.Error.WriteLine($"{shape.Key}, {shape.Grid}, {frameCount} frames, keys {scope.Keys}, values " +
+            $"{scope.Values}: {times.Median:0.000} ms");
+        return new GrowthPoint(frameCount, times, plan.Flops);
+    }
 
     private Spread Measure(PeerShape shape, int batch)
     {

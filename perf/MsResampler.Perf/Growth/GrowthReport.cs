@@ -44,6 +44,13 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
 
 
             """);
+        return text.Append(ToTables()).ToString();
+    }
+
+    /// <summary>The tables alone.</summary>
+    public string ToTables()
+    {
+        StringBuilder text = new();
         foreach (GrowthPanel panel in Panels)
             AppendTable(text, panel);
         return text.ToString().TrimEnd() + "\n";
@@ -51,9 +58,11 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
 
     private static void AppendTable(StringBuilder text, GrowthPanel panel)
     {
+        bool isCounted = panel.Series[0].Points[0].Flops > 0;
         text.Append(CultureInfo.InvariantCulture, $"## {panel.Title}\n\n| {panel.SizeLabel} |");
-        text.AppendJoin("", panel.Series.Select(series => $" {series.Name} |")).Append("\n|--:|");
-        text.Insert(text.Length, "--:|", panel.Series.Count).Append('\n');
+        text.AppendJoin("", panel.Series.Select(series => $" {series.Name} |" +
+            (isCounted ? " ms per frame | MFLOP per frame |" : "")));
+        text.Append("\n|--:|").Insert(text.Length, "--:|", (isCounted ? 3 : 1) * panel.Series.Count).Append('\n');
         for (int row = 0; row < panel.Series[0].Points.Count; row++)
         {
             text.Append(CultureInfo.InvariantCulture, $"| {panel.Series[0].Points[row].Size} |");
@@ -62,6 +71,10 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
                 Spread times = series.Points[row].Times;
                 text.Append(CultureInfo.InvariantCulture,
                     $" {times.Median:0.000} ({times.P10:0.000}–{times.P90:0.000}) |");
+                (int size, _, double flops) = series.Points[row];
+                if (isCounted)
+                    text.Append(CultureInfo.InvariantCulture,
+                        $" {times.Median / size:0.000} | {flops / size / 1e6:0.00} |");
             }
 
             text.Append('\n');
@@ -70,7 +83,7 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
         text.Append("| exponent |");
         foreach (GrowthSeries series in panel.Series)
             text.Append(CultureInfo.InvariantCulture,
-                $" **{series.Exponent:0.00}**, larger half {series.LargerExponent:0.00} |");
+                $" **{series.Exponent:0.00}**, larger half {series.LargerExponent:0.00} |{(isCounted ? " | |" : "")}");
         text.Append("\n\n");
     }
 
@@ -94,7 +107,7 @@ internal sealed record GrowthReport(IReadOnlyList<GrowthPanel> Panels)
         plot.YLabel("ms per call");
         plot.ShowLegend(Alignment.UpperLeft);
         NumericManual sizes = new();
-        foreach ((int size, _) in panel.Series[0].Points)
+        foreach ((int size, _, _) in panel.Series[0].Points)
             sizes.AddMajor(Math.Log10(size), size.ToString(CultureInfo.InvariantCulture));
         plot.Axes.Bottom.TickGenerator = sizes;
         plot.Axes.Left.TickGenerator = new NumericAutomatic

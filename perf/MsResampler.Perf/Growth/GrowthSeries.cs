@@ -3,7 +3,7 @@ namespace MsResampler.Perf.Growth;
 /// <summary>The times of models that differ in one size.</summary>
 /// <param name="Name">The name in tables and plots.</param>
 /// <param name="Points">The sizes in ascending order, each with the time of a call.</param>
-internal sealed record GrowthSeries(string Name, IReadOnlyList<(int Size, Spread Times)> Points)
+internal sealed record GrowthSeries(string Name, IReadOnlyList<GrowthPoint> Points)
 {
     /// <summary>The exponent e of time ∝ sizeᵉ, by least squares on logarithmic scales.</summary>
     public double Exponent => Fit(Points);
@@ -12,7 +12,7 @@ internal sealed record GrowthSeries(string Name, IReadOnlyList<(int Size, Spread
     /// influence.</summary>
     public double LargerExponent => Fit([.. Points.Skip(Points.Count / 2)]);
 
-    private static double Fit(IReadOnlyList<(int Size, Spread Times)> points)
+    private static double Fit(IReadOnlyList<GrowthPoint> points)
     {
         double meanX = points.Average(point => Math.Log(point.Size));
         double meanY = points.Average(point => Math.Log(point.Times.Median));

@@ -57,9 +57,6 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
 
     public override ExecutionPlan Plan(PatchGrid grid) => Open().Planner.Plan(grid);
 
-    /// <summary>The plan for a group of frames.</summary>
-    public GroupPlan PlanGroup(ReadOnlySpan<PatchGrid> grids) => Open().Planner.PlanGroup(grids);
-
     public override void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
         CancellationToken cancellationToken)
     {

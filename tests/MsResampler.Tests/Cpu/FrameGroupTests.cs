@@ -146,6 +146,39 @@ internal sealed class FrameGroupTests<TSimd, TVector>
     }
 
     [Test]
+    public void An_invalid_feature_is_named_by_group_and_frame()
+    {
+        using TestModel model = new(s_config);
+        using CpuEngine<TSimd, TVector> engine = Load(model);
+        PatchGrid grid = new(2, 3);
+        float[] features = [.. Enumerable.Range(0, 3).SelectMany(frame => model.RandomFeatures(grid, frame))];
+        features[^1] = float.PositiveInfinity;
+
+        InvalidFeaturesException? thrown = Assert.Throws<InvalidFeaturesException>(() => engine.Resample(features,
+            new FrameGroups([grid, grid, grid], [0, 1, 2], [1, 2]), new float[2 * TokenCount], default));
+
+        Assert.That(thrown!.Message, Does.StartWith("group 1, frame 1 (2x3 patches): the feature at row 1, column 2, " +
+            $"channel {s_config.VisionHiddenSize - 1} is "));
+    }
+
+    [Test]
+    public void Callers_of_several_threads_get_the_same_bits()
+    {
+        using TestModel model = new(s_config);
+        FrameGroupCase @case = new(model, FrameGroupCase.Ragged);
+        using CpuEngine<TSimd, TVector> engine = new("test", model.Model,
+            new ResamplerOptions { ThreadCount = 2, GridCacheBytes = 0 });
+        float[][] expected = @case.Resample(engine, 0, 1, 2, 3, 4);
+
+        Parallel.For(0, 40, call =>
+        {
+            int group = call % expected.Length;
+            float[][] tokens = @case.Resample(engine, group, (group + 2) % expected.Length);
+            Assert.That(Values.Bits(tokens[0]), Is.EqualTo(Values.Bits(expected[group])));
+        });
+    }
+
+    [Test]
     public void A_cancelled_group_leaves_the_tokens_unchanged()
     {
         using TestModel model = new(s_config);
