@@ -182,22 +182,29 @@ class Resampler(torch.nn.Module):
         width = config["hidden_size"]
         rows, columns = config["query_grid"]
         height, patch_columns = grid
-        kind = position["type"]
+        if "type" in position:
+            sides = {side: position["type"] if position.get(side) else "none" for side in ("keys", "queries")}
+        else:
+            sides = {side: position.get(side, "none") for side in ("keys", "queries")}
+        for side, kind in sides.items():
+            if kind not in ("sincos2d", "stored", "none"):
+                raise InputError(f"position_embedding.{side}: expected sincos2d, stored or none, found {kind}")
+        stored = weights.take("pos_embed", rows * columns, width) if "stored" in sides.values() else None
         keys, queries = None, None
-        if kind == "sincos2d":
+        if sides["keys"] == "sincos2d":
             patch = torch.arange(height * patch_columns)
             keys = sincos((patch // patch_columns).double(), (patch % patch_columns).double(), width)
+        elif sides["keys"] == "stored":
+            table = stored.float().reshape(1, rows, columns, width).permute(0, 3, 1, 2)
+            keys = F.interpolate(table, size=grid, mode="bicubic", align_corners=False)
+            keys = keys.permute(0, 2, 3, 1).reshape(height * patch_columns, width).double()
+        if sides["queries"] == "sincos2d":
             query = torch.arange(rows * columns)
             queries = sincos(anchors(rows, height)[query // columns], anchors(columns, patch_columns)[query % columns],
                              width)
-        elif kind == "stored":
-            queries = weights.take("pos_embed", rows * columns, width)
-            table = queries.float().reshape(1, rows, columns, width).permute(0, 3, 1, 2)
-            keys = F.interpolate(table, size=grid, mode="bicubic", align_corners=False)
-            keys = keys.permute(0, 2, 3, 1).reshape(height * patch_columns, width).double()
-        elif kind != "none":
-            raise InputError(f"position_embedding.type: expected sincos2d, stored or none, found {kind}")
-        return keys if position.get("keys") else None, queries if position.get("queries") else None
+        elif sides["queries"] == "stored":
+            queries = stored
+        return keys, queries
 
     def _queries(self, config, weights, scope, positions):
         """The projected queries of a scope, [A, M, d], in double precision."""

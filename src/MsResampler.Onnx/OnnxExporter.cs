@@ -18,7 +18,8 @@ public static class OnnxExporter
     /// masks.</summary>
     /// <remarks>All constants are finite. In ONNX Runtime the tokens are as accurate as those of the CPU backend,
     /// even if features are constant or up to 10⁵ standard deviations from 0. Features beyond 10¹⁸ overflow in the
-    /// runtime's LayerNormalization.</remarks>
+    /// runtime's LayerNormalization. The graph is for images: groups of frames differ in the number of frames, their
+    /// grids and their times, which one fixed graph cannot express.</remarks>
     /// <param name="model">The model. The caller may dispose it afterwards.</param>
     /// <param name="grid">The patch grid of every image.</param>
     /// <param name="destination">Receives the bytes of the file; stays open.</param>

@@ -5,11 +5,18 @@ namespace MsResampler.TestKit;
 /// <summary>A configuration, a checkpoint layout and a ragged batch, drawn from a seed.</summary>
 internal sealed class RandomCase
 {
+    /// <summary>Cases from this index on have groups of frames, and positions that differ between keys and
+    /// queries.</summary>
+    public const int FirstGroupCase = 1_000;
+
+    private const int MaxFrameCount = 5;
+
     /// <summary>One of this many cases is large enough to reach the blocked code paths.</summary>
     private const int LargeCasePeriod = 32;
 
     // 1, primes, and the vector and tile widths of a backend with their neighbours.
     private static readonly int[] s_extents = [1, 1, 2, 3, 4, 5, 7, 8, 9, 11, 13, 15, 16, 17];
+    private static readonly int[] s_frameExtents = [1, 2, 3, 4, 5, 7, 9];
     private static readonly int[] s_queryExtents = [1, 2, 3, 4, 5, 7, 9];
     private static readonly int[] s_widths = [1, 3, 7, 8, 15, 16, 17, 31, 32, 33, 48, 61, 64, 65, 97];
 
@@ -32,7 +39,18 @@ internal sealed class RandomCase
         _random = new Random(index);
         IsLarge = index % LargeCasePeriod == LargeCasePeriod - 1;
         Config = NextConfig();
+        if (index >= FirstGroupCase)
+            Config = Config with { PositionEmbedding = NextPositions(Config.HiddenSize) };
         Options = NextOptions();
+        if (index >= FirstGroupCase)
+        {
+            FrameCounts = IsLarge ? [2]
+                : [.. Enumerable.Range(0, _random.Next(1, 4)).Select(_ => _random.Next(1, MaxFrameCount + 1))];
+            Grids = IsLarge ? [new PatchGrid(24, 24), new PatchGrid(7, 9)] : [.. FrameCounts.SelectMany(NextFrames)];
+            TemporalIds = [.. Grids.Select(_ => NextTime())];
+            return;
+        }
+
         Grids = IsLarge
             ? [new PatchGrid(24, 24)]
             : [.. Enumerable.Range(0, _random.Next(1, 5)).Select(_ => NextGrid())];
@@ -46,7 +64,21 @@ internal sealed class RandomCase
 
     public RandomModelOptions Options { get; }
 
+    /// <summary>The grids of the images, or of the frames of all groups.</summary>
     public PatchGrid[] Grids { get; }
+
+    /// <summary>The temporal id of each frame; empty for images.</summary>
+    public int[] TemporalIds { get; } = [];
+
+    /// <summary>The number of frames of each group; empty for images.</summary>
+    public int[] FrameCounts { get; } = [];
+
+    /// <summary>The frames of a group, within <see cref="Grids"/>.</summary>
+    public Range FramesOf(int group)
+    {
+        int first = FrameCounts[..group].Sum();
+        return first..(first + FrameCounts[group]);
+    }
 
     /// <summary>Everything that is needed to reproduce the case.</summary>
     public override string ToString()
@@ -57,7 +89,9 @@ internal sealed class RandomCase
             (!Options.HasProjectionBias, "no proj.bias"), (Options.UsePublishedNames, "published names"),
         ];
         string special = string.Concat(layout.Where(option => option.Holds).Select(option => option.Words + ", "));
-        return $"case {Index}: grids {string.Join(", ", Grids)}; {Options.Type}, prefix " +
+        string groups = FrameCounts.Length == 0 ? ""
+            : $" in groups of {string.Join(", ", FrameCounts)} with ids {string.Join(", ", TemporalIds)}";
+        return $"case {Index}: grids {string.Join(", ", Grids)}{groups}; {Options.Type}, prefix " +
             $"'{Options.Prefix}', {special}log_sigma of scopes [{string.Join(", ", Options.LearnedSigmaScopes)}]; " +
             ConfigJson.Of(Config);
     }
@@ -90,6 +124,35 @@ internal sealed class RandomCase
             TorchDType = WeightType.Float32,
         };
     }
+
+    private PositionEmbeddingConfig NextPositions(int width)
+    {
+        PositionEmbeddingType NextSide()
+        {
+            PositionEmbeddingType type = NextEnum<PositionEmbeddingType>();
+            return type == PositionEmbeddingType.SinCos2D && width % 4 != 0 ? PositionEmbeddingType.Stored : type;
+        }
+
+        return new PositionEmbeddingConfig(NextSide(), NextSide(),
+            width % 4 == 0 ? NextEnum<FrameEmbeddingType>() : FrameEmbeddingType.None);
+    }
+
+    /// <summary>The grids of a group: all equal, or each drawn.</summary>
+    private IEnumerable<PatchGrid> NextFrames(int count)
+    {
+        bool areEqual = NextBool();
+        PatchGrid grid = NextFrame();
+        return [.. Enumerable.Range(0, count).Select(_ => areEqual ? grid : NextFrame())];
+
+        PatchGrid NextFrame() => new(NextOf(s_frameExtents), NextOf(s_frameExtents));
+    }
+
+    private int NextTime() => _random.Next(4) switch
+    {
+        0 => -1,
+        1 => _random.Next(1_000, 100_000),
+        _ => _random.Next(8),
+    };
 
     // Widths of 16 to 136 in small cases. With fewer than 16 channels the norm can cancel by chance.
     private (int HeadCount, int HeadSize) NextHeads()

@@ -30,6 +30,14 @@ internal static class ReadmeExamples
         resampler.Resample(features, grids, tokens);
     }
 
+    public static void FramesAndSound(Resampler resampler, float[] features, PatchGrid[] grids, float[] tokens)
+    {
+        FrameGroups groups = new(grids, temporalIds: [0, 2, 5, -1], frameCounts: [3, 1]);   // 3 frames, 1 image
+        resampler.Resample(features, groups, tokens);   // [group, query, channel]
+
+        resampler.Resample(features, [new PatchGrid(1, 1_500)], tokens);   // 1,500 steps of a recording
+    }
+
     public static void Gpu()
     {
         using Resampler resampler = Resampler.Load("model-folder",

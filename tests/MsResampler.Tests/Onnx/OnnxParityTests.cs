@@ -32,6 +32,29 @@ public class OnnxParityTests
         }
     }
 
+    /// <summary>Keys and queries with positions of different types.</summary>
+    [Test]
+    public void Positions_by_side_agree_with_the_engine([Values] PositionEmbeddingType keys,
+        [Values] PositionEmbeddingType queries)
+    {
+        ResamplerConfig config = Configs.Mixed with { PositionEmbedding = new(keys, queries) };
+        using TestModel model = new(config);
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (PatchGrid grid in new PatchGrid[] { new(5, 7), new(3, 2) })
+            {
+                float[] features = model.RandomFeatures(grid, 1);
+                double[] expected = model.Reference.Resample(features, grid);
+                using OnnxRun graph = OnnxRun.Of(model.Model, grid);
+
+                float[] actual = graph.Tokens(features, 1, grid, config.VisionHiddenSize);
+
+                Assert.That(Tolerances.RelativeError(actual, expected),
+                    Is.LessThanOrEqualTo(Tolerances.SinglePrecision), $"{grid}");
+            }
+        }
+    }
+
     [Test]
     public void The_cases_cover_everything_that_the_graph_depends_on()
     {

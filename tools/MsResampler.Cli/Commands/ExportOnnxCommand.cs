@@ -22,6 +22,8 @@ internal static class ExportOnnxCommand
                 "The graph computes tokens [batch, queries, size] from features [batch, rows, columns, channels],",
                 "in float32, for a batch of any size.",
                 "Positions and scopes depend on the patch grid, so each grid needs its own file.",
+                "The graph is for images. Groups of frames differ in the number of frames, their grids and their",
+                "times, which one fixed graph cannot express.",
             ],
             Examples =
             [
