@@ -95,8 +95,12 @@ public class PublishedFamilyTests
 
         using ResamplerModel model = ResamplerModel.Open(folder.Path);
         double[] reference = ReferenceResampler.Load(model).Resample(features, grids, [3, 7, -1]);
+        using Resampler resampler = Resampler.Load(model, new ResamplerOptions { ThreadCount = 1 });
+        float[] tokens = new float[expected.Length];
+        resampler.Resample(features, new FrameGroups(grids, [3, 7, -1], [3]), tokens);
 
         Assert.That(Tolerances.RelativeError(reference, expected), Is.LessThan(Tolerances.DoublePrecision));
+        Assert.That(Tolerances.RelativeError(tokens, expected), Is.LessThan(Tolerances.SinglePrecision));
     }
 
     [Test]
