@@ -85,6 +85,27 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
     }
 
     [Test]
+    public void Groups_of_frames_have_the_bits_of_the_host()
+    {
+        using CudaCaller caller = new();
+        (DeviceTensor features, DeviceTensor tokens) = Tensors(caller);
+        using Resampler resampler = Resampler.Load(Folder, Primary());
+        int[] ids = [.. Grids.Select((_, frame) => frame)];
+        tokens = tokens with { Count = TokenCount / Grids.Length };
+        float[] expected = new float[tokens.Count];
+        resampler.Resample(Features, new FrameGroups(Grids, ids, [Grids.Length]), expected);
+        for (int call = 0; call < 3; call++)
+        {
+            resampler.Resample(features, new FrameGroups(Grids, ids, [Grids.Length]), tokens, caller.Stream);
+            Assert.That(caller.Read((ulong)tokens.Address, 4 * expected.Length),
+                Is.EqualTo(DeviceArray.Encode(Single, expected)), $"call {call}");
+        }
+
+        Assert.That(() => resampler.Resample(features, new FrameGroups(Grids, ids, [1, Grids.Length - 1]), tokens,
+            caller.Stream), Throws.ArgumentException);
+    }
+
+    [Test]
     public void Grid_tables_are_kept_until_a_pending_call_is_done()
     {
         // Tables may use 1/64 of the memory: 256 KiB, which two of the grids fill.

@@ -111,6 +111,48 @@ public class DeviceTensorTests
         Assert.That(operations, Is.EqualTo(new[] { "wait", "launch", "replay", copy, "release" }));
     }
 
+    /// <summary>Other temporal ids are one copy of indices, and the graph stays.</summary>
+    [Test]
+    public void Groups_have_the_bits_of_the_host_and_keep_their_graph_with_other_ids(
+        [Values(Precision.Float32, Precision.Float16)] Precision precision)
+    {
+        ResamplerConfig config = Config();
+        using TestModel model = new(config with
+        {
+            PositionEmbedding = config.PositionEmbedding with { Frames = FrameEmbeddingType.SinCos1D },
+        });
+        EmulatorDevice inner = new(architecture: 80);
+        ObservedDevice device = new(inner);
+        using GpuEngine engine = Engine(model, device, precision);
+        PatchGrid[] grids = [s_grids[0], s_grids[0], s_grids[1], s_grids[1]];
+        int[] frameCounts = [3, 1];
+        int[][] ids = [[0, 1, 2, -1], [5, 1, -1, 0]];
+        float[] values = Features(model, grids, 1);
+        using DeviceArray features = new(inner, DeviceElementType.Float32, values);
+        using DeviceArray tokens = new(inner, DeviceElementType.Float32, TokenCount(model, grids) / 2);
+        byte[][] expected = new byte[2][];
+        foreach (int call in new[] { 0, 1 })
+        {
+            float[] onHost = new float[TokenCount(model, grids) / 2];
+            engine.Resample(values, new FrameGroups(grids, ids[call], frameCounts), onHost, CancellationToken.None);
+            expected[call] = DeviceArray.Encode(DeviceElementType.Float32, onHost);
+        }
+
+        List<string> operations = [];
+        foreach (int call in new[] { 0, 0, 1, 0, 0, 1 })
+        {
+            operations.Clear();
+            device.Before = operations.Add;
+            engine.Resample(features.Tensor, new FrameGroups(grids, ids[call], frameCounts), tokens.Tensor, 0);
+            device.Before = _ => { };
+            Assert.That(tokens.Read(inner), Is.EqualTo(expected[call]), $"ids {call}");
+        }
+
+        Assert.That(operations, Does.Contain("replay"));
+        Assert.That(operations.Count(operation => operation == "upload"), Is.EqualTo(1));
+        Assert.That(expected[0], Is.Not.EqualTo(expected[1]));
+    }
+
     [Test]
     public void A_failing_call_leaves_the_engine_usable_and_frees_memory(
         [Values(Precision.Float32, Precision.Float16)] Precision precision)
