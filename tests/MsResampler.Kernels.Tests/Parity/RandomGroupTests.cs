@@ -1,5 +1,4 @@
 using MsResampler.Kernels.Forward;
-using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Parity;
 
