@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
 using MsResampler.Cli.Commands;
+using MsResampler.Gguf;
 using MsResampler.Kernels;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Safetensors;
@@ -145,7 +146,7 @@ internal static class CommandLine
     private static string Describe(Exception exception) => exception switch
     {
         AggregateException { InnerException: { } inner } => Describe(inner),
-        InputException or InvalidModelException or SafetensorsException or DeviceException
+        InputException or InvalidModelException or SafetensorsException or GgufException or DeviceException
             or ActivationOverflowException or UnauthorizedAccessException => exception.Message,
         FileNotFoundException { FileName: { } assembly } when assembly.Contains(", Version=",
             StringComparison.Ordinal) => PlainError.Describe(exception),

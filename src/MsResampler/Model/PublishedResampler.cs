@@ -29,36 +29,16 @@ internal static class PublishedResampler
         (_, int outputSize) = Extents("proj", "[D, L]");
         int channelCount = names.Find(prefix + "kv_proj.weight") is null ? width
             : Extents("kv_proj.weight", "[D, C]").Columns;
-        if (problems.Count == 0 && width % HeadSize != 0)
-            problems.Add($"tensor {Quote(prefix + "query")}: expected a width D that is a multiple of {HeadSize}, as " +
-                $"heads of layout {match.Layout} have {HeadSize} channels, found {width}");
+        if (problems.Count == 0)
+            CheckWidth(prefix + "query", width, match.Layout, problems);
         QueryGrid grid = SquarestGrid(queryCount);
         if (problems.Count == 0 && match.Layout.Positions.IsStored && grid.Rows != grid.Columns)
             problems.Add($"tensor {Quote(prefix + "query")}: expected a square number of queries, because positions " +
                 $"are stored for a square grid, found {queryCount}");
         if (problems.Count > 0)
             throw new InvalidModelException(source, problems);
-        return new ResamplerConfig
-        {
-            VisionHiddenSize = channelCount,
-            HiddenSize = width,
-            AttentionHeadCount = width / HeadSize,
-            QueryGrid = grid,
-            OutputSize = outputSize,
-            Scopes = [new ScopeConfig { Name = "global", Prior = ScopePrior.None }],
-            ShareQueries = true,
-            ShareKeyValues = false,
-            PositionEmbedding = match.Layout.Positions,
-            Gate = null,
-            LayerNormEpsilon = Epsilon,
-            TorchDType = names.Find(prefix + "attn.in_proj_weight")?.Type switch
-            {
-                TensorType.F16 => WeightType.Float16,
-                TensorType.BF16 => WeightType.BFloat16,
-                TensorType.F64 => WeightType.Float64,
-                _ => WeightType.Float32,
-            },
-        };
+        return Configure(match.Layout, queryCount, width, channelCount, outputSize,
+            names.Find(prefix + "attn.in_proj_weight")?.Type);
 
         (int Rows, int Columns) Extents(string role, string expected)
         {
@@ -69,6 +49,38 @@ internal static class PublishedResampler
                 $"{MaxExtent.ToString(CultureInfo.InvariantCulture)}, found {TensorSize.Describe([.. tensor.Shape])}");
             return (1, 1);
         }
+    }
+
+    /// <summary>The configuration of a resampler of given sizes, whose weights have a type.</summary>
+    public static ResamplerConfig Configure(CheckpointLayout layout, int queryCount, int width, int channelCount,
+        int outputSize, TensorType? type) => new()
+        {
+            VisionHiddenSize = channelCount,
+            HiddenSize = width,
+            AttentionHeadCount = width / HeadSize,
+            QueryGrid = SquarestGrid(queryCount),
+            OutputSize = outputSize,
+            Scopes = [new ScopeConfig { Name = "global", Prior = ScopePrior.None }],
+            ShareQueries = true,
+            ShareKeyValues = false,
+            PositionEmbedding = layout.Positions,
+            Gate = null,
+            LayerNormEpsilon = Epsilon,
+            TorchDType = type switch
+            {
+                TensorType.F16 => WeightType.Float16,
+                TensorType.BF16 => WeightType.BFloat16,
+                TensorType.F64 => WeightType.Float64,
+                _ => WeightType.Float32,
+            },
+        };
+
+    /// <summary>Records a problem if a width does not consist of whole heads.</summary>
+    public static void CheckWidth(string tensor, int width, CheckpointLayout layout, List<string> problems)
+    {
+        if (width % HeadSize != 0)
+            problems.Add($"tensor {Quote(tensor)}: expected a width D that is a multiple of {HeadSize}, as " +
+                $"heads of layout {layout} have {HeadSize} channels, found {width}");
     }
 
     /// <summary>The grid of a number of queries whose sides differ least; it has no more rows than columns.</summary>

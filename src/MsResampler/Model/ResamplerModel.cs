@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using MsResampler.Gguf;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Model;
@@ -48,7 +49,8 @@ public sealed class ResamplerModel : IDisposable
     /// <summary>Opens a model: a folder of this project, with <c>config.json</c> and a checkpoint; the folder of a
     /// published model that contains a resampler, as it was downloaded; or the checkpoint alone. All weights of the
     /// resampler are read once to check their values; other tensors are not read.</summary>
-    /// <param name="path">The folder, a <c>.safetensors</c> file, or an index. A <c>config.json</c> beside a file is
+    /// <param name="path">The folder, a <c>.safetensors</c> file, an index, or an <c>mmproj</c> file of llama.cpp
+    /// (<c>.gguf</c>). A <c>config.json</c> beside a file is
     /// used.</param>
     /// <param name="layout">The layout; null to recognise it by the tensors and, where they leave a choice, by
     /// <c>config.json</c>.</param>
@@ -58,6 +60,7 @@ public sealed class ResamplerModel : IDisposable
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">Access to a file is denied.</exception>
     /// <exception cref="SafetensorsException">The checkpoint is not valid safetensors.</exception>
+    /// <exception cref="GgufException">The GGUF file is invalid.</exception>
     /// <exception cref="InvalidModelException">The configuration is invalid; no layout fits; or tensors are missing,
     /// unknown, of the wrong shape, or contain NaN, infinity or values beyond float32. The exception lists all of
     /// them.</exception>
@@ -79,6 +82,8 @@ public sealed class ResamplerModel : IDisposable
                 "configuration; name the folder that holds it and the weights");
         }
 
+        if (!isFolder && GgufFile.IsGguf(path))
+            return OpenGguf(path, layout, cancellationToken);
         string folder = isFolder ? path : Path.GetDirectoryName(Path.GetFullPath(path)) ?? "";
         string configPath = Path.Combine(folder, ConfigFileName);
         byte[]? json = CheckpointFolder.IsFile(configPath) ? ConfigReader.ReadBytes(configPath) : null;
@@ -120,6 +125,25 @@ public sealed class ResamplerModel : IDisposable
         catch
         {
             source.Dispose();
+            throw;
+        }
+    }
+
+    private static ResamplerModel OpenGguf(string path, CheckpointLayout? layout, CancellationToken cancellationToken)
+    {
+        GgufFile file = GgufFile.Open(path);
+        try
+        {
+            LayoutMatch match = GgufResampler.Recognise(file, layout);
+            ResamplerConfig config = GgufResampler.Configure(match, file);
+            WeightBinder binder = new(config, new TensorNames(file), match.Layout, match.Prefix, cancellationToken);
+            ResamplerWeights weights = binder.Bind();
+            return new ResamplerModel(config, weights, file, match, binder.Prefix,
+                [.. match.Warnings, .. binder.Warnings]);
+        }
+        catch
+        {
+            file.Dispose();
             throw;
         }
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using MsResampler.Cpu;
+using MsResampler.Gguf;
 using MsResampler.Planning;
 using MsResampler.Safetensors;
 
@@ -54,7 +55,7 @@ internal static class InspectCommand
         bool isFolder = Directory.Exists(path);
         if (!isFolder && !File.Exists(path))
             throw new InputException($"{path}: there is no such file or folder");
-        if (isFolder || layout is not null || IsModel(path))
+        if (isFolder || layout is not null || GgufFile.IsGguf(path) || IsModel(path))
         {
             using ResamplerModel model = TokenEngine.OpenModel(path, layout, terminal);
             WriteConfig(model, terminal);

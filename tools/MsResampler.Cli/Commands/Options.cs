@@ -14,7 +14,7 @@ internal static class Options
     /// <summary>The option <c>--model</c>, a folder or a file.</summary>
     public static Option<string> Model()
         => Path("--model", "PATH", "The model: a folder of msresampler init, the folder of a published model as it " +
-            "was downloaded, or a .safetensors file with its resampler.");
+            "was downloaded, or a .safetensors or .gguf file with its resampler.");
 
     /// <summary>The option <c>--layout</c>; null to recognise the layout.</summary>
     public static Option<CheckpointLayout?> Layout() => new("--layout")
