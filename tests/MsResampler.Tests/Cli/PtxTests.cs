@@ -96,7 +96,7 @@ internal sealed class PtxTests : CliFixture
             Assert.That(own, Is.SubsetOf(all));
             Assert.That(own.Where(name => name.StartsWith("scopeattention", StringComparison.Ordinal)),
                 Is.EqualTo(new[] { "scopeattentiontiled-headtile32.ptx" }));
-            Assert.That(half, Is.SubsetOf(all).And.All.Matches("mmabfloat16|layernorm|gemmtiled|copyrows"));
+            Assert.That(half, Is.SubsetOf(all).And.All.Matches("bfloat16|layernorm|gemmtiled|copyrows"));
             Assert.That(half.Where(name => name.StartsWith("scopeattention", StringComparison.Ordinal)),
                 Is.EqualTo(new[] { "scopeattentionmma-mmaheadtile32-mmabfloat16.ptx" }));
         }

@@ -25,6 +25,9 @@ public sealed partial class ReadmeTests
         ("python3 perf/peers/", "it needs PyTorch"),
         ("tools/pack-gpu-bundle.sh", "it takes minutes"),
         ("sh msresampler-gpu-bundle.sh ", "it needs a GPU"),
+        ("msresampler inspect MiniCPM-V-2_6", "it needs a published model"),
+        ("msresampler run --model MiniCPM-V-2_6 ", "it needs a published model"),
+        ("msresampler convert --model MiniCPM-V-2_6 ", "it needs a published model"),
     ];
 
     /// <summary>The texts with commands, examples and links; paths from the top of the checkout.</summary>
