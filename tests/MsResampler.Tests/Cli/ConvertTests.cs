@@ -31,7 +31,7 @@ internal sealed class ConvertTests : CliFixture
     {
         string features = WriteFeatures("features.safetensors", ("features", [3, 2, ChannelCount],
             Values(6 * ChannelCount, 1)));
-        CliRun.Of("convert", "--model", Model, "--out", In("f16"), "--dtype", "float16").Succeeds();
+        CliRun.Of("convert", "--model", Model, "--out", In("f16"), "--dtype", "f16").Succeeds();
         CliRun.Of("convert", "--model", In("f16"), "--out", In("f32"), "--dtype", "float32").Succeeds();
         CliRun.Of("convert", "--model", In("f32"), "--out", In("again"), "--dtype", "float16").Succeeds();
         float[][] tokens = [.. new[] { "f16", "f32", "again" }.Select(name =>

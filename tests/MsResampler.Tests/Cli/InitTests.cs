@@ -20,6 +20,7 @@ internal sealed class InitTests : CliFixture
     [TestCase("f32", TensorType.F32, "float32")]
     [TestCase("f16", TensorType.F16, "float16")]
     [TestCase("bf16", TensorType.BF16, "bfloat16")]
+    [TestCase("bfloat16", TensorType.BF16, "bfloat16")]
     public void The_type_applies_to_the_weights_and_the_configuration(string option, TensorType expected, string name)
     {
         string folder = In("type-" + option);

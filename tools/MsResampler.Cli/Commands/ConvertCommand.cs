@@ -11,7 +11,7 @@ internal static class ConvertCommand
         Option<CheckpointLayout?> layout = Options.Layout();
         Option<string> output = Options.Path("--out", "DIR",
             "The model folder to write; it is created if it does not exist.");
-        Option<WeightType?> type = Options.ElementType();
+        Option<WeightType?> type = Options.ElementType("The type of the weights (default: each as it is).");
         Option<string?> scopes = Options.OptionalPath("--scopes", "FILE",
             "New scopes for a model with one: a JSON file with scopes, gate, share_queries and share_kv as in " +
             "config.json, and optionally query_grid.");
@@ -28,7 +28,7 @@ internal static class ConvertCommand
             ],
             Examples =
             [
-                "msresampler convert --model model --out model-f16 --dtype float16",
+                "msresampler convert --model model --out model-f16 --dtype f16",
                 "msresampler convert --model model --out multi --scopes scopes.json",
             ],
             Options = { model, layout, output, type, scopes, force },
@@ -73,6 +73,6 @@ internal static class ConvertCommand
                 ModelWriter.WriteWithScopes(folder, model, config, type, cancellationToken);
         });
         terminal.Line($"{folder}: {Quantity.Scaled(NewModel.ParameterCount(folder))}parameters, " +
-            $"{config.Scopes.Count} scopes, {config.QueryGrid} queries");
+            NewModel.Describe(config));
     }
 }

@@ -8,12 +8,10 @@ namespace MsResampler.Cli.Commands;
 /// <summary>The command <c>init</c>: writes a model with random weights.</summary>
 internal static class InitCommand
 {
-    private static readonly (string Option, string Config, TensorType Tensor, WeightType Weight)[] s_types =
+    private static readonly (string Config, TensorType Tensor, WeightType Weight)[] s_types =
     [
-        ("f32", "float32", TensorType.F32, WeightType.Float32),
-        ("f16", "float16", TensorType.F16, WeightType.Float16),
-        ("bf16", "bfloat16", TensorType.BF16, WeightType.BFloat16),
-        ("f64", "float64", TensorType.F64, WeightType.Float64),
+        ("float32", TensorType.F32, WeightType.Float32), ("float16", TensorType.F16, WeightType.Float16),
+        ("bfloat16", TensorType.BF16, WeightType.BFloat16), ("float64", TensorType.F64, WeightType.Float64),
     ];
 
     private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
@@ -24,18 +22,8 @@ internal static class InitCommand
         Option<string> output = Options.Path("--out", "DIR",
             "The model folder to write; it is created if it does not exist.");
         Option<ulong> seed = Options.Seed();
-        Option<string?> type = new("--dtype")
-        {
-            Description = "The type of the weights (default: torch_dtype of the config).",
-            HelpName = "f32|f16|bf16",
-            CustomParser = result =>
-            {
-                string text = result.Tokens[0].Value;
-                if (text is not ("f32" or "f16" or "bf16"))
-                    result.AddError($"--dtype: expected f32, f16 or bf16, found '{text}'");
-                return text;
-            },
-        };
+        Option<WeightType?> type =
+            Options.ElementType("The type of the weights (default: torch_dtype of the config).");
         Option<bool> force = Options.ReplaceModel();
         ExampleCommand command = new("init", "Write a model with random weights.")
         {
@@ -65,16 +53,15 @@ internal static class InitCommand
     }
 
     /// <summary>Writes the model.</summary>
-    public static void Run(byte[] configJson, string configSource, string folder, ulong seed, string? type,
+    public static void Run(byte[] configJson, string configSource, string folder, ulong seed, WeightType? type,
         bool force, Terminal terminal, CancellationToken cancellationToken)
     {
         List<string> warnings = [];
         ResamplerConfig config = ConfigReader.Read(configJson, configSource, warnings);
         warnings.ForEach(terminal.Warn);
         NewModel.RefuseToOverwrite(folder, force);
-        (_, string configType, TensorType tensorType, _) = type is null
-            ? s_types.Single(candidate => candidate.Weight == config.TorchDType)
-            : s_types.Single(candidate => candidate.Option == type);
+        (string configType, TensorType tensorType, _) =
+            s_types.Single(candidate => candidate.Weight == (type ?? config.TorchDType));
         if (type is not null)
         {
             JsonNode root = JsonNode.Parse(configJson)!;
@@ -88,6 +75,6 @@ internal static class InitCommand
             new RandomModelOptions { Type = tensorType }, cancellationToken));
         long parameterCount = NewModel.ParameterCount(folder);
         terminal.Line($"{folder}: {Quantity.Scaled(parameterCount)}parameters in {configType}, " +
-            $"seed {seed}, {config.Scopes.Count} scopes, {config.QueryGrid} queries");
+            $"seed {seed}, {NewModel.Describe(config)}");
     }
 }

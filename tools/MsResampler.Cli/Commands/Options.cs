@@ -120,24 +120,20 @@ internal static class Options
                         : string.Create(CultureInfo.InvariantCulture, $" up to {max}"))),
         };
 
-    /// <summary>The option <c>--dtype</c> of <c>convert</c>; null to keep the types.</summary>
-    public static Option<WeightType?> ElementType()
+    /// <summary>The option <c>--dtype</c>: a type for the weights, or null. The names of PyTorch are also
+    /// accepted.</summary>
+    public static Option<WeightType?> ElementType(string description) => new("--dtype")
     {
-        (string Name, WeightType Type)[] types =
-        [
-            ("float32", WeightType.Float32), ("float16", WeightType.Float16),
-            ("bfloat16", WeightType.BFloat16),
-        ];
-        string names = string.Join('|', types.Select(type => type.Name));
-        return new Option<WeightType?>("--dtype")
+        Description = description,
+        HelpName = "f32|f16|bf16",
+        CustomParser = result => Text(result) switch
         {
-            Description = "The type of the weights (default: each as it is).",
-            HelpName = names,
-            CustomParser = result => types.Any(type => type.Name == Text(result))
-                ? types.First(type => type.Name == Text(result)).Type
-                : Fail<WeightType?>(result, "--dtype", names.Replace("|", ", ", StringComparison.Ordinal)),
-        };
-    }
+            "f32" or "float32" => WeightType.Float32,
+            "f16" or "float16" => WeightType.Float16,
+            "bf16" or "bfloat16" => WeightType.BFloat16,
+            _ => Fail<WeightType?>(result, "--dtype", "f32, f16 or bf16"),
+        },
+    };
 
     /// <summary>The option <c>--grid</c>, a patch grid.</summary>
     /// <param name="description">The description in the help.</param>

@@ -67,4 +67,8 @@ internal static class NewModel
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder);
         return checkpoint.Tensors.Sum(tensor => tensor.ElementCount);
     }
+
+    /// <summary>The scopes and queries of a model, such as "3 scopes, 12x12 queries".</summary>
+    public static string Describe(ResamplerConfig config)
+        => $"{config.Scopes.Count} scope{(config.Scopes.Count == 1 ? "" : "s")}, {config.QueryGrid} queries";
 }
