@@ -96,7 +96,7 @@ public sealed class ResamplerModel : IDisposable
 
         List<string> warnings = [];
         ResamplerConfig? config = isOwn ? ConfigReader.Read(json, configPath, warnings) : null;
-        ITensorSource source = WeightSource.Open(path);
+        SafetensorsCheckpoint source = SafetensorsCheckpoint.Open(path);
         try
         {
             if (json is not null && IsReplaced(configPath, json))
