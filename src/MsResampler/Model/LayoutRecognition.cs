@@ -71,7 +71,8 @@ internal sealed class LayoutRecognition
         return new LayoutMatch(layout, _prefix, reason, _warnings);
     }
 
-    /// <summary>The prefix under which most tensors of a resampler are.</summary>
+    /// <summary>The prefix under which most of the tensors are that every resampler has. Among equal ones, a layout
+    /// that was asked for decides, then the family of config.json.</summary>
     private string FindPrefix(CheckpointLayout? forced)
     {
         HashSet<string> found = new(StringComparer.Ordinal);
@@ -89,13 +90,14 @@ internal sealed class LayoutRecognition
             }
         }
 
+        string? named = forced?.Module
+            ?? CheckpointLayout.Published.FirstOrDefault(layout => layout.ModelType == _config?.ModelType)?.Module;
         // A vision encoder has layer normalisations and attentions, too.
-        (string Prefix, int Count, bool IsModule)[] candidates = [.. own.Intersect(found)
-            .Select(prefix => (prefix, CountUnder(prefix), ModuleOf(prefix) is not null))
-            .Where(candidate => candidate.Item3 || s_ownRoles.Count(role => Has(candidate.prefix, role)) > 1)
-            .OrderByDescending(candidate => forced is not null && IsUnder(candidate.prefix, forced.Module))
-            .ThenByDescending(candidate => candidate.Item2).ThenByDescending(candidate => candidate.Item3)
-            .ThenBy(candidate => candidate.prefix.Length)
+        (string Prefix, (bool IsForced, int Count, bool IsNamed, bool IsModule) Rank)[] candidates =
+            [.. own.Intersect(found).Select(prefix => (prefix, RankOf(prefix)))
+            .Where(candidate => candidate.Item2.IsModule
+                || s_ownRoles.Count(role => Has(candidate.prefix, role)) > 1)
+            .OrderByDescending(candidate => candidate.Item2).ThenBy(candidate => candidate.prefix.Length)
             .ThenBy(candidate => candidate.prefix, StringComparer.Ordinal)];
         if (candidates.Length == 0)
         {
@@ -103,8 +105,7 @@ internal sealed class LayoutRecognition
                 $"{_names.Source.Tensors.Count} tensors ({Tried(forced)})"]);
         }
 
-        if (candidates.Length > 1 && candidates[0].Count == candidates[1].Count
-            && candidates[0].IsModule == candidates[1].IsModule)
+        if (candidates.Length > 1 && candidates[0].Rank == candidates[1].Rank)
         {
             throw new InvalidModelException(_source, ["tensor names: expected one resampler, found two that fit " +
                 $"equally well, under {Quote(candidates[0].Prefix)} and {Quote(candidates[1].Prefix)}"]);
@@ -112,7 +113,12 @@ internal sealed class LayoutRecognition
 
         return candidates[0].Prefix;
 
-        int CountUnder(string prefix) => s_roles.Count(role => Has(prefix, role));
+        (bool IsForced, int Count, bool IsNamed, bool IsModule) RankOf(string prefix)
+        {
+            bool isNamed = named is not null && IsUnder(prefix, named);
+            int count = s_roles.Count(role => role is not OptionalRole and not PositionTable && Has(prefix, role));
+            return (forced is not null && isNamed, count, isNamed, ModuleOf(prefix) is not null);
+        }
     }
 
     /// <summary>Chooses by config.json if its family has the module that was found, else by the tensors.</summary>

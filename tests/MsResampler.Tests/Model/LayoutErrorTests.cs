@@ -173,6 +173,35 @@ public class LayoutErrorTests
             }));
 
     [Test]
+    public void Of_two_resamplers_the_layout_or_else_the_configuration_chooses()
+    {
+        TensorToWrite[] tensors = [.. Without("minicpm-v-2.6"), .. Without("qwen-vl")];
+        Assert.That(Problems(tensors).Single(), Does.EndWith(
+            "two that fit equally well, under 'resampler.' and 'transformer.visual.attn_pool.'"));
+        using TemporaryFolder folder = new();
+        SafetensorsWriter.Write(folder.File("model.safetensors"), tensors);
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (string family in (string[])["minicpm-v-2.6", "qwen-vl"])
+            {
+                File.Delete(folder.File(ResamplerModel.ConfigFileName));
+                Assert.That(Prefix(CheckpointLayout.Find(family)), Is.EqualTo(PublishedPrefix(family)));
+                File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), PublishedFamily.Of(family).Json);
+                Assert.That(Prefix(null), Is.EqualTo(PublishedPrefix(family)));
+            }
+        }
+
+        static string PublishedPrefix(string family)
+            => family == "qwen-vl" ? "transformer.visual.attn_pool." : "resampler.";
+
+        string Prefix(CheckpointLayout? layout)
+        {
+            using ResamplerModel model = ResamplerModel.Open(folder.Path, layout);
+            return model.TensorPrefix;
+        }
+    }
+
+    [Test]
     public void Tensors_of_this_project_without_a_configuration_ask_for_it()
     {
         using TemporaryFolder folder = new();
