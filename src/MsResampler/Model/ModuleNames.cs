@@ -52,6 +52,13 @@ internal static class ModuleNames
         return unwrapped.ToString();
     }
 
+    /// <summary>The stored name of the module of which PEFT keeps copies, for a tensor of a copy.</summary>
+    public static string CopiedModuleOf(string storedName)
+    {
+        int start = storedName.LastIndexOf(TrainedCopy, StringComparison.Ordinal);
+        return storedName[..(start >= 0 ? start : storedName.LastIndexOf(OriginalCopy, StringComparison.Ordinal))];
+    }
+
     private static string? FindWrapper(ReadOnlySpan<char> rest)
     {
         foreach (string wrapper in s_wrappers)

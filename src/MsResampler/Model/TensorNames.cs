@@ -24,6 +24,7 @@ internal sealed class TensorNames
         Source = source;
         Dictionary<string, string> storedNames = new(StringComparer.Ordinal);
         HashSet<string> trained = new(StringComparer.Ordinal);
+        HashSet<string> trainedModules = new(StringComparer.Ordinal);
         List<(string Name, string StoredName, TensorInfo Tensor)> originals = [];
         IEnumerable<KeyValuePair<string, TensorInfo>> stored = source.Tensors
             .Select(tensor => KeyValuePair.Create(tensor.Name, tensor));
@@ -37,14 +38,18 @@ internal sealed class TensorNames
             }
 
             Add(name, storedName, tensor);
-            if (copy == ModuleCopy.Trained)
-                trained.Add(name);
+            if (copy != ModuleCopy.Trained)
+                continue;
+            trained.Add(name);
+            trainedModules.Add(ModuleNames.CopiedModuleOf(storedName));
         }
 
         foreach ((string name, string storedName, TensorInfo tensor) in originals)
         {
             if (trained.Contains(name))
                 _replaced.Add(storedName);
+            else if (trainedModules.Contains(ModuleNames.CopiedModuleOf(storedName)))
+                _absent.TryAdd(name, "only 'original_module' has it, and not the copy that PEFT trained");
             else
                 Add(name, storedName, tensor);
         }

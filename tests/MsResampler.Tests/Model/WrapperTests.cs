@@ -70,6 +70,18 @@ public class WrapperTests
     }
 
     [Test]
+    public void A_trained_copy_is_not_completed_from_the_original_module()
+    {
+        const string Module = "base_model.model.resampler.";
+        IEnumerable<TensorToWrite> trained = [.. Renamed(name => Module + "modules_to_save.default." +
+            name["resampler.".Length..]).Where(tensor => !tensor.Name.EndsWith(".proj", StringComparison.Ordinal))];
+
+        Assert.That(() => Open([.. trained, .. Renamed(name => Module + "original_module." +
+            name["resampler.".Length..])], _ => 0), Throws.TypeOf<InvalidModelException>().With.Message.Contains(
+            "which lacks 'resampler.proj': only 'original_module' has it, and not the copy that PEFT trained"));
+    }
+
+    [Test]
     public void A_second_name_beside_the_trained_copy_is_an_error()
         => Assert.That(() => Open([.. s_family.Tensors(),
             Zeros("resampler.modules_to_save.default.query", 16, 256)], _ => 0),
