@@ -45,7 +45,11 @@ public static class ConfigReader
             using JsonDocument document = JsonDocument.Parse(utf8Json, new() { AllowDuplicateProperties = false });
             List<string> problems = [];
             ResamplerConfig config = read(document.RootElement, problems);
-            return problems.Count == 0 ? config : throw new InvalidModelException(source, problems);
+            if (problems.Count == 0)
+                return config;
+            // Without an object every field is missing, too.
+            throw new InvalidModelException(source, document.RootElement.ValueKind == JsonValueKind.Object ? problems
+                : problems[..1]);
         }
         // The parser accepts strings that are not valid Unicode; reading one throws InvalidOperationException.
         catch (Exception e) when (e is JsonException or InvalidOperationException)

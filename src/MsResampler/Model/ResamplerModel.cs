@@ -95,6 +95,8 @@ public sealed class ResamplerModel : IDisposable
             ThrowNoConfig(configPath);
 
         List<string> warnings = [];
+        if (json is null && (Directory.Exists(configPath) || new FileInfo(configPath).LinkTarget is not null))
+            warnings.Add($"{configPath} was ignored: found {CheckpointFolder.DescribeMissing(configPath)}");
         ResamplerConfig? config = isOwn ? ConfigReader.Read(json, configPath, warnings) : null;
         SafetensorsCheckpoint source = SafetensorsCheckpoint.Open(path);
         try

@@ -9,6 +9,8 @@ internal static class CheckpointFolder
     private const string FileSuffix = ".safetensors";
     private const string IndexSuffix = ".safetensors.index.json";
     private const string StandardStem = "model";
+    private const string ShardInfix = "-of-";
+    private const int MaxListedCount = 5;
 
     public static SafetensorsCheckpoint Open(string folder)
     {
@@ -146,7 +148,19 @@ internal static class CheckpointFolder
         => Path.GetExtension(name) is ".bin" or ".pt" or ".pth" or ".ckpt" or ".gguf";
 
     [DoesNotReturn]
-    private static void ThrowAmbiguous(string folder, string[] files) =>
-        throw new SafetensorsException(SafetensorsError.AmbiguousFolder, folder, "expected one checkpoint, found " +
-            $"{string.Join(", ", files.Select(Path.GetFileName))}; open one of them by its own name");
+    private static void ThrowAmbiguous(string folder, string[] files)
+    {
+        string[] names = [.. files.Select(file => Path.GetFileName(file))];
+        string list = string.Join(", ", names.Take(MaxListedCount))
+            + (names.Length > MaxListedCount ? $" and {names.Length - MaxListedCount} more" : "");
+        if (!names.All(name => name.Contains(ShardInfix, StringComparison.Ordinal)))
+        {
+            throw new SafetensorsException(SafetensorsError.AmbiguousFolder, folder,
+                $"expected one checkpoint, found {list}; open one of them by its own name");
+        }
+
+        const string IndexName = StandardStem + IndexSuffix;
+        throw new SafetensorsException(SafetensorsError.AmbiguousFolder, folder, $"expected the index of the shards " +
+            $"{list}, {Quote(IndexName)}, found {DescribeMissing(Path.Combine(folder, IndexName))}");
+    }
 }

@@ -403,7 +403,7 @@ public class ConfigReaderTests
     [TestCase("3")]
     [TestCase("\"x\"")]
     public void The_root_must_be_an_object(string json)
-        => Assert.That(Problems(json), Has.Member($"the root: expected an object, found {json}"));
+        => Assert.That(Problems(json), Is.EqualTo(new[] { $"the root: expected an object, found {json}" }));
 
     [Test]
     public void A_scope_must_be_an_object()

@@ -82,6 +82,36 @@ public class PublishedFolderTests
     }
 
     [Test]
+    public void A_configuration_whose_link_is_broken_is_a_warning()
+    {
+        using TemporaryFolder folder = new();
+        SafetensorsWriter.Write(folder.File("model.safetensors"), PublishedFamily.Of("qwen-vl").Tensors());
+        File.CreateSymbolicLink(folder.File(ResamplerModel.ConfigFileName), "../../blobs/gone");
+
+        Assert.That(Open(folder.Path).Warnings, Is.EqualTo(new[]
+        {
+            $"{folder.File(ResamplerModel.ConfigFileName)} was ignored: found a link to '../../blobs/gone', where no " +
+                "file is",
+        }));
+    }
+
+    [TestCase(false, "no such file")]
+    [TestCase(true, "a link to '../../blobs/gone', where no file is")]
+    public void Shards_without_their_index_ask_for_it(bool isLinked, string found)
+    {
+        using TemporaryFolder folder = new();
+        for (int shard = 1; shard <= 7; shard++)
+            File.WriteAllText(folder.File($"model-{shard:d5}-of-00007.safetensors"), "");
+        if (isLinked)
+            File.CreateSymbolicLink(folder.File("model.safetensors.index.json"), "../../blobs/gone");
+
+        Assert.That(() => Open(folder.Path), Throws.TypeOf<SafetensorsException>().With.Message.EndsWith(
+            ": expected the index of the shards model-00001-of-00007.safetensors, model-00002-of-00007.safetensors, " +
+            "model-00003-of-00007.safetensors, model-00004-of-00007.safetensors, model-00005-of-00007.safetensors " +
+            $"and 2 more, 'model.safetensors.index.json', found {found}"));
+    }
+
+    [Test]
     public void A_missing_shard_of_the_language_model_is_a_warning()
     {
         using TemporaryFolder folder = new();
