@@ -23,8 +23,10 @@ public readonly ref struct FrameGroups
     /// <param name="grids">One patch grid per frame, group by group.</param>
     /// <param name="temporalIds">One temporal id per frame, at least 0, or −1 for a frame without a time. They have an
     /// effect only in models whose keys have positions in time
-    /// (<see cref="Model.PositionEmbeddingConfig.Frames"/>).</param>
-    /// <param name="frameCounts">The number of frames of each group, at least 1.</param>
+    /// (<see cref="Model.PositionEmbeddingConfig.Frames"/>), and there in groups of several frames. Their unit is
+    /// that of the model's training: for MiniCPM-V 4.5 a tenth of a second.</param>
+    /// <param name="frameCounts">The number of frames of each group, at least 1; they add up to the number of
+    /// grids. The call that receives the groups checks all three.</param>
     public FrameGroups(ReadOnlySpan<PatchGrid> grids, ReadOnlySpan<int> temporalIds, ReadOnlySpan<int> frameCounts)
     {
         Grids = grids;

@@ -53,13 +53,15 @@ public sealed class Resampler : IDisposable
 
     /// <summary>Loads a model: a folder of this project, the folder of a published model as it was downloaded, or a
     /// checkpoint alone. The files are not needed afterwards.</summary>
-    /// <param name="path">The folder or the <c>.safetensors</c> file; see <see cref="ResamplerModel.Open"/>.</param>
+    /// <param name="path">The folder, or the <c>.safetensors</c> or <c>.gguf</c> file; see
+    /// <see cref="ResamplerModel.Open"/>.</param>
     /// <param name="options">The options; null for the defaults.</param>
     /// <exception cref="DirectoryNotFoundException">The path does not exist.</exception>
     /// <exception cref="FileNotFoundException">The configuration or the checkpoint is missing.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">Access to a file is denied.</exception>
     /// <exception cref="SafetensorsException">The checkpoint is not valid safetensors.</exception>
+    /// <exception cref="Gguf.GgufException">The GGUF file is invalid.</exception>
     /// <exception cref="InvalidModelException">The configuration is invalid; no layout fits; or tensors are missing,
     /// unknown, of the wrong shape, or contain NaN, infinity or values beyond float32 (the exception lists all of
     /// them); or a product of weights leaves the range of float32.</exception>
@@ -174,7 +176,8 @@ public sealed class Resampler : IDisposable
     /// for any batch, any order of groups and any number of threads.</summary>
     /// <param name="features">The patch features of all frames, one after another, each [H·W, C] row-major,
     /// float32.</param>
-    /// <param name="groups">The grids and temporal ids of the frames, and the number of frames of each group.</param>
+    /// <param name="groups">The grids and temporal ids of the frames, and the number of frames of each group. The spans
+    /// must not change during the call.</param>
     /// <param name="tokens">Receives [groups, M, L] row-major, float32. Must not overlap <paramref name="features"/>.
     /// Its content is undefined if the call throws, unless stated otherwise.</param>
     /// <param name="cancellationToken">Checked many times per group. Cancelling a call for one group leaves
@@ -217,7 +220,7 @@ public sealed class Resampler : IDisposable
     /// <param name="features">The patch features of the frames, one after another, each [H·W, C] row-major,
     /// float32.</param>
     /// <param name="grids">The patch grid of each frame; at least one frame.</param>
-    /// <param name="temporalIds">The temporal id of each frame, or −1.</param>
+    /// <param name="temporalIds">The temporal id of each frame, or −1 for a frame without a time.</param>
     /// <returns>The gate weights and the full attention weights, A·M·N floats per scope, where N counts the patches of
     /// all frames.</returns>
     /// <exception cref="ArgumentException">There is no frame, a grid is empty, a temporal id is below −1, or a length

@@ -50,8 +50,7 @@ public sealed class ResamplerModel : IDisposable
     /// published model that contains a resampler, as it was downloaded; or the checkpoint alone. All weights of the
     /// resampler are read once to check their values; other tensors are not read.</summary>
     /// <param name="path">The folder, a <c>.safetensors</c> file, an index, or an <c>mmproj</c> file of llama.cpp
-    /// (<c>.gguf</c>). A <c>config.json</c> beside a file is
-    /// used.</param>
+    /// (<c>.gguf</c>). A <c>config.json</c> beside a safetensors file or an index is used.</param>
     /// <param name="layout">The layout; null to recognise it by the tensors and, where they leave a choice, by
     /// <c>config.json</c>.</param>
     /// <param name="cancellationToken">Checked between parts of the weights.</param>
@@ -152,8 +151,8 @@ public sealed class ResamplerModel : IDisposable
 
     [DoesNotReturn]
     private static void ThrowNoConfig(string configPath) => throw new FileNotFoundException(
-        $"{configPath}: expected the model's configuration, found {CheckpointFolder.DescribeMissing(configPath)}",
-        configPath);
+        $"{configPath}: expected the model's configuration, found {CheckpointFolder.DescribeMissing(configPath)}" +
+        CheckpointFolder.DescribeRevisions(Path.GetDirectoryName(configPath) ?? ""), configPath);
 
     /// <summary>Whether another process has started to replace the model. Replacing removes config.json first and
     /// writes it last.</summary>

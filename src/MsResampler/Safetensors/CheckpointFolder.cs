@@ -141,7 +141,18 @@ internal static class CheckpointFolder
             return $"{Quote(StandardStem + FileSuffix)}, which is {DescribeMissing(standard)}";
         string? other = Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file))
             .Order(StringComparer.Ordinal).FirstOrDefault(name => !name.StartsWith('.') && IsOfAnotherFormat(name));
-        return other is null ? "none" : $"none, but {Quote(other)}; convert it to safetensors";
+        return other is null ? "none" : $"none, but {Quote(other)}; " + (Path.GetExtension(other) == ".gguf"
+            ? "name the mmproj file itself, not its folder" : "convert it to safetensors");
+    }
+
+    /// <summary>Says what to open in place of a folder of the Hugging Face cache that holds revisions of a model; empty
+    /// for other folders.</summary>
+    public static string DescribeRevisions(string folder)
+    {
+        string revisions = Path.Combine(folder, "snapshots");
+        string? first = Directory.Exists(revisions)
+            ? Directory.EnumerateDirectories(revisions).Order(StringComparer.Ordinal).FirstOrDefault() : null;
+        return first is null ? "" : $"; the folder holds downloaded revisions of a model: open one, such as {first}";
     }
 
     private static bool IsOfAnotherFormat(string name)

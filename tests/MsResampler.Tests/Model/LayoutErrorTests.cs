@@ -231,6 +231,28 @@ public class LayoutErrorTests
     }
 
     [Test]
+    public void A_folder_with_GGUF_files_says_to_name_the_file()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(folder.File("mmproj-model-f16.gguf"), "GGUF");
+
+        Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<FileNotFoundException>().With.Message
+            .EndsWith("found none, but 'mmproj-model-f16.gguf'; name the mmproj file itself, not its folder"));
+    }
+
+    [Test]
+    public void A_folder_of_downloaded_revisions_says_which_to_open()
+    {
+        using TemporaryFolder folder = new();
+        string revision = Path.Combine(folder.Path, "snapshots", "8a7b1c0e");
+        Directory.CreateDirectory(revision);
+
+        Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<FileNotFoundException>().With.Message
+            .EndsWith("found no such file; the folder holds downloaded revisions of a model: open one, such as " +
+                revision));
+    }
+
+    [Test]
     public void Values_that_are_not_finite_are_errors_as_in_our_layout()
         => Assert.That(Problems(Replace([.. Without("minicpm-v-2.5")], new TensorToWrite("resampler.proj",
             TensorType.F32, [256, 256], (_, values) => values.Fill(float.NaN)))).Single(),
