@@ -71,8 +71,9 @@ internal static class CommandLine
     private static RootCommand CreateRoot(Option<bool> verbose, Terminal terminal,
         CancellationToken cancellationToken)
     {
-        RootCommand root = new("Runs MS-Resampler models: they turn the patch features of an image into a few visual " +
-            "tokens. A model has several spatial scopes, from local to global, and a gate that weights them.");
+        RootCommand root = new("Runs MS-Resampler models: they turn the patch features of an image or a video " +
+            "into a few visual tokens. A model has one or several spatial scopes, from local to global, and a " +
+            "gate that weights them. Resamplers of published models are read, too.");
         root.Options.Add(verbose);
         root.Directives.Clear();
         root.Subcommands.Add(InitCommand.Create(terminal, cancellationToken));

@@ -17,7 +17,7 @@ internal sealed class RunGroupsTests : CliFixture
         new("[[1]] x", "expected lists of ids in JSON"),
         new("{}", "expected a list for each group, such as [[-1],[2,6,9]], found {}"),
         new("[]", "expected a list for each group"),
-        new("[1,2]", "list 0: expected a list with an id for each frame, such as [2,6,9], found 1"),
+        new("[1,2]", "expected a list for each group, such as [[2,6,9]] for one group, found [1,2]"),
         new("[[1],[]]", "list 1: expected a list with an id for each frame, such as [2,6,9], found []"),
         new("[[1],[2,-2]]", "list 1, id 1: expected a whole number from 0 to 2147483647, or -1 for a frame without a " +
             "time, found -2"),

@@ -29,6 +29,7 @@ internal static class ConvertCommand
             Examples =
             [
                 "msresampler convert --model model --out model-f16 --dtype f16",
+                "msresampler convert --model MiniCPM-V-2_6 --out resampler",
                 "msresampler convert --model model --out multi --scopes scopes.json",
             ],
             Options = { model, layout, output, type, scopes, force },

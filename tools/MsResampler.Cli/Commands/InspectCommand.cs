@@ -30,6 +30,7 @@ internal static class InspectCommand
             [
                 "msresampler inspect model",
                 "msresampler inspect model --grid 16x32",
+                "msresampler inspect MiniCPM-V-2_6",
                 "msresampler inspect model/model.safetensors",
             ],
             Arguments = { path },

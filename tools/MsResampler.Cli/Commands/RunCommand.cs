@@ -44,12 +44,12 @@ internal static class RunCommand
         Option<ImageSize> size = Options.Size(DefaultImageSide);
         Option<string?> temporalIds = new("--temporal-ids")
         {
-            Description = "Groups of frames, as in video: each inner list takes the next images as its frames and " +
-                "gives one output; -1 is a frame without a time.",
+            Description = "Groups of frames, as in video, in JSON: each inner list takes the next images as its " +
+                "frames and gives one output; -1 is a frame without a time.",
             HelpName = "LISTS",
         };
         Option<string> output = Options.Path("--out", "FILE",
-            "The file for the tokens [B,M,L] in float32, .safetensors (tensor 'tokens') or .npy.");
+            "The file for the tokens in float32, .safetensors (tensor 'tokens') or .npy: [B,M,L], or [groups,M,L].");
         Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu,
             BackendChoice.Cuda, BackendChoice.Reference);
         Option<string?> device = Options.Device();
@@ -57,7 +57,8 @@ internal static class RunCommand
         Option<int?> threads = Options.Threads();
         Option<string?> maps = Options.OptionalPath("--maps", "DIR",
             "Also write maps of the attention of each scope and of the gate to this folder, as PNG.");
-        ExampleCommand command = new("run", "Compute the visual tokens of images, or of features of images.")
+        ExampleCommand command = new("run",
+            "Compute the visual tokens of images or groups of frames, from features or pictures.")
         {
             Notes =
             [
@@ -74,6 +75,8 @@ internal static class RunCommand
                 "  be 3 x patch x patch, 588 for 14.",
                 "--temporal-ids: the tokens of a group are computed from the patches of all its frames, and the",
                 "  output has one entry for each group. The lists together must have one id for each image.",
+                "  The ids have an effect only in models with positions in time. Their unit is that of the",
+                "  model: for MiniCPM-V 4.5 a tenth of a second.",
             ],
             Examples =
             [

@@ -39,6 +39,9 @@ internal static class TemporalIds
         foreach (JsonElement list in root.EnumerateArray())
         {
             string name = string.Create(CultureInfo.InvariantCulture, $"list {groups.Count}");
+            if (list.ValueKind == JsonValueKind.Number)
+                return $"expected a list for each group, such as [[2,6,9]] for one group, found " +
+                    Shorten(root.GetRawText());
             if (list.ValueKind != JsonValueKind.Array || list.GetArrayLength() == 0)
                 return $"{name}: expected a list with an id for each frame, such as [2,6,9], found " +
                     Shorten(list.GetRawText());
