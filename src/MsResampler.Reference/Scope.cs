@@ -27,16 +27,19 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
         for (int query = 0; query < queryGrid.QueryCount; query++)
         {
             (int qi, int qj) = Math.DivRem(query, queryGrid.Columns);
-            double[] nearest = [.. grids.Select((_, frame) => rows[frame].Largest[qi] + columns[frame].Largest[qj])];
+            // Along each axis first: next to the huge distances of a small sigma, which may be equal or overflow, a sum
+            // of both would lose the distances along the other axis.
+            double[] rowShifts = Shifts([.. rows.Select(axis => axis.Largest[qi])]);
+            double[] columnShifts = Shifts([.. columns.Select(axis => axis.Largest[qj])]);
+            double[] shifts = Shifts([.. rowShifts.Zip(columnShifts, (row, column) => row + column)]);
             int first = 0;
             for (int frame = 0; frame < grids.Count; frame++)
             {
-                // Exactly 0 for the frames with the nearest patch, also where the distances overflow.
-                double shift = nearest[frame] == nearest.Max() ? 0 : nearest[frame] - nearest.Max();
                 for (int patch = 0; patch < grids[frame].PatchCount; patch++)
                 {
                     (int i, int j) = Math.DivRem(patch, grids[frame].Columns);
-                    bias[query, first + patch] = rows[frame].Bias[qi][i] + columns[frame].Bias[qj][j] + shift;
+                    bias[query, first + patch] = rows[frame].Bias[qi][i] + columns[frame].Bias[qj][j]
+                        + shifts[frame];
                 }
 
                 first += (int)grids[frame].PatchCount;
@@ -45,6 +48,10 @@ internal sealed record Scope(ScopeConfig Config, Matrix<double> Queries, Linear 
 
         return bias;
     }
+
+    /// <summary>The differences from the largest value; 0 for all values that equal it, also if it is −∞.</summary>
+    private static double[] Shifts(double[] values)
+        => [.. values.Select(value => value == values.Max() ? 0 : value - values.Max())];
 
     /// <summary>Bias and scope along one axis.</summary>
     /// <remarks>Squared distances are integers in units of (1/(2·queryExtent))², so that patches at equal distances

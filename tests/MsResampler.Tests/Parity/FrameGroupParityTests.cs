@@ -112,6 +112,34 @@ public class FrameGroupParityTests
         }
     }
 
+    /// <summary>The distances along one axis are equal and, in units of sigma, huge or beyond the range of
+    /// double.</summary>
+    [Test]
+    public void Frames_at_equal_distances_along_one_axis_differ_by_the_other([Values(1e-7, 1e-12, 1e-200)] double sigma)
+    {
+        using TestModel model = new(Configs.Of(Configs.Gaussian(sigma, sigma), Configs.Gaussian(sigma, 1),
+            Configs.Gaussian(1, sigma)) with
+        {
+            QueryGrid = new QueryGrid(1, 1),
+        });
+        // The anchor is half a patch from the nearest row of both, on a column of the first, between two of the second.
+        FrameGroupCase @case = new(model, [[(new(4, 5), -1), (new(4, 6), -1)], [(new(5, 4), -1), (new(6, 4), -1)]]);
+        ReferenceExplanation[] expected = [@case.Reference(0), @case.Reference(1)];
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (ReferenceExplanation group in expected)
+                Assert.That(group.Attention(0, 0, 1), Is.All.Zero, "the second frame is further away");
+            foreach (CpuVariant variant in CpuVariant.All.Where(variant => variant.IsSupported))
+            {
+                using ModelEngine engine = variant.Create(model.Model, new ResamplerOptions());
+                float[][] tokens = @case.Resample(engine, 0, 1);
+                for (int group = 0; group < tokens.Length; group++)
+                    Assert.That(Tolerances.RelativeError(tokens[group], expected[group].Tokens),
+                        Is.LessThanOrEqualTo(Tolerances.SinglePrecision), $"{variant}, group {group}");
+            }
+        }
+    }
+
     private static void AssertMaps(Explanation actual, ReferenceExplanation expected, int scope, int head, string where)
     {
         int frameCount = actual.Grids.Count;
