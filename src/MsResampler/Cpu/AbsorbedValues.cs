@@ -84,15 +84,15 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
     /// <param name="weights">v_proj, one matrix per head.</param>
     /// <param name="config">The model.</param>
     /// <param name="sums">The sums of the softmax in the first frame, [M, A]. They are replaced by shares.</param>
-    /// <param name="probabilities">Attention weights in the first frame, [M, keys, lanes]. They are scaled.</param>
-    /// <param name="frameStride">Floats from the weights of a frame to those of the next.</param>
+    /// <param name="probabilities">Attention weights, [M, keys, lanes] for each frame. They are scaled.</param>
+    /// <param name="starts">Floats before the weights of each frame of the group.</param>
     /// <param name="features">Z of all groups, [rows, <paramref name="stride"/>].</param>
     /// <param name="stride">Floats between rows of Z; exceeds D by at least the width of a tile.</param>
     /// <param name="output">The group's attention outputs, [M, S·D], at channel 0 of this scope.</param>
     /// <param name="outputStride">Floats between rows of <paramref name="output"/>.</param>
     /// <param name="scratch"><see cref="ScratchCount"/> floats for any of the frames.</param>
     public static void Run(FrameStack stack, int group, ValueTask task, PackedMatrix[] weights, ResamplerConfig config,
-        FrameSum* sums, float* probabilities, nint frameStride, float* features, int stride, float* output,
+        FrameSum* sums, float* probabilities, ReadOnlySpan<long> starts, float* features, int stride, float* output,
         nint outputStride, float* scratch)
     {
         int first = stack.FirstFrame(group);
@@ -104,12 +104,12 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
                 sums + ((nint)query * config.AttentionHeadCount), sumStride);
         for (int frame = 0; frame < frameCount; frame++)
             Scale(stack[first + frame].Absorbed[task.Scope]!, task, config.AttentionHeadCount,
-                sums + (frame * sumStride), probabilities + (frame * frameStride));
+                sums + (frame * sumStride), probabilities + starts[frame]);
         for (int channel = 0; channel < config.HiddenSize; channel += ChannelBlock)
         {
             for (int frame = 0; frame < frameCount; frame++)
                 Gather(stack[first + frame].Absorbed[task.Scope]!, task, config, channel,
-                    probabilities + (frame * frameStride), features + ((nint)stack.FirstRow(first + frame) * stride),
+                    probabilities + starts[frame], features + ((nint)stack.FirstRow(first + frame) * stride),
                     stride, isFirst: frame == 0, scratch);
             Project(task, weights, config, channel, output, outputStride, scratch);
         }

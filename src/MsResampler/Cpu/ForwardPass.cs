@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 using MsResampler.Planning;
@@ -30,7 +31,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private readonly float*[] _keys;
     private readonly float*[] _values;
     private readonly float*[] _probabilities;
-    private readonly int[] _probabilityStride;
+    private readonly List<long>[] _probabilityStarts;
     private readonly float*[] _partials;
     private readonly FrameSum*[] _frameSums;
     private readonly List<int> _absorbedScopes = [];
@@ -64,7 +65,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _keys = new float*[scopeCount];
         _values = new float*[scopeCount];
         _probabilities = new float*[scopeCount];
-        _probabilityStride = new int[scopeCount];
+        _probabilityStarts = [.. _config.Scopes.Select(_ => new List<long>())];
         _partials = new float*[scopeCount];
         _frameSums = new FrameSum*[scopeCount];
         _sumTasksOf = SumTasksOf;
@@ -271,7 +272,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
         for (int scope = 0; scope < _config.Scopes.Count; scope++)
         {
-            _probabilities[scope] = Take(ref next, (long)Stack.FrameCount * _probabilityStride[scope]);
+            _probabilities[scope] = Take(ref next, _probabilityStarts[scope][^1]);
             long partialRows = (long)Stack.PartialCount * QueryCount;
             _partials[scope] = Take(ref next, IsValueProjected(scope) ? partialRows * RowStride : 0);
             _frameSums[scope] = (FrameSum*)Take(ref next,
@@ -298,7 +299,12 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private void MeasureScratch()
     {
         int scratch = FusionGate<TSimd, TVector>.ScratchCount(_config);
-        _probabilityStride.AsSpan().Clear();
+        foreach (List<long> starts in _probabilityStarts)
+        {
+            starts.Clear();
+            starts.Add(0);
+        }
+
         for (int frame = 0; frame < Stack.FrameCount; frame++)
         {
             for (int scope = 0; scope < _config.Scopes.Count; scope++)
@@ -306,16 +312,15 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 if (Stack[frame].Tiled[scope] is { } tiled)
                     scratch = Math.Max(scratch, ScopeAttentionTiled<TSimd, TVector>.ScratchCount(
                         tiled.MaxLaneCount, _config.HeadSize));
-                if (Stack[frame].Absorbed[scope] is not { } absorbed)
-                    continue;
-                scratch = Math.Max(scratch,
-                    ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
-                if (absorbed.AreValuesAbsorbed)
-                {
-                    scratch = Math.Max(scratch, AbsorbedValues<TSimd, TVector>.ScratchCount(absorbed));
-                    _probabilityStride[scope] = Math.Max(_probabilityStride[scope],
-                        QueryCount * absorbed.MaxKeyCount * absorbed.LaneCount);
-                }
+                AbsorbedScope? absorbed = Stack[frame].Absorbed[scope];
+                if (absorbed is not null)
+                    scratch = Math.Max(scratch,
+                        ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
+                bool areAbsorbed = absorbed is { AreValuesAbsorbed: true };
+                if (areAbsorbed)
+                    scratch = Math.Max(scratch, AbsorbedValues<TSimd, TVector>.ScratchCount(absorbed!));
+                _probabilityStarts[scope].Add(_probabilityStarts[scope][^1]
+                    + (areAbsorbed ? (long)QueryCount * absorbed!.MaxKeyCount * absorbed.LaneCount : 0));
             }
         }
 
@@ -435,8 +440,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             int scope = _absorbedScopes[index / valueTasks];
             AbsorbedValues<TSimd, TVector>.Run(Stack, group,
                 AbsorbedValues<TSimd, TVector>.TaskOf(_config, frameCount, scope, index % valueTasks),
-                _model.Scopes[scope].HeadValues, _config, SumsOf(first, scope), Probabilities(scope, first),
-                _probabilityStride[scope], Features, RowStride, AttentionRow(group, scope), BranchStride, scratch);
+                _model.Scopes[scope].HeadValues, _config, SumsOf(first, scope), _probabilities[scope],
+                CollectionsMarshal.AsSpan(_probabilityStarts[scope])[first..], Features, RowStride,
+                AttentionRow(group, scope), BranchStride, scratch);
             return;
         }
 
@@ -475,7 +481,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     }
 
     private float* Probabilities(int scope, int frame)
-        => _probabilities[scope] + ((nint)frame * _probabilityStride[scope]);
+        => _probabilities[scope] + _probabilityStarts[scope][frame];
 
     /// <summary>The sums of the softmax of a frame of a group of several frames, [M, A].</summary>
     private FrameSum* SumsOf(int frame, int scope)

@@ -222,6 +222,32 @@ internal sealed class FrameGroupTests<TSimd, TVector>
         Assert.That(rounds.TakeLast(CleanCount), Is.All.Zero);
     }
 
+    /// <summary>Also with absorbed values, whose attention weights need memory for each patch that a query
+    /// sees.</summary>
+    [Test]
+    public void Small_frames_beside_a_large_one_need_little_memory([Range(-1, 2)] int strategy)
+    {
+        using TestModel model = new(s_narrow with { Scopes = [Configs.None], VisionHiddenSize = 8 });
+        const int SmallCount = 100;
+        PatchGrid large = new(20, 20);
+        long few = Workspace(1);
+        long many = Workspace(1 + SmallCount);
+        // The weights of the large frame, without padded lanes.
+        long weights = sizeof(float) * large.PatchCount * s_narrow.QueryGrid.QueryCount * s_narrow.AttentionHeadCount;
+
+        Assert.That(many - few, Is.LessThan(SmallCount * weights / 10));
+
+        long Workspace(int smallCount)
+        {
+            using CpuEngine<TSimd, TVector> engine = Load(model, strategy: strategy);
+            PatchGrid[] grids = [large, .. Enumerable.Repeat(new PatchGrid(1, 1), smallCount)];
+            float[] tokens = new float[s_narrow.QueryGrid.QueryCount * s_narrow.OutputSize];
+            engine.Resample(new float[grids.Sum(grid => grid.PatchCount) * 8], new FrameGroups(grids,
+                [.. Enumerable.Repeat(-1, grids.Length)], [grids.Length]), tokens, default);
+            return engine.WorkspaceBytes;
+        }
+    }
+
     [Test]
     public void Frames_share_the_parts_of_images_of_the_same_grid()
     {
