@@ -102,7 +102,8 @@ internal sealed class GpuEngine : ModelEngine
         CancellationToken cancellationToken)
     {
         // The features of a single batch are checked while they are copied.
-        if (_validateFeatures && groups.GroupCount > 0 && NextBatch(groups).GroupCount < groups.GroupCount)
+        if (_validateFeatures && groups.GroupCount > 0
+            && NextBatch(groups, firstGroup: 0).GroupCount < groups.GroupCount)
             FeatureCheck.Run(features, groups, Config.VisionHiddenSize);
         Workspace workspace = Rent(cancellationToken);
         bool isSound = false;
@@ -112,7 +113,7 @@ internal sealed class GpuEngine : ModelEngine
             int firstGroup = 0;
             while (groups.GroupCount > 0)
             {
-                (int groupCount, int rowCount) = NextBatch(groups);
+                (int groupCount, int rowCount) = NextBatch(groups, firstGroup);
                 Run(workspace, features[..(rowCount * Config.VisionHiddenSize)], groups.Slice(0, groupCount),
                     firstGroup, tokens[..(groupCount * tokenLength)], explanation: null, cancellationToken);
                 firstGroup += groupCount;
@@ -157,7 +158,7 @@ internal sealed class GpuEngine : ModelEngine
             int firstGroup = 0;
             while (groups.GroupCount > 0)
             {
-                (int groupCount, int rowCount) = NextBatch(groups);
+                (int groupCount, int rowCount) = NextBatch(groups, firstGroup);
                 Start(workspace, features, groups.Slice(0, groupCount), firstGroup, tokens, stream);
                 firstGroup += groupCount;
                 features = features.From((long)rowCount * Config.VisionHiddenSize);
@@ -228,8 +229,10 @@ internal sealed class GpuEngine : ModelEngine
     }
 
     /// <summary>The groups that fit in a workspace together, at least one.</summary>
+    /// <param name="groups">The groups that are left.</param>
+    /// <param name="firstGroup">The number of the first of them in the call.</param>
     /// <exception cref="DeviceException">The first group has more patches than kernels can count.</exception>
-    private (int GroupCount, int RowCount) NextBatch(FrameGroups groups)
+    private (int GroupCount, int RowCount) NextBatch(FrameGroups groups, int firstGroup)
     {
         long rowCount = 0;
         long partCount = 0;
@@ -251,8 +254,8 @@ internal sealed class GpuEngine : ModelEngine
 
         if (Math.Max(rowCount, partCount) > int.MaxValue / 2)
         {
-            throw new DeviceException($"{groups.Describe(0, 0)}: expected at most {int.MaxValue / 2} patches, and " +
-                $"frames times tokens, found {rowCount} and {partCount}: use fewer frames in a group");
+            throw new DeviceException($"{groups.Describe(0, firstGroup)}: expected at most {int.MaxValue / 2} " +
+                $"patches, and frames times tokens, found {rowCount} and {partCount}: use fewer frames in a group");
         }
 
         return (groupCount, (int)rowCount);

@@ -390,6 +390,18 @@ internal sealed class ResamplerCudaExtensionsTests : CudaModelFixture
             resampler.Resample(features.View, Grids, halves.View, stream);
             Assert.That(Read(own, halves, Half), Is.EqualTo(DeviceArray.Encode(Half, expected)));
 
+            int[] ids = [.. Grids.Select((_, frame) => frame)];
+            float[] expectedGroup = new float[TokenCount / Grids.Length];
+            resampler.Resample(Features, new FrameGroups(Grids, ids, [Grids.Length]), expectedGroup);
+            resampler.Resample(features.View, new FrameGroups(Grids, ids, [Grids.Length]),
+                tokens.View.SubView(0, expectedGroup.Length), stream);
+            byte[] bytes = DeviceArray.Encode(Single, expectedGroup);
+            Assert.That(Read(own, tokens, Single)[..bytes.Length], Is.EqualTo(bytes), "group in float32");
+            resampler.Resample(features.View, new FrameGroups(Grids, ids, [Grids.Length]),
+                halves.View.SubView(0, expectedGroup.Length), stream);
+            bytes = DeviceArray.Encode(Half, expectedGroup);
+            Assert.That(Read(own, halves, Half)[..bytes.Length], Is.EqualTo(bytes), "group in float16");
+
             using Accelerator other = context.CreateCPUAccelerator(0);
             using MemoryBuffer1D<float, Stride1D.Dense> foreign = other.Allocate1D<float>(TokenCount);
             using CudaStream ended = (CudaStream)accelerator.CreateStream();

@@ -153,6 +153,29 @@ public class DeviceTensorTests
         Assert.That(expected[0], Is.Not.EqualTo(expected[1]));
     }
 
+    /// <summary>Kernels count with 32 bits.</summary>
+    [Test]
+    public void A_group_that_is_too_large_is_named_and_not_computed()
+    {
+        using TestModel model = new(Config());
+        EmulatorDevice device = new(architecture: 80);
+        using GpuEngine engine = Engine(model, device, Precision.Float32);
+        using DeviceArray features = new(device, Single, Features(model, s_grids, 1));
+        using DeviceArray tokens = new(device, Single, TokenCount(model, s_grids));
+        PatchGrid large = new(30_000, 30_000);
+        PatchGrid[] grids = [s_grids[0], large, large];
+        int launches = device.Reports.Count;
+        const string Limits = "(2 frames, 1800000000 patches): expected at most 1073741823 patches";
+
+        Assert.That(() => engine.Resample(features.Tensor, new FrameGroups([large, large], [0, 1], [2]),
+            tokens.Tensor, 0), Throws.TypeOf<DeviceException>().With.Message.StartsWith($"group 0 {Limits}"));
+        Assert.That(device.Reports, Has.Count.EqualTo(launches));
+        Assert.That(() => engine.Resample(features.Tensor, new FrameGroups(grids, [0, 1, 2], [1, 2]), tokens.Tensor, 0),
+            Throws.TypeOf<DeviceException>().With.Message.StartsWith($"group 1 {Limits}"));
+        Assert.That(() => OnDevice(engine, device, model, Single, Features(model, s_grids, 1), s_grids, Single),
+            Throws.Nothing, "the engine stays usable");
+    }
+
     [Test]
     public void A_failing_call_leaves_the_engine_usable_and_frees_memory(
         [Values(Precision.Float32, Precision.Float16)] Precision precision)
