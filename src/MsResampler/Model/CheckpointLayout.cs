@@ -153,6 +153,7 @@ public sealed class CheckpointLayout
     internal (int Width, int QueryCount) PublishedSize { get; private init; }
 
     /// <summary>Finds a layout by its name.</summary>
+    /// <param name="name">The name as in <see cref="Name"/>; case matters.</param>
     /// <returns>The layout, or null if there is none of that name.</returns>
     public static CheckpointLayout? Find(string name) => All.FirstOrDefault(layout => layout.Name == name);
 

@@ -208,12 +208,7 @@ internal sealed class LayoutRecognition
 
     private void ThrowIfIncomplete(CheckpointLayout layout, string reason, bool isForced)
     {
-        bool isOuterAllowed = OuterPrefix(layout.Module) != layout.Module;
-        string[] required = [.. s_roles.Where(role => role != OptionalRole
-            && (role != PositionTable || layout.Positions.IsStored))];
-        string[] missing = [.. required.Where(role => isOuterAllowed || !s_outerRoles.Contains(role)
-            ? !IsStored(_prefix, role) : _names.Find(_prefix + role) is null)
-            .Select(role => (s_outerRoles.Contains(role) && isOuterAllowed ? OuterPrefix(_prefix) : _prefix) + role)];
+        string[] missing = Missing(layout, out int requiredCount);
         if (missing.Length == 0)
             return;
         string lacks = List([.. missing.Select(Quote)]);
@@ -221,11 +216,34 @@ internal sealed class LayoutRecognition
             .FirstOrDefault(text => text is not null);
         string found = DescribeOthers();
         throw new InvalidModelException(_source, [(isForced
-            ? $"expected layout {layout}, found no {lacks}"
+            ? $"expected layout {layout}, found no {lacks}{DescribeFitting()}"
             : $"expected a resampler, found none that is complete ({Tried(null)}); the nearest is {layout} " +
-                $"({reason}; {required.Length - missing.Length} of {required.Length} tensors {Where}), which lacks " +
+                $"({reason}; {requiredCount - missing.Length} of {requiredCount} tensors {Where}), which lacks " +
                 lacks) + (absence is null ? "" : $": {absence}") +
             (found.Length == 0 ? "" : $"; found instead {found}")]);
+    }
+
+    /// <summary>The names of the tensors that a layout requires and the checkpoint lacks.</summary>
+    private string[] Missing(CheckpointLayout layout, out int requiredCount)
+    {
+        bool isOuterAllowed = OuterPrefix(layout.Module) != layout.Module;
+        string[] required = [.. s_roles.Where(role => role != OptionalRole
+            && (role != PositionTable || layout.Positions.IsStored))];
+        requiredCount = required.Length;
+        return [.. required.Where(role => isOuterAllowed || !s_outerRoles.Contains(role)
+            ? !IsStored(_prefix, role) : _names.Find(_prefix + role) is null)
+            .Select(role => (s_outerRoles.Contains(role) && isOuterAllowed ? OuterPrefix(_prefix) : _prefix) + role)];
+    }
+
+    /// <summary>The layouts that the tensors fit, for a message; empty if there is none.</summary>
+    private string DescribeFitting()
+    {
+        string? module = ModuleOf(_prefix);
+        bool hasTable = Has(_prefix, PositionTable);
+        string[] fitting = [.. CheckpointLayout.Published.Where(layout => layout.Positions.IsStored == hasTable
+            && (module is null || ModuleOf(layout.Module) == module) && Missing(layout, out _).Length == 0)
+            .Select(layout => layout.Name)];
+        return fitting.Length == 0 ? "" : $"; the tensors fit {List(fitting)}";
     }
 
     /// <summary>Tensors under the prefix that no layout has, or none if there is no prefix: the other tensors are then

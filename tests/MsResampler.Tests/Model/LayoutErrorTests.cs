@@ -87,8 +87,11 @@ public class LayoutErrorTests
         {
             Assert.That(Problems(Without("minicpm-v-2.6"), layout: CheckpointLayout.QwenVL), Is.EqualTo(new[]
             {
-                "expected layout qwen-vl, found no 'resampler.pos_embed'",
+                "expected layout qwen-vl, found no 'resampler.pos_embed'; the tensors fit minicpm-v-2.5, " +
+                    "minicpm-v-2.6, minicpm-v-4.0, minicpm-v-4.5, minicpm-o-2.6 and 2 more",
             }));
+            Assert.That(Problems(Without("qwen-vl"), layout: CheckpointLayout.MiniCpmV25).Single(),
+                Does.EndWith("; the tensors fit qwen-vl"));
             Assert.That(Problems(Without("minicpm-v-2.0"), layout: CheckpointLayout.MiniCpmV26), Is.EqualTo(new[]
             {
                 "tensor 'resampler.pos_embed': layout minicpm-v-2.6 does not use it; found F32 [16, 256]",

@@ -62,7 +62,7 @@ internal static class ConvertCommand
         {
             List<string> warnings = [];
             config = ScopesReader.Read(scopesJson, scopesPath!, config, warnings);
-            warnings.ForEach(terminal.Warn);
+            warnings.ForEach(warning => terminal.Warn($"{scopesPath}: {warning}"));
         }
 
         terminal.Say($"writing {folder}");
