@@ -203,10 +203,17 @@ internal sealed class AtomicFile : IDisposable
     {
         if (!File.Exists(Path))
             return null;
-        // Renaming replaces a file even if it is read-only, but users expect a read-only file to stay.
-        if (!Environment.IsPrivilegedProcess && (File.GetAttributes(Path) & FileAttributes.ReadOnly) != 0)
-            throw new UnauthorizedAccessException($"{Path}: the file is read-only");
-        return OperatingSystem.IsWindows() ? null : File.GetUnixFileMode(Path);
+        try
+        {
+            // Renaming replaces a file even if it is read-only, but users expect a read-only file to stay.
+            if (!Environment.IsPrivilegedProcess && (File.GetAttributes(Path) & FileAttributes.ReadOnly) != 0)
+                throw new UnauthorizedAccessException($"{Path}: the file is read-only");
+            return OperatingSystem.IsWindows() ? null : File.GetUnixFileMode(Path);
+        }
+        catch (FileNotFoundException)
+        {
+            return null; // another process has removed it meanwhile
+        }
     }
 
     private static (string Path, FileStream Stream) Create(string target, string folder, FileStreamOptions options,
