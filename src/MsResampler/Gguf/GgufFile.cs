@@ -81,6 +81,9 @@ internal sealed class GgufFile : ITensorSource
     {
         if (path.EndsWith(Extension, StringComparison.OrdinalIgnoreCase))
             return true;
+        // A pipe, whose length is 0, cannot be opened again.
+        if (new FileInfo(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path).Length == 0)
+            return false;
         using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
         Span<byte> start = stackalloc byte[4];
         return file.CanSeek && file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MsResampler.Gguf;
 using MsResampler.Safetensors;
 
@@ -32,6 +33,20 @@ internal sealed class GgufModelTests : TemporaryFolderFixture
         OutputSize = OutputSize,
         QueryGrid = new QueryGrid(2, 3),
     };
+
+    [Test]
+    public void A_pipe_is_not_opened_to_recognise_its_format()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "Pipes have no paths on Windows.");
+        string pipe = Folder.File("pipe");
+        using (Process make = Process.Start("mkfifo", pipe))
+            make.WaitForExit();
+
+        // Opening waits for a writer, and there is none.
+        Task<bool> isGguf = Task.Run(() => GgufFile.IsGguf(pipe));
+
+        Assert.That(isGguf.Wait(TimeSpan.FromSeconds(20)) && !isGguf.Result);
+    }
 
     [Test]
     public void Tokens_are_those_of_the_same_model_in_safetensors(
