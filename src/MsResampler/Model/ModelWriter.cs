@@ -81,12 +81,15 @@ public static class ModelWriter
         Write(folder, model, config, type, cancellationToken);
     }
 
+    /// <summary>Whether the files of a model are in the folder.</summary>
+    internal static bool IsFolderOf(string folder, ResamplerModel model) => AtomicFile.Resolve(folder)
+        == AtomicFile.Resolve(Path.GetDirectoryName(Path.GetFullPath(model.SourcePath))!);
+
     private static void Write(string folder, ResamplerModel model, ResamplerConfig config, WeightType? type,
         CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (AtomicFile.Resolve(folder) == AtomicFile.Resolve(Path.GetDirectoryName(
-            Path.GetFullPath(model.SourcePath))!))
+        if (IsFolderOf(folder, model))
             throw new ArgumentException($"{folder}: expected another folder than that of the model.", nameof(folder));
         TensorToWrite[] tensors = [.. Tensors(model, config, type is { } given ? TypeOf(given) : null)];
         ResamplerConfig typed = config with { TorchDType = type ?? CommonType(tensors) ?? config.TorchDType };

@@ -1,4 +1,5 @@
 using MsResampler.Safetensors;
+using MsResampler.Tests.Model;
 
 namespace MsResampler.Tests.Cli;
 
@@ -97,6 +98,16 @@ internal sealed class ConvertTests : CliFixture
         CliRun.Of("convert", "--model", Model, "--out", string.Format(null, spelling, Folder), "--force")
             .FailsNaming("of the model", "must not be replaced");
         Assert.That(File.ReadAllBytes(In("model/model.safetensors")), Is.EqualTo(before));
+    }
+
+    [Test]
+    public void The_folder_of_a_file_is_not_written_to()
+    {
+        Directory.CreateDirectory(In("alone"));
+        SafetensorsWriter.Write(In("alone/resampler.safetensors"), PublishedFamily.Of("qwen-vl").Tensors());
+        CliRun.Of("convert", "--model", In("alone/resampler.safetensors"), "--out", In("alone"))
+            .FailsNaming("alone: the files of the model are in this folder");
+        Assert.That(Directory.GetFiles(In("alone")), Has.Length.EqualTo(1));
     }
 
     [Test]

@@ -57,6 +57,8 @@ internal static class ConvertCommand
         NewModel.Check(folder, inputs);
         NewModel.RefuseToOverwrite(folder, force);
         using ResamplerModel model = TokenEngine.OpenModel(path, layout, terminal);
+        if (ModelWriter.IsFolderOf(folder, model))
+            throw new InputException($"{folder}: the files of the model are in this folder; choose another one");
         ResamplerConfig config = model.Config;
         if (scopesJson is not null)
         {
