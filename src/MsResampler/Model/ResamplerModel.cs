@@ -107,7 +107,9 @@ public sealed class ResamplerModel : IDisposable
             }
 
             TensorNames names = new(source);
-            if (config is null && layout is null && LayoutRecognition.IsOwn(names))
+            // A language model may have a gate of its own.
+            if (config is null && layout is null && published is not { IsKnown: true }
+                && LayoutRecognition.IsOwn(names))
             {
                 if (json is null)
                     ThrowNoConfig(configPath);

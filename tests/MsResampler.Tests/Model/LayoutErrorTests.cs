@@ -176,6 +176,18 @@ public class LayoutErrorTests
             }));
 
     [Test]
+    public void The_gate_of_a_language_model_is_not_that_of_this_project()
+    {
+        using TemporaryFolder folder = new();
+        SafetensorsWriter.Write(folder.File("model.safetensors"),
+            [.. Without("minicpm-v-4.5"), Zeros("llm.layers.0.mlp.gate.fc1.weight", 3, 2)]);
+        File.WriteAllText(folder.File(ResamplerModel.ConfigFileName), PublishedFamily.Of("minicpm-v-4.5").Json);
+
+        using ResamplerModel model = ResamplerModel.Open(folder.Path);
+        Assert.That(model.Layout, Is.EqualTo(CheckpointLayout.MiniCpmV45));
+    }
+
+    [Test]
     public void Of_two_resamplers_the_layout_or_else_the_configuration_chooses()
     {
         TensorToWrite[] tensors = [.. Without("minicpm-v-2.6"), .. Without("qwen-vl")];
