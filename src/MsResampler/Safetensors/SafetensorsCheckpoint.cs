@@ -258,9 +258,9 @@ public sealed class SafetensorsCheckpoint : ITensorSource
                 string shardPath = Path.Combine(folder, name);
                 if (!CheckpointFolder.IsFile(shardPath))
                 {
-                    unusable.Add(name, CheckpointFolder.DescribeMissing(shardPath));
+                    unusable.Add(name, $"found {CheckpointFolder.DescribeMissing(shardPath)}");
                     firstError ??= new SafetensorsException(SafetensorsError.MissingShard, path,
-                        $"expected the shard {Quote(name)} beside the index, found {unusable[name]}");
+                        $"expected the shard {Quote(name)} beside the index, {unusable[name]}");
                     continue;
                 }
 
@@ -286,7 +286,7 @@ public sealed class SafetensorsCheckpoint : ITensorSource
             foreach ((string name, string shard) in weightMap)
             {
                 if (unusable.TryGetValue(shard, out string? reason))
-                    absent.Add(name, $"the index places it in {Quote(shard)}: found {reason}");
+                    absent.Add(name, $"the index places it in {Quote(shard)}: {reason}");
                 else if (stored[shard].TryGetValue(name, out TensorInfo? tensor))
                     tensors.Add(tensor);
                 else
@@ -294,7 +294,7 @@ public sealed class SafetensorsCheckpoint : ITensorSource
             }
 
             IEnumerable<string> left = unusable.Select(pair => $"shard {Quote(pair.Key)} was left out, " +
-                $"with the tensors that the index places there: found {pair.Value}");
+                $"with the tensors that the index places there: {pair.Value}");
             return new SafetensorsCheckpoint(path, [.. shards], tensors, absent, [.. warnings, .. left])
             {
                 HasEveryShard = unusable.Count == 0,

@@ -78,6 +78,10 @@ public class LayoutErrorTests
 
         Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<InvalidModelException>().With.Message
             .EndsWith("which lacks 'resampler.query': the index places it in '1.safetensors': found no such file"));
+        File.WriteAllText(folder.File("1.safetensors"), "version https://git-lfs.github.com/spec/v1\n");
+        Assert.That(() => ResamplerModel.Open(folder.Path), Throws.TypeOf<InvalidModelException>().With.Message
+            .EndsWith("'1.safetensors': expected a safetensors file, found a Git LFS pointer in place of the file; " +
+                "run: git lfs pull"));
     }
 
     [Test]
