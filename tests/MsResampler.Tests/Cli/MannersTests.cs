@@ -168,9 +168,9 @@ internal sealed class MannersTests : CliFixture
         using (Assert.EnterMultipleScope())
         {
             Assert.That(good.Contains($"{Green}ok", StringComparison.Ordinal), Is.EqualTo(isColored));
-            Assert.That(good.Contains($"{Green}all 5 within", StringComparison.Ordinal), Is.EqualTo(isColored));
+            Assert.That(good.Contains($"{Green}all 6 within", StringComparison.Ordinal), Is.EqualTo(isColored));
             Assert.That(bad.Contains($"{Red}FAILED", StringComparison.Ordinal), Is.EqualTo(isColored));
-            Assert.That(good, Does.Contain("all 5 within"));
+            Assert.That(good, Does.Contain("all 6 within"));
         }
     }
 

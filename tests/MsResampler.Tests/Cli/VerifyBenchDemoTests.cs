@@ -11,7 +11,7 @@ internal sealed class VerifyBenchDemoTests : CliFixture
         CliRun bad = CliRun.Of("verify", "--model", Model, "--bound", "1e-12");
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(good.Output, Does.Contain("same bits").And.Contain("all 5 within 3.0e-06"));
+            Assert.That(good.Output, Does.Contain("same bits").And.Contain("all 6 within 3.0e-06"));
             Assert.That(bad.ExitCode, Is.EqualTo(1));
             Assert.That(bad.Output, Does.Contain("FAILED"));
             Assert.That(bad.Error, Is.Empty);

@@ -7,9 +7,12 @@ namespace MsResampler.Cli.Commands;
 /// <summary>The command <c>verify</c>: compares the engine with the reference.</summary>
 internal static class VerifyCommand
 {
-    // A square, one patch, a strip, odd sides, and more rows than columns.
-    private static readonly PatchGrid[] s_grids =
-        [new(24, 24), new(1, 1), new(2, 61), new(13, 7), new(20, 11)];
+    // A square, one patch, a strip, odd sides, more rows than columns, and a group of unequal frames.
+    private static readonly Input[] s_inputs =
+    [
+        new([new(24, 24)], [-1]), new([new(1, 1)], [-1]), new([new(2, 61)], [-1]), new([new(13, 7)], [-1]),
+        new([new(20, 11)], [-1]), new([new(9, 12), new(13, 7), new(5, 5)], [0, 2, 7]),
+    ];
 
     private static readonly Precision[] s_precisions =
         [Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16];
@@ -30,8 +33,8 @@ internal static class VerifyCommand
         {
             Notes =
             [
-                "The exit code is 1 if a relative error is above --bound, or if the tokens of an image depend",
-                "on the other images of its batch.",
+                "The inputs are images of several patch grids and a group of frames. The exit code is 1 if a relative",
+                "error is above --bound, or if the tokens of an input depend on the others of its batch.",
             ],
             Examples =
             [
@@ -54,8 +57,9 @@ internal static class VerifyCommand
         CancellationToken cancellationToken)
     {
         using ResamplerModel model = TokenEngine.OpenModel(folder, layout, terminal);
-        CallSize.Require($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0].PatchCount, s_grids.Length);
-        CallSize.RequireReference($"{folder}: {s_grids[0]} patches", model.Config, s_grids[0].PatchCount);
+        PatchGrid largest = s_inputs[0].Grids[0];
+        CallSize.Require($"{folder}: {largest} patches", model.Config, largest.PatchCount, s_inputs.Length);
+        CallSize.RequireReference($"{folder}: {largest} patches", model.Config, largest.PatchCount);
         using ITokenEngine engine = TokenEngine.Open(model, backend, device, precision, threadCount);
         double bound = givenBound ?? engine.ErrorBound;
         terminal.Say($"verify: loading {folder} in double precision");
@@ -63,31 +67,34 @@ internal static class VerifyCommand
         ResamplerConfig config = model.Config;
         int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
 
-        float[][] features = [.. s_grids
-            .Select((grid, seed) => RandomFeatures.Create(seed, grid, config.VisionHiddenSize))];
-        float[] batch = new float[s_grids.Length * tokenCount];
-        terminal.Say($"verify: {s_grids.Length} images in one batch");
-        engine.Resample(features.SelectMany(values => values).ToArray(), new FrameGroups(s_grids), batch,
-            cancellationToken);
+        float[][] features = [.. s_inputs.Select((input, index) => input.Grids.SelectMany((grid, frame)
+            => RandomFeatures.Create(index + frame, grid, config.VisionHiddenSize)).ToArray())];
+        float[] batch = new float[s_inputs.Length * tokenCount];
+        terminal.Say($"verify: {s_inputs.Length} inputs in one batch");
+        engine.Resample(features.SelectMany(values => values).ToArray(), new FrameGroups(
+            [.. s_inputs.SelectMany(input => input.Grids)], [.. s_inputs.SelectMany(input => input.TemporalIds)],
+            [.. s_inputs.Select(input => input.Grids.Length)]), batch, cancellationToken);
 
         List<IReadOnlyList<string>> rows = [];
         double worst = 0;
         int failureCount = 0;
-        for (int image = 0; image < s_grids.Length; image++)
+        for (int index = 0; index < s_inputs.Length; index++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            terminal.Say($"verify: image {image + 1} of {s_grids.Length}, {s_grids[image]} patches");
+            Input input = s_inputs[index];
+            terminal.Say($"verify: input {index + 1} of {s_inputs.Length}, {input} patches");
             float[] alone = new float[tokenCount];
-            engine.Resample(features[image], new FrameGroups([s_grids[image]]), alone, cancellationToken);
+            engine.Resample(features[index], new FrameGroups(input.Grids, input.TemporalIds, [input.Grids.Length]),
+                alone, cancellationToken);
             Deviation deviation = Deviation.Between(alone,
-                reference.Resample(features[image], s_grids[image]));
+                reference.Resample(features[index], input.Grids, input.TemporalIds));
             // Compared as bytes, so that a NaN equals itself.
             bool isSame = MemoryMarshal.AsBytes<float>(alone).SequenceEqual(
-                MemoryMarshal.AsBytes(batch.AsSpan(image * tokenCount, tokenCount)));
+                MemoryMarshal.AsBytes(batch.AsSpan(index * tokenCount, tokenCount)));
             bool isGood = deviation.IsWithin(bound) && isSame;
             failureCount += isGood ? 0 : 1;
             worst = Math.Max(worst, deviation.RelativeL2);
-            rows.Add([$"{s_grids[image]}", Quantity.Error(deviation.RelativeL2),
+            rows.Add([$"{input}", Quantity.Error(deviation.RelativeL2),
                 Quantity.Error(deviation.MaxAbsolute),
                 isSame ? "same bits" : "DIFFERS", isGood ? Terminal.Passed : Terminal.Failed]);
         }
@@ -99,5 +106,12 @@ internal static class VerifyCommand
             : $"{failureCount} of {rows.Count} FAILED at a bound of {Quantity.Error(bound)}; the largest error is " +
             $"{Quantity.Error(worst)}");
         return failureCount == 0 ? ExitCode.Done : ExitCode.CheckFailed;
+    }
+
+    /// <summary>An image, or a group of frames.</summary>
+    private sealed record Input(PatchGrid[] Grids, int[] TemporalIds)
+    {
+        public override string ToString()
+            => string.Join(", ", Grids) + (Grids.Length == 1 ? "" : " (frames)");
     }
 }
