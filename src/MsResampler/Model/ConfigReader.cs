@@ -127,11 +127,8 @@ public static class ConfigReader
     /// <summary>The field <c>scopes</c>.</summary>
     internal static List<ScopeConfig> ReadScopes(JsonFields fields, int hiddenSize)
     {
-        List<ScopeConfig> scopes = [.. fields.Array("scopes").Select(ReadScope)];
         int maxScopeCount = Math.Min(MaxScopeCount, int.MaxValue / hiddenSize);
-        if (scopes.Count > maxScopeCount)
-            fields.Problem("scopes", $"at most {maxScopeCount} scopes of hidden_size {hiddenSize}", $"{scopes.Count}");
-        return scopes;
+        return [.. fields.Array("scopes", maxScopeCount, $"scopes of hidden_size {hiddenSize}").Select(ReadScope)];
     }
 
     /// <summary>The field <c>gate</c>; null with one scope, which needs none.</summary>

@@ -100,12 +100,17 @@ internal sealed class JsonFields
             ? new JsonFields(value, Path(name), _problems, _warnings) : null;
     }
 
-    public IEnumerable<JsonFields> Array(string name)
-        => Find(name, "a non-empty array", out JsonElement value,
-            v => v.ValueKind == JsonValueKind.Array && v.GetArrayLength() > 0)
-            ? [.. value.EnumerateArray().Select((item, index) =>
-                new JsonFields(item, $"{Path(name)}[{index}]", _problems, _warnings))]
-            : [];
+    /// <summary>The objects of an array. Those beyond the largest number are one problem and are not read.</summary>
+    public IEnumerable<JsonFields> Array(string name, int maxCount, string items)
+    {
+        if (!Find(name, "a non-empty array", out JsonElement value,
+            v => v.ValueKind == JsonValueKind.Array && v.GetArrayLength() > 0))
+            return [];
+        if (value.GetArrayLength() > maxCount)
+            Problem(name, $"at most {maxCount} {items}", $"{value.GetArrayLength()}");
+        return [.. value.EnumerateArray().Take(maxCount).Select((item, index) =>
+            new JsonFields(item, $"{Path(name)}[{index}]", _problems, _warnings))];
+    }
 
     private bool Find(string name, string expected, out JsonElement value, Func<JsonElement, bool> isValid)
     {

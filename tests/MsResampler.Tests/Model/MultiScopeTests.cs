@@ -87,6 +87,16 @@ internal sealed class MultiScopeTests : TemporaryFolderFixture
         }
     }
 
+    [Test]
+    public void Scopes_beyond_the_largest_number_are_one_problem()
+    {
+        string json = $"{{ \"scopes\": [{string.Join(',', Enumerable.Repeat("1", 100_000))}], {Sharing}, {Gate} }}";
+        InvalidModelException error = Assert.Throws<InvalidModelException>(
+            () => ScopesReader.Read(Encoding.UTF8.GetBytes(json), "scopes.json", BoundWeights.SingleConfig, []))!;
+        Assert.That(error.Problems, Has.Count.LessThan(10_000));
+        Assert.That(error.Problems[0], Does.StartWith("field 'scopes': expected at most 1024 scopes"));
+    }
+
     [TestCase("{}", "'scopes'", "'share_queries'", "'share_kv'")]
     [TestCase("[]", "the root", "an object")]
     [TestCase("", "expected JSON")]
