@@ -39,9 +39,6 @@ internal sealed class FrameStack
     /// <summary>The strategies of all frames.</summary>
     public ExecutionPlan Plan => _frames[0].Plan;
 
-    /// <summary>The operands of all frames, to release them.</summary>
-    public IReadOnlyList<GridOperands> Frames => _frames;
-
     /// <summary>Plans of the images of a group, while its strategies are chosen.</summary>
     public List<ExecutionPlan> ImagePlans { get; } = [];
 

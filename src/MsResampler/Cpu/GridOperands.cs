@@ -9,9 +9,6 @@ internal sealed class GridOperands(GridPlan plan)
 {
     public ExecutionPlan Plan => plan.Plan;
 
-    /// <inheritdoc cref="GridPlan.IsOfGroup"/>
-    public bool IsOfGroup => plan.IsOfGroup;
-
     /// <summary>Positions that keys add to Z; null if keys have no positions.</summary>
     public KeyPositions? Positions { get; set; }
 

@@ -53,14 +53,7 @@ public static class ConfigWriter
         }
 
         json.WriteNumber("layer_norm_eps", config.LayerNormEpsilon);
-        json.WriteString("torch_dtype", config.TorchDType switch
-        {
-            WeightType.Float32 => "float32",
-            WeightType.Float16 => "float16",
-            WeightType.BFloat16 => "bfloat16",
-            WeightType.Float64 => "float64",
-            _ => throw Undefined(config.TorchDType),
-        });
+        json.WriteString("torch_dtype", WeightTypes.NameOf(config.TorchDType));
         json.WriteEndObject();
     }
 

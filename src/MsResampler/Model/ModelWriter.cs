@@ -91,7 +91,8 @@ public static class ModelWriter
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (IsFolderOf(folder, model))
             throw new ArgumentException($"{folder}: expected another folder than that of the model.", nameof(folder));
-        TensorToWrite[] tensors = [.. Tensors(model, config, type is { } given ? TypeOf(given) : null)];
+        TensorType? tensorType = type is { } given ? WeightTypes.TensorTypeOf(given) : null;
+        TensorToWrite[] tensors = [.. Tensors(model, config, tensorType)];
         ResamplerConfig typed = config with { TorchDType = type ?? CommonType(tensors) ?? config.TorchDType };
         ModelFolder.Write(folder, ConfigWriter.Write(typed), tensors, cancellationToken);
     }
@@ -172,14 +173,5 @@ public static class ModelWriter
     /// <summary>The type of all tensors, or null if they have several.</summary>
     private static WeightType? CommonType(TensorToWrite[] tensors)
         => tensors.All(tensor => tensor.Type == tensors[0].Type)
-            ? Enum.GetValues<WeightType>().Single(type => TypeOf(type) == tensors[0].Type) : null;
-
-    private static TensorType TypeOf(WeightType type) => type switch
-    {
-        WeightType.Float32 => TensorType.F32,
-        WeightType.Float16 => TensorType.F16,
-        WeightType.BFloat16 => TensorType.BF16,
-        WeightType.Float64 => TensorType.F64,
-        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Expected a type that WeightType defines."),
-    };
+            ? Enum.GetValues<WeightType>().Single(type => WeightTypes.TensorTypeOf(type) == tensors[0].Type) : null;
 }

@@ -1,19 +1,12 @@
 using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using MsResampler.Safetensors;
 
 namespace MsResampler.Cli.Commands;
 
 /// <summary>The command <c>init</c>: writes a model with random weights.</summary>
 internal static class InitCommand
 {
-    private static readonly (string Config, TensorType Tensor, WeightType Weight)[] s_types =
-    [
-        ("float32", TensorType.F32, WeightType.Float32), ("float16", TensorType.F16, WeightType.Float16),
-        ("bfloat16", TensorType.BF16, WeightType.BFloat16), ("float64", TensorType.F64, WeightType.Float64),
-    ];
-
     private static readonly JsonSerializerOptions s_indented = new() { WriteIndented = true };
 
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
@@ -60,8 +53,8 @@ internal static class InitCommand
         ResamplerConfig config = ConfigReader.Read(configJson, configSource, warnings);
         warnings.ForEach(terminal.Warn);
         NewModel.RefuseToOverwrite(folder, force);
-        (string configType, TensorType tensorType, _) =
-            s_types.Single(candidate => candidate.Weight == (type ?? config.TorchDType));
+        WeightType weightType = type ?? config.TorchDType;
+        string configType = WeightTypes.NameOf(weightType);
         if (type is not null)
         {
             JsonNode root = JsonNode.Parse(configJson)!;
@@ -72,7 +65,7 @@ internal static class InitCommand
 
         terminal.Say($"writing {folder}");
         NewModel.Write(folder, () => RandomModel.Write(folder, config, configJson, seed,
-            new RandomModelOptions { Type = tensorType }, cancellationToken));
+            new RandomModelOptions { Type = WeightTypes.TensorTypeOf(weightType) }, cancellationToken));
         long parameterCount = NewModel.ParameterCount(folder);
         terminal.Line($"{folder}: {Quantity.Scaled(parameterCount)}parameters in {configType}, " +
             $"seed {seed}, {NewModel.Describe(config)}");
