@@ -13,8 +13,8 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
     /// <summary>Queries of one task.</summary>
     private const int QueryCount = 36;
 
-    /// <summary>The smallest number of queries of a task: the rows of the widest register tile, which share each read
-    /// of v_proj.</summary>
+    /// <summary>The smallest number of queries of a task. The widest register tile has as many rows, and they share
+    /// each read of v_proj.</summary>
     private const int MinQueryCount = 6;
 
     /// <summary>Channels of Z per pass. Rows of this length are long enough for the hardware prefetcher, and

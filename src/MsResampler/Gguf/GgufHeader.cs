@@ -149,7 +149,7 @@ internal sealed class GgufHeader
         }
     }
 
-    /// <summary>The size of a value; for a text or an array the smallest one.</summary>
+    /// <summary>The size of a value in bytes; for a text or an array, the least size that it can have.</summary>
     private static uint BytesOf(ValueType type) => type switch
     {
         ValueType.UInt8 or ValueType.Int8 or ValueType.Bool => 1,
