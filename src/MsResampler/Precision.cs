@@ -21,4 +21,9 @@ public enum Precision
     /// <summary>Weights and activations with significands of 8 bits and the range of <see cref="Float32"/>, on
     /// tensor cores.</summary>
     BFloat16,
+
+    /// <summary>Products of integers with exact sums, on the processor only: 8 bits in the layers of
+    /// <see cref="ResamplerOptions.Int8Layers"/>, 16 bits in the others. All other operations in <see cref="Float32"/>.
+    /// </summary>
+    Int8,
 }

@@ -42,6 +42,8 @@ internal static class Precisions
     {
         if (precision == Precision.Float32)
             return null;
+        if (precision == Precision.Int8)
+            return "the GPU backend has no integer products";
         if (architecture < Bits16Kernels.MinArchitecture)
         {
             return $"it needs tensor cores of sm_{Bits16Kernels.MinArchitecture} or later, and {name} is " +

@@ -11,6 +11,7 @@ internal sealed record PrecisionChoice(string Name, Precision Precision)
     [
         Auto, new("float32", Precision.Float32), new("tf32", Precision.TensorFloat32),
         new("float16", Precision.Float16), new("bfloat16", Precision.BFloat16),
+        new("int8", Precision.Int8),
     ];
 
     /// <summary>The name of a precision.</summary>

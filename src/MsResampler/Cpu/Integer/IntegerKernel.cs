@@ -1,0 +1,47 @@
+using MsResampler.Model;
+
+namespace MsResampler.Cpu.Integer;
+
+/// <summary>The register tile of integer products for one instruction set. The sums are exact, so every kernel gives
+/// the same bits.</summary>
+/// <remarks>A kernel multiplies 8-bit weights in one of two ways. With <see cref="HasByteActivations"/>, activations
+/// are unsigned bytes, and a step of a column is 4 bytes of weights. Otherwise activations are 16-bit integers from
+/// which the zero point was subtracted, and a step is 2 bytes, which the kernel widens: pairs of 16-bit products are
+/// added in 32 bits and cannot saturate. With 16-bit weights, activations are 16-bit integers and a step is 2 of
+/// each.</remarks>
+internal abstract unsafe class IntegerKernel
+{
+    /// <summary>All kernels, the fastest first.</summary>
+    public static IReadOnlyList<IntegerKernel> All { get; } = [new ScalarKernel()];
+
+    /// <summary>The name, as in <c>avx512-vnni</c>.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The name of the <see cref="CpuVariant"/> that computes the other operations.</summary>
+    public abstract string Variant { get; }
+
+    /// <summary>Whether this machine supports the kernel.</summary>
+    public abstract bool IsSupported { get; }
+
+    /// <summary>Why <see cref="IsSupported"/> is false although the processor has the instructions; null if it has
+    /// not.</summary>
+    public virtual string? WhyNot => null;
+
+    /// <summary>Columns of a panel.</summary>
+    public abstract int PanelWidth { get; }
+
+    /// <summary>Whether activations are unsigned bytes where weights have 8 bits.</summary>
+    public abstract bool HasByteActivations { get; }
+
+    /// <summary>Products per step of weights of a type: 4 or 2.</summary>
+    public int StepLength(IntegerType type) => type == IntegerType.Int8 && HasByteActivations ? 4 : 2;
+
+    /// <summary>Bytes of a step of one column of weights.</summary>
+    public int StepBytes(IntegerType type) => type == IntegerType.Int8 && !HasByteActivations ? 2 : 4;
+
+    /// <summary>Computes a tile with 8-bit weights.</summary>
+    public abstract void MultiplyInt8(IntegerTile* tile);
+
+    /// <summary>Computes a tile with 16-bit weights.</summary>
+    public abstract void MultiplyInt16(IntegerTile* tile);
+}

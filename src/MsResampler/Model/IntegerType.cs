@@ -1,0 +1,24 @@
+namespace MsResampler.Model;
+
+/// <summary>The integers of a matrix of weights. A row (an output channel) has one scale; a weight is its integer times
+/// the scale, and the largest absolute value of the row is <see cref="IntegerTypes.MaxLevel"/>.</summary>
+internal enum IntegerType
+{
+    /// <summary>8 bits, from −127 to 127.</summary>
+    Int8,
+
+    /// <summary>16 bits, of which a product uses as many as its int32 sums allow.</summary>
+    Int16,
+}
+
+/// <summary>Members of <see cref="IntegerType"/>.</summary>
+internal static class IntegerTypes
+{
+    /// <summary>The longest product: 255·127·K stays within int32, and 16-bit operands keep 8 bits.</summary>
+    public const int MaxInnerCount = 1 << 16;
+
+    /// <summary>The largest absolute value of a weight, and of an activation with 16 bits, in a product of
+    /// <paramref name="innerCount"/> terms: level² · terms is below 2³¹, so that no sum leaves int32.</summary>
+    public static int MaxLevel(this IntegerType type, int innerCount) => type == IntegerType.Int8 ? 127
+        : Math.Min(short.MaxValue, (int)Math.Sqrt(int.MaxValue / innerCount));
+}
