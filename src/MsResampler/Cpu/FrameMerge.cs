@@ -112,7 +112,7 @@ internal static unsafe class FrameMerge<TSimd, TVector>
                     TSimd.Store(output + channel, TSimd.MultiplyAdd(TSimd.Load(partial + channel), shares,
                         TSimd.Load(output + channel)));
                 for (; channel < end; channel++)
-                    output[channel] += partial[channel] * share;
+                    output[channel] = SimdScalar.MultiplyAdd(partial[channel], share, output[channel]);
             }
         }
     }

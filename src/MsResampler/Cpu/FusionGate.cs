@@ -73,7 +73,12 @@ internal static unsafe class FusionGate<TSimd, TVector>
             }
 
             for (int scope = 0; scope < scopeCount; scope++)
-                total += gate[(scope * groupCount) + group] = MathF.Exp(gate[(scope * groupCount) + group] - best);
+            {
+                ref float weight = ref gate[(scope * groupCount) + group];
+                weight = VectorMath<SimdScalar, float>.Exp2((weight - best) * (float)Base2.Log2E);
+                total += weight;
+            }
+
             for (int scope = 0; scope < scopeCount; scope++)
                 gate[(scope * groupCount) + group] /= total;
         }
@@ -101,7 +106,8 @@ internal static unsafe class FusionGate<TSimd, TVector>
             {
                 float sum = 0;
                 for (int scope = 0; scope < config.Scopes.Count; scope++)
-                    sum += gate[(scope * groupCount) + group] * branches[((nint)scope * width) + channel];
+                    sum = SimdScalar.MultiplyAdd(gate[(scope * groupCount) + group],
+                        branches[((nint)scope * width) + channel], sum);
                 fused[channel] = sum;
             }
         }

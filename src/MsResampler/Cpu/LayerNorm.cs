@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
@@ -27,62 +28,28 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
     /// <summary>Upper bound of variance + ε for float32 sums: 1/√(variance + ε) is still a normal float.</summary>
     private const double MaxVariance = 1e75;
 
+    /// <summary>Partial sums of a row: element i is added to sum i mod 32. The number does not depend on the width of
+    /// a vector, so that a row has the same bits on every instruction set with fused multiply-add.</summary>
+    private const int SumCount = 32;
+
     private readonly AlignedBuffer _weight = AlignedBuffer.Copy(weight);
     private readonly AlignedBuffer _bias = AlignedBuffer.Copy(bias);
 
     /// <summary>Normalises <paramref name="source"/> into <paramref name="destination"/>; both may be the same
     /// memory. A row with a NaN or an infinity gives NaN in every channel.</summary>
+    [SkipLocalsInit]
     public void Apply(float* source, float* destination)
     {
         int count = _weight.Count;
         int vectorEnd = count - (count % TSimd.Width);
-        // Two independent sums, because a single chain of additions is limited by its latency.
-        int pairEnd = count - (count % (2 * TSimd.Width));
-        TVector sum = TSimd.Zero, otherSum = TSimd.Zero;
-        float rest = 0;
-        for (int i = 0; i < pairEnd; i += 2 * TSimd.Width)
-        {
-            sum = TSimd.Add(sum, TSimd.Load(source + i));
-            otherSum = TSimd.Add(otherSum, TSimd.Load(source + i + TSimd.Width));
-        }
+        float* sums = stackalloc float[SumCount];
+        float* squares = stackalloc float[SumCount];
+        Sum(source, count, sums);
+        float mean = Total(sums) / count;
 
-        if (pairEnd < vectorEnd)
-            sum = TSimd.Add(sum, TSimd.Load(source + pairEnd));
-        for (int i = vectorEnd; i < count; i++)
-            rest += source[i];
-        float mean = (TSimd.Sum(TSimd.Add(sum, otherSum)) + rest) / count;
-
-        TVector center = TSimd.Create(mean);
-        TVector squares = TSimd.Zero, otherSquares = TSimd.Zero;
-        sum = otherSum = TSimd.Zero;
-        float restSquares = 0;
-        rest = 0;
-        for (int i = 0; i < pairEnd; i += 2 * TSimd.Width)
-        {
-            TVector difference = TSimd.Subtract(TSimd.Load(source + i), center);
-            TVector other = TSimd.Subtract(TSimd.Load(source + i + TSimd.Width), center);
-            sum = TSimd.Add(sum, difference);
-            squares = TSimd.MultiplyAdd(difference, difference, squares);
-            otherSum = TSimd.Add(otherSum, other);
-            otherSquares = TSimd.MultiplyAdd(other, other, otherSquares);
-        }
-
-        if (pairEnd < vectorEnd)
-        {
-            TVector difference = TSimd.Subtract(TSimd.Load(source + pairEnd), center);
-            sum = TSimd.Add(sum, difference);
-            squares = TSimd.MultiplyAdd(difference, difference, squares);
-        }
-
-        for (int i = vectorEnd; i < count; i++)
-        {
-            float difference = source[i] - mean;
-            rest += difference;
-            restSquares += difference * difference;
-        }
-
-        double left = (TSimd.Sum(TSimd.Add(sum, otherSum)) + rest) / (double)count;
-        double variance = ((TSimd.Sum(TSimd.Add(squares, otherSquares)) + restSquares) / (double)count) - (left * left);
+        SumDifferences(source, count, mean, sums, squares);
+        double left = Total(sums) / (double)count;
+        double variance = (Total(squares) / (double)count) - (left * left);
         // The comparison is also false if the variance is NaN.
         if (!(variance + epsilon is >= MinVariance and <= MaxVariance && left * left <= variance))
         {
@@ -93,6 +60,7 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
         double scale = 1 / Math.Sqrt(variance + epsilon);
         float roundedScale = (float)scale;
         float roundedShift = (float)(-left * scale);
+        TVector center = TSimd.Create(mean);
         TVector factor = TSimd.Create(roundedScale);
         TVector shift = TSimd.Create(roundedShift);
         for (int i = 0; i < vectorEnd; i += TSimd.Width)
@@ -104,9 +72,76 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
 
         for (int i = vectorEnd; i < count; i++)
         {
-            float normal = ((source[i] - mean) * roundedScale) + roundedShift;
-            destination[i] = (normal * _weight.Pointer[i]) + _bias.Pointer[i];
+            float normal = SimdScalar.MultiplyAdd(source[i] - mean, roundedScale, roundedShift);
+            destination[i] = SimdScalar.MultiplyAdd(normal, _weight.Pointer[i], _bias.Pointer[i]);
         }
+    }
+
+    private static void Sum(float* source, int count, float* sums)
+    {
+        int blockEnd = count - (count % SumCount);
+        // Two independent chains of additions at a time, because a single one is limited by its latency.
+        for (int first = 0; first < SumCount; first += 2 * TSimd.Width)
+        {
+            TVector sum = TSimd.Zero, other = TSimd.Zero;
+            for (int i = first; i < blockEnd; i += SumCount)
+            {
+                sum = TSimd.Add(sum, TSimd.Load(source + i));
+                other = TSimd.Add(other, TSimd.Load(source + i + TSimd.Width));
+            }
+
+            TSimd.Store(sums + first, sum);
+            TSimd.Store(sums + first + TSimd.Width, other);
+        }
+
+        for (int i = blockEnd; i < count; i++)
+            sums[i - blockEnd] += source[i];
+    }
+
+    private static void SumDifferences(float* source, int count, float mean, float* sums, float* squares)
+    {
+        int blockEnd = count - (count % SumCount);
+        TVector center = TSimd.Create(mean);
+        for (int first = 0; first < SumCount; first += 2 * TSimd.Width)
+        {
+            TVector sum = TSimd.Zero, otherSum = TSimd.Zero, square = TSimd.Zero, otherSquare = TSimd.Zero;
+            for (int i = first; i < blockEnd; i += SumCount)
+            {
+                TVector difference = TSimd.Subtract(TSimd.Load(source + i), center);
+                TVector other = TSimd.Subtract(TSimd.Load(source + i + TSimd.Width), center);
+                sum = TSimd.Add(sum, difference);
+                square = TSimd.MultiplyAdd(difference, difference, square);
+                otherSum = TSimd.Add(otherSum, other);
+                otherSquare = TSimd.MultiplyAdd(other, other, otherSquare);
+            }
+
+            TSimd.Store(sums + first, sum);
+            TSimd.Store(sums + first + TSimd.Width, otherSum);
+            TSimd.Store(squares + first, square);
+            TSimd.Store(squares + first + TSimd.Width, otherSquare);
+        }
+
+        for (int i = blockEnd; i < count; i++)
+        {
+            float difference = source[i] - mean;
+            sums[i - blockEnd] += difference;
+            squares[i - blockEnd] = SimdScalar.MultiplyAdd(difference, difference, squares[i - blockEnd]);
+        }
+    }
+
+    /// <summary>The total of the partial sums, added pairwise in place.</summary>
+    private static float Total(float* sums)
+    {
+        for (int half = SumCount / 2; half > 0; half /= 2)
+        {
+            int i = 0;
+            for (; i + TSimd.Width <= half; i += TSimd.Width)
+                TSimd.Store(sums + i, TSimd.Add(TSimd.Load(sums + i), TSimd.Load(sums + half + i)));
+            for (; i < half; i++)
+                sums[i] += sums[half + i];
+        }
+
+        return sums[0];
     }
 
     /// <summary>Normalises a row in double precision. Sums of floats near 10³⁸ and squares of floats near 10⁻⁴⁵ are

@@ -110,13 +110,15 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
         float* zeros = stackalloc float[lanes];
         new Span<float>(zeros, lanes).Clear();
         float** rows = stackalloc float*[MaxRowCount];
-        int tileRows = MicroKernel<TSimd, TVector>.RowCount(lanes);
+        int width = TileWidth(lanes);
+        int tileRows = MicroKernel<TSimd, TVector>.RowCount(width);
         for (int key = 0; key < count; key += tileRows)
         {
             for (int r = 0; r < tileRows; r++)
                 rows[r] = keys + offsets[2 * Math.Min(key + r, count - 1)];
-            MicroKernel<TSimd, TVector>.Tile(lanes, rows, 1, headSize, queries, lanes, zeros, 0, logits + (key * lanes),
-                lanes);
+            for (int lane = 0; lane < lanes; lane += width)
+                MicroKernel<TSimd, TVector>.Tile(width, rows, 1, headSize, queries + lane, lanes, zeros, 0,
+                    logits + (key * lanes) + lane, lanes);
         }
     }
 
@@ -205,15 +207,24 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
         int lanes)
     {
         float** rows = stackalloc float*[MaxRowCount];
-        int tileRows = MicroKernel<TSimd, TVector>.RowCount(lanes);
+        int width = TileWidth(lanes);
+        int tileRows = MicroKernel<TSimd, TVector>.RowCount(width);
         for (int channel = 0; channel < headSize; channel += tileRows)
         {
             for (int r = 0; r < tileRows; r++)
                 rows[r] = values + Math.Min(channel + r, headSize - 1);
-            float* target = sums + (channel * lanes);
-            MicroKernel<TSimd, TVector>.Gather(lanes, rows, weights, offsets, count, target, lanes, target, lanes);
+            for (int lane = 0; lane < lanes; lane += width)
+            {
+                float* target = sums + (channel * lanes) + lane;
+                MicroKernel<TSimd, TVector>.Gather(width, rows, weights + lane, offsets, count, target, lanes, target,
+                    lanes);
+            }
         }
     }
+
+    /// <summary>The width of the register tiles for a tile of queries. Plans that are the same on every instruction set
+    /// have tiles of queries that are wider than a register tile.</summary>
+    private static int TileWidth(int lanes) => Math.Min(lanes, MicroKernel<TSimd, TVector>.PanelWidth);
 
     private static void Store(TiledScope scope, QueryTile tile, int head, int headSize, float* sums, float* total,
         float* output, nint outputStride)

@@ -32,6 +32,12 @@ internal sealed record CostModel(int[] LaneWidths, double[] LaneEfficiencies)
     /// tiles; 25 to 70 for folded queries.</summary>
     public double ReadCost { get; init; } = 50;
 
+    /// <summary>Cost of one operation of the projection of keys, where float32 costs 1.</summary>
+    public double KeyCost { get; init; } = 1;
+
+    /// <summary>Cost of one operation of the projection of values, where float32 costs 1.</summary>
+    public double ValueCost { get; init; } = 1;
+
     /// <summary>Whether the backend implements absorbed projections. If false, the planner projects keys and
     /// values of every scope.</summary>
     public bool CanAbsorb { get; init; } = true;

@@ -136,10 +136,10 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
         // Scopes that share keys and values pay for a projection once.
         StrategyChoice Compare(int[] sharers) => new(sharers, [.. Strategies.Select(strategy =>
             (strategy, sharers.Sum(scope => scopes[scope].Cost(strategy))
-                + (Projection(strategy.Keys) + Projection(strategy.Values))))]);
+                + (Projection(strategy.Keys, costs.KeyCost) + Projection(strategy.Values, costs.ValueCost))))]);
 
-        double Projection(ProjectionStrategy strategy)
-            => strategy == ProjectionStrategy.Projected ? 2.0 * grid.PatchCount * Width * Width : 0;
+        double Projection(ProjectionStrategy strategy, double cost)
+            => strategy == ProjectionStrategy.Projected ? 2.0 * grid.PatchCount * Width * Width * cost : 0;
     }
 
     private Candidate[] Consider(PatchGrid grid) => [.. config.Scopes.Select(scope => Consider(scope, grid))];

@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace MsResampler.Cpu.Simd;
 
@@ -42,9 +44,11 @@ internal readonly unsafe struct SimdScalar : ISimd<float>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Max(float a, float b) => a > b ? a : b;
 
-    /// <remarks>Rounds twice: without hardware support, a fused multiply-add is a slow library call.</remarks>
+    /// <remarks>Fused where the processor can, so that remainders of vectors round as the vectors do. Elsewhere it
+    /// rounds twice, because a fused multiply-add would be a slow library call.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float MultiplyAdd(float a, float b, float c) => (a * b) + c;
+    public static float MultiplyAdd(float a, float b, float c)
+        => Fma.IsSupported || AdvSimd.IsSupported ? MathF.FusedMultiplyAdd(a, b, c) : (a * b) + c;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Abs(float a) => MathF.Abs(a);
