@@ -1,3 +1,5 @@
+using MsResampler.Safetensors;
+
 namespace MsResampler.Model;
 
 /// <summary>The integers of a matrix of weights. A row (an output channel) has one scale; a weight is its integer times
@@ -17,8 +19,23 @@ internal static class IntegerTypes
     /// <summary>The longest product: 255·127·K stays within int32, and 16-bit operands keep 8 bits.</summary>
     public const int MaxInnerCount = 1 << 16;
 
+    /// <summary>What the name of the stored scales of a matrix adds to its name.</summary>
+    public const string ScaleSuffix = "_scale";
+
     /// <summary>The largest absolute value of a weight, and of an activation with 16 bits, in a product of
     /// <paramref name="innerCount"/> terms: level² · terms is below 2³¹, so that no sum leaves int32.</summary>
     public static int MaxLevel(this IntegerType type, int innerCount) => type == IntegerType.Int8 ? 127
         : Math.Min(short.MaxValue, (int)Math.Sqrt(int.MaxValue / innerCount));
+
+    /// <summary>The element type of a stored matrix.</summary>
+    public static TensorType TensorTypeOf(this IntegerType type)
+        => type == IntegerType.Int8 ? TensorType.I8 : TensorType.I16;
+
+    /// <summary>The integers of a stored element type; null if it has none.</summary>
+    public static IntegerType? StoredAs(TensorType type) => type switch
+    {
+        TensorType.I8 => IntegerType.Int8,
+        TensorType.I16 => IntegerType.Int16,
+        _ => null,
+    };
 }

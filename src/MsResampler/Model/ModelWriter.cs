@@ -17,8 +17,9 @@ public static class ModelWriter
     /// <summary>Writes a model.</summary>
     /// <param name="folder">The folder; created if it does not exist. It must not be that of the model.</param>
     /// <param name="model">The open model.</param>
-    /// <param name="type">The element type of every tensor; null to keep each as it is. Values are rounded to nearest
-    /// even; those that the type holds stay exact, so that the tokens have the same bits.</param>
+    /// <param name="type">The element type of every tensor; null to keep each as it is, integers with their scales.
+    /// Values are rounded to nearest even; those that the type holds stay exact, so that the tokens have the same
+    /// bits.</param>
     /// <param name="cancellationToken">Cancels the call; no partial file remains.</param>
     /// <exception cref="ArgumentException">The folder is that of the model.</exception>
     /// <exception cref="InvalidModelException">A value is outside the range of the type; the exception names tensor,
@@ -32,7 +33,31 @@ public static class ModelWriter
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
-        Write(folder, model, model.Config, type, cancellationToken);
+        Write(folder, model, model.Config, type, integerLayers: null, cancellationToken);
+    }
+
+    /// <summary>Writes a model whose matrices are stored as the integers that <see cref="Precision.Int8"/> multiplies
+    /// by, with one scale per row: I8 or I16 tensors <c>X.weight</c> and F32 tensors <c>X.weight_scale</c>. Loaded with
+    /// <see cref="Precision.Int8"/> and the same layers, its integers and scales are those of the model itself; for
+    /// every other use a weight is the product of its integer and its scale.</summary>
+    /// <remarks>The weights of <c>q_proj</c> and <c>gate.fc2</c>, matrices of more than 65,536 columns, vectors,
+    /// queries and positions keep their type. Integers of the model are kept unless a layer changes from 16 bits to
+    /// 8.</remarks>
+    /// <param name="folder">The folder; created if it does not exist. It must not be that of the model.</param>
+    /// <param name="model">The open model.</param>
+    /// <param name="int8Layers">The layers with 8-bit weights; the others have 16 bits.</param>
+    /// <param name="cancellationToken">Cancels the call; no partial file remains.</param>
+    /// <exception cref="ArgumentException"><paramref name="int8Layers"/> has a flag that <see cref="ModelLayers"/> does
+    /// not define, or the folder is that of the model.</exception>
+    /// <inheritdoc cref="Write(string, ResamplerModel, WeightType?, CancellationToken)" path="/exception"/>
+    public static void WriteIntegers(string folder, ResamplerModel model, ModelLayers int8Layers,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if ((int8Layers & ~ModelLayers.All) != 0)
+            throw new ArgumentException($"Expected flags of {nameof(ModelLayers)}, found {int8Layers}.",
+                nameof(int8Layers));
+        Write(folder, model, model.Config, type: null, int8Layers, cancellationToken);
     }
 
     /// <summary>Writes a model with other scopes, as a start for training: every scope receives the queries and the
@@ -45,7 +70,8 @@ public static class ModelWriter
     /// <param name="model">The open model; it has one scope.</param>
     /// <param name="config">The configuration of the new model, such as <see cref="ScopesReader"/> reads. It differs
     /// from that of the model in scopes, gate, sharing and query grid only, and has as many queries.</param>
-    /// <param name="type">The element type of every tensor; null to keep each as it is.</param>
+    /// <param name="type">The element type of every tensor; null to keep each as it is, integers with their
+    /// scales.</param>
     /// <param name="cancellationToken">Cancels the call; no partial file remains.</param>
     /// <exception cref="ArgumentException"><paramref name="config"/> does not fit the model, or the folder is that of
     /// the model.</exception>
@@ -78,7 +104,7 @@ public static class ModelWriter
                 $"{config.Scopes.Count} scopes and {(config.Gate is null ? "no gate" : "a gate")}.", nameof(config));
         if (ScopesReader.ProblemOf(original, config.QueryGrid) is { } problem)
             throw new ArgumentException($"Expected {problem}, found {config.QueryGrid}.", nameof(config));
-        Write(folder, model, config, type, cancellationToken);
+        Write(folder, model, config, type, integerLayers: null, cancellationToken);
     }
 
     /// <summary>Whether the files of a model are in the folder.</summary>
@@ -86,80 +112,103 @@ public static class ModelWriter
         == AtomicFile.Resolve(Path.GetDirectoryName(Path.GetFullPath(model.SourcePath))!);
 
     private static void Write(string folder, ResamplerModel model, ResamplerConfig config, WeightType? type,
-        CancellationToken cancellationToken)
+        ModelLayers? integerLayers, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (IsFolderOf(folder, model))
             throw new ArgumentException($"{folder}: expected another folder than that of the model.", nameof(folder));
         TensorType? tensorType = type is { } given ? WeightTypes.TensorTypeOf(given) : null;
-        TensorToWrite[] tensors = [.. Tensors(model, config, tensorType)];
+        TensorToWrite[] tensors = [.. Tensors(model, config, tensorType, integerLayers)];
         ResamplerConfig typed = config with { TorchDType = type ?? CommonType(tensors) ?? config.TorchDType };
         ModelFolder.Write(folder, ConfigWriter.Write(typed), tensors, cancellationToken);
     }
 
-    private static IEnumerable<TensorToWrite> Tensors(ResamplerModel model, ResamplerConfig config, TensorType? type)
+    /// <summary>The tensors of the new model.</summary>
+    /// <param name="model">The open model.</param>
+    /// <param name="config">The configuration of the new model.</param>
+    /// <param name="type">The type of every tensor, or null.</param>
+    /// <param name="integerLayers">The layers with 8-bit weights, where the others have 16; null to make no
+    /// integers.</param>
+    private static List<TensorToWrite> Tensors(ResamplerModel model, ResamplerConfig config, TensorType? type,
+        ModelLayers? integerLayers)
     {
         ResamplerWeights weights = model.Weights;
+        List<TensorToWrite> tensors = [];
         if (weights.KeyValueInput is { } input)
-            yield return Matrix("kv_proj.weight", input);
+            AddMatrix("kv_proj.weight", input, ModelLayers.KeyValueInput);
         foreach ((string name, NormWeights norm) in new[]
         {
             ("ln_kv", weights.KeyValueNorm), ("ln_q", weights.QueryNorm), ("ln_post", weights.PostNorm),
         })
         {
-            yield return Vector($"{name}.weight", norm.Weight);
-            yield return Vector($"{name}.bias", norm.Bias);
+            AddVector($"{name}.weight", norm.Weight);
+            AddVector($"{name}.bias", norm.Bias);
         }
 
         if (weights.PositionTable is { } positions)
-            yield return Matrix("pos_embed", positions);
+            AddMatrix("pos_embed", positions);
         if (config.ShareQueries)
-            yield return Matrix("query", weights.Scopes[0].Queries);
+            AddMatrix("query", weights.Scopes[0].Queries);
         // The model has these scopes, or one, from which all are made.
         bool isSame = ReferenceEquals(config.Scopes, model.Config.Scopes);
         for (int scope = 0; scope < config.Scopes.Count; scope++)
         {
             ScopeWeights from = weights.Scopes[isSame ? scope : 0];
+            string attention = $"scopes.{scope}.attn";
             if (!config.ShareQueries)
-                yield return Matrix($"scopes.{scope}.query", from.Queries);
-            bool hasKeyValues = scope == 0 || !config.ShareKeyValues;
-            (string Name, LinearWeights Linear)[] projections =
-            [
-                ("q_proj", from.QueryProjection),
-                .. hasKeyValues ? [("k_proj", from.KeyProjection), ("v_proj", from.ValueProjection)]
-                    : Array.Empty<(string, LinearWeights)>(),
-                ("out_proj", from.OutputProjection),
-            ];
-            foreach ((string name, LinearWeights linear) in projections)
-                foreach (TensorToWrite tensor in Linear($"scopes.{scope}.attn.{name}", linear))
-                    yield return tensor;
+                AddMatrix($"scopes.{scope}.query", from.Queries);
+            AddLinear($"{attention}.q_proj", from.QueryProjection);
+            if (scope == 0 || !config.ShareKeyValues)
+            {
+                AddLinear($"{attention}.k_proj", from.KeyProjection, ModelLayers.Keys);
+                AddLinear($"{attention}.v_proj", from.ValueProjection, ModelLayers.Values);
+            }
+
+            AddLinear($"{attention}.out_proj", from.OutputProjection, ModelLayers.Outputs);
             if (isSame && from.LogSigma is { } logSigma)
-                yield return Matrix($"scopes.{scope}.log_sigma", logSigma);
+                AddMatrix($"scopes.{scope}.log_sigma", logSigma);
         }
 
-        if (config.Gate is not null)
+        if (config.Gate is not null && isSame)
         {
-            foreach (TensorToWrite tensor in isSame
-                ? Linear("gate.fc1", weights.Gate!.Hidden).Concat(Linear("gate.fc2", weights.Gate.Output))
-                : NeutralGate(config, type ?? weights.Scopes[0].OutputProjection.Weight.Type))
-                yield return tensor;
+            AddLinear("gate.fc1", weights.Gate!.Hidden, ModelLayers.Gate);
+            AddLinear("gate.fc2", weights.Gate.Output);
+        }
+        else if (config.Gate is not null)
+        {
+            WeightTensor like = weights.Scopes[0].OutputProjection.Weight;
+            tensors.AddRange(NeutralGate(config, type ?? (like.StoredIntegers is null ? like.Type : TensorType.F32)));
         }
 
-        foreach (TensorToWrite tensor in Linear("proj", weights.Projection))
-            yield return tensor;
+        AddLinear("proj", weights.Projection, ModelLayers.Projection);
+        return tensors;
 
-        TensorToWrite Matrix(string name, WeightTensor weight) => Copy(name, weight, isVector: false);
-
-        TensorToWrite Vector(string name, WeightTensor weight) => Copy(name, weight, isVector: true);
-
-        TensorToWrite Copy(string name, WeightTensor weight, bool isVector)
-            => WeightCopy.Create(weight, model.SourcePath, name, isVector, type ?? weight.Type);
-
-        IEnumerable<TensorToWrite> Linear(string name, LinearWeights linear)
+        void AddMatrix(string name, WeightTensor weight, ModelLayers layer = ModelLayers.None)
         {
-            yield return Matrix($"{name}.weight", linear.Weight);
+            if (IntegersOf(weight, layer) is { } integers)
+                tensors.AddRange(IntegerCopy.Create(weight, model.SourcePath, name, integers));
+            else
+                Add(name, weight, isVector: false);
+        }
+
+        void AddVector(string name, WeightTensor weight) => Add(name, weight, isVector: true);
+
+        void Add(string name, WeightTensor weight, bool isVector)
+            => tensors.Add(WeightCopy.Create(weight, model.SourcePath, name, isVector, type ?? weight.Type));
+
+        void AddLinear(string name, LinearWeights linear, ModelLayers layer = ModelLayers.None)
+        {
+            AddMatrix($"{name}.weight", linear.Weight, layer);
             if (linear.Bias is { } bias)
-                yield return Vector($"{name}.bias", bias);
+                AddVector($"{name}.bias", bias);
+        }
+
+        IntegerType? IntegersOf(WeightTensor weight, ModelLayers layer)
+        {
+            if (integerLayers is { } layers && layer != ModelLayers.None
+                && weight.Columns <= IntegerTypes.MaxInnerCount)
+                return layers.HasFlag(layer) ? IntegerType.Int8 : IntegerType.Int16;
+            return type is null ? weight.StoredIntegers : null;
         }
     }
 
@@ -170,8 +219,13 @@ public static class ModelWriter
         }).Where(tensor => tensor.Name.StartsWith("gate.", StringComparison.Ordinal))
             .Select(tensor => (tensor.Name == GateInput ? tensor : tensor with { ValueAt = _ => 0 }).ToWrite(type));
 
-    /// <summary>The type of all tensors, or null if they have several.</summary>
+    /// <summary>The type of all tensors other than integers and their scales, or null if they have several.</summary>
     private static WeightType? CommonType(TensorToWrite[] tensors)
-        => tensors.All(tensor => tensor.Type == tensors[0].Type)
-            ? Enum.GetValues<WeightType>().Single(type => WeightTypes.TensorTypeOf(type) == tensors[0].Type) : null;
+    {
+        TensorType[] types = [.. tensors.Where(tensor => IntegerTypes.StoredAs(tensor.Type) is null
+            && !tensor.Name.EndsWith(IntegerTypes.ScaleSuffix, StringComparison.Ordinal))
+            .Select(tensor => tensor.Type).Distinct()];
+        return types is [var common]
+            ? Enum.GetValues<WeightType>().Single(type => WeightTypes.TensorTypeOf(type) == common) : null;
+    }
 }

@@ -9,7 +9,8 @@ namespace MsResampler.Model;
 /// <remarks>Names are those of the native layout after an optional prefix, without the parts that PyTorch's wrapper
 /// modules add (<see cref="ModuleNames"/>). The names of published single-scope resamplers are also accepted:
 /// <c>attn.*</c> for scope 0, stacked <c>in_proj</c>, <c>proj</c> stored as [D, L], and, with the prefix
-/// <c>attn_pool.</c>, <c>ln_post</c> and <c>proj</c> one level up.</remarks>
+/// <c>attn_pool.</c>, <c>ln_post</c> and <c>proj</c> one level up. In the native layout a matrix may be stored as
+/// integers with the scales of its rows.</remarks>
 internal sealed class WeightBinder
 {
     // Longer than any role. Longer suffixes are not looked up, so that the cost of a hostile name is linear in its
@@ -42,6 +43,7 @@ internal sealed class WeightBinder
     private readonly CheckpointLayout _layout;
     private readonly CancellationToken _cancellationToken;
     private readonly HashSet<TensorInfo> _used = [];
+    private readonly List<IntegerTensor> _integers = [];
     private readonly HashSet<string> _reported = new(StringComparer.Ordinal);
     private readonly List<string> _problems = [];
     private readonly List<string> _warnings = [];
@@ -80,7 +82,7 @@ internal sealed class WeightBinder
         int scopeCount = _config.Scopes.Count;
         bool isIdentityAllowed = _config.VisionHiddenSize == width;
         WeightTensor? keyValueInput = isIdentityAllowed && Find("kv_proj.weight") is null
-            ? null : Take("kv_proj.weight", width, _config.VisionHiddenSize);
+            ? null : TakeMatrix("kv_proj.weight", width, _config.VisionHiddenSize);
         NormWeights keyValueNorm = TakeNorm("ln_kv");
         NormWeights queryNorm = TakeNorm("ln_q");
         NormWeights postNorm = TakeNorm("ln_post", isOuter: true);
@@ -96,6 +98,7 @@ internal sealed class WeightBinder
 
         ReportUnused();
         _problems.AddRange(WeightValues.FindProblems(_source, _used, _cancellationToken));
+        _problems.AddRange(IntegerValues.FindProblems(_source, _integers, _cancellationToken));
         if (_problems.Count > 0)
             throw new InvalidModelException(_source.SourcePath, _problems);
         return new ResamplerWeights(keyValueInput, keyValueNorm, queryNorm, postNorm, scopes, gate, projection,
@@ -141,7 +144,7 @@ internal sealed class WeightBinder
         bool isTransposed = Find("proj.weight", isOuter: true) is null && Find("proj", isOuter: true) is not null;
         WeightTensor weight = isTransposed
             ? Take("proj", _config.OutputSize, width, isStoredTransposed: true, isOuter: true)
-            : Take("proj.weight", _config.OutputSize, width, isOuter: true);
+            : TakeMatrix("proj.weight", _config.OutputSize, width, isOuter: true);
         return new LinearWeights(weight,
             Find("proj.bias", isOuter: true) is null ? null
                 : TakeVector("proj.bias", _config.OutputSize, isOuter: true));
@@ -152,7 +155,7 @@ internal sealed class WeightBinder
             TakeVector(name + ".bias", _config.HiddenSize, isOuter));
 
     private LinearWeights TakeLinear(string name, int outputs, int inputs)
-        => new(Take(name + ".weight", outputs, inputs), TakeVector(name + ".bias", outputs));
+        => new(TakeMatrix(name + ".weight", outputs, inputs), TakeVector(name + ".bias", outputs));
 
     private TensorInfo? Find(string role, bool isOuter = false) => _names.Find(Prefix + role)
         ?? (isOuter ? _names.Find(OuterPrefix + role) : null);
@@ -179,17 +182,22 @@ internal sealed class WeightBinder
         }
     }
 
+    /// <summary>A matrix of a linear layer, which may be stored as integers.</summary>
+    private WeightTensor TakeMatrix(string role, int rows, int columns, bool isOuter = false)
+        => Take(role, [rows, columns], rows, columns, isStoredTransposed: false, isOuter,
+            mayBeIntegers: _layout == CheckpointLayout.MsResampler);
+
     private WeightTensor Take(string role, int rows, int columns, bool isStoredTransposed = false,
         bool isOuter = false) => Take(role, isStoredTransposed ? [columns, rows] : [rows, columns], rows, columns,
-            isStoredTransposed, isOuter);
+            isStoredTransposed, isOuter, mayBeIntegers: false);
 
     private WeightTensor TakeVector(string role, int length, bool isOuter = false)
-        => Take(role, [length], length, 1, isStoredTransposed: false, isOuter);
+        => Take(role, [length], length, 1, isStoredTransposed: false, isOuter, mayBeIntegers: false);
 
     /// <summary>The weight of a role. A missing tensor, or one of the wrong shape or type, is recorded as a problem.
     /// </summary>
     private WeightTensor Take(string role, long[] expected, int rows, int columns, bool isStoredTransposed,
-        bool isOuter)
+        bool isOuter, bool mayBeIntegers)
     {
         if (Find(role, isOuter) is not { } tensor)
         {
@@ -208,15 +216,64 @@ internal sealed class WeightBinder
         }
 
         _used.Add(tensor);
-        if (!tensor.Shape.SequenceEqual(expected))
+        bool isShape = tensor.Shape.SequenceEqual(expected);
+        if (!isShape)
             _problems.Add(
                 $"tensor {Quote(tensor.Name)}: expected shape {Describe(expected)}, found {Describe(tensor.Shape)}");
-        if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16 or TensorType.F64))
-            _problems.Add($"tensor {Quote(tensor.Name)}: expected type F32, F16, BF16 or F64, found {tensor.Type}");
+        IntegerType? integers = mayBeIntegers ? IntegerTypes.StoredAs(tensor.Type) : null;
+        if (integers is null && !ElementConversion.IsSupported(tensor.Type))
+            _problems.Add($"tensor {Quote(tensor.Name)}: expected type F32, F16, BF16" +
+                $"{(mayBeIntegers ? ", F64, I8 or I16" : " or F64")}, found {tensor.Type}" +
+                (_layout == CheckpointLayout.MsResampler && IntegerTypes.StoredAs(tensor.Type) is not null
+                    && role.EndsWith("in_proj_weight", StringComparison.Ordinal)
+                    ? "; only the separate q_proj, k_proj and v_proj may be integers" : ""));
         if ((long)rows * columns > Array.MaxLength)
             _problems.Add($"tensor {Quote(tensor.Name)}: expected at most {Array.MaxLength} elements, " +
                 $"found {(long)rows * columns}");
-        return new WeightTensor(_source, tensor, rows, columns, isStoredTransposed: isStoredTransposed);
+        float[]? scales = mayBeIntegers
+            ? TakeScales(role + IntegerTypes.ScaleSuffix, tensor, integers, rows, isOuter) : null;
+        if (integers is { } type && isShape && scales is not null)
+            _integers.Add(new IntegerTensor(tensor, type, scales));
+        return new WeightTensor(_source, tensor, rows, columns, isStoredTransposed: isStoredTransposed, scales: scales);
+    }
+
+    /// <summary>The scales of the rows of a matrix that is stored as integers. A problem is recorded if they are
+    /// missing or invalid, or if they exist although the matrix is not stored as integers.</summary>
+    /// <returns>The scales; null if the matrix is not stored as integers or there is a problem.</returns>
+    private float[]? TakeScales(string role, TensorInfo matrix, IntegerType? integers, int rows, bool isOuter)
+    {
+        TensorInfo? tensor = Find(role, isOuter);
+        if (integers is null)
+        {
+            if (tensor is not null && _used.Add(tensor))
+                _problems.Add($"tensor {Quote(tensor.Name)}: expected no scales, as {Quote(matrix.Name)} is not of " +
+                    $"type I8 or I16; found {tensor.Type} {Describe(tensor.Shape)} and weights of type {matrix.Type}");
+            return null;
+        }
+
+        if (tensor is null)
+        {
+            string reason = _names.Absent.TryGetValue(Prefix + role, out string? absent) ? $": {absent}" : "";
+            _problems.Add($"tensor {Quote(Prefix + role)}: expected the scales of the rows of {Quote(matrix.Name)}, " +
+                $"F32 [{rows}], as its type is {matrix.Type}; found no such tensor{reason}");
+            return null;
+        }
+
+        _used.Add(tensor);
+        if (tensor.Type != TensorType.F32 || tensor.Shape.Count != 1 || tensor.Shape[0] != rows)
+        {
+            _problems.Add($"tensor {Quote(tensor.Name)}: expected the scales of the rows of {Quote(matrix.Name)}, " +
+                $"F32 [{rows}], found {tensor.Type} {Describe(tensor.Shape)}");
+            return null;
+        }
+
+        float[] scales = new float[rows];
+        _source.Read(tensor, 0, scales);
+        int negative = Array.FindIndex(scales, scale => scale < 0);
+        if (negative >= 0)
+            _problems.Add($"tensor {Quote(tensor.Name)}: expected scales of at least 0, found " +
+                $"{scales[negative].ToString("R", CultureInfo.InvariantCulture)} at [{negative}]");
+        return scales;
     }
 
     /// <summary>The prefix with the largest number of names that belong to this configuration.</summary>

@@ -18,19 +18,23 @@ internal sealed class WeightCopy
     private readonly string _source;
     private readonly string _name;
     private readonly TensorType _type;
+    private readonly TensorType _storedType;
     private readonly int _storedBytes;
     private readonly int _bytes;
     private byte[] _band = [];
     private long _bandFirst;
     private int _bandCount;
 
-    private WeightCopy(WeightTensor weight, string source, string name, TensorType type)
+    /// <inheritdoc cref="Create"/>
+    public WeightCopy(WeightTensor weight, string source, string name, TensorType type)
     {
         _weight = weight;
         _source = source;
         _name = name;
         _type = type;
-        _storedBytes = TensorTypes.BitsOf(weight.Type) / 8;
+        // Products of integers and scales are exact in F64.
+        _storedType = weight.StoredIntegers is null ? weight.Type : TensorType.F64;
+        _storedBytes = TensorTypes.BitsOf(_storedType) / 8;
         _bytes = TensorTypes.BitsOf(type) / 8;
     }
 
@@ -45,11 +49,13 @@ internal sealed class WeightCopy
         => TensorToWrite.FromBytes(name, type, isVector ? [weight.Rows] : [weight.Rows, weight.Columns],
             new WeightCopy(weight, source, name, type).Fill);
 
-    private void Fill(long firstByte, Span<byte> destination)
+    /// <summary>Fills the span with the bytes of the new tensor that start at <paramref name="firstByte"/>, the first
+    /// byte of an element. A weight that is stored transposed is read fastest in order.</summary>
+    public void Fill(long firstByte, Span<byte> destination)
     {
         long first = firstByte / _bytes;
         int count = destination.Length / _bytes;
-        if (_type == _weight.Type)
+        if (_type == _storedType)
         {
             Read(first, destination);
             return;
@@ -62,10 +68,10 @@ internal sealed class WeightCopy
             Span<byte> stored = rented.AsSpan(0, count * _storedBytes);
             Span<float> singles = values.AsSpan(0, count);
             Read(first, stored);
-            if (_weight.Type == TensorType.F64)
+            if (_storedType == TensorType.F64)
                 RoundToOdd(MemoryMarshal.Cast<byte, double>(stored), singles, isLast: _type == TensorType.F32);
             else
-                ElementConversion.ToSingle(_weight.Type, stored, singles);
+                ElementConversion.ToSingle(_storedType, stored, singles);
             if (_type == TensorType.F32)
                 singles.CopyTo(MemoryMarshal.Cast<byte, float>(destination));
             else
@@ -83,6 +89,12 @@ internal sealed class WeightCopy
     /// <summary>Reads stored elements by their row-major index in the weight.</summary>
     private void Read(long first, Span<byte> destination)
     {
+        if (_weight.StoredIntegers is not null)
+        {
+            _weight.ReadStored(first, MemoryMarshal.Cast<byte, double>(destination));
+            return;
+        }
+
         if (!_weight.IsStoredTransposed)
         {
             _weight.ReadStoredBytes(first, destination);
@@ -145,7 +157,7 @@ internal sealed class WeightCopy
         while (!ElementConversion.HasUnusable(_type, converted.Slice(index * _bytes, _bytes)))
             index++;
         double[] value = new double[1];
-        ElementConversion.ToDouble(_weight.Type, stored.Slice(index * _storedBytes, _storedBytes), value);
+        ElementConversion.ToDouble(_storedType, stored.Slice(index * _storedBytes, _storedBytes), value);
         (long row, long column) = Math.DivRem(first + index, _weight.Columns);
         string largest = _type switch
         {

@@ -20,7 +20,7 @@ internal static class WeightValues
             .OrderBy(tensor => tensor.FileIndex).ThenBy(tensor => tensor.FirstByte)];
         (int Tensor, long FirstByte)[] blocks = [.. checkedTensors.SelectMany((tensor, index) => Blocks(tensor)
             .Select(firstByte => (index, firstByte)))];
-        Finding?[] findings = new Finding?[checkedTensors.Length];
+        ValueFinding?[] findings = new ValueFinding?[checkedTensors.Length];
         ParallelReading.For<byte>(blocks.Length, BlockBytes, (block, buffer) =>
         {
             (int index, long firstByte) = blocks[block];
@@ -29,7 +29,7 @@ internal static class WeightValues
             source.ReadBytes(tensor, firstByte, bytes);
             if (!ElementConversion.HasUnusable(tensor.Type, bytes))
                 return;
-            Finding found = Find(tensor.Type, bytes, firstByte);
+            ValueFinding found = Find(tensor.Type, bytes, firstByte);
             lock (findings)
                 findings[index] = found.Merge(findings[index]);
         }, cancellationToken);
@@ -43,10 +43,10 @@ internal static class WeightValues
             yield return first;
     }
 
-    private static Finding Find(TensorType type, ReadOnlySpan<byte> bytes, long firstByte)
+    private static ValueFinding Find(TensorType type, ReadOnlySpan<byte> bytes, long firstByte)
     {
         int elementBytes = TensorTypes.BitsOf(type) / 8;
-        Finding found = new(long.MaxValue, 0, 0);
+        ValueFinding found = new(long.MaxValue, 0, 0);
         double[] value = new double[1];
         for (int offset = 0; offset < bytes.Length; offset += elementBytes)
         {
@@ -54,30 +54,18 @@ internal static class WeightValues
             if (!ElementConversion.HasUnusable(type, element))
                 continue;
             ElementConversion.ToDouble(type, element, value);
-            found = new Finding((firstByte + offset) / elementBytes, value[0], 1).Merge(found);
+            found = new ValueFinding((firstByte + offset) / elementBytes, value[0], 1).Merge(found);
         }
 
         return found;
     }
 
-    private static string Describe(TensorInfo tensor, Finding found)
+    private static string Describe(TensorInfo tensor, ValueFinding found)
     {
-        long[] place = new long[tensor.Shape.Count];
-        long rest = found.ElementIndex;
-        for (int axis = place.Length - 1; axis >= 0; axis--)
-            (rest, place[axis]) = Math.DivRem(rest, tensor.Shape[axis]);
         string value = double.IsNaN(found.Value) ? "NaN"
             : double.IsInfinity(found.Value) ? found.Value > 0 ? "infinity" : "-infinity"
             : $"{found.Value.ToString("R", CultureInfo.InvariantCulture)}, which float32 cannot hold,";
         return $"tensor {Quote(tensor.Name)}: expected finite numbers within the range of float32, found {value} at " +
-            $"{TensorSize.Describe(place)} (element {found.ElementIndex})" +
-            (found.Count == 1 ? "" : $" and {found.Count - 1} more of {tensor.ElementCount}");
-    }
-
-    /// <summary>The first invalid value of a tensor, and the number of invalid values.</summary>
-    private readonly record struct Finding(long ElementIndex, double Value, long Count)
-    {
-        public Finding Merge(Finding? other) => other is not { } found ? this
-            : (found.ElementIndex < ElementIndex ? found : this) with { Count = Count + found.Count };
+            found.DescribePlace(tensor);
     }
 }
