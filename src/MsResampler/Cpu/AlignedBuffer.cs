@@ -51,6 +51,10 @@ internal sealed unsafe class AlignedBuffer
     /// null for the garbage collector. The memory need not be aligned.</param>
     public static void SetMemorySource(Func<int, (object Owner, nint Address)>? memory) => s_memory = memory;
 
+    /// <summary>Allocates memory for values of another type, all zero, rounded up to whole floats.</summary>
+    /// <exception cref="InsufficientMemoryException">The buffer would exceed <see cref="MaxCount"/>.</exception>
+    public static AlignedBuffer OfBytes(long bytes) => new((bytes + sizeof(float) - 1) / sizeof(float));
+
     public static AlignedBuffer Copy(ReadOnlySpan<float> values)
     {
         AlignedBuffer buffer = new(values.Length);

@@ -14,7 +14,8 @@ internal static class SimdFixtures
         return variant.IsSupported ? fixture : fixture.Ignore($"this processor lacks {variant.Name}");
     });
 
-    private static Type[] TypesOf(string name) => name switch
+    /// <summary>The type arguments of the variant with a name.</summary>
+    public static Type[] TypesOf(string name) => name switch
     {
         "avx512" => [typeof(Simd512), typeof(Vector512<float>)],
         "avx2" => [typeof(Simd256), typeof(Vector256<float>)],

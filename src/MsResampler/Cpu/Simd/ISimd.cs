@@ -39,6 +39,9 @@ internal unsafe interface ISimd<TVector>
     /// <paramref name="a"/> is NaN, the result is one of the two.</summary>
     static abstract TVector Max(TVector a, TVector b);
 
+    /// <summary>The smaller value of each lane, none of which may be NaN.</summary>
+    static abstract TVector Min(TVector a, TVector b);
+
     /// <summary>a·b + c, with one rounding if the hardware has a fused multiply-add.</summary>
     static abstract TVector MultiplyAdd(TVector a, TVector b, TVector c);
 
@@ -56,6 +59,15 @@ internal unsafe interface ISimd<TVector>
 
     /// <summary>The sum of the lanes, in a fixed order.</summary>
     static abstract float Sum(TVector a);
+
+    /// <summary><c>a[i] − factor·b[i]</c> in 32-bit integers, rounded to floats.</summary>
+    static abstract TVector ConvertDifference(int* a, int factor, int* b);
+
+    /// <summary>Stores whole numbers from 0 to 255 as bytes.</summary>
+    static abstract void StoreBytes(byte* destination, TVector value);
+
+    /// <summary>Stores whole numbers from −32,767 to 32,767 as 16-bit integers.</summary>
+    static abstract void StoreShorts(short* destination, TVector value);
 
     /// <summary>Whether all lanes of the two vectors are equal.</summary>
     static abstract bool EqualsAll(TVector a, TVector b);

@@ -44,6 +44,9 @@ internal readonly unsafe struct SimdScalar : ISimd<float>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Max(float a, float b) => a > b ? a : b;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Min(float a, float b) => a < b ? a : b;
+
     /// <remarks>Fused where the processor can, so that remainders of vectors round as the vectors do. Elsewhere it
     /// rounds twice, because a fused multiply-add would be a slow library call.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -64,6 +67,15 @@ internal readonly unsafe struct SimdScalar : ISimd<float>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(float a) => a;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float ConvertDifference(int* a, int factor, int* b) => *a - (factor * *b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreBytes(byte* destination, float value) => *destination = (byte)(int)value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StoreShorts(short* destination, float value) => *destination = (short)(int)value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool EqualsAll(float a, float b) => a == b;

@@ -1,0 +1,282 @@
+using System.Buffers;
+using System.Numerics.Tensors;
+using MsResampler.Model;
+
+namespace MsResampler.Cpu.Integer;
+
+/// <summary>The right operand of an integer product and a bias, in the order in which a kernel reads them: consecutive
+/// panels of columns, the last padded with zero columns. A panel is [steps, panel width], where an element holds the
+/// weights of one column in one step, see <see cref="IntegerKernel"/>. Without a bias, the bias is zero.</summary>
+internal sealed unsafe class IntegerMatrix
+{
+    private readonly AlignedBuffer _values;
+    private readonly AlignedBuffer _scales;
+    private readonly AlignedBuffer _sums;
+    private readonly AlignedBuffer _bias;
+    private readonly AlignedBuffer? _inverseSmoothing;
+
+    private IntegerMatrix(int columnCount, int innerCount, IntegerType type, IntegerKernel kernel,
+        ReadOnlySpan<float> bias, ReadOnlySpan<float> smoothing)
+    {
+        if (innerCount > IntegerTypes.MaxInnerCount)
+        {
+            throw new ArgumentOutOfRangeException(nameof(innerCount), $"an integer product of {innerCount} terms: " +
+                $"expected at most {IntegerTypes.MaxInnerCount}, because the sums are 32-bit integers");
+        }
+
+        InnerCount = innerCount;
+        ColumnCount = columnCount;
+        Type = type;
+        Kernel = kernel;
+        StepCount = IntegerRows.StepCountOf(innerCount, type, kernel);
+        PanelCount = (columnCount + PanelWidth - 1) / PanelWidth;
+        int paddedCount = PanelCount * PanelWidth;
+        _values = AlignedBuffer.OfBytes(PanelCount * PanelBytes);
+        _scales = new AlignedBuffer(paddedCount);
+        _sums = AlignedBuffer.OfBytes(sizeof(int) * (long)paddedCount);
+        _bias = new AlignedBuffer(paddedCount);
+        bias.CopyTo(_bias.Span);
+        if (smoothing.IsEmpty)
+            return;
+        _inverseSmoothing = new AlignedBuffer(innerCount);
+        TensorPrimitives.Divide(1, smoothing, _inverseSmoothing.Span);
+    }
+
+    /// <summary>The inner dimension of the product: rows of this matrix, columns of W.</summary>
+    public int InnerCount { get; }
+
+    /// <summary>Columns of the product: rows of W.</summary>
+    public int ColumnCount { get; }
+
+    public int PanelCount { get; }
+
+    /// <summary>The stored width of every panel, padding included.</summary>
+    public int PanelWidth => Kernel.PanelWidth;
+
+    /// <summary>The kernel for which the weights are packed.</summary>
+    public IntegerKernel Kernel { get; }
+
+    public IntegerType Type { get; }
+
+    /// <summary>Steps of a panel, see <see cref="IntegerTile.StepCount"/>.</summary>
+    public int StepCount { get; }
+
+    public long Bytes => sizeof(float)
+        * ((long)_values.Count + _scales.Count + _sums.Count + _bias.Count + (_inverseSmoothing?.Count ?? 0));
+
+    /// <summary>The factors of the activations, one per row of this matrix; null for 1.</summary>
+    public float* InverseSmoothing => _inverseSmoothing is null ? null : _inverseSmoothing.Pointer;
+
+    /// <summary>The bias, one float per column.</summary>
+    public ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
+
+    private int StepLength => Kernel.StepLength(Type);
+
+    private long PanelBytes => (long)StepCount * PanelWidth * Kernel.StepBytes(Type);
+
+    /// <summary>The number of columns of a panel, without padding.</summary>
+    public int ColumnsOf(int panel) => Math.Min(PanelWidth, ColumnCount - (panel * PanelWidth));
+
+    public void* Panel(int panel) => (byte*)_values.Pointer + (panel * (nint)PanelBytes);
+
+    /// <summary>The scale of each column of a panel.</summary>
+    public float* Scales(int panel) => _scales.Pointer + ((nint)panel * PanelWidth);
+
+    /// <summary>The sum of the integers of each column of a panel.</summary>
+    public int* Sums(int panel) => (int*)_sums.Pointer + ((nint)panel * PanelWidth);
+
+    public float* Bias(int panel) => _bias.Pointer + ((nint)panel * PanelWidth);
+
+    /// <summary>Quantises and packs Wᵀ for <c>x·Wᵀ + b</c>.</summary>
+    /// <param name="weight">W, [columns of the product, inner] row-major.</param>
+    /// <param name="columnCount">Rows of W.</param>
+    /// <param name="innerCount">Columns of W, at most <see cref="IntegerTypes.MaxInnerCount"/>.</param>
+    /// <param name="type">The type of the integers.</param>
+    /// <param name="kernel">The kernel that multiplies.</param>
+    /// <param name="bias">b; empty for zero.</param>
+    /// <param name="smoothing">Positive factors of the columns of W. Activations are divided by them, see
+    /// <see cref="InverseSmoothing"/>, so that the product stays the same. Empty for 1.</param>
+    public static IntegerMatrix FromWeights(ReadOnlySpan<float> weight, int columnCount, int innerCount,
+        IntegerType type, IntegerKernel kernel, ReadOnlySpan<float> bias = default,
+        ReadOnlySpan<float> smoothing = default)
+    {
+        IntegerMatrix packed = new(columnCount, innerCount, type, kernel, bias, smoothing);
+        float[] factors = smoothing.ToArray();
+        fixed (float* source = weight)
+        {
+            nint address = (nint)source;
+            Parallel.For(0, packed.PanelCount, panel => packed.FillPanel(panel,
+                (float*)address + ((nint)panel * packed.PanelWidth * innerCount), factors));
+        }
+
+        return packed;
+    }
+
+    /// <summary>Quantises and packs Wᵀ of a checkpoint. W is read in parts, so that it is never in memory in
+    /// floats.</summary>
+    /// <inheritdoc cref="FromWeights(ReadOnlySpan{float}, int, int, IntegerType, IntegerKernel, ReadOnlySpan{float},
+    /// ReadOnlySpan{float})"/>
+    public static IntegerMatrix FromWeights(WeightTensor weight, IntegerType type, IntegerKernel kernel,
+        ReadOnlySpan<float> bias, ReadOnlySpan<float> smoothing = default)
+    {
+        IntegerMatrix packed = new(weight.Rows, weight.Columns, type, kernel, bias, smoothing);
+        float[] factors = smoothing.ToArray();
+        if (weight.IsStoredTransposed)
+            packed.FillFromStored(weight, factors);
+        else
+            packed.FillFromRows(weight, factors);
+        return packed;
+    }
+
+    /// <summary>Writes W, [columns, inner] row-major, as the integers represent it.</summary>
+    public void CopyWeightTo(float* destination)
+    {
+        for (int panel = 0; panel < PanelCount; panel++)
+        {
+            for (int column = 0; column < ColumnsOf(panel); column++)
+            {
+                float* row = destination + ((((nint)panel * PanelWidth) + column) * InnerCount);
+                float scale = Scales(panel)[column];
+                for (int k = 0; k < InnerCount; k++)
+                    row[k] = Integer(panel, k, column) * scale;
+                if (InverseSmoothing != null)
+                {
+                    Span<float> values = new(row, InnerCount);
+                    TensorPrimitives.Multiply(values, _inverseSmoothing!.Span, values);
+                }
+            }
+        }
+    }
+
+    /// <summary>W·x in double precision, with W as the integers represent it, one value per column.</summary>
+    public double[] Multiply(ReadOnlySpan<double> vector)
+    {
+        double[] result = new double[ColumnCount];
+        if (!vector.ContainsAnyExcept(0))
+            return result;
+        double[] factors = vector.ToArray();
+        for (int k = 0; InverseSmoothing != null && k < InnerCount; k++)
+            factors[k] *= InverseSmoothing[k];
+        Parallel.For(0, PanelCount, panel =>
+        {
+            Span<double> sums = result.AsSpan(panel * PanelWidth, ColumnsOf(panel));
+            for (int k = 0; k < factors.Length; k++)
+            {
+                for (int column = 0; column < sums.Length; column++)
+                    sums[column] += factors[k] * Integer(panel, k, column);
+            }
+
+            for (int column = 0; column < sums.Length; column++)
+                sums[column] *= Scales(panel)[column];
+        });
+        return result;
+    }
+
+    /// <summary>Sets the bias, rounded to float32.</summary>
+    /// <returns>Whether all values are within the range of float32.</returns>
+    public bool TrySetBias(ReadOnlySpan<double> values)
+    {
+        TensorPrimitives.ConvertTruncating(values, _bias.Span[..ColumnCount]);
+        return TensorPrimitives.IsFiniteAll(BiasValues);
+    }
+
+    /// <summary>The integer of row <paramref name="k"/> of a panel.</summary>
+    private int Integer(int panel, int k, int column)
+    {
+        nint index = ((((nint)k / StepLength * PanelWidth) + column) * StepLength) + (k % StepLength);
+        return Type == IntegerType.Int8 ? ((sbyte*)Panel(panel))[index] : ((short*)Panel(panel))[index];
+    }
+
+    private void FillFromRows(WeightTensor weight, float[] smoothing)
+        => ParallelReading.For<float>(PanelCount, PanelWidth * InnerCount, (panel, rows) =>
+        {
+            weight.ReadRows(panel * PanelWidth, rows.AsSpan(0, ColumnsOf(panel) * InnerCount));
+            fixed (float* source = rows)
+                FillPanel(panel, source, smoothing);
+        });
+
+    /// <summary>Fills the panels from a checkpoint that stores Wᵀ, [inner, columns]. A part is a strip of columns,
+    /// because the scale of a column depends on all its weights.</summary>
+    private void FillFromStored(WeightTensor weight, float[] smoothing)
+    {
+        // Each row of a strip is read separately: wide strips make few reads, narrow ones little memory.
+        const int StripElementCount = 1 << 19;
+        int panelCount = Math.Clamp(StripElementCount / (PanelWidth * InnerCount), 1, PanelCount);
+        int stripWidth = panelCount * PanelWidth;
+        int stripCount = (PanelCount + panelCount - 1) / panelCount;
+        ParallelReading.For<float>(stripCount, stripWidth * InnerCount, (strip, values) =>
+        {
+            int firstColumn = strip * stripWidth;
+            int width = Math.Min(stripWidth, ColumnCount - firstColumn);
+            for (int k = 0; k < InnerCount; k++)
+                weight.ReadStored(((long)k * ColumnCount) + firstColumn, values.AsSpan(k * width, width));
+            float[] rows = ArrayPool<float>.Shared.Rent(PanelWidth * InnerCount);
+            for (int column = 0; column < width; column += PanelWidth)
+            {
+                int panel = (firstColumn + column) / PanelWidth;
+                for (int k = 0; k < InnerCount; k++)
+                    for (int r = 0; r < ColumnsOf(panel); r++)
+                        rows[(r * InnerCount) + k] = values[(k * width) + column + r];
+                fixed (float* source = rows)
+                    FillPanel(panel, source, smoothing);
+            }
+
+            ArrayPool<float>.Shared.Return(rows);
+        });
+    }
+
+    /// <summary>Quantises rows of W and packs them into a panel.</summary>
+    /// <param name="panel">The panel.</param>
+    /// <param name="source">The rows of W that are the columns of the panel.</param>
+    /// <param name="smoothing">Factors of the columns of W; empty for 1.</param>
+    private void FillPanel(int panel, float* source, ReadOnlySpan<float> smoothing)
+    {
+        int columns = ColumnsOf(panel);
+        int level = Type.MaxLevel(InnerCount);
+        float[] row = ArrayPool<float>.Shared.Rent(InnerCount);
+        short[] integers = ArrayPool<short>.Shared.Rent(columns * InnerCount);
+        for (int column = 0; column < columns; column++)
+        {
+            ReadOnlySpan<float> weights = new(source + ((nint)column * InnerCount), InnerCount);
+            if (!smoothing.IsEmpty)
+            {
+                TensorPrimitives.Multiply(weights, smoothing, row);
+                weights = row.AsSpan(0, InnerCount);
+            }
+
+            Span<short> target = integers.AsSpan(column * InnerCount, InnerCount);
+            Scales(panel)[column] = WeightQuantiser.Quantise(weights, level, target);
+            Sums(panel)[column] = Sum(target);
+        }
+
+        if (Type == IntegerType.Int8)
+            Pack(integers, columns, (sbyte*)Panel(panel));
+        else
+            Pack(integers, columns, (short*)Panel(panel));
+        ArrayPool<short>.Shared.Return(integers);
+        ArrayPool<float>.Shared.Return(row);
+    }
+
+    private static int Sum(ReadOnlySpan<short> integers)
+    {
+        int sum = 0;
+        foreach (short integer in integers)
+            sum += integer;
+        return sum;
+    }
+
+    /// <summary>Packs integers, [<paramref name="columns"/>, inner], into the steps of a panel.</summary>
+    private void Pack<T>(ReadOnlySpan<short> integers, int columns, T* panel)
+        where T : unmanaged, System.Numerics.INumberBase<T>
+    {
+        int stepLength = StepLength;
+        int stepWidth = PanelWidth * stepLength;
+        for (int k = 0; k < InnerCount; k += stepLength, panel += stepWidth)
+        {
+            int length = Math.Min(stepLength, InnerCount - k);
+            for (int column = 0; column < columns; column++)
+                for (int r = 0; r < length; r++)
+                    panel[(column * stepLength) + r] = T.CreateTruncating(integers[(column * InnerCount) + k + r]);
+        }
+    }
+}
