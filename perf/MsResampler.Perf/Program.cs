@@ -6,6 +6,7 @@ using MsResampler.Perf;
 using MsResampler.Perf.Costs;
 using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
+using MsResampler.Perf.Start;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 RootCommand root = new("Measures the speed of the engine.")
@@ -13,8 +14,10 @@ RootCommand root = new("Measures the speed of the engine.")
     PeersCommand.Create(),
     GrowthCommand.Create(),
     CostsCommand.Create(),
+    StartCommand.Create(),
     Benchmarks(),
     ColdStartCommand(),
+    StartOnceCommand(),
 };
 foreach (Command command in GpuCommands.Create())
     root.Subcommands.Add(command);
@@ -47,6 +50,22 @@ static Command ColdStartCommand()
     command.Hidden = true;
     command.SetAction(parsed => ColdStart.Run(parsed.GetRequiredValue(path), parsed.GetRequiredValue(input),
         parsed.GetRequiredValue(output), parsed.GetValue(grid), parsed.GetValue(threads)));
+    return command;
+}
+
+// The command start starts this hidden command in new processes.
+static Command StartOnceCommand()
+{
+    Argument<string> folder = new("folder");
+    Argument<PatchGrid> grid = new("grid") { CustomParser = GridText.Parse };
+    Argument<int> batch = new("batch");
+    Argument<int> threads = new("threads");
+    Argument<bool> listens = new("listens");
+    Argument<long> timestamp = new("timestamp");
+    Command command = new(StartRun.CommandName) { folder, grid, batch, threads, listens, timestamp };
+    command.Hidden = true;
+    command.SetAction(parsed => StartRun.Print(parsed.GetRequiredValue(folder), parsed.GetValue(grid),
+        parsed.GetValue(batch), parsed.GetValue(threads), parsed.GetValue(listens), parsed.GetValue(timestamp)));
     return command;
 }
 
