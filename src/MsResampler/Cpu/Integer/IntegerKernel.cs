@@ -12,7 +12,7 @@ namespace MsResampler.Cpu.Integer;
 internal abstract unsafe class IntegerKernel
 {
     /// <summary>All kernels, the fastest first.</summary>
-    public static IReadOnlyList<IntegerKernel> All { get; } = [new ScalarKernel()];
+    public static IReadOnlyList<IntegerKernel> All { get; } = [new Vnni512Kernel(), new ScalarKernel()];
 
     /// <summary>The name, as in <c>avx512-vnni</c>.</summary>
     public abstract string Name { get; }
