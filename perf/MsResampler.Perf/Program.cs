@@ -6,6 +6,7 @@ using MsResampler.Perf;
 using MsResampler.Perf.Costs;
 using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
+using MsResampler.Perf.Profile;
 using MsResampler.Perf.Start;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
@@ -15,6 +16,7 @@ RootCommand root = new("Measures the speed of the engine.")
     GrowthCommand.Create(),
     CostsCommand.Create(),
     StartCommand.Create(),
+    CpuProfileCommand.Create(),
     Benchmarks(),
     ColdStartCommand(),
     StartOnceCommand(),

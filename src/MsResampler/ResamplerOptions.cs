@@ -1,3 +1,4 @@
+using MsResampler.Cpu;
 using MsResampler.Model;
 
 namespace MsResampler;
@@ -45,4 +46,8 @@ public sealed record ResamplerOptions
     /// <summary>The limit for <see cref="ThreadCount"/>. Only tests set it, to run more threads than
     /// processors.</summary>
     internal int ProcessorCount { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Creates the threads of the CPU backend, given their number. Only measurements set it, to time
+    /// tasks.</summary>
+    internal Func<int, WorkerPool> CreateWorkers { get; init; } = static threadCount => new WorkerPool(threadCount);
 }

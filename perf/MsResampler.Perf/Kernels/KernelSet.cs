@@ -23,6 +23,17 @@ internal abstract class KernelSet
     /// <returns>The number of floating-point operations.</returns>
     public abstract double MultiplyAddChains(long steps);
 
+    /// <summary>Reads memory as fast as loads allow.</summary>
+    /// <param name="data">The memory; at least 16 vectors.</param>
+    /// <returns>The sum of the elements.</returns>
+    public abstract float Read(AlignedBuffer data);
+
+    /// <summary>Columns of the widest register tile.</summary>
+    public abstract int PanelWidth { get; }
+
+    /// <summary>The plan and the tasks of attention for images of <paramref name="grid"/>.</summary>
+    public abstract GridPlan Plan(ResamplerModel model, PatchGrid grid);
+
     /// <summary>The matrix product C = A·B with a packed B.</summary>
     /// <param name="a">A, [rows, inner].</param>
     /// <param name="b">Bᵀ, [columns, inner].</param>
@@ -77,6 +88,39 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
             TSimd.Add(TSimd.Add(c4, c5), TSimd.Add(c6, c7)));
         sum = TSimd.Add(sum, TSimd.Add(TSimd.Add(c8, c9), TSimd.Add(c10, c11)));
         return TSimd.Sum(sum) > 0 ? 2.0 * steps * ChainCount * TSimd.Width : throw new InvalidOperationException();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public override float Read(AlignedBuffer data)
+    {
+        // Eight independent sums, so that the latency of an addition does not limit the loads.
+        TVector c0 = TSimd.Zero, c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0;
+        float* end = data.Pointer + data.Count;
+        for (float* next = data.Pointer; next + (8 * TSimd.Width) <= end; next += 8 * TSimd.Width)
+        {
+            c0 = TSimd.Add(c0, TSimd.Load(next));
+            c1 = TSimd.Add(c1, TSimd.Load(next + TSimd.Width));
+            c2 = TSimd.Add(c2, TSimd.Load(next + (2 * TSimd.Width)));
+            c3 = TSimd.Add(c3, TSimd.Load(next + (3 * TSimd.Width)));
+            c4 = TSimd.Add(c4, TSimd.Load(next + (4 * TSimd.Width)));
+            c5 = TSimd.Add(c5, TSimd.Load(next + (5 * TSimd.Width)));
+            c6 = TSimd.Add(c6, TSimd.Load(next + (6 * TSimd.Width)));
+            c7 = TSimd.Add(c7, TSimd.Load(next + (7 * TSimd.Width)));
+        }
+
+        GC.KeepAlive(data);
+        return TSimd.Sum(TSimd.Add(TSimd.Add(TSimd.Add(c0, c1), TSimd.Add(c2, c3)),
+            TSimd.Add(TSimd.Add(c4, c5), TSimd.Add(c6, c7))));
+    }
+
+    public override int PanelWidth => MicroKernel<TSimd, TVector>.PanelWidth;
+
+    public override GridPlan Plan(ResamplerModel model, PatchGrid grid)
+    {
+        CostModel costs = CpuEngine<TSimd, TVector>.Costs;
+        return GridPlan.Create<TSimd, TVector>(
+            new Planner(model.Config, model.Weights.KeyValueInput is not null, costs).Plan(grid), model.Config,
+            costs.PaddedLanes(model.Config.AttentionHeadCount));
     }
 
     public override Action Gemm(float[] a, float[] b, float[] c, GemmShape shape, int threadCount)

@@ -22,7 +22,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             ? [warning] : [];
         _validateFeatures = options.ValidateFeatures;
         ModelOperands<TSimd, TVector> operands = new(model);
-        _workers = new WorkerPool(options.ThreadCount == 0 ? options.ProcessorCount
+        _workers = options.CreateWorkers(options.ThreadCount == 0 ? options.ProcessorCount
             : Math.Min(options.ThreadCount, options.ProcessorCount));
         _core = new Core(operands, new Planner(model.Config, operands.KeyValueInput is not null, Costs, choose),
             options.GridCacheBytes, _workers);

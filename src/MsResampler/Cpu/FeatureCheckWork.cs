@@ -7,6 +7,8 @@ internal sealed unsafe class FeatureCheckWork : IPhasedWork
 
     public int PhaseCount => 1;
 
+    public string NameOf(int phase) => "FeatureCheck";
+
     public int TaskCount(int phase) => _check.ChunkCount;
 
     public void Execute(int phase, int task, int worker) => _check.SearchChunk(task);

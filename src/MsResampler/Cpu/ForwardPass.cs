@@ -187,6 +187,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Stage products => ProductsOf(products).TaskCount,
     };
 
+    public string NameOf(int phase) => $"{(Stage)phase}";
+
     public bool IsCancellable(int phase) => (Stage)phase != Stage.Tokens;
 
     public void Execute(int phase, int task, int worker)

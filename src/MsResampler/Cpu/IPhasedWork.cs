@@ -10,6 +10,9 @@ internal interface IPhasedWork
     /// <summary>The number of tasks of a phase. It must not change while the work runs.</summary>
     int TaskCount(int phase);
 
+    /// <summary>The name of a phase, for measurements.</summary>
+    string NameOf(int phase) => "";
+
     /// <summary>Whether tasks of a phase may be skipped when the work is cancelled. A phase that writes to the
     /// caller's memory is not cancellable, so that cancelled work leaves that memory unchanged.</summary>
     bool IsCancellable(int phase) => true;

@@ -7,8 +7,8 @@ namespace MsResampler.Cpu;
 /// <remarks>The helper threads serve one caller at a time. A concurrent caller runs its work on its own thread
 /// only; with many callers the processors are busy anyway, and no caller waits for another. A helper that wakes
 /// up late joins the current phase; no phase waits for it. The threads reference only the shared state, so an
-/// unreferenced pool is finalised and its threads end.</remarks>
-internal sealed class WorkerPool : IDisposable
+/// unreferenced pool is finalised and its threads end. Measurements derive a pool that times the tasks.</remarks>
+internal class WorkerPool : IDisposable
 {
     // Initialised before the constructor can throw, because the finaliser runs even then.
     private readonly Shared _shared = new();
@@ -36,13 +36,13 @@ internal sealed class WorkerPool : IDisposable
     ~WorkerPool() => _shared.Stop();
 
     /// <summary>The largest number of threads that run one piece of work, the calling thread included.</summary>
-    public int ThreadCount { get; }
+    public virtual int ThreadCount { get; }
 
     /// <summary>Runs all phases and returns when the last task is done. If a task throws, the first exception
     /// is rethrown after all threads have left the work.</summary>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled. It is
     /// checked before every task of a cancellable phase.</exception>
-    public void Run(IPhasedWork work, CancellationToken cancellationToken)
+    public virtual void Run(IPhasedWork work, CancellationToken cancellationToken)
     {
         // Not a lock: a task that calls Run would enter a lock that its own thread holds.
         if (ThreadCount > 1 && Interlocked.Exchange(ref _isTaken, 1) == 0)
