@@ -27,6 +27,17 @@ internal static class IntegerTypes
     public static int MaxLevel(this IntegerType type, int innerCount) => type == IntegerType.Int8 ? 127
         : Math.Min(short.MaxValue, (int)Math.Sqrt(int.MaxValue / innerCount));
 
+    /// <summary>Whether a name is that of the scales of a matrix.</summary>
+    public static bool IsScaleName(string name) => name.EndsWith(".weight" + ScaleSuffix, StringComparison.Ordinal);
+
+    /// <summary>The integers as which <see cref="Precision.Int8"/> multiplies by a matrix; null for floats.</summary>
+    /// <param name="int8Layers">The layers with 8 bits.</param>
+    /// <param name="layer">The layer of the matrix.</param>
+    /// <param name="matrix">The matrix.</param>
+    public static IntegerType? Of(ModelLayers int8Layers, ModelLayers layer, WeightTensor matrix)
+        => layer == ModelLayers.None || matrix.Columns > MaxInnerCount ? null
+            : int8Layers.HasFlag(layer) ? IntegerType.Int8 : IntegerType.Int16;
+
     /// <summary>The element type of a stored matrix.</summary>
     public static TensorType TensorTypeOf(this IntegerType type)
         => type == IntegerType.Int8 ? TensorType.I8 : TensorType.I16;

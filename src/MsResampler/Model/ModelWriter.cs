@@ -205,10 +205,8 @@ public static class ModelWriter
 
         IntegerType? IntegersOf(WeightTensor weight, ModelLayers layer)
         {
-            if (integerLayers is { } layers && layer != ModelLayers.None
-                && weight.Columns <= IntegerTypes.MaxInnerCount)
-                return layers.HasFlag(layer) ? IntegerType.Int8 : IntegerType.Int16;
-            return type is null ? weight.StoredIntegers : null;
+            IntegerType? integers = integerLayers is { } layers ? IntegerTypes.Of(layers, layer, weight) : null;
+            return integers ?? (type is null ? weight.StoredIntegers : null);
         }
     }
 
@@ -223,7 +221,7 @@ public static class ModelWriter
     private static WeightType? CommonType(TensorToWrite[] tensors)
     {
         TensorType[] types = [.. tensors.Where(tensor => IntegerTypes.StoredAs(tensor.Type) is null
-            && !tensor.Name.EndsWith(IntegerTypes.ScaleSuffix, StringComparison.Ordinal))
+            && !IntegerTypes.IsScaleName(tensor.Name))
             .Select(tensor => tensor.Type).Distinct()];
         return types is [var common]
             ? Enum.GetValues<WeightType>().Single(type => WeightTypes.TensorTypeOf(type) == common) : null;

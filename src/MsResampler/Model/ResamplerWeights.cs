@@ -30,4 +30,33 @@ public sealed record GateWeights(LinearWeights Hidden, LinearWeights Output);
 /// <param name="PositionTable">pos_embed, [M, D]; null unless positions are stored.</param>
 public sealed record ResamplerWeights(WeightTensor? KeyValueInput, NormWeights KeyValueNorm, NormWeights QueryNorm,
     NormWeights PostNorm, IReadOnlyList<ScopeWeights> Scopes, GateWeights? Gate, LinearWeights Projection,
-    WeightTensor? PositionTable);
+    WeightTensor? PositionTable)
+{
+    /// <summary>Every matrix of a linear layer once, with its layer; <see cref="ModelLayers.None"/> for
+    /// <c>q_proj</c> and <c>gate.fc2</c>.</summary>
+    internal IEnumerable<(ModelLayers Layer, WeightTensor Matrix)> Matrices()
+    {
+        if (KeyValueInput is not null)
+            yield return (ModelLayers.KeyValueInput, KeyValueInput);
+        for (int scope = 0; scope < Scopes.Count; scope++)
+        {
+            ScopeWeights weights = Scopes[scope];
+            yield return (ModelLayers.None, weights.QueryProjection.Weight);
+            if (scope == 0 || !ReferenceEquals(weights.KeyProjection, Scopes[0].KeyProjection))
+            {
+                yield return (ModelLayers.Keys, weights.KeyProjection.Weight);
+                yield return (ModelLayers.Values, weights.ValueProjection.Weight);
+            }
+
+            yield return (ModelLayers.Outputs, weights.OutputProjection.Weight);
+        }
+
+        if (Gate is not null)
+        {
+            yield return (ModelLayers.Gate, Gate.Hidden.Weight);
+            yield return (ModelLayers.None, Gate.Output.Weight);
+        }
+
+        yield return (ModelLayers.Projection, Projection.Weight);
+    }
+}

@@ -193,7 +193,8 @@ internal sealed class RunGroupsTests : CliFixture
     {
         float[][] frames = Frames(s_grids);
         using ResamplerModel model = ResamplerModel.Open(TimedModel);
-        using ITokenEngine engine = TokenEngine.Open(model, BackendChoice.Reference, null, Precision.Auto, null);
+        using ITokenEngine engine = TokenEngine.Open(model,
+            new EngineChoice { Backend = BackendChoice.Reference });
         TokenView view = engine.Explain([.. frames.SelectMany(values => values)],
             new FrameGroups(s_grids, [-1, 0, 3, 3, 900], [s_grids.Length]));
         using (Assert.EnterMultipleScope())

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Model;
@@ -59,9 +60,9 @@ internal sealed class IntegerFuzzTests : TemporaryFolderFixture
                 string from = words[random.Next(words.Length)];
                 string to = words[random.Next(words.Length)].PadRight(from.Length)[..from.Length];
                 int start = random.Next(8, headerLength);
-                int found = bytes.AsSpan(start, headerLength - start).IndexOf(System.Text.Encoding.ASCII.GetBytes(from));
+                int found = bytes.AsSpan(start, headerLength - start).IndexOf(Encoding.ASCII.GetBytes(from));
                 if (found >= 0)
-                    System.Text.Encoding.ASCII.GetBytes(to).CopyTo(bytes, start + found);
+                    Encoding.ASCII.GetBytes(to).CopyTo(bytes, start + found);
             }
             else
             {

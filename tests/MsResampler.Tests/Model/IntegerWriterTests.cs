@@ -110,11 +110,12 @@ internal sealed class IntegerWriterTests : TemporaryFolderFixture
     public void Products_are_rounded_once_to_a_smaller_type([Values] WeightType type)
     {
         ResamplerConfig config = BoundWeights.SingleConfig;
-        // 1 + 2^-8 + 2^-24 and 1 + 2^-11 + 2^-24 need 25 bits: rounded to float32 first, each would become a tie of
-        // bfloat16 or float16, which rounds to 1.
-        float[] scales = [(1 + MathF.ScaleB(1, -8) + MathF.ScaleB(1, -23)) / 3, 0.9f, 0.7f];
+        // Three times these scales has 25 bits and is next to a tie of bfloat16, 1 + 2^-8, or of float16, 1 + 3·2^-11.
+        // Rounded to float32 first, it would become that tie, which rounds to the other side.
+        float[] scales = [MathF.ScaleB(((1 << 24) + (1 << 16) + 1) / 3, -24),
+            MathF.ScaleB(((1 << 24) + (3 << 13) - 1) / 3, -24), 0.7f];
         List<TensorToWrite> tensors = IntegerModels.With(config, "kv_proj.weight", TensorType.I8,
-            index => (index % 255) - 127, row => scales[row % 3]);
+            index => (index % 12) - 5, row => scales[row % 3]);
         double[] found = BoundWeights.Open(config, tensors, model =>
         {
             ModelWriter.Write(Folder.Path, model, type);
@@ -122,7 +123,7 @@ internal sealed class IntegerWriterTests : TemporaryFolderFixture
             return written.Weights.KeyValueInput!.ToDouble();
         });
         Assert.That(found, Is.EqualTo(Enumerable.Range(0, found.Length).Select(index
-            => Round(((index % 255) - 127) * (double)scales[index / config.VisionHiddenSize % 3]))));
+            => Round(((index % 12) - 5) * (double)scales[index / config.VisionHiddenSize % 3]))));
 
         double Round(double value) => type switch
         {
@@ -199,8 +200,8 @@ internal sealed class IntegerWriterTests : TemporaryFolderFixture
     public void Undefined_layers_are_refused()
     {
         using TestModel original = new(Configs.Mixed);
-        Assert.That(() => ModelWriter.WriteIntegers(Folder.Path, original.Model, (ModelLayers)64), Throws.ArgumentException
-            .With.Message.Contains("64").And.Property("ParamName").EqualTo("int8Layers"));
+        Assert.That(() => ModelWriter.WriteIntegers(Folder.Path, original.Model, (ModelLayers)64),
+            Throws.ArgumentException.With.Message.Contains("64").And.Property("ParamName").EqualTo("int8Layers"));
     }
 
     /// <summary>Checks that a matrix holds the integers and scales that the quantiser makes of another one.</summary>

@@ -20,10 +20,7 @@ internal static class BenchCommand
         Option<CheckpointLayout?> layout = Options.Layout();
         Option<PatchGrid?> grid = Options.Grid("The patch grid of every image.");
         Option<int> batch = Options.Int("--batch", "Images in a call.", 1, 1, MaxBatch);
-        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
-        Option<string?> device = Options.Device();
-        Option<PrecisionChoice> precision = Options.Precision();
-        Option<int?> threads = Options.Threads();
+        EngineOptions engine = new(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
         Option<double?> seconds = Options.Positive("--seconds", "S",
             "The duration of the measurement; a warm-up of a quarter of it comes first.", 3, MaxSeconds);
         Option<string?> json = Options.OptionalPath("--json", "FILE", "Also write the figures to this file.");
@@ -40,22 +37,24 @@ internal static class BenchCommand
             [
                 "msresampler bench --model model --grid 24x24",
                 "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --json bench.json",
+                "msresampler bench --model model --grid 24x24 --precision int8 --int8-layers all",
                 "msresampler bench --model model --grid 24x24 --backend cuda --precision float16",
             ],
-            Options = { model, layout, grid, batch, backend, device, precision, threads, seconds, json },
+            Options =
+            {
+                model, layout, grid, batch, engine.Backend, engine.Device, engine.Precision, engine.Int8Layers,
+                engine.Threads, seconds, json,
+            },
         };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(layout),
-            parsed.GetValue(grid)!.Value, parsed.GetValue(batch), parsed.GetRequiredValue(backend),
-            parsed.GetValue(device),
-            parsed.GetRequiredValue(precision).Precision, parsed.GetValue(threads),
+            parsed.GetValue(grid)!.Value, parsed.GetValue(batch), engine.Read(parsed),
             TimeSpan.FromSeconds(parsed.GetRequiredValue(seconds)!.Value),
             parsed.GetValue(json), terminal, cancellationToken));
         return command;
     }
 
-    private static int Run(string folder, CheckpointLayout? layout, PatchGrid grid, int batch, BackendChoice backend,
-        string? device, Precision precision, int? threadCount, TimeSpan duration, string? json,
-        Terminal terminal, CancellationToken cancellationToken)
+    private static int Run(string folder, CheckpointLayout? layout, PatchGrid grid, int batch, EngineChoice choice,
+        TimeSpan duration, string? json, Terminal terminal, CancellationToken cancellationToken)
     {
         using OutputFile? report = json is null ? null : new OutputFile(json, new Inputs().AddModel(folder));
         using ResamplerModel model = TokenEngine.OpenModel(folder, layout, terminal);
@@ -63,8 +62,7 @@ internal static class BenchCommand
         CallSize.RequireReference($"--grid {grid}", model.Config, grid.PatchCount);
         CallSize.Require($"--batch {batch}", model.Config, grid.PatchCount, batch);
         // Every backend of this command is a ResamplerEngine; only the reference is not.
-        using ResamplerEngine engine =
-            (ResamplerEngine)TokenEngine.Open(model, backend, device, precision, threadCount);
+        using ResamplerEngine engine = (ResamplerEngine)TokenEngine.Open(model, choice);
         ResamplerConfig config = model.Config;
         int tokenCount = config.QueryGrid.QueryCount * config.OutputSize;
         float[] image = RandomFeatures.Create(seed: 0, grid, config.VisionHiddenSize);
@@ -98,7 +96,7 @@ internal static class BenchCommand
         ]);
         if (report is not null)
         {
-            WriteJson(report.Stream, folder, engine.Description, grid, figures, deviation);
+            WriteJson(report.Stream, folder, engine, choice, grid, figures, deviation);
             report.Commit(cancellationToken);
         }
 
@@ -127,13 +125,16 @@ internal static class BenchCommand
         return [.. samples];
     }
 
-    private static void WriteJson(Stream stream, string model, string engine, PatchGrid grid, Figures figures,
-        Deviation deviation)
+    private static void WriteJson(Stream stream, string model, ResamplerEngine engine, EngineChoice choice,
+        PatchGrid grid, Figures figures, Deviation deviation)
     {
         using Utf8JsonWriter writer = new(stream, new JsonWriterOptions { Indented = true });
         writer.WriteStartObject();
         writer.WriteString("model", model);
-        writer.WriteString("engine", engine);
+        writer.WriteString("engine", engine.Description);
+        writer.WriteString("precision", PrecisionChoice.NameOf(engine.Precision));
+        if (engine.Precision == Precision.Int8)
+            writer.WriteString("int8_layers", LayerNames.Of(choice.Int8Layers));
         writer.WriteString("version", typeof(BenchCommand).Assembly.GetName().Version!.ToString(3));
         writer.WriteString("runtime", RuntimeInformation.FrameworkDescription);
         writer.WriteString("os", RuntimeInformation.OSDescription);

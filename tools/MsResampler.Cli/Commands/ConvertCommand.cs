@@ -11,7 +11,9 @@ internal static class ConvertCommand
         Option<CheckpointLayout?> layout = Options.Layout();
         Option<string> output = Options.Path("--out", "DIR",
             "The model folder to write; it is created if it does not exist.");
-        Option<WeightType?> type = Options.ElementType("The type of the weights (default: each as it is).");
+        Option<StoredType?> type = Options.StoredType("The type of the weights (default: each as it is); int8 stores " +
+            "the matrices of layers as integers.");
+        Option<ModelLayers?> int8Layers = Options.Int8Layers("With --dtype int8");
         Option<string?> scopes = Options.OptionalPath("--scopes", "FILE",
             "New scopes for a model with one: a JSON file with scopes, gate, share_queries and share_kv as in " +
             "config.json, and optionally query_grid.");
@@ -22,6 +24,8 @@ internal static class ConvertCommand
             [
                 "Values that the type holds stay exact; others are rounded to nearest even. A value outside its range",
                 "is an error.",
+                "int8 stores the integers that --precision int8 multiplies by, with one scale per row. Run with the",
+                "same --int8-layers, the model has the same tokens as the one that is read.",
                 "With --scopes every scope receives the queries and the attention of the model's only scope, and the",
                 "gate gives all scopes the same weight: a start for training. Without windows and Gaussians the tokens",
                 "are those of the model. The query grid is the model's unless the file names one with as many queries.",
@@ -29,22 +33,30 @@ internal static class ConvertCommand
             Examples =
             [
                 "msresampler convert --model model --out model-f16 --dtype f16",
+                "msresampler convert --model model --out model-int8 --dtype int8",
                 "msresampler convert --model MiniCPM-V-2_6 --out resampler",
                 "msresampler convert --model model --out multi --scopes scopes.json",
             ],
-            Options = { model, layout, output, type, scopes, force },
+            Options = { model, layout, output, type, int8Layers, scopes, force },
         };
         command.SetAction(parsed =>
         {
+            StoredType? stored = parsed.GetValue(type);
+            if (stored != StoredType.Integers && parsed.GetValue(int8Layers) is not null)
+                throw new InputException($"{int8Layers.Name} can only be used with --dtype int8");
+            if (stored == StoredType.Integers && parsed.GetValue(scopes) is not null)
+                throw new InputException("--scopes makes a model for training, which --dtype int8 is not; convert " +
+                    "twice");
             Run(parsed.GetRequiredValue(model), parsed.GetValue(layout), parsed.GetRequiredValue(output),
-                parsed.GetValue(type), parsed.GetValue(scopes), parsed.GetValue(force), terminal, cancellationToken);
+                stored, parsed.GetValue(int8Layers) ?? LayerNames.Default, parsed.GetValue(scopes),
+                parsed.GetValue(force), terminal, cancellationToken);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static void Run(string path, CheckpointLayout? layout, string folder, WeightType? type,
-        string? scopesPath, bool force, Terminal terminal, CancellationToken cancellationToken)
+    private static void Run(string path, CheckpointLayout? layout, string folder, StoredType? type,
+        ModelLayers int8Layers, string? scopesPath, bool force, Terminal terminal, CancellationToken cancellationToken)
     {
         Inputs inputs = new Inputs().AddModel(path);
         byte[]? scopesJson = null;
@@ -70,10 +82,12 @@ internal static class ConvertCommand
         terminal.Say($"writing {folder}");
         NewModel.Write(folder, () =>
         {
-            if (scopesJson is null)
-                ModelWriter.Write(folder, model, type, cancellationToken);
+            if (type == StoredType.Integers)
+                ModelWriter.WriteIntegers(folder, model, int8Layers, cancellationToken);
+            else if (scopesJson is null)
+                ModelWriter.Write(folder, model, type?.Type, cancellationToken);
             else
-                ModelWriter.WriteWithScopes(folder, model, config, type, cancellationToken);
+                ModelWriter.WriteWithScopes(folder, model, config, type?.Type, cancellationToken);
         });
         terminal.Line($"{folder}: {Quantity.Scaled(NewModel.ParameterCount(folder))}parameters, " +
             NewModel.Describe(config));

@@ -22,6 +22,7 @@ internal static class InspectCommand
         };
         Option<string?> model = Options.OptionalPath("--model", "PATH", "The same as PATH.");
         Option<CheckpointLayout?> layout = Options.Layout();
+        Option<ModelLayers?> int8Layers = Options.Int8Layers("For the bytes in int8");
         Option<PatchGrid?> grid = Options.Grid("The patch grid of the scopes and the plan.", new PatchGrid(24, 24));
         ExampleCommand command = new("inspect",
             "Show the configuration, scopes and tensors of a model, and its execution plan.")
@@ -34,7 +35,7 @@ internal static class InspectCommand
                 "msresampler inspect model/model.safetensors",
             ],
             Arguments = { path },
-            Options = { model, layout, grid },
+            Options = { model, layout, grid, int8Layers },
         };
         command.SetAction(parsed =>
         {
@@ -45,13 +46,15 @@ internal static class InspectCommand
                     (first is null ? "none" : $"'{first}' and --model {second}") + " (see msresampler inspect --help)");
             }
 
-            Run((first ?? second)!, parsed.GetValue(layout), parsed.GetValue(grid)!.Value, terminal);
+            Run((first ?? second)!, parsed.GetValue(layout), parsed.GetValue(grid)!.Value,
+                parsed.GetValue(int8Layers) ?? LayerNames.Default, terminal);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static void Run(string path, CheckpointLayout? layout, PatchGrid grid, Terminal terminal)
+    private static void Run(string path, CheckpointLayout? layout, PatchGrid grid, ModelLayers int8Layers,
+        Terminal terminal)
     {
         bool isFolder = Directory.Exists(path);
         if (!isFolder && !File.Exists(path))
@@ -61,7 +64,7 @@ internal static class InspectCommand
             using ResamplerModel model = TokenEngine.OpenModel(path, layout, terminal);
             WriteConfig(model, terminal);
             WriteScopes(model, grid, terminal);
-            WriteTensors(model, terminal);
+            WriteTensors(model, int8Layers, terminal);
             WritePlan(model, grid, terminal);
             return;
         }
@@ -166,20 +169,22 @@ internal static class InspectCommand
     private static double[] MeanOfHeads(double[] logs)
         => [.. Enumerable.Range(0, 2).Select(axis => logs.Where((_, index) => index % 2 == axis).Average())];
 
-    private static void WriteTensors(ResamplerModel model, Terminal terminal)
+    private static void WriteTensors(ResamplerModel model, ModelLayers int8Layers, Terminal terminal)
     {
         string heading = $"Tensors of {model.SourcePath}";
         if (model.Layout == CheckpointLayout.MsResampler)
         {
             WriteTensors(heading, model.Tensors, terminal);
+            WeightTable.Write(model, model.Tensors, int8Layers, terminal);
             return;
         }
 
         HashSet<string> names = [.. TensorsOf(model.Weights).Select(tensor => tensor.Name)];
-        WriteTensors($"{heading} that the resampler has",
-            [.. model.Tensors.Where(tensor => names.Contains(tensor.Name))], terminal);
+        TensorInfo[] own = [.. model.Tensors.Where(tensor => names.Contains(tensor.Name))];
+        WriteTensors($"{heading} that the resampler has", own, terminal);
         if (model.Tensors.Count > names.Count)
             terminal.Line($"  {Number(model.Tensors.Count - names.Count)} other tensors are not read");
+        WeightTable.Write(model, own, int8Layers, terminal);
     }
 
     /// <summary>The weights of a model with one scope.</summary>
@@ -215,7 +220,8 @@ internal static class InspectCommand
             ]),
         ]);
         terminal.Line($"{Number(tensors.Count)} tensors, " +
-            $"{Quantity.Count(tensors.Sum(tensor => tensor.ElementCount))} " +
+            $"{Quantity.Count(tensors.Where(tensor => !IntegerTypes.IsScaleName(tensor.Name))
+                .Sum(tensor => tensor.ElementCount))} " +
             $"parameters, {Quantity.Scaled(tensors.Sum(tensor => tensor.ByteCount))}B");
     }
 

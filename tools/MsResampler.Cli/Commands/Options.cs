@@ -67,14 +67,25 @@ internal static class Options
         IEnumerable<string> names = PrecisionChoice.All.Select(choice => choice.Name);
         return new Option<PrecisionChoice>("--precision")
         {
-            Description = "Numeric precision on a GPU; auto is the type of the checkpoint if the GPU supports it. " +
-                "The CPU always computes in float32.",
+            Description = "Numeric precision. auto is float32 on the CPU, and on a GPU the type of the checkpoint if " +
+                "the GPU supports it. tf32, float16 and bfloat16 need a GPU; int8 computes on the CPU.",
             HelpName = string.Join('|', names),
             DefaultValueFactory = _ => PrecisionChoice.Auto,
             CustomParser = result => PrecisionChoice.All.FirstOrDefault(choice => choice.Name == Text(result)) ??
                 Fail<PrecisionChoice>(result, "--precision", string.Join(", ", names)),
         };
     }
+
+    /// <summary>The option <c>--int8-layers</c>, or null.</summary>
+    /// <param name="condition">When the option has an effect, for the help.</param>
+    public static Option<ModelLayers?> Int8Layers(string condition) => new("--int8-layers")
+    {
+        Description = $"{condition}: the layers with 8 bits, where the others have 16 (default: " +
+            $"{LayerNames.Of(LayerNames.Default)}); {LayerNames.Expected}.",
+        HelpName = "LAYERS",
+        CustomParser = result => LayerNames.Parse(Text(result)) ??
+            Fail<ModelLayers?>(result, "--int8-layers", LayerNames.Expected),
+    };
 
     public static Option<int?> Threads() => new("--threads")
     {
@@ -126,13 +137,18 @@ internal static class Options
     {
         Description = description,
         HelpName = "f32|f16|bf16",
-        CustomParser = result => Text(result) switch
-        {
-            "f32" or "float32" => WeightType.Float32,
-            "f16" or "float16" => WeightType.Float16,
-            "bf16" or "bfloat16" => WeightType.BFloat16,
-            _ => Fail<WeightType?>(result, "--dtype", "f32, f16 or bf16"),
-        },
+        CustomParser = result => WeightTypeOf(Text(result)) ??
+            Fail<WeightType?>(result, "--dtype", "f32, f16 or bf16"),
+    };
+
+    /// <summary>The option <c>--dtype</c> of a command that can also write integers, or null.</summary>
+    public static Option<StoredType?> StoredType(string description) => new("--dtype")
+    {
+        Description = description,
+        HelpName = "f32|f16|bf16|int8",
+        CustomParser = result => Text(result) == "int8" ? Commands.StoredType.Integers
+            : WeightTypeOf(Text(result)) is { } type ? new StoredType(type)
+            : Fail<StoredType?>(result, "--dtype", "f32, f16, bf16 or int8"),
     };
 
     /// <summary>The option <c>--grid</c>, a patch grid.</summary>
@@ -177,6 +193,14 @@ internal static class Options
                 : Fail<ImageSize>(result, "--size",
                     "a side in pixels such as 336, or height x width such as 336x448, each from 1 to " +
                     $"{MaxExtent}"),
+    };
+
+    private static WeightType? WeightTypeOf(string name) => name switch
+    {
+        "f32" or "float32" => WeightType.Float32,
+        "f16" or "float16" => WeightType.Float16,
+        "bf16" or "bfloat16" => WeightType.BFloat16,
+        _ => null,
     };
 
     private static int ParseInt(ArgumentResult result, string name, int min, int max)

@@ -50,11 +50,7 @@ internal static class RunCommand
         };
         Option<string> output = Options.Path("--out", "FILE",
             "The file for the tokens in float32, .safetensors (tensor 'tokens') or .npy: [B,M,L], or [groups,M,L].");
-        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu,
-            BackendChoice.Cuda, BackendChoice.Reference);
-        Option<string?> device = Options.Device();
-        Option<PrecisionChoice> precision = Options.Precision();
-        Option<int?> threads = Options.Threads();
+        EngineOptions engine = new(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda, BackendChoice.Reference);
         Option<string?> maps = Options.OptionalPath("--maps", "DIR",
             "Also write maps of the attention of each scope and of the gate to this folder, as PNG.");
         ExampleCommand command = new("run",
@@ -83,13 +79,14 @@ internal static class RunCommand
                 "msresampler run --model model --image photo.jpg --out tokens.safetensors --maps maps",
                 "msresampler run --model model --image a.png b.webp --size 448x336 --out tokens.npy",
                 "msresampler run --model model --features features.npy --out tokens.safetensors --threads 4",
+                "msresampler run --model model --features features.npy --out tokens.npy --precision int8",
                 "msresampler run --model model --features clip.npy --grid 24x24 --drop-class-token --out tokens.npy",
                 "msresampler run --model model --features video.npy --temporal-ids '[[-1],[2,6,9]]' --out tokens.npy",
             ],
             Options =
             {
-                model, layout, features, grid, dropClassToken, images, patch, size, temporalIds, output, backend,
-                device, precision, threads, maps,
+                model, layout, features, grid, dropClassToken, images, patch, size, temporalIds, output,
+                engine.Backend, engine.Device, engine.Precision, engine.Int8Layers, engine.Threads, maps,
             },
         };
         command.SetAction(parsed =>
@@ -123,10 +120,7 @@ internal static class RunCommand
                 TemporalIds = ReadTemporalIds(parsed.GetValue(temporalIds)),
                 Output = parsed.GetRequiredValue(output),
                 InputFiles = hasImages ? imageFiles : featureFiles,
-                Backend = parsed.GetRequiredValue(backend),
-                Device = parsed.GetValue(device),
-                Precision = parsed.GetRequiredValue(precision).Precision,
-                ThreadCount = parsed.GetValue(threads),
+                Engine = engine.Read(parsed),
                 MapFolder = parsed.GetValue(maps),
             }, terminal, cancellationToken);
             return ExitCode.Done;
@@ -155,8 +149,7 @@ internal static class RunCommand
             throw new InputException($"{request.MapFolder}: this is a file; --maps expects a folder");
         using IFeatureSource source = request.OpenSource();
         InputGroups groups = new(source, request.TemporalIds);
-        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Layout, request.Backend,
-            request.Device, request.Precision, request.ThreadCount, terminal);
+        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Layout, request.Engine, terminal);
         CheckChannels(source, engine.Config, request.Model);
 
         ResamplerConfig config = engine.Config;
@@ -177,7 +170,7 @@ internal static class RunCommand
             {
                 int end = ChunkEnd(groups, config, first);
                 RunChunk chunk = new(groups, engine, first, end, buffers);
-                file.Append(chunk.Resample(request.ThreadCount, cancellationToken));
+                file.Append(chunk.Resample(request.Engine.ThreadCount, cancellationToken));
                 callTime += chunk.CallTime;
                 if (mapFolder is not null)
                     maps.AddRange(chunk.DrawMaps(mapFolder, cancellationToken));
@@ -229,7 +222,7 @@ internal static class RunCommand
             string what = groups.DescribeSize(group);
             long patchCount = groups.PatchCountOf(group);
             CallSize.Require(what, config, patchCount);
-            if (request.Backend == BackendChoice.Reference)
+            if (request.Engine.Backend == BackendChoice.Reference)
                 CallSize.RequireReference(what, config, patchCount);
             if (request.MapFolder is not null)
                 CallSize.RequireMaps($"--maps for {what}", config, patchCount);

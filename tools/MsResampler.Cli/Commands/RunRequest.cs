@@ -19,14 +19,7 @@ internal sealed record RunRequest
     /// <summary>The files of the images; the command must not replace them.</summary>
     public required IReadOnlyList<string> InputFiles { get; init; }
 
-    public BackendChoice Backend { get; init; } = BackendChoice.Auto;
-
-    /// <summary>The GPU; null for the first usable one.</summary>
-    public string? Device { get; init; }
-
-    public Precision Precision { get; init; }
-
-    public int? ThreadCount { get; init; }
+    public EngineChoice Engine { get; init; } = new();
 
     /// <summary>The folder for maps, or null if no maps are drawn.</summary>
     public string? MapFolder { get; init; }

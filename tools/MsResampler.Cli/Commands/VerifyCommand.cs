@@ -21,12 +21,10 @@ internal static class VerifyCommand
     {
         Option<string> model = Options.Model();
         Option<CheckpointLayout?> layout = Options.Layout();
-        Option<BackendChoice> backend = Options.Backend(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
-        Option<string?> device = Options.Device();
-        Option<PrecisionChoice> precision = Options.Precision();
-        Option<int?> threads = Options.Threads();
+        EngineOptions engine = new(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
         Option<double?> bound = Options.Positive("--bound", "X", "The largest allowed relative L2 error (default: " +
-            $"{Quantity.Error(Deviation.CpuBound)} on the CPU; on a GPU " +
+            $"{Quantity.Error(Deviation.CpuBound)} on the CPU, in int8 up to " +
+            $"{Quantity.Error(Deviation.Int8BoundOf(ModelLayers.All))} with all layers in 8 bits; on a GPU " +
             $"{string.Join(", ", s_precisions.Select(BoundOf))}).");
         ExampleCommand command = new("verify",
             "Compare the engine with the double-precision reference on random features.")
@@ -40,27 +38,33 @@ internal static class VerifyCommand
             [
                 "msresampler verify --model model",
                 "msresampler verify --model model --backend cpu --threads 1 --bound 1e-6",
+                "msresampler verify --model model --precision int8 --int8-layers k_proj,v_proj,gate",
             ],
-            Options = { model, layout, backend, device, precision, threads, bound },
+            Options =
+            {
+                model, layout, engine.Backend, engine.Device, engine.Precision, engine.Int8Layers, engine.Threads,
+                bound,
+            },
         };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(layout),
-            parsed.GetRequiredValue(backend), parsed.GetValue(device), parsed.GetRequiredValue(precision).Precision,
-            parsed.GetValue(threads), parsed.GetValue(bound), terminal, cancellationToken));
+            engine.Read(parsed), parsed.GetValue(bound), terminal, cancellationToken));
         return command;
     }
 
     private static string BoundOf(Precision precision)
-        => $"{Quantity.Error(Deviation.BoundOf(BackendChoice.Cuda, precision))} in {PrecisionChoice.NameOf(precision)}";
+    {
+        double bound = Deviation.BoundOf(BackendChoice.Cuda, precision, ModelLayers.None);
+        return $"{Quantity.Error(bound)} in {PrecisionChoice.NameOf(precision)}";
+    }
 
-    private static int Run(string folder, CheckpointLayout? layout, BackendChoice backend, string? device,
-        Precision precision, int? threadCount, double? givenBound, Terminal terminal,
-        CancellationToken cancellationToken)
+    private static int Run(string folder, CheckpointLayout? layout, EngineChoice choice, double? givenBound,
+        Terminal terminal, CancellationToken cancellationToken)
     {
         using ResamplerModel model = TokenEngine.OpenModel(folder, layout, terminal);
         PatchGrid largest = s_inputs[0].Grids[0];
         CallSize.Require($"{folder}: {largest} patches", model.Config, largest.PatchCount, s_inputs.Length);
         CallSize.RequireReference($"{folder}: {largest} patches", model.Config, largest.PatchCount);
-        using ITokenEngine engine = TokenEngine.Open(model, backend, device, precision, threadCount);
+        using ITokenEngine engine = TokenEngine.Open(model, choice);
         double bound = givenBound ?? engine.ErrorBound;
         terminal.Say($"verify: loading {folder} in double precision");
         ReferenceResampler reference = ReferenceResampler.Load(model);

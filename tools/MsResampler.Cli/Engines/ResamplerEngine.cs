@@ -10,6 +10,9 @@ internal sealed class ResamplerEngine(Resampler resampler, double errorBound) : 
 
     public IReadOnlyList<string> Warnings => resampler.Warnings;
 
+    /// <summary>The precision that computes; never <see cref="Precision.Auto"/>.</summary>
+    public Precision Precision => resampler.Precision;
+
     public string Description => resampler.Description;
 
     public double ErrorBound => errorBound;

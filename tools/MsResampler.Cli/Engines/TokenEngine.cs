@@ -6,16 +6,16 @@ namespace MsResampler.Cli.Engines;
 /// that when they read them.</summary>
 internal static class TokenEngine
 {
-    public static ITokenEngine Open(string path, CheckpointLayout? layout, BackendChoice backend, string? device,
-        Precision precision, int? threadCount, Terminal terminal)
+    public static ITokenEngine Open(string path, CheckpointLayout? layout, EngineChoice choice, Terminal terminal)
     {
         using ResamplerModel model = OpenModel(path, layout, terminal);
-        return Open(model, backend, device, precision, threadCount);
+        return Open(model, choice);
     }
 
-    public static ITokenEngine Open(ResamplerModel model, BackendChoice backend, string? device, Precision precision,
-        int? threadCount)
+    public static ITokenEngine Open(ResamplerModel model, EngineChoice choice)
     {
+        (BackendChoice backend, string? device, Precision precision)
+            = (choice.Backend, choice.Device, choice.Precision);
         if (device is not null && (backend == BackendChoice.Cpu || backend == BackendChoice.Reference))
             throw new InputException($"--device {device}: --backend {backend} uses no GPU; leave one of them out");
         if (backend == BackendChoice.Reference)
@@ -24,21 +24,25 @@ internal static class TokenEngine
                 $"--precision {PrecisionChoice.NameOf(precision)}: the reference computes in double precision");
         }
 
+        // Only the CPU has integer products.
         if (backend == BackendChoice.Auto)
-            backend = device is not null || CudaBackend.IsAvailable(out _) ? BackendChoice.Cuda : BackendChoice.Cpu;
+            backend = device is not null || (precision != Precision.Int8 && CudaBackend.IsAvailable(out _))
+                ? BackendChoice.Cuda : BackendChoice.Cpu;
 
         ResamplerOptions options = new()
         {
             Backend = backend != BackendChoice.Cuda ? Backend.Cpu
                 : device is null ? CudaBackend.Default : CudaBackend.ForDevice(device),
             Precision = precision,
-            ThreadCount = threadCount ?? 0,
+            Int8Layers = choice.Int8Layers,
+            ThreadCount = choice.ThreadCount ?? 0,
             ValidateFeatures = false,
         };
         try
         {
             Resampler resampler = Resampler.Load(model, options);
-            return new ResamplerEngine(resampler, Deviation.BoundOf(backend, resampler.Precision));
+            return new ResamplerEngine(resampler, Deviation.BoundOf(backend, resampler.Precision,
+                choice.Int8Layers & LayersOf(model.Weights)));
         }
         catch (Exception exception) when (precision != Precision.Auto
             && exception is NotSupportedException or Float16OverflowException)
@@ -53,6 +57,10 @@ internal static class TokenEngine
                 "--backend cpu needs none)", exception);
         }
     }
+
+    /// <summary>The layers that a model has.</summary>
+    private static ModelLayers LayersOf(ResamplerWeights weights)
+        => weights.Matrices().Aggregate(ModelLayers.None, (layers, matrix) => layers | matrix.Layer);
 
     /// <summary>Opens a model and adds its warnings to the terminal.</summary>
     public static ResamplerModel OpenModel(string path, CheckpointLayout? layout, Terminal terminal)

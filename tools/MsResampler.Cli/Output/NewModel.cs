@@ -65,7 +65,8 @@ internal static class NewModel
     public static long ParameterCount(string folder)
     {
         using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(folder);
-        return checkpoint.Tensors.Sum(tensor => tensor.ElementCount);
+        return checkpoint.Tensors.Where(tensor => !IntegerTypes.IsScaleName(tensor.Name))
+            .Sum(tensor => tensor.ElementCount);
     }
 
     /// <summary>The scopes and queries of a model, such as "3 scopes, 12x12 queries".</summary>

@@ -1,0 +1,18 @@
+namespace MsResampler.Cli.Engines;
+
+/// <summary>What the options of a command say about the engine.</summary>
+internal sealed record EngineChoice
+{
+    public BackendChoice Backend { get; init; } = BackendChoice.Auto;
+
+    /// <summary>The GPU; null for the first usable one.</summary>
+    public string? Device { get; init; }
+
+    public Precision Precision { get; init; }
+
+    /// <summary>The layers with 8 bits in <see cref="Precision.Int8"/>.</summary>
+    public ModelLayers Int8Layers { get; init; } = LayerNames.Default;
+
+    /// <summary>The number of threads; null for one per processor.</summary>
+    public int? ThreadCount { get; init; }
+}
