@@ -7,5 +7,8 @@ if (args is not [string path])
     return 2;
 }
 
-File.WriteAllText(path, GeneratedSource.Write());
+// A build of another configuration may read the file at the same time: it finds all of it or the file before.
+string complete = $"{path}.{Environment.ProcessId}";
+File.WriteAllText(complete, GeneratedSource.Write());
+File.Move(complete, path, overwrite: true);
 return 0;
