@@ -15,6 +15,12 @@ internal static unsafe class TileFunction
     private const int VectorBytes = 64;
     private const int StepBytes = VectorCount * VectorBytes;
 
+    /// <summary>Weights are prefetched 32 steps ahead, also behind the panel, where the next one begins. On an AMD EPYC
+    /// (Zen 5) a tile with a panel from main memory then reached 43 to 59 % of the peak in place of 37 to 45 %, from
+    /// the third-level cache 98 % in place of 96 %, and from the second-level cache 100 % both ways. Distances of 2 or
+    /// 4 KiB gained less, and more than 8 KiB no more.</summary>
+    private const int PrefetchBytes = 32 * StepBytes;
+
     /// <summary>The start of the loop is aligned to a line of the instruction cache.</summary>
     private const int LoopAlignment = 64;
 
@@ -122,7 +128,11 @@ internal static unsafe class TileFunction
         AssemblerRegister64 index)
     {
         for (int vector = 0; vector < VectorCount; vector++)
+        {
             code.vmovdqu32(s_weights[vector], __zmmword_ptr[panel + (vector * VectorBytes)]);
+            code.prefetcht0(__byte_ptr[panel + (PrefetchBytes + (vector * VectorBytes))]);
+        }
+
         for (int row = 0; row < IntegerTile.RowCount; row++)
         {
             code.vpbroadcastd(s_activations, __dword_ptr[s_rows[row] + (index * sizeof(int))]);
