@@ -1,4 +1,5 @@
 using MsResampler.Cpu;
+using MsResampler.Cpu.Integer;
 using MsResampler.Model;
 
 namespace MsResampler;
@@ -42,6 +43,9 @@ public sealed record ResamplerOptions
     /// <summary>The layout of the model that is loaded; null to recognise it. <see cref="CheckpointLayout.All"/> lists
     /// the layouts.</summary>
     public CheckpointLayout? Layout { get; init; }
+
+    /// <summary>The kernel of integer products; null for the fastest one. Only tests set it.</summary>
+    internal IntegerKernel? IntegerKernel { get; init; }
 
     /// <summary>The limit for <see cref="ThreadCount"/>. Only tests set it, to run more threads than
     /// processors.</summary>

@@ -197,7 +197,7 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
         int stride = config.Scopes.Count * config.HiddenSize;
         AlignedBuffer branches = Random((long)rowCount * stride);
         AlignedBuffer fused = new((long)rowCount * config.HiddenSize);
-        AlignedBuffer scratch = new(FusionGate<TSimd, TVector>.ScratchCount(config));
+        AlignedBuffer scratch = new(FusionGate<TSimd, TVector>.ScratchCount(operands));
         return () =>
         {
             for (int row = 0; row < rowCount; row += FusionGate<TSimd, TVector>.RowCount)

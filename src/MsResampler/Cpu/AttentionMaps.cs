@@ -49,9 +49,17 @@ internal static unsafe class AttentionMaps
         ScopeBias bias = new(config.Scopes[scope], windows, config.QueryGrid, model.Scopes[scope].LogSigma);
         AlignedBuffer queries = model.Queries(scope, grid.Plan.Grid);
         AlignedBuffer keys = new((long)patchCount * width);
-        PackedMatrix projection = model.Scopes[scope].Keys;
-        Parallel.For(0, projection.PanelCount, panel => Gemm<TSimd, TVector>.Panel(keyFeatures, stride, patchCount,
-            projection, panel, keys.Pointer, width));
+        WeightMatrix projection = model.Scopes[scope].Keys;
+        const int BlockRows = 24;
+        Parallel.For(0, (patchCount + BlockRows - 1) / BlockRows, block =>
+        {
+            int first = block * BlockRows;
+            int rows = Math.Min(BlockRows, patchCount - first);
+            AlignedBuffer scratch = new(WeightProduct<TSimd, TVector>.ScratchCount(projection, rows));
+            WeightProduct<TSimd, TVector>.Run(keyFeatures + ((nint)first * stride), stride, rows, projection,
+                keys.Pointer + ((nint)first * width), width, scratch.Pointer);
+            GC.KeepAlive(scratch);
+        });
 
         bool hasOverflowed = false;
         float[] made = new float[checked((long)config.AttentionHeadCount * queryCount * patchCount)];

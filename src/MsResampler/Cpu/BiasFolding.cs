@@ -26,7 +26,7 @@ internal static class BiasFolding
     /// <param name="gateHidden">The packed fc1, which receives its bias; null without a gate.</param>
     /// <param name="problems">Receives one sentence per bias that leaves the range of float32.</param>
     public static void Apply<TSimd, TVector>(ResamplerConfig config, ResamplerWeights weights,
-        IReadOnlyList<ScopeOperands<TSimd, TVector>> scopes, PackedMatrix? gateHidden, ICollection<string> problems)
+        IReadOnlyList<ScopeOperands<TSimd, TVector>> scopes, WeightMatrix? gateHidden, ICollection<string> problems)
         where TSimd : struct, ISimd<TVector>
     {
         double[] normBias = weights.KeyValueNorm.Bias.ToDouble();

@@ -7,7 +7,8 @@ namespace MsResampler.Cpu;
 internal sealed class CpuBackend : Backend
 {
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
-        => options.Precision is Precision.Auto or Precision.Float32 ? CpuVariant.Choose().Create(model, options)
-            : throw new NotSupportedException($"Precision {options.Precision}: the CPU backend computes in float32; " +
-                "use Precision.Float32 or Precision.Auto");
+        => options.Precision is Precision.Auto or Precision.Float32 or Precision.Int8
+            ? CpuVariant.Choose().Create(model, options)
+            : throw new NotSupportedException($"Precision {options.Precision}: the CPU backend computes in float32 " +
+                "or with integers; use Precision.Float32, Precision.Int8 or Precision.Auto");
 }

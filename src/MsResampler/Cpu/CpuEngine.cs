@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using MsResampler.Cpu.Integer;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 using MsResampler.Planning;
@@ -12,6 +13,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     private readonly string _variant;
     private readonly bool _validateFeatures;
     private readonly WorkerPool _workers;
+    private readonly IntegerProducts? _integers;
     private Core? _core;
 
     public CpuEngine(string variant, ResamplerModel model, ResamplerOptions options,
@@ -21,10 +23,12 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         Warnings = CpuVariant.All.FirstOrDefault(known => known.Name == variant)?.Warning is { } warning
             ? [warning] : [];
         _validateFeatures = options.ValidateFeatures;
-        ModelOperands<TSimd, TVector> operands = new(model);
+        _integers = options.Precision == Precision.Int8 ? IntegerProductsOf(variant, options) : null;
+        ModelOperands<TSimd, TVector> operands = new(model, _integers);
         _workers = options.CreateWorkers(options.ThreadCount == 0 ? options.ProcessorCount
             : Math.Min(options.ThreadCount, options.ProcessorCount));
-        _core = new Core(operands, new Planner(model.Config, operands.KeyValueInput is not null, Costs, choose),
+        CostModel costs = _integers is null ? Costs : IntegerCosts.For(options.Int8Layers);
+        _core = new Core(operands, new Planner(model.Config, operands.KeyValueInput is not null, costs, choose), costs,
             options.GridCacheBytes, _workers);
     }
 
@@ -37,9 +41,11 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         AbsorbedValueHeads = AbsorbedValues<TSimd, TVector>.HeadCount,
     };
 
-    public override string Description => $"cpu, {_variant}, {ThreadCount} thread{(ThreadCount == 1 ? "" : "s")}";
+    public override string Description => $"cpu, {_variant}, " +
+        $"{(_integers is null ? "" : $"int8 by {_integers.Kernel.Name}, ")}{ThreadCount} " +
+        $"thread{(ThreadCount == 1 ? "" : "s")}";
 
-    public override Precision Precision => Precision.Float32;
+    public override Precision Precision => _integers is null ? Precision.Float32 : Precision.Int8;
 
     public override IReadOnlyList<string> Warnings { get; }
 
@@ -124,6 +130,9 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         _core = null;
         _workers.Dispose();
     }
+
+    private static IntegerProducts IntegerProductsOf(string variant, ResamplerOptions options)
+        => new(options.IntegerKernel ?? IntegerKernel.Choose(variant), options.Int8Layers);
 
     private Core Open() => Volatile.Read(ref _core) ?? throw new ObjectDisposedException(typeof(Resampler).FullName);
 
@@ -239,11 +248,12 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     {
         private readonly GroupStrategies.Pool _strategies = new();
 
-        public Core(ModelOperands<TSimd, TVector> model, Planner planner, long gridCacheBytes, WorkerPool workers)
+        public Core(ModelOperands<TSimd, TVector> model, Planner planner, CostModel costs, long gridCacheBytes,
+            WorkerPool workers)
         {
             Model = model;
             Planner = planner;
-            int headLanes = Costs.PaddedLanes(model.Config.AttentionHeadCount);
+            int headLanes = costs.PaddedLanes(model.Config.AttentionHeadCount);
             Grids = new GridCache(gridCacheBytes,
                 key => GridPlan.Create<TSimd, TVector>(key.Strategies is null ? planner.Plan(key.Grid)
                     : planner.Plan(key.Grid, key.Strategies.Scopes), model.Config, headLanes,

@@ -18,7 +18,7 @@ internal sealed unsafe class FoldedQueries(PartKey key, AlignedBuffer memory, ni
     /// <param name="laneCount">The number of heads, rounded up to whole tiles.</param>
     /// <param name="pool">Provides the memory.</param>
     /// <param name="workers">The threads that compute.</param>
-    public static FoldedQueries Create<TSimd, TVector>(PartKey key, AlignedBuffer queries, PackedMatrix keys,
+    public static FoldedQueries Create<TSimd, TVector>(PartKey key, AlignedBuffer queries, WeightMatrix keys,
         ResamplerConfig config, int laneCount, BufferPool pool, WorkerPool workers)
         where TSimd : struct, ISimd<TVector>
     {

@@ -1,5 +1,5 @@
 using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
+using MsResampler.Cpu.Integer;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 using MsResampler.Planning;
@@ -11,39 +11,33 @@ namespace MsResampler.Cpu;
 /// <remarks>
 /// The arithmetic of an element depends only on the plan of its image or group, not on the position of its row or on
 /// the thread that computes it. Tokens are therefore bit-identical in any batch.
-/// <para>Attention computes a frame of a group of several frames like an image, but into partial rows, which
-/// <see cref="FrameMerge{TSimd,TVector}"/> then merges.</para>
+/// <para>With integer products, the stage that makes a row also rounds it to integers, except for rows of which a task
+/// makes only a part: features and the output of attention have stages of their own for that.</para>
 /// <para>Intermediate results share one block of memory, sized for the largest stack so far. Let Z be the rows of
-/// features (twice if keys have positions), P the projected keys and values, W the attention weights of absorbed
-/// scopes, the partial rows and the scratch memory of the threads, and B one row of S·D floats per query. Attention
-/// uses Z + P + W + B, the branch outputs use 2·B, and the block holds Z + P + W + 2·B: at most 1.5 times the larger of
-/// the two. <see cref="WorkspaceSize"/> decides how much the block grows.</para>
+/// features (twice if keys have positions) and their integers, P the projected keys and values, W the attention weights
+/// of absorbed scopes, the partial rows and the scratch memory of the threads, and B one row of S·D floats per query.
+/// Attention uses Z + P + W + B, the branch outputs use 2·B, and the block holds Z + P + W + 2·B: at most 1.5 times the
+/// larger of the two. <see cref="WorkspaceSize"/> decides how much the block grows.</para>
 /// </remarks>
 internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     where TSimd : struct, ISimd<TVector>
 {
-    private const int NormRows = 16;
+    /// <summary>Rows of a task that normalises rows or rounds them to integers.</summary>
+    private const int BlockRows = 16;
 
     private readonly ModelOperands<TSimd, TVector> _model;
     private readonly WorkspaceSize _size;
     private readonly ResamplerConfig _config;
     private readonly int _threadCount;
-    private readonly float*[] _keys;
-    private readonly float*[] _values;
-    private readonly float*[] _probabilities;
-    private readonly List<long>[] _probabilityStarts;
-    private readonly float*[] _partials;
-    private readonly FrameSum*[] _frameSums;
-    private readonly List<int> _absorbedScopes = [];
-    private readonly List<int> _mergedScopes = [];
-    private readonly Func<int, int> _sumTasksOf;
+    private readonly AttentionStage<TSimd, TVector> _attention;
+    private readonly IntegerActivations<TSimd, TVector> _integers;
     private readonly GemmList<TSimd, TVector> _inputGemm = new();
     private readonly GemmList<TSimd, TVector> _keyValueGemm = new();
     private readonly GemmList<TSimd, TVector> _outputGemm = new();
     private readonly GemmList<TSimd, TVector> _tokenGemm = new();
     private AlignedBuffer _workspace = new(0);
     private float* _positioned;
-    private float* _attention;
+    private float* _attended;
     private float* _branches;
     private float* _fused;
     private float* _scratch;
@@ -53,7 +47,6 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private float* _tokens;
     private int _overflowedGroup;
     private int _scratchStride;
-    private HeadLayout _heads;
 
     public ForwardPass(ModelOperands<TSimd, TVector> model, int threadCount, WorkspaceSize size)
     {
@@ -61,26 +54,22 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _size = size;
         _config = model.Config;
         _threadCount = threadCount;
-        int scopeCount = _config.Scopes.Count;
-        _keys = new float*[scopeCount];
-        _values = new float*[scopeCount];
-        _probabilities = new float*[scopeCount];
-        _probabilityStarts = [.. _config.Scopes.Select(_ => new List<long>())];
-        _partials = new float*[scopeCount];
-        _frameSums = new FrameSum*[scopeCount];
-        _sumTasksOf = SumTasksOf;
         RowStride = RowStrideOf(_config.HiddenSize);
-        BranchStride = RowStrideOf(checked(scopeCount * _config.HiddenSize));
+        BranchStride = RowStrideOf(checked(_config.Scopes.Count * _config.HiddenSize));
+        _attention = new AttentionStage<TSimd, TVector>(model, Stack, threadCount, RowStride, BranchStride);
+        _integers = new IntegerActivations<TSimd, TVector>(model);
     }
 
     /// <summary>The stages in the order of their execution; each is a phase of the work.</summary>
     private enum Stage
     {
+        InputIntegers,
         Input,
         Norm,
         KeysAndValues,
         Attention,
         Sums,
+        OutputIntegers,
         Outputs,
         Gate,
         Tokens,
@@ -121,6 +110,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     private int QueryCount => _config.QueryGrid.QueryCount;
 
+    private int TokenRowCount => Stack.GroupCount * QueryCount;
+
     /// <summary>The stride for rows of <paramref name="width"/> floats: a multiple of 16 floats, but not of 4 KiB, so
     /// that the elements of a column do not all map to the same set of the first-level cache.</summary>
     public static int RowStrideOf(int width) => ((width + 15) & ~15) + 16;
@@ -131,41 +122,39 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     /// <param name="gateWeights">Receives the gate weights, [groups·M, S·R]; may be null.</param>
     public void Prepare(float* input, float* tokens, float* gateWeights)
     {
-        _absorbedScopes.Clear();
-        _mergedScopes.Clear();
-        for (int scope = 0; scope < _config.Scopes.Count; scope++)
-            (IsValueProjected(scope) ? _mergedScopes : _absorbedScopes).Add(scope);
-        Stack.CountTasks(_sumTasksOf);
+        _attention.Prepare();
         _input = input;
         _gateWeights = gateWeights;
         _tokens = tokens;
         _overflowedGroup = int.MaxValue;
-        _heads = HeadLayout.For(_config.HeadSize, RowCount);
         Reserve();
 
-        int tokenRows = Stack.GroupCount * QueryCount;
         int width = _config.HiddenSize;
         _inputGemm.Start(RowCount);
         if (_model.KeyValueInput is { } inputWeight)
-            _inputGemm.Add(input, _config.VisionHiddenSize, inputWeight, Features, RowStride);
+            _inputGemm.Add(input, _config.VisionHiddenSize, _integers.Input, inputWeight, Features, RowStride);
         _inputGemm.Cut(_threadCount);
         _keyValueGemm.Start(RowCount);
-        for (int scope = 0; scope < OwnerCount; scope++)
+        for (int scope = 0; scope < _config.Scopes.Count; scope++)
         {
-            if (IsKeyProjected(scope))
-                _keyValueGemm.Add(KeyFeatures, RowStride, _model.Scopes[scope].Keys, _keys[scope], _heads);
-            if (IsValueProjected(scope))
-                _keyValueGemm.Add(Features, RowStride, _model.Scopes[scope].Values, _values[scope], _heads);
+            if (_attention.Owner(scope) != scope)
+                continue;
+            if (_attention.IsKeyProjected(scope))
+                _keyValueGemm.Add(KeyFeatures, RowStride, _integers.Keys, _model.Scopes[scope].Keys,
+                    _attention.Keys(scope), _attention.Heads);
+            if (_attention.IsValueProjected(scope))
+                _keyValueGemm.Add(Features, RowStride, _integers.Values, _model.Scopes[scope].Values,
+                    _attention.Values(scope), _attention.Heads);
         }
 
         _keyValueGemm.Cut(_threadCount);
-        _outputGemm.Start(tokenRows);
+        _outputGemm.Start(TokenRowCount);
         for (int scope = 0; scope < _config.Scopes.Count; scope++)
-            _outputGemm.Add(_attention + ((nint)scope * width), BranchStride, _model.Scopes[scope].Output,
-                _branches + ((nint)scope * width), BranchStride);
+            _outputGemm.Add(_attended + ((nint)scope * width), BranchStride, _integers.Outputs(scope),
+                _model.Scopes[scope].Output, _branches + ((nint)scope * width), BranchStride);
         _outputGemm.Cut(_threadCount);
-        _tokenGemm.Start(tokenRows);
-        _tokenGemm.Add(_fused, RowStride, _model.Projection, tokens, _config.OutputSize);
+        _tokenGemm.Start(TokenRowCount);
+        _tokenGemm.Add(_fused, RowStride, _integers.Fused, _model.Projection, tokens, _config.OutputSize);
         _tokenGemm.Cut(_threadCount);
     }
 
@@ -178,11 +167,13 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     public int TaskCount(int phase) => (Stage)phase switch
     {
-        Stage.Norm => (RowCount + NormRows - 1) / NormRows,
+        Stage.InputIntegers => _integers.HasInput ? Blocks(RowCount) : 0,
+        Stage.Norm => Blocks(RowCount),
         Stage.Input => _inputGemm.TaskCount + (HasTimes ? Stack.FrameCount : 0),
         Stage.Attention => Stack.TaskCount,
         Stage.Sums => Stack.SumTaskCount,
-        Stage.Gate => ((Stack.GroupCount * QueryCount) + FusionGate<TSimd, TVector>.RowCount - 1)
+        Stage.OutputIntegers => _integers.HasOutputs ? Blocks(TokenRowCount) : 0,
+        Stage.Gate => (TokenRowCount + FusionGate<TSimd, TVector>.RowCount - 1)
             / FusionGate<TSimd, TVector>.RowCount,
         Stage products => ProductsOf(products).TaskCount,
     };
@@ -196,6 +187,10 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         float* scratch = _scratch + ((nint)worker * _scratchStride);
         switch ((Stage)phase)
         {
+            case Stage.InputIntegers:
+                for (int row = task * BlockRows; row < Math.Min((task + 1) * BlockRows, RowCount); row++)
+                    _integers.RoundInput(_input + ((nint)row * _config.VisionHiddenSize), row);
+                break;
             case Stage.Input when task >= _inputGemm.TaskCount:
                 EmbedTime(task - _inputGemm.TaskCount);
                 break;
@@ -203,10 +198,14 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 Normalise(task);
                 break;
             case Stage.Attention:
-                Attend(task, scratch);
+                _attention.Attend(task, scratch);
                 break;
             case Stage.Sums:
-                Sum(task, scratch);
+                _attention.Sum(task, scratch);
+                break;
+            case Stage.OutputIntegers:
+                for (int row = task * BlockRows; row < Math.Min((task + 1) * BlockRows, TokenRowCount); row++)
+                    _integers.RoundOutputs(_attended + ((nint)row * BranchStride), row);
                 break;
             case Stage.Gate:
                 Fuse(task, scratch);
@@ -228,18 +227,13 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _ => _tokenGemm,
     };
 
-    /// <summary>The number of scopes with key and value projections of their own.</summary>
-    private int OwnerCount => _config.ShareKeyValues ? 1 : _config.Scopes.Count;
-
-    private int Owner(int scope) => _config.ShareKeyValues ? 0 : scope;
-
-    private bool IsKeyProjected(int scope) => Stack.Plan.Scopes[scope].Keys == ProjectionStrategy.Projected;
-
-    private bool IsValueProjected(int scope) => Stack.Plan.Scopes[scope].Values == ProjectionStrategy.Projected;
+    private static int Blocks(int rows) => (rows + BlockRows - 1) / BlockRows;
 
     private void Reserve()
     {
-        MeasureScratch();
+        int scratch = Math.Max(_attention.ScratchCount, FusionGate<TSimd, TVector>.ScratchCount(_model));
+        // One cache line of padding, so that two workers never write to the same line.
+        _scratchStride = ((scratch + 15) & ~15) + 16;
         long count = Place(null);
         if (_workspace.Count < count)
         {
@@ -257,87 +251,25 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     /// they take.</summary>
     private long Place(float* start)
     {
-        float* next = start;
-        int slack = MicroKernel<TSimd, TVector>.PanelWidth;
-        long rows = ((long)RowCount * RowStride) + slack;
-        Features = Take(ref next, rows);
+        PassMemory memory = new(start);
+        long rows = ((long)RowCount * RowStride) + MicroKernel<TSimd, TVector>.PanelWidth;
+        Features = memory.Take(rows);
         if (HasKeyPositions)
-            _positioned = Take(ref next, rows);
-        long headRows = (_config.AttentionHeadCount * (long)_heads.HeadStride) + slack;
-        for (int scope = 0; scope < OwnerCount; scope++)
-        {
-            if (IsKeyProjected(scope))
-                _keys[scope] = Take(ref next, headRows);
-            if (IsValueProjected(scope))
-                _values[scope] = Take(ref next, headRows);
-        }
-
-        for (int scope = 0; scope < _config.Scopes.Count; scope++)
-        {
-            _probabilities[scope] = Take(ref next, _probabilityStarts[scope][^1]);
-            long partialRows = (long)Stack.PartialCount * QueryCount;
-            _partials[scope] = Take(ref next, IsValueProjected(scope) ? partialRows * RowStride : 0);
-            _frameSums[scope] = (FrameSum*)Take(ref next,
-                partialRows * _config.AttentionHeadCount * sizeof(FrameSum) / sizeof(float));
-        }
-
-        _times = Take(ref next, HasTimes ? (long)Stack.PartialCount * RowStride : 0);
-        _scratch = Take(ref next, (long)_threadCount * _scratchStride);
-        long branchCount = (long)Stack.GroupCount * QueryCount * BranchStride;
-        _attention = Take(ref next, branchCount);
-        _branches = Take(ref next, branchCount);
+            _positioned = memory.Take(rows);
+        _attention.Place(ref memory);
+        _integers.Place(ref memory, RowCount, TokenRowCount, _attention, HasKeyPositions);
+        _times = memory.Take(HasTimes ? (long)Stack.PartialCount * RowStride : 0);
+        _scratch = memory.Take((long)_threadCount * _scratchStride);
+        long branchCount = (long)TokenRowCount * BranchStride;
+        _attended = memory.Take(branchCount);
+        _branches = memory.Take(branchCount);
         // The fusion gate runs after the branch outputs, when the output of attention is no longer needed.
-        _fused = _attention;
-        return next - start;
-
-        static float* Take(ref float* next, long count)
-        {
-            float* taken = next;
-            next += (count + 15) & ~15L;
-            return taken;
-        }
+        _fused = _attended;
+        _attention.Features = Features;
+        _attention.KeyFeatures = KeyFeatures;
+        _attention.Output = _attended;
+        return memory.Count;
     }
-
-    private void MeasureScratch()
-    {
-        int scratch = FusionGate<TSimd, TVector>.ScratchCount(_config);
-        foreach (List<long> starts in _probabilityStarts)
-        {
-            starts.Clear();
-            starts.Add(0);
-        }
-
-        for (int frame = 0; frame < Stack.FrameCount; frame++)
-        {
-            for (int scope = 0; scope < _config.Scopes.Count; scope++)
-            {
-                if (Stack[frame].Tiled[scope] is { } tiled)
-                    scratch = Math.Max(scratch, ScopeAttentionTiled<TSimd, TVector>.ScratchCount(
-                        tiled.MaxLaneCount, _config.HeadSize));
-                AbsorbedScope? absorbed = Stack[frame].Absorbed[scope];
-                if (absorbed is not null)
-                    scratch = Math.Max(scratch,
-                        ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
-                bool areAbsorbed = absorbed is { AreValuesAbsorbed: true };
-                if (areAbsorbed)
-                    scratch = Math.Max(scratch, AbsorbedValues<TSimd, TVector>.ScratchCount(absorbed!));
-                _probabilityStarts[scope].Add(_probabilityStarts[scope][^1]
-                    + (areAbsorbed ? (long)QueryCount * absorbed!.MaxKeyCount * absorbed.LaneCount : 0));
-            }
-        }
-
-        // One cache line of padding, so that two workers never write to the same line.
-        _scratchStride = ((scratch + 15) & ~15) + 16;
-    }
-
-    /// <summary>The number of tasks of the sums of a group: of absorbed values, and of the merge of frames.</summary>
-    private int SumTasksOf(int group) => Stack.FrameCountOf(group) is var frameCount && frameCount == 1
-        ? Stack[Stack.FirstFrame(group)].ValueTasks.Length
-        : (_absorbedScopes.Count * AbsorbedValues<TSimd, TVector>.TaskCount(_config, frameCount))
-            + (_mergedScopes.Count * MergeBlocks);
-
-    private int MergeBlocks
-        => (QueryCount + FrameMerge<TSimd, TVector>.QueryCount - 1) / FrameMerge<TSimd, TVector>.QueryCount;
 
     private void EmbedTime(int frame)
     {
@@ -351,118 +283,45 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     private void Normalise(int task)
     {
-        int end = Math.Min((task + 1) * NormRows, RowCount);
-        int frame = Stack.FrameOfRow(task * NormRows);
-        for (int row = task * NormRows; row < end; row++)
+        int end = Math.Min((task + 1) * BlockRows, RowCount);
+        int frame = Stack.FrameOfRow(task * BlockRows);
+        for (int row = task * BlockRows; row < end; row++)
         {
             while (row >= Stack.FirstRow(frame + 1))
                 frame++;
             float* target = Features + ((nint)row * RowStride);
             float* source = _model.KeyValueInput is null ? _input + ((nint)row * _config.VisionHiddenSize) : target;
             _model.KeyValueNorm.Apply(source, target);
-            if (!HasKeyPositions)
-                continue;
-            ReadOnlySpan<float> normal = new(target, _config.HiddenSize);
-            Span<float> positioned = new(_positioned + ((nint)row * RowStride), _config.HiddenSize);
-            if (Stack[frame].Positions is { } positions)
-                positions.AddTo(normal, row - Stack.FirstRow(frame), positioned);
-            else
-                normal.CopyTo(positioned);
-            if (HasTimes && Stack.TemporalId(frame) >= 0)
-                TensorPrimitives.Add(positioned, TimeOf(frame), positioned);
+            if (HasKeyPositions)
+                AddPositions(row, frame, target);
+            _integers.RoundNormal(target, KeyFeatures + ((nint)row * RowStride), row);
         }
     }
 
-    private void Attend(int task, float* scratch)
+    /// <summary>Writes the input of the key projections: a row of Z plus the positions of its patch and
+    /// frame.</summary>
+    private void AddPositions(int row, int frame, float* source)
     {
-        (int frame, int index) = Stack.FrameOfTask(task);
-        GridOperands grid = Stack[frame];
-        AttentionTask unit = grid.Tasks[index];
-        int partial = Stack.PartialOf(frame);
-        float* output = partial < 0 ? AttentionRow(Stack.GroupOf(frame), unit.Scope) : PartialRow(frame, unit.Scope);
-        int outputStride = partial < 0 ? BranchStride : RowStride;
-        FrameSum* sums = partial < 0 ? null : SumsOf(frame, unit.Scope);
-        nint firstRow = Stack.FirstRow(frame);
-        if (grid.Tiled[unit.Scope] is { } tiled)
-        {
-            ScopeAttentionTiled<TSimd, TVector>.Run(tiled, unit.Index, unit.Head, grid.Plan.Grid.Columns,
-                _keys[Owner(unit.Scope)] + (firstRow * _heads.RowStride),
-                _values[Owner(unit.Scope)] + (firstRow * _heads.RowStride), _heads, output, outputStride,
-                scratch, sums, _config.AttentionHeadCount);
-            return;
-        }
-
-        AbsorbedScope absorbed = grid.Absorbed[unit.Scope]!;
-        ScopeAttentionAbsorbed<TSimd, TVector>.ComputeWeights(absorbed, unit.Index, _config.HiddenSize,
-            KeyFeatures + (firstRow * RowStride), RowStride, scratch, NextQueries(grid, index),
-            sums == null ? null : sums + ((nint)unit.Index * _config.AttentionHeadCount), _config.AttentionHeadCount);
-        if (absorbed.AreValuesAbsorbed)
-        {
-            // The weights are computed in scratch memory and copied: the last tile writes surplus rows, which
-            // would overwrite the weights of another query.
-            int count = absorbed.MaxKeyCount * absorbed.LaneCount;
-            new ReadOnlySpan<float>(scratch, count).CopyTo(
-                new Span<float>(Probabilities(unit.Scope, frame) + ((nint)unit.Index * count), count));
-            return;
-        }
-
-        ScopeAttentionAbsorbed<TSimd, TVector>.SumValues(absorbed, unit.Index, _config.AttentionHeadCount,
-            _values[Owner(unit.Scope)] + (firstRow * _heads.RowStride), _heads,
-            output + ((nint)unit.Index * outputStride), scratch);
-    }
-
-    /// <summary>The folded queries of the task that this thread is likely to take next; null if there is
-    /// none.</summary>
-    private float* NextQueries(GridOperands grid, int task)
-    {
-        if (task + _threadCount >= grid.Tasks.Length)
-            return null;
-        AttentionTask next = grid.Tasks[task + _threadCount];
-        return grid.Absorbed[next.Scope] is { } absorbed ? absorbed.Queries(next.Index) : null;
-    }
-
-    private void Sum(int task, float* scratch)
-    {
-        (int group, int index) = Stack.GroupOfTask(task);
-        int first = Stack.FirstFrame(group);
-        int frameCount = Stack.FrameCountOf(group);
-        if (frameCount == 1)
-        {
-            ValueTask unit = Stack[first].ValueTasks[index];
-            AbsorbedValues<TSimd, TVector>.Run(Stack[first].Absorbed[unit.Scope]!, unit,
-                _model.Scopes[unit.Scope].HeadValues, _config, Probabilities(unit.Scope, first),
-                Features + ((nint)Stack.FirstRow(first) * RowStride), RowStride, AttentionRow(group, unit.Scope),
-                BranchStride, scratch);
-            return;
-        }
-
-        int valueTasks = AbsorbedValues<TSimd, TVector>.TaskCount(_config, frameCount);
-        if (index < _absorbedScopes.Count * valueTasks)
-        {
-            int scope = _absorbedScopes[index / valueTasks];
-            AbsorbedValues<TSimd, TVector>.Run(Stack, group,
-                AbsorbedValues<TSimd, TVector>.TaskOf(_config, frameCount, scope, index % valueTasks),
-                _model.Scopes[scope].HeadValues, _config, SumsOf(first, scope), _probabilities[scope],
-                CollectionsMarshal.AsSpan(_probabilityStarts[scope])[first..], Features, RowStride,
-                AttentionRow(group, scope), BranchStride, scratch);
-            return;
-        }
-
-        (int merged, int block) = Math.DivRem(index - (_absorbedScopes.Count * valueTasks), MergeBlocks);
-        int mergedScope = _mergedScopes[merged];
-        FrameMerge<TSimd, TVector>.Run(Stack, group, mergedScope, block * FrameMerge<TSimd, TVector>.QueryCount,
-            SumsOf(first, mergedScope), PartialRow(first, mergedScope), RowStride, _config,
-            AttentionRow(group, mergedScope), BranchStride);
+        ReadOnlySpan<float> normal = new(source, _config.HiddenSize);
+        Span<float> positioned = new(_positioned + ((nint)row * RowStride), _config.HiddenSize);
+        if (Stack[frame].Positions is { } positions)
+            positions.AddTo(normal, row - Stack.FirstRow(frame), positioned);
+        else
+            normal.CopyTo(positioned);
+        if (HasTimes && Stack.TemporalId(frame) >= 0)
+            TensorPrimitives.Add(positioned, TimeOf(frame), positioned);
     }
 
     private void Fuse(int task, float* scratch)
     {
         int row = task * FusionGate<TSimd, TVector>.RowCount;
-        int rows = Math.Min(FusionGate<TSimd, TVector>.RowCount, (Stack.GroupCount * QueryCount) - row);
+        int rows = Math.Min(FusionGate<TSimd, TVector>.RowCount, TokenRowCount - row);
         float* weights = _gateWeights is null ? null
             : _gateWeights + ((nint)row * _config.Scopes.Count * _config.GateGroupCount);
         FusionGate<TSimd, TVector>.Run(_model, _branches + ((nint)row * BranchStride), BranchStride, rows,
             _fused + ((nint)row * RowStride), RowStride, weights, scratch);
+        for (int r = 0; r < rows; r++)
+            _integers.RoundFused(_fused + ((nint)(row + r) * RowStride), row + r);
     }
 
     /// <summary>Checks the tokens of a task for NaN and infinity while they are in the cache.</summary>
@@ -481,19 +340,4 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             return;
         }
     }
-
-    private float* Probabilities(int scope, int frame)
-        => _probabilities[scope] + _probabilityStarts[scope][frame];
-
-    /// <summary>The sums of the softmax of a frame of a group of several frames, [M, A].</summary>
-    private FrameSum* SumsOf(int frame, int scope)
-        => _frameSums[scope] + ((nint)Stack.PartialOf(frame) * QueryCount * _config.AttentionHeadCount);
-
-    /// <summary>The output of attention on a frame of a group of several frames, [M, D].</summary>
-    private float* PartialRow(int frame, int scope)
-        => _partials[scope] + ((nint)Stack.PartialOf(frame) * QueryCount * RowStride);
-
-    /// <summary>The output of attention of a group, [M, S·D], at channel 0 of a scope.</summary>
-    private float* AttentionRow(int group, int scope)
-        => _attention + ((nint)group * QueryCount * BranchStride) + ((nint)scope * _config.HiddenSize);
 }

@@ -12,9 +12,12 @@ internal static unsafe class FusionGate<TSimd, TVector>
     /// threads.</summary>
     public const int RowCount = 12;
 
+    private const int LineFloats = 16;
+
     /// <summary>Floats of scratch memory that a block needs.</summary>
-    public static int ScratchCount(ResamplerConfig config) => config.Gate is not { } gate ? 0
-        : RowCount * (gate.HiddenSize + (config.Scopes.Count * config.GateGroupCount));
+    public static int ScratchCount(ModelOperands<TSimd, TVector> model) => model.Config.Gate is not { } gate ? 0
+        : (RowCount * (gate.HiddenSize + (model.Config.Scopes.Count * model.Config.GateGroupCount)))
+            + LineFloats + WeightProduct<TSimd, TVector>.ScratchCount(model.GateHidden!, RowCount);
 
     /// <summary>Computes a block.</summary>
     /// <param name="model">The model.</param>
@@ -40,8 +43,8 @@ internal static unsafe class FusionGate<TSimd, TVector>
         int logitCount = model.GateOutput!.ColumnCount;
         float* hidden = scratch;
         float* logits = scratch + (RowCount * hiddenCount);
-        for (int panel = 0; panel < hiddenLayer.PanelCount; panel++)
-            Gemm<TSimd, TVector>.Panel(branches, stride, rowCount, hiddenLayer, panel, hidden, hiddenCount);
+        WeightProduct<TSimd, TVector>.Run(branches, stride, rowCount, hiddenLayer, hidden, hiddenCount,
+            Align(logits + (RowCount * logitCount)));
         // Row by row, so that a value is computed as part of a vector or as a remainder independently of other rows.
         for (int row = 0; row < rowCount; row++)
             VectorMath<TSimd, TVector>.Gelu(hidden + (row * hiddenCount), hiddenCount);
@@ -58,6 +61,9 @@ internal static unsafe class FusionGate<TSimd, TVector>
             model.PostNorm.Apply(fused + (row * fusedStride), fused + (row * fusedStride));
         }
     }
+
+    private static float* Align(float* address)
+        => (float*)(((nuint)address + (LineFloats * sizeof(float)) - 1) & ~(nuint)((LineFloats * sizeof(float)) - 1));
 
     private static void SoftmaxOverScopes(float* gate, int scopeCount, int groupCount)
     {

@@ -1,3 +1,4 @@
+using MsResampler.Cpu.Integer;
 using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
@@ -16,8 +17,8 @@ internal sealed unsafe class GemmList<TSimd, TVector>
     private int _chunkCount;
     private int _threadCount;
 
-    private readonly record struct Product(nint A, int AStride, PackedMatrix B, nint C, int CStride, HeadLayout Heads,
-        int FirstPanel);
+    private readonly record struct Product(nint A, int AStride, IntegerRows Rows, WeightMatrix B, nint C, int CStride,
+        HeadLayout Heads, int FirstPanel);
 
     /// <summary>The number of tasks, once <see cref="Cut"/> was called.</summary>
     public int TaskCount => PanelCount * _chunkCount;
@@ -33,12 +34,19 @@ internal sealed unsafe class GemmList<TSimd, TVector>
 
     /// <summary>Adds the product of <paramref name="a"/> and <paramref name="b"/>, written to rows of
     /// <paramref name="c"/>. Strides are in floats.</summary>
-    public void Add(float* a, int aStride, PackedMatrix b, float* c, int cStride)
-        => _products.Add(new Product((nint)a, aStride, b, (nint)c, cStride, default, PanelCount));
+    /// <param name="a">The left operand, if <paramref name="b"/> is in float32.</param>
+    /// <param name="aStride">Floats between its rows.</param>
+    /// <param name="rows">The left operand, if <paramref name="b"/> has integers.</param>
+    /// <param name="b">The right operand.</param>
+    /// <param name="c">Receives the product.</param>
+    /// <param name="cStride">Floats between its rows.</param>
+    public void Add(float* a, int aStride, in IntegerRows rows, WeightMatrix b, float* c, int cStride)
+        => _products.Add(new Product((nint)a, aStride, rows, b, (nint)c, cStride, default, PanelCount));
 
-    /// <summary>Adds the product of <paramref name="a"/> and <paramref name="b"/>, written head by head.</summary>
-    public void Add(float* a, int aStride, PackedMatrix b, float* c, HeadLayout heads)
-        => _products.Add(new Product((nint)a, aStride, b, (nint)c, heads.RowStride, heads, PanelCount));
+    /// <summary>Adds a product that is written head by head.</summary>
+    /// <inheritdoc cref="Add(float*, int, in IntegerRows, WeightMatrix, float*, int)"/>
+    public void Add(float* a, int aStride, in IntegerRows rows, WeightMatrix b, float* c, HeadLayout heads)
+        => _products.Add(new Product((nint)a, aStride, rows, b, (nint)c, heads.RowStride, heads, PanelCount));
 
     /// <summary>Cuts the rows into chunks: small enough that every thread gets several tasks, large enough that
     /// a panel is read once for many rows.</summary>
@@ -59,7 +67,7 @@ internal sealed unsafe class GemmList<TSimd, TVector>
     {
         (int panel, int chunk) = Math.DivRem(task, _chunkCount);
         int row = chunk * _chunkRows;
-        return (row, Math.Min(_chunkRows, _rowCount - row), panel * MicroKernel<TSimd, TVector>.PanelWidth,
+        return (row, Math.Min(_chunkRows, _rowCount - row), panel * _products[0].B.PanelWidth,
             _products[0].B.ColumnsOf(panel));
     }
 
@@ -68,21 +76,30 @@ internal sealed unsafe class GemmList<TSimd, TVector>
     {
         (int panel, int chunk) = Math.DivRem(task, _chunkCount);
         Product product = Find(panel);
+        int row = chunk * _chunkRows;
+        int rows = Math.Min(_chunkRows, _rowCount - row);
+        float* c = (float*)product.C + ((nint)row * product.CStride);
+        int own = panel - product.FirstPanel;
+        if (product.B is IntegerMatrix integers)
+        {
+            if (product.Heads.HeadSize == 0)
+                IntegerGemm<TSimd, TVector>.Panel(product.Rows, row, rows, integers, own, c, product.CStride);
+            else
+                IntegerGemm<TSimd, TVector>.PanelToHeads(product.Rows, row, rows, integers, own, c, product.Heads);
+            return;
+        }
+
+        PackedMatrix matrix = (PackedMatrix)product.B;
         // Threads take tasks in order, so this thread is likely to need this panel next.
         int nextPanel = (task + _threadCount) / _chunkCount;
         float* next = null;
-        if (nextPanel > panel && nextPanel < PanelCount && Find(nextPanel) is { } nextProduct)
-            next = nextProduct.B.Panel(nextPanel - nextProduct.FirstPanel);
-        int row = chunk * _chunkRows;
-        int rows = Math.Min(_chunkRows, _rowCount - row);
+        if (nextPanel > panel && nextPanel < PanelCount && Find(nextPanel) is { B: PackedMatrix following } found)
+            next = following.Panel(nextPanel - found.FirstPanel);
         float* a = (float*)product.A + ((nint)row * product.AStride);
-        float* c = (float*)product.C + ((nint)row * product.CStride);
         if (product.Heads.HeadSize == 0)
-            Gemm<TSimd, TVector>.Panel(a, product.AStride, rows, product.B, panel - product.FirstPanel, c,
-                product.CStride, next);
+            Gemm<TSimd, TVector>.Panel(a, product.AStride, rows, matrix, own, c, product.CStride, next);
         else
-            Gemm<TSimd, TVector>.PanelToHeads(a, product.AStride, rows, product.B, panel - product.FirstPanel, c,
-                product.Heads, next);
+            Gemm<TSimd, TVector>.PanelToHeads(a, product.AStride, rows, matrix, own, c, product.Heads, next);
     }
 
     private Product Find(int panel)

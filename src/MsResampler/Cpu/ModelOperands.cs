@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using MsResampler.Cpu.Integer;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 using MsResampler.Planning;
@@ -16,31 +17,30 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     private readonly float[]? _positionTable;
     private readonly AlignedBuffer[]? _queries;
     private readonly string _source;
+    private readonly IntegerProducts? _integers;
 
     /// <summary>Reads and packs the weights.</summary>
     /// <param name="model">The open model.</param>
+    /// <param name="integers">The products with integers; null for float32.</param>
     /// <exception cref="InvalidModelException">A matrix or bias computed from the weights leaves the range of
     /// float32.</exception>
-    public ModelOperands(ResamplerModel model)
+    public ModelOperands(ResamplerModel model, IntegerProducts? integers = null)
     {
+        _integers = integers;
         _source = model.SourcePath;
         ResamplerConfig config = Config = model.Config;
         ResamplerWeights weights = model.Weights;
         List<string> problems = [];
         if (weights.KeyValueInput is { } input)
-        {
-            // ln_kv subtracts the mean over the channels. Subtracting it from the weights keeps the products
-            // near zero.
-            KeyValueInput = PackCentred(new LinearWeights(input, null));
-        }
+            KeyValueInput = Pack(new LinearWeights(input, null), ModelLayers.KeyValueInput);
 
         KeyValueNorm = new(weights.KeyValueNorm.Weight.ToSingle(), new float[config.HiddenSize],
             config.LayerNormEpsilon);
         _queryNorm = Norm(weights.QueryNorm);
         PostNorm = Norm(weights.PostNorm);
-        Projection = Pack(weights.Projection);
+        Projection = Pack(weights.Projection, ModelLayers.Projection);
         if (weights.Gate is { } gate)
-            (GateHidden, GateOutput) = (Pack(gate.Hidden), Pack(gate.Output));
+            (GateHidden, GateOutput) = (Pack(gate.Hidden, ModelLayers.Gate), Pack(gate.Output));
         _positionTable = weights.PositionTable?.ToSingle();
         _normalQueries = [.. weights.Scopes.Select((scope, index) => index > 0 && config.ShareQueries
             ? [] : Normalise(scope.Queries.ToSingle()))];
@@ -48,8 +48,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         double[] normBias = weights.KeyValueNorm.Bias.ToDouble();
         List<ScopeOperands<TSimd, TVector>> scopes = [];
         foreach (ScopeWeights scope in weights.Scopes)
-            scopes.Add(new ScopeOperands<TSimd, TVector>(config, scope, normBias, scopes.FirstOrDefault(), Pack,
-                weights.Gate is null ? PackCentred : Pack));
+            scopes.Add(new ScopeOperands<TSimd, TVector>(config, scope, normBias, scopes.FirstOrDefault(), Pack));
         Scopes = scopes;
         BiasFolding.Apply(config, weights, scopes, GateHidden, problems);
 
@@ -67,7 +66,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
 
     public ResamplerConfig Config { get; }
 
-    public PackedMatrix? KeyValueInput { get; }
+    public WeightMatrix? KeyValueInput { get; }
 
     public LayerNorm<TSimd, TVector> KeyValueNorm { get; }
 
@@ -75,11 +74,11 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
 
     public IReadOnlyList<ScopeOperands<TSimd, TVector>> Scopes { get; }
 
-    public PackedMatrix? GateHidden { get; }
+    public WeightMatrix? GateHidden { get; }
 
     public PackedMatrix? GateOutput { get; }
 
-    public PackedMatrix Projection { get; }
+    public WeightMatrix Projection { get; }
 
     /// <summary>Whether queries add the position of their anchor and therefore depend on the grid.</summary>
     public bool DependsOnAnchors => Config.PositionEmbedding.Queries == PositionEmbeddingType.SinCos2D;
@@ -148,6 +147,18 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
 
     private LayerNorm<TSimd, TVector> Norm(NormWeights weights)
         => new(weights.Weight.ToSingle(), weights.Bias.ToSingle(), Config.LayerNormEpsilon);
+
+    /// <summary>Packs the matrix of a layer.</summary>
+    private WeightMatrix Pack(LinearWeights weights, ModelLayers layer)
+    {
+        if (_integers?.TypeOf(layer, weights.Weight.Columns) is { } type)
+            return IntegerMatrix.FromWeights(weights.Weight, type, _integers.Kernel,
+                weights.Bias is { } bias ? bias.ToSingle() : default);
+        // A layer norm follows, which subtracts the mean over the channels. Subtracting it from the weights keeps the
+        // products near zero.
+        bool isNormalised = layer == ModelLayers.KeyValueInput || (layer == ModelLayers.Outputs && Config.Gate is null);
+        return isNormalised ? PackCentred(weights) : Pack(weights);
+    }
 
     /// <summary>Packs a matrix whose product is normalised. The mean of each column is subtracted, unless a
     /// difference leaves the range of float32.</summary>

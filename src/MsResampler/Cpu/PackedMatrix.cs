@@ -8,7 +8,7 @@ namespace MsResampler.Cpu;
 /// <see cref="MicroKernel{TSimd,TVector}"/> reads them: consecutive panels of columns, each [inner, panel
 /// width] row-major. The last panel has the width of the narrowest tile that holds it and is padded with zeros.
 /// Without a bias, the bias is zero.</summary>
-internal sealed unsafe class PackedMatrix
+internal sealed unsafe class PackedMatrix : WeightMatrix
 {
     private readonly AlignedBuffer _values;
     private readonly AlignedBuffer _bias;
@@ -21,27 +21,25 @@ internal sealed unsafe class PackedMatrix
         ColumnCount = columnCount;
         _panelWidth = panelWidth;
         _lastWidth = lastWidth;
-        PanelCount = (columnCount + panelWidth - 1) / panelWidth;
         int paddedCount = ((PanelCount - 1) * panelWidth) + lastWidth;
         _values = new AlignedBuffer((long)paddedCount * innerCount);
         _bias = new AlignedBuffer(paddedCount);
     }
 
-    /// <summary>The inner dimension of the product: rows of this matrix, columns of W.</summary>
-    public int InnerCount { get; }
+    /// <inheritdoc/>
+    public override int InnerCount { get; }
 
-    /// <summary>Columns of the product: rows of W.</summary>
-    public int ColumnCount { get; }
+    /// <inheritdoc/>
+    public override int ColumnCount { get; }
 
-    public int PanelCount { get; }
+    /// <inheritdoc/>
+    public override int PanelWidth => _panelWidth;
 
-    public long Bytes => (long)sizeof(float) * (_values.Count + _bias.Count);
+    /// <inheritdoc/>
+    public override long Bytes => (long)sizeof(float) * (_values.Count + _bias.Count);
 
     /// <summary>The stored width of a panel, padding included.</summary>
     public int WidthOf(int panel) => panel == PanelCount - 1 ? _lastWidth : _panelWidth;
-
-    /// <summary>The number of columns of a panel, without padding.</summary>
-    public int ColumnsOf(int panel) => Math.Min(_panelWidth, ColumnCount - (panel * _panelWidth));
 
     public float* Panel(int panel) => _values.Pointer + ((nint)panel * _panelWidth * InnerCount);
 
@@ -79,8 +77,8 @@ internal sealed unsafe class PackedMatrix
         return packed;
     }
 
-    /// <summary>Writes W, [columns, inner] row-major.</summary>
-    public void CopyWeightTo(float* destination)
+    /// <inheritdoc/>
+    public override void CopyWeightTo(float* destination)
     {
         for (int panel = 0; panel < PanelCount; panel++)
         {
@@ -95,11 +93,11 @@ internal sealed unsafe class PackedMatrix
         }
     }
 
-    /// <summary>The bias, one float per column.</summary>
-    public ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
+    /// <inheritdoc/>
+    public override ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
 
-    /// <summary>W·x in double precision, one value per column.</summary>
-    public double[] Multiply(ReadOnlySpan<double> vector)
+    /// <inheritdoc/>
+    public override double[] Multiply(ReadOnlySpan<double> vector)
     {
         double[] result = new double[ColumnCount];
         if (!vector.ContainsAnyExcept(0))
@@ -124,9 +122,8 @@ internal sealed unsafe class PackedMatrix
         return result;
     }
 
-    /// <summary>Sets the bias, rounded to float32.</summary>
-    /// <returns>Whether all values are within the range of float32.</returns>
-    public bool TrySetBias(ReadOnlySpan<double> values)
+    /// <inheritdoc/>
+    public override bool TrySetBias(ReadOnlySpan<double> values)
     {
         TensorPrimitives.ConvertTruncating(values, _bias.Span[..ColumnCount]);
         return TensorPrimitives.IsFiniteAll(BiasValues);

@@ -12,27 +12,27 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
     private readonly Lazy<PackedMatrix[]> _headValues;
 
     public ScopeOperands(ResamplerConfig config, ScopeWeights weights, double[] normBias,
-        ScopeOperands<TSimd, TVector>? first, Func<LinearWeights, PackedMatrix> pack,
-        Func<LinearWeights, PackedMatrix> packOutput)
+        ScopeOperands<TSimd, TVector>? first, Func<LinearWeights, ModelLayers, WeightMatrix> pack)
     {
         _config = config;
         bool isShared = config.ShareKeyValues && first is not null;
         // The bias of k_proj adds the same value to every logit of a query, which the softmax removes.
-        Keys = isShared ? first!.Keys : pack(weights.KeyProjection with { Bias = null });
+        Keys = isShared ? first!.Keys : pack(weights.KeyProjection with { Bias = null }, ModelLayers.Keys);
         // The other biases are part of the bias of out_proj, see BiasFolding.
-        Values = isShared ? first!.Values : pack(weights.ValueProjection with { Bias = null });
-        Output = packOutput(weights.OutputProjection with { Bias = null });
+        Values = isShared ? first!.Values
+            : pack(weights.ValueProjection with { Bias = null }, ModelLayers.Values);
+        Output = pack(weights.OutputProjection with { Bias = null }, ModelLayers.Outputs);
         LogSigma = weights.LogSigma?.ToDouble();
         if (config.PositionEmbedding.Queries == PositionEmbeddingType.SinCos2D)
             KeyBias = isShared ? first!.KeyBias : KeyBiasOf(weights.KeyProjection.Bias, normBias);
         _headValues = isShared ? first!._headValues : new Lazy<PackedMatrix[]>(SplitValues);
     }
 
-    public PackedMatrix Keys { get; }
+    public WeightMatrix Keys { get; }
 
-    public PackedMatrix Values { get; }
+    public WeightMatrix Values { get; }
 
-    public PackedMatrix Output { get; }
+    public WeightMatrix Output { get; }
 
     /// <summary>Learned log sigma, [A, 2], or null.</summary>
     public double[]? LogSigma { get; }

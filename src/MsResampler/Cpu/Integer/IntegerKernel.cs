@@ -14,6 +14,16 @@ internal abstract unsafe class IntegerKernel
     /// <summary>All kernels, the fastest first.</summary>
     public static IReadOnlyList<IntegerKernel> All { get; } = [new Vnni512Kernel(), new ScalarKernel()];
 
+    /// <summary>The fastest supported kernel that uses no wider instruction set than a <see
+    /// cref="CpuVariant"/>.</summary>
+    public static IntegerKernel Choose(string variant)
+    {
+        int widest = IndexOf(variant);
+        return All.First(kernel => kernel.IsSupported && IndexOf(kernel.Variant) >= widest);
+
+        static int IndexOf(string name) => CpuVariant.All.TakeWhile(known => known.Name != name).Count();
+    }
+
     /// <summary>The name, as in <c>avx512-vnni</c>.</summary>
     public abstract string Name { get; }
 
@@ -27,7 +37,7 @@ internal abstract unsafe class IntegerKernel
     /// not.</summary>
     public virtual string? WhyNot => null;
 
-    /// <summary>Columns of a panel.</summary>
+    /// <summary>Columns of a panel: a multiple of 16, the floats of the widest vector.</summary>
     public abstract int PanelWidth { get; }
 
     /// <summary>Whether activations are unsigned bytes where weights have 8 bits.</summary>

@@ -7,7 +7,7 @@ namespace MsResampler.Cpu.Integer;
 /// <summary>The right operand of an integer product and a bias, in the order in which a kernel reads them: consecutive
 /// panels of columns, the last padded with zero columns. A panel is [steps, panel width], where an element holds the
 /// weights of one column in one step, see <see cref="IntegerKernel"/>. Without a bias, the bias is zero.</summary>
-internal sealed unsafe class IntegerMatrix
+internal sealed unsafe class IntegerMatrix : WeightMatrix
 {
     private readonly AlignedBuffer _values;
     private readonly AlignedBuffer _scales;
@@ -29,7 +29,6 @@ internal sealed unsafe class IntegerMatrix
         Type = type;
         Kernel = kernel;
         StepCount = IntegerRows.StepCountOf(innerCount, type, kernel);
-        PanelCount = (columnCount + PanelWidth - 1) / PanelWidth;
         int paddedCount = PanelCount * PanelWidth;
         _values = AlignedBuffer.OfBytes(PanelCount * PanelBytes);
         _scales = new AlignedBuffer(paddedCount);
@@ -42,16 +41,14 @@ internal sealed unsafe class IntegerMatrix
         TensorPrimitives.Divide(1, smoothing, _inverseSmoothing.Span);
     }
 
-    /// <summary>The inner dimension of the product: rows of this matrix, columns of W.</summary>
-    public int InnerCount { get; }
+    /// <inheritdoc/>
+    public override int InnerCount { get; }
 
-    /// <summary>Columns of the product: rows of W.</summary>
-    public int ColumnCount { get; }
-
-    public int PanelCount { get; }
+    /// <inheritdoc/>
+    public override int ColumnCount { get; }
 
     /// <summary>The stored width of every panel, padding included.</summary>
-    public int PanelWidth => Kernel.PanelWidth;
+    public override int PanelWidth => Kernel.PanelWidth;
 
     /// <summary>The kernel for which the weights are packed.</summary>
     public IntegerKernel Kernel { get; }
@@ -61,21 +58,19 @@ internal sealed unsafe class IntegerMatrix
     /// <summary>Steps of a panel, see <see cref="IntegerTile.StepCount"/>.</summary>
     public int StepCount { get; }
 
-    public long Bytes => sizeof(float)
+    /// <inheritdoc/>
+    public override long Bytes => sizeof(float)
         * ((long)_values.Count + _scales.Count + _sums.Count + _bias.Count + (_inverseSmoothing?.Count ?? 0));
 
     /// <summary>The factors of the activations, one per row of this matrix; null for 1.</summary>
     public float* InverseSmoothing => _inverseSmoothing is null ? null : _inverseSmoothing.Pointer;
 
-    /// <summary>The bias, one float per column.</summary>
-    public ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
+    /// <inheritdoc/>
+    public override ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
 
     private int StepLength => Kernel.StepLength(Type);
 
     private long PanelBytes => (long)StepCount * PanelWidth * Kernel.StepBytes(Type);
-
-    /// <summary>The number of columns of a panel, without padding.</summary>
-    public int ColumnsOf(int panel) => Math.Min(PanelWidth, ColumnCount - (panel * PanelWidth));
 
     public void* Panel(int panel) => (byte*)_values.Pointer + (panel * (nint)PanelBytes);
 
@@ -129,7 +124,7 @@ internal sealed unsafe class IntegerMatrix
     }
 
     /// <summary>Writes W, [columns, inner] row-major, as the integers represent it.</summary>
-    public void CopyWeightTo(float* destination)
+    public override void CopyWeightTo(float* destination)
     {
         for (int panel = 0; panel < PanelCount; panel++)
         {
@@ -149,7 +144,7 @@ internal sealed unsafe class IntegerMatrix
     }
 
     /// <summary>W·x in double precision, with W as the integers represent it, one value per column.</summary>
-    public double[] Multiply(ReadOnlySpan<double> vector)
+    public override double[] Multiply(ReadOnlySpan<double> vector)
     {
         double[] result = new double[ColumnCount];
         if (!vector.ContainsAnyExcept(0))
@@ -172,9 +167,8 @@ internal sealed unsafe class IntegerMatrix
         return result;
     }
 
-    /// <summary>Sets the bias, rounded to float32.</summary>
-    /// <returns>Whether all values are within the range of float32.</returns>
-    public bool TrySetBias(ReadOnlySpan<double> values)
+    /// <inheritdoc/>
+    public override bool TrySetBias(ReadOnlySpan<double> values)
     {
         TensorPrimitives.ConvertTruncating(values, _bias.Span[..ColumnCount]);
         return TensorPrimitives.IsFiniteAll(BiasValues);

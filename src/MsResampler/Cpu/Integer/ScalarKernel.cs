@@ -9,7 +9,7 @@ internal sealed unsafe class ScalarKernel : IntegerKernel
 
     public override bool IsSupported => true;
 
-    public override int PanelWidth => 8;
+    public override int PanelWidth => 16;
 
     public override bool HasByteActivations => false;
 
