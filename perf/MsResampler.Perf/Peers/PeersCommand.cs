@@ -6,11 +6,16 @@ namespace MsResampler.Perf.Peers;
 /// weights, and checks that their results agree.</summary>
 internal sealed class PeersCommand
 {
+    private const string Float32 = "float32";
+    private const string Int8 = "int8";
+    private const string Both = "both";
+
     private static readonly int[] s_batches = [1, 8];
 
     private readonly CpuVariant _variant = CpuVariant.Choose();
     private readonly KernelSet _kernels;
     private readonly List<PeerRow> _rows = [];
+    private readonly List<IntegerRow> _integerRows = [];
     private readonly SortedDictionary<int, double> _peaks = [];
     private readonly int _threadCount;
     private readonly TimeSpan _duration;
@@ -34,31 +39,48 @@ internal sealed class PeersCommand
             DefaultValueFactory = _ => Environment.ProcessorCount,
         };
         Option<string[]> shapes = ShapeOptions.NamesOption();
+        Option<string> precision = new Option<string>("--precision")
+        {
+            Description = "float32 (default): the same arithmetic; int8: products of integers; both.",
+            HelpName = "NAME",
+            DefaultValueFactory = _ => Float32,
+        }.AcceptOnlyFromAmong(Float32, Int8, Both);
         Option<string?> json = new("--json") { Description = "Also write the rows to this file.", HelpName = "FILE" };
         Command command = new("peers", "Time the engine and ONNX Runtime in turns on the CPU.")
         {
-            quick, threads, shapes, json,
+            quick, threads, shapes, precision, json,
         };
         command.SetAction(parsed =>
         {
             bool isQuick = parsed.GetValue(quick);
             PeersCommand peers = new(parsed.GetValue(threads), isQuick);
-            PeerReport report = peers.Run(parsed.GetValue(shapes) ?? []);
-            string line = $"peers --threads {peers._threadCount}{(isQuick ? " --quick" : "")}";
-            peers.Save(report, line, parsed.GetValue(json));
+            string chosen = parsed.GetValue(precision)!;
+            PeerReport report = peers.Run(parsed.GetValue(shapes) ?? [], chosen);
+            string line = $"peers --threads {peers._threadCount}{(isQuick ? " --quick" : "")}" +
+                (chosen == Float32 ? "" : $" --precision {chosen}");
+            bool isWhole = chosen != Int8 && parsed.GetValue(shapes) is null or [];
+            peers.Save(report, line, isWhole, parsed.GetValue(json));
         });
         return command;
     }
 
-    private PeerReport Run(string[] shapeNames)
+    private PeerReport Run(string[] shapeNames, string precision)
     {
         MeasurePeaks();
-        foreach (int threadCount in (int[])[.. _peaks.Keys])
+        foreach (int threadCount in precision == Int8 ? [] : (int[])[.. _peaks.Keys])
             AddGemm(threadCount);
         List<ScopeOverhead> overheads = [];
         foreach (PeerShape shape in PeerShape.All)
         {
             if (shapeNames.Length > 0 && !shapeNames.Contains(shape.Name))
+                continue;
+            if (precision != Float32)
+            {
+                AddIntegers(shape);
+                AddIntegers(shape with { ShareKeyValues = true });
+            }
+
+            if (precision == Int8)
                 continue;
             AddModel(shape);
             AddModel(shape with { ShareKeyValues = true });
@@ -70,15 +92,19 @@ internal sealed class PeersCommand
         return new PeerReport([.. _rows.Select(row => row with
         {
             PeakShare = row.Gflop / row.OursMs * 1e3 / _peaks[row.Threads],
-        })], overheads, _peaks);
+        })], _integerRows, overheads, _peaks);
     }
 
-    private void Save(PeerReport report, string command, string? jsonPath)
+    private void Save(PeerReport report, string command, bool isWhole, string? jsonPath)
     {
         string markdown = report.ToMarkdown(_variant.Name, command);
-        string folder = Machine.ResultsFolder(_variant.Name);
-        Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "peers.md"), markdown);
+        if (isWhole)
+        {
+            string folder = Machine.ResultsFolder(_variant.Name);
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(Path.Combine(folder, "peers.md"), markdown);
+        }
+
         if (jsonPath is not null)
             File.WriteAllText(jsonPath, report.ToJson(_variant.Name, command));
         Console.WriteLine(markdown);
@@ -124,6 +150,19 @@ internal sealed class PeersCommand
                 PeerLoadMs = peer.LoadMs,
                 PeerFirstMs = peer.FirstMs,
             });
+        }
+    }
+
+    private void AddIntegers(PeerShape shape)
+    {
+        using IntegerSet set = new(shape, _threadCount);
+        foreach (int batch in s_batches)
+        {
+            IntegerRow row = set.Measure(batch, _duration);
+            _integerRows.Add(row);
+            Console.Error.WriteLine($"{row.Shape}, {(row.ShareKv ? "shared" : "separate")}, batch {batch}: float32 " +
+                $"{row.Float32Ms:0.00} ms, int8 {row.Ours.Ms:0.00} ms, all layers {row.OursAll.Ms:0.00} ms, " +
+                $"ONNX Runtime {row.Dynamic.Ms:0.00} ms and {row.Static.Ms:0.00} ms");
         }
     }
 
