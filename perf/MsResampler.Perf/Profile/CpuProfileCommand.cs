@@ -85,7 +85,6 @@ internal sealed class CpuProfileCommand
             _limits[threads] = Limits.Measure(_kernels, threads);
         WarmUp(shapes[0]);
         List<ProfileRow> rows = [];
-        List<Scaling> scalings = [];
         foreach (PeerShape shape in shapes)
         {
             using ResamplerModel model = ResamplerModel.Open(PerfModel.Of(shape).Folder);
@@ -97,12 +96,18 @@ internal sealed class CpuProfileCommand
                     rows.Add(Describe(model, profileCase, Measure(model, profileCase)));
                     Console.Error.WriteLine($"{profileCase.Name}: {rows[^1].Profile.Call.Median:0.00} ms");
                 }
-
-                scalings.Add(Predict(model, new ProfileCase(shape, batch, 1), HandOver(rows, shape, batch)));
             }
         }
 
-        return new ProfileReport([.. _limits.Values], rows, scalings);
+        double handOver = HandOver(rows);
+        List<Scaling> scalings = [];
+        foreach (PeerShape shape in shapes)
+        {
+            using ResamplerModel model = ResamplerModel.Open(PerfModel.Of(shape).Folder);
+            scalings.AddRange(batches.Select(batch => Predict(model, new ProfileCase(shape, batch, 1), handOver)));
+        }
+
+        return new ProfileReport([.. _limits.Values], rows, scalings, handOver);
     }
 
     /// <summary>Calls until the just-in-time compiler has optimised the kernels.</summary>
@@ -116,12 +121,14 @@ internal sealed class CpuProfileCommand
             engine.Resample(features, model.Grids(batch: 1), tokens);
     }
 
-    /// <summary>The median over the stages of the time between phases with several threads; 0 if only one thread was
-    /// measured.</summary>
-    private static double HandOver(List<ProfileRow> rows, PeerShape shape, int batch)
-        => rows.LastOrDefault(row => row.Case.Shape == shape && row.Case.Batch == batch && row.Case.Threads > 1)
-            is { } row
-            ? Spread.Of(row.Profile.Stages.Select(stage => stage.HandOverMs / stage.RunCount)).Median : 0;
+    /// <summary>The median over all stages of the time between phases with several threads, so that a disturbed case
+    /// does not count; 0 if only one thread was measured.</summary>
+    private static double HandOver(List<ProfileRow> rows)
+    {
+        double[] times = [.. rows.Where(row => row.Case.Threads > 1)
+            .SelectMany(row => row.Profile.Stages.Select(stage => stage.HandOverMs / stage.RunCount))];
+        return times.Length == 0 ? 0 : Spread.Of(times).Median;
+    }
 
     /// <summary>Measures a case with the engine's threads, and checks the tokens.</summary>
     private CallProfile Measure(ResamplerModel model, ProfileCase profileCase)
@@ -223,6 +230,6 @@ internal sealed class CpuProfileCommand
         }
 
         Console.Error.WriteLine($"{one.Title}: {points[^1].SpeedUp:0.0} times as fast on {points[^1].Threads} threads");
-        return new Scaling(one, handOver, points);
+        return new Scaling(one, points);
     }
 }

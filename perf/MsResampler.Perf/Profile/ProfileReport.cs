@@ -7,8 +7,9 @@ namespace MsResampler.Perf.Profile;
 /// <param name="Limits">The limits of each number of threads.</param>
 /// <param name="Rows">The measured cases.</param>
 /// <param name="Scalings">The predictions for more threads.</param>
+/// <param name="HandOverMs">The measured time between phases, with several threads.</param>
 internal sealed record ProfileReport(IReadOnlyList<Limits> Limits, IReadOnlyList<ProfileRow> Rows,
-    IReadOnlyList<Scaling> Scalings)
+    IReadOnlyList<Scaling> Scalings, double HandOverMs)
 {
     private static readonly CultureInfo s_culture = CultureInfo.InvariantCulture;
 
@@ -52,8 +53,7 @@ internal sealed record ProfileReport(IReadOnlyList<Limits> Limits, IReadOnlyList
             Idle stage: where threads wait most, and the share of all thread time. Chain: the time that remains on any
             number of threads, with barriers and as a graph.
 
-
-            """);
+            """).Append(s_culture, $"The hand-over is {HandOverMs * 1e3:0.0} µs, the median of all stages above.\n\n");
         foreach (Scaling scaling in Scalings)
             Append(text, scaling);
         return text.ToString().TrimEnd('\n') + "\n";
@@ -111,7 +111,6 @@ internal sealed record ProfileReport(IReadOnlyList<Limits> Limits, IReadOnlyList
         text.Append(s_culture, $"### {scaling.Case.Title}\n\n");
         ProfileRow[] measured = [.. Rows.Where(row => row.Case.Shape == scaling.Case.Shape
             && row.Case.Batch == scaling.Case.Batch)];
-        text.Append(s_culture, $"Hand-over {scaling.HandOverMs * 1e3:0} µs. ");
         if (measured is [{ Case.Threads: 1 } one, .., { Case.Threads: > 1 } more])
             text.Append(s_culture, $"Measured on {more.Case.Threads} threads: ")
                 .Append(s_culture, $"{one.Profile.Call.Median / more.Profile.Call.Median:0.00} times as fast. ");

@@ -2,9 +2,8 @@ namespace MsResampler.Perf.Profile;
 
 /// <summary>The predicted speed of a call on more threads than the machine has.</summary>
 /// <param name="Case">The case.</param>
-/// <param name="HandOverMs">The measured time between phases, with two threads.</param>
 /// <param name="Points">The predictions.</param>
-internal sealed record Scaling(ProfileCase Case, double HandOverMs, IReadOnlyList<ScalingPoint> Points)
+internal sealed record Scaling(ProfileCase Case, IReadOnlyList<ScalingPoint> Points)
 {
     /// <summary>Twice as many threads must make a call faster by this factor; otherwise it has stopped
     /// scaling.</summary>
