@@ -8,7 +8,9 @@ namespace MsResampler.MachineCode;
 /// 512-bit vectors.</summary>
 /// <remarks>Per step it loads 4 vectors of weights, and for each row broadcasts 4 bytes of activations and adds 4
 /// vectors of products. 24 vectors of sums, 4 of weights and 1 of activations are 29 of the 32 registers. The sums need
-/// 24 independent additions: at two per cycle, that hides a latency of up to 12 cycles.</remarks>
+/// 24 independent additions: at two per cycle, that hides a latency of up to 12 cycles.
+/// <para>A function for Windows has no unwind data. It raises no exceptions, and .NET does not unwind native code; only
+/// debuggers and profilers cannot name its callers.</para></remarks>
 internal static unsafe class TileFunction
 {
     private const int VectorCount = 4;

@@ -16,6 +16,31 @@ internal abstract unsafe class ExecutablePages
     /// <returns>The address of each function; empty if the system refused.</returns>
     public nint[] Load(ReadOnlySpan<byte[]> functions, out string? problem)
     {
+        try
+        {
+            return Copy(functions, out problem);
+        }
+        catch (TypeLoadException exception)
+        {
+            // The system has not the library, or the library not the call.
+            problem = exception.Message;
+            return [];
+        }
+    }
+
+    /// <summary>Allocates whole pages that can be read and written.</summary>
+    /// <returns>The address of the first page, or 0 with the reason.</returns>
+    protected abstract nint Allocate(nint length, out string? problem);
+
+    /// <summary>Makes pages readable and executable, but not writable.</summary>
+    /// <returns>Why the system refused; null if it did not.</returns>
+    protected abstract string? MakeExecutable(nint start, nint length);
+
+    /// <summary>Frees pages.</summary>
+    protected abstract void Free(nint start, nint length);
+
+    private nint[] Copy(ReadOnlySpan<byte[]> functions, out string? problem)
+    {
         nint[] offsets = new nint[functions.Length];
         nint length = 0;
         for (int i = 0; i < functions.Length; i++)
@@ -38,15 +63,4 @@ internal abstract unsafe class ExecutablePages
 
         return Array.ConvertAll(offsets, offset => start + offset);
     }
-
-    /// <summary>Allocates whole pages that can be read and written.</summary>
-    /// <returns>The address of the first page, or 0 with the reason.</returns>
-    protected abstract nint Allocate(nint length, out string? problem);
-
-    /// <summary>Makes pages readable and executable, but not writable.</summary>
-    /// <returns>Why the system refused; null if it did not.</returns>
-    protected abstract string? MakeExecutable(nint start, nint length);
-
-    /// <summary>Frees pages.</summary>
-    protected abstract void Free(nint start, nint length);
 }

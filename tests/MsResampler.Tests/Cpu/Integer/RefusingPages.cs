@@ -4,7 +4,8 @@ using MsResampler.Cpu.Integer;
 namespace MsResampler.Tests.Cpu.Integer;
 
 /// <summary>Pages of a system that does not let a process make memory executable.</summary>
-internal sealed unsafe class RefusingPages : ExecutablePages
+/// <param name="exception">What the allocation throws; null if it succeeds.</param>
+internal sealed unsafe class RefusingPages(Exception? exception = null) : ExecutablePages
 {
     private int _allocatedCount, _freedCount;
 
@@ -16,6 +17,8 @@ internal sealed unsafe class RefusingPages : ExecutablePages
     {
         Interlocked.Increment(ref _allocatedCount);
         problem = null;
+        if (exception is not null)
+            throw exception;
         return (nint)NativeMemory.Alloc((nuint)length);
     }
 

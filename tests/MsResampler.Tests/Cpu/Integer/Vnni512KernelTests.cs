@@ -107,6 +107,15 @@ internal sealed class Vnni512KernelTests : GuardedTests
         }
     }
 
+    [Test]
+    public void A_missing_library_makes_the_kernel_unsupported()
+    {
+        KernelOrSkip();
+        Vnni512Kernel kernel = new(new RefusingPages(new DllNotFoundException("no libc")));
+        Assert.That(kernel.IsSupported, Is.False);
+        Assert.That(kernel.WhyNot, Does.Contain("(no libc)"));
+    }
+
     [TestCase("0", false)]
     [TestCase("1", true)]
     [TestCase("", true)]
