@@ -30,7 +30,7 @@ internal static unsafe class IntegerGemm<TSimd, TVector>
     public static void Panel(in IntegerRows rows, int firstRow, int rowCount, IntegerMatrix matrix, int panel, float* c,
         nint cStride)
         => Multiply(rows, firstRow, rowCount, matrix, panel,
-            new Target(c, cStride, int.MaxValue, 0, panel * matrix.PanelWidth, matrix.ColumnsOf(panel)));
+            new Target(c, cStride, int.MaxValue, 0, matrix, panel));
 
     /// <summary>Computes one panel of C and stores it head by head, as
     /// <see cref="Gemm{TSimd,TVector}.PanelToHeads"/>.</summary>
@@ -44,7 +44,7 @@ internal static unsafe class IntegerGemm<TSimd, TVector>
     public static void PanelToHeads(in IntegerRows rows, int firstRow, int rowCount, IntegerMatrix matrix, int panel,
         float* c, HeadLayout heads)
         => Multiply(rows, firstRow, rowCount, matrix, panel, new Target(c, heads.RowStride, heads.HeadSize,
-            heads.HeadStride, panel * matrix.PanelWidth, matrix.ColumnsOf(panel)));
+            heads.HeadStride, matrix, panel));
 
     private static void Multiply(in IntegerRows rows, int firstRow, int rowCount, IntegerMatrix matrix, int panel,
         in Target target)
@@ -85,31 +85,36 @@ internal static unsafe class IntegerGemm<TSimd, TVector>
     private static void MultiplyRows(in IntegerRows rows, int firstRow, int* indices, int count, bool isResidual,
         IntegerMatrix matrix, int panel, IntegerTile* tile, in Target target)
     {
+        int width = matrix.PanelWidth;
         byte* values = isResidual ? rows.Residuals : rows.Values;
         int** pointers = &tile->Row0;
         for (int r = 0; r < IntegerTile.RowCount; r++)
-            pointers[r] = (int*)(values + ((firstRow + indices[Math.Min(r, count - 1)]) * rows.Stride));
+        {
+            int index = indices[Math.Min(r, count - 1)];
+            pointers[r] = (int*)(values + ((firstRow + index) * rows.Stride));
+            for (int column = 0; column < width; column += LineBytes / sizeof(float))
+                TSimd.Prefetch(target.Row(index) + column);
+        }
+
         if (matrix.Type == IntegerType.Int8)
             matrix.Kernel.MultiplyInt8(tile);
         else
             matrix.Kernel.MultiplyInt16(tile);
 
-        int width = matrix.PanelWidth;
         float* edge = stackalloc float[width];
+        float* bias = matrix.Bias(panel), scales = matrix.Scales(panel);
+        int* columnSums = matrix.Sums(panel);
         for (int r = 0; r < count; r++)
         {
             RowScale row = rows.Scales[firstRow + indices[r]];
-            float* result = target.HasWholeRows(width) ? target.Row(indices[r]) : edge;
-            float* init = matrix.Bias(panel);
+            float* result = target.HasWholeRows ? target.Row(indices[r]) : edge;
+            if (isResidual && result == edge)
+                target.Read(indices[r], edge);
+            int* sums = tile->Sums + (r * width);
             if (isResidual)
-            {
-                if (result == edge)
-                    target.Read(indices[r], edge);
-                init = result;
-            }
-
-            Finish(tile->Sums + (r * width), isResidual ? rows.ResidualZero : row.Zero, matrix.Sums(panel),
-                isResidual ? row.ResidualScale : row.Scale, matrix.Scales(panel), init, result, width);
+                Finish(sums, rows.ResidualZero, columnSums, row.ResidualScale, scales, result, result, width);
+            else
+                Finish(sums, row.Zero, columnSums, row.Scale, scales, bias, result, width);
             if (result == edge)
                 target.Write(indices[r], edge);
         }
@@ -130,46 +135,65 @@ internal static unsafe class IntegerGemm<TSimd, TVector>
     }
 
     /// <summary>Where the columns of a panel are stored: consecutively within a head.</summary>
-    /// <param name="c">Row 0 of head 0.</param>
-    /// <param name="rowStride">Floats between rows.</param>
-    /// <param name="headSize">Columns of a head.</param>
-    /// <param name="headStride">Floats between heads.</param>
-    /// <param name="firstColumn">The first column of the panel.</param>
-    /// <param name="columns">Columns of the panel, without padding.</param>
-    private readonly struct Target(float* c, nint rowStride, int headSize, nint headStride, int firstColumn,
-        int columns)
+    private readonly struct Target
     {
-        /// <summary>Whether rows of <paramref name="width"/> columns may be written in place.</summary>
-        public bool HasWholeRows(int width) => columns == width && (firstColumn % headSize) + columns <= headSize;
+        private readonly float* _first;
+        private readonly nint _rowStride;
+        private readonly nint _headStride;
+        private readonly int _headSize;
+        private readonly int _firstChannel;
+        private readonly int _columns;
+
+        /// <param name="c">Row 0 of head 0.</param>
+        /// <param name="rowStride">Floats between rows.</param>
+        /// <param name="headSize">Columns of a head.</param>
+        /// <param name="headStride">Floats between heads.</param>
+        /// <param name="matrix">The right operand.</param>
+        /// <param name="panel">Its panel.</param>
+        public Target(float* c, nint rowStride, int headSize, nint headStride, IntegerMatrix matrix, int panel)
+        {
+            (int head, _firstChannel) = Math.DivRem(panel * matrix.PanelWidth, headSize);
+            _first = c + (head * headStride) + _firstChannel;
+            _rowStride = rowStride;
+            _headStride = headStride;
+            _headSize = headSize;
+            _columns = matrix.ColumnsOf(panel);
+            HasWholeRows = _columns == matrix.PanelWidth && _firstChannel + _columns <= headSize;
+        }
+
+        /// <summary>Whether rows of the panel's width may be written in place.</summary>
+        public bool HasWholeRows { get; }
 
         /// <summary>The first column of the panel in a row.</summary>
-        public float* Row(int row) => At(row, firstColumn);
+        public float* Row(int row) => _first + (row * _rowStride);
 
         public void Write(int row, float* source)
         {
-            for (int column = 0; column < columns;)
+            for (int column = 0; column < _columns;)
             {
-                int length = LengthAt(column);
-                new ReadOnlySpan<float>(source + column, length).CopyTo(new(At(row, firstColumn + column), length));
-                column += length;
+                Span<float> part = Part(row, column);
+                new ReadOnlySpan<float>(source + column, part.Length).CopyTo(part);
+                column += part.Length;
             }
         }
 
         public void Read(int row, float* destination)
         {
-            for (int column = 0; column < columns;)
+            for (int column = 0; column < _columns;)
             {
-                int length = LengthAt(column);
-                new ReadOnlySpan<float>(At(row, firstColumn + column), length).CopyTo(
-                    new(destination + column, length));
-                column += length;
+                Span<float> part = Part(row, column);
+                part.CopyTo(new Span<float>(destination + column, part.Length));
+                column += part.Length;
             }
         }
 
-        private float* At(int row, int column)
-            => c + (column / headSize * headStride) + (row * rowStride) + (column % headSize);
-
-        private int LengthAt(int column)
-            => Math.Min(columns - column, headSize - ((firstColumn + column) % headSize));
+        /// <summary>The columns from <paramref name="column"/> of the panel to the end of their head or of the
+        /// panel.</summary>
+        private Span<float> Part(int row, int column)
+        {
+            (int head, int channel) = Math.DivRem(_firstChannel + column, _headSize);
+            return new Span<float>(Row(row) + (head * _headStride) + channel - _firstChannel,
+                Math.Min(_columns - column, _headSize - channel));
+        }
     }
 }

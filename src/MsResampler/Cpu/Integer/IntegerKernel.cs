@@ -12,7 +12,11 @@ namespace MsResampler.Cpu.Integer;
 internal abstract unsafe class IntegerKernel
 {
     /// <summary>All kernels, the fastest first.</summary>
-    public static IReadOnlyList<IntegerKernel> All { get; } = [new Vnni512Kernel(), new ScalarKernel()];
+    public static IReadOnlyList<IntegerKernel> All { get; } =
+    [
+        new Vnni512Kernel(), new Avx512BwKernel(), new AvxVnniKernel(), new Avx2Kernel(), new Vector128Kernel(),
+        new ScalarKernel(),
+    ];
 
     /// <summary>The fastest supported kernel that uses no wider instruction set than a <see
     /// cref="CpuVariant"/>.</summary>

@@ -28,7 +28,10 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
         ColumnCount = columnCount;
         Type = type;
         Kernel = kernel;
+        PanelWidth = kernel.PanelWidth;
+        StepLength = kernel.StepLength(type);
         StepCount = IntegerRows.StepCountOf(innerCount, type, kernel);
+        PanelBytes = (nint)StepCount * PanelWidth * kernel.StepBytes(type);
         int paddedCount = PanelCount * PanelWidth;
         _values = AlignedBuffer.OfBytes(PanelCount * PanelBytes);
         _scales = new AlignedBuffer(paddedCount);
@@ -48,7 +51,7 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
     public override int ColumnCount { get; }
 
     /// <summary>The stored width of every panel, padding included.</summary>
-    public override int PanelWidth => Kernel.PanelWidth;
+    public override int PanelWidth { get; }
 
     /// <summary>The kernel for which the weights are packed.</summary>
     public IntegerKernel Kernel { get; }
@@ -68,11 +71,11 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
     /// <inheritdoc/>
     public override ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
 
-    private int StepLength => Kernel.StepLength(Type);
+    private int StepLength { get; }
 
-    private long PanelBytes => (long)StepCount * PanelWidth * Kernel.StepBytes(Type);
+    private nint PanelBytes { get; }
 
-    public void* Panel(int panel) => (byte*)_values.Pointer + (panel * (nint)PanelBytes);
+    public void* Panel(int panel) => (byte*)_values.Pointer + (panel * PanelBytes);
 
     /// <summary>The scale of each column of a panel.</summary>
     public float* Scales(int panel) => _scales.Pointer + ((nint)panel * PanelWidth);
@@ -107,8 +110,8 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
         return packed;
     }
 
-    /// <summary>Quantises and packs Wᵀ of a checkpoint. W is read in parts, so that it is never in memory in
-    /// floats.</summary>
+    /// <summary>Packs Wᵀ of a checkpoint, quantised unless integers are stored. W is read in parts, so that it is never
+    /// in memory in floats.</summary>
     /// <inheritdoc cref="FromWeights(ReadOnlySpan{float}, int, int, IntegerType, IntegerKernel, ReadOnlySpan{float},
     /// ReadOnlySpan{float})"/>
     public static IntegerMatrix FromWeights(WeightTensor weight, IntegerType type, IntegerKernel kernel,
@@ -184,7 +187,21 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
     private void FillFromRows(WeightTensor weight, float[] smoothing)
         => ParallelReading.For<float>(PanelCount, PanelWidth * InnerCount, (panel, rows) =>
         {
-            weight.ReadRows(panel * PanelWidth, rows.AsSpan(0, ColumnsOf(panel) * InnerCount));
+            int firstRow = panel * PanelWidth;
+            int count = ColumnsOf(panel) * InnerCount;
+            if (smoothing.Length == 0 && weight.StoredIntegers is not null)
+            {
+                short[] integers = ArrayPool<short>.Shared.Rent(count);
+                bool isRead = weight.TryReadIntegers(Type, firstRow, integers.AsSpan(0, count),
+                    new Span<float>(Scales(panel), ColumnsOf(panel)));
+                if (isRead)
+                    Pack(panel, integers);
+                ArrayPool<short>.Shared.Return(integers);
+                if (isRead)
+                    return;
+            }
+
+            weight.ReadRows(firstRow, rows.AsSpan(0, count));
             fixed (float* source = rows)
                 FillPanel(panel, source, smoothing);
         });
@@ -238,17 +255,25 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
                 weights = row.AsSpan(0, InnerCount);
             }
 
-            Span<short> target = integers.AsSpan(column * InnerCount, InnerCount);
-            Scales(panel)[column] = WeightQuantiser.Quantise(weights, level, target);
-            Sums(panel)[column] = Sum(target);
+            Scales(panel)[column] = WeightQuantiser.Quantise(weights, level,
+                integers.AsSpan(column * InnerCount, InnerCount));
         }
 
+        Pack(panel, integers);
+        ArrayPool<short>.Shared.Return(integers);
+        ArrayPool<float>.Shared.Return(row);
+    }
+
+    /// <summary>Packs integers, [columns of the panel, inner], and sets their sums.</summary>
+    private void Pack(int panel, ReadOnlySpan<short> integers)
+    {
+        int columns = ColumnsOf(panel);
+        for (int column = 0; column < columns; column++)
+            Sums(panel)[column] = Sum(integers.Slice(column * InnerCount, InnerCount));
         if (Type == IntegerType.Int8)
             Pack(integers, columns, (sbyte*)Panel(panel));
         else
             Pack(integers, columns, (short*)Panel(panel));
-        ArrayPool<short>.Shared.Return(integers);
-        ArrayPool<float>.Shared.Return(row);
     }
 
     private static int Sum(ReadOnlySpan<short> integers)
