@@ -31,8 +31,8 @@ internal abstract class KernelSet
     /// <summary>Columns of the widest register tile.</summary>
     public abstract int PanelWidth { get; }
 
-    /// <summary>The plan and the tasks of attention for images of <paramref name="grid"/>.</summary>
-    public abstract GridPlan Plan(ResamplerModel model, PatchGrid grid);
+    /// <summary>A plan with its tasks of attention.</summary>
+    public abstract GridPlan Cut(ExecutionPlan plan, ResamplerConfig config);
 
     /// <summary>The matrix product C = A·B with a packed B.</summary>
     /// <param name="a">A, [rows, inner].</param>
@@ -115,13 +115,8 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
 
     public override int PanelWidth => MicroKernel<TSimd, TVector>.PanelWidth;
 
-    public override GridPlan Plan(ResamplerModel model, PatchGrid grid)
-    {
-        CostModel costs = CpuEngine<TSimd, TVector>.Costs;
-        return GridPlan.Create<TSimd, TVector>(
-            new Planner(model.Config, model.Weights.KeyValueInput is not null, costs).Plan(grid), model.Config,
-            costs.PaddedLanes(model.Config.AttentionHeadCount));
-    }
+    public override GridPlan Cut(ExecutionPlan plan, ResamplerConfig config) => GridPlan.Create<TSimd, TVector>(plan,
+        config, CpuEngine<TSimd, TVector>.Costs.PaddedLanes(config.AttentionHeadCount));
 
     public override Action Gemm(float[] a, float[] b, float[] c, GemmShape shape, int threadCount)
     {

@@ -41,9 +41,9 @@ internal sealed class PeersCommand
         Option<string[]> shapes = ShapeOptions.NamesOption();
         Option<string> precision = new Option<string>("--precision")
         {
-            Description = "float32 (default): the same arithmetic; int8: products of integers; both.",
+            Description = "float32: with the same arithmetic; int8: products of integers; both (default).",
             HelpName = "NAME",
-            DefaultValueFactory = _ => Float32,
+            DefaultValueFactory = _ => Both,
         }.AcceptOnlyFromAmong(Float32, Int8, Both);
         Option<string?> json = new("--json") { Description = "Also write the rows to this file.", HelpName = "FILE" };
         Command command = new("peers", "Time the engine and ONNX Runtime in turns on the CPU.")
@@ -57,8 +57,8 @@ internal sealed class PeersCommand
             string chosen = parsed.GetValue(precision)!;
             PeerReport report = peers.Run(parsed.GetValue(shapes) ?? [], chosen);
             string line = $"peers --threads {peers._threadCount}{(isQuick ? " --quick" : "")}" +
-                (chosen == Float32 ? "" : $" --precision {chosen}");
-            bool isWhole = chosen != Int8 && parsed.GetValue(shapes) is null or [];
+                (chosen == Both ? "" : $" --precision {chosen}");
+            bool isWhole = chosen == Both && parsed.GetValue(shapes) is null or [];
             peers.Save(report, line, isWhole, parsed.GetValue(json));
         });
         return command;

@@ -8,8 +8,10 @@ namespace MsResampler.Perf.Profile;
 /// <param name="batch">Images in the call.</param>
 /// <param name="taskCounts">The number of tasks of each stage.</param>
 /// <param name="stackCount">The number of stacks that the call consists of; each reads the weights again.</param>
+/// <param name="isInteger">Whether the products are of integers. Then only the operations are counted.</param>
 internal sealed class CallWork(ResamplerModel model, ExecutionPlan plan, int panelWidth, CostModel costs,
-    int batch, IReadOnlyDictionary<string, int> taskCounts, int stackCount)
+    int batch, IReadOnlyDictionary<string, int> taskCounts, int stackCount,
+    bool isInteger)
 {
     private const double FloatBytes = sizeof(float);
 
@@ -36,15 +38,19 @@ internal sealed class CallWork(ResamplerModel model, ExecutionPlan plan, int pan
 
     /// <summary>The work of a stage.</summary>
     /// <param name="stage">The name that the engine gives to the phase.</param>
-    public StageWork Of(string stage) => stage switch
+    public StageWork Of(string stage) => isInteger ? Float32(stage) with { IsBounded = false } : Float32(stage);
+
+    private StageWork Float32(string stage) => stage switch
     {
         "FeatureCheck" => new("feature check", 0, 0, 0, PatchRows * _config.VisionHiddenSize * FloatBytes),
         "Input" => Product(stage, "kv_proj", 1, PatchRows, _config.VisionHiddenSize, Width),
+        "InputIntegers" => new("rounding of features", 0, 0, 0, 0),
         "Norm" => new("ln_kv", 0, 0, 0, PatchRows * Width * FloatBytes
             * (_config.PositionEmbedding.Keys == PositionEmbeddingType.None ? 2 : 3)),
         "KeysAndValues" => Product(stage, "k_proj, v_proj", ProjectionCount, PatchRows, Width, Width),
         "Attention" => Sum("attention", Attention),
         "Sums" => Sum("absorbed values", Values),
+        "OutputIntegers" => new("rounding of attention", 0, 0, 0, 0),
         "Outputs" => Product(stage, "out_proj", ScopeCount, QueryRows, Width, Width),
         "Gate" => Gate(),
         "Tokens" => Product(stage, "proj", 1, QueryRows, Width, _config.OutputSize),
@@ -52,7 +58,8 @@ internal sealed class CallWork(ResamplerModel model, ExecutionPlan plan, int pan
     };
 
     /// <summary>The work of the attention of one scope.</summary>
-    public StageWork AttentionOf(ScopePlan scope) => Times(batch, Attention(scope));
+    public StageWork AttentionOf(ScopePlan scope)
+        => Times(batch, Attention(scope)) with { IsBounded = !isInteger };
 
     private int ProjectionCount => plan.Scopes.Take(_config.ShareKeyValues ? 1 : ScopeCount).Sum(scope =>
         (scope.Keys == ProjectionStrategy.Projected ? 1 : 0) + (scope.Values == ProjectionStrategy.Projected ? 1 : 0));

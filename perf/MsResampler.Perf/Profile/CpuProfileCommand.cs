@@ -10,15 +10,24 @@ internal sealed class CpuProfileCommand
     private static readonly int[] s_batches = [1, 8];
     private static readonly int[] s_threadCounts = [1, 2, 4, 8, 16, 32, 64];
 
+    private static readonly (string Name, ResamplerOptions Options)[] s_precisions =
+    [
+        ("float32", new ResamplerOptions()),
+        ("int8", new ResamplerOptions { Precision = Precision.Int8 }),
+        ("int8-all", new ResamplerOptions { Precision = Precision.Int8, Int8Layers = ModelLayers.All }),
+    ];
+
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(2);
 
     private readonly CpuVariant _variant = CpuVariant.Choose();
     private readonly KernelSet _kernels;
     private readonly TimeSpan _duration;
     private readonly Dictionary<int, Limits> _limits = [];
+    private readonly ResamplerOptions _options;
 
-    private CpuProfileCommand(bool isQuick)
+    private CpuProfileCommand(bool isQuick, string precision)
     {
+        _options = s_precisions.Single(known => known.Name == precision).Options;
         _kernels = KernelSet.Of(_variant);
         _duration = TimeSpan.FromSeconds(isQuick ? 0.5 : 3);
     }
@@ -44,10 +53,17 @@ internal sealed class CpuProfileCommand
             HelpName = "N",
             AllowMultipleArgumentsPerToken = true,
         };
+        Option<string> precision = new Option<string>("--precision")
+        {
+            Description = "float32 (default); int8: with the default layers in 8 bits; int8-all: with all layers. " +
+                "Predictions for more threads are for float32 only.",
+            HelpName = "NAME",
+            DefaultValueFactory = _ => s_precisions[0].Name,
+        }.AcceptOnlyFromAmong([.. s_precisions.Select(known => known.Name)]);
         Command command = new("cpu-profile", "Time every stage of the CPU forward pass, compare it with the limits " +
             "of the machine, and predict the speed on up to 64 threads.")
         {
-            quick, shapes, keyValues, batches, threads,
+            quick, shapes, keyValues, batches, threads, precision,
         };
         command.SetAction(parsed =>
         {
@@ -60,23 +76,27 @@ internal sealed class CpuProfileCommand
                                        where kind is null || kind == (isShared ? "shared" : "separate")
                                        select shape with { ShareKeyValues = isShared }];
             int[] images = parsed.GetValue(batches) is [_, ..] some ? some : s_batches;
-            CpuProfileCommand profile = new(parsed.GetValue(quick));
+            string chosen = parsed.GetValue(precision)!;
+            CpuProfileCommand profile = new(parsed.GetValue(quick), chosen);
             ProfileReport report = profile.Run(selected, images, [.. counts.Distinct().Order()]);
             bool isWhole = names.Length == 0 && kind is null && images == s_batches;
-            Save(report.ToMarkdown(Machine.Describe(profile._variant.Name,
-                $"cpu-profile{(parsed.GetValue(quick) ? " --quick" : "")}")), isWhole, profile._variant.Name);
+            string line = "cpu-profile" + (parsed.GetValue(quick) ? " --quick" : "")
+                + (chosen == s_precisions[0].Name ? "" : $" --precision {chosen}");
+            string name = chosen == s_precisions[0].Name ? "profile.md" : $"profile-{chosen}.md";
+            Save(report.ToMarkdown(Machine.Describe(profile._variant.Name, line)), isWhole ? name : null,
+                profile._variant.Name);
         });
         return command;
     }
 
-    private static void Save(string markdown, bool isWhole, string variant)
+    private static void Save(string markdown, string? name, string variant)
     {
         Console.WriteLine(markdown);
-        if (!isWhole)
+        if (name is null)
             return;
         string folder = Machine.ResultsFolder(variant);
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "profile.md"), markdown);
+        File.WriteAllText(Path.Combine(folder, name), markdown);
     }
 
     private ProfileReport Run(PeerShape[] shapes, int[] batches, int[] threadCounts)
@@ -101,7 +121,7 @@ internal sealed class CpuProfileCommand
 
         double handOver = HandOver(rows);
         List<Scaling> scalings = [];
-        foreach (PeerShape shape in shapes)
+        foreach (PeerShape shape in _options.Precision == Precision.Int8 ? [] : shapes)
         {
             using ResamplerModel model = ResamplerModel.Open(PerfModel.Of(shape).Folder);
             scalings.AddRange(batches.Select(batch => Predict(model, new ProfileCase(shape, batch, 1), handOver)));
@@ -111,10 +131,10 @@ internal sealed class CpuProfileCommand
     }
 
     /// <summary>Calls until the just-in-time compiler has optimised the kernels.</summary>
-    private static void WarmUp(PeerShape shape)
+    private void WarmUp(PeerShape shape)
     {
         PerfModel model = PerfModel.Of(shape);
-        using Resampler engine = Resampler.Load(model.Folder);
+        using Resampler engine = Resampler.Load(model.Folder, _options);
         float[] features = model.Features(batch: 1);
         float[] tokens = model.Tokens(batch: 1);
         for (Stopwatch elapsed = Stopwatch.StartNew(); elapsed.Elapsed < s_warmUp;)
@@ -159,7 +179,7 @@ internal sealed class CpuProfileCommand
             ? known : CallProfile.Measure(pool, _duration, () => engine.Resample(features, grids, tokens));
     }
 
-    private static Resampler Load(ResamplerModel model, TimingPool pool) => Resampler.Load(model, new ResamplerOptions
+    private Resampler Load(ResamplerModel model, TimingPool pool) => Resampler.Load(model, _options with
     {
         ThreadCount = pool.ThreadCount,
         ProcessorCount = pool.ThreadCount,
@@ -167,23 +187,29 @@ internal sealed class CpuProfileCommand
     });
 
     /// <summary>Tokens must have the same bits as those of an engine whose tasks are not timed.</summary>
-    private static void Check(ResamplerModel model, ProfileCase profileCase, float[] features, PatchGrid[] grids,
+    private void Check(ResamplerModel model, ProfileCase profileCase, float[] features, PatchGrid[] grids,
         float[] tokens)
     {
         float[] expected = new float[tokens.Length];
-        using Resampler engine = Resampler.Load(model);
+        using Resampler engine = Resampler.Load(model, _options);
         engine.Resample(features, grids, expected);
         if (!tokens.AsSpan().SequenceEqual(expected))
             throw new InvalidOperationException($"{profileCase.Name}: expected the tokens of an engine without " +
                 $"measurements, found a relative L2 difference of {Agreement.RelativeL2(tokens, expected)}");
     }
 
+    private GridPlan Plan(ResamplerModel model, PatchGrid grid)
+    {
+        using Resampler engine = Resampler.Load(model, _options);
+        return _kernels.Cut(engine.Plan(grid), model.Config);
+    }
+
     private ProfileRow Describe(ResamplerModel model, ProfileCase profileCase, CallProfile profile)
     {
-        GridPlan plan = _kernels.Plan(model, profileCase.Shape.Grid);
+        GridPlan plan = Plan(model, profileCase.Shape.Grid);
         CallWork work = new(model, plan.Plan, _kernels.PanelWidth, _variant.Costs, profileCase.Batch,
             profile.Stages.ToDictionary(stage => stage.Stage, stage => stage.TaskCount),
-            profile.Stages.Max(stage => stage.RunCount));
+            profile.Stages.Max(stage => stage.RunCount), _options.Precision == Precision.Int8);
         return new ProfileRow(profileCase, profile, [.. profile.Stages.Select(stage => work.Of(stage.Stage))],
             AttentionByScope(model, plan, profile, work), work.AreWeightsCached);
     }
@@ -211,7 +237,7 @@ internal sealed class CpuProfileCommand
 
     private Scaling Predict(ResamplerModel model, ProfileCase one, double handOver)
     {
-        GridPlan plan = _kernels.Plan(model, one.Shape.Grid);
+        GridPlan plan = Plan(model, one.Shape.Grid);
         CallProfile first = MeasureTasks(model, one, known: null);
         double total = first.OutsideMs + PhaseTasks.Time(first.Phases, 1, handOver);
         List<ScalingPoint> points = [];

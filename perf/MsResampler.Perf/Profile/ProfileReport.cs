@@ -42,6 +42,8 @@ internal sealed record ProfileReport(IReadOnlyList<Limits> Limits, IReadOnlyList
             """);
         foreach (ProfileRow row in Rows)
             Append(text, row);
+        if (Scalings.Count == 0)
+            return text.ToString().TrimEnd('\n') + "\n";
         text.Append("""
             ## More threads, predicted
 
@@ -95,14 +97,16 @@ internal sealed record ProfileReport(IReadOnlyList<Limits> Limits, IReadOnlyList
 
         void Append(string label, int taskCount, double milliseconds, StageWork work)
         {
-            (string name, double bound) = work.Bound(limits, row.AreWeightsCached);
             text.Append(s_culture, $"| {label} | {taskCount} | {milliseconds:0.00} | {milliseconds / call:0%} ")
                 .Append(s_culture, $"| {Gflop(work.Flops)} ")
                 .Append(work.Flops == 0 ? "| – " : string.Create(s_culture,
                     $"| {work.Flops / milliseconds * 1e3 / limits.Flops:0%} "))
-                .Append(s_culture, $"| {name} {bound / milliseconds:0%} ");
+                .Append(work.IsBounded ? Limit(work.Bound(limits, row.AreWeightsCached), milliseconds) : "| – ");
         }
     }
+
+    private static string Limit((string Name, double Ms) bound, double milliseconds)
+        => string.Create(s_culture, $"| {bound.Name} {bound.Ms / milliseconds:0%} ");
 
     private static string Gflop(double flops) => flops == 0 ? "–" : (flops / 1e9).ToString("0.00", s_culture);
 

@@ -9,6 +9,9 @@ namespace MsResampler.Perf.Profile;
 /// <param name="OuterBytes">Other bytes that do not fit the second-level cache: read, read again, or written.</param>
 internal sealed record StageWork(string Label, double Flops, double InnerBytes, double WeightBytes, double OuterBytes)
 {
+    /// <summary>Whether the limits are those of the stage.</summary>
+    public bool IsBounded { get; init; } = true;
+
     /// <summary>The shortest time that a limit allows, in milliseconds, and the name of the limit.</summary>
     /// <param name="limits">The limits of the threads.</param>
     /// <param name="areWeightsCached">Whether the weights of the whole call fit the third-level cache.</param>

@@ -8,7 +8,8 @@ public class PhaseNameTests
     /// name.</summary>
     private static readonly string[] s_names =
     [
-        "FeatureCheck", "Input", "Norm", "KeysAndValues", "Attention", "Sums", "Outputs", "Gate", "Tokens",
+        "FeatureCheck", "InputIntegers", "Input", "Norm", "KeysAndValues", "Attention", "Sums", "OutputIntegers",
+        "Outputs", "Gate", "Tokens",
     ];
 
     private sealed class NamingPool() : WorkerPool(threadCount: 1)
