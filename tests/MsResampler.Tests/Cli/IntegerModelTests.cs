@@ -1,3 +1,4 @@
+using System.Text.Json;
 using MsResampler.Cli.Display;
 using MsResampler.Cli.Engines;
 using MsResampler.Safetensors;
@@ -98,6 +99,92 @@ internal sealed class IntegerModelTests : CliFixture
             CliRun.Of("convert", "--model", Model, "--out", In(name), "--dtype", "int8", "--int8-layers", layers)
                 .Succeeds();
             return In(name);
+        }
+    }
+
+    [TestCase("k_proj,gate")]
+    [TestCase("all")]
+    [TestCase("none")]
+    public void Stored_integers_give_the_tokens_of_integer_products(string layers)
+    {
+        string features = WriteFeatures("features.safetensors", ("features", [3, 2, ChannelCount],
+            Values(6 * ChannelCount, 1)));
+        string stored = In($"stored-{layers}");
+        CliRun.Of("convert", "--model", Model, "--out", stored, "--dtype", "int8", "--int8-layers", layers).Succeeds();
+        float[][] tokens = [.. new[] { Model, stored }.Select(model =>
+        {
+            string output = In("tokens.safetensors");
+            CliRun run = CliRun.Of("run", "--model", model, "--features", features, "--out", output, "--precision",
+                "int8", "--int8-layers", layers).Succeeds();
+            Assert.That(run.Output, Does.Contain("int8"));
+            return ReadTokens(output, out _);
+        })];
+        CliRun.Of("run", "--model", Model, "--features", features, "--out", In("float.safetensors")).Succeeds();
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(tokens[1], Is.EqualTo(tokens[0]));
+            Assert.That(ReadTokens(In("float.safetensors"), out _), Is.Not.EqualTo(tokens[0]));
+        }
+    }
+
+    [Test]
+    public void Verify_has_a_bound_for_the_layers_that_are_named()
+    {
+        // Widths 12 and 8 have levels of 13,377 and 16,383, the 24 inputs of the gate 9,459.
+        (string Layers, string Bound)[] cases =
+            [("none", "3.6e-04"), ("gate", "1.6e-02"), ("k_proj,gate", "2.2e-02"), ("all", "3.9e-02")];
+        using (Assert.EnterMultipleScope())
+        {
+            foreach ((string layers, string bound) in cases)
+            {
+                Assert.That(CliRun.Of("verify", "--model", Model, "--precision", "int8", "--int8-layers", layers)
+                    .Succeeds().Output, Does.Contain($"all 6 within {bound}").And.Contain("same bits"));
+            }
+
+            CliRun bad = CliRun.Of("verify", "--model", Model, "--precision", "int8", "--bound", "1e-6");
+            Assert.That(bad.ExitCode, Is.EqualTo(1));
+            Assert.That(bad.Output, Does.Contain("6 of 6 FAILED"));
+        }
+    }
+
+    [Test]
+    public void The_bound_holds_for_random_models([Range(0, 23)] int index,
+        [Values(ModelLayers.None, ModelLayers.Keys | ModelLayers.Gate, ModelLayers.All)] ModelLayers layers)
+    {
+        RandomCase random = new(index);
+        using TestModel model = new(random.Config, random.Options, seed: (ulong)index);
+        PatchGrid grid = random.Grids[0];
+        float[] features = model.RandomFeatures(grid, index);
+        using Resampler resampler = Resampler.Load(model.Model, new ResamplerOptions
+        {
+            Precision = Precision.Int8,
+            Int8Layers = layers,
+            ThreadCount = 1,
+        });
+        float[] tokens = new float[random.Config.QueryGrid.QueryCount * random.Config.OutputSize];
+        resampler.Resample(features, [grid], tokens);
+        double error = Deviation.Between(tokens, model.Reference.Resample(features, grid)).RelativeL2;
+        Assert.That(error, Is.LessThan(Deviation.Int8BoundOf(model.Model.Weights, layers)), $"{random}");
+    }
+
+    [Test]
+    public void Bench_reports_precision_and_layers()
+    {
+        foreach ((string[] options, string precision, string? layers) in new (string[], string, string?)[]
+        {
+            ([], "float32", null), (["--precision", "int8"], "int8", "k_proj,gate"),
+            (["--precision", "int8", "--int8-layers", "proj,kv_proj"], "int8", "kv_proj,proj"),
+        })
+        {
+            CliRun.Of(["bench", "--model", Model, "--grid", "3x4", "--seconds", "0.05", "--json", In("bench-int8.json"),
+                .. options]).Succeeds();
+            using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(In("bench-int8.json")));
+            using (Assert.EnterMultipleScope())
+            {
+                Assert.That(json.RootElement.GetProperty("precision").GetString(), Is.EqualTo(precision));
+                Assert.That(json.RootElement.TryGetProperty("int8_layers", out JsonElement found)
+                    ? found.GetString() : null, Is.EqualTo(layers));
+            }
         }
     }
 

@@ -23,8 +23,8 @@ internal static class VerifyCommand
         Option<CheckpointLayout?> layout = Options.Layout();
         EngineOptions engine = new(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda);
         Option<double?> bound = Options.Positive("--bound", "X", "The largest allowed relative L2 error (default: " +
-            $"{Quantity.Error(Deviation.CpuBound)} on the CPU, in int8 up to " +
-            $"{Quantity.Error(Deviation.Int8BoundOf(ModelLayers.All))} with all layers in 8 bits; on a GPU " +
+            $"{Quantity.Error(Deviation.CpuBound)} on the CPU, in int8 from the layers and their " +
+            "widths; on a GPU " +
             $"{string.Join(", ", s_precisions.Select(BoundOf))}).");
         ExampleCommand command = new("verify",
             "Compare the engine with the double-precision reference on random features.")
@@ -52,10 +52,7 @@ internal static class VerifyCommand
     }
 
     private static string BoundOf(Precision precision)
-    {
-        double bound = Deviation.BoundOf(BackendChoice.Cuda, precision, ModelLayers.None);
-        return $"{Quantity.Error(bound)} in {PrecisionChoice.NameOf(precision)}";
-    }
+        => $"{Quantity.Error(Deviation.BoundOf(BackendChoice.Cuda, precision))} in {PrecisionChoice.NameOf(precision)}";
 
     private static int Run(string folder, CheckpointLayout? layout, EngineChoice choice, double? givenBound,
         Terminal terminal, CancellationToken cancellationToken)

@@ -41,8 +41,9 @@ internal static class TokenEngine
         try
         {
             Resampler resampler = Resampler.Load(model, options);
-            return new ResamplerEngine(resampler, Deviation.BoundOf(backend, resampler.Precision,
-                choice.Int8Layers & LayersOf(model.Weights)));
+            return new ResamplerEngine(resampler, resampler.Precision == Precision.Int8
+                ? Deviation.Int8BoundOf(model.Weights, choice.Int8Layers)
+                : Deviation.BoundOf(backend, resampler.Precision));
         }
         catch (Exception exception) when (precision != Precision.Auto
             && exception is NotSupportedException or Float16OverflowException)
@@ -57,10 +58,6 @@ internal static class TokenEngine
                 "--backend cpu needs none)", exception);
         }
     }
-
-    /// <summary>The layers that a model has.</summary>
-    private static ModelLayers LayersOf(ResamplerWeights weights)
-        => weights.Matrices().Aggregate(ModelLayers.None, (layers, matrix) => layers | matrix.Layer);
 
     /// <summary>Opens a model and adds its warnings to the terminal.</summary>
     public static ResamplerModel OpenModel(string path, CheckpointLayout? layout, Terminal terminal)
