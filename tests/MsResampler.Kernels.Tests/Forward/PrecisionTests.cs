@@ -154,6 +154,40 @@ public class PrecisionTests
         Assert.That(Resample(engine, model, model.RandomFeatures(s_grid, 1)), Has.All.Matches<float>(float.IsFinite));
     }
 
+    [Test]
+    public void Stored_integers_are_read_as_floats([Values(Precision.Auto, Precision.TensorFloat32, Precision.Float16,
+        Precision.BFloat16)] Precision precision)
+    {
+        // The same products in F64, which holds them exactly.
+        using TestModel model = new(Config());
+        using TemporaryFolder folder = new();
+        ModelWriter.WriteIntegers(folder.File("integers"), model.Model, ModelLayers.Keys | ModelLayers.Gate);
+        using ResamplerModel integers = ResamplerModel.Open(folder.File("integers"));
+        ModelWriter.Write(folder.File("doubles"), integers, WeightType.Float64);
+        using ResamplerModel doubles = ResamplerModel.Open(folder.File("doubles"));
+        float[] features = model.RandomFeatures(s_grid, 1);
+        float[][] tokens = [.. new[] { integers, doubles, model.Model }.Select(source =>
+        {
+            using GpuEngine engine = new(new EmulatorDevice(architecture: 80), EmulatorHost.Compiler, source,
+                new() { Precision = precision });
+            return Resample(engine, model, features);
+        })];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(tokens[0], Is.EqualTo(tokens[1]));
+            Assert.That(tokens[0], Is.Not.EqualTo(tokens[2]));
+        }
+    }
+
+    [Test]
+    public void Integer_products_are_rejected()
+    {
+        using TestModel model = new(Config());
+        Assert.That(() => Engine(model, Precision.Int8, 90), Throws.TypeOf<NotSupportedException>()
+            .With.Message.EqualTo("Precision Int8: the GPU backend has no integer products; use Precision.Float32 or " +
+                "Precision.Auto"));
+    }
+
     private static GpuEngine Engine(TestModel model, Precision precision, int architecture)
         => new(new EmulatorDevice(architecture: architecture), EmulatorHost.Compiler, model.Model,
             new() { Precision = precision });
