@@ -1,4 +1,5 @@
-using System.Numerics.Tensors;
+using System.Numerics;
+using System.Runtime.CompilerServices;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 
@@ -81,16 +82,8 @@ internal sealed unsafe class PackedMatrix : WeightMatrix
     public override void CopyWeightTo(float* destination)
     {
         for (int panel = 0; panel < PanelCount; panel++)
-        {
-            int width = WidthOf(panel);
-            float* source = Panel(panel);
-            for (int column = 0; column < ColumnsOf(panel); column++)
-            {
-                float* row = destination + (((nint)(panel * _panelWidth) + column) * InnerCount);
-                for (int k = 0; k < InnerCount; k++)
-                    row[k] = source[((nint)k * width) + column];
-            }
-        }
+            Transposition.Run(Panel(panel), WidthOf(panel), InnerCount, ColumnsOf(panel),
+                destination + ((nint)panel * _panelWidth * InnerCount), InnerCount);
     }
 
     /// <inheritdoc/>
@@ -105,28 +98,41 @@ internal sealed unsafe class PackedMatrix : WeightMatrix
         fixed (double* source = vector)
         {
             nint address = (nint)source;
-            Parallel.For(0, PanelCount, panel =>
-            {
-                int width = WidthOf(panel);
-                Span<double> sums = result.AsSpan(panel * _panelWidth, ColumnsOf(panel));
-                float* row = Panel(panel);
-                for (int k = 0; k < InnerCount; k++, row += width)
-                {
-                    double factor = ((double*)address)[k];
-                    for (int column = 0; column < sums.Length; column++)
-                        sums[column] += factor * row[column];
-                }
-            });
+            Parallel.For(0, PanelCount, panel => AddProducts((double*)address, panel,
+                result.AsSpan(panel * _panelWidth, ColumnsOf(panel))));
         }
 
         return result;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void AddProducts(double* vector, int panel, Span<double> sums)
+    {
+        int width = WidthOf(panel);
+        int count = Vector<double>.Count;
+        float* row = Panel(panel);
+        for (int k = 0; k < InnerCount; k++, row += width)
+        {
+            double factor = vector[k];
+            int column = 0;
+            for (; column <= sums.Length - (2 * count); column += 2 * count)
+            {
+                Vector.Widen(Vector.Load(row + column), out Vector<double> lower, out Vector<double> upper);
+                (new Vector<double>(sums[column..]) + (lower * factor)).CopyTo(sums[column..]);
+                (new Vector<double>(sums[(column + count)..]) + (upper * factor)).CopyTo(sums[(column + count)..]);
+            }
+
+            for (; column < sums.Length; column++)
+                sums[column] += factor * row[column];
+        }
+    }
+
     /// <inheritdoc/>
     public override bool TrySetBias(ReadOnlySpan<double> values)
     {
-        TensorPrimitives.ConvertTruncating(values, _bias.Span[..ColumnCount]);
-        return TensorPrimitives.IsFiniteAll(BiasValues);
+        for (int column = 0; column < ColumnCount; column++)
+            _bias.Pointer[column] = (float)values[column];
+        return SpanMath.AreFinite(BiasValues);
     }
 
     /// <summary>Subtracts from every row of Wᵀ its mean over the columns, so that each row of a product has
@@ -207,17 +213,5 @@ internal sealed unsafe class PackedMatrix : WeightMatrix
     /// <param name="panel">The panel.</param>
     /// <param name="source">The rows of W that are the columns of the panel.</param>
     private void FillPanel(int panel, float* source)
-    {
-        int width = WidthOf(panel);
-        int columns = ColumnsOf(panel);
-        float* target = Panel(panel);
-        const int Block = 16;
-        for (int k0 = 0; k0 < InnerCount; k0 += Block)
-        {
-            int k1 = Math.Min(k0 + Block, InnerCount);
-            for (int column = 0; column < columns; column++)
-                for (int k = k0; k < k1; k++)
-                    target[((nint)k * width) + column] = source[((nint)column * InnerCount) + k];
-        }
-    }
+        => Transposition.Run(source, InnerCount, ColumnsOf(panel), InnerCount, Panel(panel), WidthOf(panel));
 }
