@@ -1,5 +1,3 @@
-using System.Numerics.Tensors;
-
 namespace MsResampler;
 
 /// <summary>Finds the first feature that is NaN or infinite. The features are searched in chunks, which
@@ -50,7 +48,7 @@ internal sealed unsafe class FeatureCheck
     {
         int start = chunk * ChunkLength;
         ReadOnlySpan<float> features = new(_features + start, Math.Min(ChunkLength, _count - start));
-        if (TensorPrimitives.IsFiniteAll(features))
+        if (SpanMath.AreFinite(features))
             return;
         int index = start;
         while (float.IsFinite(_features[index]))

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using MsResampler.Cpu.Integer;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
@@ -309,7 +308,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         else
             normal.CopyTo(positioned);
         if (HasTimes && Stack.TemporalId(frame) >= 0)
-            TensorPrimitives.Add(positioned, TimeOf(frame), positioned);
+            SpanMath.Add(positioned, TimeOf(frame), positioned);
     }
 
     private void Fuse(int task, float* scratch)

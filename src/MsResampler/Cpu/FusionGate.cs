@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 
@@ -90,6 +91,7 @@ internal static unsafe class FusionGate<TSimd, TVector>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Sum(ResamplerConfig config, float* branches, float* gate, float* fused)
     {
         int width = config.HiddenSize;

@@ -1,5 +1,3 @@
-using System.Numerics.Tensors;
-
 namespace MsResampler.Cpu;
 
 /// <summary>Positions that the keys of one grid add to Z. One half of a sine–cosine embedding depends on the
@@ -31,13 +29,13 @@ internal sealed class KeyPositions
     {
         if (_patches is not null)
         {
-            TensorPrimitives.Add(row, _patches.At(patch), destination);
+            SpanMath.Add(row, _patches.At(patch), destination);
             return;
         }
 
         (int i, int j) = Math.DivRem(patch, _columnCount);
         ReadOnlySpan<float> column = _columns!.At(j);
-        TensorPrimitives.Add(row[..column.Length], column, destination);
-        TensorPrimitives.Add(row[column.Length..], _rows!.At(i), destination[column.Length..]);
+        SpanMath.Add(row[..column.Length], column, destination[..column.Length]);
+        SpanMath.Add(row[column.Length..], _rows!.At(i), destination[column.Length..]);
     }
 }

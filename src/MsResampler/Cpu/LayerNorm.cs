@@ -38,6 +38,7 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
     /// <summary>Normalises <paramref name="source"/> into <paramref name="destination"/>; both may be the same
     /// memory. A row with a NaN or an infinity gives NaN in every channel.</summary>
     [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Apply(float* source, float* destination)
     {
         int count = _weight.Count;
@@ -77,6 +78,7 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Sum(float* source, int count, float* sums)
     {
         int blockEnd = count - (count % SumCount);
@@ -98,6 +100,7 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
             sums[i - blockEnd] += source[i];
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void SumDifferences(float* source, int count, float mean, float* sums, float* squares)
     {
         int blockEnd = count - (count % SumCount);
@@ -130,6 +133,7 @@ internal sealed unsafe class LayerNorm<TSimd, TVector>(ReadOnlySpan<float> weigh
     }
 
     /// <summary>The total of the partial sums, added pairwise in place.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Total(float* sums)
     {
         for (int half = SumCount / 2; half > 0; half /= 2)

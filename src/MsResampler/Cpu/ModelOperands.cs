@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using MsResampler.Cpu.Integer;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
@@ -93,7 +92,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     /// <summary>Returns <paramref name="folded"/> after a check that all its values are finite.</summary>
     /// <exception cref="InvalidModelException">A value left the range of float32.</exception>
     public FoldedQueries Checked(int scope, FoldedQueries folded)
-        => TensorPrimitives.IsFiniteAll<float>(folded.Memory.Span) ? folded
+        => SpanMath.AreFinite(folded.Memory.Span) ? folded
             : throw new InvalidModelException(_source, [$"scopes.{scope}.attn.k_proj.weight: expected products with " +
                 "the projected queries within float32 (up to 3.4e38), found larger ones"]);
 
@@ -113,7 +112,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         {
             PositionEmbedding.OfQueries(Config.PositionEmbedding.Queries, _positionTable, Config.QueryGrid, grid, width,
                 rows);
-            TensorPrimitives.Add(queries, rows, rows);
+            SpanMath.Add(queries, rows, rows);
         }
         else
         {
@@ -126,9 +125,9 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
             result.Pointer, width));
         float scale = (float)Base2.QueryScale(Config.HeadSize);
         Span<float> values = result.Span[..(count * width)];
-        TensorPrimitives.Multiply(values, scale, values);
+        SpanMath.Multiply(values, scale);
         pool.Return(input);
-        return TensorPrimitives.IsFiniteAll<float>(values) ? result
+        return SpanMath.AreFinite(values) ? result
             : throw new InvalidModelException(_source, [$"scopes.{scope}.attn.q_proj: expected projected queries " +
                 "within float32 (up to 3.4e38), found larger ones; they are the product of query, ln_q and q_proj"]);
     }

@@ -96,6 +96,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
                 new FrameSum { Maximum = maximum[lane], Total = total[lane] };
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Prefetch(float* rows, int* offsets, int count, int headSize)
     {
         const int LineFloats = 16;
@@ -125,6 +126,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
     /// <summary>Sets the sum of weights of a query to NaN if one of its logits is not finite. Without this, an
     /// overflow to −∞ would be a weight of 0, as if the key were masked. 0 times a finite value is 0; 0 times
     /// NaN or infinity is NaN.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MarkOverflow(float* logits, int count, int lanes, float* total)
     {
         for (int lane = 0; lane < lanes; lane += TSimd.Width)
@@ -147,6 +149,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddBias(float* logits, int count, float* rowBias, float* columnBias, int row, int column,
         int keyColumns, int lanes)
     {
@@ -167,6 +170,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
 
     /// <summary>Replaces the logits of a block by weights relative to the new maximum. Returns whether the
     /// earlier sums must be multiplied by <paramref name="rescale"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static bool Softmax(float* logits, int count, int lanes, float* maximum, float* total, float* rescale)
     {
         bool isRescaled = false;
@@ -195,6 +199,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
         return isRescaled;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Rescale(float* sums, int headSize, float* rescale, int lanes)
     {
         for (int row = 0; row < headSize; row++)
@@ -226,6 +231,7 @@ internal static unsafe class ScopeAttentionTiled<TSimd, TVector>
     /// have tiles of queries that are wider than a register tile.</summary>
     private static int TileWidth(int lanes) => Math.Min(lanes, MicroKernel<TSimd, TVector>.PanelWidth);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Store(TiledScope scope, QueryTile tile, int head, int headSize, float* sums, float* total,
         float* output, nint outputStride)
     {

@@ -54,6 +54,7 @@ internal static unsafe class VectorMath<TSimd, TVector>
     }
 
     /// <summary>Whether no value is NaN or infinite.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static bool AreFinite(float* values, int count)
     {
         // 0 times a finite value is 0; 0 times NaN or infinity is NaN.
