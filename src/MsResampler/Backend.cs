@@ -14,6 +14,11 @@ public abstract class Backend
     /// vector128 or scalar) selects an instruction set.</summary>
     public static Backend Cpu { get; } = new CpuBackend();
 
+    /// <summary>Starts to prepare in the background what does not depend on a model. Returns at once.</summary>
+    internal virtual void StartPreparing()
+    {
+    }
+
     /// <summary>Prepares a model to run on this backend.</summary>
     internal abstract ModelEngine Create(ResamplerModel model, ResamplerOptions options);
 }

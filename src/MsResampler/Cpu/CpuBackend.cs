@@ -6,6 +6,8 @@ namespace MsResampler.Cpu;
 /// returns.</summary>
 internal sealed class CpuBackend : Backend
 {
+    internal override void StartPreparing() => EarlyCompilation.Start();
+
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
         => options.Precision is Precision.Auto or Precision.Float32 or Precision.Int8
             ? CpuVariant.Choose().Create(model, options)

@@ -132,6 +132,11 @@ public sealed class ResamplerModel : IDisposable
         }
     }
 
+    /// <summary>A model whose weights are not in files.</summary>
+    internal static ResamplerModel FromWeights(ResamplerConfig config, ResamplerWeights weights, ITensorSource source)
+        => new(config, weights, source, new LayoutMatch(CheckpointLayout.MsResampler, Prefix: "", "its weights", []),
+            tensorPrefix: "", warnings: []);
+
     private static ResamplerModel OpenGguf(string path, CheckpointLayout? layout, CancellationToken cancellationToken)
     {
         GgufFile file = GgufFile.Open(path);

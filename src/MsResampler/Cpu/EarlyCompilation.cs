@@ -1,0 +1,43 @@
+using System.Runtime.CompilerServices;
+using MsResampler.Model;
+using MsResampler.Planning;
+
+namespace MsResampler.Cpu;
+
+/// <summary>Compiles the code of the CPU backend on a thread of its own while the files of the first model are
+/// opened: it computes an image with a <see cref="SmallModel"/>. Opening occupies one thread, and its code is compiled
+/// at the same time.</summary>
+internal static class EarlyCompilation
+{
+    private static int s_isStarted;
+
+    /// <summary>Starts the thread at the first call. Does nothing if the code is compiled already, or if there is no
+    /// second processor.</summary>
+    public static void Start()
+    {
+        if (!RuntimeFeature.IsDynamicCodeCompiled || Environment.ProcessorCount == 1
+            || Interlocked.Exchange(ref s_isStarted, 1) != 0)
+            return;
+        // Unlike a thread's, an exception of a task that nobody awaits does not end the process. LongRunning gives
+        // the task a thread of its own.
+        _ = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    /// <summary>The strategy of a scope of the small model: each has another one.</summary>
+    internal static ScopeStrategy StrategyOf(StrategyChoice choice) => ScopeStrategy.All[choice.Scopes[0]];
+
+    /// <summary>Computes one image, and so compiles everything that an image needs.</summary>
+    /// <exception cref="NotSupportedException">The environment variable names an unsupported instruction set. Loading
+    /// the model reports it.</exception>
+    internal static void Run()
+    {
+        using ResamplerModel model = SmallModel.Create();
+        using ModelEngine engine = CpuVariant.Choose().Create(model, new ResamplerOptions { ThreadCount = 2 },
+            StrategyOf);
+        float[] features = new float[SmallModel.Grid.PatchCount * SmallModel.Config.VisionHiddenSize];
+        for (int index = 0; index < features.Length; index++)
+            features[index] = index % 5;
+        float[] tokens = new float[SmallModel.Config.QueryGrid.QueryCount * SmallModel.Config.OutputSize];
+        engine.Resample(features, [SmallModel.Grid], tokens, CancellationToken.None);
+    }
+}
