@@ -18,6 +18,8 @@ internal static class IntegerValues
     public static IReadOnlyList<string> FindProblems(ITensorSource source, IReadOnlyList<IntegerTensor> matrices,
         CancellationToken cancellationToken)
     {
+        if (matrices.Count == 0)
+            return [];
         (int Matrix, long FirstByte)[] blocks = [.. matrices.SelectMany((matrix, index)
             => Blocks(matrix.Tensor).Select(firstByte => (index, firstByte)))];
         ValueFinding?[] findings = new ValueFinding?[matrices.Count];

@@ -83,12 +83,11 @@ internal sealed class JsonFields
 
     public T Choice<T>(string name, params (string Name, T Value)[] choices)
     {
-        string expected = choices.Length == 1
-            ? $"\"{choices[0].Name}\""
-            : "one of " + string.Join(", ", choices.Select(choice => $"\"{choice.Name}\""));
-        return Find(name, expected, out JsonElement value,
-            v => v.ValueKind == JsonValueKind.String && choices.Any(choice => v.ValueEquals(choice.Name)))
-            ? choices.First(choice => value.ValueEquals(choice.Name)).Value : choices[0].Value;
+        // Little code depends on T, because it is compiled for each enumeration when the first model is opened.
+        string[] names = new string[choices.Length];
+        for (int index = 0; index < names.Length; index++)
+            names[index] = choices[index].Name;
+        return choices[Choice(name, names)].Value;
     }
 
     public JsonFields? Object(string name, bool isRequired = true)
@@ -123,6 +122,17 @@ internal sealed class JsonFields
             return true;
         return false;
     }
+
+    /// <summary>The index of the field's text among the choices; 0 if it is none of them.</summary>
+    private int Choice(string name, string[] choices)
+    {
+        string[] quoted = [.. choices.Select(choice => $"\"{choice}\"")];
+        string expected = choices.Length == 1 ? quoted[0] : "one of " + string.Join(", ", quoted);
+        return Find(name, expected, out JsonElement value, v => IndexOf(choices, v) >= 0) ? IndexOf(choices, value) : 0;
+    }
+
+    private static int IndexOf(string[] choices, JsonElement value)
+        => value.ValueKind == JsonValueKind.String ? System.Array.IndexOf(choices, value.GetString()) : -1;
 
     private static bool IsExtent(JsonElement value, int max)
         => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= 1 && number <= max;

@@ -299,12 +299,13 @@ internal sealed class WeightBinder
             }
         }
 
-        KeyValuePair<string, int>[] best = [.. votes.OrderByDescending(vote => vote.Value)
-            .ThenBy(vote => vote.Key.Length).ThenBy(vote => vote.Key, StringComparer.Ordinal).Take(2)];
-        if (best.Length == 2 && best[0].Value == best[1].Value && best[0].Key.Length > 0)
+        string[] best = [.. votes.Keys];
+        Array.Sort(best, (left, right) => votes[left] != votes[right] ? votes[right].CompareTo(votes[left])
+            : left.Length != right.Length ? left.Length.CompareTo(right.Length) : string.CompareOrdinal(left, right));
+        if (best.Length >= 2 && votes[best[0]] == votes[best[1]] && best[0].Length > 0)
             _problems.Add($"tensor names: expected one resampler, found two that fit equally well, under " +
-                $"{Quote(best[0].Key)} and {Quote(best[1].Key)}");
-        return best.Length == 0 ? "" : best[0].Key;
+                $"{Quote(best[0])} and {Quote(best[1])}");
+        return best.Length == 0 ? "" : best[0];
     }
 
     /// <summary>Whether a name without a prefix belongs to a model of this configuration.</summary>

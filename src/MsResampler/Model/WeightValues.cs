@@ -16,14 +16,19 @@ internal static class WeightValues
     public static IReadOnlyList<string> FindProblems(ITensorSource source, IEnumerable<TensorInfo> tensors,
         CancellationToken cancellationToken)
     {
-        TensorInfo[] checkedTensors = [.. tensors.Where(tensor => ElementConversion.IsSupported(tensor.Type))
-            .OrderBy(tensor => tensor.FileIndex).ThenBy(tensor => tensor.FirstByte)];
-        (int Tensor, long FirstByte)[] blocks = [.. checkedTensors.SelectMany((tensor, index) => Blocks(tensor)
-            .Select(firstByte => (index, firstByte)))];
+        TensorInfo[] checkedTensors = [.. tensors.Where(tensor => ElementConversion.IsSupported(tensor.Type))];
+        Array.Sort(checkedTensors, Compare);
+        // Loops in place of queries: a generic method is compiled for each combination of value types, and this code
+        // runs when the first model is opened.
+        List<Block> blocks = [];
+        for (int index = 0; index < checkedTensors.Length; index++)
+            for (long first = 0; first < checkedTensors[index].ByteCount; first += BlockBytes)
+                blocks.Add(new Block(index, first));
         ValueFinding?[] findings = new ValueFinding?[checkedTensors.Length];
-        ParallelReading.For<byte>(blocks.Length, BlockBytes, (block, buffer) =>
+        ParallelReading.For<byte>(blocks.Count, BlockBytes, (block, buffer) =>
         {
-            (int index, long firstByte) = blocks[block];
+            int index = blocks[block].Tensor;
+            long firstByte = blocks[block].FirstByte;
             TensorInfo tensor = checkedTensors[index];
             Span<byte> bytes = buffer.AsSpan(0, (int)Math.Min(BlockBytes, tensor.ByteCount - firstByte));
             source.ReadBytes(tensor, firstByte, bytes);
@@ -33,15 +38,16 @@ internal static class WeightValues
             lock (findings)
                 findings[index] = found.Merge(findings[index]);
         }, cancellationToken);
-        return [.. checkedTensors.Zip(findings).Where(pair => pair.Second is not null)
-            .Select(pair => Describe(pair.First, pair.Second!.Value))];
+        List<string> problems = [];
+        for (int index = 0; index < findings.Length; index++)
+            if (findings[index] is { } found)
+                problems.Add(Describe(checkedTensors[index], found));
+        return problems;
     }
 
-    private static IEnumerable<long> Blocks(TensorInfo tensor)
-    {
-        for (long first = 0; first < tensor.ByteCount; first += BlockBytes)
-            yield return first;
-    }
+    /// <summary>The order of tensors in the files.</summary>
+    private static int Compare(TensorInfo left, TensorInfo right) => left.FileIndex != right.FileIndex
+        ? left.FileIndex.CompareTo(right.FileIndex) : left.FirstByte.CompareTo(right.FirstByte);
 
     private static ValueFinding Find(TensorType type, ReadOnlySpan<byte> bytes, long firstByte)
     {
@@ -68,4 +74,7 @@ internal static class WeightValues
         return $"tensor {Quote(tensor.Name)}: expected finite numbers within the range of float32, found {value} at " +
             found.DescribePlace(tensor);
     }
+
+    /// <summary>A part of a tensor that one thread checks.</summary>
+    private sealed record Block(int Tensor, long FirstByte);
 }
