@@ -4,7 +4,8 @@ namespace MsResampler;
 public enum Precision
 {
     /// <summary><see cref="Float16"/> or <see cref="BFloat16"/> if the checkpoint stores all matrices in that type
-    /// and the backend supports it; otherwise <see cref="Float32"/>.</summary>
+    /// and the backend supports it; <see cref="Int8"/> if the checkpoint stores integers and the backend supports it;
+    /// otherwise <see cref="Float32"/>.</summary>
     Auto,
 
     /// <summary>Significands of 24 bits. Every backend supports it.</summary>

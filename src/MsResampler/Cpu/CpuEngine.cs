@@ -20,10 +20,12 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         Func<StrategyChoice, ScopeStrategy>? choose = null)
     {
         _variant = variant;
-        Warnings = CpuVariant.All.FirstOrDefault(known => known.Name == variant)?.Warning is { } warning
-            ? [warning] : [];
         _validateFeatures = options.ValidateFeatures;
-        _integers = options.Precision == Precision.Int8 ? IntegerProductsOf(variant, options) : null;
+        _integers = UsesIntegers(options.Precision, model.Weights) ? new IntegerProducts(
+            options.IntegerKernel ?? IntegerKernel.Choose(variant), options.Int8Layers) : null;
+        string?[] warnings = [CpuVariant.All.FirstOrDefault(known => known.Name == variant)?.Warning,
+            _integers?.Kernel.WhyNotFaster];
+        Warnings = [.. warnings.OfType<string>()];
         ModelOperands<TSimd, TVector> operands = new(model, _integers);
         _workers = options.CreateWorkers(options.ThreadCount == 0 ? options.ProcessorCount
             : Math.Min(options.ThreadCount, options.ProcessorCount));
@@ -131,8 +133,11 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         _workers.Dispose();
     }
 
-    private static IntegerProducts IntegerProductsOf(string variant, ResamplerOptions options)
-        => new(options.IntegerKernel ?? IntegerKernel.Choose(variant), options.Int8Layers);
+    /// <summary>Whether products use integers: if asked for, or if the checkpoint stores integers and nothing was asked
+    /// for.</summary>
+    private static bool UsesIntegers(Precision asked, ResamplerWeights weights) => asked == Precision.Int8
+        || (asked == Precision.Auto && weights.Matrices().Any(matrix => matrix.Matrix.StoredIntegers is not null)
+            && IntegerKernel.IsPossible);
 
     private Core Open() => Volatile.Read(ref _core) ?? throw new ObjectDisposedException(typeof(Resampler).FullName);
 

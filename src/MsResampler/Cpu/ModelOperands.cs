@@ -16,7 +16,6 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     private readonly float[]? _positionTable;
     private readonly AlignedBuffer[]? _queries;
     private readonly string _source;
-    private readonly IntegerProducts? _integers;
 
     /// <summary>Reads and packs the weights.</summary>
     /// <param name="model">The open model.</param>
@@ -25,21 +24,20 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     /// float32.</exception>
     public ModelOperands(ResamplerModel model, IntegerProducts? integers = null)
     {
-        _integers = integers;
         _source = model.SourcePath;
         ResamplerConfig config = Config = model.Config;
         ResamplerWeights weights = model.Weights;
         List<string> problems = [];
         if (weights.KeyValueInput is { } input)
-            KeyValueInput = Pack(new LinearWeights(input, null), ModelLayers.KeyValueInput);
+            KeyValueInput = PackLayer(new LinearWeights(input, null), ModelLayers.KeyValueInput);
 
         KeyValueNorm = new(weights.KeyValueNorm.Weight.ToSingle(), new float[config.HiddenSize],
             config.LayerNormEpsilon);
         _queryNorm = Norm(weights.QueryNorm);
         PostNorm = Norm(weights.PostNorm);
-        Projection = Pack(weights.Projection, ModelLayers.Projection);
+        Projection = PackLayer(weights.Projection, ModelLayers.Projection);
         if (weights.Gate is { } gate)
-            (GateHidden, GateOutput) = (Pack(gate.Hidden, ModelLayers.Gate), Pack(gate.Output));
+            (GateHidden, GateOutput) = (PackLayer(gate.Hidden, ModelLayers.Gate), Pack(gate.Output));
         _positionTable = weights.PositionTable?.ToSingle();
         _normalQueries = [.. weights.Scopes.Select((scope, index) => index > 0 && config.ShareQueries
             ? [] : Normalise(scope.Queries.ToSingle()))];
@@ -47,7 +45,8 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         double[] normBias = weights.KeyValueNorm.Bias.ToDouble();
         List<ScopeOperands<TSimd, TVector>> scopes = [];
         foreach (ScopeWeights scope in weights.Scopes)
-            scopes.Add(new ScopeOperands<TSimd, TVector>(config, scope, normBias, scopes.FirstOrDefault(), Pack));
+            scopes.Add(new ScopeOperands<TSimd, TVector>(config, scope, normBias, scopes.FirstOrDefault(),
+                PackLayer));
         Scopes = scopes;
         BiasFolding.Apply(config, weights, scopes, GateHidden, problems);
 
@@ -60,6 +59,17 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
             _queries = [.. Enumerable.Range(0, scopes.Count).Select(scope => Queries(scope, default))];
             _queryProjections = [];
             _normalQueries = [];
+        }
+
+        WeightMatrix PackLayer(LinearWeights linear, ModelLayers layer)
+        {
+            if (integers?.Pack(linear, layer, weights) is { } matrix)
+                return matrix;
+            // A layer norm follows, which subtracts the mean over the channels. Subtracting it from the weights keeps
+            // the products near zero.
+            bool isNormalised = layer == ModelLayers.KeyValueInput
+                || (layer == ModelLayers.Outputs && weights.Gate is null);
+            return isNormalised ? PackCentred(linear) : Pack(linear);
         }
     }
 
@@ -146,18 +156,6 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
 
     private LayerNorm<TSimd, TVector> Norm(NormWeights weights)
         => new(weights.Weight.ToSingle(), weights.Bias.ToSingle(), Config.LayerNormEpsilon);
-
-    /// <summary>Packs the matrix of a layer.</summary>
-    private WeightMatrix Pack(LinearWeights weights, ModelLayers layer)
-    {
-        if (_integers?.TypeOf(layer, weights.Weight.Columns) is { } type)
-            return IntegerMatrix.FromWeights(weights.Weight, type, _integers.Kernel,
-                weights.Bias is { } bias ? bias.ToSingle() : default);
-        // A layer norm follows, which subtracts the mean over the channels. Subtracting it from the weights keeps the
-        // products near zero.
-        bool isNormalised = layer == ModelLayers.KeyValueInput || (layer == ModelLayers.Outputs && Config.Gate is null);
-        return isNormalised ? PackCentred(weights) : Pack(weights);
-    }
 
     /// <summary>Packs a matrix whose product is normalised. The mean of each column is subtracted, unless a
     /// difference leaves the range of float32.</summary>

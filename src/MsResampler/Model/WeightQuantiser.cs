@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace MsResampler.Model;
 
 /// <summary>Rounds rows of a matrix of weights to integers, symmetrically and with one scale per row.</summary>
@@ -9,6 +11,7 @@ internal static class WeightQuantiser
     /// <param name="level">The largest absolute value of an integer, see <see cref="IntegerTypes.MaxLevel"/>.</param>
     /// <param name="integers">Receives the integers.</param>
     /// <returns>The scale; 0 for a row of zeros.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Quantise(ReadOnlySpan<float> row, int level, Span<short> integers)
     {
         float max = 0;

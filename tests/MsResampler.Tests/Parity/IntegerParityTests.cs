@@ -99,6 +99,57 @@ public class IntegerParityTests
         }
     }
 
+    /// <summary>Where one channel is 100 times as large as the others.</summary>
+    public enum Outlier
+    {
+        Features,
+        KeyValueNorm,
+        PostNorm,
+        InputWeights,
+        KeyWeights,
+        ValueWeights,
+        OutputWeights,
+        ProjectionWeights,
+    }
+
+    [Test]
+    public void A_channel_100_times_the_others_costs_no_accuracy([Values] Outlier outlier,
+        [Values(ModelLayers.Keys | ModelLayers.Gate, ModelLayers.All)] ModelLayers layers)
+    {
+        const int Channel = 3;
+        ResamplerConfig config = Configs.Mixed with { VisionHiddenSize = 192, HiddenSize = 192 };
+        using TestModel model = new(config, edit: tensor => $".{tensor.Name}".EndsWith(NameOf(outlier),
+            StringComparison.Ordinal) ? tensor with
+            {
+                ValueAt = index => tensor.ValueAt(index) * (index % tensor.Shape[^1] == Channel ? 100 : 1),
+            } : tensor);
+        PatchGrid grid = new(8, 9);
+        float[] features = model.RandomFeatures(grid, 5);
+        for (int patch = 0; patch < grid.PatchCount && outlier == Outlier.Features; patch++)
+            features[(patch * config.VisionHiddenSize) + Channel] *= 100;
+        double[] expected = model.Reference.Explain(features, grid).Tokens;
+        using ModelEngine engine = CpuVariant.Choose().Create(model.Model, Options(layers));
+        float[] tokens = new float[expected.Length];
+
+        engine.Resample(features, [grid], tokens, CancellationToken.None);
+
+        // The bound for the worst of the models without outliers.
+        Assert.That(Tolerances.RelativeError([.. tokens.Select(token => (double)token)], expected),
+            Is.LessThan(layers == ModelLayers.All ? 4e-2 : 2e-2));
+    }
+
+    private static string NameOf(Outlier outlier) => outlier switch
+    {
+        Outlier.KeyValueNorm => ".ln_kv.weight",
+        Outlier.PostNorm => ".ln_post.weight",
+        Outlier.InputWeights => ".kv_proj.weight",
+        Outlier.KeyWeights => ".k_proj.weight",
+        Outlier.ValueWeights => ".v_proj.weight",
+        Outlier.OutputWeights => ".out_proj.weight",
+        Outlier.ProjectionWeights => ".proj.weight",
+        _ => "none",
+    };
+
     private static ResamplerOptions Options(ModelLayers layers, IntegerKernel? kernel = null)
         => new() { Precision = Precision.Int8, Int8Layers = layers, IntegerKernel = kernel };
 

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 using MsResampler.Model;
 
 namespace MsResampler.Cpu.Integer;
@@ -22,11 +24,27 @@ internal abstract unsafe class IntegerKernel
     /// cref="CpuVariant"/>.</summary>
     public static IntegerKernel Choose(string variant)
     {
+        if (!IsPossible)
+        {
+            throw new NotSupportedException($"Precision {Precision.Int8}: it needs a processor with fused " +
+                $"multiply-add; use Precision.{Precision.Float32}");
+        }
+
         int widest = IndexOf(variant);
         return All.First(kernel => kernel.IsSupported && IndexOf(kernel.Variant) >= widest);
 
         static int IndexOf(string name) => CpuVariant.All.TakeWhile(known => known.Name != name).Count();
     }
+
+    /// <summary>Whether this machine has fused multiply-add, without which the floats between integer products would
+    /// not have the same bits on every instruction set.</summary>
+    public static bool IsPossible => Fma.IsSupported || AdvSimd.IsSupported;
+
+    /// <summary>Why a faster kernel is not used although the processor has its instructions; null if there is no
+    /// such kernel.</summary>
+    public string? WhyNotFaster => All.TakeWhile(kernel => kernel != this)
+        .Where(kernel => kernel.WhyNot is not null)
+        .Select(kernel => $"int8 products use {Name} instead of {kernel.Name}: {kernel.WhyNot}").FirstOrDefault();
 
     /// <summary>The name, as in <c>avx512-vnni</c>.</summary>
     public abstract string Name { get; }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
 using MsResampler.Model;
 
 namespace MsResampler.Cpu.Integer;
@@ -276,6 +277,7 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
             Pack(integers, columns, (short*)Panel(panel));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int Sum(ReadOnlySpan<short> integers)
     {
         int sum = 0;
@@ -285,6 +287,7 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
     }
 
     /// <summary>Packs integers, [<paramref name="columns"/>, inner], into the steps of a panel.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Pack<T>(ReadOnlySpan<short> integers, int columns, T* panel)
         where T : unmanaged, System.Numerics.INumberBase<T>
     {
