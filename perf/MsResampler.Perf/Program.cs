@@ -3,6 +3,7 @@ using System.Globalization;
 using BenchmarkDotNet.Running;
 using MsResampler;
 using MsResampler.Perf;
+using MsResampler.Perf.Accuracy;
 using MsResampler.Perf.Costs;
 using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
@@ -15,6 +16,7 @@ RootCommand root = new("Measures the speed of the engine.")
     PeersCommand.Create(),
     GrowthCommand.Create(),
     CostsCommand.Create(),
+    AccuracyCommand.Create(),
     StartCommand.Create(),
     CpuProfileCommand.Create(),
     Benchmarks(),
