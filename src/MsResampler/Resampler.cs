@@ -97,6 +97,12 @@ public sealed class Resampler : IDisposable
                 $"options.Precision: expected one of {string.Join(", ", Enum.GetNames<Precision>())}");
         }
 
+        if ((options.Int8Layers & ~ModelLayers.All) != 0)
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.Int8Layers,
+                $"options.Int8Layers: expected flags of {nameof(ModelLayers)}");
+        }
+
         if (options.Layout is not null && options.Layout != model.Layout)
         {
             throw new ArgumentException($"options.Layout: expected {model.Layout}, the layout of the open model, or " +

@@ -13,7 +13,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     private readonly string _variant;
     private readonly bool _validateFeatures;
     private readonly WorkerPool _workers;
-    private readonly IntegerProducts? _integers;
+    private readonly IntegerKernel? _integerKernel;
     private Core? _core;
 
     public CpuEngine(string variant, ResamplerModel model, ResamplerOptions options,
@@ -21,15 +21,16 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     {
         _variant = variant;
         _validateFeatures = options.ValidateFeatures;
-        _integers = UsesIntegers(options.Precision, model.Weights) ? new IntegerProducts(
-            options.IntegerKernel ?? IntegerKernel.Choose(variant), options.Int8Layers) : null;
+        _integerKernel = UsesIntegers(options.Precision, model.Weights)
+            ? options.IntegerKernel ?? IntegerKernel.Choose(variant) : null;
         string?[] warnings = [CpuVariant.All.FirstOrDefault(known => known.Name == variant)?.Warning,
-            _integers?.Kernel.WhyNotFaster];
+            _integerKernel?.WhyNotFaster];
         Warnings = [.. warnings.OfType<string>()];
-        ModelOperands<TSimd, TVector> operands = new(model, _integers);
+        ModelOperands<TSimd, TVector> operands = new(model, _integerKernel is null ? null
+            : new IntegerProducts(_integerKernel, options.Int8Layers, model.Weights));
         _workers = options.CreateWorkers(options.ThreadCount == 0 ? options.ProcessorCount
             : Math.Min(options.ThreadCount, options.ProcessorCount));
-        CostModel costs = _integers is null ? Costs : IntegerCosts.For(options.Int8Layers);
+        CostModel costs = _integerKernel is null ? Costs : IntegerCosts.For(options.Int8Layers);
         _core = new Core(operands, new Planner(model.Config, operands.KeyValueInput is not null, costs, choose), costs,
             options.GridCacheBytes, _workers);
     }
@@ -44,10 +45,10 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     };
 
     public override string Description => $"cpu, {_variant}, " +
-        $"{(_integers is null ? "" : $"int8 by {_integers.Kernel.Name}, ")}{ThreadCount} " +
+        $"{(_integerKernel is null ? "" : $"int8 by {_integerKernel.Name}, ")}{ThreadCount} " +
         $"thread{(ThreadCount == 1 ? "" : "s")}";
 
-    public override Precision Precision => _integers is null ? Precision.Float32 : Precision.Int8;
+    public override Precision Precision => _integerKernel is null ? Precision.Float32 : Precision.Int8;
 
     public override IReadOnlyList<string> Warnings { get; }
 

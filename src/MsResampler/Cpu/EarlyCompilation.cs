@@ -18,10 +18,14 @@ internal static class EarlyCompilation
         if (!RuntimeFeature.IsDynamicCodeCompiled || Environment.ProcessorCount == 1
             || Interlocked.Exchange(ref s_isStarted, 1) != 0)
             return;
-        // Unlike a thread's, an exception of a task that nobody awaits does not end the process. LongRunning gives
-        // the task a thread of its own.
-        _ = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _ = StartAlone(Run);
     }
+
+    /// <summary>Runs <paramref name="action"/> on a thread of its own. Nobody learns of its exception: the application
+    /// neither ends, nor receives <see cref="TaskScheduler.UnobservedTaskException"/>.</summary>
+    internal static Task StartAlone(Action action)
+        => Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+            .ContinueWith(static task => _ = task.Exception, TaskScheduler.Default);
 
     /// <summary>The strategy of a scope of the small model: each has another one.</summary>
     internal static ScopeStrategy StrategyOf(StrategyChoice choice) => ScopeStrategy.All[choice.Scopes[0]];

@@ -63,7 +63,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
 
         WeightMatrix PackLayer(LinearWeights linear, ModelLayers layer)
         {
-            if (integers?.Pack(linear, layer, weights) is { } matrix)
+            if (integers?.Pack(linear, layer) is { } matrix)
                 return matrix;
             // A layer norm follows, which subtracts the mean over the channels. Subtracting it from the weights keeps
             // the products near zero.

@@ -38,11 +38,12 @@ public static class ModelWriter
 
     /// <summary>Writes a model whose matrices are stored as the integers that <see cref="Precision.Int8"/> multiplies
     /// by, with one scale per row: I8 or I16 tensors <c>X.weight</c> and F32 tensors <c>X.weight_scale</c>. Loaded with
-    /// <see cref="Precision.Int8"/> and the same layers, its integers and scales are those of the model itself; for
-    /// every other use a weight is the product of its integer and its scale.</summary>
+    /// <see cref="Precision.Int8"/> and the same layers, its tokens are those of the model itself; for every other use
+    /// a weight is the product of its integer and its scale.</summary>
     /// <remarks>The weights of <c>q_proj</c> and <c>gate.fc2</c>, matrices of more than 65,536 columns, vectors,
-    /// queries and positions keep their type. Integers of the model are kept unless a layer changes from 16 bits to
-    /// 8.</remarks>
+    /// queries and positions keep their type. So do matrices with outlier channels, whose weights or layer norm are
+    /// more than 8 times the median: they are rounded to integers after a division by factors of the channels, when the
+    /// model is loaded. Integers of the model are kept unless a layer changes from 16 bits to 8.</remarks>
     /// <param name="folder">The folder; created if it does not exist. It must not be that of the model.</param>
     /// <param name="model">The open model.</param>
     /// <param name="int8Layers">The layers with 8-bit weights; the others have 16 bits.</param>
@@ -133,6 +134,7 @@ public static class ModelWriter
         ModelLayers? integerLayers)
     {
         ResamplerWeights weights = model.Weights;
+        Smoothing smoothing = new(weights);
         List<TensorToWrite> tensors = [];
         if (weights.KeyValueInput is { } input)
             AddMatrix("kv_proj.weight", input, ModelLayers.KeyValueInput);
@@ -206,6 +208,9 @@ public static class ModelWriter
         IntegerType? IntegersOf(WeightTensor weight, ModelLayers layer)
         {
             IntegerType? integers = integerLayers is { } layers ? IntegerTypes.Of(layers, layer, weight) : null;
+            // Integers are stored with a scale per row, and without factors of channels.
+            if (integers is not null && smoothing.Of(weight, layer).Length > 0)
+                return null;
             return integers ?? (type is null ? weight.StoredIntegers : null);
         }
     }

@@ -125,6 +125,11 @@ internal sealed class ResamplerTests : ResamplerFixture
             Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("BFloat16"));
 
     [Test]
+    public void Undefined_layers_of_8_bits_are_rejected()
+        => Assert.That(() => Resampler.Load(Model.Model, new ResamplerOptions { Int8Layers = (ModelLayers)1024 }),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("1024"));
+
+    [Test]
     public void The_number_of_threads_is_an_option()
     {
         using (Assert.EnterMultipleScope())

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MsResampler.Cpu;
 using MsResampler.Planning;
 
@@ -16,5 +17,40 @@ public class EarlyCompilationTests
             Is.EqualTo(ScopeStrategy.All));
         // Tokens that are not finite are an exception.
         Assert.That(EarlyCompilation.Run, Throws.Nothing);
+    }
+
+    [Test]
+    public void Its_exception_does_not_reach_the_application()
+    {
+        const string Message = "an exception of early compilation";
+        List<string> messages = [];
+        void Collect(object? sender, UnobservedTaskExceptionEventArgs arguments)
+        {
+            lock (messages)
+                messages.AddRange(arguments.Exception.InnerExceptions.Select(exception => exception.Message));
+        }
+
+        TaskScheduler.UnobservedTaskException += Collect;
+        try
+        {
+            RunAndForget(() => throw new NotSupportedException(Message));
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+        finally
+        {
+            TaskScheduler.UnobservedTaskException -= Collect;
+        }
+
+        lock (messages)
+            Assert.That(messages, Has.None.EqualTo(Message));
+    }
+
+    /// <summary>A method of its own, so that nothing references the task afterwards.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void RunAndForget(Action action)
+    {
+        Task task = EarlyCompilation.StartAlone(action);
+        Assert.That(SpinWait.SpinUntil(() => task.IsCompleted, TimeSpan.FromSeconds(10)), Is.True);
     }
 }

@@ -157,6 +157,45 @@ internal sealed class IntegerWriterTests : TemporaryFolderFixture
         }
     }
 
+    [TestCase("k_proj.weight")]
+    [TestCase("v_proj.weight")]
+    [TestCase("out_proj.weight")]
+    [TestCase("kv_proj.weight")]
+    [TestCase("gate.fc1.weight")]
+    [TestCase("ln_kv.weight")]
+    [TestCase("ln_post.weight")]
+    public void Tokens_of_a_model_with_an_outlier_channel_are_those_of_the_model(string outlier)
+    {
+        const int Channel = 3;
+        using TestModel original = new(Configs.Mixed, edit: tensor => !tensor.Name.EndsWith(outlier,
+            StringComparison.Ordinal) ? tensor : tensor with
+            {
+                ValueAt = index => tensor.ValueAt(index) * (index % tensor.Shape[^1] == Channel ? 100 : 1),
+            });
+        ModelWriter.WriteIntegers(Folder.Path, original.Model, Layers);
+        using ResamplerModel written = ResamplerModel.Open(Folder.Path);
+        PatchGrid grid = new(3, 5);
+        float[] features = original.RandomFeatures(grid, 1);
+        float[][] tokens = [.. new[] { original.Model, written }.Select(model =>
+        {
+            using Resampler resampler = Resampler.Load(model, new ResamplerOptions
+            {
+                Precision = Precision.Int8,
+                Int8Layers = Layers,
+            });
+            float[] result = new float[model.Config.QueryGrid.QueryCount * model.Config.OutputSize];
+            resampler.Resample(features, [grid], result);
+            return result;
+        })];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(tokens[1], Is.EqualTo(tokens[0]));
+            Assert.That(written.Weights.Matrices().Where(matrix => matrix.Layer != ModelLayers.None)
+                .Select(matrix => matrix.Matrix.Type), Has.Some.EqualTo(TensorType.F32)
+                .And.Some.EqualTo(TensorType.I8).And.Some.EqualTo(TensorType.I16));
+        }
+    }
+
     [Test]
     public void A_row_of_zeros_has_the_scale_0()
     {

@@ -67,8 +67,9 @@ internal static class Options
         IEnumerable<string> names = PrecisionChoice.All.Select(choice => choice.Name);
         return new Option<PrecisionChoice>("--precision")
         {
-            Description = "Numeric precision. auto is float32 on the CPU, and on a GPU the type of the checkpoint if " +
-                "the GPU supports it. tf32, float16 and bfloat16 need a GPU; int8 computes on the CPU.",
+            Description = "Numeric precision. auto is float32 on the CPU, or int8 if the checkpoint has integers; " +
+                "on a GPU it is the type of the checkpoint if the GPU supports it. tf32, float16 and bfloat16 " +
+                "need a GPU; int8 computes on the CPU.",
             HelpName = string.Join('|', names),
             DefaultValueFactory = _ => PrecisionChoice.Auto,
             CustomParser = result => PrecisionChoice.All.FirstOrDefault(choice => choice.Name == Text(result)) ??

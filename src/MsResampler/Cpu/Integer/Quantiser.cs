@@ -21,8 +21,9 @@ internal static unsafe class Quantiser<TSimd, TVector>
     /// <summary>The share of the levels that the mean absolute level of a row without outliers exceeds.</summary>
     private const int OutlierRatio = 32;
 
-    /// <summary>Rows whose largest magnitude is smaller count as zeros, so that no scale is a denormal.</summary>
-    private const float SmallestMagnitude = 1f / (1L << 50) / (1L << 50);
+    /// <summary>Rows whose largest magnitude is smaller count as zeros. A scale of a residual with 16 bits is at least
+    /// 2⁻⁹⁰/(2·32,767²) = 2⁻¹²¹: neither it is a denormal, nor is its inverse infinite.</summary>
+    private const float SmallestMagnitude = 1f / (1L << 45) / (1L << 45);
 
     /// <summary>Rounds one row.</summary>
     /// <param name="row">The values, [<see cref="IntegerRows.InnerCount"/>].</param>

@@ -25,7 +25,7 @@ internal sealed unsafe class QuantiserTests<TSimd, TVector> : GuardedTests
         yield return [.. row.Select(MathF.Abs)];
         yield return [.. row.Select(value => -MathF.Abs(value) - 3)];
         yield return [.. row.Select((value, index) => index == count / 2 ? -100 : value)];
-        yield return [.. row.Select(value => value * 1e-29f)];
+        yield return [.. row.Select(value => value * 1e-26f)];
         yield return [.. row.Select(value => value * float.MaxValue)];
         yield return [.. Normal(count)];
     }
@@ -105,7 +105,7 @@ internal sealed unsafe class QuantiserTests<TSimd, TVector> : GuardedTests
     [TestCaseSource(nameof(Formats))]
     public void Rows_of_zeros_and_of_tiny_values_are_zeros(IntegerType type, bool hasBytes)
     {
-        foreach (float value in new[] { 0, -0f, 7e-31f, -7e-31f, float.Epsilon })
+        foreach (float value in new[] { 0, -0f, 8e-28f, -8e-28f, float.Epsilon })
         {
             float[] row = [.. Enumerable.Repeat(value, 37)];
             Quantised result = Quantise<TSimd, TVector>(row, null, type, hasBytes);
@@ -113,7 +113,20 @@ internal sealed unsafe class QuantiserTests<TSimd, TVector> : GuardedTests
             Assert.That(result.Levels, Is.All.Zero);
         }
 
-        Assert.That(Quantise<TSimd, TVector>([8e-31f, 0], null, type, hasBytes).Scale.Scale, Is.Positive);
+        Assert.That(Quantise<TSimd, TVector>([8.1e-28f, 0], null, type, hasBytes).Scale.Scale, Is.Positive);
+    }
+
+    [TestCaseSource(nameof(Formats))]
+    public void Residuals_of_small_values_stay_accurate(IntegerType type, bool hasBytes)
+    {
+        // From zeros to magnitudes whose residuals have a scale in the normal range.
+        for (int exponent = -126; exponent < -60; exponent++)
+        {
+            float largest = MathF.ScaleB(1.3f, exponent);
+            Quantised result = Quantise<TSimd, TVector>([largest, largest / 1000, 0, 0], null, type, hasBytes);
+            Assert.That(result.ResidualLevels, result.Scale.Scale == 0 ? Is.Empty : Has.Length.EqualTo(4));
+            Assert.That(result.ResidualLevels.Skip(2), Is.All.Zero, $"zeros beside {largest}");
+        }
     }
 
     [TestCaseSource(nameof(Formats))]
