@@ -66,10 +66,13 @@ internal sealed class IntegerModelTests : CliFixture
                 .Succeeds();
             return ReadTokens(output, out _);
         })];
+        string bits = In("bits.safetensors");
+        CliRun.Of("run", "--model", In("whole"), "--features", features, "--out", bits).Succeeds();
         using (Assert.EnterMultipleScope())
         {
             Assert.That(tokens[1], Is.EqualTo(tokens[0]));
             Assert.That(tokens[2], Is.EqualTo(tokens[0]));
+            Assert.That(ReadTokens(bits, out _), Is.Not.EqualTo(tokens[0]), "by default integers are multiplied");
             Assert.That(File.ReadAllBytes(In("copy/model.safetensors")),
                 Is.EqualTo(File.ReadAllBytes(In("whole/model.safetensors"))));
             CliRun.Of("verify", "--model", In("whole"), "--backend", "cpu").Succeeds();

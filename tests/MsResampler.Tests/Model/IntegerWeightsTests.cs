@@ -110,11 +110,14 @@ internal sealed class IntegerWeightsTests : TemporaryFolderFixture
                 Is.EqualTo(ReferenceResampler.Load(doubles).Resample(features, grid)), "reference");
             Assert.That(Graph(integers), Is.EqualTo(Graph(doubles)), "ONNX");
             Assert.That(Tokens(integers), Is.Not.EqualTo(Tokens(original.Model)));
+            Assert.That(Tokens(integers, Precision.Auto), Is.EqualTo(Tokens(integers, Precision.Int8)));
+            Assert.That(Tokens(original.Model, Precision.Auto), Is.EqualTo(Tokens(original.Model)));
         }
 
-        float[] Tokens(ResamplerModel model)
+        float[] Tokens(ResamplerModel model, Precision precision = Precision.Float32)
         {
-            using Resampler resampler = Resampler.Load(model, new ResamplerOptions { ThreadCount = 1 });
+            using Resampler resampler = Resampler.Load(model,
+                new ResamplerOptions { ThreadCount = 1, Precision = precision });
             float[] tokens = new float[config.QueryGrid.QueryCount * config.OutputSize];
             resampler.Resample(features, [grid], tokens);
             return tokens;
