@@ -9,13 +9,13 @@ namespace MsResampler;
 /// optimisation at first: that took longer than the operations themselves.</summary>
 internal static class SpanMath
 {
-    /// <summary>Adds floats: <c>destination = a + b</c>. All have the same length; <paramref name="destination"/> may
-    /// be one of the others.</summary>
+    /// <summary>Adds floats: <c>destination = a + b</c>. <paramref name="destination"/> may be one of the others, and
+    /// may be longer.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Add(ReadOnlySpan<float> a, ReadOnlySpan<float> b, Span<float> destination)
     {
-        ArgumentOutOfRangeException.ThrowIfNotEqual(a.Length, destination.Length);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(b.Length, destination.Length);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(b.Length, a.Length);
+        ArgumentOutOfRangeException.ThrowIfLessThan(destination.Length, a.Length);
         int index = 0;
         for (; index <= a.Length - Vector<float>.Count; index += Vector<float>.Count)
             (new Vector<float>(a[index..]) + new Vector<float>(b[index..])).CopyTo(destination[index..]);

@@ -138,7 +138,7 @@ internal sealed class GpuBundleTests : TemporaryFolderFixture
         string[] rows = Rows("parity");
         Assert.That(rows, Has.Length.GreaterThan(1));
 
-        (int exitCode, string output) = Run(programs, "--emulate", "--steps", "parity", "--minutes", "0.15", "--resume",
+        (int exitCode, string output) = Run(programs, "--emulate", "--steps", "parity", "--minutes", "0.3", "--resume",
             Results);
         Assert.That(exitCode, Is.Zero, output);
         Assert.That(Rows("machine"), Has.Length.EqualTo(1));
