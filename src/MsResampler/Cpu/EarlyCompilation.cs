@@ -18,14 +18,25 @@ internal static class EarlyCompilation
         if (!RuntimeFeature.IsDynamicCodeCompiled || Environment.ProcessorCount == 1
             || Interlocked.Exchange(ref s_isStarted, 1) != 0)
             return;
-        _ = StartAlone(Run);
+        _ = StartAlone(Run, TaskScheduler.Default);
     }
 
-    /// <summary>Runs <paramref name="action"/> on a thread of its own. Nobody learns of its exception: the application
-    /// neither ends, nor receives <see cref="TaskScheduler.UnobservedTaskException"/>.</summary>
-    internal static Task StartAlone(Action action)
-        => Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
-            .ContinueWith(static task => _ = task.Exception, TaskScheduler.Default);
+    /// <summary>Runs <paramref name="action"/> on a thread of its own, if the system has one. Nobody learns of its
+    /// exception: the application neither ends, nor receives
+    /// <see cref="TaskScheduler.UnobservedTaskException"/>.</summary>
+    internal static Task StartAlone(Action action, TaskScheduler scheduler)
+    {
+        try
+        {
+            return Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, scheduler)
+                .ContinueWith(static task => _ = task.Exception, scheduler);
+        }
+        catch (TaskSchedulerException)
+        {
+            // The limit of threads is reached. A model can be loaded and used without another one.
+            return Task.CompletedTask;
+        }
+    }
 
     /// <summary>The strategy of a scope of the small model: each has another one.</summary>
     internal static ScopeStrategy StrategyOf(StrategyChoice choice) => ScopeStrategy.All[choice.Scopes[0]];

@@ -46,11 +46,26 @@ public class EarlyCompilationTests
             Assert.That(messages, Has.None.EqualTo(Message));
     }
 
+    [Test]
+    public void A_limit_of_threads_does_not_prevent_loading()
+        => Assert.That(EarlyCompilation.StartAlone(() => Assert.Fail("this ran"), new WithoutThreads()).IsCompleted,
+            Is.True);
+
+    /// <summary>Refuses tasks, as the scheduler of .NET does if the system creates no thread.</summary>
+    private sealed class WithoutThreads : TaskScheduler
+    {
+        protected override void QueueTask(Task task) => throw new InsufficientMemoryException();
+
+        protected override bool TryExecuteTaskInline(Task task, bool taskWasPreviouslyQueued) => false;
+
+        protected override IEnumerable<Task> GetScheduledTasks() => [];
+    }
+
     /// <summary>A method of its own, so that nothing references the task afterwards.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void RunAndForget(Action action)
     {
-        Task task = EarlyCompilation.StartAlone(action);
+        Task task = EarlyCompilation.StartAlone(action, TaskScheduler.Default);
         Assert.That(SpinWait.SpinUntil(() => task.IsCompleted, TimeSpan.FromSeconds(10)), Is.True);
     }
 }
