@@ -207,10 +207,7 @@ public static class ModelWriter
 
         IntegerType? IntegersOf(WeightTensor weight, ModelLayers layer)
         {
-            IntegerType? integers = integerLayers is { } layers ? IntegerTypes.Of(layers, layer, weight) : null;
-            // Integers are stored with a scale per row, and without factors of channels.
-            if (integers is not null && smoothing.Of(weight, layer).Length > 0)
-                return null;
+            IntegerType? integers = integerLayers is { } layers ? smoothing.StorableAs(layers, layer, weight) : null;
             return integers ?? (type is null ? weight.StoredIntegers : null);
         }
     }

@@ -51,6 +51,11 @@ internal sealed class Smoothing(ResamplerWeights weights)
         return factors;
     }
 
+    /// <summary>The integers as which a matrix can be stored: those of <see cref="IntegerTypes.Of"/>, or null if it has
+    /// factors, which a file cannot hold.</summary>
+    public IntegerType? StorableAs(ModelLayers int8Layers, ModelLayers layer, WeightTensor matrix)
+        => IntegerTypes.Of(int8Layers, layer, matrix) is { } type && Of(matrix, layer).Length == 0 ? type : null;
+
     /// <summary>The factors of matrices that multiply the same activations.</summary>
     /// <param name="matrices">The matrices.</param>
     /// <param name="magnitudes">The sizes of the activations of each channel, as far as they are known; empty for

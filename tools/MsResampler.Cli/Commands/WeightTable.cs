@@ -14,9 +14,10 @@ internal static class WeightTable
         Terminal terminal)
     {
         terminal.Line();
+        Smoothing smoothing = new(model.Weights);
         long integerBytes = tensors.Sum(tensor => tensor.ByteCount);
         foreach ((ModelLayers layer, WeightTensor matrix) in model.Weights.Matrices())
-            if (IntegerTypes.Of(layers, layer, matrix) is { } type)
+            if (smoothing.StorableAs(layers, layer, matrix) is { } type)
                 integerBytes += BytesOf(matrix, type) - StoredBytesOf(matrix);
         terminal.Table(["type", ">tensors", ">bytes"],
         [
