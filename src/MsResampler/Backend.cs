@@ -10,8 +10,8 @@ public abstract class Backend
     {
     }
 
-    /// <summary>The processor: managed SIMD code in float32. The environment variable MSRESAMPLER_CPU (avx512, avx2,
-    /// vector128 or scalar) selects an instruction set.</summary>
+    /// <summary>The processor: SIMD code in float32, or with integers (<see cref="Precision.Int8"/>). The environment
+    /// variable MSRESAMPLER_CPU (avx512, avx2, vector128 or scalar) selects an instruction set.</summary>
     public static Backend Cpu { get; } = new CpuBackend();
 
     /// <summary>Starts to prepare in the background what does not depend on a model. Returns at once.</summary>

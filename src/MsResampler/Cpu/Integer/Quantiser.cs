@@ -91,8 +91,8 @@ internal static unsafe class Quantiser<TSimd, TVector>
     /// <param name="factors">Their factors, or null.</param>
     /// <param name="first">The first value.</param>
     /// <param name="end">The end of the values: whole vectors.</param>
-    /// <param name="min">The smallest value so far.</param>
-    /// <param name="max">The largest value so far.</param>
+    /// <param name="min">The smallest value until now; receives the new one.</param>
+    /// <param name="max">The largest value until now; receives the new one.</param>
     /// <param name="check">Becomes NaN if a value is not finite.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Scan<TAny, TLanes>(float* row, float* factors, int first, int end, ref float min, ref float max,
