@@ -44,7 +44,7 @@ internal sealed class IntegerGraph(ModelProto model)
     public ModelProto Dynamic() => Rewrite();
 
     /// <summary>Products between QuantizeLinear and DequantizeLinear, with scales from measured ranges.</summary>
-    /// <param name="ranges">The smallest and largest value of each of <see cref="Inputs"/>.</param>
+    /// <param name="ranges">For each of <see cref="Inputs"/>, its smallest and its largest value.</param>
     public ModelProto Static(IReadOnlyDictionary<string, (float Min, float Max)> ranges)
     {
         _ranges = ranges;
