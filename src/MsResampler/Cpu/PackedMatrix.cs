@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using MsResampler.Cpu.Simd;
@@ -15,6 +16,7 @@ internal sealed unsafe class PackedMatrix : WeightMatrix
     private readonly AlignedBuffer _bias;
     private readonly int _panelWidth;
     private readonly int _lastWidth;
+    private readonly int _firstPanel;
 
     private PackedMatrix(int innerCount, int columnCount, int panelWidth, int lastWidth)
     {
@@ -25,6 +27,17 @@ internal sealed unsafe class PackedMatrix : WeightMatrix
         int paddedCount = ((PanelCount - 1) * panelWidth) + lastWidth;
         _values = new AlignedBuffer((long)paddedCount * innerCount);
         _bias = new AlignedBuffer(paddedCount);
+    }
+
+    /// <summary>Whole panels of another matrix.</summary>
+    private PackedMatrix(PackedMatrix matrix, int firstPanel, int panelCount)
+    {
+        InnerCount = matrix.InnerCount;
+        ColumnCount = panelCount * matrix._panelWidth;
+        _panelWidth = _lastWidth = matrix._panelWidth;
+        _firstPanel = matrix._firstPanel + firstPanel;
+        _values = matrix._values;
+        _bias = matrix._bias;
     }
 
     /// <inheritdoc/>
@@ -42,9 +55,18 @@ internal sealed unsafe class PackedMatrix : WeightMatrix
     /// <summary>The stored width of a panel, padding included.</summary>
     public int WidthOf(int panel) => panel == PanelCount - 1 ? _lastWidth : _panelWidth;
 
-    public float* Panel(int panel) => _values.Pointer + ((nint)panel * _panelWidth * InnerCount);
+    public float* Panel(int panel) => _values.Pointer + ((nint)(_firstPanel + panel) * _panelWidth * InnerCount);
 
-    public float* Bias(int panel) => _bias.Pointer + ((nint)panel * _panelWidth);
+    public float* Bias(int panel) => _bias.Pointer + ((nint)(_firstPanel + panel) * _panelWidth);
+
+    /// <summary>A part of the columns and their bias, in the memory of this matrix.</summary>
+    /// <param name="first">The first column, a multiple of <see cref="PanelWidth"/>.</param>
+    /// <param name="count">The number of columns, a multiple of <see cref="PanelWidth"/>.</param>
+    public PackedMatrix Columns(int first, int count)
+    {
+        Debug.Assert(first % _panelWidth == 0 && count % _panelWidth == 0 && first + count <= ColumnCount);
+        return new PackedMatrix(this, first / _panelWidth, count / _panelWidth);
+    }
 
     /// <summary>Packs Wᵀ for <c>x·Wᵀ + b</c>.</summary>
     /// <param name="weight">W, [columns of the product, inner] row-major.</param>
@@ -87,7 +109,7 @@ internal sealed unsafe class PackedMatrix : WeightMatrix
     }
 
     /// <inheritdoc/>
-    public override ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
+    public override ReadOnlySpan<float> BiasValues => new(Bias(0), ColumnCount);
 
     /// <inheritdoc/>
     public override double[] Multiply(ReadOnlySpan<double> vector)
@@ -131,7 +153,7 @@ internal sealed unsafe class PackedMatrix : WeightMatrix
     public override bool TrySetBias(ReadOnlySpan<double> values)
     {
         for (int column = 0; column < ColumnCount; column++)
-            _bias.Pointer[column] = (float)values[column];
+            Bias(0)[column] = (float)values[column];
         return SpanMath.AreFinite(BiasValues);
     }
 

@@ -41,7 +41,8 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
     /// frames of a group, because queries do not depend on the grid.</summary>
     public double[]? KeyBias { get; }
 
-    /// <summary>v_proj, one matrix per head, for absorbed values. Packed when a plan first needs it.</summary>
+    /// <summary>v_proj, one matrix per head, for absorbed values. Heads of whole panels are in the memory of
+    /// <see cref="Values"/>; others are packed when a plan first needs them.</summary>
     public PackedMatrix[] HeadValues => _headValues.Value;
 
     private double[]? KeyBiasOf(WeightTensor? bias, double[] normBias)
@@ -57,9 +58,16 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
     {
         int width = _config.HiddenSize;
         int headSize = _config.HeadSize;
+        PackedMatrix[] heads = new PackedMatrix[_config.AttentionHeadCount];
+        if (Values is PackedMatrix values && headSize % values.PanelWidth == 0)
+        {
+            for (int head = 0; head < heads.Length; head++)
+                heads[head] = values.Columns(head * headSize, headSize);
+            return heads;
+        }
+
         AlignedBuffer weight = new((long)width * width);
         Values.CopyWeightTo(weight.Pointer);
-        PackedMatrix[] heads = new PackedMatrix[_config.AttentionHeadCount];
         for (int head = 0; head < heads.Length; head++)
             heads[head] = PackedMatrix.FromTransposed<TSimd, TVector>(
                 weight.Span.Slice(head * headSize * width, headSize * width), headSize, width);

@@ -275,6 +275,32 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
     }
 
     [Test]
+    public void Whole_panels_of_a_matrix_are_a_matrix_of_their_own([Values(1, 2)] int panelCount)
+    {
+        const int Inner = 13;
+        const int Rows = 7;
+        int columns = (4 * s_panel) + 1;
+        PackedMatrix b = Pack(Values.Array(columns * Inner, seed: 1), columns, Inner, Values.Array(columns, seed: 2));
+        AlignedBuffer a = Values.Random(Rows * Inner, seed: 3);
+        AlignedBuffer whole = new(Rows * columns);
+        AlignedBuffer part = Values.Filled(Rows * columns, Guard);
+        Multiply(a.Pointer, Inner, Rows, b, whole.Pointer, columns);
+
+        PackedMatrix middle = b.Columns(s_panel, 3 * s_panel);
+        PackedMatrix columnsOfPart = middle.Columns(s_panel, panelCount * s_panel);
+        Multiply(a.Pointer, Inner, Rows, columnsOfPart, part.Pointer, columns);
+
+        Assert.That((columnsOfPart.InnerCount, columnsOfPart.ColumnCount), Is.EqualTo((Inner, panelCount * s_panel)));
+        for (int row = 0; row < Rows; row++)
+            for (int column = 0; column < columns; column++)
+                Assert.That(part.Span[(row * columns) + column], Is.EqualTo(column < panelCount * s_panel
+                    ? whole.Span[(row * columns) + (2 * s_panel) + column] : Guard));
+        Assert.That(columnsOfPart.BiasValues.SequenceEqual(
+            b.BiasValues.Slice(2 * s_panel, panelCount * s_panel)), Is.True);
+        GC.KeepAlive((a, b));
+    }
+
+    [Test]
     public void Weights_are_folded_in_double_precision_at_load([ValueSource(nameof(ColumnCounts))] int columns)
     {
         foreach (int inner in InnerCounts)
