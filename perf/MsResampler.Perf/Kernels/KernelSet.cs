@@ -192,14 +192,21 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
         int stride = config.Scopes.Count * config.HiddenSize;
         AlignedBuffer branches = Random((long)rowCount * stride);
         AlignedBuffer fused = new((long)rowCount * config.HiddenSize);
-        AlignedBuffer scratch = new(FusionGate<TSimd, TVector>.ScratchCount(operands));
+        int hiddenStride = ForwardPass<TSimd, TVector>.RowStrideOf(config.Gate!.HiddenSize);
+        AlignedBuffer hidden = new((long)rowCount * hiddenStride);
+        AlignedBuffer scratch = new(FusionGate<TSimd, TVector>.ScratchCount(config));
+        PackedMatrix hiddenLayer = (PackedMatrix)operands.GateHidden!;
         return () =>
         {
+            for (int panel = 0; panel < hiddenLayer.PanelCount; panel++)
+                Gemm<TSimd, TVector>.Panel(branches.Pointer, stride, rowCount, hiddenLayer, panel, hidden.Pointer,
+                    hiddenStride);
             for (int row = 0; row < rowCount; row += FusionGate<TSimd, TVector>.RowCount)
                 FusionGate<TSimd, TVector>.Run(operands, branches.Pointer + ((nint)row * stride), stride,
+                    hidden.Pointer + ((nint)row * hiddenStride), hiddenStride,
                     Math.Min(FusionGate<TSimd, TVector>.RowCount, rowCount - row),
                     fused.Pointer + ((nint)row * config.HiddenSize), config.HiddenSize, weights: null, scratch.Pointer);
-            GC.KeepAlive((branches, fused, scratch));
+            GC.KeepAlive((branches, fused, hidden, scratch));
         };
     }
 

@@ -15,9 +15,8 @@ internal sealed class CallWork(ResamplerModel model, ExecutionPlan plan, int pan
 {
     private const double FloatBytes = sizeof(float);
 
-    /// <summary>Rows of the widest register tile, and of a block of the gate.</summary>
+    /// <summary>Rows of the widest register tile.</summary>
     private const int TileRows = 6;
-    private const int GateRows = 12;
 
     /// <summary>Queries of a task of absorbed values.</summary>
     private const int ValueQueries = 36;
@@ -29,6 +28,8 @@ internal sealed class CallWork(ResamplerModel model, ExecutionPlan plan, int pan
     private double PatchRows => (double)plan.Grid.PatchCount * batch;
 
     private double QueryRows => (double)_config.QueryGrid.QueryCount * batch;
+
+    private double GateWidth => _config.Gate?.HiddenSize ?? 0;
 
     private int ScopeCount => plan.Scopes.Count;
 
@@ -52,7 +53,12 @@ internal sealed class CallWork(ResamplerModel model, ExecutionPlan plan, int pan
         "Sums" => Sum("absorbed values", Values),
         "OutputIntegers" => new("rounding of attention", 0, 0, 0, 0),
         "Outputs" => Product(stage, "out_proj", ScopeCount, QueryRows, Width, Width),
-        "Gate" => Gate(),
+        "GateIntegers" => new("rounding of branches", 0, 0, 0, 0),
+        "GateHidden" => Product(stage, "gate fc1", 1, QueryRows, ScopeCount * Width, GateWidth),
+        "Gate" => new("gate, ln_post",
+            (plan.Stages.Single(stage => stage.Name == StageNames.Gate).Flops * batch)
+                - (2 * QueryRows * ScopeCount * Width * GateWidth), 0, 0,
+            QueryRows * ((ScopeCount * Width) + GateWidth + Width) * FloatBytes),
         "Tokens" => Product(stage, "proj", 1, QueryRows, Width, _config.OutputSize),
         _ => new(stage, 0, 0, 0, 0),
     };
@@ -120,17 +126,5 @@ internal sealed class CallWork(ResamplerModel model, ExecutionPlan plan, int pan
             (pairs * Width * FloatBytes * headBlocks) + (Math.Ceiling(queries / TileRows) * weights), weights,
             ((Math.Ceiling(queries / ValueQueries) - 1) * weights)
                 + (((plan.Grid.PatchCount * headBlocks) + queries) * Width * FloatBytes));
-    }
-
-    /// <summary>The gate: every block of rows reads the weights of its first layer again.</summary>
-    private StageWork Gate()
-    {
-        double branches = QueryRows * ScopeCount * Width * FloatBytes;
-        double weights = ScopeCount * Width * (_config.Gate?.HiddenSize ?? 0) * FloatBytes;
-        double blocks = Math.Ceiling(QueryRows / GateRows);
-        bool isRead = weights > Limits.SecondLevelSize;
-        return new("gate, ln_post", plan.Stages.Single(stage => stage.Name == StageNames.Gate).Flops * batch,
-            Math.Ceiling(QueryRows / TileRows) * weights, weights * stackCount,
-            branches + (QueryRows * Width * FloatBytes) + (isRead ? (blocks - stackCount) * weights : 0));
     }
 }

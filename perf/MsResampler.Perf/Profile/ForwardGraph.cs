@@ -10,7 +10,7 @@ internal sealed class ForwardGraph(ResamplerConfig config, GridPlan plan, int pa
 {
     /// <summary>Rows of a task of the layer norm, and of the gate.</summary>
     private const int NormRows = 16;
-    private const int GateRows = 12;
+    private const int GateRows = 4;
 
     /// <summary>Chunks of rows of a matrix product are multiples of this number.</summary>
     private const int ChunkMultiple = 24;
@@ -55,7 +55,10 @@ internal sealed class ForwardGraph(ResamplerConfig config, GridPlan plan, int pa
         List<Producer> outputs = Products(Tasks(stages, "Outputs"), queryRows, Panels(config.HiddenSize),
             config.Scopes.Count,
             producer => Overlapping(attention.Where(other => other.Product == producer.Product), producer));
-        List<Producer> gate = Rows(Tasks(stages, "Gate"), queryRows, GateRows, outputs);
+        int gatePanels = Panels(config.Gate?.HiddenSize ?? 0);
+        List<Producer> hidden = Products(Tasks(stages, "GateHidden"), queryRows, gatePanels, 1,
+            producer => Overlapping(outputs, producer));
+        List<Producer> gate = Rows(Tasks(stages, "Gate"), queryRows, GateRows, hidden.Count > 0 ? hidden : outputs);
         Products(Tasks(stages, "Tokens"), queryRows, Panels(config.OutputSize), 1,
             producer => Overlapping(gate, producer));
     }
@@ -119,6 +122,8 @@ internal sealed class ForwardGraph(ResamplerConfig config, GridPlan plan, int pa
         Func<Producer, IEnumerable<int>> preceding)
     {
         List<Producer> result = [];
+        if (times.Length == 0)
+            return result;
         int chunks = times.Length / (panels * productCount);
         for (int task = 0; task < times.Length; task++)
         {

@@ -11,7 +11,7 @@ namespace MsResampler.Cpu;
 /// The arithmetic of an element depends only on the plan of its image or group, not on the position of its row or on
 /// the thread that computes it. Tokens are therefore bit-identical in any batch.
 /// <para>With integer products, the stage that makes a row also rounds it to integers, except for rows of which a task
-/// makes only a part: features and the output of attention have stages of their own for that.</para>
+/// makes only a part: features, the output of attention and the branches have stages of their own for that.</para>
 /// <para>Intermediate results share one block of memory, sized for the largest stack so far. Let Z be the rows of
 /// features (twice if keys have positions) and their integers, P the projected keys and values, W the attention weights
 /// of absorbed scopes, the partial rows and the scratch memory of the threads, and B one row of S·D floats per query.
@@ -33,11 +33,13 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private readonly GemmList<TSimd, TVector> _inputGemm = new();
     private readonly GemmList<TSimd, TVector> _keyValueGemm = new();
     private readonly GemmList<TSimd, TVector> _outputGemm = new();
+    private readonly GemmList<TSimd, TVector> _gateGemm = new();
     private readonly GemmList<TSimd, TVector> _tokenGemm = new();
     private AlignedBuffer _workspace = new(0);
     private float* _positioned;
     private float* _attended;
     private float* _branches;
+    private float* _hidden;
     private float* _fused;
     private float* _scratch;
     private float* _times;
@@ -55,6 +57,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _threadCount = threadCount;
         RowStride = RowStrideOf(_config.HiddenSize);
         BranchStride = RowStrideOf(checked(_config.Scopes.Count * _config.HiddenSize));
+        HiddenStride = _config.Gate is { } gate ? RowStrideOf(gate.HiddenSize) : 0;
         _attention = new AttentionStage<TSimd, TVector>(model, Stack, threadCount, RowStride, BranchStride);
         _integers = new IntegerActivations<TSimd, TVector>(model);
     }
@@ -70,6 +73,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Sums,
         OutputIntegers,
         Outputs,
+        GateIntegers,
+        GateHidden,
         Gate,
         Tokens,
     }
@@ -83,6 +88,8 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     public FrameStack Stack { get; } = new();
 
     private int BranchStride { get; }
+
+    private int HiddenStride { get; }
 
     /// <summary>The check for features that are NaN or infinite.</summary>
     public FeatureCheckWork FeatureCheck { get; } = new();
@@ -152,6 +159,10 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
             _outputGemm.Add(_attended + ((nint)scope * width), BranchStride, _integers.Outputs(scope),
                 _model.Scopes[scope].Output, _branches + ((nint)scope * width), BranchStride);
         _outputGemm.Cut(_threadCount);
+        _gateGemm.Start(TokenRowCount);
+        if (_model.GateHidden is { } hiddenWeight)
+            _gateGemm.Add(_branches, BranchStride, _integers.Branches, hiddenWeight, _hidden, HiddenStride);
+        _gateGemm.Cut(_threadCount);
         _tokenGemm.Start(TokenRowCount);
         _tokenGemm.Add(_fused, RowStride, _integers.Fused, _model.Projection, tokens, _config.OutputSize);
         _tokenGemm.Cut(_threadCount);
@@ -172,6 +183,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Stage.Attention => Stack.TaskCount,
         Stage.Sums => Stack.SumTaskCount,
         Stage.OutputIntegers => _integers.HasOutputs ? Blocks(TokenRowCount) : 0,
+        Stage.GateIntegers => _integers.HasBranches ? Blocks(TokenRowCount) : 0,
         Stage.Gate => (TokenRowCount + FusionGate<TSimd, TVector>.RowCount - 1)
             / FusionGate<TSimd, TVector>.RowCount,
         Stage products => ProductsOf(products).TaskCount,
@@ -206,6 +218,10 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 for (int row = task * BlockRows; row < Math.Min((task + 1) * BlockRows, TokenRowCount); row++)
                     _integers.RoundOutputs(_attended + ((nint)row * BranchStride), row);
                 break;
+            case Stage.GateIntegers:
+                for (int row = task * BlockRows; row < Math.Min((task + 1) * BlockRows, TokenRowCount); row++)
+                    _integers.RoundBranches(_branches + ((nint)row * BranchStride), row);
+                break;
             case Stage.Gate:
                 Fuse(task, scratch);
                 break;
@@ -223,6 +239,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Stage.Input => _inputGemm,
         Stage.KeysAndValues => _keyValueGemm,
         Stage.Outputs => _outputGemm,
+        Stage.GateHidden => _gateGemm,
         _ => _tokenGemm,
     };
 
@@ -230,7 +247,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
 
     private void Reserve()
     {
-        int scratch = Math.Max(_attention.ScratchCount, FusionGate<TSimd, TVector>.ScratchCount(_model));
+        int scratch = Math.Max(_attention.ScratchCount, FusionGate<TSimd, TVector>.ScratchCount(_config));
         // One cache line of padding, so that two workers never write to the same line.
         _scratchStride = ((scratch + 15) & ~15) + 16;
         long count = Place(null);
@@ -260,10 +277,11 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         _times = memory.Take(HasTimes ? (long)Stack.PartialCount * RowStride : 0);
         _scratch = memory.Take((long)_threadCount * _scratchStride);
         long branchCount = (long)TokenRowCount * BranchStride;
-        _attended = memory.Take(branchCount);
+        // The gate runs after the branch outputs, when the output of attention is no longer needed.
+        _attended = memory.Take(Math.Max(branchCount, (long)TokenRowCount * (RowStride + HiddenStride)));
         _branches = memory.Take(branchCount);
-        // The fusion gate runs after the branch outputs, when the output of attention is no longer needed.
         _fused = _attended;
+        _hidden = _fused + ((nint)TokenRowCount * RowStride);
         _attention.Features = Features;
         _attention.KeyFeatures = KeyFeatures;
         _attention.Output = _attended;
@@ -317,8 +335,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         int rows = Math.Min(FusionGate<TSimd, TVector>.RowCount, TokenRowCount - row);
         float* weights = _gateWeights is null ? null
             : _gateWeights + ((nint)row * _config.Scopes.Count * _config.GateGroupCount);
-        FusionGate<TSimd, TVector>.Run(_model, _branches + ((nint)row * BranchStride), BranchStride, rows,
-            _fused + ((nint)row * RowStride), RowStride, weights, scratch);
+        FusionGate<TSimd, TVector>.Run(_model, _branches + ((nint)row * BranchStride), BranchStride,
+            _hidden + ((nint)row * HiddenStride), HiddenStride, rows, _fused + ((nint)row * RowStride), RowStride,
+            weights, scratch);
         for (int r = 0; r < rows; r++)
             _integers.RoundFused(_fused + ((nint)(row + r) * RowStride), row + r);
     }

@@ -4,53 +4,46 @@ using MsResampler.Model;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The fusion gate for a block of rows: gate logits, softmax over scopes, weighted sum and
-/// ln_post.</summary>
+/// <summary>The fusion gate for a block of rows, after the product with its first layer: GELU, gate logits, softmax
+/// over scopes, weighted sum and ln_post.</summary>
 internal static unsafe class FusionGate<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
 {
-    /// <summary>Rows of a block: whole register tiles, and few enough to share one image among many
-    /// threads.</summary>
-    public const int RowCount = 12;
-
-    private const int LineFloats = 16;
+    /// <summary>Rows of a block: few enough to share one image among many threads.</summary>
+    public const int RowCount = 4;
 
     /// <summary>Floats of scratch memory that a block needs.</summary>
-    public static int ScratchCount(ModelOperands<TSimd, TVector> model) => model.Config.Gate is not { } gate ? 0
-        : (RowCount * (gate.HiddenSize + (model.Config.Scopes.Count * model.Config.GateGroupCount)))
-            + LineFloats + WeightProduct<TSimd, TVector>.ScratchCount(model.GateHidden!, RowCount);
+    public static int ScratchCount(ResamplerConfig config)
+        => config.Gate is null ? 0 : RowCount * config.Scopes.Count * config.GateGroupCount;
 
     /// <summary>Computes a block.</summary>
     /// <param name="model">The model.</param>
     /// <param name="branches">Branch outputs, [rows, S·D].</param>
     /// <param name="stride">Floats between rows of <paramref name="branches"/>.</param>
+    /// <param name="hidden">Products with the first layer of the gate, [rows, G]; replaced by their GELU.</param>
+    /// <param name="hiddenStride">Floats between rows of <paramref name="hidden"/>.</param>
     /// <param name="rowCount">The number of rows, at most <see cref="RowCount"/>.</param>
     /// <param name="fused">Receives the normalised rows, [rows, D].</param>
     /// <param name="fusedStride">Floats between rows of <paramref name="fused"/>.</param>
     /// <param name="weights">Receives the gate weights, [rows, S·R]; may be null.</param>
-    /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
-    public static void Run(ModelOperands<TSimd, TVector> model, float* branches, nint stride, int rowCount,
-        float* fused, nint fusedStride, float* weights, float* scratch)
+    /// <param name="logits">Scratch memory, <see cref="ScratchCount"/> floats.</param>
+    public static void Run(ModelOperands<TSimd, TVector> model, float* branches, nint stride, float* hidden,
+        nint hiddenStride, int rowCount, float* fused, nint fusedStride, float* weights, float* logits)
     {
         ResamplerConfig config = model.Config;
-        if (model.GateHidden is not { } hiddenLayer)
+        if (model.GateHidden is null)
         {
             for (int row = 0; row < rowCount; row++)
                 model.PostNorm.Apply(branches + (row * stride), fused + (row * fusedStride));
             return;
         }
 
-        int hiddenCount = hiddenLayer.ColumnCount;
         int logitCount = model.GateOutput!.ColumnCount;
-        float* hidden = scratch;
-        float* logits = scratch + (RowCount * hiddenCount);
-        WeightProduct<TSimd, TVector>.Run(branches, stride, rowCount, hiddenLayer, hidden, hiddenCount,
-            Align(logits + (RowCount * logitCount)));
         // Row by row, so that a value is computed as part of a vector or as a remainder independently of other rows.
         for (int row = 0; row < rowCount; row++)
-            VectorMath<TSimd, TVector>.Gelu(hidden + (row * hiddenCount), hiddenCount);
+            VectorMath<TSimd, TVector>.Gelu(hidden + (row * hiddenStride), model.GateHidden.ColumnCount);
         for (int panel = 0; panel < model.GateOutput.PanelCount; panel++)
-            Gemm<TSimd, TVector>.Panel(hidden, hiddenCount, rowCount, model.GateOutput, panel, logits, logitCount);
+            Gemm<TSimd, TVector>.Panel(hidden, hiddenStride, rowCount, model.GateOutput, panel, logits, logitCount);
         for (int row = 0; row < rowCount; row++)
         {
             float* gate = logits + (row * logitCount);
@@ -62,9 +55,6 @@ internal static unsafe class FusionGate<TSimd, TVector>
             model.PostNorm.Apply(fused + (row * fusedStride), fused + (row * fusedStride));
         }
     }
-
-    private static float* Align(float* address)
-        => (float*)(((nuint)address + (LineFloats * sizeof(float)) - 1) & ~(nuint)((LineFloats * sizeof(float)) - 1));
 
     private static void SoftmaxOverScopes(float* gate, int scopeCount, int groupCount)
     {

@@ -255,8 +255,7 @@ internal sealed unsafe class MemoryTests<TSimd, TVector>
             ? ScopeAttentionTiled<TSimd, TVector>.ScratchCount(scope.Tiles.Max(tile => tile.LaneCount), config.HeadSize)
             : (MaxKeyCount(scope) * (lanes + 4)) + config.HeadSize + (scope.Values == ProjectionStrategy.Absorbed
                 ? AbsorbedValues<TSimd, TVector>.SumCount : 0))
-        + (config.Gate is not { } gate ? 0 : FusionGate<TSimd, TVector>.RowCount
-            * (gate.HiddenSize + (config.Scopes.Count * config.GateGroupCount)));
+        + FusionGate<TSimd, TVector>.ScratchCount(config);
 
     private static long MaxKeyCount(ScopePlan scope)
         => scope.Windows.Rows.Max(range => range.Count) * (long)scope.Windows.Columns.Max(range => range.Count);

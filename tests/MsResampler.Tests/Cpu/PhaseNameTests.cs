@@ -9,7 +9,7 @@ public class PhaseNameTests
     private static readonly string[] s_names =
     [
         "FeatureCheck", "InputIntegers", "Input", "Norm", "KeysAndValues", "Attention", "Sums", "OutputIntegers",
-        "Outputs", "Gate", "Tokens",
+        "Outputs", "GateIntegers", "GateHidden", "Gate", "Tokens",
     ];
 
     private sealed class NamingPool() : WorkerPool(threadCount: 1)

@@ -21,6 +21,9 @@ internal sealed unsafe class IntegerActivations<TSimd, TVector>(ModelOperands<TS
     /// <summary>Z, the input of v_proj.</summary>
     public IntegerRows Values { get; private set; }
 
+    /// <summary>Branch outputs of all scopes, the input of the first layer of the gate.</summary>
+    public IntegerRows Branches { get; private set; }
+
     /// <summary>Fused and normalised rows, the input of proj.</summary>
     public IntegerRows Fused { get; private set; }
 
@@ -29,6 +32,9 @@ internal sealed unsafe class IntegerActivations<TSimd, TVector>(ModelOperands<TS
 
     /// <summary>Whether the output of attention is rounded.</summary>
     public bool HasOutputs => model.Scopes[0].Output is IntegerMatrix;
+
+    /// <summary>Whether branch outputs are rounded.</summary>
+    public bool HasBranches => model.GateHidden is IntegerMatrix;
 
     /// <summary>The output of attention of a scope, the input of its out_proj.</summary>
     public ref readonly IntegerRows Outputs(int scope) => ref _outputs[scope];
@@ -60,6 +66,7 @@ internal sealed unsafe class IntegerActivations<TSimd, TVector>(ModelOperands<TS
         Values = _areNormalsShared ? Keys : Take(ref memory, rowCount, _valueMatrix);
         for (int scope = 0; scope < _outputs.Length; scope++)
             _outputs[scope] = Take(ref memory, tokenRowCount, model.Scopes[scope].Output as IntegerMatrix);
+        Branches = Take(ref memory, tokenRowCount, model.GateHidden as IntegerMatrix);
         Fused = Take(ref memory, tokenRowCount, model.Projection as IntegerMatrix);
     }
 
@@ -84,6 +91,10 @@ internal sealed unsafe class IntegerActivations<TSimd, TVector>(ModelOperands<TS
             Round(model.Scopes[scope].Output as IntegerMatrix, source + ((nint)scope * model.Config.HiddenSize),
                 _outputs[scope], row);
     }
+
+    /// <summary>Rounds a row of branch outputs, [S·D].</summary>
+    public void RoundBranches(float* source, int row)
+        => Round((IntegerMatrix)model.GateHidden!, source, Branches, row);
 
     /// <summary>Rounds a fused row.</summary>
     public void RoundFused(float* source, int row) => Round(model.Projection as IntegerMatrix, source, Fused, row);
