@@ -115,7 +115,7 @@ internal sealed unsafe class KernelSet<TSimd, TVector> : KernelSet
 
     public override int PanelWidth => MicroKernel<TSimd, TVector>.PanelWidth;
 
-    public override GridPlan Cut(ExecutionPlan plan, ResamplerConfig config) => GridPlan.Create<TSimd, TVector>(plan,
+    public override GridPlan Cut(ExecutionPlan plan, ResamplerConfig config) => GridPlan.Create(plan,
         config, CpuEngine<TSimd, TVector>.Costs.PaddedLanes(config.AttentionHeadCount));
 
     public override Action Gemm(float[] a, float[] b, float[] c, GemmShape shape, int threadCount)

@@ -18,9 +18,6 @@ internal sealed class CallWork(ResamplerModel model, ExecutionPlan plan, int pan
     /// <summary>Rows of the widest register tile.</summary>
     private const int TileRows = 6;
 
-    /// <summary>Queries of a task of absorbed values.</summary>
-    private const int ValueQueries = 36;
-
     private readonly ResamplerConfig _config = model.Config;
 
     private double Width => _config.HiddenSize;
@@ -121,10 +118,11 @@ internal sealed class CallWork(ResamplerModel model, ExecutionPlan plan, int pan
         double queries = _config.QueryGrid.QueryCount;
         double pairs = scope.Windows.PairCount;
         double headBlocks = Math.Ceiling((double)_config.AttentionHeadCount / costs.AbsorbedValueHeads);
+        double absorbedCount = plan.Scopes.Count(other => other.Values == ProjectionStrategy.Absorbed);
         double weights = Width * Width * FloatBytes;
         return new("", (2 * pairs * _config.AttentionHeadCount * Width) + (2 * queries * Width * Width),
             (pairs * Width * FloatBytes * headBlocks) + (Math.Ceiling(queries / TileRows) * weights), weights,
-            ((Math.Ceiling(queries / ValueQueries) - 1) * weights)
+            (((taskCounts.GetValueOrDefault("Sums") / absorbedCount / headBlocks / batch) - 1) * weights)
                 + (((plan.Grid.PatchCount * headBlocks) + queries) * Width * FloatBytes));
     }
 }

@@ -89,6 +89,9 @@ internal sealed class ForwardGraph(ResamplerConfig config, GridPlan plan, int pa
     {
         double[] times = Tasks(stages, "Attention");
         double[] sums = Tasks(stages, "Sums");
+        List<int> absorbed = [.. Enumerable.Range(0, config.Scopes.Count).Where(scope
+            => plan.Plan.Scopes[scope].Values == ProjectionStrategy.Absorbed)];
+        int sumCount = sums.Length / Math.Max(1, imageCount * absorbed.Count);
         List<Producer> result = [];
         for (int image = 0; image < imageCount; image++)
         {
@@ -103,9 +106,9 @@ internal sealed class ForwardGraph(ResamplerConfig config, GridPlan plan, int pa
                 int first = image * plan.Tasks.Length;
                 int done = _graph.Add(0, Indices(plan.Tasks.Length, task => plan.Tasks[task].Scope == scope)
                     .Select(task => _graph.Add(times[first + task], [start])).ToArray());
-                first = image * plan.ValueTasks.Length;
-                int[] after = [.. Indices(plan.ValueTasks.Length, task => plan.ValueTasks[task].Scope == scope)
-                    .Select(task => _graph.Add(sums[first + task], [done]))];
+                int sum = absorbed.IndexOf(scope);
+                int[] after = sum < 0 ? [] : [.. sums.Skip(((image * absorbed.Count) + sum) * sumCount).Take(sumCount)
+                    .Select(time => _graph.Add(time, [done]))];
                 result.Add(new Producer(image * QueryCount, (image + 1) * QueryCount, scope,
                     after.Length == 0 ? done : _graph.Add(0, after)));
             }

@@ -27,6 +27,7 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
     private readonly List<int> _absorbedScopes = [];
     private readonly List<int> _mergedScopes = [];
     private readonly Func<int, int> _sumTasksOf;
+    private int _valueQueryCount;
 
     /// <param name="model">The model.</param>
     /// <param name="stack">The groups.</param>
@@ -94,6 +95,8 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
         _mergedScopes.Clear();
         for (int scope = 0; scope < _config.Scopes.Count; scope++)
             (IsValueProjected(scope) ? _mergedScopes : _absorbedScopes).Add(scope);
+        _valueQueryCount = AbsorbedValues<TSimd, TVector>.QueryCountOf(_config,
+            _absorbedScopes.Count * _stack.GroupCount, _threadCount);
         _stack.CountTasks(_sumTasksOf);
         Heads = HeadLayout.For(_config.HeadSize, _stack.RowCount);
         Measure();
@@ -178,26 +181,17 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
     {
         (int group, int index) = _stack.GroupOfTask(task);
         int first = _stack.FirstFrame(group);
-        int frameCount = _stack.FrameCountOf(group);
-        if (frameCount == 1)
-        {
-            ValueTask unit = _stack[first].ValueTasks[index];
-            AbsorbedValues<TSimd, TVector>.Run(_stack[first].Absorbed[unit.Scope]!, unit,
-                _model.Scopes[unit.Scope].HeadValues, _config, Probabilities(unit.Scope, first),
-                Features + ((nint)_stack.FirstRow(first) * _rowStride), _rowStride, AttentionRow(group, unit.Scope),
-                _outputStride, scratch);
-            return;
-        }
-
-        int valueTasks = AbsorbedValues<TSimd, TVector>.TaskCount(_config, frameCount);
+        int valueTasks = AbsorbedValues<TSimd, TVector>.TaskCount(_config, _valueQueryCount);
         if (index < _absorbedScopes.Count * valueTasks)
         {
             int scope = _absorbedScopes[index / valueTasks];
-            AbsorbedValues<TSimd, TVector>.Run(_stack, group,
-                AbsorbedValues<TSimd, TVector>.TaskOf(_config, frameCount, scope, index % valueTasks),
-                _model.Scopes[scope].HeadValues, _config, SumsOf(first, scope), _probabilities[scope],
-                CollectionsMarshal.AsSpan(_probabilityStarts[scope])[first..], Features, _rowStride,
-                AttentionRow(group, scope), _outputStride, scratch);
+            AbsorbedValues<TSimd, TVector>.Run(
+                new WeightedRows<TSimd, TVector>(_stack, group, scope, _probabilities[scope],
+                    CollectionsMarshal.AsSpan(_probabilityStarts[scope])[first..], Features, _rowStride),
+                AbsorbedValues<TSimd, TVector>.TaskOf(_config, _valueQueryCount, index % valueTasks),
+                _model.Scopes[scope].HeadValues, _config,
+                _stack.PartialOf(first) < 0 ? null : SumsOf(first, scope), AttentionRow(group, scope), _outputStride,
+                scratch);
             return;
         }
 
@@ -209,10 +203,9 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
     }
 
     /// <summary>The number of tasks of the sums of a group: of absorbed values, and of the merge of frames.</summary>
-    private int SumTasksOf(int group) => _stack.FrameCountOf(group) is var frameCount && frameCount == 1
-        ? _stack[_stack.FirstFrame(group)].ValueTasks.Length
-        : (_absorbedScopes.Count * AbsorbedValues<TSimd, TVector>.TaskCount(_config, frameCount))
-            + (_mergedScopes.Count * MergeBlocks);
+    private int SumTasksOf(int group)
+        => (_absorbedScopes.Count * AbsorbedValues<TSimd, TVector>.TaskCount(_config, _valueQueryCount))
+            + (_stack.FrameCountOf(group) == 1 ? 0 : _mergedScopes.Count * MergeBlocks);
 
     private void Measure()
     {
@@ -236,7 +229,8 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
                         ScopeAttentionAbsorbed<TSimd, TVector>.ScratchCount(absorbed, _config.HeadSize));
                 bool areAbsorbed = absorbed is { AreValuesAbsorbed: true };
                 if (areAbsorbed)
-                    scratch = Math.Max(scratch, AbsorbedValues<TSimd, TVector>.ScratchCount(absorbed!));
+                    scratch = Math.Max(scratch, AbsorbedValues<TSimd, TVector>.ScratchCount(_config,
+                        _model.Scopes[scope].Values, _valueQueryCount, absorbed!.MaxKeyCount));
                 _probabilityStarts[scope].Add(_probabilityStarts[scope][^1]
                     + (areAbsorbed ? (long)QueryCount * absorbed!.MaxKeyCount * absorbed.LaneCount : 0));
             }

@@ -261,7 +261,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             Planner = planner;
             int headLanes = costs.PaddedLanes(model.Config.AttentionHeadCount);
             Grids = new GridCache(gridCacheBytes,
-                key => GridPlan.Create<TSimd, TVector>(key.Strategies is null ? planner.Plan(key.Grid)
+                key => GridPlan.Create(key.Strategies is null ? planner.Plan(key.Grid)
                     : planner.Plan(key.Grid, key.Strategies.Scopes), model.Config, headLanes,
                         isOfGroup: key.Strategies is not null),
                 (plan, parts) => new GridOperandsBuilder<TSimd, TVector>(model, headLanes, parts, workers)

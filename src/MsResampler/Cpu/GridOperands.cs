@@ -25,9 +25,6 @@ internal sealed class GridOperands(GridPlan plan)
     /// <inheritdoc cref="GridPlan.Tasks"/>
     public AttentionTask[] Tasks => plan.Tasks;
 
-    /// <inheritdoc cref="GridPlan.ValueTasks"/>
-    public ValueTask[] ValueTasks => plan.ValueTasks;
-
     /// <summary>The parts that the grid retains. A part that it retains twice is listed twice.</summary>
     public List<GridPart> Parts { get; } = new(16);
 

@@ -1,4 +1,3 @@
-using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 using MsResampler.Planning;
 
@@ -8,9 +7,8 @@ namespace MsResampler.Cpu;
 /// megabytes.</summary>
 /// <param name="plan">The plan.</param>
 /// <param name="tasks">The tasks of attention.</param>
-/// <param name="valueTasks">The tasks of absorbed values.</param>
 /// <param name="isOfGroup">Whether frames of groups of several frames use the plan, not images.</param>
-internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueTask[] valueTasks, bool isOfGroup)
+internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, bool isOfGroup)
 {
     public ExecutionPlan Plan => plan;
 
@@ -19,9 +17,6 @@ internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueT
 
     /// <summary>The tasks of attention, which are independent; the most expensive first.</summary>
     public AttentionTask[] Tasks => tasks;
-
-    /// <summary>The tasks of absorbed values of an image, which run after all of <see cref="Tasks"/>.</summary>
-    public ValueTask[] ValueTasks => valueTasks;
 
     /// <summary>Memory in bytes, with the object headers and list entries of a 64-bit process.</summary>
     public unsafe long Bytes
@@ -33,7 +28,6 @@ internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueT
             const int TileBytes = 80;
             const int ChoiceBytes = 192;
             return BaseBytes + (Tasks.Length * (long)sizeof(AttentionTask))
-                + (ValueTasks.Length * (long)sizeof(ValueTask))
                 + (Plan.Choices.Count * (long)ChoiceBytes)
                 + Plan.Scopes.Sum(scope => ScopeBytes + (TileBytes * (long)scope.Tiles.Count)
                     + (sizeof(AxisRange) * (long)(scope.Windows.Rows.Count + scope.Windows.Columns.Count)));
@@ -45,12 +39,9 @@ internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueT
     /// <param name="config">The model's configuration.</param>
     /// <param name="headLanes">The number of heads, rounded up to whole tiles.</param>
     /// <param name="isOfGroup">Whether the plan is for frames of groups of several frames.</param>
-    public static GridPlan Create<TSimd, TVector>(ExecutionPlan plan, ResamplerConfig config, int headLanes,
-        bool isOfGroup = false)
-        where TSimd : struct, ISimd<TVector>
+    public static GridPlan Create(ExecutionPlan plan, ResamplerConfig config, int headLanes, bool isOfGroup = false)
     {
         List<(double Cost, AttentionTask Task)> tasks = [];
-        List<ValueTask> valueTasks = [];
         for (int scope = 0; scope < plan.Scopes.Count; scope++)
         {
             ScopePlan scopePlan = plan.Scopes[scope];
@@ -68,13 +59,9 @@ internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueT
                 tasks.Add((scopePlan.Windows.Rows[query / config.QueryGrid.Columns].Count
                     * (double)scopePlan.Windows.Columns[query % config.QueryGrid.Columns].Count * headLanes
                     * config.HiddenSize, new AttentionTask(scope, query, -1)));
-            if (scopePlan.Values == ProjectionStrategy.Absorbed && !isOfGroup)
-                for (int task = 0; task < AbsorbedValues<TSimd, TVector>.TaskCount(config, frameCount: 1); task++)
-                    valueTasks.Add(AbsorbedValues<TSimd, TVector>.TaskOf(config, 1, scope, task));
         }
 
-        return new GridPlan(plan, [.. tasks.OrderByDescending(task => task.Cost).Select(task => task.Task)],
-            [.. valueTasks], isOfGroup);
+        return new GridPlan(plan, [.. tasks.OrderByDescending(task => task.Cost).Select(task => task.Task)], isOfGroup);
     }
 }
 
@@ -84,6 +71,3 @@ internal sealed class GridPlan(ExecutionPlan plan, AttentionTask[] tasks, ValueT
 /// <param name="Index">The index of the tile or of the query.</param>
 /// <param name="Head">The head, or −1 for all heads.</param>
 internal readonly record struct AttentionTask(int Scope, int Index, int Head);
-
-/// <summary>A task of absorbed values for one group: a range of heads for a range of queries.</summary>
-internal readonly record struct ValueTask(int Scope, int Head, int HeadCount, int Query, int QueryCount);

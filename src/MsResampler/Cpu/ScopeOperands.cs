@@ -1,3 +1,4 @@
+using MsResampler.Cpu.Integer;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 
@@ -9,7 +10,7 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
 {
     private readonly ResamplerConfig _config;
-    private readonly Lazy<PackedMatrix[]> _headValues;
+    private readonly Lazy<WeightMatrix[]> _headValues;
 
     public ScopeOperands(ResamplerConfig config, ScopeWeights weights, double[] normBias,
         ScopeOperands<TSimd, TVector>? first, Func<LinearWeights, ModelLayers, WeightMatrix> pack)
@@ -25,7 +26,7 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
         LogSigma = weights.LogSigma?.ToDouble();
         if (config.PositionEmbedding.Queries == PositionEmbeddingType.SinCos2D)
             KeyBias = isShared ? first!.KeyBias : KeyBiasOf(weights.KeyProjection.Bias, normBias);
-        _headValues = isShared ? first!._headValues : new Lazy<PackedMatrix[]>(SplitValues);
+        _headValues = isShared ? first!._headValues : new Lazy<WeightMatrix[]>(SplitValues);
     }
 
     public WeightMatrix Keys { get; }
@@ -43,7 +44,7 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
 
     /// <summary>v_proj, one matrix per head, for absorbed values. Heads of whole panels are in the memory of
     /// <see cref="Values"/>; others are packed when a plan first needs them.</summary>
-    public PackedMatrix[] HeadValues => _headValues.Value;
+    public WeightMatrix[] HeadValues => _headValues.Value;
 
     private double[]? KeyBiasOf(WeightTensor? bias, double[] normBias)
     {
@@ -54,11 +55,18 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
         return Array.TrueForAll(sum, value => value == 0) ? null : sum;
     }
 
-    private PackedMatrix[] SplitValues()
+    private WeightMatrix[] SplitValues()
     {
         int width = _config.HiddenSize;
         int headSize = _config.HeadSize;
-        PackedMatrix[] heads = new PackedMatrix[_config.AttentionHeadCount];
+        WeightMatrix[] heads = new WeightMatrix[_config.AttentionHeadCount];
+        if (Values is IntegerMatrix integers)
+        {
+            for (int head = 0; head < heads.Length; head++)
+                heads[head] = integers.Columns(head * headSize, headSize);
+            return heads;
+        }
+
         if (Values is PackedMatrix values && headSize % values.PanelWidth == 0)
         {
             for (int head = 0; head < heads.Length; head++)

@@ -156,7 +156,7 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
             + (QueryCount * headLanes * Width * costs.ReadCost);
         double rowValues = pairs * headCount * 2 * RoundUp(config.HeadSize, costs.LaneWidths[^1]) / costs.RowEfficiency;
         double absorbedValues = ((pairs * 2 * RoundUp(headCount, costs.AbsorbedValueHeads) * Width)
-            + SumProjectionFlops) / costs.AbsorbedValueEfficiency;
+            + (SumProjectionFlops * costs.ValueCost)) / costs.AbsorbedValueEfficiency;
         double absorbedLogits = pairs * 2 * headLanes * Width;
         return new Candidate(windows, tiles, tiledCost, absorbedKeys, rowValues, absorbedValues,
             tiles.Sum(tile => (double)tile.LaneCount * tile.KeyCount) * 4 * Width,

@@ -1,7 +1,6 @@
 using MsResampler.Cpu;
 using MsResampler.Cpu.Simd;
 using MsResampler.Planning;
-using ValueTask = MsResampler.Cpu.ValueTask;
 
 namespace MsResampler.Tests.Cpu;
 
@@ -31,7 +30,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
         Planner planner = new(model.Config, true, CpuEngine<TSimd, TVector>.Costs, _ => strategy);
         using WorkerPool workers = new(1);
         return new GridOperandsBuilder<TSimd, TVector>(model, lanes, new GridParts(), workers).Build(
-            GridPlan.Create<TSimd, TVector>(planner.Plan(grid), model.Config, lanes));
+            GridPlan.Create(planner.Plan(grid), model.Config, lanes));
     }
 
     private static double Dot(AlignedBuffer a, long aStart, AlignedBuffer b, long bStart, int count)
@@ -159,10 +158,17 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
 
             if (areValuesAbsorbed)
             {
-                AlignedBuffer sums = Values.Filled(AbsorbedValues<TSimd, TVector>.ScratchCount(absorbed), float.NaN);
-                foreach (ValueTask task in operands.ValueTasks.Where(task => task.Scope == scope))
-                    AbsorbedValues<TSimd, TVector>.Run(absorbed, task, model.Scopes[scope].HeadValues, config,
-                        probabilities.Pointer, features.Pointer, featureStride, output.Pointer, stride, sums.Pointer);
+                const int TaskQueries = 6;
+                AlignedBuffer sums = Values.Filled(AbsorbedValues<TSimd, TVector>.ScratchCount(config,
+                    model.Scopes[scope].Values, TaskQueries, absorbed.MaxKeyCount), float.NaN);
+                FrameStack stack = new();
+                stack.AddImage(operands);
+                for (int task = 0; task < AbsorbedValues<TSimd, TVector>.TaskCount(config, TaskQueries); task++)
+                    AbsorbedValues<TSimd, TVector>.Run(
+                        new WeightedRows<TSimd, TVector>(stack, 0, scope, probabilities.Pointer, [0], features.Pointer,
+                            featureStride),
+                        AbsorbedValues<TSimd, TVector>.TaskOf(config, TaskQueries, task),
+                        model.Scopes[scope].HeadValues, config, null, output.Pointer, stride, sums.Pointer);
                 GC.KeepAlive(sums);
             }
 

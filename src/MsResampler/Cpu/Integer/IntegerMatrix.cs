@@ -15,9 +15,10 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
     private readonly AlignedBuffer _sums;
     private readonly AlignedBuffer _bias;
     private readonly AlignedBuffer? _inverseSmoothing;
+    private readonly int _firstPanel;
 
     private IntegerMatrix(int columnCount, int innerCount, IntegerType type, IntegerKernel kernel,
-        ReadOnlySpan<float> bias, ReadOnlySpan<float> smoothing)
+        ReadOnlySpan<float> bias, AlignedBuffer? inverseSmoothing)
     {
         if (innerCount > IntegerTypes.MaxInnerCount)
         {
@@ -39,10 +40,26 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
         _sums = AlignedBuffer.OfBytes(sizeof(int) * (long)paddedCount);
         _bias = new AlignedBuffer(paddedCount);
         bias.CopyTo(_bias.Span);
-        if (smoothing.IsEmpty)
-            return;
-        _inverseSmoothing = new AlignedBuffer(innerCount);
-        TensorPrimitives.Divide(1, smoothing, _inverseSmoothing.Span);
+        _inverseSmoothing = inverseSmoothing;
+    }
+
+    /// <summary>Whole panels of another matrix.</summary>
+    private IntegerMatrix(IntegerMatrix matrix, int firstPanel, int columnCount)
+    {
+        InnerCount = matrix.InnerCount;
+        ColumnCount = columnCount;
+        Type = matrix.Type;
+        Kernel = matrix.Kernel;
+        PanelWidth = matrix.PanelWidth;
+        StepLength = matrix.StepLength;
+        StepCount = matrix.StepCount;
+        PanelBytes = matrix.PanelBytes;
+        _values = matrix._values;
+        _scales = matrix._scales;
+        _sums = matrix._sums;
+        _bias = matrix._bias;
+        _inverseSmoothing = matrix._inverseSmoothing;
+        _firstPanel = matrix._firstPanel + firstPanel;
     }
 
     /// <inheritdoc/>
@@ -70,21 +87,21 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
     public float* InverseSmoothing => _inverseSmoothing is null ? null : _inverseSmoothing.Pointer;
 
     /// <inheritdoc/>
-    public override ReadOnlySpan<float> BiasValues => _bias.Span[..ColumnCount];
+    public override ReadOnlySpan<float> BiasValues => _bias.Span.Slice(_firstPanel * PanelWidth, ColumnCount);
 
     private int StepLength { get; }
 
     private nint PanelBytes { get; }
 
-    public void* Panel(int panel) => (byte*)_values.Pointer + (panel * PanelBytes);
+    public void* Panel(int panel) => (byte*)_values.Pointer + ((_firstPanel + panel) * PanelBytes);
 
     /// <summary>The scale of each column of a panel.</summary>
-    public float* Scales(int panel) => _scales.Pointer + ((nint)panel * PanelWidth);
+    public float* Scales(int panel) => _scales.Pointer + ((nint)(_firstPanel + panel) * PanelWidth);
 
     /// <summary>The sum of the integers of each column of a panel.</summary>
-    public int* Sums(int panel) => (int*)_sums.Pointer + ((nint)panel * PanelWidth);
+    public int* Sums(int panel) => (int*)_sums.Pointer + ((nint)(_firstPanel + panel) * PanelWidth);
 
-    public float* Bias(int panel) => _bias.Pointer + ((nint)panel * PanelWidth);
+    public float* Bias(int panel) => _bias.Pointer + ((nint)(_firstPanel + panel) * PanelWidth);
 
     /// <summary>Quantises and packs Wᵀ for <c>x·Wᵀ + b</c>.</summary>
     /// <param name="weight">W, [columns of the product, inner] row-major.</param>
@@ -99,7 +116,7 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
         IntegerType type, IntegerKernel kernel, ReadOnlySpan<float> bias = default,
         ReadOnlySpan<float> smoothing = default)
     {
-        IntegerMatrix packed = new(columnCount, innerCount, type, kernel, bias, smoothing);
+        IntegerMatrix packed = new(columnCount, innerCount, type, kernel, bias, Inverse(smoothing));
         float[] factors = smoothing.ToArray();
         fixed (float* source = weight)
         {
@@ -118,12 +135,37 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
     public static IntegerMatrix FromWeights(WeightTensor weight, IntegerType type, IntegerKernel kernel,
         ReadOnlySpan<float> bias, ReadOnlySpan<float> smoothing = default)
     {
-        IntegerMatrix packed = new(weight.Rows, weight.Columns, type, kernel, bias, smoothing);
+        IntegerMatrix packed = new(weight.Rows, weight.Columns, type, kernel, bias, Inverse(smoothing));
         float[] factors = smoothing.ToArray();
         if (weight.IsStoredTransposed)
             packed.FillFromStored(weight, factors);
         else
             packed.FillFromRows(weight, factors);
+        return packed;
+    }
+
+    /// <summary>A part of the columns and their bias: in the memory of this matrix if the columns are whole panels,
+    /// otherwise a copy.</summary>
+    /// <param name="first">The first column.</param>
+    /// <param name="count">The number of columns.</param>
+    public IntegerMatrix Columns(int first, int count)
+    {
+        if (first % PanelWidth == 0 && count % PanelWidth == 0)
+            return new IntegerMatrix(this, first / PanelWidth, count);
+        IntegerMatrix packed = new(count, InnerCount, Type, Kernel, BiasValues.Slice(first, count), _inverseSmoothing);
+        int stepBytes = Kernel.StepBytes(Type);
+        for (int column = 0; column < count; column++)
+        {
+            (int panel, int from) = Math.DivRem(first + column, PanelWidth);
+            (int targetPanel, int to) = Math.DivRem(column, PanelWidth);
+            byte* source = (byte*)Panel(panel) + (from * stepBytes);
+            byte* target = (byte*)packed.Panel(targetPanel) + (to * stepBytes);
+            for (nint step = 0, size = (nint)PanelWidth * stepBytes; step < StepCount; step++)
+                Unsafe.CopyBlockUnaligned(target + (step * size), source + (step * size), (uint)stepBytes);
+            packed.Scales(targetPanel)[to] = Scales(panel)[from];
+            packed.Sums(targetPanel)[to] = Sums(panel)[from];
+        }
+
         return packed;
     }
 
@@ -174,8 +216,17 @@ internal sealed unsafe class IntegerMatrix : WeightMatrix
     /// <inheritdoc/>
     public override bool TrySetBias(ReadOnlySpan<double> values)
     {
-        TensorPrimitives.ConvertTruncating(values, _bias.Span[..ColumnCount]);
+        TensorPrimitives.ConvertTruncating(values, _bias.Span.Slice(_firstPanel * PanelWidth, ColumnCount));
         return TensorPrimitives.IsFiniteAll(BiasValues);
+    }
+
+    private static AlignedBuffer? Inverse(ReadOnlySpan<float> smoothing)
+    {
+        if (smoothing.IsEmpty)
+            return null;
+        AlignedBuffer inverse = new(smoothing.Length);
+        TensorPrimitives.Divide(1, smoothing, inverse.Span);
+        return inverse;
     }
 
     /// <summary>The integer of row <paramref name="k"/> of a panel.</summary>

@@ -53,6 +53,40 @@ internal sealed unsafe class IntegerMatrixTests(string kernelName)
         GC.KeepAlive(matrix);
     }
 
+    /// <summary>Whole panels stay in the memory of the matrix, other columns are copied. Both have the integers that
+    /// their weights have when packed alone.</summary>
+    [Test]
+    public void A_part_of_the_columns_has_their_integers([Values] IntegerType type,
+        [Values(0, 1, 5)] int first, [Values(1, 3, 70)] int count, [Values] bool isWholePanels)
+    {
+        const int Inner = 33;
+        if (isWholePanels)
+            (first, count) = (first * _kernel.PanelWidth, count * _kernel.PanelWidth);
+        int columns = first + count + 3;
+        float[] weight = Values.Array(columns * Inner, seed: 1);
+        float[] bias = Values.Array(columns, seed: 2);
+        float[] smoothing = [.. Enumerable.Range(0, Inner).Select(k => k % 2 == 0 ? 2f : 1f)];
+        float[] part = weight.AsSpan(first * Inner, count * Inner).ToArray();
+        IntegerMatrix whole = IntegerMatrix.FromWeights(weight, columns, Inner, type, _kernel, bias, smoothing);
+        IntegerMatrix expected = IntegerMatrix.FromWeights(part, count, Inner, type, _kernel,
+            bias.AsSpan(first, count), smoothing);
+
+        IntegerMatrix actual = whole.Columns(first, count);
+
+        Assert.That((actual.ColumnCount, actual.PanelCount), Is.EqualTo((count, expected.PanelCount)));
+        Assert.That(Copy(actual), Is.EqualTo(Copy(expected)));
+        Assert.That(actual.BiasValues.ToArray(), Is.EqualTo(bias.AsSpan(first, count).ToArray()));
+        Assert.That(actual.Panel(0) == whole.Panel(first / _kernel.PanelWidth), Is.EqualTo(isWholePanels));
+        for (int column = 0; column < count; column++)
+        {
+            (int panel, int place) = Math.DivRem(column, _kernel.PanelWidth);
+            Assert.That((actual.Sums(panel)[place], actual.Scales(panel)[place], actual.Bias(panel)[place]),
+                Is.EqualTo((expected.Sums(panel)[place], expected.Scales(panel)[place], expected.Bias(panel)[place])));
+        }
+
+        GC.KeepAlive(whole);
+    }
+
     [Test]
     public void Both_orders_of_a_checkpoint_give_the_same_matrix([Values] IntegerType type, [Values] bool isSmoothed,
         [ValueSource(nameof(Sizes))] (int Columns, int Inner) size)
