@@ -33,18 +33,17 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     /// <summary>Columns of the widest tile.</summary>
     public static int PanelWidth => TSimd.PanelVectors * TSimd.Width;
 
-    /// <summary>Columns of the narrowest tile (1, 2 or 4 vectors) that holds <paramref name="columnCount"/>
+    /// <summary>Columns of the narrowest tile (1 to 4 vectors) that holds <paramref name="columnCount"/>
     /// columns; at most <see cref="PanelWidth"/> are allowed.</summary>
-    public static int TileWidth(int columnCount) => columnCount <= TSimd.Width ? TSimd.Width
-        : columnCount <= 2 * TSimd.Width ? 2 * TSimd.Width : 4 * TSimd.Width;
+    public static int TileWidth(int columnCount) => (columnCount + TSimd.Width - 1) / TSimd.Width * TSimd.Width;
 
     /// <summary>Rows of a tile of <paramref name="width"/> columns.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int RowCount(int width)
-        => width == TSimd.Width || (TSimd.PanelVectors == 4 && width == 2 * TSimd.Width) ? MaxRowCount : 6;
+        => width < PanelWidth ? MaxRowCount : 6;
 
     /// <summary>Computes one tile.</summary>
-    /// <param name="width">1, 2 or 4 vectors of columns, in floats; at most <see cref="PanelWidth"/>.</param>
+    /// <param name="width">1 to 4 vectors of columns, in floats; at most <see cref="PanelWidth"/>.</param>
     /// <param name="rows"><see cref="RowCount"/> pointers to the first element of each row of A.</param>
     /// <param name="rowStep">Floats from one element of a row to the next.</param>
     /// <param name="steps">The length of the inner dimension.</param>
@@ -91,6 +90,8 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     {
         if (TSimd.PanelVectors == 4 && width == 4 * TSimd.Width)
             Tile6<TileRow4, TSteps>(rows, steps, stepCount, init, initStride, c, cStride);
+        else if (TSimd.PanelVectors == 4 && width == 3 * TSimd.Width)
+            Tile8<TileRow3, TSteps>(rows, steps, stepCount, init, initStride, c, cStride);
         else if (TSimd.PanelVectors == 4 && width == 2 * TSimd.Width)
             Tile8<TileRow2, TSteps>(rows, steps, stepCount, init, initStride, c, cStride);
         else if (width == 2 * TSimd.Width)
@@ -311,6 +312,43 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         {
             TSimd.Store(destination, _v0);
             TSimd.Store(destination + TSimd.Width, _v1);
+        }
+    }
+
+    private struct TileRow3 : ITileRow<TileRow3>
+    {
+        private TVector _v0, _v1, _v2;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static TileRow3 Load(float* source) => new()
+        {
+            _v0 = TSimd.Load(source),
+            _v1 = TSimd.Load(source + TSimd.Width),
+            _v2 = TSimd.Load(source + (2 * TSimd.Width)),
+        };
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void AddProduct(TVector x, in TileRow3 b)
+        {
+            _v0 = TSimd.MultiplyAdd(x, b._v0, _v0);
+            _v1 = TSimd.MultiplyAdd(x, b._v1, _v1);
+            _v2 = TSimd.MultiplyAdd(x, b._v2, _v2);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void AddProduct(TVector x, float* b)
+        {
+            _v0 = TSimd.MultiplyAdd(x, TSimd.Load(b), _v0);
+            _v1 = TSimd.MultiplyAdd(x, TSimd.Load(b + TSimd.Width), _v1);
+            _v2 = TSimd.MultiplyAdd(x, TSimd.Load(b + (2 * TSimd.Width)), _v2);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Store(float* destination)
+        {
+            TSimd.Store(destination, _v0);
+            TSimd.Store(destination + TSimd.Width, _v1);
+            TSimd.Store(destination + (2 * TSimd.Width), _v2);
         }
     }
 

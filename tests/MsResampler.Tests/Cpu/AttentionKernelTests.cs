@@ -24,10 +24,11 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
         Gate = new GateConfig(9, heads.HeadCount % 2 == 0 ? GateGranularity.Token : GateGranularity.Head),
     };
 
-    private static GridOperands Operands(ModelOperands<TSimd, TVector> model, PatchGrid grid, ScopeStrategy strategy)
+    private static GridOperands Operands(ModelOperands<TSimd, TVector> model, PatchGrid grid, ScopeStrategy strategy,
+        CostModel costs)
     {
-        int lanes = CpuEngine<TSimd, TVector>.Costs.PaddedLanes(model.Config.AttentionHeadCount);
-        Planner planner = new(model.Config, true, CpuEngine<TSimd, TVector>.Costs, _ => strategy);
+        int lanes = costs.PaddedLanes(model.Config.AttentionHeadCount);
+        Planner planner = new(model.Config, true, costs, _ => strategy);
         using WorkerPool workers = new(1);
         return new GridOperandsBuilder<TSimd, TVector>(model, lanes, new GridParts(), workers).Build(
             GridPlan.Create(planner.Plan(grid), model.Config, lanes));
@@ -84,17 +85,26 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
 
     [Test]
     public void Attention_over_projected_keys_agrees_with_loops([Range(0, 4)] int heads, [Range(0, 3)] int gridIndex)
+        => CheckProjected(Config(s_heads[heads]), s_grids[gridIndex], CpuEngine<TSimd, TVector>.Costs);
+
+    /// <summary>Plans that are the same on every instruction set have tiles that are wider than those of narrow
+    /// vectors.</summary>
+    [Test]
+    public void Tiles_of_every_width_agree_with_loops([Values(16, 32, 48, 64)] int lanes)
+        => CheckProjected(Config((2, 34)) with { QueryGrid = new QueryGrid(7, 9) }, new PatchGrid(9, 13),
+            new CostModel([lanes], [1]));
+
+    private static void CheckProjected(ResamplerConfig config, PatchGrid grid, CostModel costs)
     {
-        ResamplerConfig config = Config(s_heads[heads]);
-        PatchGrid grid = s_grids[gridIndex];
         using TestModel files = new(config);
         ModelOperands<TSimd, TVector> model = new(files.Model);
-        GridOperands operands = Operands(model, grid, ScopeStrategy.All[0]);
+        GridOperands operands = Operands(model, grid, ScopeStrategy.All[0], costs);
         HeadLayout layout = HeadLayout.For(config.HeadSize, operands.PatchCount);
         int count = (config.AttentionHeadCount - 1) * (int)layout.HeadStride
             + SizeOf(operands.PatchCount, layout.RowStride, config.HeadSize);
         AlignedBuffer keys = Values.Random(count, seed: 1);
-        AlignedBuffer values = Values.Random(count, seed: 2);
+        // Rows of values are read up to their stride.
+        AlignedBuffer values = Values.Random(config.AttentionHeadCount * (int)layout.HeadStride, seed: 2);
         int stride = config.HiddenSize + 3;
         for (int scope = 0; scope < config.Scopes.Count; scope++)
         {
@@ -127,7 +137,8 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
         PatchGrid grid = s_grids[gridIndex];
         using TestModel files = new(config);
         ModelOperands<TSimd, TVector> model = new(files.Model);
-        GridOperands operands = Operands(model, grid, ScopeStrategy.All[areValuesAbsorbed ? 2 : 1]);
+        GridOperands operands = Operands(model, grid, ScopeStrategy.All[areValuesAbsorbed ? 2 : 1],
+            CpuEngine<TSimd, TVector>.Costs);
         int width = config.HiddenSize;
         int headSize = config.HeadSize;
         int queryCount = config.QueryGrid.QueryCount;
