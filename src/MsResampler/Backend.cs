@@ -15,7 +15,8 @@ public abstract class Backend
     public static Backend Cpu { get; } = new CpuBackend();
 
     /// <summary>Starts to prepare in the background what does not depend on a model. Returns at once.</summary>
-    internal virtual void StartPreparing()
+    /// <param name="precision">The precision of the model.</param>
+    internal virtual void StartPreparing(Precision precision)
     {
     }
 

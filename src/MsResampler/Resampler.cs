@@ -70,8 +70,9 @@ public sealed class Resampler : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">An option is negative or not a value of its type.</exception>
     public static Resampler Load(string path, ResamplerOptions? options = null)
     {
-        (options ?? new ResamplerOptions()).Backend.StartPreparing();
-        using ResamplerModel model = ResamplerModel.Open(path, options?.Layout);
+        options ??= new ResamplerOptions();
+        options.Backend.StartPreparing(options.Precision);
+        using ResamplerModel model = ResamplerModel.Open(path, options.Layout);
         return Load(model, options);
     }
 
@@ -88,7 +89,7 @@ public sealed class Resampler : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         options ??= new ResamplerOptions();
-        options.Backend.StartPreparing();
+        options.Backend.StartPreparing(options.Precision);
         ArgumentOutOfRangeException.ThrowIfNegative(options.ThreadCount, "options.ThreadCount");
         ArgumentOutOfRangeException.ThrowIfNegative(options.GridCacheBytes, "options.GridCacheBytes");
         if (!Enum.IsDefined(options.Precision))

@@ -39,7 +39,7 @@ internal sealed record StartRun(IReadOnlyList<StartPhase> Phases, IReadOnlyList<
         Figures last = new(startTimestamp, TimeSpan.Zero, 0, 0, 0);
         using JitListener? listener = listens ? new JitListener() : null;
         End("runtime and command line");
-        Backend.Cpu.StartPreparing();
+        Backend.Cpu.StartPreparing(Precision.Float32);
         using ResamplerModel model = ResamplerModel.Open(folder);
         End("open: headers, check of all values");
         using Resampler engine = Resampler.Load(model, new ResamplerOptions { ThreadCount = threadCount });

@@ -6,7 +6,7 @@ namespace MsResampler.Cpu;
 /// returns.</summary>
 internal sealed class CpuBackend : Backend
 {
-    internal override void StartPreparing() => EarlyCompilation.Start();
+    internal override void StartPreparing(Precision precision) => EarlyCompilation.Start(precision);
 
     internal override ModelEngine Create(ResamplerModel model, ResamplerOptions options)
         => options.Precision is Precision.Auto or Precision.Float32 or Precision.Int8

@@ -9,16 +9,19 @@ namespace MsResampler.Cpu;
 /// at the same time.</summary>
 internal static class EarlyCompilation
 {
-    private static int s_isStarted;
+    private static int s_started;
 
-    /// <summary>Starts the thread at the first call. Does nothing if the code is compiled already, or if there is no
-    /// second processor.</summary>
-    public static void Start()
+    /// <summary>Starts the thread at the first call for a precision. Does nothing if the code is compiled already, or
+    /// if there is no second processor.</summary>
+    /// <param name="precision">The precision; <see cref="Precision.Auto"/> counts as float32.</param>
+    public static void Start(Precision precision)
     {
+        if (precision == Precision.Auto)
+            precision = Precision.Float32;
         if (!RuntimeFeature.IsDynamicCodeCompiled || Environment.ProcessorCount == 1
-            || Interlocked.Exchange(ref s_isStarted, 1) != 0)
+            || (Interlocked.Or(ref s_started, 1 << (int)precision) & (1 << (int)precision)) != 0)
             return;
-        _ = StartAlone(Run, TaskScheduler.Default);
+        _ = StartAlone(() => Run(precision), TaskScheduler.Default);
     }
 
     /// <summary>Runs <paramref name="action"/> on a thread of its own, if the system has one. Nobody learns of its
@@ -42,13 +45,17 @@ internal static class EarlyCompilation
     internal static ScopeStrategy StrategyOf(StrategyChoice choice) => ScopeStrategy.All[choice.Scopes[0]];
 
     /// <summary>Computes one image, and so compiles everything that an image needs.</summary>
-    /// <exception cref="NotSupportedException">The environment variable names an unsupported instruction set. Loading
-    /// the model reports it.</exception>
-    internal static void Run()
+    /// <param name="precision">Its precision.</param>
+    /// <exception cref="NotSupportedException">The environment variable names an unsupported instruction set, or the
+    /// CPU does not have the precision. Loading the model reports it.</exception>
+    internal static void Run(Precision precision)
     {
         using ResamplerModel model = SmallModel.Create();
-        using ModelEngine engine = CpuVariant.Choose().Create(model, new ResamplerOptions { ThreadCount = 2 },
-            StrategyOf);
+        using ModelEngine engine = CpuVariant.Choose().Create(model, new ResamplerOptions
+        {
+            ThreadCount = 2,
+            Precision = precision,
+        }, StrategyOf);
         float[] features = new float[SmallModel.Grid.PatchCount * SmallModel.Config.VisionHiddenSize];
         for (int index = 0; index < features.Length; index++)
             features[index] = index % 5;

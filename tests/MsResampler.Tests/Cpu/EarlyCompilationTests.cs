@@ -16,7 +16,8 @@ public class EarlyCompilationTests
         Assert.That(plan.Scopes.Select(scope => new ScopeStrategy(scope.Keys, scope.Values)),
             Is.EqualTo(ScopeStrategy.All));
         // Tokens that are not finite are an exception.
-        Assert.That(EarlyCompilation.Run, Throws.Nothing);
+        foreach (Precision precision in new[] { Precision.Float32, Precision.Int8 })
+            Assert.That(() => EarlyCompilation.Run(precision), Throws.Nothing);
     }
 
     [Test]
