@@ -9,6 +9,7 @@ using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
 using MsResampler.Perf.Profile;
 using MsResampler.Perf.Start;
+using MsResampler.Perf.Storage;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 RootCommand root = new("Measures the speed of the engine.")
@@ -18,6 +19,7 @@ RootCommand root = new("Measures the speed of the engine.")
     CostsCommand.Create(),
     AccuracyCommand.Create(),
     StartCommand.Create(),
+    StorageCommand.Create(),
     CpuProfileCommand.Create(),
     Benchmarks(),
     ColdStartCommand(),
@@ -65,11 +67,13 @@ static Command StartOnceCommand()
     Argument<int> batch = new("batch");
     Argument<int> threads = new("threads");
     Argument<bool> listens = new("listens");
+    Argument<WeightStorage> storage = new("storage");
     Argument<long> timestamp = new("timestamp");
-    Command command = new(StartRun.CommandName) { folder, grid, batch, threads, listens, timestamp };
+    Command command = new(StartRun.CommandName) { folder, grid, batch, threads, listens, storage, timestamp };
     command.Hidden = true;
     command.SetAction(parsed => StartRun.Print(parsed.GetRequiredValue(folder), parsed.GetValue(grid),
-        parsed.GetValue(batch), parsed.GetValue(threads), parsed.GetValue(listens), parsed.GetValue(timestamp)));
+        parsed.GetValue(batch), parsed.GetValue(threads), parsed.GetValue(listens), parsed.GetValue(storage),
+        parsed.GetValue(timestamp)));
     return command;
 }
 

@@ -12,6 +12,9 @@ internal abstract class ModelEngine : IDisposable
     /// <summary>Numeric precision; never <see cref="Precision.Auto"/>.</summary>
     public abstract Precision Precision { get; }
 
+    /// <summary>Memory of the weights in bytes; null if unknown.</summary>
+    public virtual long? WeightBytes => null;
+
     /// <summary>One sentence per reason why the engine is slower than necessary. The list may grow.</summary>
     public virtual IReadOnlyList<string> Warnings => [];
 

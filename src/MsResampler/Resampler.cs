@@ -48,6 +48,11 @@ public sealed class Resampler : IDisposable
     /// <summary>Numeric precision of the model; never <see cref="Precision.Auto"/>.</summary>
     public Precision Precision => _engine.Precision;
 
+    /// <summary>Memory of the weights in bytes; null if the backend does not know it. It may grow when a patch grid is
+    /// used for the first time.</summary>
+    /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
+    public long? WeightBytes => _engine.WeightBytes;
+
     /// <summary>Description of the backend, such as "cpu, avx512, 8 threads".</summary>
     public string Description => _engine.Description;
 
@@ -66,7 +71,8 @@ public sealed class Resampler : IDisposable
     /// unknown, of the wrong shape, or contain NaN, infinity or values beyond float32 (the exception lists all of
     /// them); or a product of weights leaves the range of float32.</exception>
     /// <exception cref="NotSupportedException">The environment variable MSRESAMPLER_CPU names an instruction set
-    /// that this machine does not support, or the backend does not support the precision.</exception>
+    /// that this machine does not support, or the backend does not support the precision or
+    /// the weight storage.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is negative or not a value of its type.</exception>
     public static Resampler Load(string path, ResamplerOptions? options = null)
     {
@@ -84,7 +90,8 @@ public sealed class Resampler : IDisposable
     /// one.</exception>
     /// <exception cref="InvalidModelException">A product of weights leaves the range of float32.</exception>
     /// <exception cref="NotSupportedException">The environment variable MSRESAMPLER_CPU names an instruction set
-    /// that this machine does not support, or the backend does not support the precision.</exception>
+    /// that this machine does not support, or the backend does not support the precision or
+    /// the weight storage.</exception>
     public static Resampler Load(ResamplerModel model, ResamplerOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -96,6 +103,12 @@ public sealed class Resampler : IDisposable
         {
             throw new ArgumentOutOfRangeException(nameof(options), options.Precision,
                 $"options.Precision: expected one of {string.Join(", ", Enum.GetNames<Precision>())}");
+        }
+
+        if (!Enum.IsDefined(options.WeightStorage))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.WeightStorage,
+                $"options.WeightStorage: expected one of {string.Join(", ", Enum.GetNames<WeightStorage>())}");
         }
 
         if ((options.Int8Layers & ~ModelLayers.All) != 0)

@@ -19,6 +19,10 @@ public sealed record ResamplerOptions
     /// tokens.</summary>
     public ModelLayers Int8Layers { get; init; } = ModelLayers.Keys | ModelLayers.Gate;
 
+    /// <summary>How the CPU backend keeps weights in memory. <see cref="WeightStorage.AsStored"/> needs
+    /// <see cref="Backend.Cpu"/> with <see cref="Precision.Float32"/>.</summary>
+    public WeightStorage WeightStorage { get; init; }
+
     /// <summary>The number of threads of the CPU backend, the calling thread included; 0 for one per processor. It
     /// is limited to the number of processors that the process may use according to its affinity and its container's
     /// quota. <see cref="Resampler.ThreadCount"/> is the resulting number.</summary>

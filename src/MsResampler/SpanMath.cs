@@ -34,6 +34,23 @@ internal static class SpanMath
             values[index] *= factor;
     }
 
+    /// <summary>Subtracts a number from floats in place. Each difference is computed in double precision and rounded
+    /// once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Subtract(Span<float> values, double amount)
+    {
+        Vector<double> amounts = new(amount);
+        int index = 0;
+        for (; index <= values.Length - Vector<float>.Count; index += Vector<float>.Count)
+        {
+            Vector.Widen(new Vector<float>(values[index..]), out Vector<double> lower, out Vector<double> upper);
+            Vector.Narrow(lower - amounts, upper - amounts).CopyTo(values[index..]);
+        }
+
+        for (; index < values.Length; index++)
+            values[index] = (float)(values[index] - amount);
+    }
+
     /// <summary>Whether no value is NaN or infinite.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static bool AreFinite(ReadOnlySpan<float> values)

@@ -44,6 +44,12 @@ internal sealed class GpuEngine : ModelEngine
         _kernels = new KernelLibrary(device, compiler);
         try
         {
+            if (options.WeightStorage != WeightStorage.Float32)
+            {
+                throw new NotSupportedException($"WeightStorage {options.WeightStorage}: expected Backend.Cpu, found " +
+                    "a GPU, which keeps weights in the type of its precision; use WeightStorage.Float32");
+            }
+
             _precision = Precisions.Choose(options.Precision, model, device.Properties);
             using (IDeviceStream stream = device.CreateStream())
             {

@@ -1,3 +1,5 @@
+using MsResampler.Safetensors;
+
 namespace MsResampler.Perf.Models;
 
 /// <summary>A random model on disk, kept in the temporary folder between runs.</summary>
@@ -11,13 +13,16 @@ internal sealed record PerfModel(PeerShape Shape, string Folder)
     /// <param name="shape">The shape.</param>
     /// <param name="parent">The folder that contains the model folders; by default one in the temporary
     /// folder.</param>
-    public static PerfModel Of(PeerShape shape, string? parent = null)
+    /// <param name="type">The element type of the tensors.</param>
+    public static PerfModel Of(PeerShape shape, string? parent = null, TensorType type = TensorType.F32)
     {
-        string folder = Path.Combine(parent ?? Path.Combine(Path.GetTempPath(), "ms-resampler-perf"), shape.Key);
+        string name = type == TensorType.F32 ? shape.Key : $"{shape.Key}-{type.ToString().ToLowerInvariant()}";
+        string folder = Path.Combine(parent ?? Path.Combine(Path.GetTempPath(), "ms-resampler-perf"), name);
         byte[] json = shape.ConfigJson();
         string configPath = Path.Combine(folder, ResamplerModel.ConfigFileName);
         if (!File.Exists(configPath) || !File.ReadAllBytes(configPath).AsSpan().SequenceEqual(json))
-            RandomModel.Write(folder, ConfigReader.Read(json, shape.Name, new List<string>()), json, Seed);
+            RandomModel.Write(folder, ConfigReader.Read(json, shape.Name, new List<string>()), json, Seed,
+                new RandomModelOptions { Type = type });
         return new PerfModel(shape, folder);
     }
 

@@ -13,15 +13,23 @@ internal sealed record StartRun(IReadOnlyList<StartPhase> Phases, IReadOnlyList<
     /// <summary>The name of the hidden command that calls <see cref="Print"/> in a new process.</summary>
     public const string CommandName = "start-once";
 
+    /// <summary>The phase that prepares the model.</summary>
+    public const string PreparePhase = "prepare: read and pack all weights";
+
+    /// <summary>The phase of the first call.</summary>
+    public const string FirstCallPhase = "first call";
+
     /// <summary>Runs a new process.</summary>
     /// <param name="folder">The model folder.</param>
     /// <param name="grid">The grid of the images.</param>
     /// <param name="batch">Images in a call.</param>
     /// <param name="threadCount">Threads.</param>
     /// <param name="listens">Whether to list the compiled methods, which makes the process slower.</param>
-    public static StartRun InNewProcess(string folder, PatchGrid grid, int batch, int threadCount, bool listens)
+    /// <param name="storage">How the weights are kept.</param>
+    public static StartRun InNewProcess(string folder, PatchGrid grid, int batch, int threadCount, bool listens,
+        WeightStorage storage = WeightStorage.Float32)
         => NewProcess.Run<StartRun>([CommandName, folder, $"{grid}", $"{batch}", $"{threadCount}", $"{listens}",
-            Stopwatch.GetTimestamp().ToString(CultureInfo.InvariantCulture)]).Result;
+            $"{storage}", Stopwatch.GetTimestamp().ToString(CultureInfo.InvariantCulture)]).Result;
 
     /// <summary>The work of the new process: prints the phases as JSON.</summary>
     /// <param name="folder">The model folder.</param>
@@ -29,10 +37,11 @@ internal sealed record StartRun(IReadOnlyList<StartPhase> Phases, IReadOnlyList<
     /// <param name="batch">Images in a call.</param>
     /// <param name="threadCount">Threads.</param>
     /// <param name="listens">Whether to list the compiled methods.</param>
+    /// <param name="storage">How the weights are kept.</param>
     /// <param name="startTimestamp">When the other process started this one; its clock is that of this
     /// process.</param>
     public static void Print(string folder, PatchGrid grid, int batch, int threadCount, bool listens,
-        long startTimestamp)
+        WeightStorage storage, long startTimestamp)
     {
         List<StartPhase> phases = [];
         List<(string Name, DateTime End)> ends = [];
@@ -42,15 +51,19 @@ internal sealed record StartRun(IReadOnlyList<StartPhase> Phases, IReadOnlyList<
         Backend.Cpu.StartPreparing(Precision.Float32);
         using ResamplerModel model = ResamplerModel.Open(folder);
         End("open: headers, check of all values");
-        using Resampler engine = Resampler.Load(model, new ResamplerOptions { ThreadCount = threadCount });
-        End("prepare: read and pack all weights");
+        using Resampler engine = Resampler.Load(model, new ResamplerOptions
+        {
+            ThreadCount = threadCount,
+            WeightStorage = storage,
+        });
+        End(PreparePhase);
         float[] features = new float[(long)batch * grid.PatchCount * engine.Config.VisionHiddenSize];
         Array.Fill(features, 0.5f);
         float[] tokens = new float[(long)batch * engine.Config.QueryGrid.QueryCount * engine.Config.OutputSize];
         PatchGrid[] grids = [.. Enumerable.Repeat(grid, batch)];
         End("features of the caller");
         engine.Resample(features, grids, tokens);
-        End("first call");
+        End(FirstCallPhase);
         engine.Resample(features, grids, tokens);
         End("second call");
         Console.WriteLine(JsonSerializer.Serialize(new StartRun(phases, listener?.Methods(ends) ?? [])));

@@ -70,8 +70,9 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
     /// <param name="queryCount">The queries of a task.</param>
     /// <param name="maxKeyCount">Patches of the largest window.</param>
     public static int ScratchCount(ResamplerConfig config, WeightMatrix values, int queryCount, int maxKeyCount)
-        => (2 * maxKeyCount) + (values is not IntegerMatrix integers ? SumCount
-            : RowFloats(config, integers, queryCount) + (HeadCount * SumWidth(config)));
+        => values is IntegerMatrix integers
+            ? RowFloats(config, integers, queryCount) + (HeadCount * SumWidth(config)) + (2 * maxKeyCount)
+            : SumCount + Math.Max(2 * maxKeyCount, ((PackedMatrix)values).ScratchCountOf(ChannelBlock));
 
     /// <summary>Computes the attention output of one task.</summary>
     /// <param name="rows">The rows of Z and their weights, which are scaled if there are several frames.</param>
@@ -94,6 +95,7 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
             return;
         }
 
+        // Offsets are not needed while a part of v_proj is in the same memory.
         int* offsets = (int*)(scratch + SumCount);
         for (int channel = 0; channel < config.HiddenSize; channel += ChannelBlock)
         {
@@ -101,7 +103,7 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
             for (int index = 0; index < task.QueryCount; index++)
                 rows.Sum(task, task.Query + index, channel, channels, offsets,
                     scratch + ((nint)index * ChannelBlock), SumStride);
-            Project(task, weights, config, channel, output, outputStride, scratch);
+            Project(task, weights, config, channel, output, outputStride, scratch, scratch + SumCount);
         }
     }
 
@@ -136,7 +138,7 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
 
     /// <summary>Adds the projection of a block of channels to the output.</summary>
     private static void Project(ValueTask task, WeightMatrix[] weights, ResamplerConfig config, int channel,
-        float* output, nint outputStride, float* sums)
+        float* output, nint outputStride, float* sums, float* scratch)
     {
         int channels = Math.Min(ChannelBlock, config.HiddenSize - channel);
         int panelCount = weights[task.Head].PanelCount;
@@ -147,17 +149,13 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
             int width = weight.WidthOf(panel);
             float* target = output + ((task.Head + r) * config.HeadSize) + (panel * weight.PanelWidth);
             Gemm<TSimd, TVector>.Multiply(sums + (r * SumStride), ChannelBlock, task.QueryCount, channels,
-                Rows(weight, panel, channel), width, width, weight.ColumnsOf(panel),
+                weight.Rows(panel, channel, channels, scratch), width, width, weight.ColumnsOf(panel),
                 channel == 0 ? weight.Bias(panel) : target, channel == 0 ? 0 : outputStride, target, outputStride,
-                index + 1 == task.HeadCount * panelCount ? null
-                    : Rows((PackedMatrix)weights[task.Head + ((index + 1) / panelCount)], (index + 1) % panelCount,
-                        channel));
+                index + 1 == task.HeadCount * panelCount ? default
+                    : ((PackedMatrix)weights[task.Head + ((index + 1) / panelCount)]).Memory((index + 1) % panelCount,
+                        channel, channels));
         }
     }
-
-    /// <summary>A panel, starting at row <paramref name="first"/>.</summary>
-    private static float* Rows(PackedMatrix weight, int panel, int first)
-        => weight.Panel(panel) + ((nint)first * weight.WidthOf(panel));
 
     private static int RowFloats(ResamplerConfig config, IntegerMatrix integers, int queryCount)
     {

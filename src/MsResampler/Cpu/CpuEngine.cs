@@ -14,6 +14,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     private readonly bool _validateFeatures;
     private readonly WorkerPool _workers;
     private readonly IntegerKernel? _integerKernel;
+    private readonly bool _hasBits16;
     private Core? _core;
 
     public CpuEngine(string variant, ResamplerModel model, ResamplerOptions options,
@@ -23,14 +24,24 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         _validateFeatures = options.ValidateFeatures;
         _integerKernel = UsesIntegers(options.Precision, model.Weights)
             ? options.IntegerKernel ?? IntegerKernel.Choose(variant) : null;
+        if (_integerKernel is not null && options.WeightStorage != WeightStorage.Float32)
+        {
+            string found = options.Precision == Precision.Int8 ? "Precision.Int8"
+                : "Precision.Auto and a checkpoint of integers";
+            throw new NotSupportedException($"WeightStorage {options.WeightStorage}: expected Precision.Float32, " +
+                $"whose weights can be kept as they are stored, found {found}; use WeightStorage.Float32 or " +
+                "Precision.Float32");
+        }
+
         string?[] warnings = [CpuVariant.All.FirstOrDefault(known => known.Name == variant)?.Warning,
             _integerKernel?.WhyNotFaster];
         Warnings = [.. warnings.OfType<string>()];
         ModelOperands<TSimd, TVector> operands = new(model, _integerKernel is null ? null
-            : new IntegerProducts(_integerKernel, options.Int8Layers, model.Weights));
+            : new IntegerProducts(_integerKernel, options.Int8Layers, model.Weights), options.WeightStorage);
         _workers = options.CreateWorkers(options.ThreadCount == 0 ? options.ProcessorCount
             : Math.Min(options.ThreadCount, options.ProcessorCount));
         CostModel costs = _integerKernel is null ? Costs : IntegerCosts.For(options.Int8Layers);
+        _hasBits16 = operands.HasBits16;
         _core = new Core(operands, new Planner(model.Config, operands.KeyValueInput is not null, costs, choose), costs,
             options.GridCacheBytes, _workers);
     }
@@ -45,10 +56,13 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     };
 
     public override string Description => $"cpu, {_variant}, " +
-        $"{(_integerKernel is null ? "" : $"int8 by {_integerKernel.Name}, ")}{ThreadCount} " +
+        $"{(_integerKernel is null ? "" : $"int8 by {_integerKernel.Name}, ")}" +
+        $"{(_hasBits16 ? "16-bit weights, " : "")}{ThreadCount} " +
         $"thread{(ThreadCount == 1 ? "" : "s")}";
 
     public override Precision Precision => _integerKernel is null ? Precision.Float32 : Precision.Int8;
+
+    public override long? WeightBytes => Open().Model.WeightBytes;
 
     public override IReadOnlyList<string> Warnings { get; }
 

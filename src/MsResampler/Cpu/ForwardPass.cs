@@ -226,7 +226,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 Fuse(task, scratch);
                 break;
             case Stage products:
-                ProductsOf(products).Execute(task);
+                ProductsOf(products).Execute(task, worker, scratch);
                 if (products == Stage.Tokens)
                     CheckTokens(task);
                 break;
@@ -248,6 +248,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     private void Reserve()
     {
         int scratch = Math.Max(_attention.ScratchCount, FusionGate<TSimd, TVector>.ScratchCount(_config));
+        scratch = Math.Max(scratch, _model.ScratchCount);
         // One cache line of padding, so that two workers never write to the same line.
         _scratchStride = ((scratch + 15) & ~15) + 16;
         long count = Place(null);

@@ -19,12 +19,15 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="panel">The panel of B.</param>
     /// <param name="c">Row 0 of C at column 0.</param>
     /// <param name="cStride">Floats between rows of C.</param>
-    /// <param name="next">A panel to prefetch, or null.</param>
+    /// <param name="next">A panel to prefetch.</param>
+    /// <param name="values">The panel in float32; null if B is in float32.</param>
     public static void Panel(float* a, nint aStride, int rowCount, PackedMatrix b, int panel, float* c, nint cStride,
-        float* next = null)
+        PanelMemory next = default, float* values = null)
     {
         int width = b.WidthOf(panel);
-        Multiply(a, aStride, rowCount, b.InnerCount, b.Panel(panel), width, width, b.ColumnsOf(panel), b.Bias(panel), 0,
+        if (values == null)
+            values = b.Panel(panel);
+        Multiply(a, aStride, rowCount, b.InnerCount, values, width, width, b.ColumnsOf(panel), b.Bias(panel), 0,
             c + ((nint)panel * MicroKernel<TSimd, TVector>.PanelWidth), cStride, next);
     }
 
@@ -37,17 +40,20 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="panel">The panel of B.</param>
     /// <param name="c">Row 0 of head 0.</param>
     /// <param name="heads">The layout of C.</param>
-    /// <param name="next">A panel to prefetch, or null.</param>
+    /// <param name="next">A panel to prefetch.</param>
+    /// <param name="values">The panel in float32; null if B is in float32.</param>
     public static void PanelToHeads(float* a, nint aStride, int rowCount, PackedMatrix b, int panel, float* c,
-        HeadLayout heads, float* next = null)
+        HeadLayout heads, PanelMemory next = default, float* values = null)
     {
+        if (values == null)
+            values = b.Panel(panel);
         (int headSize, int cStride, nint headStride) = heads;
         int width = b.WidthOf(panel);
         int columns = b.ColumnsOf(panel);
         int firstColumn = panel * MicroKernel<TSimd, TVector>.PanelWidth;
         if ((firstColumn % headSize) + columns <= headSize)
         {
-            Multiply(a, aStride, rowCount, b.InnerCount, b.Panel(panel), width, width, columns, b.Bias(panel), 0,
+            Multiply(a, aStride, rowCount, b.InnerCount, values, width, width, columns, b.Bias(panel), 0,
                 c + (firstColumn / headSize * headStride) + (firstColumn % headSize), cStride, next);
             return;
         }
@@ -57,9 +63,9 @@ internal static unsafe class Gemm<TSimd, TVector>
         for (int row = 0; row < rowCount; row += tileRows)
         {
             int count = Math.Min(tileRows, rowCount - row);
-            Multiply(a + (row * aStride), aStride, count, b.InnerCount, b.Panel(panel), width, width, columns,
+            Multiply(a + (row * aStride), aStride, count, b.InnerCount, values, width, width, columns,
                 b.Bias(panel), 0, tile, width, next);
-            next = Following(next, row / tileRows, b.InnerCount, width);
+            next = next.After(b.InnerCount);
             for (int column = 0; column < columns;)
             {
                 int channel = (firstColumn + column) % headSize;
@@ -86,9 +92,9 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// bias.</param>
     /// <param name="c">C at the first column of the panel.</param>
     /// <param name="cStride">Floats between rows of C.</param>
-    /// <param name="next">A panel to prefetch, or null.</param>
+    /// <param name="next">A panel to prefetch.</param>
     public static void Multiply(float* a, nint aStride, int rowCount, int steps, float* panel, nint panelStep,
-        int width, int columns, float* init, nint initStride, float* c, nint cStride, float* next = null)
+        int width, int columns, float* init, nint initStride, float* c, nint cStride, PanelMemory next = default)
     {
         int tileRows = MicroKernel<TSimd, TVector>.RowCount(width);
         float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
@@ -104,8 +110,8 @@ internal static unsafe class Gemm<TSimd, TVector>
             if (count == tileRows && columns == width)
             {
                 MicroKernel<TSimd, TVector>.Tile(width, rows, 1, steps, panel, panelStep, start, initStride, target,
-                    cStride, next);
-                next = Following(next, row / tileRows, steps, width);
+                    cStride, next.Start);
+                next = next.After(steps);
                 continue;
             }
 
@@ -125,12 +131,6 @@ internal static unsafe class Gemm<TSimd, TVector>
                 Copy(edge + (r * width), target + (r * cStride), columns);
         }
     }
-
-    /// <summary>The memory that the tile after <paramref name="tile"/> prefetches: the next lines of the next
-    /// panel; null after the last line.</summary>
-    private static float* Following(float* next, int tile, int steps, int width)
-        => next != null && tile + 1 < width / MicroKernel<TSimd, TVector>.LineFloats
-            ? next + (steps * MicroKernel<TSimd, TVector>.LineFloats) : null;
 
     private static void Copy(float* source, float* destination, int count)
         => new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(destination, count));

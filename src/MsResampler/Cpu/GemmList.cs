@@ -17,6 +17,9 @@ internal sealed unsafe class GemmList<TSimd, TVector>
     private int _chunkCount;
     private int _threadCount;
 
+    // The panel that the scratch memory of each thread holds in float32; −1 for none.
+    private int[] _heldPanels = [];
+
     private readonly record struct Product(nint A, int AStride, IntegerRows Rows, WeightMatrix B, nint C, int CStride,
         HeadLayout Heads, int FirstPanel);
 
@@ -53,6 +56,9 @@ internal sealed unsafe class GemmList<TSimd, TVector>
     public void Cut(int threadCount)
     {
         _threadCount = threadCount;
+        if (_heldPanels.Length != threadCount)
+            _heldPanels = new int[threadCount];
+        Array.Fill(_heldPanels, -1);
         if (_products.Count == 0)
             return;
         int wanted = Math.Max((_rowCount + MaxChunkRows - 1) / MaxChunkRows, 8 * threadCount / PanelCount);
@@ -72,7 +78,11 @@ internal sealed unsafe class GemmList<TSimd, TVector>
     }
 
     /// <summary>Runs one task.</summary>
-    public void Execute(int task)
+    /// <param name="task">The task.</param>
+    /// <param name="worker">The thread, below the number of threads.</param>
+    /// <param name="scratch"><see cref="ModelOperands{TSimd,TVector}.ScratchCount"/> floats of the thread, which
+    /// nothing else uses between the tasks of the list.</param>
+    public void Execute(int task, int worker, float* scratch)
     {
         (int panel, int chunk) = Math.DivRem(task, _chunkCount);
         Product product = Find(panel);
@@ -92,14 +102,18 @@ internal sealed unsafe class GemmList<TSimd, TVector>
         PackedMatrix matrix = (PackedMatrix)product.B;
         // Threads take tasks in order, so this thread is likely to need this panel next.
         int nextPanel = (task + _threadCount) / _chunkCount;
-        float* next = null;
+        PanelMemory next = default;
         if (nextPanel > panel && nextPanel < PanelCount && Find(nextPanel) is { B: PackedMatrix following } found)
-            next = following.Panel(nextPanel - found.FirstPanel);
+            next = following.Memory(nextPanel - found.FirstPanel, 0, following.InnerCount);
+        // The chunks of a panel are consecutive tasks, so a thread often has the panel of its last task.
+        float* values = _heldPanels[worker] == panel ? scratch : matrix.Panel(own, scratch);
+        _heldPanels[worker] = values == scratch ? panel : -1;
         float* a = (float*)product.A + ((nint)row * product.AStride);
         if (product.Heads.HeadSize == 0)
-            Gemm<TSimd, TVector>.Panel(a, product.AStride, rows, matrix, own, c, product.CStride, next);
+            Gemm<TSimd, TVector>.Panel(a, product.AStride, rows, matrix, own, c, product.CStride, next, values);
         else
-            Gemm<TSimd, TVector>.PanelToHeads(a, product.AStride, rows, matrix, own, c, product.Heads, next);
+            Gemm<TSimd, TVector>.PanelToHeads(a, product.AStride, rows, matrix, own, c, product.Heads, next,
+                values);
     }
 
     private Product Find(int panel)

@@ -20,9 +20,11 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     /// <summary>Reads and packs the weights.</summary>
     /// <param name="model">The open model.</param>
     /// <param name="integers">The products with integers; null for float32.</param>
+    /// <param name="storage">Whether matrices of 16 bits keep them.</param>
     /// <exception cref="InvalidModelException">A matrix or bias computed from the weights leaves the range of
     /// float32.</exception>
-    public ModelOperands(ResamplerModel model, IntegerProducts? integers = null)
+    public ModelOperands(ResamplerModel model, IntegerProducts? integers = null,
+        WeightStorage storage = WeightStorage.Float32)
     {
         _source = model.SourcePath;
         ResamplerConfig config = Config = model.Config;
@@ -37,17 +39,19 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         PostNorm = Norm(weights.PostNorm);
         Projection = PackLayer(weights.Projection, ModelLayers.Projection);
         if (weights.Gate is { } gate)
-            (GateHidden, GateOutput) = (PackLayer(gate.Hidden, ModelLayers.Gate), Pack(gate.Output));
+            (GateHidden, GateOutput) = (PackLayer(gate.Hidden, ModelLayers.Gate),
+                Pack(gate.Output, WeightStorage.Float32));
         _positionTable = weights.PositionTable?.ToSingle();
         _normalQueries = [.. weights.Scopes.Select((scope, index) => index > 0 && config.ShareQueries
             ? [] : Normalise(scope.Queries.ToSingle()))];
-        _queryProjections = [.. weights.Scopes.Select(scope => Pack(scope.QueryProjection))];
+        _queryProjections = [.. weights.Scopes.Select(scope => Pack(scope.QueryProjection, storage))];
         double[] normBias = weights.KeyValueNorm.Bias.ToDouble();
         List<ScopeOperands<TSimd, TVector>> scopes = [];
         foreach (ScopeWeights scope in weights.Scopes)
             scopes.Add(new ScopeOperands<TSimd, TVector>(config, scope, normBias, scopes.FirstOrDefault(),
                 PackLayer));
         Scopes = scopes;
+        ScratchCount = Layers().Max(matrix => (matrix as PackedMatrix)?.ScratchCount ?? 0);
         BiasFolding.Apply(config, weights, scopes, GateHidden, problems);
 
         if (problems.Count > 0)
@@ -69,7 +73,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
             // the products near zero.
             bool isNormalised = layer == ModelLayers.KeyValueInput
                 || (layer == ModelLayers.Outputs && weights.Gate is null);
-            return isNormalised ? PackCentred(linear) : Pack(linear);
+            return isNormalised ? PackCentred(linear, storage) : Pack(linear, storage);
         }
     }
 
@@ -88,6 +92,16 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     public PackedMatrix? GateOutput { get; }
 
     public WeightMatrix Projection { get; }
+
+    /// <summary>Floats of scratch memory that a product with a panel of any matrix needs.</summary>
+    public int ScratchCount { get; }
+
+    /// <summary>Whether a matrix has 16 bits in memory.</summary>
+    public bool HasBits16 => Layers().Any(matrix => matrix is PackedMatrix { Type: not WeightType.Float32 });
+
+    /// <summary>Memory of the matrices in bytes.</summary>
+    public long WeightBytes => Layers().Concat(_queryProjections).Sum(matrix => matrix.Bytes)
+        + (GateOutput?.Bytes ?? 0) + Scopes.Sum(scope => scope.HeadValueBytes);
 
     /// <summary>Whether queries add the position of their anchor and therefore depend on the grid.</summary>
     public bool DependsOnAnchors => Config.PositionEmbedding.Queries == PositionEmbeddingType.SinCos2D;
@@ -111,6 +125,17 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     public AlignedBuffer Queries(int scope, PatchGrid grid, BufferPool pool, WorkerPool workers)
         => _queries?[scope] ?? ProjectQueries(scope, grid, pool, workers.For);
 
+    /// <summary>Every matrix of the products of a call once, except the last one of the gate.</summary>
+    private IEnumerable<WeightMatrix> Layers()
+    {
+        WeightMatrix?[] layers =
+        [
+            KeyValueInput, GateHidden, Projection,
+            .. Scopes.SelectMany(scope => new[] { scope.Keys, scope.Values, scope.Output }),
+        ];
+        return layers.OfType<WeightMatrix>().Distinct();
+    }
+
     private AlignedBuffer ProjectQueries(int scope, PatchGrid grid, BufferPool pool, Action<int, Action<int>> loop)
     {
         int width = Config.HiddenSize;
@@ -131,8 +156,13 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
 
         AlignedBuffer result = pool.Rent((long)count * width);
         PackedMatrix projection = _queryProjections[scope];
-        loop(projection.PanelCount, panel => Gemm<TSimd, TVector>.Panel(input.Pointer, width, count, projection, panel,
-            result.Pointer, width));
+        loop(projection.PanelCount, panel =>
+        {
+            AlignedBuffer scratch = pool.Rent(projection.ScratchCount);
+            Gemm<TSimd, TVector>.Panel(input.Pointer, width, count, projection, panel, result.Pointer, width,
+                values: projection.Panel(panel, scratch.Pointer));
+            pool.Return(scratch);
+        });
         float scale = (float)Base2.QueryScale(Config.HeadSize);
         Span<float> values = result.Span[..(count * width)];
         SpanMath.Multiply(values, scale);
@@ -159,12 +189,12 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
 
     /// <summary>Packs a matrix whose product is normalised. The mean of each column is subtracted, unless a
     /// difference leaves the range of float32.</summary>
-    private static PackedMatrix PackCentred(LinearWeights weights)
+    private static PackedMatrix PackCentred(LinearWeights weights, WeightStorage storage)
     {
-        PackedMatrix packed = Pack(weights);
-        return packed.TrySubtractMeans() ? packed : Pack(weights);
+        PackedMatrix packed = Pack(weights, storage);
+        return packed.TrySubtractMeans() || packed.Type != WeightType.Float32 ? packed : Pack(weights, storage);
     }
 
-    private static PackedMatrix Pack(LinearWeights weights) => PackedMatrix.FromTransposed<TSimd, TVector>(
-        weights.Weight, weights.Bias?.ToSingle());
+    private static PackedMatrix Pack(LinearWeights weights, WeightStorage storage)
+        => PackedMatrix.FromTransposed<TSimd, TVector>(weights.Weight, weights.Bias?.ToSingle(), storage);
 }

@@ -11,6 +11,7 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
 {
     private readonly ResamplerConfig _config;
     private readonly Lazy<WeightMatrix[]> _headValues;
+    private readonly bool _ownsHeadValues;
 
     public ScopeOperands(ResamplerConfig config, ScopeWeights weights, double[] normBias,
         ScopeOperands<TSimd, TVector>? first, Func<LinearWeights, ModelLayers, WeightMatrix> pack)
@@ -26,6 +27,7 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
         LogSigma = weights.LogSigma?.ToDouble();
         if (config.PositionEmbedding.Queries == PositionEmbeddingType.SinCos2D)
             KeyBias = isShared ? first!.KeyBias : KeyBiasOf(weights.KeyProjection.Bias, normBias);
+        _ownsHeadValues = !isShared;
         _headValues = isShared ? first!._headValues : new Lazy<WeightMatrix[]>(SplitValues);
     }
 
@@ -45,6 +47,11 @@ internal sealed unsafe class ScopeOperands<TSimd, TVector>
     /// <summary>v_proj, one matrix per head, for absorbed values. Heads of whole panels are in the memory of
     /// <see cref="Values"/>; others are packed when a plan first needs them.</summary>
     public WeightMatrix[] HeadValues => _headValues.Value;
+
+    /// <summary>Memory of <see cref="HeadValues"/> in addition to that of <see cref="Values"/>, in bytes.</summary>
+    public long HeadValueBytes
+        => _ownsHeadValues && _headValues.IsValueCreated && _config.HeadSize % Values.PanelWidth != 0
+            ? _headValues.Value.Sum(head => head.Bytes) : 0;
 
     private double[]? KeyBiasOf(WeightTensor? bias, double[] normBias)
     {

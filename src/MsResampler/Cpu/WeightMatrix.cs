@@ -15,7 +15,7 @@ internal abstract unsafe class WeightMatrix
 
     public int PanelCount => (ColumnCount + PanelWidth - 1) / PanelWidth;
 
-    /// <summary>Memory in bytes.</summary>
+    /// <summary>Memory in bytes, which parts of the matrix share.</summary>
     public abstract long Bytes { get; }
 
     /// <summary>The bias, one float per column.</summary>

@@ -8,7 +8,8 @@ internal static unsafe class WeightProduct<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
 {
     /// <summary>Floats of scratch memory for <paramref name="rowCount"/> rows.</summary>
-    public static int ScratchCount(WeightMatrix matrix, int rowCount) => matrix is not IntegerMatrix integers ? 0
+    public static int ScratchCount(WeightMatrix matrix, int rowCount)
+        => matrix is not IntegerMatrix integers ? ((PackedMatrix)matrix).ScratchCount
         : (int)((IntegerRows.BytesOf(rowCount, integers.InnerCount, integers.Type, integers.Kernel) + sizeof(float) - 1)
             / sizeof(float));
 
@@ -25,8 +26,10 @@ internal static unsafe class WeightProduct<TSimd, TVector>
     {
         if (matrix is not IntegerMatrix integers)
         {
+            PackedMatrix packed = (PackedMatrix)matrix;
             for (int panel = 0; panel < matrix.PanelCount; panel++)
-                Gemm<TSimd, TVector>.Panel(a, aStride, rowCount, (PackedMatrix)matrix, panel, c, cStride);
+                Gemm<TSimd, TVector>.Panel(a, aStride, rowCount, packed, panel, c, cStride,
+                    values: packed.Panel(panel, scratch));
             return;
         }
 

@@ -56,6 +56,15 @@ public sealed class WeightTensor
     internal IntegerType? StoredIntegers => _scales is null ? null
         : Type == TensorType.I8 ? IntegerType.Int8 : IntegerType.Int16;
 
+    /// <summary>The type of the elements in memory: that of the tensor if it has 16 bits and
+    /// <paramref name="storage"/> keeps them, otherwise float32.</summary>
+    internal WeightType TypeIn(WeightStorage storage) => (storage, Type) switch
+    {
+        (WeightStorage.AsStored, TensorType.F16) => WeightType.Float16,
+        (WeightStorage.AsStored, TensorType.BF16) => WeightType.BFloat16,
+        _ => WeightType.Float32,
+    };
+
     /// <summary>A row-major copy in single precision; F64, and products of integers and scales, are rounded to nearest
     /// even.</summary>
     public float[] ToSingle()
@@ -88,6 +97,13 @@ public sealed class WeightTensor
             _source.Read(_tensor, _firstElement + firstElement, destination);
         else
             ReadProducts(firstElement, destination, _scales);
+    }
+
+    /// <summary>Reads the bits of elements of a 16-bit type, in stored order.</summary>
+    internal void ReadStored(long firstElement, Span<ushort> destination)
+    {
+        Debug.Assert(Type is TensorType.F16 or TensorType.BF16);
+        ReadStoredBytes(firstElement, MemoryMarshal.AsBytes(destination));
     }
 
     /// <summary>Reads elements in double precision, in stored order.</summary>

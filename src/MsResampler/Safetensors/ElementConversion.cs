@@ -5,8 +5,7 @@ using System.Runtime.InteropServices;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>Converts stored elements to float and double and back. Widening keeps every bit of a NaN; the
-/// hardware's conversions set the quiet bit of a signalling NaN.</summary>
+/// <summary>Converts stored elements to float and double and back. Widening keeps every bit of a NaN.</summary>
 internal static class ElementConversion
 {
     private const int BlockElementCount = 1024;
@@ -34,10 +33,10 @@ internal static class ElementConversion
                 source.CopyTo(MemoryMarshal.AsBytes(destination));
                 break;
             case TensorType.F16:
-                Widen<HalfWidening>(source, destination);
+                Widening.OfFloat16(MemoryMarshal.Cast<byte, ushort>(source), destination);
                 break;
             case TensorType.BF16:
-                Widen<BrainWidening>(source, destination);
+                Widening.OfBFloat16(MemoryMarshal.Cast<byte, ushort>(source), destination);
                 break;
             case TensorType.F64:
                 TensorPrimitives.ConvertTruncating(MemoryMarshal.Cast<byte, double>(source), destination);
@@ -139,63 +138,4 @@ internal static class ElementConversion
         ? (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)
         // The quiet bit: a NaN with its payload in the lower half would become infinity.
         : (ushort)((bits >> 16) | 0x0040);
-
-    private static void Widen<TWidening>(ReadOnlySpan<byte> sourceBytes, Span<float> singles)
-        where TWidening : struct, IWidening
-    {
-        ReadOnlySpan<ushort> source = MemoryMarshal.Cast<byte, ushort>(sourceBytes);
-        Span<uint> destination = MemoryMarshal.Cast<float, uint>(singles);
-        int width = Vector<ushort>.Count;
-        int first = 0;
-        for (; first <= source.Length - width; first += width)
-            WidenVector<TWidening>(source[first..], destination[first..]);
-        if (first == source.Length)
-            return;
-
-        Span<ushort> lastSource = stackalloc ushort[width];
-        Span<uint> lastDestination = stackalloc uint[width];
-        source[first..].CopyTo(lastSource);
-        WidenVector<TWidening>(lastSource, lastDestination);
-        lastDestination[..(source.Length - first)].CopyTo(destination[first..]);
-    }
-
-    private static void WidenVector<TWidening>(ReadOnlySpan<ushort> source, Span<uint> destination)
-        where TWidening : struct, IWidening
-    {
-        Vector.Widen(new Vector<ushort>(source), out Vector<uint> lower, out Vector<uint> upper);
-        TWidening.Widen(lower).CopyTo(destination);
-        TWidening.Widen(upper).CopyTo(destination[Vector<uint>.Count..]);
-    }
-
-    private interface IWidening
-    {
-        static abstract Vector<uint> Widen(Vector<uint> bits);
-    }
-
-    private readonly struct BrainWidening : IWidening
-    {
-        public static Vector<uint> Widen(Vector<uint> bits) => bits << 16;
-    }
-
-    private readonly struct HalfWidening : IWidening
-    {
-        // The exponent bias is 15 in float16 and 127 in float32.
-        private const uint BiasDifference = (127 - 15) << 23;
-
-        public static Vector<uint> Widen(Vector<uint> bits)
-        {
-            Vector<uint> magnitude = bits & new Vector<uint>(0x7fff);
-            Vector<uint> sign = (bits ^ magnitude) << 16;
-            Vector<uint> bias = new(BiasDifference);
-            // An exponent of all ones (31) must become all ones again (255 = 31 + 2·112): the difference is added
-            // twice.
-            Vector<uint> special = Vector.GreaterThanOrEqual(magnitude, new Vector<uint>(0x7c00)) & bias;
-            Vector<uint> normal = (magnitude << 13) + bias + special;
-            // Subnormal float16 values are multiples of 2^-24, which are normal in float32.
-            Vector<uint> subnormal = Vector.AsVectorUInt32(
-                Vector.ConvertToSingle(Vector.AsVectorInt32(magnitude)) * new Vector<float>(1f / (1 << 24)));
-            return sign | Vector.ConditionalSelect(
-                Vector.LessThan(magnitude, new Vector<uint>(0x0400)), subnormal, normal);
-        }
-    }
 }

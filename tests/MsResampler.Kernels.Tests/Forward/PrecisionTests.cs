@@ -188,9 +188,19 @@ public class PrecisionTests
                 "Precision.Auto"));
     }
 
-    private static GpuEngine Engine(TestModel model, Precision precision, int architecture)
+    [Test]
+    public void A_GPU_has_no_weights_as_they_are_stored()
+    {
+        using TestModel model = new(Config(), new() { Type = TensorType.F16 });
+        Assert.That(() => Engine(model, Precision.Float32, 80, WeightStorage.AsStored),
+            Throws.TypeOf<NotSupportedException>().With.Message.Contains("WeightStorage AsStored").And.Message.Contains(
+            "Backend.Cpu"));
+    }
+
+    private static GpuEngine Engine(TestModel model, Precision precision, int architecture,
+        WeightStorage storage = WeightStorage.Float32)
         => new(new EmulatorDevice(architecture: architecture), EmulatorHost.Compiler, model.Model,
-            new() { Precision = precision });
+            new() { Precision = precision, WeightStorage = storage });
 
     private static float[] Resample(GpuEngine engine, TestModel model, float[] features)
     {

@@ -130,6 +130,20 @@ internal sealed class ResamplerTests : ResamplerFixture
             Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("1024"));
 
     [Test]
+    public void An_undefined_weight_storage_is_rejected()
+        => Assert.That(() => Resampler.Load(Model.Model, new ResamplerOptions { WeightStorage = (WeightStorage)2 }),
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("Float32, AsStored"));
+
+    [Test]
+    public void Integers_replace_weights_as_they_are_stored()
+        => Assert.That(() => Resampler.Load(Model.Model, new ResamplerOptions
+        {
+            Precision = Precision.Int8,
+            WeightStorage = WeightStorage.AsStored,
+        }), Throws.TypeOf<NotSupportedException>().With.Message.Contains("found Precision.Int8").And.Message.Contains(
+            "WeightStorage.Float32"));
+
+    [Test]
     public void The_number_of_threads_is_an_option()
     {
         using (Assert.EnterMultipleScope())

@@ -243,7 +243,7 @@ internal sealed unsafe class GemmTests<TSimd, TVector> : GuardedTests
 
         for (int panel = 0; panel < b.PanelCount; panel++)
             Gemm<TSimd, TVector>.Panel(a.Pointer, Inner, Rows, b, panel, fetched.Pointer, columns,
-                b.Panel((panel + 1) % b.PanelCount));
+                b.Memory((panel + 1) % b.PanelCount, 0, Inner));
 
         Assert.That(Values.Bits(fetched.Span), Is.EqualTo(Values.Bits(plain.Span)));
         GC.KeepAlive((a, b, plain, fetched));

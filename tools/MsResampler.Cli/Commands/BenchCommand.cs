@@ -38,12 +38,13 @@ internal static class BenchCommand
                 "msresampler bench --model model --grid 24x24",
                 "msresampler bench --model model --grid 24x24 --batch 8 --threads 2 --json bench.json",
                 "msresampler bench --model model --grid 24x24 --precision int8 --int8-layers all",
+                "msresampler bench --model model --grid 24x24 --weight-storage as-stored",
                 "msresampler bench --model model --grid 24x24 --backend cuda --precision float16",
             ],
             Options =
             {
                 model, layout, grid, batch, engine.Backend, engine.Device, engine.Precision, engine.Int8Layers,
-                engine.Threads, seconds, json,
+                engine.WeightStorage, engine.Threads, seconds, json,
             },
         };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(layout),
@@ -94,6 +95,8 @@ internal static class BenchCommand
             [Quantity.Count(samples.Length), Time(figures.Median), Time(figures.P10), Time(figures.P90),
                 Quantity.Digits(figures.ImagesPerSecond), Quantity.Scaled(figures.FlopsPerSecond).TrimEnd()],
         ]);
+        if (engine.WeightBytes is { } weightBytes)
+            terminal.Line($"  weights in memory: {Quantity.Scaled(weightBytes)}B");
         if (report is not null)
         {
             WriteJson(report.Stream, folder, engine, choice, grid, figures, deviation);
@@ -135,6 +138,8 @@ internal static class BenchCommand
         writer.WriteString("precision", PrecisionChoice.NameOf(engine.Precision));
         if (engine.Precision == Precision.Int8)
             writer.WriteString("int8_layers", LayerNames.Of(choice.Int8Layers));
+        if (engine.WeightBytes is { } weightBytes)
+            writer.WriteNumber("weight_bytes", weightBytes);
         writer.WriteString("version", typeof(BenchCommand).Assembly.GetName().Version!.ToString(3));
         writer.WriteString("runtime", RuntimeInformation.FrameworkDescription);
         writer.WriteString("os", RuntimeInformation.OSDescription);

@@ -11,6 +11,8 @@ internal static class Options
     private const int MaxThreadCount = 1_024;
     private const int MinArchitecture = 60;
 
+    private static readonly WeightStorage[] s_storages = Enum.GetValues<WeightStorage>();
+
     /// <summary>The option <c>--model</c>, a folder or a file.</summary>
     public static Option<string> Model()
         => Path("--model", "PATH", "The model: a folder of msresampler init, the folder of a published model as it " +
@@ -86,6 +88,26 @@ internal static class Options
         HelpName = "LAYERS",
         CustomParser = result => LayerNames.Parse(Text(result)) ??
             Fail<ModelLayers?>(result, "--int8-layers", LayerNames.Expected),
+    };
+
+    /// <summary>The option <c>--weight-storage</c>.</summary>
+    public static Option<WeightStorage> WeightStorage() => new("--weight-storage")
+    {
+        Description = "How the CPU keeps weights in memory: float32, or as-stored: matrices of a float16 or bfloat16 " +
+            "checkpoint take half the memory, and the tokens have the same bits.",
+        HelpName = string.Join('|', s_storages.Select(NameOf)),
+        DefaultValueFactory = _ => s_storages[0],
+        CustomParser = result => s_storages.Any(storage => NameOf(storage) == Text(result))
+            ? s_storages.First(storage => NameOf(storage) == Text(result))
+            : Fail<WeightStorage>(result, "--weight-storage", string.Join(" or ", s_storages.Select(NameOf))),
+    };
+
+    /// <summary>The name of a value of <c>--weight-storage</c>.</summary>
+    public static string NameOf(WeightStorage storage) => storage switch
+    {
+        MsResampler.WeightStorage.Float32 => "float32",
+        MsResampler.WeightStorage.AsStored => "as-stored",
+        _ => throw new ArgumentOutOfRangeException(nameof(storage), storage, message: null),
     };
 
     public static Option<int?> Threads() => new("--threads")

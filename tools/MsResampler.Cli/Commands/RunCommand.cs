@@ -86,7 +86,8 @@ internal static class RunCommand
             Options =
             {
                 model, layout, features, grid, dropClassToken, images, patch, size, temporalIds, output,
-                engine.Backend, engine.Device, engine.Precision, engine.Int8Layers, engine.Threads, maps,
+                engine.Backend, engine.Device, engine.Precision, engine.Int8Layers,
+                engine.WeightStorage, engine.Threads, maps,
             },
         };
         command.SetAction(parsed =>

@@ -42,8 +42,8 @@ internal static class VerifyCommand
             ],
             Options =
             {
-                model, layout, engine.Backend, engine.Device, engine.Precision, engine.Int8Layers, engine.Threads,
-                bound,
+                model, layout, engine.Backend, engine.Device, engine.Precision, engine.Int8Layers,
+                engine.WeightStorage, engine.Threads, bound,
             },
         };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(model), parsed.GetValue(layout),

@@ -2,10 +2,12 @@ using MsResampler.Safetensors;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary>The bytes of a model's tensors by type, and those that its integers take.</summary>
+/// <summary>The bytes of a model's tensors by type, those that its integers take, and those of its matrices in the
+/// memory of the CPU backend.</summary>
 internal static class WeightTable
 {
-    /// <summary>Writes one row per element type and one for the integers of <c>convert --dtype int8</c>.</summary>
+    /// <summary>Writes one row per element type, one for the integers of <c>convert --dtype int8</c>, and one for each
+    /// value of <c>--weight-storage</c>.</summary>
     /// <param name="model">The model.</param>
     /// <param name="tensors">The tensors of the model.</param>
     /// <param name="layers">The layers with 8 bits; the others have 16.</param>
@@ -28,8 +30,18 @@ internal static class WeightTable
                     Quantity.Count(group.Sum(tensor => tensor.ByteCount)),
                 ]),
             [$"in int8, 8 bits in {LayerNames.Of(layers)}", "", Quantity.Count(integerBytes)],
+            .. Enum.GetValues<WeightStorage>().Select(storage => (IReadOnlyList<string>)
+            [
+                $"in memory, {Options.NameOf(storage)}", "", Quantity.Count(MemoryBytes(model.Weights, storage)),
+            ]),
         ]);
     }
+
+    /// <summary>Memory of the matrices of a call. The products with <c>q_proj</c> are usually computed once, and
+    /// <c>gate.fc2</c> is small.</summary>
+    private static long MemoryBytes(ResamplerWeights weights, WeightStorage storage)
+        => weights.Matrices().Where(matrix => matrix.Layer != ModelLayers.None).Sum(matrix => matrix.Matrix.Count
+            * (matrix.Matrix.TypeIn(storage) == WeightType.Float32 ? (long)sizeof(float) : sizeof(ushort)));
 
     private static long StoredBytesOf(WeightTensor matrix) => matrix.StoredIntegers is { } type
         ? BytesOf(matrix, type) : (long)matrix.Count * (TensorTypes.BitsOf(matrix.Type) / 8);

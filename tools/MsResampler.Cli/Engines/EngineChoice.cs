@@ -13,6 +13,9 @@ internal sealed record EngineChoice
     /// <summary>The layers with 8 bits in <see cref="Precision.Int8"/>.</summary>
     public ModelLayers Int8Layers { get; init; } = LayerNames.Default;
 
+    /// <summary>How the CPU keeps weights in memory.</summary>
+    public WeightStorage WeightStorage { get; init; }
+
     /// <summary>The number of threads; null for one per processor.</summary>
     public int? ThreadCount { get; init; }
 }

@@ -13,6 +13,9 @@ internal sealed class ResamplerEngine(Resampler resampler, double errorBound) : 
     /// <summary>The precision that computes; never <see cref="Precision.Auto"/>.</summary>
     public Precision Precision => resampler.Precision;
 
+    /// <summary>Memory of the weights in bytes; null if unknown.</summary>
+    public long? WeightBytes => resampler.WeightBytes;
+
     public string Description => resampler.Description;
 
     public double ErrorBound => errorBound;

@@ -18,15 +18,17 @@ internal static class TokenEngine
             = (choice.Backend, choice.Device, choice.Precision);
         if (device is not null && (backend == BackendChoice.Cpu || backend == BackendChoice.Reference))
             throw new InputException($"--device {device}: --backend {backend} uses no GPU; leave one of them out");
+        bool isAsStored = choice.WeightStorage == WeightStorage.AsStored;
         if (backend == BackendChoice.Reference)
         {
             return precision == Precision.Auto ? new ReferenceEngine(model) : throw new InputException(
                 $"--precision {PrecisionChoice.NameOf(precision)}: the reference computes in double precision");
         }
 
-        // Only the CPU has integer products.
+        // Only the CPU has integer products and weights as they are stored.
         if (backend == BackendChoice.Auto)
-            backend = device is not null || (precision != Precision.Int8 && CudaBackend.IsAvailable(out _))
+            backend = device is not null
+                || (precision != Precision.Int8 && !isAsStored && CudaBackend.IsAvailable(out _))
                 ? BackendChoice.Cuda : BackendChoice.Cpu;
 
         ResamplerOptions options = new()
@@ -35,6 +37,7 @@ internal static class TokenEngine
                 : device is null ? CudaBackend.Default : CudaBackend.ForDevice(device),
             Precision = precision,
             Int8Layers = choice.Int8Layers,
+            WeightStorage = choice.WeightStorage,
             ThreadCount = choice.ThreadCount ?? 0,
             ValidateFeatures = false,
         };
@@ -44,6 +47,10 @@ internal static class TokenEngine
             return new ResamplerEngine(resampler, resampler.Precision == Precision.Int8
                 ? Deviation.Int8BoundOf(model.Weights, choice.Int8Layers)
                 : Deviation.BoundOf(backend, resampler.Precision));
+        }
+        catch (NotSupportedException exception) when (isAsStored)
+        {
+            throw new InputException($"--weight-storage as-stored: {exception.Message}", exception);
         }
         catch (Exception exception) when (precision != Precision.Auto
             && exception is NotSupportedException or Float16OverflowException)
