@@ -1,7 +1,8 @@
 namespace MsResampler;
 
-/// <summary>The layers of a model that multiply activations by a matrix of weights. Projections of queries and the
-/// second layer of the gate are not listed: they are always computed in <see cref="Precision.Float32"/>.</summary>
+/// <summary>The layers of a model that multiply activations by a matrix of weights, and attention. Projections of
+/// queries and the second layer of the gate are not listed: they are always computed in <see
+/// cref="Precision.Float32"/>.</summary>
 [Flags]
 public enum ModelLayers
 {
@@ -26,6 +27,10 @@ public enum ModelLayers
     /// <summary><c>proj</c>, [M, D] to [M, L].</summary>
     Projection = 32,
 
+    /// <summary>Attention of all scopes whose keys the plan projects: queries times keys, and attention weights times
+    /// values. This layer has no matrix in the checkpoint.</summary>
+    Attention = 64,
+
     /// <summary>All layers.</summary>
-    All = KeyValueInput | Keys | Values | Outputs | Gate | Projection,
+    All = KeyValueInput | Keys | Values | Outputs | Gate | Projection | Attention,
 }

@@ -24,7 +24,7 @@ public enum Precision
     BFloat16,
 
     /// <summary>Products of integers with exact sums, on the processor only: 8 bits in the layers of
-    /// <see cref="ResamplerOptions.Int8Layers"/>, 16 bits in the others. All other operations in <see cref="Float32"/>.
-    /// </summary>
+    /// <see cref="ResamplerOptions.Int8Layers"/>, 16 bits in the others. Attention with projected keys is such a layer.
+    /// All other operations in <see cref="Float32"/>.</summary>
     Int8,
 }

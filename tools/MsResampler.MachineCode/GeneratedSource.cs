@@ -24,16 +24,29 @@ internal static class GeneratedSource
             """.ReplaceLineEndings("\n"));
         foreach (Multiplication multiplication in Enum.GetValues<Multiplication>())
         {
-            foreach (CallConvention convention in Enum.GetValues<CallConvention>())
+            source.Append("    /// <summary>The function for a panel of some vectors.</summary>\n")
+                .Append($"    public static ReadOnlySpan<byte> {multiplication}(int vectorCount, bool isWindows)")
+                .Append(" => (vectorCount, isWindows) switch\n    {\n");
+            foreach ((int vectors, CallConvention convention) in Functions())
+                source.Append($"        ({vectors}, {(convention == CallConvention.Windows ? "true" : "false")})")
+                    .Append($" => {multiplication}{vectors}{convention},\n");
+            source.Append("        _ => throw new ArgumentOutOfRangeException(nameof(vectorCount)),\n    };\n\n");
+            foreach ((int vectors, CallConvention convention) in Functions())
             {
-                byte[] code = TileFunction.Assemble(multiplication, convention);
-                source.Append($"    public static ReadOnlySpan<byte> {multiplication}{convention} =>\n    [\n");
+                byte[] code = TileFunction.Assemble(multiplication, convention, vectors);
+                source.Append($"    private static ReadOnlySpan<byte> {multiplication}{vectors}{convention}")
+                    .Append(" =>\n    [\n");
                 foreach (byte[] line in code.Chunk(BytesPerLine))
                     source.Append("        ").AppendJoin(", ", line.Select(value => $"0x{value:x2}")).Append(",\n");
-                source.Append("    ];\n");
+                source.Append("    ];\n\n");
             }
         }
 
         return source.Append("}\n").ToString();
     }
+
+    private static IEnumerable<(int VectorCount, CallConvention Convention)> Functions()
+        => from vectors in Enumerable.Range(1, TileFunction.MaxVectorCount)
+           from convention in Enum.GetValues<CallConvention>()
+           select (vectors, convention);
 }

@@ -19,6 +19,7 @@ internal static class AccuracyCommand
         ("out_proj", ModelLayers.Outputs),
         ("gate", ModelLayers.Gate),
         ("proj", ModelLayers.Projection),
+        ("attention", ModelLayers.Attention),
         ("k_proj, gate (default)", new ResamplerOptions().Int8Layers),
         ("all", ModelLayers.All),
     ];

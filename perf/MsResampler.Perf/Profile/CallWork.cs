@@ -49,6 +49,7 @@ internal sealed class CallWork(ResamplerModel model, ExecutionPlan plan, int pan
         "Attention" => Sum("attention", Attention),
         "Sums" => Sum("absorbed values", Values),
         "OutputIntegers" => new("rounding of attention", 0, 0, 0, 0),
+        "HeadIntegers" => new("rounding of keys, values", 0, 0, 0, 0),
         "Outputs" => Product(stage, "out_proj", ScopeCount, QueryRows, Width, Width),
         "GateIntegers" => new("rounding of branches", 0, 0, 0, 0),
         "GateHidden" => Product(stage, "gate fc1", 1, QueryRows, ScopeCount * Width, GateWidth),

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using MsResampler.Cpu.Integer;
 using MsResampler.Cpu.Simd;
 using MsResampler.Model;
 using MsResampler.Planning;
@@ -27,6 +28,7 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
     private readonly List<int> _absorbedScopes = [];
     private readonly List<int> _mergedScopes = [];
     private readonly Func<int, int> _sumTasksOf;
+    private readonly IntegerAttention<TSimd, TVector>? _integers;
     private int _valueQueryCount;
 
     /// <param name="model">The model.</param>
@@ -51,7 +53,12 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
         _partials = new float*[scopeCount];
         _frameSums = new FrameSum*[scopeCount];
         _sumTasksOf = SumTasksOf;
+        _integers = model.Integers is not null && _config.HeadSize <= IntegerTypes.MaxInnerCount ? new(model, stack)
+            : null;
     }
+
+    /// <summary>The number of tasks that round projected keys and values.</summary>
+    public int RoundTaskCount => _integers?.TaskCount ?? 0;
 
     /// <summary>The layout of projected keys and values.</summary>
     public HeadLayout Heads { get; private set; }
@@ -105,6 +112,7 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
     /// <summary>Assigns the memory at <paramref name="next"/>.</summary>
     public void Place(ref PassMemory next)
     {
+        _integers?.Clear();
         long headRows = (_config.AttentionHeadCount * (long)Heads.HeadStride) + MicroKernel<TSimd, TVector>.PanelWidth;
         for (int scope = 0; scope < _config.Scopes.Count; scope++)
         {
@@ -114,6 +122,8 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
                 _keys[scope] = next.Take(headRows);
             if (IsValueProjected(scope))
                 _values[scope] = next.Take(headRows);
+            if (IsKeyProjected(scope))
+                _integers?.Place(ref next, scope);
         }
 
         long partialRows = (long)_stack.PartialCount * QueryCount;
@@ -125,6 +135,9 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
                 partialRows * _config.AttentionHeadCount * sizeof(FrameSum) / sizeof(float));
         }
     }
+
+    /// <summary>Rounds the keys or values of a head of a frame.</summary>
+    public void Round(int task) => _integers!.Round(task, this);
 
     /// <summary>Computes one task of a frame.</summary>
     public void Attend(int task, float* scratch)
@@ -139,6 +152,15 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
         nint firstRow = _stack.FirstRow(frame);
         if (grid.Tiled[unit.Scope] is { } tiled)
         {
+            if (_integers is not null)
+            {
+                int owner = Owner(unit.Scope);
+                ScopeAttentionInteger<TSimd, TVector>.Run(tiled, unit.Index, unit.Head, grid.Plan.Grid.Columns,
+                    _integers.Keys(owner), _integers.Values(owner), frame, _stack.FirstRow(frame), output, outputStride,
+                    scratch, sums, _config.AttentionHeadCount);
+                return;
+            }
+
             ScopeAttentionTiled<TSimd, TVector>.Run(tiled, unit.Index, unit.Head, grid.Plan.Grid.Columns,
                 _keys[Owner(unit.Scope)] + (firstRow * Heads.RowStride),
                 _values[Owner(unit.Scope)] + (firstRow * Heads.RowStride), Heads, output, outputStride,
@@ -221,8 +243,8 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
             for (int scope = 0; scope < _config.Scopes.Count; scope++)
             {
                 if (_stack[frame].Tiled[scope] is { } tiled)
-                    scratch = Math.Max(scratch, ScopeAttentionTiled<TSimd, TVector>.ScratchCount(
-                        tiled.MaxLaneCount, _config.HeadSize));
+                    scratch = Math.Max(scratch, _integers?.ScratchCount(tiled.MaxLaneCount)
+                        ?? ScopeAttentionTiled<TSimd, TVector>.ScratchCount(tiled.MaxLaneCount, _config.HeadSize));
                 AbsorbedScope? absorbed = _stack[frame].Absorbed[scope];
                 if (absorbed is not null)
                     scratch = Math.Max(scratch,

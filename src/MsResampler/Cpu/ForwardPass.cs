@@ -11,9 +11,11 @@ namespace MsResampler.Cpu;
 /// The arithmetic of an element depends only on the plan of its image or group, not on the position of its row or on
 /// the thread that computes it. Tokens are therefore bit-identical in any batch.
 /// <para>With integer products, the stage that makes a row also rounds it to integers, except for rows of which a task
-/// makes only a part: features, the output of attention and the branches have stages of their own for that.</para>
+/// makes only a part: features, projected keys and values, the output of attention and the branches have stages of
+/// their own for that.</para>
 /// <para>Intermediate results share one block of memory, sized for the largest stack so far. Let Z be the rows of
-/// features (twice if keys have positions) and their integers, P the projected keys and values, W the attention weights
+/// features (twice if keys have positions) and their integers, P the projected keys and values (also their
+/// integers), W the attention weights
 /// of absorbed scopes, the partial rows and the scratch memory of the threads, and B one row of S·D floats per query.
 /// Attention uses Z + P + W + B, the branch outputs use 2·B, and the block holds Z + P + W + 2·B: at most 1.5 times the
 /// larger of the two. <see cref="WorkspaceSize"/> decides how much the block grows.</para>
@@ -69,6 +71,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Input,
         Norm,
         KeysAndValues,
+        HeadIntegers,
         Attention,
         Sums,
         OutputIntegers,
@@ -180,6 +183,7 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
         Stage.InputIntegers => _integers.HasInput ? Blocks(RowCount) : 0,
         Stage.Norm => Blocks(RowCount),
         Stage.Input => _inputGemm.TaskCount + (HasTimes ? Stack.FrameCount : 0),
+        Stage.HeadIntegers => _attention.RoundTaskCount,
         Stage.Attention => Stack.TaskCount,
         Stage.Sums => Stack.SumTaskCount,
         Stage.OutputIntegers => _integers.HasOutputs ? Blocks(TokenRowCount) : 0,
@@ -207,6 +211,9 @@ internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
                 break;
             case Stage.Norm:
                 Normalise(task);
+                break;
+            case Stage.HeadIntegers:
+                _attention.Round(task);
                 break;
             case Stage.Attention:
                 _attention.Attend(task, scratch);

@@ -27,6 +27,7 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
         WeightStorage storage = WeightStorage.Float32)
     {
         _source = model.SourcePath;
+        Integers = integers;
         ResamplerConfig config = Config = model.Config;
         ResamplerWeights weights = model.Weights;
         List<string> problems = [];
@@ -78,6 +79,9 @@ internal sealed unsafe class ModelOperands<TSimd, TVector>
     }
 
     public ResamplerConfig Config { get; }
+
+    /// <summary>The products with integers; null for float32.</summary>
+    public IntegerProducts? Integers { get; }
 
     public WeightMatrix? KeyValueInput { get; }
 

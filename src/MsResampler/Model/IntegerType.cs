@@ -38,6 +38,11 @@ internal static class IntegerTypes
         => layer == ModelLayers.None || matrix.Columns > MaxInnerCount ? null
             : int8Layers.HasFlag(layer) ? IntegerType.Int8 : IntegerType.Int16;
 
+    /// <summary>The integers with which <see cref="Precision.Int8"/> computes the products of attention.</summary>
+    /// <param name="int8Layers">The layers with 8 bits.</param>
+    public static IntegerType OfAttention(ModelLayers int8Layers)
+        => int8Layers.HasFlag(ModelLayers.Attention) ? IntegerType.Int8 : IntegerType.Int16;
+
     /// <summary>The element type of a stored matrix.</summary>
     public static TensorType TensorTypeOf(this IntegerType type)
         => type == IntegerType.Int8 ? TensorType.I8 : TensorType.I16;

@@ -12,6 +12,9 @@ namespace MsResampler.Planning;
 /// <param name="LaneEfficiencies">For each width, the fraction of full speed that its register tile reaches.</param>
 internal sealed record CostModel(int[] LaneWidths, double[] LaneEfficiencies)
 {
+    private readonly double? _tiledLogitCost;
+    private readonly double? _tiledReadCost;
+
     /// <summary>Fraction of full speed of a weighted sum that is computed row by row, with the channels rounded
     /// up to whole tiles. Measured: 0.17 to 0.18 with heads of 64 to 128 channels, 0.15 with values outside the
     /// second-level cache.</summary>
@@ -31,6 +34,28 @@ internal sealed record CostModel(int[] LaneWidths, double[] LaneEfficiencies)
     /// values, every query its folded queries. Measured: 30 to 65 for keys and values, the most with narrow
     /// tiles; 25 to 70 for folded queries.</summary>
     public double ReadCost { get; init; } = 50;
+
+    /// <summary>Cost of one operation of the products of attention with projected keys, where float32 costs
+    /// 1.</summary>
+    public double TiledProductCost { get; init; } = 1;
+
+    /// <summary>Cost of one logit of attention with projected keys in addition to its dot product; unless given, <see
+    /// cref="LogitCost"/>.</summary>
+    public double TiledLogitCost
+    {
+        get => _tiledLogitCost ?? LogitCost;
+        init => _tiledLogitCost = value;
+    }
+
+    /// <summary>Cost of reading one float of projected keys or values; unless given, <see cref="ReadCost"/>.</summary>
+    public double TiledReadCost
+    {
+        get => _tiledReadCost ?? ReadCost;
+        init => _tiledReadCost = value;
+    }
+
+    /// <summary>Cost of one channel of a query of a tile, however many keys it has.</summary>
+    public double TiledQueryCost { get; init; }
 
     /// <summary>Cost of one operation of the projection of keys, where float32 costs 1.</summary>
     public double KeyCost { get; init; } = 1;

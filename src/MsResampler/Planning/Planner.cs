@@ -178,14 +178,21 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
             {
                 int columns = Math.Min(config.QueryGrid.Columns, lanes / rows);
                 List<QueryTile> tiles = Cut(windows, rows, columns);
-                double cost = tiles.Sum(tile => tile.KeyCount * ((2 * Width * costs.ReadCost) + (tile.LaneCount *
-                    ((4 * Width) + (config.AttentionHeadCount * costs.LogitCost)) / costs.Efficiency(tile.LaneCount))));
+                double cost = tiles.Sum(TileCost);
                 if (cost < bestCost)
                     (best, bestCost) = (tiles, cost);
             }
         }
 
         return (best, bestCost);
+    }
+
+    private double TileCost(QueryTile tile)
+    {
+        double perLane = ((4 * Width * costs.TiledProductCost) + (config.AttentionHeadCount * costs.TiledLogitCost))
+            / costs.Efficiency(tile.LaneCount);
+        return (tile.LaneCount * Width * costs.TiledQueryCost)
+            + (tile.KeyCount * ((2 * Width * costs.TiledReadCost) + (tile.LaneCount * perLane)));
     }
 
     private List<QueryTile> Cut(ScopeWindows windows, int rowCount, int columnCount)

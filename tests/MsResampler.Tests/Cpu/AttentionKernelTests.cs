@@ -15,7 +15,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
     // Heads narrower than a vector, heads that are not a multiple of any vector, and heads wider than a panel.
     private static readonly (int HeadCount, int HeadSize)[] s_heads = [(1, 68), (3, 4), (5, 12), (17, 4), (2, 34)];
 
-    private static ResamplerConfig Config((int HeadCount, int HeadSize) heads) => Configs.Of(Configs.Window(2, 3),
+    internal static ResamplerConfig Config((int HeadCount, int HeadSize) heads) => Configs.Of(Configs.Window(2, 3),
         Configs.Gaussian(1.5, 2.5), Configs.Gaussian(0.7, 1, new AxisPair(4, 3)), Configs.None) with
     {
         HiddenSize = heads.HeadCount * heads.HeadSize,
@@ -24,7 +24,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
         Gate = new GateConfig(9, heads.HeadCount % 2 == 0 ? GateGranularity.Token : GateGranularity.Head),
     };
 
-    private static GridOperands Operands(ModelOperands<TSimd, TVector> model, PatchGrid grid, ScopeStrategy strategy,
+    internal static GridOperands Operands(ModelOperands<TSimd, TVector> model, PatchGrid grid, ScopeStrategy strategy,
         CostModel costs)
     {
         int lanes = costs.PaddedLanes(model.Config.AttentionHeadCount);
@@ -34,7 +34,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
             GridPlan.Create(planner.Plan(grid), model.Config, lanes));
     }
 
-    private static double Dot(AlignedBuffer a, long aStart, AlignedBuffer b, long bStart, int count)
+    internal static double Dot(AlignedBuffer a, long aStart, AlignedBuffer b, long bStart, int count)
     {
         double sum = 0;
         for (int k = 0; k < count; k++)
@@ -44,7 +44,7 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
 
     /// <summary>The attention result of one scope, [M, D]: softmax in base 2 over the window of (query·key + bias),
     /// times the values.</summary>
-    private static double[] Attend(ModelOperands<TSimd, TVector> model, GridOperands grid, int scope,
+    internal static double[] Attend(ModelOperands<TSimd, TVector> model, GridOperands grid, int scope,
         Func<int, int, int, double> logit, Func<int, int, int, double> value)
     {
         ResamplerConfig config = model.Config;

@@ -8,8 +8,8 @@ public class PhaseNameTests
     /// name.</summary>
     private static readonly string[] s_names =
     [
-        "FeatureCheck", "InputIntegers", "Input", "Norm", "KeysAndValues", "Attention", "Sums", "OutputIntegers",
-        "Outputs", "GateIntegers", "GateHidden", "Gate", "Tokens",
+        "FeatureCheck", "InputIntegers", "Input", "Norm", "KeysAndValues", "HeadIntegers", "Attention", "Sums",
+        "OutputIntegers", "Outputs", "GateIntegers", "GateHidden", "Gate", "Tokens",
     ];
 
     private sealed class NamingPool() : WorkerPool(threadCount: 1)

@@ -239,8 +239,8 @@ internal sealed class IntegerWriterTests : TemporaryFolderFixture
     public void Undefined_layers_are_refused()
     {
         using TestModel original = new(Configs.Mixed);
-        Assert.That(() => ModelWriter.WriteIntegers(Folder.Path, original.Model, (ModelLayers)64),
-            Throws.ArgumentException.With.Message.Contains("64").And.Property("ParamName").EqualTo("int8Layers"));
+        Assert.That(() => ModelWriter.WriteIntegers(Folder.Path, original.Model, (ModelLayers)128),
+            Throws.ArgumentException.With.Message.Contains("128").And.Property("ParamName").EqualTo("int8Layers"));
     }
 
     /// <summary>Checks that a matrix holds the integers and scales that the quantiser makes of another one.</summary>

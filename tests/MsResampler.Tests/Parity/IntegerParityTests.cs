@@ -71,9 +71,10 @@ public class IntegerParityTests
     /// of its range. Rows of 16 to 1,024 normally distributed values reach 2 to 3.3 standard deviations, so either
     /// error is 2·2/255/√12 = 0.5 % to 0.8 % of a standard deviation, and a product has 0.65 % to 1.1 %. The keys
     /// change tokens through the softmax by about as much, and the gate by a tenth: 0.7 % in the median of these small
-    /// models is below the limit of 1 %. All layers together are four in sequence and the keys: √5·0.7 % = 1.6 %. With
-    /// 16 bits the levels are at least 9 times as many (1,149 at 1,600 terms): 0.16 %. The worst model may have twice
-    /// the median's error.</remarks>
+    /// models is below the limit of 1 %. All layers together are four in sequence and the keys: √5·0.7 % = 1.6 %. The
+    /// products of attention add 0.9 %, of which half are keys, queries and values and the rest the weights, whose mean
+    /// is a quarter of 127 levels: √(1.6² + 0.9²) = 1.8 %. With 16 bits the levels are at least 9 times as many (1,149
+    /// at 1,600 terms): 0.16 %. The worst model may have twice the median's error.</remarks>
     [TestCase(ModelLayers.Keys | ModelLayers.Gate, 1e-2)]
     [TestCase(ModelLayers.None, 1.6e-3)]
     [TestCase(ModelLayers.All, 2e-2)]

@@ -1,3 +1,5 @@
+using MsResampler.Cpu.Integer;
+
 namespace MsResampler.Cli.Engines;
 
 /// <summary>The error of tokens compared with the reference.</summary>
@@ -26,8 +28,8 @@ internal readonly record struct Deviation(double RelativeL2, double MaxAbsolute)
     /// <summary>The largest allowed relative error of integer products.</summary>
     /// <remarks>The largest value of a row is about 3.5 standard deviations, so rounding to steps of that value divided
     /// by the level gives an error of 3.5/√12, about 1, divided by the level. Weights and activations together have √2
-    /// of it, and 2 leaves a margin. Errors of layers are independent and add in squares. Measured on random models of
-    /// widths from 8 to 1,024: at most 0.7 of this bound.</remarks>
+    /// of it, and 2 leaves a margin. Errors of layers are independent and add in squares. The two products of attention
+    /// count as one layer. Measured on random models of widths from 8 to 1,024: at most 0.7 of this bound.</remarks>
     /// <param name="weights">The weights of the model.</param>
     /// <param name="int8Layers">The layers with 8 bits.</param>
     public static double Int8BoundOf(ResamplerWeights weights, ModelLayers int8Layers)
@@ -36,6 +38,7 @@ internal readonly record struct Deviation(double RelativeL2, double MaxAbsolute)
         foreach ((ModelLayers layer, WeightTensor matrix) in weights.Matrices().DistinctBy(matrix => matrix.Layer))
             if (IntegerTypes.Of(int8Layers, layer, matrix) is { } type)
                 sum += Math.Pow(2.0 / type.MaxLevel(matrix.Columns), 2);
+        sum += Math.Pow(2.0 / IntegerTypes.OfAttention(int8Layers).MaxLevel(IntegerHeads.KeyBlock), 2);
         return CpuBound + Math.Sqrt(sum);
     }
 

@@ -10,6 +10,7 @@ internal static class LayerNames
     [
         ("kv_proj", ModelLayers.KeyValueInput), ("k_proj", ModelLayers.Keys), ("v_proj", ModelLayers.Values),
         ("out_proj", ModelLayers.Outputs), ("gate", ModelLayers.Gate), ("proj", ModelLayers.Projection),
+        ("attention", ModelLayers.Attention),
     ];
 
     /// <summary>The layers with 8 bits unless the option names others.</summary>

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using MsResampler.Model;
 
 namespace MsResampler.Cpu.Integer;
 
@@ -24,6 +25,15 @@ internal sealed unsafe class Avx512BwKernel : IntegerKernel
 
     public override void MultiplyInt16(IntegerTile* tile)
         => IntegerTiles<Int16Product, Vector512<short>, Vector512<int>>.FourVectors(tile);
+
+    public override void Multiply(IntegerTile* tile, IntegerType type, int width)
+    {
+        int vectorCount = width / Vector512<int>.Count;
+        if (type == IntegerType.Int8)
+            IntegerTiles<Int8Product, Vector512<short>, Vector512<int>>.Vectors(tile, vectorCount);
+        else
+            IntegerTiles<Int16Product, Vector512<short>, Vector512<int>>.Vectors(tile, vectorCount);
+    }
 
     private readonly struct Int8Product : IIntegerProduct<Vector512<short>, Vector512<int>>
     {

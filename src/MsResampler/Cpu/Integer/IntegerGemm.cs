@@ -54,6 +54,7 @@ internal static unsafe class IntegerGemm<TSimd, TVector>
         {
             Panel = matrix.Panel(panel),
             StepCount = matrix.StepCount,
+            StepStride = 1,
             Sums = (int*)(((nuint)scratch + LineBytes - 1) & ~(nuint)(LineBytes - 1)),
         };
         int* indices = stackalloc int[IntegerTile.RowCount];

@@ -76,4 +76,17 @@ internal abstract unsafe class IntegerKernel
 
     /// <summary>Computes a tile with 16-bit weights.</summary>
     public abstract void MultiplyInt16(IntegerTile* tile);
+
+    /// <summary>Computes a tile of few terms, at most about a thousand, whose panel may be narrower than <see
+    /// cref="PanelWidth"/>.</summary>
+    /// <param name="tile">The tile; its panel and sums have <paramref name="width"/> columns.</param>
+    /// <param name="type">The type of the weights.</param>
+    /// <param name="width">Columns of the panel: a multiple of 16 up to <see cref="PanelWidth"/>.</param>
+    public virtual void Multiply(IntegerTile* tile, IntegerType type, int width)
+    {
+        if (type == IntegerType.Int8)
+            MultiplyInt8(tile);
+        else
+            MultiplyInt16(tile);
+    }
 }

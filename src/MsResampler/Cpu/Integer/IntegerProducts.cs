@@ -12,6 +12,10 @@ internal sealed class IntegerProducts(IntegerKernel kernel, ModelLayers int8Laye
 
     public IntegerKernel Kernel => kernel;
 
+    /// <summary>The type of both products of attention: of queries and keys, and of attention weights and
+    /// values.</summary>
+    public IntegerType AttentionType { get; } = IntegerTypes.OfAttention(int8Layers);
+
     /// <summary>Rounds and packs the matrix of a layer.</summary>
     /// <param name="linear">The matrix and its bias.</param>
     /// <param name="layer">The layer.</param>

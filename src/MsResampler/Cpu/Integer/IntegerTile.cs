@@ -23,4 +23,7 @@ internal unsafe struct IntegerTile
     /// <summary>Receives the sums, [<see cref="RowCount"/>, <see cref="IntegerKernel.PanelWidth"/>], aligned to 64
     /// bytes.</summary>
     public int* Sums;
+
+    /// <summary>Steps from one step of a row to the next: 1 where a row is contiguous.</summary>
+    public nint StepStride;
 }

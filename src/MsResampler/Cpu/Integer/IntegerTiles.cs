@@ -24,6 +24,27 @@ internal static unsafe class IntegerTiles<TProduct, TOperand, TSum>
     /// <summary>Computes a tile of four vectors of columns.</summary>
     public static void FourVectors(IntegerTile* tile) => Multiply<Row4>(tile, 4, 0);
 
+    /// <summary>Computes a tile of one to four vectors of columns.</summary>
+    public static void Vectors(IntegerTile* tile, int vectorCount)
+    {
+        switch (vectorCount)
+        {
+            case 1:
+                Multiply<Row1>(tile, 1, 0);
+                break;
+            case 2:
+                Multiply<Row2>(tile, 2, 0);
+                break;
+            case 3:
+                Multiply<Row2>(tile, 3, 0);
+                Multiply<Row1>(tile, 3, 2);
+                break;
+            default:
+                Multiply<Row4>(tile, 4, 0);
+                break;
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Multiply<TRow>(IntegerTile* tile, nint vectorCount, nint firstVector)
         where TRow : struct, ITileRow<TRow>
@@ -31,9 +52,10 @@ internal static unsafe class IntegerTiles<TProduct, TOperand, TSum>
         int* a0 = tile->Row0, a1 = tile->Row1, a2 = tile->Row2, a3 = tile->Row3, a4 = tile->Row4, a5 = tile->Row5;
         byte* panel = (byte*)tile->Panel + (firstVector * TProduct.VectorBytes);
         nint stepBytes = vectorCount * TProduct.VectorBytes;
-        nint stepCount = tile->StepCount;
+        nint stride = tile->StepStride;
+        nint end = tile->StepCount * stride;
         TRow c0 = default, c1 = default, c2 = default, c3 = default, c4 = default, c5 = default;
-        for (nint step = 0; step < stepCount; step++, panel += stepBytes)
+        for (nint step = 0; step < end; step += stride, panel += stepBytes)
         {
             TRow.Load(panel, out Weights b);
             c0.Add(TProduct.Broadcast(a0 + step), in b);
@@ -65,10 +87,29 @@ internal static unsafe class IntegerTiles<TProduct, TOperand, TSum>
         void Store(int* destination);
     }
 
-    /// <summary>A step of weights: two or four vectors.</summary>
+    /// <summary>A step of weights: one, two or four vectors.</summary>
     private struct Weights
     {
         public TOperand V0, V1, V2, V3;
+    }
+
+    private struct Row1 : ITileRow<Row1>
+    {
+        private TSum _v0;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void Load(byte* panel, out Weights weights)
+        {
+            Unsafe.SkipInit(out weights);
+            weights.V0 = TProduct.Load(panel);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Add(TOperand activations, in Weights weights)
+            => _v0 = TProduct.Add(_v0, activations, weights.V0);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly void Store(int* destination) => TProduct.Store(destination, _v0);
     }
 
     private struct Row2 : ITileRow<Row2>

@@ -29,8 +29,9 @@ internal sealed unsafe class ScalarKernel : IntegerKernel
             TWeight* weights = panel;
             for (nint step = 0; step < tile->StepCount; step++, weights += 2 * PanelWidth)
             {
-                int first = values[2 * step];
-                int second = values[(2 * step) + 1];
+                nint index = 2 * step * tile->StepStride;
+                int first = values[index];
+                int second = values[index + 1];
                 for (int column = 0; column < PanelWidth; column++)
                     sums[column] += (first * int.CreateTruncating(weights[2 * column]))
                         + (second * int.CreateTruncating(weights[(2 * column) + 1]));

@@ -1,4 +1,6 @@
+using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using MsResampler.Model;
 
 namespace MsResampler.Cpu.Integer;
 
@@ -10,6 +12,8 @@ internal sealed unsafe class Vnni512Kernel(ExecutablePages pages) : IntegerKerne
     /// <summary>The environment variable that switches machine code off (<c>0</c>) or on (<c>1</c>, the
     /// default).</summary>
     public const string EnvironmentVariable = "MSRESAMPLER_MACHINE_CODE";
+
+    private const int MaxVectorCount = 4;
 
     private readonly Lazy<Functions> _functions = new(() => Load(pages));
 
@@ -31,7 +35,7 @@ internal sealed unsafe class Vnni512Kernel(ExecutablePages pages) : IntegerKerne
         : _functions.Value.Problem is { } problem
             ? $"the system does not allow this process to run the machine code of {Name} ({problem})" : null;
 
-    public override int PanelWidth => 64;
+    public override int PanelWidth => MaxVectorCount * Vector512<int>.Count;
 
     public override bool HasByteActivations => true;
 
@@ -41,10 +45,18 @@ internal sealed unsafe class Vnni512Kernel(ExecutablePages pages) : IntegerKerne
         && Avx512BW.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && ((X86Base.CpuId(7, 0).Ecx >> 11) & 1) != 0;
 
     public override void MultiplyInt8(IntegerTile* tile)
-        => ((delegate* unmanaged<IntegerTile*, void>)_functions.Value.Int8)(tile);
+        => ((delegate* unmanaged<IntegerTile*, void>)_functions.Value.Int8[^1])(tile);
 
     public override void MultiplyInt16(IntegerTile* tile)
-        => ((delegate* unmanaged<IntegerTile*, void>)_functions.Value.Int16)(tile);
+        => ((delegate* unmanaged<IntegerTile*, void>)_functions.Value.Int16[^1])(tile);
+
+    public override void Multiply(IntegerTile* tile, IntegerType type, int width)
+    {
+        int vectors = width / Vector512<int>.Count;
+        nint[] functions = type == IntegerType.Int8 ? _functions.Value.Int8 : _functions.Value.Int16;
+        // These tiles take less than a microsecond, so that a collection can wait for them.
+        ((delegate* unmanaged[SuppressGCTransition]<IntegerTile*, void>)functions[vectors - 1])(tile);
+    }
 
     private static bool IsSwitchedOn() => Environment.GetEnvironmentVariable(EnvironmentVariable) switch
     {
@@ -55,13 +67,17 @@ internal sealed unsafe class Vnni512Kernel(ExecutablePages pages) : IntegerKerne
 
     private static Functions Load(ExecutablePages pages)
     {
-        byte[][] code = OperatingSystem.IsWindows()
-            ? [Vnni512Code.BytesWindows.ToArray(), Vnni512Code.WordsWindows.ToArray()]
-            : [Vnni512Code.BytesSystemV.ToArray(), Vnni512Code.WordsSystemV.ToArray()];
-        return pages.Load(code, out string? problem) is [nint int8, nint int16]
-            ? new(int8, int16, null) : new(0, 0, problem);
+        bool isWindows = OperatingSystem.IsWindows();
+        byte[][] code =
+        [
+            .. Enumerable.Range(1, MaxVectorCount).Select(vectors => Vnni512Code.Bytes(vectors, isWindows).ToArray()),
+            .. Enumerable.Range(1, MaxVectorCount).Select(vectors => Vnni512Code.Words(vectors, isWindows).ToArray()),
+        ];
+        return pages.Load(code, out string? problem) is { Length: > 0 } loaded
+            ? new(loaded[..MaxVectorCount], loaded[MaxVectorCount..], null) : new([], [], problem);
     }
 
-    /// <summary>The addresses of the functions, or why they could not be loaded.</summary>
-    private sealed record Functions(nint Int8, nint Int16, string? Problem);
+    /// <summary>The addresses of the functions by the vectors of a panel, less one, or why they could not be
+    /// loaded.</summary>
+    private sealed record Functions(nint[] Int8, nint[] Int16, string? Problem);
 }

@@ -63,6 +63,13 @@ internal unsafe interface ISimd<TVector>
     /// <summary><c>a[i] − factor·b[i]</c> in 32-bit integers, rounded to floats.</summary>
     static abstract TVector ConvertDifference(int* a, int factor, int* b);
 
+    /// <summary>Converts 32-bit integers to floats.</summary>
+    static abstract TVector Convert(int* source);
+
+    /// <summary>Stores <c>low + 65536·high</c> as 32-bit integers, for whole numbers low from 0 to 65,535 and high from
+    /// −32,768 to 32,767.</summary>
+    static abstract void StorePairs(int* destination, TVector low, TVector high);
+
     /// <summary>Stores whole numbers from 0 to 255 as bytes.</summary>
     static abstract void StoreBytes(byte* destination, TVector value);
 

@@ -77,6 +77,13 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
         => Vector128.ConvertToSingle(Vector128.Load(a) - (factor * Vector128.Load(b)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Convert(int* source) => Vector128.ConvertToSingle(Vector128.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StorePairs(int* destination, Vector128<float> low, Vector128<float> high)
+        => (Vector128.ConvertToInt32Native(low) + (Vector128.ConvertToInt32Native(high) << 16)).Store(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreBytes(byte* destination, Vector128<float> value)
         => *(uint*)destination = Vector128.Narrow(ToShorts(value), Vector128<short>.Zero).AsUInt32().ToScalar();
 

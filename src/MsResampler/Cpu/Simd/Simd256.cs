@@ -77,6 +77,13 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
         => Vector256.ConvertToSingle(Vector256.Load(a) - (factor * Vector256.Load(b)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Convert(int* source) => Vector256.ConvertToSingle(Vector256.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StorePairs(int* destination, Vector256<float> low, Vector256<float> high)
+        => (Vector256.ConvertToInt32Native(low) + (Vector256.ConvertToInt32Native(high) << 16)).Store(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreBytes(byte* destination, Vector256<float> value)
         => Sse2.PackUnsignedSaturate(ToShorts(value), Vector128<short>.Zero).GetLower().Store(destination);
 

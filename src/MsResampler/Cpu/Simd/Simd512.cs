@@ -77,6 +77,13 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
         => Vector512.ConvertToSingle(Vector512.Load(a) - (factor * Vector512.Load(b)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> Convert(int* source) => Vector512.ConvertToSingle(Vector512.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StorePairs(int* destination, Vector512<float> low, Vector512<float> high)
+        => (Vector512.ConvertToInt32Native(low) + (Vector512.ConvertToInt32Native(high) << 16)).Store(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreBytes(byte* destination, Vector512<float> value)
         => Avx512F.ConvertToVector128Byte(Vector512.ConvertToInt32Native(value)).Store(destination);
 

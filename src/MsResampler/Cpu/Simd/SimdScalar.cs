@@ -72,6 +72,13 @@ internal readonly unsafe struct SimdScalar : ISimd<float>
     public static float ConvertDifference(int* a, int factor, int* b) => *a - (factor * *b);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Convert(int* source) => *source;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void StorePairs(int* destination, float low, float high)
+        => *destination = (int)low + ((int)high << 16);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void StoreBytes(byte* destination, float value) => *destination = (byte)(int)value;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -40,8 +40,23 @@ internal sealed class IntegerKernelTests(string kernelName) : GuardedTests
             => tile.Exact.Skip(_kernel.PanelWidth * row).Take(_kernel.PanelWidth))));
     }
 
+    [Test]
+    public void Sums_of_narrow_panels_and_of_rows_with_gaps_are_exact([Values] IntegerType type,
+        [Values] Operands operands, [Values(1, 4, 7, 64, 192)] int length, [Values(1, 2, 16, 80)] int stride)
+    {
+        using (Assert.EnterMultipleScope())
+        {
+            for (int width = 16; width <= _kernel.PanelWidth; width += 16)
+            {
+                TileOperands tile = Tile(_kernel, type, operands, length, stride, width);
+                Assert.That(tile.MultiplyShort(), Is.EqualTo(tile.Exact), $"{width} columns");
+            }
+        }
+    }
+
     /// <summary>A tile of the operands that its kernel gets.</summary>
-    public static TileOperands Tile(IntegerKernel kernel, IntegerType type, Operands operands, int length)
+    public static TileOperands Tile(IntegerKernel kernel, IntegerType type, Operands operands, int length,
+        int stride = 1, int width = 0)
     {
         int level = type.MaxLevel(length);
         (int low, int high) = type == IntegerType.Int16 ? (-level, level) : (kernel.HasByteActivations ? 0 : -255, 255);
@@ -50,7 +65,7 @@ internal sealed class IntegerKernelTests(string kernelName) : GuardedTests
             isSmallest: operands is Operands.Smallest or Operands.SmallestSquared);
         // Steps may be longer than the product: the kernels multiply what follows the last activation by zero.
         return new TileOperands(kernel, type, length, (row, k) => k < length ? activations[(row * length) + k] : 1,
-            (k, column) => weights[(column * length) + k]);
+            (k, column) => weights[(column * length) + k], skip: 0, stride, width);
 
         int[] Draw(int count, int low, int high, bool isSmallest)
         {

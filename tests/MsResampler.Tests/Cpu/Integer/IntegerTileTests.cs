@@ -20,7 +20,8 @@ internal sealed class IntegerTileTests
             Assert.That((byte*)&tile.Panel - start, Is.EqualTo(48));
             Assert.That((byte*)&tile.StepCount - start, Is.EqualTo(56));
             Assert.That((byte*)&tile.Sums - start, Is.EqualTo(64));
-            Assert.That(sizeof(IntegerTile), Is.EqualTo(72));
+            Assert.That((byte*)&tile.StepStride - start, Is.EqualTo(72));
+            Assert.That(sizeof(IntegerTile), Is.EqualTo(80));
         }
     }
 }

@@ -19,10 +19,12 @@ internal sealed class TileCode
 
     private readonly string _name;
 
-    private TileCode(string name, ReadOnlySpan<byte> code, bool isWindows, bool hasBytes)
+    private TileCode(int vectorCount, bool isWindows, bool hasBytes)
     {
-        _name = name;
-        Bytes = code.ToArray();
+        _name = $"{(hasBytes ? "bytes" : "words")}, {vectorCount} vectors, {(isWindows ? "Windows" : "System V")}";
+        VectorCount = vectorCount;
+        Bytes = (hasBytes ? Vnni512Code.Bytes(vectorCount, isWindows) : Vnni512Code.Words(vectorCount, isWindows))
+            .ToArray();
         IsWindows = isWindows;
         HasBytes = hasBytes;
         Decoder decoder = Decoder.Create(bitness: 64, Bytes);
@@ -32,13 +34,16 @@ internal sealed class TileCode
     /// <summary>All functions.</summary>
     public static IReadOnlyList<TileCode> All { get; } =
     [
-        new("bytes, System V", Vnni512Code.BytesSystemV, isWindows: false, hasBytes: true),
-        new("words, System V", Vnni512Code.WordsSystemV, isWindows: false, hasBytes: false),
-        new("bytes, Windows", Vnni512Code.BytesWindows, isWindows: true, hasBytes: true),
-        new("words, Windows", Vnni512Code.WordsWindows, isWindows: true, hasBytes: false),
+        .. from vectors in Enumerable.Range(1, 4)
+           from isWindows in (bool[])[false, true]
+           from hasBytes in (bool[])[true, false]
+           select new TileCode(vectors, isWindows, hasBytes),
     ];
 
     public byte[] Bytes { get; }
+
+    /// <summary>Vectors of a panel.</summary>
+    public int VectorCount { get; }
 
     public IReadOnlyList<Instruction> Instructions { get; }
 

@@ -8,7 +8,6 @@ namespace MsResampler.Tests.Cpu.Integer;
 internal sealed unsafe class TileMemory
 {
     private const int VectorBytes = 64;
-    private const int StepBytes = 4 * VectorBytes;
 
     private readonly Dictionary<Register, Value> _values = [];
     private readonly Dictionary<long, Register> _saved = [];
@@ -16,10 +15,12 @@ internal sealed unsafe class TileMemory
     private readonly List<Register> _restored = [];
     private readonly HashSet<string> _reads = [];
     private readonly List<long> _sumOffsets = [];
+    private readonly int _stepBytes;
     private long _frameBytes;
 
     private TileMemory(TileCode code)
     {
+        _stepBytes = code.VectorCount * VectorBytes;
         _values[code.Argument] = new(Kind.Argument);
         foreach (Instruction instruction in code.Instructions)
         {
@@ -34,6 +35,7 @@ internal sealed unsafe class TileMemory
         Unknown,
         Argument,
         StepCount,
+        RowLength,
         Index,
         Row,
         RowEnd,
@@ -66,8 +68,9 @@ internal sealed unsafe class TileMemory
         Mnemonic.Pop => Pop(instruction.Op0Register),
         Mnemonic.Mov => Move(instruction),
         Mnemonic.Lea => PointBehindRow(instruction),
-        Mnemonic.Neg => Replace(instruction.Op0Register, Kind.StepCount, Kind.Index),
-        Mnemonic.Inc => Is(instruction.Op0Register, Kind.Index),
+        Mnemonic.Imul => IsStepStride(instruction)
+            && Replace(instruction.Op0Register, Kind.StepCount, Kind.RowLength),
+        Mnemonic.Neg => Replace(instruction.Op0Register, Kind.RowLength, Kind.Index),
         Mnemonic.Add or Mnemonic.Sub => Add(instruction),
         Mnemonic.Vpbroadcastd => ReadRow(instruction),
         Mnemonic.Vmovdqu32 => instruction.Op0Kind == OpKind.Memory ? StoreSums(instruction) : ReadPanel(instruction),
@@ -132,13 +135,25 @@ internal sealed unsafe class TileMemory
     }
 
     private bool PointBehindRow(in Instruction instruction)
-        => instruction.Op0Register == instruction.MemoryBase && Is(instruction.MemoryIndex, Kind.StepCount)
+        => instruction.Op0Register == instruction.MemoryBase && Is(instruction.MemoryIndex, Kind.RowLength)
             && instruction.MemoryIndexScale == sizeof(int) && instruction.MemoryDisplacement64 == 0
             && Replace(instruction.Op0Register, Kind.Row, Kind.RowEnd);
 
-    /// <summary>The only additions are a step of the panel and the save area.</summary>
+    /// <summary>Whether the second operand is the distance of the steps of a row.</summary>
+    private bool IsStepStride(in Instruction instruction)
+    {
+        IntegerTile tile;
+        return instruction.Op1Kind == OpKind.Memory && instruction.MemoryIndex == Register.None
+            && Is(instruction.MemoryBase, Kind.Argument)
+            && (byte*)&tile + (long)instruction.MemoryDisplacement64 == &tile.StepStride;
+    }
+
+    /// <summary>The only additions are a step of the panel, a step of the rows, and the save area.</summary>
     private bool Add(in Instruction instruction)
     {
+        if (instruction.Op1Kind == OpKind.Memory)
+            return instruction.Mnemonic == Mnemonic.Add && Is(instruction.Op0Register, Kind.Index)
+                && IsStepStride(instruction);
         long value = (long)instruction.GetImmediate(1);
         if (instruction.Op0Register == Register.RSP)
         {
@@ -146,7 +161,7 @@ internal sealed unsafe class TileMemory
             return _frameBytes >= 0;
         }
 
-        return instruction.Mnemonic == Mnemonic.Add && value == StepBytes && Is(instruction.Op0Register, Kind.Panel);
+        return instruction.Mnemonic == Mnemonic.Add && value == _stepBytes && Is(instruction.Op0Register, Kind.Panel);
     }
 
     private bool ReadRow(in Instruction instruction)
@@ -163,7 +178,7 @@ internal sealed unsafe class TileMemory
     {
         _reads.Add($"panel {instruction.MemoryDisplacement64}");
         return Is(instruction.MemoryBase, Kind.Panel) && instruction.MemoryIndex == Register.None
-            && instruction.MemoryDisplacement64 < StepBytes;
+            && instruction.MemoryDisplacement64 < (ulong)_stepBytes;
     }
 
     private bool StoreSums(in Instruction instruction)

@@ -15,16 +15,18 @@ internal sealed unsafe class WindowsConventionTests : GuardedTests
         [xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
 
     [Test]
-    public void A_function_for_Windows_computes_the_same_and_preserves_registers([Values] IntegerType type)
+    public void A_function_for_Windows_computes_the_same_and_preserves_registers([Values] IntegerType type,
+        [Range(1, 4)] int vectorCount)
     {
         Vnni512Kernel kernel = new();
         Skip.If(OperatingSystem.IsWindows(), "on Windows the other tests run this code");
         Skip.If(!kernel.IsSupported, kernel.WhyNot ?? "the processor has no 512-bit instructions of AVX512_VNNI");
-        ReadOnlySpan<byte> code = type == IntegerType.Int8 ? Vnni512Code.BytesWindows : Vnni512Code.WordsWindows;
+        ReadOnlySpan<byte> code = type == IntegerType.Int8 ? Vnni512Code.Bytes(vectorCount, isWindows: true)
+            : Vnni512Code.Words(vectorCount, isWindows: true);
         nint[] functions = ExecutablePages.Current.Load([AssembleCaller(), code.ToArray()], out string? problem);
         Assert.That(problem, Is.Null);
         TileOperands operands = new(kernel, type, 150, (row, k) => (row + (3 * k)) % 128,
-            (k, column) => (k - column) % 97);
+            (k, column) => (k - column) % 97, width: 16 * vectorCount);
         Registers registers = default;
         new Random(1).NextBytes(new Span<byte>(&registers, sizeof(Registers)));
         Registers before = registers;
