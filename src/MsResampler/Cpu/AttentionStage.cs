@@ -161,10 +161,11 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
                 return;
             }
 
+            AttentionTask next = NextTask(grid, index);
             ScopeAttentionTiled<TSimd, TVector>.Run(tiled, unit.Index, unit.Head, grid.Plan.Grid.Columns,
                 _keys[Owner(unit.Scope)] + (firstRow * Heads.RowStride),
                 _values[Owner(unit.Scope)] + (firstRow * Heads.RowStride), Heads, output, outputStride,
-                scratch, sums, _config.AttentionHeadCount);
+                scratch, sums, _config.AttentionHeadCount, next.Scope == unit.Scope ? next.Index : -1, next.Head);
             return;
         }
 
@@ -187,15 +188,14 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
             output + ((nint)unit.Index * outputStride), scratch);
     }
 
+    /// <summary>The task that this thread is likely to take next; of scope −1 if there is none.</summary>
+    private AttentionTask NextTask(GridOperands grid, int task)
+        => task + _threadCount < grid.Tasks.Length ? grid.Tasks[task + _threadCount] : new AttentionTask(-1, -1, 0);
+
     /// <summary>The folded queries of the task that this thread is likely to take next; null if there is
     /// none.</summary>
-    private float* NextQueries(GridOperands grid, int task)
-    {
-        if (task + _threadCount >= grid.Tasks.Length)
-            return null;
-        AttentionTask next = grid.Tasks[task + _threadCount];
-        return grid.Absorbed[next.Scope] is { } absorbed ? absorbed.Queries(next.Index) : null;
-    }
+    private float* NextQueries(GridOperands grid, int task) => NextTask(grid, task) is { Scope: >= 0 } next
+        && grid.Absorbed[next.Scope] is { } absorbed ? absorbed.Queries(next.Index) : null;
 
     /// <summary>Computes one task of the sums after attention: of absorbed values, and of the merge of
     /// frames.</summary>

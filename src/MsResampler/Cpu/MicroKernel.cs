@@ -24,7 +24,7 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     /// <summary>Rows of the tallest tile.</summary>
     public const int MaxRowCount = 8;
 
-    /// <summary>Floats in a cache line, which the widest tile prefetches per step.</summary>
+    /// <summary>Floats in a cache line, which a tile prefetches per step.</summary>
     public const int LineFloats = 16;
 
     /// <summary>A number of rows that is a multiple of every tile height.</summary>
@@ -53,7 +53,7 @@ internal static unsafe class MicroKernel<TSimd, TVector>
     /// <param name="initStride">Floats between rows of <paramref name="init"/>; 0 repeats one row.</param>
     /// <param name="c">The result, rows of <paramref name="width"/> floats.</param>
     /// <param name="cStride">Floats between rows of <paramref name="c"/>.</param>
-    /// <param name="next">Memory to prefetch, one cache line per step of the widest tile; or null.</param>
+    /// <param name="next">Memory to prefetch, one cache line per step; or null.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Tile(int width, float** rows, nint rowStep, int steps, float* b, nint bStep, float* init,
         nint initStride, float* c, nint cStride, float* next = null)
@@ -61,7 +61,8 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         if (TSimd.PanelVectors == 4 && width == 4 * TSimd.Width)
             Tile4(rows, rowStep, steps, b, bStep, init, initStride, c, cStride, next == null ? b : next);
         else
-            TileOf(width, rows, new ConstantSteps(b, rowStep, bStep), steps, init, initStride, c, cStride);
+            TileOf(width, rows, new ConstantSteps(b, rowStep, bStep, next == null ? b : next), steps, init, initStride,
+                c, cStride);
     }
 
     /// <summary>Computes one tile with an offset per step: step k reads element <c>offsets[2k]</c> of every row
@@ -393,8 +394,8 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         }
     }
 
-    /// <summary>Steps at constant distances.</summary>
-    private struct ConstantSteps(float* b, nint rowStep, nint bStep) : ITileSteps
+    /// <summary>Steps at constant distances, which prefetch a cache line each.</summary>
+    private struct ConstantSteps(float* b, nint rowStep, nint bStep, float* next) : ITileSteps
     {
         public nint Offset { get; private set; }
 
@@ -403,6 +404,8 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void MoveNext()
         {
+            TSimd.Prefetch(next);
+            next += LineFloats;
             Offset += rowStep;
             B += bStep;
         }

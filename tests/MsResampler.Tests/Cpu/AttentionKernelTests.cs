@@ -115,7 +115,8 @@ internal sealed unsafe class AttentionKernelTests<TSimd, TVector> : GuardedTests
             for (int tile = 0; tile < tiled.Tiles.Count; tile++)
                 for (int head = 0; head < config.AttentionHeadCount; head++)
                     ScopeAttentionTiled<TSimd, TVector>.Run(tiled, tile, head, grid.Columns, keys.Pointer,
-                        values.Pointer, layout, output.Pointer, stride, scratch.Pointer);
+                        values.Pointer, layout, output.Pointer, stride, scratch.Pointer,
+                        nextTile: (head % tiled.Tiles.Count) - 1);
 
             AlignedBuffer queries = model.Queries(scope, grid);
             double[] expected = Attend(model, operands, scope,
