@@ -14,11 +14,10 @@ namespace MsResampler.Cpu;
 /// makes only a part: features, projected keys and values, the output of attention and the branches have stages of
 /// their own for that.</para>
 /// <para>Intermediate results share one block of memory, sized for the largest stack so far. Let Z be the rows of
-/// features (twice if keys have positions) and their integers, P the projected keys and values (also their
-/// integers), W the attention weights
-/// of absorbed scopes, the partial rows and the scratch memory of the threads, and B one row of S·D floats per query.
-/// Attention uses Z + P + W + B, the branch outputs use 2·B, and the block holds Z + P + W + 2·B: at most 1.5 times the
-/// larger of the two. <see cref="WorkspaceSize"/> decides how much the block grows.</para>
+/// features (twice if keys have positions) and their integers, P the projected keys and values and their integers, W
+/// the attention weights of absorbed scopes, the partial rows and the scratch memory of the threads, and B one row of
+/// S·D floats per query. Attention uses Z + P + W + B, the branch outputs use 2·B, and the block holds Z + P + W + 2·B:
+/// at most 1.5 times the larger of the two. <see cref="WorkspaceSize"/> decides how much the block grows.</para>
 /// </remarks>
 internal sealed unsafe class ForwardPass<TSimd, TVector> : IPhasedWork
     where TSimd : struct, ISimd<TVector>
