@@ -3,8 +3,8 @@ using MsResampler.Cpu.Simd;
 
 namespace MsResampler.Cpu;
 
-/// <summary>The register tile of every matrix product: <c>C = init + A·B</c> for a few rows and one, two or
-/// four vectors of columns. The sums stay in registers from the first step to the last.</summary>
+/// <summary>The register tile of every matrix product: <c>C = init + A·B</c> for a few rows and one to four
+/// vectors of columns. The sums stay in registers from the first step to the last.</summary>
 /// <remarks>
 /// <para>Each element is one chain of multiply-adds in the order of the steps, whichever tile computes it.
 /// Results therefore do not depend on how rows are grouped, on the batch or on the number of threads.</para>
@@ -12,8 +12,9 @@ namespace MsResampler.Cpu;
 /// matrix has a step of 1, a transposed one a step of its row length. Rows may start anywhere, so the patches of a
 /// window are read in place. <c>init</c> is a bias (<c>initStride</c> 0) or C itself, to accumulate.</para>
 /// <para>Six rows by four vectors are 24 sums, 4 vectors of B and a broadcast: 29 of 32 registers. A tile of one
-/// vector has eight rows: as many sums as cover the latency of a multiply-add on two ports. A tile of two vectors
-/// has eight rows where there are 32 registers for its 16 sums, and six where there are 16 registers.</para>
+/// vector has eight rows: as many sums as cover the latency of a multiply-add on two ports. Tiles of two and
+/// three vectors have eight rows where there are 32 registers for their sums; a tile of two vectors has six where
+/// there are 16 registers.</para>
 /// <para>The compiler keeps separate variables in registers, but not the elements of an array, so each row of a
 /// tile is a variable of its own. A row updates itself in place: returned by value, the loop of the 6×4 tile
 /// had 50 instructions instead of 41.</para>
@@ -239,7 +240,7 @@ internal static unsafe class MicroKernel<TSimd, TVector>
         c7.Store(c + cStride);
     }
 
-    /// <summary>One row of a tile, or a row of B: 1, 2 or 4 vectors.</summary>
+    /// <summary>One row of a tile, or a row of B: 1 to 4 vectors.</summary>
     private interface ITileRow<TSelf>
         where TSelf : struct, ITileRow<TSelf>
     {
