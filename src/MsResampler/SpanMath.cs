@@ -1,6 +1,8 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace MsResampler;
 
@@ -39,8 +41,17 @@ internal static class SpanMath
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Subtract(Span<float> values, double amount)
     {
-        Vector<double> amounts = new(amount);
         int index = 0;
+        if (Avx512F.IsSupported)
+        {
+            Vector512<double> all = Vector512.Create(amount);
+            ref float first = ref MemoryMarshal.GetReference(values);
+            for (; index <= values.Length - Vector512<double>.Count; index += Vector512<double>.Count)
+                Avx512F.ConvertToVector256Single(Avx512F.ConvertToVector512Double(
+                    Vector256.LoadUnsafe(ref first, (nuint)index)) - all).StoreUnsafe(ref first, (nuint)index);
+        }
+
+        Vector<double> amounts = new(amount);
         for (; index <= values.Length - Vector<float>.Count; index += Vector<float>.Count)
         {
             Vector.Widen(new Vector<float>(values[index..]), out Vector<double> lower, out Vector<double> upper);

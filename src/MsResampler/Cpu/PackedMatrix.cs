@@ -89,6 +89,7 @@ internal sealed unsafe class PackedMatrix : WeightMatrix
     /// <param name="count">The number of rows.</param>
     /// <param name="scratch"><see cref="ScratchCountOf"/> floats, which receive the rows unless they are in memory in
     /// float32.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public float* Rows(int panel, int first, int count, float* scratch)
     {
         if (Type == WeightType.Float32)

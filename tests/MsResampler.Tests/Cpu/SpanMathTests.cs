@@ -21,6 +21,17 @@ public class SpanMathTests
         Assert.That(product, Is.EqualTo(a.Select(x => x * 0.3f)));
     }
 
+    /// <summary>A difference of floats would be rounded twice: the amount first.</summary>
+    [Test]
+    public void Differences_are_rounded_once([Range(0, 40)] int count)
+    {
+        const double Amount = 0.1 + (1.0 / (1L << 40));
+        float[] values = Values(count, 1);
+        float[] result = [.. values];
+        SpanMath.Subtract(result, Amount);
+        Assert.That(result, Is.EqualTo(values.Select(value => (float)(value - Amount))));
+    }
+
     [Test]
     public void Operands_of_other_lengths_are_rejected()
     {
