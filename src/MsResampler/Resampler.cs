@@ -111,7 +111,7 @@ public sealed class Resampler : IDisposable
                 $"options.WeightStorage: expected one of {string.Join(", ", Enum.GetNames<WeightStorage>())}");
         }
 
-        if ((options.Int8Layers & ~ModelLayers.All) != 0)
+        if (((options.Int8Layers ?? ModelLayers.None) & ~ModelLayers.All) != 0)
         {
             throw new ArgumentOutOfRangeException(nameof(options), options.Int8Layers,
                 $"options.Int8Layers: expected flags of {nameof(ModelLayers)}");

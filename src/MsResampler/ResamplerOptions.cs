@@ -11,13 +11,16 @@ public sealed record ResamplerOptions
     public Backend Backend { get; init; } = Backend.Cpu;
 
     /// <summary>Numeric precision. <see cref="Backend.Cpu"/> supports <see cref="Precision.Float32"/> and
-    /// <see cref="Precision.Int8"/>.</summary>
+    /// <see cref="Precision.Int8"/>; its <see cref="Precision.Auto"/> is <see cref="Precision.Int8"/> for a checkpoint
+    /// of integers, and otherwise <see cref="Precision.Float32"/>.</summary>
     public Precision Precision { get; init; }
 
     /// <summary>The layers whose products use 8-bit integers with <see cref="Precision.Int8"/>; the others use 16 bits.
-    /// Layers with 8 bits take half the time and memory of those with 16 bits, and each adds an error to the
-    /// tokens.</summary>
-    public ModelLayers Int8Layers { get; init; } = ModelLayers.Keys | ModelLayers.Gate;
+    /// Layers with 8 bits take half the time and memory of those with 16 bits, and each adds an error to the tokens.
+    /// Null stands for the layers that a checkpoint of integers stores with 8 bits, and for
+    /// <see cref="ModelLayers.Keys"/> and <see cref="ModelLayers.Gate"/> of other checkpoints. Without
+    /// <see cref="Precision.Int8"/> it has no effect.</summary>
+    public ModelLayers? Int8Layers { get; init; }
 
     /// <summary>How the CPU backend keeps weights in memory. <see cref="WeightStorage.AsStored"/> needs
     /// <see cref="Backend.Cpu"/> with <see cref="Precision.Float32"/>.</summary>

@@ -20,7 +20,7 @@ internal static class AccuracyCommand
         ("gate", ModelLayers.Gate),
         ("proj", ModelLayers.Projection),
         ("attention", ModelLayers.Attention),
-        ("k_proj, gate (default)", new ResamplerOptions().Int8Layers),
+        ("k_proj, gate (default)", IntegerTypes.DefaultInt8Layers),
         ("all", ModelLayers.All),
     ];
 

@@ -33,15 +33,18 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
                 "Precision.Float32");
         }
 
-        string?[] warnings = [CpuVariant.All.FirstOrDefault(known => known.Name == variant)?.Warning,
-            _integerKernel?.WhyNotFaster];
-        Warnings = [.. warnings.OfType<string>()];
+        ModelLayers int8Layers = IntegerTypes.Int8LayersOf(options.Int8Layers, model.Weights);
         ModelOperands<TSimd, TVector> operands = new(model, _integerKernel is null ? null
-            : new IntegerProducts(_integerKernel, options.Int8Layers, model.Weights), options.WeightStorage);
+            : new IntegerProducts(_integerKernel, int8Layers, model.Weights), options.WeightStorage);
         _workers = options.CreateWorkers(options.ThreadCount == 0 ? options.ProcessorCount
             : Math.Min(options.ThreadCount, options.ProcessorCount));
-        CostModel costs = _integerKernel is null ? Costs : IntegerCosts.For(options.Int8Layers);
+        CostModel costs = _integerKernel is null ? Costs : IntegerCosts.For(int8Layers);
         _hasBits16 = operands.HasBits16;
+        string?[] warnings = [CpuVariant.All.FirstOrDefault(known => known.Name == variant)?.Warning,
+            _integerKernel?.WhyNotFaster, options.WeightStorage == WeightStorage.AsStored && !_hasBits16
+                ? "WeightStorage.AsStored: the checkpoint has no float16 or bfloat16 matrices; all weights are in " +
+                    "float32" : null];
+        Warnings = [.. warnings.OfType<string>()];
         _core = new Core(operands, new Planner(model.Config, operands.KeyValueInput is not null, costs, choose), costs,
             options.GridCacheBytes, _workers);
     }
@@ -151,7 +154,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     /// <summary>Whether products use integers: if asked for, or if the checkpoint stores integers and nothing was asked
     /// for.</summary>
     private static bool UsesIntegers(Precision asked, ResamplerWeights weights) => asked == Precision.Int8
-        || (asked == Precision.Auto && weights.Matrices().Any(matrix => matrix.Matrix.StoredIntegers is not null)
+        || (asked == Precision.Auto && IntegerTypes.AreIntegers(weights)
             && IntegerKernel.IsPossible);
 
     private Core Open() => Volatile.Read(ref _core) ?? throw new ObjectDisposedException(typeof(Resampler).FullName);

@@ -38,6 +38,34 @@ internal static class IntegerTypes
         => layer == ModelLayers.None || matrix.Columns > MaxInnerCount ? null
             : int8Layers.HasFlag(layer) ? IntegerType.Int8 : IntegerType.Int16;
 
+    /// <summary>The layers with 8 bits unless a caller or a checkpoint names others.</summary>
+    public const ModelLayers DefaultInt8Layers = ModelLayers.Keys | ModelLayers.Gate;
+
+    /// <summary>Whether a checkpoint stores matrices as integers.</summary>
+    public static bool AreIntegers(ResamplerWeights weights)
+        => weights.Matrices().Any(matrix => matrix.Matrix.StoredIntegers is not null);
+
+    /// <summary>The layers with 8 bits of a model.</summary>
+    /// <param name="chosen">The caller's layers. If null, the layers that the checkpoint stores with 8 bits; attention,
+    /// which it does not store, has 8 bits if no stored layer has 16. Without stored integers
+    /// <see cref="DefaultInt8Layers"/>.</param>
+    /// <param name="weights">The weights of the model.</param>
+    public static ModelLayers Int8LayersOf(ModelLayers? chosen, ResamplerWeights weights)
+    {
+        if (chosen is not null || !AreIntegers(weights))
+            return chosen ?? DefaultInt8Layers;
+        ModelLayers int8 = ModelLayers.None, int16 = ModelLayers.None;
+        foreach ((ModelLayers layer, WeightTensor matrix) in weights.Matrices())
+        {
+            if (matrix.StoredIntegers == IntegerType.Int8)
+                int8 |= layer;
+            else if (matrix.StoredIntegers == IntegerType.Int16)
+                int16 |= layer;
+        }
+
+        return int16 == ModelLayers.None ? ModelLayers.All : int8 & ~int16;
+    }
+
     /// <summary>The integers with which <see cref="Precision.Int8"/> computes the products of attention.</summary>
     /// <param name="int8Layers">The layers with 8 bits.</param>
     public static IntegerType OfAttention(ModelLayers int8Layers)

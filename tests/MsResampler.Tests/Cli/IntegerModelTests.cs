@@ -18,7 +18,8 @@ internal sealed class IntegerModelTests : CliFixture
         {
             Assert.That(LayerNames.Of(ModelLayers.Keys | ModelLayers.Gate), Is.EqualTo("k_proj,gate"));
             Assert.That(LayerNames.Parse("gate,k_proj,gate"), Is.EqualTo(ModelLayers.Keys | ModelLayers.Gate));
-            foreach (string text in new[] { "", ",", "K_proj", "gate, proj", "all,gate", "63", "Keys" })
+            Assert.That(LayerNames.Parse(" gate, k_proj "), Is.EqualTo(ModelLayers.Keys | ModelLayers.Gate));
+            foreach (string text in new[] { "", ",", "K_proj", "gate,,proj", "all,gate", "63", "Keys" })
                 Assert.That(LayerNames.Parse(text), Is.Null, text);
         }
     }
@@ -97,7 +98,7 @@ internal sealed class IntegerModelTests : CliFixture
             using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(written);
             string bytes = Quantity.Count(checkpoint.Tensors.Sum(tensor => tensor.ByteCount));
             string output = CliRun.Of("inspect", source, "--int8-layers", "gate,proj").Succeeds().Output;
-            Assert.That(output, Does.Match($@"\nin int8, 8 bits in gate,proj +{bytes}\n"), source);
+            Assert.That(output, Does.Match($@"\nconverted to int8, 8 bits in gate,proj +{bytes}\n"), source);
         }
 
         string types = CliRun.Of("inspect", In("from-bytes")).Succeeds().Output;
@@ -109,6 +110,29 @@ internal sealed class IntegerModelTests : CliFixture
                 .Succeeds();
             return In(name);
         }
+    }
+
+    /// <summary>Without options, a stored model has the layers that it was converted for.</summary>
+    [TestCase("k_proj,gate", "k_proj,gate")]
+    [TestCase("v_proj, proj", "v_proj,proj")]
+    [TestCase("all", "all")]
+    [TestCase("none", "none")]
+    public void Layers_follow_from_stored_integers(string asked, string expected)
+    {
+        string stored = In("follow-" + expected);
+        CliRun.Of("convert", "--model", Model, "--out", stored, "--dtype", "int8", "--int8-layers", asked).Succeeds();
+        string json = In("bench.json");
+        CliRun.Of("bench", "--model", stored, "--grid", "3x4", "--seconds", "0.05", "--json", json).Succeeds();
+        using JsonDocument report = JsonDocument.Parse(File.ReadAllText(json));
+        Assert.That(report.RootElement.GetProperty("int8_layers").GetString(), Is.EqualTo(expected));
+        string again = In("again-" + expected);
+        CliRun.Of("convert", "--model", stored, "--out", again, "--dtype", "int8").Succeeds();
+        Assert.That(File.ReadAllBytes(Path.Combine(again, "model.safetensors")),
+            Is.EqualTo(File.ReadAllBytes(Path.Combine(stored, "model.safetensors"))));
+        CliRun other = CliRun.Of("convert", "--model", stored, "--out", In("other-" + expected), "--dtype", "int8",
+            "--int8-layers", "out_proj");
+        Assert.That(other.ExitCode, Is.Zero);
+        Assert.That(other.Error, Does.Contain("are rounded a second time"));
     }
 
     [TestCase("k_proj,gate")]
@@ -176,6 +200,12 @@ internal sealed class IntegerModelTests : CliFixture
         double error = Deviation.Between(tokens, model.Reference.Resample(features, grid)).RelativeL2;
         Assert.That(error, Is.LessThan(Deviation.Int8BoundOf(model.Model.Weights, layers)), $"{random}");
     }
+
+    [Test]
+    public void Layers_need_integers()
+        => CliRun.Of("bench", "--model", Model, "--grid", "3x4", "--int8-layers", "none").FailsNaming(
+            "--int8-layers can only be used with --precision int8, or with a model of integers",
+            "found --precision auto and a model of floats");
 
     [Test]
     public void Bench_reports_precision_and_layers()

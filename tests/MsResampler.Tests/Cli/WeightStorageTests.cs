@@ -69,6 +69,6 @@ internal sealed class WeightStorageTests : CliFixture
         CliRun run = CliRun.Of("verify", "--model", Convert("int8"), "--backend", "cpu", "--weight-storage",
             "as-stored");
         Assert.That(run.ExitCode, Is.Not.Zero);
-        Assert.That(run.Error, Does.Contain("--weight-storage as-stored").And.Contain("checkpoint of integers"));
+        Assert.That(run.Error, Does.Contain("--weight-storage as-stored").And.Contain("a model of integers"));
     }
 }

@@ -99,7 +99,7 @@ internal static class BenchCommand
             terminal.Line($"  weights in memory: {Quantity.Scaled(weightBytes)}B");
         if (report is not null)
         {
-            WriteJson(report.Stream, folder, engine, choice, grid, figures, deviation);
+            WriteJson(report.Stream, folder, engine, grid, figures, deviation);
             report.Commit(cancellationToken);
         }
 
@@ -128,7 +128,7 @@ internal static class BenchCommand
         return [.. samples];
     }
 
-    private static void WriteJson(Stream stream, string model, ResamplerEngine engine, EngineChoice choice,
+    private static void WriteJson(Stream stream, string model, ResamplerEngine engine,
         PatchGrid grid, Figures figures, Deviation deviation)
     {
         using Utf8JsonWriter writer = new(stream, new JsonWriterOptions { Indented = true });
@@ -136,8 +136,8 @@ internal static class BenchCommand
         writer.WriteString("model", model);
         writer.WriteString("engine", engine.Description);
         writer.WriteString("precision", PrecisionChoice.NameOf(engine.Precision));
-        if (engine.Precision == Precision.Int8)
-            writer.WriteString("int8_layers", LayerNames.Of(choice.Int8Layers));
+        if (engine.Int8Layers is { } layers)
+            writer.WriteString("int8_layers", LayerNames.Of(layers));
         if (engine.WeightBytes is { } weightBytes)
             writer.WriteNumber("weight_bytes", weightBytes);
         writer.WriteString("version", typeof(BenchCommand).Assembly.GetName().Version!.ToString(3));

@@ -46,10 +46,10 @@ internal static class ConvertCommand
             if (stored != StoredType.Integers && parsed.GetValue(int8Layers) is not null)
                 throw new InputException($"{int8Layers.Name} can only be used with --dtype int8");
             if (stored == StoredType.Integers && parsed.GetValue(scopes) is not null)
-                throw new InputException("--scopes makes a model for training, which --dtype int8 is not; convert " +
-                    "twice");
+                throw new InputException("--scopes makes a model for training, and integers cannot be trained; " +
+                    "convert with --scopes first, train the model, and convert that with --dtype int8");
             Run(parsed.GetRequiredValue(model), parsed.GetValue(layout), parsed.GetRequiredValue(output),
-                stored, parsed.GetValue(int8Layers) ?? LayerNames.Default, parsed.GetValue(scopes),
+                stored, parsed.GetValue(int8Layers), parsed.GetValue(scopes),
                 parsed.GetValue(force), terminal, cancellationToken);
             return ExitCode.Done;
         });
@@ -57,7 +57,7 @@ internal static class ConvertCommand
     }
 
     private static void Run(string path, CheckpointLayout? layout, string folder, StoredType? type,
-        ModelLayers int8Layers, string? scopesPath, bool force, Terminal terminal, CancellationToken cancellationToken)
+        ModelLayers? int8Layers, string? scopesPath, bool force, Terminal terminal, CancellationToken cancellationToken)
     {
         Inputs inputs = new Inputs().AddModel(path);
         byte[]? scopesJson = null;
@@ -80,11 +80,17 @@ internal static class ConvertCommand
             warnings.ForEach(warning => terminal.Warn($"{scopesPath}: {warning}"));
         }
 
+        ModelLayers layers = IntegerTypes.Int8LayersOf(int8Layers, model.Weights);
+        if (type == StoredType.Integers && model.Weights.Matrices().Any(matrix
+            => (matrix.Matrix.StoredIntegers ?? IntegerTypes.Of(layers, matrix.Layer, matrix.Matrix))
+                != IntegerTypes.Of(layers, matrix.Layer, matrix.Matrix)))
+            terminal.Warn($"{path}: integers are rounded a second time; a conversion of the model of floats is more " +
+                "accurate");
         terminal.Say($"writing {folder}");
         NewModel.Write(folder, () =>
         {
             if (type == StoredType.Integers)
-                ModelWriter.WriteIntegers(folder, model, int8Layers, cancellationToken);
+                ModelWriter.WriteIntegers(folder, model, layers, cancellationToken);
             else if (scopesJson is null)
                 ModelWriter.Write(folder, model, type?.Type, cancellationToken);
             else

@@ -47,13 +47,13 @@ internal static class InspectCommand
             }
 
             Run((first ?? second)!, parsed.GetValue(layout), parsed.GetValue(grid)!.Value,
-                parsed.GetValue(int8Layers) ?? LayerNames.Default, terminal);
+                parsed.GetValue(int8Layers), terminal);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static void Run(string path, CheckpointLayout? layout, PatchGrid grid, ModelLayers int8Layers,
+    private static void Run(string path, CheckpointLayout? layout, PatchGrid grid, ModelLayers? int8Layers,
         Terminal terminal)
     {
         bool isFolder = Directory.Exists(path);
@@ -64,7 +64,7 @@ internal static class InspectCommand
             using ResamplerModel model = TokenEngine.OpenModel(path, layout, terminal);
             WriteConfig(model, terminal);
             WriteScopes(model, grid, terminal);
-            WriteTensors(model, int8Layers, terminal);
+            WriteTensors(model, IntegerTypes.Int8LayersOf(int8Layers, model.Weights), terminal);
             WritePlan(model, grid, terminal);
             return;
         }

@@ -83,23 +83,22 @@ internal static class Options
     /// <param name="condition">When the option has an effect, for the help.</param>
     public static Option<ModelLayers?> Int8Layers(string condition) => new("--int8-layers")
     {
-        Description = $"{condition}: the layers with 8 bits, where the others have 16 (default: " +
-            $"{LayerNames.Of(LayerNames.Default)}); {LayerNames.Expected}.",
+        Description = $"{condition}: the layers with 8 bits, where the others have 16 (default: those " +
+            $"of a model of integers, else {LayerNames.Of(IntegerTypes.DefaultInt8Layers)}); {LayerNames.Expected}.",
         HelpName = "LAYERS",
         CustomParser = result => LayerNames.Parse(Text(result)) ??
             Fail<ModelLayers?>(result, "--int8-layers", LayerNames.Expected),
     };
 
     /// <summary>The option <c>--weight-storage</c>.</summary>
-    public static Option<WeightStorage> WeightStorage() => new("--weight-storage")
+    public static Option<WeightStorage?> WeightStorage() => new("--weight-storage")
     {
-        Description = "How the CPU keeps weights in memory: float32, or as-stored: matrices of a float16 or bfloat16 " +
-            "checkpoint take half the memory, and the tokens have the same bits.",
+        Description = "How the CPU keeps weights in memory: float32 (the default), or as-stored: matrices of a " +
+            "float16 or bfloat16 checkpoint take half the memory, and the tokens have the same bits.",
         HelpName = string.Join('|', s_storages.Select(NameOf)),
-        DefaultValueFactory = _ => s_storages[0],
         CustomParser = result => s_storages.Any(storage => NameOf(storage) == Text(result))
             ? s_storages.First(storage => NameOf(storage) == Text(result))
-            : Fail<WeightStorage>(result, "--weight-storage", string.Join(" or ", s_storages.Select(NameOf))),
+            : Fail<WeightStorage?>(result, "--weight-storage", string.Join(" or ", s_storages.Select(NameOf))),
     };
 
     /// <summary>The name of a value of <c>--weight-storage</c>.</summary>

@@ -6,8 +6,8 @@ namespace MsResampler.Cli.Commands;
 /// memory of the CPU backend.</summary>
 internal static class WeightTable
 {
-    /// <summary>Writes one row per element type, one for the integers of <c>convert --dtype int8</c>, and one for each
-    /// value of <c>--weight-storage</c>.</summary>
+    /// <summary>Writes one row per element type, one for the files of <c>convert --dtype int8</c>, and one for each way
+    /// to keep matrices in memory.</summary>
     /// <param name="model">The model.</param>
     /// <param name="tensors">The tensors of the model.</param>
     /// <param name="layers">The layers with 8 bits; the others have 16.</param>
@@ -21,6 +21,8 @@ internal static class WeightTable
         foreach ((ModelLayers layer, WeightTensor matrix) in model.Weights.Matrices())
             if (smoothing.StorableAs(layers, layer, matrix) is { } type)
                 integerBytes += BytesOf(matrix, type) - StoredBytesOf(matrix);
+        long integerMemory = model.Weights.Matrices().Sum(matrix => IntegerTypes.Of(layers, matrix.Layer, matrix.Matrix)
+            is { } type ? BytesOf(matrix.Matrix, type) : 0);
         terminal.Table(["type", ">tensors", ">bytes"],
         [
             .. tensors.GroupBy(tensor => tensor.Type).OrderByDescending(group => group.Sum(tensor => tensor.ByteCount))
@@ -29,11 +31,13 @@ internal static class WeightTable
                     group.Key.ToString(), Quantity.Count(group.Count()),
                     Quantity.Count(group.Sum(tensor => tensor.ByteCount)),
                 ]),
-            [$"in int8, 8 bits in {LayerNames.Of(layers)}", "", Quantity.Count(integerBytes)],
+            [$"converted to int8, 8 bits in {LayerNames.Of(layers)}", "", Quantity.Count(integerBytes)],
             .. Enum.GetValues<WeightStorage>().Select(storage => (IReadOnlyList<string>)
             [
-                $"in memory, {Options.NameOf(storage)}", "", Quantity.Count(MemoryBytes(model.Weights, storage)),
+                $"matrices in memory, {Options.NameOf(storage)}", "",
+                Quantity.Count(MemoryBytes(model.Weights, storage)),
             ]),
+            ["matrices in memory, int8", "", Quantity.Count(integerMemory)],
         ]);
     }
 

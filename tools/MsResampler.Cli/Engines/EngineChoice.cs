@@ -10,8 +10,9 @@ internal sealed record EngineChoice
 
     public Precision Precision { get; init; }
 
-    /// <summary>The layers with 8 bits in <see cref="Precision.Int8"/>.</summary>
-    public ModelLayers Int8Layers { get; init; } = LayerNames.Default;
+    /// <summary>The layers with 8 bits in <see cref="Precision.Int8"/>; null for those of
+    /// <see cref="ResamplerOptions.Int8Layers"/>.</summary>
+    public ModelLayers? Int8Layers { get; init; }
 
     /// <summary>How the CPU keeps weights in memory.</summary>
     public WeightStorage WeightStorage { get; init; }

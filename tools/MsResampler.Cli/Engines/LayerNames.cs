@@ -13,9 +13,6 @@ internal static class LayerNames
         ("attention", ModelLayers.Attention),
     ];
 
-    /// <summary>The layers with 8 bits unless the option names others.</summary>
-    public static ModelLayers Default { get; } = new ResamplerOptions().Int8Layers;
-
     /// <summary>The expected values, for messages.</summary>
     public static string Expected { get; }
         = $"{All}, {None}, or some of {string.Join(", ", s_layers.Select(layer => layer.Name))} separated by commas";
@@ -32,10 +29,11 @@ internal static class LayerNames
     /// <returns>The layers; null if a name is unknown.</returns>
     public static ModelLayers? Parse(string text)
     {
+        text = text.Trim();
         if (text is All or None)
             return text == All ? ModelLayers.All : ModelLayers.None;
         ModelLayers layers = ModelLayers.None;
-        foreach (string name in text.Split(','))
+        foreach (string name in text.Split(',', StringSplitOptions.TrimEntries))
         {
             ModelLayers layer = s_layers.FirstOrDefault(layer => layer.Name == name).Layer;
             if (layer == ModelLayers.None)

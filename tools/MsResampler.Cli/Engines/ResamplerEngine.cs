@@ -4,7 +4,11 @@ using MsResampler.Planning;
 namespace MsResampler.Cli.Engines;
 
 /// <summary>A backend of the library.</summary>
-internal sealed class ResamplerEngine(Resampler resampler, double errorBound) : ITokenEngine
+/// <param name="resampler">The loaded model.</param>
+/// <param name="errorBound">The largest relative error of its tokens.</param>
+/// <param name="int8Layers">The layers with 8 bits; null without integer products.</param>
+internal sealed class ResamplerEngine(Resampler resampler, double errorBound, ModelLayers? int8Layers = null)
+    : ITokenEngine
 {
     public ResamplerConfig Config => resampler.Config;
 
@@ -12,6 +16,9 @@ internal sealed class ResamplerEngine(Resampler resampler, double errorBound) : 
 
     /// <summary>The precision that computes; never <see cref="Precision.Auto"/>.</summary>
     public Precision Precision => resampler.Precision;
+
+    /// <summary>The layers with 8 bits; null without integer products.</summary>
+    public ModelLayers? Int8Layers => int8Layers;
 
     /// <summary>Memory of the weights in bytes; null if unknown.</summary>
     public long? WeightBytes => resampler.WeightBytes;

@@ -25,18 +25,30 @@ internal static class TokenEngine
                 $"--precision {PrecisionChoice.NameOf(precision)}: the reference computes in double precision");
         }
 
+        bool isInteger = precision == Precision.Int8
+            || (precision == Precision.Auto && IntegerTypes.AreIntegers(model.Weights));
+        if (choice.Int8Layers is not null && !isInteger)
+            throw new InputException("--int8-layers can only be used with --precision int8, or with a model of " +
+                "integers; found --precision auto and a model of floats");
+        if (isAsStored && isInteger)
+            throw new InputException("--weight-storage as-stored: expected a model of floats, found a model of " +
+                "integers; add --precision float32, or leave the option out");
+
         // Only the CPU has integer products and weights as they are stored.
         if (backend == BackendChoice.Auto)
-            backend = device is not null
-                || (precision != Precision.Int8 && !isAsStored && CudaBackend.IsAvailable(out _))
+        {
+            bool needsCpu = precision == Precision.Int8 || choice.Int8Layers is not null || isAsStored;
+            backend = device is not null || (!needsCpu && CudaBackend.IsAvailable(out _))
                 ? BackendChoice.Cuda : BackendChoice.Cpu;
+        }
 
+        ModelLayers int8Layers = IntegerTypes.Int8LayersOf(choice.Int8Layers, model.Weights);
         ResamplerOptions options = new()
         {
             Backend = backend != BackendChoice.Cuda ? Backend.Cpu
                 : device is null ? CudaBackend.Default : CudaBackend.ForDevice(device),
             Precision = precision,
-            Int8Layers = choice.Int8Layers,
+            Int8Layers = int8Layers,
             WeightStorage = choice.WeightStorage,
             ThreadCount = choice.ThreadCount ?? 0,
             ValidateFeatures = false,
@@ -44,9 +56,9 @@ internal static class TokenEngine
         try
         {
             Resampler resampler = Resampler.Load(model, options);
-            return new ResamplerEngine(resampler, resampler.Precision == Precision.Int8
-                ? Deviation.Int8BoundOf(model.Weights, choice.Int8Layers)
-                : Deviation.BoundOf(backend, resampler.Precision));
+            return resampler.Precision == Precision.Int8
+                ? new ResamplerEngine(resampler, Deviation.Int8BoundOf(model.Weights, int8Layers), int8Layers)
+                : new ResamplerEngine(resampler, Deviation.BoundOf(backend, resampler.Precision));
         }
         catch (NotSupportedException exception) when (isAsStored)
         {
