@@ -50,10 +50,11 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     }
 
     /// <summary>Costs of the kernels. Loads limit the narrow tiles: with 512-bit vectors, a tile of one vector
-    /// reaches 0.8 of full speed, a tile of two vectors 0.95, and a tile of three vectors full speed.</summary>
+    /// reaches 0.8 of full speed and a tile of two vectors 0.95. A tile of three vectors reaches full speed; it counts
+    /// as 0.9, because otherwise wide tiles of small windows were chosen, whose additional keys took longer.</summary>
     public static CostModel Costs { get; } = new CostModel(
         [.. Enumerable.Range(1, TSimd.PanelVectors).Select(vectors => vectors * TSimd.Width)],
-        TSimd.PanelVectors == 4 ? [0.8, 0.95, 1, 1] : [0.7, 1])
+        TSimd.PanelVectors == 4 ? [0.8, 0.95, 0.9, 1] : [0.7, 1])
     {
         AbsorbedValueHeads = AbsorbedValues<TSimd, TVector>.HeadCount,
     };

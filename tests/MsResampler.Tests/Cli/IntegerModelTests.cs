@@ -93,8 +93,9 @@ internal sealed class IntegerModelTests : CliFixture
         foreach (string source in sources)
         {
             string written = In(Path.GetFileName(source) + "-again");
-            CliRun.Of("convert", "--model", source, "--out", written, "--dtype", "int8", "--int8-layers", "gate,proj")
-                .Succeeds();
+            CliRun conversion = CliRun.Of("convert", "--model", source, "--out", written, "--dtype", "int8",
+                "--int8-layers", "gate,proj");
+            Assert.That(conversion.ExitCode, Is.Zero, conversion.Error);
             using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(written);
             string bytes = Quantity.Count(checkpoint.Tensors.Sum(tensor => tensor.ByteCount));
             string output = CliRun.Of("inspect", source, "--int8-layers", "gate,proj").Succeeds().Output;

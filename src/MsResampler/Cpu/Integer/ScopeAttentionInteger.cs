@@ -196,10 +196,12 @@ internal static unsafe class ScopeAttentionInteger<TSimd, TVector>
         nint targetStride)
     {
         TVector sum = TSimd.Zero;
-        for (int step = 0; step < steps; step++, logits += 4 * lanes, target += targetStride)
+        float* dither = WeightDither.Values;
+        for (int step = 0; step < steps; step++, logits += 4 * lanes, target += targetStride, dither += 4)
         {
-            TVector a = Weight8(logits, best), b = Weight8(logits + lanes, best);
-            TVector c = Weight8(logits + (2 * lanes), best), d = Weight8(logits + (3 * lanes), best);
+            TVector a = Weight8(logits, best, dither), b = Weight8(logits + lanes, best, dither + 1);
+            TVector c = Weight8(logits + (2 * lanes), best, dither + 2);
+            TVector d = Weight8(logits + (3 * lanes), best, dither + 3);
             sum = TSimd.Add(sum, TSimd.Add(TSimd.Add(a, b), TSimd.Add(c, d)));
             StepPacking<TSimd, TVector>.StoreFourBytes(target, a, b, c, d);
         }
@@ -215,11 +217,13 @@ internal static unsafe class ScopeAttentionInteger<TSimd, TVector>
     {
         TVector sum = TSimd.Zero;
         bool isInt8 = values.Type == IntegerType.Int8;
-        TVector level = TSimd.Create(values.Level);
-        for (int step = 0; step < steps; step++, logits += 2 * lanes, target += targetStride)
+        TVector level = TSimd.Create(values.Level * 0.99999f);
+        float* dither = WeightDither.Values;
+        for (int step = 0; step < steps; step++, logits += 2 * lanes, target += targetStride, dither += 2)
         {
-            TVector a = isInt8 ? Weight8(logits, best) : Weight16(logits, best, level);
-            TVector b = isInt8 ? Weight8(logits + lanes, best) : Weight16(logits + lanes, best, level);
+            TVector a = isInt8 ? Weight8(logits, best, dither) : Weight16(logits, best, level, dither);
+            TVector b = isInt8 ? Weight8(logits + lanes, best, dither + 1)
+                : Weight16(logits + lanes, best, level, dither + 1);
             sum = TSimd.Add(sum, TSimd.Add(a, b));
             if (isInt8)
                 StepPacking<TSimd, TVector>.StoreTwoBytes(target, a, b);
@@ -230,12 +234,13 @@ internal static unsafe class ScopeAttentionInteger<TSimd, TVector>
         return sum;
     }
 
-    /// <summary><c>round(127·2^(logit − best))</c>.</summary>
-    /// <remarks>The polynomial has a relative error of 7.5·10⁻⁵, a hundredth of a level.</remarks>
+    /// <summary><c>round(126.98·2^(logit − best) + dither)</c>.</summary>
+    /// <remarks>The polynomial has a relative error of 7.5·10⁻⁵, a hundredth of a level. The largest weight is
+    /// <c>126.98·(1 ± 7.5·10⁻⁵) ± 0.496</c>, at most 127.49 before it is rounded.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Weight8(float* logit, TVector best)
+    private static TVector Weight8(float* logit, TVector best, float* dither)
     {
-        const float Level = 127;
+        const float Level = 126.98f;
         TVector exponent = TSimd.Max(TSimd.Create(-127f), TSimd.Subtract(TSimd.Load(logit), best));
         TVector whole = TSimd.Round(exponent);
         TVector part = TSimd.Subtract(exponent, whole);
@@ -243,13 +248,14 @@ internal static unsafe class ScopeAttentionInteger<TSimd, TVector>
         sum = TSimd.MultiplyAdd(sum, part, TSimd.Create(Level * 0.24261112f));
         sum = TSimd.MultiplyAdd(sum, part, TSimd.Create(Level * 0.69326099f));
         sum = TSimd.MultiplyAdd(sum, part, TSimd.Create(Level * 0.99992807f));
-        return TSimd.Round(TSimd.Multiply(sum, TSimd.PowerOfTwo(whole)));
+        return TSimd.Round(TSimd.MultiplyAdd(sum, TSimd.PowerOfTwo(whole), TSimd.Broadcast(dither)));
     }
 
-    /// <summary><c>round(level·2^(logit − best))</c>.</summary>
-    /// <remarks>The polynomial has a relative error of 2.6·10⁻⁶, a hundredth of a level of 4,729.</remarks>
+    /// <summary><c>round(level·2^(logit − best) + dither)</c>.</summary>
+    /// <remarks>The polynomial has a relative error of 2.6·10⁻⁶, a hundredth of a level of 3,344. A level smaller by
+    /// 10⁻⁵ keeps the largest weight below that.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static TVector Weight16(float* logit, TVector best, TVector level)
+    private static TVector Weight16(float* logit, TVector best, TVector level, float* dither)
     {
         TVector exponent = TSimd.Max(TSimd.Create(-127f), TSimd.Subtract(TSimd.Load(logit), best));
         TVector whole = TSimd.Round(exponent);
@@ -259,7 +265,8 @@ internal static unsafe class ScopeAttentionInteger<TSimd, TVector>
         sum = TSimd.MultiplyAdd(sum, part, TSimd.Create(0.24024745f));
         sum = TSimd.MultiplyAdd(sum, part, TSimd.Create(0.69312181f));
         sum = TSimd.MultiplyAdd(sum, part, TSimd.Create(0.99999926f));
-        return TSimd.Round(TSimd.Multiply(TSimd.Multiply(sum, level), TSimd.PowerOfTwo(whole)));
+        return TSimd.Round(TSimd.MultiplyAdd(TSimd.Multiply(sum, level), TSimd.PowerOfTwo(whole),
+            TSimd.Broadcast(dither)));
     }
 
     /// <summary>Arranges the values of a block as steps of keys. Surplus keys of the last step repeat the last
