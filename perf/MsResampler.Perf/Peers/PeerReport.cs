@@ -91,7 +91,8 @@ internal sealed record PeerReport(IReadOnlyList<PeerRow> Rows, IReadOnlyList<Int
 
             Products of integers, all implementations in turns. Engine, int8: 8 bits in the default layers, 16 bits in
             the others; all layers: 8 bits in every layer. ORT: 8 bits in every layer, with activations quantised at run
-            time (dynamic), and with constant scales for the range of the features (static); one scale per tensor.
+            time (dynamic), and with constant scales for the range of the features (static). Weights have
+            one scale per row, its activations one per tensor.
             Gain: the engine's time in float32 divided by that in int8. Ratio: the time of the faster ORT
             divided by the engine's. Error: relative L2 difference from the engine's tokens in float32.
 
