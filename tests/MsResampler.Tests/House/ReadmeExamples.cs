@@ -30,6 +30,13 @@ internal static class ReadmeExamples
         resampler.Resample(features, grids, tokens);
     }
 
+    public static void Integers()
+    {
+        ResamplerOptions options = new() { Precision = Precision.Int8, Int8Layers = ModelLayers.All };
+        using Resampler resampler = Resampler.Load("model-folder", options);
+        Console.WriteLine(resampler.Description);
+    }
+
     public static void FramesAndSound(Resampler resampler, float[] features, PatchGrid[] grids, float[] tokens)
     {
         FrameGroups groups = new(grids, temporalIds: [0, 2, 5, -1], frameCounts: [3, 1]);   // 3 frames, 1 image
