@@ -23,7 +23,7 @@ internal static unsafe class ScopeAttentionInteger<TSimd, TVector>
     /// of a step.</summary>
     private const int KeyMultiple = 12;
 
-    /// <summary>The maximum of an empty set of logits, see <see cref="ScopeAttentionTiled{TSimd,TVector}"/>.</summary>
+    /// <summary>The maximum of an empty set of logits, see <see cref="ScopeSoftmax{TSimd,TVector}"/>.</summary>
     private const float Lowest = float.MinValue;
 
     /// <summary>Floats of scratch memory that a tile needs.</summary>
