@@ -16,8 +16,8 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
     /// <summary>The largest number of queries of a task.</summary>
     private const int MaxQueryCount = 36;
 
-    /// <summary>The smallest number of queries of a task, and their multiple. The widest register tile has as many
-    /// rows, and they share each read of v_proj.</summary>
+    /// <summary>The number of queries of a task is a multiple of this: the rows of the widest register tile, which
+    /// share each read of v_proj.</summary>
     private const int QueryMultiple = 6;
 
     /// <summary>With as many tasks per thread, the threads end at about the same time.</summary>
@@ -71,7 +71,8 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
     /// <param name="maxKeyCount">Patches of the largest window.</param>
     public static int ScratchCount(ResamplerConfig config, WeightMatrix values, int queryCount, int maxKeyCount)
         => values is IntegerMatrix integers
-            ? RowFloats(config, integers, queryCount) + (HeadCount * SumWidth(config)) + (2 * maxKeyCount)
+            ? (int)IntegerRows.FloatsOf(HeadCount * queryCount, integers) + (HeadCount * SumWidth(config))
+                + (2 * maxKeyCount)
             : SumCount + Math.Max(2 * maxKeyCount, ((PackedMatrix)values).ScratchCountOf(ChannelBlock));
 
     /// <summary>Computes the attention output of one task.</summary>
@@ -116,7 +117,7 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
         IntegerMatrix integers = (IntegerMatrix)weights[task.Head];
         IntegerRows activations = new(scratch, HeadCount * task.QueryCount, integers.InnerCount, integers.Type,
             integers.Kernel);
-        float* sums = scratch + RowFloats(config, integers, task.QueryCount);
+        float* sums = scratch + IntegerRows.FloatsOf(HeadCount * task.QueryCount, integers);
         int sumStride = SumWidth(config);
         int* offsets = (int*)(sums + (HeadCount * sumStride));
         for (int index = 0; index < task.QueryCount; index++)
@@ -155,13 +156,6 @@ internal static unsafe class AbsorbedValues<TSimd, TVector>
                     : ((PackedMatrix)weights[task.Head + ((index + 1) / panelCount)]).Memory((index + 1) % panelCount,
                         channel, channels));
         }
-    }
-
-    private static int RowFloats(ResamplerConfig config, IntegerMatrix integers, int queryCount)
-    {
-        const int LineFloats = 16;
-        long bytes = IntegerRows.BytesOf(HeadCount * queryCount, config.HiddenSize, integers.Type, integers.Kernel);
-        return (int)Blocks((int)(bytes / sizeof(float)), LineFloats) * LineFloats;
     }
 
     /// <summary>Floats of a row of sums: whole tiles.</summary>

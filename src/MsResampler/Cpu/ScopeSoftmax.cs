@@ -10,7 +10,7 @@ internal static unsafe class ScopeSoftmax<TSimd, TVector>
 {
     /// <summary>The maximum of an empty set of logits. It is finite, so that a block whose keys are all masked
     /// for a query gives weights of 0: with −∞, −∞ − (−∞) would be NaN. No finite logit is below it.</summary>
-    private const float Lowest = float.MinValue;
+    public const float Lowest = float.MinValue;
 
     /// <summary>Sets the maximum and the sum of weights of each query to those of no keys.</summary>
     public static void Start(float* maximum, float* total, int lanes)

@@ -10,8 +10,7 @@ internal static unsafe class WeightProduct<TSimd, TVector>
     /// <summary>Floats of scratch memory for <paramref name="rowCount"/> rows.</summary>
     public static int ScratchCount(WeightMatrix matrix, int rowCount)
         => matrix is not IntegerMatrix integers ? ((PackedMatrix)matrix).ScratchCount
-        : (int)((IntegerRows.BytesOf(rowCount, integers.InnerCount, integers.Type, integers.Kernel) + sizeof(float) - 1)
-            / sizeof(float));
+        : (int)IntegerRows.FloatsOf(rowCount, integers);
 
     /// <summary>Computes <c>C = A·B + bias</c>.</summary>
     /// <param name="a">A, [<paramref name="rowCount"/>, inner].</param>

@@ -109,8 +109,7 @@ internal sealed unsafe class IntegerActivations<TSimd, TVector>(ModelOperands<TS
     {
         if (matrix is null)
             return default;
-        long bytes = IntegerRows.BytesOf(rowCount, matrix.InnerCount, matrix.Type, matrix.Kernel);
-        return new IntegerRows(memory.Take((bytes + sizeof(float) - 1) / sizeof(float)), rowCount, matrix.InnerCount,
+        return new IntegerRows(memory.Take(IntegerRows.FloatsOf(rowCount, matrix)), rowCount, matrix.InnerCount,
             matrix.Type, matrix.Kernel);
     }
 }

@@ -55,6 +55,11 @@ internal readonly unsafe struct IntegerRows
     public static long BytesOf(int rowCount, int innerCount, IntegerType type, IntegerKernel kernel)
         => ScaleBytesOf(rowCount) + (2L * rowCount * StrideOf(innerCount, type, kernel));
 
+    /// <summary>Floats of memory for <paramref name="rowCount"/> rows that <paramref name="matrix"/> multiplies: whole
+    /// cache lines.</summary>
+    public static long FloatsOf(int rowCount, IntegerMatrix matrix)
+        => BytesOf(rowCount, matrix.InnerCount, matrix.Type, matrix.Kernel) / sizeof(float);
+
     /// <summary>Bytes between rows: whole cache lines, but not a multiple of 4096, because the six rows of a tile would
     /// then compete for the same lines of the first-level cache.</summary>
     public static int StrideOf(int innerCount, IntegerType type, IntegerKernel kernel)

@@ -23,9 +23,6 @@ internal static unsafe class ScopeAttentionInteger<TSimd, TVector>
     /// of a step.</summary>
     private const int KeyMultiple = 12;
 
-    /// <summary>The maximum of an empty set of logits, see <see cref="ScopeSoftmax{TSimd,TVector}"/>.</summary>
-    private const float Lowest = float.MinValue;
-
     /// <summary>Floats of scratch memory that a tile needs.</summary>
     public static int ScratchCount(int lanes, in IntegerHeads keys, in IntegerHeads values)
         => new AttentionScratch(null, lanes, KeyBlock, keys, values).FloatCount;
@@ -53,8 +50,7 @@ internal static unsafe class ScopeAttentionInteger<TSimd, TVector>
         int tileWidth = Math.Min(lanes, keys.Kernel.PanelWidth);
         AttentionScratch scratch = new(memory, lanes, KeyBlock, keys, values);
         new Span<float>(scratch.Sums, keys.HeadSize * lanes).Clear();
-        new Span<float>(scratch.Maximum, lanes).Fill(Lowest);
-        new Span<float>(scratch.Total, lanes).Clear();
+        ScopeSoftmax<TSimd, TVector>.Start(scratch.Maximum, scratch.Total, lanes);
         IntegerQueries<TSimd, TVector>.Round(scope.Queries(tileIndex, head), lanes, tileWidth, keys, frame, head,
             scratch);
         float* rowBias = scope.RowBias(tileIndex, head);
@@ -115,7 +111,7 @@ internal static unsafe class ScopeAttentionInteger<TSimd, TVector>
     private static void Logits(byte* keyRows, int* patches, int count, in IntegerHeads keys, int lanes, int tileWidth,
         in Bias bias, in AttentionScratch scratch)
     {
-        new Span<float>(scratch.BlockMaximum, lanes).Fill(Lowest);
+        new Span<float>(scratch.BlockMaximum, lanes).Fill(ScopeSoftmax<TSimd, TVector>.Lowest);
         int stepCount = AttentionScratch.Steps(keys.HeadSize, keys);
         nint panelBytes = (nint)stepCount * tileWidth * keys.StepBytes;
         IntegerTile tile = new() { StepCount = stepCount, StepStride = 1, Sums = scratch.TileSums };
