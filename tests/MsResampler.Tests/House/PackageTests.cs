@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Reflection.Metadata;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 
@@ -10,14 +11,20 @@ public sealed partial class PackageTests
 {
     private const string FolderVariable = "MSRESAMPLER_PACKAGES";
     private const string Tool = "MsResampler.Cli";
-    private const long MaxToolBytes = 60_000_000;
+    private const long MaxToolBytes = 100_000_000;   // ONNX Runtime and SkiaSharp for all platforms
 
-    private static readonly string[] s_packages =
-        ["MsResampler", Tool, "MsResampler.Kernels", "MsResampler.Onnx", "MsResampler.Reference"];
+    /// <summary>The kind of a source that a portable PDB contains (Portable PDB format, Embedded Source).</summary>
+    private static readonly Guid s_embeddedSource = new("0E8A571B-6926-466E-B4AD-8AB04611F5FE");
 
-    /// <summary>The platforms of the command.</summary>
+    private static readonly string[] s_libraries =
+        ["MsResampler", "MsResampler.Kernels", "MsResampler.Onnx", "MsResampler.Vision"];
+
+    private static readonly string[] s_packages = [.. s_libraries, Tool];
+
+    /// <summary>The platforms of the command. SkiaSharp's file for macOS is universal, ONNX Runtime's is
+    /// not.</summary>
     private static readonly string[] s_platforms =
-        ["linux-arm64", "linux-musl-arm64", "linux-musl-x64", "linux-x64", "osx", "win-arm64", "win-x64"];
+        ["linux-arm64", "linux-musl-arm64", "linux-musl-x64", "linux-x64", "osx", "osx-arm64", "win-arm64", "win-x64"];
 
     [Test]
     public void Each_library_and_the_command_have_a_package()
@@ -27,17 +34,19 @@ public sealed partial class PackageTests
     public void A_package_describes_itself(string id)
     {
         using ZipArchive package = Open(id);
-        XElement metadata = XDocument.Load(Entry(package, $"{id}.nuspec")).Root!.Elements().First();
+        XElement metadata = Metadata(package, id);
         string Field(string name) => metadata.Elements()
             .FirstOrDefault(field => field.Name.LocalName == name)?.Value ?? "";
         using StreamReader reader = new(Entry(package, "README.md"));
         string readme = reader.ReadToEnd();
+        using StreamReader licence = new(Entry(package, "LICENSE"));
         string[] links = [.. Link().Matches(readme).Select(match => match.Groups["target"].Value)];
         using (Assert.EnterMultipleScope())
         {
             Assert.That(Field("readme"), Is.EqualTo("README.md"));
             Assert.That(Field("description"), Is.Not.Empty);
             Assert.That(Field("license"), Is.EqualTo("MIT"));
+            Assert.That(licence.ReadToEnd(), Does.StartWith("MIT License"));
             Assert.That(Field("tags").Split(' '), Has.Length.GreaterThan(3));
             Assert.That(readme, Does.StartWith("# MS-Resampler").And.Contain("CONTRIBUTING.md")
                 .And.Contain("`PatchGrid`"));
@@ -45,10 +54,53 @@ public sealed partial class PackageTests
         }
     }
 
+    /// <summary>A package that depends on a project without a package cannot be installed.</summary>
+    [TestCaseSource(nameof(s_libraries))]
+    public void A_library_depends_only_on_libraries_that_have_packages(string id)
+    {
+        using ZipArchive package = Open(id);
+        string[] dependencies = [.. Metadata(package, id).Descendants()
+            .Where(element => element.Name.LocalName == "dependency")
+            .Select(element => element.Attribute("id")!.Value)];
+        Assert.That(dependencies, Is.Not.Empty);
+        Assert.That(dependencies.Where(name => name.StartsWith("MsResampler", StringComparison.Ordinal)),
+            Is.SubsetOf(s_libraries));
+    }
+
+    /// <summary>CS1591, an error in these projects, makes the texts complete; here they are in the package.</summary>
+    [TestCaseSource(nameof(s_libraries))]
+    public void A_library_has_its_documentation_and_symbols_with_sources(string id)
+    {
+        using ZipArchive package = Open(id);
+        using ZipArchive symbols = ZipFile.OpenRead(Path.ChangeExtension(PathOf(id), ".snupkg"));
+        string[] assemblies = [.. package.Entries.Select(entry => entry.FullName)
+            .Where(name => Path.GetExtension(name) == ".dll").Select(Path.GetFileName).Distinct().OfType<string>()];
+        Assert.That(assemblies, Has.Length.EqualTo(1));
+        string file = Path.GetFileNameWithoutExtension(assemblies[0]);
+        XDocument texts = XDocument.Load(Entry(package, $"lib/net10.0/{file}.xml"));
+        using MemoryStream pdb = new();
+        using (Stream entry = Entry(symbols, $"lib/net10.0/{file}.pdb"))
+            entry.CopyTo(pdb);
+        pdb.Position = 0;
+        using MetadataReaderProvider provider = MetadataReaderProvider.FromPortablePdbStream(pdb);
+        MetadataReader reader = provider.GetMetadataReader();
+        string[] sources = [.. reader.Documents.Select(handle =>
+            reader.GetString(reader.GetDocument(handle).Name))];
+        string[] without = [.. reader.Documents.Where(handle => !reader.GetCustomDebugInformation(handle)
+            .Any(information => reader.GetGuid(reader.GetCustomDebugInformation(information).Kind) == s_embeddedSource))
+            .Select(handle => reader.GetString(reader.GetDocument(handle).Name))];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(texts.Descendants("member").Count(), Is.GreaterThan(4));
+            Assert.That(sources, Is.Not.Empty.And.All.StartsWith("/_/"), "paths must not name the build machine");
+            Assert.That(without, Is.Empty, "a debugger finds the sources in the symbols");
+        }
+    }
+
     [Test]
     public void The_command_has_native_libraries_only_for_its_platforms()
     {
-        string path = Packages().Single(path => Id(path) == Tool);
+        string path = PathOf(Tool);
         using ZipArchive package = ZipFile.OpenRead(path);
         string[] platforms = [.. package.Entries.Select(entry => NativeFile().Match(entry.FullName))
             .Where(match => match.Success).Select(match => match.Groups["platform"].Value).Distinct()
@@ -70,7 +122,12 @@ public sealed partial class PackageTests
 
     private static string Id(string path) => VersionAndExtension().Replace(Path.GetFileName(path), "");
 
-    private static ZipArchive Open(string id) => ZipFile.OpenRead(Packages().Single(path => Id(path) == id));
+    private static string PathOf(string id) => Packages().Single(path => Id(path) == id);
+
+    private static ZipArchive Open(string id) => ZipFile.OpenRead(PathOf(id));
+
+    private static XElement Metadata(ZipArchive package, string id)
+        => XDocument.Load(Entry(package, $"{id}.nuspec")).Root!.Elements().First();
 
     private static Stream Entry(ZipArchive package, string name)
         => (package.GetEntry(name) ?? throw new FileNotFoundException($"expected {name} in the package")).Open();
