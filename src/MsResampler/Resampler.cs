@@ -9,7 +9,7 @@ namespace MsResampler;
 /// <remarks>All members are thread-safe. Calls in progress when <see cref="Dispose"/> is called finish normally;
 /// later calls throw <see cref="ObjectDisposedException"/>. A disposed instance does not reference weights or
 /// workspaces. The threads of an instance that is not disposed end when it is garbage-collected.</remarks>
-public sealed class Resampler : IDisposable
+public sealed partial class Resampler : IDisposable
 {
     private readonly ModelEngine _engine;
     private readonly IReadOnlyList<string> _modelWarnings;
@@ -35,6 +35,15 @@ public sealed class Resampler : IDisposable
 
     /// <summary>The model's configuration.</summary>
     public ResamplerConfig Config { get; }
+
+    /// <summary>M, the number of tokens of an image or of a group of frames.</summary>
+    public int TokenCount => Config.QueryGrid.QueryCount;
+
+    /// <summary>L, the number of values of a token.</summary>
+    public int TokenWidth => Config.OutputSize;
+
+    /// <summary>C, the number of values of a patch feature.</summary>
+    public int FeatureWidth => Config.VisionHiddenSize;
 
     /// <summary>One sentence for each thing that was ignored while loading (unknown configuration fields, other
     /// files in the folder, buffers that the model does not use) and for each reason why the model runs slower than
@@ -126,6 +135,42 @@ public sealed class Resampler : IDisposable
         return new Resampler(model, options);
     }
 
+    /// <summary>The number of values of the tokens of a batch, B·M·L.</summary>
+    /// <param name="imageCount">B, the number of images or of groups of frames.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The number is negative, or so large that no array can hold the
+    /// tokens.</exception>
+    public int TokenLength(int imageCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(imageCount);
+        Int128 length = (Int128)imageCount * TokenCount * TokenWidth;
+        if (length > Array.MaxLength)
+        {
+            throw new ArgumentOutOfRangeException(nameof(imageCount), imageCount, $"imageCount: expected at most " +
+                $"{Array.MaxLength} values of tokens, found {length} ({imageCount} x {TokenCount} tokens x " +
+                $"{TokenWidth}); use several calls");
+        }
+
+        return (int)length;
+    }
+
+    /// <summary>The number of values of the features of a batch, C times the number of patches.</summary>
+    /// <param name="grids">One patch grid per image or frame.</param>
+    /// <exception cref="ArgumentException">A grid is empty, or no array can hold the features.</exception>
+    public int FeatureLength(params ReadOnlySpan<PatchGrid> grids)
+    {
+        FrameGroups images = new(grids);
+        images.Check();
+        Int128 length = images.PatchCount * FeatureWidth;
+        if (length > Array.MaxLength)
+        {
+            throw new ArgumentException($"grids: expected at most {Array.MaxLength} values of features, found " +
+                $"{length} ({images.PatchCount} patches x {FeatureWidth} channels); use several calls",
+                nameof(grids));
+        }
+
+        return (int)length;
+    }
+
     /// <summary>Prepares the model for calls, so that not even the first one waits for preparations. On a GPU all
     /// kernels that the model may need are compiled and loaded, in parallel. Then, on every backend, a batch with the
     /// given grids is computed from features that are 0, as often as is needed until calls of
@@ -153,8 +198,8 @@ public sealed class Resampler : IDisposable
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         groups.Check();
-        Int128 featureCount = groups.PatchCount * Config.VisionHiddenSize;
-        Int128 tokenCount = (Int128)groups.GroupCount * Config.QueryGrid.QueryCount * Config.OutputSize;
+        Int128 featureCount = groups.PatchCount * FeatureWidth;
+        Int128 tokenCount = (Int128)groups.GroupCount * TokenCount * TokenWidth;
         if (Int128.Max(featureCount, tokenCount) > Array.MaxLength)
         {
             throw new ArgumentException($"{groups.GroupCount} {(groups.AreImages ? "images" : "groups")}: expected " +
@@ -218,6 +263,48 @@ public sealed class Resampler : IDisposable
             throw new ArgumentException("expected tokens in memory of their own, found them overlapping the features",
                 nameof(tokens));
         _engine.Resample(features, groups, tokens, cancellationToken);
+    }
+
+    /// <summary>Computes the visual tokens of one image in a new array.</summary>
+    /// <param name="features">The patch features of the image, [H·W, C] row-major, float32.</param>
+    /// <param name="grid">The patch grid of the image.</param>
+    /// <param name="cancellationToken">Checked many times.</param>
+    /// <returns>The tokens, [M, L] row-major.</returns>
+    /// <exception cref="ArgumentException">The grid is empty, or the length does not match it.</exception>
+    /// <inheritdoc cref="Resample(ReadOnlySpan{float}, ReadOnlySpan{PatchGrid}, Span{float}, CancellationToken)"/>
+    public float[] Resample(ReadOnlySpan<float> features, PatchGrid grid,
+        CancellationToken cancellationToken = default)
+        => Resample(features, new FrameGroups([grid]), cancellationToken);
+
+    /// <summary>Computes the visual tokens of a ragged batch in a new array.</summary>
+    /// <param name="features">The patch features of all images, each [H·W, C] row-major, float32.</param>
+    /// <param name="grids">One patch grid per image.</param>
+    /// <param name="cancellationToken">Checked many times per image.</param>
+    /// <returns>The tokens, [B, M, L] row-major.</returns>
+    /// <exception cref="ArgumentException">A grid is empty, the length does not match the grids, or no array can hold
+    /// the tokens.</exception>
+    /// <inheritdoc cref="Resample(ReadOnlySpan{float}, ReadOnlySpan{PatchGrid}, Span{float}, CancellationToken)"/>
+    public float[] Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids,
+        CancellationToken cancellationToken = default)
+        => Resample(features, new FrameGroups(grids), cancellationToken);
+
+    /// <summary>Computes the visual tokens of groups of frames in a new array.</summary>
+    /// <param name="features">The patch features of all frames, one after another, each [H·W, C] row-major,
+    /// float32.</param>
+    /// <param name="groups">The grids and temporal ids of the frames, and the number of frames of each group.</param>
+    /// <param name="cancellationToken">Checked many times per group.</param>
+    /// <returns>The tokens, [groups, M, L] row-major.</returns>
+    /// <exception cref="ArgumentException">A grid or a group is empty, a temporal id is below −1, a length does not
+    /// match, or no array can hold the tokens.</exception>
+    /// <inheritdoc cref="Resample(ReadOnlySpan{float}, FrameGroups, Span{float}, CancellationToken)"/>
+    public float[] Resample(ReadOnlySpan<float> features, FrameGroups groups,
+        CancellationToken cancellationToken = default)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        CheckFeatures(groups, features.Length);
+        float[] tokens = new float[TokenLength(groups.GroupCount)];
+        _engine.Resample(features, groups, tokens, cancellationToken);
+        return tokens;
     }
 
     /// <summary>Computes the attention weights and gate weights of one image. It is slower than
@@ -286,11 +373,11 @@ public sealed class Resampler : IDisposable
     internal void CheckSizes(FrameGroups groups, long featureCount, long tokenCount)
     {
         CheckFeatures(groups, featureCount);
-        long expected = (long)groups.GroupCount * Config.QueryGrid.QueryCount * Config.OutputSize;
+        long expected = (long)groups.GroupCount * TokenCount * TokenWidth;
         if (tokenCount != expected)
         {
             ThrowLength("tokens", $"{expected} ({groups.GroupCount} {(groups.AreImages ? "images" : "groups")} x " +
-                $"{Config.QueryGrid.QueryCount} tokens x {Config.OutputSize})", tokenCount);
+                $"{TokenCount} tokens x {TokenWidth})", tokenCount);
         }
     }
 
@@ -298,9 +385,9 @@ public sealed class Resampler : IDisposable
     {
         groups.Check();
         Int128 patchCount = groups.PatchCount;
-        if (featureCount != patchCount * Config.VisionHiddenSize)
-            ThrowLength("features", $"{patchCount * Config.VisionHiddenSize} ({patchCount} patches x " +
-                $"{Config.VisionHiddenSize} channels)", featureCount);
+        if (featureCount != patchCount * FeatureWidth)
+            ThrowLength("features", $"{patchCount * FeatureWidth} ({patchCount} patches x " +
+                $"{FeatureWidth} channels)", featureCount);
     }
 
     [DoesNotReturn]

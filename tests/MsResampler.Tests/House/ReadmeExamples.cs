@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Numerics.Tensors;
 using MsResampler.Kernels;
 using MsResampler.Onnx;
 using MsResampler.Reference;
@@ -10,24 +12,29 @@ internal static class ReadmeExamples
 {
     public static void First()
     {
-        using Resampler resampler = Resampler.Load("demo/model");    // config.json and safetensors
-        PatchGrid[] grids = [new(24, 24), new(16, 36)];              // two images with different patch grids
-        long patchCount = grids.Sum(grid => grid.PatchCount);
-        float[] features = new float[patchCount * resampler.Config.VisionHiddenSize];   // from your vision encoder
-        int tokenCount = grids.Length * resampler.Config.QueryGrid.QueryCount;
-        float[] tokens = new float[tokenCount * resampler.Config.OutputSize];
-        resampler.Resample(features, grids, tokens);                 // tokens: [image, query, channel], row-major
+        using Resampler resampler = Resampler.Load("demo/model");       // config.json and safetensors
+        PatchGrid[] grids = [new(24, 24), new(16, 36)];                 // two images with different patch grids
+        float[] features = new float[resampler.FeatureLength(grids)];   // from your vision encoder
+        float[] tokens = resampler.Resample(features, grids);          // [image, query, channel], row-major
 
-        int firstImageLength = (int)grids[0].PatchCount * resampler.Config.VisionHiddenSize;
+        int firstImageLength = resampler.FeatureLength(grids[0]);
         Explanation explanation = resampler.Explain(features.AsSpan(0, firstImageLength), grids[0]);
         ReadOnlySpan<float> attention = explanation.Attention(scopeIndex: 0, headIndex: 0);   // [query, patch]
-        Console.WriteLine($"{tokenCount} tokens; query 0 gives patch 0 the weight {attention[0]:F3}");
+        Console.WriteLine($"{tokens.Length} values; query 0 gives patch 0 the weight {attention[0]:F3}");
     }
 
     public static void Library(float[] features, PatchGrid[] grids, float[] tokens)
     {
         using Resampler resampler = Resampler.Load("model-folder");
         resampler.Resample(features, grids, tokens);
+    }
+
+    public static void Tensors(Resampler resampler, float[] features, ReadOnlyTensorSpan<float> images,
+        ReadOnlyTensorSpan<float> image, TensorSpan<float> sequence)
+    {
+        float[] tokens = resampler.Resample(features, new PatchGrid(24, 24));              // [query, channel]
+        Tensor<float> batch = resampler.Resample(images);                                  // [image, query, channel]
+        resampler.Resample(image, sequence.Slice(5..(5 + resampler.TokenCount), NRange.All));   // into a sequence
     }
 
     public static void Integers()
