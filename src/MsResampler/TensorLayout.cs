@@ -23,9 +23,12 @@ internal static class TensorLayout
         return true;
     }
 
-    /// <summary>Whether several elements have the same place, as in a tensor that was broadcast.</summary>
+    /// <summary>Whether several elements have the same place, as in a tensor that was broadcast. The strides of a
+    /// tensor without elements have no meaning.</summary>
     public static bool Repeats(ReadOnlySpan<nint> lengths, ReadOnlySpan<nint> strides)
     {
+        if (lengths.Contains(0))
+            return false;
         for (int dimension = 0; dimension < lengths.Length; dimension++)
         {
             if (lengths[dimension] > 1 && strides[dimension] == 0)
