@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using MsResampler.Kernels;
 using MsResampler.Onnx;
 using MsResampler.Reference;
+using MsResampler.Vision;
 using NetArchTest.Rules;
 
 namespace MsResampler.Tests.House;
@@ -16,7 +17,7 @@ public class DependencyTests
     private static readonly Assembly s_engine = typeof(Resampler).Assembly;
 
     private static readonly Assembly[] s_libraries =
-        [s_engine, typeof(ReferenceResampler).Assembly, typeof(OnnxExporter).Assembly];
+        [s_engine, typeof(ReferenceResampler).Assembly, typeof(OnnxExporter).Assembly, typeof(VisualTokens).Assembly];
 
     private static readonly Assembly s_gpu = typeof(CudaBackend).Assembly;
 
@@ -37,6 +38,18 @@ public class DependencyTests
     [TestCaseSource(nameof(s_libraries))]
     public void Libraries_do_not_depend_on_kernels_and_tools(Assembly assembly)
         => AssertFree(assembly, Root, "MsResampler.Kernels", "MsResampler.Cli", "MsResampler.Perf");
+
+    [Test]
+    public void The_engine_its_reference_and_the_ONNX_graph_know_nothing_of_photos_and_hosting()
+    {
+        foreach (Assembly assembly in s_libraries.Where(assembly => assembly != typeof(VisualTokens).Assembly))
+            AssertFree(assembly, Root, "MsResampler.Vision", "SkiaSharp", "Microsoft.Extensions", "Microsoft.ML");
+    }
+
+    [Test]
+    public void The_vision_library_uses_the_engine_only_from_outside()
+        => AssertFree(typeof(VisualTokens).Assembly, Root, "MsResampler.Safetensors", "MsResampler.Gguf",
+            "MsResampler.Cpu");
 
     [Test]
     public void File_reading_does_not_depend_on_the_model()
