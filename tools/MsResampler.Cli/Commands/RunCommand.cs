@@ -49,7 +49,8 @@ internal static class RunCommand
             HelpName = "LISTS",
         };
         Option<string> output = Options.Path("--out", "FILE",
-            "The file for the tokens in float32, .safetensors (tensor 'tokens') or .npy: [B,M,L], or [groups,M,L].");
+            "The file for the tokens: .safetensors (tensor 'tokens'), .npy or .pt (PyTorch); [B,M,L] or [groups,M,L].");
+        Option<WeightType?> type = Options.ElementType("The type of the tokens in the file (default: f32).");
         EngineOptions engine = new(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda, BackendChoice.Reference);
         Option<string?> maps = Options.OptionalPath("--maps", "DIR",
             "Also write maps of the attention of each scope and of the gate to this folder, as PNG.");
@@ -85,7 +86,7 @@ internal static class RunCommand
             ],
             Options =
             {
-                model, layout, features, grid, dropClassToken, images, patch, size, temporalIds, output,
+                model, layout, features, grid, dropClassToken, images, patch, size, temporalIds, output, type,
                 engine.Backend, engine.Device, engine.Precision, engine.Int8Layers,
                 engine.WeightStorage, engine.Threads, maps,
             },
@@ -120,6 +121,7 @@ internal static class RunCommand
                     : ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size)),
                 TemporalIds = ReadTemporalIds(parsed.GetValue(temporalIds)),
                 Output = parsed.GetRequiredValue(output),
+                OutputType = WeightTypes.TensorTypeOf(parsed.GetValue(type) ?? WeightType.Float32),
                 InputFiles = hasImages ? imageFiles : featureFiles,
                 Engine = engine.Read(parsed),
                 MapFolder = parsed.GetValue(maps),
@@ -141,7 +143,7 @@ internal static class RunCommand
     public static IReadOnlyList<string> Run(RunRequest request, Terminal terminal,
         CancellationToken cancellationToken)
     {
-        TokenFile.CheckName(request.Output);
+        TokenFile.CheckName(request.Output, request.OutputType);
         Inputs inputs = new Inputs().AddModel(request.Model);
         foreach (string path in request.InputFiles)
             inputs.Add(path);
@@ -160,8 +162,8 @@ internal static class RunCommand
                 "group the frames");
         TimeSpan callTime = TimeSpan.Zero;
         List<string> maps = [];
-        using TokenFile file = TokenFile.Create(request.Output, groups.Count, config.QueryGrid.QueryCount,
-            config.OutputSize, inputs);
+        using TokenFile file = TokenFile.Create(request.Output, request.OutputType, groups.Count,
+            config.QueryGrid.QueryCount, config.OutputSize, inputs);
         using OutputFolder? mapFolder = request.MapFolder is null
             ? null : new OutputFolder(request.MapFolder, "--maps", inputs);
         terminal.Track(groups.AreImages ? "images" : "groups", groups.Count, report =>
@@ -171,7 +173,7 @@ internal static class RunCommand
             {
                 int end = ChunkEnd(groups, config, first);
                 RunChunk chunk = new(groups, engine, first, end, buffers);
-                file.Append(chunk.Resample(request.Engine.ThreadCount, cancellationToken));
+                file.Append(chunk.Resample(request.Engine.ThreadCount, cancellationToken), groups.Describe);
                 callTime += chunk.CallTime;
                 if (mapFolder is not null)
                     maps.AddRange(chunk.DrawMaps(mapFolder, cancellationToken));

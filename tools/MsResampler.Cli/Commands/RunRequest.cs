@@ -1,3 +1,5 @@
+using MsResampler.Safetensors;
+
 namespace MsResampler.Cli.Commands;
 
 /// <summary>The arguments of <c>run</c>.</summary>
@@ -15,6 +17,9 @@ internal sealed record RunRequest
     public int[][]? TemporalIds { get; init; }
 
     public required string Output { get; init; }
+
+    /// <summary>The type of the tokens in the file: F32, F16 or BF16.</summary>
+    public TensorType OutputType { get; init; } = TensorType.F32;
 
     /// <summary>The files of the images; the command must not replace them.</summary>
     public required IReadOnlyList<string> InputFiles { get; init; }

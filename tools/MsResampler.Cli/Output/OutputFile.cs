@@ -31,6 +31,13 @@ internal sealed class OutputFile : IDisposable
             : status;
     }
 
+    /// <summary>Replaces bytes that were already written.</summary>
+    public void Replace(long offset, ReadOnlySpan<byte> bytes)
+    {
+        Stream.Flush();
+        RandomAccess.Write(_file.Handle, bytes, offset);
+    }
+
     /// <summary>Gives the file its name and replaces an existing file.</summary>
     public void Commit(CancellationToken cancellationToken) => _file.Commit(cancellationToken);
 
