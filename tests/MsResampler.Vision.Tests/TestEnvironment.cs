@@ -1,0 +1,4 @@
+namespace MsResampler;
+
+[SetUpFixture]
+public sealed class TestEnvironment : KernelCacheFolder;
