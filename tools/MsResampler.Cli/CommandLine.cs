@@ -7,6 +7,7 @@ using MsResampler.Gguf;
 using MsResampler.Kernels;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Safetensors;
+using MsResampler.Vision;
 
 namespace MsResampler.Cli;
 
@@ -148,7 +149,7 @@ internal static class CommandLine
     {
         AggregateException { InnerException: { } inner } => Describe(inner),
         InputException or InvalidModelException or SafetensorsException or GgufException or DeviceException
-            or ActivationOverflowException or UnauthorizedAccessException => exception.Message,
+            or ActivationOverflowException or InvalidImageException or UnauthorizedAccessException => exception.Message,
         FileNotFoundException { FileName: { } assembly } when assembly.Contains(", Version=",
             StringComparison.Ordinal) => PlainError.Describe(exception),
         IOException and not FileLoadException => exception.Message,

@@ -7,8 +7,8 @@ public sealed record ImageDecoding
     /// image, because a file of a few kilobytes can declare a huge picture.</summary>
     public long MaxPixelCount { get; init; } = 1L << 27;
 
-    /// <summary>The largest number of bytes of an encoded image; 128 MiB by default.</summary>
-    public long MaxEncodedBytes { get; init; } = 128L << 20;
+    /// <summary>The largest number of bytes of an encoded image; 64 MiB by default.</summary>
+    public long MaxEncodedBytes { get; init; } = 64L << 20;
 
     /// <summary>The colour behind transparent pixels; white by default.</summary>
     public RgbColor Background { get; init; } = RgbColor.White;

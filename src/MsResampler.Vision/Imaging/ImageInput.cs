@@ -4,7 +4,7 @@ namespace MsResampler.Vision;
 /// decoded.</summary>
 public sealed class ImageInput
 {
-    private const int BlockBytes = 1 << 16;
+    private const int FirstPipeBytes = 1 << 16;
 
     private readonly ReadOnlyMemory<byte> _bytes;
     private readonly Func<Stream>? _open;
@@ -42,18 +42,22 @@ public sealed class ImageInput
 
     /// <summary>Reads the encoded bytes.</summary>
     /// <param name="maxBytes">The largest permitted number of bytes.</param>
-    /// <param name="reserve">Called with a number of bytes before each allocation of so much memory.</param>
-    /// <param name="cancellationToken">Stops reading between two blocks.</param>
+    /// <param name="budget">The budget of the memory that is allocated.</param>
+    /// <param name="cancellationToken">Stops waiting and reading.</param>
     /// <exception cref="InvalidImageException">The image cannot be read, or is too large.</exception>
-    internal ReadOnlyMemory<byte> Read(long maxBytes, Action<long> reserve, CancellationToken cancellationToken)
+    internal EncodedImage Read(long maxBytes, DecodingBudget budget, CancellationToken cancellationToken)
     {
         if (_open is null)
-            return _bytes.Length <= maxBytes ? _bytes : throw TooLarge(_bytes.Length, maxBytes);
+        {
+            return _bytes.Length <= maxBytes ? new EncodedImage(Name, _bytes, null)
+                : throw TooLarge(_bytes.Length, maxBytes);
+        }
+
         Stream? stream = null;
         try
         {
             stream = _open();
-            return Read(stream, maxBytes, reserve, cancellationToken);
+            return Read(stream, maxBytes, budget, cancellationToken);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException
             or ObjectDisposedException)
@@ -67,33 +71,72 @@ public sealed class ImageInput
         }
     }
 
-    private ReadOnlyMemory<byte> Read(Stream stream, long maxBytes, Action<long> reserve,
-        CancellationToken cancellationToken)
+    private EncodedImage Read(Stream stream, long maxBytes, DecodingBudget budget, CancellationToken cancellationToken)
     {
-        // A length is only a hint: a file can grow, and a pipe has none.
-        long expected = stream.CanSeek ? stream.Length - stream.Position : 0;
-        if (expected > maxBytes)
-            throw TooLarge(expected, maxBytes);
-        long capacity = Math.Max(expected + 1, BlockBytes);
-        reserve(capacity);
-        byte[] bytes = new byte[capacity];
-        int length = 0;
-        while (true)
+        // Some files, such as those of /proc, report no length.
+        long? known = stream.CanSeek && stream.Length > stream.Position ? stream.Length - stream.Position : null;
+        if (known > maxBytes)
+            throw TooLarge(known, maxBytes);
+        // Without a length, the array grows, and the old and the new one exist together.
+        long reserved = known + 1 ?? Math.Min(maxBytes + (maxBytes / 2) + FirstPipeBytes, budget.MaxEncodedBytes);
+        if (reserved > budget.MaxEncodedBytes)
+        {
+            throw new InvalidImageException(Name, $"expected at most {budget.MaxEncodedBytes} bytes, a quarter of " +
+                $"DecodingMemory.Capacity, found {known}");
+        }
+
+        DecodingBudget.Lease lease = budget.AcquireEncoded(reserved, cancellationToken);
+        try
+        {
+            ReadOnlyMemory<byte> bytes = known is { } length
+                ? ReadKnown(stream, (int)length, cancellationToken)
+                : ReadUnknown(stream, Math.Min(maxBytes, (reserved - FirstPipeBytes) / 3 * 2), cancellationToken);
+            lease.ShrinkTo(bytes.Length);
+            return new EncodedImage(Name, bytes, lease);
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
+    }
+
+    private ReadOnlyMemory<byte> ReadKnown(Stream stream, int length, CancellationToken cancellationToken)
+    {
+        byte[] bytes = GC.AllocateUninitializedArray<byte>(length + 1);
+        int count = Fill(stream, bytes, 0, cancellationToken);
+        return count <= length ? bytes.AsMemory(0, count)
+            : throw new InvalidImageException(Name, $"expected {length} bytes, found more: the file is being written");
+    }
+
+    private ReadOnlyMemory<byte> ReadUnknown(Stream stream, long maxBytes, CancellationToken cancellationToken)
+    {
+        byte[] bytes = new byte[FirstPipeBytes];
+        for (int count = 0; ;)
+        {
+            count = Fill(stream, bytes, count, cancellationToken);
+            if (count > maxBytes)
+                throw TooLarge(null, maxBytes);
+            if (count < bytes.Length)
+                return bytes.AsMemory(0, count);
+            Array.Resize(ref bytes, (int)Math.Min(2L * bytes.Length, maxBytes + 1));
+        }
+    }
+
+    /// <summary>Reads until the array is full or the stream ends. Returns the number of bytes in the array.</summary>
+    private static int Fill(Stream stream, byte[] bytes, int count, CancellationToken cancellationToken)
+    {
+        const int BlockBytes = 1 << 20;
+        while (count < bytes.Length)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            int count = stream.Read(bytes, length, Math.Min(bytes.Length - length, 16 * BlockBytes));
-            if (count == 0)
-                return bytes.AsMemory(0, length);
-            length += count;
-            if (length > maxBytes)
-                throw TooLarge(null, maxBytes);
-            if (length < bytes.Length)
-                continue;
-            // The old and the new array exist together while bytes are copied.
-            long larger = Math.Min(2L * bytes.Length, maxBytes + 1);
-            reserve(larger);
-            Array.Resize(ref bytes, (int)larger);
+            int read = stream.Read(bytes, count, Math.Min(bytes.Length - count, BlockBytes));
+            if (read == 0)
+                break;
+            count += read;
         }
+
+        return count;
     }
 
     private static FileStream OpenFile(string path)
@@ -101,10 +144,10 @@ public sealed class ImageInput
         if (Directory.Exists(path))
             throw new IOException("expected a file, found a folder");
         return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete,
-            bufferSize: 0, FileOptions.SequentialScan);
+            bufferSize: 0);
     }
 
     private InvalidImageException TooLarge(long? bytes, long maxBytes) => new(Name,
-        $"expected at most {maxBytes} bytes, found {(bytes is null ? "more" : $"{bytes}")} " +
-        "(ImageDecoding.MaxEncodedBytes)");
+        $"expected at most {maxBytes} bytes, found {(bytes is null ? "more" : $"{bytes}")}; " +
+        "ImageDecoding.MaxEncodedBytes is the limit");
 }

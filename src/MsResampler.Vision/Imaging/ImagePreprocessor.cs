@@ -1,5 +1,3 @@
-using SkiaSharp;
-
 namespace MsResampler.Vision;
 
 /// <summary>Decodes images and prepares them for a vision encoder. Several threads may use it at the same
@@ -26,19 +24,38 @@ public sealed class ImagePreprocessor
 
     /// <summary>Decodes an image, turns it upright, resizes and crops it.</summary>
     /// <param name="image">The encoded image.</param>
-    /// <param name="cancellationToken">Ends the call between two steps.</param>
+    /// <param name="cancellationToken">Stops waiting for memory, and decoding between two bands of rows.</param>
     /// <exception cref="InvalidImageException">The image cannot be read, is damaged, too large or not a
     /// picture.</exception>
     public RgbImage Prepare(ImageInput image, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(image);
-        ReadOnlyMemory<byte> bytes = image.Read(Preprocessing.Decoding.MaxEncodedBytes, _ => { }, cancellationToken);
-        using SKBitmap decoded = SKBitmap.Decode(bytes.Span)
-            ?? throw new InvalidImageException(image.Name, "expected a PNG, JPEG or WebP picture");
-        ImageSize size = Preprocessing.Resize.SizeOf(new ImageSize(decoded.Height, decoded.Width));
-        using SKBitmap resized = decoded.Resize(new SKSizeI(size.Width, size.Height),
-            new SKSamplingOptions(SKCubicResampler.CatmullRom));
-        return Crop(resized, Preprocessing.Crop ?? size);
+        return Prepare(image, DecodingMemory.Budget, cancellationToken);
+    }
+
+    /// <summary>Reads the header of an image.</summary>
+    /// <param name="image">The encoded image.</param>
+    /// <param name="cancellationToken">Stops waiting for memory, and reading.</param>
+    /// <returns>The size of the upright image before resizing.</returns>
+    /// <exception cref="InvalidImageException">The image cannot be read, is too large or not a picture.</exception>
+    public ImageSize ReadSize(ImageInput image, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        ImageDecoding decoding = Preprocessing.Decoding;
+        using EncodedImage encoded = image.Read(decoding.MaxEncodedBytes, DecodingMemory.Budget, cancellationToken);
+        using ImageDecoder decoder = new(encoded, decoding);
+        return decoder.Orientation.Upright(decoder.StoredSize);
+    }
+
+    /// <summary>Prepares an image within a budget.</summary>
+    internal RgbImage Prepare(ImageInput image, DecodingBudget budget, CancellationToken cancellationToken)
+    {
+        ImageDecoding decoding = Preprocessing.Decoding;
+        using EncodedImage encoded = image.Read(decoding.MaxEncodedBytes, budget, cancellationToken);
+        using ImageDecoder decoder = new(encoded, decoding);
+        (ImageSize resized, ImageSize size) = SizesOf(image, decoder.Orientation.Upright(decoder.StoredSize));
+        return decoder.Decode(() => new ImageResizer(decoder.StoredSize, decoder.Orientation, resized, size,
+            Preprocessing.Resampling), budget, cancellationToken);
     }
 
     /// <summary>Rescales and normalises a prepared image.</summary>
@@ -79,21 +96,22 @@ public sealed class ImagePreprocessor
         return values;
     }
 
-    private static RgbImage Crop(SKBitmap bitmap, ImageSize size)
+    private (ImageSize Resized, ImageSize Size) SizesOf(ImageInput image, ImageSize upright)
     {
-        byte[] pixels = new byte[checked(3 * size.Height * size.Width)];
-        // The half is rounded down for negative differences too.
-        (int top, int left) = ((bitmap.Height - size.Height) >> 1, (bitmap.Width - size.Width) >> 1);
-        for (int y = Math.Max(0, -top); y < Math.Min(size.Height, bitmap.Height - top); y++)
+        ImageSize resized;
+        try
         {
-            for (int x = Math.Max(0, -left); x < Math.Min(size.Width, bitmap.Width - left); x++)
-            {
-                SKColor color = bitmap.GetPixel(x + left, y + top);
-                int index = 3 * ((y * size.Width) + x);
-                (pixels[index], pixels[index + 1], pixels[index + 2]) = (color.Red, color.Green, color.Blue);
-            }
+            resized = Preprocessing.Resize.SizeOf(upright);
+        }
+        catch (Exception e) when (e is ArgumentException or OverflowException)
+        {
+            throw new InvalidImageException(image.Name, $"{upright} pixels cannot be resized: {e.Message}", e);
         }
 
-        return new RgbImage(size, pixels);
+        ImageSize size = Preprocessing.Crop ?? resized;
+        long maxPixelCount = Math.Min(Preprocessing.Decoding.MaxPixelCount, Array.MaxLength / 3);
+        return (long)size.Height * size.Width <= maxPixelCount ? (resized, size)
+            : throw new InvalidImageException(image.Name, $"expected at most {maxPixelCount} pixels after resizing, " +
+                $"found {size} from {upright}");
     }
 }

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using MsResampler.Safetensors;
+using MsResampler.Files;
 
 namespace MsResampler.Model;
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
+using MsResampler.Files;
 using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;

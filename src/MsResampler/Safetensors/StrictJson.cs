@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using MsResampler.Files;
 using static MsResampler.Safetensors.SafetensorsException;
 
 namespace MsResampler.Safetensors;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using MsResampler.Cli.Maps;
+using MsResampler.Vision;
 
 namespace MsResampler.Cli.Commands;
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ImageSize = MsResampler.Vision.ImageSize;
 
 namespace MsResampler.Cli.Commands;
 

@@ -1,4 +1,4 @@
-using MsResampler.Safetensors;
+using MsResampler.Files;
 
 namespace MsResampler.Cli.Input;
 

@@ -1,3 +1,4 @@
+using MsResampler.Vision;
 using SkiaSharp;
 
 namespace MsResampler.Cli.Input;
@@ -9,17 +10,19 @@ internal sealed class ImageFeatures : IFeatureSource
     // The side of the largest square picture with three channels.
     private static readonly int s_maxSide = (int)Math.Sqrt(FeatureFile.MaxFeatureCount / 3);
 
-    private readonly IReadOnlyList<InputFile> _files;
+    private readonly IReadOnlyList<ImageInput> _images;
     private readonly int _patchSize;
-    private readonly SKSizeI _size;
+    private readonly ImageSize _size;
+    private readonly ImagePreprocessor _preprocessor;
 
-    private ImageFeatures(IReadOnlyList<InputFile> files, int patchSize, SKSizeI size)
+    private ImageFeatures(IReadOnlyList<ImageInput> images, int patchSize, ImageSize size)
     {
-        _files = files;
+        _images = images;
         _patchSize = patchSize;
         _size = size;
+        _preprocessor = new ImagePreprocessor(new() { Resize = ResizeRule.Exact(size.Height, size.Width) });
         PatchGrid grid = new(size.Height / patchSize, size.Width / patchSize);
-        Grids = [.. Enumerable.Repeat(grid, files.Count)];
+        Grids = [.. Enumerable.Repeat(grid, images.Count)];
     }
 
     public long ChannelCount => 3L * _patchSize * _patchSize;
@@ -29,67 +32,79 @@ internal sealed class ImageFeatures : IFeatureSource
     public IReadOnlyList<long> StoredShape => [];
 
     /// <summary>Opens files. Checks their headers and the sizes.</summary>
-    /// <exception cref="InputException">A file is not a picture, or the size is not a multiple of the patch
+    /// <exception cref="InputException">A file does not exist, or the size is not a multiple of the patch
     /// size.</exception>
+    /// <exception cref="InvalidImageException">A file is not a picture.</exception>
     public static ImageFeatures Open(IReadOnlyList<string> paths, int patchSize, ImageSize size)
     {
         if (size.Height % patchSize != 0 || size.Width % patchSize != 0)
-            throw new InputException($"--size {size} is not a multiple of --patch {patchSize}; the nearest " +
-                $"multiple is {NearestMultiple(size, patchSize)}");
+            throw new InputException($"--size {Text(size)} is not a multiple of --patch {patchSize}; the nearest " +
+                $"multiple is {Text(NearestMultiple(size, patchSize))}");
         long featureCount = 3L * size.Height * size.Width;
         if (featureCount > FeatureFile.MaxFeatureCount)
-            throw new InputException($"--size {size}: an image would have {featureCount} features; at most " +
+            throw new InputException($"--size {Text(size)}: an image would have {featureCount} features; at most " +
                 $"{FeatureFile.MaxFeatureCount} are possible (a square with side {s_maxSide})");
-        List<InputFile> files = [];
-        try
-        {
-            foreach (string path in paths)
-            {
-                files.Add(InputFile.Open(path, "--image"));
-                ImageDecoder.Check(files[^1]);
-            }
-        }
-        catch
-        {
-            files.ForEach(file => file.Dispose());
-            throw;
-        }
-
-        return new ImageFeatures(files, patchSize, new SKSizeI(size.Width, size.Height));
+        ImageFeatures features = new([.. paths.Select(OpenImage)], patchSize, size);
+        foreach (ImageInput image in features._images)
+            features._preprocessor.ReadSize(image);
+        return features;
     }
 
-    public string Describe(int imageIndex) => _files[imageIndex].Name;
+    public string Describe(int imageIndex) => _images[imageIndex].Name;
 
-    public string FileStem(int imageIndex) => Path.GetFileNameWithoutExtension(_files[imageIndex].Name);
+    public string FileStem(int imageIndex) => Path.GetFileNameWithoutExtension(_images[imageIndex].Name);
 
     public void Read(int imageIndex, Span<float> destination)
     {
-        RgbImage image = ImageDecoder.Decode(_files[imageIndex], _ => _size);
+        float[] pixels = new float[destination.Length];
+        _preprocessor.Write(_preprocessor.Prepare(_images[imageIndex]), PixelLayout.ChannelsFirst, pixels);
         PatchGrid grid = Grids[imageIndex];
         int index = 0;
         for (int row = 0; row < grid.Rows; row++)
             for (int column = 0; column < grid.Columns; column++)
                 for (int channel = 0; channel < 3; channel++)
-                    for (int y = row * _patchSize; y < (row + 1) * _patchSize; y++)
-                        for (int x = column * _patchSize; x < (column + 1) * _patchSize; x++)
-                            destination[index++] = Normalize(image, x, y, channel);
+                    for (int y = row * _patchSize; y < (row + 1) * _patchSize; y++, index += _patchSize)
+                        pixels.AsSpan((((channel * _size.Height) + y) * _size.Width) + (column * _patchSize),
+                            _patchSize).CopyTo(destination[index..]);
     }
 
     public SKBitmap? ReadPicture(int imageIndex, int longSide)
-        => ImageDecoder.Decode(_files[imageIndex], size =>
     {
-        double scale = (double)longSide / Math.Max(size.Width, size.Height);
-        return new SKSizeI(Math.Max((int)(size.Width * scale), 1), Math.Max((int)(size.Height * scale), 1));
-    }).ToBitmap();
+        ImagePreprocessor preprocessor = new(new() { Resize = ResizeRule.LongestEdge(longSide) });
+        return ToBitmap(preprocessor.Prepare(_images[imageIndex]));
+    }
 
     public void Dispose()
     {
-        foreach (InputFile file in _files)
-            file.Dispose();
     }
 
-    private static float Normalize(RgbImage image, int x, int y, int channel)
-        => ((image.Pixels[(3 * ((y * image.Width) + x)) + channel] / 255) - 0.5f) / 0.5f;
+    /// <summary>A pipe is read now, because it can be read only once.</summary>
+    private static ImageInput OpenImage(string path)
+    {
+        InputFile.Require(path, "--image");
+        using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        if (stream.CanSeek)
+            return ImageInput.FromFile(path);
+        using EncodedImage encoded = ImageInput.FromStream(stream, path, leaveOpen: true)
+            .Read(new ImageDecoding().MaxEncodedBytes, DecodingMemory.Budget, CancellationToken.None);
+        return ImageInput.FromBytes(encoded.Bytes, path);
+    }
+
+    private static SKBitmap ToBitmap(RgbImage image)
+    {
+        SKBitmap bitmap = new(image.Size.Width, image.Size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
+        Span<byte> bytes = bitmap.GetPixelSpan();
+        for (int pixel = 0; pixel < image.Pixels.Length / 3; pixel++)
+        {
+            image.Pixels.AsSpan(3 * pixel, 3).CopyTo(bytes[(4 * pixel)..]);
+            bytes[(4 * pixel) + 3] = byte.MaxValue;
+        }
+
+        return bitmap;
+    }
+
+    /// <summary>A size as written by the user.</summary>
+    private static string Text(ImageSize size) => size.Height == size.Width ? $"{size.Height}" : $"{size}";
 
     private static ImageSize NearestMultiple(ImageSize size, int factor)
     {

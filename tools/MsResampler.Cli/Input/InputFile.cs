@@ -69,7 +69,9 @@ internal sealed class InputFile : IDisposable
 
     public void Dispose() => _copy?.Dispose();
 
-    private static void Require(string path, string option)
+    /// <summary>Checks that a path names a file.</summary>
+    /// <inheritdoc cref="Open" path="/exception"/>
+    public static void Require(string path, string option)
     {
         if (Directory.Exists(path))
             throw new InputException($"{path}: this is a folder; {option} expects a file");

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace MsResampler.Cli.Input;
+namespace MsResampler.Vision;
 
 /// <summary>Parses the Huffman-coded blocks of a sequential JPEG file (ITU-T T.81, annex F.2), to check that all blocks
 /// are present. The blocks are not decoded.</summary>

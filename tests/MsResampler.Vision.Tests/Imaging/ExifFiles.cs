@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using SkiaSharp;
 
-namespace MsResampler.Tests.Cli;
+namespace MsResampler.Vision.Tests.Imaging;
 
 /// <summary>Inserts an EXIF orientation into picture files.</summary>
 internal static class ExifFiles

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using SkiaSharp;
 
-namespace MsResampler.Cli.Input;
+namespace MsResampler.Vision;
 
 /// <summary>Reads the orientation in the eXIf chunk of a PNG file. Skia reads it only for JPEG and WebP.</summary>
 internal static class ExifOrientation
@@ -10,32 +10,26 @@ internal static class ExifOrientation
     private const int SignatureBytes = 8;
     private const int ChunkHeaderBytes = 8;
     private const int ChecksumBytes = 4;
-    private const int MaxExifBytes = 1 << 20;
     private const int DirectoryEntryBytes = 12;
     private const ushort OrientationTag = 0x0112;
     private const ushort ShortType = 3;
 
     /// <summary>Returns the orientation of a PNG file; upright if the file does not specify it.</summary>
-    /// <param name="png">The file.</param>
-    public static SKEncodedOrigin OfPng(Stream png)
+    public static SKEncodedOrigin OfPng(ReadOnlySpan<byte> png)
     {
-        png.Position = SignatureBytes;
-        Span<byte> header = stackalloc byte[ChunkHeaderBytes];
+        long position = SignatureBytes;
         // The chunk can be before or after the pixels.
-        while (png.ReadAtLeast(header, ChunkHeaderBytes, throwOnEndOfStream: false) == ChunkHeaderBytes)
+        while (position + ChunkHeaderBytes <= png.Length)
         {
-            uint length = BinaryPrimitives.ReadUInt32BigEndian(header);
-            ReadOnlySpan<byte> type = header[4..];
-            if (type.SequenceEqual("IEND"u8) || length > int.MaxValue)
+            ReadOnlySpan<byte> chunk = png[(int)position..];
+            uint length = BinaryPrimitives.ReadUInt32BigEndian(chunk);
+            ReadOnlySpan<byte> type = chunk.Slice(sizeof(uint), ChunkHeaderBytes - sizeof(uint));
+            chunk = chunk[ChunkHeaderBytes..];
+            if (type.SequenceEqual("IEND"u8) || length > chunk.Length)
                 break;
-            if (type.SequenceEqual("eXIf"u8) && length <= MaxExifBytes)
-            {
-                byte[] exif = new byte[length];
-                return png.ReadAtLeast(exif, exif.Length, throwOnEndOfStream: false) == exif.Length
-                    ? OfExif(exif) : SKEncodedOrigin.TopLeft;
-            }
-
-            png.Position += length + ChecksumBytes;
+            if (type.SequenceEqual("eXIf"u8))
+                return OfExif(chunk[..(int)length]);
+            position += ChunkHeaderBytes + length + ChecksumBytes;
         }
 
         return SKEncodedOrigin.TopLeft;

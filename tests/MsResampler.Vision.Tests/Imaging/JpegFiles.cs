@@ -1,4 +1,4 @@
-namespace MsResampler.Tests.Cli;
+namespace MsResampler.Vision.Tests.Imaging;
 
 /// <summary>JPEG files of kinds that Skia cannot write, written by libjpeg-turbo: a coloured checkerboard.</summary>
 internal static class JpegFiles

@@ -1,13 +1,11 @@
 using System.Buffers.Binary;
-using MsResampler.Cli;
-using MsResampler.Cli.Input;
 using SkiaSharp;
 
-namespace MsResampler.Tests.Cli;
+namespace MsResampler.Vision.Tests.Imaging;
 
 /// <summary>Truncated picture files of every length: the result is an error, or exactly the pixels of the whole
 /// file.</summary>
-internal sealed class DamagedImageTests : CliFixture
+internal sealed class DamagedImageTests
 {
     private const int EndMarkerBytes = 2;
 
@@ -18,10 +16,10 @@ internal sealed class DamagedImageTests : CliFixture
     public void A_sequential_jpeg_may_lack_only_its_end_marker(string kind)
     {
         byte[] jpeg = JpegFiles.Of(kind);
-        float[] whole = Decode(jpeg)!;
+        byte[] whole = Decode(jpeg)!;
         for (int missing = 1; missing < jpeg.Length; missing++)
         {
-            float[]? cut = Decode(jpeg[..^missing]);
+            byte[]? cut = Decode(jpeg[..^missing]);
             if (missing <= EndMarkerBytes)
                 Assert.That(cut, Is.EqualTo(whole), $"{missing} bytes missing");
             else
@@ -51,10 +49,10 @@ internal sealed class DamagedImageTests : CliFixture
     public void Truncated_files_of_other_formats_are_errors(SKEncodedImageFormat format)
     {
         byte[] file = Encode(format, 40, 30);
-        float[] whole = Decode(file)!;
+        byte[] whole = Decode(file)!;
         for (int missing = 1; missing < file.Length; missing++)
         {
-            float[]? cut = Decode(file[..^missing]);
+            byte[]? cut = Decode(file[..^missing]);
             if (format == SKEncodedImageFormat.Png && missing <= MaxPngTailBytes)
                 Assert.That(cut, Is.Null.Or.EqualTo(whole), $"{missing} bytes missing");
             else
@@ -84,7 +82,7 @@ internal sealed class DamagedImageTests : CliFixture
         [ValueSource(typeof(JpegFiles), nameof(JpegFiles.Sequential))] string kind)
     {
         byte[] jpeg = JpegFiles.Of(kind);
-        float[] whole = Decode(jpeg)!;
+        byte[] whole = Decode(jpeg)!;
         using (Assert.EnterMultipleScope())
         {
             Assert.That(Decode([.. jpeg, 1, 2, 3]), Is.EqualTo(whole));
@@ -112,11 +110,10 @@ internal sealed class DamagedImageTests : CliFixture
         for (int y = 0; y < Side; y++)
             pixels.Slice(y * bitmap.RowBytes, Side).Fill((byte)(y * 200 / Side));
         using SKData data = bitmap.Encode(SKEncodedImageFormat.Png, 100);
-        File.WriteAllBytes(In("bands.png"), data.ToArray());
-        using InputFile file = InputFile.Open(In("bands.png"), "--image");
-        RgbImage image = ImageDecoder.Decode(file, _ => new SKSizeI(1, 200));
+        ImagePreprocessor preprocessor = new(new() { Resize = ResizeRule.Exact(200, 1) });
+        RgbImage image = preprocessor.Prepare(ImageInput.FromBytes(data.ToArray()));
         Assert.That(image.Pixels.Where((_, index) => index % 3 == 1),
-            Is.EqualTo(Enumerable.Range(0, 200).Select(level => (float)level)).Within(0.1));
+            Is.EqualTo(Enumerable.Range(0, 200).Select(level => (byte)level)));
     }
 
     [Test]
@@ -127,56 +124,21 @@ internal sealed class DamagedImageTests : CliFixture
         int frame = jpeg.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xFF, 0xC2]);
         BinaryPrimitives.WriteUInt16BigEndian(jpeg.AsSpan(frame + 5), 11_000);
         BinaryPrimitives.WriteUInt16BigEndian(jpeg.AsSpan(frame + 7), 12_000);
-        File.WriteAllBytes(In("large.jpg"), jpeg);
-        CliRun.Of("run", "--model", Model, "--patch", "2", "--size", "4", "--image", In("large.jpg"), "--out",
-            In("o.npy"))
-            .FailsNaming("large.jpg", "12000x11000", "at most 512 MiB");
+        Assert.That(() => new ImagePreprocessor(new()).Prepare(ImageInput.FromBytes(jpeg, "large.jpg")),
+            Throws.TypeOf<InvalidImageException>().With.Message.Match("^large.jpg: .*11000x12000.*at most 384 MiB"));
     }
 
-    [Test]
-    public void Concurrent_readers_share_one_memory_budget()
-    {
-        const long Capacity = 100;
-        DecodingBudget budget = new(Capacity);
-        long taken = 0, most = 0;
-        Parallel.For(0, 64, new ParallelOptions { MaxDegreeOfParallelism = 8 }, index =>
-        {
-            long bytes = index % 8 == 0 ? Capacity : 30;
-            using DecodingBudget.Lease lease = budget.Acquire(bytes);
-            long now = Interlocked.Add(ref taken, bytes);
-            InterlockedMax(ref most, now);
-            Thread.Sleep(1);
-            Interlocked.Add(ref taken, -bytes);
-        });
-        using (Assert.EnterMultipleScope())
-        {
-            Assert.That(most, Is.InRange(60, Capacity), "several at a time, within the budget");
-            Assert.That(taken, Is.Zero);
-            Assert.That(() => budget.Acquire(Capacity + 1), Throws.InstanceOf<ArgumentOutOfRangeException>());
-        }
-    }
-
-    private static void InterlockedMax(ref long target, long value)
-    {
-        long seen = Volatile.Read(ref target);
-        while (value > seen)
-            seen = Interlocked.CompareExchange(ref target, value, seen) is var found && found == seen ? value : found;
-    }
-
-    private byte[] Encode(SKEncodedImageFormat format, int width, int height) => File.ReadAllBytes(WritePicture(
-        $"damaged.{format}", width, height, (x, y) => new SKColor((byte)(6 * x), (byte)(8 * y), (byte)(x * y)),
-            format));
+    private static byte[] Encode(SKEncodedImageFormat format, int width, int height) => Pictures.Encode(width, height,
+        (x, y) => new SKColor((byte)(6 * x), (byte)(8 * y), (byte)(x * y)), format);
 
     /// <summary>The pixels, or null if the file is rejected.</summary>
-    private float[]? Decode(byte[] bytes)
+    private static byte[]? Decode(byte[] bytes)
     {
-        File.WriteAllBytes(In("damaged.bin"), bytes);
-        using InputFile file = InputFile.Open(In("damaged.bin"), "--image");
         try
         {
-            return ImageDecoder.Decode(file, size => size).Pixels;
+            return new ImagePreprocessor(new()).Prepare(ImageInput.FromBytes(bytes)).Pixels;
         }
-        catch (InputException)
+        catch (InvalidImageException)
         {
             return null;
         }

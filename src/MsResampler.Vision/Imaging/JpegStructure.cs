@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace MsResampler.Cli.Input;
+namespace MsResampler.Vision;
 
 /// <summary>Parses the markers of a JPEG file (ITU-T T.81, annex B), to distinguish a file without end marker from a
 /// file with missing pixels.</summary>
@@ -69,30 +69,24 @@ internal static class JpegStructure
 
     /// <summary>The number of samples that a decoder must keep until it can output the first row; 0 if it outputs rows
     /// while it reads.</summary>
-    public static long CountKeptSamples(Stream jpeg)
+    public static long CountKeptSamples(ReadOnlySpan<byte> jpeg)
     {
-        Span<byte> head = stackalloc byte[4];
         JpegScan scan = new();
         bool isSequential = false;
-        jpeg.Position = 2;
-        while (jpeg.ReadAtLeast(head, 4, throwOnEndOfStream: false) == 4)
+        int position = 0;
+        while (TryReadMarker(jpeg, ref position, out byte marker))
         {
-            if (head[0] != 0xFF || head[1] == 0xFF)
-            {
-                jpeg.Position -= 3;
+            if (marker is StartOfImage or EndOfImage)
                 continue;
-            }
-
-            byte[] segment = new byte[Math.Max(BinaryPrimitives.ReadUInt16BigEndian(head[2..]) - 2, 0)];
-            if (jpeg.ReadAtLeast(segment, segment.Length, throwOnEndOfStream: false) < segment.Length)
+            if (!TryReadSegment(jpeg, ref position, out ReadOnlySpan<byte> segment))
                 break;
-            if (IsStartOfFrame(head[1]))
+            if (IsStartOfFrame(marker))
             {
-                isSequential = head[1] is StartOfFrame0 or StartOfFrame1;
+                isSequential = marker is StartOfFrame0 or StartOfFrame1;
                 if (!scan.ReadFrame(segment))
                     break;
             }
-            else if (head[1] == StartOfScan)
+            else if (marker == StartOfScan)
             {
                 return isSequential && segment.Length > 0 && segment[0] == scan.ComponentCount ? 0 : scan.SampleCount;
             }

@@ -1,4 +1,4 @@
-namespace MsResampler.Safetensors;
+namespace MsResampler.Files;
 
 /// <summary>Recognises common file formats by their first bytes, so that an error about a file of the wrong
 /// format can name the format.</summary>
