@@ -78,8 +78,19 @@ public static class ResamplerCudaExtensions
         DeviceTensor tokens, nint stream)
     {
         GpuEngine engine = EngineOf(resampler);
-        resampler.CheckSizes(groups, features.Count, tokens.Count);
-        engine.Resample(features, groups, tokens, stream);
+        TelemetryOperation operation = resampler.StartOperation("enqueue");
+        try
+        {
+            resampler.CheckSizes(groups, features.Count, tokens.Count);
+            engine.Resample(features, groups, tokens, stream);
+        }
+        catch (Exception exception)
+        {
+            operation.Fail(exception);
+            throw;
+        }
+
+        operation.Complete(groups.FrameCount, (long)groups.GroupCount * resampler.TokenCount);
     }
 
     /// <summary>Starts to compute the visual tokens of a ragged batch with memory and a stream of an ILGPU

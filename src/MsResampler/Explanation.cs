@@ -2,25 +2,28 @@ using MsResampler.Model;
 
 namespace MsResampler;
 
-/// <summary>The attention weights and gate weights of one image, or of one group of frames.</summary>
+/// <summary>The attention weights, gate weights and tokens of one image, or of one group of frames.</summary>
 public sealed class Explanation
 {
     private readonly PatchGrid[] _grids;
+    private readonly float[] _tokens;
     private readonly float[][][] _attention;
     private readonly float[] _gate;
 
     /// <param name="grids">The grid of each frame.</param>
     /// <param name="config">The model.</param>
+    /// <param name="tokens">The tokens, [M, L].</param>
     /// <param name="attention">The weights of each scope and frame, [A, M, patches of the frame].</param>
     /// <param name="gate">The gate weights, [M, S, R].</param>
-    internal Explanation(ReadOnlySpan<PatchGrid> grids, ResamplerConfig config, float[][][] attention, float[] gate)
+    internal Explanation(ReadOnlySpan<PatchGrid> grids, ResamplerConfig config, float[] tokens, float[][][] attention,
+        float[] gate)
     {
         _grids = grids.ToArray();
         QueryCount = config.QueryGrid.QueryCount;
         ScopeCount = config.Scopes.Count;
         HeadCount = config.AttentionHeadCount;
         GateGroupCount = config.GateGroupCount;
-        (_attention, _gate) = (attention, gate);
+        (_tokens, _attention, _gate) = (tokens, attention, gate);
     }
 
     /// <summary>The patch grid of the image, or of the first frame of the group.</summary>
@@ -40,6 +43,10 @@ public sealed class Explanation
 
     /// <summary>R, the number of gate groups: 1, or A if every head has gate weights of its own.</summary>
     public int GateGroupCount { get; }
+
+    /// <summary>The visual tokens, [M, L] row-major: the same bits as those of <see cref="Resampler.Resample(
+    /// ReadOnlySpan{float}, PatchGrid, CancellationToken)"/>.</summary>
+    public ReadOnlySpan<float> Tokens => _tokens;
 
     /// <summary>Attention weights of one scope, head and frame, [M, N] row-major, where N counts the patches of the
     /// frame. The weights of each query sum to 1 over all frames, and are 0 outside its windows.</summary>

@@ -9,6 +9,9 @@ internal abstract class ModelEngine : IDisposable
     /// <summary>Description of the backend.</summary>
     public abstract string Description { get; }
 
+    /// <summary>The name of the backend in measurements, such as "cpu".</summary>
+    public abstract string BackendName { get; }
+
     /// <summary>Numeric precision; never <see cref="Precision.Auto"/>.</summary>
     public abstract Precision Precision { get; }
 
@@ -39,7 +42,9 @@ internal abstract class ModelEngine : IDisposable
     /// <summary>Computes the attention weights and gate weights of one group.</summary>
     /// <param name="features">The features of its frames, one after another.</param>
     /// <param name="group">The group.</param>
-    public abstract Explanation Explain(ReadOnlySpan<float> features, FrameGroups group);
+    /// <param name="cancellationToken">Checked many times.</param>
+    public abstract Explanation Explain(ReadOnlySpan<float> features, FrameGroups group,
+        CancellationToken cancellationToken = default);
 
     /// <summary>Computes the tokens of images.</summary>
     public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,
@@ -47,8 +52,9 @@ internal abstract class ModelEngine : IDisposable
         => Resample(features, new FrameGroups(grids), tokens, cancellationToken);
 
     /// <summary>Computes the attention weights and gate weights of one image.</summary>
-    public Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
-        => Explain(features, new FrameGroups([grid]));
+    public Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid,
+        CancellationToken cancellationToken = default)
+        => Explain(features, new FrameGroups([grid]), cancellationToken);
 
     /// <summary>Ends threads and frees memory, after calls in progress have finished.</summary>
     public abstract void Dispose();

@@ -13,6 +13,7 @@ public sealed partial class Resampler : IDisposable
 {
     private readonly ModelEngine _engine;
     private readonly IReadOnlyList<string> _modelWarnings;
+    private readonly string _precisionName;
     private volatile bool _isDisposed;
 
     private Resampler(ResamplerModel model, ResamplerOptions options)
@@ -20,6 +21,7 @@ public sealed partial class Resampler : IDisposable
         Config = model.Config;
         _modelWarnings = model.Warnings;
         _engine = options.Backend.Create(model, options);
+        _precisionName = _engine.Precision.ToString().ToLowerInvariant();
         if (!options.WarmUp)
             return;
         try
@@ -258,11 +260,25 @@ public sealed partial class Resampler : IDisposable
         CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        CheckSizes(groups, features.Length, tokens.Length);
-        if (tokens.Overlaps(features))
-            throw new ArgumentException("expected tokens in memory of their own, found them overlapping the features",
-                nameof(tokens));
-        _engine.Resample(features, groups, tokens, cancellationToken);
+        TelemetryOperation operation = StartOperation("resample");
+        try
+        {
+            CheckSizes(groups, features.Length, tokens.Length);
+            if (tokens.Overlaps(features))
+            {
+                throw new ArgumentException("expected tokens in memory of their own, found them overlapping the " +
+                    "features", nameof(tokens));
+            }
+
+            _engine.Resample(features, groups, tokens, cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            operation.Fail(exception);
+            throw;
+        }
+
+        operation.Complete(groups.FrameCount, (long)groups.GroupCount * TokenCount);
     }
 
     /// <summary>Computes the visual tokens of one image in a new array.</summary>
@@ -301,50 +317,44 @@ public sealed partial class Resampler : IDisposable
         CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        CheckFeatures(groups, features.Length);
         float[] tokens = new float[TokenLength(groups.GroupCount)];
-        _engine.Resample(features, groups, tokens, cancellationToken);
+        Resample(features, groups, tokens, cancellationToken);
         return tokens;
     }
 
-    /// <summary>Computes the attention weights and gate weights of one image. It is slower than
+    /// <summary>Computes the attention weights, gate weights and tokens of one image. It is slower than
     /// <see cref="Resample(ReadOnlySpan{float}, ReadOnlySpan{PatchGrid}, Span{float}, CancellationToken)"/>.</summary>
     /// <param name="features">The patch features of the image, [H·W, C] row-major, float32.</param>
     /// <param name="grid">The patch grid of the image.</param>
-    /// <returns>The gate weights and the full attention weights, A·M·N floats per scope.</returns>
+    /// <param name="cancellationToken">Checked many times.</param>
+    /// <returns>The tokens, the gate weights and the full attention weights, A·M·N floats per scope.</returns>
     /// <exception cref="ArgumentException">The grid is empty, or the length does not match it.</exception>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
     /// <exception cref="ActivationOverflowException">A value left the range of the precision.</exception>
+    /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
-    public Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid)
-    {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        FrameGroups image = new([grid]);
-        CheckFeatures(image, features.Length);
-        return _engine.Explain(features, image);
-    }
+    public Explanation Explain(ReadOnlySpan<float> features, PatchGrid grid,
+        CancellationToken cancellationToken = default)
+        => Explain(features, new FrameGroups([grid]), cancellationToken);
 
-    /// <summary>Computes the attention weights and gate weights of one group of frames. It is slower than
+    /// <summary>Computes the attention weights, gate weights and tokens of one group of frames. It is slower than
     /// <see cref="Resample(ReadOnlySpan{float}, FrameGroups, Span{float}, CancellationToken)"/>.</summary>
     /// <param name="features">The patch features of the frames, one after another, each [H·W, C] row-major,
     /// float32.</param>
     /// <param name="grids">The patch grid of each frame; at least one frame.</param>
     /// <param name="temporalIds">The temporal id of each frame, or −1 for a frame without a time.</param>
-    /// <returns>The gate weights and the full attention weights, A·M·N floats per scope, where N counts the patches of
-    /// all frames.</returns>
+    /// <param name="cancellationToken">Checked many times.</param>
+    /// <returns>The tokens, the gate weights and the full attention weights, A·M·N floats per scope, where N counts the
+    /// patches of all frames.</returns>
     /// <exception cref="ArgumentException">There is no frame, a grid is empty, a temporal id is below −1, or a length
     /// does not match.</exception>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
     /// <exception cref="ActivationOverflowException">A value left the range of the precision.</exception>
+    /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     public Explanation Explain(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids,
-        ReadOnlySpan<int> temporalIds)
-    {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        FrameGroups group = new(grids, temporalIds, [grids.Length]);
-        CheckFeatures(group, features.Length);
-        return _engine.Explain(features, group);
-    }
+        ReadOnlySpan<int> temporalIds, CancellationToken cancellationToken = default)
+        => Explain(features, new FrameGroups(grids, temporalIds, [grids.Length]), cancellationToken);
 
     /// <summary>The engine, for calls that only one backend supports.</summary>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
@@ -379,6 +389,30 @@ public sealed partial class Resampler : IDisposable
             ThrowLength("tokens", $"{expected} ({groups.GroupCount} {(groups.AreImages ? "images" : "groups")} x " +
                 $"{TokenCount} tokens x {TokenWidth})", tokenCount);
         }
+    }
+
+    /// <summary>Starts to measure a call.</summary>
+    internal TelemetryOperation StartOperation(string name)
+        => Telemetry.Start(name, _engine.BackendName, _precisionName);
+
+    private Explanation Explain(ReadOnlySpan<float> features, FrameGroups group, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        TelemetryOperation operation = StartOperation("explain");
+        Explanation explanation;
+        try
+        {
+            CheckFeatures(group, features.Length);
+            explanation = _engine.Explain(features, group, cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            operation.Fail(exception);
+            throw;
+        }
+
+        operation.Complete(group.FrameCount, TokenCount);
+        return explanation;
     }
 
     private void CheckFeatures(FrameGroups groups, long featureCount)

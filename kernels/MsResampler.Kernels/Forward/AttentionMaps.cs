@@ -23,7 +23,8 @@ internal sealed class AttentionMaps(IDevice device, KernelLibrary kernels, Devic
     /// <param name="workspace">Has computed a batch of the group alone.</param>
     /// <param name="group">The group.</param>
     /// <param name="arena">The arena of the batch.</param>
-    public void Read(Workspace workspace, FrameGroups group, GridArena arena)
+    /// <param name="cancellationToken">Checked before every map.</param>
+    public void Read(Workspace workspace, FrameGroups group, GridArena arena, CancellationToken cancellationToken)
     {
         Gate = new float[_layout.QueryCount * _layout.GateCount];
         if (_layout.Config.Gate is null)
@@ -45,6 +46,7 @@ internal sealed class AttentionMaps(IDevice device, KernelLibrary kernels, Devic
             IDeviceMemory maps = scratch.Allocate(mapCount * (long)sizeof(float));
             for (int scope = 0; scope < _layout.ScopeCount; scope++)
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 model.Map(workspace.Batch, place, scope, DeviceView.Of(maps)).Start(kernels, workspace.Stream);
                 float[] map = Attention[scope][frame] = new float[mapCount];
                 workspace.Stream.Download(maps, MemoryMarshal.AsBytes(map.AsSpan()));

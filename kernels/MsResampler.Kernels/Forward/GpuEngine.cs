@@ -72,6 +72,8 @@ internal sealed class GpuEngine : ModelEngine
     public override string Description
         => $"{_device.Properties.Name} (sm_{_device.Properties.Architecture}), {Precisions.NameOf(_precision)}";
 
+    public override string BackendName => "cuda";
+
     public override Precision Precision => _precision;
 
     public override IReadOnlyList<string> Warnings => _compiler.CacheProblem is { } problem ? [problem] : [];
@@ -200,17 +202,23 @@ internal sealed class GpuEngine : ModelEngine
         }
     }
 
-    public override Explanation Explain(ReadOnlySpan<float> features, FrameGroups group)
+    public override Explanation Explain(ReadOnlySpan<float> features, FrameGroups group,
+        CancellationToken cancellationToken = default)
     {
         float[] tokens = new float[Layout.QueryCount * Config.OutputSize];
-        Workspace workspace = Rent(CancellationToken.None);
+        Workspace workspace = Rent(cancellationToken);
         bool isSound = false;
         try
         {
             AttentionMaps maps = new(_device, _kernels, _model);
-            Run(workspace, features, group, firstGroup: 0, tokens, maps, CancellationToken.None);
+            Run(workspace, features, group, firstGroup: 0, tokens, maps, cancellationToken);
             isSound = true;
-            return new Explanation(group.Grids, Config, maps.Attention, maps.Gate);
+            return new Explanation(group.Grids, Config, tokens, maps.Attention, maps.Gate);
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or InvalidFeaturesException)
+        {
+            isSound = true;
+            throw;
         }
         finally
         {
@@ -284,7 +292,7 @@ internal sealed class GpuEngine : ModelEngine
             RunSteps(workspace, TokenTarget.Host, firstToken: 0, cancellationToken);
             DownloadTokens(workspace, tokens);
             _overflow.ThrowIfAny(workspace, groups, firstGroup);
-            explanation?.Read(workspace, groups, arena);
+            explanation?.Read(workspace, groups, arena, cancellationToken);
             workspace.Settle();
             isDone = true;
         }

@@ -15,10 +15,12 @@ internal static unsafe class AttentionMaps
     /// <param name="keyFeatures">Z of the group with positions, [patches of all frames, <paramref name="stride"/>].
     /// </param>
     /// <param name="stride">Floats between rows of <paramref name="keyFeatures"/>.</param>
+    /// <param name="cancellationToken">Checked before every block of patches, and before every head of every
+    /// query.</param>
     /// <returns>For each frame [A, M, N] row-major, where N counts its patches; 0 outside the windows. Null if a logit
     /// is not finite.</returns>
     public static float[][]? Compute<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, FrameStack stack,
-        float* keyFeatures, int stride)
+        float* keyFeatures, int stride, CancellationToken cancellationToken)
         where TSimd : struct, ISimd<TVector>
     {
         int sumCount = model.Config.QueryGrid.QueryCount * model.Config.AttentionHeadCount;
@@ -27,7 +29,7 @@ internal static unsafe class AttentionMaps
         for (int frame = 0; frame < weights.Length; frame++)
         {
             if (!TryCompute(model, scope, stack[frame], keyFeatures + ((nint)stack.FirstRow(frame) * stride), stride,
-                sums.AsMemory(frame * sumCount, sumCount), out weights[frame]))
+                sums.AsMemory(frame * sumCount, sumCount), out weights[frame], cancellationToken))
                 return null;
         }
 
@@ -38,7 +40,7 @@ internal static unsafe class AttentionMaps
 
     /// <summary>Computes the attention weights of one frame, as of an image.</summary>
     private static bool TryCompute<TSimd, TVector>(ModelOperands<TSimd, TVector> model, int scope, GridOperands grid,
-        float* keyFeatures, int stride, Memory<FrameSum> sums, out float[] weights)
+        float* keyFeatures, int stride, Memory<FrameSum> sums, out float[] weights, CancellationToken cancellationToken)
         where TSimd : struct, ISimd<TVector>
     {
         ResamplerConfig config = model.Config;
@@ -51,7 +53,8 @@ internal static unsafe class AttentionMaps
         AlignedBuffer keys = new((long)patchCount * width);
         WeightMatrix projection = model.Scopes[scope].Keys;
         const int BlockRows = 24;
-        Parallel.For(0, (patchCount + BlockRows - 1) / BlockRows, block =>
+        ParallelOptions options = new() { CancellationToken = cancellationToken };
+        Parallel.For(0, (patchCount + BlockRows - 1) / BlockRows, options, block =>
         {
             int first = block * BlockRows;
             int rows = Math.Min(BlockRows, patchCount - first);
@@ -63,7 +66,7 @@ internal static unsafe class AttentionMaps
 
         bool hasOverflowed = false;
         float[] made = new float[checked((long)config.AttentionHeadCount * queryCount * patchCount)];
-        Parallel.For(0, config.AttentionHeadCount * queryCount, index =>
+        Parallel.For(0, config.AttentionHeadCount * queryCount, options, index =>
         {
             (int head, int query) = Math.DivRem(index, queryCount);
             (int queryRow, int queryColumn) = Math.DivRem(query, config.QueryGrid.Columns);

@@ -64,6 +64,8 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         $"{(_hasBits16 ? "16-bit weights, " : "")}{ThreadCount} " +
         $"thread{(ThreadCount == 1 ? "" : "s")}";
 
+    public override string BackendName => "cpu";
+
     public override Precision Precision => _integerKernel is null ? Precision.Float32 : Precision.Int8;
 
     public override long? WeightBytes => Open().Model.WeightBytes;
@@ -106,7 +108,8 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
         GC.KeepAlive(this);
     }
 
-    public override Explanation Explain(ReadOnlySpan<float> features, FrameGroups group)
+    public override Explanation Explain(ReadOnlySpan<float> features, FrameGroups group,
+        CancellationToken cancellationToken = default)
     {
         Core core = Open();
         ResamplerConfig config = core.Model.Config;
@@ -120,10 +123,10 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             fixed (float* output = tokens)
             fixed (float* gateWeights = gate)
             {
-                Validate(core, pass, input, features.Length, group, CancellationToken.None);
+                Validate(core, pass, input, features.Length, group, cancellationToken);
                 Collect(core, group, 0, 0, pass.Stack);
                 pass.Prepare(input, output, gateWeights);
-                _workers.Run(pass, CancellationToken.None);
+                _workers.Run(pass, cancellationToken);
                 if (pass.OverflowedGroup >= 0)
                     ActivationOverflowException.Throw(group, 0, Precision);
                 if (config.Gate is null)
@@ -131,9 +134,9 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
                 float[][][] attention = new float[config.Scopes.Count][][];
                 for (int scope = 0; scope < attention.Length; scope++)
                     attention[scope] = AttentionMaps.Compute(core.Model, scope, pass.Stack, pass.KeyFeatures,
-                        pass.RowStride)
+                        pass.RowStride, cancellationToken)
                         ?? throw ActivationOverflowException.For(group, 0, Precision);
-                return new Explanation(group.Grids, config, attention, gate);
+                return new Explanation(group.Grids, config, tokens, attention, gate);
             }
         }
         finally

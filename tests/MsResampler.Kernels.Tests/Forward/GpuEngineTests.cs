@@ -200,6 +200,35 @@ public class GpuEngineTests
     }
 
     [Test]
+    public void Cancelling_an_explanation_stops_between_maps_and_later_calls_work()
+    {
+        ObservedDevice device = new(new EmulatorDevice { HasGraphs = false });
+        using GpuEngine engine = Engine(device);
+        Resample(engine);
+        int launches = device.Counts["launch"];
+        Resample(engine);
+        int perCall = device.Counts["launch"] - launches;
+        launches = device.Counts["launch"];
+        using CancellationTokenSource source = new();
+        device.Before = operation =>
+        {
+            // The first map follows the launches of the tokens.
+            if (operation == "launch" && device.Counts["launch"] - launches > perCall)
+                source.Cancel();
+        };
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => engine.Explain(_features, s_grid, source.Token),
+                Throws.InstanceOf<OperationCanceledException>());
+            Assert.That(device.Counts["launch"] - launches, Is.EqualTo(perCall + 1));
+            device.Before = _ => { };
+            Assert.That(engine.Explain(_features, s_grid).Tokens.ToArray(), Is.EqualTo(_expected));
+            Assert.That(Resample(engine), Is.EqualTo(_expected));
+        }
+    }
+
+    [Test]
     public void Cancelling_while_features_are_copied_starts_nothing_and_later_calls_work()
     {
         ObservedDevice device = new(new EmulatorDevice());

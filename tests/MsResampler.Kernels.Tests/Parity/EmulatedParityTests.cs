@@ -86,6 +86,8 @@ public class EmulatedParityTests
             for (int image = 0; image < grids.Length; image++)
                 AssertClose(tokens.AsSpan(image * tokenLength, tokenLength), expected[image].Tokens,
                     $"tokens of image {image}, {where}");
+            Assert.That(explanation.Tokens.SequenceEqual(tokens.AsSpan(tokens.Length - tokenLength)),
+                $"tokens of the explanation, {where}");
             AssertClose(explanation.Gate, expected[^1].Gate, $"gate of the last image, {where}");
             for (int scope = 0; scope < config.Scopes.Count; scope++)
                 for (int head = 0; head < config.AttentionHeadCount; head++)

@@ -34,12 +34,15 @@ public sealed class FrameGroupsTests
         ReferenceExplanation expected = model.Reference.Explain(features, grids, ids);
 
         Explanation found = engine.Explain(features, new FrameGroups(grids, ids, [grids.Length]));
+        float[] tokens = new float[found.Tokens.Length];
+        engine.Resample(features, new FrameGroups(grids, ids, [grids.Length]), tokens, CancellationToken.None);
 
         // The tokens' bound is that of sums over keys, heads and scopes, in which rounding errors cancel in part. The
         // weights of one head are not summed.
         double bound = 2 * Rounding.ToleranceOf(precision);
         using (Assert.EnterMultipleScope())
         {
+            Assert.That(found.Tokens.SequenceEqual(tokens), "tokens");
             Assert.That(Tolerances.RelativeError(found.Gate, expected.Gate), Is.LessThanOrEqualTo(bound), "gate");
             for (int scope = 0; scope < model.Model.Config.Scopes.Count; scope++)
             {

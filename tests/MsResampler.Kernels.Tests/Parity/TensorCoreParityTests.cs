@@ -113,9 +113,12 @@ public class TensorCoreParityTests
         using GpuEngine engine = Engine(model, precision, 0);
 
         Explanation explanation = engine.Explain(features, grids[0]);
+        float[] tokens = new float[explanation.Tokens.Length];
+        engine.Resample(features, [grids[0]], tokens, CancellationToken.None);
 
         using (Assert.EnterMultipleScope())
         {
+            Assert.That(explanation.Tokens.SequenceEqual(tokens), "tokens");
             Assert.That(Tolerances.RelativeError(explanation.Gate, expected.Gate),
                 Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)), "gate");
             for (int scope = 0; scope < config.Scopes.Count; scope++)

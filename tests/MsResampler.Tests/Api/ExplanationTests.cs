@@ -48,6 +48,40 @@ internal sealed class ExplanationTests : ResamplerFixture
     }
 
     [Test]
+    public void An_explanation_has_the_tokens_of_a_call()
+    {
+        using Resampler resampler = Load();
+        float[] frames = [.. Features[0], .. Features[2]];
+        PatchGrid[] grids = [Grids[0], Grids[2]];
+
+        foreach (int image in new[] { 0, 1, 2, 9 })
+            AssertBits(resampler.Explain(Features[image], Grids[image]).Tokens.ToArray(), image);
+        Assert.That(Bits(resampler.Explain(frames, grids, [0, 1]).Tokens),
+            Is.EqualTo(Bits(resampler.Resample(frames, new FrameGroups(grids, [0, 1], [2])))));
+    }
+
+    /// <summary>The token is cancelled before the call, and at any moment of it: the attention of the largest image
+    /// takes most of the time.</summary>
+    [Test]
+    public void An_explanation_can_be_cancelled()
+    {
+        using Resampler resampler = Load();
+        using CancellationTokenSource source = new();
+
+        Assert.That(() => resampler.Explain(Features[0], Grids[0], new CancellationToken(true)),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(() => resampler.Explain(Features[0], [Grids[0]], [0], new CancellationToken(true)),
+            Throws.InstanceOf<OperationCanceledException>());
+        source.CancelAfter(TimeSpan.FromMilliseconds(200));
+        Assert.That(() =>
+        {
+            while (true)
+                resampler.Explain(Features[9], Grids[9], source.Token);
+        }, Throws.InstanceOf<OperationCanceledException>());
+        AssertBits(resampler.Explain(Features[9], Grids[9]).Tokens.ToArray(), 9);
+    }
+
+    [Test]
     public void An_explanation_rejects_indices_of_missing_scopes_and_heads()
     {
         using Resampler resampler = Load();

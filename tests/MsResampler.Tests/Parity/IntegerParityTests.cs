@@ -90,6 +90,8 @@ public class IntegerParityTests
             using ModelEngine engine = CpuVariant.Choose().Create(model.Model, Options(layers));
             float[] tokens = new float[expected.Tokens.Length];
             engine.Resample(features, [@case.Grids[0]], tokens, CancellationToken.None);
+            if (!engine.Explain(features, @case.Grids[0]).Tokens.SequenceEqual(tokens))
+                throw new AssertionException($"{@case}: the tokens of the explanation differ");
             errors[index] = Tolerances.RelativeError([.. tokens.Select(token => (double)token)], expected.Tokens);
         });
         Array.Sort(errors);

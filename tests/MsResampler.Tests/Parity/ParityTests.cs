@@ -36,6 +36,8 @@ public class ParityTests
                         $"tokens of image {image}, {where}");
 
                 Explanation explanation = engine.Explain(features[^1], @case.Grids[^1]);
+                Assert.That(explanation.Tokens.SequenceEqual(tokens.AsSpan(tokens.Length - tokenLength)),
+                    $"tokens of the explanation, {where}");
                 AssertClose(explanation.Gate, expected[^1].Gate, $"gate of the last image, {where}");
                 for (int scope = 0; scope < @case.Config.Scopes.Count; scope++)
                     for (int head = 0; head < @case.Config.AttentionHeadCount; head++)
@@ -73,6 +75,8 @@ public class ParityTests
 
                 Explanation explanation = engine.Explain([.. frames[last].SelectMany(values => values)],
                     new FrameGroups(@case.Grids[last], @case.TemporalIds[last], [@case.FrameCounts[^1]]));
+                Assert.That(explanation.Tokens.SequenceEqual(tokens.AsSpan(tokens.Length - tokenLength)),
+                    $"tokens of the explanation, {where}");
                 AssertClose(explanation.Gate, expected[^1].Gate, $"gate of the last group, {where}");
                 for (int scope = 0; scope < @case.Config.Scopes.Count; scope++)
                     for (int head = 0; head < @case.Config.AttentionHeadCount; head++)
