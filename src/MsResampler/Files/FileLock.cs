@@ -33,6 +33,11 @@ internal sealed class FileLock : IDisposable
         }
     }
 
+    /// <summary>Takes the lock if no other process has it.</summary>
+    /// <returns>The lock; null if another process has it.</returns>
+    /// <inheritdoc cref="Acquire" path="/exception"/>
+    public static FileLock? TryCreate(string path) => TryAcquire(path, FileMode.OpenOrCreate);
+
     /// <summary>Locks an existing file in order to delete it.</summary>
     /// <returns>The lock; null if another process has the file open or has just deleted it.</returns>
     public static FileLock? TryAcquire(string path) => TryAcquire(path, FileMode.Open);

@@ -167,7 +167,7 @@ internal static class RunCommand
             config.QueryGrid.QueryCount, config.OutputSize, inputs);
         using OutputFolder? mapFolder = request.MapFolder is null
             ? null : new OutputFolder(request.MapFolder, "--maps", inputs);
-        terminal.Track(groups.AreImages ? "images" : "groups", groups.Count, report =>
+        terminal.Track(groups.AreImages ? "images" : "groups", groups.Count, progress =>
         {
             RunBuffers buffers = new();
             for (int first = 0; first < groups.Count;)
@@ -178,7 +178,7 @@ internal static class RunCommand
                 callTime += chunk.CallTime;
                 if (mapFolder is not null)
                     maps.AddRange(chunk.DrawMaps(mapFolder, cancellationToken));
-                report(end);
+                progress.Report(end);
                 first = end;
             }
         });

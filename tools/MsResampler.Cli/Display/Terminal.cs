@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Spectre.Console;
 
@@ -17,6 +18,9 @@ internal sealed class Terminal
 
     /// <summary>The text of a table cell for a check that failed. It is red if there are colours.</summary>
     public const string Failed = "FAILED";
+
+    private static readonly TimeSpan s_statusInterval = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan s_lineInterval = TimeSpan.FromMinutes(1);
 
     private readonly IAnsiConsole? _console;
     private readonly StatusLine? _status;
@@ -115,28 +119,38 @@ internal sealed class Terminal
     }
 
     /// <summary>Runs <paramref name="work"/> and shows its progress. The work reports how many of
-    /// <paramref name="count"/> items are done. A pipe receives lines only if there are many items.</summary>
-    public void Track(string label, int count, Action<Action<int>> work)
+    /// <paramref name="count"/> items are done; <paramref name="first"/> of them were done before. A pipe receives
+    /// lines only if there are many items: ten, and one a minute.</summary>
+    public void Track(string label, int count, Action<Progress> work, int first = 0)
     {
+        long shownAt = Stopwatch.GetTimestamp();
         if (_status is not null)
         {
-            Say($"{label}: 0 of {count}");
-            work(done => Say($"{label}: {done} of {count}"));
+            Say($"{label}: {first} of {count}");
+            work(new Progress(label, first, count, (done, text) =>
+            {
+                if (done < count && Stopwatch.GetElapsedTime(shownAt) < s_statusInterval)
+                    return;
+                Say(text);
+                shownAt = Stopwatch.GetTimestamp();
+            }));
         }
         else if (count < MinTrackedCount || _console is not null)
         {
-            work(static _ => { });
+            work(new Progress(label, first, count, show: null));
         }
         else
         {
-            int lastLine = 0;
-            work(done =>
+            int lastLine = (int)((long)first * TrackedLineCount / count);
+            work(new Progress(label, first, count, (done, text) =>
             {
                 int line = (int)((long)done * TrackedLineCount / count);
-                if (line > lastLine)
-                    Line($"{label}: {done} of {count}");
+                if (line == lastLine && Stopwatch.GetElapsedTime(shownAt) < s_lineInterval)
+                    return;
+                Line(text);
+                shownAt = Stopwatch.GetTimestamp();
                 lastLine = line;
-            });
+            }));
         }
     }
 
