@@ -270,6 +270,13 @@ public sealed class VisionEncoder : IDisposable
                     ? "as the first image has" : "the size of the encoder's input") + $", found {images[index].Size}",
                     nameof(images));
             }
+
+            int length = EncoderInput.LengthOf(size);
+            if (images[index].Pixels.Length != length)
+            {
+                throw new ArgumentException($"image {index}: expected {length} values for {size} pixels, found " +
+                    $"{images[index].Pixels.Length}", nameof(images));
+            }
         }
 
         return size;

@@ -1,8 +1,10 @@
 using System.Buffers;
 using System.Numerics.Tensors;
+using Microsoft.ML.OnnxRuntime;
 using MsResampler.Kernels;
 using MsResampler.Onnx;
 using MsResampler.Reference;
+using MsResampler.Vision;
 
 namespace MsResampler.Tests.House;
 
@@ -21,6 +23,34 @@ internal static class ReadmeExamples
         Explanation explanation = resampler.Explain(features.AsSpan(0, firstImageLength), grids[0]);
         ReadOnlySpan<float> attention = explanation.Attention(scopeIndex: 0, headIndex: 0);   // [query, patch]
         Console.WriteLine($"{tokens.Length} values; query 0 gives patch 0 the weight {attention[0]:F3}");
+    }
+
+    public static void Photo()
+    {
+        using VisualTokenizer tokenizer = VisualTokenizer.Load("vit/model.onnx", "demo/model");
+        VisualTokens tokens = tokenizer.Tokenize("photo.jpg");   // tokens.Tokens: [query, channel], row-major
+        Console.WriteLine($"{tokens.Count} tokens of {tokens.Width} values");
+    }
+
+    public static void Grid()
+    {
+        using VisualTokenizer tokenizer = VisualTokenizer.Load("vit/model.onnx", "resampler");
+        VisualTokens tokens = tokenizer.Tokenize("photo.jpg");   // or a stream, or bytes
+        Console.WriteLine($"{tokens.Count} tokens of {tokens.Width} values, from {tokens.Grid} patches");
+    }
+
+    public static async Task Photos(VisualTokenizer tokenizer)
+    {
+        IEnumerable<ImageInput> photos = Directory.EnumerateFiles("photos").Select(ImageInput.FromFile);
+        await foreach (TokenizationResult result in tokenizer.TryTokenizeAsync(photos))
+            Console.WriteLine($"{result.Image.Name}: {result.Tokens?.Count} tokens {result.Error?.Message}");
+    }
+
+    public static void EncoderOptions()
+    {
+        VisualTokenizerOptions options = new();
+        options.Encoder.CreateSessionOptions = () => SessionOptions.MakeSessionOptionWithCudaProvider(deviceId: 0);
+        options.Encoder.OutputName = "hidden_states.22";
     }
 
     public static void Library(float[] features, PatchGrid[] grids, float[] tokens)

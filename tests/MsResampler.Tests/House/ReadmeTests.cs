@@ -39,7 +39,8 @@ public sealed partial class ReadmeTests
     private static readonly string[] s_texts =
     [
         "README.md", "CONTRIBUTING.md", "src/MsResampler/README.md", "src/MsResampler.Onnx/README.md",
-        "src/MsResampler.Reference/README.md", "kernels/README.md", "tools/MsResampler.Cli/README.md",
+        "src/MsResampler.Reference/README.md", "src/MsResampler.Vision/README.md", "kernels/README.md",
+        "tools/MsResampler.Cli/README.md",
         "tests/PtxEmulator/README.md", "perf/README.md",
     ];
 
