@@ -7,6 +7,7 @@ namespace MsResampler.Kernels.Tests.Kernels;
 
 /// <summary>The cost of tensor-core products: as emulated, as assembled, and as estimated for the choice of a
 /// tile.</summary>
+[Parallelizable(ParallelScope.All)]
 public sealed class GemmMmaCostTests
 {
     private const int SquareCount = 3;

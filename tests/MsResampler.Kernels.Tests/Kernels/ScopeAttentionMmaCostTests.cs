@@ -9,6 +9,7 @@ using PtxEmulator;
 namespace MsResampler.Kernels.Tests.Kernels;
 
 /// <summary>The cost of the tensor-core attention: as scheduled, as emulated and as assembled.</summary>
+[Parallelizable(ParallelScope.All)]
 public sealed class ScopeAttentionMmaCostTests
 {
     private const int HeadCount = 2;

@@ -7,6 +7,7 @@ using MsResampler.Kernels.Tests.Compiler;
 namespace MsResampler.Kernels.Tests.Ptx;
 
 /// <summary>The text of every instruction according to the PTX ISA, and whether assemblers accept it.</summary>
+[Parallelizable(ParallelScope.All)]
 public sealed class InstructionTextTests
 {
     private const string F = @"%f\d+";

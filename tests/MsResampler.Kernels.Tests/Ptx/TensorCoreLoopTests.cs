@@ -9,6 +9,7 @@ namespace MsResampler.Kernels.Tests.Ptx;
 
 /// <summary>All instructions together: a warp multiplies matrices through shared memory and accumulates in an
 /// array.</summary>
+[Parallelizable(ParallelScope.All)]
 public sealed class TensorCoreLoopTests
 {
     private const int Size = 32;
