@@ -1,8 +1,11 @@
+using System.Text.Json.Serialization;
 using Microsoft.Extensions.AI;
 
 namespace MsResampler.Vision;
 
-/// <summary>The visual tokens of one image.</summary>
+/// <summary>The visual tokens of one image. As JSON, such as in the caches of Microsoft.Extensions.AI, the values are
+/// Base64 text and keep their bits.</summary>
+[JsonConverter(typeof(VisualTokensJsonConverter))]
 public sealed class VisualTokens : Embedding
 {
     /// <param name="tokens">[M, L], row-major.</param>
