@@ -51,6 +51,10 @@ public sealed record ResamplerOptions
     /// the layouts.</summary>
     public CheckpointLayout? Layout { get; init; }
 
+    /// <summary>Called with the plan of a patch grid when the grid is used for the first time, and again after it was
+    /// evicted from a cache; it must be thread-safe and must not throw. MsResampler.Vision logs plans.</summary>
+    internal Action<Planning.ExecutionPlan>? Planned { get; init; }
+
     /// <summary>The kernel of integer products; null for the fastest one. Only tests set it.</summary>
     internal IntegerKernel? IntegerKernel { get; init; }
 

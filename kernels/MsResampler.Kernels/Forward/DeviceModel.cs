@@ -28,6 +28,12 @@ internal abstract class DeviceModel(ResamplerModel model, int elementBytes, Cost
     /// <summary>The table of positions stored on the query grid, or null.</summary>
     protected float[]? StoredPositions { get; } = model.Weights.PositionTable?.ToSingle();
 
+    /// <summary>Called with every plan; it does not throw.</summary>
+    public Action<ExecutionPlan>? Planned
+    {
+        set => _planner.Planned = value;
+    }
+
     /// <summary>The plan for images of a grid.</summary>
     public ExecutionPlan Plan(PatchGrid grid) => _planner.Plan(grid);
 

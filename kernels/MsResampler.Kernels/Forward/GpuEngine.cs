@@ -57,6 +57,7 @@ internal sealed class GpuEngine : ModelEngine
                 _model = _precision is Precision.Float16 or Precision.BFloat16
                     ? new Bits16Model(device, _kernels, stream, model, _precision)
                     : new Float32Model(device, _kernels, stream, model, _precision == Precision.TensorFloat32);
+                _model.Planned = options.Planned;
                 stream.Synchronize();
             }
 

@@ -45,8 +45,11 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
                 ? "WeightStorage.AsStored: the checkpoint has no float16 or bfloat16 matrices; all weights are in " +
                     "float32" : null];
         Warnings = [.. warnings.OfType<string>()];
-        _core = new Core(operands, new Planner(model.Config, operands.KeyValueInput is not null, costs, choose), costs,
-            options.GridCacheBytes, _workers);
+        Planner planner = new(model.Config, operands.KeyValueInput is not null, costs, choose)
+        {
+            Planned = options.Planned,
+        };
+        _core = new Core(operands, planner, costs, options.GridCacheBytes, _workers);
     }
 
     /// <summary>Costs of the kernels. Loads limit the narrow tiles: with 512-bit vectors, a tile of one vector

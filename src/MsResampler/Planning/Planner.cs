@@ -12,6 +12,9 @@ namespace MsResampler.Planning;
 internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, CostModel costs,
     Func<StrategyChoice, ScopeStrategy>? choose = null)
 {
+    /// <summary>Called with every plan for images; it does not throw.</summary>
+    public Action<ExecutionPlan>? Planned { get; set; }
+
     private double Width => config.HiddenSize;
 
     private double QueryCount => config.QueryGrid.QueryCount;
@@ -35,7 +38,9 @@ internal sealed class Planner(ResamplerConfig config, bool hasKeyValueInput, Cos
                 strategies[scope] = strategy;
         }
 
-        return Plan(grid, scopes, choices, strategies);
+        ExecutionPlan plan = Plan(grid, scopes, choices, strategies);
+        Planned?.Invoke(plan);
+        return plan;
     }
 
     /// <summary>Plans for frames of <paramref name="grid"/> in groups that use given strategies.</summary>

@@ -1,5 +1,8 @@
 using System.Buffers;
 using System.Numerics.Tensors;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.ML.OnnxRuntime;
 using MsResampler.Kernels;
 using MsResampler.Onnx;
@@ -111,5 +114,19 @@ internal static class ReadmeExamples
         using ResamplerModel model = ResamplerModel.Open("model-folder");
         ReferenceResampler reference = ReferenceResampler.Load(model);
         double[] tokens = reference.Resample(features, new PatchGrid(24, 24));   // [query, channel], row-major
+    }
+
+    public static void Service(HostApplicationBuilder builder)
+    {
+        builder.Services.AddMsResampler(builder.Configuration.GetSection("MsResampler"));
+        builder.Services.AddHealthChecks().AddMsResampler();
+
+        builder.Services.AddMsResampler(options =>
+            options.Tokenizer.Resampler = options.Tokenizer.Resampler with { Backend = CudaBackend.Default });
+
+        builder.Services.AddDistributedMemoryCache();
+        builder.Services.AddEmbeddingGenerator(services => services.GetRequiredService<VisualTokenizer>())
+            .UseDistributedCache()
+            .UseOpenTelemetry();
     }
 }
