@@ -11,4 +11,7 @@ public readonly record struct ChannelValues(float Red, float Green, float Blue)
         : this(value, value, value)
     {
     }
+
+    /// <summary>Whether no number is NaN or infinite.</summary>
+    internal bool IsFinite => float.IsFinite(Red) && float.IsFinite(Green) && float.IsFinite(Blue);
 }

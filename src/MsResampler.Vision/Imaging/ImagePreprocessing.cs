@@ -53,6 +53,16 @@ public sealed record ImagePreprocessing
     /// <summary>How files are decoded, and which are rejected.</summary>
     public ImageDecoding Decoding { get; init; } = new();
 
+    /// <summary>Reads the steps that a Hugging Face model declares.</summary>
+    /// <param name="path">A <c>preprocessor_config.json</c> or <c>processor_config.json</c>, or the folder with
+    /// it.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="Model.InvalidModelException">A field is wrong, or declares a step that this library lacks; all
+    /// of them are named.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
+    public static ImagePreprocessing Load(string path) => PreprocessorConfig.Load(path);
+
     /// <summary>The same steps for an encoder with a fixed input size, so that every result has this size. With a
     /// crop, a size or a shortest edge changes in proportion to it. A shortest edge without a crop becomes the longer
     /// side of the input, which is then cropped. Other rules become <see cref="ResizeRule.Exact"/>, except

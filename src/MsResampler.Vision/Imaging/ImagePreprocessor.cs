@@ -5,6 +5,7 @@ namespace MsResampler.Vision;
 public sealed class ImagePreprocessor
 {
     private const int LevelCount = 256;
+    private const long MaxArrayBytes = 1L << 30;
 
     private readonly float[] _normalised;
 
@@ -13,6 +14,15 @@ public sealed class ImagePreprocessor
     public ImagePreprocessor(ImagePreprocessing preprocessing)
     {
         ArgumentNullException.ThrowIfNull(preprocessing);
+        Require(preprocessing.RescaleFactor is > 0 and < double.PositiveInfinity, "a positive RescaleFactor",
+            preprocessing.RescaleFactor);
+        Require(preprocessing.Mean.IsFinite, "a finite Mean", preprocessing.Mean);
+        Require(preprocessing.Std is { IsFinite: true, Red: > 0, Green: > 0, Blue: > 0 }, "a positive Std",
+            preprocessing.Std);
+        Require(preprocessing.Crop is null or { Height: > 0, Width: > 0 }, "a positive Crop", preprocessing.Crop);
+        Require(Enum.IsDefined(preprocessing.Resampling), "a known Resampling", preprocessing.Resampling);
+        Require(preprocessing.Decoding is { MaxPixelCount: > 0, MaxEncodedBytes: > 0 and <= MaxArrayBytes },
+            "a positive MaxPixelCount and a MaxEncodedBytes from 1 to 2^30", preprocessing.Decoding);
         Preprocessing = preprocessing;
         _normalised = [.. Normalise(preprocessing.Mean.Red, preprocessing.Std.Red),
             .. Normalise(preprocessing.Mean.Green, preprocessing.Std.Green),
@@ -94,6 +104,12 @@ public sealed class ImagePreprocessor
         for (int level = 0; level < LevelCount; level++)
             values[level] = ((float)(level * Preprocessing.RescaleFactor) - mean) / std;
         return values;
+    }
+
+    private static void Require(bool isPossible, string expected, object? found)
+    {
+        if (!isPossible)
+            throw new ArgumentException($"expected {expected}, found {found}");
     }
 
     private (ImageSize Resized, ImageSize Size) SizesOf(ImageInput image, ImageSize upright)

@@ -36,15 +36,15 @@ public static class ConfigReader
     }
 
     /// <summary>Parses a JSON text, and throws if <paramref name="read"/> records problems.</summary>
-    internal static ResamplerConfig Parse(ReadOnlyMemory<byte> utf8Json, string source,
-        Func<JsonElement, List<string>, ResamplerConfig> read)
+    internal static T Parse<T>(ReadOnlyMemory<byte> utf8Json, string source,
+        Func<JsonElement, List<string>, T> read)
     {
         utf8Json = utf8Json[(utf8Json.Length - FileKind.WithoutMark(utf8Json.Span).Length)..];
         try
         {
             using JsonDocument document = JsonDocument.Parse(utf8Json, new() { AllowDuplicateProperties = false });
             List<string> problems = [];
-            ResamplerConfig config = read(document.RootElement, problems);
+            T config = read(document.RootElement, problems);
             if (problems.Count == 0)
                 return config;
             // Without an object every field is missing, too.

@@ -31,6 +31,9 @@ internal sealed class JsonFields
                 _values.Add(property.Name, property.Value);
     }
 
+    /// <summary>The names of all fields.</summary>
+    public IEnumerable<string> Names => _values.Keys;
+
     public bool Has(string name) => _values.ContainsKey(name);
 
     /// <summary>Whether the field exists and is not null.</summary>
@@ -39,6 +42,10 @@ internal sealed class JsonFields
 
     /// <summary>Whether the field is true or false.</summary>
     public bool HasFlag(string name) => _values.TryGetValue(name, out JsonElement value) && IsFlag(value);
+
+    /// <summary>Whether the field is an object.</summary>
+    public bool HasObject(string name)
+        => _values.TryGetValue(name, out JsonElement value) && value.ValueKind == JsonValueKind.Object;
 
     /// <summary>Marks fields as known.</summary>
     public void Known(params ReadOnlySpan<string> names)
@@ -74,6 +81,18 @@ internal sealed class JsonFields
         => Find(name, "2 positive numbers", out JsonElement value,
             v => v.ValueKind == JsonValueKind.Array && v.GetArrayLength() == 2 && v.EnumerateArray().All(IsPositive))
             ? new AxisPair(value[0].GetDouble(), value[1].GetDouble()) : new AxisPair(1, 1);
+
+    /// <summary>Finite numbers that are accepted by <paramref name="isValid"/>.</summary>
+    public double[] Numbers(string name, int count, string expected, Predicate<double> isValid)
+        => Find(name, expected, out JsonElement value, v => v.ValueKind == JsonValueKind.Array
+            && v.GetArrayLength() == count && v.EnumerateArray().All(item => IsNumber(item, isValid)))
+            ? [.. value.EnumerateArray().Select(item => item.GetDouble())] : [.. Enumerable.Repeat(1.0, count)];
+
+    /// <summary>A whole number.</summary>
+    public int Whole(string name, int min, int max)
+        => Find(name, $"a whole number from {min} to {max}", out JsonElement value,
+            v => v.ValueKind == JsonValueKind.Number && v.TryGetInt32(out int number) && number >= min && number <= max)
+            ? value.GetInt32() : min;
 
     public bool Flag(string name) => Find(name, "true or false", out JsonElement value,
         IsFlag) && value.GetBoolean();
@@ -138,6 +157,10 @@ internal sealed class JsonFields
         => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= 1 && number <= max;
 
     private static bool IsFlag(JsonElement value) => value.ValueKind is JsonValueKind.True or JsonValueKind.False;
+
+    private static bool IsNumber(JsonElement value, Predicate<double> isValid)
+        => value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number)
+            && double.IsFinite(number) && isValid(number);
 
     private static bool IsPositive(JsonElement value) => value.ValueKind == JsonValueKind.Number
         && value.TryGetDouble(out double number) && number > 0 && double.IsFinite(number);
