@@ -48,7 +48,7 @@ internal sealed class TokenizerStages(VisionEncoder encoder, Resampler resampler
             while (batches.Reader.TryRead(out Batch? batch))
                 batch.Dispose();
             while (decodings.Reader.TryRead(out Decoding? decoding))
-                await decoding.Image.ContinueWith(static _ => { }, TaskScheduler.Default).ConfigureAwait(false);
+                await ((Task)decoding.Image).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

@@ -176,29 +176,64 @@ internal sealed class JpegScan
         public bool IsWalked { get; set; }
     }
 
-    /// <summary>A Huffman code: the number of codewords of each length, and their symbols in order.</summary>
-    private sealed record HuffmanTable(byte[] Counts, byte[] Symbols)
+    /// <summary>A Huffman code (ITU-T T.81, annex C).</summary>
+    private sealed class HuffmanTable
     {
-        public bool TryRead(ref BitReader bits, out int symbol)
+        // Longer codewords are rare.
+        private const int LookupBits = 10;
+
+        private readonly byte[] _counts;
+        private readonly byte[] _symbols;
+
+        // For each value of the next bits the length of its codeword, or 0 if it is longer, and above it the symbol.
+        private readonly ushort[] _lookup = new ushort[1 << LookupBits];
+
+        /// <param name="counts">The number of codewords of each length.</param>
+        /// <param name="symbols">The symbols in order.</param>
+        public HuffmanTable(byte[] counts, byte[] symbols)
         {
-            int code = 0, first = 0, index = 0;
-            for (int length = 0; length < MaxCodeLength; length++)
+            (_counts, _symbols) = (counts, symbols);
+            int code = 0, index = 0;
+            for (int length = 1; length <= LookupBits; length++)
             {
-                if (!bits.TryRead(out int bit))
-                    break;
-                code |= bit;
-                if (code - first < Counts[length])
+                for (int number = 0; number < counts[length - 1]; number++, code++, index++)
                 {
-                    symbol = Symbols[index + code - first];
-                    return true;
+                    // A damaged table can have more codewords than there are values.
+                    if (code >> length == 0)
+                        _lookup.AsSpan(code << (LookupBits - length), 1 << (LookupBits - length))
+                            .Fill((ushort)((symbols[index] << 8) | length));
                 }
 
-                index += Counts[length];
-                first = (first + Counts[length]) << 1;
                 code <<= 1;
+            }
+        }
+
+        public bool TryRead(ref BitReader bits, out int symbol)
+        {
+            int entry = _lookup[bits.Peek(LookupBits)];
+            symbol = entry >> 8;
+            return (byte)entry != 0 ? bits.Skip((byte)entry) : TryReadLong(ref bits, out symbol);
+        }
+
+        private bool TryReadLong(ref BitReader bits, out int symbol)
+        {
+            int next = bits.Peek(MaxCodeLength);
+            int first = 0, index = 0;
+            for (int length = 1; length <= MaxCodeLength; length++)
+            {
+                int code = next >> (MaxCodeLength - length);
+                if (code - first < _counts[length - 1])
+                {
+                    symbol = _symbols[index + code - first];
+                    return bits.Skip(length);
+                }
+
+                index += _counts[length - 1];
+                first = (first + _counts[length - 1]) << 1;
             }
 
             symbol = 0;
+            bits.SkipAtMost(MaxCodeLength);
             return false;
         }
     }
@@ -206,12 +241,28 @@ internal sealed class JpegScan
     /// <summary>Reads bits of coded data. In coded data a zero byte follows every 0xFF.</summary>
     private ref struct BitReader(ReadOnlySpan<byte> bytes, int position)
     {
+        private const int BufferBits = 64;
+
         private readonly ReadOnlySpan<byte> _bytes = bytes;
-        private int _current;
+
+        // The next bits, from the highest on. Bits after the first _bitCount are 0 or those that follow.
+        private ulong _buffer;
         private int _bitCount;
 
-        /// <summary>The position of the first unread byte.</summary>
-        public int Position { get; private set; } = position;
+        // The first byte that is not in the buffer.
+        private int _next = position;
+
+        /// <summary>The position after the byte of the last read bit.</summary>
+        public readonly int Position
+        {
+            get
+            {
+                int position = _next;
+                for (int count = _bitCount / 8; count > 0; count--)
+                    position -= position > 1 && _bytes[position - 1] == 0 && _bytes[position - 2] == 0xFF ? 2 : 1;
+                return position;
+            }
+        }
 
         /// <summary>Whether the rest of the file is empty or starts with the end marker.</summary>
         public readonly bool IsAtEnd
@@ -223,48 +274,84 @@ internal sealed class JpegScan
             }
         }
 
-        public bool TryRead(out int bit)
+        /// <summary>The next bits, filled up with any bits after a marker or the end.</summary>
+        /// <param name="count">At most <see cref="MaxCodeLength"/>.</param>
+        public int Peek(int count)
         {
-            bit = 0;
-            if (_bitCount == 0)
-            {
-                if (Position == _bytes.Length)
-                    return false;
-                _current = _bytes[Position];
-                if (_current == 0xFF)
-                {
-                    // A last 0xFF can be half of an end marker, or data whose zero byte is missing.
-                    if (Position + 1 == _bytes.Length || _bytes[Position + 1] != 0)
-                        return false;
-                    Position++;
-                }
+            if (_bitCount < MaxCodeLength)
+                Fill();
+            return (int)(_buffer >> (BufferBits - count));
+        }
 
-                Position++;
-                _bitCount = 8;
+        /// <summary>Skips bits. Returns false, and skips all, if there are fewer before a marker or the end.</summary>
+        public bool Skip(int count)
+        {
+            while (count > _bitCount)
+            {
+                count -= _bitCount;
+                (_buffer, _bitCount) = (0, 0);
+                Fill();
+                if (_bitCount == 0)
+                    return false;
             }
 
-            bit = (_current >> --_bitCount) & 1;
+            // A shift by all 64 bits would do nothing.
+            _buffer = _buffer << (count >> 1) << (count - (count >> 1));
+            _bitCount -= count;
             return true;
         }
 
-        public bool Skip(int count)
-        {
-            while (count > 0 && TryRead(out _))
-                count--;
-            return count == 0;
-        }
+        /// <summary>Skips bits, or all before a marker or the end if they are fewer.</summary>
+        /// <param name="count">At most <see cref="MaxCodeLength"/>.</param>
+        public void SkipAtMost(int count) => Skip(Math.Min(_bitCount, count));
 
         /// <summary>Skips a restart marker, which is aligned to a byte. Returns false if there is none.</summary>
         public bool Restart()
         {
-            _bitCount = 0;
-            while (Position + 1 < _bytes.Length && _bytes[Position] == 0xFF && _bytes[Position + 1] == 0xFF)
-                Position++;
-            if (Position + 1 >= _bytes.Length || _bytes[Position] != 0xFF
-                || _bytes[Position + 1] is not (>= 0xD0 and <= 0xD7))
+            _next = Position;
+            (_buffer, _bitCount) = (0, 0);
+            while (_next + 1 < _bytes.Length && _bytes[_next] == 0xFF && _bytes[_next + 1] == 0xFF)
+                _next++;
+            if (_next + 1 >= _bytes.Length || _bytes[_next] != 0xFF
+                || _bytes[_next + 1] is not (>= 0xD0 and <= 0xD7))
                 return false;
-            Position += 2;
+            _next += 2;
             return true;
         }
+
+        private void Fill()
+        {
+            if (_next + sizeof(ulong) <= _bytes.Length)
+            {
+                ulong bytes = BinaryPrimitives.ReadUInt64BigEndian(_bytes[_next..]);
+                if (!HasByteOfOnes(bytes))
+                {
+                    int count = (BufferBits - _bitCount) / 8;
+                    _buffer |= bytes >> _bitCount;
+                    _bitCount += 8 * count;
+                    _next += count;
+                    return;
+                }
+            }
+
+            while (_bitCount <= BufferBits - 8 && _next < _bytes.Length)
+            {
+                ulong value = _bytes[_next];
+                if (value == 0xFF)
+                {
+                    // A last 0xFF can be half of an end marker, or data whose zero byte is missing.
+                    if (_next + 1 == _bytes.Length || _bytes[_next + 1] != 0)
+                        return;
+                    _next++;
+                }
+
+                _next++;
+                _buffer |= value << (BufferBits - 8 - _bitCount);
+                _bitCount += 8;
+            }
+        }
+
+        private static bool HasByteOfOnes(ulong bytes)
+            => ((~bytes - 0x0101_0101_0101_0101) & bytes & 0x8080_8080_8080_8080) != 0;
     }
 }
