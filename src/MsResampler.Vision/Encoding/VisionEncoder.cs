@@ -14,7 +14,6 @@ namespace MsResampler.Vision;
 public sealed class VisionEncoder : IDisposable
 {
     private const string UsualOutputName = "last_hidden_state";
-    private const string ConfigFileName = "preprocessor_config.json";
 
     // For encoders that accept any size, only to learn the number of channels.
     private static readonly ImageSize s_trialSize = new(224, 224);
@@ -58,7 +57,8 @@ public sealed class VisionEncoder : IDisposable
     /// <param name="path">The <c>.onnx</c> file; data beside it are found by ONNX Runtime.</param>
     /// <param name="options">The options; null for the defaults.</param>
     /// <exception cref="FileNotFoundException">The file does not exist, or there is no
-    /// <c>preprocessor_config.json</c> beside it and the options have no preprocessing.</exception>
+    /// <c>preprocessor_config.json</c> beside it or one folder above, and the options have no
+    /// preprocessing.</exception>
     /// <exception cref="InvalidEncoderException">The file is not a usable encoder, or an option does not fit
     /// it.</exception>
     public static VisionEncoder Load(string path, VisionEncoderOptions? options = null)
@@ -86,7 +86,7 @@ public sealed class VisionEncoder : IDisposable
         if (options.Preprocessing is null)
         {
             throw new ArgumentException("options.Preprocessing: expected a value, found null; an encoder in memory " +
-                $"has no {ConfigFileName} beside it", nameof(options));
+                $"has no {PreprocessorConfig.FileName} beside it", nameof(options));
         }
 
         byte[] bytes = MemoryMarshal.TryGetArray(model, out ArraySegment<byte> segment)
@@ -206,12 +206,18 @@ public sealed class VisionEncoder : IDisposable
         return session;
     }
 
+    /// <summary>Reads the preprocessing beside a model, or one folder above it: published models have their encoder in
+    /// a folder of its own.</summary>
     private static ImagePreprocessing Beside(string? folder, string name)
     {
-        string path = Path.Combine(folder!, ConfigFileName);
-        return File.Exists(path) ? ImagePreprocessing.Load(path) : throw new FileNotFoundException(
-            $"{name}: expected {ConfigFileName} beside the model, or a preprocessing in the options " +
-            "(Clip, SigLip or ImageNet), found neither", path);
+        foreach (string? place in (string?[])[folder, Path.GetDirectoryName(folder)])
+        {
+            if (place is not null && PreprocessorConfig.IsIn(place))
+                return ImagePreprocessing.Load(place);
+        }
+
+        throw new FileNotFoundException($"{name}: expected {PreprocessorConfig.FileName} beside the model or one " +
+            "folder above, or a preprocessing in the options (Clip, SigLip or ImageNet), found neither", name);
     }
 
     private static string FindOutput(IReadOnlyDictionary<string, NodeMetadata> outputs, VisionEncoderOptions options)

@@ -5,8 +5,8 @@ namespace MsResampler.Vision;
 /// <summary>How an encoder is loaded. What is not set is found from the model.</summary>
 public sealed class VisionEncoderOptions
 {
-    /// <summary>How images are prepared; null to read <c>preprocessor_config.json</c> beside the model. If the model
-    /// has a fixed input size, it replaces the size of the preprocessing.</summary>
+    /// <summary>How images are prepared; null to read <c>preprocessor_config.json</c> beside the model, or one folder
+    /// above. If the model has a fixed input size, it replaces the size of the preprocessing.</summary>
     public ImagePreprocessing? Preprocessing { get; set; }
 
     /// <summary>The name of the input for images; null if there is only one input.</summary>

@@ -7,7 +7,9 @@ namespace MsResampler.Vision;
 /// images.</summary>
 internal static class PreprocessorConfig
 {
-    private const string FileName = "preprocessor_config.json";
+    /// <summary>The usual name of the file.</summary>
+    public const string FileName = "preprocessor_config.json";
+
     private const string CombinedFileName = "processor_config.json";
     private const string Nested = "image_processor";
     private const string Type = "image_processor_type";
@@ -22,6 +24,10 @@ internal static class PreprocessorConfig
     // A step has its own field that switches it on. Those that are not listed do not exist here.
     private static readonly string[] s_switches =
         ["do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"];
+
+    /// <summary>Whether a folder has a file that <see cref="Load"/> reads.</summary>
+    public static bool IsIn(string folder)
+        => File.Exists(Path.Combine(folder, FileName)) || File.Exists(Path.Combine(folder, CombinedFileName));
 
     /// <inheritdoc cref="ImagePreprocessing.Load"/>
     public static ImagePreprocessing Load(string path)

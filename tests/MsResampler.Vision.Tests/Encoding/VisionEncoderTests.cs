@@ -120,6 +120,11 @@ internal sealed class VisionEncoderTests : TemporaryFolderFixture
         using VisionEncoder encoder = VisionEncoder.Load(path);
         Assert.That(encoder.Preprocessing.Mean, Is.EqualTo(new ChannelValues(0.1f, 0.2f, 0.3f)));
         Assert.That(encoder.InputSize, Is.EqualTo(new ImageSize(16, 16)));
+        string inside = Path.Combine(Folder.Path, "onnx", "model.onnx");
+        Directory.CreateDirectory(Path.GetDirectoryName(inside)!);
+        File.Copy(path, inside);
+        using VisionEncoder below = VisionEncoder.Load(inside);
+        Assert.That(below.Preprocessing, Is.EqualTo(encoder.Preprocessing), "one folder above");
         File.Delete(Path.Combine(Folder.Path, "preprocessor_config.json"));
         Assert.That(() => VisionEncoder.Load(path), Throws.TypeOf<FileNotFoundException>()
             .With.Message.Contains("preprocessor_config.json").And.Message.Contains("SigLip"));
