@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 using System.Reflection;
+using Microsoft.ML.OnnxRuntime;
 using MsResampler.Cli.Commands;
 using MsResampler.Gguf;
 using MsResampler.Kernels;
@@ -29,6 +30,7 @@ internal static class CommandLine
             Recursive = true,
         };
         bool isVerbose = false;
+        Interruption.Notice = PlainError.Interrupted;
         try
         {
             RootCommand root = CreateRoot(verbose, terminal, cancellationToken);
@@ -54,7 +56,7 @@ internal static class CommandLine
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            terminal.WriteError(PlainError.Interrupted);
+            terminal.WriteError(Interruption.Notice);
             return ExitCode.Interrupted;
         }
 #pragma warning disable CA1031 // The last line of defence: every error is one line for the user.
@@ -149,7 +151,8 @@ internal static class CommandLine
     {
         AggregateException { InnerException: { } inner } => Describe(inner),
         InputException or InvalidModelException or SafetensorsException or GgufException or DeviceException
-            or ActivationOverflowException or InvalidImageException or UnauthorizedAccessException => exception.Message,
+            or ActivationOverflowException or InvalidFeaturesException or InvalidImageException
+            or InvalidEncoderException or OnnxRuntimeException or UnauthorizedAccessException => exception.Message,
         FileNotFoundException { FileName: { } assembly } when assembly.Contains(", Version=",
             StringComparison.Ordinal) => PlainError.Describe(exception),
         IOException and not FileLoadException => exception.Message,

@@ -33,6 +33,9 @@ internal static class Interruption
             s_registrations.Add(PosixSignalRegistration.Create(FileSizeExceeded, context => context.Cancel = true));
     }
 
+    /// <summary>The message after a signal, if the command has not changed files that it cannot complete.</summary>
+    public static string Notice { get; set; } = PlainError.Interrupted;
+
     /// <summary>A token that the first signal cancels.</summary>
     public static CancellationToken Token => s_source.Token;
 
@@ -56,7 +59,7 @@ internal static class Interruption
         if (isFirst)
         {
             // On its own thread, because a write to standard error blocks if nothing reads the pipe.
-            Thread speaker = new(() => say(isClean ? PlainError.Interrupted : "interrupted"))
+            Thread speaker = new(() => say(isClean ? Notice : "interrupted"))
             {
                 IsBackground = true,
             };

@@ -212,7 +212,8 @@ internal sealed class RunTests : CliFixture
         string path = WriteFeatures("many.safetensors",
             ("features", [150, 1, 1, ChannelCount], Values(150 * ChannelCount, 8)));
         string output = Run(path).Succeeds().Output;
-        Assert.That(output, Does.StartWith("images: 64 of 150\nimages: 128 of 150\nimages: 150 of 150\n" +
+        Assert.That(output, Does.Match(@"^images: 64 of 150, [\d,.]+/s, \d+ s left\n" +
+            @"images: 128 of 150, [\d,.]+/s, \d+ s left\nimages: 150 of 150, [\d,.]+/s\n" +
             "150 images of 1x1 patches -> "));
     }
 

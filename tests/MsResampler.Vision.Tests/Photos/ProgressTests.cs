@@ -13,6 +13,13 @@ public sealed class ProgressTests
     [TestCase(5, 5, 5, 0, "", "photos [####################] 5 of 5")]
     public void The_text_has_the_rate_and_the_time_left(int first, int done, int count, int seconds, string note,
         string expected)
-        => Assert.That(Progress.Text("photos", first, done, count, TimeSpan.FromSeconds(seconds), note),
-            Is.EqualTo(expected));
+    {
+        TimeSpan time = TimeSpan.FromSeconds(seconds);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Progress.Text("photos", first, done, count, hasBar: true, time, note), Is.EqualTo(expected));
+            Assert.That(Progress.Text("photos", first, done, count, hasBar: false, time, note),
+                Is.EqualTo("photos:" + expected[(expected.IndexOf(']', StringComparison.Ordinal) + 1)..]));
+        }
+    }
 }

@@ -77,7 +77,7 @@ internal static class DemoCommand
         InitCommand.Run(config, "the demo's configuration", model, seed: 1, type: null, force: true, terminal,
             cancellationToken);
         string picture = output.Write(PictureName, DemoPicture.Draw(), cancellationToken);
-        IReadOnlyList<string> maps = RunCommand.Run(new RunRequest
+        IReadOnlyList<string> maps = RunImages.Run(new RunRequest
         {
             Model = model,
             OpenSource = () => ImageFeatures.Open([picture], PatchSize, new ImageSize(Side, Side)),

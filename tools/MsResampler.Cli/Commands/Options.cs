@@ -244,10 +244,12 @@ internal static class Options
         => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value)
             && value is > 0 and <= MaxExtent;
 
-    private static string Text(ArgumentResult result)
+    /// <summary>The last value of an option.</summary>
+    public static string Text(ArgumentResult result)
         => result.Tokens.Count == 0 ? "" : result.Tokens[^1].Value;
 
-    private static T Fail<T>(ArgumentResult result, string name, string expected)
+    /// <summary>Adds an error about the value of an option.</summary>
+    public static T Fail<T>(ArgumentResult result, string name, string expected)
     {
         result.AddError($"{name}: expected {expected}, found '{Text(result)}'");
         return default!;

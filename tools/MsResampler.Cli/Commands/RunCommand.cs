@@ -1,4 +1,6 @@
 using System.CommandLine;
+using MsResampler.Cli.Photos;
+using MsResampler.Safetensors;
 using ImageSize = MsResampler.Vision.ImageSize;
 
 namespace MsResampler.Cli.Commands;
@@ -9,13 +11,6 @@ internal static class RunCommand
     private const int DefaultPatchSize = 14;
     private const int DefaultImageSide = 336;
     private const int MaxPatchSize = 1_024;
-
-    // Limits of the images or frames in memory together: enough to keep every thread busy.
-    // 2^25 floats are 128 MiB; a decoded photograph of 12 megapixels is 48 MiB.
-    private const int MaxChunkFrameCount = 64;
-    private const long MaxChunkElementCount = 1L << 25;
-
-    private const int MaxListedGridCount = 4;
 
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
@@ -35,7 +30,7 @@ internal static class RunCommand
         };
         Option<string[]> images = new("--image")
         {
-            Description = "Pictures (PNG, JPEG, WebP) whose pixels are the features; several files are one batch.",
+            Description = "Pictures; several files are one batch. Without --encoder their pixels are the features.",
             HelpName = "FILE...",
             AllowMultipleArgumentsPerToken = true,
             Arity = ArgumentArity.OneOrMore,
@@ -49,9 +44,11 @@ internal static class RunCommand
                 "frames and gives one output; -1 is a frame without a time.",
             HelpName = "LISTS",
         };
-        Option<string> output = Options.Path("--out", "FILE",
-            "The file for the tokens: .safetensors (tensor 'tokens'), .npy or .pt (PyTorch); [B,M,L] or [groups,M,L].");
+        Option<string> output = Options.Path("--out", "FILE|DIR",
+            "The file for the tokens: .safetensors (tensor 'tokens'), .npy or .pt (PyTorch); [B,M,L] or " +
+            "[groups,M,L]. With --images, any other name is a folder for shards and a sidecar.");
         Option<WeightType?> type = Options.ElementType("The type of the tokens in the file (default: f32).");
+        PhotoOptions photos = new();
         EngineOptions engine = new(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda, BackendChoice.Reference);
         Option<string?> maps = Options.OptionalPath("--maps", "DIR",
             "Also write maps of the attention of each scope and of the gate to this folder, as PNG.");
@@ -71,6 +68,9 @@ internal static class RunCommand
                 "  antialiased) and cut into patches of --patch pixels. The feature of a patch is its pixels,",
                 "  (v/255 - 0.5)/0.5, in the order channel, row, column. The model's vision_hidden_size must",
                 "  be 3 x patch x patch, 588 for 14.",
+                "--encoder: a picture is prepared as --preprocess says, and the encoder's patch features go to the",
+                "  model. With --images and a folder as --out, run writes shards (.safetensors) and a sidecar",
+                "  (.jsonl) with a line for each photo. The same command continues after an interruption.",
                 "--temporal-ids: the tokens of a group are computed from the patches of all its frames, and the",
                 "  output has one entry for each group. The lists together must have one id for each image.",
                 "  The ids have an effect only in models with positions in time. Their unit is that of the",
@@ -83,6 +83,9 @@ internal static class RunCommand
                 "msresampler run --model model --features features.npy --out tokens.safetensors --threads 4",
                 "msresampler run --model model --features features.npy --out tokens.npy --precision int8",
                 "msresampler run --model model --features clip.npy --grid 24x24 --drop-class-token --out tokens.npy",
+                "msresampler run --model model --encoder vit.onnx --image photo.jpg --out tokens.pt --dtype bf16",
+                "msresampler run --model model --encoder vit.onnx --images photos --out tokens --dtype f16",
+                "msresampler run --model model --encoder vit.onnx --images list.txt --shard 3/8 --out tokens",
                 "msresampler run --model model --features video.npy --temporal-ids '[[-1],[2,6,9]]' --out tokens.npy",
             ],
             Options =
@@ -92,44 +95,78 @@ internal static class RunCommand
                 engine.WeightStorage, engine.Threads, maps,
             },
         };
+        foreach (Option option in photos.All)
+            command.Options.Add(option);
         command.SetAction(parsed =>
         {
             string[] featureFiles = parsed.GetValue(features) ?? [];
             string[] imageFiles = parsed.GetValue(images) ?? [];
-            if (featureFiles.Length == 0 == (imageFiles.Length == 0))
-                throw new InputException("expected --features or --image, found " +
-                    (featureFiles.Length == 0 ? "neither" : "both") + " (see msresampler run --help)");
+            string? photoSource = parsed.GetValue(photos.Photos);
+            RequireOneInput(featureFiles.Length > 0, imageFiles.Length > 0, photoSource is not null);
             bool hasImages = imageFiles.Length > 0;
+            photos.Check(parsed, hasImages, [patch, size, grid, dropClassToken, temporalIds, maps]);
+            EncoderChoice? encoder = photos.ReadEncoder(parsed);
             foreach ((Option option, bool isForImages) in (ReadOnlySpan<(Option, bool)>)
                 [(patch, true), (size, true), (grid, false), (dropClassToken, false)])
             {
-                if (isForImages != hasImages && parsed.GetResult(option) is { Implicit: false })
-                {
+                if (parsed.GetResult(option) is not { Implicit: false })
+                    continue;
+                if (isForImages != hasImages)
                     throw new InputException(
                         $"{option.Name} can only be used with {(isForImages ? "--image" : "--features")}");
-                }
+                if (encoder is not null)
+                    throw new InputException($"{option.Name} cannot be used with --encoder, which has its own size");
+            }
+
+            TensorType tokenType = WeightTypes.TensorTypeOf(parsed.GetValue(type) ?? WeightType.Float32);
+            if (photoSource is not null)
+            {
+                return RunPhotos.Run(photos.Read(parsed, new PhotoRequest
+                {
+                    Model = parsed.GetRequiredValue(model),
+                    Layout = parsed.GetValue(layout),
+                    Encoder = encoder!,
+                    Photos = new PhotoSource(photoSource),
+                    Output = parsed.GetRequiredValue(output),
+                    OutputType = tokenType,
+                    Engine = engine.Read(parsed),
+                }), terminal, cancellationToken);
             }
 
             FeatureLayout featureLayout = new(parsed.GetValue(grid), parsed.GetValue(dropClassToken));
             if (featureLayout is { DropClassToken: true, Grid: null })
                 throw new InputException("--drop-class-token needs --grid, the grid of the patches after the token");
-            Run(new RunRequest
+            EngineChoice engineChoice = engine.Read(parsed);
+            RunImages.Run(new RunRequest
             {
                 Model = parsed.GetRequiredValue(model),
                 Layout = parsed.GetValue(layout),
-                OpenSource = () => !hasImages
-                    ? FeatureFile.Open(featureFiles, featureLayout)
-                    : ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size)),
+                OpenSource = () => !hasImages ? FeatureFile.Open(featureFiles, featureLayout)
+                    : encoder is null ? ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size))
+                    : EncoderFeatures.Open(encoder.Load(engineChoice.ThreadCount, terminal), imageFiles,
+                        cancellationToken),
                 TemporalIds = ReadTemporalIds(parsed.GetValue(temporalIds)),
                 Output = parsed.GetRequiredValue(output),
-                OutputType = WeightTypes.TensorTypeOf(parsed.GetValue(type) ?? WeightType.Float32),
+                OutputType = tokenType,
                 InputFiles = hasImages ? imageFiles : featureFiles,
-                Engine = engine.Read(parsed),
+                Engine = engineChoice,
                 MapFolder = parsed.GetValue(maps),
             }, terminal, cancellationToken);
             return ExitCode.Done;
         });
         return command;
+    }
+
+    private static void RequireOneInput(bool hasFeatures, bool hasImages, bool hasPhotos)
+    {
+        (string Name, bool IsGiven)[] inputs =
+            [("--features", hasFeatures), ("--image", hasImages), ("--images", hasPhotos)];
+        string[] found = [.. inputs.Where(input => input.IsGiven).Select(input => input.Name)];
+        if (found.Length != 1)
+        {
+            throw new InputException("expected one of --features, --image and --images, found " +
+                $"{(found.Length == 0 ? "none" : string.Join(" and ", found))} (see msresampler run --help)");
+        }
     }
 
     private static int[][]? ReadTemporalIds(string? text)
@@ -138,128 +175,5 @@ internal static class RunCommand
             return null;
         return TemporalIds.TryParse(text, out int[][]? ids, out string? problem) ? ids
             : throw new InputException($"--temporal-ids: {problem}");
-    }
-
-    /// <summary>Runs the model. Returns the paths of the maps.</summary>
-    public static IReadOnlyList<string> Run(RunRequest request, Terminal terminal,
-        CancellationToken cancellationToken)
-    {
-        TokenFile.CheckName(request.Output, request.OutputType);
-        Inputs inputs = new Inputs().AddModel(request.Model);
-        foreach (string path in request.InputFiles)
-            inputs.Add(path);
-        inputs.Check(request.Output);
-        if (File.Exists(request.MapFolder))
-            throw new InputException($"{request.MapFolder}: this is a file; --maps expects a folder");
-        using IFeatureSource source = request.OpenSource();
-        InputGroups groups = new(source, request.TemporalIds);
-        using ITokenEngine engine = TokenEngine.Open(request.Model, request.Layout, request.Engine, terminal);
-        CheckChannels(source, engine.Config, request.Model);
-
-        ResamplerConfig config = engine.Config;
-        CheckSizes(groups, config, request);
-        if (groups.HasTimes && config.PositionEmbedding.Frames == FrameEmbeddingType.None)
-            terminal.Warn($"{request.Model}: the model has no positions in time, so the ids of --temporal-ids only " +
-                "group the frames");
-        TimeSpan callTime = TimeSpan.Zero;
-        List<string> maps = [];
-        using TokenFile file = TokenFile.Create(request.Output, request.OutputType, groups.Count,
-            config.QueryGrid.QueryCount, config.OutputSize, inputs);
-        using OutputFolder? mapFolder = request.MapFolder is null
-            ? null : new OutputFolder(request.MapFolder, "--maps", inputs);
-        terminal.Track(groups.AreImages ? "images" : "groups", groups.Count, progress =>
-        {
-            RunBuffers buffers = new();
-            for (int first = 0; first < groups.Count;)
-            {
-                int end = ChunkEnd(groups, config, first);
-                RunChunk chunk = new(groups, engine, first, end, buffers);
-                file.Append(chunk.Resample(request.Engine.ThreadCount, cancellationToken), groups.Describe);
-                callTime += chunk.CallTime;
-                if (mapFolder is not null)
-                    maps.AddRange(chunk.DrawMaps(mapFolder, cancellationToken));
-                progress.Report(end);
-                first = end;
-            }
-        });
-        file.Commit(cancellationToken);
-        mapFolder?.Commit();
-
-        terminal.Line($"{groups}{DescribeGrids(source.Grids)} patches -> tokens " +
-            $"[{groups.Count}, {config.QueryGrid.QueryCount}, {config.OutputSize}] in {request.Output} " +
-            $"({Quantity.Duration(callTime)}; {engine.Description})");
-        if (maps.Count > 0)
-            terminal.Line($"{maps.Count} maps in {request.MapFolder}");
-        return maps;
-    }
-
-    private static void CheckChannels(IFeatureSource source, ResamplerConfig config, string model)
-    {
-        if (source.ChannelCount == config.VisionHiddenSize)
-            return;
-        string mismatch = $"{source.Describe(0)}: features have {source.ChannelCount} channels, but " +
-            $"{model} expects vision_hidden_size = {config.VisionHiddenSize}";
-        if (source is not ImageFeatures)
-        {
-            string axes = source.StoredShape switch
-            {
-                [_, var second, _, _] when second == config.VisionHiddenSize => "0, 2, 3, 1",
-                [_, var second, _] when second == config.VisionHiddenSize => "0, 2, 1",
-                [var first, _, _] when first == config.VisionHiddenSize => "1, 2, 0",
-                _ => "",
-            };
-            throw new InputException(mismatch + (axes.Length == 0 ? ""
-                : $"; the shape is [{string.Join(',', source.StoredShape)}], but channels must come last: save " +
-                    $"x.transpose({axes})"));
-        }
-
-        int fitting = (int)Math.Round(Math.Sqrt(config.VisionHiddenSize / 3.0));
-        throw new InputException(mismatch + (3L * fitting * fitting == config.VisionHiddenSize
-            ? $"; use --patch {fitting}"
-            : ", which is not 3 x patch x patch for any patch: use --features with the features of an encoder"));
-    }
-
-    private static void CheckSizes(InputGroups groups, ResamplerConfig config, RunRequest request)
-    {
-        foreach (int group in Enumerable.Range(0, groups.Count).DistinctBy(groups.SizeOf))
-        {
-            string what = groups.DescribeSize(group);
-            long patchCount = groups.PatchCountOf(group);
-            CallSize.Require(what, config, patchCount);
-            if (request.Engine.Backend == BackendChoice.Reference)
-                CallSize.RequireReference(what, config, patchCount);
-            if (request.MapFolder is not null)
-                CallSize.RequireMaps($"--maps for {what}", config, patchCount);
-        }
-    }
-
-    /// <summary>The end of the groups that are in memory together with group <paramref name="first"/>.</summary>
-    private static int ChunkEnd(InputGroups groups, ResamplerConfig config, int first)
-    {
-        // For each patch: features, keys and values. For each group: tokens.
-        long elementsPerPatch = config.VisionHiddenSize + (2L * config.Scopes.Count * config.HiddenSize);
-        long elementsPerGroup = (long)config.QueryGrid.QueryCount * config.OutputSize;
-        long elements = 0;
-        int end = first;
-        do
-        {
-            elements += (groups.PatchCountOf(end) * elementsPerPatch) + elementsPerGroup;
-            end++;
-        }
-        while (end < groups.Count && elements < MaxChunkElementCount
-            && groups.FirstFrameOf(end + 1) - groups.FirstFrameOf(first) <= MaxChunkFrameCount);
-        return end;
-    }
-
-    /// <summary>Lists the grids of the images, largest first, such as ", 24x24 and 16x36".</summary>
-    private static string DescribeGrids(IReadOnlyList<PatchGrid> grids)
-    {
-        string[] names = [.. grids.OrderByDescending(grid => grid.PatchCount).Select(grid => $"{grid}").Distinct()];
-        return names.Length switch
-        {
-            1 => $" of {names[0]}",
-            <= MaxListedGridCount => $", {string.Join(", ", names[..^1])} and {names[^1]}",
-            _ => $", {names.Length} grids from {names[^1]} to {names[0]}",
-        };
     }
 }

@@ -10,6 +10,9 @@ namespace MsResampler.Cli.Engines;
 internal sealed class ResamplerEngine(Resampler resampler, double errorBound, ModelLayers? int8Layers = null)
     : ITokenEngine
 {
+    /// <summary>The model in the library.</summary>
+    public Resampler Resampler => resampler;
+
     public ResamplerConfig Config => resampler.Config;
 
     public IReadOnlyList<string> Warnings => resampler.Warnings;

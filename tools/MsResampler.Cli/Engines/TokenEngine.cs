@@ -2,17 +2,18 @@ using MsResampler.Kernels;
 
 namespace MsResampler.Cli.Engines;
 
-/// <summary>Opens the engine for the value of <c>--backend</c>. The engine does not check features: the commands do
-/// that when they read them.</summary>
+/// <summary>Opens the engine for the value of <c>--backend</c>. The engine does not check features unless asked: the
+/// commands do that when they read them.</summary>
 internal static class TokenEngine
 {
-    public static ITokenEngine Open(string path, CheckpointLayout? layout, EngineChoice choice, Terminal terminal)
+    public static ITokenEngine Open(string path, CheckpointLayout? layout, EngineChoice choice, Terminal terminal,
+        bool validateFeatures = false)
     {
         using ResamplerModel model = OpenModel(path, layout, terminal);
-        return Open(model, choice);
+        return Open(model, choice, validateFeatures);
     }
 
-    public static ITokenEngine Open(ResamplerModel model, EngineChoice choice)
+    public static ITokenEngine Open(ResamplerModel model, EngineChoice choice, bool validateFeatures = false)
     {
         (BackendChoice backend, string? device, Precision precision)
             = (choice.Backend, choice.Device, choice.Precision);
@@ -51,7 +52,7 @@ internal static class TokenEngine
             Int8Layers = int8Layers,
             WeightStorage = choice.WeightStorage,
             ThreadCount = choice.ThreadCount ?? 0,
-            ValidateFeatures = false,
+            ValidateFeatures = validateFeatures,
         };
         try
         {

@@ -79,7 +79,7 @@ internal sealed class ImageFeatures : IFeatureSource
     }
 
     /// <summary>A pipe is read now, because it can be read only once.</summary>
-    private static ImageInput OpenImage(string path)
+    public static ImageInput OpenImage(string path)
     {
         InputFile.Require(path, "--image");
         using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
@@ -90,7 +90,8 @@ internal sealed class ImageFeatures : IFeatureSource
         return ImageInput.FromBytes(encoded.Bytes, path);
     }
 
-    private static SKBitmap ToBitmap(RgbImage image)
+    /// <summary>Copies a picture for drawing.</summary>
+    public static SKBitmap ToBitmap(RgbImage image)
     {
         SKBitmap bitmap = new(image.Size.Width, image.Size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
         Span<byte> bytes = bitmap.GetPixelSpan();

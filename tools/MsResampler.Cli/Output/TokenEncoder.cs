@@ -17,7 +17,7 @@ internal sealed class TokenEncoder(TensorType type)
 
     /// <summary>Rounds tokens to nearest even.</summary>
     /// <returns>The bytes, little-endian; valid until the next call.</returns>
-    /// <exception cref="InputException">A token is not finite, or becomes infinite.</exception>
+    /// <exception cref="TokenRangeException">A token is not finite, or becomes infinite.</exception>
     public ReadOnlySpan<byte> Encode(ReadOnlySpan<float> tokens)
     {
         ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(tokens);
@@ -31,7 +31,7 @@ internal sealed class TokenEncoder(TensorType type)
         }
 
         // An infinity in the file would hide that the value is out of range.
-        return ElementConversion.HasUnusable(type, bytes) ? throw new InputException(
+        return ElementConversion.HasUnusable(type, bytes) ? throw new TokenRangeException(
             $"a value of the tokens is outside the range of {type}" +
             (type == TensorType.F16 ? "; use --dtype bf16 or f32" : type == TensorType.BF16 ? "; use --dtype f32" : ""))
             : bytes;

@@ -75,7 +75,7 @@ internal sealed class TokenFile : IDisposable
             {
                 bytes = _encoder.Encode(tokens[.._imageElementCount]);
             }
-            catch (InputException exception)
+            catch (TokenRangeException exception)
             {
                 throw new InputException($"{nameOf(_imageCount)}: {exception.Message}", exception);
             }

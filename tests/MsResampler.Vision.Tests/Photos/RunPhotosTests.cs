@@ -1,0 +1,216 @@
+using System.Runtime.InteropServices;
+using MsResampler.Cli.Photos;
+using MsResampler.Safetensors;
+using MsResampler.Vision.Encoding;
+
+namespace MsResampler.Vision.Tests.Photos;
+
+/// <summary>The command <c>run --images</c>.</summary>
+internal sealed class RunPhotosTests : PhotoFixture
+{
+    private const int GoodCount = 11;
+
+    private static readonly string[] s_bad = ["broken.jpg", "sub/text.png"];
+
+    private static readonly string[] s_names =
+        [.. Enumerable.Range(0, GoodCount).Select(index => $"{index:D3}.png"), .. s_bad];
+
+    private int _outputCount;
+
+    private string Photos => In("photos");
+
+    [OneTimeSetUp]
+    public void CreatePhotos()
+    {
+        TestImages.Write(Photos, GoodCount);
+        Directory.CreateDirectory(Path.Combine(Photos, "sub"));
+        byte[] png = TestImages.Png(30, 30, 99);
+        File.WriteAllBytes(Path.Combine(Photos, s_bad[0]), png[..(png.Length / 2)]);
+        File.WriteAllText(Path.Combine(Photos, s_bad[1]), "not a picture");
+        File.WriteAllText(Path.Combine(Photos, "notes.txt"), "not an image");
+    }
+
+    [Test]
+    public void A_folder_receives_the_tokens_of_good_photos_and_names_the_bad_ones()
+    {
+        string output = NewOutput();
+        CliRun run = Run("--images", Photos, "--out", output, "--shard-size", "500B");
+        List<(string File, byte[]? Tokens)> photos = Read(output);
+        using VisualTokenizer tokenizer = VisualTokenizer.Load(Encoder, Model);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(run.ExitCode, Is.EqualTo(1));
+            Assert.That(run.Output, Does.Contain("13 photos -> tokens [6, 5] of each in ").And.Contain("/s; cpu")
+                .And.Contain($"2 photos without tokens; {Path.Combine(output, "tokens.jsonl")} says why"));
+            Assert.That(run.Error, Does.Match("^warning: broken.jpg: .+\nwarning: sub/text.png: .+\n$"));
+            Assert.That(photos.Select(photo => photo.File), Is.EqualTo(s_names), "the order of the names");
+            // 120 bytes a photo: four in a shard.
+            Assert.That(Directory.GetFiles(output, "*.safetensors"), Has.Length.EqualTo(3));
+            foreach ((string file, byte[]? tokens) in photos)
+            {
+                Assert.That(tokens, s_bad.Contains(file) ? Is.Null : Is.EqualTo(MemoryMarshal.AsBytes<float>(
+                    tokenizer.Tokenize(Path.Combine(Photos, file)).Tokens.Span).ToArray()), file);
+            }
+        }
+
+        CliRun again = Run("--images", Photos, "--out", output, "--shard-size", "500B");
+        Assert.That(again.ExitCode, Is.EqualTo(1));
+        Assert.That(again.Output, Does.StartWith($"nothing to do: {output} has all 13 photos\n"));
+    }
+
+    [Test]
+    public void Names_are_relative_to_the_folder_so_that_it_may_move()
+    {
+        string output = NewOutput();
+        Assert.That(Run("--images", Photos, "--out", output).ExitCode, Is.EqualTo(1));
+        string moved = In("moved");
+        Directory.Move(Photos, moved);
+        try
+        {
+            Assert.That(Run("--images", moved, "--out", output).Output, Does.StartWith("nothing to do"));
+            TestImages.Write(Path.Combine(moved, "more"), 2);
+            Assert.That(Run("--images", moved, "--out", output).Output, Does.Contain("15 photos")
+                .And.Contain("; 13 were done before"));
+            Assert.That(Read(output).Select(photo => photo.File),
+                Is.EqualTo((string[])[.. s_names, "more/000.png", "more/001.png"]));
+        }
+        finally
+        {
+            Directory.Delete(Path.Combine(moved, "more"), recursive: true);
+            Directory.Move(moved, Photos);
+        }
+    }
+
+    [Test]
+    public void A_strict_run_ends_at_the_first_bad_photo()
+    {
+        string output = NewOutput();
+        Run("--images", Photos, "--out", output, "--strict").FailsNaming("broken.jpg");
+        Assert.That(Run("--images", Photos, "--out", output).Output, Does.Contain($"{GoodCount} were done before"));
+        Run("--images", Photos, "--out", output, "--strict").FailsNaming("broken.jpg", "--retry-errors");
+        Run("--images", Photos, "--out", output, "--strict", "--retry-errors").FailsNaming("broken.jpg");
+        Run("--images", Photos, "--out", In("strict.pt")).FailsNaming("broken.jpg", "a folder as --out");
+        Assert.That(File.Exists(In("strict.pt")), Is.False);
+    }
+
+    [Test]
+    public void Workers_share_the_photos_without_a_word()
+    {
+        string whole = NewOutput(), shared = NewOutput();
+        Run("--images", Photos, "--out", whole);
+        for (int worker = 0; worker < 3; worker++)
+            Assert.That(Run("--images", Photos, "--out", shared, "--shard", $"{worker}/3").ExitCode, Is.LessThan(2));
+        List<(string File, byte[]? Tokens)> photos = Read(shared);
+        Assert.That(photos.OrderBy(photo => photo.File, StringComparer.Ordinal),
+            Is.EqualTo(Read(whole).OrderBy(photo => photo.File, StringComparer.Ordinal)));
+        Assert.That(File.ReadAllLines(Path.Combine(shared, "tokens-1-of-3.jsonl")), Is.Not.Empty);
+        Assert.That(Journal.Read(Path.Combine(shared, "tokens-1-of-3.jsonl")).Select(line => line.Record!.File),
+            Has.All.Matches<string>(file => new WorkShare(1, 3).Contains(PhotoId.Of(file!))));
+    }
+
+    [Test]
+    public void One_file_and_single_pictures_have_the_same_tokens([Values("f32", "f16", "bf16")] string type)
+    {
+        string list = In("list.txt");
+        string[] paths = [.. s_names[..GoodCount].Select(name => Path.Combine(Photos, name))];
+        File.WriteAllLines(list, [.. paths, paths[3]]);
+        Run("--images", list, "--out", In("list.safetensors"), "--dtype", type).Succeeds();
+        Run(["--image", .. paths, "--out", In("single.safetensors"), "--dtype", type]).Succeeds();
+        string output = NewOutput();
+        Run("--images", Path.Combine(Photos, "*.png"), "--out", output, "--dtype", type, "--batch", "1").Succeeds();
+        byte[] expected = [.. Read(output).SelectMany(photo => photo.Tokens!)];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(TokensOf(In("list.safetensors")), Is.EqualTo(expected));
+            Assert.That(TokensOf(In("single.safetensors")), Is.EqualTo(expected));
+        }
+    }
+
+    [Test]
+    public void Maps_show_what_the_encoder_sees()
+    {
+        CliRun run = Run("--image", Path.Combine(Photos, "000.png"), "--out", In("maps.pt"), "--maps", In("maps"))
+            .Succeeds();
+        Assert.That(run.Output, Does.Contain("1 image of 4x4 patches").And.Contain("3 maps"));
+        Assert.That(Directory.GetFiles(In("maps")), Has.Length.EqualTo(3));
+    }
+
+    [Test]
+    public void Other_settings_are_an_error()
+    {
+        string output = NewOutput();
+        Run("--images", Photos, "--out", output);
+        Run("--images", Photos, "--out", output, "--dtype", "f16").FailsNaming("tokens.run.json", "dtype = F32", "F16");
+        Run("--images", Photos, "--out", output, "--precision", "int8").FailsNaming("precision = float32", "int8");
+        Run("--images", Photos, "--out", output, "--preprocess", "clip").FailsNaming("preprocessing = ");
+        Run("--images", Photos, "--out", output, "--shard-size", "1GiB").FailsNaming("shard_bytes = 268435456");
+        string other = new SmallVit { HasClassToken = false }.WriteTo(In("other-encoder"));
+        CliRun.Of("run", "--model", Model, "--encoder", other, "--images", Photos, "--out", output)
+            .FailsNaming("encoder = ");
+        // Moved files are the same files.
+        string moved = new SmallVit { HasClassToken = true }.WriteTo(In("moved-encoder"));
+        Assert.That(CliRun.Of("run", "--model", Model, "--encoder", moved, "--images", Photos, "--out", output).Output,
+            Does.StartWith("nothing to do"));
+    }
+
+    [Test]
+    public void A_device_in_the_folder_is_a_bad_photo()
+    {
+        Skip.If(!OperatingSystem.IsLinux(), "named pipes of Linux");
+        Directory.CreateDirectory(In("devices"));
+        using (System.Diagnostics.Process make = System.Diagnostics.Process.Start("mkfifo", In("devices/pipe.jpg")))
+            make.WaitForExit();
+        CliRun run = Run("--images", In("devices"), "--out", NewOutput());
+        Assert.That((run.ExitCode, run.Error), Is.EqualTo(
+            (1, "warning: pipe.jpg: cannot be read: this is a device or a pipe; expected a file\n")));
+    }
+
+    [Test]
+    public void An_empty_folder_is_done()
+    {
+        Directory.CreateDirectory(In("empty"));
+        string output = NewOutput();
+        Assert.That(Run("--images", In("empty"), "--out", output).Succeeds().Output, Does.StartWith("0 photos"));
+        Run("--images", In("empty"), "--out", In("empty.npy")).FailsNaming("expected photos, found none");
+    }
+
+    [Test]
+    public void Wrong_arguments_are_errors()
+    {
+        string output = NewOutput();
+        CliRun.Of("run", "--model", Model, "--images", Photos, "--out", output).FailsNaming("--images needs --encoder");
+        Run("--out", output).FailsNaming("expected one of --features, --image and --images, found none");
+        Run("--images", Photos, "--image", "a.png", "--out", output).FailsNaming("--image and --images");
+        Run("--images", Photos, "--maps", In("m"), "--out", output).FailsNaming("--maps cannot be used with --images");
+        Run("--images", Photos, "--shard", "3/3", "--out", output).FailsNaming("--shard: expected I/N", "'3/3'");
+        Run("--images", Photos, "--shard-size", "0", "--out", output).FailsNaming("--shard-size: expected a size");
+        Run("--images", Photos, "--shard-size", "1MB", "--out", In("o.pt")).FailsNaming("--shard-size needs a folder");
+        Run("--images", Photos, "--preprocess", "none", "--out", output)
+            .FailsNaming("clip, siglip, imagenet", "'none'");
+        Run("--images", Photos, "--backend", "reference", "--out", output).FailsNaming("--backend reference");
+        Run("--images", In("nothing"), "--out", output).FailsNaming("nothing of this name");
+        Run("--image", Path.Combine(Photos, "000.png"), "--out", output)
+            .FailsNaming(output, ".safetensors, .npy or .pt");
+        Run("--image", Path.Combine(Photos, "000.png"), "--size", "4", "--out", In("o.pt"))
+            .FailsNaming("--size cannot be used with --encoder");
+        CliRun.Of("run", "--model", Model, "--encoder", In("none.onnx"), "--images", Photos, "--out", output)
+            .FailsNaming("none.onnx", "no such file");
+        File.Copy(Encoder, In("alone.onnx"));
+        CliRun.Of("run", "--model", Model, "--encoder", In("alone.onnx"), "--images", Photos, "--out", output)
+            .FailsNaming("alone.onnx", "preprocessor_config.json", "--preprocess with clip, siglip, imagenet");
+        string wide = new SmallVit { ChannelCount = 16 }.WriteTo(In("wide"));
+        CliRun.Of("run", "--model", Model, "--encoder", wide, "--images", Photos, "--out", output)
+            .FailsNaming("16 channels", "vision_hidden_size = 8");
+    }
+
+    private string NewOutput() => In($"out-{_outputCount++}");
+
+    private static byte[] TokensOf(string path)
+    {
+        using SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(path);
+        TensorInfo tensor = checkpoint.Find("tokens")!;
+        byte[] bytes = new byte[tensor.ByteCount];
+        checkpoint.ReadBytes(tensor, 0, bytes);
+        return bytes;
+    }
+}
