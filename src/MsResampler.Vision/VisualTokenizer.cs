@@ -10,6 +10,7 @@ namespace MsResampler.Vision;
 public sealed class VisualTokenizer : IEmbeddingGenerator<DataContent, VisualTokens>
 {
     private const string ProviderName = "msresampler";
+    private const string OperationName = "tokenize";
     private const int MaxDecoderCount = 8;
 
     private readonly bool _ownsParts;
@@ -100,7 +101,20 @@ public sealed class VisualTokenizer : IEmbeddingGenerator<DataContent, VisualTok
     /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">A part was disposed.</exception>
     public VisualTokens Tokenize(ImageInput image, CancellationToken cancellationToken = default)
-        => Stages.Tokenize(image, cancellationToken);
+    {
+        TelemetryOperation operation = Telemetry.Start(OperationName);
+        try
+        {
+            VisualTokens tokens = Stages.Tokenize(image, cancellationToken);
+            operation.Complete(imageCount: 1, tokens.Count);
+            return tokens;
+        }
+        catch (Exception exception)
+        {
+            operation.Fail(exception);
+            throw;
+        }
+    }
 
     /// <summary>Computes the tokens of an image file.</summary>
     /// <param name="path">The file.</param>
@@ -135,7 +149,8 @@ public sealed class VisualTokenizer : IEmbeddingGenerator<DataContent, VisualTok
     /// <see cref="VisualTokenizerOptions.MaxConcurrentCalls"/> such calls work at the same time.</summary>
     /// <inheritdoc cref="Tokenize(ImageInput, CancellationToken)"/>
     public Task<VisualTokens> TokenizeAsync(ImageInput image, CancellationToken cancellationToken = default)
-        => InTurn(() => Task.Run(() => Tokenize(image, cancellationToken), cancellationToken), cancellationToken);
+        => InTurn(1, () => Task.Run(() => Stages.Tokenize(image, cancellationToken), cancellationToken),
+            cancellationToken);
 
     /// <summary>Computes the tokens of many images, in their order. Decoding, encoding and resampling of different
     /// images overlap, and only a few images are in memory.</summary>
@@ -207,7 +222,7 @@ public sealed class VisualTokenizer : IEmbeddingGenerator<DataContent, VisualTok
         }
 
         ImageInput[] images = [.. values.Select(ToInput)];
-        return InTurn(async () =>
+        return InTurn(images.Length, async () =>
         {
             GeneratedEmbeddings<VisualTokens> result = new(images.Length);
             await foreach (VisualTokens tokens in TokenizeAsync(images, cancellationToken).ConfigureAwait(false))
@@ -248,16 +263,30 @@ public sealed class VisualTokenizer : IEmbeddingGenerator<DataContent, VisualTok
             : throw new ArgumentException($"{name}: expected an image, found {content.MediaType}", nameof(content));
     }
 
-    private async Task<T> InTurn<T>(Func<Task<T>> call, CancellationToken cancellationToken)
+    /// <summary>Makes a call for some images when it is its turn. Its operation includes the wait.</summary>
+    private async Task<T> InTurn<T>(int imageCount, Func<Task<T>> call, CancellationToken cancellationToken)
     {
-        await _turns.WaitAsync(cancellationToken).ConfigureAwait(false);
+        TelemetryOperation operation = Telemetry.Start(OperationName);
         try
         {
-            return await call().ConfigureAwait(false);
+            await _turns.WaitAsync(cancellationToken).ConfigureAwait(false);
+            T result;
+            try
+            {
+                result = await call().ConfigureAwait(false);
+            }
+            finally
+            {
+                _turns.Release();
+            }
+
+            operation.Complete(imageCount, (long)imageCount * Resampler.TokenCount);
+            return result;
         }
-        finally
+        catch (Exception exception)
         {
-            _turns.Release();
+            operation.Fail(exception);
+            throw;
         }
     }
 }

@@ -101,7 +101,20 @@ public sealed class VisionEncoder : IDisposable
     /// <exception cref="InvalidImageException">The image is damaged, too large or has another format.</exception>
     /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
     public RgbImage Prepare(ImageInput image, CancellationToken cancellationToken = default)
-        => _preprocessor.Prepare(image, cancellationToken);
+    {
+        TelemetryOperation operation = Telemetry.Start("decode");
+        try
+        {
+            RgbImage prepared = _preprocessor.Prepare(image, cancellationToken);
+            operation.Complete(imageCount: 1);
+            return prepared;
+        }
+        catch (Exception exception)
+        {
+            operation.Fail(exception);
+            throw;
+        }
+    }
 
     /// <summary>Computes the patch features of images.</summary>
     /// <param name="images">Prepared images of one size.</param>
@@ -115,6 +128,41 @@ public sealed class VisionEncoder : IDisposable
     public EncodedImages Encode(IReadOnlyList<RgbImage> images, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(images);
+        TelemetryOperation operation = Telemetry.Start("encode");
+        try
+        {
+            EncodedImages encoded = EncodeOnce(images, cancellationToken);
+            operation.Complete(images.Count);
+            return encoded;
+        }
+        catch (Exception exception)
+        {
+            operation.Fail(exception);
+            throw;
+        }
+    }
+
+    /// <summary>Decodes, prepares and encodes one image.</summary>
+    /// <inheritdoc cref="Prepare" path="/exception"/>
+    /// <inheritdoc cref="Encode(IReadOnlyList{RgbImage}, CancellationToken)" path="/exception"/>
+    public EncodedImages Encode(ImageInput image, CancellationToken cancellationToken = default)
+        => Encode([Prepare(image, cancellationToken)], cancellationToken);
+
+    /// <summary>Frees the model, after calls in progress have finished.</summary>
+    public void Dispose() => _usage.Close(_session.Dispose);
+
+    /// <summary>The largest number of images of one call.</summary>
+    internal int MaxBatchSize => _input.BatchSize ?? int.MaxValue;
+
+    /// <summary>An image of zeros with the size of a prepared image.</summary>
+    internal RgbImage Blank()
+    {
+        ImageSize size = _input.Size ?? Preprocessing.OutputSizeOf(s_trialSize);
+        return new RgbImage(size, new byte[EncoderInput.LengthOf(size)]);
+    }
+
+    private EncodedImages EncodeOnce(IReadOnlyList<RgbImage> images, CancellationToken cancellationToken)
+    {
         ImageSize size = CheckSizes(images);
         using Usage.Lease lease = _usage.Enter(this);
         cancellationToken.ThrowIfCancellationRequested();
@@ -142,25 +190,6 @@ public sealed class VisionEncoder : IDisposable
             MemoryMarshal.Cast<Float16, Half>(halves.AsSpan(0, total)));
         ArrayPool<float>.Shared.Return(pixels);
         return Run(halves, total, shape, images.Count, size, cancellationToken);
-    }
-
-    /// <summary>Decodes, prepares and encodes one image.</summary>
-    /// <inheritdoc cref="Prepare" path="/exception"/>
-    /// <inheritdoc cref="Encode(IReadOnlyList{RgbImage}, CancellationToken)" path="/exception"/>
-    public EncodedImages Encode(ImageInput image, CancellationToken cancellationToken = default)
-        => Encode([Prepare(image, cancellationToken)], cancellationToken);
-
-    /// <summary>Frees the model, after calls in progress have finished.</summary>
-    public void Dispose() => _usage.Close(_session.Dispose);
-
-    /// <summary>The largest number of images of one call.</summary>
-    internal int MaxBatchSize => _input.BatchSize ?? int.MaxValue;
-
-    /// <summary>An image of zeros with the size of a prepared image.</summary>
-    internal RgbImage Blank()
-    {
-        ImageSize size = _input.Size ?? Preprocessing.OutputSizeOf(s_trialSize);
-        return new RgbImage(size, new byte[EncoderInput.LengthOf(size)]);
     }
 
     private static VisionEncoder Load(string name, string? folder, VisionEncoderOptions? options,

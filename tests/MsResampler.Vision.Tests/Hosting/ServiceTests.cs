@@ -32,13 +32,12 @@ internal sealed class ServiceTests : ServiceFixture
     }
 
     [Test]
-    public void Threads_that_ask_at_once_get_one_model()
+    public async Task Threads_that_ask_at_once_get_one_model()
     {
         using RecordedLog log = new();
         using ServiceProvider services = Build(log);
         HostedModel model = services.GetRequiredService<HostedModel>();
-        HostedModelParts[] parts = new HostedModelParts[8];
-        Parallel.For(0, parts.Length, index => parts[index] = model.Parts);
+        HostedModelParts[] parts = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() => model.Parts)));
         Assert.That(parts, Is.All.SameAs(parts[0]));
         Assert.That(log.Texts(1), Has.Length.EqualTo(1));
     }
