@@ -28,7 +28,12 @@ internal static class ResNet18
 
     /// <summary>Loads the encoder, or skips the test.</summary>
     /// <param name="output">The output to read.</param>
-    public static VisionEncoder LoadOrSkip(string output)
+    public static VisionEncoder LoadOrSkip(string output) => VisionEncoder.Load(BytesOrSkip(LastMap, MiddleMap),
+        new VisionEncoderOptions { Preprocessing = Preprocessing, OutputName = output });
+
+    /// <summary>The model as ONNX, or skips the test.</summary>
+    /// <param name="maps">The names of the outputs beside the pooled one.</param>
+    public static byte[] BytesOrSkip(params string[] maps)
     {
         ModelProto model = Read("ResNet18.onnx");
         GraphProto preprocessing = Read("ResNetPreprocess.onnx").Graph;
@@ -39,10 +44,9 @@ internal static class ResNet18
             model.Graph.Node.Insert(index, preprocessing.Node[index]);
         model.Graph.Initializer.Add(preprocessing.Initializer);
         model.Graph.Input[0] = preprocessing.Input[0];
-        foreach (string map in (string[])[LastMap, MiddleMap])
+        foreach (string map in maps)
             model.Graph.Output.Add(new ValueInfoProto { Name = map, Type = FloatType });
-        return VisionEncoder.Load(model.ToByteArray(),
-            new VisionEncoderOptions { Preprocessing = Preprocessing, OutputName = output });
+        return model.ToByteArray();
     }
 
     private static TypeProto FloatType => new()
