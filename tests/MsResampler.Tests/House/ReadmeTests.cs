@@ -6,6 +6,7 @@ namespace MsResampler.Tests.House;
 
 /// <summary>The texts of the repository: their commands run as written, their examples compile, their links lead to
 /// files.</summary>
+[Parallelizable(ParallelScope.Self)]
 public sealed partial class ReadmeTests
 {
     private const string CommandFromClone = "dotnet run -c Release --project tools/MsResampler.Cli --";
