@@ -70,7 +70,7 @@ public sealed partial class Resampler : IDisposable
     /// <summary>Loads a model: a folder of this project, the folder of a published model as it was downloaded, or a
     /// checkpoint alone. The files are not needed afterwards.</summary>
     /// <param name="path">The folder, or the <c>.safetensors</c> or <c>.gguf</c> file; see
-    /// <see cref="ResamplerModel.Open"/>.</param>
+    /// <see cref="ResamplerModel.Open(string, CheckpointLayout, CancellationToken)"/>.</param>
     /// <param name="options">The options; null for the defaults.</param>
     /// <exception cref="DirectoryNotFoundException">The path does not exist.</exception>
     /// <exception cref="FileNotFoundException">The configuration or the checkpoint is missing.</exception>
@@ -90,6 +90,51 @@ public sealed partial class Resampler : IDisposable
         options ??= new ResamplerOptions();
         options.Backend.StartPreparing(options.Precision);
         using ResamplerModel model = ResamplerModel.Open(path, options.Layout);
+        return Load(model, options);
+    }
+
+    /// <summary>Loads a model whose files are in memory, such as those of embedded resources, archives or blobs. They
+    /// are not needed afterwards.</summary>
+    /// <param name="checkpoint">The bytes of a <c>.safetensors</c> file, or of an <c>mmproj</c> file of llama.cpp
+    /// (<c>.gguf</c>). They must not change during the call.</param>
+    /// <param name="config">The bytes of <c>config.json</c>; empty if there is none. A published checkpoint needs none,
+    /// a GGUF file has none.</param>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <exception cref="SafetensorsException">The checkpoint is not valid safetensors.</exception>
+    /// <exception cref="Gguf.GgufException">The GGUF file is invalid.</exception>
+    /// <exception cref="InvalidModelException">The configuration is invalid, or it is missing and the checkpoint needs
+    /// one; no layout fits; or tensors are missing, unknown, of the wrong shape, or contain NaN, infinity or values
+    /// beyond float32 (the exception lists all of them); or a product of weights leaves the range of
+    /// float32.</exception>
+    /// <exception cref="NotSupportedException">The environment variable MSRESAMPLER_CPU names an instruction set
+    /// that this machine does not support, or the backend does not support the precision or
+    /// the weight storage.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is negative or not a value of its type.</exception>
+    public static Resampler Load(ReadOnlyMemory<byte> checkpoint, ReadOnlyMemory<byte> config = default,
+        ResamplerOptions? options = null)
+    {
+        options ??= new ResamplerOptions();
+        options.Backend.StartPreparing(options.Precision);
+        using ResamplerModel model = ResamplerModel.Open(checkpoint, config, options.Layout);
+        return Load(model, options);
+    }
+
+    /// <summary>Loads a model from streams, which are read from their positions to their ends and stay open. They may
+    /// lack a length and be longer than 2 GiB.</summary>
+    /// <param name="checkpoint">A <c>.safetensors</c> file, or an <c>mmproj</c> file of llama.cpp
+    /// (<c>.gguf</c>).</param>
+    /// <param name="config">A <c>config.json</c>; null if there is none.</param>
+    /// <param name="options">The options; null for the defaults.</param>
+    /// <exception cref="IOException">A stream cannot be read.</exception>
+    /// <exception cref="NotSupportedException">A stream is not readable; or the environment variable MSRESAMPLER_CPU
+    /// names an instruction set that this machine does not support, or the backend does not support the precision or
+    /// the weight storage.</exception>
+    /// <inheritdoc cref="Load(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, ResamplerOptions)"/>
+    public static Resampler Load(Stream checkpoint, Stream? config = null, ResamplerOptions? options = null)
+    {
+        options ??= new ResamplerOptions();
+        options.Backend.StartPreparing(options.Precision);
+        using ResamplerModel model = ResamplerModel.Open(checkpoint, config, options.Layout);
         return Load(model, options);
     }
 

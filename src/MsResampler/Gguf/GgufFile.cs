@@ -90,20 +90,35 @@ internal sealed class GgufFile : ITensorSource
             && start.SequenceEqual("GGUF"u8);
     }
 
+    /// <summary>Whether bytes are those of a GGUF file.</summary>
+    public static bool IsGguf(CheckpointBytes bytes)
+    {
+        Span<byte> start = stackalloc byte[4];
+        if (bytes.Length < start.Length)
+            return false;
+        bytes.Read(0, start);
+        return start.SequenceEqual("GGUF"u8);
+    }
+
     /// <summary>Opens a file and validates its header.</summary>
     /// <exception cref="GgufException">The file is invalid.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     /// <exception cref="SafetensorsException">The path names a pipe or a device.</exception>
-    public static GgufFile Open(string path)
+    public static GgufFile Open(string path) => Open(new CheckpointFile(path));
+
+    /// <summary>Validates the header of a file that is in memory.</summary>
+    /// <exception cref="GgufException">The bytes are invalid.</exception>
+    public static GgufFile Open(CheckpointBytes bytes) => Open(new CheckpointFile(bytes));
+
+    private static GgufFile Open(CheckpointFile file)
     {
-        CheckpointFile file = new(path);
         try
         {
             return new GgufFile(file, GgufHeader.Parse((first, destination) =>
             {
                 using CheckpointFile.Lease lease = file.Acquire();
                 lease.Read(first, destination);
-            }, file.Length, path));
+            }, file.Length, file.Path));
         }
         catch
         {

@@ -67,8 +67,27 @@ public static class ConfigReader
         ArgumentNullException.ThrowIfNull(path);
         if (Directory.Exists(path))
             throw new InvalidModelException(path, ["expected a configuration file, found a folder"]);
-        // Reads to the end of the file because pipes and devices do not report a length.
         using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        return ReadBytes(stream, path);
+    }
+
+    /// <summary>The bytes of a configuration, without a byte order mark.</summary>
+    /// <param name="bytes">The bytes.</param>
+    /// <param name="source">The name of the configuration in error messages.</param>
+    /// <exception cref="InvalidModelException">There are more than 16 MiB.</exception>
+    internal static byte[] ReadBytes(ReadOnlyMemory<byte> bytes, string source)
+        => bytes.Length <= MaxFileBytes ? FileKind.WithoutMark(bytes.Span).ToArray()
+            : throw new InvalidModelException(source,
+                [$"expected at most {MaxFileBytes} bytes, found {bytes.Length}"]);
+
+    /// <summary>The bytes of a configuration, without a byte order mark, from a position of a stream to its
+    /// end.</summary>
+    /// <param name="stream">The stream; stays open.</param>
+    /// <param name="source">The name of the configuration in error messages.</param>
+    /// <exception cref="InvalidModelException">There are more than 16 MiB.</exception>
+    internal static byte[] ReadBytes(Stream stream, string source)
+    {
+        // Reads to the end because pipes and devices do not report a length.
         using MemoryStream bytes = new();
         byte[] block = new byte[1 << 16];
         for (int count; (count = stream.Read(block)) > 0;)
@@ -76,7 +95,7 @@ public static class ConfigReader
             bytes.Write(block, 0, count);
             if (bytes.Length > MaxFileBytes)
             {
-                throw new InvalidModelException(path, [$"expected at most {MaxFileBytes} bytes, found " +
+                throw new InvalidModelException(source, [$"expected at most {MaxFileBytes} bytes, found " +
                     (stream.CanSeek && stream.Length > MaxFileBytes ? $"{stream.Length}" : "more")]);
             }
         }

@@ -109,8 +109,9 @@ public static class ModelWriter
     }
 
     /// <summary>Whether the files of a model are in the folder.</summary>
-    internal static bool IsFolderOf(string folder, ResamplerModel model) => AtomicFile.Resolve(folder)
-        == AtomicFile.Resolve(Path.GetDirectoryName(Path.GetFullPath(model.SourcePath))!);
+    internal static bool IsFolderOf(string folder, ResamplerModel model)
+        => !model.IsInMemory && AtomicFile.Resolve(folder)
+            == AtomicFile.Resolve(Path.GetDirectoryName(Path.GetFullPath(model.SourcePath))!);
 
     private static void Write(string folder, ResamplerModel model, ResamplerConfig config, WeightType? type,
         ModelLayers? integerLayers, CancellationToken cancellationToken)

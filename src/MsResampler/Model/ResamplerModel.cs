@@ -10,6 +10,9 @@ public sealed class ResamplerModel : IDisposable
     /// <summary>The name of the configuration file in a model folder.</summary>
     public const string ConfigFileName = "config.json";
 
+    /// <summary>The name in messages of a configuration that is not a file.</summary>
+    private const string ConfigInMemory = "the configuration in memory";
+
     private readonly ITensorSource _source;
 
     private ResamplerModel(ResamplerConfig config, ResamplerWeights weights, ITensorSource source, LayoutMatch match,
@@ -39,6 +42,9 @@ public sealed class ResamplerModel : IDisposable
 
     /// <summary>The path of the checkpoint, for messages.</summary>
     internal string SourcePath => _source.SourcePath;
+
+    /// <summary>Whether the checkpoint is in memory, and not in a folder.</summary>
+    internal bool IsInMemory => SourcePath == CheckpointBytes.Name;
 
     /// <summary>The tensors of the checkpoint.</summary>
     internal IReadOnlyList<TensorInfo> Tensors => _source.Tensors;
@@ -82,7 +88,7 @@ public sealed class ResamplerModel : IDisposable
         }
 
         if (!isFolder && GgufFile.IsGguf(path))
-            return OpenGguf(path, layout, cancellationToken);
+            return Bind(GgufFile.Open(path), layout, [], cancellationToken);
         string folder = isFolder ? path : Path.GetDirectoryName(Path.GetFullPath(path)) ?? "";
         string configPath = Path.Combine(folder, ConfigFileName);
         byte[]? json = CheckpointFolder.IsFile(configPath) ? ConfigReader.ReadBytes(configPath) : null;
@@ -107,23 +113,14 @@ public sealed class ResamplerModel : IDisposable
             }
 
             TensorNames names = new(source);
-            // A language model may have a gate of its own.
-            if (config is null && layout is null && published is not { IsKnown: true }
-                && LayoutRecognition.IsOwn(names))
+            if (config is null && NeedsConfig(names, published, layout))
             {
                 if (json is null)
                     ThrowNoConfig(configPath);
                 config = ConfigReader.Read(json, configPath, warnings);
             }
 
-            LayoutMatch match = config is not null
-                ? new LayoutMatch(CheckpointLayout.MsResampler, Prefix: null, ConfigFileName, [])
-                : LayoutRecognition.Recognise(names, path, published, layout);
-            config ??= PublishedResampler.Configure(match, names, path);
-            WeightBinder binder = new(config, names, match.Layout, match.Prefix, cancellationToken);
-            ResamplerWeights weights = binder.Bind();
-            return new ResamplerModel(config, weights, source, match, binder.Prefix,
-                [.. warnings, .. source.Warnings, .. match.Warnings, .. binder.Warnings]);
+            return Bind(source, names, path, config, published, layout, warnings, cancellationToken);
         }
         catch
         {
@@ -132,14 +129,108 @@ public sealed class ResamplerModel : IDisposable
         }
     }
 
+    /// <summary>Opens a model whose files are in memory, such as those of embedded resources, archives or blobs. They
+    /// are checked as files are.</summary>
+    /// <param name="checkpoint">The bytes of a <c>.safetensors</c> file, or of an <c>mmproj</c> file of llama.cpp.
+    /// They are not copied, and must not change before the model is disposed.</param>
+    /// <param name="config">The bytes of <c>config.json</c>; empty if there is none. A published checkpoint needs none,
+    /// a GGUF file has none.</param>
+    /// <param name="layout">The layout; null to recognise it.</param>
+    /// <param name="cancellationToken">Checked between parts of the weights.</param>
+    /// <exception cref="SafetensorsException">The checkpoint is not valid safetensors.</exception>
+    /// <exception cref="GgufException">The GGUF file is invalid.</exception>
+    /// <exception cref="InvalidModelException">The configuration is invalid, or it is missing and the checkpoint needs
+    /// one; no layout fits; or tensors are missing, unknown, of the wrong shape, or contain NaN, infinity or values
+    /// beyond float32. The exception lists all of them.</exception>
+    /// <exception cref="OperationCanceledException">Loading was cancelled.</exception>
+    public static ResamplerModel Open(ReadOnlyMemory<byte> checkpoint, ReadOnlyMemory<byte> config = default,
+        CheckpointLayout? layout = null, CancellationToken cancellationToken = default)
+        => Open(CheckpointBytes.Of(checkpoint), config.IsEmpty ? null
+            : ConfigReader.ReadBytes(config, ConfigInMemory), layout, cancellationToken);
+
+    /// <summary>Opens a model from streams, which are read from their positions to their ends and stay open. They may
+    /// lack a length and be longer than 2 GiB. Their bytes are in memory until the model is disposed.</summary>
+    /// <param name="checkpoint">A <c>.safetensors</c> file, or an <c>mmproj</c> file of llama.cpp.</param>
+    /// <param name="config">A <c>config.json</c>; null if there is none.</param>
+    /// <param name="layout">The layout; null to recognise it.</param>
+    /// <param name="cancellationToken">Checked between reads and between parts of the weights.</param>
+    /// <exception cref="IOException">A stream cannot be read.</exception>
+    /// <exception cref="NotSupportedException">A stream is not readable.</exception>
+    /// <inheritdoc cref="Open(ReadOnlyMemory{byte}, ReadOnlyMemory{byte}, CheckpointLayout, CancellationToken)"/>
+    public static ResamplerModel Open(Stream checkpoint, Stream? config = null, CheckpointLayout? layout = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(checkpoint);
+        byte[]? json = config is null ? null : ConfigReader.ReadBytes(config, ConfigInMemory);
+        return Open(CheckpointBytes.ReadToEnd(checkpoint, cancellationToken), json, layout, cancellationToken);
+    }
+
+    private static ResamplerModel Open(CheckpointBytes bytes, byte[]? json, CheckpointLayout? layout,
+        CancellationToken cancellationToken)
+    {
+        List<string> warnings = [];
+        if (GgufFile.IsGguf(bytes))
+        {
+            if (json is not null)
+                warnings.Add($"{ConfigInMemory} was ignored: a GGUF file has its own");
+            return Bind(GgufFile.Open(bytes), layout, warnings, cancellationToken);
+        }
+
+        PublishedConfig? published = json is null ? null : PublishedConfig.Read(json);
+        // A configuration that is not a JSON object has an error of its own.
+        bool isOwn = layout == CheckpointLayout.MsResampler
+            || (layout is null && json is not null && (published is null || published.IsOwn));
+        ResamplerConfig? config = isOwn ? Read() : null;
+        SafetensorsCheckpoint source = SafetensorsCheckpoint.Open(bytes);
+        try
+        {
+            TensorNames names = new(source);
+            if (config is null && NeedsConfig(names, published, layout))
+                config = Read();
+            return Bind(source, names, source.SourcePath, config, published, layout, warnings, cancellationToken);
+        }
+        catch
+        {
+            source.Dispose();
+            throw;
+        }
+
+        ResamplerConfig Read() => json is null
+            ? throw new InvalidModelException(ConfigInMemory, ["expected the model's configuration, found none; pass " +
+                $"{ConfigFileName}, too"])
+            : ConfigReader.Read(json, ConfigInMemory, warnings);
+    }
+
     /// <summary>A model whose weights are not in files.</summary>
     internal static ResamplerModel FromWeights(ResamplerConfig config, ResamplerWeights weights, ITensorSource source)
         => new(config, weights, source, new LayoutMatch(CheckpointLayout.MsResampler, Prefix: "", "its weights", []),
             tensorPrefix: "", warnings: []);
 
-    private static ResamplerModel OpenGguf(string path, CheckpointLayout? layout, CancellationToken cancellationToken)
+    /// <summary>Whether tensors are those of this project's own layout, which need a configuration. A language model
+    /// may have a gate of its own.</summary>
+    private static bool NeedsConfig(TensorNames names, PublishedConfig? published, CheckpointLayout? layout)
+        => layout is null && published is not { IsKnown: true } && LayoutRecognition.IsOwn(names);
+
+    /// <summary>Assigns the tensors of a checkpoint to roles. A configuration that is null is derived from
+    /// them.</summary>
+    private static ResamplerModel Bind(SafetensorsCheckpoint source, TensorNames names, string path,
+        ResamplerConfig? config, PublishedConfig? published, CheckpointLayout? layout, List<string> warnings,
+        CancellationToken cancellationToken)
     {
-        GgufFile file = GgufFile.Open(path);
+        LayoutMatch match = config is not null
+            ? new LayoutMatch(CheckpointLayout.MsResampler, Prefix: null, ConfigFileName, [])
+            : LayoutRecognition.Recognise(names, path, published, layout);
+        config ??= PublishedResampler.Configure(match, names, path);
+        WeightBinder binder = new(config, names, match.Layout, match.Prefix, cancellationToken);
+        ResamplerWeights weights = binder.Bind();
+        return new ResamplerModel(config, weights, source, match, binder.Prefix,
+            [.. warnings, .. source.Warnings, .. match.Warnings, .. binder.Warnings]);
+    }
+
+    /// <summary>Assigns the tensors of a GGUF file to roles, and disposes the file if that throws.</summary>
+    private static ResamplerModel Bind(GgufFile file, CheckpointLayout? layout, List<string> warnings,
+        CancellationToken cancellationToken)
+    {
         try
         {
             LayoutMatch match = GgufResampler.Recognise(file, layout);
@@ -147,7 +238,7 @@ public sealed class ResamplerModel : IDisposable
             WeightBinder binder = new(config, new TensorNames(file), match.Layout, match.Prefix, cancellationToken);
             ResamplerWeights weights = binder.Bind();
             return new ResamplerModel(config, weights, file, match, binder.Prefix,
-                [.. match.Warnings, .. binder.Warnings]);
+                [.. warnings, .. match.Warnings, .. binder.Warnings]);
         }
         catch
         {

@@ -3,12 +3,13 @@ using Microsoft.Win32.SafeHandles;
 
 namespace MsResampler.Safetensors;
 
-/// <summary>A file with random access for any number of concurrent readers.</summary>
-/// <remarks>The file is read rather than mapped into memory. A failed read is an exception; a page fault in the
+/// <summary>A file, or its bytes in memory, with random access for any number of concurrent readers.</summary>
+/// <remarks>A file on a disk is read rather than mapped into memory. A failed read is an exception; a page fault in the
 /// mapping of a truncated file ends the process with a signal. Some file systems do not support mappings.</remarks>
 internal sealed class CheckpointFile : IDisposable
 {
-    private readonly SafeFileHandle _handle;
+    private readonly SafeFileHandle? _handle;
+    private CheckpointBytes? _bytes;
 
     /// <summary>Opens the file.</summary>
     /// <exception cref="SafetensorsException">The path names a pipe or a device.</exception>
@@ -30,6 +31,11 @@ internal sealed class CheckpointFile : IDisposable
         }
     }
 
+    /// <summary>Bytes in memory take the place of a file.</summary>
+    public CheckpointFile(CheckpointBytes bytes)
+        => (Path, Length, _bytes) = (CheckpointBytes.Name, bytes.Length, bytes);
+
+    /// <summary>The path of the file; for bytes in memory a name for messages.</summary>
     public string Path { get; }
 
     /// <summary>The length when the file was opened.</summary>
@@ -39,15 +45,27 @@ internal sealed class CheckpointFile : IDisposable
     /// <exception cref="ObjectDisposedException">The file has been disposed.</exception>
     public Lease Acquire() => new(this);
 
-    public void Dispose() => _handle.Dispose();
+    public void Dispose()
+    {
+        _handle?.Dispose();
+        _bytes = null;
+    }
 
     public readonly ref struct Lease
     {
         private readonly CheckpointFile _file;
+        private readonly CheckpointBytes? _bytes;
 
         public Lease(CheckpointFile file)
         {
             _file = file;
+            if (file._handle is null)
+            {
+                _bytes = file._bytes;
+                ObjectDisposedException.ThrowIf(_bytes is null, file);
+                return;
+            }
+
             bool isAcquired = false;
             file._handle.DangerousAddRef(ref isAcquired);
         }
@@ -58,6 +76,12 @@ internal sealed class CheckpointFile : IDisposable
         public void Read(long first, Span<byte> destination)
         {
             Debug.Assert(first >= 0 && first <= _file.Length - destination.Length);
+            if (_file._handle is null)
+            {
+                _bytes!.Read(first, destination);
+                return;
+            }
+
             while (!destination.IsEmpty)
             {
                 int count = RandomAccess.Read(_file._handle, destination, first);
@@ -73,6 +97,6 @@ internal sealed class CheckpointFile : IDisposable
             }
         }
 
-        public void Dispose() => _file._handle.DangerousRelease();
+        public void Dispose() => _file._handle?.DangerousRelease();
     }
 }

@@ -107,7 +107,12 @@ public sealed class SafetensorsCheckpoint : ITensorSource
     /// <summary>Opens a file or an index.</summary>
     internal static SafetensorsCheckpoint OpenFile(string path, IEnumerable<string> warnings) =>
         path.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
-            ? OpenIndex(path, warnings) : OpenSingle(path, warnings);
+            ? OpenIndex(path, warnings) : OpenSingle(new CheckpointFile(path), warnings);
+
+    /// <summary>Opens a file that is in memory.</summary>
+    /// <param name="bytes">The bytes of a <c>.safetensors</c> file; not an index.</param>
+    /// <exception cref="SafetensorsException">The bytes are not valid safetensors.</exception>
+    internal static SafetensorsCheckpoint Open(CheckpointBytes bytes) => OpenSingle(new CheckpointFile(bytes), []);
 
     /// <summary>Adds to <see cref="Warnings"/>.</summary>
     internal SafetensorsCheckpoint Warn(string warning)
@@ -238,10 +243,10 @@ public sealed class SafetensorsCheckpoint : ITensorSource
     private static void ThrowRange(long first, int count, long available, string name) =>
         throw new ArgumentOutOfRangeException(name, first, $"Expected a range of {count} within {available}.");
 
-    private static SafetensorsCheckpoint OpenSingle(string path, IEnumerable<string> warnings)
+    private static SafetensorsCheckpoint OpenSingle(CheckpointFile file, IEnumerable<string> warnings)
     {
-        Shard shard = OpenShard(path, 0);
-        return new SafetensorsCheckpoint(path, [shard], shard.Header.Tensors, [], [.. warnings]);
+        Shard shard = OpenShard(file, 0);
+        return new SafetensorsCheckpoint(file.Path, [shard], shard.Header.Tensors, [], [.. warnings]);
     }
 
     private static SafetensorsCheckpoint OpenIndex(string path, IEnumerable<string> warnings)
@@ -267,7 +272,7 @@ public sealed class SafetensorsCheckpoint : ITensorSource
 
                 try
                 {
-                    Shard shard = OpenShard(shardPath, shards.Count);
+                    Shard shard = OpenShard(new CheckpointFile(shardPath), shards.Count);
                     shards.Add(shard);
                     stored.Add(name, shard.Header.Tensors.ToDictionary(tensor => tensor.Name));
                 }
@@ -337,9 +342,9 @@ public sealed class SafetensorsCheckpoint : ITensorSource
         }
     }
 
-    private static Shard OpenShard(string path, int fileIndex)
+    /// <summary>Validates the header of a file, and disposes the file if that throws.</summary>
+    private static Shard OpenShard(CheckpointFile file, int fileIndex)
     {
-        CheckpointFile file = new(path);
         try
         {
             using CheckpointFile.Lease lease = file.Acquire();
@@ -354,11 +359,11 @@ public sealed class SafetensorsCheckpoint : ITensorSource
 
             try
             {
-                return new Shard(file, SafetensorsHeader.Parse(start, file.Length, path, fileIndex));
+                return new Shard(file, SafetensorsHeader.Parse(start, file.Length, file.Path, fileIndex));
             }
             catch (SafetensorsException exception)
             {
-                ThrowIfAnotherFormat(path, "a safetensors file", start, exception);
+                ThrowIfAnotherFormat(file.Path, "a safetensors file", start, exception);
                 throw;
             }
         }

@@ -1,4 +1,5 @@
 using MsResampler.Gguf;
+using MsResampler.Safetensors;
 
 namespace MsResampler.Tests.Gguf;
 
@@ -170,6 +171,9 @@ public sealed class GgufHeaderTests
         GgufException? exception = Assert.Throws<GgufException>(() => Parse(bytes), $"{error}");
         Assert.That(exception?.Error, Is.EqualTo(error), exception?.Message);
         Assert.That(exception?.Message, Does.StartWith("file.gguf: ").And.Contain("expected").And.Contain("found"));
+        // The same bytes in memory are the same error.
+        Assert.That(() => GgufFile.Open(CheckpointBytes.Of(bytes)), Throws.TypeOf<GgufException>().With.Message
+            .EqualTo("the checkpoint in memory" + exception!.Message["file.gguf".Length..]));
     }
 
     private static GgufHeader Parse(byte[] bytes) => GgufHeader.Parse((first, destination)

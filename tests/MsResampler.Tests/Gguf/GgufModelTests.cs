@@ -10,7 +10,6 @@ internal sealed class GgufModelTests : TemporaryFolderFixture
     private const int Width = 256;
     private const int ChannelCount = 96;
     private const int OutputSize = 64;
-    private const int QueryCount = 6;
 
     private static readonly PatchGrid s_grid = new(3, 4);
 
@@ -56,6 +55,15 @@ internal sealed class GgufModelTests : TemporaryFolderFixture
         float[] expected = BoundTokens(tensors);
         float[] found = Tokens(path);
         Assert.That(found.AsSpan().SequenceEqual(expected), Is.True);
+        using Resampler inMemory = Resampler.Load(File.ReadAllBytes(path));
+        using FileStream stream = File.OpenRead(path);
+        using Resampler streamed = Resampler.Load(stream);
+        float[] features = Features();
+        Assert.That(inMemory.Resample(features, s_grid).AsSpan().SequenceEqual(expected), "in memory");
+        Assert.That(streamed.Resample(features, s_grid).AsSpan().SequenceEqual(expected), "from a stream");
+        using Resampler configured = Resampler.Load(File.ReadAllBytes(path), "{}"u8.ToArray());
+        Assert.That(configured.Warnings, Has.Exactly(1).EqualTo(
+            "the configuration in memory was ignored: a GGUF file has its own"));
         ResamplerModel model = ResamplerModel.Open(path);
         using (model)
         {
@@ -215,9 +223,9 @@ internal sealed class GgufModelTests : TemporaryFolderFixture
     private static float[] Tokens(string path)
     {
         using Resampler resampler = Resampler.Load(path, new ResamplerOptions { ThreadCount = 1 });
-        float[] features = [.. Enumerable.Range(0, 12 * ChannelCount).Select(index => MathF.Sin(index))];
-        float[] tokens = new float[QueryCount * OutputSize];
-        resampler.Resample(features, [s_grid], tokens);
-        return tokens;
+        return resampler.Resample(Features(), s_grid);
     }
+
+    private static float[] Features()
+        => [.. Enumerable.Range(0, 12 * ChannelCount).Select(index => MathF.Sin(index))];
 }

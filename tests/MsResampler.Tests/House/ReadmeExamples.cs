@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Numerics.Tensors;
+using System.Reflection;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -83,6 +84,14 @@ internal static class ReadmeExamples
         resampler.Resample(features, groups, tokens);   // [group, query, channel]
 
         resampler.Resample(features, [new PatchGrid(1, 1_500)], tokens);   // 1,500 steps of a recording
+    }
+
+    public static void Embedded()
+    {
+        Assembly assembly = Assembly.GetExecutingAssembly();
+        using Stream checkpoint = assembly.GetManifestResourceStream("model.safetensors")!;
+        using Stream config = assembly.GetManifestResourceStream("config.json")!;
+        using Resampler resampler = Resampler.Load(checkpoint, config);
     }
 
     public static void Gpu()

@@ -45,6 +45,11 @@ public class PublishedFamilyTests
             Assert.That(model.TensorPrefix, Is.EqualTo(family.Prefix));
             Assert.That(model.Warnings, Is.Empty);
         }
+
+        using ResamplerModel inMemory = ResamplerModel.Open(File.ReadAllBytes(folder.File("model.safetensors")),
+            File.ReadAllBytes(folder.File(ResamplerModel.ConfigFileName)));
+        Assert.That((inMemory.Layout, inMemory.TensorPrefix), Is.EqualTo((model.Layout, model.TensorPrefix)));
+        Assert.That(inMemory.Warnings, Is.Empty);
     }
 
     [Test]

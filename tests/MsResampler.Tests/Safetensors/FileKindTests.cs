@@ -40,7 +40,12 @@ public class FileKindTests
 
     [Test]
     public void A_file_of_another_format_in_place_of_weights_is_named([ValueSource(nameof(FilledKinds))] Kind kind)
-        => Check(kind, "model.safetensors", "a safetensors file");
+    {
+        Check(kind, "model.safetensors", "a safetensors file");
+        Assert.That(() => SafetensorsCheckpoint.Open(CheckpointBytes.Of(kind.Bytes)),
+            Throws.TypeOf<SafetensorsException>().With.Message.StartsWith("the checkpoint in memory: expected a " +
+                "safetensors file, found ").And.Message.Contains(kind.Name));
+    }
 
     [Test]
     public void A_file_of_another_format_in_place_of_an_index_is_named([ValueSource(nameof(FilledKinds))] Kind kind)

@@ -197,6 +197,12 @@ public class SafetensorsErrorTests
         Assert.That(exception.Message, Does.StartWith(path + ": "));
         foreach (string part in messageParts)
             Assert.That(exception.Message, Does.Contain(part));
+
+        // The same bytes in memory are the same error.
+        SafetensorsException inMemory = Assert.Throws<SafetensorsException>(() => SafetensorsCheckpoint.Open(
+            CheckpointBytes.Of(bytes)))!;
+        Assert.That(inMemory.Error, Is.EqualTo(error), inMemory.Message);
+        Assert.That(inMemory.Message, Is.EqualTo("the checkpoint in memory" + exception.Message[path.Length..]));
     }
 
     [TestCase(0, 0, ExpectedResult = 0)]
