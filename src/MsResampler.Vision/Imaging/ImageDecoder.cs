@@ -92,17 +92,13 @@ internal sealed unsafe class ImageDecoder : IDisposable
     private SKCodec Open()
     {
         ReadOnlySpan<byte> bytes = _bytes.Span;
-        SKCodec? codec = SKCodec.Create(_data);
-        if (codec?.EncodedFormat is not (SKEncodedImageFormat.Png or SKEncodedImageFormat.Jpeg
-            or SKEncodedImageFormat.Webp))
+        if (!ImageKind.IsPicture(bytes))
         {
-            string found = codec is null ? "another file" : $"a {codec.EncodedFormat} picture";
-            codec?.Dispose();
-            throw ImageKind.IsPicture(bytes) ? Damaged("its header cannot be read")
-                : new InvalidImageException(_name, "expected a PNG, JPEG or WebP picture, found " +
-                    (ImageKind.Describe(bytes) ?? found));
+            throw new InvalidImageException(_name, "expected a PNG, JPEG or WebP picture, found " +
+                (ImageKind.Describe(bytes) ?? "another file"));
         }
 
+        SKCodec codec = SKCodec.Create(_data) ?? throw Damaged("its header cannot be read");
         SKImageInfo info = codec.Info;
         if ((long)info.Width * info.Height <= _decoding.MaxPixelCount)
             return codec;

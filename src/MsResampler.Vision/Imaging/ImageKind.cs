@@ -6,11 +6,14 @@ namespace MsResampler.Vision;
 internal static class ImageKind
 {
     private const int BrandOffset = 8;
+    private const int RiffTypeOffset = 8;
 
-    /// <summary>Whether the bytes start like a PNG, JPEG or WebP picture.</summary>
+    /// <summary>Whether the bytes start like a PNG, JPEG or WebP picture. Other files do not reach Skia, which would
+    /// try all its formats.</summary>
     public static bool IsPicture(ReadOnlySpan<byte> bytes)
-        => bytes is [0x89, (byte)'P', (byte)'N', (byte)'G', ..]
-            or [0xff, 0xd8, 0xff, ..] or [(byte)'R', (byte)'I', (byte)'F', (byte)'F', ..];
+        => bytes is [0x89, (byte)'P', (byte)'N', (byte)'G', ..] or [0xff, 0xd8, 0xff, ..]
+            || (bytes.StartsWith("RIFF"u8) && bytes.Length >= RiffTypeOffset + 4
+                && bytes[RiffTypeOffset..].StartsWith("WEBP"u8));
 
     /// <summary>A description that completes "found …" in an error message, or null for an unknown format.</summary>
     public static string? Describe(ReadOnlySpan<byte> bytes)
@@ -24,6 +27,7 @@ internal static class ImageKind
             [0xff, 0x4f, 0xff, 0x51, ..] or [0, 0, 0, 12, (byte)'j', (byte)'P', ..] => "a JPEG 2000 picture",
             [(byte)'8', (byte)'B', (byte)'P', (byte)'S', ..] => "a Photoshop document",
             [(byte)'B', (byte)'M', ..] => "a BMP picture",
+            [(byte)'R', (byte)'I', (byte)'F', (byte)'F', ..] => "a RIFF file that is not WebP, or is cut off",
             _ when bytes.TrimStart(" \t\r\n"u8).StartsWith("<svg"u8) => "an SVG drawing",
             _ => FileKind.Describe(bytes[..Math.Min(bytes.Length, FileKind.StartBytes)]),
         };

@@ -85,6 +85,7 @@ internal sealed unsafe class LineFilter
     /// <param name="lines">The first byte of each line that has a weight.</param>
     /// <param name="result">Where the result starts.</param>
     /// <param name="bytes">The length of a line, a multiple of <see cref="LineAlignment"/>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Across(int index, ReadOnlySpan<nint> lines, byte* result, int bytes)
     {
         ReadOnlySpan<int> weights = _axis.WeightsOf(index);
@@ -117,6 +118,8 @@ internal sealed unsafe class LineFilter
         }
     }
 
+    // Optimised at once: a large photo is done before the runtime would notice that the loop is hot.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AlongFour(ReadOnlySpan<nint> lines, ReadOnlySpan<nint> results, int* repeated)
     {
         byte* line0 = (byte*)lines[0], line1 = (byte*)lines[1], line2 = (byte*)lines[2], line3 = (byte*)lines[3];
@@ -154,6 +157,7 @@ internal sealed unsafe class LineFilter
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void AlongOne(byte* line, byte* result, int* repeated)
     {
         for (int index = 0; index < _axis.Length; index++)

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using SkiaSharp;
 
 namespace MsResampler.Vision.Tests.Imaging;
@@ -27,11 +26,19 @@ internal static class ExifFiles
 
     /// <summary>A PNG file with an eXIf chunk at the given position.</summary>
     public static byte[] InsertChunk(byte[] png, int position, byte[] exif)
+        => [.. png.AsSpan(0, position), .. PngFiles.Chunk("eXIf", exif), .. png.AsSpan(position)];
+
+    /// <summary>A WebP file whose EXIF chunk is before or after the pixels.</summary>
+    public static byte[] WebpWithOrientation(byte[] webp, int orientation, bool isLast)
     {
-        byte[] length = new byte[4], checksum = new byte[4];
-        BinaryPrimitives.WriteInt32BigEndian(length, exif.Length);
-        BinaryPrimitives.WriteUInt32BigEndian(checksum, Checksum([.. "eXIf"u8, .. exif]));
-        return [.. png.AsSpan(0, position), .. length, .. "eXIf"u8, .. exif, .. checksum, .. png.AsSpan(position)];
+        byte[] extended = WithOrientation(webp, SKEncodedImageFormat.Webp, orientation);
+        if (isLast)
+            return extended;
+        // The chunk has 8 bytes before its content; RIFF and VP8X have 30 together.
+        const int Start = 30;
+        int exifBytes = extended.Length - Start - (webp.Length - 12);
+        return [.. extended.AsSpan(0, Start), .. extended.AsSpan(extended.Length - exifBytes),
+            .. extended.AsSpan(Start, webp.Length - 12)];
     }
 
     private static byte[] ExtendWebp(byte[] webp, byte[] exif)
@@ -44,18 +51,5 @@ internal static class ExifFiles
             .. "EXIF"u8, (byte)exif.Length, 0, 0, 0, .. exif,
         ];
         return [.. "RIFF"u8, .. BitConverter.GetBytes(4 + chunks.Length), .. "WEBP"u8, .. chunks];
-    }
-
-    private static uint Checksum(ReadOnlySpan<byte> bytes)
-    {
-        uint sum = uint.MaxValue;
-        foreach (byte value in bytes)
-        {
-            sum ^= value;
-            for (int bit = 0; bit < 8; bit++)
-                sum = (sum >> 1) ^ ((sum & 1) * 0xEDB88320u);
-        }
-
-        return ~sum;
     }
 }
