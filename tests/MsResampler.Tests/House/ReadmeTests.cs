@@ -22,6 +22,7 @@ public sealed partial class ReadmeTests
         ("dotnet publish", "this test may not write what another build is writing"),
         ("artifacts/msresampler/msresampler ", "it is what dotnet publish writes"),
         ("dotnet tool install", "it changes the user's account"),
+        ("dotnet nuget add source", "it changes the user's settings"),
         ("dotnet add", "it needs a project of the user"),
         ("bash .ci/run", "it runs this test"),
         ("dotnet run -c Release --project perf/MsResampler.Perf -- ", "it takes minutes on an idle machine"),
