@@ -25,7 +25,7 @@ internal sealed class HostedModel(IOptions<MsResamplerOptions> options, ILoggerF
     private volatile HostedModelParts? _parts;
     private volatile Exception? _failure;
     private volatile bool _isLoading;
-    private bool _isDisposed;
+    private volatile bool _isDisposed;
 
     /// <summary>How far the model is.</summary>
     public HostedModelState State => _failure is not null ? HostedModelState.Failed
@@ -93,8 +93,9 @@ internal sealed class HostedModel(IOptions<MsResamplerOptions> options, ILoggerF
         }
         catch (Exception exception)
         {
-            // A task that nobody waits for must not end the process; the health check and every caller tell.
-            if (_failure is null)
+            // A task that nobody waits for must not end the process; the health check and every caller tell. A model
+            // that was disposed during its warm-up has not failed.
+            if (_failure is null && !_isDisposed)
                 Fail(exception);
         }
     }

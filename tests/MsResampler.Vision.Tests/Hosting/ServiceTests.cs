@@ -148,6 +148,25 @@ internal sealed class ServiceTests : ServiceFixture
     }
 
     [Test]
+    public async Task A_container_that_ends_during_the_warm_up_is_no_failure()
+    {
+        using RecordedLog log = new();
+        // Enough grids that the warm-up takes seconds.
+        ServiceProvider services = Build(log, options =>
+        {
+            for (int columns = 1; columns <= 2000; columns++)
+                options.WarmUpGrids.Add(new PatchGrid(50, columns));
+        });
+        HostedModel model = services.GetRequiredService<HostedModel>();
+        Task warmUp = model.StartAsync(CancellationToken.None);
+        while (model.State != HostedModelState.WarmingUp)
+            await Task.Delay(1);
+        services.Dispose();
+        await warmUp;
+        Assert.That(log.Events.Select(item => item.Id.Name), Has.No.Member("ModelFailed").And.No.Member("WarmedUp"));
+    }
+
+    [Test]
     public void A_plan_is_logged_once_although_its_grid_is_evicted()
     {
         using RecordedLog log = new();
