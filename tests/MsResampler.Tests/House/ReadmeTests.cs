@@ -34,6 +34,7 @@ public sealed partial class ReadmeTests
         ("sh msresampler-gpu-bundle.sh ", "it needs a GPU"),
         ("msresampler inspect MiniCPM-V-2_6", "it needs a published model"),
         ("msresampler run --model MiniCPM-V-2_6 ", "it needs a published model"),
+        ("msresampler run --model resampler --encoder ", "it needs a vision encoder"),
         ("msresampler convert --model MiniCPM-V-2_6 ", "it needs a published model"),
     ];
 

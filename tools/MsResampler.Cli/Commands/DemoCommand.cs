@@ -101,6 +101,8 @@ internal static class DemoCommand
         terminal.Line($"Next: msresampler inspect {model}");
         terminal.Line($"      msresampler run --model {model} --image YOUR.jpg --out tokens.safetensors " +
             "--maps maps");
+        terminal.Line("With a vision encoder in ONNX and a resampler that was trained with it, for a million photos:");
+        terminal.Line("      msresampler run --model RESAMPLER --encoder VIT.onnx --images PHOTOS --out TOKENS");
     }
 
     /// <summary>Throws if a file exists, unless the folder holds an earlier demo: a model with the same
