@@ -25,12 +25,12 @@ public sealed class VisionEncoder : IDisposable
     private readonly ImagePreprocessor _preprocessor;
     private readonly Usage _usage = new();
 
-    private VisionEncoder(InferenceSession session, string name, string? folder, VisionEncoderOptions options)
+    private VisionEncoder(InferenceSession session, string name, VisionEncoderOptions options)
     {
         (_session, _options, Name) = (session, options, name);
         _input = EncoderInput.Find(session.InputMetadata, options);
         _outputName = FindOutput(session.OutputMetadata, options);
-        ImagePreprocessing preprocessing = options.Preprocessing ?? Beside(folder, name);
+        ImagePreprocessing preprocessing = options.Preprocessing ?? Beside(name);
         _preprocessor = new ImagePreprocessor(_input.Size is { } size ? preprocessing.For(size) : preprocessing);
         ChannelCount = FindChannelCount();
     }
@@ -70,8 +70,7 @@ public sealed class VisionEncoder : IDisposable
                 (Directory.Exists(path) ? "a folder; name the .onnx file in it" : "nothing"), path);
         }
 
-        return Load(path, Path.GetDirectoryName(Path.GetFullPath(path)), options,
-            session => new InferenceSession(path, session));
+        return Load(path, options, session => new InferenceSession(path, session));
     }
 
     /// <summary>Loads an encoder from memory.</summary>
@@ -91,7 +90,7 @@ public sealed class VisionEncoder : IDisposable
 
         byte[] bytes = MemoryMarshal.TryGetArray(model, out ArraySegment<byte> segment)
             && segment.Offset == 0 && segment.Count == segment.Array!.Length ? segment.Array : model.ToArray();
-        return Load("encoder", folder: null, options, session => new InferenceSession(bytes, session));
+        return Load("encoder", options, session => new InferenceSession(bytes, session));
     }
 
     /// <summary>Decodes an image and prepares it for <see cref="Encode(IReadOnlyList{RgbImage},
@@ -192,7 +191,7 @@ public sealed class VisionEncoder : IDisposable
         return Run(halves, total, shape, images.Count, size, cancellationToken);
     }
 
-    private static VisionEncoder Load(string name, string? folder, VisionEncoderOptions? options,
+    private static VisionEncoder Load(string name, VisionEncoderOptions? options,
         Func<SessionOptions, InferenceSession> open)
     {
         options ??= new VisionEncoderOptions();
@@ -203,7 +202,7 @@ public sealed class VisionEncoder : IDisposable
         {
             using SessionOptions sessionOptions = options.CreateSessionOptions?.Invoke() ?? CreateOptions(options);
             session = open(sessionOptions);
-            return new VisionEncoder(session, name, folder, options);
+            return new VisionEncoder(session, name, options);
         }
         catch (OnnxRuntimeException exception)
         {
@@ -235,19 +234,10 @@ public sealed class VisionEncoder : IDisposable
         return session;
     }
 
-    /// <summary>Reads the preprocessing beside a model, or one folder above it: published models have their encoder in
-    /// a folder of its own.</summary>
-    private static ImagePreprocessing Beside(string? folder, string name)
-    {
-        foreach (string? place in (string?[])[folder, Path.GetDirectoryName(folder)])
-        {
-            if (place is not null && PreprocessorConfig.IsIn(place))
-                return ImagePreprocessing.Load(place);
-        }
-
-        throw new FileNotFoundException($"{name}: expected {PreprocessorConfig.FileName} beside the model or one " +
-            "folder above, or a preprocessing in the options (Clip, SigLip or ImageNet), found neither", name);
-    }
+    private static ImagePreprocessing Beside(string path)
+        => PreprocessorConfig.FindFolder(path) is { } folder ? ImagePreprocessing.Load(folder)
+            : throw new FileNotFoundException($"{path}: expected {PreprocessorConfig.FileName} beside the model or " +
+                "one folder above, or a preprocessing in the options (Clip, SigLip or ImageNet), found neither", path);
 
     private static string FindOutput(IReadOnlyDictionary<string, NodeMetadata> outputs, VisionEncoderOptions options)
     {

@@ -25,9 +25,14 @@ internal static class PreprocessorConfig
     private static readonly string[] s_switches =
         ["do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"];
 
-    /// <summary>Whether a folder has a file that <see cref="Load"/> reads.</summary>
-    public static bool IsIn(string folder)
-        => File.Exists(Path.Combine(folder, FileName)) || File.Exists(Path.Combine(folder, CombinedFileName));
+    /// <summary>Finds the folder with the configuration of an encoder: its own, or the one above, because published
+    /// models have their encoder in a folder of its own. Returns null if neither has one.</summary>
+    public static string? FindFolder(string encoderPath)
+    {
+        string? own = Path.GetDirectoryName(Path.GetFullPath(encoderPath));
+        return Array.Find([own, Path.GetDirectoryName(own)], folder => folder is not null
+            && (File.Exists(Path.Combine(folder, FileName)) || File.Exists(Path.Combine(folder, CombinedFileName))));
+    }
 
     /// <inheritdoc cref="ImagePreprocessing.Load"/>
     public static ImagePreprocessing Load(string path)

@@ -226,7 +226,8 @@ internal static class Options
         _ => null,
     };
 
-    private static int ParseInt(ArgumentResult result, string name, int min, int max)
+    /// <summary>Reads a whole number within a range.</summary>
+    public static int ParseInt(ArgumentResult result, string name, int min, int max)
         => int.TryParse(Text(result), NumberStyles.None, CultureInfo.InvariantCulture, out int value)
             && value >= min && value <= max
                 ? value

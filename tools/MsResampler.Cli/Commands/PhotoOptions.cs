@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using MsResampler.Cli.Photos;
+using MsResampler.Vision;
 
 namespace MsResampler.Cli.Commands;
 
@@ -8,6 +9,7 @@ namespace MsResampler.Cli.Commands;
 internal sealed class PhotoOptions
 {
     private const int MaxBatchSize = 1_024;
+    private const int MaxPrefixTokenCount = 1_024;
     private const long MiB = 1L << 20;
     private const long DefaultShardBytes = 256 * MiB;
     private const long MaxShardBytes = 1L << 40;
@@ -30,6 +32,17 @@ internal sealed class PhotoOptions
     private Option<string?> Preprocess { get; } = Options.OptionalPath("--preprocess", "NAME|PATH",
         $"With --encoder: {EncoderChoice.Presets}, or a preprocessor_config.json (default: the one beside the " +
         "encoder).");
+
+    private Option<string?> EncoderOutput { get; } = Options.OptionalPath("--encoder-output", "NAME",
+        "With --encoder: the output with the features (default: last_hidden_state, or the only one with 3 or 4 axes).");
+
+    private Option<int?> PrefixTokens { get; } = new("--prefix-tokens")
+    {
+        Description = "With --encoder: the rows before the first patch, a class token and registers (default: 0 or " +
+            "1, as fits).",
+        HelpName = "N",
+        CustomParser = result => Options.ParseInt(result, "--prefix-tokens", 0, MaxPrefixTokenCount),
+    };
 
     private Option<bool> Strict { get; } = new("--strict")
     {
@@ -64,7 +77,9 @@ internal sealed class PhotoOptions
     };
 
     /// <summary>All options.</summary>
-    public IEnumerable<Option> All => [Encoder, Photos, Preprocess, Strict, Batch, Share, ShardSize, RetryErrors];
+    public IEnumerable<Option> All => [Encoder, Photos, .. OfEncoder, Strict, Batch, Share, ShardSize, RetryErrors];
+
+    private Option[] OfEncoder => [Preprocess, EncoderOutput, PrefixTokens];
 
     /// <summary>Checks that the options are used together with those they need.</summary>
     /// <param name="parsed">The command line.</param>
@@ -79,9 +94,9 @@ internal sealed class PhotoOptions
             throw new InputException("--images needs --encoder, a vision encoder in ONNX");
         if (hasEncoder && !hasPhotos && !hasImages)
             throw new InputException("--encoder can only be used with --image or --images");
-        if (!hasEncoder && IsGiven(parsed, Preprocess))
-            throw new InputException("--preprocess can only be used with --encoder");
-        IEnumerable<Option> needPhotos = All.Except([Encoder, Preprocess]);
+        if (!hasEncoder && Array.Find(OfEncoder, option => IsGiven(parsed, option)) is { } early)
+            throw new InputException($"{early.Name} can only be used with --encoder");
+        IEnumerable<Option> needPhotos = All.Except([Encoder, .. OfEncoder]);
         if (!hasPhotos && needPhotos.FirstOrDefault(option => IsGiven(parsed, option)) is { } lone)
             throw new InputException($"{lone.Name} can only be used with --images");
         if (hasPhotos && others.FirstOrDefault(option => IsGiven(parsed, option)) is { } other)
@@ -89,8 +104,16 @@ internal sealed class PhotoOptions
     }
 
     /// <summary>The encoder; null without one.</summary>
-    public EncoderChoice? ReadEncoder(ParseResult parsed)
-        => parsed.GetValue(Encoder) is { } path ? new EncoderChoice(path, parsed.GetValue(Preprocess)) : null;
+    /// <param name="parsed">The command line.</param>
+    /// <param name="decoding">How pictures are decoded.</param>
+    public EncoderChoice? ReadEncoder(ParseResult parsed, ImageDecoding decoding)
+        => parsed.GetValue(Encoder) is not { } path ? null : new EncoderChoice(path)
+        {
+            Preprocess = parsed.GetValue(Preprocess),
+            Decoding = decoding,
+            OutputName = parsed.GetValue(EncoderOutput),
+            PrefixTokenCount = parsed.GetValue(PrefixTokens),
+        };
 
     /// <summary>Adds the values of the options.</summary>
     /// <exception cref="InputException">An option needs a folder as output.</exception>

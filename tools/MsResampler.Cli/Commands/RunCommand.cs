@@ -1,6 +1,7 @@
 using System.CommandLine;
 using MsResampler.Cli.Photos;
 using MsResampler.Safetensors;
+using ImageDecoding = MsResampler.Vision.ImageDecoding;
 using ImageSize = MsResampler.Vision.ImageSize;
 
 namespace MsResampler.Cli.Commands;
@@ -48,6 +49,7 @@ internal static class RunCommand
             "The file for the tokens: .safetensors (tensor 'tokens'), .npy or .pt (PyTorch); [B,M,L] or " +
             "[groups,M,L]. With --images, any other name is a folder for shards and a sidecar.");
         Option<WeightType?> type = Options.ElementType("The type of the tokens in the file (default: f32).");
+        PictureOptions pictures = new();
         PhotoOptions photos = new();
         EngineOptions engine = new(BackendChoice.Auto, BackendChoice.Cpu, BackendChoice.Cuda, BackendChoice.Reference);
         Option<string?> maps = Options.OptionalPath("--maps", "DIR",
@@ -64,7 +66,7 @@ internal static class RunCommand
                 "  Some shapes can be read as [H,W,C] and as [B,N,C]. They need --grid: shapes with one row",
                 "  (--grid 1xN), and shapes with as many columns as a square grid has patches (196, 256,",
                 "  576, ...), with or without a class token.",
-                "--image: a picture is rotated upright, drawn over white, resized to --size (bicubic,",
+                "--image: a picture is rotated upright, drawn over --background, resized to --size (bicubic,",
                 "  antialiased) and cut into patches of --patch pixels. The feature of a patch is its pixels,",
                 "  (v/255 - 0.5)/0.5, in the order channel, row, column. The model's vision_hidden_size must",
                 "  be 3 x patch x patch, 588 for 14.",
@@ -95,7 +97,7 @@ internal static class RunCommand
                 engine.WeightStorage, engine.Threads, maps,
             },
         };
-        foreach (Option option in photos.All)
+        foreach (Option option in photos.All.Concat(pictures.All))
             command.Options.Add(option);
         command.SetAction(parsed =>
         {
@@ -105,7 +107,8 @@ internal static class RunCommand
             RequireOneInput(featureFiles.Length > 0, imageFiles.Length > 0, photoSource is not null);
             bool hasImages = imageFiles.Length > 0;
             photos.Check(parsed, hasImages, [patch, size, grid, dropClassToken, temporalIds, maps]);
-            EncoderChoice? encoder = photos.ReadEncoder(parsed);
+            ImageDecoding decoding = pictures.Read(parsed, hasPictures: featureFiles.Length == 0);
+            EncoderChoice? encoder = photos.ReadEncoder(parsed, decoding);
             foreach ((Option option, bool isForImages) in (ReadOnlySpan<(Option, bool)>)
                 [(patch, true), (size, true), (grid, false), (dropClassToken, false)])
             {
@@ -142,7 +145,8 @@ internal static class RunCommand
                 Model = parsed.GetRequiredValue(model),
                 Layout = parsed.GetValue(layout),
                 OpenSource = () => !hasImages ? FeatureFile.Open(featureFiles, featureLayout)
-                    : encoder is null ? ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size))
+                    : encoder is null
+                    ? ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size), decoding)
                     : EncoderFeatures.Open(encoder.Load(engineChoice.ThreadCount, terminal), imageFiles,
                         cancellationToken),
                 TemporalIds = ReadTemporalIds(parsed.GetValue(temporalIds)),

@@ -4,13 +4,22 @@ namespace MsResampler.Cli.Engines;
 
 /// <summary>What the options of <c>run</c> say about the vision encoder.</summary>
 /// <param name="Path">The ONNX file.</param>
-/// <param name="Preprocess">The name of a preset, or a path; null for the file beside the encoder.</param>
-internal sealed record EncoderChoice(string Path, string? Preprocess)
+internal sealed record EncoderChoice(string Path)
 {
+    /// <summary>The name of a preset, or a path; null for the file beside the encoder.</summary>
+    public string? Preprocess { get; init; }
+
+    /// <summary>How pictures are decoded.</summary>
+    public ImageDecoding Decoding { get; init; } = new();
+
+    /// <summary>The output with the features; null to find it.</summary>
+    public string? OutputName { get; init; }
+
+    /// <summary>The number of rows before the patches; null to find it.</summary>
+    public int? PrefixTokenCount { get; init; }
+
     /// <summary>The names of the presets.</summary>
     public const string Presets = "clip, siglip, imagenet";
-
-    private const string ConfigName = "preprocessor_config.json";
 
     /// <summary>Loads the encoder.</summary>
     /// <param name="threadCount">The number of threads; null for one per processor core.</param>
@@ -23,11 +32,13 @@ internal sealed record EncoderChoice(string Path, string? Preprocess)
             throw new InputException($"{Path}: this is a folder; --encoder expects the .onnx file in it");
         if (!File.Exists(Path))
             throw new InputException($"{Path}: there is no such file; --encoder expects a vision encoder in ONNX");
-        ImagePreprocessing preprocessing = ReadPreprocessing();
+        ImagePreprocessing preprocessing = ReadPreprocessing() with { Decoding = Decoding };
         terminal.Say($"loading {Path}");
         return VisionEncoder.Load(Path, new VisionEncoderOptions
         {
             Preprocessing = preprocessing,
+            OutputName = OutputName,
+            PrefixTokenCount = PrefixTokenCount,
             ThreadCount = threadCount ?? 0,
         });
     }
@@ -43,15 +54,13 @@ internal sealed record EncoderChoice(string Path, string? Preprocess)
             case "imagenet":
                 return ImagePreprocessing.ImageNet;
             case null:
-                string beside = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(
-                    System.IO.Path.GetFullPath(Path))!, ConfigName);
-                return File.Exists(beside) ? ImagePreprocessing.Load(beside) : throw new InputException(
-                    $"{Path}: expected {ConfigName} beside it; use --preprocess with {Presets}, or with the path of " +
-                    "such a file");
+                return PreprocessorConfig.FindFolder(Path) is { } folder ? ImagePreprocessing.Load(folder)
+                    : throw new InputException($"{Path}: expected {PreprocessorConfig.FileName} beside it or one " +
+                        $"folder above; use --preprocess with {Presets}, or with the path of such a file");
             default:
                 return System.IO.Path.Exists(Preprocess) ? ImagePreprocessing.Load(Preprocess)
-                    : throw new InputException($"--preprocess: expected {Presets}, or the path of a {ConfigName}, " +
-                        $"found '{Preprocess}'");
+                    : throw new InputException($"--preprocess: expected {Presets}, or the path of a " +
+                        $"{PreprocessorConfig.FileName}, found '{Preprocess}'");
         }
     }
 }

@@ -15,12 +15,16 @@ internal sealed class ImageFeatures : IFeatureSource
     private readonly ImageSize _size;
     private readonly ImagePreprocessor _preprocessor;
 
-    private ImageFeatures(IReadOnlyList<ImageInput> images, int patchSize, ImageSize size)
+    private ImageFeatures(IReadOnlyList<ImageInput> images, int patchSize, ImageSize size, ImageDecoding decoding)
     {
         _images = images;
         _patchSize = patchSize;
         _size = size;
-        _preprocessor = new ImagePreprocessor(new() { Resize = ResizeRule.Exact(size.Height, size.Width) });
+        _preprocessor = new ImagePreprocessor(new()
+        {
+            Resize = ResizeRule.Exact(size.Height, size.Width),
+            Decoding = decoding,
+        });
         PatchGrid grid = new(size.Height / patchSize, size.Width / patchSize);
         Grids = [.. Enumerable.Repeat(grid, images.Count)];
     }
@@ -35,7 +39,8 @@ internal sealed class ImageFeatures : IFeatureSource
     /// <exception cref="InputException">A file does not exist, or the size is not a multiple of the patch
     /// size.</exception>
     /// <exception cref="InvalidImageException">A file is not a picture.</exception>
-    public static ImageFeatures Open(IReadOnlyList<string> paths, int patchSize, ImageSize size)
+    public static ImageFeatures Open(IReadOnlyList<string> paths, int patchSize, ImageSize size,
+        ImageDecoding? decoding = null)
     {
         if (size.Height % patchSize != 0 || size.Width % patchSize != 0)
             throw new InputException($"--size {Text(size)} is not a multiple of --patch {patchSize}; the nearest " +
@@ -44,7 +49,7 @@ internal sealed class ImageFeatures : IFeatureSource
         if (featureCount > FeatureFile.MaxFeatureCount)
             throw new InputException($"--size {Text(size)}: an image would have {featureCount} features; at most " +
                 $"{FeatureFile.MaxFeatureCount} are possible (a square with side {s_maxSide})");
-        ImageFeatures features = new([.. paths.Select(OpenImage)], patchSize, size);
+        ImageFeatures features = new([.. paths.Select(OpenImage)], patchSize, size, decoding ?? new());
         foreach (ImageInput image in features._images)
             features._preprocessor.ReadSize(image);
         return features;
@@ -70,7 +75,11 @@ internal sealed class ImageFeatures : IFeatureSource
 
     public SKBitmap? ReadPicture(int imageIndex, int longSide)
     {
-        ImagePreprocessor preprocessor = new(new() { Resize = ResizeRule.LongestEdge(longSide) });
+        ImagePreprocessor preprocessor = new(new()
+        {
+            Resize = ResizeRule.LongestEdge(longSide),
+            Decoding = _preprocessor.Preprocessing.Decoding,
+        });
         return ToBitmap(preprocessor.Prepare(_images[imageIndex]));
     }
 
