@@ -144,20 +144,34 @@ internal sealed class FormatTests
         Assert.That(Decode(ExifFiles.WebpWithOrientation(webp, 6, isLast)).Size, Is.EqualTo(new ImageSize(6, 4)));
     }
 
-    [TestCase("\0\0\0\u0018ftypheic\0\0\0\0", "a HEIC picture")]
-    [TestCase("\0\0\0\u0018ftypavif\0\0\0\0", "an AVIF picture")]
-    [TestCase("II*\0\b\0\0\0", "a TIFF picture")]
-    [TestCase("MM\0*\0\0\0\b", "a TIFF picture")]
+    [TestCase("000000186674797068656963", "a HEIC picture")]
+    [TestCase("000000186674797061766966", "an AVIF picture")]
+    [TestCase("000000186674797069736F6D", "a video or another file of the MP4 family")]
+    [TestCase("49492A0008000000", "a TIFF picture")]
+    [TestCase("4D4D002A00000008", "a TIFF picture")]
+    [TestCase("524946460400000057415645", "a RIFF file that is not WebP")]
+    [TestCase("", "an empty file")]
+    public void A_file_of_another_format_is_named(string hex, string found) => AssertNamed(Convert.FromHexString(hex),
+        found);
+
     [TestCase("GIF89a", "a GIF picture")]
     [TestCase("BM", "a BMP picture")]
     [TestCase("<svg xmlns=''>", "an SVG drawing")]
     [TestCase("<!DOCTYPE html><html>", "an HTML page")]
-    [TestCase("RIFF\u0004\0\0\0WAVE", "a RIFF file that is not WebP")]
-    [TestCase("", "an empty file")]
     [TestCase("something else", "another file")]
-    public void A_file_of_another_format_is_named(string start, string found)
-        => Assert.That(() => Decode(System.Text.Encoding.Latin1.GetBytes(start)), Throws.TypeOf<InvalidImageException>()
-            .With.Message.Contains($"image: expected a PNG, JPEG or WebP picture, found {found}"));
+    public void A_text_of_another_format_is_named(string text, string found)
+        => AssertNamed(System.Text.Encoding.Latin1.GetBytes(text), found);
+
+    [Test]
+    public void A_cancelled_call_ends_and_frees_its_memory()
+    {
+        DecodingBudget budget = new(1 << 24);
+        using MemoryStream stream = new(Pictures.Encode(50, 50, (x, y) => Pictures.Gray(x + y)));
+        ImagePreprocessor preprocessor = new(new());
+        Assert.That(() => preprocessor.Prepare(ImageInput.FromStream(stream), budget, new CancellationToken(true)),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(budget.Reserved, Is.Zero);
+    }
 
     [Test]
     public void Names_and_sources_of_images_are_in_errors()
@@ -181,6 +195,10 @@ internal sealed class FormatTests
             Assert.That(error.Message, Does.StartWith(name).And.Contains(message));
         }
     }
+
+    private static void AssertNamed(byte[] file, string found) => Assert.That(() => Decode(file),
+        Throws.TypeOf<InvalidImageException>().With.Message.Contains(
+            $"image: expected a PNG, JPEG or WebP picture, found {found}"));
 
     private static byte[] Encode(SKEncodedImageFormat format, SKColorSpace space, SKColor color)
     {

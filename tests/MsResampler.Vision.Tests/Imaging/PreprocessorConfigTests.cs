@@ -142,6 +142,7 @@ internal sealed class PreprocessorConfigTests : TemporaryFolderFixture
     // Computed with NumPy as in transformers: v * (1/255) in double precision, the rest in single precision.
     [TestCase(0, 0xBFE568DCu, 0xBFE044B8u, 0xBFBD77D8u)]
     [TestCase(1, 0xBFE38A7Fu, 0xBFDE58F1u, 0xBFBBA5E1u)]
+    [TestCase(50, 0xBF87FACCu, 0xBF8037FEu, 0xBF44EB5Fu)]
     [TestCase(128, 0x3D9C5620u, 0x3E2CF36Bu, 0x3EAE0DC4u)]
     [TestCase(255, 0x3FF71541u, 0x4004CAE5u, 0x40095660u)]
     public void Values_have_the_bits_of_transformers(int level, uint red, uint green, uint blue)
