@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Microsoft.Extensions.AI;
 
 namespace MsResampler.Vision;
@@ -44,7 +45,7 @@ internal sealed class VisualTokensJsonConverter : JsonConverter<VisualTokens>
             ModelId = json.TryGetProperty(ModelName, out JsonElement model) ? model.GetString() : null,
             CreatedAt = json.TryGetProperty(CreatedName, out JsonElement created) ? created.GetDateTimeOffset() : null,
             AdditionalProperties = json.TryGetProperty(AdditionalName, out JsonElement additional)
-                ? additional.Deserialize<AdditionalPropertiesDictionary>(options) : null,
+                ? additional.Deserialize(AdditionalType(options)) : null,
         };
     }
 
@@ -62,7 +63,7 @@ internal sealed class VisualTokensJsonConverter : JsonConverter<VisualTokens>
         if (value.AdditionalProperties is { } additional)
         {
             writer.WritePropertyName(AdditionalName);
-            JsonSerializer.Serialize(writer, additional, options);
+            JsonSerializer.Serialize(writer, additional, AdditionalType(options));
         }
 
         ReadOnlySpan<float> tokens = value.Tokens.Span;
@@ -76,6 +77,9 @@ internal sealed class VisualTokensJsonConverter : JsonConverter<VisualTokens>
         writer.WriteBase64String(TokensName, MemoryMarshal.AsBytes(tokens));
         writer.WriteEndObject();
     }
+
+    private static JsonTypeInfo<AdditionalPropertiesDictionary> AdditionalType(JsonSerializerOptions options)
+        => (JsonTypeInfo<AdditionalPropertiesDictionary>)options.GetTypeInfo(typeof(AdditionalPropertiesDictionary));
 
     /// <summary>Exchanges the bytes of each value on a machine with the other order.</summary>
     private static void ToLittleEndian(Span<float> values)

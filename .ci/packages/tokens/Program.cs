@@ -1,13 +1,16 @@
-// Prints the tokens of a model and its ONNX graph as hashes, the same for every way of compiling this program.
+// Prints the tokens of a model for features and for a photo, and its ONNX graph, as hashes: the same for every way of
+// compiling this program. Arguments: encoder, model, photo.
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Microsoft.Extensions.DependencyInjection;
 using MsResampler;
 using MsResampler.Model;
 using MsResampler.Onnx;
+using MsResampler.Vision;
 
 foreach (Precision precision in new[] { Precision.Float32, Precision.Int8 })
 {
-    using Resampler resampler = Resampler.Load(args[0], new ResamplerOptions { Precision = precision });
+    using Resampler resampler = Resampler.Load(args[1], new ResamplerOptions { Precision = precision });
     PatchGrid[] grids = [new(24, 24), new(16, 36)];
     float[] features = new float[grids.Sum(grid => grid.PatchCount) * resampler.Config.VisionHiddenSize];
     for (int index = 0; index < features.Length; index++)
@@ -17,9 +20,17 @@ foreach (Precision precision in new[] { Precision.Float32, Precision.Int8 })
     Console.WriteLine($"{resampler.Description}: {Hash(MemoryMarshal.AsBytes<float>(tokens))}");
 }
 
-using ResamplerModel model = ResamplerModel.Open(args[0]);
+using ResamplerModel model = ResamplerModel.Open(args[1]);
 using MemoryStream graph = new();
 OnnxExporter.Write(model, new PatchGrid(24, 24), graph);
 Console.WriteLine($"ONNX graph: {Hash(graph.ToArray())}");
+
+using ServiceProvider services = new ServiceCollection().AddMsResampler(options =>
+{
+    (options.EncoderPath, options.ModelPath) = (args[0], args[1]);
+    options.Tokenizer.Encoder.Preprocessing = ImagePreprocessing.SigLip;
+}).BuildServiceProvider();
+VisualTokens photo = services.GetRequiredService<VisualTokenizer>().Tokenize(args[2]);
+Console.WriteLine($"photo: {Hash(MemoryMarshal.AsBytes<float>(photo.Tokens.Span))}");
 
 static string Hash(ReadOnlySpan<byte> data) => Convert.ToHexString(SHA256.HashData(data));

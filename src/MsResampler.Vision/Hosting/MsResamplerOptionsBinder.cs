@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
 using MsResampler.Model;
@@ -7,8 +8,13 @@ namespace MsResampler.Vision;
 /// <summary>Reads options from a configuration. Two values are names of objects, which the general binder cannot
 /// read.</summary>
 /// <param name="configuration">The section of the options.</param>
+[RequiresUnreferencedCode(Reflection)]
+[RequiresDynamicCode(Reflection)]
 internal sealed class MsResamplerOptionsBinder(IConfiguration configuration) : IConfigureOptions<MsResamplerOptions>
 {
+    /// <summary>Why a trimmed program sets options in code.</summary>
+    public const string Reflection = "The options are read by reflection. Set them in code in a trimmed program.";
+
     private const string Resampler =
         $"{nameof(MsResamplerOptions.Tokenizer)}:{nameof(VisualTokenizerOptions.Resampler)}";
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -34,6 +35,8 @@ public static class MsResamplerServiceCollectionExtensions
     /// read once.</param>
     /// <returns>The services.</returns>
     /// <inheritdoc cref="AddMsResampler(IServiceCollection, Action{MsResamplerOptions})" path="/summary"/>
+    [RequiresUnreferencedCode(MsResamplerOptionsBinder.Reflection)]
+    [RequiresDynamicCode(MsResamplerOptionsBinder.Reflection)]
     public static IServiceCollection AddMsResampler(this IServiceCollection services, IConfiguration configuration)
     {
         ArgumentNullException.ThrowIfNull(services);
