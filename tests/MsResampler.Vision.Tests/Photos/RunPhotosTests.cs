@@ -166,6 +166,31 @@ internal sealed class RunPhotosTests : PhotoFixture
     }
 
     [Test]
+    public void A_full_disk_is_one_error_and_the_same_command_continues()
+    {
+        Skip.If(!OperatingSystem.IsLinux(), "ulimit of Linux");
+        string output = NewOutput();
+        string[] arguments = Arguments("--images", Path.Combine(Photos, "*.png"), "--out", output);
+        // In blocks of 512 bytes: 2 KiB have room for the settings, but the first tensor of a shard for 10,000 photos
+        // is beyond that.
+        CliRun full = CliRun.OfShell("ulimit -f 4", "", arguments);
+        full.FailsNaming(output, "what is recorded stays: remove the cause and run the same command again");
+        Assert.That(CliRun.Of(arguments).Succeeds().Output, Does.Contain($"{GoodCount} photos"));
+        Assert.That(Read(output), Has.Count.EqualTo(GoodCount));
+    }
+
+    [Test]
+    public void Standard_input_may_be_the_list()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "the test uses a Unix shell");
+        File.WriteAllLines(In("stdin.txt"), s_names[..GoodCount].Select(name => Path.Combine(Photos, name)));
+        string output = NewOutput();
+        CliRun run = CliRun.OfShell("", $"< '{In("stdin.txt")}'", Arguments("--images", "-", "--out", output));
+        Assert.That(run.Succeeds().Output, Does.Contain($"{GoodCount} photos"));
+        Assert.That(Read(output), Has.Count.EqualTo(GoodCount));
+    }
+
+    [Test]
     public void An_empty_folder_is_done()
     {
         Directory.CreateDirectory(In("empty"));

@@ -14,8 +14,8 @@ internal sealed class ShardLayout
     // Alignment of the first tensor, for readers that map the file.
     private const int Alignment = 64;
 
-    // A header of fewer than 100 bytes for each tensor stays well below the limit of the format, 100 MB.
-    private const int MaxCapacity = 100_000;
+    // The header, fewer than 100 bytes for each tensor, stays below 1 MB; the format permits 100 MB.
+    private const int MaxCapacity = 10_000;
 
     private static readonly JsonSerializerOptions s_json = new()
     {
