@@ -4,9 +4,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.ML.OnnxRuntime;
 using MsResampler.Onnx;
 using MsResampler.Safetensors;
-using MsResampler.Vision.Encoding;
+using MsResampler.Vision.Tests.Encoding;
 
-namespace MsResampler.Vision;
+namespace MsResampler.Vision.Tests;
 
 /// <summary>All ways from a photo to tokens give the same tokens.</summary>
 internal sealed class AgreementTests : TemporaryFolderFixture

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.AI;
-using MsResampler.Vision.Encoding;
+using MsResampler.Vision.Tests.Encoding;
 
-namespace MsResampler.Vision;
+namespace MsResampler.Vision.Tests;
 
 internal sealed class VisualTokenizerTests : TemporaryFolderFixture
 {

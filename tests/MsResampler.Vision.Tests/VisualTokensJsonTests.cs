@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.AI;
 
-namespace MsResampler.Vision;
+namespace MsResampler.Vision.Tests;
 
 public class VisualTokensJsonTests
 {

@@ -1,4 +1,4 @@
-namespace MsResampler.Vision;
+namespace MsResampler.Vision.Tests;
 
 public class VisualTokensTests
 {

@@ -1,6 +1,6 @@
 using L = MsResampler.Vision.FeatureLayout;
 
-namespace MsResampler.Vision.Encoding;
+namespace MsResampler.Vision.Tests.Encoding;
 
 public class FeatureMapTests
 {

@@ -1,7 +1,7 @@
 using System.Numerics.Tensors;
 using SkiaSharp;
 
-namespace MsResampler.Vision.Encoding;
+namespace MsResampler.Vision.Tests.Encoding;
 
 /// <summary>A trained encoder and real photos.</summary>
 public class RealPhotoTests

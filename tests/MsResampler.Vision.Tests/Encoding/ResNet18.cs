@@ -1,7 +1,7 @@
 using Google.Protobuf;
 using MsResampler.Onnx.Proto;
 
-namespace MsResampler.Vision.Encoding;
+namespace MsResampler.Vision.Tests.Encoding;
 
 /// <summary>ResNet18 with trained weights, as ML.NET ships it: its preprocessing (BGR, minus the mean image) in front,
 /// and an intermediate map as a second output.</summary>

@@ -3,7 +3,7 @@ using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using MsResampler.Onnx.Proto;
 
-namespace MsResampler.Vision.Encoding;
+namespace MsResampler.Vision.Tests.Encoding;
 
 /// <summary>A small vision transformer with fixed random weights: a patch embedding, an optional class token, and one
 /// layer of attention with one head. <see cref="ToBytes"/> gives it as an ONNX graph, and <see cref="Features"/>

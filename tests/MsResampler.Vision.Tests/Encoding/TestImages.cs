@@ -1,6 +1,6 @@
 using SkiaSharp;
 
-namespace MsResampler.Vision.Encoding;
+namespace MsResampler.Vision.Tests.Encoding;
 
 /// <summary>Pictures for tests of encoders.</summary>
 internal static class TestImages

@@ -1,4 +1,4 @@
-namespace MsResampler.Vision.Encoding;
+namespace MsResampler.Vision.Tests.Encoding;
 
 /// <summary>The models and photos that <c>tools/get-vision-data.sh</c> downloads.</summary>
 internal static class VisionData

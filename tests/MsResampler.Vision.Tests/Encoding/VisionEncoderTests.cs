@@ -1,6 +1,6 @@
 using Microsoft.ML.OnnxRuntime.Tensors;
 
-namespace MsResampler.Vision.Encoding;
+namespace MsResampler.Vision.Tests.Encoding;
 
 internal sealed class VisionEncoderTests : TemporaryFolderFixture
 {

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
-namespace MsResampler.Vision.Hosting;
+namespace MsResampler.Vision.Tests.Hosting;
 
 internal sealed class OptionsTests : ServiceFixture
 {

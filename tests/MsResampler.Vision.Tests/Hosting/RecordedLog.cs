@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 
-namespace MsResampler.Vision.Hosting;
+namespace MsResampler.Vision.Tests.Hosting;
 
 /// <summary>Keeps what the category MsResampler logs.</summary>
 internal sealed class RecordedLog : ILoggerProvider, ILogger

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
-using MsResampler.Vision.Encoding;
+using MsResampler.Vision.Tests.Encoding;
 
-namespace MsResampler.Vision.Hosting;
+namespace MsResampler.Vision.Tests.Hosting;
 
 /// <summary>Tests of services, with the files of a small model and a small encoder.</summary>
 internal abstract class ServiceFixture

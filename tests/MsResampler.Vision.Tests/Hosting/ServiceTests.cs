@@ -5,7 +5,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
-namespace MsResampler.Vision.Hosting;
+namespace MsResampler.Vision.Tests.Hosting;
 
 internal sealed class ServiceTests : ServiceFixture
 {

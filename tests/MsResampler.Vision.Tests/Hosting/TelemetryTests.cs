@@ -4,7 +4,7 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace MsResampler.Vision.Hosting;
+namespace MsResampler.Vision.Tests.Hosting;
 
 /// <summary>Listeners hear every test of the process.</summary>
 [NonParallelizable]

@@ -8,7 +8,7 @@ using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
 
-namespace MsResampler.Vision.Hosting;
+namespace MsResampler.Vision.Tests.Hosting;
 
 /// <summary>The wrappers of Microsoft.Extensions.AI around the service.</summary>
 internal sealed class WrapperTests : ServiceFixture

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using MsResampler.Safetensors;
-using MsResampler.Vision.Encoding;
+using MsResampler.Vision.Tests.Encoding;
 
 namespace MsResampler.Vision.Tests.Photos;
 

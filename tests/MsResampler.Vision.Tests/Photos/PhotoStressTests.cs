@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using MsResampler.Cli;
-using MsResampler.Vision.Encoding;
+using MsResampler.Vision.Tests.Encoding;
 using SkiaSharp;
 
 namespace MsResampler.Vision.Tests.Photos;
