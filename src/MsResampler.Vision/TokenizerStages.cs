@@ -12,6 +12,9 @@ internal sealed class TokenizerStages(VisionEncoder encoder, Resampler resampler
     // One batch waits while the next one is encoded and the one before is resampled.
     private const int WaitingBatchCount = 1;
 
+    // The longest wait for more images of a batch.
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Computes the tokens of one image on the calling thread.</summary>
     public VisualTokens Tokenize(ImageInput image, CancellationToken cancellationToken)
     {
@@ -92,35 +95,55 @@ internal sealed class TokenizerStages(VisionEncoder encoder, Resampler resampler
     private async Task Encode(ChannelReader<Decoding> reader, ChannelWriter<Batch> writer, CancellationToken stop)
     {
         Batch batch = new();
-        await foreach (Decoding decoding in reader.ReadAllAsync(stop).ConfigureAwait(false))
+        try
         {
-            RgbImage? image = null;
-            Exception? error = null;
-            try
+            while (true)
             {
-                image = await decoding.Image.ConfigureAwait(false);
-            }
-            catch (InvalidImageException exception)
-            {
-                error = exception;
-            }
+                if (!reader.TryRead(out Decoding? decoding))
+                {
+                    Task<bool> more = reader.WaitToReadAsync(stop).AsTask();
+                    // A source that pauses, perhaps until it sees a result, must not hold back what it has given.
+                    if (batch.Entries.Count > 0 && !more.IsCompleted
+                        && await Task.WhenAny(more, Task.Delay(s_patience, stop)).ConfigureAwait(false) != more)
+                        await SendAndRenew().ConfigureAwait(false);
+                    if (!await more.ConfigureAwait(false))
+                        break;
+                    continue;
+                }
 
-            if (image is not null && batch.Images.Count > 0 && image.Size != batch.Images[0].Size)
-            {
-                await Send(batch, writer, stop).ConfigureAwait(false);
-                batch = new Batch();
-            }
+                RgbImage? image = null;
+                Exception? error = null;
+                try
+                {
+                    image = await decoding.Image.ConfigureAwait(false);
+                }
+                catch (InvalidImageException exception)
+                {
+                    error = exception;
+                }
 
-            batch.Add(decoding, image, error);
-            if (batch.Images.Count == batchSize || batch.Entries.Count == Batch.MaxEntryCount)
-            {
-                await Send(batch, writer, stop).ConfigureAwait(false);
-                batch = new Batch();
+                if (image is not null && batch.Images.Count > 0 && image.Size != batch.Images[0].Size)
+                    await SendAndRenew().ConfigureAwait(false);
+                batch.Add(decoding, image, error);
+                if (batch.Images.Count == batchSize || batch.Entries.Count == Batch.MaxEntryCount)
+                    await SendAndRenew().ConfigureAwait(false);
             }
+        }
+        catch when (batch.Entries.Count > 0 && !stop.IsCancellationRequested)
+        {
+            // The images before an exception of the source still get their tokens.
+            await SendAndRenew().ConfigureAwait(false);
+            throw;
         }
 
         if (batch.Entries.Count > 0)
-            await Send(batch, writer, stop).ConfigureAwait(false);
+            await SendAndRenew().ConfigureAwait(false);
+
+        Task SendAndRenew()
+        {
+            (Batch full, batch) = (batch, new Batch());
+            return Send(full, writer, stop);
+        }
     }
 
     private async Task Send(Batch batch, ChannelWriter<Batch> writer, CancellationToken stop)

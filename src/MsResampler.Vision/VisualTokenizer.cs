@@ -128,7 +128,7 @@ public sealed class VisualTokenizer : IEmbeddingGenerator<DataContent, VisualTok
     /// <param name="cancellationToken">Checked in every stage.</param>
     /// <inheritdoc cref="Tokenize(ImageInput, CancellationToken)" path="/exception"/>
     public VisualTokens Tokenize(Stream stream, CancellationToken cancellationToken = default)
-        => Tokenize(ImageInput.FromStream(stream), cancellationToken);
+        => Tokenize(ImageInput.FromStream(stream, leaveOpen: true), cancellationToken);
 
     /// <summary>Computes the tokens of an image in memory.</summary>
     /// <param name="bytes">The encoded image.</param>

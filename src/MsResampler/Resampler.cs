@@ -67,6 +67,9 @@ public sealed partial class Resampler : IDisposable
     /// <summary>Description of the backend, such as "cpu, avx512, 8 threads".</summary>
     public string Description => _engine.Description;
 
+    /// <summary>The backend in one word, such as "cpu".</summary>
+    internal string BackendName => _engine.BackendName;
+
     /// <summary>Loads a model: a folder of this project, the folder of a published model as it was downloaded, or a
     /// checkpoint alone. The files are not needed afterwards.</summary>
     /// <param name="path">The folder, or the <c>.safetensors</c> or <c>.gguf</c> file; see

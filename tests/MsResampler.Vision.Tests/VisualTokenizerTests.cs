@@ -42,6 +42,7 @@ internal sealed class VisualTokenizerTests : TemporaryFolderFixture
                 (_model.Engine.TokenCount, _model.Engine.TokenWidth, new PatchGrid(4, 4))));
             Assert.That(tokenizer.Tokenize(png).Tokens.ToArray(), Is.EqualTo(expected));
             Assert.That(tokenizer.Tokenize(stream).Tokens.ToArray(), Is.EqualTo(expected));
+            Assert.That(stream.CanRead, "the caller closes the stream");
         }
     }
 
@@ -164,6 +165,48 @@ internal sealed class VisualTokenizerTests : TemporaryFolderFixture
         {
             yield return ImageInput.FromBytes(TestImages.Png(10, 10, 1));
             throw new InvalidOperationException("no more");
+        }
+    }
+
+    [TestCase(1)]
+    [TestCase(8)]
+    public void Images_before_an_exception_of_the_source_get_their_tokens(int batchSize)
+    {
+        using VisualTokenizer tokenizer = new(_encoder, _model.Engine,
+            new VisualTokenizerOptions { BatchSize = batchSize });
+        int count = 0;
+        Assert.That(async () =>
+        {
+            await foreach (TokenizationResult result in tokenizer.TryTokenizeAsync(Broken()))
+                count += result.IsSuccess ? 1 : 0;
+        }, Throws.TypeOf<InvalidOperationException>());
+        Assert.That(count, Is.EqualTo(11));
+
+        static IEnumerable<ImageInput> Broken()
+        {
+            for (int index = 0; index < 11; index++)
+                yield return ImageInput.FromBytes(TestImages.Png(10, 10, index));
+            throw new InvalidOperationException("no more");
+        }
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_source_may_wait_for_results(bool isGood)
+    {
+        using VisualTokenizer tokenizer = new(_encoder, _model.Engine, new VisualTokenizerOptions { BatchSize = 4 });
+        using SemaphoreSlim seen = new(1);
+        byte[] bytes = isGood ? TestImages.Png(10, 10, 1) : [];
+        await foreach (TokenizationResult result in tokenizer.TryTokenizeAsync(Source()))
+            seen.Release();
+
+        async IAsyncEnumerable<ImageInput> Source()
+        {
+            for (int index = 0; index < 3; index++)
+            {
+                Assert.That(await seen.WaitAsync(TimeSpan.FromSeconds(30)), "the result of the image before");
+                yield return ImageInput.FromBytes(bytes);
+            }
         }
     }
 

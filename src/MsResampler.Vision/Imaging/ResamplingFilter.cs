@@ -39,7 +39,8 @@ internal static class ResamplingFilter
         if (x >= 1)
             return 0;
         x *= Math.PI;
-        return Math.Sin(x) / x * (0.54 + (0.46 * Math.Cos(x)));
+        // Pillow has these constants in single precision.
+        return Math.Sin(x) / x * (0.54f + (0.46f * Math.Cos(x)));
     }
 
     private static double Sinc(double x)

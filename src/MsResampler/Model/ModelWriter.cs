@@ -108,6 +108,15 @@ public static class ModelWriter
         Write(folder, model, config, type, integerLayers: null, cancellationToken);
     }
 
+    /// <summary>Writes the configuration and the tensors that <see cref="Write(string, ResamplerModel, WeightType?,
+    /// CancellationToken)"/> would write, one after the other.</summary>
+    internal static void Write(Stream stream, ResamplerModel model, CancellationToken cancellationToken)
+    {
+        stream.Write(ConfigWriter.Write(model.Config));
+        SafetensorsWriter.Write(stream, Tensors(model, model.Config, type: null, integerLayers: null),
+            cancellationToken);
+    }
+
     /// <summary>Whether the files of a model are in the folder.</summary>
     internal static bool IsFolderOf(string folder, ResamplerModel model)
         => !model.IsInMemory && AtomicFile.Resolve(folder)

@@ -132,9 +132,12 @@ internal sealed class RunPhotos
         ShardBytes = _request.ShardBytes,
         Origin = new Dictionary<string, string>
         {
-            ["model"] = Fingerprint.OfModel(_request.Model, _cancellationToken),
+            ["model"] = Fingerprint.OfModel(_request.Model, _request.Layout, _cancellationToken),
             ["encoder"] = Fingerprint.OfEncoder(_request.Encoder.Path, _cancellationToken),
             ["preprocessing"] = $"{_tokenizer.Encoder.Preprocessing}",
+            ["encoder_output"] = _tokenizer.Encoder.OutputName,
+            ["prefix_tokens"] = $"{_request.Encoder.PrefixTokenCount}",
+            ["backend"] = _tokenizer.Resampler.BackendName,
             ["precision"] = PrecisionChoice.NameOf(_tokenizer.Resampler.Precision),
             ["int8_layers"] = $"{_request.Engine.Int8Layers}",
         },
