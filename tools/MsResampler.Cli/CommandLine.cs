@@ -152,7 +152,8 @@ internal static class CommandLine
         AggregateException { InnerException: { } inner } => Describe(inner),
         InputException or InvalidModelException or SafetensorsException or GgufException or DeviceException
             or ActivationOverflowException or InvalidFeaturesException or InvalidImageException
-            or InvalidEncoderException or OnnxRuntimeException or UnauthorizedAccessException => exception.Message,
+            or OnnxRuntimeException or UnauthorizedAccessException => exception.Message,
+        InvalidEncoderException => EncoderChoice.WithOptionNames(exception.Message),
         FileNotFoundException { FileName: { } assembly } when assembly.Contains(", Version=",
             StringComparison.Ordinal) => PlainError.Describe(exception),
         IOException and not FileLoadException => exception.Message,

@@ -251,7 +251,10 @@ public sealed class VisionEncoder : IDisposable
         return candidates.Contains(UsualOutputName) ? UsualOutputName
             : candidates.Length == 1 ? candidates[0]
             : throw new InvalidEncoderException($"expected one output [B,N,C], [B,C,H,W] or [B,H,W,C], found " +
-                $"{candidates.Length} among {EncoderInput.Describe(outputs)}; name OutputName");
+                $"{candidates.Length} among {EncoderInput.Describe(outputs)}; " + (candidates.Length > 1
+                    ? "name OutputName"
+                    : "a map inside the graph must be exported as an output; for one vector per " +
+                        "image name OutputName"));
     }
 
     private static bool CanBeFeatures(NodeMetadata output) => output.IsTensor

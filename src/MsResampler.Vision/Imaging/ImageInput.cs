@@ -62,7 +62,7 @@ public sealed class ImageInput
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException
             or ObjectDisposedException)
         {
-            throw new InvalidImageException(Name, $"cannot be read: {e.Message}", e);
+            throw new InvalidImageException(Name, $"cannot be read: {CauseOf(e)}", e);
         }
         finally
         {
@@ -146,6 +146,15 @@ public sealed class ImageInput
         return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete,
             bufferSize: 0);
     }
+
+    /// <summary>The cause without the absolute path, which .NET's messages have; the name of the image comes
+    /// before.</summary>
+    private static string CauseOf(Exception exception) => exception switch
+    {
+        FileNotFoundException or DirectoryNotFoundException => "there is no such file",
+        UnauthorizedAccessException => "access is denied",
+        _ => exception.Message,
+    };
 
     private InvalidImageException TooLarge(long? bytes, long maxBytes) => new(Name,
         $"expected at most {maxBytes} bytes, found {(bytes is null ? "more" : $"{bytes}")}; " +

@@ -41,8 +41,8 @@ internal sealed class FingerprintTests : PhotoFixture
         Assert.That(Fingerprint.OfModel(copy, null, CancellationToken.None), Is.Not.EqualTo(fingerprint));
     }
 
-    [TestCase("--prefix-tokens", "1", "prefix_tokens")]
-    [TestCase("--encoder-output", "", "encoder_output")]
+    [TestCase("--prefix-tokens", "1", "--prefix-tokens")]
+    [TestCase("--encoder-output", "", "--encoder-output")]
     public void A_run_is_not_resumed_with_other_features(string option, string value, string setting)
     {
         Encoding.TestImages.Write(In("few"), 2);

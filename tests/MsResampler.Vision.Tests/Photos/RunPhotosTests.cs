@@ -40,7 +40,7 @@ internal sealed class RunPhotosTests : PhotoFixture
         using (Assert.EnterMultipleScope())
         {
             Assert.That(run.ExitCode, Is.EqualTo(1));
-            Assert.That(run.Output, Does.Contain("13 photos -> tokens [6, 5] of each in ").And.Contain("/s; cpu")
+            Assert.That(run.Output, Does.Contain("11 photos -> tokens [6, 5] of each in ").And.Contain("/s; cpu")
                 .And.Contain($"2 photos without tokens; {Path.Combine(output, "tokens.jsonl")} says why"));
             Assert.That(run.Error, Does.Match("^warning: broken.jpg: .+\nwarning: sub/text.png: .+\n$"));
             Assert.That(photos.Select(photo => photo.File), Is.EqualTo(s_names), "the order of the names");
@@ -55,7 +55,8 @@ internal sealed class RunPhotosTests : PhotoFixture
 
         CliRun again = Run("--images", Photos, "--out", output, "--shard-size", "500B");
         Assert.That(again.ExitCode, Is.EqualTo(1));
-        Assert.That(again.Output, Does.StartWith($"nothing to do: {output} has all 13 photos\n"));
+        Assert.That(again.Output,
+            Does.StartWith($"nothing to do: {output} has the tokens of 11 photos\n2 photos without"));
     }
 
     [Test]
@@ -69,8 +70,8 @@ internal sealed class RunPhotosTests : PhotoFixture
         {
             Assert.That(Run("--images", moved, "--out", output).Output, Does.StartWith("nothing to do"));
             TestImages.Write(Path.Combine(moved, "more"), 2);
-            Assert.That(Run("--images", moved, "--out", output).Output, Does.Contain("15 photos")
-                .And.Contain("; 13 were done before"));
+            Assert.That(Run("--images", moved, "--out", output).Output, Does.Contain("\n2 photos -> ")
+                .And.Contain("; 11 had tokens before").And.Contain("\n2 photos without tokens"));
             Assert.That(Read(output).Select(photo => photo.File),
                 Is.EqualTo((string[])[.. s_names, "more/000.png", "more/001.png"]));
         }
@@ -86,7 +87,8 @@ internal sealed class RunPhotosTests : PhotoFixture
     {
         string output = NewOutput();
         Run("--images", Photos, "--out", output, "--strict").FailsNaming("broken.jpg");
-        Assert.That(Run("--images", Photos, "--out", output).Output, Does.Contain($"{GoodCount} were done before"));
+        Assert.That(Run("--images", Photos, "--out", output).Output, Does.Contain("\n0 photos -> ")
+            .And.Contain($"; {GoodCount} had tokens before").And.Contain("\n2 photos without tokens"));
         Run("--images", Photos, "--out", output, "--strict").FailsNaming("broken.jpg", "--retry-errors");
         Run("--images", Photos, "--out", output, "--strict", "--retry-errors").FailsNaming("broken.jpg");
         Run("--images", Photos, "--out", In("strict.pt")).FailsNaming("broken.jpg", "a folder as --out");
@@ -140,13 +142,17 @@ internal sealed class RunPhotosTests : PhotoFixture
     {
         string output = NewOutput();
         Run("--images", Photos, "--out", output);
-        Run("--images", Photos, "--out", output, "--dtype", "f16").FailsNaming("tokens.run.json", "dtype = F32", "F16");
-        Run("--images", Photos, "--out", output, "--precision", "int8").FailsNaming("precision = float32", "int8");
-        Run("--images", Photos, "--out", output, "--preprocess", "clip").FailsNaming("preprocessing = ");
-        Run("--images", Photos, "--out", output, "--shard-size", "1GiB").FailsNaming("shard_bytes = 268435456");
+        Run("--images", Photos, "--out", output, "--dtype", "f16").FailsNaming("tokens.run.json",
+            "other settings: --dtype f32, now f16; use the same settings");
+        Run("--images", Photos, "--out", output, "--precision", "int8").FailsNaming("--precision float32, now int8");
+        CliRun steps = Run("--images", Photos, "--out", output, "--preprocess", "clip", "--background", "112233");
+        steps.FailsNaming("--background ffffff, now 112233", "--preprocess (mean) 0.5 0.5 0.5, now 0.48145467");
+        Assert.That(steps.Error, Does.Not.Contain("rescaleFactor"), "which is the same");
+        Run("--images", Photos, "--out", output, "--shard-size", "1000000", "--dtype", "bf16")
+            .FailsNaming("--dtype f32, now bf16; ", "--shard-size 256MiB, now 1000000B");
         string other = new SmallVit { HasClassToken = false }.WriteTo(In("other-encoder"));
         CliRun.Of("run", "--model", Model, "--encoder", other, "--images", Photos, "--out", output)
-            .FailsNaming("encoder = ");
+            .FailsNaming("the content of --encoder ");
         // Moved files are the same files.
         string moved = new SmallVit { HasClassToken = true }.WriteTo(In("moved-encoder"));
         Assert.That(CliRun.Of("run", "--model", Model, "--encoder", moved, "--images", Photos, "--out", output).Output,
@@ -191,12 +197,75 @@ internal sealed class RunPhotosTests : PhotoFixture
     }
 
     [Test]
-    public void An_empty_folder_is_done()
+    public void No_photo_is_an_error_and_makes_no_folder()
     {
         Directory.CreateDirectory(In("empty"));
+        File.WriteAllText(In("empty.txt"), "\n");
         string output = NewOutput();
-        Assert.That(Run("--images", In("empty"), "--out", output).Succeeds().Output, Does.StartWith("0 photos"));
+        Run("--images", In("empty"), "--out", output)
+            .FailsNaming($"{In("empty")}: expected photos, found none", ".webp");
+        string pattern = Path.Combine(Photos, "*.jpgg");
+        Run("--images", pattern, "--out", output).FailsNaming($"{pattern}: expected photos", "no file matches");
+        Run("--images", In("empty.txt"), "--out", output).FailsNaming("empty.txt: expected photos", "has no path");
         Run("--images", In("empty"), "--out", In("empty.npy")).FailsNaming("expected photos, found none");
+        Assert.That(Directory.Exists(output), Is.False);
+    }
+
+    [Test]
+    public void A_part_without_photos_is_done()
+    {
+        string output = NewOutput();
+        int empty = Enumerable.Range(0, 100).First(part => !s_names.Any(name
+            => new WorkShare(part, 100).Contains(PhotoId.Of(name))));
+        Assert.That(Run("--images", Photos, "--out", output, "--shard", $"{empty}/100").Succeeds().Output,
+            Does.StartWith("0 photos -> "));
+        Run("--images", Photos, "--out", In("part.npy"), "--shard", $"{empty}/100").FailsNaming($"--shard {empty}/100");
+    }
+
+    [Test]
+    public void Names_that_are_not_UTF_8_are_counted_one_by_one()
+    {
+        Skip.If(!OperatingSystem.IsLinux(), "other systems have no such names");
+        Directory.CreateDirectory(In("bytes"));
+        TestImages.Write(In("bytes"), 1);
+        // Decoded, the names of two files are the same; that of the last is in UTF-8.
+        CliRun.OfShell($"cd '{In("bytes")}'; for name in $(printf 'a\\377.png a\\376.png b\\377.txt ') " +
+            "\uFFFD.png; do cp 000.png \"$name\"; done", "", "--version").Succeeds();
+        string output = NewOutput();
+        CliRun run = Run("--images", In("bytes"), "--out", output);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(run.ExitCode, Is.EqualTo(1));
+            Assert.That(run.Output, Does.StartWith("2 photos -> ").And.Contain("\n2 left out"));
+            Assert.That(run.Error.Split("the name is not UTF-8"), Has.Length.EqualTo(3));
+            Assert.That(Read(output).Select(photo => photo.File), Is.EqualTo((string[])["000.png", "\uFFFD.png"]));
+        }
+
+        Run("--images", In("bytes"), "--out", NewOutput(), "--strict").FailsNaming("the name is not UTF-8");
+        Run("--images", In("bytes"), "--out", In("bytes.npy")).FailsNaming("the name is not UTF-8");
+        // .NET cannot delete these files.
+        CliRun.OfShell($"rm -r '{In("bytes")}'", "", "--version").Succeeds();
+    }
+
+    [Test]
+    public void Messages_name_the_options_of_the_command()
+    {
+        string photo = Path.Combine(Photos, "000.png"), output = NewOutput();
+        Run("--images", photo, Path.Combine(Photos, "001.png"), "--out", output)
+            .FailsNaming("001.png", "put a pattern in quotes", "--image for single pictures");
+        Run("--image", photo, "--preprocess", In("none.json"), "--out", In("o.pt"))
+            .FailsNaming("none.json'; there is no file");
+        CliRun.Of("run", "--model", Encoder, "--encoder", Encoder, "--images", Photos, "--out", output)
+            .FailsNaming("--model expects a resampler", "given with --encoder");
+        CliRun.Of("run", "--model", Model, "--encoder", Path.Combine(Model, "model.safetensors"), "--image", photo,
+            "--out", In("o.pt")).FailsNaming("--encoder expects a vision encoder", "given with --model");
+        string wide = new SmallVit { ChannelCount = 16 }.WriteTo(In("wide-single"));
+        CliRun.Of("run", "--model", Model, "--encoder", wide, "--image", photo, "--out", In("o.pt"))
+            .FailsNaming($"{wide}: the encoder has 16 channels", "vision_hidden_size = 8");
+        File.WriteAllText(In("gone.txt"), In("gone.jpg"));
+        Assert.That(Run("--images", In("gone.txt"), "--out", output).Error,
+            Is.EqualTo($"warning: {In("gone.jpg")}: cannot be read: there is no such file\n"));
+        Assert.That(CliRun.Of("run", "--help").Output, Does.Contain("256MiB").And.Not.Contain("268435456"));
     }
 
     [Test]

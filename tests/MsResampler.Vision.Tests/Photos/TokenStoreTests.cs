@@ -185,8 +185,9 @@ internal sealed class TokenStoreTests : TemporaryFolderFixture
             Assert.That(Names(), Does.Contain("tokens-2-of-7.jsonl"));
         }
 
-        Fails(() => Open(s_settings with { Type = TensorType.F16 }), "tokens.run.json", "dtype = BF16, found F16");
-        Fails(() => Open(s_settings with { Origin = new Dictionary<string, string>() }), "model = ", "found nothing");
+        Fails(() => Open(s_settings with { Type = TensorType.F16 }), "tokens.run.json", "--dtype bf16, now f16");
+        Fails(() => Open(s_settings with { Origin = new Dictionary<string, string>() }),
+            "the content of --model m", "now not given");
         File.Delete(Path.Combine(Output, "tokens.run.json"));
         Fails(() => Open(), "tokens.run.json", "found no file");
     }

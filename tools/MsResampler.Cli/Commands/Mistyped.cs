@@ -10,13 +10,17 @@ internal static class Mistyped
     private const int ShortOptionLength = 2;
 
     /// <summary>Returns text such as "; did you mean '--patch'?" if commands or options are similar to an unknown word,
-    /// and otherwise an empty string.</summary>
+    /// or if it is one of many photos, and otherwise an empty string.</summary>
     /// <param name="word">The word.</param>
     /// <param name="parsed">The command line with the word.</param>
     /// <param name="parser">The settings of the parser.</param>
     public static string Suggest(string word, ParseResult parsed, ParserConfiguration parser)
     {
         Command command = parsed.CommandResult.Command;
+        Option? photos = command.Options.FirstOrDefault(option => option.Name == "--images");
+        if (Path.Exists(word) && photos is not null && parsed.GetResult(photos) is { Implicit: false })
+            return "; --images takes one value: put a pattern in quotes, so that the shell does not replace it, or " +
+                "use --image for single pictures";
         if (Path.Exists(word) && command.Options.Any(option => option.Name == "--model"))
             return $"; did you mean '--model {word}'?";
         // Placeholders for the command's arguments come first, so that no argument takes the word.

@@ -62,13 +62,12 @@ internal sealed class PhotoOptions
                 $"{WorkShare.MaxCount}, such as 0/8"),
     };
 
-    private Option<long> ShardSize { get; } = new("--shard-size")
+    private Option<long?> ShardSize { get; } = new("--shard-size")
     {
         Description = "With --images: the largest size of a file with tokens, such as 500MB (default: 256MiB).",
         HelpName = "BYTES",
-        DefaultValueFactory = _ => DefaultShardBytes,
         CustomParser = result => TryParseBytes(Options.Text(result), out long bytes) ? bytes
-            : Options.Fail<long>(result, "--shard-size", "a size such as 256MiB, 500MB or 1000000, up to 1024GiB"),
+            : Options.Fail<long?>(result, "--shard-size", "a size such as 256MiB, 500MB or 1000000, up to 1024GiB"),
     };
 
     private Option<bool> RetryErrors { get; } = new("--retry-errors")
@@ -127,7 +126,7 @@ internal sealed class PhotoOptions
             BatchSize = parsed.GetValue(Batch),
             IsStrict = parsed.GetValue(Strict),
             Share = parsed.GetValue(Share),
-            ShardBytes = parsed.GetValue(ShardSize),
+            ShardBytes = parsed.GetValue(ShardSize) ?? DefaultShardBytes,
             RetryErrors = parsed.GetValue(RetryErrors),
         };
     }

@@ -68,6 +68,8 @@ internal static class RunImages
     {
         if (source.ChannelCount == config.VisionHiddenSize)
             return;
+        if (source is EncoderFeatures { Encoder: var encoder })
+            throw EncoderChoice.WrongChannels(encoder, config, model);
         string mismatch = $"{source.Describe(0)}: features have {source.ChannelCount} channels, but " +
             $"{model} expects vision_hidden_size = {config.VisionHiddenSize}";
         if (source is not ImageFeatures)

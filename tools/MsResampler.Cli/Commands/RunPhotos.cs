@@ -15,12 +15,16 @@ internal sealed class RunPhotos
     private readonly CancellationToken _cancellationToken;
     private readonly VisualTokenizer _tokenizer;
     private readonly TokenEncoder _encoder;
+    private readonly IEnumerable<string> _names;
+    private int _leftOutCount;
 
     private RunPhotos(PhotoRequest request, VisualTokenizer tokenizer, Terminal terminal,
         CancellationToken cancellationToken)
     {
         (_request, _tokenizer, _terminal, _cancellationToken) = (request, tokenizer, terminal, cancellationToken);
         _encoder = new TokenEncoder(request.OutputType);
+        terminal.Say($"listing {request.Photos.Text}");
+        _names = request.Photos.ListSome(LeaveOut);
     }
 
     private ResamplerConfig Config => _tokenizer.Resampler.Config;
@@ -37,11 +41,7 @@ internal sealed class RunPhotos
             throw new InputException("--backend reference: --images needs the cpu or a GPU; use --image");
         using VisionEncoder encoder = request.Encoder.Load(request.Engine.ThreadCount, terminal);
         if (encoder.ChannelCount != engine.Config.VisionHiddenSize)
-        {
-            throw new InputException($"{request.Encoder.Path}: the encoder has {encoder.ChannelCount} channels, but " +
-                $"{request.Model} expects vision_hidden_size = {engine.Config.VisionHiddenSize}");
-        }
-
+            throw EncoderChoice.WrongChannels(encoder, engine.Config, request.Model);
         using VisualTokenizer tokenizer = new(encoder, resampler, new VisualTokenizerOptions
         {
             BatchSize = request.BatchSize,
@@ -58,7 +58,8 @@ internal sealed class RunPhotos
         inputs.Check(_request.Output);
         PhotoPlan plan = Plan(_ => false);
         if (plan.Count == 0)
-            throw new InputException($"{_request.Photos.Text}: expected photos, found none");
+            throw new InputException($"{_request.Photos.Text}: expected photos in the part --shard {_request.Share}, " +
+                "found none");
         using TokenFile file = TokenFile.Create(_request.Output, _request.OutputType, plan.Count,
             Config.QueryGrid.QueryCount, Config.OutputSize, inputs);
         TimeSpan time = Compute(plan, (name, tokens) => file.Append(tokens.Tokens.Span, _ => name),
@@ -82,15 +83,17 @@ internal sealed class RunPhotos
             throw Bad(store.Bad[0].File,
                 $"{store.Bad[0].Error} (found by an earlier run; --retry-errors tries it again)");
         PhotoPlan plan = Plan(store.IsDone);
+        int earlierCount = store.GoodCount;
         TimeSpan time = Compute(plan,
             (name, tokens) => store.Add(name, tokens.Grid, _encoder.Encode(tokens.Tokens.Span)),
             (name, error) => AddError(store, name, error), () => store.BadCount);
         store.Complete();
+        int count = store.GoodCount - earlierCount;
         string summary = plan.Remaining.Count == 0 && plan.Count > 0
-            ? $"nothing to do: {_request.Output} has all {Photos(plan.Count)}"
-            : $"{Photos(plan.Count)} -> tokens [{Config.QueryGrid.QueryCount}, {Config.OutputSize}] of each in " +
-                $"{_request.Output} ({Speed(plan.Remaining.Count, time)}" +
-                (plan.DoneCount == 0 ? ")" : $"; {Quantity.Count(plan.DoneCount)} were done before)");
+            ? $"nothing to do: {_request.Output} has the tokens of {Photos(earlierCount)}"
+            : $"{Photos(count)} -> tokens [{Config.QueryGrid.QueryCount}, {Config.OutputSize}] of each in " +
+                $"{_request.Output} ({Speed(count, time)}" +
+                (earlierCount == 0 ? ")" : $"; {Quantity.Count(earlierCount)} had tokens before)");
         _terminal.Line(summary);
         return ReportBad(store);
     }
@@ -104,23 +107,37 @@ internal sealed class RunPhotos
 
     private int ReportBad(TokenStore store)
     {
+        bool isLeftOut = ReportLeftOut();
         if (store.BadCount == 0)
-            return ExitCode.Done;
+            return isLeftOut ? ExitCode.CheckFailed : ExitCode.Done;
         _terminal.Line($"{Photos(store.BadCount)} without tokens; {store.JournalPath} says why");
         foreach ((string file, string error) in store.Bad)
             _terminal.Warn($"{file}: {error}");
         return ExitCode.CheckFailed;
     }
 
+    /// <summary>Says how much was left out. Returns whether anything was.</summary>
+    private bool ReportLeftOut()
+    {
+        if (_leftOutCount > 0)
+            _terminal.Line($"{Quantity.Count(_leftOutCount)} left out, of photos and folders: names that are not " +
+                "UTF-8, or folders that cannot be read");
+        return _leftOutCount > 0;
+    }
+
+    private void LeaveOut(string problem)
+    {
+        // One file cannot leave anything out.
+        if (_request.IsStrict || TokenFile.IsName(_request.Output))
+            throw new InputException(problem);
+        _leftOutCount++;
+        _terminal.Warn(problem);
+    }
+
     private PhotoPlan Plan(Func<UInt128, bool> isDone)
     {
         _terminal.Say($"listing {_request.Photos.Text}");
-        return PhotoPlan.Create(_request.Photos.List(problem =>
-        {
-            if (_request.IsStrict)
-                throw new InputException(problem);
-            _terminal.Warn(problem);
-        }), _request.Share, isDone, _cancellationToken);
+        return PhotoPlan.Create(_names, _request.Share, isDone, _cancellationToken);
     }
 
     private StoreSettings Settings() => new()
@@ -130,11 +147,10 @@ internal sealed class RunPhotos
         TokenCount = Config.QueryGrid.QueryCount,
         TokenWidth = Config.OutputSize,
         ShardBytes = _request.ShardBytes,
-        Origin = new Dictionary<string, string>
+        Origin = new Dictionary<string, string>(PreprocessingText.Of(_tokenizer.Encoder.Preprocessing))
         {
             ["model"] = Fingerprint.OfModel(_request.Model, _request.Layout, _cancellationToken),
             ["encoder"] = Fingerprint.OfEncoder(_request.Encoder.Path, _cancellationToken),
-            ["preprocessing"] = $"{_tokenizer.Encoder.Preprocessing}",
             ["encoder_output"] = _tokenizer.Encoder.OutputName,
             ["prefix_tokens"] = $"{_request.Encoder.PrefixTokenCount}",
             ["backend"] = _tokenizer.Resampler.BackendName,
@@ -200,7 +216,7 @@ internal sealed class RunPhotos
     private static string ErrorOf(Exception error, string path)
     {
         string prefix = path + ": ";
-        string text = error.Message.Split('\n')[0].Trim();
+        string text = EncoderChoice.WithOptionNames(error.Message.Split('\n')[0].Trim());
         return text.StartsWith(prefix, StringComparison.Ordinal) ? text[prefix.Length..] : text;
     }
 

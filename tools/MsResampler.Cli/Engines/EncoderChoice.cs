@@ -18,13 +18,29 @@ internal sealed record EncoderChoice(string Path)
     /// <summary>The number of rows before the patches; null to find it.</summary>
     public int? PrefixTokenCount { get; init; }
 
+    private static readonly string[] s_modelExtensions = [".safetensors", ".gguf"];
+
     /// <summary>The names of the presets.</summary>
     public const string Presets = "clip, siglip, imagenet";
+
+    /// <summary>The error for an encoder whose features do not fit a model.</summary>
+    /// <param name="encoder">The encoder.</param>
+    /// <param name="config">The configuration of the model.</param>
+    /// <param name="model">The path of the model.</param>
+    public static InputException WrongChannels(VisionEncoder encoder, ResamplerConfig config, string model)
+        => new($"{encoder.Name}: the encoder has {encoder.ChannelCount} channels in its output " +
+            $"'{encoder.OutputName}', but {model} expects vision_hidden_size = {config.VisionHiddenSize}");
+
+    /// <summary>A message of the library with the names that the options have in the command.</summary>
+    public static string WithOptionNames(string message) => message
+        .Replace("name OutputName", "name one with --encoder-output", StringComparison.Ordinal)
+        .Replace("name PrefixTokenCount", "name their number with --prefix-tokens", StringComparison.Ordinal);
 
     /// <summary>Loads the encoder.</summary>
     /// <param name="threadCount">The number of threads; null for one per processor core.</param>
     /// <param name="terminal">Shows the progress.</param>
-    /// <exception cref="InputException">The encoder or its preprocessing does not exist.</exception>
+    /// <exception cref="InputException">The encoder or its preprocessing does not exist, or the encoder is a
+    /// resampler.</exception>
     /// <exception cref="InvalidEncoderException">The file is not a usable encoder.</exception>
     public VisionEncoder Load(int? threadCount, Terminal terminal)
     {
@@ -32,6 +48,9 @@ internal sealed record EncoderChoice(string Path)
             throw new InputException($"{Path}: this is a folder; --encoder expects the .onnx file in it");
         if (!File.Exists(Path))
             throw new InputException($"{Path}: there is no such file; --encoder expects a vision encoder in ONNX");
+        if (s_modelExtensions.Contains(System.IO.Path.GetExtension(Path), StringComparer.OrdinalIgnoreCase))
+            throw new InputException($"{Path}: --encoder expects a vision encoder in ONNX; a resampler is given with " +
+                "--model");
         ImagePreprocessing preprocessing = ReadPreprocessing() with { Decoding = Decoding };
         terminal.Say($"loading {Path}");
         return VisionEncoder.Load(Path, new VisionEncoderOptions
@@ -60,7 +79,7 @@ internal sealed record EncoderChoice(string Path)
             default:
                 return System.IO.Path.Exists(Preprocess) ? ImagePreprocessing.Load(Preprocess)
                     : throw new InputException($"--preprocess: expected {Presets}, or the path of a " +
-                        $"{PreprocessorConfig.FileName}, found '{Preprocess}'");
+                        $"{PreprocessorConfig.FileName}, found '{Preprocess}'; there is no file of this name");
         }
     }
 }

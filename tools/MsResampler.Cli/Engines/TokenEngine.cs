@@ -84,6 +84,9 @@ internal static class TokenEngine
     {
         if (!Directory.Exists(path) && !File.Exists(path))
             throw new InputException($"{path}: this model folder does not exist; msresampler init makes one");
+        if (Path.GetExtension(path).Equals(".onnx", StringComparison.OrdinalIgnoreCase))
+            throw new InputException($"{path}: --model expects a resampler, found a name that ends in .onnx; a " +
+                "vision encoder is given with --encoder");
         terminal.Say($"loading {path}");
         ResamplerModel model = ResamplerModel.Open(path, layout);
         foreach (string warning in model.Warnings)

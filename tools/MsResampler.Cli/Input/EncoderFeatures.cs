@@ -29,6 +29,9 @@ internal sealed class EncoderFeatures : IFeatureSource
         Grids = [.. _images.Select(image => grids[image.Size])];
     }
 
+    /// <summary>The encoder.</summary>
+    public VisionEncoder Encoder => _encoder;
+
     public long ChannelCount => _encoder.ChannelCount;
 
     public IReadOnlyList<PatchGrid> Grids { get; }

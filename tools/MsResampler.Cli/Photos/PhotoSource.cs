@@ -13,7 +13,7 @@ internal sealed class PhotoSource(string text)
 
     /// <summary>Lists the names of the photos. In a folder they are relative to it, so that the folder may be mounted
     /// elsewhere; otherwise they are paths as given.</summary>
-    /// <param name="report">Receives folders that cannot be read.</param>
+    /// <param name="report">Receives folders and photos that are left out.</param>
     /// <exception cref="InputException">There is nothing of this name, or a list cannot be read.</exception>
     public IEnumerable<string> List(Action<string> report)
     {
@@ -33,6 +33,37 @@ internal sealed class PhotoSource(string text)
         return PathPattern.IsPattern(pattern) ? new PhotoFinder(report).Matching(new PathPattern(pattern))
             : throw new InputException($"{text}: --images expects a folder, a pattern with * or **, or a text file " +
                 "with one path per line; there is nothing of this name");
+    }
+
+    /// <summary>Lists the names of the photos, and finds the first one at once, so that a mistyped name does not look
+    /// like a run without photos.</summary>
+    /// <param name="report">Receives folders and photos that are left out.</param>
+    /// <exception cref="InputException">There is no photo, nothing of this name, or a list cannot be read.</exception>
+    public IEnumerable<string> ListSome(Action<string> report)
+    {
+        string? problem = null;
+        IEnumerator<string> names = List(text =>
+        {
+            problem ??= text;
+            report(text);
+        }).GetEnumerator();
+        if (names.MoveNext())
+            return Rest(names);
+        names.Dispose();
+        string none = Directory.Exists(text) ? $"no file in this folder ends in {PhotoFinder.Extensions}"
+            : text == StandardInput || File.Exists(text) ? "the list has no path"
+            : "no file matches this pattern";
+        throw new InputException($"{text}: expected photos, found none: {problem ?? none}");
+
+        static IEnumerable<string> Rest(IEnumerator<string> names)
+        {
+            using (names)
+            {
+                do
+                    yield return names.Current;
+                while (names.MoveNext());
+            }
+        }
     }
 
     /// <summary>The path of a photo.</summary>

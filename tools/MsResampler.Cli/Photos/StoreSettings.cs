@@ -9,6 +9,11 @@ namespace MsResampler.Cli.Photos;
 /// <summary>What the tokens of an output folder depend on. A run can be resumed only with the same.</summary>
 internal sealed record StoreSettings
 {
+    /// <summary>The start of the names of the steps that prepare a photo.</summary>
+    public const string PreprocessingPrefix = "preprocessing.";
+
+    private const int UnitRatio = 1_024;
+
     /// <summary>The part of the photos.</summary>
     public required WorkShare Share { get; init; }
 
@@ -64,7 +69,8 @@ internal sealed record StoreSettings
     }
 
     /// <summary>Compares the settings with those of a file.</summary>
-    /// <exception cref="InputException">The file cannot be read, or a setting differs.</exception>
+    /// <exception cref="InputException">The file cannot be read, or settings differ; all of them are
+    /// named.</exception>
     public void RequireEqual(string path)
     {
         Dictionary<string, string> earlier;
@@ -81,15 +87,44 @@ internal sealed record StoreSettings
         }
 
         IReadOnlyDictionary<string, string> now = ToText();
-        foreach (string name in now.Keys.Union(earlier.Keys).Order(StringComparer.Ordinal))
+        string[] differences = [.. now.Keys.Union(earlier.Keys).Order(StringComparer.Ordinal)
+            .Select(name => (Name: name, Earlier: Shown(name, earlier), Now: Shown(name, now)))
+            .Where(setting => setting.Earlier != setting.Now)
+            .Select(setting => $"{OptionOf(setting.Name)} {setting.Earlier}, now {setting.Now}")];
+        if (differences.Length > 0)
         {
-            string found = now.GetValueOrDefault(name, "nothing");
-            string expected = earlier.GetValueOrDefault(name, "nothing");
-            if (found != expected)
-            {
-                throw new InputException($"{path}: an earlier run has started this output with {name} = {expected}, " +
-                    $"found {found}; use the same settings, or another folder as --out");
-            }
+            throw new InputException($"{path}: an earlier run has started this output with other settings: " +
+                $"{string.Join("; ", differences)}; use the same settings, or another folder as --out");
         }
+    }
+
+    /// <summary>The option that a setting comes from, as the user knows it.</summary>
+    private static string OptionOf(string name) => name switch
+    {
+        "model" or "encoder" => $"the content of --{name}",
+        "tokens" => "the tokens of a photo",
+        "shard_bytes" => "--shard-size",
+        _ when name.StartsWith(PreprocessingPrefix, StringComparison.Ordinal)
+            => $"--preprocess ({name[PreprocessingPrefix.Length..]})",
+        _ => $"--{name.Replace('_', '-')}",
+    };
+
+    private static string Shown(string name, IReadOnlyDictionary<string, string> settings)
+        => settings.GetValueOrDefault(name, "") switch
+        {
+            "" => "not given",
+            var value when name == "dtype" => value.ToLowerInvariant(),
+            var value when name == "shard_bytes" && long.TryParse(value, out long bytes) => SizeText(bytes),
+            var value => value,
+        };
+
+    /// <summary>A size as the option takes it, such as 256MiB.</summary>
+    private static string SizeText(long bytes)
+    {
+        string[] units = ["B", "KiB", "MiB", "GiB"];
+        int unit = 0;
+        for (; unit < units.Length - 1 && bytes % UnitRatio == 0; unit++)
+            bytes /= UnitRatio;
+        return FormattableString.Invariant($"{bytes}{units[unit]}");
     }
 }

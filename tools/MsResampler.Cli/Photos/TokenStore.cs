@@ -31,6 +31,9 @@ internal sealed class TokenStore : IDisposable
     /// <summary>The number of bad photos in the sidecar.</summary>
     public int BadCount => _content.BadCount;
 
+    /// <summary>The number of photos with tokens.</summary>
+    public int GoodCount => _content.Ids.Count - _content.BadCount;
+
     /// <summary>The first bad photos, and why they are bad.</summary>
     public IReadOnlyList<(string File, string Error)> Bad => _content.Bad;
 
