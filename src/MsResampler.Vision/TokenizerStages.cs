@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Microsoft.ML.OnnxRuntime;
@@ -88,7 +89,9 @@ internal sealed class TokenizerStages(VisionEncoder encoder, Resampler resampler
             if (!await writer.WaitToWriteAsync(stop).ConfigureAwait(false))
                 return;
             Task<RgbImage> decoded = Task.Run(() => encoder.Prepare(image, stop), CancellationToken.None);
-            await writer.WriteAsync(new Decoding(index++, image, decoded), stop).ConfigureAwait(false);
+            // There is room, and a cancellation must not leave the decoding out: somebody has to wait for it.
+            if (!writer.TryWrite(new Decoding(index++, image, decoded)))
+                throw new UnreachableException("a queue without room");
         }
     }
 

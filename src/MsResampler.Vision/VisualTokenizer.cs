@@ -221,7 +221,7 @@ public sealed class VisualTokenizer : IEmbeddingGenerator<DataContent, VisualTok
                 $"the number of values of all tokens of an image, or null, found {wanted}", nameof(options));
         }
 
-        ImageInput[] images = [.. values.Select(ToInput)];
+        ImageInput[] images = ToInputs(values);
         return InTurn(images.Length, async () =>
         {
             GeneratedEmbeddings<VisualTokens> result = new(images.Length);
@@ -256,14 +256,19 @@ public sealed class VisualTokenizer : IEmbeddingGenerator<DataContent, VisualTok
         Resampler.Dispose();
     }
 
-    private static ImageInput ToInput(DataContent content, int index)
+    private static ImageInput[] ToInputs(IEnumerable<DataContent> values)
     {
-        string name = content.Name ?? $"image {index}";
-        return content.HasTopLevelMediaType("image") ? ImageInput.FromBytes(content.Data, name)
-            : throw new ArgumentException($"{name}: expected an image, found {content.MediaType}", nameof(content));
+        List<ImageInput> images = [];
+        foreach (DataContent content in values)
+        {
+            string name = content.Name ?? $"image {images.Count}";
+            images.Add(content.HasTopLevelMediaType("image") ? ImageInput.FromBytes(content.Data, name)
+                : throw new ArgumentException($"{name}: expected an image, found {content.MediaType}", nameof(values)));
+        }
+
+        return [.. images];
     }
 
-    /// <summary>Makes a call for some images when it is its turn. Its operation includes the wait.</summary>
     private async Task<T> InTurn<T>(int imageCount, Func<Task<T>> call, CancellationToken cancellationToken)
     {
         TelemetryOperation operation = Telemetry.Start(OperationName);

@@ -138,6 +138,31 @@ internal sealed class VisualTokenizerTests : TemporaryFolderFixture
     }
 
     [Test]
+    public async Task No_decoding_is_forgotten_when_a_stream_ends_early()
+    {
+        int unobservedCount = 0;
+        void Count(object? sender, UnobservedTaskExceptionEventArgs arguments) => unobservedCount++;
+        TaskScheduler.UnobservedTaskException += Count;
+        using VisualTokenizer tokenizer = new(_encoder, _model.Engine, new VisualTokenizerOptions { DecoderCount = 4 });
+        ImageInput good = ImageInput.FromBytes(TestImages.Png(200, 200, 1));
+        ImageInput bad = ImageInput.FromBytes(new byte[100]);
+        for (int round = 0; round < 60; round++)
+        {
+            await foreach (TokenizationResult result in tokenizer.TryTokenizeAsync(
+                Enumerable.Range(0, 1000).Select(index => index % 2 == 0 ? good : bad)))
+            {
+                if (result.Index == round % 5)
+                    break;
+            }
+        }
+
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        TaskScheduler.UnobservedTaskException -= Count;
+        Assert.That(unobservedCount, Is.Zero);
+    }
+
+    [Test]
     public void A_cancelled_stream_ends()
     {
         using VisualTokenizer tokenizer = new(_encoder, _model.Engine);

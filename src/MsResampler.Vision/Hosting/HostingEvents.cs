@@ -12,7 +12,7 @@ internal static partial class HostingEvents
     /// <summary>The level of <see cref="GridPlanned"/>.</summary>
     public const LogLevel GridPlannedLevel = LogLevel.Debug;
 
-    [LoggerMessage(1, LogLevel.Information, "Loaded the model {Path}, layout {Layout}, in {Seconds} s.",
+    [LoggerMessage(1, LogLevel.Information, "Loaded the model {Path}, layout {Layout}, in {Seconds:F2} s.",
         EventName = nameof(ModelLoaded))]
     public static partial void ModelLoaded(ILogger logger, string path, CheckpointLayout layout, double seconds);
 
@@ -21,17 +21,17 @@ internal static partial class HostingEvents
         EventName = nameof(BackendSelected))]
     public static partial void BackendSelected(ILogger logger, string backend, Precision precision, long? weightBytes);
 
-    [LoggerMessage(3, LogLevel.Information, "Loaded the encoder {Path}, {ChannelCount} channels, in {Seconds} s.",
+    [LoggerMessage(3, LogLevel.Information, "Loaded the encoder {Path}, {ChannelCount} channels, in {Seconds:F2} s.",
         EventName = nameof(EncoderLoaded))]
     public static partial void EncoderLoaded(ILogger logger, string path, int channelCount, double seconds);
 
     [LoggerMessage(4, GridPlannedLevel,
-        "The patch grid {Grid} is new; keys/values of the scopes: {Strategies}; {Flops} operations per image.",
+        "The patch grid {Grid} is new; keys/values of the scopes: {Strategies}; {Flops:G3} operations per image.",
         EventName = nameof(GridPlanned), SkipEnabledCheck = true)]
     public static partial void GridPlanned(ILogger logger, PatchGrid grid, string strategies, double flops);
 
     [LoggerMessage(5, LogLevel.Information,
-        "Compiled and loaded kernels and warmed up {GridCount} configured patch grids in {Seconds} s.",
+        "Warmed up in {Seconds:F2} s, for the encoder and {GridCount} patch grid(s) of the options.",
         EventName = nameof(WarmedUp))]
     public static partial void WarmedUp(ILogger logger, double seconds, int gridCount);
 

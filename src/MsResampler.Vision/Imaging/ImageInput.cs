@@ -57,7 +57,9 @@ public sealed class ImageInput
         try
         {
             stream = _open();
-            return Read(stream, maxBytes, budget, cancellationToken);
+            return stream.CanRead ? Read(stream, maxBytes, budget, cancellationToken)
+                : throw new InvalidImageException(Name, "expected an open stream, found a closed one; a stream can " +
+                    "be decoded once");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException
             or ObjectDisposedException)

@@ -31,6 +31,9 @@ public sealed record ImagePreprocessing
         Std = new ChannelValues(0.229f, 0.224f, 0.225f),
     };
 
+    /// <summary>The names of the presets.</summary>
+    internal const string PresetNames = "clip, siglip, imagenet";
+
     /// <summary>The size before the crop; by default the size of the upright image.</summary>
     public ResizeRule Resize { get; init; } = ResizeRule.None;
 
@@ -76,6 +79,15 @@ public sealed record ImagePreprocessing
         (ResizeRule resize, ImageSize? crop) = Resize.For(input, Crop);
         return this with { Resize = resize, Crop = crop };
     }
+
+    /// <summary>The preset of a name, in upper or lower case; null if there is none.</summary>
+    internal static ImagePreprocessing? Preset(string name) => name.ToUpperInvariant() switch
+    {
+        "CLIP" => Clip,
+        "SIGLIP" => SigLip,
+        "IMAGENET" => ImageNet,
+        _ => null,
+    };
 
     /// <summary>The size of the prepared image.</summary>
     /// <param name="upright">The size of the upright image.</param>

@@ -135,7 +135,7 @@ internal static class ReadmeExamples
 
         builder.Services.AddDistributedMemoryCache();
         builder.Services.AddEmbeddingGenerator(services => services.GetRequiredService<VisualTokenizer>())
-            .UseDistributedCache()
+            .UseDistributedCache(configure: cache => cache.CacheKeyAdditionalValues = ["clip-l-336", "resampler-3"])
             .UseOpenTelemetry();
     }
 }

@@ -14,13 +14,15 @@ internal sealed class OptionsTests : ServiceFixture
         MsResamplerOptions options = Read(("EncoderPath", EncoderPath), ("WarmUp", "false"),
             ("WarmUpGrids:0:Rows", "3"), ("WarmUpGrids:0:Columns", "5"), ("Tokenizer:BatchSize", "4"),
             ("Tokenizer:MaxConcurrentCalls", "7"), ("Tokenizer:Encoder:ThreadCount", "2"),
-            ("Tokenizer:Encoder:InputLayout", "ChannelsFirst"), ("Tokenizer:Resampler:Backend", "CPU"),
+            ("Tokenizer:Encoder:InputLayout", "ChannelsFirst"), ("Tokenizer:Encoder:Preprocessing", "SigLIP"),
+            ("Tokenizer:Resampler:Backend", "CPU"),
             ("Tokenizer:Resampler:Precision", "Int8"), ("Tokenizer:Resampler:ThreadCount", "3"),
             ("Tokenizer:Resampler:Layout", "minicpm-v-2.6"));
         using (Assert.EnterMultipleScope())
         {
             Assert.That((options.ModelPath, options.EncoderPath, options.WarmUp),
                 Is.EqualTo((ModelPath, EncoderPath, false)));
+            Assert.That(options.Tokenizer.Encoder.Preprocessing, Is.EqualTo(ImagePreprocessing.SigLip));
             Assert.That(options.WarmUpGrids, Is.EqualTo(new[] { new PatchGrid(3, 5) }));
             Assert.That((options.Tokenizer.BatchSize, options.Tokenizer.MaxConcurrentCalls,
                 options.Tokenizer.Encoder.ThreadCount, options.Tokenizer.Encoder.InputLayout),
@@ -55,8 +57,10 @@ internal sealed class OptionsTests : ServiceFixture
     [TestCase("ModelPath", "", "ModelPath: expected the folder or file of a model, found none")]
     [TestCase("ModelPath", "no-model", "ModelPath: expected a model, found no file or folder")]
     [TestCase("EncoderPath", "no.onnx", "EncoderPath: expected the .onnx file of an encoder")]
-    [TestCase("Modelpaths", "x", "Modelpaths")]
-    [TestCase("Tokenizer:Resampler:Precisoin", "Int8", "Precisoin")]
+    [TestCase("Modelpaths", "x", "MsResampler: expected properties of MsResamplerOptions, found the keys 'Modelpaths'")]
+    [TestCase("Tokenizer:Resampler:Precisoin", "Int8", "ResamplerOptions, found the keys 'Precisoin'")]
+    [TestCase("Tokenizer:Encoder:Preprocessing", "vit", "MsResampler:Tokenizer:Encoder:Preprocessing: expected clip,")]
+    [TestCase("Tokenizer:Encoder:Preprocessing:Crop:Height", "9", "Preprocessing: expected clip, siglip, imagenet, or")]
     [TestCase("Tokenizer:Resampler:Precision", "Int4", "Int4")]
     [TestCase("Tokenizer:Resampler:Backend", "cuda",
         "MsResampler:Tokenizer:Resampler:Backend: expected 'cpu', found 'cuda'; set other backends in code")]

@@ -30,6 +30,19 @@ internal sealed class RunPhotosTests : PhotoFixture
         File.WriteAllText(Path.Combine(Photos, "notes.txt"), "not an image");
     }
 
+    [TestCase(null, "0/2", "all photos")]
+    [TestCase("0/3", "0/2", "parts of 3")]
+    [TestCase("1/2", null, "parts of 2")]
+    public void Parts_of_two_divisions_do_not_share_a_folder(string? first, string? second, string found)
+    {
+        string output = NewOutput();
+        CliRun Share(string? share) => share is null ? Run("--images", Photos, "--out", output)
+            : Run("--images", Photos, "--out", output, "--shard", share);
+        Assert.That(Share(first).ExitCode, Is.LessThan(2));
+        Share(second).FailsNaming("tokens", found);
+        Assert.That(Share(first).ExitCode, Is.LessThan(2));
+    }
+
     [Test]
     public void A_folder_receives_the_tokens_of_good_photos_and_names_the_bad_ones()
     {

@@ -10,6 +10,8 @@ namespace MsResampler.Cli.Photos;
 /// their lines are on the disk.</summary>
 internal sealed class TokenStore : IDisposable
 {
+    private const string SettingsSuffix = ".run.json";
+
     private readonly StoreSettings _settings;
     private readonly ShardLayout _layout;
     private readonly string _folder;
@@ -40,7 +42,7 @@ internal sealed class TokenStore : IDisposable
     /// <summary>The number of shards.</summary>
     public int ShardCount => _content.ShardCount;
 
-    private string SettingsPath => InFolder(".run.json");
+    private string SettingsPath => InFolder(SettingsSuffix);
 
     /// <summary>Opens a folder, and continues an earlier run.</summary>
     /// <param name="folder">The folder; created if it does not exist.</param>
@@ -154,6 +156,7 @@ internal sealed class TokenStore : IDisposable
 
     private void Resume(bool retryErrors, Action<string> warn, CancellationToken cancellationToken)
     {
+        RequireSameParts();
         if (File.Exists(SettingsPath))
             _settings.RequireEqual(SettingsPath);
         else if (File.Exists(JournalPath))
@@ -176,6 +179,23 @@ internal sealed class TokenStore : IDisposable
         if (_shard is { IsFull: true })
             CloseShard();
     }
+
+    /// <summary>The sidecars of a folder together have each photo once: their parts must be of one division.</summary>
+    private void RequireSameParts()
+    {
+        foreach (string path in Directory.EnumerateFiles(_folder, "tokens*" + SettingsSuffix))
+        {
+            string name = Path.GetFileName(path)[..^SettingsSuffix.Length];
+            int count = name == WorkShare.All.Stem ? 1 : WorkShare.CountOf(name);
+            if (count != _settings.Share.Count)
+            {
+                throw new InputException($"{path}: expected {Parts(_settings.Share.Count)}, found an earlier run " +
+                    $"with {Parts(count)}; use the same number of parts in --shard, or another folder as --out");
+            }
+        }
+    }
+
+    private static string Parts(int count) => count == 1 ? "all photos" : $"parts of {count}";
 
     private void RequireEarlierShards()
     {

@@ -17,6 +17,9 @@ internal readonly record struct WorkShare(int Index, int Count)
     public string Stem => Count == 1 ? "tokens"
         : string.Create(CultureInfo.InvariantCulture, $"tokens-{Index}-of-{Count}");
 
+    /// <summary>The number of workers in a <see cref="Stem"/>; 0 if it has none.</summary>
+    public static int CountOf(string stem) => TryParse(stem[(stem.LastIndexOf('-') + 1)..], out int count) ? count : 0;
+
     /// <summary>Whether a photo belongs to the worker: its first 64 bits modulo the number of workers are the worker's
     /// index. Every program can compute this from the name of the photo alone.</summary>
     public bool Contains(UInt128 id) => (ulong)(id >> 64) % (ulong)Count == (ulong)Index;
