@@ -7,33 +7,13 @@ namespace MsResampler.Vision;
 /// <summary>Reads the orientation in the eXIf chunk of a PNG file. Skia reads it only for JPEG and WebP.</summary>
 internal static class ExifOrientation
 {
-    private const int SignatureBytes = 8;
-    private const int ChunkHeaderBytes = 8;
-    private const int ChecksumBytes = 4;
     private const int DirectoryEntryBytes = 12;
     private const ushort OrientationTag = 0x0112;
     private const ushort ShortType = 3;
 
     /// <summary>Returns the orientation of a PNG file; upright if the file does not specify it.</summary>
     public static SKEncodedOrigin OfPng(ReadOnlySpan<byte> png)
-    {
-        long position = SignatureBytes;
-        // The chunk can be before or after the pixels.
-        while (position + ChunkHeaderBytes <= png.Length)
-        {
-            ReadOnlySpan<byte> chunk = png[(int)position..];
-            uint length = BinaryPrimitives.ReadUInt32BigEndian(chunk);
-            ReadOnlySpan<byte> type = chunk.Slice(sizeof(uint), ChunkHeaderBytes - sizeof(uint));
-            chunk = chunk[ChunkHeaderBytes..];
-            if (type.SequenceEqual("IEND"u8) || length > chunk.Length)
-                break;
-            if (type.SequenceEqual("eXIf"u8))
-                return OfExif(chunk[..(int)length]);
-            position += ChunkHeaderBytes + length + ChecksumBytes;
-        }
-
-        return SKEncodedOrigin.TopLeft;
-    }
+        => PngChunks.TryFind(png, "eXIf"u8, out ReadOnlySpan<byte> exif) ? OfExif(exif) : SKEncodedOrigin.TopLeft;
 
     /// <summary>Returns the orientation in EXIF data: a TIFF header and its first directory.</summary>
     private static SKEncodedOrigin OfExif(ReadOnlySpan<byte> exif)

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using SkiaSharp;
 
 namespace MsResampler.Vision;
@@ -7,6 +8,7 @@ namespace MsResampler.Vision;
 internal sealed unsafe class ImageDecoder : IDisposable
 {
     private const int BytesPerPixel = 4;
+    private const int RiffHeaderBytes = 8;
 
     // JPEG rows are decoded in order. For PNG, Skia decodes any range of rows, but starts at the first row each time.
     private const int JpegBandRows = 64;
@@ -70,6 +72,8 @@ internal sealed unsafe class ImageDecoder : IDisposable
                 $"most {budget.MaxDecodingBytes >> 20} MiB are allowed, three quarters of DecodingMemory.Capacity");
         }
 
+        if (LacksEnd)
+            throw Damaged("its end is missing");
         using DecodingBudget.Lease lease = budget.AcquireDecoding(bytes, cancellationToken);
         SKCodecResult result = TryDecode(_codec, resizer, cancellationToken);
         if (result == SKCodecResult.Success)
@@ -106,6 +110,17 @@ internal sealed unsafe class ImageDecoder : IDisposable
         throw new InvalidImageException(_name, $"expected at most {_decoding.MaxPixelCount} pixels, found " +
             $"{info.Height}x{info.Width}; ImageDecoding.MaxPixelCount is the limit");
     }
+
+    /// <summary>Whether the file ends too early, even if it has all pixels: its orientation may come after them. JPEG
+    /// has it before them.</summary>
+    private bool LacksEnd => Format switch
+    {
+        SKEncodedImageFormat.Png => !PngChunks.HasEnd(_bytes.Span),
+        // The size in the header of RIFF does not count the header, of 8 bytes.
+        SKEncodedImageFormat.Webp => _bytes.Length - RiffHeaderBytes
+            < BinaryPrimitives.ReadUInt32LittleEndian(_bytes.Span[(RiffHeaderBytes / 2)..]),
+        _ => false,
+    };
 
     private int BandRows => Format switch
     {

@@ -60,6 +60,16 @@ internal sealed class DamagedImageTests
         }
     }
 
+    [TestCase(SKEncodedImageFormat.Png)]
+    [TestCase(SKEncodedImageFormat.Webp)]
+    public void A_file_cut_off_before_its_orientation_is_an_error(SKEncodedImageFormat format)
+    {
+        byte[] file = ExifFiles.WithOrientation(Encode(format, 40, 30), format, 6);
+        byte[] whole = Decode(file)!;
+        for (int missing = 1; missing < file.Length; missing++)
+            Assert.That(Decode(file[..^missing]), Is.Null.Or.EqualTo(whole), $"{missing} bytes missing");
+    }
+
     [Test]
     public void The_end_marker_of_a_thumbnail_does_not_end_the_picture(
         [ValueSource(typeof(JpegFiles), nameof(JpegFiles.Progressives))] string kind)
