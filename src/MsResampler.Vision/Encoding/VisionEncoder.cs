@@ -237,7 +237,8 @@ public sealed class VisionEncoder : IDisposable
     private static ImagePreprocessing Beside(string path)
         => PreprocessorConfig.FindFolder(path) is { } folder ? ImagePreprocessing.Load(folder)
             : throw new FileNotFoundException($"{path}: expected {PreprocessorConfig.FileName} beside the model or " +
-                "one folder above, or a preprocessing in the options (Clip, SigLip or ImageNet), found neither", path);
+                "one folder above, or a preprocessing in the options (Clip, SigLip or ImageNet), found neither",
+                Path.Combine(Path.GetDirectoryName(path)!, PreprocessorConfig.FileName));
 
     private static string FindOutput(IReadOnlyDictionary<string, NodeMetadata> outputs, VisionEncoderOptions options)
     {

@@ -31,7 +31,7 @@ internal static class ReadmeExamples
 
     public static void Photo()
     {
-        using VisualTokenizer tokenizer = VisualTokenizer.Load("vit/model.onnx", "demo/model");
+        using VisualTokenizer tokenizer = VisualTokenizer.Load("vit/model.onnx", "resampler");
         VisualTokens tokens = tokenizer.Tokenize("photo.jpg");   // tokens.Tokens: [query, channel], row-major
         Console.WriteLine($"{tokens.Count} tokens of {tokens.Width} values");
     }
@@ -47,7 +47,8 @@ internal static class ReadmeExamples
     {
         IEnumerable<ImageInput> photos = Directory.EnumerateFiles("photos").Select(ImageInput.FromFile);
         await foreach (TokenizationResult result in tokenizer.TryTokenizeAsync(photos))
-            Console.WriteLine($"{result.Image.Name}: {result.Tokens?.Count} tokens {result.Error?.Message}");
+            Console.WriteLine(result.IsSuccess ? $"{result.Image.Name}: {result.Tokens.Count} tokens"
+                : result.Error.Message);
     }
 
     public static void EncoderOptions()

@@ -35,6 +35,7 @@ public sealed partial class ReadmeTests
         ("msresampler inspect MiniCPM-V-2_6", "it needs a published model"),
         ("msresampler run --model MiniCPM-V-2_6 ", "it needs a published model"),
         ("msresampler run --model resampler --encoder ", "it needs a vision encoder"),
+        ("optimum-cli ", "it needs a published model, and Python packages"),
         ("msresampler convert --model MiniCPM-V-2_6 ", "it needs a published model"),
     ];
 
@@ -56,6 +57,8 @@ public sealed partial class ReadmeTests
         foreach (string text in texts)
         {
             using TemporaryFolder folder = new();
+            foreach (Match file in ShownFile().Matches(text.ReplaceLineEndings("\n")))
+                File.WriteAllText(folder.File(file.Groups["name"].Value), file.Groups["content"].Value);
             foreach (string line in Commands(text))
             {
                 if (s_exceptions.Any(exception => line.StartsWith(exception.Start, StringComparison.Ordinal)))
@@ -178,6 +181,11 @@ public sealed partial class ReadmeTests
 
     [GeneratedRegex(@"^```(?<language>\w*)\n(?<lines>.*?)\n```$", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Block();
+
+    /// <summary>The content of a file that commands use, after its name.</summary>
+    [GeneratedRegex(@"Save this as `(?<name>[\w.]+)`:\n\n```json\n(?<content>.*?)\n```$",
+        RegexOptions.Multiline | RegexOptions.Singleline)]
+    private static partial Regex ShownFile();
 
     [GeneratedRegex(@"^\s*(\$ |msresampler |dotnet |sh |bash |python3? |pip |git |cd |export |(\./)?tools/\S+\.sh\b)")]
     private static partial Regex CommandLike();

@@ -127,7 +127,8 @@ internal sealed class VisionEncoderTests : TemporaryFolderFixture
         Assert.That(below.Preprocessing, Is.EqualTo(encoder.Preprocessing), "one folder above");
         File.Delete(Path.Combine(Folder.Path, "preprocessor_config.json"));
         Assert.That(() => VisionEncoder.Load(path), Throws.TypeOf<FileNotFoundException>()
-            .With.Message.Contains("preprocessor_config.json").And.Message.Contains("SigLip"));
+            .With.Message.Contains("preprocessor_config.json").And.Message.Contains("SigLip").And
+            .Property(nameof(FileNotFoundException.FileName)).EqualTo(Folder.File("preprocessor_config.json")));
     }
 
     [Test]

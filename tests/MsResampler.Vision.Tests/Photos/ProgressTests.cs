@@ -17,8 +17,9 @@ public sealed class ProgressTests
         TimeSpan time = TimeSpan.FromSeconds(seconds);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(Progress.Text("photos", first, done, count, hasBar: true, time, note), Is.EqualTo(expected));
-            Assert.That(Progress.Text("photos", first, done, count, hasBar: false, time, note),
+            Assert.That(Progress.Text("photos", first, done, count, maxBarLength: expected.Length, time, note),
+                Is.EqualTo(expected));
+            Assert.That(Progress.Text("photos", first, done, count, maxBarLength: expected.Length - 1, time, note),
                 Is.EqualTo("photos:" + expected[(expected.IndexOf(']', StringComparison.Ordinal) + 1)..]));
         }
     }

@@ -6,9 +6,10 @@ namespace MsResampler.Cli.Display;
 /// <param name="label">The kind of the items.</param>
 /// <param name="first">The number of items that were done before.</param>
 /// <param name="count">The number of all items.</param>
-/// <param name="hasBar">Whether the text has a bar, for a line that is replaced.</param>
+/// <param name="maxBarLength">The longest text with a bar, for a line that is replaced: the bar is left out before
+/// numbers are cut. 0 for no bar.</param>
 /// <param name="show">Receives the text after each report; null if nothing is shown.</param>
-internal sealed class Progress(string label, int first, int count, bool hasBar, Action<int, string>? show)
+internal sealed class Progress(string label, int first, int count, int maxBarLength, Action<int, string>? show)
 {
     private const int BarWidth = 20;
 
@@ -18,12 +19,19 @@ internal sealed class Progress(string label, int first, int count, bool hasBar, 
     /// <param name="done">Those that were done before, and since.</param>
     /// <param name="note">A text after the numbers, or none.</param>
     public void Report(int done, string note = "")
-        => show?.Invoke(done, Text(label, first, done, count, hasBar, Stopwatch.GetElapsedTime(_start), note));
+        => show?.Invoke(done, Text(label, first, done, count, maxBarLength, Stopwatch.GetElapsedTime(_start), note));
 
     /// <summary>The numbers, the rate and the time left, such as "images: 1,000 of 2,000, 56/s, 18 s left"; with a bar
     /// "images [##########----------] 1,000 of 2,000, 56/s, 18 s left".</summary>
-    internal static string Text(string label, int first, int done, int count, bool hasBar, TimeSpan elapsed,
+    internal static string Text(string label, int first, int done, int count, int maxBarLength, TimeSpan elapsed,
         string note)
+    {
+        string text = maxBarLength > 0 ? Text(label, first, done, count, hasBar: true, elapsed, note) : "";
+        return text.Length > 0 && text.Length <= maxBarLength ? text
+            : Text(label, first, done, count, hasBar: false, elapsed, note);
+    }
+
+    private static string Text(string label, int first, int done, int count, bool hasBar, TimeSpan elapsed, string note)
     {
         int filled = (int)((long)done * BarWidth / Math.Max(count, 1));
         string bar = hasBar ? $" [{new string('#', filled)}{new string('-', BarWidth - filled)}]" : ":";

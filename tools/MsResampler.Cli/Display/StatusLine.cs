@@ -18,6 +18,9 @@ internal sealed class StatusLine(TextWriter writer, int width)
     private static bool IsTerminal => !Console.IsErrorRedirected
         && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
 
+    /// <summary>The longest text that is shown in full.</summary>
+    public int MaxLength => width - 1;
+
     /// <summary>A status line on standard error, or null if standard error is not a terminal.</summary>
     public static StatusLine? ForProcess()
     {

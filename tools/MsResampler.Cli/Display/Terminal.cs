@@ -127,7 +127,7 @@ internal sealed class Terminal
         if (_status is not null)
         {
             Say($"{label}: {first} of {count}");
-            work(new Progress(label, first, count, hasBar: true, (done, text) =>
+            work(new Progress(label, first, count, _status.MaxLength, (done, text) =>
             {
                 if (done < count && Stopwatch.GetElapsedTime(shownAt) < s_statusInterval)
                     return;
@@ -137,12 +137,12 @@ internal sealed class Terminal
         }
         else if (count < MinTrackedCount || _console is not null)
         {
-            work(new Progress(label, first, count, hasBar: false, show: null));
+            work(new Progress(label, first, count, maxBarLength: 0, show: null));
         }
         else
         {
             int lastLine = (int)((long)first * TrackedLineCount / count);
-            work(new Progress(label, first, count, hasBar: false, (done, text) =>
+            work(new Progress(label, first, count, maxBarLength: 0, (done, text) =>
             {
                 int line = (int)((long)done * TrackedLineCount / count);
                 if (line == lastLine && Stopwatch.GetElapsedTime(shownAt) < s_lineInterval)
