@@ -30,8 +30,8 @@ internal sealed class PhotoOptions
         "standard input). Needs --encoder.");
 
     private Option<string?> Preprocess { get; } = Options.OptionalPath("--preprocess", "NAME|PATH",
-        $"With --encoder: {EncoderChoice.Presets}, or a preprocessor_config.json (default: the one beside the " +
-        "encoder).");
+        $"With --encoder: {ImagePreprocessing.PresetNames}, or a preprocessor_config.json (default: the one beside " +
+        "the encoder).");
 
     private Option<string?> EncoderOutput { get; } = Options.OptionalPath("--encoder-output", "NAME",
         "With --encoder: the output with the features (default: last_hidden_state, or the only one with 3 or 4 axes).");

@@ -20,9 +20,6 @@ internal sealed record EncoderChoice(string Path)
 
     private static readonly string[] s_modelExtensions = [".safetensors", ".gguf"];
 
-    /// <summary>The names of the presets.</summary>
-    public const string Presets = "clip, siglip, imagenet";
-
     /// <summary>The error for an encoder whose features do not fit a model.</summary>
     /// <param name="encoder">The encoder.</param>
     /// <param name="config">The configuration of the model.</param>
@@ -64,22 +61,16 @@ internal sealed record EncoderChoice(string Path)
 
     private ImagePreprocessing ReadPreprocessing()
     {
-        switch (Preprocess)
+        if (Preprocess is null)
         {
-            case "clip":
-                return ImagePreprocessing.Clip;
-            case "siglip":
-                return ImagePreprocessing.SigLip;
-            case "imagenet":
-                return ImagePreprocessing.ImageNet;
-            case null:
-                return PreprocessorConfig.FindFolder(Path) is { } folder ? ImagePreprocessing.Load(folder)
-                    : throw new InputException($"{Path}: expected {PreprocessorConfig.FileName} beside it or one " +
-                        $"folder above; use --preprocess with {Presets}, or with the path of such a file");
-            default:
-                return System.IO.Path.Exists(Preprocess) ? ImagePreprocessing.Load(Preprocess)
-                    : throw new InputException($"--preprocess: expected {Presets}, or the path of a " +
-                        $"{PreprocessorConfig.FileName}, found '{Preprocess}'; there is no file of this name");
+            return PreprocessorConfig.FindFolder(Path) is { } folder ? ImagePreprocessing.Load(folder)
+                : throw new InputException($"{Path}: expected {PreprocessorConfig.FileName} beside it or one folder " +
+                    $"above; use --preprocess with {ImagePreprocessing.PresetNames}, or with the path of such a file");
         }
+
+        return ImagePreprocessing.Preset(Preprocess) ?? (System.IO.Path.Exists(Preprocess)
+            ? ImagePreprocessing.Load(Preprocess)
+            : throw new InputException($"--preprocess: expected {ImagePreprocessing.PresetNames}, or the path of a " +
+                $"{PreprocessorConfig.FileName}, found '{Preprocess}'; there is no file of this name"));
     }
 }
