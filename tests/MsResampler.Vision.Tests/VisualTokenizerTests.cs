@@ -140,6 +140,9 @@ internal sealed class VisualTokenizerTests : TemporaryFolderFixture
     [Test]
     public async Task No_decoding_is_forgotten_when_a_stream_ends_early()
     {
+        // Tasks of earlier tests.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
         int unobservedCount = 0;
         void Count(object? sender, UnobservedTaskExceptionEventArgs arguments) => unobservedCount++;
         TaskScheduler.UnobservedTaskException += Count;
