@@ -4,16 +4,28 @@ using SkiaSharp;
 
 namespace MsResampler.Vision;
 
-/// <summary>Reads the orientation in the eXIf chunk of a PNG file. Skia reads it only for JPEG and WebP.</summary>
+/// <summary>Reads the orientation in the EXIF data of a file. Skia does not read it in PNG, and in other formats only
+/// as a short integer.</summary>
 internal static class ExifOrientation
 {
     private const int DirectoryEntryBytes = 12;
     private const ushort OrientationTag = 0x0112;
     private const ushort ShortType = 3;
+    private const ushort LongType = 4;
 
-    /// <summary>Returns the orientation of a PNG file; upright if the file does not specify it.</summary>
-    public static SKEncodedOrigin OfPng(ReadOnlySpan<byte> png)
-        => PngChunks.TryFind(png, "eXIf"u8, out ReadOnlySpan<byte> exif) ? OfExif(exif) : SKEncodedOrigin.TopLeft;
+    /// <summary>What precedes EXIF data in a JPEG file.</summary>
+    public static ReadOnlySpan<byte> Prefix => "Exif\0\0"u8;
+
+    /// <summary>Returns the orientation of a file; upright if the file does not specify it.</summary>
+    /// <param name="format">The format of the file.</param>
+    /// <param name="file">The file.</param>
+    public static SKEncodedOrigin Of(SKEncodedImageFormat format, ReadOnlySpan<byte> file) => OfExif(format switch
+    {
+        SKEncodedImageFormat.Jpeg => JpegStructure.FindExif(file),
+        SKEncodedImageFormat.Png => PngChunks.TryFind(file, "eXIf"u8, out ReadOnlySpan<byte> exif) ? exif : [],
+        SKEncodedImageFormat.Webp => WebpChunks.FindExif(file),
+        _ => [],
+    });
 
     /// <summary>Returns the orientation in EXIF data: a TIFF header and its first directory.</summary>
     private static SKEncodedOrigin OfExif(ReadOnlySpan<byte> exif)
@@ -31,13 +43,24 @@ internal static class ExifOrientation
                 break;
             if (tag != OrientationTag)
                 continue;
-            return TryReadUInt16(exif, entry + 2, isLittle, out ushort type) && type == ShortType
-                && TryReadUInt32(exif, entry + 4, isLittle, out uint count) && count == 1
-                && TryReadUInt16(exif, entry + 8, isLittle, out ushort value) && value is >= 1 and <= 8
-                    ? (SKEncodedOrigin)value : SKEncodedOrigin.TopLeft;
+            return TryReadValue(exif, entry, isLittle, out uint value) && value is >= 1 and <= 8
+                ? (SKEncodedOrigin)value : SKEncodedOrigin.TopLeft;
         }
 
         return SKEncodedOrigin.TopLeft;
+    }
+
+    /// <summary>Reads the first value of a directory entry; the orientation is always within it.</summary>
+    private static bool TryReadValue(ReadOnlySpan<byte> exif, long entry, bool isLittle, out uint value)
+    {
+        value = 0;
+        if (!TryReadUInt16(exif, entry + 2, isLittle, out ushort type) || type is not (ShortType or LongType))
+            return false;
+        if (type == LongType)
+            return TryReadUInt32(exif, entry + 8, isLittle, out value);
+        bool isRead = TryReadUInt16(exif, entry + 8, isLittle, out ushort shortValue);
+        value = shortValue;
+        return isRead;
     }
 
     private static bool TryReadUInt16(ReadOnlySpan<byte> bytes, long offset, bool isLittle, out ushort value)

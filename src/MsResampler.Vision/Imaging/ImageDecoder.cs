@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using SkiaSharp;
 
 namespace MsResampler.Vision;
@@ -8,7 +7,6 @@ namespace MsResampler.Vision;
 internal sealed unsafe class ImageDecoder : IDisposable
 {
     private const int BytesPerPixel = 4;
-    private const int RiffHeaderBytes = 8;
 
     // JPEG rows are decoded in order. For PNG, Skia decodes any range of rows, but starts at the first row each time.
     private const int JpegBandRows = 64;
@@ -45,8 +43,7 @@ internal sealed unsafe class ImageDecoder : IDisposable
         }
 
         StoredSize = new ImageSize(_codec.Info.Height, _codec.Info.Width);
-        Orientation = Orientation.Of(Format == SKEncodedImageFormat.Png
-            ? ExifOrientation.OfPng(_bytes.Span) : _codec.EncodedOrigin);
+        Orientation = Orientation.Of(ExifOrientation.Of(Format, _bytes.Span));
     }
 
     /// <summary>The size of the stored image.</summary>
@@ -116,9 +113,7 @@ internal sealed unsafe class ImageDecoder : IDisposable
     private bool LacksEnd => Format switch
     {
         SKEncodedImageFormat.Png => !PngChunks.HasEnd(_bytes.Span),
-        // The size in the header of RIFF does not count the header, of 8 bytes.
-        SKEncodedImageFormat.Webp => _bytes.Length - RiffHeaderBytes
-            < BinaryPrimitives.ReadUInt32LittleEndian(_bytes.Span[(RiffHeaderBytes / 2)..]),
+        SKEncodedImageFormat.Webp => !WebpChunks.IsWhole(_bytes.Span),
         _ => false,
     };
 

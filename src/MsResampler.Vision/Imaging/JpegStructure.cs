@@ -18,6 +18,7 @@ internal static class JpegStructure
     private const byte StartOfImage = 0xD8;
     private const byte StartOfScan = 0xDA;
     private const byte DefineRestartInterval = 0xDD;
+    private const byte Application1 = 0xE1;
 
     /// <summary>Returns the position after the last pixel of a sequential file, where the end marker belongs. Returns
     /// null if pixels are missing, and for other kinds of files: whole scans may be missing from a progressive
@@ -95,6 +96,23 @@ internal static class JpegStructure
         return scan.SampleCount;
     }
 
+    /// <summary>The EXIF data before the pixels; empty if there are none.</summary>
+    public static ReadOnlySpan<byte> FindExif(ReadOnlySpan<byte> jpeg)
+    {
+        int position = 0;
+        while (TryReadMarker(jpeg, ref position, out byte marker) && marker is not (StartOfScan or EndOfImage))
+        {
+            if (marker == StartOfImage)
+                continue;
+            if (!TryReadSegment(jpeg, ref position, out ReadOnlySpan<byte> segment))
+                break;
+            if (marker == Application1 && segment.StartsWith(ExifOrientation.Prefix))
+                return segment[ExifOrientation.Prefix.Length..];
+        }
+
+        return [];
+    }
+
     private static bool IsStartOfFrame(byte marker) => marker is >= StartOfFrame0 and <= StartOfFrame15
         and not (DefineHuffmanTables or Extension or DefineArithmeticConditioning);
 
@@ -117,7 +135,7 @@ internal static class JpegStructure
         return false;
     }
 
-    private static bool TryReadSegment(ReadOnlySpan<byte> jpeg, ref int position, out ReadOnlySpan<byte> segment)
+    private static bool TryReadSegment(ReadOnlySpan<byte> jpeg, scoped ref int position, out ReadOnlySpan<byte> segment)
     {
         segment = default;
         if (position + 2 > jpeg.Length)

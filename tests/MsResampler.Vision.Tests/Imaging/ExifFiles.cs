@@ -8,11 +8,18 @@ internal static class ExifFiles
     private const int PngHeaderBytes = 33;
 
     /// <summary>The file with an EXIF directory that has one entry.</summary>
-    public static byte[] WithOrientation(byte[] file, SKEncodedImageFormat format, int orientation)
+    /// <param name="file">The file without it.</param>
+    /// <param name="format">Its format.</param>
+    /// <param name="orientation">From 1 to 8.</param>
+    /// <param name="type">The type of the entry: 3 for a short integer, 4 for a long one.</param>
+    /// <param name="count">The number of values of the entry.</param>
+    public static byte[] WithOrientation(byte[] file, SKEncodedImageFormat format, int orientation, byte type = 3,
+        byte count = 1)
     {
         byte[] exif =
         [
-            .. "II"u8, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, (byte)orientation, 0, 0, 0, 0, 0, 0, 0,
+            .. "II"u8, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, type, 0, count, 0, 0, 0,
+            (byte)orientation, 0, 0, 0, 0, 0, 0, 0,
         ];
         return format switch
         {

@@ -40,6 +40,20 @@ internal sealed class OrientationTests
         }
     }
 
+    [TestCase(4, 1, 2)]
+    [TestCase(3, 2, 2)]
+    [TestCase(2, 1, 3)]
+    public void The_entry_may_be_a_long_integer_or_have_several_values(byte type, byte count, int expectedWidth)
+    {
+        foreach (SKEncodedImageFormat format in (SKEncodedImageFormat[])
+            [SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Png, SKEncodedImageFormat.Webp])
+        {
+            byte[] stored = Pictures.Encode(3, 2, (x, y) => Pictures.Gray(40 * ((y * 3) + x)), format);
+            Assert.That(Decode(ExifFiles.WithOrientation(stored, format, 6, type, count)).Size.Width,
+                Is.EqualTo(expectedWidth), $"{format}");
+        }
+    }
+
     [TestCase("damaged", 1)]
     [TestCase("big-endian", 6)]
     [TestCase("after the pixels", 6)]
