@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
-using Google.Protobuf;
 using MsResampler.Onnx.Proto;
+using static MsResampler.Onnx.GraphParts;
 
 namespace MsResampler.Onnx;
 
@@ -62,9 +62,8 @@ internal sealed class OnnxGraph
     /// <summary>Subtracts from each row its mean.</summary>
     public string Centre(string name, string x)
     {
-        AttributeProto axes = new() { Name = "axes", Type = AttributeProto.Types.AttributeType.Ints };
-        axes.Ints.Add(-1);
-        return Add("Sub", name, [x, Add("ReduceMean", name + ".mean", [x], axes, Integer("keepdims", 1))]);
+        string mean = Add("ReduceMean", name + ".mean", [x], Integers("axes", -1), Integer("keepdims", 1));
+        return Add("Sub", name, [x, mean]);
     }
 
     public string Softmax(string name, string x, int axis)
@@ -74,12 +73,7 @@ internal sealed class OnnxGraph
         => Add("Concat", name, parts, Integer("axis", axis));
 
     public string Transpose(string name, string x, params ReadOnlySpan<long> order)
-    {
-        AttributeProto permutation = new() { Name = "perm", Type = AttributeProto.Types.AttributeType.Ints };
-        foreach (long axis in order)
-            permutation.Ints.Add(axis);
-        return Add("Transpose", name, [x], permutation);
-    }
+        => Add("Transpose", name, [x], Integers("perm", order));
 
     /// <summary>Changes the shape. 0 keeps an extent, −1 stands for the remaining elements.</summary>
     public string Reshape(string name, string x, params ReadOnlySpan<long> extents)
@@ -119,23 +113,14 @@ internal sealed class OnnxGraph
         _constantBytes += bytes.Length;
         if (_constantBytes > MaxConstantBytes)
             ThrowTooLarge(name);
-        ByteString data = ByteString.CopyFrom(bytes);
-        TensorProto tensor = new() { Name = name, DataType = (int)type, RawData = data };
-        foreach (long extent in extents)
-            tensor.Dims.Add(extent);
-        _graph.Initializer.Add(tensor);
+        _graph.Initializer.Add(GraphParts.Constant(name, (int)type, bytes, extents));
         return name;
     }
 
     private string Add(string operation, string name, IEnumerable<string> inputs,
         params ReadOnlySpan<AttributeProto> attributes)
     {
-        NodeProto node = new() { OpType = operation, Name = name };
-        node.Input.Add(inputs);
-        node.Output.Add(name);
-        foreach (AttributeProto attribute in attributes)
-            node.Attribute.Add(attribute);
-        _graph.Node.Add(node);
+        _graph.Node.Add(Node(operation, name, inputs, attributes));
         return name;
     }
 
@@ -144,17 +129,6 @@ internal sealed class OnnxGraph
         $"constants of the graph within {MaxConstantBytes >> 20} MiB, the limit of an ONNX file, found more; " +
         "a smaller patch grid has smaller tables, but the weights have to fit");
 
-    private static AttributeProto Integer(string name, long value)
-        => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
-
     private static ValueInfoProto Declare(string name, ReadOnlySpan<object> extents)
-    {
-        TensorShapeProto shape = new();
-        foreach (object extent in extents)
-            shape.Dim.Add(extent is string variable
-                ? new TensorShapeProto.Types.Dimension { DimParam = variable }
-                : new TensorShapeProto.Types.Dimension { DimValue = (int)extent });
-        TypeProto.Types.Tensor type = new() { ElemType = (int)TensorProto.Types.DataType.Float, Shape = shape };
-        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = type } };
-    }
+        => GraphParts.Declare(name, (int)TensorProto.Types.DataType.Float, extents);
 }

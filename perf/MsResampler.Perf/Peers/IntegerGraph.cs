@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
-using Google.Protobuf;
+using MsResampler.Onnx;
 using MsResampler.Onnx.Proto;
+using static MsResampler.Onnx.GraphParts;
 using DataType = MsResampler.Onnx.Proto.TensorProto.Types.DataType;
 
 namespace MsResampler.Perf.Peers;
@@ -169,35 +170,13 @@ internal sealed class IntegerGraph(ModelProto model)
     private string Constant<T>(string name, int type, T[] values, params ReadOnlySpan<long> extents)
         where T : unmanaged
     {
-        TensorProto tensor = new()
-        {
-            Name = name,
-            DataType = type,
-            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes<T>(values)),
-        };
-        foreach (long extent in extents)
-            tensor.Dims.Add(extent);
-        model.Graph.Initializer.Add(tensor);
+        model.Graph.Initializer.Add(GraphParts.Constant(name, type, MemoryMarshal.AsBytes<T>(values), extents));
         return name;
     }
 
     private string Add(string operation, string name, string[] inputs, params AttributeProto[] attributes)
     {
-        NodeProto node = new() { OpType = operation, Name = name };
-        node.Input.Add(inputs);
-        node.Output.Add(name);
-        node.Attribute.Add(attributes);
-        _nodes.Add(node);
+        _nodes.Add(GraphParts.Node(operation, name, inputs, attributes));
         return name;
-    }
-
-    private static AttributeProto Integer(string name, long value)
-        => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
-
-    private static AttributeProto Integers(string name, params long[] values)
-    {
-        AttributeProto attribute = new() { Name = name, Type = AttributeProto.Types.AttributeType.Ints };
-        attribute.Ints.Add(values);
-        return attribute;
     }
 }

@@ -12,6 +12,6 @@ public readonly record struct ChannelValues(float Red, float Green, float Blue)
     {
     }
 
-    /// <summary>Whether no number is NaN or infinite.</summary>
+    /// <summary>Whether all three numbers are finite.</summary>
     internal bool IsFinite => float.IsFinite(Red) && float.IsFinite(Green) && float.IsFinite(Blue);
 }

@@ -45,9 +45,9 @@ public abstract record ResizeRule
     /// <summary>For encoders of native resolution, as <c>smart_resize</c> of Qwen2-VL: both sides become the nearest
     /// multiple, and the image is enlarged or reduced if the number of pixels is outside the range.</summary>
     /// <param name="multiple">The divisor of both sides, such as the patch size times the merge size.</param>
-    /// <param name="minPixels">The smallest number of pixels of the result.</param>
-    /// <param name="maxPixels">The largest number of pixels of the result, at least <paramref name="minPixels"/> and
-    /// the square of <paramref name="multiple"/>.</param>
+    /// <param name="minPixels">The result has at least this many pixels.</param>
+    /// <param name="maxPixels">The result has at most this many pixels. Not less than <paramref name="minPixels"/>, and
+    /// not less than the square of <paramref name="multiple"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">A value is not positive, or the range is empty.</exception>
     public static ResizeRule Native(int multiple, long minPixels, long maxPixels)
     {

@@ -178,17 +178,14 @@ public class GpuEngineTests
         // A device without graphs, because a graph is launched as a whole.
         ObservedDevice device = new(new EmulatorDevice { HasGraphs = false });
         using GpuEngine engine = Engine(device);
-        Resample(engine);
-        int launches = device.Counts["launch"];
-        Resample(engine);
-        int perCall = device.Counts["launch"] - launches;
+        int perCall = LaunchesOfACall(device, engine);
         using CancellationTokenSource source = new();
         device.Before = operation =>
         {
             if (operation == "launch")
                 source.Cancel();
         };
-        launches = device.Counts["launch"];
+        int launches = device.Counts["launch"];
 
         using (Assert.EnterMultipleScope())
         {
@@ -204,11 +201,8 @@ public class GpuEngineTests
     {
         ObservedDevice device = new(new EmulatorDevice { HasGraphs = false });
         using GpuEngine engine = Engine(device);
-        Resample(engine);
+        int perCall = LaunchesOfACall(device, engine);
         int launches = device.Counts["launch"];
-        Resample(engine);
-        int perCall = device.Counts["launch"] - launches;
-        launches = device.Counts["launch"];
         using CancellationTokenSource source = new();
         device.Before = operation =>
         {
@@ -292,6 +286,15 @@ public class GpuEngineTests
 
     private GpuEngine Engine(IDevice device)
         => new(device, EmulatorHost.Compiler, _model.Model, new ResamplerOptions());
+
+    /// <summary>The launches of a call that is not the first.</summary>
+    private int LaunchesOfACall(ObservedDevice device, GpuEngine engine)
+    {
+        Resample(engine);
+        int launches = device.Counts["launch"];
+        Resample(engine);
+        return device.Counts["launch"] - launches;
+    }
 
     private float[] Resample(GpuEngine engine, CancellationToken cancellationToken = default)
     {

@@ -1,7 +1,9 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime.Tensors;
+using MsResampler.Onnx;
 using MsResampler.Onnx.Proto;
+using static MsResampler.Onnx.GraphParts;
 
 namespace MsResampler.Vision.Tests.Encoding;
 
@@ -220,46 +222,19 @@ internal sealed record SmallVit
     private static string Constant(GraphProto graph, string name, TensorElementType type,
         ReadOnlySpan<byte> bytes, params long[] extents)
     {
-        TensorProto tensor = new() { Name = name, DataType = (int)type, RawData = ByteString.CopyFrom(bytes) };
-        tensor.Dims.Add(extents);
-        graph.Initializer.Add(tensor);
+        graph.Initializer.Add(GraphParts.Constant(name, (int)type, bytes, extents));
         return name;
     }
 
     private static string Add(GraphProto graph, string operation, string name, string[] inputs,
         params AttributeProto[] attributes)
     {
-        NodeProto node = new() { OpType = operation, Name = name };
-        node.Input.Add(inputs);
-        node.Output.Add(name);
-        node.Attribute.Add(attributes);
-        graph.Node.Add(node);
+        graph.Node.Add(Node(operation, name, inputs, attributes));
         return name;
-    }
-
-    private static AttributeProto Integer(string name, long value)
-        => new() { Name = name, I = value, Type = AttributeProto.Types.AttributeType.Int };
-
-    private static AttributeProto Integers(string name, params long[] values)
-    {
-        AttributeProto attribute = new() { Name = name, Type = AttributeProto.Types.AttributeType.Ints };
-        attribute.Ints.Add(values);
-        return attribute;
     }
 
     private ValueInfoProto Declare(string name, object[] extents) => Declare(name, extents, Type);
 
     private static ValueInfoProto Declare(string name, object[] extents, TensorElementType type)
-    {
-        TensorShapeProto shape = new();
-        foreach (object extent in extents)
-            shape.Dim.Add(extent is string variable
-                ? new TensorShapeProto.Types.Dimension { DimParam = variable }
-                : new TensorShapeProto.Types.Dimension { DimValue = (int)extent });
-        return new ValueInfoProto
-        {
-            Name = name,
-            Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = shape } },
-        };
-    }
+        => GraphParts.Declare(name, (int)type, extents);
 }

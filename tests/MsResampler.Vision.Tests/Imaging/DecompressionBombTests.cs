@@ -10,7 +10,7 @@ internal sealed class DecompressionBombTests
     // A machine that is busy with other tests gets a second; decoding any of them would take many.
     private static readonly TimeSpan s_maxTime = TimeSpan.FromSeconds(1);
 
-    // The weights of the filter need one megabyte; the pixels of the smallest picture would need 400.
+    // The filter's weights take 1 MB. Even the smallest picture has 400 MB of pixels.
     private const long MaxAllocatedBytes = 4 << 20;
 
     [TestCase("png")]
