@@ -93,9 +93,7 @@ public sealed class ResamplerModel : IDisposable
         string configPath = Path.Combine(folder, ConfigFileName);
         byte[]? json = CheckpointFolder.IsFile(configPath) ? ConfigReader.ReadBytes(configPath) : null;
         PublishedConfig? published = json is null ? null : PublishedConfig.Read(json);
-        // A configuration that is not a JSON object has an error of its own.
-        bool isOwn = layout == CheckpointLayout.MsResampler
-            || (layout is null && json is not null && (published is null || published.IsOwn));
+        bool isOwn = IsOwnConfig(json, published, layout);
         if (json is null && (isOwn || (isFolder && !CheckpointFolder.HasWeights(path))))
             ThrowNoConfig(configPath);
 
@@ -177,9 +175,7 @@ public sealed class ResamplerModel : IDisposable
         }
 
         PublishedConfig? published = json is null ? null : PublishedConfig.Read(json);
-        // A configuration that is not a JSON object has an error of its own.
-        bool isOwn = layout == CheckpointLayout.MsResampler
-            || (layout is null && json is not null && (published is null || published.IsOwn));
+        bool isOwn = IsOwnConfig(json, published, layout);
         ResamplerConfig? config = isOwn ? Read() : null;
         SafetensorsCheckpoint source = SafetensorsCheckpoint.Open(bytes);
         try
@@ -205,6 +201,12 @@ public sealed class ResamplerModel : IDisposable
     internal static ResamplerModel FromWeights(ResamplerConfig config, ResamplerWeights weights, ITensorSource source)
         => new(config, weights, source, new LayoutMatch(CheckpointLayout.MsResampler, Prefix: "", "its weights", []),
             tensorPrefix: "", warnings: []);
+
+    /// <summary>Whether a configuration has to be that of this project. One that is not a JSON object is, because it
+    /// then has an error of its own.</summary>
+    private static bool IsOwnConfig(byte[]? json, PublishedConfig? published, CheckpointLayout? layout)
+        => layout == CheckpointLayout.MsResampler
+            || (layout is null && json is not null && (published is null || published.IsOwn));
 
     /// <summary>Whether tensors are those of this project's own layout, which need a configuration. A language model
     /// may have a gate of its own.</summary>
