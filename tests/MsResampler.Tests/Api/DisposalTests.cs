@@ -65,7 +65,7 @@ internal sealed class DisposalTests : ResamplerFixture
         resampler.Dispose();
         // The threads end asynchronously and may still reference their last work.
         long left = long.MaxValue;
-        for (int round = 0; round < 50 && left > loaded / 20; round++)
+        for (int round = 0; round < 500 && left > loaded / 20; round++)
         {
             Thread.Sleep(20);
             left = GC.GetTotalMemory(forceFullCollection: true) - before;
@@ -148,6 +148,8 @@ internal sealed class DisposalTests : ResamplerFixture
         int count;
         do
         {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
             count = WorkerThreads();
             Thread.Sleep(50);
         }
@@ -183,7 +185,7 @@ internal sealed class DisposalTests : ResamplerFixture
         int before = SettledWorkerThreads();
         WeakReference abandoned = Abandon(before);
 
-        for (int round = 0; round < 50 && (abandoned.IsAlive || WorkerThreads() != before); round++)
+        for (int round = 0; round < 500 && (abandoned.IsAlive || WorkerThreads() != before); round++)
         {
             GC.Collect();
             GC.WaitForPendingFinalizers();
