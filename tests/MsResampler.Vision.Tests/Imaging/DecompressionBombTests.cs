@@ -10,7 +10,7 @@ internal sealed class DecompressionBombTests
     // Decoding any of them would take many.
     private const double MaxSeconds = 1;
 
-    // The filter's weights take 1 MB. Even the smallest picture has 400 MB of pixels.
+    // The weights of the resampling filter take 1 MB. The pixels of the smallest picture here would take 400 MB.
     private const long MaxAllocatedBytes = 4 << 20;
 
     [TestCase("png")]
