@@ -27,7 +27,7 @@ internal sealed class RunPhotos
         _names = request.Photos.ListSome(LeaveOut);
     }
 
-    private ResamplerConfig Config => _tokenizer.Resampler.Config;
+    private Resampler Resampler => _tokenizer.Resampler;
 
     /// <summary>Computes the tokens. Returns the exit code: that of a failed check if photos are bad.</summary>
     public static int Run(PhotoRequest request, Terminal terminal, CancellationToken cancellationToken)
@@ -61,12 +61,12 @@ internal sealed class RunPhotos
             throw new InputException($"{_request.Photos.Text}: expected photos in the part --shard {_request.Share}, " +
                 "found none");
         using TokenFile file = TokenFile.Create(_request.Output, _request.OutputType, plan.Count,
-            Config.QueryGrid.QueryCount, Config.OutputSize, inputs);
+            Resampler.TokenCount, Resampler.TokenWidth, inputs);
         TimeSpan time = Compute(plan, (name, tokens) => file.Append(tokens.Tokens.Span, _ => name),
             (name, error) => throw Bad(name, $"{error} (a folder as --out skips bad photos)"), () => 0);
         file.Commit(_cancellationToken);
-        _terminal.Line($"{Photos(plan.Count)} -> tokens [{plan.Count}, {Config.QueryGrid.QueryCount}, " +
-            $"{Config.OutputSize}] in {_request.Output} ({Speed(plan.Count, time)})");
+        _terminal.Line($"{Photos(plan.Count)} -> tokens [{plan.Count}, {Resampler.TokenCount}, " +
+            $"{Resampler.TokenWidth}] in {_request.Output} ({Speed(plan.Count, time)})");
         return ExitCode.Done;
     }
 
@@ -91,7 +91,7 @@ internal sealed class RunPhotos
         int count = store.GoodCount - earlierCount;
         string summary = plan.Remaining.Count == 0 && plan.Count > 0
             ? $"nothing to do: {_request.Output} has the tokens of {Photos(earlierCount)}"
-            : $"{Photos(count)} -> tokens [{Config.QueryGrid.QueryCount}, {Config.OutputSize}] of each in " +
+            : $"{Photos(count)} -> tokens [{Resampler.TokenCount}, {Resampler.TokenWidth}] of each in " +
                 $"{_request.Output} ({Speed(count, time)}" +
                 (earlierCount == 0 ? ")" : $"; {Quantity.Count(earlierCount)} had tokens before)");
         _terminal.Line(summary);
@@ -144,8 +144,8 @@ internal sealed class RunPhotos
     {
         Share = _request.Share,
         Type = _request.OutputType,
-        TokenCount = Config.QueryGrid.QueryCount,
-        TokenWidth = Config.OutputSize,
+        TokenCount = Resampler.TokenCount,
+        TokenWidth = Resampler.TokenWidth,
         ShardBytes = _request.ShardBytes,
         Origin = new Dictionary<string, string>(PreprocessingText.Of(_tokenizer.Encoder.Preprocessing))
         {
@@ -153,8 +153,8 @@ internal sealed class RunPhotos
             ["encoder"] = Fingerprint.OfEncoder(_request.Encoder.Path, _cancellationToken),
             ["encoder_output"] = _tokenizer.Encoder.OutputName,
             ["prefix_tokens"] = $"{_request.Encoder.PrefixTokenCount}",
-            ["backend"] = _tokenizer.Resampler.BackendName,
-            ["precision"] = PrecisionChoice.NameOf(_tokenizer.Resampler.Precision),
+            ["backend"] = Resampler.BackendName,
+            ["precision"] = PrecisionChoice.NameOf(Resampler.Precision),
             ["int8_layers"] = $"{_request.Engine.Int8Layers}",
         },
     };
@@ -225,5 +225,5 @@ internal sealed class RunPhotos
     private static string Photos(int count) => $"{Quantity.Count(count)} photo{(count == 1 ? "" : "s")}";
 
     private string Speed(int count, TimeSpan time) => $"{Quantity.Duration(time)}, " +
-        $"{Quantity.Digits(count / Math.Max(time.TotalSeconds, 1e-9))}/s; {_tokenizer.Resampler.Description}";
+        $"{Quantity.Digits(count / Math.Max(time.TotalSeconds, 1e-9))}/s; {Resampler.Description}";
 }
