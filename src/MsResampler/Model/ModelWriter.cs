@@ -145,75 +145,29 @@ public static class ModelWriter
     {
         ResamplerWeights weights = model.Weights;
         Smoothing smoothing = new(weights);
-        List<TensorToWrite> tensors = [];
-        if (weights.KeyValueInput is { } input)
-            AddMatrix("kv_proj.weight", input, ModelLayers.KeyValueInput);
-        foreach ((string name, NormWeights norm) in new[]
-        {
-            ("ln_kv", weights.KeyValueNorm), ("ln_q", weights.QueryNorm), ("ln_post", weights.PostNorm),
-        })
-        {
-            AddVector($"{name}.weight", norm.Weight);
-            AddVector($"{name}.bias", norm.Bias);
-        }
-
-        if (weights.PositionTable is { } positions)
-            AddMatrix("pos_embed", positions);
-        if (config.ShareQueries)
-            AddMatrix("query", weights.Scopes[0].Queries);
         // The model has these scopes, or one, from which all are made.
         bool isSame = ReferenceEquals(config.Scopes, model.Config.Scopes);
-        for (int scope = 0; scope < config.Scopes.Count; scope++)
+        ResamplerWeights written = isSame ? weights : weights with
         {
-            ScopeWeights from = weights.Scopes[isSame ? scope : 0];
-            string attention = $"scopes.{scope}.attn";
-            if (!config.ShareQueries)
-                AddMatrix($"scopes.{scope}.query", from.Queries);
-            AddLinear($"{attention}.q_proj", from.QueryProjection);
-            if (scope == 0 || !config.ShareKeyValues)
-            {
-                AddLinear($"{attention}.k_proj", from.KeyProjection, ModelLayers.Keys);
-                AddLinear($"{attention}.v_proj", from.ValueProjection, ModelLayers.Values);
-            }
-
-            AddLinear($"{attention}.out_proj", from.OutputProjection, ModelLayers.Outputs);
-            if (isSame && from.LogSigma is { } logSigma)
-                AddMatrix($"scopes.{scope}.log_sigma", logSigma);
+            Scopes = [.. Enumerable.Repeat(weights.Scopes[0] with { LogSigma = null }, config.Scopes.Count)],
+        };
+        List<TensorToWrite> tensors = [];
+        foreach (NamedWeight weight in written.Named(config))
+        {
+            if (IntegersOf(weight.Weight, weight.Layer) is { } integers && !weight.IsVector)
+                tensors.AddRange(IntegerCopy.Create(weight.Weight, model.SourcePath, weight.Name, integers));
+            else
+                tensors.Add(WeightCopy.Create(weight.Weight, model.SourcePath, weight.Name, weight.IsVector,
+                    type ?? weight.Weight.Type));
         }
 
-        if (config.Gate is not null && isSame)
-        {
-            AddLinear("gate.fc1", weights.Gate!.Hidden, ModelLayers.Gate);
-            AddLinear("gate.fc2", weights.Gate.Output);
-        }
-        else if (config.Gate is not null)
+        if (config.Gate is not null && !isSame)
         {
             WeightTensor like = weights.Scopes[0].OutputProjection.Weight;
             tensors.AddRange(NeutralGate(config, type ?? (like.StoredIntegers is null ? like.Type : TensorType.F32)));
         }
 
-        AddLinear("proj", weights.Projection, ModelLayers.Projection);
         return tensors;
-
-        void AddMatrix(string name, WeightTensor weight, ModelLayers layer = ModelLayers.None)
-        {
-            if (IntegersOf(weight, layer) is { } integers)
-                tensors.AddRange(IntegerCopy.Create(weight, model.SourcePath, name, integers));
-            else
-                Add(name, weight, isVector: false);
-        }
-
-        void AddVector(string name, WeightTensor weight) => Add(name, weight, isVector: true);
-
-        void Add(string name, WeightTensor weight, bool isVector)
-            => tensors.Add(WeightCopy.Create(weight, model.SourcePath, name, isVector, type ?? weight.Type));
-
-        void AddLinear(string name, LinearWeights linear, ModelLayers layer = ModelLayers.None)
-        {
-            AddMatrix($"{name}.weight", linear.Weight, layer);
-            if (linear.Bias is { } bias)
-                AddVector($"{name}.bias", bias);
-        }
 
         IntegerType? IntegersOf(WeightTensor weight, ModelLayers layer)
         {

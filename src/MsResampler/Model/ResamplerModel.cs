@@ -202,6 +202,12 @@ public sealed class ResamplerModel : IDisposable
         => new(config, weights, source, new LayoutMatch(CheckpointLayout.MsResampler, Prefix: "", "its weights", []),
             tensorPrefix: "", warnings: []);
 
+    /// <summary>A model of this project's layout whose tensors are not in files.</summary>
+    /// <exception cref="InvalidModelException">A value is NaN or infinite.</exception>
+    internal static ResamplerModel FromTensors(ResamplerConfig config, ITensorSource source)
+        => FromWeights(config, new WeightBinder(config, new TensorNames(source), CheckpointLayout.MsResampler,
+            prefix: "", CancellationToken.None).Bind(), source);
+
     /// <summary>Whether a configuration has to be that of this project. One that is not a JSON object is, because it
     /// then has an error of its own.</summary>
     private static bool IsOwnConfig(byte[]? json, PublishedConfig? published, CheckpointLayout? layout)

@@ -59,4 +59,71 @@ public sealed record ResamplerWeights(WeightTensor? KeyValueInput, NormWeights K
 
         yield return (ModelLayers.Projection, Projection.Weight);
     }
+
+    /// <summary>Every weight once, under the name and in the order in which this project stores it.</summary>
+    /// <param name="config">The configuration, which says what scopes share.</param>
+    internal IEnumerable<NamedWeight> Named(ResamplerConfig config)
+    {
+        if (KeyValueInput is not null)
+            yield return new("kv_proj.weight", KeyValueInput, ModelLayers.KeyValueInput);
+        foreach ((string name, NormWeights norm) in new[]
+        {
+            ("ln_kv", KeyValueNorm), ("ln_q", QueryNorm), ("ln_post", PostNorm),
+        })
+        {
+            yield return new($"{name}.weight", norm.Weight, IsVector: true);
+            yield return new($"{name}.bias", norm.Bias, IsVector: true);
+        }
+
+        if (PositionTable is not null)
+            yield return new("pos_embed", PositionTable);
+        if (config.ShareQueries)
+            yield return new("query", Scopes[0].Queries);
+        for (int scope = 0; scope < Scopes.Count; scope++)
+            foreach (NamedWeight weight in NamedOf(scope, config))
+                yield return weight;
+        if (Gate is not null)
+        {
+            foreach (NamedWeight weight in NamedOf("gate.fc1", Gate.Hidden, ModelLayers.Gate)
+                .Concat(NamedOf("gate.fc2", Gate.Output)))
+                yield return weight;
+        }
+
+        foreach (NamedWeight weight in NamedOf("proj", Projection, ModelLayers.Projection))
+            yield return weight;
+    }
+
+    private IEnumerable<NamedWeight> NamedOf(int scope, ResamplerConfig config)
+    {
+        ScopeWeights weights = Scopes[scope];
+        string attention = $"scopes.{scope}.attn";
+        IEnumerable<NamedWeight> named = NamedOf($"{attention}.q_proj", weights.QueryProjection);
+        if (!config.ShareQueries)
+            named = named.Prepend(new($"scopes.{scope}.query", weights.Queries));
+        if (scope == 0 || !config.ShareKeyValues)
+        {
+            named = named.Concat(NamedOf($"{attention}.k_proj", weights.KeyProjection, ModelLayers.Keys))
+                .Concat(NamedOf($"{attention}.v_proj", weights.ValueProjection, ModelLayers.Values));
+        }
+
+        named = named.Concat(NamedOf($"{attention}.out_proj", weights.OutputProjection, ModelLayers.Outputs));
+        return weights.LogSigma is { } logSigma ? named.Append(new($"scopes.{scope}.log_sigma", logSigma)) : named;
+    }
+
+    private static IEnumerable<NamedWeight> NamedOf(string name, LinearWeights linear,
+        ModelLayers layer = ModelLayers.None)
+    {
+        yield return new($"{name}.weight", linear.Weight, layer);
+        if (linear.Bias is { } bias)
+            yield return new($"{name}.bias", bias, IsVector: true);
+    }
 }
+
+/// <summary>A weight under the name that this project stores.</summary>
+/// <param name="Name">The name.</param>
+/// <param name="Weight">The weight.</param>
+/// <param name="Layer">The layer of the matrix of a linear layer; <see cref="ModelLayers.None"/> for all other
+/// weights, and for <c>q_proj</c> and <c>gate.fc2</c>.</param>
+/// <param name="IsVector">Whether it is stored as a vector.</param>
+internal sealed record NamedWeight(string Name, WeightTensor Weight, ModelLayers Layer = ModelLayers.None,
+    bool IsVector = false);

@@ -1,0 +1,55 @@
+using MsResampler.Cpu;
+
+namespace MsResampler.Training;
+
+/// <summary>A parameter of a model: its values in single precision, and the gradient of the loss.</summary>
+/// <remarks>Not thread-safe. Values may be written between a call of <see cref="ResamplerTrainer.Backward"/> and the next
+/// call of <see cref="ResamplerTrainer.Forward(ReadOnlySpan{float}, FrameGroups, Span{float})"/>.</remarks>
+public sealed unsafe class TrainableTensor
+{
+    private readonly AlignedBuffer _values;
+    private readonly AlignedBuffer _gradient;
+
+    internal TrainableTensor(string name, IReadOnlyList<int> shape, ReadOnlySpan<float> values)
+    {
+        Name = name;
+        Shape = shape;
+        _values = AlignedBuffer.Copy(values);
+        _gradient = new AlignedBuffer(values.Length);
+    }
+
+    /// <summary>The name in the checkpoint, such as <c>scopes.0.attn.q_proj.weight</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>The extents, outermost first.</summary>
+    public IReadOnlyList<int> Shape { get; }
+
+    /// <summary>The number of elements.</summary>
+    public int Count => _values.Count;
+
+    /// <summary>The elements, row-major.</summary>
+    public Span<float> Values => _values.Span;
+
+    /// <summary>The gradient of the loss with respect to the elements, row-major.
+    /// <see cref="ResamplerTrainer.Backward"/> adds to it; <see cref="TrainableModel.ClearGradients"/> sets it to
+    /// zero.</summary>
+    public Span<float> Gradient => _gradient.Span;
+
+    /// <summary>Whether an optimiser leaves the values as they are. The gradient of a frozen tensor is not computed where
+    /// that saves work.</summary>
+    public bool IsFrozen { get; set; }
+
+    /// <summary>Whether an optimiser applies weight decay: to the matrices of linear layers, and not to biases, layer
+    /// norms, queries, positions and <c>log_sigma</c>.</summary>
+    public bool HasDecay => Name.EndsWith(".weight", StringComparison.Ordinal) && Shape.Count == 2;
+
+    /// <summary>The first element, aligned to 64 bytes and valid while this object is reachable.</summary>
+    internal float* Pointer => _values.Pointer;
+
+    /// <summary>The first element of the gradient, aligned to 64 bytes and valid while this object is
+    /// reachable.</summary>
+    internal float* GradientPointer => _gradient.Pointer;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Name} [{string.Join(", ", Shape)}]";
+}

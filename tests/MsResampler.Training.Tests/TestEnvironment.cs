@@ -1,0 +1,4 @@
+namespace MsResampler.Training.Tests;
+
+[SetUpFixture]
+public sealed class TestEnvironment : KernelCacheFolder;
