@@ -59,12 +59,7 @@ public sealed class TrainableModel
     public static TrainableModel Create(ResamplerConfig config, ulong seed, bool learnSigmas = false)
     {
         ArgumentNullException.ThrowIfNull(config);
-        RandomModelOptions options = new()
-        {
-            OmitKeyValueInput = false,
-            LearnedSigmaScopes = learnSigmas ? [.. GaussianScopes(config)] : [],
-        };
-        TrainableModel model = new(config, [.. RandomModel.CreateTensors(config, seed, options).Select(tensor
+        TrainableModel model = new(config, [.. RandomModel.CreateTensors(config, seed, new()).Select(tensor
             => new TrainableTensor(tensor.Name, [.. tensor.Shape.Select(extent => (int)extent)], tensor.ToArray()))]);
         foreach (TrainableTensor tensor in model.Tensors)
         {
@@ -75,8 +70,7 @@ public sealed class TrainableModel
                 tensor.Values.Fill(1);
         }
 
-        model.ResetSigmas();
-        return model;
+        return learnSigmas ? model.WithLearnedSigmas() : model;
     }
 
     /// <summary>The same model with the sigmas of its Gaussian scopes as parameters. Those that are not parameters yet
@@ -84,23 +78,19 @@ public sealed class TrainableModel
     public TrainableModel WithLearnedSigmas()
     {
         List<TrainableTensor> tensors = [.. Tensors];
-        List<TrainableTensor> added = [];
         foreach (int scope in GaussianScopes(Config))
         {
-            string name = SigmaName(scope);
-            if (_byName.ContainsKey(name))
+            if (_byName.ContainsKey(SigmaName(scope)))
                 continue;
-            int after = tensors.FindLastIndex(tensor
+            AxisPair sigma = Config.Scopes[scope].Sigma!.Value;
+            float[] pair = [(float)Math.Log(sigma.Rows), (float)Math.Log(sigma.Columns)];
+            int last = tensors.FindLastIndex(tensor
                 => tensor.Name.StartsWith($"scopes.{scope}.", StringComparison.Ordinal));
-            added.Add(new TrainableTensor(name, [Config.AttentionHeadCount, 2],
-                new float[2 * Config.AttentionHeadCount]));
-            tensors.Insert(after + 1, added[^1]);
+            tensors.Insert(last + 1, new TrainableTensor(SigmaName(scope), [Config.AttentionHeadCount, 2],
+                [.. Enumerable.Repeat(pair, Config.AttentionHeadCount).SelectMany(head => head)]));
         }
 
-        TrainableModel model = new(Config, tensors);
-        foreach (TrainableTensor tensor in added)
-            model.ResetSigma(tensor);
-        return model;
+        return new TrainableModel(Config, tensors);
     }
 
     /// <summary>Sets all gradients to zero.</summary>
@@ -136,22 +126,4 @@ public sealed class TrainableModel
     private static IEnumerable<int> GaussianScopes(ResamplerConfig config)
         => Enumerable.Range(0, config.Scopes.Count)
             .Where(scope => config.Scopes[scope].Prior == ScopePrior.Gaussian);
-
-    private void ResetSigmas()
-    {
-        foreach (int scope in GaussianScopes(Config))
-            if (Find(SigmaName(scope)) is { } tensor)
-                ResetSigma(tensor);
-    }
-
-    private void ResetSigma(TrainableTensor tensor)
-    {
-        int scope = Enumerable.Range(0, Config.Scopes.Count).Single(index => SigmaName(index) == tensor.Name);
-        AxisPair sigma = Config.Scopes[scope].Sigma!.Value;
-        for (int head = 0; head < Config.AttentionHeadCount; head++)
-        {
-            tensor.Values[2 * head] = (float)Math.Log(sigma.Rows);
-            tensor.Values[(2 * head) + 1] = (float)Math.Log(sigma.Columns);
-        }
-    }
 }
