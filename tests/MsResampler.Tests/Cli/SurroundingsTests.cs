@@ -1,3 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using MsResampler.Safetensors;
+
 namespace MsResampler.Tests.Cli;
 
 /// <summary>A broken environment: closed or full streams, low limits. The exit code is a documented one, standard
@@ -112,11 +116,24 @@ internal sealed class SurroundingsTests : CliFixture
         {
             Assert.That(runs.Select(run => run.ExitCode), Is.All.Zero.Or.EqualTo(2));
             Assert.That(runs[0].ExitCode, Is.Zero);
-            Assert.That(runs[^1].ExitCode, Is.EqualTo(2));
             Assert.That(runs.Select(run => run.Error), Is.All.Match("^(error: [^\n]*\n)?$"));
-            Assert.That(runs.Select(run => run.Error), Has.Some.Contains("ulimit -n")
-                .Or.Some.Contains("Too many open"));
         }
+    }
+
+    [Test]
+    public void Fewer_file_handles_than_shards_are_one_line()
+    {
+        const int ScopeCount = 20;
+        JsonNode config = JsonNode.Parse(Config)!;
+        config["scopes"] = new JsonArray([.. Enumerable.Range(0, ScopeCount)
+            .Select(scope => (JsonNode)new JsonObject { ["name"] = $"{scope}", ["prior"] = "none" })]);
+        string folder = In("shards");
+        File.WriteAllText(In("scopes.json"), config.ToJsonString());
+        CliRun.Of("init", "--config", In("scopes.json"), "--out", folder).Succeeds();
+        int shardCount = Shard(folder);
+
+        CliRun.OfShell($"ulimit -n {shardCount + 200}", "", "inspect", folder).Succeeds();
+        CliRun.OfShell($"ulimit -n {shardCount}", "", "inspect", folder).FailsNaming(folder, "Too many open files");
     }
 
     [Test]
@@ -128,6 +145,29 @@ internal sealed class SurroundingsTests : CliFixture
         CliRun.OfProcess([("DOTNET_GCHeapHardLimit", "0x2000000")], "run", "--model", Model, "--features",
             In("memory/large.npy"), "--out", In("memory/out.npy")).FailsNaming("memory");
         Assert.That(Directory.GetFileSystemEntries(folder), Has.Length.EqualTo(1));
+    }
+
+    /// <summary>Replaces the weights of a model by an index and a shard for every tensor, which all stay open while the
+    /// model is in use.</summary>
+    private static int Shard(string folder)
+    {
+        string whole = Path.Combine(folder, "model.safetensors");
+        Dictionary<string, string> files = [];
+        using (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(whole))
+        {
+            foreach (TensorInfo tensor in checkpoint.Tensors)
+            {
+                float[] values = new float[tensor.ElementCount];
+                checkpoint.Read(tensor, 0, values);
+                files.Add(tensor.Name, $"{tensor.Name}.safetensors");
+                SafetensorsWriter.Write(Path.Combine(folder, files[tensor.Name]),
+                    [new TensorToWrite(tensor.Name, tensor.Type, tensor.Shape, values)]);
+            }
+        }
+
+        File.Delete(whole);
+        File.WriteAllText($"{whole}.index.json", JsonSerializer.Serialize(new { weight_map = files }));
+        return files.Count;
     }
 
     private static void SkipWithoutFull(string redirections)
