@@ -2,8 +2,8 @@ namespace MsResampler.Training;
 
 /// <summary>Computes tokens and gradients of a model, so that any loss on the tokens can train it.</summary>
 /// <remarks>Single precision. Tokens and gradients have the same bits with any number of threads: every sum has a fixed
-/// order. Attention runs block by block within the scopes, and weights of attention are computed again for the gradient,
-/// so that memory grows with N + M per image and not with N·M. Not thread-safe.</remarks>
+/// order. Attention runs block by block within the scopes, and weights of attention are computed again for the
+/// gradient, so that memory grows with N + M per image and not with N·M. Not thread-safe.</remarks>
 public sealed class ResamplerTrainer : IDisposable
 {
     /// <summary>Prepares to train a model.</summary>
@@ -35,8 +35,8 @@ public sealed class ResamplerTrainer : IDisposable
     /// <param name="features">The features of all frames one after another, each [H·W, C] row-major.</param>
     /// <param name="groups">The images, or the groups of frames; at least one.</param>
     /// <param name="tokens">Receives [B, M, L] row-major.</param>
-    /// <exception cref="ArgumentException">The length of <paramref name="features"/> or <paramref name="tokens"/> does not
-    /// match, or a grid is empty.</exception>
+    /// <exception cref="ArgumentException">The length of <paramref name="features"/> or <paramref name="tokens"/> does
+    /// not match, or a grid is empty.</exception>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
     public void Forward(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens)
         => throw new NotImplementedException();
@@ -44,8 +44,8 @@ public sealed class ResamplerTrainer : IDisposable
     /// <summary>Adds the gradients of a loss to those of the parameters, for the inputs of the last forward
     /// call.</summary>
     /// <param name="tokenGradients">The gradient of the loss with respect to the tokens, [B, M, L] row-major.</param>
-    /// <param name="featureGradients">Receives the gradient with respect to the features, with the shape of the features;
-    /// empty if it is not needed.</param>
+    /// <param name="featureGradients">Receives the gradient with respect to the features, with the shape of the
+    /// features; empty if it is not needed.</param>
     /// <exception cref="ArgumentException">A length does not match.</exception>
     /// <exception cref="InvalidOperationException">There was no forward call since the last call of this
     /// method.</exception>

@@ -54,8 +54,8 @@ public sealed class TrainableModel
     /// its first layer is random.</remarks>
     /// <param name="config">The configuration.</param>
     /// <param name="seed">The seed; the same seed gives the same values on every machine.</param>
-    /// <param name="learnSigmas">Whether the sigmas of Gaussian scopes become parameters: <c>log_sigma</c> [A, 2], which
-    /// starts with the configured sigma in every head.</param>
+    /// <param name="learnSigmas">Whether the sigmas of Gaussian scopes become parameters: <c>log_sigma</c> [A, 2],
+    /// which starts with the configured sigma in every head.</param>
     public static TrainableModel Create(ResamplerConfig config, ulong seed, bool learnSigmas = false)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -100,13 +100,13 @@ public sealed class TrainableModel
             tensor.Gradient.Clear();
     }
 
-    /// <summary>A view of the parameters as a model, for inference with <see cref="Resampler"/> or for export. Weights are
-    /// read when they are used, in their state at that time.</summary>
+    /// <summary>A view of the parameters as a model, for inference with <see cref="Resampler"/> or for export. Weights
+    /// are read when they are used, in their state at that time.</summary>
     /// <exception cref="InvalidModelException">A value is NaN or infinite.</exception>
     public ResamplerModel ToModel() => ResamplerModel.FromTensors(Config, new TensorMemory(Tensors));
 
-    /// <summary>Writes <c>config.json</c> and <c>model.safetensors</c>. At any time, also after the process was killed, the
-    /// folder contains the previous model, the new model, or weights without a <c>config.json</c>.</summary>
+    /// <summary>Writes <c>config.json</c> and <c>model.safetensors</c>. At any time, also after the process was killed,
+    /// the folder contains the previous model, the new model, or weights without a <c>config.json</c>.</summary>
     /// <param name="folder">The folder; created if it does not exist.</param>
     /// <param name="type">The element type of every tensor.</param>
     /// <param name="cancellationToken">Cancels the call; no partial file remains.</param>

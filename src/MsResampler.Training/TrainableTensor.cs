@@ -3,8 +3,8 @@ using MsResampler.Cpu;
 namespace MsResampler.Training;
 
 /// <summary>A parameter of a model: its values in single precision, and the gradient of the loss.</summary>
-/// <remarks>Not thread-safe. Values may be written between a call of <see cref="ResamplerTrainer.Backward"/> and the next
-/// call of <see cref="ResamplerTrainer.Forward(ReadOnlySpan{float}, FrameGroups, Span{float})"/>.</remarks>
+/// <remarks>Not thread-safe. Values may be written between a call of <see cref="ResamplerTrainer.Backward"/> and the
+/// next call of <see cref="ResamplerTrainer.Forward(ReadOnlySpan{float}, FrameGroups, Span{float})"/>.</remarks>
 public sealed unsafe class TrainableTensor
 {
     private readonly AlignedBuffer _values;
@@ -35,8 +35,8 @@ public sealed unsafe class TrainableTensor
     /// zero.</summary>
     public Span<float> Gradient => _gradient.Span;
 
-    /// <summary>Whether an optimiser leaves the values as they are. The gradient of a frozen tensor is not computed where
-    /// that saves work.</summary>
+    /// <summary>Whether an optimiser leaves the values as they are. The gradient of a frozen tensor is not computed
+    /// where that saves work.</summary>
     public bool IsFrozen { get; set; }
 
     /// <summary>Whether an optimiser applies weight decay: to the matrices of linear layers, and not to biases, layer

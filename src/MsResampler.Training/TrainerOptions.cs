@@ -3,8 +3,9 @@ namespace MsResampler.Training;
 /// <summary>Options of a <see cref="ResamplerTrainer"/>.</summary>
 public sealed record TrainerOptions
 {
-    /// <summary>The number of threads, the calling thread included; 0 for one per processor. It is limited to the number of
-    /// processors that the process may use. Tokens and gradients have the same bits with any number.</summary>
+    /// <summary>The number of threads, the calling thread included; 0 for one per processor. It is limited to the
+    /// number of processors that the process may use. Tokens and gradients have the same bits with any
+    /// number.</summary>
     public int ThreadCount { get; init; }
 
     /// <summary>The limit for <see cref="ThreadCount"/>. Only tests set it, to run more threads than

@@ -7,7 +7,8 @@ namespace MsResampler.Training.Attention;
 internal sealed unsafe class ScopeAttention<TSimd, TVector>(ScopeConfig scope, ResamplerConfig config)
     where TSimd : struct, ISimd<TVector>
 {
-    /// <summary>Floats of scratch memory that a thread needs for a call, for frames of up to this many patches.</summary>
+    /// <summary>Floats of scratch memory that a thread needs for a call, for frames of up to this many
+    /// patches.</summary>
     public int ScratchCount => throw new NotImplementedException($"{scope} {config}");
 
     /// <summary>Computes outputs and sums of one head for one group.</summary>
