@@ -10,10 +10,22 @@ public sealed unsafe class TrainableTensor
     private readonly AlignedBuffer _values;
     private readonly AlignedBuffer _gradient;
 
-    internal TrainableTensor(string name, IReadOnlyList<int> shape, ReadOnlySpan<float> values)
+    /// <summary>Copies values; the gradient is zero. A program that trains more than a model gives its own parameters to the
+    /// optimiser in this way.</summary>
+    /// <param name="name">The name, unique among the tensors of an optimiser.</param>
+    /// <param name="shape">The extents, outermost first; each at least 1.</param>
+    /// <param name="values">The elements, row-major.</param>
+    /// <exception cref="ArgumentException">The name is empty, or the number of values is not that of the
+    /// shape.</exception>
+    public TrainableTensor(string name, IReadOnlyList<int> shape, ReadOnlySpan<float> values)
     {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        ArgumentNullException.ThrowIfNull(shape);
+        if (shape.Any(extent => extent < 1) || shape.Aggregate(1L, (count, extent) => count * extent) != values.Length)
+            throw new ArgumentException($"'{name}': expected one value for each element of the shape " +
+                $"[{string.Join(", ", shape)}], found {values.Length} values", nameof(values));
         Name = name;
-        Shape = shape;
+        Shape = [.. shape];
         _values = AlignedBuffer.Copy(values);
         _gradient = new AlignedBuffer(values.Length);
     }
