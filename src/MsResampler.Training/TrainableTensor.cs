@@ -10,8 +10,8 @@ public sealed unsafe class TrainableTensor
     private readonly AlignedBuffer _values;
     private readonly AlignedBuffer _gradient;
 
-    /// <summary>Copies values; the gradient is zero. A program that trains more than a model gives its own parameters to the
-    /// optimiser in this way.</summary>
+    /// <summary>Copies values; the gradient is zero. A program that trains more than a model gives its own parameters
+    /// to the optimiser in this way.</summary>
     /// <param name="name">The name, unique among the tensors of an optimiser.</param>
     /// <param name="shape">The extents, outermost first; each at least 1.</param>
     /// <param name="values">The elements, row-major.</param>

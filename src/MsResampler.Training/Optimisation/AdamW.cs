@@ -4,12 +4,13 @@ using System.Runtime.Intrinsics;
 namespace MsResampler.Training;
 
 /// <summary>The optimiser AdamW: Adam with decoupled weight decay (arXiv 1711.05101) and bias correction.</summary>
-/// <remarks><para>With the gradient g, the learning rate α and t, the number of steps of the tensor, a step computes<br/>
+/// <remarks><para>With the gradient g, the learning rate α and t, the number of steps of the tensor, a step
+/// computes<br/>
 /// w ← (1 − α·decay)·w, where the tensor <see cref="TrainableTensor.HasDecay"/><br/>
 /// m ← β₁·m + (1 − β₁)·g, v ← β₂·v + (1 − β₂)·g²<br/>
 /// w ← w − α/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε)</para>
-/// <para>as PyTorch does, in single precision, element by element: the bits are the same on every machine. Frozen tensors
-/// keep their values and their moments. Not thread-safe.</para></remarks>
+/// <para>as PyTorch does, in single precision, element by element: the bits are the same on every machine. Frozen
+/// tensors keep their values and their moments. Not thread-safe.</para></remarks>
 public sealed class AdamW
 {
     private readonly State[] _states;
@@ -18,8 +19,8 @@ public sealed class AdamW
     /// <summary>Creates the state of tensors, all zero.</summary>
     /// <param name="tensors">The tensors; names are unique.</param>
     /// <param name="options">The options; null for the defaults.</param>
-    /// <exception cref="ArgumentException">An option is out of range, a pattern matches no tensor, or two tensors have the
-    /// same name.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, a pattern matches no tensor, or two tensors have
+    /// the same name.</exception>
     public AdamW(IReadOnlyList<TrainableTensor> tensors, AdamWOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(tensors);
@@ -111,8 +112,8 @@ public sealed class AdamW
         return float.IsFinite(rest);
     }
 
-    private static Vector512<float> Updated(Vector512<float> value, Vector512<float> gradient, ref Vector512<float> first,
-        ref Vector512<float> second, in Factors factors)
+    private static Vector512<float> Updated(Vector512<float> value, Vector512<float> gradient,
+        ref Vector512<float> first, ref Vector512<float> second, in Factors factors)
     {
         first = (first * factors.Beta1) + (gradient * factors.Beta1Rest);
         second = (second * factors.Beta2) + (gradient * factors.Beta2Rest * gradient);

@@ -18,9 +18,9 @@ public sealed record AdamWOptions
     /// <see cref="TrainableTensor.HasDecay"/> by 1 − rate · decay. At least 0.</summary>
     public double WeightDecay { get; init; } = 0.01;
 
-    /// <summary>Factors of the learning rate by pattern of names, see <see cref="NamePattern"/>. A tensor has the product of
-    /// the factors of all patterns that match its name. For example, <c>scopes.*.log_sigma</c> with the factor 10 lets
-    /// scopes change faster than weights.</summary>
+    /// <summary>Factors of the learning rate by pattern of names, see <see cref="NamePattern"/>. A tensor has the
+    /// product of the factors of all patterns that match its name. For example, <c>scopes.*.log_sigma</c> with the
+    /// factor 10 lets scopes change faster than weights.</summary>
     public IReadOnlyDictionary<string, double> RateFactors { get; init; } = new Dictionary<string, double>();
 
     internal void Validate()

@@ -50,8 +50,8 @@ public sealed class WeightAverage
         }
     }
 
-    /// <summary>Exchanges weights and averages: a second call restores the weights. Between the calls the tensors hold the
-    /// averages, for evaluation and for <see cref="TrainableModel.Save"/>.</summary>
+    /// <summary>Exchanges weights and averages: a second call restores the weights. Between the calls the tensors hold
+    /// the averages, for evaluation and for <see cref="TrainableModel.Save"/>.</summary>
     public void Swap()
     {
         for (int index = 0; index < Tensors.Count; index++)
