@@ -1,0 +1,137 @@
+using System.Runtime.CompilerServices;
+using MsResampler.Cpu;
+using MsResampler.Cpu.Simd;
+
+namespace MsResampler.Training.Products;
+
+/// <summary>One panel of columns of a <see cref="MatrixProduct"/> for a range of rows.</summary>
+/// <remarks>The inner dimension is cut into blocks. A block of the panel is copied, or transposed, to memory of the
+/// thread, where it stays in the second-level cache for all rows. C holds the sums between the blocks. The blocks
+/// depend only on the inner dimension, so an element has the same bits with any ranges of rows.</remarks>
+[SkipLocalsInit]
+internal static unsafe class ProductKernel<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+{
+    /// <summary>Steps of the largest block: 64 columns of it take a quarter of a second-level cache of 1 MiB.</summary>
+    private const int MaxBlockSteps = 1024;
+
+    /// <summary>Steps of a block of a product with a transposed A. Each step of its tiles reads another row of memory:
+    /// the lines of a block stay in the first-level cache until the next tile reads the rest of them.</summary>
+    private const int TransposedBlockSteps = 256;
+
+    /// <summary>Floats of scratch memory that a thread needs.</summary>
+    public static int ScratchCount => MaxBlockSteps * MicroKernel<TSimd, TVector>.PanelWidth;
+
+    /// <summary>The number of panels of a product.</summary>
+    public static int PanelCount(in MatrixProduct product)
+        => (product.ColumnCount + MicroKernel<TSimd, TVector>.PanelWidth - 1)
+            / MicroKernel<TSimd, TVector>.PanelWidth;
+
+    /// <summary>Whether the inner dimension is one block, so that the scratch memory holds the panel
+    /// afterwards.</summary>
+    public static bool IsOneBlock(in MatrixProduct product) => product.InnerCount <= BlockSteps(product);
+
+    /// <summary>Computes a part of a product.</summary>
+    /// <param name="product">The product.</param>
+    /// <param name="panel">The panel.</param>
+    /// <param name="firstRow">The first row of C.</param>
+    /// <param name="rowCount">The number of rows, at least 1.</param>
+    /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
+    /// <param name="isHeld">Whether <paramref name="scratch"/> already holds the panel.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Run(in MatrixProduct product, int panel, int firstRow, int rowCount, float* scratch, bool isHeld)
+    {
+        int firstColumn = panel * MicroKernel<TSimd, TVector>.PanelWidth;
+        int columns = Math.Min(product.ColumnCount - firstColumn, MicroKernel<TSimd, TVector>.PanelWidth);
+        int width = MicroKernel<TSimd, TVector>.TileWidth(columns);
+        float* start = stackalloc float[width];
+        new Span<float>(start, width).Clear();
+        if (product.Bias != 0)
+            Copy((float*)product.Bias + firstColumn, start, columns);
+        float* a = (float*)product.A + (firstRow * product.AStride);
+        float* c = (float*)product.C + (firstRow * product.CStride) + firstColumn;
+        bool adds = product.Adds;
+        int blockSteps = BlockSteps(product);
+        for (int step = 0; step < product.InnerCount; step += blockSteps, adds = true)
+        {
+            int steps = Math.Min(blockSteps, product.InnerCount - step);
+            if (!isHeld)
+                Pack(product, step, steps, firstColumn, columns, width, scratch);
+            Multiply(a + (step * product.AStep), product.AStride, product.AStep, rowCount, steps, scratch, width,
+                columns, adds ? c : start, adds ? product.CStride : 0, c, product.CStride);
+        }
+    }
+
+    private static int BlockSteps(in MatrixProduct product)
+        => product.AStep == 1 ? MaxBlockSteps : TransposedBlockSteps;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Pack(in MatrixProduct product, int step, int steps, int firstColumn, int columns, int width,
+        float* scratch)
+    {
+        // The lanes after the last column are computed and not stored. Zeros avoid slow denormals.
+        if (columns < width)
+            new Span<float>(scratch, steps * width).Clear();
+        if (product.IsTransposed)
+        {
+            Transposition.Run((float*)product.B + (firstColumn * product.BStride) + step, product.BStride, columns,
+                steps, scratch, width);
+            return;
+        }
+
+        float* source = (float*)product.B + (step * product.BStride) + firstColumn;
+        if (columns < width)
+        {
+            for (int row = 0; row < steps; row++)
+                Copy(source + (row * product.BStride), scratch + ((nint)row * width), columns);
+            return;
+        }
+
+        for (int row = 0; row < steps; row++, source += product.BStride)
+            for (int column = 0; column < width; column += TSimd.Width, scratch += TSimd.Width)
+                TSimd.Store(scratch, TSimd.Load(source + column));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Multiply(float* a, nint aStride, nint aStep, int rowCount, int steps, float* panel, int width,
+        int columns, float* init, nint initStride, float* c, nint cStride)
+    {
+        int tileRows = MicroKernel<TSimd, TVector>.RowCount(width);
+        float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
+        float* edge = stackalloc float[tileRows * width];
+        for (int row = 0; row < rowCount; row += tileRows)
+        {
+            int count = Math.Min(tileRows, rowCount - row);
+            float* first = a + (row * aStride);
+            for (int r = 0; r < tileRows; r++)
+                rows[r] = first + (Math.Min(r, count - 1) * aStride);
+            float* target = c + (row * cStride);
+            float* start = init + (row * initStride);
+            if (count == tileRows && columns == width)
+            {
+                MicroKernel<TSimd, TVector>.Tile(width, rows, aStep, steps, panel, width, start, initStride, target,
+                    cStride);
+                continue;
+            }
+
+            // A partial tile is computed as a whole one, with its last row repeated, and its valid part is copied.
+            if (initStride != 0)
+            {
+                new Span<float>(edge, tileRows * width).Clear();
+                for (int r = 0; r < count; r++)
+                    Copy(start + (r * initStride), edge + (r * width), columns);
+                MicroKernel<TSimd, TVector>.Tile(width, rows, aStep, steps, panel, width, edge, width, edge, width);
+            }
+            else
+            {
+                MicroKernel<TSimd, TVector>.Tile(width, rows, aStep, steps, panel, width, start, 0, edge, width);
+            }
+
+            for (int r = 0; r < count; r++)
+                Copy(edge + (r * width), target + (r * cStride), columns);
+        }
+    }
+
+    private static void Copy(float* source, float* destination, int count)
+        => new ReadOnlySpan<float>(source, count).CopyTo(new Span<float>(destination, count));
+}

@@ -1,0 +1,79 @@
+using MsResampler.Cpu;
+using MsResampler.Cpu.Simd;
+
+namespace MsResampler.Training.Products;
+
+/// <summary>Independent matrix products, cut into tasks of one panel of columns and a range of rows.</summary>
+internal sealed unsafe class ProductList<TSimd, TVector>
+    where TSimd : struct, ISimd<TVector>
+{
+    /// <summary>Tasks per thread: enough to balance the load at the end of a phase.</summary>
+    private const int TasksPerThread = 8;
+
+    /// <summary>Rows of the smallest range. A panel is copied for every range that another thread computes; this many
+    /// rows keep the copies below a tenth of the time.</summary>
+    private const int MinRows = 4 * 24;
+
+    private readonly List<Entry> _entries = [];
+
+    // The panel that the scratch memory of each thread holds, counted over all products; −1 for none.
+    private int[] _heldPanels = [];
+
+    private readonly record struct Entry(MatrixProduct Product, int FirstTask, int FirstPanel, int RangeRows,
+        int RangeCount);
+
+    /// <summary>The number of tasks, once <see cref="Cut"/> was called.</summary>
+    public int TaskCount { get; private set; }
+
+    /// <summary>Adds a product.</summary>
+    public void Add(in MatrixProduct product) => _entries.Add(new Entry(product, 0, 0, 0, 0));
+
+    /// <summary>Cuts the products into tasks. Results do not depend on the cut.</summary>
+    public void Cut(int threadCount)
+    {
+        _heldPanels = new int[threadCount];
+        Array.Fill(_heldPanels, -1);
+        long work = 0;
+        foreach (Entry entry in _entries)
+            work += entry.Product.Work;
+        long taskWork = Math.Max(1, work / (TasksPerThread * threadCount));
+        int tasks = 0;
+        int panels = 0;
+        for (int index = 0; index < _entries.Count; index++)
+        {
+            MatrixProduct product = _entries[index].Product;
+            int panelCount = ProductKernel<TSimd, TVector>.PanelCount(product);
+            long wanted = product.Work / panelCount / taskWork;
+            int most = (product.RowCount + MinRows - 1) / MinRows;
+            int ranges = threadCount == 1 ? 1 : (int)Math.Clamp(wanted, 1, most);
+            int multiple = MicroKernel<TSimd, TVector>.RowMultiple;
+            int rows = (((product.RowCount + ranges - 1) / ranges) + multiple - 1) / multiple * multiple;
+            ranges = (product.RowCount + rows - 1) / rows;
+            _entries[index] = new Entry(product, tasks, panels, rows, ranges);
+            tasks += panelCount * ranges;
+            panels += panelCount;
+        }
+
+        TaskCount = tasks;
+    }
+
+    /// <summary>Runs one task.</summary>
+    /// <param name="task">The task.</param>
+    /// <param name="worker">The thread, below the number of threads.</param>
+    /// <param name="scratch"><see cref="ProductKernel{TSimd,TVector}.ScratchCount"/> floats of the thread, which
+    /// nothing else uses between the tasks of the list.</param>
+    public void Execute(int task, int worker, float* scratch)
+    {
+        int index = _entries.Count - 1;
+        while (task < _entries[index].FirstTask)
+            index--;
+        Entry entry = _entries[index];
+        MatrixProduct product = entry.Product;
+        (int own, int range) = Math.DivRem(task - entry.FirstTask, entry.RangeCount);
+        int row = range * entry.RangeRows;
+        int panel = entry.FirstPanel + own;
+        ProductKernel<TSimd, TVector>.Run(product, own, row, Math.Min(entry.RangeRows, product.RowCount - row),
+            scratch, isHeld: _heldPanels[worker] == panel);
+        _heldPanels[worker] = ProductKernel<TSimd, TVector>.IsOneBlock(product) ? panel : -1;
+    }
+}
