@@ -31,6 +31,15 @@ internal static class Tolerances
     /// u = 2⁻⁵³ ≈ 1.1e-16 gives 50 u ≈ 6e-15; the rest allows for the naive sums of the tests.</summary>
     public const double DoublePrecision = 1e-13;
 
+    /// <summary>The error of a float32 gradient of attention against exact arithmetic, relative to the L2 norm of the
+    /// sums of the magnitudes that it adds up.</summary>
+    /// <remarks>Relative to the terms, the error does not depend on how far they cancel; where a query sees one
+    /// patch, they cancel to 0. A term is a product of a weight, a difference of two dot products, and a factor: 3 u
+    /// each, as in <see cref="SinglePrecision"/>, and 6 u for sums and scaling: 16 u. A logit x has the error 3 u·x,
+    /// which is the relative error of its weight.</remarks>
+    /// <param name="largestLogit">The largest magnitude of a logit.</param>
+    public static double AttentionGradient(double largestLogit) => (16 + (3 * largestLogit)) / (1 << 24);
+
     /// <summary>‖actual − expected‖ / ‖expected‖; 0 if both are 0. If a value is NaN, the result is infinite, because
     /// NaN would pass every upper bound.</summary>
     public static double RelativeError(ReadOnlySpan<double> actual, ReadOnlySpan<double> expected)

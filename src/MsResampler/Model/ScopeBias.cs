@@ -74,17 +74,19 @@ internal sealed class ScopeBias
     public void FillColumns(int queryColumn, int head, AxisRange patches, Span<float> destination, int stride)
         => Fill(ColumnAxis(queryColumn), Scale(head, 1, _windows.Grid.Columns), patches, destination, stride);
 
+    /// <summary>The window and the anchor of a query row.</summary>
+    public QueryAxis RowAxis(int queryRow)
+        => new(_windows.Rows[queryRow], queryRow, _queries.Rows, _windows.Grid.Rows);
+
+    /// <summary>The window and the anchor of a query column.</summary>
+    public QueryAxis ColumnAxis(int queryColumn)
+        => new(_windows.Columns[queryColumn], queryColumn, _queries.Columns, _windows.Grid.Columns);
+
     private static void Fill(QueryAxis axis, double scale, AxisRange patches, Span<float> destination, int stride)
     {
         for (int patch = patches.Start; patch < patches.End; patch++)
             destination[(patch - patches.Start) * stride] = (float)axis.At(patch, scale);
     }
-
-    private QueryAxis RowAxis(int queryRow)
-        => new(_windows.Rows[queryRow], queryRow, _queries.Rows, _windows.Grid.Rows);
-
-    private QueryAxis ColumnAxis(int queryColumn)
-        => new(_windows.Columns[queryColumn], queryColumn, _queries.Columns, _windows.Grid.Columns);
 
     /// <summary>log₂e / 2σ² with σ in patches: 0 without a Gaussian, infinite if σ² underflows.</summary>
     private double Scale(int head, int axis, int patchCount)
@@ -101,45 +103,5 @@ internal sealed class ScopeBias
         double sigma = _logSigma is not null ? Math.Exp(_logSigma[(head * 2) + axis])
             : axis == 0 ? _scope.Sigma!.Value.Rows : _scope.Sigma!.Value.Columns;
         return _scope.Units == ScopeUnits.Fraction ? sigma * patchCount : sigma;
-    }
-
-    /// <summary>The window and the anchor of a query along one axis, as integers in units of 1/(2·queryCount) patch.
-    /// Integers compare distances exactly, so patches at equal distances have the same bias.</summary>
-    private readonly struct QueryAxis
-    {
-        private readonly AxisRange _window;
-        private readonly long _unit;
-        private readonly long _anchor;
-        private readonly int _nearest;
-
-        public QueryAxis(AxisRange window, int query, int queryCount, int patchCount)
-        {
-            _window = window;
-            _unit = 2L * queryCount;
-            _anchor = (((2L * query) + 1) * patchCount) - queryCount;
-            // The nearer of the two patches around the anchor, clamped to the window.
-            long below = Math.DivRem(_anchor, _unit, out long beyond);
-            _nearest = (int)Math.Clamp(2 * beyond > _unit ? below + 1 : below, window.Start, window.End - 1);
-        }
-
-        /// <summary>The bias at a patch: −(d² − n²)·scale, where d and n are the distances of the patch and of the
-        /// nearest patch from the anchor.</summary>
-        public double At(int patch, double scale)
-        {
-            if (!_window.Contains(patch))
-                return double.NegativeInfinity;
-            // d² − n² = (d − n)·(d + n) with signed distances, so that d − n is a whole number of patches.
-            long sum = (patch * _unit) - _anchor + (_nearest * _unit) - _anchor;
-            double excess = (double)(patch - _nearest) * sum / _unit;
-            return excess == 0 ? 0 : -excess * scale;
-        }
-
-        /// <summary>The bias of the nearest patch: −(n/σ)²/2 in base 2.</summary>
-        public double Offset(double sigma)
-        {
-            long distance = (_nearest * _unit) - _anchor;
-            double deviations = (double)distance / _unit / sigma;
-            return distance == 0 ? 0 : -deviations * deviations * Base2.Log2E / 2;
-        }
     }
 }
