@@ -12,7 +12,9 @@ internal sealed unsafe class AttentionRun<TSimd, TVector>
     /// <param name="padding">Floats between rows.</param>
     /// <param name="earlier">The value of the gradients of keys and values before the call, which adds to
     /// them.</param>
-    public AttentionRun(AttentionCase inputs, int padding = 3, float earlier = 0)
+    /// <param name="omitted">The gradient that is not asked for.</param>
+    public AttentionRun(AttentionCase inputs, int padding = 3, float earlier = 0,
+        GradientsOfHead omitted = GradientsOfHead.None)
     {
         int headSize = inputs.HeadSize;
         int frameCount = inputs.Grids.Length;
@@ -34,15 +36,15 @@ internal sealed unsafe class AttentionRun<TSimd, TVector>
             queries[frame].Pointer, queries[frame].Stride, keys[frame].Pointer, values[frame].Pointer,
             keys[frame].Stride)
         {
-            QueryGradients = queryGradients[frame].Pointer,
-            KeyGradients = keyGradients[frame].Pointer,
-            ValueGradients = valueGradients[frame].Pointer,
+            QueryGradients = omitted == GradientsOfHead.Queries ? 0 : queryGradients[frame].Pointer,
+            KeyGradients = omitted == GradientsOfHead.Keys ? 0 : keyGradients[frame].Pointer,
+            ValueGradients = omitted == GradientsOfHead.Values ? 0 : valueGradients[frame].Pointer,
         })];
         HeadGroup group = new(outputs.Pointer, outputs.Stride, maxima.Pointer, totals.Pointer)
         {
             LogSigma = inputs.LogSigma is null ? 0 : logSigma.Pointer,
             OutputGradients = outputGradients.Pointer,
-            SigmaGradients = sigmaGradients.Pointer,
+            SigmaGradients = omitted == GradientsOfHead.Sigma ? 0 : sigmaGradients.Pointer,
         };
         AlignedBuffer scratch = new(geometries.Max(attention.ScratchCount));
         scratch.Span.Fill(float.NaN);
