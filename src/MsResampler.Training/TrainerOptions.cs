@@ -1,3 +1,5 @@
+using MsResampler.Cpu;
+
 namespace MsResampler.Training;
 
 /// <summary>Options of a <see cref="ResamplerTrainer"/>.</summary>
@@ -11,4 +13,8 @@ public sealed record TrainerOptions
     /// <summary>The limit for <see cref="ThreadCount"/>. Only tests set it, to run more threads than
     /// processors.</summary>
     internal int ProcessorCount { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>The instruction set; null for the choice of <see cref="CpuVariant.Choose"/>. Only tests set
+    /// it.</summary>
+    internal CpuVariant? Variant { get; init; }
 }

@@ -7,6 +7,9 @@ namespace MsResampler.Planning;
 /// stored in the checkpoint. Every backend uses these values.</summary>
 internal static class PositionEmbedding
 {
+    /// <summary>Sources of a target along an axis when a table is resized.</summary>
+    public const int TapCount = 4;
+
     /// <summary>Writes what each query adds to its normalised row: the stored table, or the sine–cosine
     /// embedding of the query's anchor on the patch grid.</summary>
     /// <param name="type">The source of the positions; not none.</param>
@@ -75,20 +78,20 @@ internal static class PositionEmbedding
     public static void Resize(ReadOnlySpan<float> table, QueryGrid from, PatchGrid to, int width, int stride,
         Span<float> destination)
     {
-        Span<float> rowWeights = stackalloc float[4];
-        Span<float> columnWeights = stackalloc float[4];
+        Span<float> rowWeights = stackalloc float[TapCount];
+        Span<float> columnWeights = stackalloc float[TapCount];
         for (int i = 0; i < to.Rows; i++)
         {
-            int firstRow = Cubic(i, from.Rows, to.Rows, rowWeights);
+            int firstRow = Taps(i, from.Rows, to.Rows, rowWeights);
             for (int j = 0; j < to.Columns; j++)
             {
-                int firstColumn = Cubic(j, from.Columns, to.Columns, columnWeights);
+                int firstColumn = Taps(j, from.Columns, to.Columns, columnWeights);
                 Span<float> sum = destination.Slice(((i * to.Columns) + j) * stride, width);
                 sum.Clear();
-                for (int r = 0; r < 4; r++)
+                for (int r = 0; r < TapCount; r++)
                 {
                     int row = Math.Clamp(firstRow + r, 0, from.Rows - 1);
-                    for (int c = 0; c < 4; c++)
+                    for (int c = 0; c < TapCount; c++)
                     {
                         int column = Math.Clamp(firstColumn + c, 0, from.Columns - 1);
                         TensorPrimitives.MultiplyAdd(table.Slice(((row * from.Columns) + column) * width, width),
@@ -123,8 +126,13 @@ internal static class PositionEmbedding
         }
     }
 
-    /// <summary>The four weights of target <paramref name="index"/>, and the index of the first source.</summary>
-    private static int Cubic(int index, int sourceCount, int targetCount, Span<float> weights)
+    /// <summary>The bicubic weights of target <paramref name="index"/> along an axis, and the index of the first
+    /// source. Sources outside the axis are those at its edge.</summary>
+    /// <param name="index">The target.</param>
+    /// <param name="sourceCount">The number of sources.</param>
+    /// <param name="targetCount">The number of targets.</param>
+    /// <param name="weights">Receives <see cref="TapCount"/> weights.</param>
+    public static int Taps(int index, int sourceCount, int targetCount, Span<float> weights)
     {
         const float A = -0.75f;
         float source = (((float)sourceCount / targetCount) * (index + 0.5f)) - 0.5f;
