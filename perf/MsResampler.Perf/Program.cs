@@ -10,6 +10,7 @@ using MsResampler.Perf.Peers;
 using MsResampler.Perf.Profile;
 using MsResampler.Perf.Start;
 using MsResampler.Perf.Storage;
+using MsResampler.Perf.Training;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 RootCommand root = new("Measures the speed of the engine.")
@@ -20,6 +21,7 @@ RootCommand root = new("Measures the speed of the engine.")
     AccuracyCommand.Create(),
     StartCommand.Create(),
     StorageCommand.Create(),
+    TrainingCommand.Create(),
     CpuProfileCommand.Create(),
     Benchmarks(),
     ColdStartCommand(),
