@@ -38,13 +38,30 @@ def read_safetensors(path):
         dtype = STORED_TYPES[entry["dtype"]]
         start, end = (8 + header_bytes + offset for offset in entry["data_offsets"])
         count = math.prod(entry["shape"])
-        if end > len(content) or end - start != count * dtype.itemsize:
-            raise InputError(f"{path}: tensor '{name}': expected {count * dtype.itemsize} bytes, found {end - start}, "
+        size = count * torch.finfo(dtype).bits // 8  # PyTorch 1.13 has no dtype.itemsize
+        if end > len(content) or end - start != size:
+            raise InputError(f"{path}: tensor '{name}': expected {size} bytes, found {end - start}, "
                              f"{max(0, min(end, len(content)) - start)} of them within the file")
         # frombuffer needs an aligned start; a tensor may start at any byte of the file, so its bytes are copied.
         tensors[name] = torch.frombuffer(content[start:end], dtype=dtype).reshape(entry["shape"]) if count else \
             torch.empty(entry["shape"], dtype=dtype)
     return tensors
+
+
+def write_safetensors(path, tensors):
+    """Writes tensors by name, as safetensors.torch.save_file does, to a file that appears complete or not at all."""
+    names = {dtype: name for name, dtype in STORED_TYPES.items()}
+    header, parts, start = {}, [], 0
+    for name, tensor in tensors.items():
+        parts.append(tensor.detach().cpu().contiguous().numpy().tobytes())
+        header[name] = {"dtype": names[tensor.dtype], "shape": list(tensor.shape),
+                        "data_offsets": [start, start + len(parts[-1])]}
+        start += len(parts[-1])
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(b"".join([struct.pack("<Q", len(text)), text, *parts]))
+    temporary.replace(path)
 
 
 def read_checkpoint(folder):
