@@ -95,7 +95,7 @@ internal sealed class AdamWTests
         optimiser.Step(0.1);
         bad.Values[place] = float.MaxValue;
         bad.Gradient[place] = -1;
-        TrainingException exception = Assert.Throws<TrainingException>(() => optimiser.Step(1e37));
+        TrainingException exception = Assert.Throws<TrainingException>(() => optimiser.Step(1e37))!;
         using (Assert.EnterMultipleScope())
         {
             Assert.That(exception.Step, Is.EqualTo(2));

@@ -51,7 +51,7 @@ internal sealed class GradientNormTests
         TrainableTensor[] tensors = Create(17);
         tensors[1].Gradient[place] = value;
         TrainingException exception = Assert.Throws<TrainingException>(
-            () => GradientNorm.Clip(tensors, limit: 1, step: 7));
+            () => GradientNorm.Clip(tensors, limit: 1, step: 7))!;
         Assert.That((exception.Step, exception.Name), Is.EqualTo((7L, "b.bias")));
     }
 

@@ -89,7 +89,7 @@ internal sealed class TrainingLoopTests : TemporaryFolderFixture
         TrainingLoop loop = new(objective.Tensors, new Broken(objective), s_options);
         loop.Next();
         float[] weights = objective.Weights();
-        TrainingException exception = Assert.Throws<TrainingException>(() => loop.Next());
+        TrainingException exception = Assert.Throws<TrainingException>(() => loop.Next())!;
         using (Assert.EnterMultipleScope())
         {
             Assert.That((exception.Step, exception.Name), Is.EqualTo((2L, "loss")));
@@ -104,7 +104,7 @@ internal sealed class TrainingLoopTests : TemporaryFolderFixture
         Quadratic objective = new();
         TrainingLoop loop = new(objective.Tensors, objective, s_options);
         objective.OnBatch = batch => objective.Tensors[1].Gradient[18] = batch == 3 ? float.NaN : 0;
-        TrainingException exception = Assert.Throws<TrainingException>(() => loop.Run());
+        TrainingException exception = Assert.Throws<TrainingException>(() => loop.Run())!;
         Assert.That((exception.Step, exception.Name), Is.EqualTo((3L, "b.bias")));
     }
 
