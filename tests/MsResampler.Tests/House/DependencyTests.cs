@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using MsResampler.Kernels;
 using MsResampler.Onnx;
 using MsResampler.Reference;
+using MsResampler.Training;
 using MsResampler.Vision;
 using NetArchTest.Rules;
 
@@ -17,7 +18,8 @@ public class DependencyTests
     private static readonly Assembly s_engine = typeof(Resampler).Assembly;
 
     private static readonly Assembly[] s_libraries =
-        [s_engine, typeof(ReferenceResampler).Assembly, typeof(OnnxExporter).Assembly, typeof(VisualTokens).Assembly];
+        [s_engine, typeof(ReferenceResampler).Assembly, typeof(OnnxExporter).Assembly, typeof(VisualTokens).Assembly,
+            typeof(ResamplerTrainer).Assembly];
 
     private static readonly Assembly s_gpu = typeof(CudaBackend).Assembly;
 
@@ -37,13 +39,22 @@ public class DependencyTests
 
     [TestCaseSource(nameof(s_libraries))]
     public void Libraries_do_not_depend_on_kernels_and_tools(Assembly assembly)
-        => AssertFree(assembly, Root, "MsResampler.Kernels", "MsResampler.Cli", "MsResampler.Perf");
+        => AssertFree(assembly, Root, "MsResampler.Kernels", "MsResampler.Cli", "MsResampler.Perf",
+            "MsResampler.Scenes", "MsResampler.Claim");
 
     [Test]
     public void The_engine_its_reference_and_the_ONNX_graph_know_nothing_of_photos_and_hosting()
     {
         foreach (Assembly assembly in s_libraries.Where(assembly => assembly != typeof(VisualTokens).Assembly))
             AssertFree(assembly, Root, "MsResampler.Vision", "SkiaSharp", "Microsoft.Extensions", "Microsoft.ML");
+    }
+
+    [Test]
+    public void Only_programs_use_the_training_library()
+    {
+        foreach (Assembly assembly in s_libraries.Append(s_gpu)
+            .Where(assembly => assembly != typeof(ResamplerTrainer).Assembly))
+            AssertFree(assembly, Root, "MsResampler.Training");
     }
 
     [Test]

@@ -17,7 +17,7 @@ public sealed partial class PackageTests
     private static readonly Guid s_embeddedSource = new("0E8A571B-6926-466E-B4AD-8AB04611F5FE");
 
     private static readonly string[] s_libraries =
-        ["MsResampler", "MsResampler.Kernels", "MsResampler.Onnx", "MsResampler.Vision"];
+        ["MsResampler", "MsResampler.Kernels", "MsResampler.Onnx", "MsResampler.Training", "MsResampler.Vision"];
 
     private static readonly string[] s_packages = [.. s_libraries, Tool];
 
