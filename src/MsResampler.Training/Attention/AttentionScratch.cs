@@ -43,7 +43,7 @@ internal readonly unsafe struct AttentionScratch
     /// <summary>The number of floats.</summary>
     public int Count { get; }
 
-    /// <summary>Floats between rows of channels: d in whole vectors. The floats after d are 0 in operands.</summary>
+    /// <summary>Floats between rows of channels: d in whole vectors.</summary>
     public int RowStride { get; }
 
     /// <summary>Logits, then weights, of a block, [keys, lanes].</summary>

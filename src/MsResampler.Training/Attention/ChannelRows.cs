@@ -4,42 +4,25 @@ using MsResampler.Cpu.Simd;
 namespace MsResampler.Training.Attention;
 
 /// <summary>Copies rows of channels of a head between the caller's memory, where d floats may be accessed, and scratch
-/// memory, whose rows are whole vectors.</summary>
+/// memory, whose rows are whole vectors. The floats after d in scratch memory have any value: only those after d of a
+/// result depend on them.</summary>
 internal static unsafe class ChannelRows<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
 {
-    /// <summary>Copies a row and fills the rest of its last vector with zeros.</summary>
+    /// <summary>Copies a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Load(float* source, float* target, int headSize)
+    public static void Copy(float* source, float* target, int headSize)
     {
         int channel = 0;
         for (; channel + TSimd.Width <= headSize; channel += TSimd.Width)
             TSimd.Store(target + channel, TSimd.Load(source + channel));
-        if (channel == headSize)
-            return;
-        TSimd.Store(target + channel, TSimd.Zero);
         for (; channel < headSize; channel++)
             target[channel] = source[channel];
     }
 
-    /// <summary>Copies a row times a factor, and fills the rest of its last vector with zeros.</summary>
+    /// <summary>Copies a row times a factor.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Load(float* source, float* target, int headSize, float factor)
-    {
-        TVector factors = TSimd.Create(factor);
-        int channel = 0;
-        for (; channel + TSimd.Width <= headSize; channel += TSimd.Width)
-            TSimd.Store(target + channel, TSimd.Multiply(TSimd.Load(source + channel), factors));
-        if (channel == headSize)
-            return;
-        TSimd.Store(target + channel, TSimd.Zero);
-        for (; channel < headSize; channel++)
-            target[channel] = source[channel] * factor;
-    }
-
-    /// <summary>Writes a row times a factor.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store(float* source, float* target, int headSize, float factor)
+    public static void Copy(float* source, float* target, int headSize, float factor)
     {
         TVector factors = TSimd.Create(factor);
         int channel = 0;

@@ -81,7 +81,7 @@ internal readonly unsafe ref struct HeadTile<TSimd, TVector>
     public void LoadRows(float* source, nint stride, float* rows, float factor)
     {
         for (int lane = 0; lane < Tile.QueryCount; lane++)
-            ChannelRows<TSimd, TVector>.Load(source + (QueryIndices[lane] * stride), rows + (lane * Scratch.RowStride),
+            ChannelRows<TSimd, TVector>.Copy(source + (QueryIndices[lane] * stride), rows + (lane * Scratch.RowStride),
                 HeadSize, factor);
         new Span<float>(rows + (Tile.QueryCount * Scratch.RowStride),
             (Lanes - Tile.QueryCount) * Scratch.RowStride).Clear();
@@ -109,7 +109,7 @@ internal readonly unsafe ref struct HeadTile<TSimd, TVector>
         {
             float* source = (float*)rows + PatchOffset(row, column);
             for (; column < columns && key < count; column++, key++, source += stride, target += Scratch.RowStride)
-                ChannelRows<TSimd, TVector>.Load(source, target, HeadSize);
+                ChannelRows<TSimd, TVector>.Copy(source, target, HeadSize);
         }
 
         stride = Scratch.RowStride;

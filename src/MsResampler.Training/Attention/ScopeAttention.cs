@@ -112,7 +112,7 @@ internal sealed unsafe class ScopeAttention<TSimd, TVector>(ScopeConfig scope, R
         }
 
         for (int lane = 0; lane < tile.Tile.QueryCount; lane++)
-            ChannelRows<TSimd, TVector>.Store(scratch.Sums + (lane * scratch.RowStride),
+            ChannelRows<TSimd, TVector>.Copy(scratch.Sums + (lane * scratch.RowStride),
                 (float*)group.Outputs + (tile.QueryIndices[lane] * (nint)group.Stride), tile.HeadSize,
                 isLast ? 1 / scratch.Total[lane] : 1);
         tile.StoreLanes(scratch.Maximum, group.Maxima);
@@ -155,7 +155,7 @@ internal sealed unsafe class ScopeAttention<TSimd, TVector>(ScopeConfig scope, R
         }
 
         for (int lane = 0; lane < tile.Tile.QueryCount && frame.QueryGradients != 0; lane++)
-            ChannelRows<TSimd, TVector>.Store(scratch.Sums + (lane * scratch.RowStride),
+            ChannelRows<TSimd, TVector>.Copy(scratch.Sums + (lane * scratch.RowStride),
                 (float*)frame.QueryGradients + (tile.QueryIndices[lane] * (nint)frame.QueryStride), tile.HeadSize,
                 inverseRoot);
     }
@@ -173,7 +173,7 @@ internal sealed unsafe class ScopeAttention<TSimd, TVector>(ScopeConfig scope, R
         {
             int query = tile.QueryIndices[lane];
             float* gradient = scratch.OutputGradientRows + (lane * scratch.RowStride);
-            ChannelRows<TSimd, TVector>.Load((float*)group.OutputGradients + (query * (nint)group.Stride), gradient,
+            ChannelRows<TSimd, TVector>.Copy((float*)group.OutputGradients + (query * (nint)group.Stride), gradient,
                 tile.HeadSize, 1 / ((float*)group.Totals)[query]);
             scratch.Delta[lane] = ChannelRows<TSimd, TVector>.Dot(gradient,
                 (float*)group.Outputs + (query * (nint)group.Stride), tile.HeadSize);

@@ -50,6 +50,23 @@ internal sealed class ScopeAttentionTests<TSimd, TVector>
             isGroup ? [s_grid, new(4, 6), new(10, 10), new(1, 1)] : [s_grid],
             [MathF.Log(sigma), MathF.Log(sigma * 1.25f)], scale));
 
+    /// <summary>Biases beyond the range of float32 hide a patch, and its weight of 0 adds nothing to the gradient of
+    /// sigma.</summary>
+    [Test]
+    public void A_vanishing_sigma_leaves_the_nearest_patch([Values(-30, -60, -300)] float logSigma)
+    {
+        AttentionCase inputs = new(Configs.Gaussian(1, 1), new QueryGrid(5, 4), 8, [new(5, 4)], [logSigma, logSigma]);
+        AttentionRun<TSimd, TVector> actual = new(inputs);
+        Assert.That(actual.Outputs, Is.EqualTo(inputs.PatchValues[0]));
+        Assert.That(actual.SigmaGradients, Is.EqualTo(new float[2]));
+    }
+
+    /// <summary>The nearest row of one frame and the nearest column of the other are at the anchors. The shifts of
+    /// both frames are near −100,000 and equal, so logits would lose all precision next to them.</summary>
+    [Test]
+    public void Equal_shifts_of_unequal_frames_leave_no_trace()
+        => Check(new AttentionCase(Configs.Gaussian(0.001, 0.001), new QueryGrid(4, 4), 8, [new(1, 12), new(12, 1)]));
+
     [Test]
     public void Large_logits_agree_with_loops([Values(10, 300, 3_000)] double scale, [Values] bool isGroup)
     {
