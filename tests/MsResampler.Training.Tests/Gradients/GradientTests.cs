@@ -27,7 +27,7 @@ internal sealed class GradientTests
     private const int MaxElementCount = 6;
 
     /// <summary>In cases with at most this many parameters every element is compared.</summary>
-    private const int MaxCompleteCount = 500;
+    public const int MaxCompleteCount = 500;
 
     private const int DirectionCount = 3;
 
