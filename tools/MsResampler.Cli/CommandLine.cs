@@ -8,6 +8,7 @@ using MsResampler.Gguf;
 using MsResampler.Kernels;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Safetensors;
+using MsResampler.Training;
 using MsResampler.Vision;
 
 namespace MsResampler.Cli;
@@ -83,6 +84,7 @@ internal static class CommandLine
         root.Subcommands.Add(ConvertCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(InspectCommand.Create(terminal));
         root.Subcommands.Add(RunCommand.Create(terminal, cancellationToken));
+        root.Subcommands.Add(TrainCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(VerifyCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(BenchCommand.Create(terminal, cancellationToken));
         root.Subcommands.Add(ExportOnnxCommand.Create(terminal, cancellationToken));
@@ -152,7 +154,7 @@ internal static class CommandLine
         AggregateException { InnerException: { } inner } => Describe(inner),
         InputException or InvalidModelException or SafetensorsException or GgufException or DeviceException
             or ActivationOverflowException or InvalidFeaturesException or InvalidImageException
-            or OnnxRuntimeException or UnauthorizedAccessException => exception.Message,
+            or OnnxRuntimeException or TrainingException or UnauthorizedAccessException => exception.Message,
         InvalidEncoderException => EncoderChoice.WithOptionNames(exception.Message),
         FileNotFoundException { FileName: { } assembly } when assembly.Contains(", Version=",
             StringComparison.Ordinal) => PlainError.Describe(exception),

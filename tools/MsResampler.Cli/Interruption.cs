@@ -9,7 +9,9 @@ namespace MsResampler.Cli;
 internal static class Interruption
 {
     // The grace period and two waits of this patience stay below the documented limit of one second.
-    private static readonly TimeSpan s_grace = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan s_shortGrace = TimeSpan.FromMilliseconds(300);
+    // The documented limit of train, which ends its step and writes a checkpoint.
+    private static readonly TimeSpan s_longGrace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(200);
 
     // SIGXFSZ on Linux, macOS and the BSDs, except MIPS.
@@ -20,6 +22,7 @@ internal static class Interruption
     // Kept until the process ends: without its registration, a signal would end the process.
     private static readonly List<PosixSignalRegistration> s_registrations = [];
     private static int s_signal;
+    private static volatile bool s_isGraceLong;
 
     /// <summary>Installs the handlers.</summary>
     /// <param name="say">Writes an error message before the process ends.</param>
@@ -43,6 +46,14 @@ internal static class Interruption
     public static int? ExitCode
         => Volatile.Read(ref s_signal) is var signal and not 0 ? Cli.ExitCode.SignalBase + signal : null;
 
+    /// <summary>Gives the command ten seconds to end after the first signal, until disposal: it has a state to save. A
+    /// second signal ends the process at once.</summary>
+    public static IDisposable ExtendGrace()
+    {
+        s_isGraceLong = true;
+        return new Extension();
+    }
+
     /// <summary>Handles a signal. Each signal has its own thread.</summary>
     private static void End(PosixSignalContext context, int number, Action<string> say)
     {
@@ -52,7 +63,7 @@ internal static class Interruption
         {
             // Cancel would run the callbacks of the cancellation on this thread.
             _ = s_source.CancelAsync();
-            Thread.Sleep(s_grace);
+            Thread.Sleep(s_isGraceLong ? s_longGrace : s_shortGrace);
         }
 
         bool isClean = Unfinished.Abandon(s_patience);
@@ -68,5 +79,10 @@ internal static class Interruption
         }
 
         ProcessEnd.Now(Cli.ExitCode.SignalBase + number);
+    }
+
+    private sealed class Extension : IDisposable
+    {
+        public void Dispose() => s_isGraceLong = false;
     }
 }

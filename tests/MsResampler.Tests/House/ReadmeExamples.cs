@@ -8,6 +8,7 @@ using Microsoft.ML.OnnxRuntime;
 using MsResampler.Kernels;
 using MsResampler.Onnx;
 using MsResampler.Reference;
+using MsResampler.Training;
 using MsResampler.Vision;
 
 namespace MsResampler.Tests.House;
@@ -138,5 +139,48 @@ internal static class ReadmeExamples
         builder.Services.AddEmbeddingGenerator(services => services.GetRequiredService<VisualTokenizer>())
             .UseDistributedCache(configure: cache => cache.CacheKeyAdditionalValues = ["clip-l-336", "resampler-3"])
             .UseOpenTelemetry();
+    }
+
+    public static void Training(Func<int, (float[] Features, PatchGrid[] Grids)> nextBatch,
+        Func<float[], float[]> gradientOfLoss)
+    {
+        TrainableModel model = TrainableModel.Load("student").WithLearnedSigmas();
+        using ResamplerTrainer trainer = new(model);
+        AdamW optimiser = new(model.Tensors);
+        CosineSchedule schedule = new(peak: 1e-3, warmupSteps: 100, totalSteps: 2000);
+        SigmaLimits limits = new();
+        for (int step = 1; step <= 2000; step++)
+        {
+            (float[] features, PatchGrid[] grids) = nextBatch(step);
+            float[] tokens = trainer.Forward(features, grids);   // [image, query, channel], row-major
+            float[] gradients = gradientOfLoss(tokens);          // of the same shape
+            model.ClearGradients();
+            trainer.Backward(gradients);                         // adds to the gradients of all parameters
+            GradientNorm.Clip(model.Tensors, limit: 1, step);
+            optimiser.Step(schedule.RateAt(step));
+            limits.Apply(model);
+        }
+
+        model.Save("trained");                                   // for Resampler.Load and the command
+    }
+
+    public static void Distilling(TrainableModel model, ResamplerTrainer trainer, SigmaLimits limits, float[] features,
+        PatchGrid[] grids, float[] teacherTokens)
+    {
+        Distillation objective = new(trainer, new DistillationSet(features, grids, teacherTokens));
+        TrainingLoop loop = new(model.Tensors, objective, new TrainingOptions
+        {
+            StepCount = 2000,
+            BatchSize = 16,
+            WarmupSteps = 100,
+            AverageDecay = 0.999,
+        }, () => limits.Apply(model));
+        if (File.Exists("training.safetensors"))
+            loop.Resume("training.safetensors");
+        loop.Run(step =>
+        {
+            if (step.Step % 100 == 0)
+                loop.Save("training.safetensors");
+        });
     }
 }

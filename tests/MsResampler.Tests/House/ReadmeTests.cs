@@ -37,14 +37,16 @@ public sealed partial class ReadmeTests
         ("msresampler run --model resampler --encoder ", "it needs a vision encoder"),
         ("optimum-cli ", "it needs a published model, and Python packages"),
         ("msresampler convert --model MiniCPM-V-2_6 ", "it needs a published model"),
+        ("msresampler train --model student --features ", "it needs features of many images"),
+        ("msresampler train --model multi --features ", "it needs features of many images"),
     ];
 
     /// <summary>The texts with commands, examples and links; paths from the top of the checkout.</summary>
     private static readonly string[] s_texts =
     [
         "README.md", "CONTRIBUTING.md", "src/MsResampler/README.md", "src/MsResampler.Onnx/README.md",
-        "src/MsResampler.Reference/README.md", "src/MsResampler.Vision/README.md", "kernels/README.md",
-        "tools/MsResampler.Cli/README.md",
+        "src/MsResampler.Reference/README.md", "src/MsResampler.Training/README.md", "src/MsResampler.Vision/README.md",
+        "kernels/README.md", "tools/MsResampler.Cli/README.md",
         "tests/PtxEmulator/README.md", "perf/README.md",
     ];
 

@@ -126,19 +126,49 @@ internal static class Options
             CustomParser = result => ParseInt(result, name, min, max),
         };
 
+    /// <summary>A whole number, or null if it is not given.</summary>
+    public static Option<int?> OptionalInt(string name, string description, int min, int max) => new(name)
+    {
+        Description = description,
+        HelpName = "N",
+        CustomParser = result => ParseInt(result, name, min, max),
+    };
+
+    /// <summary>A number of at least 0 and below 1.</summary>
+    public static Option<double> Fraction(string name, string description, double defaultValue) => new(name)
+    {
+        Description = description,
+        HelpName = "X",
+        DefaultValueFactory = _ => defaultValue,
+        CustomParser = result => double.TryParse(Text(result), NumberStyles.Float, CultureInfo.InvariantCulture,
+            out double value) && value is >= 0 and < 1 ? value
+            : Fail<double>(result, name, "a number of at least 0 and below 1"),
+    };
+
+    /// <summary>The option <c>--temporal-ids</c>, see <see cref="TemporalIds"/>.</summary>
+    public static Option<string?> TemporalIdLists() => new("--temporal-ids")
+    {
+        Description = "Groups of frames, as in video, in JSON: each inner list takes the next images as its " +
+            "frames and gives one output; -1 is a frame without a time.",
+        HelpName = "LISTS",
+    };
+
     /// <summary>The option <c>--force</c> of commands that write a model.</summary>
     public static Option<bool> ReplaceModel() => new("--force") { Description = "Replace the model in the folder." };
 
-    public static Option<ulong> Seed() => new("--seed")
-    {
-        Description = "Seed of the random weights. The same seed gives the same bytes.",
-        HelpName = "N",
-        DefaultValueFactory = _ => 0,
-        CustomParser = result =>
-            ulong.TryParse(Text(result), NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed)
-            ? seed
-            : Fail<ulong>(result, "--seed", "a whole number from 0 to 2^64-1"),
-    };
+    /// <summary>The option <c>--seed</c>.</summary>
+    /// <param name="description">The description in the help.</param>
+    public static Option<ulong> Seed(
+        string description = "Seed of the random weights. The same seed gives the same bytes.") => new("--seed")
+        {
+            Description = description,
+            HelpName = "N",
+            DefaultValueFactory = _ => 0,
+            CustomParser = result =>
+                ulong.TryParse(Text(result), NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed)
+                ? seed
+                : Fail<ulong>(result, "--seed", "a whole number from 0 to 2^64-1"),
+        };
 
     public static Option<double?> Positive(string name, string helpName, string description,
         double? defaultValue = null, double max = double.MaxValue) => new(name)

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
-using System.Numerics.Tensors;
 using System.Runtime.ExceptionServices;
 using MsResampler.Cli.Maps;
 using SkiaSharp;
@@ -114,28 +112,13 @@ internal sealed class RunChunk
             Parallel.For(0, _starts.Length - 1, options, frame =>
             {
                 _groups.Source.Read(_firstFrame + frame, FeaturesOf(frame).Span);
-                CheckFinite(frame);
+                FiniteFeatures.Check(FeaturesOf(frame).Span, _engine.Config.VisionHiddenSize, GridOf(frame),
+                    () => _groups.DescribeFrame(_firstFrame + frame));
             });
         }
         catch (AggregateException exception)
         {
             ExceptionDispatchInfo.Throw(exception.InnerExceptions[0]);
         }
-    }
-
-    // The backends do not check, because they do not know the file and the tensor.
-    private void CheckFinite(int frame)
-    {
-        ReadOnlySpan<float> features = FeaturesOf(frame).Span;
-        if (TensorPrimitives.IsFiniteAll(features))
-            return;
-        int index = 0;
-        while (float.IsFinite(features[index]))
-            index++;
-        int channelCount = _engine.Config.VisionHiddenSize;
-        (int row, int column) = Math.DivRem(index / channelCount, GridOf(frame).Columns);
-        string value = features[index].ToString(CultureInfo.InvariantCulture);
-        throw new InputException($"{_groups.DescribeFrame(_firstFrame + frame)}: the feature at row {row}, " +
-            $"column {column}, channel {index % channelCount} is {value}; every feature must be finite");
     }
 }

@@ -9,9 +9,9 @@ namespace MsResampler.Cli.Commands;
 /// <summary>The command <c>run</c>: computes the tokens of images or of features.</summary>
 internal static class RunCommand
 {
-    private const int DefaultPatchSize = 14;
-    private const int DefaultImageSide = 336;
-    private const int MaxPatchSize = 1_024;
+    public const int DefaultPatchSize = 14;
+    public const int DefaultImageSide = 336;
+    public const int MaxPatchSize = 1_024;
 
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
@@ -39,12 +39,7 @@ internal static class RunCommand
         Option<int> patch = Options.Int("--patch", "With --image: the side of a patch in pixels.", DefaultPatchSize, 1,
             MaxPatchSize);
         Option<ImageSize> size = Options.Size(DefaultImageSide);
-        Option<string?> temporalIds = new("--temporal-ids")
-        {
-            Description = "Groups of frames, as in video, in JSON: each inner list takes the next images as its " +
-                "frames and gives one output; -1 is a frame without a time.",
-            HelpName = "LISTS",
-        };
+        Option<string?> temporalIds = Options.TemporalIdLists();
         Option<string> output = Options.Path("--out", "FILE|DIR",
             "The file for the tokens: .safetensors (tensor 'tokens'), .npy or .pt (PyTorch); [B,M,L] or " +
             "[groups,M,L]. With --images, any other name is a folder for shards and a sidecar.");
@@ -173,7 +168,9 @@ internal static class RunCommand
         }
     }
 
-    private static int[][]? ReadTemporalIds(string? text)
+    /// <summary>Reads the value of <c>--temporal-ids</c>.</summary>
+    /// <exception cref="InputException">It is malformed.</exception>
+    public static int[][]? ReadTemporalIds(string? text)
     {
         if (text is null)
             return null;

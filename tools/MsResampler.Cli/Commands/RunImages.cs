@@ -64,7 +64,9 @@ internal static class RunImages
         return maps;
     }
 
-    private static void CheckChannels(IFeatureSource source, ResamplerConfig config, string model)
+    /// <summary>Checks that features have the channels of a model.</summary>
+    /// <exception cref="InputException">They have not.</exception>
+    public static void CheckChannels(IFeatureSource source, ResamplerConfig config, string model)
     {
         if (source.ChannelCount == config.VisionHiddenSize)
             return;

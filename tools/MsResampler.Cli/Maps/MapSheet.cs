@@ -39,6 +39,17 @@ internal sealed class MapSheet : IDisposable
     public void Label(string text, int x, int y, int width, SKColor color)
         => PixelFont.Draw(_canvas, PixelFont.Fit(text, LabelScale, width), x, y, LabelScale, color);
 
+    /// <summary>Draws a line of small text whose middle is at <paramref name="x"/>.</summary>
+    public void LabelCentred(string text, int x, int y, SKColor color)
+        => PixelFont.Draw(_canvas, text, x - (PixelFont.Measure(text, LabelScale) / 2), y, LabelScale, color);
+
+    /// <summary>Draws a straight line.</summary>
+    public void Line(int fromX, int fromY, int toX, int toY, SKColor color, int width)
+    {
+        using SKPaint paint = new() { Color = color, StrokeWidth = width, IsAntialias = width > 1 };
+        _canvas.DrawLine(fromX, fromY, toX, toY, paint);
+    }
+
     /// <summary>Draws a grid of colours that covers a backdrop.</summary>
     /// <param name="backdrop">The picture, or null for a plain background.</param>
     /// <param name="area">The area of the panel.</param>

@@ -1,0 +1,155 @@
+using System.Globalization;
+
+namespace MsResampler.Training.Tests.Cli;
+
+/// <summary>The command <c>train</c>.</summary>
+internal sealed class TrainTests : TrainFixture
+{
+    [Test]
+    public void A_student_comes_closer_to_its_teacher()
+    {
+        CliRun run = Train("out", "--steps", "300", "--batch", "8", "--lr", "3e-3", "--learn-sigma").Succeeds();
+        string[][] rows = [.. Rows("out").Skip(1).Select(row => row.Split(','))];
+        double[] losses = [.. rows.Select(row => double.Parse(row[1], CultureInfo.InvariantCulture))];
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(rows.Select(row => row[0]), Is.EqualTo(Enumerable.Range(1, 300).Select(step => $"{step}")));
+            Assert.That(losses.TakeLast(20).Average(), Is.LessThan(losses.Take(20).Average() / 3));
+            Assert.That(run.Output, Does.Contain("300 steps, loss ").And.Contain("Next: msresampler run --model "));
+            Assert.That(Bytes("out", "training.png").AsSpan(1, 3).SequenceEqual("PNG"u8));
+        }
+
+        CliRun.Of("run", "--model", Folder.File("out"), "--features", Folder.File("features.safetensors"), "--out",
+            Folder.File("student.npy"), "--backend", "cpu").Succeeds();
+        Assert.That(CliRun.Of("inspect", Folder.File("out")).Succeeds().Output, Does.Contain("log_sigma"));
+    }
+
+    [Test]
+    public void Only_the_parts_that_are_named_change()
+    {
+        Train("out", [.. ShortRun, "--train", "gate,sigma", "--learn-sigma"]).Succeeds();
+        TrainableModel before = TrainableModel.Load(Folder.File("student")).WithLearnedSigmas();
+        TrainableModel after = TrainableModel.Load(Folder.File("out"));
+        Assert.That(after.Tensors.Where(tensor => !tensor.Values.SequenceEqual(before[tensor.Name].Values))
+            .Select(tensor => tensor.Name), Is.EquivalentTo((string[])["gate.fc1.weight", "gate.fc1.bias",
+                "gate.fc2.weight", "gate.fc2.bias", "scopes.1.log_sigma"]));
+    }
+
+    [Test]
+    public void Threads_do_not_change_a_bit()
+    {
+        Train("one", [.. ShortRun, "--threads", "1"]).Succeeds();
+        Train("two", [.. ShortRun, "--threads", "2"]).Succeeds();
+        AssertSame("one", "two");
+    }
+
+    /// <summary>The average of the first steps is not the weights of the last one.</summary>
+    [Test]
+    public void With_an_average_the_model_is_the_averaged_one()
+    {
+        Train("plain", ShortRun).Succeeds();
+        Train("averaged", [.. ShortRun, "--ema", "0.99"]).Succeeds();
+        Assert.That(Rows("averaged"), Is.EqualTo(Rows("plain")));
+        Assert.That(Bytes("averaged", "model.safetensors"), Is.Not.EqualTo(Bytes("plain", "model.safetensors")));
+    }
+
+    [Test]
+    public void A_finished_training_has_nothing_to_do()
+    {
+        Train("out", ShortRun).Succeeds();
+        byte[] checkpoint = Bytes("out", "training.safetensors");
+        Assert.That(Train("out", [.. ShortRun, "--resume"]).Succeeds().Output, Does.Contain("all steps done"));
+        Assert.That(Bytes("out", "training.safetensors"), Is.EqualTo(checkpoint));
+    }
+
+    [Test]
+    public void A_training_is_not_replaced()
+    {
+        Train("out", ShortRun).Succeeds();
+        byte[] checkpoint = Bytes("out", "training.safetensors");
+        Train("out", ShortRun).FailsNaming("already holds a training", "--resume");
+        Train("teacher", ShortRun).FailsNaming("already holds a model");
+        Train("teacher", [.. ShortRun, "--resume"]).FailsNaming("already holds a model");
+        Train("student", ShortRun).FailsNaming("config.json of the model");
+        Assert.That(Bytes("out", "training.safetensors"), Is.EqualTo(checkpoint));
+    }
+
+    [Test]
+    public void A_training_continues_with_the_same_options_only()
+    {
+        Train("out", ShortRun).Succeeds();
+        Train("out", [.. ShortRun, "--resume", "--lr", "0.5", "--train", "gate"])
+            .FailsNaming("learning rate 0.001, now 0.5", "--train all, now gate", "training.safetensors");
+        CliRun.Of("run", "--model", Folder.File("student"), "--features", Folder.File("features.safetensors"), "--out",
+            Folder.File("tokens.safetensors"), "--backend", "cpu").Succeeds();
+        Train("out", [.. ShortRun, "--resume"]).FailsNaming("the features and tokens ");
+    }
+
+    [Test]
+    public void A_damaged_checkpoint_is_an_error()
+    {
+        Train("out", ShortRun).Succeeds();
+        string path = Path.Combine(Folder.File("out"), "training.safetensors");
+        File.WriteAllBytes(path, Bytes("out", "training.safetensors")[..^1]);
+        Train("out", [.. ShortRun, "--resume"]).FailsNaming("training.safetensors");
+    }
+
+    [TestCase("--train", "gates.*", "--train gates.*: expected all, gate, sigma", "inspect")]
+    [TestCase("--train", "sigma", "add --learn-sigma")]
+    [TestCase("--train", "", "--train: expected ")]
+    [TestCase("--lr", "0", "--lr: expected a positive number")]
+    [TestCase("--ema", "1", "--ema: expected a number of at least 0 and below 1")]
+    [TestCase("--warmup", "60", "--warmup: expected fewer steps than --steps 60")]
+    [TestCase("--threads", "0", "--threads: expected a whole number from 1")]
+    [TestCase("--grid", "9x9", "with --grid 9x9 expected the shape")]
+    public void An_option_that_does_not_fit_is_named(string option, string value, params string[] words)
+    {
+        Train("out", [.. ShortRun, option, value]).FailsNaming(words);
+        Assert.That(Directory.Exists(Folder.File("out")), Is.False);
+    }
+
+    [Test]
+    public void Tokens_that_do_not_fit_are_named()
+    {
+        foreach ((string name, string[] words) in (ReadOnlySpan<(string, string[])>)
+            [
+                ("features.safetensors", ["expected a tensor 'tokens'"]),
+                ("missing.npy", ["there is no such file"]),
+                ("few.npy", ["expected tokens of 24 images, found those of 2"]),
+                ("narrow.npy", ["expected 6 tokens of 10 channels", "found 6 of 9"]),
+                ("flat.npy", ["expected tokens [B,M,L]", "[24,60]"]),
+                ("cut.npy", ["expected a file of "]),
+                ("equal.npy", ["found equal ones"]),
+                ("nan.npy", ["expected finite values, found NaN in token 1, channel 2"]),
+            ])
+        {
+            Write("few.npy", [2, 6, 10]);
+            Write("narrow.npy", [24, 6, 9]);
+            Write("flat.npy", [24, 60]);
+            Write("equal.npy", [24, 6, 10]);
+            Write("nan.npy", [24, 6, 10], (12, float.NaN));
+            File.WriteAllBytes(Folder.File("cut.npy"), File.ReadAllBytes(Folder.File("equal.npy"))[..^4]);
+            CliRun.Of("train", "--model", Folder.File("student"), "--features", Folder.File("features.safetensors"),
+                "--teacher", Folder.File(name), "--out", Folder.File("out")).FailsNaming([name, .. words]);
+            Assert.That(Directory.Exists(Folder.File("out")), Is.False);
+        }
+    }
+
+    [Test]
+    public void A_run_that_diverges_stops_with_the_step()
+        => Train("out", [.. ShortRun, "--lr", "1e30", "--warmup", "0"]).FailsNaming("step ", "lower the learning rate");
+
+    private void Write(string name, int[] shape, params (int Index, float Value)[] values)
+    {
+        string header = $"{{'descr': '<f4', 'fortran_order': False, 'shape': ({string.Join(", ", shape)}), }}\n";
+        float[] content = new float[shape.Aggregate(1, (count, extent) => count * extent)];
+        foreach ((int index, float value) in values)
+            content[index] = value;
+        File.WriteAllBytes(Folder.File(name),
+        [
+            0x93, .. "NUMPY"u8, 1, 0, .. BitConverter.GetBytes((ushort)header.Length),
+            .. System.Text.Encoding.ASCII.GetBytes(header),
+            .. System.Runtime.InteropServices.MemoryMarshal.AsBytes(content.AsSpan()),
+        ]);
+    }
+}

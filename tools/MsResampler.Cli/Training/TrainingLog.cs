@@ -1,0 +1,104 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using MsResampler.Training;
+
+namespace MsResampler.Cli.Training;
+
+/// <summary>The file <c>training.csv</c>: a row for each step. Rows after the step of a checkpoint are removed when a
+/// run is resumed from it, because their steps are taken again.</summary>
+internal sealed class TrainingLog : IDisposable
+{
+    private const string Header = "step,loss,learning_rate,gradient_norm,seconds";
+
+    private static readonly TimeSpan s_flushInterval = TimeSpan.FromSeconds(1);
+
+    private readonly FileStream _file;
+    private readonly StreamWriter _writer;
+    private readonly List<(long Step, double Loss, double Rate)> _rows = [];
+    private readonly Stopwatch _time = Stopwatch.StartNew();
+    private readonly double _earlierSeconds;
+    private TimeSpan _flushedAt;
+    private double _lastSeconds;
+
+    /// <summary>Opens or creates the file and keeps the rows up to a step.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="step">The last step to keep; 0 for none.</param>
+    public TrainingLog(string path, long step)
+    {
+        _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        long length = Keep(step, out _earlierSeconds);
+        _lastSeconds = _earlierSeconds;
+        _file.SetLength(length);
+        _file.Position = length;
+        _writer = new StreamWriter(_file) { NewLine = "\n" };
+        if (length == 0)
+            _writer.WriteLine(Header);
+    }
+
+    /// <summary>Step, loss and learning rate of all rows.</summary>
+    public IReadOnlyList<(long Step, double Loss, double Rate)> Rows => _rows;
+
+    /// <summary>The time from the start to the last row, in this run and those before it.</summary>
+    public double Seconds => _lastSeconds;
+
+    /// <summary>Adds a row.</summary>
+    public void Add(TrainingStep step)
+    {
+        _rows.Add((step.Step, step.Loss, step.Rate));
+        _lastSeconds = _earlierSeconds + _time.Elapsed.TotalSeconds;
+        _writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{step.Step},{step.Loss:R},{step.Rate:R},{step.GradientNorm:R},{Seconds:F3}"));
+        if (_time.Elapsed - _flushedAt < s_flushInterval)
+            return;
+        _writer.Flush();
+        _flushedAt = _time.Elapsed;
+    }
+
+    /// <summary>Writes all rows to the disk. Called before a checkpoint is written, so that a checkpoint never has
+    /// steps without rows.</summary>
+    public void Flush()
+    {
+        _writer.Flush();
+        _file.Flush(flushToDisk: true);
+    }
+
+    public void Dispose() => _writer.Dispose();
+
+    /// <summary>Reads the rows up to a step and returns the length of the file up to there.</summary>
+    private long Keep(long step, out double seconds)
+    {
+        seconds = 0;
+        byte[] bytes = new byte[_file.Length];
+        _file.ReadExactly(bytes);
+        long length = 0;
+        for (int start = 0; start < bytes.Length;)
+        {
+            int end = Array.IndexOf(bytes, (byte)'\n', start);
+            if (end < 0)
+                break;
+            string line = Encoding.ASCII.GetString(bytes, start, end - start);
+            if (start == 0 ? line != Header : !TryAdd(line, step, ref seconds))
+                break;
+            start = end + 1;
+            length = start;
+        }
+
+        return length;
+    }
+
+    private bool TryAdd(string line, long last, ref double seconds)
+    {
+        string[] fields = line.Split(',');
+        if (fields.Length != 5 || !long.TryParse(fields[0], NumberStyles.None, CultureInfo.InvariantCulture,
+                out long step) || step > last || !TryParse(fields[1], out double loss)
+            || !TryParse(fields[2], out double rate) || !TryParse(fields[4], out double at))
+            return false;
+        seconds = at;
+        _rows.Add((step, loss, rate));
+        return true;
+    }
+
+    private static bool TryParse(string text, out double value)
+        => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value);
+}
