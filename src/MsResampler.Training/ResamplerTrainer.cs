@@ -32,7 +32,7 @@ public sealed unsafe class ResamplerTrainer : IDisposable
         CpuVariant variant = options.Variant ?? CpuVariant.Choose();
         _workers = new WorkerPool(options.ThreadCount == 0 ? options.ProcessorCount
             : Math.Min(options.ThreadCount, options.ProcessorCount));
-        _pass = TrainingPass.Create(variant, new ModelParts(model), _workers);
+        _pass = TrainingPass.Create(variant, new ModelParts(model) { PatchPlaces = options.PatchPlaces }, _workers);
     }
 
     /// <summary>The model.</summary>

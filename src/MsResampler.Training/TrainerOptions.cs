@@ -17,4 +17,9 @@ public sealed record TrainerOptions
     /// <summary>The instruction set; null for the choice of <see cref="CpuVariant.Choose"/>. Only tests set
     /// it.</summary>
     internal CpuVariant? Variant { get; init; }
+
+    /// <summary>The place of each patch in the picture, for features in another order: keys get the sine–cosine
+    /// embedding of that place, while windows and Gaussians follow the order of the features. Null if the features are
+    /// in the order of the picture. All grids then have the same size.</summary>
+    internal IReadOnlyList<int>? PatchPlaces { get; init; }
 }

@@ -148,7 +148,8 @@ internal sealed unsafe class InputStage<TSimd, TVector>(PassContext context)
                 break;
             case PositionEmbeddingType.SinCos2D:
                 int half = context.Width / 2;
-                (int i, int j) = Math.DivRem(row - batch.FirstRow(frame), batch.Grids[frame].Columns);
+                int patch = row - batch.FirstRow(frame);
+                (int i, int j) = Math.DivRem(_parts.PatchPlaces?[patch] ?? patch, batch.Grids[frame].Columns);
                 SpanMath.Add(values[..half], _axis.AsSpan(j * half, half), keys);
                 SpanMath.Add(values[half..], _axis.AsSpan(i * half, half), keys[half..]);
                 break;

@@ -25,6 +25,9 @@ internal sealed class ModelParts
 
     public ResamplerConfig Config { get; }
 
+    /// <summary>The place of each patch in the picture; null for the order of the features.</summary>
+    public IReadOnlyList<int>? PatchPlaces { get; init; }
+
     /// <summary>kv_proj; null for the identity.</summary>
     public LinearLayer? Input { get; }
 
