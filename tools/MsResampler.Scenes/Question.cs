@@ -15,7 +15,7 @@ internal readonly record struct Question(QuestionTask Task, int Cell, int OtherC
     public const int TaskCount = 5;
 
     /// <summary>The highest count that is an answer; it stands for itself and for more.</summary>
-    public const int MaxCount = 4;
+    public const int MaxCount = 3;
 
     /// <summary>The number of possible answers.</summary>
     public static int AnswerCount(QuestionTask task) => task switch

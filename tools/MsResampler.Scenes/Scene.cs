@@ -4,11 +4,11 @@ namespace MsResampler.Scenes;
 /// there are stray strokes and noise. A scene depends only on the set of garments, a seed and an index.</summary>
 internal sealed class Scene
 {
-    private const int PaletteSize = 5;
-    private const int MinEmptyCount = 8;
-    private const int MaxEmptyCount = 14;
+    private const int PaletteSize = 4;
+    private const int MinEmptyCount = 3;
+    private const int MaxEmptyCount = 6;
     private const int MaxShift = 1;
-    private const int StrokeCount = 12;
+    private const int StrokeCount = 6;
     private const float NoiseDeviation = 0.08f;
     private const int ContentPurpose = 1;
     private const int PixelPurpose = 2;

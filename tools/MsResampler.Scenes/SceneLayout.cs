@@ -4,7 +4,7 @@ namespace MsResampler.Scenes;
 internal static class SceneLayout
 {
     /// <summary>Rows and columns of cells.</summary>
-    public const int CellsPerSide = 6;
+    public const int CellsPerSide = 4;
 
     public const int CellCount = CellsPerSide * CellsPerSide;
 
@@ -18,7 +18,7 @@ internal static class SceneLayout
     public const int CellSide = 16;
 
     /// <summary>Rows and columns of a patch at every scale, in pixels. Patches are not aligned with cells.</summary>
-    public const int PatchSide = 6;
+    public const int PatchSide = 4;
 
     /// <summary>The number of values of a patch.</summary>
     public const int FeatureSize = PatchSide * PatchSide;

@@ -36,7 +36,7 @@ internal sealed class SceneTests
     {
         Scene scene = new(s_garments, seed: 1, index: 2);
         Assert.That(string.Concat(scene.Cells.Select(cell => cell.IsEmpty ? "." : $"{cell.Class}")),
-            Is.EqualTo(".8338136.8381.....16818886..658166.."));
+            Is.EqualTo(".11...15.86588.8"));
     }
 
     [Test]
@@ -130,10 +130,10 @@ internal sealed class SceneTests
         PatchGrid grid = SceneLayout.Grid(scale);
         Assert.That(features, Has.Length.EqualTo(grid.PatchCount * SceneLayout.FeatureSize));
         Assert.That(features.Distinct().Count(), Is.EqualTo(features.Length));
-        // The second patch of the second row of patches starts 6 pixels below and right of the corner.
+        // The second patch of the second row of patches starts 4 pixels below and right of the corner.
         int patch = grid.Columns + 1;
         Assert.That(features[patch * SceneLayout.FeatureSize] - features[0],
-            Is.EqualTo(((6 * side) + 6) / 0.28f).Within(1e-2f));
+            Is.EqualTo(((4 * side) + 4) / 0.28f).Within(1e-2f));
     }
 
     private static int ByHand(Scene scene, Question question)
@@ -142,16 +142,16 @@ internal sealed class SceneTests
         switch (question.Task)
         {
             case QuestionTask.Region:
-                int top = question.Quadrant < 2 ? 0 : 3;
-                int left = question.Quadrant % 2 == 0 ? 0 : 3;
+                int top = question.Quadrant < 2 ? 0 : 2;
+                int left = question.Quadrant % 2 == 0 ? 0 : 2;
                 int count = 0;
-                for (int row = top; row < top + 3; row++)
+                for (int row = top; row < top + 2; row++)
                 {
-                    for (int column = left; column < left + 3; column++)
-                        count += scene.Cells[(6 * row) + column].Class == question.Class ? 1 : 0;
+                    for (int column = left; column < left + 2; column++)
+                        count += scene.Cells[(4 * row) + column].Class == question.Class ? 1 : 0;
                 }
 
-                return Math.Min(count, 4);
+                return Math.Min(count, 3);
             case QuestionTask.Global:
                 return garments.GroupBy(cell => cell.Class).OrderByDescending(group => group.Count()).First().Key;
             case QuestionTask.Compare:
