@@ -1,1 +1,5 @@
-return 0;
+using System.Globalization;
+using MsResampler.Claim;
+
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+return ClaimCommand.Create().Parse(args).Invoke();

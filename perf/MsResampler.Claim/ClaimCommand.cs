@@ -1,0 +1,110 @@
+using System.CommandLine;
+using MsResampler.Claim.Arms;
+using MsResampler.Claim.Report;
+using MsResampler.Claim.Runs;
+using MsResampler.Scenes;
+
+namespace MsResampler.Claim;
+
+/// <summary>The command line of the experiment.</summary>
+internal static class ClaimCommand
+{
+    private const string ResultsFolder = "perf/results/claim";
+
+    public static RootCommand Create()
+    {
+        Option<bool> quick = new("--quick")
+        {
+            Description = "Run a small experiment in minutes, in a folder of its own. Its results say nothing about " +
+                "the arms.",
+        };
+        Option<bool> report = new("--report")
+        {
+            Description = "Write the report of the finished runs, and run nothing.",
+        };
+        Option<bool> times = new("--times")
+        {
+            Description = "Measure the time per image of every arm, and run nothing.",
+        };
+        Option<string[]> only = new("--only")
+        {
+            Description = $"Run these arms alone: {string.Join(", ", ArmList.All.Select(arm => arm.Name))}.",
+            AllowMultipleArgumentsPerToken = true,
+        };
+        Option<int> seeds = new("--seeds") { Description = "The number of seeds; 0 for those of the experiment." };
+        Option<double> minutes = new("--minutes")
+        {
+            Description = "Start no run after this time. The next call continues.",
+            DefaultValueFactory = _ => double.PositiveInfinity,
+        };
+        Option<int> workers = new("--workers")
+        {
+            Description = "Runs at a time, each on one thread.",
+            DefaultValueFactory = _ => Environment.ProcessorCount,
+        };
+        Option<string?> data = new("--data")
+        {
+            Description = $"The folder of Fashion-MNIST; default {GarmentSet.DefaultFolder}.",
+        };
+        Option<string?> output = new("--out")
+        {
+            Description = $"The folder of the results; default {ResultsFolder}, or a temporary one with --quick.",
+        };
+        RootCommand command = new("Compares resamplers with several scopes and others at equal tokens. Results of " +
+            "runs are kept as they finish; the next call continues.")
+        {
+            quick, report, times, only, seeds, minutes, workers, data, output,
+        };
+        command.SetAction((parsed, cancellationToken) => Task.Run(() =>
+        {
+            bool isQuick = parsed.GetValue(quick);
+            string folder = parsed.GetValue(output) ?? (isQuick
+                ? Path.Combine(Path.GetTempPath(), "msresampler-claim-quick") : ResultsFolder);
+            RunPlan plan = isQuick ? RunPlan.Quick : RunPlan.Full;
+            if (parsed.GetValue(seeds) is > 0 and int count)
+                plan = plan with { Seeds = [.. Enumerable.Range(1, count).Select(seed => (ulong)seed)] };
+            foreach (string name in parsed.GetValue(only) ?? [])
+                ArmList.Find(name);
+            string source = parsed.GetValue(data) ?? GarmentSet.DefaultFolder;
+            Experiment experiment = new(plan, ArmList.All, folder, split => GarmentSet.Load(source, split),
+                Console.Out);
+            return Run(experiment, folder, source, parsed.GetValue(report), parsed.GetValue(times),
+                parsed.GetValue(only) ?? [], parsed.GetValue(workers), parsed.GetValue(minutes), cancellationToken);
+        }, cancellationToken));
+        return command;
+    }
+
+    private static int Run(Experiment experiment, string folder, string source, bool reports, bool times, string[] only,
+        int workers, double minutes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (times)
+            {
+                Timing.Measure(experiment).Save(folder);
+            }
+            else if (!reports)
+            {
+                // Refuses incomplete data before the first run.
+                foreach (GarmentSplit split in Enum.GetValues<GarmentSplit>())
+                    GarmentSet.Load(source, split);
+                DateTime deadline = double.IsFinite(minutes) ? DateTime.UtcNow.AddMinutes(minutes) : DateTime.MaxValue;
+                experiment.Run(only, workers, deadline, cancellationToken);
+            }
+
+            ClaimReport.Write(experiment, folder);
+            return 0;
+        }
+        catch (OperationCanceledException)
+        {
+            Console.Error.WriteLine("Stopped. The next call continues with the runs that have not finished.");
+            return 130;
+        }
+        catch (Exception problem) when (problem is InvalidDataException or IOException or UnauthorizedAccessException
+            or ArgumentException)
+        {
+            Console.Error.WriteLine(problem.Message);
+            return 1;
+        }
+    }
+}
