@@ -55,9 +55,14 @@ internal sealed class ScopeAttentionTests<TSimd, TVector>
     [Test]
     public void A_vanishing_sigma_leaves_the_nearest_patch([Values(-30, -60, -300)] float logSigma)
     {
-        AttentionCase inputs = new(Configs.Gaussian(1, 1), new QueryGrid(5, 4), 8, [new(5, 4)], [logSigma, logSigma]);
+        // Anchors are on patches, at a distance of thousands from the others.
+        const int Distance = 667;
+        QueryGrid queries = new(1, 12);
+        AttentionCase inputs = new(Configs.Gaussian(1, 1), queries, 8,
+            [new PatchGrid(1, Distance * queries.Columns)], [logSigma, logSigma]);
         AttentionRun<TSimd, TVector> actual = new(inputs);
-        Assert.That(actual.Outputs, Is.EqualTo(inputs.PatchValues[0]));
+        Assert.That(actual.Outputs, Is.EqualTo(Enumerable.Range(0, queries.Columns).SelectMany(query
+            => inputs.PatchValues[0].Skip(((Distance * query) + (Distance / 2)) * 8).Take(8))));
         Assert.That(actual.SigmaGradients, Is.EqualTo(new float[2]));
     }
 
