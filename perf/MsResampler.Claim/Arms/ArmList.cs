@@ -54,17 +54,17 @@ internal static class ArmList
         Scoped(Baseline, "one global scope (baseline)", "a resampler whose queries see every patch",
             Config(Width, s_global)),
         Scoped("global-parameters", "one global scope, equal parameters",
-            $"the baseline with more heads of the same size, so that it has as many parameters as `{Scopes}`",
-            Nearest([s_global], config => CostOf(config).ParameterCount, s_parameters)),
+            $"the baseline with more heads of the same size, so that it has at least as many parameters as `{Scopes}`",
+            Widened([s_global], config => CostOf(config).ParameterCount, s_parameters)),
         Scoped("global-work", "one global scope, equal multiply-adds",
-            $"the baseline with more heads, so that it has as many multiply-adds as `{Scopes}`",
-            Nearest([s_global], config => CostOf(config).Work, s_work)),
+            $"the baseline with more heads, so that it has at least as many multiply-adds as `{Scopes}`",
+            Widened([s_global], config => CostOf(config).Work, s_work)),
         Pooled(),
         Scoped("window", "one local window", $"one scope whose queries see the window of `{Scopes}`' local scope",
             Config(Width, Window("local", Narrow))),
         Scoped("window-parameters", "one local window, equal parameters",
-            $"the same with more heads, so that it has as many parameters as `{Scopes}`",
-            Nearest([Window("local", Narrow)], config => CostOf(config).ParameterCount, s_parameters)),
+            $"the same with more heads, so that it has at least as many parameters as `{Scopes}`",
+            Widened([Window("local", Narrow)], config => CostOf(config).ParameterCount, s_parameters)),
         Scoped("windows", "windows only + gate",
             $"three windows of {Narrow}, {Middle} and {Wide} of the canvas, and a gate",
             Config(Width, Window("local", Narrow), Window("middle", Middle), Window("wide", Wide))),
@@ -110,12 +110,12 @@ internal static class ArmList
 
     private static Arm Pooled()
     {
-        PooledSizes sizes = Enumerable.Range(1, 1024)
+        PooledSizes sizes = Enumerable.Range(1, int.MaxValue)
             .Select(hidden => new PooledSizes(SceneLayout.FeatureSize, PooledWidth, hidden, Arm.TokenSize))
-            .MinBy(sizes => Math.Abs(sizes.ParameterCount - s_parameters));
+            .First(sizes => sizes.ParameterCount >= s_parameters);
         ArmCost cost = new(sizes.ParameterCount, sizes.Work(Arm.Queries, SceneLayout.Grid(1)));
         return new Arm("pool", "average pooling + MLP", "a layer per patch with positions, the mean over the " +
-            $"patches in the cell of a query, and a perceptron, with as many parameters as `{Scopes}`",
+            $"patches in the cell of a query, and a perceptron, with at least as many parameters as `{Scopes}`",
             PooledWidth, cost,
             seed => new PooledModel(Arm.Queries, sizes, seed));
     }
@@ -136,10 +136,10 @@ internal static class ArmList
             tensor.IsFrozen = tensor.Name.StartsWith("gate.", StringComparison.Ordinal);
     }
 
-    // Heads keep their size: a wider model has more of them.
-    private static ResamplerConfig Nearest(ScopeConfig[] scopes, Func<ResamplerConfig, long> cost, long target)
-        => Enumerable.Range(Width / HeadSize, 64).Select(heads => Config(heads * HeadSize, scopes))
-            .MinBy(config => Math.Abs(cost(config) - target))!;
+    // The narrowest model with at least a given cost. Heads keep their size: a wider model has more of them.
+    private static ResamplerConfig Widened(ScopeConfig[] scopes, Func<ResamplerConfig, long> cost, long least)
+        => Enumerable.Range(Width / HeadSize, int.MaxValue / HeadSize / 2)
+            .Select(heads => Config(heads * HeadSize, scopes)).First(config => cost(config) >= least);
 
     private static ArmCost CostOf(ResamplerConfig config) => CostOf(TrainableModel.Create(config, 0));
 

@@ -20,6 +20,9 @@ internal static class ClaimReport
         }
 
         ClaimPlots.Save(results, folder);
+        if (experiment.KeepBestModel() is { } seed)
+            Console.WriteLine($"{experiment.BestModelFolder} is the model of seed {seed}, the best on the " +
+                "validation split.");
         using AtomicFile file = new(Path.Combine(folder, FileName));
         file.Stream.Write(Encoding.UTF8.GetBytes(new ClaimText(experiment, results, Timing.Load(folder)).ToMarkdown()));
         file.Commit(default);

@@ -83,10 +83,12 @@ internal sealed class ClaimText(Experiment experiment, IReadOnlyList<ArmResults>
             ("shuffled", "the same scopes over shuffled patches"),
         ])
         {
-            if (Find(results, name) is not { } other || _scopes.Compare(other, Primary) is not { } interval)
+            if (Find(results, name) is not { } other
+                || _scopes.Differences(other, Primary) is not { Length: > 0 } values)
                 continue;
-            string relation = interval.Low > 0 ? "are **better** than" : interval.High < 0 ? "are **worse** than"
-                : "cannot be told apart from";
+            Interval interval = Bootstrap.OfMean(values);
+            string relation = !interval.ExcludesZero || !Bootstrap.StudentOfMean(values).ExcludesZero
+                ? "cannot be told apart from" : interval.Mean > 0 ? "are **better** than" : "are **worse** than";
             _text.Item($"Three scopes with a gate {relation} {what}: {Points(interval.Mean)} " +
                 $"[{Points(interval.Low)}, {Points(interval.High)}].");
         }
@@ -94,7 +96,7 @@ internal sealed class ClaimText(Experiment experiment, IReadOnlyList<ArmResults>
         _text.Line();
         _text.Paragraph("Differences are in percentage points of the mean accuracy over the five kinds of questions, " +
             "paired by seed. Brackets are bootstrap intervals of 95 % over seeds; nothing corrects them for the " +
-            "number of comparisons.");
+            "number of comparisons. Better and worse mean that this interval and Student's both exclude 0.");
     }
 
     private void AddAccuracies()

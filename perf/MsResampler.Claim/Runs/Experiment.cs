@@ -29,6 +29,9 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
     /// <summary>Where the trained models of <see cref="ArmList.Scopes"/> are, one folder per seed.</summary>
     public string ModelFolder(ulong seed) => Path.Combine(folder, "models", $"{seed}");
 
+    /// <summary>Where the best of them is: the one with the highest accuracy on the validation split.</summary>
+    public string BestModelFolder => Path.Combine(folder, "model");
+
     public static string TuningName(Arm arm, double rate) => $"{arm.Name}-{rate:0.####}";
 
     public static string RunName(Arm arm, ulong seed) => $"{arm.Name}-{seed}";
@@ -61,6 +64,20 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
         // Seed by seed, so that the arms can be compared at any time.
         Work([.. plan.Seeds.SelectMany(seed => chosen.Select(arm
             => (Action)(() => RunFinal(arm, seed, cancellationToken))))], workers, deadline, cancellationToken);
+    }
+
+    /// <summary>Copies the best of the trained models to <see cref="BestModelFolder"/>.</summary>
+    /// <returns>Its seed; null if there is none.</returns>
+    public ulong? KeepBestModel()
+    {
+        RunResult? best = plan.Seeds.Select(seed => Runs.Find($"{ArmList.Scopes}-{seed}")).OfType<RunResult>()
+            .Where(run => Directory.Exists(ModelFolder(run.Seed))).MaxBy(run => run.Validation);
+        if (best is null)
+            return null;
+        TrainableModel.Load(ModelFolder(best.Seed)).Save(BestModelFolder);
+        ReaderFile.Save(Path.Combine(BestModelFolder, ReaderFile.Name),
+            ReaderFile.Load(Path.Combine(ModelFolder(best.Seed), ReaderFile.Name)));
+        return best.Seed;
     }
 
     private static void Work(Action[] tasks, int workers, DateTime deadline, CancellationToken cancellationToken)

@@ -54,7 +54,8 @@ internal static class Protocol
             "which no run has seen in training or in the choice of learning rates. An arm is compared with the " +
             $"baseline, and `{ArmList.Scopes}` with each arm, by the mean difference over seeds, with a bootstrap " +
             "interval of 95 % " +
-            Text($"over the {plan.Seeds.Count} seeds (10,000 samples)."));
+            Text($"over the {plan.Seeds.Count} seeds (10,000 samples). An arm is called better or worse only if ") +
+            "this interval and Student's, which is exact for normal differences, both exclude 0.");
         text.Item("Secondary: the accuracy of each kind; the same on a canvas of twice the size, with windows and " +
             "sigmas as fractions of the canvas and in patches; the same with weights rounded to float16 and to " +
             "bfloat16; the weights that the gate gives the scopes; where learned sigmas end; times.");

@@ -23,7 +23,7 @@ internal sealed record RunPlan
     {
         Settings = new RunSettings { Steps = 4000 },
         Tuning = new RunSettings { Steps = 1300 },
-        Rates = [1e-3, 2e-3, 4e-3, 8e-3],
+        Rates = [5e-4, 1e-3, 2e-3, 4e-3, 8e-3],
         Seeds = [1, 2, 3, 4, 5, 6, 7, 8],
     };
 

@@ -145,11 +145,12 @@ internal sealed class ExperimentTests : TemporaryFolderFixture
     {
         Experiment experiment = Create();
         RunAll(experiment);
-        string folder = experiment.ModelFolder(1);
+        ulong best = experiment.KeepBestModel()!.Value;
+        string folder = experiment.BestModelFolder;
         Reader reader = ReaderFile.Load(Path.Combine(folder, ReaderFile.Name));
-        using Trainee trainee = new(new ScopedModel(TrainableModel.Load(folder)), 1, s_settings, reader);
+        using Trainee trainee = new(new ScopedModel(TrainableModel.Load(folder)), best, s_settings, reader);
         Assert.That(trainee.Evaluate(s_garments, GarmentSplit.Test, s_settings.TestScenes),
-            Is.EqualTo(experiment.Runs.Find("scopes-1")!.Test));
+            Is.EqualTo(experiment.Runs.Find($"scopes-{best}")!.Test));
         using ResamplerModel model = ResamplerModel.Open(folder);
         Assert.That(model.Config.Scopes, Has.Count.EqualTo(3));
     }
