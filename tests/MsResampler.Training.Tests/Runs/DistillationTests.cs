@@ -1,0 +1,102 @@
+namespace MsResampler.Training.Tests.Runs;
+
+/// <summary>The loss of distillation against its formula, with tokens of the engine for inference.</summary>
+internal sealed class DistillationTests
+{
+    private static readonly PatchGrid[] s_grids = [new(3, 4), new(2, 2), new(5, 3), new(4, 4)];
+
+    private static readonly ResamplerConfig s_config = Configs.Of(Configs.Window(2, 2), Configs.Gaussian(1, 2));
+
+    private readonly TrainableModel _model = TrainableModel.Create(s_config, seed: 3);
+
+    private float[] _features = [];
+    private float[] _teacher = [];
+
+    private static int TokenCount => s_config.QueryGrid.QueryCount * s_config.OutputSize;
+
+    [SetUp]
+    public void Draw()
+    {
+        Random random = new(7);
+        _features = [.. Enumerable.Range(0, s_grids.Sum(grid => grid.Rows * grid.Columns) * s_config.VisionHiddenSize)
+            .Select(_ => (float)random.NextDouble() - 0.5f)];
+        // A mean far from 0, which a sum of plain squares in single precision would not survive.
+        _teacher = [.. Enumerable.Range(0, s_grids.Length * TokenCount).Select(_ => 1000 + (float)random.NextDouble())];
+    }
+
+    [Test]
+    public void The_variance_is_that_around_the_mean_of_each_channel()
+    {
+        using ResamplerTrainer trainer = new(_model);
+        Distillation distillation = new(trainer, Data());
+        Assert.That(distillation.TeacherVariance, Is.EqualTo(Variance()).Within(1e-9).Percent);
+    }
+
+    /// <summary>Tokens of the engine and of the trainer differ by rounding: relative 1e-5 of tokens of about 1, beside
+    /// differences of about 1000 from the teacher.</summary>
+    [Test]
+    public void The_loss_is_the_mean_square_divided_by_the_variance()
+    {
+        using ResamplerTrainer trainer = new(_model);
+        Distillation distillation = new(trainer, Data());
+        int[] items = [2, 0, 2];
+        double sum = items.Sum(item => Differences(item).Sum(difference => difference * difference));
+        double expected = sum / (items.Length * TokenCount) / Variance();
+        Assert.That(distillation.LossOf(items), Is.EqualTo(expected).Within(1e-5).Percent);
+        Assert.That(distillation.AddGradients(items, CancellationToken.None), Is.EqualTo(distillation.LossOf(items)));
+    }
+
+    /// <summary>The bias of the last layer adds to every token: its gradient is the sum of 2·(y − t)/(v·n). The sums
+    /// have 18 terms of one sign, in single precision.</summary>
+    [Test]
+    public void The_gradient_is_that_of_the_loss()
+    {
+        using ResamplerTrainer trainer = new(_model);
+        int[] items = [1, 3, 0];
+        new Distillation(trainer, Data()).AddGradients(items, CancellationToken.None);
+        double[] expected = new double[s_config.OutputSize];
+        foreach (int item in items)
+        {
+            foreach ((int index, double difference) in Differences(item).Index())
+                expected[index % expected.Length] += 2 * difference / (Variance() * items.Length * TokenCount);
+        }
+
+        Assert.That(_model["proj.bias"].Gradient.ToArray(), Is.EqualTo(expected).Within(1e-4).Percent);
+    }
+
+    [Test]
+    public void Equal_tokens_of_a_teacher_are_an_error()
+    {
+        using ResamplerTrainer trainer = new(_model);
+        DistillationSet data = new(_features, s_grids, new float[s_grids.Length * TokenCount]);
+        Assert.That(() => new Distillation(trainer, data), Throws.ArgumentException
+            .With.Message.Contains("found equal ones"));
+    }
+
+    [TestCase(1, 0, "features: expected")]
+    [TestCase(0, 1, "tokens: expected")]
+    public void A_length_that_is_no_multiple_is_an_error(int moreFeatures, int moreTokens, string expected)
+        => Assert.That(() => new DistillationSet(new float[_features.Length + moreFeatures], s_grids,
+            new float[_teacher.Length + moreTokens]), Throws.ArgumentException.With.Message.StartsWith(expected));
+
+    private DistillationSet Data() => new(_features, s_grids, _teacher);
+
+    private double Variance()
+    {
+        int width = s_config.OutputSize;
+        double[] means = [.. Enumerable.Range(0, width).Select(channel
+            => _teacher.Where((_, index) => index % width == channel).Average(value => (double)value))];
+        return _teacher.Select((value, index) => Math.Pow(value - means[index % width], 2)).Average();
+    }
+
+    /// <summary>y − t of an item.</summary>
+    private double[] Differences(int item)
+    {
+        using ResamplerModel model = _model.ToModel();
+        using Resampler engine = Resampler.Load(model, new ResamplerOptions { Backend = Backend.Cpu });
+        int start = s_grids.Take(item).Sum(grid => engine.FeatureLength(grid));
+        float[] tokens = engine.Resample(_features.AsSpan(start, engine.FeatureLength(s_grids[item])),
+            [s_grids[item]]);
+        return [.. tokens.Select((token, index) => (double)token - _teacher[(item * TokenCount) + index])];
+    }
+}
