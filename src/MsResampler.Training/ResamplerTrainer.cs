@@ -30,9 +30,10 @@ public sealed unsafe class ResamplerTrainer : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(options.ThreadCount, "options.ThreadCount");
         Model = model;
         CpuVariant variant = options.Variant ?? CpuVariant.Choose();
-        _workers = new WorkerPool(options.ThreadCount == 0 ? options.ProcessorCount
+        _workers = options.CreateWorkers(options.ThreadCount == 0 ? options.ProcessorCount
             : Math.Min(options.ThreadCount, options.ProcessorCount));
-        _pass = TrainingPass.Create(variant, new ModelParts(model) { PatchPlaces = options.PatchPlaces }, _workers);
+        _pass = TrainingPass.Create(variant, new ModelParts(model) { PatchPlaces = options.PatchPlaces }, _workers,
+            options.AbsorbsAlways);
     }
 
     /// <summary>The model.</summary>

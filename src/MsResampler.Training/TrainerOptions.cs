@@ -22,4 +22,11 @@ public sealed record TrainerOptions
     /// embedding of that place, while windows and Gaussians follow the order of the features. Null if the features are
     /// in the order of the picture. All grids then have the same size.</summary>
     internal IReadOnlyList<int>? PatchPlaces { get; init; }
+
+    /// <summary>Whether narrow scopes absorb keys and values also where that takes longer. Only tests set
+    /// it.</summary>
+    internal bool AbsorbsAlways { get; init; }
+
+    /// <summary>Creates the threads. Only measurements set it, to time the phases.</summary>
+    internal Func<int, WorkerPool> CreateWorkers { get; init; } = threadCount => new WorkerPool(threadCount);
 }

@@ -22,6 +22,8 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
     private readonly ScopeAttention<TSimd, TVector>[] _attention;
     private readonly Dictionary<PatchGrid, FrameGeometry>[] _known;
     private readonly FrameGeometry[][] _geometries;
+    private readonly AbsorbedScope<TSimd, TVector>[] _absorbed;
+    private readonly bool[] _isAbsorbed;
     private readonly Rows[] _keys;
     private readonly Rows[] _values;
     private readonly Rows[] _maxima;
@@ -41,6 +43,9 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
         _attention = [.. Config.Scopes.Select(scope => new ScopeAttention<TSimd, TVector>(scope, Config))];
         _known = [.. Config.Scopes.Select(_ => new Dictionary<PatchGrid, FrameGeometry>())];
         _geometries = new FrameGeometry[ScopeCount][];
+        _absorbed = [.. Enumerable.Range(0, ScopeCount)
+            .Select(scope => new AbsorbedScope<TSimd, TVector>(context, scope, input, queries))];
+        _isAbsorbed = new bool[ScopeCount];
         _keys = new Rows[ScopeCount];
         _values = new Rows[ScopeCount];
         _maxima = new Rows[ScopeCount];
@@ -80,6 +85,9 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
 
                 return geometry;
             })];
+            _isAbsorbed[scope] = IsAbsorbed(scope);
+            if (_isAbsorbed[scope])
+                scratch = Math.Max(scratch, _absorbed[scope].Prepare(_geometries[scope]));
             foreach (FrameGeometry geometry in _geometries[scope])
                 scratch = Math.Max(scratch, _attention[scope].ScratchCount(geometry));
         }
@@ -95,6 +103,12 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
     {
         for (int scope = 0; scope < ScopeCount; scope++)
         {
+            if (_isAbsorbed[scope])
+            {
+                _absorbed[scope].Place(ref memory);
+                continue;
+            }
+
             bool isOwner = _parts.OwnerOf(scope) == scope;
             _keys[scope] = isOwner ? Rows.Take(ref memory, _context.RowCount, _context.Width) : _keys[0];
             _values[scope] = isOwner ? Rows.Take(ref memory, _context.RowCount, _context.Width) : _values[0];
@@ -111,6 +125,10 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
         IEnumerable<int> scopes = Enumerable.Range(0, ScopeCount);
         if (scopes.Any(needs.Attention))
             HeadGradients = Rows.Take(ref memory, _context.TokenCount, checked(ScopeCount * _context.Width));
+        for (int scope = 0; scope < ScopeCount; scope++)
+            if (_isAbsorbed[scope])
+                _absorbed[scope].PlaceBackward(ref memory, needs);
+        scopes = scopes.Where(scope => !_isAbsorbed[scope]);
         if (scopes.Any(needs.Keys))
             _keyGradients = Rows.Take(ref memory, _context.RowCount, _context.Width);
         if (scopes.Any(needs.Values))
@@ -127,7 +145,7 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
         ProductPhase<TSimd, TVector> products = new(_context);
         for (int scope = 0; scope < ScopeCount; scope++)
         {
-            if (_parts.OwnerOf(scope) != scope)
+            if (_isAbsorbed[scope] || _parts.OwnerOf(scope) != scope)
                 continue;
             products.Linear(_input.Keys, _context.RowCount, _parts.Scopes[scope].KeyProjection, _keys[scope]);
             products.Linear(_input.Values, _context.RowCount, _parts.Scopes[scope].ValueProjection, _values[scope]);
@@ -135,22 +153,57 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
 
         products.AddTo(phases, "KeysAndValues");
         // The widest scopes, which take longest, are last in the model and first here.
-        phases.Add("Attention", ScopeCount * UnitCount, (task, worker) =>
+        int[] projected = [.. Enumerable.Range(0, ScopeCount).Where(scope => !_isAbsorbed[scope]).Reverse()];
+        phases.Add("Attention", projected.Length * UnitCount, (task, worker) =>
         {
             (int index, int unit) = Math.DivRem(task, UnitCount);
-            int scope = ScopeCount - 1 - index;
+            int scope = projected[index];
             (int group, int head) = Math.DivRem(unit, HeadCount);
             _attention[scope].Forward(GroupOf(scope, group, head), FramesOf(scope, group, head, worker, needs: null),
                 _context.ScratchOf(worker));
         });
+        for (int scope = 0; scope < ScopeCount; scope++)
+            if (_isAbsorbed[scope])
+                _absorbed[scope].AddForward(phases, Heads.From(scope * _context.Width));
     }
 
     /// <summary>Adds the phases from the gradients of the heads to those of the projections and of Z.</summary>
     public void AddBackward(PhaseList phases, GradientNeeds needs)
     {
         for (int scope = 0; scope < ScopeCount; scope++)
-            if (needs.Attention(scope))
+        {
+            if (!needs.Attention(scope))
+                continue;
+            if (_isAbsorbed[scope])
+                _absorbed[scope].AddBackward(phases, needs, HeadGradients.From(scope * _context.Width), adds: scope > 0);
+            else
                 AddBackward(phases, needs, scope);
+        }
+    }
+
+    /// <summary>Whether the keys and values of a scope are absorbed, see
+    /// <see cref="AbsorbedScope{TSimd, TVector}"/>: if that takes less time, in images whose scopes share no keys and
+    /// values. A stored table needs the gradients of the keys.</summary>
+    private bool IsAbsorbed(int scope)
+    {
+        if (Config.Scopes[scope].Window is null || (Config.ShareKeyValues && ScopeCount > 1)
+            || _context.Batch.MaxFrameCount > 1
+            || Config.PositionEmbedding.Keys == PositionEmbeddingType.Stored)
+            return false;
+        if (_context.AbsorbsAlways)
+            return true;
+        // Multiply-adds of the two passes. Three products project keys, and three project values. In place of them six
+        // products have the patches of the windows; two of them with heads in whole vectors. Their tiles are small, and
+        // reach 0.6 of the speed of a large product.
+        const double Efficiency = 0.6;
+        double width = _context.Width;
+        double pairs = 0;
+        for (int group = 0; group < _context.Batch.GroupCount; group++)
+            pairs += _geometries[scope][_context.Batch.GridOf(group)].Windows.PairCount;
+        int lanes = WindowProducts<TSimd, TVector>.LaneCount(HeadCount);
+        double absorbed = (3 * _context.TokenCount * width * width)
+            + (((2 * lanes) + (4 * HeadCount)) * pairs * width / Efficiency);
+        return absorbed < 6 * _context.RowCount * width * width;
     }
 
     private void AddBackward(PhaseList phases, GradientNeeds needs, int scope)

@@ -3,7 +3,7 @@ using MsResampler.Cpu;
 namespace MsResampler.Training.Passes;
 
 /// <summary>What the stages of a pass share.</summary>
-internal sealed unsafe class PassContext(ModelParts parts, int threadCount)
+internal sealed unsafe class PassContext(ModelParts parts, int threadCount, bool absorbsAlways)
 {
     private float* _scratch;
     private int _scratchStride;
@@ -11,6 +11,9 @@ internal sealed unsafe class PassContext(ModelParts parts, int threadCount)
     public ModelParts Parts => parts;
 
     public int ThreadCount => threadCount;
+
+    /// <summary>Whether keys and values are absorbed wherever that is possible, also if it takes longer.</summary>
+    public bool AbsorbsAlways => absorbsAlways;
 
     /// <summary>The batch.</summary>
     public BatchLayout Batch { get; set; } = new(default);

@@ -11,6 +11,9 @@ internal sealed unsafe class ProductPhase<TSimd, TVector>(PassContext context)
     private readonly List<(Rows Matrix, int RowCount, TrainableTensor Sums, int FirstTask)> _sums = [];
     private int _sumTaskCount;
 
+    /// <summary>Adds a product.</summary>
+    public void Add(in MatrixProduct product) => _products.Add(product);
+
     /// <summary>Adds <c>Y = X·Wᵀ + b</c>.</summary>
     public void Linear(Rows x, int rowCount, LinearLayer layer, Rows y)
         => _products.Add(MatrixProduct.Linear(x.Start, x.Stride, rowCount, layer.Weight.Pointer,

@@ -22,7 +22,6 @@ internal sealed unsafe class QueryStage<TSimd, TVector>(PassContext context)
     private Rows _values;
     private Rows _inputs;
     private Rows _frameGradients;
-    private Rows _gradients;
     private Rows _inputGradients;
     private Rows _valueGradients;
 
@@ -32,10 +31,16 @@ internal sealed unsafe class QueryStage<TSimd, TVector>(PassContext context)
     private bool HavePositions => _config.PositionEmbedding.Queries != PositionEmbeddingType.None;
 
     /// <summary>Rows of one set of queries on all grids.</summary>
-    private int GridRowCount => GridCount * context.QueryCount;
+    public int GridRowCount => GridCount * context.QueryCount;
 
     /// <summary>Rows of all sets of queries.</summary>
     private int SetRowCount => _parts.QuerySetCount * context.QueryCount;
+
+    /// <summary>The gradients of the projected queries of one scope on all grids, [grids·M, D].</summary>
+    public Rows Gradients { get; private set; }
+
+    /// <summary>The projected queries of a scope on all grids, [grids·M, D].</summary>
+    public Rows ProjectedOf(int scope) => _projected[scope];
 
     /// <summary>The projected queries of a scope on the grid of a frame, [M, D].</summary>
     public Rows Of(int scope, int frame) => _projected[scope].After((long)GridOf(frame) * context.QueryCount);
@@ -61,7 +66,7 @@ internal sealed unsafe class QueryStage<TSimd, TVector>(PassContext context)
         if (!Enumerable.Range(0, _projected.Length).Any(needs.Queries))
             return;
         _frameGradients = Rows.Take(ref memory, (long)context.Batch.FrameCount * context.QueryCount, context.Width);
-        _gradients = Rows.Take(ref memory, GridRowCount, context.Width);
+        Gradients = Rows.Take(ref memory, GridRowCount, context.Width);
         _inputGradients = Rows.Take(ref memory, (long)_parts.QuerySetCount * GridRowCount, context.Width);
         _valueGradients = GridCount == 1 ? _inputGradients : Rows.Take(ref memory, SetRowCount, context.Width);
     }
@@ -105,7 +110,7 @@ internal sealed unsafe class QueryStage<TSimd, TVector>(PassContext context)
         PassContext.AddRows(phases, "QuerySums", GridRowCount, row =>
         {
             (int grid, int query) = Math.DivRem(row, context.QueryCount);
-            Span<float> sum = new(_gradients[row], context.Width);
+            Span<float> sum = new(Gradients[row], context.Width);
             sum.Clear();
             for (int frame = 0; frame < context.Batch.FrameCount; frame++)
                 if (GridOf(frame) == grid)
@@ -119,11 +124,11 @@ internal sealed unsafe class QueryStage<TSimd, TVector>(PassContext context)
         if (!needs.Queries(scope))
             return;
         LinearLayer layer = _parts.Scopes[scope].QueryProjection;
-        products.Gradients(_gradients, GridRowCount, InputsOf(scope), layer);
+        products.Gradients(Gradients, GridRowCount, InputsOf(scope), layer);
         if (!needs.QueryInput(scope))
             return;
         int set = _parts.QuerySetOf(scope);
-        products.InputGradient(_gradients, GridRowCount, layer, _inputGradients.After((long)set * GridRowCount),
+        products.InputGradient(Gradients, GridRowCount, layer, _inputGradients.After((long)set * GridRowCount),
             adds: _parts.QuerySetOf(scope) != scope);
     }
 
@@ -174,7 +179,8 @@ internal sealed unsafe class QueryStage<TSimd, TVector>(PassContext context)
 
     private Rows InputsOf(int scope) => _inputs.After((long)_parts.QuerySetOf(scope) * GridRowCount);
 
-    private int GridOf(int frame) => _parts.HaveQueriesAnchors ? context.Batch.GridOf(frame) : 0;
+    /// <summary>The index of the queries of a frame among those of all grids.</summary>
+    public int GridOf(int frame) => _parts.HaveQueriesAnchors ? context.Batch.GridOf(frame) : 0;
 
     private ReadOnlySpan<float> PositionsOf(int grid)
         => _parts.HaveQueriesAnchors ? _anchors[context.Batch.DistinctGrids[grid]] : _parts.Positions!.Values;

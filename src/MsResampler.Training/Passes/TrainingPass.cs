@@ -14,14 +14,16 @@ internal abstract unsafe class TrainingPass
     /// <param name="variant">The instruction set.</param>
     /// <param name="parts">The model.</param>
     /// <param name="workers">The threads.</param>
-    public static TrainingPass Create(CpuVariant variant, ModelParts parts, WorkerPool workers) => variant.Name switch
-    {
-        "avx512" => new VectorTrainingPass<Simd512, Vector512<float>>(parts, workers),
-        "avx2" => new VectorTrainingPass<Simd256, Vector256<float>>(parts, workers),
-        "vector128" => new VectorTrainingPass<Simd128, Vector128<float>>(parts, workers),
-        "scalar" => new VectorTrainingPass<SimdScalar, float>(parts, workers),
-        _ => throw new NotSupportedException($"{variant.Name}: expected an instruction set that training supports"),
-    };
+    /// <param name="absorbsAlways">Whether keys and values are absorbed wherever that is possible.</param>
+    public static TrainingPass Create(CpuVariant variant, ModelParts parts, WorkerPool workers, bool absorbsAlways)
+        => variant.Name switch
+        {
+            "avx512" => new VectorTrainingPass<Simd512, Vector512<float>>(parts, workers, absorbsAlways),
+            "avx2" => new VectorTrainingPass<Simd256, Vector256<float>>(parts, workers, absorbsAlways),
+            "vector128" => new VectorTrainingPass<Simd128, Vector128<float>>(parts, workers, absorbsAlways),
+            "scalar" => new VectorTrainingPass<SimdScalar, float>(parts, workers, absorbsAlways),
+            _ => throw new NotSupportedException($"{variant.Name}: expected an instruction set that training supports"),
+        };
 
     /// <summary>Computes tokens and keeps activations.</summary>
     /// <param name="batch">The batch.</param>
