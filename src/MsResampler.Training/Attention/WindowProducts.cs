@@ -38,8 +38,7 @@ internal static unsafe class WindowProducts<TSimd, TVector>
                 for (int r = 0; r < tileRows; r++)
                     tile[r] = rows + offsets[Math.Min(first + r, count - 1)];
                 float* target = result + (first * laneCount) + lane;
-                float zero = 0;
-                Start(tileWidth, tileRows, laneCount, target, zero);
+                Clear(tileWidth, tileRows, laneCount, target);
                 MicroKernel<TSimd, TVector>.Tile(tileWidth, tile, 1, width, lanes + lane, laneCount, target, laneCount,
                     target, laneCount);
             }
@@ -83,7 +82,7 @@ internal static unsafe class WindowProducts<TSimd, TVector>
                 for (int r = 0; r < tileRows; r++)
                     tile[r] = weights + first + Math.Min(r, heads - 1);
                 float* target = result + (first * stride) + column;
-                Start(tileWidth, tileRows, tileWidth, edge, 0);
+                Clear(tileWidth, tileRows, tileWidth, edge);
                 for (int r = 0; adds && r < heads; r++)
                     new ReadOnlySpan<float>(target + (r * stride), tileWidth).CopyTo(
                         new Span<float>(edge + (r * tileWidth), tileWidth));
@@ -121,7 +120,7 @@ internal static unsafe class WindowProducts<TSimd, TVector>
         for (int first = 0; first < count; first += tileRows)
         {
             int keys = Math.Min(tileRows, count - first);
-            Start(tileWidth, tileRows, tileWidth, sums, 0);
+            Clear(tileWidth, tileRows, tileWidth, sums);
             for (int r = 0; r < tileRows; r++)
                 tile[r] = weights + ((first + Math.Min(r, keys - 1)) * laneCount);
             MicroKernel<TSimd, TVector>.Tile(tileWidth, tile, 1, headCount, vectors, vectorStride, sums, tileWidth,
@@ -143,9 +142,9 @@ internal static unsafe class WindowProducts<TSimd, TVector>
         }
     }
 
-    private static void Start(int width, int rowCount, nint stride, float* target, float value)
+    private static void Clear(int width, int rowCount, nint stride, float* rows)
     {
         for (int row = 0; row < rowCount; row++)
-            new Span<float>(target + (row * stride), width).Fill(value);
+            new Span<float>(rows + (row * stride), width).Clear();
     }
 }

@@ -9,10 +9,9 @@ namespace MsResampler.Training.Passes;
 
 /// <summary>Attention of a scope with narrow windows, whose keys and values are not projected.</summary>
 /// <remarks>
-/// A query of head h meets the rows of Z themselves: <c>Q·(Wk·z) = (Wkᵀ·Q)·z</c> and <c>Σ p·(Wv·z) = Wv·(Σ p·z)</c>. For
-/// w patches in a window a head costs w·D per query in place of the projections of all patches. The queries
-/// <c>Wkᵀ·Q</c>, [A, D] per query, and the gradients with respect to them do not depend on the image: Wk needs one
-/// product per batch.
+/// A query of a head meets the rows of Z themselves: <c>Q·(Wk·z) = (Wkᵀ·Q)·z</c> and
+/// <c>Σ p·(Wv·z) = Wv·(Σ p·z)</c>. For w patches in a window a head costs w·D per query in place of the projections of
+/// all patches. The queries <c>Wkᵀ·Q</c>, [A, D] per query, do not depend on the image: Wk needs one product per batch.
 /// <para>Weights of the patches in the windows are kept, w·A per query. The tasks of the forward pass and of the
 /// gradients of logits are queries of an image; those of the gradients of Z are panels of columns of an image, over its
 /// queries in order.</para>

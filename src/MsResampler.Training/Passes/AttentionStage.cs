@@ -175,7 +175,8 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
             if (!needs.Attention(scope))
                 continue;
             if (_isAbsorbed[scope])
-                _absorbed[scope].AddBackward(phases, needs, HeadGradients.From(scope * _context.Width), adds: scope > 0);
+                _absorbed[scope].AddBackward(phases, needs, HeadGradients.From(scope * _context.Width),
+                    adds: scope > 0);
             else
                 AddBackward(phases, needs, scope);
         }

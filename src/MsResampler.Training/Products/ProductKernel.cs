@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using MsResampler.Cpu;
 using MsResampler.Cpu.Simd;
 
@@ -15,12 +16,31 @@ internal static unsafe class ProductKernel<TSimd, TVector>
     /// <summary>Steps of the largest block: 64 columns of it take a quarter of a second-level cache of 1 MiB.</summary>
     private const int MaxBlockSteps = 1024;
 
-    /// <summary>Steps of a block of a product with a transposed A. Each step of its tiles reads another row of memory:
-    /// the lines of a block stay in the first-level cache until the next tile reads the rest of them.</summary>
+    /// <summary>Steps of a block of a product with a transposed A, whose steps read another row of memory
+    /// each.</summary>
     private const int TransposedBlockSteps = 256;
 
+    /// <summary>Rows of C in a task of a product with a transposed A, whose block of A is packed: it and a block of a
+    /// panel take less than half of a second-level cache of 1 MiB. A multiple of all heights of tiles.</summary>
+    public const int MaxPackedRows = 264;
+
+    /// <summary>Rows by which packing reads ahead: the processor does not prefetch short parts of distant
+    /// rows.</summary>
+    private const int PrefetchRows = 8;
+
+    /// <summary>Rows of a step of a packed tile: 256 bits, of which the rows of the next tile are not used.</summary>
+    private const int SlotRows = 8;
+
+    /// <summary>Rows of the tile of a whole panel.</summary>
+    private const int MinTileRows = 6;
+
+    /// <summary>Panels of a task of a product with a transposed A. Packing A takes a tenth of the time of one
+    /// panel.</summary>
+    public const int PackedPanels = 4;
+
     /// <summary>Floats of scratch memory that a thread needs.</summary>
-    public static int ScratchCount => MaxBlockSteps * MicroKernel<TSimd, TVector>.PanelWidth;
+    public static int ScratchCount => Math.Max(MaxBlockSteps * MicroKernel<TSimd, TVector>.PanelWidth,
+        TransposedBlockSteps * ((MaxPackedRows / MinTileRows * SlotRows) + MicroKernel<TSimd, TVector>.PanelWidth));
 
     /// <summary>The number of panels of a product.</summary>
     public static int PanelCount(in MatrixProduct product)
@@ -62,6 +82,92 @@ internal static unsafe class ProductKernel<TSimd, TVector>
         }
     }
 
+    /// <summary>Computes a part of a product with a transposed A. A block of A is packed once for several panels, in
+    /// the order in which the tiles read it. In place, every step of a tile reads a line of another page, and a product
+    /// takes 3 to 8 % longer.</summary>
+    /// <param name="product">The product.</param>
+    /// <param name="firstPanel">The first panel.</param>
+    /// <param name="endPanel">The panel after the last one.</param>
+    /// <param name="firstRow">The first row of C.</param>
+    /// <param name="rowCount">The number of rows, 1 to <see cref="MaxPackedRows"/>.</param>
+    /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void RunPacked(in MatrixProduct product, int firstPanel, int endPanel, int firstRow, int rowCount,
+        float* scratch)
+    {
+        int panelWidth = MicroKernel<TSimd, TVector>.PanelWidth;
+        int tileRows = MicroKernel<TSimd, TVector>.RowCount(panelWidth);
+        float* a = (float*)product.A + firstRow;
+        float* packed = scratch + (TransposedBlockSteps * panelWidth);
+        for (int step = 0; step < product.InnerCount; step += TransposedBlockSteps)
+        {
+            int steps = Math.Min(TransposedBlockSteps, product.InnerCount - step);
+            PackRows(a + (step * product.AStep), product.AStep, steps, rowCount, tileRows, packed);
+            for (int panel = firstPanel; panel < endPanel; panel++)
+            {
+                int firstColumn = panel * panelWidth;
+                int columns = Math.Min(product.ColumnCount - firstColumn, panelWidth);
+                int width = MicroKernel<TSimd, TVector>.TileWidth(columns);
+                float* c = (float*)product.C + (firstRow * product.CStride) + firstColumn;
+                Pack(product, step, steps, firstColumn, columns, width, scratch);
+                if (width == panelWidth)
+                    MultiplyPacked(packed, steps, rowCount, scratch, columns, c, product.CStride);
+                else
+                    Multiply(a + (step * product.AStep), product.AStride, product.AStep, rowCount, steps, scratch,
+                        width, columns, c, product.CStride, c, product.CStride);
+            }
+        }
+    }
+
+    /// <summary>Packs a block of a transposed A: for each tile, its rows step by step, in slots of
+    /// <see cref="SlotRows"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackRows(float* a, nint aStep, int steps, int rowCount, int tileRows, float* packed)
+    {
+        for (int step = 0; step < steps; step++, a += aStep, packed += SlotRows)
+        {
+            for (int line = 0; line < rowCount; line += MicroKernel<TSimd, TVector>.LineFloats)
+                TSimd.Prefetch(a + (PrefetchRows * aStep) + line);
+            float* slot = packed;
+            int row = 0;
+            for (; row + SlotRows <= rowCount; row += tileRows, slot += steps * SlotRows)
+                Vector256.Store(Vector256.Load(a + row), slot);
+            for (; row < rowCount; row += tileRows, slot += steps * SlotRows)
+                for (int r = 0; r < tileRows; r++)
+                    slot[r] = a[Math.Min(row + r, rowCount - 1)];
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void MultiplyPacked(float* packed, int steps, int rowCount, float* panel, int columns, float* c,
+        nint cStride)
+    {
+        int width = MicroKernel<TSimd, TVector>.PanelWidth;
+        int tileRows = MicroKernel<TSimd, TVector>.RowCount(width);
+        float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
+        float* edge = stackalloc float[tileRows * width];
+        for (int row = 0; row < rowCount; row += tileRows, packed += steps * SlotRows)
+        {
+            int count = Math.Min(tileRows, rowCount - row);
+            for (int r = 0; r < tileRows; r++)
+                rows[r] = packed + r;
+            float* target = c + (row * cStride);
+            if (count == tileRows && columns == width)
+            {
+                MicroKernel<TSimd, TVector>.Tile(width, rows, SlotRows, steps, panel, width, target, cStride, target,
+                    cStride);
+                continue;
+            }
+
+            new Span<float>(edge, tileRows * width).Clear();
+            for (int r = 0; r < count; r++)
+                Copy(target + (r * cStride), edge + (r * width), columns);
+            MicroKernel<TSimd, TVector>.Tile(width, rows, SlotRows, steps, panel, width, edge, width, edge, width);
+            for (int r = 0; r < count; r++)
+                Copy(edge + (r * width), target + (r * cStride), columns);
+        }
+    }
+
     private static int BlockSteps(in MatrixProduct product)
         => product.AStep == 1 ? MaxBlockSteps : TransposedBlockSteps;
 
@@ -88,8 +194,12 @@ internal static unsafe class ProductKernel<TSimd, TVector>
         }
 
         for (int row = 0; row < steps; row++, source += product.BStride)
+        {
+            for (int column = 0; column < width; column += MicroKernel<TSimd, TVector>.LineFloats)
+                TSimd.Prefetch(source + (PrefetchRows * product.BStride) + column);
             for (int column = 0; column < width; column += TSimd.Width, scratch += TSimd.Width)
                 TSimd.Store(scratch, TSimd.Load(source + column));
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

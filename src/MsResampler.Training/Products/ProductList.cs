@@ -20,7 +20,11 @@ internal sealed unsafe class ProductList<TSimd, TVector>
     private int[] _heldPanels = [];
 
     private readonly record struct Entry(MatrixProduct Product, int FirstTask, int FirstPanel, int RangeRows,
-        int RangeCount);
+        int RangeCount)
+    {
+        /// <summary>Panels of a task.</summary>
+        public int TaskPanels { get; } = Product.AStep == 1 ? 1 : ProductKernel<TSimd, TVector>.PackedPanels;
+    }
 
     /// <summary>The number of tasks, once <see cref="Cut"/> was called.</summary>
     public int TaskCount { get; private set; }
@@ -42,15 +46,19 @@ internal sealed unsafe class ProductList<TSimd, TVector>
         for (int index = 0; index < _entries.Count; index++)
         {
             MatrixProduct product = _entries[index].Product;
+            int taskPanels = _entries[index].TaskPanels;
             int panelCount = ProductKernel<TSimd, TVector>.PanelCount(product);
-            long wanted = product.Work / panelCount / taskWork;
+            int groupCount = (panelCount + taskPanels - 1) / taskPanels;
+            long wanted = product.Work / groupCount / taskWork;
             int most = (product.RowCount + MinRows - 1) / MinRows;
-            int ranges = threadCount == 1 ? 1 : (int)Math.Clamp(wanted, 1, most);
+            int least = taskPanels == 1 ? 1 : (product.RowCount + ProductKernel<TSimd, TVector>.MaxPackedRows - 1)
+                / ProductKernel<TSimd, TVector>.MaxPackedRows;
+            int ranges = threadCount == 1 ? least : (int)Math.Clamp(wanted, least, most);
             int multiple = MicroKernel<TSimd, TVector>.RowMultiple;
             int rows = (((product.RowCount + ranges - 1) / ranges) + multiple - 1) / multiple * multiple;
             ranges = (product.RowCount + rows - 1) / rows;
             _entries[index] = new Entry(product, tasks, panels, rows, ranges);
-            tasks += panelCount * ranges;
+            tasks += groupCount * ranges;
             panels += panelCount;
         }
 
@@ -71,9 +79,18 @@ internal sealed unsafe class ProductList<TSimd, TVector>
         MatrixProduct product = entry.Product;
         (int own, int range) = Math.DivRem(task - entry.FirstTask, entry.RangeCount);
         int row = range * entry.RangeRows;
+        int rows = Math.Min(entry.RangeRows, product.RowCount - row);
+        if (entry.TaskPanels > 1)
+        {
+            int first = own * entry.TaskPanels;
+            ProductKernel<TSimd, TVector>.RunPacked(product, first, Math.Min(first + entry.TaskPanels,
+                ProductKernel<TSimd, TVector>.PanelCount(product)), row, rows, scratch);
+            _heldPanels[worker] = -1;
+            return;
+        }
+
         int panel = entry.FirstPanel + own;
-        ProductKernel<TSimd, TVector>.Run(product, own, row, Math.Min(entry.RangeRows, product.RowCount - row),
-            scratch, isHeld: _heldPanels[worker] == panel);
+        ProductKernel<TSimd, TVector>.Run(product, own, row, rows, scratch, isHeld: _heldPanels[worker] == panel);
         _heldPanels[worker] = ProductKernel<TSimd, TVector>.IsOneBlock(product) ? panel : -1;
     }
 }

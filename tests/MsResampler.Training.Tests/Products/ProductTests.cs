@@ -33,6 +33,7 @@ internal sealed unsafe class ProductTests<TSimd, TVector>
 
     [TestCase(3, 1025, 7)]
     [TestCase(1100, 5, 1500)]
+    [TestCase(300, 330, 290)]
     public void Products_longer_than_a_block_agree_with_loops(int rows, int inputs, int outputs)
         => Check(rows, inputs, outputs, threads: 2);
 
