@@ -33,7 +33,7 @@ public sealed unsafe class ResamplerTrainer : IDisposable
         _workers = options.CreateWorkers(options.ThreadCount == 0 ? options.ProcessorCount
             : Math.Min(options.ThreadCount, options.ProcessorCount));
         _pass = TrainingPass.Create(variant, new ModelParts(model) { PatchPlaces = options.PatchPlaces }, _workers,
-            options.AbsorbsAlways);
+            options.Absorbs);
     }
 
     /// <summary>The model.</summary>

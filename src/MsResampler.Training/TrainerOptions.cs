@@ -23,9 +23,9 @@ public sealed record TrainerOptions
     /// in the order of the picture. All grids then have the same size.</summary>
     internal IReadOnlyList<int>? PatchPlaces { get; init; }
 
-    /// <summary>Whether narrow scopes absorb keys and values also where that takes longer. Only tests set
-    /// it.</summary>
-    internal bool AbsorbsAlways { get; init; }
+    /// <summary>Whether scopes with windows absorb keys and values where that is possible (null: where it
+    /// takes less time). Only tests set it.</summary>
+    internal bool? Absorbs { get; init; }
 
     /// <summary>Creates the threads. Only measurements set it, to time the phases.</summary>
     internal Func<int, WorkerPool> CreateWorkers { get; init; } = threadCount => new WorkerPool(threadCount);

@@ -18,7 +18,7 @@ internal sealed class ForwardTests
         {
             ThreadCount = 3,
             ProcessorCount = 3,
-            AbsorbsAlways = index / variants.Length % 2 == 1,
+            Absorbs = index / variants.Length % 2 == 1,
             Variant = variants[index % variants.Length],
         });
         float[] features = [.. drawn.Grids.SelectMany((grid, frame) => model.RandomFeatures(grid, frame))];

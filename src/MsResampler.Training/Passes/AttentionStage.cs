@@ -191,8 +191,8 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
             || _context.Batch.MaxFrameCount > 1
             || Config.PositionEmbedding.Keys == PositionEmbeddingType.Stored)
             return false;
-        if (_context.AbsorbsAlways)
-            return true;
+        if (_context.Absorbs is { } fixedChoice)
+            return fixedChoice;
         // Multiply-adds of the two passes. Three products project keys, and three project values. In place of them six
         // products have the patches of the windows; two of them with heads in whole vectors. Their tiles are small, and
         // reach 0.6 of the speed of a large product.

@@ -3,7 +3,7 @@ using MsResampler.Cpu;
 namespace MsResampler.Training.Passes;
 
 /// <summary>What the stages of a pass share.</summary>
-internal sealed unsafe class PassContext(ModelParts parts, int threadCount, bool absorbsAlways)
+internal sealed unsafe class PassContext(ModelParts parts, int threadCount, bool? absorbs)
 {
     private float* _scratch;
     private int _scratchStride;
@@ -12,8 +12,8 @@ internal sealed unsafe class PassContext(ModelParts parts, int threadCount, bool
 
     public int ThreadCount => threadCount;
 
-    /// <summary>Whether keys and values are absorbed wherever that is possible, also if it takes longer.</summary>
-    public bool AbsorbsAlways => absorbsAlways;
+    /// <summary>See <see cref="TrainerOptions.Absorbs"/>.</summary>
+    public bool? Absorbs => absorbs;
 
     /// <summary>The batch.</summary>
     public BatchLayout Batch { get; set; } = new(default);

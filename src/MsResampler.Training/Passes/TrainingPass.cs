@@ -14,14 +14,14 @@ internal abstract unsafe class TrainingPass
     /// <param name="variant">The instruction set.</param>
     /// <param name="parts">The model.</param>
     /// <param name="workers">The threads.</param>
-    /// <param name="absorbsAlways">Whether keys and values are absorbed wherever that is possible.</param>
-    public static TrainingPass Create(CpuVariant variant, ModelParts parts, WorkerPool workers, bool absorbsAlways)
+    /// <param name="absorbs">See <see cref="TrainerOptions.Absorbs"/>.</param>
+    public static TrainingPass Create(CpuVariant variant, ModelParts parts, WorkerPool workers, bool? absorbs)
         => variant.Name switch
         {
-            "avx512" => new VectorTrainingPass<Simd512, Vector512<float>>(parts, workers, absorbsAlways),
-            "avx2" => new VectorTrainingPass<Simd256, Vector256<float>>(parts, workers, absorbsAlways),
-            "vector128" => new VectorTrainingPass<Simd128, Vector128<float>>(parts, workers, absorbsAlways),
-            "scalar" => new VectorTrainingPass<SimdScalar, float>(parts, workers, absorbsAlways),
+            "avx512" => new VectorTrainingPass<Simd512, Vector512<float>>(parts, workers, absorbs),
+            "avx2" => new VectorTrainingPass<Simd256, Vector256<float>>(parts, workers, absorbs),
+            "vector128" => new VectorTrainingPass<Simd128, Vector128<float>>(parts, workers, absorbs),
+            "scalar" => new VectorTrainingPass<SimdScalar, float>(parts, workers, absorbs),
             _ => throw new NotSupportedException($"{variant.Name}: expected an instruction set that training supports"),
         };
 

@@ -22,11 +22,11 @@ internal sealed unsafe class VectorTrainingPass<TSimd, TVector> : TrainingPass
     // Gradients of activations.
     private AlignedBuffer _gradients = new(0);
 
-    public VectorTrainingPass(ModelParts parts, WorkerPool workers, bool absorbsAlways)
+    public VectorTrainingPass(ModelParts parts, WorkerPool workers, bool? absorbs)
     {
         _parts = parts;
         _workers = workers;
-        _context = new PassContext(parts, workers.ThreadCount, absorbsAlways);
+        _context = new PassContext(parts, workers.ThreadCount, absorbs);
         _input = new InputStage<TSimd, TVector>(_context);
         _queries = new QueryStage<TSimd, TVector>(_context);
         _attention = new AttentionStage<TSimd, TVector>(_context, _input, _queries);

@@ -51,7 +51,7 @@ internal sealed class GradientTests
             ThreadCount = threadCount,
             ProcessorCount = threadCount,
             Variant = s_variants[index % s_variants.Length],
-            AbsorbsAlways = index / s_variants.Length % 2 == 1,
+            Absorbs = index / s_variants.Length % 2 == 1,
         });
         trainer.Forward(features, drawn.Groups, tokens);
         trainer.Backward(loss.GradientOf(tokens), featureGradient);
