@@ -2,6 +2,7 @@ using System.Reflection;
 using MsResampler.Kernels;
 using MsResampler.Onnx;
 using MsResampler.Reference;
+using MsResampler.Training;
 using MsResampler.Vision;
 using PublicApiGenerator;
 
@@ -12,7 +13,7 @@ public class PublicApiTests
 {
     private static readonly Assembly[] s_assemblies =
         [typeof(Resampler).Assembly, typeof(ReferenceResampler).Assembly, typeof(OnnxExporter).Assembly,
-            typeof(CudaBackend).Assembly, typeof(VisualTokens).Assembly];
+            typeof(CudaBackend).Assembly, typeof(VisualTokens).Assembly, typeof(ResamplerTrainer).Assembly];
 
     [TestCaseSource(nameof(s_assemblies))]
     public void The_public_API_is_as_recorded(Assembly assembly)

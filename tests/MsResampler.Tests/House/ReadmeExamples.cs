@@ -141,6 +141,16 @@ internal static class ReadmeExamples
             .UseOpenTelemetry();
     }
 
+    public static void Gradients(float[] features, PatchGrid[] grids, Func<float[], float[]> gradientOfLoss)
+    {
+        TrainableModel model = TrainableModel.Load("student");
+        using ResamplerTrainer trainer = new(model);
+        float[] tokens = trainer.Forward(features, grids);
+        trainer.Backward(gradientOfLoss(tokens));             // adds to the gradient of every tensor of the model
+        new AdamW(model.Tensors).Step(1e-3);
+        model.Save("trained");
+    }
+
     public static void Training(Func<int, (float[] Features, PatchGrid[] Grids)> nextBatch,
         Func<float[], float[]> gradientOfLoss)
     {

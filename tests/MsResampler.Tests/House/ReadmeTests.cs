@@ -26,6 +26,8 @@ public sealed partial class ReadmeTests
         ("dotnet add", "it needs a project of the user"),
         ("bash .ci/run", "it runs this test"),
         ("dotnet run -c Release --project perf/MsResampler.Perf -- ", "it takes minutes on an idle machine"),
+        ("tools/get-fashion-mnist.sh", "it downloads data"),
+        ("dotnet run -c Release --project perf/MsResampler.Claim", "it takes minutes, and needs downloaded data"),
         ("python3 perf/peers/torch_peer.py", "it needs PyTorch"),
         ("python3 perf/peers/limit_onnxruntime.py", "it changes a program that the test does not copy"),
         ("cp -r perf/MsResampler.Perf/bin/", "another build may be writing the folder"),
