@@ -12,6 +12,9 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
 {
     private const int GateScenes = 200;
 
+    // How often to look whether another process has finished a run.
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(2);
+
     private readonly Lazy<GarmentSet> _training = new(() => load(GarmentSplit.Training));
     private readonly Lazy<GarmentSet> _validation = new(() => load(GarmentSplit.Validation));
     private readonly Lazy<GarmentSet> _test = new(() => load(GarmentSplit.Test));
@@ -52,8 +55,8 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
     public void Run(IReadOnlyList<string> only, int workers, DateTime deadline, CancellationToken cancellationToken)
     {
         Arm[] chosen = [.. arms.Where(arm => only.Count == 0 || only.Contains(arm.Name))];
-        Work([.. chosen.SelectMany(arm => plan.Rates.Select(rate
-            => (Action)(() => Tune(arm, rate, cancellationToken))))], workers, deadline, cancellationToken);
+        WorkToEnd([.. chosen.SelectMany(arm => plan.Rates.Select(rate
+            => (Func<bool>)(() => Tune(arm, rate, cancellationToken))))], workers, deadline, cancellationToken);
         if (arms.Any(arm => ChosenRate(arm) is null))
         {
             log.WriteLine("The learning rates of some arms are not chosen yet; final runs start after that.");
@@ -62,8 +65,8 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
 
         Protocol.Freeze(this);
         // Seed by seed, so that the arms can be compared at any time.
-        Work([.. plan.Seeds.SelectMany(seed => chosen.Select(arm
-            => (Action)(() => RunFinal(arm, seed, cancellationToken))))], workers, deadline, cancellationToken);
+        WorkToEnd([.. plan.Seeds.SelectMany(seed => chosen.Select(arm
+            => (Func<bool>)(() => RunFinal(arm, seed, cancellationToken))))], workers, deadline, cancellationToken);
     }
 
     /// <summary>Copies the best of the trained models to <see cref="BestModelFolder"/>.</summary>
@@ -80,9 +83,23 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
         return best.Seed;
     }
 
-    private static void Work(Action[] tasks, int workers, DateTime deadline, CancellationToken cancellationToken)
+    // Runs that another process has are waited for: it may be killed.
+    private static void WorkToEnd(Func<bool>[] tasks, int workers, DateTime deadline,
+        CancellationToken cancellationToken)
+    {
+        while (!Work(tasks, workers, deadline, cancellationToken) && DateTime.UtcNow < deadline)
+        {
+            cancellationToken.WaitHandle.WaitOne(s_pause);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <summary>Runs tasks on several threads, each of which returns whether its run has finished.</summary>
+    /// <returns>Whether all have finished.</returns>
+    private static bool Work(Func<bool>[] tasks, int workers, DateTime deadline, CancellationToken cancellationToken)
     {
         int next = -1;
+        int finished = 0;
         Exception? failure = null;
         Thread[] threads = [.. Enumerable.Range(0, workers).Select(_ => new Thread(Loop))];
         foreach (Thread thread in threads)
@@ -92,6 +109,7 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
         if (failure is not null)
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
         cancellationToken.ThrowIfCancellationRequested();
+        return finished == tasks.Length;
 
         void Loop()
         {
@@ -99,7 +117,10 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
             {
                 while (failure is null && DateTime.UtcNow < deadline && !cancellationToken.IsCancellationRequested
                     && Interlocked.Increment(ref next) is int index && index < tasks.Length)
-                    tasks[index]();
+                {
+                    if (tasks[index]())
+                        Interlocked.Increment(ref finished);
+                }
             }
             catch (Exception problem)
             {
@@ -108,26 +129,29 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
         }
     }
 
-    private void Tune(Arm arm, double rate, CancellationToken cancellationToken)
+    private bool Tune(Arm arm, double rate, CancellationToken cancellationToken)
         => Once(Tuning, TuningName(arm, rate), () => Train(arm, RunPlan.TuningSeed, rate, plan.Tuning, isFinal: false,
             cancellationToken));
 
-    private void RunFinal(Arm arm, ulong seed, CancellationToken cancellationToken)
+    private bool RunFinal(Arm arm, ulong seed, CancellationToken cancellationToken)
         => Once(Runs, RunName(arm, seed), () => Train(arm, seed, ChosenRate(arm)!.Value, plan.Settings, isFinal: true,
             cancellationToken));
 
-    private void Once(RunStore store, string name, Func<RunResult> run)
+    private bool Once(RunStore store, string name, Func<RunResult> run)
     {
         if (store.Find(name) is not null)
-            return;
+            return true;
         using IDisposable? taken = store.TryTake(name);
+        if (taken is null)
+            return false;
         // Another process may have finished the run between the two calls.
-        if (taken is null || store.Find(name) is not null)
-            return;
+        if (store.Find(name) is not null)
+            return true;
         RunResult result = run();
         store.Save(name, result);
         log.WriteLine($"{DateTime.Now:HH:mm:ss}  {name}: validation {result.Validation:0.000}" +
             (result.Test is { } test ? $", test {test.Average():0.000}" : "") + $", {result.Seconds:0} s");
+        return true;
     }
 
     private RunResult Train(Arm arm, ulong seed, double rate, RunSettings settings, bool isFinal,
