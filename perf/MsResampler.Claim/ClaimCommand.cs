@@ -9,6 +9,9 @@ namespace MsResampler.Claim;
 /// <summary>The command line of the experiment.</summary>
 internal static class ClaimCommand
 {
+    // One of the rates that the experiment tries.
+    private const double ExportRate = 4e-3;
+
     private const string ResultsFolder = "perf/results/claim";
 
     public static RootCommand Create()
@@ -50,10 +53,21 @@ internal static class ClaimCommand
         {
             Description = $"The folder of the results; default {ResultsFolder}, or a temporary one with --quick.",
         };
+        Option<string?> export = new("--export")
+        {
+            Description = "Write the best model of the results, as the model of the command's demo, to this folder, and " +
+                "run nothing.",
+            HelpName = "DIR",
+        };
+        Option<int> exportSteps = new("--export-steps")
+        {
+            Description = "With --export: train a model in so many steps, in place of a finished run.",
+        };
         RootCommand command = new("Compares resamplers with several scopes and others at equal tokens. Results of " +
             "runs are kept as they finish; the next call continues.")
         {
-            quick, report, times, only, seeds, minutes, workers, data, output,
+            quick, report, times, only, seeds, minutes, workers, data, output, export,
+            exportSteps,
         };
         command.SetAction((parsed, cancellationToken) => Task.Run(() =>
         {
@@ -68,6 +82,8 @@ internal static class ClaimCommand
             string source = parsed.GetValue(data) ?? GarmentSet.DefaultFolder;
             Experiment experiment = new(plan, ArmList.All, folder, split => GarmentSet.Load(source, split),
                 Console.Out);
+            if (parsed.GetValue(export) is { } target)
+                return Export(experiment, target, source, parsed.GetValue(exportSteps), cancellationToken);
             return Run(experiment, folder, source, parsed.GetValue(report), parsed.GetValue(times),
                 parsed.GetValue(only) ?? [], parsed.GetValue(workers), parsed.GetValue(minutes), cancellationToken);
         }, cancellationToken));
@@ -77,7 +93,7 @@ internal static class ClaimCommand
     private static int Run(Experiment experiment, string folder, string source, bool reports, bool times, string[] only,
         int workers, double minutes, CancellationToken cancellationToken)
     {
-        try
+        return Guarded(() =>
         {
             if (times)
             {
@@ -93,6 +109,25 @@ internal static class ClaimCommand
             }
 
             ClaimReport.Write(experiment, folder);
+        });
+    }
+
+    private static int Export(Experiment experiment, string target, string source, int steps,
+        CancellationToken cancellationToken)
+        => Guarded(() =>
+        {
+            if (steps > 0)
+                DemoExport.Train(target, ExportRate, new RunSettings { Steps = steps },
+                    split => GarmentSet.Load(source, split), Console.Out, cancellationToken);
+            else
+                DemoExport.WriteBest(experiment, target, GarmentSet.Load(source, GarmentSplit.Test));
+        });
+
+    private static int Guarded(Action action)
+    {
+        try
+        {
+            action();
             return 0;
         }
         catch (OperationCanceledException)

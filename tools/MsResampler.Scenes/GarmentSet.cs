@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using MsResampler.Files;
 
 namespace MsResampler.Scenes;
 
@@ -11,6 +12,11 @@ internal sealed class GarmentSet
 
     public const int ClassCount = 10;
 
+    /// <summary>The garments of each class in the demo.</summary>
+    public const int DemoCountPerClass = 20;
+
+    private const string DemoImages = "garments-images-idx3-ubyte.gz";
+    private const string DemoLabels = "garments-labels-idx1-ubyte.gz";
     private const int PixelCount = Side * Side;
     private const int TrainingFileCount = 60_000;
     private const int ValidationCount = 10_000;
@@ -76,14 +82,65 @@ internal sealed class GarmentSet
             labels.AsSpan(first, count).ToArray());
     }
 
+    /// <summary>The garments of the demo, which are built into this program: the first
+    /// <see cref="DemoCountPerClass"/> of each class in the test set.</summary>
+    public static GarmentSet LoadDemo()
+    {
+        const int Count = DemoCountPerClass * ClassCount;
+        return new GarmentSet(Open(DemoImages, ImagesMagic, [Count, Side, Side]),
+            Open(DemoLabels, LabelsMagic, [Count]));
+
+        static byte[] Open(string name, uint magic, int[] extents)
+        {
+            using Stream file = DemoModel.Open(name);
+            return Read(file, "this program", name, magic, extents);
+        }
+    }
+
+    /// <summary>Writes the garments of the demo.</summary>
+    /// <param name="folder">The folder to write to.</param>
+    public void WriteDemo(string folder)
+    {
+        int[] chosen = [.. Enumerable.Range(0, Count).GroupBy(ClassOf).OrderBy(group => group.Key)
+            .SelectMany(group => group.Take(DemoCountPerClass))];
+        Write(Path.Combine(folder, DemoImages), ImagesMagic, [chosen.Length, Side, Side],
+            [.. chosen.SelectMany(garment => Pixels(garment).ToArray())]);
+        Write(Path.Combine(folder, DemoLabels), LabelsMagic, [chosen.Length],
+            [.. chosen.Select(garment => _labels[garment])]);
+    }
+
+    private static void Write(string path, uint magic, int[] extents, byte[] values)
+    {
+        using AtomicFile file = new(path);
+        using (GZipStream stream = new(file.Stream, CompressionLevel.SmallestSize, leaveOpen: true))
+        {
+            byte[] number = new byte[sizeof(uint)];
+            foreach (uint value in extents.Select(extent => (uint)extent).Prepend(magic))
+            {
+                BinaryPrimitives.WriteUInt32BigEndian(number, value);
+                stream.Write(number);
+            }
+
+            stream.Write(values);
+        }
+
+        file.Commit(default);
+    }
+
     private static byte[] Read(string folder, string name, uint magic, int[] extents)
     {
         string path = Path.Combine(folder, name);
         if (!File.Exists(path))
             throw Wrong(folder, $"{name}: expected the file, found none");
+        using FileStream file = File.OpenRead(path);
+        return Read(file, folder, name, magic, extents);
+    }
+
+    private static byte[] Read(Stream file, string folder, string name, uint magic, int[] extents)
+    {
         try
         {
-            using GZipStream stream = new(File.OpenRead(path), CompressionMode.Decompress);
+            using GZipStream stream = new(file, CompressionMode.Decompress);
             byte[] header = new byte[sizeof(uint) * (1 + extents.Length)];
             stream.ReadExactly(header);
             uint[] found = [.. Enumerable.Range(0, 1 + extents.Length).Select(index

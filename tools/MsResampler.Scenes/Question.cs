@@ -69,7 +69,7 @@ internal readonly record struct Question(QuestionTask Task, int Cell, int OtherC
     public override string ToString() => Task switch
     {
         QuestionTask.Local => $"Which garment is {Place(Cell)}?",
-        QuestionTask.Region => $"How many garments of the class {GarmentSet.ClassNames[Class]} are in the " +
+        QuestionTask.Region => $"How many of class {GarmentSet.ClassNames[Class]} are in the " +
             $"{QuadrantNames[Quadrant]} quarter?",
         QuestionTask.Global => "Which class is the most frequent?",
         QuestionTask.Compare => $"Is the class {Place(Cell)} the same as {Place(OtherCell)}?",

@@ -22,6 +22,19 @@ internal static class ReaderFile
     public static Reader Load(string path)
     {
         using SafetensorsCheckpoint file = SafetensorsCheckpoint.Open(path);
+        return Load(file, path);
+    }
+
+    /// <summary>Reads a file in memory.</summary>
+    /// <inheritdoc cref="Load(string)" path="/exception"/>
+    public static Reader Load(ReadOnlyMemory<byte> content)
+    {
+        using SafetensorsCheckpoint file = SafetensorsCheckpoint.Open(CheckpointBytes.Of(content));
+        return Load(file, Name);
+    }
+
+    private static Reader Load(SafetensorsCheckpoint file, string path)
+    {
         Dictionary<string, TensorInfo> found = file.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
         if (!found.TryGetValue(Positions, out TensorInfo? positions) || positions.Shape is not [> 0 and < 65536,
             > 0 and < 65536])

@@ -4,6 +4,12 @@ namespace MsResampler.Scenes;
 /// there are stray strokes and noise. A scene depends only on the set of garments, a seed and an index.</summary>
 internal sealed class Scene
 {
+    /// <summary>The mean of the pixels of scenes, approximately.</summary>
+    public const float Mean = 0.2f;
+
+    /// <summary>The standard deviation of the pixels of scenes, approximately.</summary>
+    public const float Deviation = 0.28f;
+
     private const int PaletteSize = 4;
     private const int MinEmptyCount = 3;
     private const int MaxEmptyCount = 6;
@@ -94,8 +100,6 @@ internal sealed class Scene
     /// <summary>The patches of a canvas.</summary>
     public static void ToPatches(int scale, ReadOnlySpan<float> canvas, Span<float> features)
     {
-        const float Mean = 0.2f;
-        const float Deviation = 0.28f;
         int side = SceneLayout.CanvasSide(scale);
         int patches = side / SceneLayout.PatchSide;
         for (int row = 0; row < side; row++)

@@ -1,34 +1,21 @@
 using System.CommandLine;
-using System.Text;
-using MsResampler.Cli.Maps;
+using MsResampler.Cli.Demo;
+using MsResampler.Scenes;
 using MsResampler.Vision;
+using SkiaSharp;
 
 namespace MsResampler.Cli.Commands;
 
-/// <summary>The command <c>demo</c>: makes a small model and a picture, and runs the model on it.</summary>
+/// <summary>The command <c>demo</c>: a small trained model answers questions about a picture.</summary>
 internal static class DemoCommand
 {
-    private const int PatchSize = 14;
-    private const int Side = 336;
-    private const string PictureName = "landscape.png";
+    private const long DefaultScene = 1;
+    private const string WeightsName = "model.safetensors";
+    private const string PictureName = "scene.png";
+    private const string AnswersName = "answers.png";
 
-    private const string Config = """
-        {
-          "model_type": "ms_resampler",
-          "vision_hidden_size": 588, "hidden_size": 256, "num_attention_heads": 8,
-          "query_grid": [8, 8], "output_size": 512,
-          "scopes": [
-            { "name": "local",  "prior": "window",   "window": [4, 4], "border": "clip" },
-            { "name": "region", "prior": "gaussian", "sigma": [3.0, 3.0], "window": [12, 12] },
-            { "name": "global", "prior": "none" }
-          ],
-          "share_queries": true, "share_kv": false,
-          "position_embedding": { "type": "sincos2d", "keys": true, "queries": false },
-          "gate": { "type": "mlp", "hidden_size": 64, "granularity": "token" },
-          "layer_norm_eps": 1e-6, "torch_dtype": "float32"
-        }
-
-        """;
+    // Scenes that no run of the experiment contains.
+    private const ulong Sequence = 4_000_000;
 
     public static Command Create(Terminal terminal, CancellationToken cancellationToken)
     {
@@ -42,67 +29,119 @@ internal static class DemoCommand
         {
             Description = "Also replace files with the same names that are not from an earlier demo.",
         };
+        Option<long> scene = new("--scene")
+        {
+            Description = "The number of the picture; each number is another one.",
+            HelpName = "N",
+            DefaultValueFactory = _ => DefaultScene,
+        };
         ExampleCommand command = new("demo",
-            "Make a small random model and a picture, compute the picture's tokens and draw maps.")
+            "Let a small trained model answer questions about a picture, and draw where its scopes look.")
         {
             Examples =
             [
                 "msresampler demo",
-                "msresampler demo --out /tmp/demo",
+                "msresampler demo --scene 7 --out /tmp/demo",
             ],
-            Options = { output, force },
+            Options = { output, scene, force },
         };
         command.SetAction(parsed =>
         {
-            Run(parsed.GetRequiredValue(output), parsed.GetValue(force), terminal, cancellationToken);
+            Run(parsed.GetRequiredValue(output), parsed.GetValue(scene), parsed.GetValue(force), terminal,
+                cancellationToken);
             return ExitCode.Done;
         });
         return command;
     }
 
-    private static void Run(string folder, bool force, Terminal terminal, CancellationToken cancellationToken)
+    private static void Run(string folder, long number, bool force, Terminal terminal,
+        CancellationToken cancellationToken)
     {
-        byte[] config = Encoding.UTF8.GetBytes(Config);
+        byte[] config = DemoModel.ReadConfig();
         string model = Path.Combine(folder, "model");
         string tokens = Path.Combine(folder, "tokens.safetensors");
         if (!force)
             RefuseToReplace(folder, config, [Path.Combine(model, ResamplerModel.ConfigFileName),
-                Path.Combine(model, "model.safetensors"), Path.Combine(folder, PictureName), tokens,
-                Path.Combine(folder, "maps")]);
+                Path.Combine(model, WeightsName), Path.Combine(folder, PictureName),
+                Path.Combine(folder, AnswersName), tokens, Path.Combine(folder, "maps")]);
+        NewModel.RefuseToOverwrite(model, force: true);
         using OutputFolder output = new(folder, "--out", new Inputs());
         output.AddNew(tokens);
         using OutputFolder modelFolder = new(model, "--out", new Inputs());
-        modelFolder.AddNew(Path.Combine(model, ResamplerModel.ConfigFileName));
-        modelFolder.AddNew(Path.Combine(model, "model.safetensors"));
-        InitCommand.Run(config, "the demo's configuration", model, seed: 1, type: null, force: true, terminal,
-            cancellationToken);
-        string picture = output.Write(PictureName, DemoPicture.Draw(), cancellationToken);
+        modelFolder.Write(WeightsName, DemoModel.ReadWeights(), cancellationToken);
+        modelFolder.Write(ResamplerModel.ConfigFileName, config, cancellationToken);
+
+        Scene scene = new(GarmentSet.LoadDemo(), Sequence, number);
+        byte[] pixels = ScenePicture.Draw(scene);
+        using SKBitmap bitmap = ToBitmap(pixels);
+        string picture = output.Write(PictureName, ToPng(bitmap), cancellationToken);
+        EngineChoice engineChoice = new() { Backend = BackendChoice.Cpu };
+        SceneReading reading;
+        string answers;
+        using (ITokenEngine engine = TokenEngine.Open(model, layout: null, engineChoice, terminal))
+        {
+            reading = SceneReading.Of(engine, DemoModel.LoadReader(), scene, pixels, cancellationToken);
+            answers = output.Write(AnswersName, AnswerSheet.Draw(reading, engine.Config, bitmap), cancellationToken);
+        }
+
         IReadOnlyList<string> maps = RunImages.Run(new RunRequest
         {
             Model = model,
-            OpenSource = () => ImageFeatures.Open([picture], PatchSize, new ImageSize(Side, Side)),
+            OpenSource = () => ImageFeatures.Open([picture], SceneLayout.PatchSide,
+                new ImageSize(ScenePicture.Side, ScenePicture.Side)),
             Output = tokens,
             InputFiles = [picture],
+            Engine = engineChoice,
             MapFolder = Path.Combine(folder, "maps"),
         }, terminal, cancellationToken);
         modelFolder.Commit();
         output.Commit();
 
+        int right = reading.Answers.Count(answer => answer.IsRight);
         terminal.Line();
-        terminal.Line($"The model cut {picture} into 24x24 patches and made 64 tokens, one per query of an 8x8 grid.");
-        terminal.Line("Each query looks at the patches in three scopes, and a gate weights the scopes. Open the maps:");
+        terminal.Line($"{picture} has {SceneLayout.CellsPerSide}x{SceneLayout.CellsPerSide} cells with garments that " +
+            "the model was not trained on. The model condensed it into");
+        terminal.Line($"{reading.View.Gate[0].Length} tokens. A small network sees only these tokens and answers:");
+        terminal.Line();
+        terminal.Table(["question", "answer", ">probability", ""], [.. reading.Answers.Select(Row)]);
+        terminal.Line();
+        terminal.Line($"{right} of {reading.Answers.Count} are right. Other pictures: --scene 2, --scene 3, ...");
+        terminal.Line("Where the scopes look for each question:");
+        terminal.Line($"  {answers}");
+        terminal.Line("Maps of all tokens, one per scope, and the weights of the gate:");
         foreach (string map in maps)
             terminal.Line($"  {map}");
-        terminal.Line("look-0-local    a token sees 4x4 patches around its position: a sharp square.");
-        terminal.Line("look-1-region   a token sees 12x12 patches, weaker with distance: a soft spot.");
-        terminal.Line("look-2-global   a token sees all patches: no square and no spot.");
-        terminal.Line("gate            the scope with the largest weight for each token, and all weights.");
-        terminal.Line("The weights are random, so the maps show the shapes of the scopes and nothing learned.");
         terminal.Line($"Next: msresampler inspect {model}");
-        terminal.Line($"      msresampler run --model {model} --image YOUR.jpg --out tokens.safetensors " +
-            "--maps maps");
+        terminal.Line($"      msresampler run --model {model} --image {picture} --patch {SceneLayout.PatchSide} " +
+            $"--size {ScenePicture.Side} --out tokens.safetensors --maps maps");
         terminal.Line("With a vision encoder in ONNX and a resampler that was trained with it, for a million photos:");
         terminal.Line("      msresampler run --model RESAMPLER --encoder VIT.onnx --images PHOTOS --out TOKENS");
+    }
+
+    private static string[] Row(SceneAnswer answer) =>
+    [
+        answer.Question.ToString(),
+        answer.Question.Describe(answer.Answer),
+        Quantity.Percent(answer.Probability),
+        answer.IsRight ? "right" : $"wrong: {answer.Question.Describe(answer.Question.Answer)}",
+    ];
+
+    private static SKBitmap ToBitmap(byte[] pixels)
+    {
+        SKBitmap bitmap = new(ScenePicture.Side, ScenePicture.Side, SKColorType.Rgba8888, SKAlphaType.Opaque);
+        for (int index = 0; index < pixels.Length; index++)
+        {
+            byte grey = pixels[index];
+            bitmap.SetPixel(index % ScenePicture.Side, index / ScenePicture.Side, new SKColor(grey, grey, grey));
+        }
+
+        return bitmap;
+    }
+
+    private static byte[] ToPng(SKBitmap bitmap)
+    {
+        using SKData data = bitmap.Encode(SKEncodedImageFormat.Png, quality: 100);
+        return data.ToArray();
     }
 
     /// <summary>Throws if a file exists, unless the folder holds an earlier demo: a model with the same
