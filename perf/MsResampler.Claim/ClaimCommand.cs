@@ -55,8 +55,8 @@ internal static class ClaimCommand
         };
         Option<string?> export = new("--export")
         {
-            Description = "Write the best model of the results, as the model of the command's demo, to this folder, and " +
-                "run nothing.",
+            Description = "Write the best model of the results to this folder, as the model of the command's demo, " +
+                "and run nothing.",
             HelpName = "DIR",
         };
         Option<int> exportSteps = new("--export-steps")

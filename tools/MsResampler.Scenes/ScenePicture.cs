@@ -34,8 +34,8 @@ internal static class ScenePicture
         return [.. canvas.Select(value => (byte)MathF.Round(Middle * (1 + (Contrast * (value - Scene.Mean)))))];
     }
 
-    /// <summary>The features of a picture as <c>run --image --patch 4 --size 64</c> computes them, [H·W, C] row-major; a
-    /// patch has the order channel, row, column.</summary>
+    /// <summary>The features of a picture as <c>run --image --patch 4 --size 64</c> computes them, [H·W, C] row-major;
+    /// a patch has the order channel, row, column.</summary>
     public static float[] Features(ReadOnlySpan<byte> pixels)
     {
         float[] features = new float[ChannelCount * pixels.Length];

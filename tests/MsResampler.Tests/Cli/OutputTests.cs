@@ -132,10 +132,10 @@ internal sealed class OutputTests : CliFixture
     public void Demo_replaces_only_an_earlier_demo()
     {
         Directory.CreateDirectory(In("mine"));
-        File.WriteAllText(In("mine/landscape.png"), "mine");
-        CliRun.Of("demo", "--out", In("mine")).FailsNaming("landscape.png", "--force");
+        File.WriteAllText(In("mine/scene.png"), "mine");
+        CliRun.Of("demo", "--out", In("mine")).FailsNaming("scene.png", "--force");
         Assert.That(Directory.GetFileSystemEntries(In("mine")), Has.Length.EqualTo(1));
-        Assert.That(File.ReadAllText(In("mine/landscape.png")), Is.EqualTo("mine"));
+        Assert.That(File.ReadAllText(In("mine/scene.png")), Is.EqualTo("mine"));
         CliRun.Of("demo", "--out", Folder).FailsNaming("model", "--force");
         CliRun.Of("demo", "--out", In("mine"), "--force").Succeeds();
         CliRun.Of("demo", "--out", In("mine")).Succeeds();

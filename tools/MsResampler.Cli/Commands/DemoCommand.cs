@@ -9,7 +9,7 @@ namespace MsResampler.Cli.Commands;
 /// <summary>The command <c>demo</c>: a small trained model answers questions about a picture.</summary>
 internal static class DemoCommand
 {
-    private const long DefaultScene = 1;
+    private const int DefaultScene = 1;
     private const string WeightsName = "model.safetensors";
     private const string PictureName = "scene.png";
     private const string AnswersName = "answers.png";
@@ -29,12 +29,8 @@ internal static class DemoCommand
         {
             Description = "Also replace files with the same names that are not from an earlier demo.",
         };
-        Option<long> scene = new("--scene")
-        {
-            Description = "The number of the picture; each number is another one.",
-            HelpName = "N",
-            DefaultValueFactory = _ => DefaultScene,
-        };
+        Option<int> scene = Options.Int("--scene", "The number of the picture; each number is another one.",
+            DefaultScene, 1, int.MaxValue);
         ExampleCommand command = new("demo",
             "Let a small trained model answer questions about a picture, and draw where its scopes look.")
         {
@@ -54,7 +50,7 @@ internal static class DemoCommand
         return command;
     }
 
-    private static void Run(string folder, long number, bool force, Terminal terminal,
+    private static void Run(string folder, int number, bool force, Terminal terminal,
         CancellationToken cancellationToken)
     {
         byte[] config = DemoModel.ReadConfig();
@@ -64,8 +60,8 @@ internal static class DemoCommand
             RefuseToReplace(folder, config, [Path.Combine(model, ResamplerModel.ConfigFileName),
                 Path.Combine(model, WeightsName), Path.Combine(folder, PictureName),
                 Path.Combine(folder, AnswersName), tokens, Path.Combine(folder, "maps")]);
-        NewModel.RefuseToOverwrite(model, force: true);
         using OutputFolder output = new(folder, "--out", new Inputs());
+        NewModel.RefuseToOverwrite(model, force: true);
         output.AddNew(tokens);
         using OutputFolder modelFolder = new(model, "--out", new Inputs());
         modelFolder.Write(WeightsName, DemoModel.ReadWeights(), cancellationToken);
