@@ -8,13 +8,14 @@ namespace MsResampler.Training;
 /// <remarks>Single precision. Tokens and gradients have the same bits with any number of threads: every sum has a fixed
 /// order. Attention runs block by block within the scopes, and weights of attention are computed again for the
 /// gradient, so that memory grows with N + M per image and not with N·M. Memory is kept for the next batch. Not
-/// thread-safe.</remarks>
+/// thread-safe: a call during another one throws <see cref="InvalidOperationException"/>.</remarks>
 public sealed unsafe class ResamplerTrainer : IDisposable
 {
     private readonly WorkerPool _workers;
     private readonly TrainingPass _pass;
     private readonly FeatureCheckWork _featureCheck = new();
     private BatchLayout? _batch;
+    private int _isBusy;
     private bool _isDisposed;
 
     /// <summary>Prepares to train a model.</summary>
@@ -66,31 +67,40 @@ public sealed unsafe class ResamplerTrainer : IDisposable
     /// not match, there are no groups, a grid or a group is empty, or a temporal id is below −1.</exception>
     /// <exception cref="InsufficientMemoryException">The activations of the batch do not fit one buffer.</exception>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
+    /// <exception cref="InvalidOperationException">Another call runs on another thread.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     public void Forward(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        _batch = null;
-        groups.Check();
-        if (groups.GroupCount == 0)
-            Throw("groups: expected at least 1 image or group of frames, found none", nameof(groups));
-        int channels = Model.Config.VisionHiddenSize;
-        Int128 featureLength = groups.PatchCount * channels;
-        if (features.Length != featureLength)
-            Throw($"features: expected {groups.PatchCount} patches x {channels} channels = {featureLength} values, " +
-                $"found {features.Length}", nameof(features));
-        CheckTokens(tokens.Length, groups.GroupCount, "tokens", nameof(tokens));
-        BatchLayout batch = new(groups);
-        fixed (float* input = features)
-        fixed (float* output = tokens)
+        Enter("Forward");
+        try
         {
-            int found = _featureCheck.Find(input, features.Length, _workers, CancellationToken.None);
-            if (found >= 0)
-                throw InvalidFeaturesException.At(features, found, groups, channels);
-            _pass.Forward(batch, input, output);
-        }
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            _batch = null;
+            groups.Check();
+            if (groups.GroupCount == 0)
+                Throw("groups: expected at least 1 image or group of frames, found none", nameof(groups));
+            int channels = Model.Config.VisionHiddenSize;
+            Int128 featureLength = groups.PatchCount * channels;
+            if (features.Length != featureLength)
+                Throw($"features: expected {groups.PatchCount} patches x {channels} channels = {featureLength} " +
+                    $"values, found {features.Length}", nameof(features));
+            CheckTokens(tokens.Length, groups.GroupCount, "tokens", nameof(tokens));
+            BatchLayout batch = new(groups);
+            fixed (float* input = features)
+            fixed (float* output = tokens)
+            {
+                int found = _featureCheck.Find(input, features.Length, _workers, CancellationToken.None);
+                if (found >= 0)
+                    throw InvalidFeaturesException.At(features, found, groups, channels);
+                _pass.Forward(batch, input, output);
+            }
 
-        _batch = batch;
+            _batch = batch;
+        }
+        finally
+        {
+            Volatile.Write(ref _isBusy, 0);
+        }
     }
 
     /// <summary>Adds the gradients of a loss to those of the parameters, for the inputs of the last forward
@@ -100,31 +110,49 @@ public sealed unsafe class ResamplerTrainer : IDisposable
     /// features; empty if it is not needed.</param>
     /// <exception cref="ArgumentException">A length does not match.</exception>
     /// <exception cref="InvalidOperationException">There was no forward call since the last call of this
-    /// method.</exception>
+    /// method, or another call runs on another thread.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
     public void Backward(ReadOnlySpan<float> tokenGradients, Span<float> featureGradients = default)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        if (_batch is not { } batch)
-            throw new InvalidOperationException("Backward: expected a call of Forward before each call of Backward, " +
-                "found none, or one that failed");
-        CheckTokens(tokenGradients.Length, batch.GroupCount, "tokenGradients", nameof(tokenGradients));
-        int channels = Model.Config.VisionHiddenSize;
-        if (!featureGradients.IsEmpty && featureGradients.Length != (long)batch.RowCount * channels)
-            Throw($"featureGradients: expected {batch.RowCount} patches x {channels} channels = " +
-                $"{(long)batch.RowCount * channels} values, or none, found {featureGradients.Length}",
-                nameof(featureGradients));
-        _batch = null;
-        fixed (float* gradients = tokenGradients)
-        fixed (float* output = featureGradients)
-            _pass.Backward(gradients, output);
+        Enter("Backward");
+        try
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (_batch is not { } batch)
+                throw new InvalidOperationException("Backward: expected a call of Forward before each call of " +
+                    "Backward, found none, or one that failed");
+            CheckTokens(tokenGradients.Length, batch.GroupCount, "tokenGradients", nameof(tokenGradients));
+            int channels = Model.Config.VisionHiddenSize;
+            if (!featureGradients.IsEmpty && featureGradients.Length != (long)batch.RowCount * channels)
+                Throw($"featureGradients: expected {batch.RowCount} patches x {channels} channels = " +
+                    $"{(long)batch.RowCount * channels} values, or none, found {featureGradients.Length}",
+                    nameof(featureGradients));
+            _batch = null;
+            fixed (float* gradients = tokenGradients)
+            fixed (float* output = featureGradients)
+                _pass.Backward(gradients, output);
+        }
+        finally
+        {
+            Volatile.Write(ref _isBusy, 0);
+        }
     }
 
     /// <summary>Ends the threads.</summary>
+    /// <exception cref="InvalidOperationException">Another call runs on another thread.</exception>
     public void Dispose()
     {
+        Enter("Dispose");
         _isDisposed = true;
         _workers.Dispose();
+        Volatile.Write(ref _isBusy, 0);
+    }
+
+    // Two calls at a time would free buffers that the other one reads.
+    private void Enter(string name)
+    {
+        if (Interlocked.Exchange(ref _isBusy, 1) != 0)
+            throw new InvalidOperationException($"{name}: expected one call at a time, found another one that runs");
     }
 
     private int TokenLength(int groupCount)

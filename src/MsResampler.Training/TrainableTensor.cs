@@ -21,7 +21,10 @@ public sealed unsafe class TrainableTensor
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentNullException.ThrowIfNull(shape);
-        if (shape.Any(extent => extent < 1) || shape.Aggregate(1L, (count, extent) => count * extent) != values.Length)
+        // The product stops growing once it exceeds the number of values: it cannot overflow to that number.
+        int found = values.Length;
+        if (shape.Any(extent => extent < 1)
+            || shape.Aggregate(1L, (count, extent) => count > found ? count : count * extent) != found)
             throw new ArgumentException($"'{name}': expected one value for each element of the shape " +
                 $"[{string.Join(", ", shape)}], found {values.Length} values", nameof(values));
         Name = name;

@@ -16,4 +16,10 @@ internal sealed class TrainableModelTests : TemporaryFolderFixture
         foreach (TrainableTensor tensor in model.Tensors)
             Assert.That(loaded[tensor.Name].Values.SequenceEqual(tensor.Values), tensor.Name);
     }
+
+    /// <summary>The product of the extents is 2⁶⁴, 0 in 64 bits.</summary>
+    [Test]
+    public void A_shape_of_more_elements_than_64_bits_count_is_an_error()
+        => Assert.That(() => new TrainableTensor("a", [1 << 30, 1 << 30, 16], []), Throws.ArgumentException
+            .With.Message.Contains("found 0 values"));
 }

@@ -1,3 +1,5 @@
+using MsResampler.Cpu;
+
 namespace MsResampler.Training.Tests;
 
 /// <summary>Errors of <see cref="ResamplerTrainer"/>: each names the argument, what was expected and what was
@@ -78,10 +80,52 @@ internal sealed class TrainerErrorTests
         Assert.That(() => trainer.Backward(new float[TokenCount]), Throws.TypeOf<ObjectDisposedException>());
     }
 
+    /// <summary>Another thread calls while a phase of a pass runs.</summary>
+    [Test]
+    public void A_call_during_another_one_is_refused()
+    {
+        InterruptingPool pool = new();
+        using ResamplerTrainer trainer = new(TrainableModel.Create(s_config, seed: 1), new TrainerOptions
+        {
+            CreateWorkers = _ => pool,
+        });
+        float[] features = new float[FeatureCount];
+        Action[] calls =
+        [
+            () => trainer.Forward(features, s_grids), () => trainer.Backward(new float[TokenCount]), trainer.Dispose,
+        ];
+        List<Exception?> found = [];
+        pool.OnRun = () =>
+        {
+            foreach (Action call in calls)
+                found.Add(Task.Run(call).ContinueWith(task => task.Exception?.InnerException,
+                    TaskScheduler.Default).Result);
+        };
+        trainer.Forward(features, s_grids);
+        int forwardCount = found.Count;
+        trainer.Backward(new float[TokenCount]);
+        Assert.That(forwardCount, Is.GreaterThan(0).And.LessThan(found.Count));
+        Assert.That(found.Select(exception => exception is InvalidOperationException
+            && exception.Message.Contains("expected one call at a time", StringComparison.Ordinal)), Is.All.True);
+        pool.OnRun = null;
+        Assert.That(() => trainer.Forward(features, s_grids), Throws.Nothing);
+    }
+
     [Test]
     public void The_number_of_threads_must_not_be_negative()
         => Assert.That(() => new ResamplerTrainer(TrainableModel.Create(s_config, 1),
             new TrainerOptions { ThreadCount = -1 }), Throws.TypeOf<ArgumentOutOfRangeException>());
+
+    private sealed class InterruptingPool() : WorkerPool(threadCount: 1)
+    {
+        public Action? OnRun { get; set; }
+
+        public override void Run(IPhasedWork work, CancellationToken cancellationToken)
+        {
+            OnRun?.Invoke();
+            base.Run(work, cancellationToken);
+        }
+    }
 
     private static ResamplerTrainer Create()
         => new(TrainableModel.Create(s_config, seed: 1), new TrainerOptions { ThreadCount = 1 });

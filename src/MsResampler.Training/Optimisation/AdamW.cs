@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -56,8 +57,8 @@ public sealed class AdamW
     /// <summary>Changes the values of all tensors that are not frozen, from their gradients. The gradients stay as they
     /// are.</summary>
     /// <param name="rate">The learning rate; at least 0.</param>
-    /// <exception cref="TrainingException">A value has become NaN or infinite; all tensors before this one have
-    /// changed.</exception>
+    /// <exception cref="TrainingException">A value or a moment has become NaN or infinite; all tensors before this one
+    /// have changed.</exception>
     public void Step(double rate)
     {
         if (!(rate >= 0) || !double.IsFinite(rate))
@@ -70,12 +71,18 @@ public sealed class AdamW
                 continue;
             state.StepCount++;
             if (!Update(state, rate * state.RateFactor))
-                throw new TrainingException(StepCount, state.Tensor.Name, "the weights have become NaN or infinite; " +
-                    "lower the learning rate, or clip the gradients");
+                throw new TrainingException(StepCount, state.Tensor.Name, DescribeFailure(state));
         }
     }
 
-    /// <summary>Returns whether all values are finite.</summary>
+    private static string DescribeFailure(State state)
+        => TensorPrimitives.IsFiniteAll<float>(state.Tensor.Values)
+            ? "the squares of the gradient are beyond the range of single precision; clip the gradients, or scale " +
+                "the loss"
+            : "the weights have become NaN or infinite; lower the learning rate, or clip the gradients";
+
+    /// <summary>Returns whether all values and moments are finite. If a first moment is not, its second moment is not
+    /// either: the square of a gradient overflows before the gradient.</summary>
     private bool Update(State state, double rate)
     {
         double beta1 = _options.FirstMomentDecay;
@@ -95,7 +102,8 @@ public sealed class AdamW
         for (int index = 0; index < vectors.Length; index++)
         {
             vectors[index] = Updated(vectors[index], gradients[index], ref first[index], ref second[index], factors);
-            unbounded += vectors[index] - vectors[index]; // 0 for a finite number, else NaN
+            // 0 for finite numbers, else NaN. An infinite second moment alone would make every further step 0.
+            unbounded += vectors[index] - vectors[index] + (second[index] - second[index]);
         }
 
         float rest = Vector512.Sum(unbounded);
@@ -106,7 +114,7 @@ public sealed class AdamW
             values[index] = Updated(Vector512.CreateScalar(values[index]),
                 Vector512.CreateScalar(state.Tensor.Gradient[index]), ref m, ref v, factors).ToScalar();
             (state.FirstMoment[index], state.SecondMoment[index]) = (m.ToScalar(), v.ToScalar());
-            rest += values[index] - values[index];
+            rest += values[index] - values[index] + (v.ToScalar() - v.ToScalar());
         }
 
         return float.IsFinite(rest);

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using MsResampler.Model;
 
 namespace MsResampler.Training;
@@ -32,6 +33,35 @@ public sealed record SigmaLimits
     /// <param name="largest">The largest grid; rows and columns may be those of different grids.</param>
     public static SigmaLimits ForGrid(PatchGrid largest)
         => new() { PatchCeiling = FlatRatio * Math.Max(largest.Rows, largest.Columns) };
+
+    /// <summary>Limits that include the present sigmas of a model, so that the first step does not move them. Call it
+    /// before training, with the weights that training starts from.</summary>
+    /// <param name="model">The model.</param>
+    public SigmaLimits Including(TrainableModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        SigmaLimits limits = this;
+        foreach ((int scope, ScopeConfig config) in model.Config.Scopes.Index())
+        {
+            if (model.Find(TrainableModel.SigmaName(scope)) is not { } tensor)
+                continue;
+            double least = Math.Exp(TensorPrimitives.Min<float>(tensor.Values));
+            double largest = Math.Exp(TensorPrimitives.Max<float>(tensor.Values));
+            limits = config.Units == ScopeUnits.Fraction
+                ? limits with
+                {
+                    FractionFloor = Math.Min(limits.FractionFloor, least),
+                    FractionCeiling = Math.Max(limits.FractionCeiling, largest),
+                }
+                : limits with
+                {
+                    PatchFloor = Math.Min(limits.PatchFloor, least),
+                    PatchCeiling = Math.Max(limits.PatchCeiling, largest),
+                };
+        }
+
+        return limits;
+    }
 
     /// <summary>Moves every <c>log_sigma</c> of a model that is not frozen into the limits. Call it after each step of
     /// the optimiser.</summary>

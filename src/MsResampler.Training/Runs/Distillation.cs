@@ -22,8 +22,8 @@ public sealed class Distillation : IObjective
     /// <param name="trainer">The student; the caller disposes it.</param>
     /// <param name="data">The data.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
-    /// <exception cref="ArgumentException">There are no items, a token of the teacher is NaN or infinite, or all
-    /// tokens are equal.</exception>
+    /// <exception cref="ArgumentException">There are no items, channels or tokens are not those of the student, a token
+    /// of the teacher is NaN or infinite, or all tokens are equal.</exception>
     public Distillation(ResamplerTrainer trainer, IDistillationData data, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(trainer);
@@ -31,6 +31,7 @@ public sealed class Distillation : IObjective
         (_trainer, _data, _config) = (trainer, data, trainer.Model.Config);
         if (data.ItemCount < 1)
             throw new ArgumentException("expected at least one item, found none", nameof(data));
+        (data as DistillationSet)?.Require(_config.VisionHiddenSize, _config.QueryGrid.QueryCount, _config.OutputSize);
         _variance = VarianceOf(data, TokenCount, _config.OutputSize, cancellationToken);
     }
 
@@ -69,6 +70,9 @@ public sealed class Distillation : IObjective
         long featureCount = 0;
         for (int index = 0; index < items.Length; index++)
         {
+            if ((uint)items[index] >= (uint)ItemCount)
+                throw new ArgumentOutOfRangeException(nameof(items), $"expected items from 0 to {ItemCount - 1}, " +
+                    $"found {items[index]}");
             ReadOnlySpan<PatchGrid> frames = _data.GridsOf(items[index]);
             grids.AddRange(frames);
             ids.AddRange(_data.TemporalIdsOf(items[index]));

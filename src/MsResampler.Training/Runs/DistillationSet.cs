@@ -46,11 +46,38 @@ public sealed class DistillationSet : IDistillationData
     public ReadOnlySpan<int> TemporalIdsOf(int item) => s_noTime;
 
     /// <inheritdoc/>
+    /// <exception cref="ArgumentException">The length does not match.</exception>
     public void ReadFeatures(int item, Span<float> destination)
-        => _features.Span.Slice(_starts[item], _grids[item].Rows * _grids[item].Columns * _channelCount)
-            .CopyTo(destination);
+    {
+        int count = _grids[item].Rows * _grids[item].Columns * _channelCount;
+        RequireLength("features", count, destination.Length);
+        _features.Span.Slice(_starts[item], count).CopyTo(destination);
+    }
 
     /// <inheritdoc/>
+    /// <exception cref="ArgumentException">The length does not match.</exception>
     public void ReadTokens(int item, Span<float> destination)
-        => _tokens.Span.Slice(item * _tokenCount, _tokenCount).CopyTo(destination);
+    {
+        RequireLength("tokens", _tokenCount, destination.Length);
+        _tokens.Span.Slice(item * _tokenCount, _tokenCount).CopyTo(destination);
+    }
+
+    /// <summary>Checks that features and tokens have the sizes of a student.</summary>
+    /// <exception cref="ArgumentException">They do not.</exception>
+    internal void Require(int channelCount, int queryCount, int width)
+    {
+        if (_channelCount != channelCount)
+            throw new ArgumentException($"features: expected {channelCount} channels for each patch, as the student " +
+                $"reads, found {_channelCount}", nameof(channelCount));
+        if (_tokenCount != queryCount * width)
+            throw new ArgumentException($"tokens: expected {queryCount} x {width} values for each image, as the " +
+                $"student gives, found {_tokenCount}", nameof(queryCount));
+    }
+
+    private static void RequireLength(string name, int count, int length)
+    {
+        if (length != count)
+            throw new ArgumentException($"{name}: expected a destination for {count} values, found one for {length}",
+                nameof(length));
+    }
 }

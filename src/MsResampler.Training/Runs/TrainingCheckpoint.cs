@@ -1,23 +1,30 @@
 using System.Globalization;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
 using MsResampler.Safetensors;
 
 namespace MsResampler.Training;
 
 /// <summary>The file of a training run: the tensors <c>weight/NAME</c>, <c>first/NAME</c>, <c>second/NAME</c> and, with
 /// a moving average, <c>average/NAME</c>, all F32 with the shapes of the weights; <c>steps</c>, I64, the number of
-/// steps of each tensor; and in the metadata the step and the options.</summary>
+/// steps of each tensor; and in the metadata the step, the options, the names of frozen tensors and a hash of all
+/// values.</summary>
 internal static class TrainingCheckpoint
 {
     private const string FormatKey = "format";
     private const string Format = "ms_resampler_training";
     private const string StepKey = "step";
     private const string UpdatesKey = "average_updates";
+    private const string FrozenKey = "frozen";
+    private const string HashKey = "sha256";
+    private const char Separator = '\n';
     private const string OptionPrefix = "option.";
     private const string StepsName = "steps";
 
     /// <summary>Writes the file atomically.</summary>
+    /// <exception cref="TrainingException">A value is NaN or infinite.</exception>
     public static void Write(string path, AdamW optimiser, WeightAverage? average,
         IReadOnlyDictionary<string, string> options, CancellationToken cancellationToken)
     {
@@ -26,11 +33,21 @@ internal static class TrainingCheckpoint
         metadata[FormatKey] = Format;
         metadata[StepKey] = optimiser.StepCount.ToString(CultureInfo.InvariantCulture);
         metadata[UpdatesKey] = (average?.UpdateCount ?? 0).ToString(CultureInfo.InvariantCulture);
+        metadata[FrozenKey] = string.Join(Separator, FrozenNames(optimiser));
         long[] steps = [.. optimiser.States.Select(state => state.StepCount)];
+        Part[] parts = [.. Parts(optimiser, average)];
+        foreach (Part part in parts)
+        {
+            if (!TensorPrimitives.IsFiniteAll<float>(part.Values()))
+                throw new TrainingException(optimiser.StepCount, part.Name, "expected finite values, found NaN or " +
+                    $"infinity; {path} is not written");
+        }
+
+        metadata[HashKey] = HashOf(metadata, steps, parts.Select(part => (part.Name, part.Values)));
         List<TensorToWrite> tensors =
             [TensorToWrite.FromBytes(StepsName, TensorType.I64, [steps.Length], MemoryMarshal.AsBytes(steps.AsSpan())
                 .ToArray())];
-        foreach (Part part in Parts(optimiser, average))
+        foreach (Part part in parts)
             tensors.Add(new TensorToWrite(part.Name, TensorType.F32, part.Shape,
                 (first, destination) => part.Values().Slice((int)first, destination.Length).CopyTo(destination)));
         SafetensorsWriter.Write(path, tensors, metadata, cancellationToken);
@@ -46,12 +63,18 @@ internal static class TrainingCheckpoint
             throw Problem(path, $"expected a checkpoint of a training run, with the {FormatKey} '{Format}', " +
                 $"found {Quote(file.Metadata.GetValueOrDefault(FormatKey))}");
         CompareOptions(path, file.Metadata, options);
+        CompareFrozen(path, file.Metadata, FrozenNames(optimiser));
         long step = Number(path, file.Metadata, StepKey, stepCount);
         long updates = Number(path, file.Metadata, UpdatesKey, average is null ? 0 : step);
         Part[] parts = [.. Parts(optimiser, average)];
         CompareNames(path, file, parts);
         long[] steps = ReadSteps(path, file, optimiser.States.Count, step);
         float[][] values = [.. parts.Select(part => ReadPart(path, file, part))];
+        string expected = HashOf(file.Metadata, steps, parts.Zip(values, (part, read)
+            => (part.Name, (ValuesOf)(() => read))));
+        if (file.Metadata.GetValueOrDefault(HashKey) != expected)
+            throw Problem(path, $"the content is damaged: expected the {HashKey} {expected} in the metadata, found " +
+                Quote(file.Metadata.GetValueOrDefault(HashKey)));
         foreach ((Part part, float[] read) in parts.Zip(values))
             read.CopyTo(part.Values());
         foreach ((AdamW.State state, long count) in optimiser.States.Zip(steps))
@@ -72,6 +95,38 @@ internal static class TrainingCheckpoint
             if (average is not null)
                 yield return new Part($"average/{tensor.Name}", shape, () => average.AverageOf(index));
         }
+    }
+
+    private static IEnumerable<string> FrozenNames(AdamW optimiser)
+        => optimiser.Tensors.Where(tensor => tensor.IsFrozen).Select(tensor => tensor.Name);
+
+    /// <summary>The hash of the numbers of steps and of the names and values of all tensors.</summary>
+    private static string HashOf(IReadOnlyDictionary<string, string> metadata, long[] steps,
+        IEnumerable<(string Name, ValuesOf Values)> parts)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes($"{metadata[StepKey]}{Separator}{metadata[UpdatesKey]}{Separator}"));
+        hash.AppendData(MemoryMarshal.AsBytes(steps.AsSpan()));
+        foreach ((string name, ValuesOf values) in parts)
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes($"{name}{Separator}"));
+            hash.AppendData(MemoryMarshal.AsBytes(values()));
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private static void CompareFrozen(string path, IReadOnlyDictionary<string, string> metadata,
+        IEnumerable<string> frozen)
+    {
+        HashSet<string> now = [.. frozen];
+        HashSet<string> earlier = [.. metadata.GetValueOrDefault(FrozenKey, "").Split(Separator,
+            StringSplitOptions.RemoveEmptyEntries)];
+        string[] differences = [.. now.Except(earlier).Concat(earlier.Except(now)).Order(StringComparer.Ordinal)];
+        if (differences.Length > 0)
+            throw Problem(path, $"the run was started with other frozen tensors: '{differences[0]}' " +
+                $"{(now.Contains(differences[0]) ? "not frozen, now frozen" : "frozen, now not")} (one of " +
+                $"{differences.Length}); resume with the same, or start a new run from the weights");
     }
 
     private static void CompareOptions(string path, IReadOnlyDictionary<string, string> metadata,

@@ -15,6 +15,9 @@ public sealed class TrainingLoop
     private readonly BatchOrder _order;
     private readonly int[] _items;
 
+    // The step that failed after weights had begun to change; 0 for none.
+    private long _failedStep;
+
     /// <summary>Prepares a run from the present weights.</summary>
     /// <param name="tensors">All tensors that a checkpoint stores, frozen ones too; names are unique.</param>
     /// <param name="objective">The loss.</param>
@@ -28,6 +31,8 @@ public sealed class TrainingLoop
         ArgumentNullException.ThrowIfNull(tensors);
         ArgumentNullException.ThrowIfNull(objective);
         ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(options.Optimiser);
+        ArgumentNullException.ThrowIfNull(options.Origin);
         if (tensors.All(tensor => tensor.IsFrozen))
             throw new ArgumentException("expected at least one tensor that is not frozen, found none", nameof(tensors));
         if (!(options.GradientLimit > 0))
@@ -61,9 +66,11 @@ public sealed class TrainingLoop
     /// <param name="cancellationToken">Cancels the step: weights and optimiser stay as before.</param>
     /// <returns>The result; rate and time left are those of this step alone.</returns>
     /// <exception cref="TrainingException">The loss, a gradient or a weight is NaN or infinite.</exception>
-    /// <exception cref="InvalidOperationException">All steps were taken.</exception>
+    /// <exception cref="InvalidOperationException">All steps were taken, or an earlier step failed while weights
+    /// changed.</exception>
     public TrainingStep Next(CancellationToken cancellationToken = default)
     {
+        RequireWholeStep();
         if (IsFinished)
             throw new InvalidOperationException($"expected a step that is left, found that all " +
                 $"{_options.StepCount} were taken");
@@ -79,9 +86,11 @@ public sealed class TrainingLoop
                 "rate, or check the data");
         double norm = GradientNorm.Clip(Tensors, _options.GradientLimit, step);
         double rate = _schedule.RateAt(step);
+        _failedStep = step;
         Optimiser.Step(rate);
         _afterStep?.Invoke();
         Average?.Update();
+        _failedStep = 0;
         double seconds = Math.Max(Stopwatch.GetElapsedTime(start).TotalSeconds, 1e-9);
         return new TrainingStep(step, _options.StepCount, loss, rate, norm, _options.BatchSize / seconds,
             TimeSpan.FromSeconds(seconds * (_options.StepCount - step)));
@@ -112,22 +121,40 @@ public sealed class TrainingLoop
         }
     }
 
-    /// <summary>Writes a checkpoint atomically: weights, moments, averages, the step and all options. Together with the
-    /// data it decides every further bit.</summary>
+    /// <summary>Writes a checkpoint atomically: weights, moments, averages, the step, all options and the names of
+    /// frozen tensors. Together with the data it decides every further bit.</summary>
     /// <param name="path">The file to create or replace.</param>
     /// <param name="cancellationToken">Cancels the call; the previous file remains.</param>
+    /// <exception cref="TrainingException">A value is NaN or infinite; the previous file remains.</exception>
+    /// <exception cref="InvalidOperationException">The last step failed while weights changed, so that they are those
+    /// of no step; the previous file remains.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
     /// <exception cref="UnauthorizedAccessException">The process lacks permission to write the folder or the
     /// file.</exception>
     public void Save(string path, CancellationToken cancellationToken = default)
-        => TrainingCheckpoint.Write(path, Optimiser, Average, _options.ToText(), cancellationToken);
+    {
+        RequireWholeStep();
+        TrainingCheckpoint.Write(path, Optimiser, Average, _options.ToText(), cancellationToken);
+    }
 
-    /// <summary>Continues from a checkpoint. Nothing changes if it does not fit.</summary>
+    /// <summary>Continues from a checkpoint, also after a step that failed. Nothing changes if it does not
+    /// fit.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="InvalidDataException">The file is not a checkpoint of this run: tensors, options or
-    /// <see cref="TrainingOptions.Origin"/> differ, or a value is impossible. The message names what.</exception>
+    /// <exception cref="InvalidDataException">The file is not a checkpoint of this run: tensors, which of them are
+    /// frozen, options or <see cref="TrainingOptions.Origin"/> differ, or the content is damaged. The message names
+    /// what.</exception>
     /// <exception cref="Safetensors.SafetensorsException">The file is damaged.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public void Resume(string path)
-        => TrainingCheckpoint.Read(path, Optimiser, Average, _options.ToText(), _options.StepCount);
+    {
+        TrainingCheckpoint.Read(path, Optimiser, Average, _options.ToText(), _options.StepCount);
+        _failedStep = 0;
+    }
+
+    private void RequireWholeStep()
+    {
+        if (_failedStep > 0)
+            throw new InvalidOperationException($"expected weights after a whole step, found that step {_failedStep} " +
+                "failed while weights changed; Resume continues from the last checkpoint");
+    }
 }

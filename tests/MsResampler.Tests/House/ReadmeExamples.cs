@@ -158,7 +158,7 @@ internal static class ReadmeExamples
         using ResamplerTrainer trainer = new(model);
         AdamW optimiser = new(model.Tensors);
         CosineSchedule schedule = new(peak: 1e-3, warmupSteps: 100, totalSteps: 2000);
-        SigmaLimits limits = new();
+        SigmaLimits limits = new SigmaLimits().Including(model);
         for (int step = 1; step <= 2000; step++)
         {
             (float[] features, PatchGrid[] grids) = nextBatch(step);

@@ -47,6 +47,18 @@ internal sealed class AdamWTests
         }
     }
 
+    /// <summary>The square of 1e25 is beyond single precision, in vectors and in the elements after them.</summary>
+    [Test]
+    public void A_moment_that_overflows_is_an_error([Values(0, 31, 66)] int index)
+    {
+        TrainableTensor tensor = Create("x.bias", [67], _ => 1);
+        AdamW optimiser = new([tensor], s_options);
+        tensor.Gradient[index] = 1e25f;
+        TrainingException exception = Assert.Throws<TrainingException>(() => optimiser.Step(0.1))!;
+        Assert.That((exception.Step, exception.Name), Is.EqualTo((1L, "x.bias")));
+        Assert.That(exception.Message, Does.Contain("squares of the gradient"));
+    }
+
     [Test]
     public void A_frozen_tensor_keeps_its_values_and_starts_with_its_own_first_step()
     {

@@ -32,6 +32,23 @@ internal sealed class SigmaLimitsTests
     }
 
     [Test]
+    public void Limits_that_include_the_sigmas_of_a_model_move_none([Values] ScopeUnits units)
+    {
+        TrainableModel model = Create(units);
+        TrainableTensor sigmas = model["scopes.1.log_sigma"];
+        sigmas.Values[0] = (float)Math.Log(0.001);
+        sigmas.Values[1] = (float)Math.Log(1000);
+        float[] before = sigmas.Values.ToArray();
+        SigmaLimits limits = new SigmaLimits().Including(model);
+        limits.Apply(model);
+        Assert.That(sigmas.Values.ToArray(), Is.EqualTo(before));
+        sigmas.Values[0] -= 1;
+        sigmas.Values[1] += 1;
+        limits.Apply(model);
+        Assert.That(sigmas.Values.ToArray(), Is.EqualTo(before));
+    }
+
+    [Test]
     public void A_frozen_sigma_stays()
     {
         TrainableModel model = Create(ScopeUnits.Patches);

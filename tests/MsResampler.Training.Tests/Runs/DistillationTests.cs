@@ -79,6 +79,35 @@ internal sealed class DistillationTests
         => Assert.That(() => new DistillationSet(new float[_features.Length + moreFeatures], s_grids,
             new float[_teacher.Length + moreTokens]), Throws.ArgumentException.With.Message.StartsWith(expected));
 
+    /// <summary>Lengths that divide by the numbers of patches and images, but are not those of the student.</summary>
+    [TestCase(2, 1, "features: expected 12 channels for each patch, as the student reads, found 6")]
+    [TestCase(1, 2, "values for each image, as the student gives, found ")]
+    public void Sizes_of_another_student_are_an_error(int featureDivisor, int tokenDivisor, string expected)
+    {
+        using ResamplerTrainer trainer = new(_model);
+        DistillationSet data = new(_features.AsMemory(0, _features.Length / featureDivisor), s_grids,
+            _teacher.AsMemory(0, _teacher.Length / tokenDivisor));
+        Assert.That(() => new Distillation(trainer, data), Throws.ArgumentException.With.Message.Contains(expected));
+    }
+
+    [Test]
+    public void A_destination_of_another_length_is_an_error([Values(-1, 1)] int more)
+    {
+        Assert.That(() => Data().ReadTokens(0, new float[TokenCount + more]), Throws.ArgumentException
+            .With.Message.StartsWith($"tokens: expected a destination for {TokenCount} values"));
+        Assert.That(() => Data().ReadFeatures(0, new float[(12 * s_config.VisionHiddenSize) + more]),
+            Throws.ArgumentException.With.Message.StartsWith("features: expected a destination for "));
+    }
+
+    [Test]
+    public void An_item_that_does_not_exist_is_an_error([Values(-1, 4)] int item)
+    {
+        using ResamplerTrainer trainer = new(_model);
+        Distillation distillation = new(trainer, Data());
+        Assert.That(() => distillation.LossOf([item]), Throws.TypeOf<ArgumentOutOfRangeException>()
+            .With.Message.Contains($"expected items from 0 to 3, found {item}"));
+    }
+
     private DistillationSet Data() => new(_features, s_grids, _teacher);
 
     private double Variance()

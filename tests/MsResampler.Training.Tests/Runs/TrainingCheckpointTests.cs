@@ -43,6 +43,16 @@ internal sealed class TrainingCheckpointTests : TemporaryFolderFixture
             MemoryMarshal.AsBytes<long>([4, 5]).ToArray()), "'steps': expected numbers from 0 to the step 4, found 5"),
         ("a negative count", content => content.Tensors["steps"] = (TensorType.I64, [2],
             MemoryMarshal.AsBytes<long>([4, -1]).ToArray()), "found -1"),
+        ("another value", content => Put(content, "weight/a.weight", 0.25f), "the content is damaged"),
+        ("another step", content => content.Metadata["step"] = "5", "the content is damaged"),
+        ("another number of updates", content => content.Metadata["average_updates"] = "3", "the content is damaged"),
+        ("another count of a tensor", content => content.Tensors["steps"] = (TensorType.I64, [2],
+            MemoryMarshal.AsBytes<long>([4, 3]).ToArray()), "the content is damaged"),
+        ("exchanged names", content => (content.Tensors["weight/b.bias"], content.Tensors["average/b.bias"]) =
+            (content.Tensors["average/b.bias"], content.Tensors["weight/b.bias"]), "the content is damaged"),
+        ("no hash", content => content.Metadata.Remove("sha256"), "found nothing"),
+        ("a tensor that was frozen", content => content.Metadata["frozen"] = "b.bias",
+            "other frozen tensors: 'b.bias' frozen, now not (one of 1)"),
     ];
 
     [Test]

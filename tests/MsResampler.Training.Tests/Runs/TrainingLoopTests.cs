@@ -134,6 +134,70 @@ internal sealed class TrainingLoopTests : TemporaryFolderFixture
             Throws.ArgumentException.With.Message.Contains("not frozen"));
     }
 
+    /// <summary>The first step leaves weights that are not finite, and those of no step.</summary>
+    [Test]
+    public void After_a_step_that_failed_the_last_checkpoint_remains_and_continues()
+    {
+        string path = Folder.File("training.safetensors");
+        Quadratic objective = new();
+        TrainingLoop loop = new(objective.Tensors, objective, s_options with { LearningRate = 3e38, WarmupSteps = 0 });
+        loop.Save(path);
+        byte[] good = File.ReadAllBytes(path);
+        TrainingException exception = Assert.Throws<TrainingException>(() => loop.Run())!;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(() => loop.Save(path), Throws.InvalidOperationException
+                .With.Message.Contains($"step {exception.Step} failed"));
+            Assert.That(() => loop.Next(), Throws.InvalidOperationException
+                .With.Message.Contains($"step {exception.Step} failed"));
+            Assert.That(File.ReadAllBytes(path), Is.EqualTo(good));
+        }
+
+        loop.Resume(path);
+        Assert.That(loop.Step, Is.Zero);
+        Assert.That(objective.Weights(), Is.All.Zero);
+        Assert.That(() => loop.Save(path), Throws.Nothing);
+    }
+
+    [Test]
+    public void A_value_that_is_not_finite_does_not_replace_a_checkpoint()
+    {
+        string path = Folder.File("training.safetensors");
+        Quadratic objective = new();
+        TrainingLoop loop = new(objective.Tensors, objective, s_options);
+        loop.Save(path);
+        byte[] good = File.ReadAllBytes(path);
+        objective.Tensors[1].Values[18] = float.PositiveInfinity;
+        Assert.That(() => loop.Save(path), Throws.TypeOf<TrainingException>()
+            .With.Message.Contains("weight/b.bias: expected finite values"));
+        Assert.That(File.ReadAllBytes(path), Is.EqualTo(good));
+    }
+
+    [Test]
+    public void A_run_with_other_frozen_tensors_is_not_continued()
+    {
+        string path = Folder.File("training.safetensors");
+        Quadratic objective = new();
+        TrainingLoop loop = new(objective.Tensors, objective, s_options);
+        loop.Next();
+        loop.Save(path);
+        NamePattern.Freeze(objective.Tensors, "a.*");
+        Assert.That(() => loop.Resume(path), Throws.InstanceOf<InvalidDataException>()
+            .With.Message.Contains("other frozen tensors: 'a.weight' not frozen, now frozen (one of 1)"));
+        loop.Save(path);
+        Assert.That(() => loop.Resume(path), Throws.Nothing);
+    }
+
+    [Test]
+    public void Options_that_are_null_are_named()
+    {
+        Quadratic objective = new();
+        Assert.That(() => new TrainingLoop(objective.Tensors, objective, s_options with { Optimiser = null! }),
+            Throws.ArgumentNullException.With.Message.Contains("options.Optimiser"));
+        Assert.That(() => new TrainingLoop(objective.Tensors, objective, s_options with { Origin = null! }),
+            Throws.ArgumentNullException.With.Message.Contains("options.Origin"));
+    }
+
     private sealed class Broken(Quadratic inner) : IObjective
     {
         public int ItemCount => inner.ItemCount;
