@@ -1,4 +1,6 @@
 using System.Globalization;
+using MsResampler.Files;
+using MsResampler.Safetensors;
 
 namespace MsResampler.Training.Tests.Cli;
 
@@ -83,6 +85,63 @@ internal sealed class TrainTests : TrainFixture
         CliRun.Of("run", "--model", Folder.File("student"), "--features", Folder.File("features.safetensors"), "--out",
             Folder.File("tokens.safetensors"), "--backend", "cpu").Succeeds();
         Train("out", [.. ShortRun, "--resume"]).FailsNaming("the features and tokens ");
+    }
+
+    /// <summary>One value of one image of 24, and one of its tokens, of 6 x 10 x 4 bytes.</summary>
+    [TestCase("features.safetensors", "features.14", 100)]
+    [TestCase("tokens.safetensors", "tokens", (14 * 240) + 100)]
+    public void A_single_other_value_is_other_data(string file, string tensor, int position)
+    {
+        Train("out", ShortRun).Succeeds();
+        byte[] bytes = File.ReadAllBytes(Folder.File(file));
+        using (SafetensorsCheckpoint checkpoint = SafetensorsCheckpoint.Open(Folder.File(file)))
+        {
+            byte[] values = new byte[checkpoint.Find(tensor)!.ByteCount];
+            checkpoint.ReadBytes(checkpoint.Find(tensor)!, 0, values);
+            bytes[bytes.AsSpan().IndexOf(values) + position] ^= 1;
+        }
+
+        File.WriteAllBytes(Folder.File(file), bytes);
+        Train("out", [.. ShortRun, "--resume"]).FailsNaming("the features and tokens ");
+    }
+
+    [Test]
+    public void Files_that_are_not_of_a_training_are_not_replaced([Values("training.csv", "training.png",
+        "model.safetensors")] string name, [Values] bool isResumed)
+    {
+        Directory.CreateDirectory(Folder.File("mine"));
+        string path = Path.Combine(Folder.File("mine"), name);
+        File.WriteAllText(path, "my,own,data\n");
+        Train("mine", isResumed ? [.. ShortRun, "--resume"] : ShortRun).FailsNaming(name, "choose another folder");
+        Assert.That(File.ReadAllText(path), Is.EqualTo("my,own,data\n"));
+        Assert.That(Directory.EnumerateFileSystemEntries(Folder.File("mine")), Is.EqualTo((string[])[path]));
+    }
+
+    [Test]
+    public void Another_process_in_the_folder_is_an_error()
+    {
+        Directory.CreateDirectory(Folder.File("out"));
+        using (FileLock.TryCreate(Path.Combine(Folder.File("out"), "training.lock")))
+        {
+            Train("out", ShortRun).FailsNaming("out: another process trains");
+            Train("out", [.. ShortRun, "--resume"]).FailsNaming("out: another process trains");
+        }
+
+        Train("out", ShortRun).Succeeds();
+        Assert.That(File.Exists(Path.Combine(Folder.File("out"), "training.lock")), Is.False);
+    }
+
+    [Test]
+    public void Missing_rows_are_named()
+    {
+        Train("out", ShortRun).Succeeds();
+        string path = Path.Combine(Folder.File("out"), "training.csv");
+        File.Delete(path);
+        CliRun run = Train("out", [.. ShortRun, "--resume"]);
+        Assert.That(run.ExitCode, Is.Zero, run.Error);
+        Assert.That(run.Error, Does.Contain("rows of steps 1 to 60 are missing"));
+        File.WriteAllText(path, "step;loss\n");
+        Train("out", [.. ShortRun, "--resume"]).FailsNaming("training.csv: expected a file of a training");
     }
 
     [Test]

@@ -1,6 +1,7 @@
 using MsResampler.Cli.Maps;
 using MsResampler.Cli.Photos;
 using MsResampler.Cli.Training;
+using MsResampler.Files;
 using MsResampler.Training;
 
 namespace MsResampler.Cli.Commands;
@@ -11,6 +12,8 @@ internal sealed class TrainRun
     private const string CheckpointName = "training.safetensors";
     private const string LogName = "training.csv";
     private const string PlotName = "training.png";
+    private const string LockName = "training.lock";
+    private const string WeightsName = "model.safetensors";
 
     // The last steps whose mean loss is reported.
     private const int ReportedStepCount = 20;
@@ -29,6 +32,10 @@ internal sealed class TrainRun
     /// <summary>Trains the model.</summary>
     public static void Run(TrainRequest request, Terminal terminal, CancellationToken cancellationToken)
     {
+        CheckInputs(request);
+        // The folder is locked before it is looked at: a second process must not start from what this one replaces.
+        using OutputFolder folder = new(request.Output, "--out", new Inputs());
+        using FileLock @lock = Lock(request.Output);
         bool isResumed = CheckOutput(request);
         using IFeatureSource source = request.OpenSource();
         InputGroups groups = new(source, request.TemporalIds);
@@ -38,14 +45,14 @@ internal sealed class TrainRun
         CheckSizes(request, groups, teacher, model.Config);
         SelectTensors(request, model);
         TrainingData data = new(groups, teacher, model.Config);
-        SigmaLimits limits = SigmaLimits.ForGrid(LargestOf(source.Grids));
-        terminal.Say("reading the tokens of the teacher");
+        SigmaLimits limits = SigmaLimits.ForGrid(LargestOf(source.Grids)).Including(model);
+        terminal.Say("reading features and tokens");
         TrainingOptions options = request.Options with
         {
             Origin = new Dictionary<string, string>
             {
                 ["the model"] = Fingerprint.OfModel(request.Model, request.Layout, cancellationToken),
-                ["the features and tokens"] = data.Fingerprint(),
+                ["the features and tokens"] = data.Fingerprint(cancellationToken),
                 ["--train"] = request.Trained.Text,
                 ["--learn-sigma"] = request.LearnSigma ? "given" : "not given",
                 ["sigmas"] = $"{limits}",
@@ -55,8 +62,8 @@ internal sealed class TrainRun
         TrainingLoop loop = CreateLoop(request, model, trainer, data, options, limits, cancellationToken);
         if (isResumed)
             Resume(request, loop);
-        Directory.CreateDirectory(request.Output);
-        using TrainingLog log = new(Path.Combine(request.Output, LogName), loop.Step);
+        using TrainingLog log = new(Path.Combine(request.Output, LogName), loop.Step, terminal.Warn);
+        folder.Commit();
         new TrainRun(request, model, loop, log, terminal).Train(isResumed, trainer.ThreadCount, cancellationToken);
     }
 
@@ -86,9 +93,22 @@ internal sealed class TrainRun
         }
     }
 
-    /// <summary>Checks the folder for the output.</summary>
-    /// <returns>Whether it holds a training that is to be continued.</returns>
-    private static bool CheckOutput(TrainRequest request)
+    private static FileLock Lock(string folder)
+    {
+        try
+        {
+            return FileLock.TryCreate(Path.Combine(folder, LockName)) ?? throw new InputException($"{folder}: " +
+                "another process trains a model here; wait for it, or choose another folder");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{folder}: expected a folder that can be written: {exception.Message}",
+                exception);
+        }
+    }
+
+    /// <summary>Checks that no input would be replaced.</summary>
+    private static void CheckInputs(TrainRequest request)
     {
         string folder = request.Output;
         Inputs inputs = new Inputs().AddModel(request.Model).Add(request.Teacher, "the tokens of the teacher");
@@ -100,7 +120,13 @@ internal sealed class TrainRun
             inputs.Check(Path.Combine(folder, name));
             OutputFile.Check(Path.Combine(folder, name));
         }
+    }
 
+    /// <summary>Checks the folder for the output.</summary>
+    /// <returns>Whether it holds a training that is to be continued.</returns>
+    private static bool CheckOutput(TrainRequest request)
+    {
+        string folder = request.Output;
         bool hasTraining = File.Exists(Path.Combine(folder, CheckpointName));
         if (hasTraining && !request.Resume)
             throw new InputException($"{folder}: the folder already holds a training ({CheckpointName}); --resume " +
@@ -108,6 +134,14 @@ internal sealed class TrainRun
         if (!hasTraining && File.Exists(Path.Combine(folder, ResamplerModel.ConfigFileName)))
             throw new InputException($"{folder}: the folder already holds a model, but no training; choose another " +
                 "folder");
+        foreach (string name in (string[])[WeightsName, PlotName])
+        {
+            if (!hasTraining && File.Exists(Path.Combine(folder, name)))
+                throw new InputException($"{folder}: the folder already holds {name}, but no training; choose " +
+                    "another folder");
+        }
+
+        TrainingLog.Check(Path.Combine(folder, LogName), hasTraining);
         NewModel.RefuseToOverwrite(folder, force: true);
         return hasTraining;
     }

@@ -11,8 +11,6 @@ namespace MsResampler.Cli.Training;
 internal sealed class TrainingData(InputGroups groups, TeacherTokens teacher, ResamplerConfig config)
     : IDistillationData
 {
-    private const int SampleCount = 16;
-
     private static readonly int[] s_noTime = [-1];
 
     public int ItemCount => groups.Count;
@@ -37,21 +35,23 @@ internal sealed class TrainingData(InputGroups groups, TeacherTokens teacher, Re
 
     public void ReadTokens(int item, Span<float> destination) => teacher.Read(item, destination);
 
-    /// <summary>The start of a hash of all grids and of some features and tokens, at equal distances.</summary>
-    public string Fingerprint()
+    /// <summary>A hash of all grids, features and tokens. Reads all of them once.</summary>
+    public string Fingerprint(CancellationToken cancellationToken)
     {
         XxHash128 hash = new();
         float[] tokens = new float[teacher.TokenCount * teacher.TokenWidth];
         float[] features = [];
         for (int item = 0; item < ItemCount; item++)
             hash.Append(MemoryMarshal.AsBytes(GridsOf(item)));
-        for (int sample = 0; sample < Math.Min(SampleCount, ItemCount); sample++)
+        for (int item = 0; item < ItemCount; item++)
         {
-            int item = (int)((long)sample * ItemCount / Math.Min(SampleCount, ItemCount));
-            Array.Resize(ref features, checked((int)(groups.PatchCountOf(item) * config.VisionHiddenSize)));
-            ReadFeatures(item, features);
+            cancellationToken.ThrowIfCancellationRequested();
+            int count = checked((int)(groups.PatchCountOf(item) * config.VisionHiddenSize));
+            if (features.Length < count)
+                features = GC.AllocateUninitializedArray<float>(count);
+            ReadFeatures(item, features.AsSpan(0, count));
             ReadTokens(item, tokens);
-            hash.Append(MemoryMarshal.AsBytes(features.AsSpan()));
+            hash.Append(MemoryMarshal.AsBytes(features.AsSpan(0, count)));
             hash.Append(MemoryMarshal.AsBytes(tokens.AsSpan()));
             hash.Append(MemoryMarshal.AsBytes(TemporalIdsOf(item)));
         }

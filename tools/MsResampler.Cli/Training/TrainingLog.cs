@@ -24,11 +24,17 @@ internal sealed class TrainingLog : IDisposable
     /// <summary>Opens or creates the file and keeps the rows up to a step.</summary>
     /// <param name="path">The file.</param>
     /// <param name="step">The last step to keep; 0 for none.</param>
-    public TrainingLog(string path, long step)
+    /// <param name="warn">Receives which rows are missing.</param>
+    public TrainingLog(string path, long step, Action<string> warn)
     {
         _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         long length = Keep(step, out _earlierSeconds);
         _lastSeconds = _earlierSeconds;
+        long first = _rows.Count == 0 ? 1 : _rows[^1].Step + 1;
+        if (first <= step)
+            warn($"{path}: the rows of steps {first} to {step} are missing or damaged; the curve lacks them");
+        else if (_rows.Count > 0 && _rows[0].Step > 1)
+            warn($"{path}: the rows of steps 1 to {_rows[0].Step - 1} are missing; the curve lacks them");
         _file.SetLength(length);
         _file.Position = length;
         _writer = new StreamWriter(_file) { NewLine = "\n" };
@@ -65,6 +71,31 @@ internal sealed class TrainingLog : IDisposable
 
     public void Dispose() => _writer.Dispose();
 
+    /// <summary>Checks that an existing file is one of <c>train</c>, so that no other file is cut off.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="mayHaveRows">Whether there is a checkpoint that the rows may belong to. Without one, a run that was
+    /// killed at its start leaves at most the first line.</param>
+    /// <exception cref="InputException">It is not.</exception>
+    public static void Check(string path, bool mayHaveRows)
+    {
+        if (Directory.Exists(path))
+            throw new InputException($"{path}: this is a folder; expected a file, or none");
+        if (!File.Exists(path))
+            return;
+        byte[] expected = Encoding.ASCII.GetBytes(Header + "\n");
+        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        byte[] start = new byte[expected.Length];
+        int count = file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
+        bool isStart = expected.AsSpan().StartsWith(start.AsSpan(0, count));
+        if (isStart && (file.Length <= expected.Length || mayHaveRows))
+            return;
+        throw new InputException(isStart
+            ? $"{path}: expected no rows without the checkpoint they belong to, found some; move the file away, or " +
+                "choose another folder"
+            : $"{path}: expected a file of a training, with the first line '{Header}', found another; move the " +
+                "file away, or choose another folder");
+    }
+
     /// <summary>Reads the rows up to a step and returns the length of the file up to there.</summary>
     private long Keep(long step, out double seconds)
     {
@@ -91,7 +122,8 @@ internal sealed class TrainingLog : IDisposable
     {
         string[] fields = line.Split(',');
         if (fields.Length != 5 || !long.TryParse(fields[0], NumberStyles.None, CultureInfo.InvariantCulture,
-                out long step) || step > last || !TryParse(fields[1], out double loss)
+                out long step) || step > last || (_rows.Count > 0 && step != _rows[^1].Step + 1)
+            || !TryParse(fields[1], out double loss)
             || !TryParse(fields[2], out double rate) || !TryParse(fields[4], out double at))
             return false;
         seconds = at;
