@@ -9,26 +9,37 @@ internal sealed class BitTests
 {
     private const int StepCount = 3;
 
-    private static IEnumerable<int> Cases => [.. Enumerable.Range(0, 10), 31, 63, .. Enumerable.Range(1_000, 6), 1_023];
+    private static IEnumerable<object[]> Cases =>
+    [
+        .. ((int[])[.. Enumerable.Range(0, 10), 31, 63, .. Enumerable.Range(1_000, 6), 1_023])
+            .Select(index => new object[] { index, false }),
+        .. TrainingCase.Absorbing.Take(10).Select(index => new object[] { index, true }),
+    ];
+
+    private static IEnumerable<object[]> FewCases =>
+    [
+        .. ((int[])[0, 1, 2, 31, 1_000]).Select(index => new object[] { index, false }),
+        .. TrainingCase.Absorbing.Take(5).Select(index => new object[] { index, true }),
+    ];
 
     [TestCaseSource(nameof(Cases))]
-    public void Tokens_gradients_and_weights_do_not_depend_on_threads(int index)
+    public void Tokens_gradients_and_weights_do_not_depend_on_threads(int index, bool absorbs)
     {
-        using TrainingCase drawn = new(index);
+        using TrainingCase drawn = new(index, absorbs);
         Outcome expected = Train(drawn, threadCount: 1);
         foreach (int threadCount in (int[])[1, 2, 3, 7])
             AssertSame(Train(drawn, threadCount), expected, $"{threadCount} threads, {drawn}");
     }
 
     /// <summary>The workspace holds old values after a call, and is larger than needed.</summary>
-    [Test]
-    public void A_batch_does_not_depend_on_the_batch_before([Values(0, 1, 2, 31, 1_000)] int index)
+    [TestCaseSource(nameof(FewCases))]
+    public void A_batch_does_not_depend_on_the_batch_before(int index, bool absorbs)
     {
-        using TrainingCase drawn = new(index);
+        using TrainingCase drawn = new(index, absorbs);
         TrainableModel first = drawn.CreateModel();
         TrainableModel second = drawn.CreateModel();
-        using ResamplerTrainer fresh = new(first, Options(2));
-        using ResamplerTrainer used = new(second, Options(2));
+        using ResamplerTrainer fresh = drawn.CreateTrainer(first);
+        using ResamplerTrainer used = drawn.CreateTrainer(second);
         PatchGrid[] grids = [new PatchGrid(13, 11), new PatchGrid(3, 25), new PatchGrid(9, 9)];
         float[] features = new float[grids.Sum(grid => grid.PatchCount) * drawn.Config.VisionHiddenSize];
         for (int value = 0; value < features.Length; value++)
@@ -49,14 +60,14 @@ internal sealed class BitTests
 
     /// <summary>Instruction sets have tiles of different sizes, and so other orders of sums.</summary>
     [TestCaseSource(nameof(Cases))]
-    public void Instruction_sets_agree_up_to_rounding(int index)
+    public void Instruction_sets_agree_up_to_rounding(int index, bool absorbs)
     {
-        using TrainingCase drawn = new(index);
+        using TrainingCase drawn = new(index, absorbs);
         TrainableModel? expected = null;
         foreach (CpuVariant variant in CpuVariant.All.Where(variant => variant.IsSupported))
         {
             TrainableModel model = drawn.CreateModel();
-            using ResamplerTrainer trainer = new(model, new TrainerOptions { Variant = variant });
+            using ResamplerTrainer trainer = drawn.CreateTrainer(model, variant: variant);
             drawn.Run(trainer);
             expected ??= model;
             double largest = expected.Tensors.Max(tensor => (double)TensorPrimitives.Norm(tensor.Gradient));
@@ -70,13 +81,10 @@ internal sealed class BitTests
         }
     }
 
-    private static TrainerOptions Options(int threadCount)
-        => new() { ThreadCount = threadCount, ProcessorCount = threadCount };
-
     private static Outcome Train(TrainingCase drawn, int threadCount)
     {
         TrainableModel model = drawn.CreateModel();
-        using ResamplerTrainer trainer = new(model, Options(threadCount));
+        using ResamplerTrainer trainer = drawn.CreateTrainer(model, threadCount);
         Assert.That(trainer.ThreadCount, Is.EqualTo(threadCount));
         AdamW optimiser = new(model.Tensors);
         float[] tokens = [];

@@ -39,7 +39,11 @@ internal sealed class ExtremeValueTests
         RandomLoss loss = drawn.CreateLoss();
         float[] tokens = new float[loss.Count];
         float[] featureGradient = new float[features.Length];
-        using ResamplerTrainer trainer = new(model, new TrainerOptions { ThreadCount = 1 });
+        using ResamplerTrainer trainer = new(model, new TrainerOptions
+        {
+            ThreadCount = 1,
+            Absorbs = index % 2 == 0,
+        });
         trainer.Forward(features, drawn.Groups, tokens);
         trainer.Backward(loss.GradientOf(tokens), featureGradient);
         using (Assert.EnterMultipleScope())

@@ -11,18 +11,29 @@ internal sealed class InvariantTests
     /// 6e-8, times the cancellation among the images of a batch.</summary>
     private const double SumTolerance = 5e-6;
 
-    private static IEnumerable<int> Cases => [.. Enumerable.Range(0, 12), 31];
+    private static IEnumerable<object[]> Cases =>
+    [
+        .. Enumerable.Range(0, 12).Append(31).Select(index => new object[] { index, false }),
+        .. TrainingCase.Absorbing.Take(12).Select(index => new object[] { index, true }),
+    ];
 
-    private static IEnumerable<int> GroupCases => Enumerable.Range(1_000, 6);
+    private static IEnumerable<object[]> GroupCases
+        => Enumerable.Range(1_000, 6).Select(index => new object[] { index, false });
+
+    private static IEnumerable<object[]> FreezingCases =>
+    [
+        .. ((int[])[0, 1, 4, 7, 1_001]).Select(index => new object[] { index, false }),
+        .. TrainingCase.Absorbing.Take(4).Select(index => new object[] { index, true }),
+    ];
 
     [TestCaseSource(nameof(Cases))]
-    public void The_gradient_of_a_batch_is_the_sum_over_its_images(int index)
+    public void The_gradient_of_a_batch_is_the_sum_over_its_images(int index, bool absorbs)
     {
-        using TrainingCase drawn = new(index);
+        using TrainingCase drawn = new(index, absorbs);
         TrainableModel whole = drawn.CreateModel();
         TrainableModel parts = drawn.CreateModel();
-        using ResamplerTrainer wholeTrainer = new(whole);
-        using ResamplerTrainer partTrainer = new(parts);
+        using ResamplerTrainer wholeTrainer = drawn.CreateTrainer(whole);
+        using ResamplerTrainer partTrainer = drawn.CreateTrainer(parts);
         (float[] tokens, _) = drawn.Run(wholeTrainer);
         float[] tokenGradient = drawn.Loss.GradientOf(tokens);
         int firstFeature = 0;
@@ -42,13 +53,13 @@ internal sealed class InvariantTests
 
     [TestCaseSource(nameof(Cases))]
     [TestCaseSource(nameof(GroupCases))]
-    public void Gradients_add_up_over_calls(int index)
+    public void Gradients_add_up_over_calls(int index, bool absorbs)
     {
-        using TrainingCase drawn = new(index);
+        using TrainingCase drawn = new(index, absorbs);
         TrainableModel once = drawn.CreateModel();
         TrainableModel twice = drawn.CreateModel();
-        using ResamplerTrainer onceTrainer = new(once);
-        using ResamplerTrainer twiceTrainer = new(twice);
+        using ResamplerTrainer onceTrainer = drawn.CreateTrainer(once);
+        using ResamplerTrainer twiceTrainer = drawn.CreateTrainer(twice);
         drawn.Run(onceTrainer);
         drawn.Run(twiceTrainer);
         (_, float[] first) = drawn.Run(onceTrainer);
@@ -60,14 +71,14 @@ internal sealed class InvariantTests
     }
 
     /// <summary>Each tensor is frozen once, alone, and once with all the others free.</summary>
-    [Test]
-    public void Freezing_changes_no_bit_of_the_other_gradients([Values(0, 1, 4, 7, 1_001)] int index)
+    [TestCaseSource(nameof(FreezingCases))]
+    public void Freezing_changes_no_bit_of_the_other_gradients(int index, bool absorbs)
     {
-        using TrainingCase drawn = new(index);
+        using TrainingCase drawn = new(index, absorbs);
         TrainableModel expected = drawn.CreateModel();
         TrainableModel actual = drawn.CreateModel();
-        using ResamplerTrainer expectedTrainer = new(expected);
-        using ResamplerTrainer actualTrainer = new(actual);
+        using ResamplerTrainer expectedTrainer = drawn.CreateTrainer(expected);
+        using ResamplerTrainer actualTrainer = drawn.CreateTrainer(actual);
         (float[] tokens, float[] featureGradient) = drawn.Run(expectedTrainer);
         foreach (TrainableTensor chosen in actual.Tensors)
         {
@@ -96,10 +107,10 @@ internal sealed class InvariantTests
     }
 
     [TestCaseSource(nameof(Cases))]
-    public void Permuted_images_have_permuted_feature_gradients(int index)
+    public void Permuted_images_have_permuted_feature_gradients(int index, bool absorbs)
     {
-        using TrainingCase drawn = new(index);
-        using ResamplerTrainer trainer = new(drawn.CreateModel());
+        using TrainingCase drawn = new(index, absorbs);
+        using ResamplerTrainer trainer = drawn.CreateTrainer(drawn.CreateModel());
         (float[] tokens, float[] expected) = drawn.Run(trainer);
         float[] tokenGradient = drawn.Loss.GradientOf(tokens);
         Range[] features = new Range[drawn.Grids.Length];
@@ -131,11 +142,11 @@ internal sealed class InvariantTests
     /// those of anchors on different grids, does the bias have an effect.</summary>
     [TestCaseSource(nameof(Cases))]
     [TestCaseSource(nameof(GroupCases))]
-    public void The_bias_of_the_keys_has_no_gradient_if_a_group_has_the_same_queries(int index)
+    public void The_bias_of_the_keys_has_no_gradient_if_a_group_has_the_same_queries(int index, bool absorbs)
     {
-        using TrainingCase drawn = new(index);
+        using TrainingCase drawn = new(index, absorbs);
         TrainableModel model = drawn.CreateModel();
-        using ResamplerTrainer trainer = new(model);
+        using ResamplerTrainer trainer = drawn.CreateTrainer(model);
         drawn.Run(trainer);
         bool hasEffect = drawn.Config.PositionEmbedding.Queries == PositionEmbeddingType.SinCos2D
             && Enumerable.Range(0, drawn.Groups.GroupCount).Any(group
@@ -147,11 +158,11 @@ internal sealed class InvariantTests
 
     [TestCaseSource(nameof(Cases))]
     [TestCaseSource(nameof(GroupCases))]
-    public void Inference_computes_the_same_tokens(int index)
+    public void Inference_computes_the_same_tokens(int index, bool absorbs)
     {
-        using TrainingCase drawn = new(index);
+        using TrainingCase drawn = new(index, absorbs);
         TrainableModel model = drawn.CreateModel();
-        using ResamplerTrainer trainer = new(model);
+        using ResamplerTrainer trainer = drawn.CreateTrainer(model);
         AdamW optimiser = new(model.Tensors);
         drawn.Run(trainer);
         optimiser.Step(1e-2);

@@ -64,6 +64,12 @@ internal sealed class TinyCase
     public FrameGroups Groups
         => FrameCounts.Length == 0 ? new FrameGroups(Grids) : new FrameGroups(Grids, TemporalIds, FrameCounts);
 
+    /// <summary>Whether scopes can absorb keys and values in images.</summary>
+    public static bool CanAbsorb(ResamplerConfig config)
+        => config.Scopes.Any(scope => scope.Window is not null)
+            && (config.Scopes.Count == 1 || !config.ShareKeyValues)
+            && config.PositionEmbedding.Keys != PositionEmbeddingType.Stored;
+
     /// <summary>The parameters. In a third of the cases the queries are projected to three times the length, so that
     /// some weights of attention are near 1 and others near 0.</summary>
     public DoubleModel CreateModel()

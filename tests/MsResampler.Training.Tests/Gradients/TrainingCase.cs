@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using MsResampler.Cpu;
 
 namespace MsResampler.Training.Tests.Gradients;
 
@@ -6,16 +7,26 @@ namespace MsResampler.Training.Tests.Gradients;
 /// paths and partial tiles.</summary>
 internal sealed class TrainingCase : IDisposable
 {
+    private const int SearchedCount = 200;
+
     private readonly RandomCase _case;
     private readonly TestModel _model;
+    private readonly bool _absorbs;
 
-    public TrainingCase(int index)
+    /// <param name="index">The random case.</param>
+    /// <param name="absorbs">Whether scopes with windows absorb keys and values where that is possible.</param>
+    public TrainingCase(int index, bool absorbs = false)
     {
+        _absorbs = absorbs;
         _case = new RandomCase(index);
         _model = new TestModel(_case.Config, _case.Options, seed: (ulong)index);
         Features = [.. Grids.SelectMany((grid, frame) => _model.RandomFeatures(grid, index + frame))];
         Loss = new RandomLoss(index, Groups.GroupCount * TokenLength);
     }
+
+    /// <summary>Cases in which keys and values can be absorbed.</summary>
+    public static IEnumerable<int> Absorbing { get; } = [.. Enumerable.Range(0, SearchedCount)
+        .Where(index => TinyCase.CanAbsorb(new RandomCase(index).Config))];
 
     public ResamplerConfig Config => _case.Config;
 
@@ -33,6 +44,16 @@ internal sealed class TrainingCase : IDisposable
 
     /// <summary>A new copy of the model, whose Gaussian scopes have learned sigmas.</summary>
     public TrainableModel CreateModel() => TrainableModel.From(_model.Model).WithLearnedSigmas();
+
+    /// <summary>A trainer with a number of threads that may exceed the number of processors.</summary>
+    public ResamplerTrainer CreateTrainer(TrainableModel model, int threadCount = 2, CpuVariant? variant = null)
+        => new(model, new TrainerOptions
+        {
+            ThreadCount = threadCount,
+            ProcessorCount = threadCount,
+            Variant = variant,
+            Absorbs = _absorbs,
+        });
 
     /// <summary>Runs both passes. Adds to the gradients of the trainer's model.</summary>
     public (float[] Tokens, float[] FeatureGradient) Run(ResamplerTrainer trainer)
@@ -54,7 +75,7 @@ internal sealed class TrainingCase : IDisposable
     public static bool HaveSameBits(ReadOnlySpan<float> left, ReadOnlySpan<float> right)
         => MemoryMarshal.AsBytes(left).SequenceEqual(MemoryMarshal.AsBytes(right));
 
-    public override string ToString() => _case.ToString();
+    public override string ToString() => $"{(_absorbs ? "absorbed, " : "")}{_case}";
 
     public void Dispose() => _model.Dispose();
 }
