@@ -296,6 +296,15 @@ internal sealed unsafe class AbsorbedScope<TSimd, TVector>(PassContext context, 
         all.CopyTo(new Span<float>(_logitGradients[window.Token], all.Length));
     }
 
+    /// <summary>Prefetches a part of the columns of the heads of the next query: the processor does not prefetch short
+    /// parts of distant rows.</summary>
+    private void Prefetch(Rows heads, int columns)
+    {
+        for (int head = 0; head < HeadCount; head++)
+            for (int column = 0; column < columns; column += MicroKernel<TSimd, TVector>.LineFloats)
+                TSimd.Prefetch(heads[head] + column);
+    }
+
     private void SumOverImages(int keyRow, int worker)
     {
         (int grid, int query) = Math.DivRem(keyRow, context.QueryCount);
@@ -323,6 +332,12 @@ internal sealed unsafe class AbsorbedScope<TSimd, TVector>(PassContext context, 
         for (int query = 0; query < context.QueryCount; query++)
         {
             WindowQuery window = WindowOf(group, query, worker);
+            if (query + 1 < context.QueryCount)
+            {
+                Prefetch(_contextGradients.From(column).After((long)(window.Token + 1) * HeadCount), columns);
+                Prefetch(_keys.From(column).After((long)(window.KeyRow + 1) * HeadCount), columns);
+            }
+
             WindowProducts<TSimd, TVector>.Spread(_weights[window.Token],
                 _contextGradients.From(column)[(long)window.Token * HeadCount], _logitGradients[window.Token],
                 _keys.From(column)[(long)window.KeyRow * HeadCount], _keys.Stride, _lanes, HeadCount, sums.Start,

@@ -14,23 +14,29 @@ internal sealed unsafe class ProductList<TSimd, TVector>
     /// rows keep the copies below a tenth of the time.</summary>
     private const int MinRows = 4 * 24;
 
+    /// <summary>Panels of the smallest task whose A is packed, if there are as many.</summary>
+    private const int MinPackedPanels = 4;
+
     private readonly List<Entry> _entries = [];
 
     // The panel that the scratch memory of each thread holds, counted over all products; −1 for none.
     private int[] _heldPanels = [];
 
-    private readonly record struct Entry(MatrixProduct Product, int FirstTask, int FirstPanel, int RangeRows,
-        int RangeCount)
-    {
-        /// <summary>Panels of a task.</summary>
-        public int TaskPanels { get; } = Product.AStep == 1 ? 1 : ProductKernel<TSimd, TVector>.PackedPanels;
-    }
+    /// <summary>A product and its cut.</summary>
+    /// <param name="Product">The product.</param>
+    /// <param name="FirstTask">Tasks before it.</param>
+    /// <param name="FirstPanel">Panels before it.</param>
+    /// <param name="TaskPanels">Panels of a task; more than one if A is packed.</param>
+    /// <param name="RangeRows">Rows of a task.</param>
+    /// <param name="RangeCount">Ranges of rows.</param>
+    private readonly record struct Entry(MatrixProduct Product, int FirstTask, int FirstPanel, int TaskPanels,
+        int RangeRows, int RangeCount);
 
     /// <summary>The number of tasks, once <see cref="Cut"/> was called.</summary>
     public int TaskCount { get; private set; }
 
     /// <summary>Adds a product.</summary>
-    public void Add(in MatrixProduct product) => _entries.Add(new Entry(product, 0, 0, 0, 0));
+    public void Add(in MatrixProduct product) => _entries.Add(new Entry(product, 0, 0, 0, 0, 0));
 
     /// <summary>Cuts the products into tasks. Results do not depend on the cut.</summary>
     public void Cut(int threadCount)
@@ -46,18 +52,19 @@ internal sealed unsafe class ProductList<TSimd, TVector>
         for (int index = 0; index < _entries.Count; index++)
         {
             MatrixProduct product = _entries[index].Product;
-            int taskPanels = _entries[index].TaskPanels;
             int panelCount = ProductKernel<TSimd, TVector>.PanelCount(product);
-            int groupCount = (panelCount + taskPanels - 1) / taskPanels;
-            long wanted = product.Work / groupCount / taskWork;
-            int most = (product.RowCount + MinRows - 1) / MinRows;
-            int least = taskPanels == 1 ? 1 : (product.RowCount + ProductKernel<TSimd, TVector>.MaxPackedRows - 1)
-                / ProductKernel<TSimd, TVector>.MaxPackedRows;
-            int ranges = threadCount == 1 ? least : (int)Math.Clamp(wanted, least, most);
+            long wanted = threadCount == 1 ? 1 : Math.Max(1, product.Work / taskWork);
+            bool isPacked = product.AStep != 1 && panelCount > 1;
+            int least = isPacked ? Ceiling(product.RowCount, ProductKernel<TSimd, TVector>.MaxPackedRows) : 1;
+            int taskPanels = !isPacked ? 1 : (int)Math.Clamp(panelCount / Math.Max(1, wanted / least),
+                Math.Min(MinPackedPanels, panelCount), ProductKernel<TSimd, TVector>.MaxPackedPanels);
+            int groupCount = Ceiling(panelCount, taskPanels);
+            int ranges = (int)Math.Clamp(wanted / groupCount, least,
+                Math.Max(least, Ceiling(product.RowCount, MinRows)));
             int multiple = MicroKernel<TSimd, TVector>.RowMultiple;
-            int rows = (((product.RowCount + ranges - 1) / ranges) + multiple - 1) / multiple * multiple;
-            ranges = (product.RowCount + rows - 1) / rows;
-            _entries[index] = new Entry(product, tasks, panels, rows, ranges);
+            int rows = Ceiling(Ceiling(product.RowCount, ranges), multiple) * multiple;
+            ranges = Ceiling(product.RowCount, rows);
+            _entries[index] = new Entry(product, tasks, panels, taskPanels, rows, ranges);
             tasks += groupCount * ranges;
             panels += panelCount;
         }
@@ -93,4 +100,6 @@ internal sealed unsafe class ProductList<TSimd, TVector>
         ProductKernel<TSimd, TVector>.Run(product, own, row, rows, scratch, isHeld: _heldPanels[worker] == panel);
         _heldPanels[worker] = ProductKernel<TSimd, TVector>.IsOneBlock(product) ? panel : -1;
     }
+
+    private static int Ceiling(int count, int divisor) => (count + divisor - 1) / divisor;
 }
