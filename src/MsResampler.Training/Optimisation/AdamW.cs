@@ -14,8 +14,12 @@ namespace MsResampler.Training;
 /// tensors keep their values and their moments. Not thread-safe.</para></remarks>
 public sealed class AdamW
 {
+    /// <summary>Elements that a thread updates at a time: some 10 µs, much more than a task costs.</summary>
+    private const int ChunkCount = 1 << 16;
+
     private readonly State[] _states;
     private readonly AdamWOptions _options;
+    private readonly ParallelOptions _parallel;
 
     /// <summary>Creates the state of tensors, all zero.</summary>
     /// <param name="tensors">The tensors; names are unique.</param>
@@ -27,6 +31,10 @@ public sealed class AdamW
         ArgumentNullException.ThrowIfNull(tensors);
         _options = options ?? new();
         _options.Validate();
+        _parallel = new ParallelOptions
+        {
+            MaxDegreeOfParallelism = _options.ThreadCount == 0 ? Environment.ProcessorCount : _options.ThreadCount,
+        };
         HashSet<string> names = [];
         foreach (TrainableTensor tensor in tensors)
         {
@@ -92,13 +100,31 @@ public sealed class AdamW
             (float)beta1, (float)(1 - beta1), (float)beta2, (float)(1 - beta2),
             (float)(1 / Math.Sqrt(1 - Math.Pow(beta2, state.StepCount))), (float)_options.Epsilon,
             (float)(rate / (1 - Math.Pow(beta1, state.StepCount))));
-        Span<float> values = state.Tensor.Values;
+        int count = state.Tensor.Count;
+        if (count <= ChunkCount || _parallel.MaxDegreeOfParallelism == 1)
+            return Update(state, factors, 0, count);
+        int unboundedCount = 0;
+        Parallel.For(0, (count + ChunkCount - 1) / ChunkCount, _parallel, chunk =>
+        {
+            int first = chunk * ChunkCount;
+            if (!Update(state, factors, first, Math.Min(ChunkCount, count - first)))
+                Interlocked.Increment(ref unboundedCount);
+        });
+        return unboundedCount == 0;
+    }
+
+    /// <summary>Updates neighbouring elements and returns whether their values and moments are finite.</summary>
+    private static bool Update(State state, in Factors factors, int start, int count)
+    {
+        Span<float> values = state.Tensor.Values.Slice(start, count);
+        Span<float> gradient = state.Tensor.Gradient.Slice(start, count);
+        Span<float> firstMoment = state.FirstMoment.AsSpan(start, count);
+        Span<float> secondMoment = state.SecondMoment.AsSpan(start, count);
         Vector512<float> unbounded = Vector512<float>.Zero;
         Span<Vector512<float>> vectors = MemoryMarshal.Cast<float, Vector512<float>>(values);
-        ReadOnlySpan<Vector512<float>> gradients =
-            MemoryMarshal.Cast<float, Vector512<float>>(state.Tensor.Gradient);
-        Span<Vector512<float>> first = MemoryMarshal.Cast<float, Vector512<float>>(state.FirstMoment.AsSpan());
-        Span<Vector512<float>> second = MemoryMarshal.Cast<float, Vector512<float>>(state.SecondMoment.AsSpan());
+        ReadOnlySpan<Vector512<float>> gradients = MemoryMarshal.Cast<float, Vector512<float>>(gradient);
+        Span<Vector512<float>> first = MemoryMarshal.Cast<float, Vector512<float>>(firstMoment);
+        Span<Vector512<float>> second = MemoryMarshal.Cast<float, Vector512<float>>(secondMoment);
         for (int index = 0; index < vectors.Length; index++)
         {
             vectors[index] = Updated(vectors[index], gradients[index], ref first[index], ref second[index], factors);
@@ -109,11 +135,11 @@ public sealed class AdamW
         float rest = Vector512.Sum(unbounded);
         for (int index = vectors.Length * Vector512<float>.Count; index < values.Length; index++)
         {
-            Vector512<float> m = Vector512.CreateScalar(state.FirstMoment[index]);
-            Vector512<float> v = Vector512.CreateScalar(state.SecondMoment[index]);
+            Vector512<float> m = Vector512.CreateScalar(firstMoment[index]);
+            Vector512<float> v = Vector512.CreateScalar(secondMoment[index]);
             values[index] = Updated(Vector512.CreateScalar(values[index]),
-                Vector512.CreateScalar(state.Tensor.Gradient[index]), ref m, ref v, factors).ToScalar();
-            (state.FirstMoment[index], state.SecondMoment[index]) = (m.ToScalar(), v.ToScalar());
+                Vector512.CreateScalar(gradient[index]), ref m, ref v, factors).ToScalar();
+            (firstMoment[index], secondMoment[index]) = (m.ToScalar(), v.ToScalar());
             rest += values[index] - values[index] + (v.ToScalar() - v.ToScalar());
         }
 

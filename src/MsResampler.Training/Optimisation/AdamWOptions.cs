@@ -18,6 +18,10 @@ public sealed record AdamWOptions
     /// <see cref="TrainableTensor.HasDecay"/> by 1 − rate · decay. At least 0.</summary>
     public double WeightDecay { get; init; } = 0.01;
 
+    /// <summary>The number of threads that update large tensors, the calling thread included; 0 for one per processor.
+    /// The bits do not depend on it.</summary>
+    public int ThreadCount { get; init; }
+
     /// <summary>Factors of the learning rate by pattern of names, see <see cref="NamePattern"/>. A tensor has the
     /// product of the factors of all patterns that match its name. For example, <c>scopes.*.log_sigma</c> with the
     /// factor 10 lets scopes change faster than weights.</summary>
@@ -31,6 +35,7 @@ public sealed record AdamWOptions
         Require(Epsilon > 0 && double.IsFinite(Epsilon), nameof(Epsilon), "a finite number above 0", Epsilon);
         Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), "a finite number of at least 0",
             WeightDecay);
+        Require(ThreadCount >= 0, nameof(ThreadCount), "at least 0", ThreadCount);
         foreach ((string pattern, double factor) in RateFactors)
             Require(factor >= 0 && double.IsFinite(factor), $"{nameof(RateFactors)}['{pattern}']",
                 "a finite number of at least 0", factor);

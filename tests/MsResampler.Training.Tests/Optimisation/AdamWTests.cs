@@ -59,6 +59,38 @@ internal sealed class AdamWTests
         Assert.That(exception.Message, Does.Contain("squares of the gradient"));
     }
 
+    /// <summary>Large tensors are updated in chunks of 65,536 elements.</summary>
+    [Test]
+    public void Threads_do_not_change_a_bit_of_large_tensors([Values(65_536, 65_537, 200_003)] int count)
+    {
+        float[] Run(int threadCount)
+        {
+            TrainableTensor tensor = Create("x.bias", [count], index => index % 97);
+            AdamW optimiser = new([tensor], s_options with { ThreadCount = threadCount });
+            for (int step = 0; step < 3; step++)
+            {
+                for (int index = 0; index < count; index++)
+                    tensor.Gradient[index] = (index % 89) - (40 + step);
+                optimiser.Step(0.1);
+            }
+
+            return tensor.Values.ToArray();
+        }
+
+        float[] expected = Run(1);
+        Assert.That(Run(0).AsSpan().SequenceEqual(expected));
+        Assert.That(Run(3).AsSpan().SequenceEqual(expected));
+    }
+
+    [Test]
+    public void A_value_that_is_not_finite_is_found_in_every_chunk([Values(0, 70_000, 200_002)] int index)
+    {
+        TrainableTensor tensor = Create("x.bias", [200_003], _ => 1);
+        AdamW optimiser = new([tensor], s_options with { ThreadCount = 2 });
+        tensor.Gradient[index] = float.NaN;
+        Assert.That(() => optimiser.Step(0.1), Throws.TypeOf<TrainingException>());
+    }
+
     [Test]
     public void A_frozen_tensor_keeps_its_values_and_starts_with_its_own_first_step()
     {

@@ -153,7 +153,11 @@ internal static class TrainCommand
                     WarmupSteps = warmupSteps,
                     GradientLimit = parsed.GetValue(clip)!.Value,
                     AverageDecay = averageDecay > 0 ? averageDecay : null,
-                    Optimiser = new AdamWOptions { WeightDecay = parsed.GetValue(decay) },
+                    Optimiser = new AdamWOptions
+                    {
+                        WeightDecay = parsed.GetValue(decay),
+                        ThreadCount = parsed.GetValue(threads) ?? 0,
+                    },
                 },
                 Trained = parsed.GetRequiredValue(trained),
                 LearnSigma = parsed.GetValue(learnSigma),
