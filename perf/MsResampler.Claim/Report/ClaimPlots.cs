@@ -1,5 +1,6 @@
 using MsResampler.Claim.Arms;
 using MsResampler.Claim.Statistics;
+using MsResampler.Perf.Growth;
 using MsResampler.Scenes;
 using ScottPlot;
 
