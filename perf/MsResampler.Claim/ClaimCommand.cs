@@ -34,7 +34,7 @@ internal static class ClaimCommand
             Description = $"Run these arms alone: {string.Join(", ", ArmList.All.Select(arm => arm.Name))}.",
             AllowMultipleArgumentsPerToken = true,
         };
-        Option<int> seeds = new("--seeds") { Description = "The number of seeds; 0 for those of the experiment." };
+        Option<int> seeds = new("--seeds") { Description = "The number of seeds; 0 for all of the experiment." };
         Option<double> minutes = new("--minutes")
         {
             Description = "Start no run after this time. The next call continues.",
@@ -76,7 +76,7 @@ internal static class ClaimCommand
                 ? Path.Combine(Path.GetTempPath(), "msresampler-claim-quick") : ResultsFolder);
             RunPlan plan = isQuick ? RunPlan.Quick : RunPlan.Full;
             if (parsed.GetValue(seeds) is > 0 and int count)
-                plan = plan with { Seeds = [.. Enumerable.Range(1, count).Select(seed => (ulong)seed)] };
+                plan = plan with { Seeds = [.. Enumerable.Range(0, count).Select(index => plan.Seeds[0] + (ulong)index)] };
             foreach (string name in parsed.GetValue(only) ?? [])
                 ArmList.Find(name);
             string source = parsed.GetValue(data) ?? GarmentSet.DefaultFolder;

@@ -117,7 +117,8 @@ internal static class Protocol
             Text($"on the validation split, with one seed ({RunPlan.TuningSeed}) that is not used again, and ") +
             Text($"{plan.Tuning.Steps} steps."));
         text.Item($"Final runs: seeds {string.Join(", ", plan.Seeds)}. A seed decides the first weights and the " +
-            "scenes. " +
+            "scenes. Seeds below 10 were used while the experiment was built, in part on test garments, and are not " +
+            "among those of the complete experiment. " +
             Text($"All arms see the same scenes in the same order, and are tested on the same {settings.TestScenes} ") +
             "scenes of the seed.");
 
