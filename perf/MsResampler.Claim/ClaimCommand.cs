@@ -3,6 +3,7 @@ using MsResampler.Claim.Arms;
 using MsResampler.Claim.Report;
 using MsResampler.Claim.Runs;
 using MsResampler.Scenes;
+using MsResampler.Training;
 
 namespace MsResampler.Claim;
 
@@ -76,7 +77,11 @@ internal static class ClaimCommand
                 ? Path.Combine(Path.GetTempPath(), "msresampler-claim-quick") : ResultsFolder);
             RunPlan plan = isQuick ? RunPlan.Quick : RunPlan.Full;
             if (parsed.GetValue(seeds) is > 0 and int count)
-                plan = plan with { Seeds = [.. Enumerable.Range(0, count).Select(index => plan.Seeds[0] + (ulong)index)] };
+            {
+                ulong first = plan.Seeds[0];
+                plan = plan with { Seeds = [.. Enumerable.Range(0, count).Select(index => first + (ulong)index)] };
+            }
+
             foreach (string name in parsed.GetValue(only) ?? [])
                 ArmList.Find(name);
             string source = parsed.GetValue(data) ?? GarmentSet.DefaultFolder;
@@ -136,7 +141,7 @@ internal static class ClaimCommand
             return 130;
         }
         catch (Exception problem) when (problem is InvalidDataException or IOException or UnauthorizedAccessException
-            or ArgumentException)
+            or ArgumentException or TrainingException)
         {
             Console.Error.WriteLine(problem.Message);
             return 1;

@@ -130,8 +130,30 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
     }
 
     private bool Tune(Arm arm, double rate, CancellationToken cancellationToken)
-        => Once(Tuning, TuningName(arm, rate), () => Train(arm, RunPlan.TuningSeed, rate, plan.Tuning, isFinal: false,
-            cancellationToken));
+        => Once(Tuning, TuningName(arm, rate), () =>
+        {
+            try
+            {
+                return Train(arm, RunPlan.TuningSeed, rate, plan.Tuning, isFinal: false, cancellationToken);
+            }
+            catch (TrainingException problem)
+            {
+                log.WriteLine($"{TuningName(arm, rate)}: {problem.Message}");
+                return Diverged(arm, rate);
+            }
+        });
+
+    // A rate at which training diverges answers no question.
+    private RunResult Diverged(Arm arm, double rate) => new()
+    {
+        Arm = arm.Name,
+        Seed = RunPlan.TuningSeed,
+        Rate = rate,
+        Steps = plan.Tuning.Steps,
+        Validation = 0,
+        Curve = [],
+        Seconds = 0,
+    };
 
     private bool RunFinal(Arm arm, ulong seed, CancellationToken cancellationToken)
         => Once(Runs, RunName(arm, seed), () => Train(arm, seed, ChosenRate(arm)!.Value, plan.Settings, isFinal: true,

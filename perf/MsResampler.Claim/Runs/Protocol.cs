@@ -115,7 +115,7 @@ internal static class Protocol
             Text($"{ScopedModel.SigmaRateFactor} times the learning rate."));
         text.Item(Text($"The learning rate of each arm is the best of {string.Join(", ", plan.Rates.Select(Rate))} ") +
             Text($"on the validation split, with one seed ({RunPlan.TuningSeed}) that is not used again, and ") +
-            Text($"{plan.Tuning.Steps} steps."));
+            Text($"{plan.Tuning.Steps} steps. A rate at which training diverges counts as no right answer."));
         text.Item($"Final runs: seeds {string.Join(", ", plan.Seeds)}. A seed decides the first weights and the " +
             "scenes. Seeds below 10 were used while the experiment was built, in part on test garments, and are not " +
             "among those of the complete experiment. " +

@@ -23,7 +23,7 @@ internal sealed record RunPlan
     {
         Settings = new RunSettings { Steps = 4000 },
         Tuning = new RunSettings { Steps = 1300 },
-        Rates = [1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2],
+        Rates = [5e-4, 1e-3, 2e-3, 4e-3, 8e-3],
         Seeds = [11, 12, 13, 14, 15, 16, 17, 18],
     };
 
