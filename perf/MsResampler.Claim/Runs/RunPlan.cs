@@ -21,7 +21,7 @@ internal sealed record RunPlan
     /// <summary>The complete experiment: hours. Its seeds were not used while it was built.</summary>
     public static RunPlan Full { get; } = new()
     {
-        Settings = new RunSettings { Steps = 4000 },
+        Settings = new RunSettings { Steps = 3000 },
         Tuning = new RunSettings { Steps = 1300 },
         Rates = [5e-4, 1e-3, 2e-3, 4e-3, 8e-3],
         Seeds = [11, 12, 13, 14, 15, 16, 17, 18],
