@@ -10,8 +10,8 @@ namespace MsResampler.Claim;
 /// <summary>The command line of the experiment.</summary>
 internal static class ClaimCommand
 {
-    // One of the rates that the experiment tries.
-    private const double ExportRate = 4e-3;
+    // The rate that the experiment chose for the arm.
+    private const double ExportRate = 2e-3;
 
     private const string ResultsFolder = "perf/results/claim";
 
