@@ -140,10 +140,14 @@ public class TensorCoreParityTests
         float[] tokens = Resample(model, precision, features, grids, seed, arithmetic);
         float[] reversed = Resample(model, precision, [.. features.Reverse()], [.. grids.Reverse()], seed + 1,
             arithmetic);
-        float[] alone = Resample(model, precision, [features[0]], [grids[0]], seed + 2, arithmetic);
         Assert.That(reversed.Chunk(tokenLength).Reverse(), Is.EqualTo(tokens.Chunk(tokenLength)),
             $"order, case {seed}");
-        Assert.That(alone, Is.EqualTo(tokens[..tokenLength]), $"batch mates, case {seed}");
+        if (grids.Length > 1)
+        {
+            float[] alone = Resample(model, precision, [features[0]], [grids[0]], seed + 2, arithmetic);
+            Assert.That(alone, Is.EqualTo(tokens[..tokenLength]), $"batch mates, case {seed}");
+        }
+
         return grids.Select((grid, image) => Tolerances.RelativeError(
             tokens.AsSpan(image * tokenLength, tokenLength), model.Reference.Resample(features[image], grid))).Max();
     }

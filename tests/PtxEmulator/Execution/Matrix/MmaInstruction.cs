@@ -12,6 +12,14 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
     // The products that an A100 adds at once have operands of this many bits.
     private const int GroupBits = 128;
 
+    // The index in its matrix of each thread's element, by register and half, or by element of C and D.
+    private static readonly int[] s_placesOfC = [.. Places(4, 1,
+        (lane, element, _) => MatrixShape.PlaceOfC(lane, element), MatrixShape.Columns)];
+
+    private readonly int[] _placesOfA = [.. Places(shape.RegistersA, shape.Packing, shape.PlaceOfA, shape.Depth)];
+    private readonly int[] _placesOfB
+        = [.. Places(shape.RegistersB, shape.Packing, shape.PlaceOfB, MatrixShape.Columns)];
+
     public required PtxTypeKind KindA { get; init; }
 
     public required PtxTypeKind KindB { get; init; }
@@ -25,6 +33,8 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
 
     public required int[] D { get; init; }
 
+    // Every element is written before it is read.
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
     {
@@ -33,8 +43,8 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
         float* b = stackalloc float[MaxDepth * MatrixShape.Columns];
         float* c = stackalloc float[MatrixShape.Rows * MatrixShape.Columns];
         byte* registers = warp.Registers;
-        Gather(registers, A, KindA, isA: true, a);
-        Gather(registers, B, KindB, isA: false, b);
+        Gather(registers, A, KindA, _placesOfA, a);
+        Gather(registers, B, KindB, _placesOfB, b);
         GatherC(registers, c);
         bool isTruncated = warp.Block.Launch.Options.TruncatesMatrixSums;
         Vector512<double>* rowsOfB = stackalloc Vector512<double>[MaxDepth];
@@ -60,58 +70,79 @@ internal sealed unsafe class MmaInstruction(MatrixShape shape) : Instruction
         ScatterD(registers, c);
     }
 
+    private static IEnumerable<int> Places(int registerCount, int packing,
+        Func<int, int, int, (int Row, int Column)> placeOf, int columnCount)
+        => from register in Enumerable.Range(0, registerCount)
+           from half in Enumerable.Range(0, packing)
+           from lane in Enumerable.Range(0, Lanes.Count)
+           let place = placeOf(lane, register, half)
+           select (place.Row * columnCount) + place.Column;
+
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Gather(byte* registers, int[] operand, PtxTypeKind kind, bool isA, float* matrix)
+    private void Gather(byte* registers, int[] operand, PtxTypeKind kind, int[] places, float* matrix)
     {
         float* elements = stackalloc float[Lanes.Count];
-        int columnCount = isA ? shape.Depth : MatrixShape.Columns;
-        for (int register = 0; register < operand.Length; register++)
+        int packing = shape.Packing;
+        fixed (int* first = places)
         {
-            for (int half = 0; half < shape.Packing; half++)
+            int* place = first;
+            foreach (int register in operand)
             {
-                MatrixElements.Convert(registers + operand[register], half, kind, shape.ElementBits, elements);
-                for (int lane = 0; lane < Lanes.Count; lane++)
+                for (int half = 0; half < packing; half++, place += Lanes.Count)
                 {
-                    (int row, int column)
-                        = isA ? shape.PlaceOfA(lane, register, half) : shape.PlaceOfB(lane, register, half);
-                    matrix[(row * columnCount) + column] = elements[lane];
+                    MatrixElements.Convert(registers + register, half, kind, shape.ElementBits, elements);
+                    Scatter(elements, place, matrix);
                 }
             }
         }
     }
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void GatherC(byte* registers, float* matrix)
     {
         float* elements = stackalloc float[Lanes.Count];
-        for (int element = 0; element < 4; element++)
+        fixed (int* places = s_placesOfC)
         {
-            float* source = elements;
-            if (C.Length == 4)
-                source = (float*)(registers + C[element]);
-            else
-                MatrixElements.Convert(registers + C[element >> 1], element & 1, PtxTypeKind.Float, 16, elements);
-            for (int lane = 0; lane < Lanes.Count; lane++)
+            for (int element = 0; element < 4; element++)
             {
-                (int row, int column) = MatrixShape.PlaceOfC(lane, element);
-                matrix[(row * MatrixShape.Columns) + column] = source[lane];
+                float* source = elements;
+                if (C.Length == 4)
+                    source = (float*)(registers + C[element]);
+                else
+                    MatrixElements.Convert(registers + C[element >> 1], element & 1, PtxTypeKind.Float, 16, elements);
+                Scatter(source, places + (element * Lanes.Count), matrix);
             }
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Scatter(float* elements, int* places, float* matrix)
+    {
+        for (int lane = 0; lane < Lanes.Count; lane++)
+            matrix[places[lane]] = elements[lane];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ScatterD(byte* registers, float* matrix)
     {
-        for (int element = 0; element < 4; element++)
+        fixed (int* places = s_placesOfC)
         {
-            for (int lane = 0; lane < Lanes.Count; lane++)
+            for (int element = 0; element < 4; element++)
             {
-                (int row, int column) = MatrixShape.PlaceOfC(lane, element);
-                float value = matrix[(row * MatrixShape.Columns) + column];
+                int* place = places + (element * Lanes.Count);
                 if (D.Length == 4)
-                    ((float*)(registers + D[element]))[lane] = value;
-                else
-                    ((Half*)(registers + D[element >> 1]))[(2 * lane) + (element & 1)] = (Half)value;
+                {
+                    float* words = (float*)(registers + D[element]);
+                    for (int lane = 0; lane < Lanes.Count; lane++)
+                        words[lane] = matrix[place[lane]];
+                    continue;
+                }
+
+                Half* halves = (Half*)(registers + D[element >> 1]) + (element & 1);
+                for (int lane = 0; lane < Lanes.Count; lane++)
+                    halves[2 * lane] = (Half)matrix[place[lane]];
             }
         }
     }
