@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using MsResampler.Cli.Ptx;
@@ -15,13 +16,20 @@ internal sealed partial class Ptxas
 
     private readonly PtxAssembler _assembler;
 
+    // Many tests assemble the same text for the same target. A failure is kept, too.
+    private readonly ConcurrentDictionary<(string Ptx, string Target), Lazy<(PtxasReport Report, byte[] Binary)>>
+        _assembled = [];
+
+    private readonly ConcurrentDictionary<(string Ptx, string Target), Lazy<string>> _listings = [];
+    private readonly ConcurrentDictionary<string, bool> _targets = [];
+
     private Ptxas(PtxAssembler assembler) => _assembler = assembler;
 
     /// <summary>The assemblers of this machine, the newest first. Skips the running test if there is none.</summary>
     /// <param name="target">An architecture that they must support, or null.</param>
     public static IReadOnlyList<Ptxas> OrSkip(string? target = null)
     {
-        Ptxas[] all = [.. s_all.Value.Where(ptxas => target is null || ptxas._assembler.Knows(target))];
+        Ptxas[] all = [.. s_all.Value.Where(ptxas => target is null || ptxas.Knows(target))];
         Skip.If(all.Length == 0, $"There is no ptxas {(target is null ? "" : $"for {target} ")}with {Disassembler} " +
             $"beside it: neither where {PtxAssembler.PathVariable} says, nor on the PATH, nor where " +
             "tools/get-ptxas.sh puts it.");
@@ -36,7 +44,7 @@ internal sealed partial class Ptxas
         string target = Target(architecture);
         if (ptx.Contains($".target {target}a", StringComparison.Ordinal))
             target += "a";
-        Ptxas? ptxas = s_all.Value.FirstOrDefault(ptxas => ptxas._assembler.Knows(target));
+        Ptxas? ptxas = s_all.Value.FirstOrDefault(ptxas => ptxas.Knows(target));
         try
         {
             return ptxas?.Assemble(new CompiledKernel("loaded", "loaded", ptx, [], ParameterBytes: 0), target);
@@ -48,15 +56,11 @@ internal sealed partial class Ptxas
         }
     }
 
-    /// <summary>Assembles a kernel.</summary>
+    /// <summary>Assembles a kernel, unless a test has.</summary>
     /// <param name="kernel">The kernel.</param>
     /// <param name="target">The architecture to assemble for, such as sm_80.</param>
     /// <exception cref="MsResampler.Cli.InputException">The assembler rejects the text.</exception>
-    public PtxasReport Assemble(CompiledKernel kernel, string target)
-    {
-        using var files = new TemporaryFolder();
-        return Assemble(kernel, target, files, output: null);
-    }
+    public PtxasReport Assemble(CompiledKernel kernel, string target) => AssembleOnce(kernel, target).Report;
 
     /// <summary>Assembles a kernel for an architecture, such as 80 for sm_80.</summary>
     /// <inheritdoc cref="Assemble(CompiledKernel, string)"/>
@@ -65,13 +69,8 @@ internal sealed partial class Ptxas
     /// <summary>The machine instructions of a kernel: the number of occurrences by instruction including modifiers,
     /// such as HMMA.16816.F32. This takes several times as long as
     /// <see cref="Assemble(CompiledKernel, string)"/>.</summary>
-    public MachineCode Disassemble(CompiledKernel kernel, int architecture)
-    {
-        using var files = new TemporaryFolder();
-        string binary = files.File("kernel.cubin");
-        Assemble(kernel, Target(architecture), files, binary);
-        return ParseListing(_assembler.Run(Disassembler, "-sass", binary));
-    }
+    public MachineCode Disassemble(CompiledKernel kernel, int architecture) =>
+        ParseListing(Listing(kernel, architecture));
 
     /// <summary>Parses the output of cuobjdump -sass for one kernel.</summary>
     public static MachineCode ParseListing(string listing) =>
@@ -82,12 +81,26 @@ internal sealed partial class Ptxas
 
     private static string Target(int architecture) => string.Create(CultureInfo.InvariantCulture, $"sm_{architecture}");
 
-    private PtxasReport Assemble(CompiledKernel kernel, string target, TemporaryFolder files, string? output)
-    {
-        string text = files.File("kernel.ptx");
-        File.WriteAllText(text, kernel.Ptx);
-        return _assembler.Assemble(text, target, output);
-    }
+    private bool Knows(string target) => _targets.GetOrAdd(target, _assembler.Knows);
+
+    private (PtxasReport Report, byte[] Binary) AssembleOnce(CompiledKernel kernel, string target) =>
+        _assembled.GetOrAdd((kernel.Ptx, target), text => new(() =>
+        {
+            using var files = new TemporaryFolder();
+            (string source, string binary) = (files.File("kernel.ptx"), files.File("kernel.cubin"));
+            File.WriteAllText(source, text.Ptx);
+            PtxasReport report = _assembler.Assemble(source, text.Target, binary);
+            return (report, File.ReadAllBytes(binary));
+        })).Value;
+
+    private string Listing(CompiledKernel kernel, int architecture) =>
+        _listings.GetOrAdd((kernel.Ptx, Target(architecture)), text => new(() =>
+        {
+            using var files = new TemporaryFolder();
+            string binary = files.File("kernel.cubin");
+            File.WriteAllBytes(binary, AssembleOnce(kernel, text.Target).Binary);
+            return _assembler.Run(Disassembler, "-sass", binary);
+        })).Value;
 
     [GeneratedRegex(@"^\s+/\*[0-9a-f]{4,}\*/\s+(@!?U?P\w+\s+)?(?<opcode>[A-Z][\w.]*)", RegexOptions.Multiline)]
     private static partial Regex Instruction();

@@ -37,14 +37,6 @@ internal sealed partial class Ptxas
                 .ToDictionary()));
     }
 
-    private string Listing(CompiledKernel kernel, int architecture)
-    {
-        using var files = new TemporaryFolder();
-        string binary = files.File("kernel.cubin");
-        Assemble(kernel, Target(architecture), files, binary);
-        return _assembler.Run(Disassembler, "-sass", binary);
-    }
-
     private static long Hexadecimal(Group group) =>
         long.Parse(group.ValueSpan, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
