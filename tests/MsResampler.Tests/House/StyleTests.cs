@@ -1,6 +1,7 @@
 namespace MsResampler.Tests.House;
 
-/// <summary>The size of source files and lines.</summary>
+/// <summary>The size of source files and lines, and the order of usings. The build checks the other rules of
+/// .editorconfig, and CI the white space.</summary>
 public sealed class StyleTests
 {
     private const int MaxColumns = 120;
@@ -30,6 +31,42 @@ public sealed class StyleTests
                 .Any(line => line.TrimStart().StartsWith(ReasonMark, StringComparison.Ordinal)))
             .Select(file => $"{Path.GetRelativePath(root, file.Path)} has {file.Lines.Length} lines")];
         Assert.That(longFiles, Is.Empty, $"split the file by subject, or state the reason: {ReasonMark}...");
+    }
+
+    /// <summary>Namespaces, static classes, aliases; of the first two, those of the system first.</summary>
+    [Test]
+    public void Usings_are_sorted()
+    {
+        string root = Repository.RootOrSkip();
+        string[] unsorted = [.. Sources().Where(path =>
+        {
+            string[] usings = UsingsOf(path);
+            return !usings.SequenceEqual(usings.OrderBy(RankOf).ThenBy(NameOf, StringComparer.OrdinalIgnoreCase));
+        }).Select(path => Path.GetRelativePath(root, path))];
+        Assert.That(unsorted, Is.Empty, "dotnet format sorts them");
+    }
+
+    [TestCase("using System.Text;", 0)]
+    [TestCase("using SystemOfOthers;", 1)]
+    [TestCase("using static System.Math;", 2)]
+    [TestCase("using static A.B;", 3)]
+    [TestCase("using Alias = System.Text.Rune;", 4)]
+    public void Usings_are_ordered_by_kind(string line, int rank) => Assert.That(RankOf(line), Is.EqualTo(rank));
+
+    /// <summary>The using directives at the start of a file.</summary>
+    private static string[] UsingsOf(string path) => [.. File.ReadLines(path)
+        .Where(line => line.Length > 0 && !line.StartsWith("//", StringComparison.Ordinal))
+        .TakeWhile(line => line.StartsWith("using ", StringComparison.Ordinal))];
+
+    private static string NameOf(string line) => line.Replace("using ", "", StringComparison.Ordinal)
+        .Replace("static ", "", StringComparison.Ordinal).TrimEnd(';');
+
+    private static int RankOf(string line)
+    {
+        if (line.Contains('=', StringComparison.Ordinal))
+            return 4;
+        bool isOfSystem = NameOf(line) == "System" || NameOf(line).StartsWith("System.", StringComparison.Ordinal);
+        return (line.StartsWith("using static ", StringComparison.Ordinal) ? 2 : 0) + (isOfSystem ? 0 : 1);
     }
 
     private static string[] Sources() => Repository.SourcesOrSkip("src", "kernels", "tests", "tools", "perf");
