@@ -1,4 +1,4 @@
 namespace MsResampler;
 
 [SetUpFixture]
-public sealed class TestEnvironment : KernelCacheFolder;
+public sealed class TestEnvironment : TestProcess;
