@@ -13,11 +13,13 @@ public class IntegerParityTests
     private const int CaseCount = 96;
     private const int AccuracyCaseCount = 160;
 
-    /// <summary>Every pair of an instruction set and a kernel that this machine supports.</summary>
-    private static IEnumerable<(CpuVariant Variant, IntegerKernel Kernel)> Engines
-        => from variant in CpuVariant.All.Where(variant => variant.IsSupported)
-           from kernel in IntegerKernel.All.Where(kernel => kernel.IsSupported)
-           select (variant, kernel);
+    /// <summary>The first pair of an instruction set and a kernel that this machine supports, and a third of the
+    /// others: of images, of groups and of large cases, three in turn have every pair.</summary>
+    private static IEnumerable<(CpuVariant Variant, IntegerKernel Kernel)> EnginesOf(int caseIndex)
+        => from variant in CpuVariant.All.Where(variant => variant.IsSupported).Index()
+           from kernel in IntegerKernel.All.Where(kernel => kernel.IsSupported).Index()
+           where variant.Index + kernel.Index == 0 || (variant.Index + kernel.Index + (caseIndex / 2)) % 3 == 0
+           select (variant.Item, kernel.Item);
 
     [Test]
     public void Tokens_have_the_same_bits_on_every_instruction_set([Range(0, CaseCount - 1)] int caseIndex,
@@ -30,7 +32,7 @@ public class IntegerParityTests
         int engineIndex = 0;
         using (Assert.EnterMultipleScope())
         {
-            foreach ((CpuVariant variant, IntegerKernel kernel) in Engines)
+            foreach ((CpuVariant variant, IntegerKernel kernel) in EnginesOf(caseIndex))
             {
                 using ModelEngine engine = variant.Create(model.Model, Options(layers, kernel) with
                 {
