@@ -141,7 +141,7 @@ internal static class ClaimCommand
             return 130;
         }
         catch (Exception problem) when (problem is InvalidDataException or IOException or UnauthorizedAccessException
-            or ArgumentException or TrainingException)
+            or ArgumentException or TrainingException or ActivationOverflowException)
         {
             Console.Error.WriteLine(problem.Message);
             return 1;

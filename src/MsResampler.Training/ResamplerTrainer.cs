@@ -13,7 +13,7 @@ public sealed unsafe class ResamplerTrainer : IDisposable
 {
     private readonly WorkerPool _workers;
     private readonly TrainingPass _pass;
-    private readonly FeatureCheckWork _featureCheck = new();
+    private readonly FeatureCheckWork _check = new();
     private BatchLayout? _batch;
     private int _isBusy;
     private bool _isDisposed;
@@ -63,6 +63,7 @@ public sealed unsafe class ResamplerTrainer : IDisposable
     /// <param name="features">The features of all frames one after another, each [H·W, C] row-major.</param>
     /// <param name="groups">The images, or the groups of frames; at least one.</param>
     /// <param name="tokens">Receives [B, M, L] row-major.</param>
+    /// <exception cref="ActivationOverflowException">A value left the range of float32.</exception>
     /// <exception cref="ArgumentException">The length of <paramref name="features"/> or <paramref name="tokens"/> does
     /// not match, there are no groups, a grid or a group is empty, or a temporal id is below −1.</exception>
     /// <exception cref="InsufficientMemoryException">The activations of the batch do not fit one buffer.</exception>
@@ -89,10 +90,14 @@ public sealed unsafe class ResamplerTrainer : IDisposable
             fixed (float* input = features)
             fixed (float* output = tokens)
             {
-                int found = _featureCheck.Find(input, features.Length, _workers, CancellationToken.None);
+                int found = _check.Find(input, features.Length, _workers, CancellationToken.None);
                 if (found >= 0)
                     throw InvalidFeaturesException.At(features, found, groups, channels);
                 _pass.Forward(batch, input, output);
+                // No stage turns NaN or infinite values into finite ones: tokens show every overflow.
+                found = _check.Find(output, tokens.Length, _workers, CancellationToken.None);
+                if (found >= 0)
+                    ActivationOverflowException.Throw(groups, found / TokenLength(1), Precision.Float32);
             }
 
             _batch = batch;

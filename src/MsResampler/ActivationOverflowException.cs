@@ -42,9 +42,14 @@ public class ActivationOverflowException : ArithmeticException
         => throw For(groups, group, precision);
 
     /// <summary>The exception for a group.</summary>
-    internal static ActivationOverflowException For(FrameGroups groups, int group, Precision precision)
-        => new($"{groups.Describe(group, group)}: {Describe(precision)}", precision,
-            group, groups.GridsOf(group)[0]);
+    /// <param name="groups">The groups of the batch.</param>
+    /// <param name="group">The index of the group.</param>
+    /// <param name="precision">The numeric precision of the model.</param>
+    /// <param name="number">The number of the group for the reader; null for its index.</param>
+    internal static ActivationOverflowException For(FrameGroups groups, int group, Precision precision,
+        int? number = null)
+        => new($"{groups.Describe(group, number ?? group)}: {Describe(precision)}", precision,
+            number ?? group, groups.GridsOf(group)[0]);
 
     private static string Name(Precision precision) => precision switch
     {

@@ -136,7 +136,7 @@ internal sealed class Experiment(RunPlan plan, IReadOnlyList<Arm> arms, string f
             {
                 return Train(arm, RunPlan.TuningSeed, rate, plan.Tuning, isFinal: false, cancellationToken);
             }
-            catch (TrainingException problem)
+            catch (Exception problem) when (problem is TrainingException or ActivationOverflowException)
             {
                 log.WriteLine($"{TuningName(arm, rate)}: {problem.Message}");
                 return Diverged(arm, rate);

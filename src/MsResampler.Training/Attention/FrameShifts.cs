@@ -45,14 +45,14 @@ internal sealed unsafe class FrameShifts
         return null;
     }
 
-    /// <summary>Writes the shifts of the queries of a tile in base 2, each at least
-    /// <see cref="TileBias.Hidden"/>.</summary>
+    /// <summary>Writes the shifts of the queries of a tile in base 2.</summary>
     /// <param name="frame">The frame.</param>
     /// <param name="queries">The indices of the queries.</param>
     /// <param name="count">The number of lanes.</param>
     /// <param name="shift">Receives what is added to the logits.</param>
-    /// <param name="rowShift">Receives the part that depends on the sigma of the rows.</param>
-    /// <param name="columnShift">Receives the part that depends on the sigma of the columns.</param>
+    /// <param name="rowShift">Receives the part that depends on the sigma of the rows, at least
+    /// <see cref="TileBias.Least"/>.</param>
+    /// <param name="columnShift">Receives that of the columns.</param>
     public void Fill(int frame, int* queries, int count, float* shift, float* rowShift, float* columnShift)
     {
         for (int lane = 0; lane < count; lane++)
@@ -61,13 +61,13 @@ internal sealed unsafe class FrameShifts
             double largest = double.NegativeInfinity;
             for (int other = 0; other < _frameCount; other++)
                 largest = Math.Max(largest, Row(other, row) + Column(other, column));
-            shift[lane] = Clamp(Difference(Row(frame, row) + Column(frame, column), largest));
+            shift[lane] = (float)Difference(Row(frame, row) + Column(frame, column), largest);
             rowShift[lane] = Clamp(Row(frame, row));
             columnShift[lane] = Clamp(Column(frame, column));
         }
     }
 
-    private static float Clamp(double shift) => (float)Math.Max(shift, TileBias.Hidden);
+    private static float Clamp(double shift) => (float)Math.Max(shift, TileBias.Least);
 
     private double Row(int frame, int row) => _rows[(frame * _queries.Rows) + row];
 

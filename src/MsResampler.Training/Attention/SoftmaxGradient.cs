@@ -52,6 +52,7 @@ internal static unsafe class SoftmaxGradient<TSimd, TVector>
         int keyColumns, double* rowSum, double* columnSum)
     {
         (int firstRow, int firstColumn) = Math.DivRem(first, keyColumns);
+        TVector least = TSimd.Create(TileBias.Least);
         for (int lane = 0; lane < lanes; lane += TSimd.Width)
         {
             TVector best = TSimd.Load(scratch.Maximum + lane);
@@ -83,10 +84,11 @@ internal static unsafe class SoftmaxGradient<TSimd, TVector>
                     TVector result = Step(logit, gradient, TSimd.Add(TSimd.Load(logit), TSimd.Add(part, other)), best,
                         mean);
                     sum = TSimd.Add(sum, result);
-                    columnTotal = TSimd.MultiplyAdd(result, other, columnTotal);
+                    columnTotal = TSimd.MultiplyAdd(result, TSimd.Max(least, other), columnTotal);
                 }
 
-                rowTotal = TSimd.MultiplyAdd(sum, TSimd.Add(TSimd.Load(rowPart), rowShift), rowTotal);
+                rowTotal = TSimd.MultiplyAdd(sum, TSimd.Add(TSimd.Max(least, TSimd.Load(rowPart)), rowShift),
+                    rowTotal);
                 total = TSimd.Add(total, sum);
             }
 

@@ -8,12 +8,11 @@ namespace MsResampler.Training.Attention;
 /// <summary>Computes the bias of a tile of queries: a table of the row part and one of the column part.</summary>
 internal static unsafe class TileBias
 {
-    /// <summary>The least bias, in place of −∞ for hidden patches. It is finite, so that a weight of 0 times a bias
-    /// is 0 and not NaN in the gradient of sigma. Every query sees a patch with a bias of 0, so that its weight is 0
-    /// for logits of any size that occurs.</summary>
-    public const float Hidden = -1e30f;
+    /// <summary>The least bias in the gradient of sigma, in place of −∞: a weight of 0 times a bias is then 0 and not
+    /// NaN. Only −∞ hides a patch at logits of any size.</summary>
+    public const float Least = -1e30f;
 
-    /// <summary>Writes one part of the bias of a tile, in base 2.</summary>
+    /// <summary>Writes one part of the bias of a tile, in base 2: −∞ for hidden patches.</summary>
     /// <param name="axis">The queries of the tile.</param>
     /// <param name="lanes">The number of lanes.</param>
     /// <param name="patches">The rows or columns of patches of the tile.</param>
@@ -24,10 +23,10 @@ internal static unsafe class TileBias
         where TSimd : struct, ISimd<TVector>
     {
         // Clamped, because the square of a tiny sigma underflows, and infinity times an excess of 0 is NaN.
-        double factor = Math.Max(-Base2.Log2E / (2 * sigma * sigma * axis.Unit), Hidden);
+        double factor = Math.Max(-Base2.Log2E / (2 * sigma * sigma * axis.Unit), float.MinValue);
         TVector scale = TSimd.Create((float)factor);
         TVector unit = TSimd.Create(axis.Unit);
-        TVector hidden = TSimd.Create(Hidden);
+        TVector hidden = TSimd.Create(float.NegativeInfinity);
         for (int lane = 0; lane < lanes; lane += TSimd.Width)
         {
             TVector nearest = TSimd.Load(axis.Nearest + lane);
@@ -40,7 +39,7 @@ internal static unsafe class TileBias
                 TVector position = TSimd.Create(patch);
                 TVector distance = TSimd.Subtract(position, nearest);
                 TVector square = TSimd.Multiply(distance, TSimd.MultiplyAdd(distance, unit, excess));
-                TVector value = TSimd.Max(hidden, TSimd.Multiply(square, scale));
+                TVector value = TSimd.Multiply(square, scale);
                 value = TSimd.SelectNegative(TSimd.Subtract(position, first), hidden, value);
                 TSimd.Store(target, TSimd.SelectNegative(TSimd.Subtract(last, position), hidden, value));
             }

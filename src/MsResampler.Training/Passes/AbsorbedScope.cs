@@ -241,14 +241,18 @@ internal sealed unsafe class AbsorbedScope<TSimd, TVector>(PassContext context, 
         int* offsets = (int*)window.Offsets;
         WindowProducts<TSimd, TVector>.Dots(input.Keys[window.FirstRow], offsets, window.Count, Width,
             _keyLanes + ((nint)window.KeyRow * Width * _lanes), _lanes, logits);
-        _biases[context.Batch.GridOf(group)].AddTo<TSimd, TVector>(logits, window);
+        WindowBias bias = _biases[context.Batch.GridOf(group)];
         for (int lane = 0; lane < _lanes; lane += TSimd.Width)
         {
             int end = (window.Count * _lanes) + lane;
+            // Becomes NaN if a logit is not finite. Without this, an overflow to −∞ would be a weight of 0.
+            TVector total = TSimd.Zero;
+            for (int i = lane; i < end; i += _lanes)
+                total = TSimd.MultiplyAdd(TSimd.Load(logits + i), TSimd.Zero, total);
+            bias.AddTo<TSimd, TVector>(logits, lane, window);
             TVector best = TSimd.Load(logits + lane);
             for (int i = _lanes + lane; i < end; i += _lanes)
                 best = TSimd.Max(best, TSimd.Load(logits + i));
-            TVector total = TSimd.Zero;
             for (int i = lane; i < end; i += _lanes)
             {
                 TVector weight = VectorMath<TSimd, TVector>.Exp2(TSimd.Subtract(TSimd.Load(logits + i), best));

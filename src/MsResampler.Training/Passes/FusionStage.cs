@@ -96,9 +96,8 @@ internal sealed unsafe class FusionStage<TSimd, TVector>(PassContext context, At
             if (HasGate)
             {
                 source = _normal[row];
-                GateRow<TSimd, TVector>.Softmax(_gates[row], ScopeCount, GroupCount);
-                GateRow<TSimd, TVector>.Fuse(_branches[row], _gates[row], ScopeCount, GroupCount, context.Width,
-                    source);
+                FusionGate<TSimd, TVector>.SoftmaxOverScopes(_gates[row], ScopeCount, GroupCount);
+                FusionGate<TSimd, TVector>.Sum(_config, _branches[row], _gates[row], source);
             }
 
             _scales[row] = RowNorm<TSimd, TVector>.Normalise(source, context.Width, _config.LayerNormEpsilon,

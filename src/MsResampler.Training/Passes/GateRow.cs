@@ -31,56 +31,6 @@ internal static unsafe class GateRow<TSimd, TVector>
             gradient[i] *= GateRow<SimdScalar, float>.Derivative(x[i]);
     }
 
-    /// <summary>Replaces logits by their softmax over the scopes.</summary>
-    public static void Softmax(float* gates, int scopeCount, int groupCount)
-    {
-        for (int group = 0; group < groupCount; group++)
-        {
-            float best = gates[group];
-            for (int scope = 1; scope < scopeCount; scope++)
-                best = Math.Max(best, gates[(scope * groupCount) + group]);
-            float total = 0;
-            for (int scope = 0; scope < scopeCount; scope++)
-            {
-                ref float gate = ref gates[(scope * groupCount) + group];
-                gate = VectorMath<SimdScalar, float>.Exp2((gate - best) * (float)Base2.Log2E);
-                total += gate;
-            }
-
-            for (int scope = 0; scope < scopeCount; scope++)
-                gates[(scope * groupCount) + group] /= total;
-        }
-    }
-
-    /// <summary>Writes the weighted sum of the branches, <c>F = Σ g·O</c>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Fuse(float* branches, float* gates, int scopeCount, int groupCount, int width, float* fused)
-    {
-        int groupWidth = width / groupCount;
-        for (int group = 0; group < groupCount; group++)
-        {
-            int end = (group + 1) * groupWidth;
-            int channel = group * groupWidth;
-            for (; channel + TSimd.Width <= end; channel += TSimd.Width)
-            {
-                TVector sum = TSimd.Zero;
-                for (int scope = 0; scope < scopeCount; scope++)
-                    sum = TSimd.MultiplyAdd(TSimd.Broadcast(gates + (scope * groupCount) + group),
-                        TSimd.Load(branches + ((nint)scope * width) + channel), sum);
-                TSimd.Store(fused + channel, sum);
-            }
-
-            for (; channel < end; channel++)
-            {
-                float sum = 0;
-                for (int scope = 0; scope < scopeCount; scope++)
-                    sum = SimdScalar.MultiplyAdd(gates[(scope * groupCount) + group],
-                        branches[((nint)scope * width) + channel], sum);
-                fused[channel] = sum;
-            }
-        }
-    }
-
     /// <summary>Writes the gradients of the gate logits, <c>g_s·(e_s − Σ g_t·e_t)</c>, where <c>e_s = Σ dF·O_s</c> over
     /// the channels of a group is the gradient of gate s.</summary>
     /// <param name="gradient">dF.</param>

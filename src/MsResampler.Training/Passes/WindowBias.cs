@@ -66,27 +66,23 @@ internal sealed unsafe class WindowBias
             else
                 _bias.FillColumns(query, head, patches, table, _lanes);
         }
-
-        // Finite, so that a weight of 0 times a bias is 0 and not NaN in the gradient of sigma.
-        foreach (ref float value in new Span<float>(target, patches.Count * _lanes))
-            value = Math.Max(value, TileBias.Hidden);
     }
 
-    /// <summary>Adds the bias to the logits of a query, [patches, lanes].</summary>
+    /// <summary>Adds the bias to one vector of heads of the logits of a query, [patches, lanes].</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void AddTo<TSimd, TVector>(float* logits, in WindowQuery window)
+    public void AddTo<TSimd, TVector>(float* logits, int lane, in WindowQuery window)
         where TSimd : struct, ISimd<TVector>
     {
         if (_bias.IsMask)
             return;
+        float* rows = RowsOf(window.QueryRow) + lane;
+        float* columns = ColumnsOf(window.QueryColumn) + lane;
+        logits += lane;
         for (int patch = 0; patch < window.Count; patch++, logits += _lanes)
         {
             (int row, int column) = Math.DivRem(patch, window.ColumnCount);
-            float* rows = RowsOf(window.QueryRow) + (row * _lanes);
-            float* columns = ColumnsOf(window.QueryColumn) + (column * _lanes);
-            for (int lane = 0; lane < _lanes; lane += TSimd.Width)
-                TSimd.Store(logits + lane, TSimd.Add(TSimd.Load(logits + lane),
-                    TSimd.Add(TSimd.Load(rows + lane), TSimd.Load(columns + lane))));
+            TSimd.Store(logits, TSimd.Add(TSimd.Load(logits),
+                TSimd.Add(TSimd.Load(rows + (row * _lanes)), TSimd.Load(columns + (column * _lanes)))));
         }
     }
 
@@ -101,6 +97,7 @@ internal sealed unsafe class WindowBias
     {
         // The tables are in base 2, the logits of the gradients in base e.
         const float Factor = (float)(-2 / Base2.Log2E);
+        TVector least = TSimd.Create(TileBias.Least);
         float* sums = stackalloc float[2 * TSimd.Width];
         for (int lane = 0; lane < _lanes; lane += TSimd.Width)
         {
@@ -109,10 +106,10 @@ internal sealed unsafe class WindowBias
             {
                 (int row, int column) = Math.DivRem(patch, window.ColumnCount);
                 TVector gradient = TSimd.Load(gradients + (patch * _lanes) + lane);
-                rowSum = TSimd.MultiplyAdd(gradient,
-                    TSimd.Load(RowsOf(window.QueryRow) + (row * _lanes) + lane), rowSum);
-                columnSum = TSimd.MultiplyAdd(gradient,
-                    TSimd.Load(ColumnsOf(window.QueryColumn) + (column * _lanes) + lane), columnSum);
+                rowSum = TSimd.MultiplyAdd(gradient, TSimd.Max(least,
+                    TSimd.Load(RowsOf(window.QueryRow) + (row * _lanes) + lane)), rowSum);
+                columnSum = TSimd.MultiplyAdd(gradient, TSimd.Max(least,
+                    TSimd.Load(ColumnsOf(window.QueryColumn) + (column * _lanes) + lane)), columnSum);
             }
 
             TSimd.Store(sums, rowSum);

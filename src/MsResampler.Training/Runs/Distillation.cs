@@ -44,6 +44,8 @@ public sealed class Distillation : IObjective
     private int TokenCount => _config.QueryGrid.QueryCount * _config.OutputSize;
 
     /// <inheritdoc/>
+    /// <exception cref="ActivationOverflowException">A value left the range of float32. The exception names the
+    /// item.</exception>
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
     public double AddGradients(ReadOnlySpan<int> items, CancellationToken cancellationToken)
     {
@@ -58,6 +60,7 @@ public sealed class Distillation : IObjective
     /// <summary>The loss of items, without gradients.</summary>
     /// <param name="items">The items.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
+    /// <inheritdoc cref="AddGradients" path="/exception"/>
     public double LossOf(ReadOnlySpan<int> items, CancellationToken cancellationToken = default)
         => Forward(items, cancellationToken);
 
@@ -93,8 +96,19 @@ public sealed class Distillation : IObjective
             _data.ReadTokens(items[index], _targets.AsSpan(index * TokenCount, TokenCount));
         }
 
-        FrameGroups groups = new(grids.ToArray(), ids.ToArray(), frameCounts);
-        _trainer.Forward(_features, groups, _tokens);
+        // Messages call items of one frame images.
+        FrameGroups groups = frameCounts.All(count => count == 1) && ids.All(id => id == -1)
+            ? new FrameGroups(grids.ToArray()) : new FrameGroups(grids.ToArray(), ids.ToArray(), frameCounts);
+        try
+        {
+            _trainer.Forward(_features, groups, _tokens);
+        }
+        catch (ActivationOverflowException exception)
+        {
+            int group = exception.ImageIndex;
+            throw ActivationOverflowException.For(groups, group, Precision.Float32, items[group]);
+        }
+
         System.Numerics.Tensors.TensorPrimitives.Subtract(_tokens, _targets, _tokens);
         double sum = 0;
         foreach (float difference in _tokens)

@@ -13,5 +13,7 @@ public interface IObjective
     /// <param name="cancellationToken">Cancels the call. Gradients are then undefined; weights are unchanged.</param>
     /// <returns>The loss, usually the mean over the items. It depends on weights and items only: a run that is resumed
     /// computes it again.</returns>
+    /// <exception cref="ActivationOverflowException">A value left the range of float32. The loop ends the step with a
+    /// <see cref="TrainingException"/>.</exception>
     double AddGradients(ReadOnlySpan<int> items, CancellationToken cancellationToken);
 }

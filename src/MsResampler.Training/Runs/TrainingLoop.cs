@@ -65,7 +65,7 @@ public sealed class TrainingLoop
     /// <summary>Takes the next step.</summary>
     /// <param name="cancellationToken">Cancels the step: weights and optimiser stay as before.</param>
     /// <returns>The result; rate and time left are those of this step alone.</returns>
-    /// <exception cref="TrainingException">The loss, a gradient or a weight is NaN or infinite.</exception>
+    /// <exception cref="TrainingException">The loss, a token, a gradient or a weight is NaN or infinite.</exception>
     /// <exception cref="InvalidOperationException">All steps were taken, or an earlier step failed while weights
     /// changed.</exception>
     public TrainingStep Next(CancellationToken cancellationToken = default)
@@ -80,7 +80,7 @@ public sealed class TrainingLoop
         foreach (TrainableTensor tensor in Tensors)
             tensor.Gradient.Clear();
         _order.Fill(step, _items);
-        double loss = _objective.AddGradients(_items, cancellationToken);
+        double loss = LossOf(step, cancellationToken);
         if (!double.IsFinite(loss))
             throw new TrainingException(step, "loss", $"expected a finite number, found {loss}; lower the learning " +
                 "rate, or check the data");
@@ -149,6 +149,18 @@ public sealed class TrainingLoop
     {
         TrainingCheckpoint.Read(path, Optimiser, Average, _options.ToText(), _options.StepCount);
         _failedStep = 0;
+    }
+
+    private double LossOf(long step, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return _objective.AddGradients(_items, cancellationToken);
+        }
+        catch (ActivationOverflowException exception)
+        {
+            throw new TrainingException(step, "tokens", $"{exception.Message}; or lower the learning rate", exception);
+        }
     }
 
     private void RequireWholeStep()

@@ -56,7 +56,9 @@ internal static unsafe class FusionGate<TSimd, TVector>
         }
     }
 
-    private static void SoftmaxOverScopes(float* gate, int scopeCount, int groupCount)
+    /// <summary>Replaces the logits of a token by their softmax over the scopes. It is NaN if a logit is not
+    /// finite.</summary>
+    public static void SoftmaxOverScopes(float* gate, int scopeCount, int groupCount)
     {
         for (int group = 0; group < groupCount; group++)
         {
@@ -81,8 +83,9 @@ internal static unsafe class FusionGate<TSimd, TVector>
         }
     }
 
+    /// <summary>Writes the weighted sum of the branches of a token, <c>F = Σ g·O</c>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Sum(ResamplerConfig config, float* branches, float* gate, float* fused)
+    public static void Sum(ResamplerConfig config, float* branches, float* gate, float* fused)
     {
         int width = config.HiddenSize;
         int groupCount = config.GateGroupCount;

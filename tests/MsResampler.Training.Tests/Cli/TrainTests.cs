@@ -198,6 +198,23 @@ internal sealed class TrainTests : TrainFixture
     public void A_run_that_diverges_stops_with_the_step()
         => Train("out", [.. ShortRun, "--lr", "1e30", "--warmup", "0"]).FailsNaming("step ", "lower the learning rate");
 
+    /// <summary>The tokens of the first step overflow, and the command ends as after other values that are not
+    /// finite.</summary>
+    [Test]
+    public void Features_whose_tokens_overflow_are_named_with_the_step()
+    {
+        SafetensorsWriter.Write(Folder.File("features.safetensors"), Enumerable.Range(0, ImageCount).Select(image =>
+        {
+            long[] shape = [3 + (image % 3), 4 + (image % 2), 12];
+            float[] values = new float[shape[0] * shape[1] * shape[2]];
+            for (int index = 0; index < values.Length; index++)
+                values[index] = image == 14 && index % 2 == 0 ? 3e38f : 1;
+            return new TensorToWrite($"features.{image}", TensorType.F32, shape, values);
+        }));
+        Train("out", "--steps", "5", "--batch", "24").FailsNaming("step 1, tokens: image 14 (5x4 patches): ",
+            "outside the range of float32", "lower the learning rate");
+    }
+
     private void Write(string name, int[] shape, params (int Index, float Value)[] values)
     {
         string header = $"{{'descr': '<f4', 'fortran_order': False, 'shape': ({string.Join(", ", shape)}), }}\n";

@@ -108,6 +108,30 @@ internal sealed class DistillationTests
             .With.Message.Contains($"expected items from 0 to 3, found {item}"));
     }
 
+    /// <summary>The message names the item of the data, not its place in the batch.</summary>
+    [Test]
+    public void An_item_whose_tokens_overflow_is_named_and_stops_the_loop_with_the_step()
+    {
+        using ResamplerTrainer trainer = new(_model);
+        int start = s_grids.Take(2).Sum(grid => grid.Rows * grid.Columns) * s_config.VisionHiddenSize;
+        foreach (ref float feature in _features.AsSpan(start, 15 * s_config.VisionHiddenSize))
+            feature = feature < 0 ? -3e38f : 3e38f;
+        Distillation distillation = new(trainer, Data());
+        Assert.That(() => distillation.LossOf([0, 2, 1]), Throws.TypeOf<ActivationOverflowException>()
+            .With.Message.StartsWith("image 2 (5x3 patches): ").And.Property("ImageIndex").EqualTo(2));
+        float[][] weights = [.. _model.Tensors.Select(tensor => tensor.Values.ToArray())];
+        TrainingLoop loop = new(_model.Tensors, distillation, new TrainingOptions { StepCount = 3, BatchSize = 4 });
+        TrainingException exception = Assert.Throws<TrainingException>(() => loop.Run())!;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((exception.Step, exception.Name), Is.EqualTo((1L, "tokens")));
+            Assert.That(exception.Message, Does.StartWith("step 1, tokens: image 2 (5x3 patches): a value between ")
+                .And.EndWith("or lower the learning rate"));
+            Assert.That(loop.Step, Is.Zero);
+            Assert.That(_model.Tensors.Select(tensor => tensor.Values.ToArray()), Is.EqualTo(weights));
+        }
+    }
+
     private DistillationSet Data() => new(_features, s_grids, _teacher);
 
     private double Variance()
