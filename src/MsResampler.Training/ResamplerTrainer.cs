@@ -47,14 +47,18 @@ public sealed unsafe class ResamplerTrainer : IDisposable
     internal long WorkspaceBytes => _pass.WorkspaceBytes;
 
     /// <summary>The tokens of images, [B, M, L] row-major, as
-    /// <see cref="Forward(ReadOnlySpan{float}, FrameGroups, Span{float})"/> computes them.</summary>
+    /// <see cref="Forward(ReadOnlySpan{float}, FrameGroups, Span{float}, CancellationToken)"/> computes
+    /// them.</summary>
     /// <param name="features">The features of all images one after another, each [H·W, C] row-major.</param>
     /// <param name="grids">One patch grid per image.</param>
-    /// <inheritdoc cref="Forward(ReadOnlySpan{float}, FrameGroups, Span{float})" path="/exception"/>
-    public float[] Forward(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids)
+    /// <param name="cancellationToken">Cancels the call within it.</param>
+    /// <inheritdoc cref="Forward(ReadOnlySpan{float}, FrameGroups, Span{float}, CancellationToken)"
+    /// path="/exception"/>
+    public float[] Forward(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids,
+        CancellationToken cancellationToken = default)
     {
         float[] tokens = new float[TokenLength(grids.Length)];
-        Forward(features, new FrameGroups(grids), tokens);
+        Forward(features, new FrameGroups(grids), tokens, cancellationToken);
         return tokens;
     }
 
@@ -63,6 +67,7 @@ public sealed unsafe class ResamplerTrainer : IDisposable
     /// <param name="features">The features of all frames one after another, each [H·W, C] row-major.</param>
     /// <param name="groups">The images, or the groups of frames; at least one.</param>
     /// <param name="tokens">Receives [B, M, L] row-major.</param>
+    /// <param name="cancellationToken">Cancels the call within it. The tokens are then undefined.</param>
     /// <exception cref="ActivationOverflowException">A value left the range of float32.</exception>
     /// <exception cref="ArgumentException">The length of <paramref name="features"/> or <paramref name="tokens"/> does
     /// not match, there are no groups, a grid or a group is empty, or a temporal id is below −1.</exception>
@@ -70,7 +75,9 @@ public sealed unsafe class ResamplerTrainer : IDisposable
     /// <exception cref="InvalidFeaturesException">A feature is NaN or infinite.</exception>
     /// <exception cref="InvalidOperationException">Another call runs on another thread.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
-    public void Forward(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens)
+    /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
+    public void Forward(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
+        CancellationToken cancellationToken = default)
     {
         Enter("Forward");
         try
@@ -90,12 +97,12 @@ public sealed unsafe class ResamplerTrainer : IDisposable
             fixed (float* input = features)
             fixed (float* output = tokens)
             {
-                int found = _check.Find(input, features.Length, _workers, CancellationToken.None);
+                int found = _check.Find(input, features.Length, _workers, cancellationToken);
                 if (found >= 0)
                     throw InvalidFeaturesException.At(features, found, groups, channels);
-                _pass.Forward(batch, input, output);
+                _pass.Forward(batch, input, output, cancellationToken);
                 // No stage turns NaN or infinite values into finite ones: tokens show every overflow.
-                found = _check.Find(output, tokens.Length, _workers, CancellationToken.None);
+                found = _check.Find(output, tokens.Length, _workers, cancellationToken);
                 if (found >= 0)
                     ActivationOverflowException.Throw(groups, found / TokenLength(1), Precision.Float32);
             }
@@ -113,11 +120,14 @@ public sealed unsafe class ResamplerTrainer : IDisposable
     /// <param name="tokenGradients">The gradient of the loss with respect to the tokens, [B, M, L] row-major.</param>
     /// <param name="featureGradients">Receives the gradient with respect to the features, with the shape of the
     /// features; empty if it is not needed.</param>
+    /// <param name="cancellationToken">Cancels the call within it. All gradients are then undefined.</param>
     /// <exception cref="ArgumentException">A length does not match.</exception>
     /// <exception cref="InvalidOperationException">There was no forward call since the last call of this
     /// method, or another call runs on another thread.</exception>
     /// <exception cref="ObjectDisposedException">This instance was disposed.</exception>
-    public void Backward(ReadOnlySpan<float> tokenGradients, Span<float> featureGradients = default)
+    /// <exception cref="OperationCanceledException">The call was cancelled.</exception>
+    public void Backward(ReadOnlySpan<float> tokenGradients, Span<float> featureGradients = default,
+        CancellationToken cancellationToken = default)
     {
         Enter("Backward");
         try
@@ -135,7 +145,7 @@ public sealed unsafe class ResamplerTrainer : IDisposable
             _batch = null;
             fixed (float* gradients = tokenGradients)
             fixed (float* output = featureGradients)
-                _pass.Backward(gradients, output);
+                _pass.Backward(gradients, output, cancellationToken);
         }
         finally
         {

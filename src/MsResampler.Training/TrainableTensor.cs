@@ -4,7 +4,8 @@ namespace MsResampler.Training;
 
 /// <summary>A parameter of a model: its values in single precision, and the gradient of the loss.</summary>
 /// <remarks>Not thread-safe. Values may be written between a call of <see cref="ResamplerTrainer.Backward"/> and the
-/// next call of <see cref="ResamplerTrainer.Forward(ReadOnlySpan{float}, FrameGroups, Span{float})"/>.</remarks>
+/// next call of
+/// <see cref="ResamplerTrainer.Forward(ReadOnlySpan{float}, FrameGroups, Span{float}, CancellationToken)"/>.</remarks>
 public sealed unsafe class TrainableTensor
 {
     private readonly AlignedBuffer _values;

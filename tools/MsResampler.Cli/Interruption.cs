@@ -10,7 +10,7 @@ internal static class Interruption
 {
     // The grace period and two waits of this patience stay below the documented limit of one second.
     private static readonly TimeSpan s_shortGrace = TimeSpan.FromMilliseconds(300);
-    // The documented limit of train, which ends its step and writes a checkpoint.
+    // The documented limit of train, which writes a checkpoint.
     private static readonly TimeSpan s_longGrace = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(200);
 

@@ -30,7 +30,8 @@ internal abstract class ProductRunner
         public override void Run(in MatrixProduct product)
         {
             for (int panel = 0; panel < ProductKernel<TSimd, TVector>.PanelCount(product); panel++)
-                ProductKernel<TSimd, TVector>.Run(product, panel, 0, product.RowCount, _scratch.Pointer, isHeld: false);
+                ProductKernel<TSimd, TVector>.Run(product, panel, 0, product.RowCount, _scratch.Pointer, isHeld: false,
+                    CancellationToken.None);
         }
 
         public override void AddColumnSums(float* matrix, int rowCount, int columnCount, float* sums)

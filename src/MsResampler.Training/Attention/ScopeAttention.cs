@@ -25,7 +25,9 @@ internal sealed unsafe class ScopeAttention<TSimd, TVector>(ScopeConfig scope, R
     /// <param name="group">The operands of the group; gradients are not used.</param>
     /// <param name="frames">Its frames, at least one; gradients are not used.</param>
     /// <param name="scratch">Scratch memory, aligned to 64 bytes.</param>
-    public void Forward(in HeadGroup group, ReadOnlySpan<HeadFrame> frames, float* scratch)
+    /// <param name="cancellationToken">Cancels the call between two tiles.</param>
+    public void Forward(in HeadGroup group, ReadOnlySpan<HeadFrame> frames, float* scratch,
+        CancellationToken cancellationToken)
     {
         FrameShifts? shifts = FrameShifts.Of(scope, config.QueryGrid, group, frames);
         for (int frame = 0; frame < frames.Length; frame++)
@@ -34,8 +36,12 @@ internal sealed unsafe class ScopeAttention<TSimd, TVector>(ScopeConfig scope, R
             AttentionScratch memory = Carve(scratch, geometry);
             FrameSigma sigma = FrameSigma.Of(scope, group, geometry.Grid);
             for (int tile = 0; tile < geometry.Tiles.Count; tile++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
                 Forward(group, frames[frame], new HeadTile<TSimd, TVector>(frames[frame], tile, config.HeadSize, sigma,
                     memory), shifts, frame, isLast: frame == frames.Length - 1);
+            }
+
             GC.KeepAlive(geometry);
         }
     }
@@ -45,7 +51,9 @@ internal sealed unsafe class ScopeAttention<TSimd, TVector>(ScopeConfig scope, R
     /// <param name="group">The operands of the group.</param>
     /// <param name="frames">Its frames, at least one.</param>
     /// <param name="scratch">Scratch memory, aligned to 64 bytes.</param>
-    public void Backward(in HeadGroup group, ReadOnlySpan<HeadFrame> frames, float* scratch)
+    /// <param name="cancellationToken">Cancels the call between two tiles.</param>
+    public void Backward(in HeadGroup group, ReadOnlySpan<HeadFrame> frames, float* scratch,
+        CancellationToken cancellationToken)
     {
         FrameShifts? shifts = FrameShifts.Of(scope, config.QueryGrid, group, frames);
         double rowSum = 0, columnSum = 0;
@@ -55,8 +63,12 @@ internal sealed unsafe class ScopeAttention<TSimd, TVector>(ScopeConfig scope, R
             AttentionScratch memory = Carve(scratch, geometry);
             FrameSigma sigma = FrameSigma.Of(scope, group, geometry.Grid);
             for (int tile = 0; tile < geometry.Tiles.Count; tile++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
                 Backward(group, frames[frame], new HeadTile<TSimd, TVector>(frames[frame], tile, config.HeadSize,
                     sigma, memory), shifts, frame, group.SigmaGradients == 0 ? null : &rowSum, &columnSum);
+            }
+
             GC.KeepAlive(geometry);
         }
 

@@ -160,7 +160,7 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
             int scope = projected[index];
             (int group, int head) = Math.DivRem(unit, HeadCount);
             _attention[scope].Forward(GroupOf(scope, group, head), FramesOf(scope, group, head, worker, needs: null),
-                _context.ScratchOf(worker));
+                _context.ScratchOf(worker), _context.CancellationToken);
         });
         for (int scope = 0; scope < ScopeCount; scope++)
             if (_isAbsorbed[scope])
@@ -223,7 +223,7 @@ internal sealed unsafe class AttentionStage<TSimd, TVector>
                 SigmaGradients = needs.Sigma(scope) ? (nint)_sigmaGradients.From(2 * head)[group] : 0,
             };
             _attention[scope].Backward(operands, FramesOf(scope, group, head, worker, needs),
-                _context.ScratchOf(worker));
+                _context.ScratchOf(worker), _context.CancellationToken);
         });
         _queries.AddSums(phases, needs, scope);
         if (needs.KeyPositions && isLast)

@@ -18,6 +18,9 @@ internal sealed unsafe class PassContext(ModelParts parts, int threadCount, bool
     /// <summary>The batch.</summary>
     public BatchLayout Batch { get; set; } = new(default);
 
+    /// <summary>Cancels the pass. It is checked before every task, and within those that may take long.</summary>
+    public CancellationToken CancellationToken { get; set; }
+
     /// <summary>Patches of all frames.</summary>
     public int RowCount => Batch.RowCount;
 

@@ -56,7 +56,7 @@ internal sealed unsafe class ProductPhase<TSimd, TVector>(PassContext context)
         phases.Add(name, productCount + _sumTaskCount, (task, worker) =>
         {
             if (task < productCount)
-                _products.Execute(task, worker, context.ScratchOf(worker));
+                _products.Execute(task, worker, context.ScratchOf(worker), context.CancellationToken);
             else
                 ExecuteSum(task - productCount);
         });

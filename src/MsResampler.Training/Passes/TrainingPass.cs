@@ -29,10 +29,14 @@ internal abstract unsafe class TrainingPass
     /// <param name="batch">The batch.</param>
     /// <param name="features">The features of all frames, without gaps.</param>
     /// <param name="tokens">Receives the tokens.</param>
-    public abstract void Forward(BatchLayout batch, float* features, float* tokens);
+    /// <param name="cancellationToken">Cancels the pass within it.</param>
+    public abstract void Forward(BatchLayout batch, float* features, float* tokens,
+        CancellationToken cancellationToken);
 
     /// <summary>Adds to the gradients of the parameters, for the last forward pass.</summary>
     /// <param name="tokenGradients">The gradients of the tokens.</param>
     /// <param name="featureGradients">Receives those of the features; null if they are not needed.</param>
-    public abstract void Backward(float* tokenGradients, float* featureGradients);
+    /// <param name="cancellationToken">Cancels the pass within it.</param>
+    public abstract void Backward(float* tokenGradients, float* featureGradients,
+        CancellationToken cancellationToken);
 }

@@ -37,9 +37,11 @@ internal sealed unsafe class VectorTrainingPass<TSimd, TVector> : TrainingPass
     public override long WorkspaceBytes => sizeof(float) * ((long)_kept.Count + _gradients.Count);
 
     /// <inheritdoc/>
-    public override void Forward(BatchLayout batch, float* features, float* tokens)
+    public override void Forward(BatchLayout batch, float* features, float* tokens,
+        CancellationToken cancellationToken)
     {
         _context.Batch = batch;
+        _context.CancellationToken = cancellationToken;
         int scratch = Math.Max(_attention.Prepare(), ProductKernel<TSimd, TVector>.ScratchCount);
         Reserve(ref _kept, Place(null, scratch));
         Place(_kept.Pointer, scratch);
@@ -48,13 +50,15 @@ internal sealed unsafe class VectorTrainingPass<TSimd, TVector> : TrainingPass
         _queries.AddForward(phases);
         _attention.AddForward(phases);
         _fusion.AddForward(phases, tokens);
-        _workers.Run(phases, CancellationToken.None);
+        _workers.Run(phases, cancellationToken);
         GC.KeepAlive(this);
     }
 
     /// <inheritdoc/>
-    public override void Backward(float* tokenGradients, float* featureGradients)
+    public override void Backward(float* tokenGradients, float* featureGradients,
+        CancellationToken cancellationToken)
     {
+        _context.CancellationToken = cancellationToken;
         GradientNeeds needs = new(_parts, featureGradients != null);
         Reserve(ref _gradients, PlaceBackward(null, needs));
         PlaceBackward(_gradients.Pointer, needs);
@@ -63,7 +67,7 @@ internal sealed unsafe class VectorTrainingPass<TSimd, TVector> : TrainingPass
         _attention.AddBackward(phases, needs);
         _queries.AddBackward(phases, needs);
         _input.AddBackward(phases, needs, featureGradients);
-        _workers.Run(phases, CancellationToken.None);
+        _workers.Run(phases, cancellationToken);
         GC.KeepAlive(this);
     }
 

@@ -28,6 +28,10 @@ internal static unsafe class ProductKernel<TSimd, TVector>
     /// rows.</summary>
     private const int PrefetchRows = 8;
 
+    /// <summary>Rows between two checks for cancellation: a multiple of all heights of tiles. A part takes at most a
+    /// few milliseconds.</summary>
+    private const int PartRows = 24 * 128;
+
     /// <summary>Rows of a step of a packed tile: 256 bits, of which the rows of the next tile are not used.</summary>
     private const int SlotRows = 8;
 
@@ -58,8 +62,10 @@ internal static unsafe class ProductKernel<TSimd, TVector>
     /// <param name="rowCount">The number of rows, at least 1.</param>
     /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
     /// <param name="isHeld">Whether <paramref name="scratch"/> already holds the panel.</param>
+    /// <param name="cancellationToken">Cancels the call within a second.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run(in MatrixProduct product, int panel, int firstRow, int rowCount, float* scratch, bool isHeld)
+    public static void Run(in MatrixProduct product, int panel, int firstRow, int rowCount, float* scratch, bool isHeld,
+        CancellationToken cancellationToken)
     {
         int firstColumn = panel * MicroKernel<TSimd, TVector>.PanelWidth;
         int columns = Math.Min(product.ColumnCount - firstColumn, MicroKernel<TSimd, TVector>.PanelWidth);
@@ -77,8 +83,14 @@ internal static unsafe class ProductKernel<TSimd, TVector>
             int steps = Math.Min(blockSteps, product.InnerCount - step);
             if (!isHeld)
                 Pack(product, step, steps, firstColumn, columns, width, scratch);
-            Multiply(a + (step * product.AStep), product.AStride, product.AStep, rowCount, steps, scratch, width,
-                columns, adds ? c : start, adds ? product.CStride : 0, c, product.CStride);
+            for (int row = 0; row < rowCount; row += PartRows)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                float* target = c + (row * product.CStride);
+                Multiply(a + (row * product.AStride) + (step * product.AStep), product.AStride, product.AStep,
+                    Math.Min(PartRows, rowCount - row), steps, scratch, width, columns, adds ? target : start,
+                    adds ? product.CStride : 0, target, product.CStride);
+            }
         }
     }
 
@@ -91,9 +103,10 @@ internal static unsafe class ProductKernel<TSimd, TVector>
     /// <param name="firstRow">The first row of C.</param>
     /// <param name="rowCount">The number of rows, 1 to <see cref="MaxPackedRows"/>.</param>
     /// <param name="scratch"><see cref="ScratchCount"/> floats.</param>
+    /// <param name="cancellationToken">Cancels the call within a second.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void RunPacked(in MatrixProduct product, int firstPanel, int endPanel, int firstRow, int rowCount,
-        float* scratch)
+        float* scratch, CancellationToken cancellationToken)
     {
         int panelWidth = MicroKernel<TSimd, TVector>.PanelWidth;
         int tileRows = MicroKernel<TSimd, TVector>.RowCount(panelWidth);
@@ -101,6 +114,7 @@ internal static unsafe class ProductKernel<TSimd, TVector>
         float* packed = scratch + (TransposedBlockSteps * panelWidth);
         for (int step = 0; step < product.InnerCount; step += TransposedBlockSteps)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             int steps = Math.Min(TransposedBlockSteps, product.InnerCount - step);
             PackRows(a + (step * product.AStep), product.AStep, steps, rowCount, tileRows, packed);
             for (int panel = firstPanel; panel < endPanel; panel++)

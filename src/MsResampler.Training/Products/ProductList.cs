@@ -77,7 +77,8 @@ internal sealed unsafe class ProductList<TSimd, TVector>
     /// <param name="worker">The thread, below the number of threads.</param>
     /// <param name="scratch"><see cref="ProductKernel{TSimd,TVector}.ScratchCount"/> floats of the thread, which
     /// nothing else uses between the tasks of the list.</param>
-    public void Execute(int task, int worker, float* scratch)
+    /// <param name="cancellationToken">Cancels the task within it.</param>
+    public void Execute(int task, int worker, float* scratch, CancellationToken cancellationToken)
     {
         int index = _entries.Count - 1;
         while (task < _entries[index].FirstTask)
@@ -91,13 +92,14 @@ internal sealed unsafe class ProductList<TSimd, TVector>
         {
             int first = own * entry.TaskPanels;
             ProductKernel<TSimd, TVector>.RunPacked(product, first, Math.Min(first + entry.TaskPanels,
-                ProductKernel<TSimd, TVector>.PanelCount(product)), row, rows, scratch);
+                ProductKernel<TSimd, TVector>.PanelCount(product)), row, rows, scratch, cancellationToken);
             _heldPanels[worker] = -1;
             return;
         }
 
         int panel = entry.FirstPanel + own;
-        ProductKernel<TSimd, TVector>.Run(product, own, row, rows, scratch, isHeld: _heldPanels[worker] == panel);
+        ProductKernel<TSimd, TVector>.Run(product, own, row, rows, scratch, isHeld: _heldPanels[worker] == panel,
+            cancellationToken);
         _heldPanels[worker] = ProductKernel<TSimd, TVector>.IsOneBlock(product) ? panel : -1;
     }
 

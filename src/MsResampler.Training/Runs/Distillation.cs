@@ -53,7 +53,7 @@ public sealed class Distillation : IObjective
         // ∂loss/∂y = 2·(y − t) / (v · number of values); the tokens hold y − t.
         float scale = (float)(2 / (_variance * _tokens.Length));
         System.Numerics.Tensors.TensorPrimitives.Multiply(_tokens, scale, _tokens);
-        _trainer.Backward(_tokens);
+        _trainer.Backward(_tokens, default, cancellationToken);
         return loss;
     }
 
@@ -101,7 +101,7 @@ public sealed class Distillation : IObjective
             ? new FrameGroups(grids.ToArray()) : new FrameGroups(grids.ToArray(), ids.ToArray(), frameCounts);
         try
         {
-            _trainer.Forward(_features, groups, _tokens);
+            _trainer.Forward(_features, groups, _tokens, cancellationToken);
         }
         catch (ActivationOverflowException exception)
         {
@@ -111,8 +111,13 @@ public sealed class Distillation : IObjective
 
         System.Numerics.Tensors.TensorPrimitives.Subtract(_tokens, _targets, _tokens);
         double sum = 0;
-        foreach (float difference in _tokens)
-            sum += (double)difference * difference;
+        for (int index = 0; index < items.Length; index++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            foreach (float difference in _tokens.AsSpan(index * TokenCount, TokenCount))
+                sum += (double)difference * difference;
+        }
+
         return sum / (_variance * _tokens.Length);
     }
 

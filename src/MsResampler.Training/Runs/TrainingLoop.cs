@@ -86,6 +86,8 @@ public sealed class TrainingLoop
                 "rate, or check the data");
         double norm = GradientNorm.Clip(Tensors, _options.GradientLimit, step);
         double rate = _schedule.RateAt(step);
+        // The last chance: from here on weights change.
+        cancellationToken.ThrowIfCancellationRequested();
         _failedStep = step;
         Optimiser.Step(rate);
         _afterStep?.Invoke();

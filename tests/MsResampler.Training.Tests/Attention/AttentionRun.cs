@@ -48,9 +48,9 @@ internal sealed unsafe class AttentionRun<TSimd, TVector>
         };
         AlignedBuffer scratch = new(geometries.Max(attention.ScratchCount));
         scratch.Span.Fill(float.NaN);
-        attention.Forward(group, frames, scratch.Pointer);
+        attention.Forward(group, frames, scratch.Pointer, CancellationToken.None);
         scratch.Span.Fill(float.NaN);
-        attention.Backward(group, frames, scratch.Pointer);
+        attention.Backward(group, frames, scratch.Pointer, CancellationToken.None);
         Outputs = outputs.Read("outputs");
         QueryGradients = [.. queryGradients.Select(frame => frame.Read("query gradients"))];
         KeyGradients = [.. keyGradients.Select(frame => frame.Read("key gradients"))];

@@ -75,4 +75,28 @@ internal sealed class TrainInterruptionTests : TrainFixture
         Train("stopped", [.. s_run, "--resume"]).Succeeds();
         AssertSame("whole", "stopped");
     }
+
+    /// <summary>A step of this run takes many times as long as the pause before the signal: the signal arrives within
+    /// the first one.</summary>
+    [Test]
+    public void A_signal_within_a_long_step_does_not_wait_for_its_end()
+    {
+        Skip.If(!OperatingSystem.IsLinux(), "The signals are those of Linux.");
+        string[] run = ["--steps", "2", "--batch", "16384"];
+        using Process process = Start(Arguments("stopped", run));
+        while (!process.HasExited && !File.Exists(Path.Combine(Folder.File("stopped"), "training.png")))
+            Thread.Sleep(5);
+        Thread.Sleep(100);
+        Process.Start("kill", ["-TERM", $"{process.Id}"]).WaitForExit();
+        Assert.That(process.WaitForExit(s_patience));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(process.ExitCode, Is.EqualTo(143));
+            Assert.That(process.StandardError.ReadToEnd(), Does.Contain(" holds step 0 of 2: "));
+        }
+
+        Train("stopped", [.. run, "--resume"]).Succeeds();
+        Train("whole", run).Succeeds();
+        AssertSame("whole", "stopped");
+    }
 }

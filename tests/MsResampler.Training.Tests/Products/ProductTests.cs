@@ -168,7 +168,8 @@ internal sealed unsafe class ProductTests<TSimd, TVector>
             for (int task = 0; task < list.TaskCount; task++)
             {
                 int worker = task * 3 / 2 % threads;
-                list.Execute(task, worker, scratch.Pointer + (worker * ProductKernel<TSimd, TVector>.ScratchCount));
+                list.Execute(task, worker, scratch.Pointer + (worker * ProductKernel<TSimd, TVector>.ScratchCount),
+                    CancellationToken.None);
             }
 
             for (int task = 0; task < ColumnSums<TSimd, TVector>.TaskCount(_outputs); task++)
