@@ -10,6 +10,14 @@ namespace MsResampler.Training;
 /// token; a loss of 0.1 explains 90% of the teacher's variance. Not thread-safe.</para></remarks>
 public sealed class Distillation : IObjective
 {
+    /// <summary>The largest √v. Gradients are of the order 1/√v, and AdamW divides them by their own size plus its ε,
+    /// by default 1e-8: beside that, smaller ones vanish, and weights stay.</summary>
+    private const double MaxScale = 1e8;
+
+    /// <summary>The least √v. The tokens of a student start near 1, and gradients near 1/v. The optimiser squares them,
+    /// to 1e32: that leaves a factor of 1e3 for each until the largest float.</summary>
+    private const double MinScale = 1e-8;
+
     private readonly ResamplerTrainer _trainer;
     private readonly IDistillationData _data;
     private readonly ResamplerConfig _config;
@@ -23,7 +31,8 @@ public sealed class Distillation : IObjective
     /// <param name="data">The data.</param>
     /// <param name="cancellationToken">Cancels the call.</param>
     /// <exception cref="ArgumentException">There are no items, channels or tokens are not those of the student, a token
-    /// of the teacher is NaN or infinite, or all tokens are equal.</exception>
+    /// of the teacher is NaN or infinite, all tokens are equal, or √v is outside 1e-8 to 1e8: the gradients would
+    /// leave the range in which an optimiser in single precision works.</exception>
     public Distillation(ResamplerTrainer trainer, IDistillationData data, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(trainer);
@@ -158,7 +167,13 @@ public sealed class Distillation : IObjective
         for (int channel = 0; channel < channelCount; channel++)
             variance += (squares[channel] / count) - (sums[channel] / count * (sums[channel] / count));
         variance /= channelCount;
-        return variance > 0 ? variance : throw new ArgumentException("the teacher's tokens: expected tokens that " +
-            "differ between images or queries, found equal ones", nameof(data));
+        if (!(variance > 0))
+            throw new ArgumentException("the teacher's tokens: expected tokens that differ between images or " +
+                "queries, found equal ones", nameof(data));
+        double scale = Math.Sqrt(variance);
+        return scale is >= MinScale and <= MaxScale ? variance : throw new ArgumentException(
+            FormattableString.Invariant($"the teacher's tokens: expected a standard deviation from {MinScale:0e0} ") +
+            FormattableString.Invariant($"to {MaxScale:0e0}, found {scale:0.0e0}; multiply the tokens by a constant") +
+            ", and after the training divide proj of the student by it", nameof(data));
     }
 }

@@ -73,6 +73,42 @@ internal sealed class DistillationTests
             .With.Message.Contains("found equal ones"));
     }
 
+    /// <summary>Beyond these scales the gradients of float32 tokens vanish beside the optimiser's ε, or their squares
+    /// leave the range.</summary>
+    [TestCase(1e30f, "found 2.8e29")]
+    [TestCase(1e10f, "found 2.8e9")]
+    [TestCase(1e-10f, "found 2.8e-11")]
+    [TestCase(1e-30f, "found 2.8e-31")]
+    public void A_teacher_of_an_extreme_scale_is_an_error(float scale, string found)
+    {
+        using ResamplerTrainer trainer = new(_model);
+        Assert.That(() => new Distillation(trainer, Scaled(scale)), Throws.ArgumentException.With.Message
+            .Contains($"expected a standard deviation from 1e-8 to 1e8, {found}; multiply the tokens"));
+    }
+
+    /// <summary>At the ends of the range every step still moves the weights, and losses are finite.</summary>
+    [Test]
+    public void A_teacher_at_the_ends_of_the_range_trains([Values(3e8f, 4e-8f)] float scale)
+    {
+        using ResamplerTrainer trainer = new(_model);
+        Distillation distillation = new(trainer, Scaled(scale));
+        TrainingLoop loop = new(_model.Tensors, distillation, new TrainingOptions
+        {
+            StepCount = 5,
+            BatchSize = 4,
+            LearningRate = 1e-2,
+            GradientLimit = double.PositiveInfinity,
+            Optimiser = new AdamWOptions { WeightDecay = 0 },
+        });
+        float[] bias = _model["proj.bias"].Values.ToArray();
+        loop.Run(step =>
+        {
+            float[] now = _model["proj.bias"].Values.ToArray();
+            Assert.That(now, Is.Not.EqualTo(bias));
+            bias = now;
+        });
+    }
+
     [TestCase(1, 0, "features: expected")]
     [TestCase(0, 1, "tokens: expected")]
     public void A_length_that_is_no_multiple_is_an_error(int moreFeatures, int moreTokens, string expected)
@@ -130,6 +166,74 @@ internal sealed class DistillationTests
             Assert.That(loop.Step, Is.Zero);
             Assert.That(_model.Tensors.Select(tensor => tensor.Values.ToArray()), Is.EqualTo(weights));
         }
+    }
+
+    /// <summary>The tokens of the engine for the same groups, whose frames have different grids and times.</summary>
+    [Test]
+    public void Groups_of_frames_are_items()
+    {
+        ResamplerConfig config = s_config with
+        {
+            PositionEmbedding = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.None,
+                FrameEmbeddingType.SinCos1D),
+        };
+        TrainableModel model = TrainableModel.Create(config, seed: 3);
+        GroupData data = new(_features, _teacher);
+        using ResamplerTrainer trainer = new(model);
+        Distillation distillation = new(trainer, data);
+        using ResamplerModel opened = model.ToModel();
+        using Resampler engine = Resampler.Load(opened, new ResamplerOptions { Backend = Backend.Cpu });
+        int[] items = [1, 0, 1];
+        double sum = 0;
+        foreach (int item in items)
+        {
+            float[] features = new float[GroupData.PatchCountOf(item) * config.VisionHiddenSize];
+            float[] targets = new float[TokenCount];
+            float[] tokens = new float[TokenCount];
+            data.ReadFeatures(item, features);
+            data.ReadTokens(item, targets);
+            engine.Resample(features, new FrameGroups(data.GridsOf(item), data.TemporalIdsOf(item),
+                [data.GridsOf(item).Length]), tokens);
+            sum += tokens.Zip(targets, (token, target) => Math.Pow((double)token - target, 2)).Sum();
+        }
+
+        double expected = sum / (items.Length * TokenCount) / distillation.TeacherVariance;
+        Assert.That(distillation.LossOf(items), Is.EqualTo(expected).Within(1e-5).Percent);
+
+        data.Ids[1] = 7;
+        Assert.That(distillation.LossOf(items), Is.Not.EqualTo(expected).Within(1e-5).Percent, "times");
+        _features.AsSpan(12 * config.VisionHiddenSize, 4 * config.VisionHiddenSize).Fill(3e38f);
+        _features[12 * config.VisionHiddenSize] = -3e38f;
+        Assert.That(() => distillation.LossOf(items), Throws.TypeOf<ActivationOverflowException>()
+            .With.Message.StartsWith("group 0 (2 frames, 16 patches): "));
+    }
+
+    /// <summary>A teacher of a scale: tokens from 0 to it, whose standard deviation is 0.29 times that.</summary>
+    private DistillationSet Scaled(float scale)
+    {
+        Random random = new(8);
+        return new DistillationSet(_features, s_grids,
+            _teacher.Select(_ => (float)random.NextDouble() * scale).ToArray());
+    }
+
+    /// <summary>Two groups, of two frames each.</summary>
+    private sealed class GroupData(float[] features, float[] tokens) : IDistillationData
+    {
+        public int[] Ids { get; } = [0, 3, 4, -1];
+
+        public int ItemCount => 2;
+
+        public static int PatchCountOf(int item) => item == 0 ? 16 : 31;
+
+        public ReadOnlySpan<PatchGrid> GridsOf(int item) => s_grids.AsSpan(2 * item, 2);
+
+        public ReadOnlySpan<int> TemporalIdsOf(int item) => Ids.AsSpan(2 * item, 2);
+
+        public void ReadFeatures(int item, Span<float> destination)
+            => features.AsSpan(item * 16 * s_config.VisionHiddenSize, destination.Length).CopyTo(destination);
+
+        public void ReadTokens(int item, Span<float> destination)
+            => tokens.AsSpan(item * TokenCount, TokenCount).CopyTo(destination);
     }
 
     private DistillationSet Data() => new(_features, s_grids, _teacher);
