@@ -139,7 +139,8 @@ internal static class TrainingCheckpoint
             .Select(name => (Name: name, Earlier: earlier.GetValueOrDefault(name),
                 Now: options.GetValueOrDefault(name)))
             .Where(option => option.Earlier != option.Now)
-            .Select(option => $"{option.Name} {Shown(option.Earlier)}, now {Shown(option.Now)}")];
+            .Select(option => $"{option.Name} {option.Earlier ?? "absent from the checkpoint"}, now " +
+                (option.Now ?? "absent from the options"))];
         if (differences.Length > 0)
             throw Problem(path, $"the run was started with other options: {string.Join("; ", differences)}; " +
                 "resume with the same options, or start a new run from the weights");
@@ -196,8 +197,6 @@ internal static class TrainingCheckpoint
     }
 
     private static string Describe(TensorInfo info) => $"{info.Type} [{string.Join(", ", info.Shape)}]";
-
-    private static string Shown(string? value) => value ?? "not given";
 
     private static string Quote(string? value) => value is null ? "nothing" : $"'{value}'";
 

@@ -188,6 +188,27 @@ internal sealed class TrainingLoopTests : TemporaryFolderFixture
         Assert.That(() => loop.Resume(path), Throws.Nothing);
     }
 
+    [TestCase("not given", null, "--learn-sigma not given, now absent from the options;")]
+    [TestCase(null, "not given", "--learn-sigma absent from the checkpoint, now not given;")]
+    [TestCase("given", "not given", "--learn-sigma given, now not given;")]
+    public void Values_of_options_that_differ_are_named(string? earlier, string? now, string expected)
+    {
+        string path = Folder.File("training.safetensors");
+        Create(earlier).Save(path);
+        Assert.That(() => Create(now).Resume(path), Throws.InstanceOf<InvalidDataException>()
+            .With.Message.Contains($"other options: {expected} "));
+
+        static TrainingLoop Create(string? value)
+        {
+            Quadratic objective = new();
+            return new TrainingLoop(objective.Tensors, objective, s_options with
+            {
+                Origin = value is null ? new Dictionary<string, string>()
+                    : new Dictionary<string, string> { ["--learn-sigma"] = value },
+            });
+        }
+    }
+
     [Test]
     public void Options_that_are_null_are_named()
     {
