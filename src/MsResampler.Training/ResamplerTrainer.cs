@@ -153,6 +153,25 @@ public sealed unsafe class ResamplerTrainer : IDisposable
         }
     }
 
+    /// <summary>The floats that a batch needs for activations, and for their gradients: the two buffers of which
+    /// <see cref="WorkspaceBytes"/> is the sum. Allocates neither. A forward call must follow before the next backward
+    /// call.</summary>
+    internal (long Activations, long Gradients) Measure(FrameGroups groups)
+    {
+        Enter("Measure");
+        try
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            _batch = null;
+            groups.Check();
+            return _pass.Measure(new BatchLayout(groups));
+        }
+        finally
+        {
+            Volatile.Write(ref _isBusy, 0);
+        }
+    }
+
     /// <summary>Ends the threads.</summary>
     /// <exception cref="InvalidOperationException">Another call runs on another thread.</exception>
     public void Dispose()

@@ -25,6 +25,10 @@ internal abstract unsafe class TrainingPass
             _ => throw new NotSupportedException($"{variant.Name}: expected an instruction set that training supports"),
         };
 
+    /// <summary>The floats that a batch needs for activations, and for gradients of activations except those of the
+    /// features. A forward pass must follow before the next backward pass.</summary>
+    public abstract (long Activations, long Gradients) Measure(BatchLayout batch);
+
     /// <summary>Computes tokens and keeps activations.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="features">The features of all frames, without gaps.</param>

@@ -37,12 +37,18 @@ internal sealed unsafe class VectorTrainingPass<TSimd, TVector> : TrainingPass
     public override long WorkspaceBytes => sizeof(float) * ((long)_kept.Count + _gradients.Count);
 
     /// <inheritdoc/>
+    public override (long Activations, long Gradients) Measure(BatchLayout batch)
+    {
+        long activations = Place(null, Prepare(batch));
+        return (activations, PlaceBackward(null, new GradientNeeds(_parts, features: false)));
+    }
+
+    /// <inheritdoc/>
     public override void Forward(BatchLayout batch, float* features, float* tokens,
         CancellationToken cancellationToken)
     {
-        _context.Batch = batch;
         _context.CancellationToken = cancellationToken;
-        int scratch = Math.Max(_attention.Prepare(), ProductKernel<TSimd, TVector>.ScratchCount);
+        int scratch = Prepare(batch);
         Reserve(ref _kept, Place(null, scratch));
         Place(_kept.Pointer, scratch);
         PhaseList phases = new();
@@ -79,6 +85,13 @@ internal sealed unsafe class VectorTrainingPass<TSimd, TVector> : TrainingPass
             return;
         buffer = new AlignedBuffer(0);
         buffer = new AlignedBuffer(count);
+    }
+
+    /// <summary>Sets the batch, and returns the floats of scratch memory that a thread needs.</summary>
+    private int Prepare(BatchLayout batch)
+    {
+        _context.Batch = batch;
+        return Math.Max(_attention.Prepare(), ProductKernel<TSimd, TVector>.ScratchCount);
     }
 
     private long Place(float* start, int scratch)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text;
 using MsResampler.Cli;
 using MsResampler.Safetensors;
+using SkiaSharp;
 
 namespace MsResampler.Training.Tests.Cli;
 
@@ -11,6 +12,9 @@ internal abstract class TrainFixture : TemporaryFolderFixture
     protected const int ImageCount = 24;
 
     private const int ChannelCount = 12;
+
+    // Rows of pixels of the plot with the title and the line below it.
+    private const int TitleRows = 64;
 
     /// <summary>The student has one more scope than the teacher.</summary>
     private static readonly ResamplerConfig s_student = Configs.Of(Configs.Window(2, 2),
@@ -59,6 +63,12 @@ internal abstract class TrainFixture : TemporaryFolderFixture
 
     protected byte[] Bytes(string output, string name) => File.ReadAllBytes(Path.Combine(Folder.File(output), name));
 
+    private byte[] PlotWithoutTitle(string output)
+    {
+        using SKBitmap plot = SKBitmap.Decode(Bytes(output, "training.png"));
+        return plot.Bytes[(TitleRows * plot.RowBytes)..];
+    }
+
     /// <summary>The rows of training.csv without the times, which differ from run to run.</summary>
     protected string[] Rows(string output) => [.. File.ReadLines(Path.Combine(Folder.File(output), "training.csv"))
         .Select(line => line[..line.LastIndexOf(',')])];
@@ -72,6 +82,8 @@ internal abstract class TrainFixture : TemporaryFolderFixture
             Assert.That(Bytes(found, "model.safetensors"), Is.EqualTo(Bytes(expected, "model.safetensors")));
             Assert.That(Bytes(found, "config.json"), Is.EqualTo(Bytes(expected, "config.json")));
             Assert.That(Rows(found), Is.EqualTo(Rows(expected)));
+            // The title has the name of the folder.
+            Assert.That(PlotWithoutTitle(found), Is.EqualTo(PlotWithoutTitle(expected)));
         }
     }
 }

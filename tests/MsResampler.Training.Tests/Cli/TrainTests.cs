@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Globalization;
+using MsResampler.Cli.Training;
 using MsResampler.Files;
 using MsResampler.Safetensors;
 
@@ -213,6 +215,105 @@ internal sealed class TrainTests : TrainFixture
         }));
         Train("out", "--steps", "5", "--batch", "24").FailsNaming("step 1, tokens: image 14 (5x4 patches): ",
             "outside the range of float32", "lower the learning rate");
+    }
+
+    /// <summary>A limit of .NET in place of a small machine. For inference, the batch would fit.</summary>
+    [Test]
+    public void A_batch_that_does_not_fit_the_memory_is_named()
+    {
+        CliRun.OfProcess([("DOTNET_GCHeapHardLimit", "0x10000000")], Arguments("out", "--batch", "16384"))
+            .FailsNaming("--batch 16384: about ", "B of memory are needed; the machine has 268 MB");
+        Assert.That(Directory.Exists(Folder.File("out")), Is.False);
+    }
+
+    /// <summary>Batches of all places in the order of an epoch are compared with the largest.</summary>
+    [Test]
+    public void The_largest_batch_is_that_of_the_largest_items([Values(1, 3, 4, 5, 7, 8, 10)] int batchSize,
+        [Values(1, 100)] int stepCount)
+    {
+        long[] sizes = [3, 9, 4, 7];
+        TrainingOptions options = new() { StepCount = stepCount, BatchSize = batchSize };
+        int[] largest = BatchMemory.LargestBatch(options, sizes);
+        long found = 0;
+        for (ulong seed = 0; seed < 500; seed++)
+        {
+            BatchOrder order = new(sizes.Length, batchSize, seed);
+            int[] items = new int[batchSize];
+            for (int step = 1; step <= Math.Min(stepCount, 20); step++)
+            {
+                order.Fill(step, items);
+                found = Math.Max(found, items.Sum(item => sizes[item]));
+            }
+        }
+
+        Assert.That(largest, Has.Length.EqualTo(batchSize));
+        Assert.That(largest.Sum(item => sizes[item]), Is.EqualTo(found));
+    }
+
+    /// <summary>Limits of the grids of 3x4 to 5x5 are 0.5 and 20 patches; the student starts outside of both.</summary>
+    [Test]
+    public void Sigmas_that_start_outside_the_limits_widen_them()
+    {
+        ResamplerConfig config = Configs.Of(Configs.Gaussian(0.3, 50), Configs.None);
+        Directory.Delete(Folder.File("student"), recursive: true);
+        RandomModel.Write(Folder.File("student"), config, System.Text.Encoding.UTF8.GetBytes(ConfigJson.Of(config)), 1);
+        Train("few", "--steps", "1", "--lr", "1e-6", "--learn-sigma").Succeeds();
+        // A step moves a logarithm by at most about the rate.
+        Assert.That(Sigmas("few"), Is.EqualTo((float[])[0.3f, 50, 0.3f, 50, 0.3f, 50]).Within(1e-3).Percent);
+        Train("many", "--steps", "60", "--lr", "0.5", "--warmup", "0", "--learn-sigma", "--train", "sigma").Succeeds();
+        float[] sigmas = Sigmas("many");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(sigmas, Is.All.InRange(0.3f * (1 - 1e-5f), 50 * (1 + 1e-5f)));
+            Assert.That(sigmas, Is.Not.EqualTo((float[])[0.3f, 50, 0.3f, 50, 0.3f, 50]).Within(1).Percent);
+        }
+
+        float[] Sigmas(string output) => [.. TrainableModel.Load(Folder.File(output))["scopes.0.log_sigma"].Values
+            .ToArray().Select(MathF.Exp)];
+    }
+
+    /// <summary>Frames of different grids, with times that keys know.</summary>
+    [Test]
+    public void A_student_learns_from_groups_of_frames_and_continues_to_the_same_bits()
+    {
+        const string Ids = "[[0,1],[0,1,2,3],[5],[-1,-1,-1],[0,2,4],[7,8,9,10,11],[3],[1,2],[0,9,1]]";
+        PositionEmbeddingConfig positions = new(PositionEmbeddingType.SinCos2D, PositionEmbeddingType.None,
+            FrameEmbeddingType.SinCos1D);
+        foreach ((string name, ResamplerConfig config, ulong seed) in (ReadOnlySpan<(string, ResamplerConfig, ulong)>)
+            [("student", Configs.Of(Configs.Window(2, 2), Configs.Gaussian(1.5, 1.5), Configs.None), 1),
+                ("teacher", Configs.Of(Configs.Gaussian(1, 1), Configs.None), 2)])
+        {
+            Directory.Delete(Folder.File(name), recursive: true);
+            ResamplerConfig timed = config with { PositionEmbedding = positions };
+            RandomModel.Write(Folder.File(name), timed, System.Text.Encoding.UTF8.GetBytes(ConfigJson.Of(timed)), seed);
+        }
+
+        CliRun.Of("run", "--model", Folder.File("teacher"), "--features", Folder.File("features.safetensors"), "--out",
+            Folder.File("tokens.safetensors"), "--backend", "cpu", "--temporal-ids", Ids).Succeeds();
+        string[] run = ["--steps", "200", "--batch", "4", "--lr", "3e-3", "--temporal-ids", Ids];
+        Train("whole", run).Succeeds();
+        double[] losses = [.. Rows("whole").Skip(1).Select(row => double.Parse(row.Split(',')[1],
+            CultureInfo.InvariantCulture))];
+        Assert.That(losses.TakeLast(20).Average(), Is.LessThan(losses.Take(20).Average() / 3));
+        using (Process process = Start(Arguments("killed", [.. run, "--checkpoint-every", "5"])))
+        {
+            while (!process.HasExited && Step() < 20)
+                Thread.Sleep(5);
+            process.Kill();
+            process.WaitForExit();
+        }
+
+        Train("killed", [.. run, "--resume"]).Succeeds();
+        AssertSame("whole", "killed");
+        string other = Ids.Replace("[0,1]", "[0,2]", StringComparison.Ordinal);
+        Train("killed", [.. run.Select(word => word == Ids ? other : word), "--resume"])
+            .FailsNaming("the features and tokens ");
+
+        int Step()
+        {
+            string path = Path.Combine(Folder.File("killed"), "training.csv");
+            return File.Exists(path) ? File.ReadAllBytes(path).Count(value => value == '\n') - 1 : 0;
+        }
     }
 
     private void Write(string name, int[] shape, params (int Index, float Value)[] values)

@@ -53,6 +53,26 @@ internal sealed class MemoryTests
         }
     }
 
+    /// <summary>What is said before a batch is what it takes.</summary>
+    [Test]
+    public void A_batch_takes_the_memory_that_was_measured([Values(1, 2)] int threadCount, [Values] bool absorbs)
+    {
+        TrainableModel model = TrainableModel.Create(s_config, seed: 1, learnSigmas: true);
+        using ResamplerTrainer trainer = new(model, new TrainerOptions
+        {
+            ThreadCount = threadCount,
+            Absorbs = absorbs,
+        });
+        PatchGrid[] grids = [new(24, 24), new(7, 9), new(24, 24)];
+        (long activations, long gradients) = trainer.Measure(new FrameGroups(grids));
+        Assert.That(trainer.WorkspaceBytes, Is.Zero);
+        Assert.That(() => trainer.Backward(new float[3 * s_config.QueryGrid.QueryCount * 8]),
+            Throws.InvalidOperationException);
+        float[] tokens = trainer.Forward(new float[1215 * s_config.VisionHiddenSize], grids);
+        trainer.Backward(tokens);
+        Assert.That(sizeof(float) * (activations + gradients), Is.EqualTo(trainer.WorkspaceBytes));
+    }
+
     private static double Bytes(int patchSide, int querySide)
     {
         TrainableModel model = TrainableModel.Create(

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MsResampler.Cli.Maps;
 using MsResampler.Cli.Photos;
 using MsResampler.Cli.Training;
@@ -15,14 +16,17 @@ internal sealed class TrainRun
     private const string LockName = "training.lock";
     private const string WeightsName = "model.safetensors";
 
-    // The last steps whose mean loss is reported.
-    private const int ReportedStepCount = 20;
+    // A plot is drawn if the time since the last one is this many times the time that it took: drawing takes at most
+    // a hundredth of the training.
+    private const int PlotInterval = 100;
 
     private readonly TrainRequest _request;
     private readonly TrainableModel _model;
     private readonly TrainingLoop _loop;
     private readonly TrainingLog _log;
     private readonly Terminal _terminal;
+    private long _plottedAt;
+    private TimeSpan _plotTime;
 
     private TrainRun(TrainRequest request, TrainableModel model, TrainingLoop loop, TrainingLog log, Terminal terminal)
         => (_request, _model, _loop, _log, _terminal) = (request, model, loop, log, terminal);
@@ -46,6 +50,8 @@ internal sealed class TrainRun
         SelectTensors(request, model);
         TrainingData data = new(groups, teacher, model.Config);
         SigmaLimits limits = SigmaLimits.ForGrid(LargestOf(source.Grids)).Including(model);
+        using ResamplerTrainer trainer = new(model, new TrainerOptions { ThreadCount = request.ThreadCount ?? 0 });
+        BatchMemory.Require($"--batch {request.Options.BatchSize}", request.Options, groups, trainer);
         terminal.Say("reading features and tokens");
         TrainingOptions options = request.Options with
         {
@@ -58,11 +64,10 @@ internal sealed class TrainRun
                 ["sigmas"] = $"{limits}",
             },
         };
-        using ResamplerTrainer trainer = new(model, new TrainerOptions { ThreadCount = request.ThreadCount ?? 0 });
         TrainingLoop loop = CreateLoop(request, model, trainer, data, options, limits, cancellationToken);
         if (isResumed)
             Resume(request, loop);
-        using TrainingLog log = new(Path.Combine(request.Output, LogName), loop.Step, terminal.Warn);
+        using TrainingLog log = new(Path.Combine(request.Output, LogName), loop.Step, options.StepCount, terminal.Warn);
         folder.Commit();
         new TrainRun(request, model, loop, log, terminal).Train(isResumed, trainer.ThreadCount, cancellationToken);
     }
@@ -183,7 +188,7 @@ internal sealed class TrainRun
                 $"{config.OutputSize} channels, as {request.Model} gives them, found {teacher.TokenCount} of " +
                 $"{teacher.TokenWidth}");
         long largest = Enumerable.Range(0, groups.Count).Max(groups.PatchCountOf);
-        CallSize.Require($"--batch {request.Options.BatchSize}", config, largest, request.Options.BatchSize);
+        CallSize.RequireSizes($"--batch {request.Options.BatchSize}", config, largest, request.Options.BatchSize);
     }
 
     private static PatchGrid LargestOf(IReadOnlyList<PatchGrid> grids)
@@ -194,7 +199,7 @@ internal sealed class TrainRun
         int stepCount = (int)_request.Options.StepCount;
         _terminal.Line(Describe(isResumed, threadCount));
         if (!isResumed)
-            WriteCheckpoint();
+            WriteCheckpoint(isLast: false);
         using (Interruption.ExtendGrace())
         {
             try
@@ -205,24 +210,23 @@ internal sealed class TrainRun
                     progress.Report((int)step.Step, FormattableString.Invariant(
                         $"loss {step.Loss:G4}, {Quantity.Digits(step.ItemsPerSecond)} images/s"));
                     if (step.Step % _request.CheckpointEvery == 0 && !_loop.IsFinished)
-                        WriteCheckpoint();
+                        WriteCheckpoint(isLast: false);
                 }, cancellationToken), first: (int)_loop.Step);
             }
             catch (OperationCanceledException)
             {
-                WriteCheckpoint();
+                WriteCheckpoint(isLast: true);
                 Interruption.Notice = $"interrupted; {_request.Output} holds step {Quantity.Count(_loop.Step)} of " +
                     $"{Quantity.Count(stepCount)}: the same command with --resume continues";
                 throw;
             }
 
-            WriteCheckpoint();
+            WriteCheckpoint(isLast: true);
         }
 
-        double loss = _log.Rows.TakeLast(ReportedStepCount).Select(row => row.Loss).DefaultIfEmpty(double.NaN)
-            .Average();
+        double loss = _log.Curve.Recent.DefaultIfEmpty(double.NaN).Average();
         _terminal.Line(FormattableString.Invariant($"{_request.Output}: {Quantity.Count(stepCount)} steps, loss ") +
-            FormattableString.Invariant($"{loss:G4} in the last {Math.Min(ReportedStepCount, _log.Rows.Count)}, ") +
+            FormattableString.Invariant($"{loss:G4} in the last {_log.Curve.Recent.Count}, ") +
             $"{Quantity.Duration(TimeSpan.FromSeconds(_log.Seconds))}; the curve is in " +
             Path.Combine(_request.Output, PlotName));
         _terminal.Line($"Next: msresampler run --model {_request.Output} {_request.InputOption} " +
@@ -242,7 +246,7 @@ internal sealed class TrainRun
 
     /// <summary>Writes rows, checkpoint, model and plot, in this order: after a kill between two of them, a resumed run
     /// has all rows, and the folder holds the model of this checkpoint or of the one before.</summary>
-    private void WriteCheckpoint()
+    private void WriteCheckpoint(bool isLast)
     {
         _log.Flush();
         _loop.Save(Checkpoint);
@@ -256,9 +260,18 @@ internal sealed class TrainRun
             _loop.Average?.Swap();
         }
 
+        if (isLast || Stopwatch.GetElapsedTime(_plottedAt) >= PlotInterval * _plotTime)
+            WritePlot();
+    }
+
+    private void WritePlot()
+    {
+        long start = Stopwatch.GetTimestamp();
         using OutputFile plot = new(Path.Combine(_request.Output, PlotName), new Inputs());
         plot.Stream.Write(LossPlot.Draw($"training of {Path.GetFileName(Path.GetFullPath(_request.Output))}",
-            _log.Rows, _request.Options.StepCount));
+            _log.Curve));
         plot.Commit(CancellationToken.None);
+        _plottedAt = Stopwatch.GetTimestamp();
+        _plotTime = Stopwatch.GetElapsedTime(start, _plottedAt);
     }
 }

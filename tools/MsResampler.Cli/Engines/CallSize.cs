@@ -11,6 +11,16 @@ internal static class CallSize
     /// <exception cref="InputException">A size is too large.</exception>
     public static void Require(string what, ResamplerConfig config, long patchCount, int imageCount = 1)
     {
+        RequireSizes(what, config, patchCount, imageCount);
+        // The engine also holds the keys and values of one image.
+        RequireMemory(what, sizeof(float) * ((imageCount * (((double)patchCount * config.VisionHiddenSize)
+            + ((double)config.QueryGrid.QueryCount * config.OutputSize))) + (2.0 * patchCount * config.HiddenSize)));
+    }
+
+    /// <summary>Checks that features and tokens have 32-bit sizes.</summary>
+    /// <inheritdoc cref="Require"/>
+    public static void RequireSizes(string what, ResamplerConfig config, long patchCount, int imageCount)
+    {
         double perImage = (double)patchCount * config.VisionHiddenSize;
         if (perImage * imageCount > FeatureFile.MaxFeatureCount)
         {
@@ -28,10 +38,6 @@ internal static class CallSize
                 $"tokens of output_size {Quantity.Count(config.OutputSize)} are too large for one call, which " +
                 $"returns at most {Quantity.Count(FeatureFile.MaxFeatureCount)} numbers");
         }
-
-        // The engine also holds the keys and values of one image.
-        RequireMemory(what, sizeof(float) *
-            ((imageCount * (perImage + tokens)) + (2.0 * patchCount * config.HiddenSize)));
     }
 
     /// <summary>Checks that the attention maps of an image, one for each scope, head and query, have a 32-bit size and
@@ -71,7 +77,9 @@ internal static class CallSize
             * (config.VisionHiddenSize + (5.0 * config.HiddenSize) + (3.0 * config.QueryGrid.QueryCount)));
     }
 
-    private static void RequireMemory(string what, double bytes)
+    /// <summary>Checks that the machine has a size of memory.</summary>
+    /// <exception cref="InputException">It has less.</exception>
+    public static void RequireMemory(string what, double bytes)
     {
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         if (bytes > available)

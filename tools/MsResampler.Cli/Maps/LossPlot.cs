@@ -1,4 +1,5 @@
 using System.Globalization;
+using MsResampler.Cli.Training;
 using SkiaSharp;
 
 namespace MsResampler.Cli.Maps;
@@ -17,19 +18,19 @@ internal static class LossPlot
         MapSheet.Margin + MapSheet.TitleHeight + 8,
         Width - MapSheet.Margin, Height - MapSheet.Margin - MapSheet.LabelHeight - 8);
 
+    /// <summary>The number of columns of the curve.</summary>
+    public static int ColumnCount => s_area.Width;
+
     /// <summary>Returns the plot as a PNG file.</summary>
     /// <param name="title">The title.</param>
-    /// <param name="rows">Step and loss, in the order of the steps.</param>
-    /// <param name="stepCount">The number of steps in total, the end of the axis.</param>
-    public static byte[] Draw(string title, IReadOnlyList<(long Step, double Loss, double Rate)> rows, long stepCount)
+    /// <param name="curve">The loss, in <see cref="ColumnCount"/> columns.</param>
+    public static byte[] Draw(string title, LossCurve curve)
     {
         using MapSheet sheet = new(Width, Height);
         sheet.Title(title, "loss over steps: the mean, and the range of single batches");
-        (double Low, double Mean, double High)?[] columns = Columns(rows, stepCount);
-        double[] losses = [.. rows.Select(row => row.Loss).Where(loss => loss > 0)];
-        if (losses.Length == 0)
+        if (curve.Range is not { } range)
             return sheet.ToPng();
-        (double low, double high) = (Math.Log10(losses.Min()), Math.Log10(losses.Max()));
+        (double low, double high) = (Math.Log10(range.Low), Math.Log10(range.High));
         // At least a tenth of a decade, so that a constant loss is a line in the middle.
         double margin = Math.Max((high - low) * 0.05, 0.05);
         (low, high) = (low - margin, high + margin);
@@ -41,9 +42,9 @@ internal static class LossPlot
                 Palette.FaintText);
         }
 
-        foreach (long tick in StepTicks(stepCount))
+        foreach (long tick in StepTicks(curve.StepCount))
         {
-            int x = s_area.Left + (int)(tick * s_area.Width / stepCount);
+            int x = s_area.Left + (int)(tick * s_area.Width / curve.StepCount);
             sheet.Line(x, s_area.Top, x, s_area.Bottom, Palette.Empty, 1);
             string label = tick.ToString("N0", CultureInfo.InvariantCulture);
             sheet.LabelCentred(label, x, s_area.Bottom + 8, Palette.FaintText);
@@ -51,9 +52,9 @@ internal static class LossPlot
 
         (int X, int Y)? last = null;
         SKColor band = Palette.Scope(1).WithAlpha(90);
-        for (int column = 0; column < columns.Length; column++)
+        for (int column = 0; column < curve.Columns.Count; column++)
         {
-            if (columns[column] is not { } values || values.Low <= 0)
+            if (curve.Columns[column] is not { } values || values.Low <= 0)
                 continue;
             int x = s_area.Left + column;
             sheet.Line(x, RowOf(values.Low, low, high), x, RowOf(values.High, low, high), band, 1);
@@ -64,24 +65,6 @@ internal static class LossPlot
         }
 
         return sheet.ToPng();
-    }
-
-    /// <summary>The smallest, mean and largest loss of the steps at each column of the area.</summary>
-    private static (double Low, double Mean, double High)?[] Columns(
-        IReadOnlyList<(long Step, double Loss, double Rate)> rows, long stepCount)
-    {
-        var columns = new (double Low, double Mean, double High)?[s_area.Width];
-        int[] counts = new int[s_area.Width];
-        foreach ((long step, double loss, _) in rows)
-        {
-            int column = (int)Math.Min(step * s_area.Width / stepCount, s_area.Width - 1);
-            counts[column]++;
-            columns[column] = columns[column] is not { } values ? (loss, loss, loss)
-                : (Math.Min(values.Low, loss), values.Mean + ((loss - values.Mean) / counts[column]),
-                    Math.Max(values.High, loss));
-        }
-
-        return columns;
     }
 
     private static int RowOf(double loss, double low, double high)

@@ -1,21 +1,24 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using MsResampler.Cli.Maps;
 using MsResampler.Training;
 
 namespace MsResampler.Cli.Training;
 
-/// <summary>The file <c>training.csv</c>: a row for each step. Rows after the step of a checkpoint are removed when a
-/// run is resumed from it, because their steps are taken again.</summary>
+/// <summary>The file <c>training.csv</c>: a row for each step, which is appended. Rows after the step of a checkpoint
+/// are removed when a run is resumed from it, because their steps are taken again.</summary>
 internal sealed class TrainingLog : IDisposable
 {
     private const string Header = "step,loss,learning_rate,gradient_norm,seconds";
+
+    // A row has at most 20 digits of a step and four numbers of at most 25 characters.
+    private const int MaxLineBytes = 256;
 
     private static readonly TimeSpan s_flushInterval = TimeSpan.FromSeconds(1);
 
     private readonly FileStream _file;
     private readonly StreamWriter _writer;
-    private readonly List<(long Step, double Loss, double Rate)> _rows = [];
     private readonly Stopwatch _time = Stopwatch.StartNew();
     private readonly double _earlierSeconds;
     private TimeSpan _flushedAt;
@@ -24,17 +27,19 @@ internal sealed class TrainingLog : IDisposable
     /// <summary>Opens or creates the file and keeps the rows up to a step.</summary>
     /// <param name="path">The file.</param>
     /// <param name="step">The last step to keep; 0 for none.</param>
+    /// <param name="stepCount">The number of steps of the whole training.</param>
     /// <param name="warn">Receives which rows are missing.</param>
-    public TrainingLog(string path, long step, Action<string> warn)
+    public TrainingLog(string path, long step, long stepCount, Action<string> warn)
     {
+        Curve = new LossCurve(stepCount, LossPlot.ColumnCount);
         _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         long length = Keep(step, out _earlierSeconds);
         _lastSeconds = _earlierSeconds;
-        long first = _rows.Count == 0 ? 1 : _rows[^1].Step + 1;
+        long first = Curve.LastStep + 1;
         if (first <= step)
             warn($"{path}: the rows of steps {first} to {step} are missing or damaged; the curve lacks them");
-        else if (_rows.Count > 0 && _rows[0].Step > 1)
-            warn($"{path}: the rows of steps 1 to {_rows[0].Step - 1} are missing; the curve lacks them");
+        else if (Curve.FirstStep > 1)
+            warn($"{path}: the rows of steps 1 to {Curve.FirstStep - 1} are missing; the curve lacks them");
         _file.SetLength(length);
         _file.Position = length;
         _writer = new StreamWriter(_file) { NewLine = "\n" };
@@ -42,8 +47,8 @@ internal sealed class TrainingLog : IDisposable
             _writer.WriteLine(Header);
     }
 
-    /// <summary>Step, loss and learning rate of all rows.</summary>
-    public IReadOnlyList<(long Step, double Loss, double Rate)> Rows => _rows;
+    /// <summary>The losses of all rows.</summary>
+    public LossCurve Curve { get; }
 
     /// <summary>The time from the start to the last row, in this run and those before it.</summary>
     public double Seconds => _lastSeconds;
@@ -51,7 +56,7 @@ internal sealed class TrainingLog : IDisposable
     /// <summary>Adds a row.</summary>
     public void Add(TrainingStep step)
     {
-        _rows.Add((step.Step, step.Loss, step.Rate));
+        Curve.Add(step.Step, step.Loss);
         _lastSeconds = _earlierSeconds + _time.Elapsed.TotalSeconds;
         _writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{step.Step},{step.Loss:R},{step.Rate:R},{step.GradientNorm:R},{Seconds:F3}"));
@@ -100,19 +105,24 @@ internal sealed class TrainingLog : IDisposable
     private long Keep(long step, out double seconds)
     {
         seconds = 0;
-        byte[] bytes = new byte[_file.Length];
-        _file.ReadExactly(bytes);
+        Span<byte> line = stackalloc byte[MaxLineBytes];
         long length = 0;
-        for (int start = 0; start < bytes.Length;)
+        int count = 0;
+        for (int value; (value = _file.ReadByte()) >= 0;)
         {
-            int end = Array.IndexOf(bytes, (byte)'\n', start);
-            if (end < 0)
+            if (value != '\n')
+            {
+                if (count == line.Length)
+                    break;
+                line[count++] = (byte)value;
+                continue;
+            }
+
+            string text = Encoding.ASCII.GetString(line[..count]);
+            if (length == 0 ? text != Header : !TryAdd(text, step, ref seconds))
                 break;
-            string line = Encoding.ASCII.GetString(bytes, start, end - start);
-            if (start == 0 ? line != Header : !TryAdd(line, step, ref seconds))
-                break;
-            start = end + 1;
-            length = start;
+            length += count + 1;
+            count = 0;
         }
 
         return length;
@@ -122,12 +132,12 @@ internal sealed class TrainingLog : IDisposable
     {
         string[] fields = line.Split(',');
         if (fields.Length != 5 || !long.TryParse(fields[0], NumberStyles.None, CultureInfo.InvariantCulture,
-                out long step) || step > last || (_rows.Count > 0 && step != _rows[^1].Step + 1)
+                out long step) || step > last || (Curve.LastStep > 0 && step != Curve.LastStep + 1)
             || !TryParse(fields[1], out double loss)
-            || !TryParse(fields[2], out double rate) || !TryParse(fields[4], out double at))
+            || !TryParse(fields[2], out _) || !TryParse(fields[4], out double at))
             return false;
         seconds = at;
-        _rows.Add((step, loss, rate));
+        Curve.Add(step, loss);
         return true;
     }
 
