@@ -5,6 +5,8 @@ namespace MsResampler.Training.Passes;
 
 /// <summary>Layer normalisation of rows and its gradient. The normalised row before weight and bias,
 /// <c>x̂ = (x − mean)·s</c> with <c>s = 1/√(variance + ε)</c>, is kept for the gradient.</summary>
+/// <remarks>Inference has <see cref="Cpu.LayerNorm{TSimd, TVector}"/>: it keeps neither, and copies weights that do not
+/// change.</remarks>
 internal static unsafe class RowNorm<TSimd, TVector>
     where TSimd : struct, ISimd<TVector>
 {

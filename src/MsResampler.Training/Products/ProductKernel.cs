@@ -87,9 +87,9 @@ internal static unsafe class ProductKernel<TSimd, TVector>
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 float* target = c + (row * product.CStride);
-                Multiply(a + (row * product.AStride) + (step * product.AStep), product.AStride, product.AStep,
-                    Math.Min(PartRows, rowCount - row), steps, scratch, width, columns, adds ? target : start,
-                    adds ? product.CStride : 0, target, product.CStride);
+                Gemm<TSimd, TVector>.Multiply(a + (row * product.AStride) + (step * product.AStep), product.AStride,
+                    Math.Min(PartRows, rowCount - row), steps, scratch, width, width, columns, adds ? target : start,
+                    adds ? product.CStride : 0, target, product.CStride, aStep: product.AStep);
             }
         }
     }
@@ -127,8 +127,8 @@ internal static unsafe class ProductKernel<TSimd, TVector>
                 if (width == panelWidth)
                     MultiplyPacked(packed, steps, rowCount, scratch, columns, c, product.CStride);
                 else
-                    Multiply(a + (step * product.AStep), product.AStride, product.AStep, rowCount, steps, scratch,
-                        width, columns, c, product.CStride, c, product.CStride);
+                    Gemm<TSimd, TVector>.Multiply(a + (step * product.AStep), product.AStride, rowCount, steps, scratch,
+                        width, width, columns, c, product.CStride, c, product.CStride, aStep: product.AStep);
             }
         }
     }
@@ -213,46 +213,6 @@ internal static unsafe class ProductKernel<TSimd, TVector>
                 TSimd.Prefetch(source + (PrefetchRows * product.BStride) + column);
             for (int column = 0; column < width; column += TSimd.Width, scratch += TSimd.Width)
                 TSimd.Store(scratch, TSimd.Load(source + column));
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Multiply(float* a, nint aStride, nint aStep, int rowCount, int steps, float* panel, int width,
-        int columns, float* init, nint initStride, float* c, nint cStride)
-    {
-        int tileRows = MicroKernel<TSimd, TVector>.RowCount(width);
-        float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
-        float* edge = stackalloc float[tileRows * width];
-        for (int row = 0; row < rowCount; row += tileRows)
-        {
-            int count = Math.Min(tileRows, rowCount - row);
-            float* first = a + (row * aStride);
-            for (int r = 0; r < tileRows; r++)
-                rows[r] = first + (Math.Min(r, count - 1) * aStride);
-            float* target = c + (row * cStride);
-            float* start = init + (row * initStride);
-            if (count == tileRows && columns == width)
-            {
-                MicroKernel<TSimd, TVector>.Tile(width, rows, aStep, steps, panel, width, start, initStride, target,
-                    cStride);
-                continue;
-            }
-
-            // A partial tile is computed as a whole one, with its last row repeated, and its valid part is copied.
-            if (initStride != 0)
-            {
-                new Span<float>(edge, tileRows * width).Clear();
-                for (int r = 0; r < count; r++)
-                    Copy(start + (r * initStride), edge + (r * width), columns);
-                MicroKernel<TSimd, TVector>.Tile(width, rows, aStep, steps, panel, width, edge, width, edge, width);
-            }
-            else
-            {
-                MicroKernel<TSimd, TVector>.Tile(width, rows, aStep, steps, panel, width, start, 0, edge, width);
-            }
-
-            for (int r = 0; r < count; r++)
-                Copy(edge + (r * width), target + (r * cStride), columns);
         }
     }
 

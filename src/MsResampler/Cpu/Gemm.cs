@@ -93,8 +93,10 @@ internal static unsafe class Gemm<TSimd, TVector>
     /// <param name="c">C at the first column of the panel.</param>
     /// <param name="cStride">Floats between rows of C.</param>
     /// <param name="next">A panel to prefetch.</param>
+    /// <param name="aStep">Floats between the elements of a row of A.</param>
     public static void Multiply(float* a, nint aStride, int rowCount, int steps, float* panel, nint panelStep,
-        int width, int columns, float* init, nint initStride, float* c, nint cStride, PanelMemory next = default)
+        int width, int columns, float* init, nint initStride, float* c, nint cStride, PanelMemory next = default,
+        nint aStep = 1)
     {
         int tileRows = MicroKernel<TSimd, TVector>.RowCount(width);
         float** rows = stackalloc float*[MicroKernel<TSimd, TVector>.MaxRowCount];
@@ -109,7 +111,7 @@ internal static unsafe class Gemm<TSimd, TVector>
             float* start = init + (row * initStride);
             if (count == tileRows && columns == width)
             {
-                MicroKernel<TSimd, TVector>.Tile(width, rows, 1, steps, panel, panelStep, start, initStride, target,
+                MicroKernel<TSimd, TVector>.Tile(width, rows, aStep, steps, panel, panelStep, start, initStride, target,
                     cStride, next.Start);
                 next = next.After(steps);
                 continue;
@@ -118,13 +120,15 @@ internal static unsafe class Gemm<TSimd, TVector>
             // A partial tile is computed as a whole one, with its last row repeated, and its valid part is copied.
             if (initStride != 0)
             {
+                // Lanes after the last column are computed and not stored. Zeros avoid slow denormals.
+                new Span<float>(edge, tileRows * width).Clear();
                 for (int r = 0; r < count; r++)
                     Copy(start + (r * initStride), edge + (r * width), columns);
-                MicroKernel<TSimd, TVector>.Tile(width, rows, 1, steps, panel, panelStep, edge, width, edge, width);
+                MicroKernel<TSimd, TVector>.Tile(width, rows, aStep, steps, panel, panelStep, edge, width, edge, width);
             }
             else
             {
-                MicroKernel<TSimd, TVector>.Tile(width, rows, 1, steps, panel, panelStep, start, 0, edge, width);
+                MicroKernel<TSimd, TVector>.Tile(width, rows, aStep, steps, panel, panelStep, start, 0, edge, width);
             }
 
             for (int r = 0; r < count; r++)

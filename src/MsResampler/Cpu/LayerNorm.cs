@@ -13,6 +13,7 @@ namespace MsResampler.Cpu;
 /// <para>Float32 sums are not accurate if they overflow or underflow, or if δ exceeds the standard deviation,
 /// as in a constant row. Such a row is computed in double precision. The choice depends on the row alone, so
 /// the result does not depend on the batch.</para>
+/// <para>Training has its own, which keeps the normalised row and its scale for the gradient.</para>
 /// </remarks>
 /// <param name="weight">The weight, [D].</param>
 /// <param name="bias">The bias, [D].</param>
