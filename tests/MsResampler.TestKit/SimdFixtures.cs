@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 using MsResampler.Cpu;
 using MsResampler.Cpu.Simd;
 
-namespace MsResampler.Tests.Cpu;
+namespace MsResampler.TestKit;
 
 /// <summary>The type arguments of generic kernel fixtures: one pair per instruction set of
 /// <see cref="CpuVariant.All"/>.</summary>
