@@ -8,7 +8,8 @@ namespace MsResampler.Training;
 /// <remarks>Single precision. Tokens and gradients have the same bits with any number of threads: every sum has a fixed
 /// order. Attention runs block by block within the scopes, and weights of attention are computed again for the
 /// gradient, so that memory grows with N + M per image and not with N·M. Memory is kept for the next batch. Not
-/// thread-safe: a call during another one throws <see cref="InvalidOperationException"/>.</remarks>
+/// thread-safe: a call during another one throws <see cref="InvalidOperationException"/>. Trainers of one model add to
+/// the same gradients: do not call two of them at a time.</remarks>
 public sealed unsafe class ResamplerTrainer : IDisposable
 {
     private readonly WorkerPool _workers;

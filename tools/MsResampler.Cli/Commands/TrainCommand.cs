@@ -138,6 +138,8 @@ internal static class TrainCommand
                 Layout = parsed.GetValue(layout),
                 InputFiles = hasImages ? imageFiles : featureFiles,
                 InputOption = hasImages ? images.Name : features.Name,
+                LayoutOptions = string.Concat(((Option[])[patch, size, grid, dropClassToken])
+                    .Select(option => AsGiven(parsed, option))),
                 OpenSource = () => hasImages
                     ? ImageFeatures.Open(imageFiles, parsed.GetValue(patch), parsed.GetValue(size))
                     : FeatureFile.Open(featureFiles, featureLayout),
@@ -169,4 +171,9 @@ internal static class TrainCommand
         });
         return command;
     }
+
+    // An option and its values, after a space; nothing if it was not given.
+    private static string AsGiven(ParseResult parsed, Option option) =>
+        parsed.GetResult(option) is { Implicit: false } result
+            ? string.Join(' ', ["", option.Name, .. result.Tokens.Select(token => token.Value)]) : "";
 }

@@ -16,6 +16,9 @@ internal sealed record TrainRequest
     /// <summary>The option with the files.</summary>
     public required string InputOption { get; init; }
 
+    /// <summary>The options that say how the files are read, as they were given, each after a space.</summary>
+    public required string LayoutOptions { get; init; }
+
     /// <summary>Opens the images. Called after all cheaper checks.</summary>
     public required Func<IFeatureSource> OpenSource { get; init; }
 

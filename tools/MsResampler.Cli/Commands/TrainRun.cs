@@ -230,15 +230,15 @@ internal sealed class TrainRun
             $"{Quantity.Duration(TimeSpan.FromSeconds(_log.Seconds))}; the curve is in " +
             Path.Combine(_request.Output, PlotName));
         _terminal.Line($"Next: msresampler run --model {_request.Output} {_request.InputOption} " +
-            $"{_request.InputFiles[0]} --out new-tokens.safetensors");
+            $"{_request.InputFiles[0]}{_request.LayoutOptions} --out new-tokens.safetensors");
     }
 
     private string Describe(bool isResumed, int threadCount)
     {
         long all = _model.Tensors.Sum(tensor => (long)tensor.Count);
         long trained = _model.Tensors.Where(tensor => !tensor.IsFrozen).Sum(tensor => (long)tensor.Count);
-        string parameters = trained == all ? $"{Quantity.Scaled(all)}parameters"
-            : $"{Quantity.Scaled(trained)}of {Quantity.Scaled(all)}parameters";
+        string parameters = (trained == all ? "" : $"{Quantity.Count(trained)} of ") +
+            $"{Quantity.Count(all)} parameters";
         string start = !isResumed ? "" : _loop.IsFinished ? ", all steps done"
             : $", resumed after step {Quantity.Count(_loop.Step)}";
         return $"{_request.Output}: training {parameters}, {threadCount} thread{(threadCount == 1 ? "" : "s")}{start}";
