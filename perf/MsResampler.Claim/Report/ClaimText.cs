@@ -218,8 +218,8 @@ internal sealed class ClaimText(Experiment experiment, IReadOnlyList<ArmResults>
             Invariant($"{heads.Length} heads over {sigmas.Length} seeds, {local} ended below {ArmList.LocalBound} ") +
             "(local), " +
             Invariant($"{heads.Length - local - global} between (region), and {global} above {ArmList.GlobalBound} ") +
-            Invariant($"(global). Smallest {heads[0]:0.000}, median {heads[heads.Length / 2]:0.000}, largest ") +
-            Invariant($"{heads[^1]:0.000}."));
+            Invariant($"(global). The smallest sigma is {heads[0]:0.000}, the median ") +
+            Invariant($"{heads[heads.Length / 2]:0.000}, the largest {heads[^1]:0.000}."));
         _text.Paragraph($"![Learned sigmas]({ClaimPlots.Sigmas})");
     }
 

@@ -14,7 +14,7 @@ internal sealed unsafe class ProductList<TSimd, TVector>
     /// rows keep the copies below a tenth of the time.</summary>
     private const int MinRows = 4 * 24;
 
-    /// <summary>Panels of the smallest task whose A is packed, if there are as many.</summary>
+    /// <summary>The least number of panels in a task that packs A; a product with fewer panels is one task.</summary>
     private const int MinPackedPanels = 4;
 
     private readonly List<Entry> _entries = [];

@@ -29,7 +29,7 @@ internal sealed class LossCurve(long stepCount, int columnCount)
     /// <summary>The last losses, at most 20.</summary>
     public IReadOnlyCollection<double> Recent => _recent;
 
-    /// <summary>The smallest and the largest loss above 0; null if there is none.</summary>
+    /// <summary>The range of the losses above 0; null if no loss is above 0.</summary>
     public (double Low, double High)? Range { get; private set; }
 
     /// <summary>Adds a step, after all earlier ones.</summary>
