@@ -35,9 +35,11 @@ internal abstract class ModelEngine : IDisposable
     /// <summary>The plan for images of a patch grid.</summary>
     public abstract ExecutionPlan Plan(PatchGrid grid);
 
-    /// <inheritdoc cref="Resampler.Resample(ReadOnlySpan{float}, FrameGroups, Span{float}, CancellationToken)"/>
+    /// <summary>Computes tokens and, unless <paramref name="gate"/> is empty, gate weights.</summary>
+    /// <inheritdoc cref="Resampler.Resample(ReadOnlySpan{float}, FrameGroups, Span{float}, Span{float},
+    /// CancellationToken)"/>
     public abstract void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
-        CancellationToken cancellationToken);
+        Span<float> gate, CancellationToken cancellationToken);
 
     /// <summary>Computes the attention weights and gate weights of one group.</summary>
     /// <param name="features">The features of its frames, one after another.</param>
@@ -45,6 +47,11 @@ internal abstract class ModelEngine : IDisposable
     /// <param name="cancellationToken">Checked many times.</param>
     public abstract Explanation Explain(ReadOnlySpan<float> features, FrameGroups group,
         CancellationToken cancellationToken = default);
+
+    /// <summary>Computes the tokens of groups.</summary>
+    public void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
+        CancellationToken cancellationToken)
+        => Resample(features, groups, tokens, gate: [], cancellationToken);
 
     /// <summary>Computes the tokens of images.</summary>
     public void Resample(ReadOnlySpan<float> features, ReadOnlySpan<PatchGrid> grids, Span<float> tokens,

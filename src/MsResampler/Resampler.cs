@@ -306,28 +306,7 @@ public sealed partial class Resampler : IDisposable
     /// <inheritdoc cref="Resample(ReadOnlySpan{float}, ReadOnlySpan{PatchGrid}, Span{float}, CancellationToken)"/>
     public void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
         CancellationToken cancellationToken = default)
-    {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        TelemetryOperation operation = StartOperation("resample");
-        try
-        {
-            CheckSizes(groups, features.Length, tokens.Length);
-            if (tokens.Overlaps(features))
-            {
-                throw new ArgumentException("expected tokens in memory of their own, found them overlapping the " +
-                    "features", nameof(tokens));
-            }
-
-            _engine.Resample(features, groups, tokens, cancellationToken);
-        }
-        catch (Exception exception)
-        {
-            operation.Fail(exception);
-            throw;
-        }
-
-        operation.Complete(groups.FrameCount, (long)groups.GroupCount * TokenCount);
-    }
+        => Resample(features, groups, tokens, gate: [], givesGate: false, cancellationToken);
 
     /// <summary>Computes the visual tokens of one image in a new array.</summary>
     /// <param name="features">The patch features of the image, [H·W, C] row-major, float32.</param>

@@ -4,7 +4,7 @@ using MsResampler.Kernels.Attention;
 
 namespace MsResampler.Kernels.Forward;
 
-/// <summary>Attention maps and gate weights of one image or group of frames, read after its forward pass.</summary>
+/// <summary>Attention maps of one image or group of frames, read after its forward pass.</summary>
 /// <param name="device">The device.</param>
 /// <param name="kernels">Its kernels.</param>
 /// <param name="model">The model.</param>
@@ -16,9 +16,6 @@ internal sealed class AttentionMaps(IDevice device, KernelLibrary kernels, Devic
     /// frames.</summary>
     public float[][][] Attention { get; private set; } = [];
 
-    /// <summary>The gate weights, [M, S, R].</summary>
-    public float[] Gate { get; private set; } = [];
-
     /// <summary>Reads them.</summary>
     /// <param name="workspace">Has computed a batch of the group alone.</param>
     /// <param name="group">The group.</param>
@@ -26,11 +23,6 @@ internal sealed class AttentionMaps(IDevice device, KernelLibrary kernels, Devic
     /// <param name="cancellationToken">Checked before every map.</param>
     public void Read(Workspace workspace, FrameGroups group, GridArena arena, CancellationToken cancellationToken)
     {
-        Gate = new float[_layout.QueryCount * _layout.GateCount];
-        if (_layout.Config.Gate is null)
-            Array.Fill(Gate, 1);
-        else
-            workspace.Download(Activation.Gates, MemoryMarshal.AsBytes(Gate.AsSpan()));
         int frameCount = group.FrameCount;
         Attention = [.. Enumerable.Range(0, _layout.ScopeCount).Select(_ => new float[frameCount][])];
         double[][]? shares = frameCount == 1 ? null : Shares(workspace, group, arena);

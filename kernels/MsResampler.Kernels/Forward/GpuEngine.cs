@@ -108,7 +108,7 @@ internal sealed class GpuEngine : ModelEngine
     }
 
     public override void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
-        CancellationToken cancellationToken)
+        Span<float> gate, CancellationToken cancellationToken)
     {
         // The features of a single batch are checked while they are copied.
         if (_validateFeatures && groups.GroupCount > 0
@@ -119,16 +119,19 @@ internal sealed class GpuEngine : ModelEngine
         try
         {
             int tokenLength = Layout.QueryCount * Config.OutputSize;
+            int gateLength = gate.IsEmpty ? 0 : Layout.QueryCount * Layout.GateCount;
             int firstGroup = 0;
             while (groups.GroupCount > 0)
             {
                 (int groupCount, int rowCount) = NextBatch(groups, firstGroup);
                 Run(workspace, features[..(rowCount * Config.VisionHiddenSize)], groups.Slice(0, groupCount),
-                    firstGroup, tokens[..(groupCount * tokenLength)], explanation: null, cancellationToken);
+                    firstGroup, tokens[..(groupCount * tokenLength)], gate[..(groupCount * gateLength)],
+                    explanation: null, cancellationToken);
                 firstGroup += groupCount;
                 features = features[(rowCount * Config.VisionHiddenSize)..];
                 groups = groups.Slice(groupCount, groups.GroupCount - groupCount);
                 tokens = tokens[(groupCount * tokenLength)..];
+                gate = gate[(groupCount * gateLength)..];
             }
 
             isSound = true;
@@ -207,14 +210,15 @@ internal sealed class GpuEngine : ModelEngine
         CancellationToken cancellationToken = default)
     {
         float[] tokens = new float[Layout.QueryCount * Config.OutputSize];
+        float[] gate = new float[Layout.QueryCount * Layout.GateCount];
         Workspace workspace = Rent(cancellationToken);
         bool isSound = false;
         try
         {
             AttentionMaps maps = new(_device, _kernels, _model);
-            Run(workspace, features, group, firstGroup: 0, tokens, maps, cancellationToken);
+            Run(workspace, features, group, firstGroup: 0, tokens, gate, maps, cancellationToken);
             isSound = true;
-            return new Explanation(group.Grids, Config, tokens, maps.Attention, maps.Gate);
+            return new Explanation(group.Grids, Config, tokens, maps.Attention, gate);
         }
         catch (Exception exception) when (exception is OperationCanceledException or InvalidFeaturesException)
         {
@@ -279,9 +283,9 @@ internal sealed class GpuEngine : ModelEngine
     private long BatchBytes(long rowCount, long groupCount, long partCount)
         => _model.ActivationBytes(rowCount, groupCount * Layout.QueryCount, partCount).Sum(DeviceView.Align);
 
-    /// <summary>Computes a batch whose features and tokens are on the host.</summary>
+    /// <summary>Computes a batch whose spans are on the host. An empty <paramref name="gate"/> is ignored.</summary>
     private void Run(Workspace workspace, ReadOnlySpan<float> features, FrameGroups groups, int firstGroup,
-        Span<float> tokens, AttentionMaps? explanation, CancellationToken cancellationToken)
+        Span<float> tokens, Span<float> gate, AttentionMaps? explanation, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         GridArena arena = _grids.Acquire(groups, workspace.Stream);
@@ -293,6 +297,10 @@ internal sealed class GpuEngine : ModelEngine
             RunSteps(workspace, TokenTarget.Host, firstToken: 0, cancellationToken);
             DownloadTokens(workspace, tokens);
             _overflow.ThrowIfAny(workspace, groups, firstGroup);
+            if (Config.Gate is null)
+                gate.Fill(1);
+            else if (!gate.IsEmpty)
+                workspace.Download(Activation.Gates, MemoryMarshal.AsBytes(gate));
             explanation?.Read(workspace, groups, arena, cancellationToken);
             workspace.Settle();
             isDone = true;

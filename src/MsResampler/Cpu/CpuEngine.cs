@@ -90,17 +90,20 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     public override ExecutionPlan Plan(PatchGrid grid) => Open().Planner.Plan(grid);
 
     public override void Resample(ReadOnlySpan<float> features, FrameGroups groups, Span<float> tokens,
-        CancellationToken cancellationToken)
+        Span<float> gate, CancellationToken cancellationToken)
     {
         Core core = Open();
         fixed (float* input = features)
         fixed (float* output = tokens)
+        fixed (float* gateWeights = gate)
         {
             ForwardPass<TSimd, TVector> pass = core.Passes.Rent();
             try
             {
                 Validate(core, pass, input, features.Length, groups, cancellationToken);
-                RunStacks(core, pass, input, groups, output, cancellationToken);
+                RunStacks(core, pass, input, groups, output, gateWeights, cancellationToken);
+                if (core.Model.Config.Gate is null)
+                    gate.Fill(1);
             }
             finally
             {
@@ -178,7 +181,7 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
     }
 
     private void RunStacks(Core core, ForwardPass<TSimd, TVector> pass, float* input, FrameGroups groups,
-        float* output, CancellationToken cancellationToken)
+        float* output, float* gateWeights, CancellationToken cancellationToken)
     {
         ResamplerConfig config = core.Model.Config;
         FrameStack stack = pass.Stack;
@@ -188,12 +191,15 @@ internal sealed unsafe class CpuEngine<TSimd, TVector> : ModelEngine
             try
             {
                 Collect(core, groups, group, firstFrame, stack);
-                pass.Prepare(input, output, gateWeights: null);
+                pass.Prepare(input, output, gateWeights);
                 _workers.Run(pass, cancellationToken);
                 if (pass.OverflowedGroup is >= 0 and int overflowed)
                     ActivationOverflowException.Throw(groups, group + overflowed, Precision);
                 input += (long)stack.RowCount * config.VisionHiddenSize;
-                output += (long)stack.GroupCount * config.QueryGrid.QueryCount * config.OutputSize;
+                long tokenCount = (long)stack.GroupCount * config.QueryGrid.QueryCount;
+                output += tokenCount * config.OutputSize;
+                if (gateWeights is not null)
+                    gateWeights += tokenCount * config.Scopes.Count * config.GateGroupCount;
                 group += stack.GroupCount;
                 firstFrame += stack.FrameCount;
             }

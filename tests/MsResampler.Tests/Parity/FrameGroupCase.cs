@@ -25,14 +25,15 @@ internal sealed record FrameGroupCase(TestModel Model, (PatchGrid Grid, int Temp
         => Model.RandomFeatures(frame.Grid, (31 * (int)frame.Grid.PatchCount) + (7 * frame.TemporalId) + index))];
 
     /// <summary>The tokens of the given groups in one call.</summary>
-    public float[][] Resample(ModelEngine engine, params int[] groups)
+    public float[][] Resample(ModelEngine engine, params int[] groups) => Resample(engine, [], groups);
+
+    /// <summary>The tokens and gate weights of the given groups in one call.</summary>
+    public (float[][] Tokens, float[][] Gate) ResampleWithGate(ModelEngine engine, params int[] groups)
     {
-        float[] tokens = new float[groups.Length * TokenCount];
-        engine.Resample([.. groups.SelectMany(Features)], new FrameGroups(
-            [.. groups.SelectMany(group => Groups[group]).Select(frame => frame.Grid)],
-            [.. groups.SelectMany(group => Groups[group]).Select(frame => frame.TemporalId)],
-            [.. groups.Select(group => Groups[group].Length)]), tokens, CancellationToken.None);
-        return [.. tokens.Chunk(TokenCount)];
+        ResamplerConfig config = Model.Model.Config;
+        int gateCount = config.QueryGrid.QueryCount * config.Scopes.Count * config.GateGroupCount;
+        float[] gate = new float[groups.Length * gateCount];
+        return (Resample(engine, gate, groups), [.. gate.Chunk(gateCount)]);
     }
 
     public Explanation Explain(ModelEngine engine, int group) => engine.Explain(Features(group), new FrameGroups(
@@ -41,4 +42,14 @@ internal sealed record FrameGroupCase(TestModel Model, (PatchGrid Grid, int Temp
 
     public ReferenceExplanation Reference(int group) => Model.Reference.Explain(Features(group),
         [.. Groups[group].Select(frame => frame.Grid)], [.. Groups[group].Select(frame => frame.TemporalId)]);
+
+    private float[][] Resample(ModelEngine engine, float[] gate, int[] groups)
+    {
+        float[] tokens = new float[groups.Length * TokenCount];
+        engine.Resample([.. groups.SelectMany(Features)], new FrameGroups(
+            [.. groups.SelectMany(group => Groups[group]).Select(frame => frame.Grid)],
+            [.. groups.SelectMany(group => Groups[group]).Select(frame => frame.TemporalId)],
+            [.. groups.Select(group => Groups[group].Length)]), tokens, gate, CancellationToken.None);
+        return [.. tokens.Chunk(TokenCount)];
+    }
 }
