@@ -2,9 +2,11 @@ namespace MsResampler.Kernels.Tests.Cuda;
 
 /// <summary>Tests on the mock driver. Every test must release what it creates and must break no rule of the
 /// driver.</summary>
-[NonParallelizable]
+/// <remarks><see cref="CudaLane"/> runs them one after another.</remarks>
 internal abstract class CudaFixture
 {
+    private static int s_runningCount;
+
     /// <summary>A kernel with 24 bytes of parameters: an address, a count, an integer and a float.</summary>
     protected static CompiledKernel Kernel { get; } = new("scale", "scale",
         """
@@ -28,7 +30,11 @@ internal abstract class CudaFixture
     public void RequireMock() => MockDriver.Require();
 
     [SetUp]
-    public void Reset() => MockDriver.Reset();
+    public void Reset()
+    {
+        Assert.That(Interlocked.Increment(ref s_runningCount), Is.EqualTo(1), "another test uses the mock driver");
+        MockDriver.Reset();
+    }
 
     [TearDown]
     public void CheckAndDetach()
@@ -41,6 +47,7 @@ internal abstract class CudaFixture
         {
             Emulator?.Dispose();
             Emulator = null!;
+            Interlocked.Decrement(ref s_runningCount);
         }
     }
 
