@@ -4,8 +4,8 @@ using MsResampler.Server.Protocol;
 
 namespace MsResampler.Server.Models;
 
-/// <summary>A model of the server: it is loaded in the background, and its requests are computed in batches. All members
-/// are thread-safe.</summary>
+/// <summary>A model of the server: it is loaded in the background, and its requests are computed in batches. All
+/// members are thread-safe.</summary>
 internal sealed class ServedModel : IAsyncDisposable
 {
     /// <summary>The only version of every model.</summary>

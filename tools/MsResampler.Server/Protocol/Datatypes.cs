@@ -21,7 +21,7 @@ internal static class Datatypes
         return null;
     }
 
-    /// <summary>Bytes of an element as raw contents; 0 for <see cref="Datatype.Bytes"/>, whose elements differ.</summary>
+    /// <summary>Bytes of an element as raw contents; 0 for <see cref="Datatype.Bytes"/>, where they differ.</summary>
     public static int SizeOf(Datatype type) => type switch
     {
         Datatype.Fp32 or Datatype.Int32 => 4,

@@ -3,7 +3,7 @@ namespace MsResampler.Server.Protocol;
 /// <summary>The names of the tensors of every model.</summary>
 internal static class TensorNames
 {
-    /// <summary>Input [rows, C]: the patch features of all images or frames, one after another, each [H·W, C].</summary>
+    /// <summary>Input [rows, C]: the patch features of all images or frames in order, each [H·W, C].</summary>
     public const string Features = "features";
 
     /// <summary>Input [frames, 2], INT32: rows and columns of each patch grid.</summary>
