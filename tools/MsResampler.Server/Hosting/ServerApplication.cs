@@ -1,6 +1,7 @@
-using System.Net;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
 using MsResampler.Server.Grpc;
+using MsResampler.Server.Hosting.Logging;
 using MsResampler.Server.Limits;
 using MsResampler.Server.Metrics;
 using MsResampler.Server.Models;
@@ -11,25 +12,68 @@ namespace MsResampler.Server.Hosting;
 /// <summary>Builds the web application.</summary>
 internal static class ServerApplication
 {
-    /// <summary>Builds a server that is not started.</summary>
+    // Lines about connections and requests that are wrong are as many as clients like.
+    private const string ConnectionCategory = "Microsoft.AspNetCore.Server.Kestrel.Connections";
+    private const int MemoryShare = 4;
+
+    /// <summary>Builds a server that is not started. It reads no files but those of models and certificates, and no
+    /// variables.</summary>
     /// <param name="settings">The settings.</param>
-    public static WebApplication Build(ServerSettings settings)
+    /// <param name="platform">The sections of ASP.NET Core and the variables of OpenTelemetry; null for none.</param>
+    /// <param name="log">Gets the log lines; null for no log.</param>
+    public static WebApplication Build(ServerSettings settings, IConfiguration? platform = null, LogSink? log = null)
     {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions
+        {
+            ApplicationName = typeof(ServerApplication).Assembly.GetName().Name,
+            ContentRootPath = AppContext.BaseDirectory,
+            EnvironmentName = Environments.Production,
+        });
+        platform ??= new ConfigurationBuilder().Build();
+        builder.Configuration.AddConfiguration(platform);
+        AddLogging(builder, settings, platform, log);
+        builder.Services.AddSingleton<IHostLifetime, ManualLifetime>();
+        // The process has its own limits for the time of a stop.
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = Timeout.InfiniteTimeSpan);
+        builder.Services.AddRouting();
         builder.Services.AddSingleton(settings);
         builder.Services.AddSingleton<ServerMetrics>();
         builder.Services.AddSingleton<ModelCatalog>();
+        builder.Services.AddSingleton<RequestTracker>();
         builder.Services.AddSingleton(new MemoryBudget(settings.MaxMemoryBytes > 0 ? settings.MaxMemoryBytes
-            : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 4));
+            : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / MemoryShare));
         builder.Services.AddGrpc();
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
-            kestrel.Listen(IPAddress.Loopback, settings.Http, listen => listen.Protocols = HttpProtocols.Http1);
-            kestrel.Listen(IPAddress.Loopback, settings.Grpc, listen => listen.Protocols = HttpProtocols.Http2);
-        });
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration()
+            .ConfigureKestrel(kestrel => KestrelSetup.Configure(kestrel, settings, platform));
         WebApplication application = builder.Build();
+        application.UseMiddleware<RequestTracker>();
         RestEndpoints.Map(application);
         application.MapGrpcService<InferenceService>();
         return application;
+    }
+
+    /// <summary>The addresses of a started server; REST before gRPC.</summary>
+    public static IReadOnlyList<Uri> AddressesOf(WebApplication application)
+        => [.. application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
+            .Select(address => new Uri(address))];
+
+    private static void AddLogging(WebApplicationBuilder builder, ServerSettings settings, IConfiguration platform,
+        LogSink? log)
+    {
+        builder.Services.AddLogging();
+        if (log is null)
+            return;
+        LogLevel other = settings.LogLevel > LogLevel.Warning ? settings.LogLevel : LogLevel.Warning;
+        builder.Logging.SetMinimumLevel(other).AddFilter("MsResampler", settings.LogLevel)
+            .AddFilter(ConnectionCategory, LogLevel.Error).AddConfiguration(platform.GetSection("Logging"))
+            .AddProvider(new LineLoggerProvider(log, settings.LogFormat));
+    }
+
+    /// <summary>A lifetime without handlers of signals, which the process has.</summary>
+    private sealed class ManualLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

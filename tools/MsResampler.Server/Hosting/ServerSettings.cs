@@ -1,3 +1,5 @@
+using MsResampler.Server.Hosting.Logging;
+
 namespace MsResampler.Server.Hosting;
 
 /// <summary>The settings of a server. In a configuration they are keys of the section
@@ -37,6 +39,9 @@ internal sealed class ServerSettings
     /// <summary>The longest time from the end of a request's body to its answer, in seconds; 0 for no limit.</summary>
     public double RequestTimeout { get; set; } = 30;
 
+    /// <summary>The largest number of connections at the same time; 0 for no limit.</summary>
+    public int MaxConnections { get; set; } = 2048;
+
     /// <summary>The largest body of a request in bytes.</summary>
     public long MaxRequestBytes { get; set; } = 64L << 20;
 
@@ -58,4 +63,11 @@ internal sealed class ServerSettings
     /// <summary>The time for requests in progress after SIGTERM and <see cref="ShutdownDelay"/>, in seconds; then they
     /// are cancelled.</summary>
     public double Grace { get; set; } = 30;
+
+    /// <summary>The format of log lines.</summary>
+    public LogFormat LogFormat { get; set; }
+
+    /// <summary>The lowest level of log lines of this project; those of ASP.NET Core start at
+    /// <see cref="LogLevel.Warning"/>.</summary>
+    public LogLevel LogLevel { get; set; } = LogLevel.Information;
 }
