@@ -8,7 +8,9 @@ namespace MsResampler.Server.Models;
 internal sealed class ModelCatalog : IAsyncDisposable
 {
     private readonly Dictionary<string, ServedModel> _models = [];
+    private volatile bool _isDraining;
 
+    /// <summary>Starts to load all models.</summary>
     public ModelCatalog(ServerSettings settings, ServerMetrics metrics, ILoggerFactory loggers)
     {
         foreach ((string name, ModelSettings model) in settings.Models)
@@ -19,7 +21,11 @@ internal sealed class ModelCatalog : IAsyncDisposable
     public IReadOnlyList<ServedModel> All => [.. _models.Values.OrderBy(model => model.Name, StringComparer.Ordinal)];
 
     /// <summary>Set when the server stops: it is then not ready, but still answers.</summary>
-    public bool IsDraining { get; set; }
+    public bool IsDraining
+    {
+        get => _isDraining;
+        set => _isDraining = value;
+    }
 
     /// <summary>Whether every model is ready and the server does not stop.</summary>
     public bool IsReady => !IsDraining && _models.Values.All(model => model.State == ModelState.Ready);
@@ -31,11 +37,34 @@ internal sealed class ModelCatalog : IAsyncDisposable
     /// <param name="name">Its name, case-sensitive.</param>
     /// <param name="version">Its version; null or empty for the only one.</param>
     /// <exception cref="ServerException">There is none (<see cref="ErrorKind.NotFound"/>).</exception>
-    public ServedModel Find(string name, string? version = null) => throw new NotImplementedException();
+    public ServedModel Find(string name, string? version = null)
+    {
+        if (!_models.TryGetValue(name, out ServedModel? model))
+        {
+            throw new ServerException(ErrorKind.NotFound, $"expected one of the models {string.Join(", ",
+                All.Select(known => $"'{known.Name}'"))}, found '{name}'");
+        }
+
+        return string.IsNullOrEmpty(version) || version == ServedModel.Version ? model
+            : throw new ServerException(ErrorKind.NotFound, $"model '{name}': expected version " +
+                $"'{ServedModel.Version}', the only one, found '{version}'");
+    }
+
+    /// <summary>Accepts no more requests, and waits until those in progress have ended.</summary>
+    /// <param name="grace">Cancelled when the requests that are left must fail
+    /// (<see cref="ErrorKind.Unavailable"/>).</param>
+    /// <returns>The number of requests that had to fail.</returns>
+    public async Task<int> StopAsync(CancellationToken grace)
+    {
+        IsDraining = true;
+        int[] failedCounts = await Task.WhenAll(_models.Values.Select(model => model.StopAsync(grace)))
+            .ConfigureAwait(false);
+        return failedCounts.Sum();
+    }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (ServedModel model in _models.Values)
-            await model.DisposeAsync().ConfigureAwait(false);
+        IsDraining = true;
+        await Task.WhenAll(_models.Values.Select(model => model.DisposeAsync().AsTask())).ConfigureAwait(false);
     }
 }
