@@ -1,5 +1,4 @@
 using Microsoft.Extensions.AI;
-using MsResampler.Vision.Tests.Encoding;
 
 namespace MsResampler.Vision.Tests;
 

@@ -1,7 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
-using MsResampler.Vision.Tests.Encoding;
 
 namespace MsResampler.Vision.Tests.Hosting;
 

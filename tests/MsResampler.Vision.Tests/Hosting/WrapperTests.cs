@@ -46,7 +46,7 @@ internal sealed class WrapperTests : ServiceFixture
                 (computed.Count, computed.Width, computed.Grid, computed.ModelId, computed.CreatedAt)));
         }
 
-        _ = await generator.GenerateAsync(new DataContent(Encoding.TestImages.Png(20, 30, 2), "image/png"));
+        _ = await generator.GenerateAsync(new DataContent(TestImages.Png(20, 30, 2), "image/png"));
         Assert.That(callCount, Is.EqualTo(2), "another photo is not in the cache");
     }
 

@@ -45,7 +45,7 @@ internal sealed class FingerprintTests : PhotoFixture
     [TestCase("--encoder-output", "", "--encoder-output")]
     public void A_run_is_not_resumed_with_other_features(string option, string value, string setting)
     {
-        Encoding.TestImages.Write(In("few"), 2);
+        TestImages.Write(In("few"), 2);
         string output = In("resumed" + setting);
         Run("--images", In("few"), "--out", output).Succeeds();
         string settings = Path.Combine(output, "tokens.run.json");

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using MsResampler.Safetensors;
-using MsResampler.Vision.Tests.Encoding;
 
 namespace MsResampler.Vision.Tests.Photos;
 

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using MsResampler.Cli;
-using MsResampler.Vision.Tests.Encoding;
 using SkiaSharp;
 
 namespace MsResampler.Vision.Tests.Photos;

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using MsResampler.Cli.Photos;
 using MsResampler.Safetensors;
-using MsResampler.Vision.Tests.Encoding;
 
 namespace MsResampler.Vision.Tests.Photos;
 

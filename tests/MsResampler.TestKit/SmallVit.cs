@@ -3,9 +3,10 @@ using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using MsResampler.Onnx;
 using MsResampler.Onnx.Proto;
+using MsResampler.Vision;
 using static MsResampler.Onnx.GraphParts;
 
-namespace MsResampler.Vision.Tests.Encoding;
+namespace MsResampler.TestKit;
 
 /// <summary>A small vision transformer with fixed random weights: a patch embedding, an optional class token, and one
 /// layer of attention with one head. <see cref="ToBytes"/> gives it as an ONNX graph, and <see cref="Features"/>

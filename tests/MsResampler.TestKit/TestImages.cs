@@ -1,6 +1,6 @@
 using SkiaSharp;
 
-namespace MsResampler.Vision.Tests.Encoding;
+namespace MsResampler.TestKit;
 
 /// <summary>Pictures for tests of encoders.</summary>
 internal static class TestImages
