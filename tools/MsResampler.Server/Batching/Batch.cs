@@ -15,9 +15,6 @@ internal sealed class Batch
     /// <summary>The number of groups of all slices.</summary>
     public int GroupCount { get; private set; }
 
-    /// <summary>The number of values of the features of all slices, without pictures.</summary>
-    public long FeatureLength { get; private set; }
-
     /// <summary>The number of patches of all slices.</summary>
     public double Cost { get; private set; }
 
@@ -38,7 +35,6 @@ internal sealed class Batch
         else
             Slices.Add(new BatchSlice(request, group));
         GroupCount++;
-        FeatureLength += request.FeatureLengthOf(group, 1);
         Cost += request.CostOf(group);
     }
 

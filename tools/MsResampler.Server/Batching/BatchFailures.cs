@@ -29,7 +29,7 @@ internal sealed class BatchFailures(string model, RequestQueue queue, ILogger lo
             "or infinity", exception),
         InvalidModelException => Invalid(slice, 0, "the model cannot be used with one of the patch grids of this " +
             "request", Log(exception)),
-        _ => OfBatch(exception),
+        _ => OfBatch(Log(exception)),
     };
 
     /// <summary>The exception for a picture that cannot be encoded.</summary>
@@ -39,23 +39,18 @@ internal sealed class BatchFailures(string model, RequestQueue queue, ILogger lo
     public ServerException OfPicture(Exception exception, int index, bool isOfPicture) => isOfPicture
         ? new ServerException(ErrorKind.InvalidRequest, $"image {index}: expected a picture that the encoder can " +
             "encode, found one that it rejects; try another size", Log(exception))
-        : OfBatch(exception);
+        : OfBatch(Log(exception));
 
-    /// <summary>The exception for every request of a batch.</summary>
-    public ServerException OfBatch(Exception exception)
+    /// <summary>The exception for a request of a batch that failed as a whole. Whoever calls it logs the
+    /// cause.</summary>
+    public ServerException OfBatch(Exception exception) => exception switch
     {
-        Log(exception);
-        return exception switch
-        {
-            ServerException known => known,
-            OutOfMemoryException => queue.Busy("the server has too little memory for this request now; try again " +
-                "later"),
-            DeviceException { IsDeviceLost: true } => DeviceLost(),
-            DeviceException => queue.Busy("the device of the model has too little memory for this request now; try " +
-                "again later"),
-            _ => new ServerException(ErrorKind.Internal, "the server failed", exception),
-        };
-    }
+        OutOfMemoryException => queue.Busy("the server has too little memory for this request now; try again later"),
+        DeviceException { IsDeviceLost: true } => DeviceLost(),
+        DeviceException => queue.Busy("the device of the model has too little memory for this request now; try " +
+            "again later"),
+        _ => new ServerException(ErrorKind.Internal, "the server failed", exception),
+    };
 
     /// <summary>The exception for every request after the device was lost.</summary>
     public ServerException DeviceLost()
@@ -71,7 +66,9 @@ internal sealed class BatchFailures(string model, RequestQueue queue, ILogger lo
         _ => precision.ToString().ToLowerInvariant(),
     };
 
-    private Exception Log(Exception exception)
+    /// <summary>Logs a cause that clients do not see.</summary>
+    /// <returns>The same exception.</returns>
+    public Exception Log(Exception exception)
     {
         BatchingEvents.ComputationFailed(logger, model, exception);
         return exception;

@@ -14,6 +14,9 @@ internal sealed class Batcher : IDisposable
 {
     private const int MaxDecoderCount = 8;
 
+    /// <summary>The limit for the features of a batch that are copied together, and for its tokens.</summary>
+    private const int MaxStagedValues = 1 << 26;
+
     private static readonly TimeSpan s_longestTimer = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
 
     private readonly string _model;
@@ -46,8 +49,10 @@ internal sealed class Batcher : IDisposable
         _decoding = encoder is null ? null
             : new PictureDecoding(encoder, Math.Min(Environment.ProcessorCount, MaxDecoderCount));
         _serviceTime = new ServiceTime(settings.Instances);
-        _queue = new RequestQueue(settings.QueueSize, settings.BatchSize,
-            TimeSpan.FromMilliseconds(settings.BatchDelay), _serviceTime, time);
+        int batchSize = Math.Min(settings.BatchSize, Math.Max(1, MaxStagedValues / resampler.TokenLength(1)));
+        _queue = new RequestQueue(settings.QueueSize, batchSize,
+            MaxStagedValues / resampler.FeatureWidth, TimeSpan.FromMilliseconds(settings.BatchDelay), _serviceTime,
+            time);
         _failures = new BatchFailures(model, _queue, logger);
         _computation = new BatchComputation(resampler, encoder, _queue, _failures, pool, time);
         _threads = new Thread[settings.Instances];
@@ -68,7 +73,7 @@ internal sealed class Batcher : IDisposable
     public async Task<InferenceResult> InferAsync(InferenceRequest request, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        CheckAnswerSize(request);
+        Check(request);
         PendingRequest pending = new(request, _resampler.FeatureWidth, _time.GetTimestamp());
         if (pending.Pictures is not null)
             pending.Decoding = new CancellationTokenSource();
@@ -84,10 +89,12 @@ internal sealed class Batcher : IDisposable
             else
                 await DecodeAsync(pending, pending.Decoding.Token).ConfigureAwait(false);
             InferenceResult result = await pending.Outcome.ConfigureAwait(false);
-            _metrics.Succeeded(_model, pending.GroupCount, pending.Times with
+            RequestTimes times = pending.Times;
+            _metrics.Succeeded(_model, pending.GroupCount, times with
             {
                 Total = _time.GetElapsedTime(pending.Arrival),
-                Queue = _time.GetElapsedTime(pending.Arrival, pending.Start!.Value),
+                Queue = _time.GetElapsedTime(pending.ReadyTime, pending.Start!.Value),
+                Input = times.Input + _time.GetElapsedTime(pending.Arrival, pending.ReadyTime),
             });
             return result;
         }
@@ -111,8 +118,10 @@ internal sealed class Batcher : IDisposable
 
     private static ServerException Stopping() => new(ErrorKind.Unavailable, "the server is stopping");
 
-    private void CheckAnswerSize(InferenceRequest request)
+    private void Check(InferenceRequest request)
     {
+        if (request.GroupCount == 0)
+            throw new ServerException(ErrorKind.InvalidRequest, "expected at least one image, found none");
         Int128 tokens = (Int128)request.GroupCount * _resampler.TokenCount
             * Math.Max(_resampler.TokenWidth, _resampler.Config.Scopes.Count * _resampler.Config.GateGroupCount);
         if (tokens > Array.MaxLength)
@@ -145,7 +154,8 @@ internal sealed class Batcher : IDisposable
         }
         catch (Exception exception)
         {
-            _queue.Fail(pending, exception as ServerException ?? _failures.OfBatch(exception));
+            _queue.Fail(pending, exception as ServerException
+                ?? _failures.OfBatch(_failures.Log(exception)));
         }
         finally
         {
@@ -158,6 +168,7 @@ internal sealed class Batcher : IDisposable
         while (_queue.Take() is { } batch)
         {
             using Activity? activity = StartActivity(batch);
+            activity?.SetTag("msresampler.batch.images", batch.GroupCount);
             try
             {
                 if (_computation.Run(batch))
@@ -172,6 +183,7 @@ internal sealed class Batcher : IDisposable
             }
             catch (Exception exception)
             {
+                activity?.SetStatus(ActivityStatusCode.Error);
                 Fail(batch, exception);
             }
             finally
@@ -191,9 +203,9 @@ internal sealed class Batcher : IDisposable
             return;
         }
 
-        ServerException failure = _failures.OfBatch(exception);
+        _failures.Log(exception);
         foreach (BatchSlice slice in batch.Slices)
-            _queue.Fail(slice.Request, failure);
+            _queue.Fail(slice.Request, _failures.OfBatch(exception));
     }
 
     /// <summary>The activity of a batch, linked to those of its requests; null if nobody listens.</summary>

@@ -15,7 +15,6 @@ internal sealed class PendingRequest
     private readonly TaskCompletionSource<InferenceResult> _outcome
         = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private readonly int[] _firstFrames;
     private readonly int[] _firstFeatures;
     private readonly int _featureWidth;
 
@@ -29,23 +28,20 @@ internal sealed class PendingRequest
         Context = Activity.Current?.Context;
         if (request.Pictures.Count > 0)
         {
-            (_firstFrames, _firstFeatures) = ([], []);
+            _firstFeatures = [];
             Pictures = new RgbImage?[request.Pictures.Count];
             return;
         }
 
-        _firstFrames = new int[GroupCount + 1];
         _firstFeatures = new int[GroupCount + 1];
         int frame = 0;
-        long feature = 0;
         for (int group = 0; group < GroupCount; group++)
         {
-            (_firstFrames[group], _firstFeatures[group]) = (frame, checked((int)feature));
+            long patchCount = 0;
             for (int last = frame + (request.FrameCounts?[group] ?? 1); frame < last; frame++)
-                feature += request.Grids[frame].PatchCount * featureWidth;
+                patchCount += request.Grids[frame].PatchCount;
+            _firstFeatures[group + 1] = checked(_firstFeatures[group] + (int)(patchCount * featureWidth));
         }
-
-        (_firstFrames[^1], _firstFeatures[^1]) = (frame, checked((int)feature));
     }
 
     /// <summary>The request. Its features are only read while <see cref="PinCount"/> is positive.</summary>
@@ -115,17 +111,9 @@ internal sealed class PendingRequest
         ? Math.Max(1, Pictures[group]!.Pixels.Length / (3 * PixelsPerPatch))
         : FeaturesOf(group, 1).Length / _featureWidth;
 
-    /// <summary>The number of values of neighbouring groups; 0 for pictures.</summary>
-    public int FeatureLengthOf(int firstGroup, int groupCount)
-        => Pictures is null ? _firstFeatures[firstGroup + groupCount] - _firstFeatures[firstGroup] : 0;
-
     /// <summary>The features of neighbouring groups.</summary>
     public ReadOnlyMemory<float> FeaturesOf(int firstGroup, int groupCount)
-        => Request.Features.Slice(_firstFeatures[firstGroup], FeatureLengthOf(firstGroup, groupCount));
-
-    /// <summary>The frames of neighbouring groups.</summary>
-    public Range FramesOf(int firstGroup, int groupCount)
-        => _firstFrames[firstGroup].._firstFrames[firstGroup + groupCount];
+        => Request.Features[_firstFeatures[firstGroup].._firstFeatures[firstGroup + groupCount]];
 
     /// <summary>Names a group in a message, as in "image 3 (4x6 patches)".</summary>
     public string Describe(int group) => Pictures is not null ? $"image {group}"

@@ -14,9 +14,6 @@ internal sealed class RequestQueue : IDisposable
     /// quarter of the queue to others, and two leave a seventh.</summary>
     private const int ShareFactor = 3;
 
-    /// <summary>The limit for the features of a batch of several requests, which are copied, in values.</summary>
-    private const long MaxBatchFeatures = 1L << 26;
-
     private readonly object _lock = new();
     private readonly FairQueue<PendingRequest> _ready = new();
     private readonly LinkedList<PendingRequest> _byAge = [];
@@ -25,6 +22,7 @@ internal sealed class RequestQueue : IDisposable
     private readonly TaskCompletionSource _isDrained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly int _capacity;
     private readonly int _batchSize;
+    private readonly long _maxBatchPatches;
     private readonly TimeSpan _batchDelay;
     private readonly TimeProvider _time;
     private readonly ServiceTime _serviceTime;
@@ -37,13 +35,15 @@ internal sealed class RequestQueue : IDisposable
 
     /// <param name="capacity">The largest number of requests that wait.</param>
     /// <param name="batchSize">The largest number of groups of a batch.</param>
+    /// <param name="maxBatchPatches">The largest number of patches of a batch of more than one group.</param>
     /// <param name="batchDelay">The longest time that a request waits for its batch to fill while a thread is
     /// idle.</param>
     /// <param name="serviceTime">The time per patch.</param>
     /// <param name="time">The clock.</param>
-    public RequestQueue(int capacity, int batchSize, TimeSpan batchDelay, ServiceTime serviceTime, TimeProvider time)
+    public RequestQueue(int capacity, int batchSize, long maxBatchPatches, TimeSpan batchDelay,
+        ServiceTime serviceTime, TimeProvider time)
     {
-        (_capacity, _batchSize, _batchDelay) = (capacity, batchSize, batchDelay);
+        (_capacity, _batchSize, _maxBatchPatches, _batchDelay) = (capacity, batchSize, maxBatchPatches, batchDelay);
         (_serviceTime, _time) = (serviceTime, time);
         _timer = time.CreateTimer(_ => Wake(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -262,10 +262,10 @@ internal sealed class RequestQueue : IDisposable
         while (batch.GroupCount < _batchSize && _ready.Next is { } request)
         {
             int group = request.NextGroup;
-            if (batch.GroupCount > 0 && batch.FeatureLength + request.FeatureLengthOf(group, 1) > MaxBatchFeatures)
+            double cost = request.CostOf(group);
+            if (batch.GroupCount > 0 && batch.Cost + cost > _maxBatchPatches)
                 break;
             batch.Add(request, group);
-            double cost = request.CostOf(group);
             bool isLast = ++request.NextGroup == request.GroupCount;
             _ready.Charge(cost, isLast);
             _readyGroupCount--;
