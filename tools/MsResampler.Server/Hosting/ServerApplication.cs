@@ -43,11 +43,14 @@ internal static class ServerApplication
         builder.Services.AddSingleton(new MemoryBudget(settings.MaxMemoryBytes > 0 ? settings.MaxMemoryBytes
             : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / MemoryShare));
         builder.Services.AddGrpc();
+        if (Tracing.IsWanted(platform))
+            Tracing.Add(builder.Services);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration()
             .ConfigureKestrel(kestrel => KestrelSetup.Configure(kestrel, settings, platform));
         WebApplication application = builder.Build();
         application.UseMiddleware<RequestTracker>();
         RestEndpoints.Map(application);
+        MetricsEndpoint.Map(application);
         application.MapGrpcService<InferenceService>();
         return application;
     }

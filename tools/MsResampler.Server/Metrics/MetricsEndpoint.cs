@@ -1,0 +1,46 @@
+using MsResampler.Server.Limits;
+using MsResampler.Server.Models;
+using Prometheus;
+
+namespace MsResampler.Server.Metrics;
+
+/// <summary>The path <c>/metrics</c> in the text format of Prometheus.</summary>
+internal static class MetricsEndpoint
+{
+    /// <summary>The path.</summary>
+    public const string Path = "/metrics";
+
+    private const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+    /// <summary>Adds the path, and the metrics of the whole server.</summary>
+    public static void Map(IEndpointRouteBuilder routes)
+    {
+        IServiceProvider services = routes.ServiceProvider;
+        CollectorRegistry registry = services.GetRequiredService<ServerMetrics>().Registry;
+        ProcessMetrics.Add(registry);
+        AddServer(registry, services.GetRequiredService<MemoryBudget>(), services.GetRequiredService<ModelCatalog>());
+        routes.MapGet(Path, context =>
+        {
+            context.Response.ContentType = ContentType;
+            return registry.CollectAndExportAsTextAsync(context.Response.Body, context.RequestAborted);
+        });
+    }
+
+    private static void AddServer(CollectorRegistry registry, MemoryBudget memory, ModelCatalog models)
+    {
+        MetricFactory factory = Prometheus.Metrics.WithCustomRegistry(registry);
+        Gauge capacity = factory.CreateGauge("msresampler_request_memory_capacity_bytes",
+            "Memory that requests in progress may occupy");
+        Gauge used = factory.CreateGauge("msresampler_request_memory_used_bytes",
+            "Memory that requests in progress occupy");
+        Gauge ready = factory.CreateGauge("msresampler_model_ready", "1 if the model answers requests, else 0",
+            ["model", "version"]);
+        capacity.Set(memory.Capacity);
+        registry.AddBeforeCollectCallback(() =>
+        {
+            used.Set(memory.Used);
+            foreach (ServedModel model in models.All)
+                ready.WithLabels(model.Name, ServedModel.Version).Set(model.State == ModelState.Ready ? 1 : 0);
+        });
+    }
+}
