@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using MsResampler.Server.Hosting;
 using MsResampler.Server.Models;
@@ -10,6 +9,9 @@ namespace MsResampler.Server.Tests;
 /// <summary>A server in this process, on free ports of the loopback address.</summary>
 internal sealed class RunningServer : IAsyncDisposable
 {
+    private static readonly TimeSpan s_loadingLimit = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_stopLimit = TimeSpan.FromSeconds(10);
+
     private RunningServer(WebApplication application, Uri http, Uri grpc)
         => (Application, Http, Grpc) = (application, http, grpc);
 
@@ -26,23 +28,23 @@ internal sealed class RunningServer : IAsyncDisposable
     public ModelCatalog Models => Application.Services.GetRequiredService<ModelCatalog>();
 
     /// <summary>Starts a server and waits until its models are no longer loading.</summary>
-    public static async Task<RunningServer> StartAsync(ServerSettings settings)
+    /// <param name="settings">The settings; their ports and address are replaced.</param>
+    /// <param name="platform">Settings of ASP.NET Core, or null.</param>
+    public static async Task<RunningServer> StartAsync(ServerSettings settings, IConfiguration? platform = null)
     {
         (settings.Http, settings.Grpc, settings.Address) = (0, 0, "127.0.0.1");
-        WebApplication application = ServerApplication.Build(settings);
+        WebApplication application = ServerApplication.Build(settings, platform);
         await application.StartAsync();
-        string[] addresses = [.. application.Services.GetRequiredService<IServer>().Features
-            .Get<IServerAddressesFeature>()!.Addresses];
+        string[] addresses = [.. ServerApplication.AddressesOf(application)];
         RunningServer server = new(application, new Uri(addresses[0]), new Uri(addresses[1]));
-        DateTime limit = DateTime.UtcNow.AddMinutes(1);
-        while (server.Models.All.Any(model => model.State == ModelState.Loading) && DateTime.UtcNow < limit)
-            await Task.Delay(10);
+        await Task.WhenAll(server.Models.All.Select(model => model.Loading)).WaitAsync(s_loadingLimit);
         return server;
     }
 
     public async ValueTask DisposeAsync()
     {
-        await Application.StopAsync();
+        using CancellationTokenSource limit = new(s_stopLimit);
+        await Application.StopAsync(limit.Token);
         await Application.DisposeAsync();
     }
 }

@@ -55,10 +55,9 @@ internal static class ServerApplication
         return application;
     }
 
-    /// <summary>The addresses of a started server; REST before gRPC.</summary>
-    public static IReadOnlyList<Uri> AddressesOf(WebApplication application)
-        => [.. application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
-            .Select(address => new Uri(address))];
+    /// <summary>The addresses of a started server; with ports, REST before gRPC.</summary>
+    public static IReadOnlyCollection<string> AddressesOf(WebApplication application)
+        => [.. application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
 
     private static void AddLogging(WebApplicationBuilder builder, ServerSettings settings, IConfiguration platform,
         LogSink? log)

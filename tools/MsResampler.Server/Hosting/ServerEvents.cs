@@ -12,7 +12,7 @@ internal static partial class ServerEvents
     [LoggerMessage(2, LogLevel.Information, "model {model} is ready", EventName = nameof(ModelReady))]
     public static partial void ModelReady(ILogger logger, string model);
 
-    [LoggerMessage(3, LogLevel.Error, "model {model} cannot be used; the other models are served",
+    [LoggerMessage(3, LogLevel.Error, "model {model} cannot be used",
         EventName = nameof(ModelUnusable))]
     public static partial void ModelUnusable(ILogger logger, string model);
 

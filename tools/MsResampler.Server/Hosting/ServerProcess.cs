@@ -28,13 +28,20 @@ internal sealed class ServerProcess(ServerStart start, LogSink log, Termination 
         WebApplication application = ServerApplication.Build(_settings, start.Platform, log);
         ILogger logger = application.Services.GetRequiredService<ILoggerFactory>().CreateLogger(ServerEvents.Category);
         await StartAsync(application).ConfigureAwait(false);
-        foreach (Uri address in ServerApplication.AddressesOf(application))
-            ServerEvents.Listening(logger, address.ToString());
+        foreach (string address in ServerApplication.AddressesOf(application))
+            ServerEvents.Listening(logger, address);
         ModelCatalog models = application.Services.GetRequiredService<ModelCatalog>();
-        await Task.WhenAny(termination.Requested, AnnounceAsync(models, logger)).Unwrap().ConfigureAwait(false);
+        Task announcements = Task.WhenAll(models.All.Select(model => AnnounceAsync(model, logger)));
+        if (await Task.WhenAny(termination.Requested, announcements).ConfigureAwait(false) == announcements
+            && models.All.All(model => model.State == ModelState.LoadFailed))
+        {
+            throw new SettingsException(string.Join("; ", models.All.Select(model
+                => $"model {model.Name} cannot be used: {model.Failure?.Message}")));
+        }
+
         string signal = await termination.Requested.ConfigureAwait(false);
         int exitCode = await StopAsync(application, models, signal, logger).ConfigureAwait(false);
-        // A model that is being loaded ends with the process.
+        // A model that is being loaded, or a batch that does not end, ends with the process.
         Task disposal = Task.Run(async () => await application.DisposeAsync().ConfigureAwait(false));
         await Task.WhenAny(disposal, Task.Delay(s_disposal)).ConfigureAwait(false);
         ServerEvents.Stopped(logger);
@@ -74,22 +81,13 @@ internal sealed class ServerProcess(ServerStart start, LogSink log, Termination 
 
     private static string FirstLine(Exception exception) => exception.Message.Split('\n')[0].TrimEnd('.', '\r');
 
-    private static async Task AnnounceAsync(ModelCatalog models, ILogger logger)
+    private static async Task AnnounceAsync(ServedModel model, ILogger logger)
     {
-        List<ServedModel> loading = [.. models.All];
-        while (loading.Count > 0)
-        {
-            foreach (ServedModel model in loading.Where(model => model.State != ModelState.Loading).ToArray())
-            {
-                loading.Remove(model);
-                if (model.State == ModelState.Ready)
-                    ServerEvents.ModelReady(logger, model.Name);
-                else
-                    ServerEvents.ModelUnusable(logger, model.Name);
-            }
-
-            await Task.Delay(s_poll).ConfigureAwait(false);
-        }
+        await model.Loading.ConfigureAwait(false);
+        if (model.State == ModelState.Ready)
+            ServerEvents.ModelReady(logger, model.Name);
+        else
+            ServerEvents.ModelUnusable(logger, model.Name);
     }
 
     private async Task<int> StopAsync(WebApplication application, ModelCatalog models, string signal, ILogger logger)
@@ -104,7 +102,14 @@ internal sealed class ServerProcess(ServerStart start, LogSink log, Termination 
         await WaitAsync(stop, TimeSpan.FromSeconds(_settings.Grace), () => requests.Count == 0).ConfigureAwait(false);
         int cancelledCount = requests.Count;
         if (cancelledCount > 0)
+        {
             ServerEvents.Cancelled(logger, cancelledCount, _settings.Grace);
+            // Answers the requests that wait or are computed.
+            await WaitAsync(models.StopAsync(new CancellationToken(canceled: true)), s_lastBytes, () => false)
+                .ConfigureAwait(false);
+        }
+
+        // The last bytes of answers, and connections that the clients close.
         await WaitAsync(stop, s_lastBytes, () => false).ConfigureAwait(false);
         await abort.CancelAsync().ConfigureAwait(false);
         await Task.WhenAny(stop, Task.Delay(s_lastBytes)).ConfigureAwait(false);

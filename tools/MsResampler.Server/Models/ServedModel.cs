@@ -50,6 +50,9 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>Ends when the model is ready or cannot be loaded, without an exception.</summary>
     public Task Loading { get; }
 
+    /// <summary>Why the model could not be loaded, or null. This is for the operator, not for clients.</summary>
+    public Exception? Failure { get; private set; }
+
     /// <summary>How far the model is.</summary>
     public ModelState State => _loaded is { } loaded
         ? loaded.Batcher.IsDeviceLost ? ModelState.DeviceLost : ModelState.Ready
@@ -125,9 +128,12 @@ internal sealed class ServedModel : IAsyncDisposable
                     return;
                 }
             }
+
+            Failure = hosted.Failure;
         }
         catch (Exception exception)
         {
+            Failure = exception;
             HostingEvents.ModelFailed(_loggers.CreateLogger(HostingEvents.Category), exception);
         }
 
