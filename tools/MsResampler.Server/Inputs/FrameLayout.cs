@@ -98,5 +98,5 @@ internal static class FrameLayout
         => float.IsNaN(value) ? "NaN" : value > 0 ? "infinity" : "-infinity";
 
     private static ServerException Invalid(string name, string message)
-        => new(ErrorKind.InvalidRequest, $"input \"{name}\": {message}");
+        => new(ErrorKind.InvalidRequest, $"input '{name}': {message}");
 }

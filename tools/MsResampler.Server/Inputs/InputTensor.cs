@@ -20,7 +20,7 @@ internal sealed class InputTensor : IDisposable
         _values = datatype switch
         {
             Datatype.Int32 => new IntegerValues(elementCount, memory),
-            Datatype.Bytes => new StringValues(name, elementCount, memory),
+            Datatype.Bytes => new BytesValues(name, elementCount, memory),
             _ => new FloatValues(datatype, elementCount, memory),
         };
     }
@@ -44,7 +44,7 @@ internal sealed class InputTensor : IDisposable
     internal int[] Integers => ((IntegerValues)_values).Values;
 
     /// <summary>The elements of a tensor of byte strings.</summary>
-    internal IReadOnlyList<ReadOnlyMemory<byte>> Strings => ((StringValues)_values).Values;
+    internal IReadOnlyList<ReadOnlyMemory<byte>> Strings => ((BytesValues)_values).Values;
 
     /// <summary>Announces raw contents, before the first of them.</summary>
     /// <param name="length">Their number of bytes.</param>
@@ -57,7 +57,7 @@ internal sealed class InputTensor : IDisposable
         }
 
         (_isRaw, _rawLength) = (true, length);
-        if (_values is StringValues strings)
+        if (_values is BytesValues strings)
             strings.RawLength = length;
     }
 
@@ -107,7 +107,7 @@ internal sealed class InputTensor : IDisposable
     {
         CheckType(Datatype.Bytes);
         CheckRoom(1);
-        ((StringValues)_values).Append(element);
+        ((BytesValues)_values).Append(element);
     }
 
     /// <summary>Checks that all values have arrived.</summary>
@@ -116,9 +116,9 @@ internal sealed class InputTensor : IDisposable
     {
         if (_isRaw && _received < _rawLength)
             throw Invalid($"expected {_rawLength} bytes, found {_received}");
-        if (_values is StringValues { IsWithinElement: true } strings)
+        if (_values is BytesValues { IsWithinElement: true } strings)
             throw Invalid($"the bytes end within element {strings.Values.Count}");
-        long found = _values is StringValues all ? all.Values.Count : _isRaw ? ElementCount : _received;
+        long found = _values is BytesValues all ? all.Values.Count : _isRaw ? ElementCount : _received;
         if (found != ElementCount)
             throw Invalid($"expected {ElementCount} values ({_shapeText}), found {found}");
     }
@@ -142,5 +142,5 @@ internal sealed class InputTensor : IDisposable
     }
 
     private ServerException Invalid(string message)
-        => new(ErrorKind.InvalidRequest, $"input \"{Name}\": {message}");
+        => new(ErrorKind.InvalidRequest, $"input '{Name}': {message}");
 }

@@ -44,7 +44,7 @@ internal static class OutputResolution
         if (parameters.FindString(Precision) is not { } name)
             return null;
         return Datatypes.Find(name) is { } type && spec.Datatypes.Contains(type) ? type
-            : throw Invalid(spec.Name, $"parameter \"{Precision}\": expected "
+            : throw Invalid(spec.Name, $"parameter '{Precision}': expected "
                 + $"{Quoted.List(spec.Datatypes.Select(Datatypes.NameOf))}, found {Quoted.Of(name)}");
     }
 

@@ -55,6 +55,6 @@ internal sealed class Parameters
             _ => "another kind of value",
         };
         return new ServerException(ErrorKind.InvalidRequest,
-            $"parameter \"{name}\": expected {expected}, found {found}");
+            $"parameter '{name}': expected {expected}, found {found}");
     }
 }

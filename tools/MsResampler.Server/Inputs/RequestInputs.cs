@@ -29,7 +29,7 @@ internal sealed class RequestInputs(ModelShape shape, ServerSettings settings, M
         TensorBuffers buffers = Buffers;
         TensorSpec spec = _declaration.Find(name);
         if (buffers.Find(name) is not null)
-            throw new ServerException(ErrorKind.InvalidRequest, $"input \"{name}\": appears twice");
+            throw new ServerException(ErrorKind.InvalidRequest, $"input '{name}': appears twice");
         Datatype type = TensorDeclaration.CheckType(spec, datatype);
         int count = _declaration.CheckShape(spec, extents);
         InputTensor tensor = new(spec.Name, type, TensorDeclaration.TextOf(extents), count, memory);
@@ -94,7 +94,7 @@ internal sealed class RequestInputs(ModelShape shape, ServerSettings settings, M
         if (microseconds < 0)
         {
             throw new ServerException(ErrorKind.InvalidRequest,
-                $"parameter \"{Timeout}\": expected a number of microseconds of at least 0, found {microseconds}");
+                $"parameter '{Timeout}': expected a number of microseconds of at least 0, found {microseconds}");
         }
 
         return microseconds < s_longestTimeout.TotalMicroseconds ? TimeSpan.FromMicroseconds(microseconds)
@@ -107,7 +107,7 @@ internal sealed class RequestInputs(ModelShape shape, ServerSettings settings, M
         if (frameCounts is null)
         {
             return given is null ? null : throw new ServerException(ErrorKind.InvalidRequest,
-                $"input \"{TensorNames.TemporalIds}\": expected together with \"{TensorNames.Groups}\", found alone");
+                $"input '{TensorNames.TemporalIds}': expected together with '{TensorNames.Groups}', found alone");
         }
 
         FrameLayout.CheckGroups(frameCounts, frameCount);
@@ -129,8 +129,8 @@ internal sealed class RequestInputs(ModelShape shape, ServerSettings settings, M
         {
             if (other.Name != TensorNames.Image)
             {
-                throw new ServerException(ErrorKind.InvalidRequest, $"input \"{TensorNames.Image}\": expected alone, "
-                    + $"found together with \"{other.Name}\"");
+                throw new ServerException(ErrorKind.InvalidRequest, $"input '{TensorNames.Image}': expected alone, "
+                    + $"found together with '{other.Name}'");
             }
         }
 
@@ -139,8 +139,8 @@ internal sealed class RequestInputs(ModelShape shape, ServerSettings settings, M
 
     private InputTensor Require(string name)
         => Buffers.Find(name) ?? throw new ServerException(ErrorKind.InvalidRequest,
-            $"input \"{name}\": expected \"{TensorNames.Features}\" and \"{TensorNames.Grids}\""
-            + $"{(shape.HasEncoder ? $", or \"{TensorNames.Image}\"" : "")}, found no such input");
+            $"input '{name}': expected '{TensorNames.Features}' and '{TensorNames.Grids}'"
+            + $"{(shape.HasEncoder ? $", or '{TensorNames.Image}'" : "")}, found no such input");
 
     private IReadOnlyList<ReadOnlyMemory<byte>> ReadPictures()
     {
@@ -149,7 +149,7 @@ internal sealed class RequestInputs(ModelShape shape, ServerSettings settings, M
         {
             if (pictures[index].IsEmpty)
             {
-                throw new ServerException(ErrorKind.InvalidRequest, $"input \"{TensorNames.Image}\", element {index}: "
+                throw new ServerException(ErrorKind.InvalidRequest, $"input '{TensorNames.Image}', element {index}: "
                     + "expected the bytes of an encoded picture, found none");
             }
         }

@@ -75,8 +75,8 @@ internal sealed class TensorDeclaration(IReadOnlyList<TensorSpec> specs, ServerS
     }
 
     private static ServerException Invalid(TensorSpec spec, string message)
-        => new(ErrorKind.InvalidRequest, $"input \"{spec.Name}\": {message}");
+        => new(ErrorKind.InvalidRequest, $"input '{spec.Name}': {message}");
 
     private static ServerException TooLarge(TensorSpec spec, string message)
-        => new(ErrorKind.TooLarge, $"input \"{spec.Name}\": {message}");
+        => new(ErrorKind.TooLarge, $"input '{spec.Name}': {message}");
 }

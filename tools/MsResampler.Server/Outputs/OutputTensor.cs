@@ -85,7 +85,7 @@ internal sealed record OutputTensor(string Name, Datatype Datatype, long[] Shape
             && MathF.Abs(largest) < limit)
             return;
         throw new ServerException(ErrorKind.InvalidRequest, FormattableString.Invariant(
-            $"output \"{Name}\": the value {largest} is outside the range of {Datatypes.NameOf(Datatype)}; ask for ")
+            $"output '{Name}': the value {largest} is outside the range of {Datatypes.NameOf(Datatype)}; ask for ")
             + (Datatype == Datatype.Fp16 ? "BF16 or FP32" : "FP32"));
     }
 }

@@ -9,7 +9,7 @@ namespace MsResampler.Server.Inputs;
 /// <param name="name">The name of the tensor.</param>
 /// <param name="count">The number of elements.</param>
 /// <param name="memory">Where their memory is reserved.</param>
-internal sealed class StringValues(string name, int count, MemoryLease memory) : TensorValues
+internal sealed class BytesValues(string name, int count, MemoryLease memory) : TensorValues
 {
     private const int PrefixLength = sizeof(uint);
 
@@ -84,7 +84,7 @@ internal sealed class StringValues(string name, int count, MemoryLease memory) :
         if (length > RawLength - _bytesReceived || length > Array.MaxLength)
         {
             long room = RawLength - _bytesReceived;
-            throw new ServerException(ErrorKind.InvalidRequest, $"input \"{name}\", element {_elements.Count}: "
+            throw new ServerException(ErrorKind.InvalidRequest, $"input '{name}', element {_elements.Count}: "
                 + $"expected at most {room} bytes, which follow its length, found a length of {length}");
         }
 
@@ -119,7 +119,7 @@ internal sealed class StringValues(string name, int count, MemoryLease memory) :
         if (_elements.Count == count)
         {
             throw new ServerException(ErrorKind.InvalidRequest,
-                $"input \"{name}\": expected {count} elements, as its shape says, found more");
+                $"input '{name}': expected {count} elements, as its shape says, found more");
         }
     }
 }
