@@ -42,7 +42,7 @@ internal static class ServerApplication
         builder.Services.AddSingleton<RequestTracker>();
         builder.Services.AddSingleton(new MemoryBudget(settings.MaxMemoryBytes > 0 ? settings.MaxMemoryBytes
             : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / MemoryShare));
-        builder.Services.AddGrpc();
+        builder.Services.AddInferenceGrpc(settings);
         if (Tracing.IsWanted(platform))
             Tracing.Add(builder.Services);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration()
@@ -51,7 +51,7 @@ internal static class ServerApplication
         application.UseMiddleware<RequestTracker>();
         RestEndpoints.Map(application);
         MetricsEndpoint.Map(application);
-        application.MapGrpcService<InferenceService>();
+        application.MapInferenceGrpc();
         return application;
     }
 

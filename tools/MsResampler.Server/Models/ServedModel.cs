@@ -40,7 +40,7 @@ internal sealed class ServedModel : IAsyncDisposable
     {
         (Name, _server, _metrics, _loggers) = (name, server, metrics, loggers);
         _parts = parts ?? new ModelParts();
-        metrics.Add(name, () => _loaded?.Batcher.QueueLength ?? 0);
+        metrics.Add(name, () => QueueLength);
         Loading = Task.Run(() => LoadAsync(model));
     }
 
@@ -69,6 +69,9 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>The outputs in the metadata.</summary>
     /// <exception cref="ServerException">The model is not loaded (<see cref="ErrorKind.Unavailable"/>).</exception>
     public IReadOnlyList<TensorSpec> Outputs => Required.Outputs;
+
+    /// <summary>The number of requests that wait.</summary>
+    public int QueueLength => _loaded?.Batcher.QueueLength ?? 0;
 
     private Loaded Required => _loaded ?? throw (_isStopping
         ? new ServerException(ErrorKind.Unavailable, "the server is stopping")
