@@ -1,3 +1,4 @@
+using MsResampler.Server.Hosting;
 using MsResampler.Server.Limits;
 using MsResampler.Server.Models;
 using Prometheus;
@@ -18,7 +19,8 @@ internal static class MetricsEndpoint
         IServiceProvider services = routes.ServiceProvider;
         CollectorRegistry registry = services.GetRequiredService<ServerMetrics>().Registry;
         ProcessMetrics.Add(registry);
-        AddServer(registry, services.GetRequiredService<MemoryBudget>(), services.GetRequiredService<ModelCatalog>());
+        AddServer(registry, services.GetRequiredService<MemoryBudget>(), services.GetRequiredService<ModelCatalog>(),
+            services.GetRequiredService<RequestTracker>());
         routes.MapGet(Path, context =>
         {
             context.Response.ContentType = ContentType;
@@ -26,19 +28,23 @@ internal static class MetricsEndpoint
         });
     }
 
-    private static void AddServer(CollectorRegistry registry, MemoryBudget memory, ModelCatalog models)
+    private static void AddServer(CollectorRegistry registry, MemoryBudget memory, ModelCatalog models,
+        RequestTracker requests)
     {
         MetricFactory factory = Prometheus.Metrics.WithCustomRegistry(registry);
         Gauge capacity = factory.CreateGauge("msresampler_request_memory_capacity_bytes",
             "Memory that requests in progress may occupy");
         Gauge used = factory.CreateGauge("msresampler_request_memory_used_bytes",
             "Memory that requests in progress occupy");
+        Gauge inProgress = factory.CreateGauge("msresampler_requests_in_progress",
+            "Number of requests from their first byte to the end of their answer");
         Gauge ready = factory.CreateGauge("msresampler_model_ready", "1 if the model answers requests, else 0",
             ["model", "version"]);
         capacity.Set(memory.Capacity);
         registry.AddBeforeCollectCallback(() =>
         {
             used.Set(memory.Used);
+            inProgress.Set(requests.Count);
             foreach (ServedModel model in models.All)
                 ready.WithLabels(model.Name, ServedModel.Version).Set(model.State == ModelState.Ready ? 1 : 0);
         });

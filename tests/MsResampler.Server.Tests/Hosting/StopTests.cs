@@ -1,0 +1,218 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace MsResampler.Server.Tests.Hosting;
+
+/// <summary>How a server process stops. A batch that waits a minute for more requests is a request in
+/// progress.</summary>
+internal sealed class StopTests : ServerFixture
+{
+    /// <summary>Less than any wait that these tests give a server, and more than a loaded machine needs to
+    /// stop.</summary>
+    private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
+
+    [OneTimeSetUp]
+    public void NeedSignals() => Skip.If(OperatingSystem.IsWindows(), "Windows has no signals.");
+
+    [Test]
+    public async Task Requests_in_progress_have_their_answers_and_the_exit_code_is_0(
+        [Values("TERM", "INT", "QUIT", "HUP")] string signal)
+    {
+        using ServerRun run = StartReady("--batch-delay", "1500");
+        Skip.If(IsIgnored(run, signal), "this process was started with signals ignored, as in the background");
+        Task<HttpResponseMessage> answer = InferAsync(run.Http);
+        WaitUntilPending(run, 1);
+        run.Signal(signal);
+        using HttpResponseMessage response = await answer;
+        Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(run.WaitForExit(), Is.EqualTo((0, "")));
+    }
+
+    [Test]
+    public async Task Requests_that_are_left_after_the_grace_are_answered_with_503_and_the_exit_code_is_1()
+    {
+        using ServerRun run = StartReady("--batch-delay", "60000", "--grace", "0.5");
+        Task<HttpResponseMessage> answer = InferAsync(run.Http);
+        WaitUntilPending(run, 1);
+        run.Signal("TERM");
+        using HttpResponseMessage response = await answer;
+        await AssertErrorAsync(response, HttpStatusCode.ServiceUnavailable, "the server is stopping");
+        Assert.That(run.WaitForExit().ExitCode, Is.EqualTo(1));
+        Assert.That(run.Output, Has.Some.Contains("1 requests had to be cancelled after the grace of 0.5 s"));
+    }
+
+    [Test]
+    public async Task A_second_signal_ends_the_process_at_once()
+    {
+        using ServerRun run = StartReady("--batch-delay", "60000", "--grace", "600");
+        Task<HttpResponseMessage> answer = InferAsync(run.Http);
+        WaitUntilPending(run, 1);
+        run.Signal("TERM");
+        run.WaitForLine("SIGTERM: stopping");
+        long start = Stopwatch.GetTimestamp();
+        run.Signal("TERM");
+        Assert.That(run.WaitForExit().ExitCode, Is.EqualTo(1));
+        Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(s_soon));
+        await Assert.ThrowsAsync<HttpRequestException>(() => answer);
+    }
+
+    [Test]
+    public async Task During_the_delay_the_server_is_not_ready_but_answers_and_closes_connections()
+    {
+        using ServerRun run = StartReady("--shutdown-delay", "3");
+        using (HttpResponseMessage before = await InferAsync(run.Http))
+            Assert.That(before.Headers.ConnectionClose, Is.Null);
+        run.Signal("TERM");
+        run.WaitForLine("SIGTERM: stopping");
+        using HttpResponseMessage response = await InferAsync(run.Http);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
+            Assert.That(response.Headers.ConnectionClose, Is.True);
+            Assert.That(await StatusAsync(run.Http, Ready), Is.EqualTo(HttpStatusCode.ServiceUnavailable));
+            Assert.That(await StatusAsync(run.Http, Live), Is.EqualTo(HttpStatusCode.OK));
+        }
+
+        Assert.That(run.WaitForExit(), Is.EqualTo((0, "")));
+    }
+
+    [Test]
+    public void A_signal_while_a_model_is_loading_ends_the_process()
+    {
+        string pipe = Path.Combine(Directory.CreateDirectory(In("pipe-model")).FullName, "config.json");
+        using (Process make = Process.Start("mkfifo", pipe))
+            make.WaitForExit();
+        using ServerRun run = ServerRun.Start("--model", In("pipe-model"), "--backend", "cpu");
+        run.WaitFor(() => run.Addresses.Count == 2, "the server listens");
+        Assert.That(StatusAsync(run.Http, Ready).Result, Is.EqualTo(HttpStatusCode.ServiceUnavailable));
+        long start = Stopwatch.GetTimestamp();
+        run.StopsCleanly();
+        Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(s_soon));
+    }
+
+    [Test]
+    public async Task Connections_without_a_request_do_not_delay_the_end()
+    {
+        using ServerRun run = StartReady("--grace", "600");
+        using TcpClient idle = new(), used = new(), half = new(), idleGrpc = new();
+        await idle.ConnectAsync(IPAddress.Loopback, run.Http.Port);
+        await idleGrpc.ConnectAsync(IPAddress.Loopback, run.Grpc.Port);
+        await used.ConnectAsync(IPAddress.Loopback, run.Http.Port);
+        await used.GetStream().WriteAsync("GET /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray());
+        Assert.That(await used.GetStream().ReadAsync(new byte[4096]), Is.Positive);
+        await half.ConnectAsync(IPAddress.Loopback, run.Http.Port);
+        await half.GetStream().WriteAsync("GET /v2/health/live HTTP/1.1\r\nHost"u8.ToArray());
+        using HttpClient grpc = new() { DefaultRequestVersion = HttpVersion.Version20 };
+        using HttpRequestMessage request = new(HttpMethod.Get, new Uri(run.Grpc, Live))
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        using HttpResponseMessage response = await grpc.SendAsync(request);
+        Assert.That(response.Version, Is.EqualTo(HttpVersion.Version20));
+        long start = Stopwatch.GetTimestamp();
+        run.StopsCleanly();
+        Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(s_soon));
+    }
+
+    [Test]
+    public async Task A_body_that_does_not_end_is_cut_off_after_the_grace()
+    {
+        using ServerRun run = StartReady("--grace", "0.5");
+        using TcpClient slow = new();
+        await slow.ConnectAsync(IPAddress.Loopback, run.Http.Port);
+        await slow.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+            $"POST {Infer} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{{"));
+        run.WaitFor(() => MetricsAsync(run.Http).Result["msresampler_requests_in_progress"] >= 1, "the body is read");
+        long start = Stopwatch.GetTimestamp();
+        run.Signal("TERM");
+        Assert.That(run.WaitForExit().ExitCode, Is.EqualTo(1));
+        Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(s_soon));
+    }
+
+    [Test]
+    public async Task A_signal_under_load_loses_no_request()
+    {
+        const int ClientCount = 8;
+        using ServerRun run = StartReady("--shutdown-delay", "1", "--batch-size", "4");
+        int answeredCount = 0, refusedCount = 0;
+        List<string> wrong = [];
+        Task[] clients = [.. Enumerable.Range(0, ClientCount).Select(_ => Task.Run(SendUntilRefusedAsync))];
+        await Task.Delay(300);
+        int before = Volatile.Read(ref answeredCount);
+        run.Signal("TERM");
+        await Task.WhenAll(clients);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(run.WaitForExit(), Is.EqualTo((0, "")));
+            Assert.That(wrong, Is.Empty);
+            Assert.That(refusedCount, Is.EqualTo(ClientCount), "every client ends because no one listens");
+            Assert.That(before, Is.Positive);
+            Assert.That(answeredCount, Is.GreaterThan(before), "the server answers during the delay");
+        }
+
+        async Task SendUntilRefusedAsync()
+        {
+            using HttpClient client = new() { Timeout = ServerRun.Patience };
+            while (true)
+            {
+                try
+                {
+                    using HttpResponseMessage response = await client.PostAsync(new Uri(run.Http, Infer),
+                        new StringContent(Body, Encoding.UTF8, "application/json"));
+                    string text = await response.Content.ReadAsStringAsync();
+                    if (response.StatusCode != HttpStatusCode.OK)
+                    {
+                        lock (wrong)
+                            wrong.Add($"{response.StatusCode}: {text}");
+                    }
+
+                    Interlocked.Increment(ref answeredCount);
+                }
+                catch (HttpRequestException exception) when (exception.InnerException is SocketException
+                {
+                    SocketErrorCode: SocketError.ConnectionRefused,
+                })
+                {
+                    Interlocked.Increment(ref refusedCount);
+                    return;
+                }
+                catch (Exception exception)
+                {
+                    lock (wrong)
+                        wrong.Add(exception.ToString());
+                    return;
+                }
+            }
+        }
+    }
+
+    [Test]
+    public async Task After_nohup_HUP_is_ignored()
+    {
+        using ServerRun run = ServerRun.StartIn(new ServerRun.Surroundings { Before = "trap '' HUP" },
+            [.. ModelArguments, "--http", "0", "--grpc", "0", "--address", "127.0.0.1"]);
+        run.WaitUntilReady();
+        run.Signal("HUP");
+        using HttpResponseMessage response = await InferAsync(run.Http);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
+            Assert.That(await StatusAsync(run.Http, Ready), Is.EqualTo(HttpStatusCode.OK));
+        }
+
+        run.StopsCleanly();
+    }
+
+    private static bool IsIgnored(ServerRun run, string signal)
+    {
+        if (!OperatingSystem.IsLinux())
+            return false;
+        int number = signal switch { "HUP" => 1, "INT" => 2, "QUIT" => 3, _ => 15 };
+        string mask = File.ReadLines($"/proc/{run.Process.Id}/status")
+            .First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))["SigIgn:".Length..].Trim();
+        return ((Convert.ToUInt64(mask, 16) >> (number - 1)) & 1) != 0;
+    }
+}
