@@ -44,7 +44,7 @@ internal sealed class InferErrorTests : GrpcFixture
     {
         ModelInferRequest request = Small();
         request.Inputs[1].Contents = new InferTensorContents { IntContents = { 2, 3 } };
-        await IsInvalidAsync(request, "\"grids\"", "contents", "raw_input_contents");
+        await IsInvalidAsync(request, "'grids'", "contents", "raw_input_contents");
     }
 
     [Test]
@@ -52,7 +52,7 @@ internal sealed class InferErrorTests : GrpcFixture
     {
         ModelInferRequest request = SmallTyped();
         request.Inputs[1].Contents = new InferTensorContents { Int64Contents = { 2, 3 } };
-        await IsInvalidAsync(request, "\"grids\"", "INT32", "int_contents", "found 2 in int64_contents");
+        await IsInvalidAsync(request, "'grids'", "INT32", "int_contents", "found 2 in int64_contents");
     }
 
     [Test]
@@ -60,7 +60,7 @@ internal sealed class InferErrorTests : GrpcFixture
     {
         ModelInferRequest request = SmallTyped();
         request.Inputs[0].Contents.Fp64Contents.Add(1);
-        await IsInvalidAsync(request, "\"features\"", "fp32_contents", "found 1 in fp64_contents");
+        await IsInvalidAsync(request, "'features'", "fp32_contents", "found 1 in fp64_contents");
     }
 
     [TestCase("FP16")]
@@ -69,7 +69,7 @@ internal sealed class InferErrorTests : GrpcFixture
     {
         ModelInferRequest request = SmallTyped();
         request.Inputs[0].Datatype = datatype;
-        await IsInvalidAsync(request, "\"features\"", datatype, "raw_input_contents");
+        await IsInvalidAsync(request, "'features'", datatype, "raw_input_contents");
     }
 
     [Test]
@@ -77,7 +77,7 @@ internal sealed class InferErrorTests : GrpcFixture
     {
         ModelInferRequest request = SmallTyped();
         request.Inputs[0].Contents.Fp32Contents.RemoveAt(71);
-        await IsInvalidAsync(request, "\"features\"", "72", "71");
+        await IsInvalidAsync(request, "'features'", "72", "71");
     }
 
     [Test]
@@ -85,7 +85,7 @@ internal sealed class InferErrorTests : GrpcFixture
     {
         ModelInferRequest request = SmallTyped();
         request.Inputs[1].Contents.IntContents.Add(1);
-        await IsInvalidAsync(request, "\"grids\"", "2 values");
+        await IsInvalidAsync(request, "'grids'", "2 values");
     }
 
     [Test]
@@ -93,7 +93,7 @@ internal sealed class InferErrorTests : GrpcFixture
     {
         ModelInferRequest request = SmallTyped();
         request.Inputs[0].Contents = null;
-        await IsInvalidAsync(request, "\"features\"", "72", "found 0");
+        await IsInvalidAsync(request, "'features'", "72", "found 0");
     }
 
     [Test]
@@ -101,7 +101,7 @@ internal sealed class InferErrorTests : GrpcFixture
     {
         ModelInferRequest request = Small();
         request.RawInputContents[0] = ByteString.CopyFrom(request.RawInputContents[0].Span[1..]);
-        await IsInvalidAsync(request, "\"features\"", "288 bytes", "found 287");
+        await IsInvalidAsync(request, "'features'", "288 bytes", "found 287");
     }
 
     [Test]

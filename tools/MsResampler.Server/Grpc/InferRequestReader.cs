@@ -35,7 +35,7 @@ internal static class InferRequestReader
             if (raw.Count == 0)
                 ReadTyped(input, tensor);
             else if (input.Contents is not null && s_contents.Any(field => CountOf(field, input.Contents) > 0))
-                throw Invalid($"input \"{input.Name}\": found contents although the request has raw_input_contents; "
+                throw Invalid($"input '{input.Name}': found contents although the request has raw_input_contents; "
                     + "send one of them");
             else
                 tensor.UseRaw(raw[index].Memory);
@@ -81,7 +81,7 @@ internal static class InferRequestReader
             Datatype.Fp32 => "fp32_contents",
             Datatype.Int32 => "int_contents",
             Datatype.Bytes => "bytes_contents",
-            _ => throw Invalid($"input \"{input.Name}\": {input.Datatype} has no typed contents; send the values in "
+            _ => throw Invalid($"input '{input.Name}': {input.Datatype} has no typed contents; send the values in "
                 + "raw_input_contents"),
         };
         InferTensorContents contents = input.Contents ?? new InferTensorContents();
@@ -89,7 +89,7 @@ internal static class InferRequestReader
         {
             if (field.Name != expected && CountOf(field, contents) > 0)
             {
-                throw Invalid($"input \"{input.Name}\": expected the values of {input.Datatype} in {expected}, found "
+                throw Invalid($"input '{input.Name}': expected the values of {input.Datatype} in {expected}, found "
                     + $"{CountOf(field, contents)} in {field.Name}");
             }
         }

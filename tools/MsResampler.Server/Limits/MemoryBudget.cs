@@ -29,14 +29,19 @@ internal sealed class MemoryBudget(long capacity)
                 + $"the memory for requests, found one of at least {held + count}");
         }
 
-        if (Interlocked.Add(ref _used, count) > Capacity)
+        long used;
+        do
         {
-            Interlocked.Add(ref _used, -count);
-            throw new ServerException(ErrorKind.Busy, "the memory for requests is full; try again later")
+            used = Used;
+            if (used + count > Capacity)
             {
-                RetryAfter = TimeSpan.FromSeconds(1),
-            };
+                throw new ServerException(ErrorKind.Busy, "the memory for requests is full; try again later")
+                {
+                    RetryAfter = TimeSpan.FromSeconds(1),
+                };
+            }
         }
+        while (Interlocked.CompareExchange(ref _used, used + count, used) != used);
     }
 
     /// <summary>Frees bytes.</summary>

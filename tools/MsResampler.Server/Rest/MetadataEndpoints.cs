@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Reflection;
 using System.Text.Json;
 using MsResampler.Server.Models;
 using MsResampler.Server.Protocol;
@@ -10,8 +9,6 @@ namespace MsResampler.Server.Rest;
 /// <param name="models">The models.</param>
 internal sealed class MetadataEndpoints(ModelCatalog models)
 {
-    private const string ServerName = "msresampler";
-
     private static readonly byte[] s_live = [.. "{\"live\":true}"u8];
     private static readonly byte[] s_notLive = [.. "{\"live\":false}"u8];
     private static readonly byte[] s_ready = [.. "{\"ready\":true}"u8];
@@ -64,19 +61,15 @@ internal sealed class MetadataEndpoints(ModelCatalog models)
     private static int StatusOf(bool isWell)
         => isWell ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
 
-    private static byte[] CreateServer()
+    private static byte[] CreateServer() => [.. CreateObject(writer =>
     {
-        string version = typeof(MetadataEndpoints).Assembly
-            .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
-        return [.. CreateObject(writer =>
-        {
-            writer.WriteString("name"u8, ServerName);
-            writer.WriteString("version"u8, version.Split('+')[0]);
-            writer.WriteStartArray("extensions"u8);
-            writer.WriteStringValue("binary_tensor_data"u8);
-            writer.WriteEndArray();
-        }).Span];
-    }
+        writer.WriteString("name"u8, ServerIdentity.Name);
+        writer.WriteString("version"u8, ServerIdentity.Version);
+        writer.WriteStartArray("extensions"u8);
+        foreach (string extension in ServerIdentity.Extensions)
+            writer.WriteStringValue(extension);
+        writer.WriteEndArray();
+    }).Span];
 
     private static void WriteTensors(Utf8JsonWriter writer, string name, IReadOnlyList<TensorSpec> tensors)
     {
