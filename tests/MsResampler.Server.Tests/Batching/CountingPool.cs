@@ -8,6 +8,10 @@ internal sealed class CountingPool : ArrayPool<float>
 {
     private readonly HashSet<float[]> _rented = [];
     private int _foreignCount;
+    private int _rentCount;
+
+    /// <summary>The number of arrays that were rented so far.</summary>
+    public int RentCount => Volatile.Read(ref _rentCount);
 
     /// <summary>The number of arrays that are out.</summary>
     public int RentedCount
@@ -24,6 +28,7 @@ internal sealed class CountingPool : ArrayPool<float>
 
     public override float[] Rent(int minimumLength)
     {
+        Interlocked.Increment(ref _rentCount);
         float[] array = new float[minimumLength];
         array.AsSpan().Fill(float.NaN);
         lock (_rented)

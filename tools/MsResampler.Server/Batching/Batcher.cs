@@ -69,6 +69,9 @@ internal sealed class Batcher : IDisposable
     /// <summary>The number of requests that wait.</summary>
     public int QueueLength => _queue.Length;
 
+    /// <summary>The number of requests that wait and whose pictures are decoded.</summary>
+    public int ReadyCount => _queue.ReadyCount;
+
     /// <inheritdoc cref="ServedModel.InferAsync"/>
     public async Task<InferenceResult> InferAsync(InferenceRequest request, CancellationToken cancellationToken)
     {

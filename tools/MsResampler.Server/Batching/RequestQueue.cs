@@ -58,6 +58,16 @@ internal sealed class RequestQueue : IDisposable
         }
     }
 
+    /// <summary>The number of requests that batches can take groups of.</summary>
+    public int ReadyCount
+    {
+        get
+        {
+            lock (_lock)
+                return _ready.Count;
+        }
+    }
+
     /// <summary>Ends when no request is left after <see cref="Drain"/>.</summary>
     public Task Drained => _isDrained.Task;
 

@@ -58,6 +58,9 @@ internal sealed class ServedModel : IAsyncDisposable
         ? loaded.Batcher.IsDeviceLost ? ModelState.DeviceLost : ModelState.Ready
         : _hasFailed ? ModelState.LoadFailed : ModelState.Loading;
 
+    /// <summary>The number of requests that wait and whose pictures are decoded.</summary>
+    public int ReadyCount => _loaded?.Batcher.ReadyCount ?? 0;
+
     /// <summary>The sizes of the model.</summary>
     /// <exception cref="ServerException">The model is not loaded (<see cref="ErrorKind.Unavailable"/>).</exception>
     public ModelShape Shape => Required.Shape;
