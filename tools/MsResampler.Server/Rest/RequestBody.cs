@@ -11,7 +11,8 @@ namespace MsResampler.Server.Rest;
 /// straight to their buffers.</summary>
 /// <param name="reader">The body.</param>
 /// <param name="memory">Where the memory of tokens that have not ended is reserved.</param>
-internal sealed class RequestBody(PipeReader reader, MemoryLease memory)
+/// <param name="parsed">Called when JSON has been read; for tests.</param>
+internal sealed class RequestBody(PipeReader reader, MemoryLease memory, Action? parsed = null)
 {
     // A token that is larger waits until twice as many bytes have arrived, so that reading it takes linear time.
     private const int SmallTokenLength = 1 << 12;
@@ -72,6 +73,7 @@ internal sealed class RequestBody(PipeReader reader, MemoryLease memory)
                         CheckStart(text);
                     isStart = false;
                     long read = request.Read(text, isFinal);
+                    parsed?.Invoke();
                     remaining -= read;
                     long rest = text.Length - read;
                     needed = rest < SmallTokenLength ? rest + 1 : 2 * rest;

@@ -18,15 +18,19 @@ internal sealed partial class RestErrors(ILoggerFactory loggers)
     public static ErrorKind? KindOf(HttpContext context, Exception exception) => exception switch
     {
         ServerException known => known.Kind,
+        _ when HasGone(context, exception) => null,
         BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => ErrorKind.TooLarge,
         BadHttpRequestException => ErrorKind.InvalidRequest,
-        _ when HasGone(context, exception) => null,
         _ => ErrorKind.Internal,
     };
 
     /// <summary>Answers a status with a message.</summary>
     public static Task WriteAsync(HttpContext context, int status, string message)
     {
+        // The rest of such a body is not read, so that the connection cannot be used again.
+        if (status is StatusCodes.Status413PayloadTooLarge or StatusCodes.Status408RequestTimeout
+            && HttpProtocol.IsHttp11(context.Request.Protocol))
+            context.Response.Headers.Connection = "close";
         ArrayBufferWriter<byte> json = new();
         using (Utf8JsonWriter writer = new(json, RestJson.Options))
         {
@@ -82,7 +86,7 @@ internal sealed partial class RestErrors(ILoggerFactory loggers)
 
     private static bool HasGone(HttpContext context, Exception exception)
         => exception is ConnectionResetException || (context.RequestAborted.IsCancellationRequested
-            && exception is OperationCanceledException or (IOException and not BadHttpRequestException));
+            && exception is OperationCanceledException or IOException);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Path} failed")]
     private partial void LogFailure(Exception exception, string method, string path);
