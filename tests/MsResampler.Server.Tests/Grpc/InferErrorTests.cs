@@ -73,6 +73,15 @@ internal sealed class InferErrorTests : GrpcFixture
     }
 
     [Test]
+    public async Task A_datatype_that_the_input_does_not_have_is_an_error(
+        [Values("FP64", "INT32", "INT64", "UINT8", "BOOL", "BYTES", "fp32", "")] string datatype)
+    {
+        ModelInferRequest request = Small();
+        request.Inputs[0].Datatype = datatype;
+        await IsInvalidAsync(request, "'features'", "FP32", "FP16", "BF16");
+    }
+
+    [Test]
     public async Task Missing_typed_values_are_an_error()
     {
         ModelInferRequest request = SmallTyped();
