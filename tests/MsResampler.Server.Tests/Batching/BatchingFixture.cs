@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using MsResampler.Server.Hosting;
@@ -26,6 +27,7 @@ internal abstract class BatchingFixture
     private TestModel _model = null!;
     private TemporaryFolder _folder = null!;
     private Valve? _valve;
+    private readonly ConcurrentBag<TrackedFeatures> _features = [];
 
     protected FakeBackend Fake { get; private set; } = null!;
 
@@ -37,6 +39,8 @@ internal abstract class BatchingFixture
 
     /// <summary>The same model, to compute expected values alone.</summary>
     protected Resampler Alone => _model.Engine;
+
+    protected ServerMetrics Metrics { get; private set; } = null!;
 
     /// <summary>The model under test, once <see cref="StartAsync"/> was called.</summary>
     protected ServedModel Model { get; private set; } = null!;
@@ -72,6 +76,8 @@ internal abstract class BatchingFixture
     {
         (Fake, Pool, Time) = (new FakeBackend(), new CountingPool(), new ManualTime());
         Settings = new ServerSettings { RequestTimeout = 0 };
+        Metrics = new ServerMetrics();
+        _features.Clear();
     }
 
     [TearDown]
@@ -89,6 +95,8 @@ internal abstract class BatchingFixture
         {
             Assert.That(Pool.RentedCount, Is.Zero, "arrays that were not returned");
             Assert.That(Pool.ForeignCount, Is.Zero, "arrays that were returned twice");
+            Assert.That(_features.Sum(features => features.LateReadCount), Is.Zero,
+                "features that were read after the end of their request");
         }
     }
 
@@ -100,7 +108,7 @@ internal abstract class BatchingFixture
             Path = ModelPath,
             Threads = 1,
             Encoder = hasEncoder ? EncoderPath : null,
-        }, Settings, new ServerMetrics(), NullLoggerFactory.Instance,
+        }, Settings, Metrics, NullLoggerFactory.Instance,
             new ModelParts { Backend = Fake, Pool = Pool, Time = Time });
         await Model.Loading.WaitAsync(Patience);
         Assert.That(Model.State, Is.EqualTo(ModelState.Ready));
@@ -155,11 +163,12 @@ internal abstract class BatchingFixture
             .Select(_ => (float)((random.NextDouble() * 2) - 1))];
     }
 
-    /// <summary>Sends a request; its answer must have the bits that its groups have alone.</summary>
+    /// <summary>Sends a request; its answer must have the bits that its groups have alone, and its features must not
+    /// be read after its end.</summary>
     protected async Task SendAsync(InferenceRequest request, CancellationToken cancellationToken = default)
     {
-        using InferenceResult result = await Model.InferAsync(request, cancellationToken).WaitAsync(Patience,
-            CancellationToken.None);
+        TrackedFeatures features = new(request.Features.ToArray());
+        using InferenceResult result = await InferAsync();
         float[] tokens = new float[Alone.TokenLength(request.GroupCount)];
         float[] gate = new float[request.WantsGate ? Alone.GateLength(request.GroupCount) : 0];
         if (request.WantsGate)
@@ -167,6 +176,28 @@ internal abstract class BatchingFixture
         else
             Alone.Resample(request.Features.Span, request.Frames, tokens, CancellationToken.None);
         Check(result, request.GroupCount, tokens, gate);
+
+        async Task<InferenceResult> InferAsync()
+        {
+            try
+            {
+                return await Model.InferAsync(new InferenceRequest
+                {
+                    Client = request.Client,
+                    Grids = request.Grids,
+                    FrameCounts = request.FrameCounts,
+                    TemporalIds = request.TemporalIds,
+                    Features = features.Memory,
+                    WantsGate = request.WantsGate,
+                    Timeout = request.Timeout,
+                }, cancellationToken).WaitAsync(Patience, CancellationToken.None);
+            }
+            finally
+            {
+                features.Close();
+                _features.Add(features);
+            }
+        }
     }
 
     /// <summary>Sends a request with pictures, and compares the answer with that of the library.</summary>

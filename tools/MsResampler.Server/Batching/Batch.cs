@@ -27,13 +27,19 @@ internal sealed class Batch
     /// <summary>Cancelled when no request waits for the batch any more.</summary>
     public CancellationToken Cancellation => _cancellation.Token;
 
-    /// <summary>Adds the next group of a request.</summary>
+    /// <summary>Adds the next group of a request. The lock of the queue guards it.</summary>
     public void Add(PendingRequest request, int group)
     {
-        if (Slices.Find(slice => slice.Request == request) is { } slice)
-            slice.GroupCount++;
+        if (request.LastSlice is { } last && last.Batch == this)
+        {
+            last.GroupCount++;
+        }
         else
-            Slices.Add(new BatchSlice(request, group));
+        {
+            request.LastSlice = new BatchSlice(this, request, group);
+            Slices.Add(request.LastSlice);
+        }
+
         GroupCount++;
         Cost += request.CostOf(group);
     }

@@ -1,10 +1,14 @@
 namespace MsResampler.Server.Batching;
 
 /// <summary>Neighbouring groups of one request in a batch.</summary>
+/// <param name="batch">The batch.</param>
 /// <param name="request">The request.</param>
 /// <param name="firstGroup">The first group.</param>
-internal sealed class BatchSlice(PendingRequest request, int firstGroup)
+internal sealed class BatchSlice(Batch batch, PendingRequest request, int firstGroup)
 {
+    /// <summary>The batch.</summary>
+    public Batch Batch { get; } = batch;
+
     /// <summary>The request.</summary>
     public PendingRequest Request { get; } = request;
 

@@ -81,6 +81,9 @@ internal sealed class PendingRequest
     /// <summary>The first group that is in no batch yet.</summary>
     public int NextGroup { get; set; }
 
+    /// <summary>The newest slice of it; null before the first batch.</summary>
+    public BatchSlice? LastSlice { get; set; }
+
     /// <summary>The number of groups whose tokens are in the answer.</summary>
     public int DoneCount { get; set; }
 
