@@ -99,6 +99,19 @@ internal sealed class ConnectionTests : RestFixture
     }
 
     [Test]
+    public async Task FailuresOfAModelThatExistsAreCounted()
+    {
+        long before = await CountFailuresAsync();
+        await SendAsync("{");
+        using HttpRequestMessage encoded = new(HttpMethod.Post, InferPath) { Content = new StringContent(Good) };
+        encoded.Content.Headers.ContentEncoding.Add("gzip");
+        await SendAsync(encoded);
+        await SendAsync(Good);
+        await SendAsync(Encoding.UTF8.GetBytes(Good), path: "/v2/models/none/infer");
+        Assert.That(await CountFailuresAsync() - before, Is.EqualTo(2));
+    }
+
+    [Test]
     public async Task AServerThatStopsIsNotReady()
     {
         Server.Models.IsDraining = true;
@@ -129,6 +142,14 @@ internal sealed class ConnectionTests : RestFixture
         using HttpResponseMessage response = await client.SendAsync(request);
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
         Assert.That(await response.Content.ReadAsStringAsync(), Is.EqualTo((await SendAsync(Good)).Text));
+    }
+
+    private async Task<long> CountFailuresAsync()
+    {
+        string metrics = await Client.GetStringAsync("/metrics");
+        Assert.That(metrics, Does.Not.Contain("none"));
+        return metrics.Split('\n').Where(line => line.StartsWith("nv_inference_request_failure{"))
+            .Sum(line => long.Parse(line[(line.LastIndexOf(' ') + 1)..]));
     }
 
     private static int[] StatusesOf(string text)

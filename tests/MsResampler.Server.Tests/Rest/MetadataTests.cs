@@ -9,7 +9,7 @@ internal sealed class MetadataTests : RestFixture
     public async Task TheServerHasAName()
     {
         Answer answer = await GetAsync("/v2");
-        Assert.That(answer.Json.GetProperty("name").GetString(), Is.EqualTo("msresampler"));
+        Assert.That(answer.Json.GetProperty("name").GetString(), Is.EqualTo("msresampler-server"));
         Assert.That(answer.Json.GetProperty("version").GetString(), Does.Match(@"^\d+\.\d+\.\d+[^+]*$"));
         Assert.That(answer.Json.GetProperty("extensions")[0].GetString(), Is.EqualTo("binary_tensor_data"));
     }
