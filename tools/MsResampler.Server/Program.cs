@@ -6,18 +6,19 @@ using MsResampler.Server.Hosting.Processes;
 
 namespace MsResampler.Server;
 
-/// <summary>The process. It always ends with a documented exit code.</summary>
+/// <summary>The process. Whatever goes wrong before or while it serves, it ends with a documented exit code.</summary>
 internal static class Program
 {
     private static readonly TimeSpan s_flush = TimeSpan.FromSeconds(1);
 
     private static void Main(string[] args)
     {
-        (Stream output, Stream error) = StandardStreams.Open();
-        using Termination termination = new(() => ProcessEnd.Now(ExitCode.Cancelled));
+        (Stream output, Stream error) = (Stream.Null, Stream.Null);
         int exitCode;
         try
         {
+            (output, error) = StandardStreams.Open();
+            using Termination termination = new(() => ProcessEnd.Now(ExitCode.Cancelled));
             exitCode = RunAsync(args, output, error, termination).GetAwaiter().GetResult();
         }
 #pragma warning disable CA1031 // The last line of defence: every error is one line for the user.

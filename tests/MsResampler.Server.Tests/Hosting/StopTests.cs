@@ -2,6 +2,11 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Grpc.Core;
+using Grpc.Health.V1;
+using Grpc.Net.Client;
+using Grpc.Reflection.V1Alpha;
+using MsResampler.Server.Grpc.Protocol;
 
 namespace MsResampler.Server.Tests.Hosting;
 
@@ -118,6 +123,32 @@ internal sealed class StopTests : ServerFixture
     }
 
     [Test]
+    public async Task Calls_of_gRPC_have_their_answers_and_open_streams_do_not_delay_the_end()
+    {
+        using ServerRun run = StartReady("--batch-delay", "1500", "--grace", "600");
+        using GrpcChannel channel = GrpcChannel.ForAddress(run.Grpc);
+        using AsyncServerStreamingCall<HealthCheckResponse> watch = new Health.HealthClient(channel)
+            .Watch(new HealthCheckRequest());
+        Assert.That(await watch.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.That(watch.ResponseStream.Current.Status, Is.EqualTo(HealthCheckResponse.Types.ServingStatus.Serving));
+        using var reflection = new ServerReflection.ServerReflectionClient(channel).ServerReflectionInfo();
+        await reflection.RequestStream.WriteAsync(new ServerReflectionRequest { ListServices = "" });
+        Assert.That(await reflection.ResponseStream.MoveNext(CancellationToken.None));
+        using AsyncUnaryCall<ModelInferResponse> call = new GRPCInferenceService.GRPCInferenceServiceClient(channel)
+            .ModelInferAsync(GrpcRequest());
+        WaitUntilPending(run, 1);
+        long start = Stopwatch.GetTimestamp();
+        run.Signal("TERM");
+        Assert.That(await watch.ResponseStream.MoveNext(CancellationToken.None));
+        Assert.That(watch.ResponseStream.Current.Status,
+            Is.EqualTo(HealthCheckResponse.Types.ServingStatus.NotServing));
+        ModelInferResponse response = await call;
+        Assert.That(response.RawOutputContents, Is.Not.Empty);
+        Assert.That(run.WaitForExit(), Is.EqualTo((0, "")));
+        Assert.That(Stopwatch.GetElapsedTime(start), Is.LessThan(s_soon));
+    }
+
+    [Test]
     public async Task A_body_that_does_not_end_is_cut_off_after_the_grace()
     {
         using ServerRun run = StartReady("--grace", "0.5");
@@ -137,19 +168,19 @@ internal sealed class StopTests : ServerFixture
     {
         const int ClientCount = 8;
         using ServerRun run = StartReady("--shutdown-delay", "1", "--batch-size", "4");
-        int answeredCount = 0, refusedCount = 0;
+        int answeredCount = 0;
         List<string> wrong = [];
         Task[] clients = [.. Enumerable.Range(0, ClientCount).Select(_ => Task.Run(SendUntilRefusedAsync))];
-        await Task.Delay(300);
-        int before = Volatile.Read(ref answeredCount);
+        SpinWait.SpinUntil(() => Volatile.Read(ref answeredCount) >= 10 * ClientCount, ServerRun.Patience);
         run.Signal("TERM");
+        run.WaitForLine("SIGTERM: stopping");
+        int before = Volatile.Read(ref answeredCount);
         await Task.WhenAll(clients);
         using (Assert.EnterMultipleScope())
         {
             Assert.That(run.WaitForExit(), Is.EqualTo((0, "")));
             Assert.That(wrong, Is.Empty);
-            Assert.That(refusedCount, Is.EqualTo(ClientCount), "every client ends because no one listens");
-            Assert.That(before, Is.Positive);
+            Assert.That(run.Output, Has.Some.EndsWith($"stopped after {answeredCount} requests"));
             Assert.That(answeredCount, Is.GreaterThan(before), "the server answers during the delay");
         }
 
@@ -164,29 +195,32 @@ internal sealed class StopTests : ServerFixture
                         new StringContent(Body, Encoding.UTF8, "application/json"));
                     string text = await response.Content.ReadAsStringAsync();
                     if (response.StatusCode != HttpStatusCode.OK)
-                    {
-                        lock (wrong)
-                            wrong.Add($"{response.StatusCode}: {text}");
-                    }
-
+                        Add($"{response.StatusCode}: {text}");
                     Interlocked.Increment(ref answeredCount);
                 }
-                catch (HttpRequestException exception) when (exception.InnerException is SocketException
+                catch (HttpRequestException exception) when (IsOfNewConnection(exception))
                 {
-                    SocketErrorCode: SocketError.ConnectionRefused,
-                })
-                {
-                    Interlocked.Increment(ref refusedCount);
                     return;
                 }
                 catch (Exception exception)
                 {
-                    lock (wrong)
-                        wrong.Add(exception.ToString());
+                    Add(exception.ToString());
                     return;
                 }
             }
         }
+
+        void Add(string what)
+        {
+            lock (wrong)
+                wrong.Add(what);
+        }
+
+        // The system refuses connections that come after the end of listening, and resets those that the server has not
+        // accepted before it. A request that the server has read would be missing in its number of requests.
+        static bool IsOfNewConnection(HttpRequestException exception)
+            => exception.HttpRequestError == HttpRequestError.ConnectionError
+                || exception.GetBaseException() is SocketException { SocketErrorCode: SocketError.ConnectionReset };
     }
 
     [Test]
@@ -204,6 +238,27 @@ internal sealed class StopTests : ServerFixture
         }
 
         run.StopsCleanly();
+    }
+
+    private static ModelInferRequest GrpcRequest()
+    {
+        int width = Configs.Mixed.VisionHiddenSize;
+        ModelInferRequest request = new() { ModelName = "m" };
+        request.Inputs.Add(new ModelInferRequest.Types.InferInputTensor
+        {
+            Name = "features",
+            Datatype = "FP32",
+            Shape = { 1, width },
+            Contents = new InferTensorContents { Fp32Contents = { new float[width] } },
+        });
+        request.Inputs.Add(new ModelInferRequest.Types.InferInputTensor
+        {
+            Name = "grids",
+            Datatype = "INT32",
+            Shape = { 1, 2 },
+            Contents = new InferTensorContents { IntContents = { 1, 1 } },
+        });
+        return request;
     }
 
     private static bool IsIgnored(ServerRun run, string signal)

@@ -60,6 +60,8 @@ internal sealed class TlsTests : ServerFixture
             Assert.That(ready.Ready);
         }
 
+        using ServerRun probe = ServerRun.StartRaw("--check-health", new Uri(address, Ready).ToString());
+        Assert.That(probe.WaitForExit(), Is.EqualTo((0, "")));
         using HttpClient stranger = new();
         HttpRequestException refused = await Assert.ThrowsAsync<HttpRequestException>(
             () => stranger.GetAsync(new Uri(address, Live)));

@@ -76,14 +76,16 @@ internal sealed class TracingTests : ServerFixture
     }
 
     [TestCase(null, null, false)]
+    [TestCase("otlp", "http://a", false, "TRUE")]
     [TestCase("", "", false)]
     [TestCase("none", "http://a", false)]
     [TestCase("otlp", null, true)]
     [TestCase(null, "http://a", true)]
-    public void Traces_need_a_variable(string? exporter, string? endpoint, bool isWanted)
+    public void Traces_need_a_variable(string? exporter, string? endpoint, bool isWanted, string? isDisabled = null)
     {
         Microsoft.Extensions.Configuration.ConfigurationManager variables = new();
         variables["OTEL_TRACES_EXPORTER"] = exporter;
+        variables["OTEL_SDK_DISABLED"] = isDisabled;
         variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint;
         Assert.That(Tracing.IsWanted(variables), Is.EqualTo(isWanted));
     }

@@ -14,6 +14,7 @@ internal static class ServerApplication
 {
     // Lines about connections and requests that are wrong are as many as clients like.
     private const string ConnectionCategory = "Microsoft.AspNetCore.Server.Kestrel.Connections";
+    private const string ActivityCategory = "Microsoft.AspNetCore.Hosting.Diagnostics";
     private const int MemoryShare = 4;
 
     /// <summary>Builds a server that is not started. It reads no files but those of models and certificates, and no
@@ -45,10 +46,13 @@ internal static class ServerApplication
         builder.Services.AddInferenceGrpc(settings);
         if (Tracing.IsWanted(platform))
             Tracing.Add(builder.Services);
+        else // It would make an activity for every request, to name it in log lines.
+            builder.Logging.AddFilter(ActivityCategory, LogLevel.None);
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration()
             .ConfigureKestrel(kestrel => KestrelSetup.Configure(kestrel, settings, platform));
         WebApplication application = builder.Build();
-        application.UseMiddleware<RequestTracker>();
+        RequestTracker tracker = application.Services.GetRequiredService<RequestTracker>();
+        application.Use(next => context => tracker.InvokeAsync(context, next));
         RestEndpoints.Map(application);
         MetricsEndpoint.Map(application);
         application.MapInferenceGrpc();

@@ -24,6 +24,6 @@ internal static partial class ServerEvents
         EventName = nameof(Cancelled))]
     public static partial void Cancelled(ILogger logger, int count, double seconds);
 
-    [LoggerMessage(6, LogLevel.Information, "stopped", EventName = nameof(Stopped))]
-    public static partial void Stopped(ILogger logger);
+    [LoggerMessage(6, LogLevel.Information, "stopped after {count} requests", EventName = nameof(Stopped))]
+    public static partial void Stopped(ILogger logger, long count);
 }

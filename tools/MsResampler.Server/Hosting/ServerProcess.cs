@@ -40,11 +40,12 @@ internal sealed class ServerProcess(ServerStart start, LogSink log, Termination 
         }
 
         string signal = await termination.Requested.ConfigureAwait(false);
-        int exitCode = await StopAsync(application, models, signal, logger).ConfigureAwait(false);
+        RequestTracker requests = application.Services.GetRequiredService<RequestTracker>();
+        int exitCode = await StopAsync(application, models, requests, signal, logger).ConfigureAwait(false);
         // A model that is being loaded, or a batch that does not end, ends with the process.
         Task disposal = Task.Run(async () => await application.DisposeAsync().ConfigureAwait(false));
         await Task.WhenAny(disposal, Task.Delay(s_disposal)).ConfigureAwait(false);
-        ServerEvents.Stopped(logger);
+        ServerEvents.Stopped(logger, requests.EndedCount);
         return exitCode;
     }
 
@@ -90,12 +91,12 @@ internal sealed class ServerProcess(ServerStart start, LogSink log, Termination 
             ServerEvents.ModelUnusable(logger, model.Name);
     }
 
-    private async Task<int> StopAsync(WebApplication application, ModelCatalog models, string signal, ILogger logger)
+    private async Task<int> StopAsync(WebApplication application, ModelCatalog models, RequestTracker requests,
+        string signal, ILogger logger)
     {
         models.IsDraining = true;
         ServerEvents.Stopping(logger, signal);
         await Task.Delay(TimeSpan.FromSeconds(_settings.ShutdownDelay)).ConfigureAwait(false);
-        RequestTracker requests = application.Services.GetRequiredService<RequestTracker>();
         using CancellationTokenSource abort = new();
         // Stops to accept connections, closes those without a request, and ends when the others have closed.
         Task stop = application.StopAsync(abort.Token);

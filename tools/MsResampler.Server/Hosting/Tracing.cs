@@ -11,6 +11,7 @@ internal static class Tracing
 {
     private const string ServiceName = "msresampler-server";
     private const string ExporterVariable = "OTEL_TRACES_EXPORTER";
+    private const string DisabledVariable = "OTEL_SDK_DISABLED";
     private const string Otlp = "otlp";
     private const string None = "none";
     private const string HealthPath = "/v2/health";
@@ -23,6 +24,8 @@ internal static class Tracing
     /// <exception cref="SettingsException">They name an exporter that this program does not have.</exception>
     public static bool IsWanted(IConfiguration variables)
     {
+        if ("true".Equals(variables[DisabledVariable], StringComparison.OrdinalIgnoreCase))
+            return false;
         string? exporter = variables[ExporterVariable];
         if (string.IsNullOrEmpty(exporter))
             return s_endpointVariables.Any(name => !string.IsNullOrEmpty(variables[name]));
