@@ -15,10 +15,11 @@ internal abstract class GrpcFixture
     /// <summary>The name of the model.</summary>
     protected const string ModelName = "small";
 
-    private TemporaryFolder _folder = null!;
-
     /// <summary>The configuration of the model: C is 12, M 6, L 10, S 2, R 3.</summary>
     protected static ResamplerConfig Config { get; } = Configs.Of(Configs.Window(2, 2), Configs.None);
+
+    /// <summary>The folder of the model.</summary>
+    protected TemporaryFolder Folder { get; private set; } = null!;
 
     /// <summary>The model, loaded by the library.</summary>
     protected Resampler Library { get; private set; } = null!;
@@ -35,12 +36,12 @@ internal abstract class GrpcFixture
     [OneTimeSetUp]
     public async Task StartServer()
     {
-        _folder = new TemporaryFolder();
-        RandomModel.Write(_folder.Path, Config, Encoding.UTF8.GetBytes(ConfigJson.Of(Config)), 1);
-        Library = Resampler.Load(_folder.Path, new ResamplerOptions { Backend = Backend.Cpu, ThreadCount = 1 });
+        Folder = new TemporaryFolder();
+        RandomModel.Write(Folder.Path, Config, Encoding.UTF8.GetBytes(ConfigJson.Of(Config)), 1);
+        Library = Resampler.Load(Folder.Path, new ResamplerOptions { Backend = Backend.Cpu, ThreadCount = 1 });
         ServerSettings settings = new()
         {
-            Models = { [ModelName] = new ModelSettings { Path = _folder.Path, Backend = "cpu", Threads = 1 } },
+            Models = { [ModelName] = new ModelSettings { Path = Folder.Path, Backend = "cpu", Threads = 1 } },
         };
         Configure(settings);
         Server = await RunningServer.StartAsync(settings);
@@ -55,7 +56,7 @@ internal abstract class GrpcFixture
         if (Server is not null)
             await Server.DisposeAsync();
         Library?.Dispose();
-        _folder.Dispose();
+        Folder.Dispose();
     }
 
     /// <summary>Changes the settings of the server.</summary>

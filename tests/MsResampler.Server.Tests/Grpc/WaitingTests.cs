@@ -1,6 +1,10 @@
+using System.Text;
 using Grpc.Core;
+using Microsoft.Extensions.DependencyInjection;
 using MsResampler.Server.Grpc.Protocol;
 using MsResampler.Server.Hosting;
+using MsResampler.Server.Metrics;
+using MsResampler.Server.Tests.Hosting;
 
 namespace MsResampler.Server.Tests.Grpc;
 
@@ -56,6 +60,38 @@ internal sealed class WaitingTests : GrpcFixture
         request.Parameters["timeout"] = new InferParameter { Int64Param = 100_000 };
         await FailsAsync(async () => await Client.ModelInferAsync(request, cancellationToken: token),
             StatusCode.DeadlineExceeded);
+    }
+
+    /// <summary>What the client sees may come from its own library, what is counted comes from the server.</summary>
+    [Test, CancelAfter(30_000)]
+    public async Task A_deadline_and_a_client_that_goes_away_are_counted_apart(CancellationToken token)
+    {
+        (double Deadlines, double Cancellations) before = await CountAsync();
+        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(token);
+        using (AsyncUnaryCall<ModelInferResponse> waiting = await OccupyAsync(end.Token))
+        {
+            await end.CancelAsync();
+            await FailsAsync(async () => await waiting, StatusCode.Cancelled);
+        }
+
+        while (await CountAsync() != (before.Deadlines, before.Cancellations + 1))
+            await Task.Delay(1, token);
+        AsyncUnaryCall<ModelInferResponse> late
+            = Client.ModelInferAsync(Small(), deadline: DateTime.UtcNow.AddSeconds(0.2), cancellationToken: token);
+        await FailsAsync(async () => await late, StatusCode.DeadlineExceeded);
+        while (await CountAsync() != (before.Deadlines + 1, before.Cancellations + 1))
+            await Task.Delay(1, token);
+    }
+
+    private async Task<(double Deadlines, double Cancellations)> CountAsync()
+    {
+        using MemoryStream stream = new();
+        await Server.Application.Services.GetRequiredService<ServerMetrics>().Registry
+            .CollectAndExportAsTextAsync(stream);
+        MetricsText text = new(Encoding.UTF8.GetString(stream.ToArray()));
+        return (Of("deadline_exceeded"), Of("cancelled"));
+
+        double Of(string kind) => text.Of("msresampler_request_failures_total", ModelName, $",kind=\"{kind}\"");
     }
 
     [TearDown]
