@@ -120,6 +120,38 @@ internal sealed class DeadlineTests : BatchingFixture
     }
 
     [Test]
+    public async Task ARequestDoesNotEndWhileItsFeaturesAreCopied()
+    {
+        Task first = await StartHeldAsync();
+        using CancellationTokenSource gone = new();
+        using TrackedFeatures features = new(Features(1, [s_grid]));
+        Task<InferenceResult> request = Model.InferAsync(new InferenceRequest
+        {
+            Client = "a",
+            Grids = [s_grid],
+            Features = features.Memory,
+        }, gone.Token);
+        int readCount = 0;
+        bool hasEnded = false;
+        features.OnRead = () =>
+        {
+            readCount++;
+            gone.Cancel();
+            // The request may not end however long this takes.
+            hasEnded |= request.ContinueWith(_ => { }, TaskScheduler.Default).Wait(TimeSpan.FromMilliseconds(100));
+        };
+        Task other = SendAsync(Images(2, "b", s_grid));
+        Valve.Open();
+        await Task.WhenAll(first, other);
+        Assert.That(async () => await request.WaitAsync(Patience), Throws.InstanceOf<OperationCanceledException>());
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(readCount, Is.Positive);
+            Assert.That(hasEnded, Is.False);
+        }
+    }
+
+    [Test]
     public async Task ALargeRequestThatIsCancelledLeavesTheRestOfItsImages()
     {
         Settings.BatchSize = 1;

@@ -11,6 +11,9 @@ internal sealed class TrackedFeatures(float[] values) : MemoryManager<float>
     /// <summary>The number of reads after <see cref="Close"/>.</summary>
     public int LateReadCount => Volatile.Read(ref _lateReadCount);
 
+    /// <summary>Called before every read.</summary>
+    public Action OnRead { get; set; } = () => { };
+
     /// <summary>Ends the permission to read.</summary>
     public void Close()
     {
@@ -22,6 +25,7 @@ internal sealed class TrackedFeatures(float[] values) : MemoryManager<float>
     {
         if (_isClosed)
             Interlocked.Increment(ref _lateReadCount);
+        OnRead();
         return values;
     }
 
