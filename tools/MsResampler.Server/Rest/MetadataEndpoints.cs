@@ -25,7 +25,7 @@ internal sealed class MetadataEndpoints(ModelCatalog models)
             : RestJson.WriteAsync(context, StatusOf(false), s_notReady);
 
     /// <summary>Answers name, version and extensions of the server.</summary>
-    public Task WriteServerAsync(HttpContext context)
+    public static Task WriteServerAsync(HttpContext context)
         => RestJson.WriteAsync(context, StatusCodes.Status200OK, s_server);
 
     /// <summary>Answers whether a model is ready.</summary>

@@ -14,7 +14,7 @@ internal static class RestEndpoints
         MetadataEndpoints metadata = ActivatorUtilities.CreateInstance<MetadataEndpoints>(routes.ServiceProvider);
         InferEndpoint infer = ActivatorUtilities.CreateInstance<InferEndpoint>(routes.ServiceProvider);
         RestErrors errors = ActivatorUtilities.CreateInstance<RestErrors>(routes.ServiceProvider);
-        Add("/v2", HttpMethods.Get, metadata.WriteServerAsync);
+        Add("/v2", HttpMethods.Get, MetadataEndpoints.WriteServerAsync);
         Add("/v2/health/live", HttpMethods.Get, metadata.WriteLiveAsync);
         Add("/v2/health/ready", HttpMethods.Get, metadata.WriteReadyAsync);
         foreach (string model in new[] { Model, Versioned })
