@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Options;
 using MsResampler.Server.Batching;
 using MsResampler.Server.Hosting;
-using MsResampler.Server.Inputs;
 using MsResampler.Server.Metrics;
 using MsResampler.Server.Protocol;
 using MsResampler.Vision;

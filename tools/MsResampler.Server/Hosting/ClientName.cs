@@ -1,7 +1,6 @@
 using System.Net;
-using MsResampler.Server.Hosting;
 
-namespace MsResampler.Server.Protocol;
+namespace MsResampler.Server.Hosting;
 
 /// <summary>Who asks: the name by which the fair queue tells clients apart.</summary>
 internal static class ClientName

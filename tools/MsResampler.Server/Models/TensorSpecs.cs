@@ -1,7 +1,6 @@
-using MsResampler.Server.Models;
 using MsResampler.Server.Protocol;
 
-namespace MsResampler.Server.Inputs;
+namespace MsResampler.Server.Models;
 
 /// <summary>The inputs and outputs of a model: what its metadata lists and what requests are checked against.</summary>
 internal static class TensorSpecs
