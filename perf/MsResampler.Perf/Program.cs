@@ -8,6 +8,8 @@ using MsResampler.Perf.Costs;
 using MsResampler.Perf.Growth;
 using MsResampler.Perf.Peers;
 using MsResampler.Perf.Profile;
+using MsResampler.Perf.Serving;
+using MsResampler.Perf.Soak;
 using MsResampler.Perf.Start;
 using MsResampler.Perf.Storage;
 using MsResampler.Perf.Training;
@@ -23,6 +25,8 @@ RootCommand root = new("Measures the speed of the engine.")
     StorageCommand.Create(),
     TrainingCommand.Create(),
     CpuProfileCommand.Create(),
+    ServeCommand.Create(),
+    SoakCommand.Create(),
     Benchmarks(),
     ColdStartCommand(),
     StartOnceCommand(),
