@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using MsResampler.Kernels;
 using MsResampler.Onnx;
 using MsResampler.Reference;
+using MsResampler.Server.Protocol;
 using MsResampler.Training;
 using MsResampler.Vision;
 using NetArchTest.Rules;
@@ -23,6 +24,10 @@ public class DependencyTests
 
     private static readonly Assembly s_gpu = typeof(CudaBackend).Assembly;
 
+    private static readonly Assembly s_server = typeof(ServerException).Assembly;
+
+    private static string InServer(string name) => $"MsResampler.Server.{name}";
+
     private static string InKernels(string name) => $"MsResampler.Kernels.{name}";
 
     private static PredicateList TypesOf(Assembly assembly, string within)
@@ -39,8 +44,8 @@ public class DependencyTests
 
     [TestCaseSource(nameof(s_libraries))]
     public void Libraries_do_not_depend_on_kernels_and_tools(Assembly assembly)
-        => AssertFree(assembly, Root, "MsResampler.Kernels", "MsResampler.Cli", "MsResampler.Perf",
-            "MsResampler.Scenes", "MsResampler.Claim");
+        => AssertFree(assembly, Root, "MsResampler.Kernels", "MsResampler.Cli", "MsResampler.Server",
+            "MsResampler.Perf", "MsResampler.Scenes", "MsResampler.Claim");
 
     [Test]
     public void The_engine_its_reference_and_the_ONNX_graph_know_nothing_of_photos_and_hosting()
@@ -117,6 +122,26 @@ public class DependencyTests
     [Test]
     public void Benchmarks_do_not_ship_with_the_GPU_backend()
         => AssertFree(s_gpu, Root, "System.Diagnostics.Stopwatch", "MsResampler.Perf");
+
+    /// <summary>REST and gRPC are two doors to the same inputs and batches, which know neither.</summary>
+    [TestCase("Protocol", "Inputs", "Outputs", "Limits", "Models", "Batching", "Metrics", "Hosting", "Rest", "Grpc")]
+    [TestCase("Limits", "Inputs", "Models", "Batching", "Hosting", "Rest", "Grpc")]
+    [TestCase("Inputs", "Outputs", "Batching", "Rest", "Grpc")]
+    [TestCase("Outputs", "Batching", "Rest", "Grpc")]
+    [TestCase("Batching", "Rest", "Grpc", "Inputs", "Outputs")]
+    [TestCase("Models", "Rest", "Grpc", "Inputs", "Outputs")]
+    [TestCase("Metrics", "Rest", "Grpc", "Inputs", "Batching")]
+    [TestCase("Rest", "Grpc", "Batching")]
+    [TestCase("Grpc", "Rest", "Batching")]
+    public void A_folder_of_the_server_does_not_use_those_above_it(string folder, params string[] above)
+        => AssertFree(s_server, InServer(folder), [.. above.Select(InServer)]);
+
+    [Test]
+    public void Batches_know_no_HTTP()
+    {
+        foreach (string folder in new[] { "Protocol", "Limits", "Inputs", "Batching", "Models" })
+            AssertFree(s_server, InServer(folder), "Microsoft.AspNetCore", "Grpc", "Google.Protobuf");
+    }
 
     [Test]
     public void Planning_does_not_depend_on_a_backend()

@@ -10,7 +10,6 @@ namespace MsResampler.Tests.House;
 public sealed partial class PackageTests
 {
     private const string FolderVariable = "MSRESAMPLER_PACKAGES";
-    private const string Tool = "MsResampler.Cli";
     private const long MaxToolBytes = 100_000_000;   // ONNX Runtime and SkiaSharp for all platforms
 
     /// <summary>The kind of a source that a portable PDB contains (Portable PDB format, Embedded Source).</summary>
@@ -19,15 +18,17 @@ public sealed partial class PackageTests
     private static readonly string[] s_libraries =
         ["MsResampler", "MsResampler.Kernels", "MsResampler.Onnx", "MsResampler.Training", "MsResampler.Vision"];
 
-    private static readonly string[] s_packages = [.. s_libraries, Tool];
+    private static readonly string[] s_tools = ["MsResampler.Cli", "MsResampler.Server"];
 
-    /// <summary>The platforms of the command. SkiaSharp's file for macOS is universal, ONNX Runtime's is
+    private static readonly string[] s_packages = [.. s_libraries, .. s_tools];
+
+    /// <summary>The platforms of the commands. SkiaSharp's file for macOS is universal, ONNX Runtime's is
     /// not.</summary>
     private static readonly string[] s_platforms =
         ["linux-arm64", "linux-musl-arm64", "linux-musl-x64", "linux-x64", "osx", "osx-arm64", "win-arm64", "win-x64"];
 
     [Test]
-    public void Each_library_and_the_command_have_a_package()
+    public void Each_library_and_each_command_has_a_package()
         => Assert.That(Packages().Select(Id), Is.EquivalentTo(s_packages));
 
     [TestCaseSource(nameof(s_packages))]
@@ -97,10 +98,10 @@ public sealed partial class PackageTests
         }
     }
 
-    [Test]
-    public void The_command_has_native_libraries_only_for_its_platforms()
+    [TestCaseSource(nameof(s_tools))]
+    public void A_command_has_native_libraries_only_for_its_platforms(string id)
     {
-        string path = PathOf(Tool);
+        string path = PathOf(id);
         using ZipArchive package = ZipFile.OpenRead(path);
         string[] platforms = [.. package.Entries.Select(entry => NativeFile().Match(entry.FullName))
             .Where(match => match.Success).Select(match => match.Groups["platform"].Value).Distinct()

@@ -41,6 +41,10 @@ public sealed partial class ReadmeTests
         ("msresampler convert --model MiniCPM-V-2_6 ", "it needs a published model"),
         ("msresampler train --model student --features ", "it needs features of many images"),
         ("msresampler train --model multi --features ", "it needs features of many images"),
+        ("msresampler-server ", "ServerReadmeTests runs it, because it does not end"),
+        ("curl ", "ServerReadmeTests runs it, because it needs the server"),
+        ("npx autocannon", "it needs a server, and a package of npm"),
+        ("h2load ", "it needs a server"),
     ];
 
     /// <summary>The texts with commands, examples and links; paths from the top of the checkout.</summary>
@@ -48,7 +52,7 @@ public sealed partial class ReadmeTests
     [
         "README.md", "CONTRIBUTING.md", "src/MsResampler/README.md", "src/MsResampler.Onnx/README.md",
         "src/MsResampler.Reference/README.md", "src/MsResampler.Training/README.md", "src/MsResampler.Vision/README.md",
-        "kernels/README.md", "tools/MsResampler.Cli/README.md",
+        "kernels/README.md", "tools/MsResampler.Cli/README.md", "tools/MsResampler.Server/README.md",
         "tests/PtxEmulator/README.md", "perf/README.md",
     ];
 
