@@ -85,7 +85,8 @@ internal sealed class ErrorInterceptorTests
     {
         using ILoggerFactory loggers = LoggerFactory.Create(builder => builder.AddProvider(new LineLog(_log)));
         ErrorInterceptor interceptor = new(loggers.CreateLogger<ErrorInterceptor>());
-        Call call = new(isCancelled, hasClientGone);
+        FakeServerCall call = new(new DefaultHttpContext { RequestAborted = new CancellationToken(hasClientGone) },
+            new CancellationToken(isCancelled));
         return (await Assert.ThrowsAsync<RpcException>(() => interceptor.UnaryServerHandler<string, string>("", call,
             (_, _) => throw exception)))!;
     }
@@ -105,47 +106,5 @@ internal sealed class ErrorInterceptorTests
         public void Dispose()
         {
         }
-    }
-
-    /// <summary>A call with only what the interceptor reads.</summary>
-    private sealed class Call : ServerCallContext
-    {
-        private readonly CancellationToken _token;
-
-        public Call(bool isCancelled, bool hasClientGone)
-        {
-            _token = new CancellationToken(isCancelled);
-            UserStateCore = new Dictionary<object, object>
-            {
-                ["__HttpContext"] = new DefaultHttpContext { RequestAborted = new CancellationToken(hasClientGone) },
-            };
-        }
-
-        protected override string MethodCore => "/a/B";
-
-        protected override string HostCore => "";
-
-        protected override string PeerCore => "";
-
-        protected override DateTime DeadlineCore => DateTime.MaxValue;
-
-        protected override Metadata RequestHeadersCore { get; } = [];
-
-        protected override CancellationToken CancellationTokenCore => _token;
-
-        protected override Metadata ResponseTrailersCore { get; } = [];
-
-        protected override Status StatusCore { get; set; }
-
-        protected override WriteOptions? WriteOptionsCore { get; set; }
-
-        protected override AuthContext AuthContextCore { get; } = new(null, []);
-
-        protected override IDictionary<object, object> UserStateCore { get; }
-
-        protected override ContextPropagationToken CreatePropagationTokenCore(ContextPropagationOptions? options)
-            => throw new NotSupportedException();
-
-        protected override Task WriteResponseHeadersAsyncCore(Metadata responseHeaders) => Task.CompletedTask;
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Http.Headers;
 using Google.Protobuf;
@@ -74,6 +75,15 @@ internal sealed class MessageErrorTests : GrpcFixture
     [Test]
     public async Task A_body_that_ends_within_its_message_is_an_error()
         => Assert.That(await StatusOfBodyAsync([0, 0, 0, 0, 9, 1, 2]), Is.EqualTo($"{(int)StatusCode.Internal}"));
+
+    /// <summary>The server knows from its headers that the body exceeds the limit for bodies.</summary>
+    [Test]
+    public async Task A_message_above_the_limit_is_refused_although_the_headers_have_its_length()
+    {
+        byte[] body = new byte[5 + MaxBytes + 1];
+        BinaryPrimitives.WriteInt32BigEndian(body.AsSpan(1), MaxBytes + 1);
+        Assert.That(await StatusOfBodyAsync(body), Is.EqualTo($"{(int)StatusCode.ResourceExhausted}"));
+    }
 
     [Test]
     public async Task A_body_that_is_no_gRPC_message_is_an_error()

@@ -11,10 +11,15 @@ internal sealed class ModelCatalog : IAsyncDisposable
     private volatile bool _isDraining;
 
     /// <summary>Starts to load all models.</summary>
-    public ModelCatalog(ServerSettings settings, ServerMetrics metrics, ILoggerFactory loggers)
+    /// <param name="settings">The models, and how their requests are queued and batched.</param>
+    /// <param name="metrics">Counts answers and batches.</param>
+    /// <param name="loggers">The log.</param>
+    /// <param name="parts">What tests replace; null for the defaults.</param>
+    public ModelCatalog(ServerSettings settings, ServerMetrics metrics, ILoggerFactory loggers,
+        ModelParts? parts = null)
     {
         foreach ((string name, ModelSettings model) in settings.Models)
-            _models.Add(name, new ServedModel(name, model, settings, metrics, loggers));
+            _models.Add(name, new ServedModel(name, model, settings, metrics, loggers, parts));
     }
 
     /// <summary>The models, in the order of their names.</summary>
