@@ -52,6 +52,25 @@ internal sealed class TimesTests : BatchingFixture
         Assert.That(Values(await ReadAsync()), Is.EqualTo(new[] { 3, 3, 2, 4 * Second, 0, 4 * Second }));
     }
 
+    [Test]
+    public async Task ABatchWhoseOnlyRequestFailsIsNotCounted()
+    {
+        Settings.QueueSize = 1;
+        await StartAsync();
+        Fake.Before = _ => Time.Advance(TimeSpan.FromSeconds(8));
+        await SendAsync(Images(1, "a", s_grid));
+        Fake.Before = _ => throw new InsufficientMemoryException();
+        Assert.That((await FailureOf(SendAsync(Images(2, "a", s_grid)))).RetryAfter,
+            Is.EqualTo(TimeSpan.FromSeconds(1)), "nothing waits");
+        Task first = await HoldAsync(Images(3, "a", s_grid));
+        Task second = SendAsync(Images(4, "a", s_grid));
+        Assert.That((await FailureOf(SendAsync(Images(5, "a", s_grid)))).RetryAfter,
+            Is.EqualTo(TimeSpan.FromSeconds(8)), "the time of the batch that was computed");
+        Assert.That(Values(await ReadAsync()), Is.EqualTo(new[] { 1, 1, 1, 8 * Second, 0, 8 * Second }));
+        Valve.Open();
+        await Task.WhenAll(first, second);
+    }
+
     /// <summary>Requests, images, batches, and the times of requests, of waiting and of computing.</summary>
     private static double[] Values(MetricsText text) =>
     [

@@ -23,7 +23,8 @@ internal sealed class BatchComputation(Resampler resampler, VisionEncoder? encod
 
     /// <summary>Computes a batch, and counts the groups of each request that has its tokens as done. A request whose
     /// groups cannot be computed fails alone.</summary>
-    /// <returns>Whether anything was computed.</returns>
+    /// <returns>Whether its times are measured: nothing is computed of a batch whose only request has
+    /// failed.</returns>
     /// <exception cref="OperationCanceledException">The batch was cancelled.</exception>
     /// <exception cref="Exception">The whole batch has failed.</exception>
     public bool Run(Batch batch)
@@ -35,8 +36,8 @@ internal sealed class BatchComputation(Resampler resampler, VisionEncoder? encod
             foreach (BatchSlice slice in batch.Slices)
                 AddParts(slice, parts, batch.Cancellation);
             if (parts.Count == 1)
-                RunInPlace(batch, parts[0], start);
-            else if (parts.Count > 1)
+                return RunInPlace(batch, parts[0], start);
+            if (parts.Count > 1)
                 RunTogether(batch, parts, start);
             return parts.Count > 0;
         }
@@ -96,7 +97,7 @@ internal sealed class BatchComputation(Resampler resampler, VisionEncoder? encod
         return null;
     }
 
-    private void RunInPlace(Batch batch, BatchPart part, long start)
+    private bool RunInPlace(Batch batch, BatchPart part, long start)
     {
         BatchSlice slice = part.Slice;
         Answer answer = AnswerOf(slice.Request);
@@ -112,7 +113,7 @@ internal sealed class BatchComputation(Resampler resampler, VisionEncoder? encod
         catch (Exception exception) when (BatchFailures.AreOfRequest(exception))
         {
             queue.Fail(slice.Request, failures.OfRequest(exception, slice));
-            return;
+            return false;
         }
 
         queue.Complete(slice);
@@ -121,6 +122,7 @@ internal sealed class BatchComputation(Resampler resampler, VisionEncoder? encod
             Input = time.GetElapsedTime(start, prepared),
             Infer = time.GetElapsedTime(prepared),
         };
+        return true;
     }
 
     private void RunTogether(Batch batch, List<BatchPart> parts, long start)
