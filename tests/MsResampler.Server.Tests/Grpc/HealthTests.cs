@@ -34,6 +34,17 @@ internal sealed class HealthTests : GrpcFixture
         => await FailsAsync(async () => await Health.CheckAsync(new HealthCheckRequest { Service = "absent" }),
             StatusCode.NotFound, "absent");
 
+    /// <summary>A status is sent as a header, and clients end a connection whose headers are too long.</summary>
+    [Test]
+    public async Task The_check_of_a_long_name_is_not_found()
+        => await FailsAsync(async () => await Health.CheckAsync(new HealthCheckRequest { Service = new('x', 60_000) }),
+            StatusCode.NotFound, "60000 characters");
+
+    [Test]
+    public async Task Bytes_that_are_no_message_are_an_error([Values("Check", "Watch")] string method)
+        => await FailsAsync(async () => await RawCalls.Start(Channel, method, [0x0A, 0x01, 0xFF],
+            service: "grpc.health.v1.Health"), StatusCode.InvalidArgument, "service", "UTF-8");
+
     [Test, CancelAfter(20_000)]
     public async Task A_watcher_sees_each_change(CancellationToken token)
     {

@@ -45,6 +45,16 @@ internal sealed class MetadataTests : GrpcFixture
         await FailsAsync(async () => await Client.ModelMetadataAsync(request), StatusCode.NotFound);
     }
 
+    /// <summary>A status is sent as a header, and clients end a connection whose headers are too long.</summary>
+    [Test]
+    public async Task A_model_or_version_with_a_long_name_is_not_found([Values] bool isKnown)
+    {
+        string text = new('x', 100_000);
+        ModelMetadataRequest request = new() { Name = isKnown ? ModelName : text, Version = text };
+        await FailsAsync(async () => await Client.ModelMetadataAsync(request), StatusCode.NotFound,
+            "100000 characters");
+    }
+
     [Test, CancelAfter(20_000)]
     public async Task Reflection_lists_the_services_and_describes_the_protocol(CancellationToken token)
     {

@@ -9,6 +9,7 @@ internal static class RawCalls
 
     /// <summary>Starts a call.</summary>
     public static AsyncUnaryCall<byte[]> Start(ChannelBase channel, string method, byte[] message,
-        CallOptions options = default) => channel.CreateCallInvoker().AsyncUnaryCall(new Method<byte[], byte[]>(
-            MethodType.Unary, "inference.GRPCInferenceService", method, s_bytes, s_bytes), null, options, message);
+        CallOptions options = default, string service = "inference.GRPCInferenceService")
+        => channel.CreateCallInvoker().AsyncUnaryCall(new Method<byte[], byte[]>(MethodType.Unary, service, method,
+            s_bytes, s_bytes), null, options, message);
 }

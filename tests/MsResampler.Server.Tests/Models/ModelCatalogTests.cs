@@ -26,6 +26,18 @@ internal sealed class ModelCatalogTests : BatchingFixture
     }
 
     [Test]
+    public async Task LongNamesAreShortenedInErrors()
+    {
+        await using ModelCatalog catalog = Load(("a", ModelPath));
+        string text = new('x', 10_000);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(Error(() => catalog.Find(text)), Has.Length.LessThan(200));
+            Assert.That(Error(() => catalog.Find("a", text)), Has.Length.LessThan(200));
+        }
+    }
+
+    [Test]
     public async Task AServerIsReadyWhenAllItsModelsAreUntilItDrains()
     {
         await using ModelCatalog good = Load(("a", ModelPath), ("b", ModelPath));

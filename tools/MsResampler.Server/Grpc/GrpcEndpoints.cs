@@ -1,5 +1,6 @@
 using Google.Protobuf.Reflection;
 using Grpc.AspNetCore.Server;
+using Grpc.Health.V1;
 using Microsoft.AspNetCore.Http.Features;
 using MsResampler.Server.Grpc.Protocol;
 using MsResampler.Server.Hosting;
@@ -40,13 +41,17 @@ internal static class GrpcEndpoints
     {
         MemoryBudget budget = routes.ServiceProvider.GetRequiredService<MemoryBudget>();
         ServerSettings settings = routes.ServiceProvider.GetRequiredService<ServerSettings>();
-        routes.MapGrpcService<InferenceService>().Add(endpoint => LimitMemory(endpoint, budget, settings));
-        routes.MapGrpcService<HealthService>();
+        routes.MapGrpcService<InferenceService>().Add(endpoint => ReadMessages(endpoint,
+            GRPCInferenceService.Descriptor, budget, settings.MaxRequestBytes));
+        routes.MapGrpcService<HealthService>().Add(endpoint => ReadMessages(endpoint,
+            Health.Descriptor, budget, MaxNameMessageBytes));
         routes.MapGrpcReflectionService();
     }
 
-    /// <summary>Gives each call its resources, and the library a body that reserves memory.</summary>
-    private static void LimitMemory(EndpointBuilder endpoint, MemoryBudget budget, ServerSettings settings)
+    /// <summary>Gives each call its resources, and the library a body that reserves memory and whose errors have a
+    /// status.</summary>
+    private static void ReadMessages(EndpointBuilder endpoint, Google.Protobuf.Reflection.ServiceDescriptor service,
+        MemoryBudget budget, long maxBytes)
     {
         // The endpoints for unknown methods have no metadata, and read no body.
         if (endpoint.Metadata.OfType<GrpcMethodMetadata>().FirstOrDefault() is not GrpcMethodMetadata metadata
@@ -55,7 +60,7 @@ internal static class GrpcEndpoints
             return;
         }
 
-        MessageDescriptor type = GRPCInferenceService.Descriptor.FindMethodByName(metadata.Method.Name).InputType;
+        MessageDescriptor type = service.FindMethodByName(metadata.Method.Name).InputType;
         endpoint.RequestDelegate = async context =>
         {
             using CallResources resources = new(budget);
@@ -64,7 +69,7 @@ internal static class GrpcEndpoints
             if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
                 limit.MaxRequestBodySize = null;
             context.Features.Set<IRequestBodyPipeFeature>(new MessageReader(context.Request.BodyReader, type,
-                resources.Memory, budget.Capacity, settings.MaxRequestBytes));
+                resources.Memory, budget.Capacity, maxBytes));
             await handler(context).ConfigureAwait(false);
         };
     }

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Grpc.Health.V1;
 using MsResampler.Server.Grpc.Protocol;
 using MsResampler.Server.Models;
+using MsResampler.Server.Protocol;
 using static Grpc.Health.V1.HealthCheckResponse.Types;
 
 namespace MsResampler.Server.Grpc;
@@ -18,7 +19,8 @@ internal sealed class HealthService(ModelCatalog models, IHostApplicationLifetim
         ServingStatus status = StatusOf(request.Service);
         return status != ServingStatus.ServiceUnknown
             ? Task.FromResult(new HealthCheckResponse { Status = status })
-            : throw new RpcException(new Status(StatusCode.NotFound, $"there is no service '{request.Service}'; "
+            : throw new RpcException(new Status(StatusCode.NotFound,
+                $"there is no service {Quoted.Of(request.Service)}; "
                 + $"expected '', '{GRPCInferenceService.Descriptor.FullName}' or the name of a model"));
     }
 

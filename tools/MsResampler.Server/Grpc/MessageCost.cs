@@ -142,6 +142,6 @@ internal static class MessageCost
         reader.Advance(count);
     }
 
-    private static ServerException NotAMessage(string reason) => new(ErrorKind.InvalidRequest,
-        $"expected a message of the Open Inference Protocol, found other bytes: {reason}");
+    private static ServerException NotAMessage(string reason) => new(ErrorKind.InvalidRequest, "expected a message of "
+        + $"the Open Inference Protocol or of the health protocol, found other bytes: {reason}");
 }

@@ -8,8 +8,8 @@ using MsResampler.Server.Protocol;
 
 namespace MsResampler.Server.Grpc;
 
-/// <summary>The body of a unary call for the gRPC library, which buffers a whole message before it parses it. Every
-/// byte that is buffered is reserved, and what the message becomes before it is parsed.</summary>
+/// <summary>The body of a call with one message for the gRPC library, which buffers a whole message before it parses
+/// it. Every byte that is buffered is reserved, and what the message becomes before it is parsed.</summary>
 /// <remarks>The library consumes a body in whole messages: every buffer starts with the header of one.</remarks>
 /// <param name="body">The body.</param>
 /// <param name="type">The type of the message.</param>

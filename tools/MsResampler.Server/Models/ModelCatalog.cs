@@ -47,12 +47,12 @@ internal sealed class ModelCatalog : IAsyncDisposable
         if (!_models.TryGetValue(name, out ServedModel? model))
         {
             throw new ServerException(ErrorKind.NotFound, $"expected one of the models {string.Join(", ",
-                All.Select(known => $"'{known.Name}'"))}, found '{name}'");
+                All.Select(known => $"'{known.Name}'"))}, found {Quoted.Of(name)}");
         }
 
         return string.IsNullOrEmpty(version) || version == ServedModel.Version ? model
             : throw new ServerException(ErrorKind.NotFound, $"model '{name}': expected version " +
-                $"'{ServedModel.Version}', the only one, found '{version}'");
+                $"'{ServedModel.Version}', the only one, found {Quoted.Of(version)}");
     }
 
     /// <summary>Accepts no more requests, and waits until those in progress have ended.</summary>
