@@ -74,6 +74,21 @@ internal sealed class MetricsEndpointTests : ServerFixture
         Assert.That((await MetricsAsync(server.Http)).Series, Is.EquivalentTo(before.Series));
     }
 
+    [TestCase("HEAD", HttpStatusCode.OK, "")]
+    [TestCase("POST", HttpStatusCode.MethodNotAllowed,
+        "{\"error\":\"expected the method GET for this path, found 'POST'\"}")]
+    public async Task Other_methods_are_answered_as_on_other_paths(string method, HttpStatusCode status, string body)
+    {
+        await using RunningServer server = await RunningServer.StartAsync(Settings());
+        using HttpRequestMessage request = new(new HttpMethod(method), new Uri(server.Http, "/metrics"));
+        using HttpResponseMessage response = await Client.SendAsync(request);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(response.StatusCode, Is.EqualTo(status));
+            Assert.That(await response.Content.ReadAsStringAsync(), Is.EqualTo(body));
+        }
+    }
+
     [Test]
     public async Task The_format_is_that_of_Prometheus()
     {

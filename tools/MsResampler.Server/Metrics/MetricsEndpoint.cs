@@ -1,6 +1,7 @@
 using MsResampler.Server.Hosting;
 using MsResampler.Server.Limits;
 using MsResampler.Server.Models;
+using MsResampler.Server.Rest;
 using Prometheus;
 
 namespace MsResampler.Server.Metrics;
@@ -21,11 +22,14 @@ internal static class MetricsEndpoint
         ProcessMetrics.Add(registry);
         AddServer(registry, services.GetRequiredService<MemoryBudget>(), services.GetRequiredService<ModelCatalog>(),
             services.GetRequiredService<RequestTracker>());
-        routes.MapGet(Path, context =>
+        RestErrors errors = ActivatorUtilities.CreateInstance<RestErrors>(services);
+        routes.Map(Path, new RestRoute(Path, HttpMethods.Get, WriteAsync, errors).InvokeAsync);
+
+        Task WriteAsync(HttpContext context)
         {
             context.Response.ContentType = ContentType;
             return registry.CollectAndExportAsTextAsync(context.Response.Body, context.RequestAborted);
-        });
+        }
     }
 
     private static void AddServer(CollectorRegistry registry, MemoryBudget memory, ModelCatalog models,
