@@ -79,6 +79,9 @@ internal sealed class HostedModel(IOptions<MsResamplerOptions> options, ILoggerF
                 return;
             long start = Stopwatch.GetTimestamp();
             IList<PatchGrid> grids = options.Value.WarmUpGrids;
+            // Most of the first call's time is code that is compiled, whatever the grid.
+            if (grids.Count == 0 && parts.Tokenizer is null)
+                grids = [new(parts.Resampler.Config.QueryGrid.Rows, parts.Resampler.Config.QueryGrid.Columns)];
             parts.Resampler.WarmUp([], cancellationToken);
             foreach (PatchGrid grid in grids)
                 parts.Resampler.WarmUp([grid], cancellationToken);

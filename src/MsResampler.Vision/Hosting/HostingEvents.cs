@@ -31,7 +31,7 @@ internal static partial class HostingEvents
     public static partial void GridPlanned(ILogger logger, PatchGrid grid, string strategies, double flops);
 
     [LoggerMessage(5, LogLevel.Information,
-        "Warmed up in {Seconds:F2} s, for the encoder and {GridCount} patch grid(s) of the options.",
+        "Warmed up in {Seconds:F2} s, with {GridCount} patch grid(s) and, if there is one, the encoder.",
         EventName = nameof(WarmedUp))]
     public static partial void WarmedUp(ILogger logger, double seconds, int gridCount);
 

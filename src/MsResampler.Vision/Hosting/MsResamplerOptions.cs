@@ -23,6 +23,7 @@ public sealed class MsResamplerOptions
     public bool WarmUp { get; set; } = true;
 
     /// <summary>Patch grids to warm up: one batch of one image for each, on a GPU with its kernels. The grid of an
-    /// encoder with a fixed input size needs no entry.</summary>
+    /// encoder with a fixed input size needs no entry. Without grids and without an encoder, a grid of the size of the
+    /// query grid is used.</summary>
     public IList<PatchGrid> WarmUpGrids { get; set; } = [];
 }

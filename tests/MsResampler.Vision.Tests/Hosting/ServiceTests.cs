@@ -97,8 +97,18 @@ internal sealed class ServiceTests : ServiceFixture
             Assert.That(log.Texts(3).Single(), Does.Contain($"{EncoderPath}, 8 channels"));
             Assert.That(log.Texts(4)[0], Does.StartWith("The patch grid 2x3 is new; keys/values of the scopes: "));
             Assert.That(log.Texts(4)[1], Does.StartWith("The patch grid 4x4 is new"));
-            Assert.That(log.Texts(5).Single(), Does.Match(@"^Warmed up in \d+\.\d\d s, for the encoder and 1 "));
+            Assert.That(log.Texts(5).Single(), Does.Match(@"^Warmed up in \d+\.\d\d s, with 1 patch grid"));
         }
+    }
+
+    [Test]
+    public async Task Without_an_encoder_and_grids_the_first_call_is_warm_too()
+    {
+        using RecordedLog log = new();
+        using ServiceProvider services = Build(log, options => options.EncoderPath = null);
+        Assert.That((await CheckUntilDoneAsync(services)).Status, Is.EqualTo(HealthStatus.Healthy));
+        QueryGrid grid = services.GetRequiredService<Resampler>().Config.QueryGrid;
+        Assert.That(log.Texts(4).Single(), Does.StartWith($"The patch grid {grid.Rows}x{grid.Columns} is new"));
     }
 
     [Test]

@@ -66,7 +66,7 @@ internal static class ModelSettingList
                 return isRight;
             }),
         new(nameof(ModelSettings.WarmUp), "--warm-up", "[NAME=]HxW...",
-            "Patch grids to warm up before the model is ready." + ForOne,
+            "Patch grids to warm up before the model is ready (default: one of the size of the query grid)." + ForOne,
             "rows x columns such as 24x24, each from 1 to 65535", (model, text) =>
             {
                 model.WarmUp.Add(text);
