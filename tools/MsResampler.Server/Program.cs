@@ -1,4 +1,5 @@
 using System.Text;
+using MsResampler.Cli.Native;
 using MsResampler.Server.Hosting;
 using MsResampler.Server.Hosting.Configuration;
 using MsResampler.Server.Hosting.Logging;

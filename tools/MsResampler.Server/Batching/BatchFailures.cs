@@ -1,3 +1,4 @@
+using MsResampler.Cli.Engines;
 using MsResampler.Kernels;
 using MsResampler.Server.Protocol;
 
@@ -23,8 +24,8 @@ internal sealed class BatchFailures(string model, RequestQueue queue, ILogger lo
     public ServerException OfRequest(Exception exception, BatchSlice slice) => exception switch
     {
         ActivationOverflowException overflow => Invalid(slice, overflow.ImageIndex, "expected features of the " +
-            $"usual size, found some that lead to values outside the range of {NameOf(overflow.Precision)}; scale " +
-            "them", exception),
+            "usual size, found some that lead to values outside the range of " +
+            $"{PrecisionChoice.NameOf(overflow.Precision)}; scale them", exception),
         InvalidFeaturesException invalid => Invalid(slice, invalid.ImageIndex, "expected finite features, found NaN " +
             "or infinity", exception),
         InvalidModelException => Invalid(slice, 0, "the model cannot be used with one of the patch grids of this " +
@@ -59,12 +60,6 @@ internal sealed class BatchFailures(string model, RequestQueue queue, ILogger lo
     private static ServerException Invalid(BatchSlice slice, int index, string problem, Exception exception)
         => new(ErrorKind.InvalidRequest,
             $"{slice.Request.Describe(slice.FirstGroup + Math.Max(index, 0))}: {problem}", exception);
-
-    private static string NameOf(Precision precision) => precision switch
-    {
-        Precision.TensorFloat32 => "tf32",
-        _ => precision.ToString().ToLowerInvariant(),
-    };
 
     /// <summary>Logs a cause that clients do not see.</summary>
     /// <returns>The same exception.</returns>

@@ -1,3 +1,4 @@
+using MsResampler.Cli.Engines;
 using MsResampler.Kernels;
 using MsResampler.Server.Hosting;
 using MsResampler.Server.Hosting.Configuration;
@@ -8,12 +9,6 @@ namespace MsResampler.Server.Models;
 /// <summary>Turns the settings of a model into the options of the library.</summary>
 internal static class ModelOptions
 {
-    private static readonly (string Name, Precision Precision)[] s_precisions =
-    [
-        ("auto", Precision.Auto), ("float32", Precision.Float32), ("tf32", Precision.TensorFloat32),
-        ("float16", Precision.Float16), ("bfloat16", Precision.BFloat16), ("int8", Precision.Int8),
-    ];
-
     /// <summary>The options. This may open the GPUs, which takes some tenths of a second.</summary>
     /// <param name="settings">The settings.</param>
     /// <param name="backend">The backend; null for that of the settings.</param>
@@ -51,13 +46,9 @@ internal static class ModelOptions
     }
 
     private static Precision PrecisionOf(string name)
-    {
-        foreach ((string known, Precision precision) in s_precisions)
-            if (known == name)
-                return precision;
-        throw new ArgumentException($"precision: expected one of {string.Join(", ", s_precisions.Select(entry
-            => entry.Name))}, found '{name}'", nameof(name));
-    }
+        => PrecisionChoice.All.FirstOrDefault(choice => choice.Name == name)?.Precision
+            ?? throw new ArgumentException($"precision: expected one of {string.Join(", ", PrecisionChoice.All)}, " +
+                $"found '{name}'", nameof(name));
 
     private static PatchGrid GridOf(string text) => SettingValue.TryGrid(text, out PatchGrid grid) ? grid
         : throw new ArgumentException($"warm-up: expected a patch grid such as 24x24, found '{text}'", nameof(text));

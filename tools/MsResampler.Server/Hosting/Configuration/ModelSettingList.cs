@@ -1,3 +1,4 @@
+using MsResampler.Cli.Engines;
 using MsResampler.Vision;
 
 namespace MsResampler.Server.Hosting.Configuration;
@@ -10,7 +11,7 @@ internal static class ModelSettingList
 
     private static readonly string[] s_backends = ["auto", "cpu", "cuda"];
 
-    private static readonly string[] s_precisions = ["auto", "float32", "tf32", "float16", "bfloat16", "int8"];
+    private static readonly string[] s_precisions = [.. PrecisionChoice.All.Select(choice => choice.Name)];
 
     /// <summary>The folder or file of the model. The value of its option can start with the name of the
     /// model.</summary>
