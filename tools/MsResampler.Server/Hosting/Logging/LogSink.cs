@@ -31,22 +31,8 @@ internal sealed class LogSink : IDisposable
     /// <summary>Adds a line.</summary>
     public void Write(string line)
     {
-        lock (_lock)
-        {
-            if (_lines.Count >= MaxLineCount)
-            {
-                Interlocked.Increment(ref _lostCount);
-                return;
-            }
-
-            _lines.Enqueue(line);
-            _idle.Reset();
-            if (_isWriting)
-                return;
-            _isWriting = true;
-        }
-
-        _signal.Release();
+        if (!TryAdd(line))
+            Interlocked.Increment(ref _lostCount);
     }
 
     /// <summary>Waits until all lines are written.</summary>
@@ -57,6 +43,23 @@ internal sealed class LogSink : IDisposable
     {
         _isDisposed = true;
         _signal.Release();
+    }
+
+    private bool TryAdd(string line)
+    {
+        lock (_lock)
+        {
+            if (_lines.Count >= MaxLineCount)
+                return false;
+            _lines.Enqueue(line);
+            _idle.Reset();
+            if (_isWriting)
+                return true;
+            _isWriting = true;
+        }
+
+        _signal.Release();
+        return true;
     }
 
     private void Work()
@@ -112,7 +115,7 @@ internal sealed class LogSink : IDisposable
             return;
         }
 
-        if (lost > 0)
-            Write(_describeLost(lost));
+        if (lost > 0 && !TryAdd(_describeLost(lost)))
+            Interlocked.Add(ref _lostCount, lost);
     }
 }
