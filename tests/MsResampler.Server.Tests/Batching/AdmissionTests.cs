@@ -77,6 +77,26 @@ internal sealed class AdmissionTests : BatchingFixture
     }
 
     [Test]
+    public async Task RequestsThatHaveFailedDoNotCountInRetryAfter()
+    {
+        Settings.QueueSize = 3;
+        await StartAsync();
+        Fake.Before = call => Time.Advance(TimeSpan.FromSeconds(call.PatchCounts.Sum()));
+        await SendAsync(Images(0, "a", s_grid));
+        Task first = await HoldAsync(Images(1, "a", s_grid));
+        using CancellationTokenSource gone = new();
+        Task large = SendAsync(Images(2, "a", new PatchGrid(4, 5)), gone.Token);
+        await gone.CancelAsync();
+        Assert.That(async () => await large, Throws.InstanceOf<OperationCanceledException>());
+        Task[] waiting = [.. Enumerable.Range(3, 3).Select(index => SendAsync(Images(index, $"{index}",
+            new PatchGrid(1, 1))))];
+        ServerException full = await FailureOf(SendAsync(Images(6, "b", s_grid)));
+        Assert.That(full.RetryAfter, Is.EqualTo(TimeSpan.FromSeconds(3)), "3 patches wait, for a second each");
+        Valve.Open();
+        await Task.WhenAll([first, .. waiting]);
+    }
+
+    [Test]
     public async Task RetryAfterFollowsFromTheMeasuredTime()
     {
         Settings.QueueSize = 4;

@@ -131,10 +131,4 @@ internal sealed class AnswerTests : BatchingFixture
         Assert.That((await FailureOf(Model.InferAsync(new InferenceRequest { Client = "a" }, CancellationToken.None)))
             .Kind, Is.EqualTo(Protocol.ErrorKind.InvalidRequest));
     }
-
-    private static InferenceRequest Pictures(string client, params int[] seeds) => new()
-    {
-        Client = client,
-        Pictures = [.. seeds.Select(seed => (ReadOnlyMemory<byte>)TestImages.Png(20 + (seed % 5), 24, seed))],
-    };
 }

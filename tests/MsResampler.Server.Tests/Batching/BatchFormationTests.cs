@@ -6,6 +6,17 @@ internal sealed class BatchFormationTests : BatchingFixture
     private static readonly PatchGrid s_grid = new(2, 2);
 
     [Test]
+    public async Task AllThreadsComputeTheBatchesOfOneRequest()
+    {
+        (Settings.Instances, Settings.BatchSize) = (2, 1);
+        await StartAsync();
+        Task request = await HoldAsync(Images(1, "a", new PatchGrid(1, 2), new PatchGrid(2, 1)));
+        await Valve.EnteredAsync();
+        Valve.Open();
+        await request;
+    }
+
+    [Test]
     public async Task RequestsThatArriveWhileTheModelIsBusyAreComputedTogether()
     {
         Settings.BatchSize = 4;

@@ -155,6 +155,13 @@ internal abstract class BatchingFixture
         };
     }
 
+    /// <summary>A request for pictures, other ones for every seed.</summary>
+    protected static InferenceRequest Pictures(string client, params int[] seeds) => new()
+    {
+        Client = client,
+        Pictures = [.. seeds.Select(seed => (ReadOnlyMemory<byte>)TestImages.Png(20 + (seed % 5), 24, seed))],
+    };
+
     /// <summary>Random features, other ones for every seed.</summary>
     protected static float[] Features(int seed, PatchGrid[] grids)
     {

@@ -73,6 +73,24 @@ internal sealed class FailureTests : BatchingFixture
     }
 
     [Test]
+    public async Task PicturesAreComputedAfterTheirBatchHasFailed()
+    {
+        Task first = await StartHeldAsync(hasEncoder: true);
+        Task pictures = SendPicturesAsync(Pictures("a", 1, 2, 3));
+        Task large = SendAsync(Images(3, "b", new PatchGrid(11, 13)));
+        await UntilAsync(() => Model.ReadyCount == 2);
+        Fake.Before = call =>
+        {
+            if (call.PatchCounts.Contains(11 * 13))
+                throw new InsufficientMemoryException();
+        };
+        Valve.Release();
+        await Task.WhenAll(first, pictures);
+        Assert.That((await FailureOf(large)).Kind, Is.EqualTo(ErrorKind.Busy));
+        Assert.That(Fake.Calls.Select(call => call.PatchCounts.Length).Order(), Is.EqualTo(new[] { 1, 1, 3, 4 }));
+    }
+
+    [Test]
     public async Task AnErrorThatNobodyExpectsIsNotShownToClients()
     {
         await StartAsync();
@@ -134,7 +152,13 @@ internal sealed class FailureTests : BatchingFixture
     {
         await StartAsync();
         Fake.Before = _ => throw new DeviceException("out of memory");
-        Assert.That((await FailureOf(SendAsync(Images(1, "a", s_grid)))).Kind, Is.EqualTo(ErrorKind.Busy));
+        ServerException failure = await FailureOf(SendAsync(Images(1, "a", s_grid)));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(failure.Kind, Is.EqualTo(ErrorKind.Busy));
+            Assert.That(failure.RetryAfter, Is.Not.Null);
+        }
+
         Fake.Before = _ => { };
         await SendAsync(Images(2, "a", s_grid));
     }

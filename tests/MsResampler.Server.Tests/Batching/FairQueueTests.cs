@@ -55,6 +55,25 @@ internal sealed class FairQueueTests
     }
 
     [Test]
+    public void AClientThatReturnsAfterEveryItemGetsNoMoreThanOneWithManyItems()
+    {
+        FairQueue<string> queue = new();
+        for (int index = 0; index < 1_000; index++)
+            queue.Add("many", "m");
+        queue.Add("one", "o");
+        int oneCount = 0;
+        for (int turn = 0; turn < 600; turn++)
+        {
+            if (Serve(queue, 1, item => item == "o" ? 10 : 1)[0] == "m")
+                continue;
+            oneCount++;
+            queue.Add("one", "o");
+        }
+
+        Assert.That(10 * oneCount, Is.EqualTo(600 - oneCount).Within(10), "one item more or less");
+    }
+
+    [Test]
     public void NewClientsWithoutEndDoNotStarveAWaitingOne()
     {
         FairQueue<string> queue = new();

@@ -90,6 +90,28 @@ internal sealed class RequestQueueTests
     }
 
     [Test]
+    public void ARequestThatFailsStopsTheDecodingOfItsPicturesAndEndsAfterIt()
+    {
+        using CancellationTokenSource decoding = new();
+        PendingRequest request = new(new InferenceRequest { Client = "a", Pictures = [new byte[1]] }, FeatureWidth,
+            arrival: 0)
+        {
+            Decoding = decoding,
+        };
+        _queue.Admit(request);
+        Assert.That(_queue.TryPin(request));
+        _queue.Fail(request, s_failure);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(decoding.IsCancellationRequested);
+            Assert.That(request.Outcome.IsCompleted, Is.False);
+        }
+
+        _queue.Unpin(request);
+        Assert.That(request.Outcome.IsFaulted);
+    }
+
+    [Test]
     public void TheFirstFailureCountsAndALaterOneHasNoEffect()
     {
         PendingRequest request = Enqueue("a", 1);

@@ -45,7 +45,6 @@ internal sealed class FairQueue<T>
         if (known.Items.Count == 0)
         {
             _resting.Remove(known);
-            known.Start = Math.Max(known.Start, _virtualTime);
             Activate(known);
         }
 

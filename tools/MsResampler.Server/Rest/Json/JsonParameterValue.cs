@@ -15,7 +15,7 @@ internal sealed class JsonParameterValue(string where, MemoryLease memory, Actio
     public override bool Take(ref Utf8JsonReader reader, JsonParts parts)
     {
         if (_nested is null && reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject)
-            _nested ??= new JsonIgnored(where);
+            _nested = new JsonIgnored(where);
         if (_nested is not null)
         {
             if (!_nested.Take(ref reader, parts))

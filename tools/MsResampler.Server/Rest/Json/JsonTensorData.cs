@@ -122,7 +122,6 @@ internal sealed class JsonTensorData(InputTensor tensor, long[] extents, MemoryL
             throw Invalid($"value {_index}: expected a number of at most {LongestNumber} characters, found a longer "
                 + "one");
         }
-
     }
 
     private byte[] ReadBytes(ref Utf8JsonReader reader)
