@@ -7,7 +7,7 @@ using MsResampler.Server.Hosting;
 namespace MsResampler.Server.Tests.Hosting;
 
 /// <summary>Clients that are slow, greedy or wrong, over plain sockets.</summary>
-[Parallelizable(ParallelScope.Children)]
+[Parallelizable(ParallelScope.All)]
 internal sealed class LimitTests : ServerFixture
 {
     /// <summary>The longest time that a slow client keeps its connection: the limit for headers, or the grace for

@@ -12,8 +12,13 @@ namespace MsResampler.Server.Tests.Hosting;
 
 /// <summary>How a server process stops. A batch that waits a minute for more requests is a request in
 /// progress.</summary>
+[Parallelizable(ParallelScope.All)]
 internal sealed class StopTests : ServerFixture
 {
+    /// <summary>How long a batch waits for more requests, in milliseconds: longer than a loaded machine needs to notice
+    /// that its first request waits.</summary>
+    private const string Delay = "5000";
+
     /// <summary>Less than any wait that these tests give a server, and more than a loaded machine needs to
     /// stop.</summary>
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(20);
@@ -25,7 +30,7 @@ internal sealed class StopTests : ServerFixture
     public async Task Requests_in_progress_have_their_answers_and_the_exit_code_is_0(
         [Values("TERM", "INT", "QUIT", "HUP")] string signal)
     {
-        using ServerRun run = StartReady("--batch-delay", "1500");
+        using ServerRun run = StartReady("--batch-delay", Delay);
         Skip.If(IsIgnored(run, signal), "this process was started with signals ignored, as in the background");
         Task<HttpResponseMessage> answer = InferAsync(run.Http);
         WaitUntilPending(run, 1);
@@ -125,7 +130,7 @@ internal sealed class StopTests : ServerFixture
     [Test]
     public async Task Calls_of_gRPC_have_their_answers_and_open_streams_do_not_delay_the_end()
     {
-        using ServerRun run = StartReady("--batch-delay", "1500", "--grace", "600");
+        using ServerRun run = StartReady("--batch-delay", Delay, "--grace", "600");
         using GrpcChannel channel = GrpcChannel.ForAddress(run.Grpc);
         using AsyncServerStreamingCall<HealthCheckResponse> watch = new Health.HealthClient(channel)
             .Watch(new HealthCheckRequest());
@@ -217,10 +222,12 @@ internal sealed class StopTests : ServerFixture
         }
 
         // The system refuses connections that come after the end of listening, and resets those that the server has not
-        // accepted before it. A request that the server has read would be missing in its number of requests.
+        // accepted before it. The server closes those whose request it has not begun to read. A request that it has
+        // read would be missing in its number of requests.
         static bool IsOfNewConnection(HttpRequestException exception)
             => exception.HttpRequestError == HttpRequestError.ConnectionError
-                || exception.GetBaseException() is SocketException { SocketErrorCode: SocketError.ConnectionReset };
+                || exception.GetBaseException() is SocketException { SocketErrorCode: SocketError.ConnectionReset }
+                    or HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded };
     }
 
     [Test]
