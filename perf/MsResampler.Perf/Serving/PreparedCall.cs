@@ -11,9 +11,10 @@ namespace MsResampler.Perf.Serving;
 /// sent.</summary>
 /// <param name="Rest">The request of REST: the head and the body, features as binary data.</param>
 /// <param name="RestHeadLength">The length of the head.</param>
+/// <param name="JsonLength">The length of the JSON at the start of the body.</param>
 /// <param name="Grpc">The message of gRPC with its prefix.</param>
 /// <param name="Tokens">The bytes of the right tokens.</param>
-internal sealed record PreparedCall(byte[] Rest, int RestHeadLength, byte[] Grpc, byte[] Tokens)
+internal sealed record PreparedCall(byte[] Rest, int RestHeadLength, int JsonLength, byte[] Grpc, byte[] Tokens)
 {
     /// <summary>The prefix of a message of gRPC: a byte for compression and four for the length.</summary>
     public const int GrpcPrefixLength = 5;
@@ -41,7 +42,7 @@ internal sealed record PreparedCall(byte[] Rest, int RestHeadLength, byte[] Grpc
             $"POST {RestPath} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n" +
             $"Inference-Header-Content-Length: {json.Length}\r\nContent-Length: {json.Length + raw.Length}\r\n\r\n"));
         return new PreparedCall([.. head, .. Encoding.ASCII.GetBytes(json), .. raw], head.Length,
-            WithPrefix(Message(raw, grids, features.Length / width, width)),
+            json.Length, WithPrefix(Message(raw, grids, features.Length / width, width)),
             MemoryMarshal.AsBytes(tokens.AsSpan()).ToArray());
     }
 

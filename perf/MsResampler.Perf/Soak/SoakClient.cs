@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Net.Sockets;
 using MsResampler.Perf.Serving;
 
 namespace MsResampler.Perf.Soak;
@@ -33,7 +35,7 @@ internal sealed class SoakClient(SoakKind kind, ServerProcess server, PreparedCa
                 counts.Add($"{kind}: no answer after {s_answerLimit.TotalSeconds:0} s");
                 Close();
             }
-            catch (Exception exception) when (exception is IOException or System.Net.Sockets.SocketException
+            catch (Exception exception) when (exception is IOException or SocketException
                 or HttpRequestException or InvalidDataException)
             {
                 counts.Add($"{kind}: {exception.Message}");
@@ -55,6 +57,7 @@ internal sealed class SoakClient(SoakKind kind, ServerProcess server, PreparedCa
             SoakKind.GrpcWrong => CallGrpcWronglyAsync(call, limit),
             SoakKind.RestSlow => CallSlowlyAsync(call, limit),
             SoakKind.RestGone => GoAsync(call, limit),
+            SoakKind.Http2Gone => GoOverHttp2Async(call, limit),
             _ => GoGrpcAsync(call, limit),
         };
     }
@@ -132,6 +135,46 @@ internal sealed class SoakClient(SoakKind kind, ServerProcess server, PreparedCa
         await connection.SendAsync(call.Rest.AsMemory(0, length), limit).ConfigureAwait(false);
         await Task.Delay(_random.Next(MaxWaitMs), limit).ConfigureAwait(false);
         counts.AddGone();
+    }
+
+    /// <summary>The connection ends while the server waits for the rest of the body.</summary>
+    private async Task GoOverHttp2Async(PreparedCall call, CancellationToken limit)
+    {
+        ReadOnlyMemory<byte> body = call.Rest.AsMemory(call.RestHeadLength);
+        using Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        using HttpMessageInvoker client = new(new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, cancellationToken) =>
+            {
+                await socket.ConnectAsync(server.Grpc, cancellationToken).ConfigureAwait(false);
+                return new NetworkStream(socket, ownsSocket: false);
+            },
+        });
+        PartialContent content = new(body[..(body.Length / 2)]);
+        content.Headers.TryAddWithoutValidation("Inference-Header-Content-Length",
+            call.JsonLength.ToString(CultureInfo.InvariantCulture));
+        using HttpRequestMessage request = new(HttpMethod.Post,
+            new Uri($"http://{server.Grpc}{PreparedCall.RestPath}"))
+        {
+            Version = System.Net.HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = content,
+        };
+        counts.AddSent();
+        Task<HttpResponseMessage> answer = client.SendAsync(request, limit);
+        await content.Sent.WaitAsync(limit).ConfigureAwait(false);
+        await Task.Delay(_random.Next(1, MaxWaitMs), limit).ConfigureAwait(false);
+        socket.Dispose();
+        try
+        {
+            (await answer.ConfigureAwait(false)).Dispose();
+            counts.Add($"{kind}: expected no answer to half a request");
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException
+            || (exception is OperationCanceledException && !limit.IsCancellationRequested))
+        {
+            counts.AddGone();
+        }
     }
 
     private async Task GoGrpcAsync(PreparedCall call, CancellationToken limit)

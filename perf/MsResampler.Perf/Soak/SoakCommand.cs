@@ -10,13 +10,17 @@ internal static class SoakCommand
 {
     private const int SampleCount = 120;
     private const int ImageCount = 4;
+
+    /// <summary>What a line of the server's log has if it is an error.</summary>
+    private const string ErrorMark = "Z error ";
+
     private static readonly TimeSpan s_settleLimit = TimeSpan.FromSeconds(20);
 
     /// <summary>The number of clients of each kind.</summary>
     private static readonly (SoakKind Kind, int Count)[] s_clients =
     [
         (SoakKind.RestRight, 4), (SoakKind.GrpcRight, 3), (SoakKind.RestWrong, 2), (SoakKind.GrpcWrong, 1),
-        (SoakKind.RestSlow, 3), (SoakKind.RestGone, 2), (SoakKind.GrpcGone, 2),
+        (SoakKind.RestSlow, 3), (SoakKind.RestGone, 2), (SoakKind.Http2Gone, 1), (SoakKind.GrpcGone, 2),
     ];
 
     public static Command Create()
@@ -68,7 +72,8 @@ internal static class SoakCommand
         }
 
         ServerCounters after = await SettleAsync(server, before).ConfigureAwait(false);
-        SoakReport report = new(elapsed.Elapsed, counts, MemoryTrend.Of(samples), before, after, server.Stop());
+        SoakReport report = new(elapsed.Elapsed, counts, MemoryTrend.Of(samples), before, after, server.Stop(),
+            [.. server.Output.Split('\n').Where(line => line.Contains(ErrorMark, StringComparison.Ordinal))]);
         Console.WriteLine(report);
         return report.Problems.Count > 0 ? 1 : 0;
     }

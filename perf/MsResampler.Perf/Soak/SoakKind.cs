@@ -21,6 +21,9 @@ internal enum SoakKind
     /// <summary>Closes its connection somewhere in the request or while it waits.</summary>
     RestGone,
 
+    /// <summary>Closes a connection of HTTP/2 in the middle of a body of REST.</summary>
+    Http2Gone,
+
     /// <summary>Cancels its call.</summary>
     GrpcGone,
 }

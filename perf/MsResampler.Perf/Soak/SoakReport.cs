@@ -10,11 +10,15 @@ namespace MsResampler.Perf.Soak;
 /// <param name="Before">The server before the requests.</param>
 /// <param name="After">The server after all clients have gone.</param>
 /// <param name="ExitCode">The exit code after SIGTERM.</param>
+/// <param name="Errors">The errors in its log.</param>
 internal sealed record SoakReport(TimeSpan Duration, IReadOnlyDictionary<SoakKind, SoakCounts> Counts,
-    MemoryTrend Memory, ServerCounters Before, ServerCounters After, int ExitCode)
+    MemoryTrend Memory, ServerCounters Before, ServerCounters After, int ExitCode,
+    IReadOnlyCollection<string> Errors)
 {
     /// <summary>The connection that asks for the counters.</summary>
     private const int SpareSockets = 1;
+
+    private const int MaxErrors = 5;
 
     /// <summary>Everything that must not be.</summary>
     public IReadOnlyList<string> Problems
@@ -37,6 +41,9 @@ internal sealed record SoakReport(TimeSpan Duration, IReadOnlyDictionary<SoakKin
             long successes = After.Successes - Before.Successes;
             if (successes < right || successes > right + gone)
                 problems.Add($"the server counts {successes} answers, the clients {right}; {gone} clients had gone");
+            if (After.Internal != 0)
+                problems.Add($"the server counts {After.Internal} failures of its own");
+            problems.AddRange(Errors.Take(MaxErrors));
             if (After.Waiting != 0)
                 problems.Add($"{After.Waiting} requests still wait");
             if (After.SocketCount > Before.SocketCount + SpareSockets)

@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using MsResampler.Server.Protocol;
@@ -86,6 +87,20 @@ internal sealed class FailureTests
             (_, string body, _, int logCount) = await AnswerAsync(exception, hasGone: true);
             Assert.That(body, Is.Empty);
             Assert.That(logCount, Is.Zero);
+        }
+    }
+
+    /// <summary>The exception of HTTP/2 comes before the request is marked as aborted.</summary>
+    [Test]
+    public async Task AConnectionThatEndsInABodyIsNoFailureOfTheServer()
+    {
+        IOException exception = new("aborted", new ConnectionAbortedException());
+        (_, string body, _, int logCount) = await AnswerAsync(exception);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(body, Is.Empty);
+            Assert.That(logCount, Is.Zero);
+            Assert.That(RestErrors.KindOf(new DefaultHttpContext(), exception), Is.Null);
         }
     }
 

@@ -84,8 +84,11 @@ internal sealed partial class RestErrors(ILoggerFactory loggers)
         _ => "the body does not have the form or the length that the headers of the request announce",
     };
 
+    /// <summary>Whether the client went away. Reading a body of HTTP/2 can fail before the request is marked as
+    /// aborted.</summary>
     private static bool HasGone(HttpContext context, Exception exception)
-        => exception is ConnectionResetException || (context.RequestAborted.IsCancellationRequested
+        => exception is ConnectionResetException or IOException { InnerException: ConnectionAbortedException }
+            || (context.RequestAborted.IsCancellationRequested
             && exception is OperationCanceledException or IOException);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Path} failed")]
