@@ -56,6 +56,7 @@ internal sealed class ProcessTests : ServerFixture
         using ServerRun run = ServerRun.StartRaw([.. ModelArguments, "--address", "127.0.0.1", option, $"{port}", free,
             "0"]);
         run.FailsNaming($"{option} {port}: another process uses this port");
+        Assert.That(run.Output, Has.None.Contains("Failed to bind"), "the reason is on standard error alone");
     }
 
     [Test]

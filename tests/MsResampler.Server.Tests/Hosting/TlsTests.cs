@@ -70,6 +70,23 @@ internal sealed class TlsTests : ServerFixture
     }
 
     [Test]
+    public void Relative_paths_of_certificates_start_at_the_current_folder()
+    {
+        using ServerRun run = ServerRun.StartIn(new ServerRun.Surroundings
+        {
+            Folder = Path.GetDirectoryName(In("server.crt")),
+            Variables =
+            [
+                ("Kestrel__Endpoints__Secure__Url", "https://127.0.0.1:0"),
+                ("Kestrel__Endpoints__Secure__Certificate__Path", "server.crt"),
+                ("Kestrel__Endpoints__Secure__Certificate__KeyPath", "server.key"),
+            ],
+        }, ModelArguments);
+        run.WaitUntilReady();
+        run.StopsCleanly();
+    }
+
+    [Test]
     public void A_certificate_that_does_not_exist_is_an_error()
     {
         using ServerRun run = ServerRun.StartIn(new ServerRun.Surroundings

@@ -15,6 +15,8 @@ internal static class ServerApplication
     // Lines about connections and requests that are wrong are as many as clients like.
     private const string ConnectionCategory = "Microsoft.AspNetCore.Server.Kestrel.Connections";
     private const string ActivityCategory = "Microsoft.AspNetCore.Hosting.Diagnostics";
+    // It repeats a failed start with its stack; the process reports it in one line.
+    private const string HostCategory = "Microsoft.Extensions.Hosting.Internal.Host";
     private const int MemoryShare = 4;
 
     /// <summary>Builds a server that is not started. It reads no files but those of models and certificates, and no
@@ -27,7 +29,8 @@ internal static class ServerApplication
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions
         {
             ApplicationName = typeof(ServerApplication).Assembly.GetName().Name,
-            ContentRootPath = AppContext.BaseDirectory,
+            // Relative paths of certificates start where those of models do, not at the installed program.
+            ContentRootPath = Directory.GetCurrentDirectory(),
             EnvironmentName = Environments.Production,
         });
         platform ??= new ConfigurationBuilder().Build();
@@ -71,7 +74,8 @@ internal static class ServerApplication
             return;
         LogLevel other = settings.LogLevel > LogLevel.Warning ? settings.LogLevel : LogLevel.Warning;
         builder.Logging.SetMinimumLevel(other).AddFilter("MsResampler", settings.LogLevel)
-            .AddFilter(ConnectionCategory, LogLevel.Error).AddConfiguration(platform.GetSection("Logging"))
+            .AddFilter(ConnectionCategory, LogLevel.Error).AddFilter(HostCategory, LogLevel.None)
+            .AddConfiguration(platform.GetSection("Logging"))
             .AddProvider(new LineLoggerProvider(log, settings.LogFormat));
     }
 
