@@ -61,6 +61,24 @@ public sealed partial class ServerReadmeTests
     }
 
     [Test]
+    public async Task The_example_in_Node_gets_the_tokens()
+    {
+        string readme = ReadmeOrSkip;
+        Skip.If(OperatingSystem.IsWindows(), "The commands are written for a Unix shell.");
+        using TemporaryFolder folder = new();
+        await NodePackages.InstallOrSkipAsync(folder);
+        using ServerRun server = Start(readme, folder);
+        string code = Blocks(readme).Single(block => block.Language == "js").Text
+            .Replace("localhost:8081", server.Grpc.Authority, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(folder.File("client.mjs"), code);
+        string output = await RunAsync(folder, "node", "client.mjs");
+        Assert.That(output, Does.StartWith("[1,2,3] ["));
+        float[] found = [.. JsonSerializer.Deserialize<double[]>(output["[1,2,3] ".Length..])!
+            .Select(value => (float)value)];
+        Assert.That(found, Is.EqualTo(Tokens(folder)));
+    }
+
+    [Test]
     public void The_example_of_TLS_can_be_read()
     {
         string json = Blocks(ReadmeOrSkip).Last(block => block.Language == "json").Text;
