@@ -1,5 +1,5 @@
 using MsResampler.Server.Hosting.Configuration;
-using MsResampler.Server.Metrics;
+using MsResampler.Server.Rest;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 

@@ -1,10 +1,10 @@
 using MsResampler.Server.Hosting;
 using MsResampler.Server.Limits;
+using MsResampler.Server.Metrics;
 using MsResampler.Server.Models;
-using MsResampler.Server.Rest;
 using Prometheus;
 
-namespace MsResampler.Server.Metrics;
+namespace MsResampler.Server.Rest;
 
 /// <summary>The path <c>/metrics</c> in the text format of Prometheus.</summary>
 internal static class MetricsEndpoint
