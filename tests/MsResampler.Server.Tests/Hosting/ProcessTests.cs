@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using MsResampler.Server.Tests.Clients;
 
 namespace MsResampler.Server.Tests.Hosting;
 
@@ -183,9 +184,8 @@ internal sealed class ProcessTests : ServerFixture
     public async Task A_server_without_rights_home_and_writable_folders_works()
     {
         Skip.If(!OperatingSystem.IsLinux() || Environment.UserName != "root", "Only root can become another user.");
-        Skip.If(!(Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-            .Any(folder => File.Exists(Path.Combine(folder, "setpriv"))), "setpriv is not installed.");
         string folder = Directory.CreateDirectory(In("read-only")).FullName;
+        Skip.If(await OutsideProgram.RunAsync(folder, "setpriv", "--version") is null, "setpriv is not installed.");
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(folder, (UnixFileMode)0b101_101_101);
         using ServerRun run = ServerRun.StartIn(new ServerRun.Surroundings
