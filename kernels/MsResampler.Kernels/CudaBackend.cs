@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Ptx;
 using CudaAccelerator = ILGPU.Runtime.Cuda.CudaAccelerator;
 
 namespace MsResampler.Kernels;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
+using MsResampler.Kernels.Ptx;
 using MsResampler.Perf.Probe;
 
 namespace MsResampler.GpuBundle;

@@ -6,6 +6,7 @@ using ILGPU.Backends.PTX;
 using ILGPU.Runtime;
 using ILGPU.Runtime.Cuda;
 using MsResampler.Kernels.Ptx;
+using MsResampler.Kernels.Ptx.Writing;
 
 namespace MsResampler.Kernels.Compiler;
 
@@ -59,6 +60,34 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version)
         CompiledKernel compiled = _kernels.Get(key,
             _ => Load(key, kernel, name, bounds) ?? Create(key, kernel, name, architecture, bounds));
         return compiled.Name == name ? compiled : compiled with { Name = name };
+    }
+
+    /// <summary>Compiles a kernel that writes its text itself.</summary>
+    /// <param name="kernel">An <see cref="IWrittenKernel"/> with all type arguments.</param>
+    /// <param name="name">The kernel's name and configuration for display.</param>
+    /// <param name="target">The device.</param>
+    /// <param name="bounds">As for the other kernels.</param>
+    /// <exception cref="NotSupportedException">The target lacks instructions of the kernel.</exception>
+    /// <remarks>The text is not stored in the folder: writing it takes no longer than reading it.</remarks>
+    public CompiledKernel CompileWritten(Type kernel, string name, KernelTarget target, KernelSpecialization bounds)
+    {
+        if (!target.IsHopper)
+        {
+            throw new NotSupportedException(
+                $"Kernel '{name}' needs {KernelTarget.Hopper}; it is compiled for {target}.");
+        }
+
+        return _kernels.Get(KernelKey.Of(kernel, target, bounds), _ =>
+        {
+            PtxWriter writer = new(PtxTarget.Hopper, KernelName.Entry(kernel), bounds.MaxNumThreadsPerGroup!.Value,
+                bounds.MinNumGroupsPerMultiprocessor!.Value);
+            kernel.GetMethod(nameof(IWrittenKernel.Write))!.CreateDelegate<Action<PtxWriter>>()(writer);
+            string ptx = writer.Finish();
+            (string entryName, IReadOnlyList<KernelParameter> parameters, int parameterBytes) = PtxText.ReadEntry(ptx);
+            return new CompiledKernel(name, entryName, ptx, [.. parameters.Zip(writer.ElementBytes,
+                (parameter, elementBytes) => parameter with { ElementBytes = elementBytes })], parameterBytes,
+                bounds.MinNumGroupsPerMultiprocessor.Value);
+        });
     }
 
     private static Context CreateContext() => Context.Create(builder =>

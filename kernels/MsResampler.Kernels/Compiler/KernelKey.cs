@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using ILGPU;
 using ILGPU.Runtime;
+using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Compiler;
 
@@ -26,6 +27,11 @@ internal readonly record struct KernelKey(string Text)
             text.Append(CultureInfo.InvariantCulture, $" {build}");
         return new KernelKey(text.ToString());
     }
+
+    /// <summary>The key of a text that a kernel writes itself.</summary>
+    public static KernelKey Of(Type kernel, KernelTarget target, KernelSpecialization bounds)
+        => new(string.Create(CultureInfo.InvariantCulture, $"{kernel} {target} bounds " +
+            $"{bounds.MaxNumThreadsPerGroup} {bounds.MinNumGroupsPerMultiprocessor}"));
 
     /// <summary>The key of machine code.</summary>
     /// <param name="ptx">The text that it was compiled from.</param>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using MsResampler.Kernels;
 using MsResampler.Kernels.Device.Cuda;
+using MsResampler.Kernels.Ptx;
 using MsResampler.Perf.Results;
 
 namespace MsResampler.Perf.Gpu;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using MsResampler.Kernels;
 using MsResampler.Kernels.Device.Cuda;
+using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Perf.Gpu;
 

@@ -4,6 +4,7 @@ using MsResampler.Kernels;
 using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Forward.Bits16;
 using MsResampler.Kernels.Forward.Float32;
+using MsResampler.Kernels.Ptx;
 using MsResampler.Perf.Results;
 
 namespace MsResampler.Perf.Probe;

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Security.Cryptography;
 using ILGPU;
 using ILGPU.Runtime;
+using MsResampler.Kernels.Ptx;
 using CompiledKernel = MsResampler.Kernels.Compiler.CompiledKernel;
 
 namespace MsResampler.Kernels.Tests.Compiler;

@@ -1,5 +1,6 @@
 using MsResampler.Kernels.Device.Cuda;
 using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tests.Cuda;
 

@@ -1,4 +1,5 @@
 using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Ptx;
 using MsResampler.Planning;
 
 namespace MsResampler.Kernels.Tests.Forward;

@@ -4,6 +4,7 @@ using System.Text;
 using MsResampler.Cli.Ptx;
 using MsResampler.Kernels.Compiler;
 using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Cli.Commands;
 

@@ -11,7 +11,7 @@ internal static class CudaDevices
     /// <summary>The oldest architecture that has all instructions of the kernels.</summary>
     private const int MinArchitecture = 60;
 
-    /// <summary>The oldest driver that accepts PTX of <see cref="Compiler.PtxVersion.Default"/>.</summary>
+    /// <summary>The oldest driver that accepts PTX of <see cref="Ptx.PtxVersion.Default"/>.</summary>
     private const int MinDriverVersion = 11_000;
 
     /// <summary>CU_COMPUTEMODE_PROHIBITED.</summary>
