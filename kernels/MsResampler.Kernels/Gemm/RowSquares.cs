@@ -21,7 +21,7 @@ internal static class RowSquares
     public static int CountOf(int columnQuads) => (columnQuads + ColumnQuads - 1) / ColumnQuads;
 
     /// <summary>A bound below the mean square of any non-zero row: rows are multiplied by their units.</summary>
-    private const float LeastSquare = 1f / (1L << 60) / (1L << 60);
+    public const float LeastSquare = 1f / (1L << 60) / (1L << 60);
 
     /// <summary>The factor of a row, 1/√(squares/width + ε), with its sums added in order; 1 if it has
     /// none.</summary>
