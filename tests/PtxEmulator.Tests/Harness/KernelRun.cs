@@ -14,13 +14,22 @@ internal sealed class KernelRun : IDisposable
 
         """;
 
+    /// <summary>The start of a module with instructions that only Hopper has.</summary>
+    public const string HopperHeader = """
+        .version 8.0
+        .target sm_90a
+        .address_size 64
+
+        """;
+
     private readonly PtxModule _module;
 
     /// <param name="text">The text of the module without the header.</param>
     /// <param name="options">The options of the GPU; null for the defaults.</param>
-    public KernelRun(string text, EmulatorOptions? options = null)
+    /// <param name="header">The start of the module.</param>
+    public KernelRun(string text, EmulatorOptions? options = null, string header = Header)
     {
-        _module = PtxModule.Parse(Header + text);
+        _module = PtxModule.Parse(header + text);
         Gpu = new(options ?? new());
     }
 

@@ -1,7 +1,7 @@
 namespace PtxEmulator.Decoding;
 
 /// <summary>Collects the instructions, registers and variables of a kernel.</summary>
-internal sealed class CodeBuilder
+internal sealed class CodeBuilder(ModuleTarget target)
 {
     private const int ChunkBytes = Lanes.ChunkBytes;
 
@@ -25,6 +25,12 @@ internal sealed class CodeBuilder
     public int GlobalCellShift { get; private set; } = 2;
 
     public bool HasGlobalAtomics { get; set; }
+
+    /// <summary>Whether there are instructions of warpgroups.</summary>
+    public bool HasWarpgroups { get; set; }
+
+    /// <summary>What the module is for.</summary>
+    public ModuleTarget Target => target;
 
     public int LocalBytes => _localBytes;
 
@@ -104,6 +110,7 @@ internal sealed class CodeBuilder
             SharedCellShift = SharedCellShift,
             GlobalCellShift = GlobalCellShift,
             HasGlobalAtomics = HasGlobalAtomics,
+            HasWarpgroups = HasWarpgroups,
             GlobalVariables = [.. _globals],
         };
     }

@@ -20,6 +20,8 @@ internal static class Decoder
         "ld" or "ldu" or "st" or "atom" or "red" or "prefetch" or "prefetchu" or "applypriority" or "discard"
             => MemoryDecoder.Decode(context),
         "cp" => CopyDecoder.Decode(context),
+        "wgmma" => WarpgroupDecoder.Decode(context),
+        "fence" when context.Has("proxy") && context.Has("async") => WarpgroupDecoder.Fence(context),
         "bra" or "brx" or "ret" or "exit" or "trap" or "brkpt" or "bar" or "barrier" or "membar" or "fence"
             or "nanosleep" => FlowDecoder.Decode(context),
         "shfl" or "vote" or "activemask" or "match" or "redux" => WarpDecoder.Decode(context),

@@ -45,5 +45,8 @@ internal sealed class KernelCode
     /// <summary>Whether the result can depend on the order of the blocks.</summary>
     public required bool HasGlobalAtomics { get; init; }
 
+    /// <summary>Whether the kernel has instructions of warpgroups.</summary>
+    public required bool HasWarpgroups { get; init; }
+
     public required IReadOnlyList<Variable> GlobalVariables { get; init; }
 }

@@ -60,7 +60,8 @@ internal static class MatrixDecoder
         };
     }
 
-    private static int[] Registers(DecodeContext context, int index, int count, bool isDestination)
+    /// <summary>The 32-bit registers of a vector operand.</summary>
+    public static int[] Registers(DecodeContext context, int index, int count, bool isDestination)
     {
         IReadOnlyList<Operand> elements = context.Elements(index);
         if (elements.Count != count)

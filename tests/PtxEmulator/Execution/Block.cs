@@ -15,6 +15,7 @@ internal sealed unsafe class Block : IDisposable
 
     private readonly Launch _launch;
     private readonly Warp[] _warps;
+    private readonly Warpgroup[] _groups;
     private readonly Barrier[] _barriers = new Barrier[Barrier.Count];
     private readonly BarrierClock _clock;
     private readonly ConstantFiller _constants;
@@ -32,6 +33,13 @@ internal sealed unsafe class Block : IDisposable
         _warps = new Warp[warpCount];
         for (int warp = 0; warp < warpCount; warp++)
             _warps[warp] = new Warp(launch.Code, this, warp);
+        _groups = new Warpgroup[launch.Code.HasWarpgroups ? Size.Count / Lanes.Count / Warpgroup.WarpCount : 0];
+        for (int group = 0; group < _groups.Length; group++)
+        {
+            _groups[group] = new Warpgroup(group * Warpgroup.WarpCount);
+            for (int warp = 0; warp < Warpgroup.WarpCount; warp++)
+                _warps[_groups[group].First + warp].Group = _groups[group];
+        }
         for (int barrier = 0; barrier < _barriers.Length; barrier++)
             _barriers[barrier] = new Barrier();
         _constants = new ConstantFiller(launch);
@@ -69,6 +77,8 @@ internal sealed unsafe class Block : IDisposable
         Shared.Clear();
         foreach (Barrier barrier in _barriers)
             barrier.Reset();
+        foreach (Warpgroup group in _groups)
+            group.Reset();
         foreach (Warp warp in _warps)
         {
             warp.Reset((int)Math.Min(Lanes.Count, Size.Count - ((long)warp.Index * Lanes.Count)));

@@ -39,6 +39,14 @@ public enum PtxFaultKind
     /// <summary>A matrix instruction, shuffle or vote that some of the required threads do not execute.</summary>
     PartialWarp,
 
+    /// <summary>A matrix instruction of a warpgroup that its four warps do not execute with the same operands, or whose
+    /// warpgroup is incomplete.</summary>
+    WarpgroupDivergence,
+
+    /// <summary>A descriptor of a matrix with an invalid field, or one that differs between the threads of a
+    /// warp.</summary>
+    InvalidDescriptor,
+
     /// <summary>An instruction whose operands or operation the hardware leaves undefined.</summary>
     InvalidOperation,
 

@@ -17,14 +17,14 @@ public sealed class PtxModule
     public static PtxModule Parse(string ptx)
     {
         ArgumentNullException.ThrowIfNull(ptx);
-        Dictionary<string, Function> functions = ModuleParser.Parse(ptx).Functions;
-        return new PtxModule(functions.Values.Where(function => function.IsEntry)
-            .ToDictionary(function => function.Name, function => Decode(function, functions)));
+        var parser = ModuleParser.Parse(ptx);
+        return new PtxModule(parser.Functions.Values.Where(function => function.IsEntry)
+            .ToDictionary(function => function.Name, function => Decode(function, parser)));
     }
 
-    private static PtxEntry Decode(Function function, Dictionary<string, Function> functions)
+    private static PtxEntry Decode(Function function, ModuleParser parser)
     {
-        var builder = new CodeBuilder();
+        var builder = new CodeBuilder(parser.Target);
         var parameters = new List<PtxParameter>();
         int offset = 0;
         foreach (Variable variable in function.Parameters)
@@ -34,7 +34,7 @@ public sealed class PtxModule
             parameters.Add(new PtxParameter(variable.Name, offset, variable.Bytes));
             offset += variable.Bytes;
         }
-        new Inliner(functions, builder).AddEntry(function);
+        new Inliner(parser.Functions, builder).AddEntry(function);
         return new PtxEntry(builder.Build(function.Name, FlowLayout.Arrange(builder.Instructions, builder.True)),
             parameters);
     }

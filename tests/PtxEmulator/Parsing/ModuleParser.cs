@@ -18,6 +18,9 @@ internal sealed class ModuleParser
     /// <summary>The functions that have a body, by name.</summary>
     public Dictionary<string, Function> Functions { get; } = [];
 
+    /// <summary>The version and the architectures that the module names.</summary>
+    public ModuleTarget Target { get; } = new();
+
     public static ModuleParser Parse(string ptx)
     {
         var parser = new ModuleParser(ptx);
@@ -41,7 +44,11 @@ internal sealed class ModuleParser
                 if (_reader.ExpectInteger() != 64)
                     throw _reader.Error("only '.address_size 64' is supported");
                 return;
-            case ".version" or ".target" or ".file" or ".loc" or ".pragma":
+            case ".version" or ".target":
+                _reader.Take();
+                ParseTarget(directive == ".version");
+                return;
+            case ".file" or ".loc" or ".pragma":
                 _reader.SkipStatement();
                 return;
             case ".section":
@@ -59,6 +66,20 @@ internal sealed class ModuleParser
                 _reader.Take();
                 _declarations.ParseVariables(space, isExternal, _scope);
                 return;
+        }
+    }
+
+    /// <summary>Parses the words after <c>.version</c> or <c>.target</c>, up to the end of the line.</summary>
+    private void ParseTarget(bool isVersion)
+    {
+        int line = _reader.Peek.Line;
+        while (!_reader.IsAtEnd && _reader.Peek.Line == line && !_reader.Peek.Text.StartsWith('.'))
+        {
+            string word = _reader.Take().Text;
+            if (isVersion && Version.TryParse(word, out Version? version))
+                Target.Version = version;
+            else if (!isVersion && word != ",")
+                Target.Names.Add(word);
         }
     }
 

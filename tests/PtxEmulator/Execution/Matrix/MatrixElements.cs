@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace PtxEmulator.Execution;
@@ -16,16 +17,19 @@ internal static unsafe class MatrixElements
             Vector512<uint> bits = Lanes.Load<uint>(register, chunk);
             if (elementBits == 16)
                 bits = half == 0 ? bits & Vector512.Create(0xffffu) : bits >>> 16;
-            Vector512<float> values = kind switch
-            {
-                PtxTypeKind.BFloat => (bits << 16).AsSingle(),
-                // The hardware ignores the bits that tf32 lacks.
-                PtxTypeKind.TensorFloat => (bits & Vector512.Create(0xffff_e000u)).AsSingle(),
-                _ => HalfToSingle(bits),
-            };
-            Vector512.Store(values, results + (chunk * Vector512<float>.Count));
+            Vector512.Store(ToSingle(bits, kind), results + (chunk * Vector512<float>.Count));
         }
     }
+
+    /// <summary>Converts elements that are zero-extended to 32 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ToSingle(Vector512<uint> bits, PtxTypeKind kind) => kind switch
+    {
+        PtxTypeKind.BFloat => (bits << 16).AsSingle(),
+        // The hardware ignores the bits that tf32 lacks.
+        PtxTypeKind.TensorFloat => (bits & Vector512.Create(0xffff_e000u)).AsSingle(),
+        _ => HalfToSingle(bits),
+    };
 
     private static Vector512<float> HalfToSingle(Vector512<uint> bits)
     {

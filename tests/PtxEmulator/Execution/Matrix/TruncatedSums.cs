@@ -8,9 +8,14 @@ namespace PtxEmulator.Execution;
 /// zero.</summary>
 /// <remarks>This is what Fasi, Higham, Mikaitis and Pranesh measured on an A100 (Numerical behavior of NVIDIA tensor
 /// cores, PeerJ Computer Science 7:e330, 2021): groups of 8 products of 16 bits or 4 of tf32, and one extra bit. Newer
-/// GPUs add larger groups and keep more bits, so they err less. NVIDIA documents neither.</remarks>
+/// GPUs add larger groups and keep more bits, so they err less. For Hopper the group is 16 products of 16 bits, which
+/// is the depth of its instruction; that the extra bit is one as on an A100 is an assumption on the side of the larger
+/// error. NVIDIA documents neither.</remarks>
 internal static unsafe class TruncatedSums
 {
+    /// <summary>The number of products of 16 bits that Hopper adds at once.</summary>
+    public const int HopperGroup = 16;
+
     private const int ExtraBits = 1;
     private const int MantissaBits = 23;
     private const ulong ExponentMask = 0x7ff0_0000_0000_0000;
