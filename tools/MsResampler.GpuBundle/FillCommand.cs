@@ -30,23 +30,17 @@ internal static class FillCommand
     private static int Run(int[] architectures)
     {
         KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        PtxAssembler? assembler = PtxAssembler.FindAll() is [PtxAssembler newest, ..] ? newest : null;
-        int[] targets = assembler is null ? [] : [.. architectures.Where(target => assembler.Knows($"sm_{target}"))];
+        Assemblers assemblers = new();
+        KernelTarget[] targets = [.. architectures.Select(KernelTarget.Newest)];
         string folder = Directory.CreateTempSubdirectory("msresampler-fill-").FullName;
         try
         {
             Parallel.ForEach(ProbeCommand.Kernels, kernel =>
             {
-                CompiledKernel compiled = kernel.Compile(compiler, PtxArchitecture);
-                string file = Path.Combine(folder, Guid.NewGuid().ToString("N"));
-                File.WriteAllText(file, compiled.Ptx);
-                foreach (int target in targets)
-                {
-                    string output = $"{file}.{target}";
-                    assembler!.Assemble(file, $"sm_{target}", output);
-                    KernelCache.Default.WriteBytes(KernelKey.OfMachineCode(compiled.Ptx, target, driverVersion: null),
-                        File.ReadAllBytes(output));
-                }
+                if (kernel.RunsOn(PtxArchitecture))
+                    kernel.Compile(compiler, PtxArchitecture);
+                foreach (KernelTarget target in targets.Where(kernel.RunsOn))
+                    AddMachineCode(kernel.Compile(compiler, target), target.Architecture, folder, assemblers);
             });
         }
         finally
@@ -60,9 +54,23 @@ internal static class FillCommand
             return 1;
         }
 
-        Console.WriteLine($"fill: PTX of {ProbeCommand.Kernels.Count()} kernels" + (targets is [] ? "; no machine code"
-            : $"; machine code for {string.Join(", ", targets.Select(target => $"sm_{target}"))} by the assembler of " +
-                $"CUDA {assembler!.Version}"));
+        string[] found = [.. assemblers.Found.Select(found => $"{found.Target} (ptxas {found.Version})")];
+        Console.WriteLine($"fill: PTX of {ProbeCommand.Kernels.Count()} kernels; " +
+            (found is [] ? "no machine code" : $"machine code for {string.Join(", ", found)}"));
         return 0;
+    }
+
+    /// <summary>Adds the machine code of a kernel. Without an assembler for it, the driver compiles the
+    /// text.</summary>
+    private static void AddMachineCode(CompiledKernel kernel, int architecture, string folder, Assemblers assemblers)
+    {
+        string file = Path.Combine(folder, Guid.NewGuid().ToString("N"));
+        string output = $"{file}.cubin";
+        File.WriteAllText(file, kernel.Ptx);
+        if (assemblers.TryAssemble(file, kernel.MachineTarget(architecture), output) is not null)
+        {
+            KernelCache.Default.WriteBytes(KernelKey.OfMachineCode(kernel.Ptx, architecture, driverVersion: null),
+                File.ReadAllBytes(output));
+        }
     }
 }

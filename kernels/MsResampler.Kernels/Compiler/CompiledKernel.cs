@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace MsResampler.Kernels.Compiler;
 
 /// <summary>A kernel as PTX text for one architecture and all newer ones.</summary>
@@ -9,7 +11,18 @@ namespace MsResampler.Kernels.Compiler;
 /// <param name="ParameterBytes">The size of all parameters in bytes.</param>
 /// <param name="BlockCount">The number of blocks that should share a multiprocessor.</param>
 internal sealed record CompiledKernel(string Name, string EntryName, string Ptx,
-    IReadOnlyList<KernelParameter> Parameters, int ParameterBytes, int BlockCount = 1);
+    IReadOnlyList<KernelParameter> Parameters, int ParameterBytes, int BlockCount = 1)
+{
+    /// <summary>The architecture that the text names, such as sm_80 or sm_90a.</summary>
+    public string Target => PtxText.ReadTarget(Ptx);
+
+    /// <summary>The target of machine code for a device. A text for an architecture with all its own features runs
+    /// only there.</summary>
+    /// <param name="architecture">The device's architecture, such as 86 for sm_86.</param>
+    public string MachineTarget(int architecture)
+        => Target is { } target && target.EndsWith('a') ? target
+            : string.Create(CultureInfo.InvariantCulture, $"sm_{architecture}");
+}
 
 /// <summary>A parameter of an entry function.</summary>
 /// <param name="Offset">The offset in bytes.</param>

@@ -9,6 +9,11 @@ internal readonly record struct KernelTarget(int Architecture, bool IsHopper = f
     /// <summary>sm_90 with all its own features.</summary>
     public static KernelTarget Hopper { get; } = new(90, IsHopper: true);
 
+    /// <summary>An architecture with what kernels use of its own features.</summary>
+    /// <param name="architecture">The architecture, such as 80 for sm_80.</param>
+    public static KernelTarget Newest(int architecture)
+        => architecture == Hopper.Architecture ? Hopper : architecture;
+
     /// <summary>An architecture without features of its own.</summary>
     public static implicit operator KernelTarget(int architecture) => new(architecture);
 

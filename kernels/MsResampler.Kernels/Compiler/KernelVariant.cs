@@ -16,6 +16,9 @@ internal sealed record KernelVariant(Type Kernel, int BlockSize, int BlockCount,
     /// <summary>The name for display, such as <c>GemmTiled GemmTile64 LinearEpilogue</c>.</summary>
     public string Name { get; } = KernelName.Display(Kernel);
 
+    /// <summary>The dynamic shared memory of a block, in addition to what the kernel declares.</summary>
+    public int SharedBytes { get; init; }
+
     /// <summary>The kernel method.</summary>
     /// <exception cref="InvalidOperationException">The kernel writes its text itself.</exception>
     public MethodInfo Entry => Kernel.GetMethod(KernelName.Method, BindingFlags.Public | BindingFlags.Static)

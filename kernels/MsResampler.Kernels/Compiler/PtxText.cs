@@ -61,6 +61,12 @@ internal static partial class PtxText
         return (entry.Groups["name"].Value, parameters, end);
     }
 
+    /// <summary>Reads the architecture that a text is for.</summary>
+    /// <exception cref="FormatException">The text has no target.</exception>
+    public static string ReadTarget(string ptx) => Target().Match(ptx) is { Success: true } target
+        ? target.Groups["name"].Value
+        : throw new FormatException("The PTX text names no target, such as .target sm_80.");
+
     private static int Number(Group group) => int.Parse(group.ValueSpan, CultureInfo.InvariantCulture);
 
     [GeneratedRegex(@"^\tcall(\.uni)?\s+(\([^)]*\),\s*)?(?<name>\w+)", RegexOptions.Multiline)]
@@ -75,6 +81,9 @@ internal static partial class PtxText
 
     [GeneratedRegex(@"(?<![\w$%.])(?!sm_|Kernel_)(?<name>L_|\w+_)(?<number>\d+)\b")]
     private static partial Regex NumberedName();
+
+    [GeneratedRegex(@"^\.target\s+(?<name>\w+)", RegexOptions.Multiline)]
+    private static partial Regex Target();
 
     [GeneratedRegex(@"\.entry\s+(?<name>[\w$%]+)\s*\((?<parameters>[^)]*)\)")]
     private static partial Regex Entry();

@@ -14,7 +14,7 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
 {
     private readonly OnceTable<KernelVariant, IDeviceKernel> _kernels = new();
     private readonly Func<KernelVariant, IDeviceKernel> _load =
-        variant => device.Load(variant.Compile(compiler, device.Properties.Architecture));
+        variant => device.Load(variant.Compile(compiler, device.Properties.Target));
 
     /// <summary>Every kernel in every configuration that some model needs.</summary>
     public static IReadOnlyList<KernelVariant> All { get; } =

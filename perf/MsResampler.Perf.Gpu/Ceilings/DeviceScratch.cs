@@ -43,7 +43,7 @@ internal sealed class DeviceScratch : IDisposable
         }
 
         IDeviceKernel Load(KernelVariant variant)
-            => device.Load(variant.Compile(compiler, device.Properties.Architecture));
+            => device.Load(variant.Compile(compiler, device.Properties.Target));
     }
 
     /// <summary>Bytes that <see cref="Copy"/> reads; it writes the same number.</summary>

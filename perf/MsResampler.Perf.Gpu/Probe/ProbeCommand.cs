@@ -45,7 +45,7 @@ internal static class ProbeCommand
         string driver = CudaBackend.Devices().First(info => info.UnusableBecause is null).DriverVersion;
         int failureCount = 0;
         // The driver compiles on the calling thread, so several kernels at a time.
-        Parallel.ForEach(Kernels.Where(kernel => kernel.MinArchitecture <= device.Properties.Architecture
+        Parallel.ForEach(Kernels.Where(kernel => kernel.RunsOn(device.Properties.Target)
             && log?.Contains(kernel.Name) != true), kernel =>
         {
             CudaProbe probe = Probe(device, compiler, kernel, driver);
@@ -62,13 +62,12 @@ internal static class ProbeCommand
     {
         try
         {
-            int architecture = device.Properties.Architecture;
-            CompiledKernel compiled = kernel.Compile(compiler, architecture);
-            CudaProbe probe = device.Probe(compiled, kernel.BlockSize);
+            CompiledKernel compiled = kernel.Compile(compiler, device.Properties.Target);
+            CudaProbe probe = device.Probe(compiled, kernel.BlockSize, kernel.SharedBytes);
             if (probe.Failure is null)
             {
-                KernelCache.Default.WriteBytes(KernelKey.OfMachineCode(compiled.Ptx, architecture, driver),
-                    probe.Cubin);
+                KernelCache.Default.WriteBytes(
+                    KernelKey.OfMachineCode(compiled.Ptx, device.Properties.Architecture, driver), probe.Cubin);
             }
 
             return probe;
@@ -82,6 +81,6 @@ internal static class ProbeCommand
     private static string Describe(KernelVariant kernel, CudaProbe probe)
         => probe.Failure ?? string.Create(CultureInfo.InvariantCulture,
             $"compiled in {probe.JitMilliseconds:0} ms for sm_{probe.BinaryVersion}: {probe.Registers} registers, " +
-            $"{probe.LocalBytes} local and {probe.SharedBytes} shared bytes, {probe.ResidentBlocks} resident blocks " +
-            $"(wanted: {kernel.BlockCount})");
+            $"{probe.LocalBytes} local and {probe.SharedBytes + kernel.SharedBytes} shared bytes, " +
+            $"{probe.ResidentBlocks} resident blocks (wanted: {kernel.BlockCount})");
 }

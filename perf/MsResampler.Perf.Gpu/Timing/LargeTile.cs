@@ -31,7 +31,7 @@ internal sealed class LargeTile(string name, KernelCompiler compiler)
         Type[] arguments = [_shape.Tile, .. asked.Kernel.GetGenericArguments()[1..]];
         KernelVariant other = KernelLibrary.All.First(variant =>
             variant.Kernel == asked.Kernel.GetGenericTypeDefinition().MakeGenericType(arguments));
-        IDeviceKernel loaded = device.Load(other.Compile(compiler, device.Properties.Architecture));
+        IDeviceKernel loaded = device.Load(other.Compile(compiler, device.Properties.Target));
         _replaced[loaded] = true;
         return loaded;
     }

@@ -55,6 +55,22 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
+    public void Machine_code_is_for_the_device_unless_the_text_runs_on_one_architecture_only()
+    {
+        CompiledKernel portable = Compile(nameof(EveryKindOfParameter), 86);
+        CompiledKernel specific = portable with
+        {
+            Ptx = portable.Ptx.Replace(".target sm_80", ".target sm_90a", StringComparison.Ordinal),
+        };
+
+        Assert.That((portable.Target, portable.MachineTarget(86), portable.MachineTarget(90)),
+            Is.EqualTo(("sm_80", "sm_86", "sm_90")));
+        Assert.That((specific.Target, specific.MachineTarget(90)), Is.EqualTo(("sm_90a", "sm_90a")));
+        Assert.That(() => (portable with { Ptx = ".version 7.0" }).Target,
+            Throws.TypeOf<FormatException>().With.Message.Contains(".target"));
+    }
+
+    [Test]
     public void The_text_contains_launch_bounds()
     {
         CompiledKernel kernel = _compiler.Compile(Method(nameof(EveryKindOfParameter)), "bounded", 80,

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using System.Text.RegularExpressions;
 using MsResampler.Cli.Ptx;
 
@@ -41,13 +40,11 @@ internal sealed partial class Ptxas
     /// <exception cref="MsResampler.Cli.InputException">The assembler rejects the text.</exception>
     public static PtxasReport? TryLoad(string ptx, int architecture)
     {
-        string target = Target(architecture);
-        if (ptx.Contains($".target {target}a", StringComparison.Ordinal))
-            target += "a";
-        Ptxas? ptxas = s_all.Value.FirstOrDefault(ptxas => ptxas.Knows(target));
+        CompiledKernel kernel = new("loaded", "loaded", ptx, [], ParameterBytes: 0);
+        Ptxas? ptxas = s_all.Value.FirstOrDefault(ptxas => ptxas.Knows(kernel.MachineTarget(architecture)));
         try
         {
-            return ptxas?.Assemble(new CompiledKernel("loaded", "loaded", ptx, [], ParameterBytes: 0), target);
+            return ptxas?.Assemble(kernel, architecture);
         }
         catch (Cli.InputException exception)
             when (exception.Message.Contains("Unsupported .version", StringComparison.Ordinal))
@@ -64,7 +61,8 @@ internal sealed partial class Ptxas
 
     /// <summary>Assembles a kernel for an architecture, such as 80 for sm_80.</summary>
     /// <inheritdoc cref="Assemble(CompiledKernel, string)"/>
-    public PtxasReport Assemble(CompiledKernel kernel, int architecture) => Assemble(kernel, Target(architecture));
+    public PtxasReport Assemble(CompiledKernel kernel, int architecture)
+        => Assemble(kernel, kernel.MachineTarget(architecture));
 
     /// <summary>The machine instructions of a kernel: the number of occurrences by instruction including modifiers,
     /// such as HMMA.16816.F32. This takes several times as long as
@@ -79,8 +77,6 @@ internal sealed partial class Ptxas
     /// <summary>The version, for messages.</summary>
     public override string ToString() => $"ptxas {_assembler.Version}";
 
-    private static string Target(int architecture) => string.Create(CultureInfo.InvariantCulture, $"sm_{architecture}");
-
     private bool Knows(string target) => _targets.GetOrAdd(target, _assembler.Knows);
 
     private (PtxasReport Report, byte[] Binary) AssembleOnce(CompiledKernel kernel, string target) =>
@@ -94,7 +90,7 @@ internal sealed partial class Ptxas
         })).Value;
 
     private string Listing(CompiledKernel kernel, int architecture) =>
-        _listings.GetOrAdd((kernel.Ptx, Target(architecture)), text => new(() =>
+        _listings.GetOrAdd((kernel.Ptx, kernel.MachineTarget(architecture)), text => new(() =>
         {
             using var files = new TemporaryFolder();
             string binary = files.File("kernel.cubin");

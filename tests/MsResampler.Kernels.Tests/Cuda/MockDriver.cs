@@ -114,6 +114,10 @@ internal static unsafe class MockDriver
         }
     }
 
+    /// <summary>Sets the shared memory that a block can have, in place of that of the architecture.</summary>
+    public static void SetShared(int index, int bytes)
+        => ((delegate* unmanaged<int, int, void>)Export("mock_set_shared"))(index, bytes);
+
     /// <summary>Sets the UUID of a device. Its bytes are in the order in which nvidia-smi prints them.</summary>
     public static void SetUuid(int index, ReadOnlySpan<byte> uuid)
     {

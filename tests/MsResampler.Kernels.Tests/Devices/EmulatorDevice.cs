@@ -25,12 +25,16 @@ internal sealed class EmulatorDevice : IDevice
     /// <param name="architecture">The architecture that the device reports; by default the oldest supported
     /// one.</param>
     /// <param name="arithmetic">The options of the arithmetic; by default everything is rounded to nearest.</param>
+    /// <param name="isHopper">Whether the device has the instructions of sm_90a; its architecture is then 90.</param>
     public EmulatorDevice(ulong seed = 0, long memoryBytes = 1L << 30, int architecture = 60,
-        EmulatorOptions? arithmetic = null)
+        EmulatorOptions? arithmetic = null, bool isHopper = false)
     {
+        if (isHopper && architecture != KernelTarget.Hopper.Architecture)
+            throw new ArgumentException($"{KernelTarget.Hopper} has the architecture 90, not {architecture}");
         _gpu = new EmulatedGpu((arithmetic ?? new()) with { Seed = seed, MemoryBytes = memoryBytes });
         // Few multiprocessors, so that small problems reach large tiles.
-        Properties = new DeviceProperties("PTX emulator", architecture, 4, memoryBytes, 48 << 10);
+        Properties = new DeviceProperties("PTX emulator", architecture, 4, memoryBytes,
+            isHopper ? 227 << 10 : 48 << 10, isHopper);
     }
 
     public DeviceProperties Properties { get; }

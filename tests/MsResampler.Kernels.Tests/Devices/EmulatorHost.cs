@@ -22,7 +22,7 @@ internal sealed class EmulatorHost : KernelHost
     {
         using EmulatorDevice device = new(seed: 1, memoryBytes: 1 << 28);
         using IDeviceStream stream = device.CreateStream();
-        IDeviceKernel kernel = device.Load(variant.Compile(Compiler, device.Properties.Architecture));
+        IDeviceKernel kernel = device.Load(variant.Compile(Compiler, device.Properties.Target));
         KernelArguments bytes = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         List<(Output Output, IDeviceMemory Memory)> outputs = [];
         foreach ((object argument, Type type) in arguments.Zip(variant.Entry.GetParameters()

@@ -70,9 +70,9 @@ internal sealed class PtxTests : CliFixture
         string[] files = Directory.GetFiles(In("ptx"));
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(lines[0], Does.Match("^kernel +registers +smem  spills  instructions "));
+            Assert.That(lines[0], Does.Match("^kernel +target +registers +smem  spills  instructions "));
             Assert.That(lines[1..^2], Has.Length.EqualTo(files.Length)
-                .And.All.Match(@"\S  +77  +1,234  +12  +[\d,]+  "));
+                .And.All.Match(@"\S  +sm_75  +77  +1,234  +12  +[\d,]+  "));
             Assert.That(lines[^2], Is.EqualTo($"{files.Length} kernels for sm_75 in {In("ptx")}"));
             Assert.That(files.Select(File.ReadAllText), Has.All.Contains(".target sm_75").And.All.Contains(".entry"));
             Assert.That(File.ReadAllLines(In("calls")), Has.Length.EqualTo(files.Length)
@@ -221,6 +221,17 @@ internal sealed class PtxTests : CliFixture
         Assert.That(output, Does.Match(@"\S  +-  +[\d,]+  +-  ")
             .And.Contain("in a version that supports sm_86: run tools/get-ptxas.sh"));
     }
+
+    [Test]
+    public void Products_by_warpgroups_count_as_products()
+        => Assert.That(PtxCounts.Of("""
+            .visible .entry k()
+            {
+            	wgmma.fence.sync.aligned;
+            	wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%f0, %f1, %f2, %f3}, %rd0, %rd1, %p0, 1, 1, 0, 0;
+            	wgmma.commit_group.sync.aligned;
+            }
+            """), Is.EqualTo(new PtxCounts(3, MultiplyAdds: 1, Global: 0, Shared: 0, Barriers: 0, SharedBytes: 0)));
 
     [Test]
     public void A_kernel_that_the_assembler_rejects_is_an_error()

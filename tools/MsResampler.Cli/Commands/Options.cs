@@ -223,7 +223,8 @@ internal static class Options
     /// <summary>The option <c>--arch</c>, a GPU architecture. Its value for sm_80 is 80.</summary>
     public static Option<int> Architecture() => new("--arch")
     {
-        Description = "The target architecture, such as sm_80. Newer architectures can run the result, too.",
+        Description = "The target architecture, such as sm_80. Newer architectures can run the result, too, " +
+            "except that of sm_90.",
         HelpName = "sm_NN",
         Required = true,
         CustomParser = result => Text(result) is { Length: 5 or 6 } text

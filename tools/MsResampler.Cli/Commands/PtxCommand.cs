@@ -25,6 +25,8 @@ internal static class PtxCommand
         {
             Notes =
             [
+                "target: the oldest architecture that runs the text. A text for sm_90a runs on sm_90 only, with a",
+                "driver of CUDA 12.0 or newer.",
                 "registers and spills come from NVIDIA's assembler ptxas. It is searched in MSRESAMPLER_PTXAS,",
                 "on the PATH, and in the folder of tools/get-ptxas.sh.",
                 "smem: bytes of shared memory. spills: bytes of registers stored in memory. The other columns",
@@ -56,31 +58,33 @@ internal static class PtxCommand
         if (configFile is not null)
             inputs.Add(configFile);
         using OutputFolder output = new(folder, "--out", inputs);
-        string target = string.Create(CultureInfo.InvariantCulture, $"sm_{architecture}");
-        IReadOnlyList<PtxAssembler> assemblers = PtxAssembler.FindAll();
-        PtxAssembler? assembler = assemblers.FirstOrDefault(assembler => assembler.Knows(target));
+        Assemblers assemblers = new();
         List<IReadOnlyList<string>> rows = [];
         KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
         foreach (KernelVariant variant in variants)
         {
             cancellationToken.ThrowIfCancellationRequested();
             terminal.Say($"compiling kernel {rows.Count + 1} of {variants.Length}");
-            CompiledKernel kernel = variant.Compile(compiler, architecture);
+            CompiledKernel kernel = variant.Compile(compiler, KernelTarget.Newest(architecture));
             string path = output.Write(FileName(kernel), Encoding.UTF8.GetBytes(kernel.Ptx), cancellationToken);
             PtxCounts counts = PtxCounts.Of(kernel.Ptx);
-            PtxasReport? report = assembler?.Assemble(path, target);
-            rows.Add([kernel.Name, Number(report?.Registers), Number(report?.SharedBytes ?? counts.SharedBytes),
+            PtxasReport? report = assemblers.TryAssemble(path, kernel.MachineTarget(architecture));
+            int sharedBytes = (report?.SharedBytes ?? counts.SharedBytes) + variant.SharedBytes;
+            rows.Add([kernel.Name, kernel.Target, Number(report?.Registers), Number(sharedBytes),
                 Number(report?.SpillBytes), Number(counts.All), Number(counts.MultiplyAdds), Number(counts.Global),
                 Number(counts.Shared), Number(counts.Barriers)]);
         }
 
         output.Commit();
-        terminal.Table(["kernel", ">registers", ">smem", ">spills", ">instructions", ">fma+mma", ">global", ">shared",
-            ">barriers"], rows);
-        terminal.Line($"{rows.Count} {(rows.Count == 1 ? "kernel" : "kernels")} for {target} in {folder}");
-        if (assembler is null)
+        terminal.Table(["kernel", "target", ">registers", ">smem", ">spills", ">instructions", ">fma+mma", ">global",
+            ">shared", ">barriers"], rows);
+        terminal.Line(string.Create(CultureInfo.InvariantCulture,
+            $"{rows.Count} kernel{(rows.Count == 1 ? "" : "s")} for sm_{architecture} in {folder}"));
+        string[] missing = [.. assemblers.Missing];
+        if (missing.Length > 0)
         {
-            string needed = assemblers.Count == 0 ? "" : $" in a version that supports {target}";
+            string names = string.Join(" and ", missing.Select(Versioned));
+            string needed = assemblers.Any ? $" in a version that supports {names}" : "";
             terminal.Line($"registers and spills need NVIDIA's assembler{needed}: run tools/get-ptxas.sh, or set " +
                 $"{PtxAssembler.PathVariable} to its path");
         }
@@ -91,18 +95,23 @@ internal static class PtxCommand
     private static IEnumerable<KernelVariant> Variants(int architecture, ResamplerConfig? config, PrecisionChoice asked)
     {
         if (config is null && asked == PrecisionChoice.Auto)
-            return KernelLibrary.All.Where(variant => variant.MinArchitecture <= architecture);
+            return KernelLibrary.All.Where(variant => variant.RunsOn(KernelTarget.Newest(architecture)));
         try
         {
             Precision precision = Precisions.Choose(asked.Precision,
                 config is null ? Precision.Float32 : StoredIn(config), config, architecture, "--arch");
-            return config is null ? KernelLibrary.Of(precision) : KernelLibrary.Of(config, precision);
+            return (config is null ? KernelLibrary.Of(precision) : KernelLibrary.Of(config, precision))
+                .Where(variant => variant.RunsOn(KernelTarget.Newest(architecture)));
         }
         catch (NotSupportedException exception)
         {
             throw new InputException($"--precision {asked.Name}: {exception.Message}", exception);
         }
     }
+
+    /// <summary>A target with the toolkit that introduced it, if that is newer than those of older systems.</summary>
+    private static string Versioned(string target)
+        => target == $"{KernelTarget.Hopper}" ? $"{target} (CUDA 12.0 or newer)" : target;
 
     private static Precision StoredIn(ResamplerConfig config) => config.TorchDType switch
     {

@@ -5,7 +5,7 @@ namespace MsResampler.Cli.Ptx;
 
 /// <summary>Numbers of instructions in a PTX text. The body of a loop counts once.</summary>
 /// <param name="All">All instructions.</param>
-/// <param name="MultiplyAdds">The instructions fma and mma.</param>
+/// <param name="MultiplyAdds">The instructions fma, mma and wgmma.</param>
 /// <param name="Global">Loads, stores and asynchronous copies of global memory.</param>
 /// <param name="Shared">Loads and stores of shared memory, including matrix loads.</param>
 /// <param name="Barriers">Barriers of a block.</param>
@@ -17,8 +17,9 @@ internal sealed partial record PtxCounts(int All, int MultiplyAdds, int Global, 
     public static PtxCounts Of(string ptx)
     {
         string[] opcodes = [.. Comment().Replace(ptx, "").Split(';').Select(Opcode).Where(opcode => opcode.Length > 0)];
-        return new PtxCounts(opcodes.Length, Count("fma.", "mma."), Count("ld.global", "st.global", "cp.async.c"),
-            Count("ld.shared", "st.shared", "ldmatrix."), Count("bar.", "barrier."),
+        return new PtxCounts(opcodes.Length, Count("fma.", "mma.", "wgmma.mma"),
+            Count("ld.global", "st.global", "cp.async.c"), Count("ld.shared", "st.shared", "ldmatrix."),
+            Count("bar.", "barrier."),
             SharedVariable().Matches(ptx).Sum(match => Number(match.Groups["bits"]) / 8
                 * (match.Groups["count"].Success ? Number(match.Groups["count"]) : 1)));
 

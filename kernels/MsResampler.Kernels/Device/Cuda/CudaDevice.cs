@@ -35,8 +35,7 @@ internal sealed class CudaDevice : IDevice
         if (_info.UnusableBecause is { } reason)
             throw new DeviceException($"{this}: {reason}");
         int ordinal = CudaDevices.Ordinal(index);
-        Properties = new DeviceProperties(_info.Name, _info.Architecture, _info.MultiprocessorCount, _info.MemoryBytes,
-            CudaDevices.Attribute(ordinal, CudaNative.MaxSharedBytesOptIn));
+        Properties = CudaDevices.PropertiesOf(_info);
         _context = open(ordinal, ToString());
         _context.Releasing = ReleaseAll;
         _loader = new CudaLoader(_context, cache, _info.Architecture, _info.DriverVersion);

@@ -14,6 +14,12 @@ internal static class CudaDevices
     /// <summary>The oldest driver that accepts PTX of <see cref="Ptx.PtxVersion.Default"/>.</summary>
     private const int MinDriverVersion = 11_000;
 
+    /// <summary>The oldest driver that accepts PTX of <see cref="Ptx.PtxVersion.Hopper"/>.</summary>
+    private const int MinHopperDriverVersion = 12_000;
+
+    /// <summary>The shared memory of a block on every GPU of sm_90.</summary>
+    private const int HopperSharedBytes = 227 << 10;
+
     /// <summary>CU_COMPUTEMODE_PROHIBITED.</summary>
     private const int ComputeProhibited = 2;
 
@@ -74,7 +80,7 @@ internal static class CudaDevices
     public static CudaDeviceInfo Describe(int index)
     {
         int ordinal = Ordinal(index);
-        CudaCall.Check(Api.GetDriverVersion(out CudaDriverVersion driver), "cuDriverGetVersion", "reading the version");
+        int driver = DriverVersion();
         CudaCall.Check(Api.GetDeviceName(out string? name, ordinal), "cuDeviceGetName", $"naming CUDA device {index}");
         CudaCall.Check(Api.GetTotalDeviceMemory(out long memoryBytes, ordinal), "cuDeviceTotalMem",
             $"reading the memory of CUDA device {index}");
@@ -83,15 +89,28 @@ internal static class CudaDevices
         string? reason = null;
         if (architecture < MinArchitecture)
             reason = $"its architecture is sm_{architecture}; sm_{MinArchitecture} or newer is needed";
-        else if (driver.Value < MinDriverVersion)
+        else if (driver < MinDriverVersion)
         {
-            reason = $"the driver is of CUDA {Version(driver.Value)}; {Version(MinDriverVersion)} or newer is " +
+            reason = $"the driver is of CUDA {Version(driver)}; {Version(MinDriverVersion)} or newer is " +
                 "needed: update NVIDIA's driver";
         }
         else if (Attribute(ordinal, CudaNative.ComputeMode) == ComputeProhibited)
             reason = "its compute mode is 'prohibited'; nvidia-smi -c 0 changes that";
         return new CudaDeviceInfo(index, Uuid(ordinal, name!), name!, architecture,
-            Attribute(ordinal, CudaNative.MultiprocessorCount), memoryBytes, null, Version(driver.Value), reason);
+            Attribute(ordinal, CudaNative.MultiprocessorCount), memoryBytes, null, Version(driver), reason);
+    }
+
+    /// <summary>What kernels need to know of a device.</summary>
+    /// <param name="info">The device.</param>
+    /// <exception cref="DeviceException">A call failed.</exception>
+    public static DeviceProperties PropertiesOf(CudaDeviceInfo info)
+    {
+        int sharedBytes = Attribute(Ordinal(info.Index), CudaNative.MaxSharedBytesOptIn);
+        // An older driver accepts the kernels that also run on sm_80.
+        bool isHopper = info.Architecture == KernelTarget.Hopper.Architecture
+            && DriverVersion() >= MinHopperDriverVersion && sharedBytes >= HopperSharedBytes;
+        return new DeviceProperties(info.Name, info.Architecture, info.MultiprocessorCount, info.MemoryBytes,
+            sharedBytes, isHopper);
     }
 
     /// <summary>The driver's handle of a device.</summary>
@@ -138,6 +157,12 @@ internal static class CudaDevices
         CudaLibrary.Require();
         CudaCall.Check(Api.GetDeviceCount(out int count), "cuDeviceGetCount", "counting devices");
         return count;
+    }
+
+    private static int DriverVersion()
+    {
+        CudaCall.Check(Api.GetDriverVersion(out CudaDriverVersion driver), "cuDriverGetVersion", "reading the version");
+        return driver.Value;
     }
 
     private static CudaDeviceInfo Try(CudaDeviceInfo info)

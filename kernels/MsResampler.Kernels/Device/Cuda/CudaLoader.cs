@@ -11,8 +11,6 @@ namespace MsResampler.Kernels.Device.Cuda;
 /// <param name="driverVersion">The version of the driver.</param>
 internal sealed class CudaLoader(CudaContext context, KernelCache? cache, int architecture, string driverVersion)
 {
-    private const int MaxStaticSharedBytes = 48 << 10;
-
     /// <summary>Loads a kernel. The context must be current.</summary>
     /// <exception cref="DeviceException">The kernel cannot be loaded. A later call tries again.</exception>
     public CudaKernel Load(CompiledKernel kernel)
@@ -73,7 +71,6 @@ internal sealed class CudaLoader(CudaContext context, KernelCache? cache, int ar
             error = CudaLibrary.Api.GetModuleFunction(out nint function, module, kernel.EntryName);
             if (error == CudaError.CUDA_SUCCESS)
             {
-                PreferShared(kernel, function);
                 failure = default;
                 return new CudaKernel(context, kernel, module, function);
             }
@@ -86,18 +83,6 @@ internal sealed class CudaLoader(CudaContext context, KernelCache? cache, int ar
         if (CudaCall.EndsContext(error))
             context.Fail(failure.Error, failure.Call, failure.Operation);
         return null;
-    }
-
-    /// <summary>Asks for as much shared memory as possible at the expense of the first-level cache, if the blocks that
-    /// should share a multiprocessor need more than one block may declare. The driver would otherwise choose, and may
-    /// leave no room for the second block. A refusal costs only speed.</summary>
-    private static void PreferShared(CompiledKernel kernel, nint function)
-    {
-        if (CudaNative.GetFunctionAttribute(out int sharedBytes, CudaNative.StaticSharedBytes, function)
-            == CudaError.CUDA_SUCCESS && (long)kernel.BlockCount * sharedBytes > MaxStaticSharedBytes)
-        {
-            _ = CudaNative.SetFunctionAttribute(function, CudaNative.PreferredSharedCarveOut, 100);
-        }
     }
 
     private readonly record struct Failure(CudaError Error, string Call, string Operation);

@@ -46,6 +46,12 @@ void mock_set_device(int index, const char *name, int architecture, int multipro
     device->used = 0;
 }
 
+/* Sets the shared memory that a block can have; 0 for that of the architecture. */
+void mock_set_shared(int index, int bytes)
+{
+    devices[index].shared = bytes;
+}
+
 void mock_set_uuid(int index, const unsigned char *uuid)
 {
     memcpy(devices[index].uuid, uuid, sizeof devices[index].uuid);

@@ -100,8 +100,11 @@ int cuDeviceTotalMem_v2(size_t *size, int device)
 }
 
 /* The shared memory that a block can have, from the table of compute capabilities in the CUDA programming guide. */
-int optin_shared(int architecture)
+int optin_shared(const device_t *device)
 {
+    int architecture = device->architecture;
+    if (device->shared != 0)
+        return device->shared;
     switch (architecture) {
     case 70: case 72: return 96 << 10;
     case 75: return 64 << 10;
@@ -149,7 +152,7 @@ int cuDeviceGetAttribute(int *value, int attribute, int device)
         case 20: *value = DEVICE(device)->compute_mode; break;
         case 75: *value = DEVICE(device)->architecture / 10; break;
         case 76: *value = DEVICE(device)->architecture % 10; break;
-        case 97: *value = optin_shared(DEVICE(device)->architecture); break;
+        case 97: *value = optin_shared(DEVICE(device)); break;
         default:
             *value = 1;
             if (!serves_ilgpu)

@@ -90,6 +90,7 @@ typedef struct {
     int architecture, multiprocessors, compute_mode;
     uint64_t total, used;
     unsigned char uuid[16];
+    int shared;                 /* that a block can have; 0 for that of the architecture */
 } device_t;
 
 typedef struct {
@@ -161,7 +162,7 @@ extern int device_count, driver_version;
 extern int serves_ilgpu;
 
 device_t *current_device(int *index);
-int optin_shared(int architecture);
+int optin_shared(const device_t *device);
 
 /* jit.c */
 extern const char magic[8];            /* how an image starts */

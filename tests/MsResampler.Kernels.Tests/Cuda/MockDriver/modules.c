@@ -88,7 +88,7 @@ int cuFuncSetAttribute(uint64_t function, int attribute, int value)
 {
     BEGIN("cuFuncSetAttribute", enter_context) {
         function_t *found = find_function(function);
-        int index, limit = optin_shared(current_device(&index)->architecture);
+        int index, limit = optin_shared(current_device(&index));
         if (found == NULL || (attribute == MAX_DYNAMIC_SHARED
                 ? value < 0 || value > limit - found->resources.shared
                 : attribute != PREFERRED_CARVEOUT || value < -1 || value > 100)) {
@@ -155,13 +155,15 @@ int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *count, uint64_t function, i
             code = INVALID_VALUE;
             break;
         }
-        int index, architecture = current_device(&index)->architecture;
+        int index;
+        const device_t *device = current_device(&index);
+        int architecture = device->architecture;
         int is_small = architecture == 86 || architecture == 89 || architecture == 120;
         int threads = architecture == 75 ? 1024 : is_small ? 1536 : 2048;
         int blocks = architecture == 75 || architecture == 86 ? 16 : is_small ? 24 : 32;
         /* From sm_80 on the system takes 1 KiB of each block; before, a block can have all but at most half. */
         int reserved = architecture >= 80 ? 1024 : 0;
-        int total = architecture >= 80 ? optin_shared(architecture) + reserved
+        int total = architecture >= 80 ? optin_shared(device) + reserved
             : architecture == 70 || architecture == 61 ? 96 << 10 : 64 << 10;
         int used = found->resources.shared + (int)shared + reserved, registers = registers_of(found, block_size);
         *count = block_size > max_threads(found) ? 0 : least(blocks, threads / ((block_size + 31) / 32 * 32));
