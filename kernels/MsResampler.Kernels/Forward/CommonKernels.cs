@@ -42,14 +42,25 @@ internal static class CommonKernels
     }
 
     /// <summary>Matrix products on tensor cores.</summary>
-    /// <param name="variants">The kernel in all shapes; the index is <see cref="GemmMmaShape.Index"/>.</param>
+    /// <param name="variants">The kernel in all shapes of its precision; the index is
+    /// <see cref="GemmShape.Index"/>.</param>
     /// <param name="product">The products.</param>
     /// <param name="device">The device, which decides the shape.</param>
+    /// <exception cref="NotSupportedException">The kernel of the device cannot store C as it is laid out.</exception>
     public static KernelLaunch MultiplyTensors(KernelVariant[] variants, Product product, DeviceProperties device)
     {
-        GemmMmaShape shape = GemmMmaShape.For(product.RowCount, product.ColumnCount, product.Count, device);
-        return new KernelLaunch(variants[shape.Index],
-            shape.LaunchFor(product.RowCount, product.ColumnCount, product.Count), product.AddMmaArguments);
+        GemmShape shape = GemmShape.For(product.Extent, product.ElementBytes, device);
+        KernelVariant kernel = variants[shape.Index];
+        LaunchSize size = shape.LaunchFor(kernel, product.Extent, device);
+        if (shape.Family == GemmFamily.Mma)
+            return new KernelLaunch(kernel, size, product.AddMmaArguments);
+        if (product.CColumnStride != 4)
+        {
+            throw new NotSupportedException($"{kernel} stores C by rows: expected {nameof(Product.CColumnStride)} 4, " +
+                $"found {product.CColumnStride}. Store C by rows, or multiply with {nameof(GemmMma<,,,>)}.");
+        }
+
+        return new KernelLaunch(kernel, size, product.AddWgmmaArguments);
     }
 
     /// <summary>Layer normalisation of rows in float32.</summary>

@@ -99,7 +99,7 @@ internal sealed class GpuEngine : ModelEngine
         try
         {
             ObjectDisposedException.ThrowIf(_isDisposed != 0, this);
-            _kernels.Load(KernelLibrary.Of(Config, _precision, _device.Properties.Architecture), cancellationToken);
+            _kernels.Load(KernelLibrary.Of(Config, _precision, _device.Properties.Target), cancellationToken);
         }
         finally
         {

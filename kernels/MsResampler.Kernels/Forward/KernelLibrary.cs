@@ -40,12 +40,15 @@ internal sealed class KernelLibrary(IDevice device, KernelCompiler compiler)
         _ => Float32Kernels.Of(config, precision == Precision.TensorFloat32),
     };
 
-    /// <summary>The kernels that a model may need on an architecture, such as 80 for sm_80.</summary>
-    /// <inheritdoc cref="Of(ResamplerConfig, Precision)"/>
-    public static IEnumerable<KernelVariant> Of(ResamplerConfig config, Precision precision, int architecture)
+    /// <summary>The kernels that a model may need on a device.</summary>
+    /// <param name="config">The model.</param>
+    /// <param name="precision">Any precision but <see cref="Precision.Auto"/>.</param>
+    /// <param name="target">The device; a number is an architecture, such as 80 for sm_80.</param>
+    public static IEnumerable<KernelVariant> Of(ResamplerConfig config, Precision precision, KernelTarget target)
     {
-        IEnumerable<Type> tilesOfOthers = GemmMmaShape.All.Where(shape => !shape.IsChosenOn(architecture))
-            .Select(shape => shape.Tile);
+        int elementBytes = precision is Precision.Float16 or Precision.BFloat16 ? sizeof(ushort) : sizeof(float);
+        Type[] tilesOfOthers =
+            [.. GemmShape.All.Except(GemmShape.ShapesFor(target, elementBytes)).Select(shape => shape.Tile)];
         return Of(config, precision)
             .Where(variant => !variant.Kernel.GenericTypeArguments.Intersect(tilesOfOthers).Any());
     }

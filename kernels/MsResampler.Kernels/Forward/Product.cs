@@ -1,4 +1,5 @@
 using MsResampler.Kernels.Gemm;
+using MsResampler.Kernels.Gemm.Warpgroup;
 
 namespace MsResampler.Kernels.Forward;
 
@@ -71,6 +72,9 @@ internal sealed record Product
     /// <summary>A table that is added to C.</summary>
     public RowTable Table { get; init; }
 
+    /// <summary>The extents.</summary>
+    public ProductExtent Extent => new(Count, RowCount, ColumnCount, InnerSize);
+
     /// <summary>Adds the arguments of <see cref="GemmMma{TTile, TElement, TEpilogue, TOutput}"/>.</summary>
     public void AddMmaArguments(ref KernelArguments arguments)
     {
@@ -86,6 +90,13 @@ internal sealed record Product
         });
     }
 
+    /// <summary>Adds the arguments of <see cref="GemmWgmma{TTile, TElement, TEpilogue, TOutput}"/>.</summary>
+    public void AddWgmmaArguments(ref KernelArguments arguments)
+    {
+        AddMmaArguments(ref arguments);
+        arguments.Add(Count);
+    }
+
     /// <summary>Adds the arguments of <see cref="GemmTiled{TTile, TEpilogue}"/>.</summary>
     public void AddTiledArguments(ref KernelArguments arguments)
     {
@@ -96,15 +107,14 @@ internal sealed record Product
     /// <summary>Counts the work of the products.</summary>
     public StepWork Work()
     {
-        ProductExtent extent = new(Count, RowCount, ColumnCount, InnerSize);
         double weights = (double)Count * ColumnCount * InnerSize * ElementBytes;
         double bias = (double)Count * ColumnCount * sizeof(float);
         double squares = (double)RowCount * Scale.Count * sizeof(float);
-        return new StepWork(extent.Flops, weights + bias + Table.Bytes,
+        return new StepWork(Extent.Flops, weights + bias + Table.Bytes,
             ((double)Count * RowCount * InnerSize * ElementBytes) + (Scale.IsStored ? 0 : squares),
             ((double)Count * RowCount * ColumnCount * OutputBytes) + (Scale.IsStored ? squares : 0))
         {
-            Product = extent,
+            Product = Extent,
             HasProducts = true,
         };
     }

@@ -1,3 +1,5 @@
+using MsResampler.Kernels.Gemm;
+
 namespace MsResampler.Kernels.Forward;
 
 /// <summary>The work of one step: the operations that it executes, and the bytes that it must read and write at least,
@@ -17,17 +19,4 @@ internal sealed record StepWork(double Flops, double ConstantBytes, double ReadB
 
     /// <summary>All bytes.</summary>
     public double Bytes => ConstantBytes + ReadBytes + WrittenBytes;
-}
-
-/// <summary>The extents of equal matrix products in one launch.</summary>
-/// <param name="Count">Products.</param>
-/// <param name="Rows">Rows of C.</param>
-/// <param name="Columns">Columns of C.</param>
-/// <param name="Inner">The length of a row of A and W.</param>
-internal readonly record struct ProductExtent(int Count, int Rows, int Columns, int Inner)
-{
-    /// <summary>Multiplications and additions.</summary>
-    public double Flops => 2.0 * Count * Rows * Columns * Inner;
-
-    public override string ToString() => $"{(Count == 1 ? "" : $"{Count}×")}{Rows}×{Columns}×{Inner}";
 }

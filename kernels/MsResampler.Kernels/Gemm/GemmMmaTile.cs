@@ -35,7 +35,7 @@ internal readonly struct GemmMmaTile128x128 : IGemmMmaTile
 }
 
 /// <summary>128 × 128 with 4 warps of 64 × 64. They read a third less from shared memory, which for 64 × 32 takes as
-/// long as the products on sm_80 and longer on Hopper (<see cref="GemmMmaShape.LargeFor"/>).</summary>
+/// long as the products on sm_80 and longer on Hopper (<see cref="GemmShape.LargeFor"/>).</summary>
 internal readonly struct GemmMmaTile128x128Wide : IGemmMmaTile
 {
     public static int WarpRows => 2;

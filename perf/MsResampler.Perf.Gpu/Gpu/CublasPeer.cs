@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Device.Cuda;
+using MsResampler.Kernels.Gemm;
 
 namespace MsResampler.Perf.Gpu;
 

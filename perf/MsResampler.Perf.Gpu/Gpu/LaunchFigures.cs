@@ -1,3 +1,5 @@
+using MsResampler.Kernels.Gemm;
+
 namespace MsResampler.Perf.Gpu;
 
 /// <summary>A step of the forward pass: its work, its time, and its speed compared with the limits of the

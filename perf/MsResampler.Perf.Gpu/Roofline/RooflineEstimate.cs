@@ -33,9 +33,9 @@ internal readonly record struct RooflineEstimate(double Seconds, RooflineBound B
     /// multiprocessor.</summary>
     private static double TileFactor(ProductExtent product, RooflineDevice device)
     {
-        GemmMmaShape tile = GemmMmaShape.For(product.Rows, product.Columns, product.Count, device.Properties);
-        double blocks = (double)tile.LaunchFor(product.Rows, product.Columns, product.Count).GridX * product.Count;
-        double most = Math.Ceiling(blocks / device.MultiprocessorCount) * tile.Rows * tile.Columns;
+        GemmShape tile = GemmShape.For(product, sizeof(ushort), device.Properties);
+        double most = Math.Ceiling((double)tile.CountTiles(product) / device.MultiprocessorCount) * tile.Rows
+            * tile.Columns;
         return most * device.MultiprocessorCount / ((double)product.Count * product.Rows * product.Columns);
     }
 }

@@ -9,10 +9,10 @@ namespace MsResampler.Perf.Timing;
 /// <param name="compiler">Compiles the kernels.</param>
 internal sealed class LargeTile(string name, KernelCompiler compiler)
 {
-    private static readonly (string Name, GemmMmaShape Shape)[] s_tiles =
-        [("128x128Wide", GemmMmaShape.LargeWide), ("128x128", GemmMmaShape.Large)];
+    private static readonly (string Name, GemmShape Shape)[] s_tiles =
+        [("128x128Wide", GemmShape.LargeWide), ("128x128", GemmShape.Large)];
 
-    private readonly GemmMmaShape _shape = s_tiles.First(tile => tile.Name == name).Shape;
+    private readonly GemmShape _shape = s_tiles.First(tile => tile.Name == name).Shape;
     private readonly ConcurrentDictionary<IDeviceKernel, bool> _replaced = new();
 
     /// <summary>The names of the tiles.</summary>

@@ -57,11 +57,35 @@ internal sealed class CudaWarmUpTests : CudaModelFixture
     public void Of_the_large_tiles_only_the_one_that_an_architecture_uses_is_loaded(int architecture)
     {
         using ResamplerModel model = ResamplerModel.Open(Folder);
-        KernelVariant[] loaded = [.. KernelLibrary.Of(model.Config, Precision.Float16, architecture)];
-        Assert.That(KernelLibrary.Of(model.Config, Precision.Float16).Except(loaded).Select(variant => variant.Name),
+        string[] left = LeftBy(model.Config, Precision.Float16, architecture);
+        Assert.That(left.Where(name => name.StartsWith("GemmMma", StringComparison.Ordinal)),
             Has.Exactly(4).Items.And.All.Contains(
-                GemmMmaShape.LargeFor(architecture) == GemmMmaShape.Large ? "128x128Wide " : "128x128 "));
+                GemmShape.LargeFor(architecture) == GemmShape.Large ? "128x128Wide " : "128x128 "));
+        Assert.That(left.Where(name => !name.StartsWith("GemmMma", StringComparison.Ordinal)),
+            Has.Exactly(4 * GemmShape.Wgmma.Count).Items.And.All.StartsWith("GemmWgmma "));
     }
+
+    [Test]
+    public void On_Hopper_a_model_in_16_bits_loads_only_products_of_its_own_instruction()
+    {
+        using ResamplerModel model = ResamplerModel.Open(Folder);
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (Precision precision in new[] { Precision.Float16, Precision.BFloat16 })
+            {
+                Assert.That(LeftBy(model.Config, precision, KernelTarget.Hopper),
+                    Has.Exactly(4 * GemmShape.Mma.Count).Items.And.All.StartsWith("GemmMma "), $"{precision}");
+            }
+
+            Assert.That(LeftBy(model.Config, Precision.TensorFloat32, KernelTarget.Hopper),
+                Is.EquivalentTo(LeftBy(model.Config, Precision.TensorFloat32, 90)), "tf32 as without wgmma");
+        }
+    }
+
+    /// <summary>The kernels of a precision that a device does not load.</summary>
+    private static string[] LeftBy(ResamplerConfig config, Precision precision, KernelTarget target)
+        => [.. KernelLibrary.Of(config, precision).Except(KernelLibrary.Of(config, precision, target))
+            .Select(variant => variant.Name)];
 
     [Test]
     public void Kernels_are_compiled_by_the_driver_in_parallel()

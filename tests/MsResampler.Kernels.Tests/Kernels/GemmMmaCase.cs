@@ -11,14 +11,16 @@ internal sealed class GemmMmaCase
     /// <summary>Fills memory that must not be read or written: NaN in all types.</summary>
     private const byte Forbidden = 0xFF;
 
+    private static readonly DeviceProperties s_device = new("emulator", 80, 4, 1L << 26, 48 << 10);
+
     private readonly Type _input;
     private readonly Type _output;
     private readonly int _inputBytes;
     private readonly int _outputBytes;
-    private readonly Func<GemmMmaShape, GemmMmaFinish, KernelVariant> _kernel;
+    private readonly Func<GemmShape, GemmMmaFinish, KernelVariant> _kernel;
 
     private GemmMmaCase(Type input, int inputBytes, Type output, int outputBytes,
-        Func<GemmMmaShape, GemmMmaFinish, KernelVariant> kernel)
+        Func<GemmShape, GemmMmaFinish, KernelVariant> kernel)
     {
         _input = input;
         _inputBytes = inputBytes;
@@ -51,7 +53,7 @@ internal sealed class GemmMmaCase
     public float Round(float value) => _input == typeof(MmaFloat16) ? (float)(Half)value
         : RoundTo(value, droppedBits: _input == typeof(MmaBFloat16) ? 16 : 13);
 
-    public KernelVariant KernelFor(GemmMmaShape shape, GemmMmaFinish finish = GemmMmaFinish.Linear)
+    public KernelVariant KernelFor(GemmShape shape, GemmMmaFinish finish = GemmMmaFinish.Linear)
         => _kernel(shape, finish);
 
     /// <summary>Runs products.</summary>
@@ -69,7 +71,7 @@ internal sealed class GemmMmaCase
     /// <param name="limit">Elements of at least this magnitude become NaN.</param>
     /// <param name="firstNoted">The index that the overflow note reports for the first row; negative to omit the
     /// note.</param>
-    public GemmMmaResult Run(GemmMmaShape shape, float[] a, float[] w, float[] bias, GemmMmaSize size,
+    public GemmMmaResult Run(GemmShape shape, float[] a, float[] w, float[] bias, GemmMmaSize size,
         GemmMmaFinish finish = GemmMmaFinish.Linear, GemmMmaScales? scales = null, ulong seed = 1,
         bool isAligned = false, bool isColumnMajor = false, float limit = float.PositiveInfinity, int firstNoted = 0)
     {
@@ -133,9 +135,10 @@ internal sealed class GemmMmaCase
             TableQuads = scales.TableVectors,
             RootEpsilon = MathF.Sqrt(scales.Epsilon),
         });
-        LaunchSize launch = shape.LaunchFor(size.Rows, size.Columns, size.Products);
+        LaunchSize launch = shape.LaunchFor(KernelFor(shape, finish), size.Extent, s_device);
         LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName,
-            new Dim3(launch.GridX, launch.GridY), new Dim3(launch.BlockSize), 0, arguments.Bytes);
+            new Dim3(launch.GridX, launch.GridY), new Dim3(launch.BlockSize), launch.DynamicSharedBytes,
+            arguments.Bytes);
 
         gpu.Read(result.Address, c);
         gpu.Read(sums.Address, MemoryMarshal.AsBytes(squares.AsSpan()));
@@ -231,7 +234,10 @@ internal sealed class GemmMmaCase
 }
 
 /// <summary>The extents of products.</summary>
-internal readonly record struct GemmMmaSize(int Rows, int Columns, int Inner, int Products = 1);
+internal readonly record struct GemmMmaSize(int Rows, int Columns, int Inner, int Products = 1)
+{
+    public ProductExtent Extent => new(Products, Rows, Columns, Inner);
+}
 
 /// <summary>An epilogue.</summary>
 public enum GemmMmaFinish

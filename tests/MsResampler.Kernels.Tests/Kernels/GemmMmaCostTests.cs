@@ -23,7 +23,7 @@ public sealed class GemmMmaCostTests
     private static IEnumerable<TestCaseData> Kernels(params GemmMmaCase[] ofEpilogues) =>
         from finish in Enum.GetValues<GemmMmaFinish>()
         from types in finish == GemmMmaFinish.Linear ? GemmMmaCase.All : ofEpilogues
-        from shape in GemmMmaShape.All
+        from shape in GemmShape.Mma
         select new TestCaseData(types, shape, finish).SetArgDisplayNames(types.ToString(), shape.Tile.Name,
             finish.ToString());
 
@@ -32,7 +32,7 @@ public sealed class GemmMmaCostTests
         GemmMmaFinish finish)
     {
         var kernels = (GemmMmaCase)types;
-        var tile = (GemmMmaShape)shape;
+        var tile = (GemmShape)shape;
         var size = new GemmMmaSize(2 * tile.Rows, 2 * tile.Columns, 8 * kernels.StepElements);
         LaunchReport report = Measure(kernels, tile, size, finish);
 
@@ -58,7 +58,7 @@ public sealed class GemmMmaCostTests
     [Test]
     public void Storing_by_groups_of_columns_uses_whole_sectors([Values(0, 1, 2)] int types)
     {
-        LaunchReport report = Measure(GemmMmaCase.OnePerElement[types], GemmMmaShape.Small,
+        LaunchReport report = Measure(GemmMmaCase.OnePerElement[types], GemmShape.Small,
             new GemmMmaSize(128, 128, 64), GemmMmaFinish.Linear, isColumnMajor: true);
 
         Assert.That(report.GlobalStoreSectors, Is.EqualTo(report.IdealStoreSectors));
@@ -69,7 +69,7 @@ public sealed class GemmMmaCostTests
         GemmMmaFinish finish)
     {
         var kernels = (GemmMmaCase)types;
-        var tile = (GemmMmaShape)shape;
+        var tile = (GemmShape)shape;
         var size = new GemmMmaSize(tile.Rows + 1, tile.Columns + 3, (6 * kernels.StepElements) + 4);
         LaunchReport report = Measure(kernels, tile, size, finish);
 
@@ -86,7 +86,7 @@ public sealed class GemmMmaCostTests
     public void The_assembled_kernel_uses_no_local_memory(object types, object shape, GemmMmaFinish finish)
     {
         IReadOnlyList<Ptxas> all = Ptxas.OrSkip();
-        var tile = (GemmMmaShape)shape;
+        var tile = (GemmShape)shape;
         CompiledKernel kernel = ((GemmMmaCase)types).KernelFor(tile, finish)
             .Compile(EmulatorHost.Compiler, 80);
 
@@ -111,7 +111,7 @@ public sealed class GemmMmaCostTests
     /// of sm_80.</summary>
     private static IEnumerable<TestCaseData> Loops() =>
         from finish in new[] { GemmMmaFinish.Linear, GemmMmaFinish.Squares, GemmMmaFinish.Scaled }
-        from shape in GemmMmaShape.All
+        from shape in GemmShape.Mma
         from architecture in finish == GemmMmaFinish.Linear ? s_architectures : [80, 90]
         select new TestCaseData(shape, architecture, finish).SetArgDisplayNames(shape.Tile.Name, $"sm_{architecture}",
             finish.ToString());
@@ -120,7 +120,7 @@ public sealed class GemmMmaCostTests
     public void The_main_loop_is_mostly_products(object shape, int architecture, GemmMmaFinish finish)
     {
         IReadOnlyList<Ptxas> all = Ptxas.OrSkip();
-        CompiledKernel kernel = GemmMmaCase.HalfToHalf.KernelFor((GemmMmaShape)shape, finish)
+        CompiledKernel kernel = GemmMmaCase.HalfToHalf.KernelFor((GemmShape)shape, finish)
             .Compile(EmulatorHost.Compiler, 80);
 
         foreach (Ptxas ptxas in all)
@@ -133,17 +133,17 @@ public sealed class GemmMmaCostTests
 
     /// <summary>One comparison and one addition for each register of A. The conversion unit would have a quarter of
     /// their rate.</summary>
-    [TestCaseSource(typeof(GemmMmaShape), nameof(GemmMmaShape.All))]
+    [TestCaseSource(typeof(GemmShape), nameof(GemmShape.Mma))]
     public void A_product_in_tf32_rounds_only_A_and_without_the_conversion_unit(object shape)
     {
         IReadOnlyList<Ptxas> all = Ptxas.OrSkip();
-        var tile = (GemmMmaShape)shape;
+        var tile = (GemmShape)shape;
         CompiledKernel kernel = GemmMmaCase.OnePerElement[2].KernelFor(tile).Compile(EmulatorHost.Compiler, 80);
 
         foreach (Ptxas ptxas in all)
         {
             MachineCode loop = ptxas.DisassembleLoop(kernel, 80, "HMMA");
-            int registers = tile.WarpRows / 16 * 4 * 2;
+            int registers = tile.PartRows / 16 * 4 * 2;
             // One more addition finds the end of the rows.
             Assert.That((loop.Count("FSETP"), loop.Count("IMAD.IADD"), loop.Count("F2F"), loop.Count("F2FP")),
                 Is.EqualTo((registers, registers + 1, 0, 0)), ptxas.ToString());
@@ -182,34 +182,43 @@ public sealed class GemmMmaCostTests
     {
         var device = new DeviceProperties("device", architecture, multiprocessorCount, 1L << 34, 48 << 10);
 
-        GemmMmaShape shape = GemmMmaShape.For(rowCount, columnCount, productCount, device);
+        GemmShape shape = GemmShape.For(new ProductExtent(productCount, rowCount, columnCount, 1024), sizeof(ushort),
+            device);
 
         Assert.That((shape.Rows, shape.Columns), Is.EqualTo((rows, columns)));
     }
 
-    /// <summary>For each step of 128 × 128: the products, 128·128·16 multiply-adds; and at 128 bytes per cycle, writing
-    /// 256 rows of 32 bytes and reading 8 times 96 or 4 times 128 rows. The table is in the README.</summary>
-    [TestCase(80, 256, 64)]
-    [TestCase(86, 512, 32)]
-    [TestCase(89, 512, 32)]
-    [TestCase(90, 213, 64)]
-    [TestCase(120, 512, 32)]
+    /// <summary>For each slice of 128 × 128: the products, 128·128·32 multiply-adds; and at 128 bytes per cycle,
+    /// writing 256 rows of 64 bytes and reading 8 times 96 or 4 times 128 rows. The table is in the README.</summary>
+    [TestCase(80, 512, 64)]
+    [TestCase(86, 1024, 32)]
+    [TestCase(89, 1024, 32)]
+    [TestCase(90, 427, 64)]
+    [TestCase(120, 1024, 32)]
     public void Warps_of_a_large_tile_are_wide_where_others_would_wait_for_shared_memory(int architecture,
         int productCycles, int warpColumns)
     {
         var device = new DeviceProperties("device", architecture, 132, 1L << 34, 48 << 10);
 
-        Assert.That(GemmMmaShape.Large.ProductCycles(architecture), Is.EqualTo(productCycles).Within(0.5));
-        Assert.That(GemmMmaShape.LargeWide.ProductCycles(architecture), Is.EqualTo(productCycles).Within(0.5));
-        Assert.That((GemmMmaShape.Large.SharedCycles, GemmMmaShape.LargeWide.SharedCycles), Is.EqualTo((256, 192)));
-        Assert.That(GemmMmaShape.For(65536, 1024, 1, device).WarpColumns, Is.EqualTo(warpColumns));
+        foreach (GemmShape shape in (GemmShape[])[GemmShape.Large, GemmShape.LargeWide])
+            Assert.That(GemmCost.ProductCycles(shape, architecture), Is.EqualTo(productCycles).Within(0.5));
+        Assert.That(GemmCost.SharedCycles(GemmShape.Large), Is.EqualTo(512));
+        Assert.That(GemmCost.SharedCycles(GemmShape.LargeWide), Is.EqualTo(384));
+        Assert.That(GemmShape.For(new ProductExtent(1, 65536, 1024, 1024), sizeof(ushort), device).PartColumns,
+            Is.EqualTo(warpColumns));
     }
 
     [Test]
     public void A_launch_covers_every_product()
-        => Assert.That(GemmMmaShape.Medium.LaunchFor(129, 65, 3), Is.EqualTo(new LaunchSize(4, 3, 128)));
+    {
+        var device = new DeviceProperties("device", 80, 108, 1L << 34, 48 << 10);
+        KernelVariant kernel = GemmMmaCase.HalfToHalf.KernelFor(GemmShape.Medium);
 
-    private static LaunchReport Measure(GemmMmaCase types, GemmMmaShape shape, GemmMmaSize size, GemmMmaFinish finish,
+        Assert.That(GemmShape.Medium.LaunchFor(kernel, new ProductExtent(3, 129, 65, 64), device),
+            Is.EqualTo(new LaunchSize(4, 3, 128)));
+    }
+
+    private static LaunchReport Measure(GemmMmaCase types, GemmShape shape, GemmMmaSize size, GemmMmaFinish finish,
         bool isColumnMajor = false)
     {
         // The rows of the table start at sectors.

@@ -28,7 +28,7 @@ public sealed class GemmMmaTests
     {
         foreach (GemmMmaCase types in cases)
         {
-            foreach (GemmMmaShape shape in GemmMmaShape.All)
+            foreach (GemmShape shape in GemmShape.Mma)
             {
                 foreach (GemmMmaSize size in sizes)
                 {
@@ -42,18 +42,18 @@ public sealed class GemmMmaTests
 
     [TestCaseSource(nameof(Cases))]
     public void Products_agree_with_loops(object types, object shape, object size)
-        => Check((GemmMmaCase)types, (GemmMmaShape)shape, (GemmMmaSize)size, GemmMmaFinish.Linear);
+        => Check((GemmMmaCase)types, (GemmShape)shape, (GemmMmaSize)size, GemmMmaFinish.Linear);
 
     [TestCaseSource(nameof(FinishedCases))]
     public void Squares_of_rows_are_summed_per_32_columns(object types, object shape, object size)
-        => Check((GemmMmaCase)types, (GemmMmaShape)shape, (GemmMmaSize)size, GemmMmaFinish.Squares);
+        => Check((GemmMmaCase)types, (GemmShape)shape, (GemmMmaSize)size, GemmMmaFinish.Squares);
 
     [TestCaseSource(nameof(FinishedCases))]
     public void Rows_are_scaled_and_table_rows_are_added(object types, object shape, object size)
     {
         var extents = (GemmMmaSize)size;
         GemmMmaScales scales = ScalesFor(extents, 3);
-        Check((GemmMmaCase)types, (GemmMmaShape)shape, extents, GemmMmaFinish.Scaled, scales);
+        Check((GemmMmaCase)types, (GemmShape)shape, extents, GemmMmaFinish.Scaled, scales);
     }
 
     [TestCase(0, 0)]
@@ -64,7 +64,7 @@ public sealed class GemmMmaTests
     public void Squares_are_optional_and_the_table_may_have_fewer_columns(int squareCount, int tableVectors)
     {
         var size = new GemmMmaSize(67, 61, 40);
-        foreach (GemmMmaShape shape in GemmMmaShape.All)
+        foreach (GemmShape shape in GemmShape.Mma)
         {
             Check(GemmMmaCase.HalfToSingle, shape, size, GemmMmaFinish.Scaled,
                 ScalesFor(size, squareCount, tableVectors));
@@ -73,7 +73,7 @@ public sealed class GemmMmaTests
 
     [Test]
     public void Gelu_is_applied_before_rounding([Values(0, 1, 2, 3, 4)] int types)
-        => Check(GemmMmaCase.All[types], GemmMmaShape.Small, new GemmMmaSize(67, 61, 40), GemmMmaFinish.Gelu);
+        => Check(GemmMmaCase.All[types], GemmShape.Small, new GemmMmaSize(67, 61, 40), GemmMmaFinish.Gelu);
 
     [Test]
     public void Results_may_be_stored_by_groups_of_columns([Values] GemmMmaFinish finish, [Values(0, 2)] int types)
@@ -86,8 +86,8 @@ public sealed class GemmMmaTests
         float[] bias = Values.Normal(size.Products * size.Columns, 3);
         GemmMmaScales scales = ScalesFor(size, 3);
 
-        GemmMmaResult byRows = kernels.Run(GemmMmaShape.Small, a, w, bias, size, finish, scales);
-        GemmMmaResult byColumns = kernels.Run(GemmMmaShape.Small, a, w, bias, size, finish, scales,
+        GemmMmaResult byRows = kernels.Run(GemmShape.Small, a, w, bias, size, finish, scales);
+        GemmMmaResult byColumns = kernels.Run(GemmShape.Small, a, w, bias, size, finish, scales,
             isColumnMajor: true);
 
         Assert.That(byColumns.C, Is.EqualTo(byRows.C));
@@ -105,11 +105,11 @@ public sealed class GemmMmaTests
         float[] bias = Values.Normal(size.Columns, 3);
         GemmMmaScales scales = ScalesFor(size, 5);
 
-        GemmMmaResult expected = kernels.Run(GemmMmaShape.Large, a, w, bias, size, finish, scales);
+        GemmMmaResult expected = kernels.Run(GemmShape.Large, a, w, bias, size, finish, scales);
 
         using (Assert.EnterMultipleScope())
         {
-            foreach (GemmMmaShape shape in GemmMmaShape.All)
+            foreach (GemmShape shape in GemmShape.Mma)
             {
                 GemmMmaResult result = kernels.Run(shape, a, w, bias, size, finish, scales, seed: 7);
                 Assert.That(result.C, Is.EqualTo(expected.C), shape.Tile.Name);
@@ -118,7 +118,7 @@ public sealed class GemmMmaTests
 
             foreach (int first in new[] { 17, size.Rows - 1 })
             {
-                GemmMmaResult rest = kernels.Run(GemmMmaShape.Small, a[(first * size.Inner)..], w, bias,
+                GemmMmaResult rest = kernels.Run(GemmShape.Small, a[(first * size.Inner)..], w, bias,
                     size with { Rows = size.Rows - first }, finish, scales.From(first));
                 Assert.That(rest.C, Is.EqualTo(expected.C[(first * size.Columns)..]), $"from row {first}");
                 Assert.That(rest.Squares, Is.EqualTo(expected.Squares.Where((_, index)
@@ -149,7 +149,7 @@ public sealed class GemmMmaTests
         float[] biases = new float[size.Columns];
         biases[^1] = bias;
 
-        GemmMmaResult result = kernels.Run(GemmMmaShape.Small, zeros, zeros, biases, size, firstNoted: 7);
+        GemmMmaResult result = kernels.Run(GemmShape.Small, zeros, zeros, biases, size, firstNoted: 7);
 
         using (Assert.EnterMultipleScope())
         {
@@ -170,11 +170,11 @@ public sealed class GemmMmaTests
             a[(row * size.Inner) + 3] = float.NaN;
         for (ulong seed = 1; seed < 4; seed++)
         {
-            Assert.That(GemmMmaCase.HalfToSingle.Run(GemmMmaShape.All[shape], a, w, new float[size.Columns], size,
+            Assert.That(GemmMmaCase.HalfToSingle.Run(GemmShape.Mma[shape], a, w, new float[size.Columns], size,
                 seed: seed, firstNoted: 1000).Noted, Is.EqualTo(1000 + lowest));
         }
 
-        Assert.That(() => GemmMmaCase.HalfToSingle.Run(GemmMmaShape.All[shape], a, w, new float[size.Columns], size,
+        Assert.That(() => GemmMmaCase.HalfToSingle.Run(GemmShape.Mma[shape], a, w, new float[size.Columns], size,
             firstNoted: -1), Throws.Nothing, "without a note");
     }
 
@@ -183,7 +183,7 @@ public sealed class GemmMmaTests
     {
         var size = new GemmMmaSize(1, 4, 1);
         float[] values = GemmMmaCase.OnePerElement[types]
-            .Run(GemmMmaShape.Small, [0], new float[4], [1.9f, -1.9f, 2, -2],
+            .Run(GemmShape.Small, [0], new float[4], [1.9f, -1.9f, 2, -2],
             size, limit: 2).C;
         Assert.That(values.Select(float.IsNaN), Is.EqualTo(new[] { false, false, true, true }));
     }
@@ -193,7 +193,7 @@ public sealed class GemmMmaTests
     {
         // GELU(+∞) is +∞; GELU(−∞) would be 0·∞.
         var size = new GemmMmaSize(1, 2, 1);
-        GemmMmaResult result = GemmMmaCase.All[4].Run(GemmMmaShape.Small, [3e38f], [10, -10], new float[2], size,
+        GemmMmaResult result = GemmMmaCase.All[4].Run(GemmShape.Small, [3e38f], [10, -10], new float[2], size,
             GemmMmaFinish.Gelu);
         Assert.That(result.C, Has.All.NaN);
     }
@@ -204,8 +204,8 @@ public sealed class GemmMmaTests
         var size = new GemmMmaSize(1, 1, 2);
         float[] values = [256, 256];
 
-        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, values, [0], size).Noted, Is.Zero);
-        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, values, [-98304], size).Noted,
+        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmShape.Small, values, values, [0], size).Noted, Is.Zero);
+        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmShape.Small, values, values, [-98304], size).Noted,
             Is.EqualTo(GemmMmaResult.NoRow));
     }
 
@@ -229,7 +229,7 @@ public sealed class GemmMmaTests
             TableStarts = [0],
         };
 
-        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmMmaShape.Small, values, w, [0], size, GemmMmaFinish.Scaled, scales)
+        Assert.That(GemmMmaCase.HalfToHalf.Run(GemmShape.Small, values, w, [0], size, GemmMmaFinish.Scaled, scales)
             .Noted, Is.EqualTo(isOutside ? 0 : GemmMmaResult.NoRow));
     }
 
@@ -257,7 +257,7 @@ public sealed class GemmMmaTests
         };
     }
 
-    private static void Check(GemmMmaCase types, GemmMmaShape shape, GemmMmaSize size, GemmMmaFinish finish,
+    private static void Check(GemmMmaCase types, GemmShape shape, GemmMmaSize size, GemmMmaFinish finish,
         GemmMmaScales? scales = null)
     {
         float[] a = Values.Normal(size.Products * size.Rows * size.Inner, 1);

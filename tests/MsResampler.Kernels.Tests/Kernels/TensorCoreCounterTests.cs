@@ -74,9 +74,8 @@ public sealed class TensorCoreCounterTests
 
     private long Instructions(int rowCount, int columnCount, int innerCount, int count = 1)
     {
-        GemmMmaShape shape = GemmMmaShape.For(rowCount, columnCount, count, _device);
-        return count * shape.LaunchFor(rowCount, columnCount, count)
-            .GridX * ((long)shape.Rows / 16 * (shape.Columns / 8)
-            * (innerCount / 16));
+        ProductExtent product = new(count, rowCount, columnCount, innerCount);
+        GemmShape shape = GemmShape.For(product, sizeof(ushort), _device);
+        return shape.CountTiles(product) * (shape.Rows / 16) * (shape.Columns / 8) * (innerCount / 16);
     }
 }

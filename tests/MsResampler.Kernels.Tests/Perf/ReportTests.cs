@@ -1,5 +1,5 @@
 using System.Text.Json;
-using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Gemm;
 using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Gpu;
 using MsResampler.Perf.Measuring;

@@ -1,4 +1,5 @@
 using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Gemm;
 using MsResampler.Perf.Roofline;
 
 namespace MsResampler.Kernels.Tests.Perf;

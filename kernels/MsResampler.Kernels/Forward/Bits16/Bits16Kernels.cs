@@ -29,7 +29,7 @@ internal sealed class Bits16Kernels
     /// <summary>bfloat16.</summary>
     public static Bits16Kernels BFloat16 { get; } = Of<MmaBFloat16, GemmMmaBFloat16, BFloat16Vector>();
 
-    /// <summary>Products that also store sums of squares of their rows; the index is <see cref="GemmMmaShape.Index"/>.
+    /// <summary>Products that also store sums of squares of their rows; the index is <see cref="GemmShape.Index"/>.
     /// </summary>
     public required KernelVariant[] SquaresGemm { get; init; }
 
@@ -125,7 +125,7 @@ internal sealed class Bits16Kernels
         where TElement : struct, IMmaElement
         where TEpilogue : struct, IGemmMmaEpilogue
         where TOutput : struct, IGemmMmaOutput
-        => [.. GemmMmaShape.All.Select(shape => shape.KernelFor<TElement, TEpilogue, TOutput>())];
+        => [.. GemmShape.All.Select(shape => shape.KernelFor<TElement, TEpilogue, TOutput>())];
 
     private static KernelVariant RowsOf(Type kernel) => RowWarps.VariantOf(kernel, MinArchitecture);
 

@@ -12,9 +12,9 @@ internal static class Float32Kernels
     private static readonly KernelVariant s_attention32 = AttentionOf<HeadTile32>(blockCount: 3);
     private static readonly KernelVariant s_attention64 = AttentionOf<HeadTile64>(blockCount: 3);
     private static readonly KernelVariant s_attention128 = AttentionOf<HeadTile128>(blockCount: 2);
-    private static readonly KernelVariant[] s_tensorGemm = [.. GemmMmaShape.All.Select(shape =>
+    private static readonly KernelVariant[] s_tensorGemm = [.. GemmShape.Mma.Select(shape =>
         shape.KernelFor<MmaTensorFloat32, LinearEpilogue, GemmMmaFloat32>())];
-    private static readonly KernelVariant[] s_tensorGemmGelu = [.. GemmMmaShape.All.Select(shape =>
+    private static readonly KernelVariant[] s_tensorGemmGelu = [.. GemmShape.Mma.Select(shape =>
         shape.KernelFor<MmaTensorFloat32, GeluEpilogue, GemmMmaFloat32>())];
 
     public static KernelVariant AttentionMap { get; } = new(typeof(AttentionMapWarp), 32, 1);
@@ -57,7 +57,7 @@ internal static class Float32Kernels
         return variant;
     }
 
-    /// <summary>The kernel of matrix products in tf32; the index is <see cref="GemmMmaShape.Index"/>.</summary>
+    /// <summary>The kernel of matrix products in tf32 in the shapes of <see cref="GemmShape.Mma"/>.</summary>
     public static KernelVariant[] TensorGemm(bool hasGelu) => hasGelu ? s_tensorGemmGelu : s_tensorGemm;
 
     private static KernelVariant AttentionOf<THead>(int blockCount)

@@ -33,7 +33,7 @@ internal readonly struct GemmWgmma<TTile, TElement, TEpilogue, TOutput> : IWritt
     private const int WarpgroupThreads = 128;
 
     /// <summary>Slices that are copied ahead. Those of the two slices before are still multiplied.</summary>
-    private static int CopiesAhead => TTile.StageCount - 2;
+    public static int CopiesAhead => TTile.StageCount - 2;
 
     /// <summary>Threads of a block.</summary>
     public static int BlockSize => WarpgroupThreads * TTile.WarpgroupCount;
