@@ -58,6 +58,7 @@ internal sealed class LaunchCounters(KernelCode code)
                 pair.Value.Executions, pair.Value.Extra))],
             Barriers = _barriers,
             AsyncCopyBytes = sum.AsyncCopyBytes,
+            WarpgroupSharedBytes = sum.WarpgroupBytes,
         };
     }
 }

@@ -54,6 +54,13 @@ public sealed record LaunchReport
     /// <summary>Matrix instructions, counted once per warp.</summary>
     public long MatrixInstructions => Count("mma");
 
+    /// <summary>Products of warpgroups (<c>wgmma.mma_async</c>), counted once per warpgroup.</summary>
+    public long WarpgroupInstructions => Count("wgmma.mma_async") / Execution.Warpgroup.WarpCount;
+
+    /// <summary>Bytes of the matrices that products of warpgroups read from shared memory, once per warpgroup. The rows
+    /// of a core matrix are in different banks in every layout, so these reads have no bank conflicts.</summary>
+    public required long WarpgroupSharedBytes { get; init; }
+
     /// <summary>Bytes that asynchronous copies wrote to shared memory.</summary>
     public required long AsyncCopyBytes { get; init; }
 

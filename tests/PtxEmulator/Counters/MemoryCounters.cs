@@ -11,6 +11,7 @@ internal struct MemoryCounters
     public long IdealStoreSectors;
     public long ExtraWavefronts;
     public long AsyncCopyBytes;
+    public long WarpgroupBytes;
 
     public void Add(in MemoryCounters other)
     {
@@ -22,5 +23,6 @@ internal struct MemoryCounters
         IdealStoreSectors += other.IdealStoreSectors;
         ExtraWavefronts += other.ExtraWavefronts;
         AsyncCopyBytes += other.AsyncCopyBytes;
+        WarpgroupBytes += other.WarpgroupBytes;
     }
 }

@@ -32,6 +32,12 @@ internal sealed class CodeBuilder(ModuleTarget target)
     /// <summary>What the module is for.</summary>
     public ModuleTarget Target => target;
 
+    /// <summary>The names of the declared registers, for messages; empty unless the target is Hopper.</summary>
+    public Dictionary<int, string> RegisterNames { get; } = [];
+
+    /// <summary>The registers that each instruction accesses; empty unless the target is Hopper.</summary>
+    public Dictionary<Instruction, int[]> AccessedRegisters { get; } = [];
+
     public int LocalBytes => _localBytes;
 
     public int StaticSharedBytes => _sharedBytes;
@@ -41,8 +47,13 @@ internal sealed class CodeBuilder(ModuleTarget target)
     /// <summary>A predicate that is always true.</summary>
     public int True => Constant(Lanes.All, 0);
 
-    public int AllocateRegister(PtxType type)
-        => type.IsPredicate ? AllocatePredicate() : AllocateLanes(type.LaneBytes);
+    public int AllocateRegister(Register register)
+    {
+        int slot = register.Type.IsPredicate ? AllocatePredicate() : AllocateLanes(register.Type.LaneBytes);
+        if (target.IsHopper)
+            RegisterNames[slot] = register.Name;
+        return slot;
+    }
 
     public int Constant(ulong value, int laneBytes) => Constant(value, laneBytes, null);
 
@@ -110,7 +121,7 @@ internal sealed class CodeBuilder(ModuleTarget target)
             SharedCellShift = SharedCellShift,
             GlobalCellShift = GlobalCellShift,
             HasGlobalAtomics = HasGlobalAtomics,
-            HasWarpgroups = HasWarpgroups,
+            ProductRegisters = HasWarpgroups ? ProductRegisters.Track(instructions, this) : null,
             GlobalVariables = [.. _globals],
         };
     }

@@ -73,16 +73,8 @@ internal sealed class Contractions
 
     /// <summary>The registers that an instruction may write: those of its first operand.</summary>
     private static IEnumerable<int> Destinations(DecodeContext context, IReadOnlyList<Operand> operands)
-        => operands.Count == 0 ? [] : Registers(operands[0]).Select(register
+        => operands.Count == 0 || operands[0] is AddressOperand ? [] : operands[0].Registers.Select(register
             => context.Frame.SlotOf(register, context.Builder));
-
-    private static IEnumerable<Register> Registers(Operand operand) => operand switch
-    {
-        RegisterOperand register => [register.Register],
-        VectorOperand vector => vector.Elements.SelectMany(Registers),
-        PairOperand pair => [.. Registers(pair.First), .. Registers(pair.Second)],
-        _ => [],
-    };
 
     private readonly record struct Product(int A, int B, PtxType Type, bool IsFlushed);
 }

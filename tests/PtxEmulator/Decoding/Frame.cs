@@ -25,7 +25,7 @@ internal sealed class Frame
     public int SlotOf(Register register, CodeBuilder builder)
     {
         if (!_registers.TryGetValue(register, out int slot))
-            _registers[register] = slot = builder.AllocateRegister(register.Type);
+            _registers[register] = slot = builder.AllocateRegister(register);
         return slot;
     }
 

@@ -49,6 +49,11 @@ internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, C
             instruction.IsGuarded = true;
         }
         builder.Instructions.Add(instruction);
+        if (builder.Target.IsHopper && context != null)
+        {
+            builder.AccessedRegisters[instruction] = [.. context.Statement.Operands.SelectMany(operand
+                => operand.Registers).Select(register => context.Frame.SlotOf(register, builder))];
+        }
     }
 
     private void AddCall(DecodeContext context)
@@ -107,6 +112,8 @@ internal sealed class Inliner(IReadOnlyDictionary<string, Function> functions, C
             ? new UnaryInstruction<Copy<ulong>, ulong>(destination, source)
             : new UnaryInstruction<Copy<uint>, uint>(destination, source);
         Add(move, null);
+        if (builder.Target.IsHopper)
+            builder.AccessedRegisters[move] = [destination, source];
     }
 
     private static void Bind(DecodeContext context, Frame frame, Variable parameter, Operand operand)

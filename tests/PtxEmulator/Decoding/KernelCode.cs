@@ -45,8 +45,9 @@ internal sealed class KernelCode
     /// <summary>Whether the result can depend on the order of the blocks.</summary>
     public required bool HasGlobalAtomics { get; init; }
 
-    /// <summary>Whether the kernel has instructions of warpgroups.</summary>
-    public required bool HasWarpgroups { get; init; }
+    /// <summary>The registers of products of warpgroups; null if the kernel has no instructions of
+    /// warpgroups.</summary>
+    public required ProductRegisters? ProductRegisters { get; init; }
 
     public required IReadOnlyList<Variable> GlobalVariables { get; init; }
 }

@@ -27,13 +27,16 @@ internal sealed unsafe class Block : IDisposable
         int warpCount = (int)((Size.Count + Lanes.Count - 1) / Lanes.Count);
         _clock = new BarrierClock(warpCount);
         Shared = new SharedMemory(launch.SharedBytes, launch.Code.SharedCellShift, _clock, warpCount);
+        if (launch.Code.ProductRegisters != null)
+            Shared.TrackProducts();
         nuint instructionCount = (nuint)launch.Code.Instructions.Length;
         Executions = (ExecutionCounters*)NativeMemory.AllocZeroed(instructionCount, (nuint)sizeof(ExecutionCounters));
         Counters = (MemoryCounters*)NativeMemory.AllocZeroed(instructionCount, (nuint)sizeof(MemoryCounters));
         _warps = new Warp[warpCount];
         for (int warp = 0; warp < warpCount; warp++)
             _warps[warp] = new Warp(launch.Code, this, warp);
-        _groups = new Warpgroup[launch.Code.HasWarpgroups ? Size.Count / Lanes.Count / Warpgroup.WarpCount : 0];
+        long groupCount = Size.Count / (Warpgroup.WarpCount * Lanes.Count);
+        _groups = new Warpgroup[launch.Code.ProductRegisters != null ? groupCount : 0];
         for (int group = 0; group < _groups.Length; group++)
         {
             _groups[group] = new Warpgroup(group * Warpgroup.WarpCount);
@@ -129,7 +132,8 @@ internal sealed unsafe class Block : IDisposable
             Warp warp = _warps[BitOperations.TrailingZeroCount(rest)];
             warp.State = WarpState.Ready;
             Shared.Synchronize(warp.Index, Lanes.All);
-            if (warp.Current is BarrierInstruction instruction)
+            Instruction current = warp.Current is TrackedInstruction tracked ? tracked.Inner : warp.Current;
+            if (current is BarrierInstruction instruction)
                 instruction.Complete(warp, barrier);
         }
         _clock.Synchronize(barrier.Arrived);
@@ -194,5 +198,7 @@ internal sealed unsafe class Block : IDisposable
                 + $"{barrier.ExpectedThreads} threads, {barrier.ArrivedThreads} arrived, and all other warps "
                 + "have ended or wait", 0);
         }
+        foreach (Warpgroup group in _groups)
+            group.RequireSameCount(_warps);
     }
 }

@@ -7,6 +7,9 @@ internal sealed partial class Warp
     /// warpgroup.</summary>
     public Warpgroup? Group { get; set; }
 
+    /// <summary>The products in flight; null if the kernel has no instructions of warpgroups.</summary>
+    public PendingProducts? Products { get; }
+
     /// <summary>The warpgroup, which must be complete.</summary>
     public Warpgroup RequireWarpgroup()
     {

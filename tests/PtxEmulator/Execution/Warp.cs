@@ -26,6 +26,7 @@ internal sealed unsafe partial class Warp : IDisposable
         _registers = (byte*)NativeMemory.AlignedAlloc((nuint)code.RegisterBytes, Lanes.ChunkBytes);
         Addresses = (ulong*)NativeMemory.AlignedAlloc(Lanes.Count * sizeof(ulong), Lanes.ChunkBytes);
         Local = new LocalMemory(code.LocalBytes);
+        Products = code.ProductRegisters is { } registers ? new PendingProducts(registers) : null;
     }
 
     public Block Block { get; }
@@ -77,6 +78,7 @@ internal sealed unsafe partial class Warp : IDisposable
         NativeMemory.Fill(_registers, (nuint)_code.RegisterBytes, 0xff);
         Local.Clear();
         ResetCopies();
+        Products?.Reset();
     }
 
     /// <summary>Executes instructions until the count is exhausted or the warp waits or ends.</summary>
@@ -119,6 +121,7 @@ internal sealed unsafe partial class Warp : IDisposable
     public void Exit(uint mask)
     {
         RequireNoCopies(mask);
+        Products?.RequireNone(this, BitOperations.TrailingZeroCount(mask));
         Live &= ~mask;
         Active &= ~mask;
         if (Active != 0)

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 
+using PtxEmulator.Memory;
+
 namespace PtxEmulator.Execution;
 
 /// <summary>Four warps whose first has an index that is a multiple of four. They execute the same sequence of
@@ -30,8 +32,18 @@ internal sealed unsafe class Warpgroup(int first)
         _firstStep = 0;
     }
 
-    /// <summary>The number of steps that a warp executed.</summary>
-    public long CountOf(int warp) => _counts[warp - first];
+    /// <summary>Checks, when all warps have ended, that they executed the same number of steps.</summary>
+    public void RequireSameCount(Warp[] warps)
+    {
+        long most = _counts.Max();
+        int missing = Array.FindIndex(_counts, count => count < most);
+        if (missing < 0)
+            return;
+        WarpgroupStep step = _steps[(int)(_counts[missing] - _firstStep)];
+        throw warps[first + missing].Fault(PtxFaultKind.WarpgroupDivergence, $"warp {first + missing} ends without "
+            + $"'{step.Instruction.Text}' (line {step.Instruction.Source?.Line}), which another warp of its warpgroup "
+            + $"(warps {first} to {first + WarpCount - 1}) executed; all four must execute the same sequence", 0);
+    }
 
     /// <summary>Moves a warp to its next step. The step is null if the warp is the first to reach it.</summary>
     /// <param name="warp">The warp.</param>
@@ -58,6 +70,8 @@ internal sealed unsafe class Warpgroup(int first)
                 + $"{accumulates}, in another warp 0x{step.DescriptorA:x16}, 0x{step.DescriptorB:x16}, "
                 + $"{step.Accumulates}", 0);
         }
+        if (step.Read != null)
+            Issue(warp, step);
         Advance(warp);
         return step;
     }
@@ -75,16 +89,21 @@ internal sealed unsafe class Warpgroup(int first)
         if (step.B.Length < size)
             step.B = new float[size];
         byte* bytes = warp.Block.Shared.Bytes;
+        step.Read = warp.Block.Shared.BeginRead(first);
         if (instruction.A == null)
         {
-            Locate(warp, new MatrixDescriptor(a), 'a', WarpgroupMmaInstruction.Rows, instruction.IsTransposedA,
-                addresses);
+            Locate(warp, new MatrixDescriptor(a), isA: true, WarpgroupMmaInstruction.Rows, instruction.IsTransposedA,
+                addresses, step.Read);
             fixed (float* rows = step.A)
                 WarpgroupOperand.ConvertA(bytes, addresses, instruction, rows);
         }
-        Locate(warp, new MatrixDescriptor(b), 'b', instruction.Columns, instruction.IsTransposedB, addresses);
+        Locate(warp, new MatrixDescriptor(b), isA: false, instruction.Columns, instruction.IsTransposedB, addresses,
+            step.Read);
         fixed (float* columns = step.B)
             WarpgroupOperand.ConvertB(bytes, addresses, instruction, columns);
+        warp.Block.Counters[instruction.Index].WarpgroupBytes
+            += step.Read.Addresses.Length * MatrixDescriptor.ChunkBytes;
+        Issue(warp, step);
         Add(warp, step, instruction, a, b, accumulates);
         return step;
     }
@@ -92,8 +111,21 @@ internal sealed unsafe class Warpgroup(int first)
     /// <summary>Executes an instruction that has no matrices.</summary>
     public void Pass(Warp warp, Instruction instruction)
     {
-        if (Find(warp, instruction, 0, 0, false) == null)
-            Add(warp, _free.TryPop(out WarpgroupStep? free) ? free : new WarpgroupStep(), instruction, 0, 0, false);
+        if (Find(warp, instruction, 0, 0, false) != null)
+            return;
+        WarpgroupStep step = _free.TryPop(out WarpgroupStep? free) ? free : new WarpgroupStep();
+        step.Read = null;
+        Add(warp, step, instruction, 0, 0, false);
+    }
+
+    /// <summary>Checks and notes what a warp reads.</summary>
+    private static void Issue(Warp warp, WarpgroupStep step)
+    {
+        if (warp.Block.Shared.Issue(warp.Index, step.Read!) is (PtxFaultKind kind, uint address))
+        {
+            MemoryFaults.ThrowProduct(warp, address, kind, step.Read!.IsOfA(address)
+                ? "the matrix A of the a-descriptor" : "the matrix B of the b-descriptor");
+        }
     }
 
     private void Add(Warp warp, WarpgroupStep step, Instruction instruction, ulong a, ulong b, bool accumulates)
@@ -114,15 +146,16 @@ internal sealed unsafe class Warpgroup(int first)
         }
     }
 
-    private static void Locate(Warp warp, MatrixDescriptor descriptor, char matrix, int count, bool isTransposed,
-        uint* addresses)
+    private static void Locate(Warp warp, MatrixDescriptor descriptor, bool isA, int count, bool isTransposed,
+        uint* addresses, ProductRead read)
     {
+        char matrix = isA ? 'a' : 'b';
         if (descriptor.FindProblem() is { } problem)
         {
             throw warp.Fault(PtxFaultKind.InvalidDescriptor, $"in the {matrix}-descriptor 0x{descriptor.Bits:x16} "
                 + problem, 0);
         }
-        (_, uint highest) = descriptor.Locate(count / MatrixDescriptor.CoreRows, isTransposed, addresses);
+        (uint lowest, uint highest) = descriptor.Locate(count / MatrixDescriptor.CoreRows, isTransposed, addresses);
         int byteCount = warp.Block.Shared.ByteCount;
         if (highest + MatrixDescriptor.ChunkBytes > byteCount)
         {
@@ -132,5 +165,6 @@ internal sealed unsafe class Warpgroup(int first)
                 + $"0x{highest + MatrixDescriptor.ChunkBytes:x}, but the block has {byteCount} bytes of shared memory",
                 0, highest);
         }
+        read.Add(new ReadOnlySpan<uint>(addresses, count * MatrixDescriptor.CoresAlongDepth), lowest, highest, isA);
     }
 }

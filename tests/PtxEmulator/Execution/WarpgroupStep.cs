@@ -1,3 +1,5 @@
+using PtxEmulator.Memory;
+
 namespace PtxEmulator.Execution;
 
 /// <summary>One instruction that the four warps of a warpgroup execute together.</summary>
@@ -11,6 +13,9 @@ internal sealed class WarpgroupStep
     public ulong DescriptorB { get; set; }
 
     public bool Accumulates { get; set; }
+
+    /// <summary>What the instruction reads from shared memory; null if nothing.</summary>
+    public ProductRead? Read { get; set; }
 
     /// <summary>The matrix A: 64 rows of sixteen elements.</summary>
     public float[] A { get; } = new float[WarpgroupMmaInstruction.Rows * WarpgroupMmaInstruction.Depth];

@@ -39,6 +39,18 @@ public enum PtxFaultKind
     /// <summary>A matrix instruction, shuffle or vote that some of the required threads do not execute.</summary>
     PartialWarp,
 
+    /// <summary>A product of a warpgroup (<c>wgmma</c>) that reads shared bytes whose writer executed no
+    /// <c>fence.proxy.async</c> after the write and before the barrier that orders it.</summary>
+    ProxyFenceMissing,
+
+    /// <summary>A product of a warpgroup that uses registers which other instructions accessed, or which it uses as the
+    /// first, without a <c>wgmma.fence</c> in between.</summary>
+    WarpgroupFenceMissing,
+
+    /// <summary>An access to the registers of a product of a warpgroup, or a write to the shared bytes that it reads,
+    /// before a <c>wgmma.wait_group</c> that covers it; or the end of a warp that has not waited.</summary>
+    WarpgroupNotWaited,
+
     /// <summary>A matrix instruction of a warpgroup that its four warps do not execute with the same operands, or whose
     /// warpgroup is incomplete.</summary>
     WarpgroupDivergence,

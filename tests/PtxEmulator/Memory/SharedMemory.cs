@@ -11,7 +11,7 @@ namespace PtxEmulator.Memory;
 /// <remarks>Only the tick of the last reader of a cell is known, and only the threads of the last warp that read it.
 /// With barriers for some of the warps or threads, an earlier read can therefore be reported as a race although it is
 /// ordered; with barriers for all it cannot.</remarks>
-internal sealed unsafe class SharedMemory : IDisposable
+internal sealed unsafe partial class SharedMemory : IDisposable
 {
     // A write is stored as its tick in the upper 24 bits and the warp in the lower bits, or one of these values.
     private const uint AtomicBit = 0x80;
@@ -79,6 +79,7 @@ internal sealed unsafe class SharedMemory : IDisposable
         NativeMemory.Clear(_readThreadTicks, (nuint)_cellCount * sizeof(uint));
         foreach (BarrierClock clock in _threadClocks)
             clock.Reset();
+        ClearProducts();
     }
 
     /// <summary>Completes a barrier of threads of a warp.</summary>
@@ -137,6 +138,8 @@ internal sealed unsafe class SharedMemory : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public PtxFaultKind? Write(int warp, uint threads, uint address, int byteCount, uint* parts = null)
     {
+        if (HasProducts && FindProduct(warp, address, byteCount) is { } inFlight)
+            return inFlight;
         int first = (int)(address >> _cellShift);
         int end = (int)((address + (uint)byteCount - 1) >> _cellShift) + 1;
         uint safeTick = _clock.SafeTick(warp);
@@ -185,12 +188,16 @@ internal sealed unsafe class SharedMemory : IDisposable
             _writeThreads[cell] = writers;
             _writeThreadTicks[cell] = threadClock.Now;
         }
+        if (HasProducts)
+            NoteWrite(warp, address, byteCount);
         return null;
     }
 
     /// <summary>Records an atomic or volatile access of a thread. Such accesses do not race with each other.</summary>
     public PtxFaultKind? Atomic(int warp, uint thread, uint address, int byteCount, bool isRead, bool isWrite)
     {
+        if (HasProducts && isWrite && FindProduct(warp, address, byteCount) is { } inFlight)
+            return inFlight;
         BarrierClock threadClock = _threadClocks[warp];
         int end = (int)((address + (uint)byteCount - 1) >> _cellShift) + 1;
         for (int cell = (int)(address >> _cellShift); cell < end; cell++)
@@ -211,6 +218,8 @@ internal sealed unsafe class SharedMemory : IDisposable
             _writeThreads[cell] = thread | (isRepeated ? _writeThreads[cell] : 0);
             _writeThreadTicks[cell] = threadClock.Now;
         }
+        if (HasProducts && isWrite)
+            NoteWrite(warp, address, byteCount);
         return null;
     }
 
@@ -363,5 +372,6 @@ internal sealed unsafe class SharedMemory : IDisposable
         NativeMemory.Free(_readThreads);
         NativeMemory.Free(_readThreadTicks);
         NativeMemory.Free(_copyOwners);
+        DisposeProducts();
     }
 }

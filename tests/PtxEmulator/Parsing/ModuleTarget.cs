@@ -12,11 +12,13 @@ internal sealed class ModuleTarget
     /// <summary>The words after <c>.target</c>.</summary>
     public List<string> Names { get; } = [];
 
+    public bool IsHopper => Names.Contains(Hopper);
+
     /// <summary>Checks that an instruction that only Hopper has is in a module for Hopper. Features of one architecture
     /// are not part of later ones: no other target has them.</summary>
     public void RequireHopper(Statement statement)
     {
-        if (!Names.Contains(Hopper))
+        if (!IsHopper)
         {
             throw statement.Error($"'{statement.Opcode}' needs '.target {Hopper}', found '.target "
                 + $"{string.Join(", ", Names)}'; no other architecture has it");

@@ -7,6 +7,7 @@ internal sealed class WarpgroupFenceInstruction : Instruction
     {
         warp.RequireWhole(mask);
         warp.RequireWarpgroup().Pass(warp, this);
+        warp.Products!.Fence();
     }
 }
 
@@ -17,6 +18,7 @@ internal sealed class WarpgroupCommitInstruction : Instruction
     {
         warp.RequireWhole(mask);
         warp.RequireWarpgroup().Pass(warp, this);
+        warp.Products!.Commit();
     }
 }
 
@@ -28,7 +30,7 @@ internal sealed class WarpgroupWaitInstruction(int pendingGroups) : Instruction
     {
         warp.RequireWhole(mask);
         warp.RequireWarpgroup().Pass(warp, this);
-        _ = pendingGroups;
+        warp.Products!.Wait(warp, pendingGroups);
     }
 }
 
@@ -39,6 +41,7 @@ internal sealed class ProxyFenceInstruction(bool isShared) : Instruction
 {
     public override void Execute(Warp warp, uint mask)
     {
-        _ = isShared;
+        if (isShared)
+            warp.Block.Shared.Fence(warp.Index, mask);
     }
 }

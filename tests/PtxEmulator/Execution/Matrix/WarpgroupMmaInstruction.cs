@@ -2,8 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace PtxEmulator.Execution;
 
-/// <summary><c>wgmma.mma_async</c> with 64 rows and float32 accumulators. The result is in the registers at once; that
-/// nothing uses it before a wait is checked.</summary>
+/// <summary><c>wgmma.mma_async</c> with 64 rows and float32 accumulators. The result is in the registers at once;
+/// <see cref="PendingProducts"/> checks that nothing uses it before a wait.</summary>
 internal sealed unsafe class WarpgroupMmaInstruction : Instruction
 {
     public const int Rows = 64;
@@ -42,6 +42,15 @@ internal sealed unsafe class WarpgroupMmaInstruction : Instruction
     /// <summary>Whether B is N-major in shared memory.</summary>
     public required bool IsTransposedB { get; init; }
 
+    /// <summary>The set of the accumulators.</summary>
+    public ulong[] Accumulators { get; set; } = [];
+
+    /// <summary>The set of the registers of A.</summary>
+    public ulong[] Inputs { get; set; } = [];
+
+    /// <summary>The index of the shape among those of the kernel.</summary>
+    public int Shape { get; set; }
+
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Execute(Warp warp, uint mask)
@@ -56,8 +65,10 @@ internal sealed unsafe class WarpgroupMmaInstruction : Instruction
             throw warp.Fault(PtxFaultKind.InvalidDescriptor, "the predicate scale-d must be the same in all threads of "
                 + $"the warp, it is true in the threads 0x{accumulates:x8}", 0);
         }
+        warp.Products!.Check(warp, this);
         WarpgroupStep step = group.Find(warp, this, a, b, accumulates != 0)
             ?? group.Begin(warp, this, a, b, accumulates != 0);
+        warp.Products.Start(this, step.Read!);
         float* spread = stackalloc float[WarpgroupProduct.SpreadCount + 16];
         spread = (float*)(((nuint)spread + Lanes.ChunkBytes - 1) & ~(nuint)(Lanes.ChunkBytes - 1));
         fixed (float* rows = step.A, columns = step.B)

@@ -59,9 +59,28 @@ internal static class MemoryFaults
             PtxFaultKind.AsyncCopyNotWaited
                 => "where an asynchronous copy is pending for which this thread has not waited "
                 + "(its own copy needs a wait; another thread's, a wait there and a barrier)",
+            PtxFaultKind.WarpgroupNotWaited => "which a wgmma reads that is in flight: wgmma.wait_group must cover it, "
+                + "and a barrier follow, before the bytes are written",
             _ => $"which another {(kind == PtxFaultKind.WarpRace ? "thread of the warp" : "warp")} "
                 + $"{(isWrite ? "accessed" : "wrote")} without a barrier in between",
         };
         throw warp.Fault(kind, $"{access}, {reason}", lane, address);
+    }
+
+    /// <summary>Explains a read of a product of a warpgroup.</summary>
+    [DoesNotReturn]
+    public static void ThrowProduct(Warp warp, ulong address, PtxFaultKind kind, string operands)
+    {
+        string reason = kind switch
+        {
+            PtxFaultKind.UninitializedRead => "which are not initialised",
+            PtxFaultKind.AsyncCopyNotWaited => "where an asynchronous copy is pending or not published: its thread "
+                + "must execute cp.async.wait_group, then fence.proxy.async, and then a barrier must follow",
+            PtxFaultKind.ProxyFenceMissing => "whose writer executed no fence.proxy.async after the write (after its "
+                + "cp.async.wait_group, for a copy) and before the barrier; add it there",
+            _ => $"which another {(kind == PtxFaultKind.WarpRace ? "thread of the warp" : "warp")} wrote without a "
+                + "barrier in between",
+        };
+        throw warp.Fault(kind, $"{operands} reads the bytes at 0x{address:x} of shared memory, {reason}", 0, address);
     }
 }
