@@ -77,7 +77,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version)
                 $"Kernel '{name}' needs {KernelTarget.Hopper}; it is compiled for {target}.");
         }
 
-        return _kernels.Get(KernelKey.Of(kernel, target, bounds), _ =>
+        CompiledKernel compiled = _kernels.Get(KernelKey.Of(kernel, target, bounds), _ =>
         {
             PtxWriter writer = new(PtxTarget.Hopper, KernelName.Entry(kernel), bounds.MaxNumThreadsPerGroup!.Value,
                 bounds.MinNumGroupsPerMultiprocessor!.Value);
@@ -88,6 +88,7 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version)
                 (parameter, elementBytes) => parameter with { ElementBytes = elementBytes })], parameterBytes,
                 bounds.MinNumGroupsPerMultiprocessor.Value);
         });
+        return compiled.Name == name ? compiled : compiled with { Name = name };
     }
 
     private static Context CreateContext() => Context.Create(builder =>
