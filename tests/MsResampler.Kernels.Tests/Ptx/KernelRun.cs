@@ -15,7 +15,10 @@ internal static unsafe class KernelRun
 
     /// <summary>Runs a compiled kernel.</summary>
     public static LaunchReport Run(CompiledKernel kernel, int blockCount, int blockSize, ulong seed,
-        params object[] arguments)
+        params object[] arguments) => Run(kernel, new LaunchSize(blockCount, 1, blockSize), seed, arguments);
+
+    /// <summary>Runs a compiled kernel that may have dynamic shared memory.</summary>
+    public static LaunchReport Run(CompiledKernel kernel, LaunchSize size, ulong seed, params object[] arguments)
     {
         using var gpu = new EmulatedGpu(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 24 });
         byte[] parameters = new byte[kernel.ParameterBytes];
@@ -45,8 +48,8 @@ internal static unsafe class KernelRun
             }
         }
 
-        LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName, new Dim3(blockCount),
-            new Dim3(blockSize), 0, parameters);
+        LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName,
+            new Dim3(size.GridX, size.GridY), new Dim3(size.BlockSize), size.DynamicSharedBytes, parameters);
         foreach ((Array array, ulong address) in views)
             gpu.Read(address, Bytes(array));
         return report;

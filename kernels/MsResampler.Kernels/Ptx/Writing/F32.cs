@@ -6,20 +6,21 @@ namespace MsResampler.Kernels.Ptx.Writing;
 /// instruction that rounds to nearest.</summary>
 internal readonly struct F32
 {
+    private readonly int _index;
     private readonly float _number;
 
     private F32(PtxWriter? writer, int index, float number)
     {
         Writer = writer;
-        Index = index;
+        _index = index;
         _number = number;
     }
 
     /// <summary>The writer of the register; null for a number.</summary>
     public PtxWriter? Writer { get; }
 
-    /// <summary>The index of the register.</summary>
-    public int Index { get; }
+    /// <summary>Whether this is a number.</summary>
+    public bool IsNumber => Writer is null;
 
     /// <summary>A register.</summary>
     public static F32 Register(PtxWriter writer, int index) => new(writer, index, 0);
@@ -37,9 +38,10 @@ internal readonly struct F32
     public static Predicate operator >(F32 left, F32 right) => Of(left, right).IsLess(right, left);
 
     /// <summary>The operand in the text.</summary>
-    public override string ToString() => Writer is not null ? PtxWriter.TextOf("%f", (uint)Index)
-        : string.Create(CultureInfo.InvariantCulture, $"0f{BitConverter.SingleToUInt32Bits(_number):X8}");
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+        $"{(IsNumber ? "0f" : "%f")}{(IsNumber ? $"{BitConverter.SingleToUInt32Bits(_number):X8}" : _index)}");
 
-    private static PtxWriter Of(F32 left, F32 right) => left.Writer ?? right.Writer
-        ?? throw new InvalidOperationException("two numbers are combined in a kernel");
+    private static PtxWriter Of(F32 left, F32 right) => left.Writer ?? right.Writer ?? throw new
+        InvalidOperationException($"An operator of a kernel expects a register, found the numbers {left._number} and " +
+            $"{right._number}: combine them in C#.");
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace MsResampler.Kernels.Ptx.Writing;
 
 /// <summary>A truth value of each thread in a kernel that is being written. An operator emits an instruction, except
@@ -13,9 +15,6 @@ internal readonly record struct Predicate(PtxWriter Writer, int Index, bool IsNe
 
     public static Predicate operator |(Predicate left, Predicate right) => left.Writer.Or(left, right);
 
-    /// <summary>The register in the text.</summary>
-    public string Register => PtxWriter.TextOf("%p", (uint)Index);
-
-    /// <summary>The guard of an instruction in the text.</summary>
-    public string Guard => $"@{(IsNegated ? "!" : "")}{Register} ";
+    /// <summary>The register in the text, without negation.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"%p{Index}");
 }

@@ -6,8 +6,8 @@ namespace MsResampler.Kernels.Ptx.Writing;
 internal sealed class PtxView(PtxWriter writer, string name)
 {
     /// <summary>The address of the first byte.</summary>
-    public U64 Address { get; } = writer.LoadAddressParameter(name);
+    public U64 Address { get; } = writer.LoadAddress(name);
 
     /// <summary>Elements; less than 2³².</summary>
-    public U32 Length => writer.LoadParameter(name, sizeof(ulong));
+    public U32 Length => writer.LoadInteger(name, sizeof(ulong));
 }

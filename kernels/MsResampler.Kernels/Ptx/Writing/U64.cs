@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace MsResampler.Kernels.Ptx.Writing;
 
 /// <summary>An unsigned integer of 64 bits in a kernel that is being written: a register of each thread, with an
@@ -11,5 +13,5 @@ internal readonly record struct U64(PtxWriter Writer, int Index)
     public static U64 operator +(U64 left, long right) => right == 0 ? left : left.Writer.Add(left, right);
 
     /// <summary>The operand in the text.</summary>
-    public override string ToString() => PtxWriter.TextOf("%rd", (uint)Index);
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"%rd{Index}");
 }

@@ -1,0 +1,39 @@
+using MsResampler.Kernels.Ptx;
+using MsResampler.Kernels.Ptx.Writing;
+
+namespace MsResampler.Kernels.Tests.Ptx;
+
+/// <summary>Texts of a <see cref="PtxWriter"/>.</summary>
+internal static class WrittenText
+{
+    /// <summary>A writer for a block of 32 threads.</summary>
+    public static PtxWriter Writer(PtxTarget? target = null, string name = "Written")
+        => new(target ?? PtxTarget.Hopper, name, threadCount: 32, blockCount: 1);
+
+    /// <summary>The instructions and labels of a kernel.</summary>
+    public static string[] Instructions(Action<PtxWriter> write)
+    {
+        PtxWriter writer = Writer();
+        write(writer);
+        return Instructions(writer);
+    }
+
+    /// <summary>The instructions and labels that a writer has emitted.</summary>
+    public static string[] Instructions(PtxWriter writer)
+    {
+        string[] lines = writer.Finish().Split('\n', StringSplitOptions.TrimEntries);
+        return [.. lines[(Array.IndexOf(lines, "{") + 1)..Array.LastIndexOf(lines, "ret;")]
+            .Where(line => line.Length > 0 && !line.StartsWith(".reg", StringComparison.Ordinal))];
+    }
+
+    /// <summary>A kernel that a method writes.</summary>
+    public static CompiledKernel Compile(Action<PtxWriter> write, PtxTarget? target = null)
+    {
+        PtxWriter writer = Writer(target);
+        write(writer);
+        string ptx = writer.Finish();
+        (string name, IReadOnlyList<KernelParameter> parameters, int bytes) = PtxText.ReadEntry(ptx);
+        return new CompiledKernel(name, name, ptx, [.. parameters.Zip(writer.ElementBytes,
+            (parameter, elementBytes) => parameter with { ElementBytes = elementBytes })], bytes);
+    }
+}
