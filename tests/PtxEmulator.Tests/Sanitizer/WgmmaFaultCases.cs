@@ -2,11 +2,11 @@ namespace PtxEmulator.Tests;
 
 /// <summary>Products of warpgroups that break a rule of the ISA, and the corrected code.</summary>
 /// <remarks>The code runs in one block of 256 threads, two warpgroups. %p is true in thread 37, %q in its warp, %z in
-/// the second warpgroup, %x in its thread 200. Shared memory has 12288 bytes, of which the first 9216 are 0 and fenced:
-/// A is at 0 and B at 8192, both K-major with the 128-byte swizzle, described by %descA and %descB; %descC describes
-/// unwritten bytes at 9216. %spot is the address 16, which the products read; 48 is one that they do not read. %data
-/// points to 16 bytes of global memory. %d0 to %d7 are accumulators, %e0 to %e3 others, %a0 to %a3 registers of
-/// A.</remarks>
+/// the second warpgroup, %x in its thread 200, %half in the first two warps. Shared memory has 12288 bytes, of which
+/// the first 9216 are 0 and fenced: A is at 0 and B at 8192, both K-major with the 128-byte swizzle, described by
+/// %descA and %descB; %descC describes unwritten bytes at 9216. %spot is the address 16, which the products read; 48
+/// is one that they do not read. %data points to 16 bytes of global memory. %d0 to %d7 are accumulators, %e0 to %e3
+/// others, %a0 to %a3 registers of A.</remarks>
 internal static class WgmmaFaultCases
 {
     private const string Fence = "wgmma.fence.sync.aligned;\n";
@@ -77,6 +77,10 @@ internal static class WgmmaFaultCases
             "@%p st.shared.u32 [%spot], 0;" + Here + ProxyFence + product, (ProxyFence, ProxyFence + Barrier),
             "memory", Spot)
         { Threads = [0, 37] };
+        yield return new("a barrier of some of the warps", PtxFaultKind.SharedRace,
+            "@%p st.shared.u32 [%spot], 0;" + Here + ProxyFence + "@%half bar.sync 1, 64;\n" + product,
+            ("@%half bar.sync 1, 64", "bar.sync 1, 256"), "memory", Spot)
+        { Threads = [37, 64] };
         yield return First(new("unwritten bytes", PtxFaultKind.UninitializedRead,
             Fence + Product.Replace("%descB", "%descC", StringComparison.Ordinal) + Here + Commit + Wait,
             ("%descC", "%descB"), "memory", 9216));

@@ -45,6 +45,67 @@ internal sealed class WgmmaFaultTests
         run.Launch(1, 256);
     }
 
+    /// <summary>The message names the register, the product and what to add.</summary>
+    [Test]
+    public void An_accumulator_that_a_called_function_takes_is_an_access()
+    {
+        const string Function = """
+            .func (.reg .f32 %result) twice(.reg .f32 %value)
+            {
+                add.f32 %result, %value, %value;
+                ret;
+            }
+
+            """;
+        const string Product = """
+            wgmma.fence.sync.aligned;
+            wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%d0, %d1, %d2, %d3}, %descA, %descB, 1, 1, 1, 0, 0;
+            wgmma.commit_group.sync.aligned;
+
+            """;
+        const string Call = "call (%f), twice, (%d2);\n";
+        const string Wait = "wgmma.wait_group.sync.aligned 0;\n";
+
+        PtxFaultException error = Assert.Throws<PtxFaultException>(
+            () => Run(Function + Text(Product + Call + Wait), 0))!;
+
+        Assert.That(error.Kind, Is.EqualTo(PtxFaultKind.WarpgroupNotWaited), error.Message);
+        Assert.That(error.Message, Does.Contain("register %d2").And.Contain("wgmma.mma_async")
+            .And.Contain("add a wgmma.wait_group"));
+        Assert.That(Run(Function + Text(Product + Wait + Call), 0), Is.All.EqualTo(1));
+    }
+
+    /// <summary>A barrier with a result in an accumulator still gives the result.</summary>
+    [Test]
+    public void A_barrier_may_write_its_result_to_an_accumulator()
+    {
+        using KernelRun run = new("""
+            .visible .entry count(.param .u64 target)
+            {
+                .reg .pred %p;
+                .reg .b32 %d<4>, %i;
+                .reg .b64 %target;
+                mov.u32 %i, %tid.x;
+                setp.lt.u32 %p, %i, 77;
+                bar.red.popc.u32 %d1, 0, %p;
+                ld.param.u64 %target, [target];
+                mad.wide.u32 %target, %i, 4, %target;
+                st.global.u32 [%target], %d1;
+                @%p bra END;
+                @!%p bra END;
+                wgmma.fence.sync.aligned;
+                wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%d0, %d1, %d2, %d3}, %target, %target, 1, 1, 1, 0, 0;
+                END:
+                ret;
+            }
+            """, null, KernelRun.HopperHeader);
+        ulong target = run.Buffer(new int[128]);
+
+        run.Launch(1, 128, target);
+
+        Assert.That(run.Read<int>(target, 128), Is.All.EqualTo(77));
+    }
+
     private static int[] Run(string text, ulong seed)
     {
         using KernelRun run = new(text, new() { Seed = seed }, KernelRun.HopperHeader);
@@ -57,7 +118,7 @@ internal sealed class WgmmaFaultTests
         .visible .entry suspect(.param .u64 data, .param .u64 target)
         {
             .shared .align 1024 .b8 memory[12288];
-            .reg .pred %p, %q, %x, %yes, %z;
+            .reg .pred %half, %p, %q, %x, %yes, %z;
             .reg .b32 %a<4>, %i, %r, %row, %spot, %warp;
             .reg .f32 %d<8>, %e<4>, %f;
             .reg .b64 %data, %descA, %descB, %descC, %target;
@@ -65,6 +126,7 @@ internal sealed class WgmmaFaultTests
             shr.u32 %warp, %i, 5;
             setp.eq.u32 %p, %i, 37;
             setp.eq.u32 %q, %warp, 1;
+            setp.lt.u32 %half, %i, 64;
             setp.ge.u32 %z, %i, 128;
             setp.eq.u32 %x, %i, 200;
             setp.eq.u32 %yes, %i, %i;

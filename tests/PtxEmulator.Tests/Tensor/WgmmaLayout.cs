@@ -13,8 +13,13 @@ internal sealed record WgmmaLayout(int Mode, bool IsTransposed, int Start, int L
     private const int ElementBytes = 2;
     private const int T = 8;
 
+    /// <summary>How many bytes the pattern of the swizzle begins after a multiple of its size. The base offset is then
+    /// (pattern start address >> 7) &amp; 7.</summary>
+    public int Shift { get; init; }
+
     /// <summary>The descriptor: the fields at the bits that the ISA names.</summary>
-    public ulong Descriptor => ((ulong)Start >> 4) | ((ulong)Leading >> 4 << 16) | ((ulong)Stride >> 4 << 32)
+    public ulong Descriptor => ((ulong)(Start + Shift) >> 4) | (((ulong)Shift >> 7 & 7) << 49)
+        | ((ulong)Leading >> 4 << 16) | ((ulong)Stride >> 4 << 32)
         | ((ulong)Mode << 62);
 
     /// <summary>The number of rows of 16 bytes that a row of the swizzling mode has.</summary>
@@ -41,7 +46,7 @@ internal sealed record WgmmaLayout(int Mode, bool IsTransposed, int Start, int L
             // ((8,m),(T,2k)):((wT,SBO),(1,T))
             _ => Fold(index, [8], [Width * T, stride]) + Fold(k, [T], [1, T]),
         };
-        return Swizzle(Start + (offset * ElementBytes));
+        return Swizzle(Start + (offset * ElementBytes)) + Shift;
     }
 
     /// <summary>Swizzle⟨bits, 4, 3⟩: each of the bits from the fourth on is flipped where the bit three places above it
