@@ -80,6 +80,7 @@ internal sealed record PtxWriterCase(string Name, Action<PtxWriter> Write, param
         new("Repeat", w => w.Repeat(() => R(w, 0) < 9), "L_0:", "setp.lt.u32 %p0, %r10, 9;", "@%p0 bra.uni L_0;"),
         new("Barrier", w => w.Barrier(), "bar.sync 0;"),
         new("ShuffleXor", w => w.ShuffleXor(F(w, 0), 2), "shfl.sync.bfly.b32 %f0, %f10, 2, 31, -1;"),
+        new("OfFirstLane", w => w.OfFirstLane(R(w, 0)), "shfl.sync.idx.b32 %r0, %r10, 0, 31, -1;"),
         new("StartDependents", w => w.StartDependents(), "griddepcontrol.launch_dependents;"),
         new("WaitForDependencies", w => w.WaitForDependencies(), "griddepcontrol.wait;"),
         new("LoadGlobal", w => w.LoadGlobal(A(w, 0)), "ld.global.u32 %r0, [%rd10];"),

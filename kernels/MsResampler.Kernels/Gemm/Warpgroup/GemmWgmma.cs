@@ -59,7 +59,7 @@ internal readonly struct GemmWgmma<TTile, TElement, TEpilogue, TOutput> : IWritt
             (BlockSize, TileRows, TTile.Columns, TTile.StageCount));
         GemmFinish<TEpilogue, TOutput> finish = new(writer, operands, TileRows, shared + RingBytes);
         WarpgroupSums sums = new(writer, Type, TTile.Columns);
-        U32 warpgroup = writer.Thread / WarpgroupThreads;
+        U32 warpgroup = writer.OfFirstLane(writer.Thread / WarpgroupThreads);
         U64 rows = DescriptorOf(writer, shared + (warpgroup * (WarpgroupRows * SliceTile.RowBytes)));
         U64 columns = DescriptorOf(writer, shared + (TileRows * SliceTile.RowBytes));
 
