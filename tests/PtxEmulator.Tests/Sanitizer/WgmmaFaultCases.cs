@@ -29,6 +29,18 @@ internal static class WgmmaFaultCases
 
     private const string Multiply = Fence + Product + "\n" + Commit + Wait;
 
+    // The warps that skip the barrier reach the product after the others.
+    private const string Delay = """
+        @%half bra GO;
+        mov.u32 %r, 0;
+        WAIT:
+        add.u32 %r, %r, 1;
+        setp.lt.u32 %yes, %r, 3000;
+        @%yes bra WAIT;
+        GO:
+
+        """;
+
     private const int Spot = 16;
 
     public static IEnumerable<FaultCase> All()
@@ -78,8 +90,9 @@ internal static class WgmmaFaultCases
             "memory", Spot)
         { Threads = [0, 37] };
         yield return new("a barrier of some of the warps", PtxFaultKind.SharedRace,
-            "@%p st.shared.u32 [%spot], 0;" + Here + ProxyFence + "@%half bar.sync 1, 64;\n" + product,
-            ("@%half bar.sync 1, 64", "bar.sync 1, 256"), "memory", Spot)
+            "@%z bra END;\n@%p st.shared.u32 [%spot], 0;" + Here + ProxyFence + "@%half bar.sync 1, 64;\n" + Delay
+                + product + "END:\n",
+            ("@%half bar.sync 1, 64", "bar.sync 1, 128"), "memory", Spot)
         { Threads = [37, 64] };
         yield return First(new("unwritten bytes", PtxFaultKind.UninitializedRead,
             Fence + Product.Replace("%descB", "%descC", StringComparison.Ordinal) + Here + Commit + Wait,

@@ -52,6 +52,7 @@ internal sealed class ProductRead
     }
 
     /// <summary>Whether the product reads some of the bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public bool Touches(uint address, int byteCount)
     {
         uint end = address + (uint)byteCount;

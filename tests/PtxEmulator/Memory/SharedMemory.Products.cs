@@ -37,6 +37,7 @@ internal sealed unsafe partial class SharedMemory
     }
 
     /// <summary>Executes <c>fence.proxy.async</c> in some threads of a warp.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Fence(int warp, uint threads)
     {
         if (!HasProducts)
@@ -126,6 +127,7 @@ internal sealed unsafe partial class SharedMemory
     }
 
     /// <summary>The fault of a write to bytes that a product reads; null if there is none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private PtxFaultKind? FindProduct(int warp, uint address, int byteCount)
     {
         PtxFaultKind? fault = null;
@@ -157,6 +159,7 @@ internal sealed unsafe partial class SharedMemory
     }
 
     /// <summary>Notes a write, which products do not see before a fence.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void NoteWrite(int warp, uint address, int byteCount)
     {
         int first = (int)(address >> _cellShift);
@@ -174,6 +177,7 @@ internal sealed unsafe partial class SharedMemory
 
     /// <summary>Fences the writes of some threads of a warp to a row.</summary>
     /// <returns>Whether no write of the warp is left that needs another fence.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private bool FenceChunk(int warp, uint threads, int chunk)
     {
         int cell = chunk << (ChunkShift - _cellShift);

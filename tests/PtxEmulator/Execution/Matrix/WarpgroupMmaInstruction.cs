@@ -84,6 +84,7 @@ internal sealed unsafe class WarpgroupMmaInstruction : Instruction
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void SpreadRows(float* rows, float* spread)
     {
         for (int row = 0; row < WarpRows; row++)
@@ -96,6 +97,7 @@ internal sealed unsafe class WarpgroupMmaInstruction : Instruction
     /// <summary>Element e of half h of register i of thread t is in row t / 4 + 8·(i mod 2) and column
     /// 2·(t mod 4) + h + 8·(i / 2).</summary>
     [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void SpreadRegisters(byte* registers, float* spread)
     {
         float* elements = stackalloc float[Lanes.Count];
@@ -115,6 +117,7 @@ internal sealed unsafe class WarpgroupMmaInstruction : Instruction
     }
 
     /// <summary>The value of a descriptor, which must be the same in all threads.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static ulong Uniform(Warp warp, int slot, char matrix)
     {
         ulong* values = (ulong*)(warp.Registers + slot);
