@@ -58,6 +58,44 @@ internal sealed class PtxTests : CliFixture
             Is.EqualTo(new PtxasReport(registers, sharedBytes, stackBytes, spillBytes)));
 
     [Test]
+    public void Warnings_and_advice_of_ptxas_are_parsed()
+    {
+        PtxasReport report = PtxasReport.Parse("""
+            ptxas info    : 0 bytes gmem
+            ptxas info    : Compiling entry function 'warning_k' for 'sm_90a'
+            ptxas info    : (C7510) Potential Performance Loss: instructions are serialized in function 'k'
+            ptxas info    : Function properties for k
+                0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+            ptxas info    : Used 10 registers
+            ptxas warning : Value of threads per SM for entry k is out of range
+            ptxas k.ptx, line 7; warning : something is deprecated
+            """);
+
+        Assert.That(report.Messages.Split('\n'), Is.EqualTo(new[]
+        {
+            "(C7510) Potential Performance Loss: instructions are serialized in function 'k'",
+            "Value of threads per SM for entry k is out of range", "something is deprecated",
+        }));
+    }
+
+    [Test]
+    public void Advice_of_the_assembler_is_a_warning_with_the_name_of_the_kernel()
+    {
+        WriteAssembler("""
+            echo "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"
+            echo "ptxas info    : Used 77 registers"
+            echo "ptxas info    : (C7510) Potential Performance Loss: something"
+            """);
+
+        CliRun run = CliRun.OfProcess([("MSRESAMPLER_PTXAS", Folder)], "ptx", "--arch", "sm_75", "--out",
+            In("advice"), "--precision", "float32");
+
+        Assert.That(run.ExitCode, Is.Zero, run.Error);
+        Assert.That(run.Error, Does.StartWith("warning: GemmTiled GemmTile64 LinearEpilogue: (C7510) Potential " +
+            "Performance Loss: something\n"));
+    }
+
+    [Test]
     public void Kernels_are_written_and_the_table_has_the_assembler_report()
     {
         WriteAssembler("""

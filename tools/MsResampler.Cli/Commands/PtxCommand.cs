@@ -60,6 +60,7 @@ internal static class PtxCommand
         using OutputFolder output = new(folder, "--out", inputs);
         Assemblers assemblers = new();
         List<IReadOnlyList<string>> rows = [];
+        List<string> messages = [];
         KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
         foreach (KernelVariant variant in variants)
         {
@@ -69,6 +70,8 @@ internal static class PtxCommand
             string path = output.Write(FileName(kernel), Encoding.UTF8.GetBytes(kernel.Ptx), cancellationToken);
             PtxCounts counts = PtxCounts.Of(kernel.Ptx);
             PtxasReport? report = assemblers.TryAssemble(path, kernel.MachineTarget(architecture));
+            if (report is { Messages.Length: > 0 })
+                messages.AddRange(report.Messages.Split('\n').Select(message => $"{kernel.Name}: {message}"));
             int sharedBytes = (report?.SharedBytes ?? counts.SharedBytes) + variant.SharedBytes;
             rows.Add([kernel.Name, kernel.Target, Number(report?.Registers), Number(sharedBytes),
                 Number(report?.SpillBytes), Number(counts.All), Number(counts.MultiplyAdds), Number(counts.Global),
@@ -80,6 +83,7 @@ internal static class PtxCommand
             ">shared", ">barriers"], rows);
         terminal.Line(string.Create(CultureInfo.InvariantCulture,
             $"{rows.Count} kernel{(rows.Count == 1 ? "" : "s")} for sm_{architecture} in {folder}"));
+        messages.ForEach(terminal.Warn);
         string[] missing = [.. assemblers.Missing];
         if (missing.Length > 0)
         {
