@@ -300,7 +300,7 @@ public sealed class PtxWriterResultTests
     {
         const int Warps = 2;
         float[] source = [.. Enumerable.Range(0, Warps * LaneCount).Select(thread => thread * 1.5f)];
-        float[] results = new float[2 * source.Length];
+        float[] results = new float[3 * source.Length];
         CompiledKernel kernel = WrittenText.Compile(writer =>
         {
             PtxView view = writer.View("source", sizeof(float));
@@ -315,11 +315,14 @@ public sealed class PtxWriterResultTests
                 writer.LoadShared(shared + (((Warps * LaneCount) - 1 - thread) * sizeof(float)), 4));
             writer.StoreGlobal(writer.WideMultiplyAdd(thread + (Warps * LaneCount), sizeof(float), target.Address),
                 writer.ShuffleXor(value, 5));
-        });
+            writer.StoreGlobal(writer.WideMultiplyAdd(thread + (2 * Warps * LaneCount), sizeof(float), target.Address),
+                writer.ToFloat(writer.OfFirstLane(thread)));
+        }, threadCount: Warps * LaneCount);
 
         KernelRun.Run(kernel, new LaunchSize(1, 1, Warps * LaneCount, 1024), seed: 1, source, results);
 
-        Assert.That(results, Is.EqualTo(source.Reverse().Concat(source.Select((_, thread) => source[thread ^ 5]))));
+        Assert.That(results, Is.EqualTo(source.Reverse().Concat(source.Select((_, thread) => source[thread ^ 5]))
+            .Concat(source.Select((_, thread) => (float)(thread / LaneCount * LaneCount)))));
     }
 
     [Test]

@@ -6,9 +6,9 @@ namespace MsResampler.Kernels.Tests.Ptx;
 /// <summary>Texts of a <see cref="PtxWriter"/>.</summary>
 internal static class WrittenText
 {
-    /// <summary>A writer for a block of 32 threads.</summary>
-    public static PtxWriter Writer(PtxTarget? target = null, string name = "Written")
-        => new(target ?? PtxTarget.Hopper, name, threadCount: 32, blockCount: 1);
+    /// <summary>A writer for a block of a warp.</summary>
+    public static PtxWriter Writer(PtxTarget? target = null, string name = "Written", int threadCount = 32)
+        => new(target ?? PtxTarget.Hopper, name, threadCount, blockCount: 1);
 
     /// <summary>The instructions and labels of a kernel.</summary>
     public static string[] Instructions(Action<PtxWriter> write)
@@ -27,9 +27,9 @@ internal static class WrittenText
     }
 
     /// <summary>A kernel that a method writes.</summary>
-    public static CompiledKernel Compile(Action<PtxWriter> write, PtxTarget? target = null)
+    public static CompiledKernel Compile(Action<PtxWriter> write, int threadCount = 32)
     {
-        PtxWriter writer = Writer(target);
+        PtxWriter writer = Writer(threadCount: threadCount);
         write(writer);
         string ptx = writer.Finish();
         (string name, IReadOnlyList<KernelParameter> parameters, int bytes) = PtxText.ReadEntry(ptx);

@@ -31,7 +31,8 @@ internal sealed partial class PtxWriter
     public F32 ShuffleXor(F32 value, int mask) => FloatOf("shfl.sync.bfly.b32", $"{value}, {mask}, 31, -1");
 
     /// <summary>The value of lane 0; all lanes take part. The assembler then knows that it is the same in the warp, and
-    /// keeps what depends on it in uniform registers. PTX ISA, Data Movement: shfl.sync.idx.</summary>
+    /// keeps what depends on it in uniform registers. PTX ISA, Data Movement and Conversion Instructions:
+    /// shfl.sync.</summary>
     public U32 OfFirstLane(U32 value) => IntegerOf("shfl.sync.idx.b32", $"{value}, 0, 31, -1");
 
     /// <summary>Allows the kernels that depend on this one to begin; they wait in turn. PTX ISA, Parallel
