@@ -10,32 +10,56 @@ internal sealed partial class Ptxas
     public MachineCode DisassembleLoop(CompiledKernel kernel, int architecture, string opcode) =>
         FindLoop(Listing(kernel, architecture), opcode);
 
+    /// <summary>What a warp usually executes of the kernel's innermost loop that contains a given instruction: its
+    /// machine instructions without the rarest part.</summary>
+    /// <inheritdoc cref="DisassembleLoop"/>
+    public MachineCode DisassembleUsualPath(CompiledKernel kernel, int architecture, string opcode) =>
+        FindUsualPath(Listing(kernel, architecture), opcode);
+
     /// <summary>The machine instructions of each loop of a kernel, shortest loop first.</summary>
     public IReadOnlyList<MachineCode> DisassembleLoops(CompiledKernel kernel, int architecture) =>
         [.. FindLoops(Listing(kernel, architecture))];
 
     /// <summary>Finds the shortest code range from a branch target to its branch that contains the
     /// instruction.</summary>
-    public static MachineCode FindLoop(string listing, string opcode) =>
-        FindLoops(listing).FirstOrDefault(loop => loop.Count(opcode) > 0)
-            ?? throw new InvalidOperationException($"No loop has {opcode}:\n{listing}");
+    public static MachineCode FindLoop(string listing, string opcode) => CodeOf(FindLoop(Place(listing), opcode));
 
-    private static IEnumerable<MachineCode> FindLoops(string listing)
+    /// <summary>Finds what <see cref="FindLoop(string, string)"/> finds, without the shortest code that a branch within
+    /// it skips. Code for a rare case is within the code of a more frequent one, and therefore shorter.</summary>
+    public static MachineCode FindUsualPath(string listing, string opcode)
     {
-        (long Address, string Opcode, string Operands)[] code = [.. PlacedInstruction().Matches(listing).Select(match =>
-            (Hexadecimal(match.Groups["address"]), match.Groups["opcode"].Value, match.Groups["operands"].Value))];
-        return code
-            .Where(branch => branch.Opcode.Split('.')[0] == "BRA")
-            .Select(branch => (Branch: branch, Target: Target().Match(branch.Operands)))
-            .Where(branch => branch.Target.Success)
-            .Select(branch => (First: Hexadecimal(branch.Target.Groups["address"]), Last: branch.Branch.Address))
-            .Where(loop => loop.First < loop.Last)
-            .OrderBy(loop => loop.Last - loop.First)
-            .Select(loop => new MachineCode(code
-                .Where(instruction => instruction.Address >= loop.First && instruction.Address <= loop.Last)
-                .CountBy(instruction => instruction.Opcode)
-                .ToDictionary()));
+        PlacedCode[] loop = FindLoop(Place(listing), opcode);
+        (long from, long to) = loop
+            .Select(branch => (From: branch.Address, To: branch.BranchTarget ?? 0))
+            .Where(branch => branch.To > branch.From && branch.To <= loop[^1].Address)
+            .OrderBy(branch => branch.To - branch.From)
+            .FirstOrDefault();
+        return CodeOf(loop.Where(instruction => instruction.Address <= from || instruction.Address >= to));
     }
+
+    private static PlacedCode[] FindLoop(PlacedCode[] code, string opcode) =>
+        FindLoops(code).FirstOrDefault(loop => CodeOf(loop).Count(opcode) > 0)
+            ?? throw new InvalidOperationException(
+                $"No loop has {opcode}:\n{string.Join('\n', code.Select(instruction => $"{instruction}"))}");
+
+    private static IEnumerable<MachineCode> FindLoops(string listing) => FindLoops(Place(listing)).Select(CodeOf);
+
+    private static IEnumerable<PlacedCode[]> FindLoops(PlacedCode[] code) => code
+        .Where(branch => branch.BranchTarget < branch.Address)
+        .OrderBy(branch => branch.Address - branch.BranchTarget)
+        .Select(branch => code.Where(instruction => instruction.Address >= branch.BranchTarget
+            && instruction.Address <= branch.Address).ToArray());
+
+    private static MachineCode CodeOf(IEnumerable<PlacedCode> code) =>
+        new(code.CountBy(instruction => instruction.Opcode).ToDictionary());
+
+    private static PlacedCode[] Place(string listing) => [.. PlacedInstruction().Matches(listing).Select(match =>
+    {
+        string opcode = match.Groups["opcode"].Value;
+        Match target = Target().Match(match.Groups["operands"].Value);
+        return new PlacedCode(Hexadecimal(match.Groups["address"]), opcode,
+            opcode.Split('.')[0] == "BRA" && target.Success ? Hexadecimal(target.Groups["address"]) : null);
+    })];
 
     private static long Hexadecimal(Group group) =>
         long.Parse(group.ValueSpan, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
@@ -46,4 +70,7 @@ internal sealed partial class Ptxas
 
     [GeneratedRegex(@"0x(?<address>[0-9a-f]+)\s*$")]
     private static partial Regex Target();
+
+    /// <summary>An instruction at its address.</summary>
+    private sealed record PlacedCode(long Address, string Opcode, long? BranchTarget);
 }
