@@ -107,12 +107,14 @@ public sealed class EmulatedGpu : IDisposable
     /// <param name="dynamicSharedBytes">Dynamic shared memory, in addition to the static shared memory of the
     /// kernel.</param>
     /// <param name="parameters">The bytes of the parameters, each at its offset.</param>
+    /// <param name="isDependent">Whether the launch may begin before the one before it has ended: a thread must execute
+    /// <c>griddepcontrol.wait</c> before it accesses global memory. The launch itself runs alone.</param>
     /// <exception cref="ArgumentException">The module does not contain the kernel, or the launch configuration is
     /// invalid.</exception>
     /// <exception cref="PtxFaultException">The kernel has a fault. Memory contains everything that was written before
     /// it.</exception>
     public unsafe LaunchReport Launch(PtxModule module, string entryName, Dim3 grid, Dim3 block,
-        int dynamicSharedBytes, ReadOnlySpan<byte> parameters)
+        int dynamicSharedBytes, ReadOnlySpan<byte> parameters, bool isDependent = false)
     {
         ArgumentNullException.ThrowIfNull(module);
         if (!module.Entries.TryGetValue(entryName, out PtxEntry? entry))
@@ -138,6 +140,7 @@ public sealed class EmulatedGpu : IDisposable
                     Grid = grid,
                     Block = block,
                     DynamicSharedBytes = dynamicSharedBytes,
+                    IsDependent = isDependent,
                     Parameters = bytes,
                     ParameterBytes = entry.ParameterBytes,
                     Options = _options,

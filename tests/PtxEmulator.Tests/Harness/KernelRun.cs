@@ -85,6 +85,11 @@ internal sealed class KernelRun : IDisposable
     public LaunchReport Launch(int blockCount, int threadCount, params object[] arguments) =>
         Launch(new Dim3(blockCount, 1, 1), new Dim3(threadCount, 1, 1), 0, arguments);
 
+    /// <summary>Launches the only kernel of the module, as a launch that may begin before another has ended.</summary>
+    public LaunchReport LaunchDependent(int blockCount, int threadCount, bool isDependent, params object[] arguments)
+        => Gpu.Launch(_module, _module.Entries.Keys.Single(), new Dim3(blockCount), new Dim3(threadCount), 0,
+            Packed(arguments), isDependent);
+
     public LaunchReport Launch(Dim3 grid, Dim3 block, int sharedBytes, params object[] arguments) => Gpu.Launch(
         _module, _module.Entries.Keys.Single(), grid, block, sharedBytes, Packed(arguments));
 

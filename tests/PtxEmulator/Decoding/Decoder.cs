@@ -23,7 +23,7 @@ internal static class Decoder
         "wgmma" => WarpgroupDecoder.Decode(context),
         "fence" when context.Has("proxy") && context.Has("async") => WarpgroupDecoder.Fence(context),
         "bra" or "brx" or "ret" or "exit" or "trap" or "brkpt" or "bar" or "barrier" or "membar" or "fence"
-            or "nanosleep" => FlowDecoder.Decode(context),
+            or "nanosleep" or "griddepcontrol" => FlowDecoder.Decode(context),
         "shfl" or "vote" or "activemask" or "match" or "redux" => WarpDecoder.Decode(context),
         "mma" or "ldmatrix" or "stmatrix" => MatrixDecoder.Decode(context),
         _ => throw context.Statement.Unknown(),

@@ -24,9 +24,26 @@ internal static class FlowDecoder
                 return new NoInstruction();
             case "nanosleep":
                 return new NoInstruction();
+            case "griddepcontrol":
+                return Dependency(context);
             default:
                 return Barrier(context);
         }
+    }
+
+    /// <summary><c>griddepcontrol</c>. Launches run one after the other, so that a permission to begin has no
+    /// effect.</summary>
+    private static Instruction Dependency(DecodeContext context)
+    {
+        Statement statement = context.Statement;
+        context.Builder.Target.RequireDependencies(statement);
+        statement.Expect(0, 0);
+        return statement.Parts switch
+        {
+            [_, "wait"] => new DependencyWaitInstruction(),
+            [_, "launch_dependents"] => new NoInstruction(),
+            _ => throw statement.Unknown(),
+        };
     }
 
     private static IndexedBranchInstruction IndexedBranch(DecodeContext context)

@@ -25,6 +25,9 @@ internal sealed class Launch
 
     public required int DynamicSharedBytes { get; init; }
 
+    /// <summary>Whether the launch may begin before the one before it has ended.</summary>
+    public required bool IsDependent { get; init; }
+
     /// <summary>The bytes of the parameters.</summary>
     public required unsafe byte* Parameters { get; init; }
 

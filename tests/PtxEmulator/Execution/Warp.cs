@@ -55,6 +55,10 @@ internal sealed unsafe partial class Warp : IDisposable
     /// <summary>The carries of the extended-precision additions, one bit per thread.</summary>
     public uint Carries { get; set; }
 
+    /// <summary>A mask of the threads whose accesses to global memory come after the launch before: all, or in a
+    /// dependent launch those that have waited for it.</summary>
+    public uint Ordered { get; set; }
+
     /// <summary>The instruction that faulted or waits.</summary>
     public Instruction Current { get; private set; } = null!;
 
@@ -69,6 +73,7 @@ internal sealed unsafe partial class Warp : IDisposable
         Active = Existing;
         State = WarpState.Ready;
         Carries = 0;
+        Ordered = Block.Launch.IsDependent ? 0 : Lanes.All;
         _next = 0;
         _executed = 0;
         _waiting.Clear();

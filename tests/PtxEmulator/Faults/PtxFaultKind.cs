@@ -59,6 +59,10 @@ public enum PtxFaultKind
     /// warp.</summary>
     InvalidDescriptor,
 
+    /// <summary>An access to global memory in a dependent launch, by a thread that has not executed
+    /// <c>griddepcontrol.wait</c>: the launch before may not have ended.</summary>
+    DependencyNotWaited,
+
     /// <summary>An instruction whose operands or operation the hardware leaves undefined.</summary>
     InvalidOperation,
 

@@ -58,6 +58,12 @@ internal sealed class TrapInstruction : Instruction
         => throw warp.Fault(PtxFaultKind.Trap, "the kernel executed trap", BitOperations.TrailingZeroCount(mask));
 }
 
+/// <summary><c>griddepcontrol.wait</c>: waits for the launch before.</summary>
+internal sealed class DependencyWaitInstruction : Instruction
+{
+    public override void Execute(Warp warp, uint mask) => warp.Ordered |= mask;
+}
+
 /// <summary>An instruction without effect in the emulator: a fence, prefetch or hint.</summary>
 internal sealed class NoInstruction : Instruction
 {

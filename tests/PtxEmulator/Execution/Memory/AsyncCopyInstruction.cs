@@ -73,6 +73,8 @@ internal sealed unsafe class AsyncCopyInstruction : Instruction
             throw warp.Fault(PtxFaultKind.OutOfBounds, $"a copy of nothing, but from outside any allocation: {Bytes} "
                 + $"bytes at 0x{source:x} ({warp.Block.Launch.DescribeGlobal(source)})", lane, source);
         }
+        if (byteCount > 0 && (warp.Ordered >> lane & 1) == 0)
+            MemoryFaults.ThrowNotOrdered(warp, lane, source, byteCount);
         if (byteCount > 0 && !global.CanRead(source, byteCount))
             MemoryFaults.ThrowGlobal(warp, lane, source, byteCount, byteCount, isWrite: false);
         if (byteCount > 0 && warp.Block.AccessRecord is not 0 and uint record

@@ -29,6 +29,13 @@ internal static class MemoryFaults
             + $"({warp.Block.Launch.DescribeGlobal(at)})", lane + (int)thread, start);
     }
 
+    /// <summary>Reports an access that may come before the end of the launch before.</summary>
+    [DoesNotReturn]
+    public static void ThrowNotOrdered(Warp warp, int lane, ulong address, int byteCount)
+        => throw warp.Fault(PtxFaultKind.DependencyNotWaited, $"an access to {byteCount} bytes at 0x{address:x} "
+            + $"({warp.Block.Launch.DescribeGlobal(address)}) in a dependent launch, before the thread has executed "
+            + "griddepcontrol.wait: the launch before may not have ended", lane, address);
+
     /// <inheritdoc cref="ThrowGlobal"/>
     [DoesNotReturn]
     public static void ThrowBlockRace(Warp warp, int lane, ulong address, int byteCount, int bytesPerThread,

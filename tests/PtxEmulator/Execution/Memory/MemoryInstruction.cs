@@ -113,6 +113,11 @@ internal abstract unsafe class MemoryInstruction : Instruction
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void ResolveGlobal(Warp warp, uint mask, AccessShape shape, ulong* addresses)
     {
+        if ((mask & ~warp.Ordered) != 0 && Space != StateSpace.Constant)
+        {
+            int lane = BitOperations.TrailingZeroCount(mask & ~warp.Ordered);
+            MemoryFaults.ThrowNotOrdered(warp, lane, addresses[lane], AccessBytes);
+        }
         GlobalMemory memory = warp.Block.Global;
         MemoryCounters* counters = warp.Block.Counters + Index;
         int threads = BitOperations.PopCount(mask);
