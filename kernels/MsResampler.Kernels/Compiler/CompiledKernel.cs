@@ -16,6 +16,10 @@ internal sealed record CompiledKernel(string Name, string EntryName, string Ptx,
     /// <summary>The architecture that the text names, such as sm_80 or sm_90a.</summary>
     public string Target => PtxText.ReadTarget(Ptx);
 
+    /// <summary>Whether the kernel waits for the kernels before it, so that it may be launched before they have
+    /// ended.</summary>
+    public bool WaitsForDependencies => Ptx.Contains(PtxText.Wait, StringComparison.Ordinal);
+
     /// <summary>The target of machine code for a device. A text for an architecture with all its own features runs
     /// only there.</summary>
     /// <param name="architecture">The device's architecture, such as 86 for sm_86.</param>

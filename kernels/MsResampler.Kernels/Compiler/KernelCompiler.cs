@@ -41,12 +41,14 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version)
     /// <param name="kernel">A static void method in ILGPU's explicitly grouped style. If the method or its class is
     /// generic, all type arguments are given.</param>
     /// <param name="name">The kernel's name and configuration for display.</param>
-    /// <param name="architecture">The architecture to compile for, such as 80 for sm_80.</param>
+    /// <param name="target">The device; a number is an architecture, such as 80 for sm_80.</param>
     /// <param name="bounds">The number of threads in the largest block, and the number of blocks that should share a
     /// multiprocessor; the assembler limits registers accordingly.</param>
     /// <exception cref="NotSupportedException">The method has the wrong form, or uses features that kernels or the
     /// architecture lack.</exception>
-    public CompiledKernel Compile(MethodInfo kernel, string name, int architecture,
+    /// <remarks>The text for Hopper is that of the other targets with two instructions more, and is not stored in the
+    /// folder.</remarks>
+    public CompiledKernel Compile(MethodInfo kernel, string name, KernelTarget target,
         KernelSpecialization bounds = default)
     {
         if (!kernel.IsStatic || kernel.ReturnType != typeof(void) || kernel.ContainsGenericParameters)
@@ -55,10 +57,24 @@ internal sealed class KernelCompiler(KernelCache cache, PtxVersion version)
                 "static method that returns void, with all type arguments given.");
         }
 
-        architecture = Math.Min(architecture, NewestTarget);
-        var key = KernelKey.Of(kernel, architecture, version, bounds);
-        CompiledKernel compiled = _kernels.Get(key,
-            _ => Load(key, kernel, name, bounds) ?? Create(key, kernel, name, architecture, bounds));
+        int architecture = Math.Min(target.Architecture, NewestTarget);
+        CompiledKernel compiled;
+        if (target.IsHopper)
+        {
+            PtxVersion newer = version.CompareTo(PtxVersion.Dependencies) < 0 ? PtxVersion.Dependencies : version;
+            compiled = _kernels.Get(KernelKey.Of(kernel, target, newer, bounds), _ =>
+            {
+                CompiledKernel other = Compile(kernel, name, architecture, bounds);
+                return other with { Ptx = PtxText.WaitFirst(other.Ptx, newer) };
+            });
+        }
+        else
+        {
+            var key = KernelKey.Of(kernel, architecture, version, bounds);
+            compiled = _kernels.Get(key,
+                _ => Load(key, kernel, name, bounds) ?? Create(key, kernel, name, architecture, bounds));
+        }
+
         return compiled.Name == name ? compiled : compiled with { Name = name };
     }
 

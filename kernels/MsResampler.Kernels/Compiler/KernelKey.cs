@@ -13,14 +13,14 @@ namespace MsResampler.Kernels.Compiler;
 internal readonly record struct KernelKey(string Text)
 {
     /// <summary>The key of a text: the kernel and its type arguments, the builds of their assemblies and of ILGPU, the
-    /// architecture, the PTX version and the launch bounds.</summary>
-    public static KernelKey Of(MethodInfo kernel, int architecture, PtxVersion version, KernelSpecialization bounds)
+    /// target, the PTX version and the launch bounds.</summary>
+    public static KernelKey Of(MethodInfo kernel, KernelTarget target, PtxVersion version, KernelSpecialization bounds)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{kernel.DeclaringType}::{kernel}");
         if (kernel.IsGenericMethod)
             text.Append('<').AppendJoin(", ", kernel.GetGenericArguments().AsEnumerable()).Append('>');
-        text.Append(CultureInfo.InvariantCulture, $" sm_{architecture} ptx {version}");
+        text.Append(CultureInfo.InvariantCulture, $" {target} ptx {version}");
         text.Append(CultureInfo.InvariantCulture,
             $" bounds {bounds.MaxNumThreadsPerGroup} {bounds.MinNumGroupsPerMultiprocessor}");
         foreach (Guid build in Builds(kernel).Distinct().Order())

@@ -38,7 +38,7 @@ internal sealed record KernelVariant(Type Kernel, int BlockSize, int BlockCount,
     {
         KernelSpecialization bounds = new(BlockSize, BlockCount);
         return IsWritten ? compiler.CompileWritten(Kernel, Name, target, bounds)
-            : compiler.Compile(Entry, Name, target.Architecture, bounds);
+            : compiler.Compile(Entry, Name, target, bounds);
     }
 
     public override string ToString() => Name;

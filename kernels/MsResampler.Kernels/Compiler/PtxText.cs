@@ -1,11 +1,15 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Compiler;
 
 /// <summary>Reads and edits the PTX text that ILGPU emits.</summary>
 internal static partial class PtxText
 {
+    /// <summary>The instruction that waits for the kernels before.</summary>
+    public const string Wait = "griddepcontrol.wait";
+
     /// <summary>Removes functions that are never called, which ILGPU emits for methods that became instructions, and
     /// renumbers labels and names in the order of their occurrence. ILGPU's own numbers depend on what was compiled
     /// before; after this, equal kernels have equal texts. The entry function, which ILGPU names after the method
@@ -30,6 +34,19 @@ internal static partial class PtxText
         });
         Group name = Entry().Match(ptx).Groups["name"];
         return $"{ptx.AsSpan(0, name.Index)}{entryName}{ptx.AsSpan(name.Index + name.Length)}";
+    }
+
+    /// <summary>Makes a kernel permit the kernels after it to begin, and wait for those before it, before it does
+    /// anything else. Without a permission the kernels after it begin when it has ended. PTX ISA, Parallel
+    /// Synchronization: griddepcontrol.</summary>
+    /// <param name="ptx">The text of <see cref="Clean"/>.</param>
+    /// <param name="version">The PTX version of the text that is returned.</param>
+    public static string WaitFirst(string ptx, PtxVersion version)
+    {
+        ptx = Header().Replace(ptx, string.Create(CultureInfo.InvariantCulture,
+            $".version {version}\n.target {new PtxTarget(version, KernelTarget.Hopper.Architecture)}\n"), 1);
+        int body = ptx.IndexOf("\n{\n", Entry().Match(ptx).Index, StringComparison.Ordinal) + 3;
+        return $"{ptx.AsSpan(0, body)}\tgriddepcontrol.launch_dependents;\n\t{Wait};\n{ptx.AsSpan(body)}";
     }
 
     /// <summary>Reads the name of the entry function and the layout of its parameters. Each parameter starts at the
@@ -81,6 +98,9 @@ internal static partial class PtxText
 
     [GeneratedRegex(@"(?<![\w$%.])(?!sm_|Kernel_)(?<name>L_|\w+_)(?<number>\d+)\b")]
     private static partial Regex NumberedName();
+
+    [GeneratedRegex(@"^\.version .*\n\.target .*\n", RegexOptions.Multiline)]
+    private static partial Regex Header();
 
     [GeneratedRegex(@"^\.target\s+(?<name>\w+)", RegexOptions.Multiline)]
     private static partial Regex Target();

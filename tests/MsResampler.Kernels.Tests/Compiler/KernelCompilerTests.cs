@@ -71,6 +71,47 @@ public sealed class KernelCompilerTests
     }
 
     [Test]
+    public void On_Hopper_a_kernel_first_waits_for_those_before_it()
+    {
+        CompiledKernel other = Compile(nameof(CallsFunctions), 90);
+        CompiledKernel hopper = _compiler.Compile(Method(nameof(CallsFunctions)), "the name", KernelTarget.Hopper);
+
+        int body = other.Ptx.IndexOf(")\n{\n", other.Ptx.IndexOf(".entry", StringComparison.Ordinal),
+            StringComparison.Ordinal) + 4;
+        Assert.That(other.Ptx, Does.Contain(".func"), "it has functions, too");
+        Assert.That(hopper.Ptx, Is.EqualTo(other.Ptx.Insert(body,
+                "\tgriddepcontrol.launch_dependents;\n\tgriddepcontrol.wait;\n")
+            .Replace(".version 7.0\n.target sm_80\n", ".version 7.8\n.target sm_90\n", StringComparison.Ordinal)));
+        Assert.That((hopper.WaitsForDependencies, other.WaitsForDependencies), Is.EqualTo((true, false)));
+        Assert.That(hopper with { Ptx = "" }, Is.EqualTo(other with { Ptx = "" }));
+    }
+
+    [Test]
+    public void On_Hopper_a_newer_version_of_PTX_stays()
+    {
+        KernelCompiler newer = new(new KernelCache(folder: null), new PtxVersion(8, 1));
+        Assert.That(newer.Compile(Method(nameof(CallsAnInstruction)), "new", KernelTarget.Hopper).Ptx,
+            Does.Contain(".version 8.1\n.target sm_90\n"));
+    }
+
+    [Test]
+    public void The_texts_for_Hopper_and_others_have_different_keys_and_share_one_compilation()
+    {
+        using TemporaryFolder folder = new();
+        MethodInfo method = Method(nameof(CallsAnInstruction));
+        KernelCompiler first = new(new KernelCache(folder.Path), PtxVersion.Default);
+        CompiledKernel hopper = first.Compile(method, "a", KernelTarget.Hopper);
+        CompiledKernel other = first.Compile(method, "a", 90);
+        KernelCompiler second = new(new KernelCache(folder.Path), PtxVersion.Default);
+
+        Assert.That(second.Compile(method, "a", 80).Ptx, Is.EqualTo(other.Ptx));
+        Assert.That(second.Compile(method, "a", KernelTarget.Hopper).Ptx, Is.EqualTo(hopper.Ptx));
+        Assert.That((first.CompilationCount, second.CompilationCount), Is.EqualTo((1, 0)));
+        Assert.That(KernelKey.Of(method, KernelTarget.Hopper, PtxVersion.Default, default),
+            Is.Not.EqualTo(KernelKey.Of(method, 90, PtxVersion.Default, default)));
+    }
+
+    [Test]
     public void The_text_contains_launch_bounds()
     {
         CompiledKernel kernel = _compiler.Compile(Method(nameof(EveryKindOfParameter)), "bounded", 80,

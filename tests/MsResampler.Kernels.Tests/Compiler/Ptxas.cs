@@ -70,6 +70,10 @@ internal sealed partial class Ptxas
     public MachineCode Disassemble(CompiledKernel kernel, int architecture) =>
         ParseListing(Listing(kernel, architecture));
 
+    /// <summary>The machine instructions of a kernel in order.</summary>
+    public IReadOnlyList<string> Opcodes(CompiledKernel kernel, int architecture) =>
+        [.. Instruction().Matches(Listing(kernel, architecture)).Select(match => match.Groups["opcode"].Value)];
+
     /// <summary>Parses the output of cuobjdump -sass for one kernel.</summary>
     public static MachineCode ParseListing(string listing) =>
         new(Instruction().Matches(listing).CountBy(match => match.Groups["opcode"].Value).ToDictionary());

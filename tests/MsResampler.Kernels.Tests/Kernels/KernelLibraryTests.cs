@@ -26,6 +26,12 @@ public partial class KernelLibraryTests
         => All.Where(variant => !variant.IsWritten
             && variant.Name.Split(' ')[0] is not ("GemmMma" or "ScopeAttentionMma"));
 
+    /// <summary>The kernels that are compiled from C#.</summary>
+    private static IEnumerable<KernelVariant> Compiled => All.Where(variant => !variant.IsWritten);
+
+    /// <summary>One configuration of each kernel.</summary>
+    private static IEnumerable<KernelVariant> OneOfEach => All.DistinctBy(variant => variant.Name.Split(' ')[0]);
+
     /// <summary>The kernels without PTX-only instructions.</summary>
     private static IEnumerable<KernelVariant> Portable => All.Where(variant => variant.MinArchitecture < 80);
 
@@ -71,6 +77,62 @@ public partial class KernelLibraryTests
         {
             PtxasReport report = ptxas.Assemble(compiled with { Ptx = ptx }, "sm_90a");
             Assert.That((report.StackBytes, report.SpillBytes), Is.EqualTo((0, 0)), $"{ptxas}");
+        }
+    }
+
+    /// <summary>They wait for the kernels before them, which other targets cannot.</summary>
+    [Test]
+    public void On_Hopper_the_wait_for_other_kernels_takes_no_registers([ValueSource(nameof(Compiled))] object kernel)
+    {
+        IReadOnlyList<Ptxas> all = Ptxas.OrSkip();
+        var variant = (KernelVariant)kernel;
+        CompiledKernel other = variant.Compile(EmulatorHost.Compiler, 90);
+        CompiledKernel hopper = variant.Compile(EmulatorHost.Compiler, KernelTarget.Hopper);
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (Ptxas ptxas in all)
+            {
+                PtxasReport expected = ptxas.Assemble(other, 90);
+                PtxasReport report = ptxas.Assemble(hopper, 90);
+                Assert.That(report.Registers, Is.LessThanOrEqualTo(expected.Registers), $"registers, {ptxas}");
+                Assert.That(report with { Registers = expected.Registers }, Is.EqualTo(expected), $"{ptxas}");
+            }
+        }
+    }
+
+    /// <summary>The assembler moves no access before the wait: PREEXIT permits the kernels after to begin, ACQBULK
+    /// waits.</summary>
+    [Test]
+    public void On_Hopper_the_machine_code_waits_before_it_accesses_global_memory(
+        [ValueSource(nameof(OneOfEach))] object kernel)
+    {
+        IReadOnlyList<Ptxas> all = Ptxas.OrSkip("sm_90a");
+        CompiledKernel compiled = ((KernelVariant)kernel).Compile(EmulatorHost.Compiler, KernelTarget.Hopper);
+        List<string> opcodes = [.. all[0].Opcodes(compiled, 90)];
+        int access = opcodes.FindIndex(opcode => opcode.Split('.')[0] is "LDG" or "STG" or "LD" or "ST" or "LDGSTS"
+            or "ATOM" or "ATOMG" or "RED");
+        Assert.That(opcodes.IndexOf("PREEXIT"), Is.Not.Negative);
+        Assert.That(opcodes.IndexOf("ACQBULK"), Is.GreaterThan(opcodes.IndexOf("PREEXIT")).And.LessThan(access));
+    }
+
+    [Test]
+    public void Every_kernel_waits_for_others_on_Hopper_and_none_elsewhere()
+    {
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (KernelVariant variant in All)
+            {
+                Assert.That(variant.Compile(EmulatorHost.Compiler, KernelTarget.Hopper).WaitsForDependencies, Is.True,
+                    variant.Name);
+                foreach (int architecture in (int[])[variant.MinArchitecture, 80, 90, 120])
+                {
+                    if (variant.RunsOn(architecture))
+                    {
+                        Assert.That(variant.Compile(EmulatorHost.Compiler, architecture).Ptx,
+                            Does.Not.Contain("griddepcontrol").And.Contain(".version 7.0\n"), variant.Name);
+                    }
+                }
+            }
         }
     }
 
