@@ -15,7 +15,9 @@ namespace MsResampler.Kernels;
 /// <para>Each call uses its own stream, returns when its tokens are complete, and does not change the calling
 /// thread's current context. Calls of <see cref="ResamplerCudaExtensions"/>, for features and tokens on the device,
 /// return earlier. Repeated calls with the same grids are started as CUDA graphs. With the environment variable
-/// MSRESAMPLER_CUDA_GRAPHS=0 kernels are launched one by one, with the same results.</para></remarks>
+/// MSRESAMPLER_CUDA_GRAPHS=0 kernels are launched one by one, with the same results. In the graphs of a GPU of sm_90 a
+/// kernel may begin before the one before it has ended, and waits for its results;
+/// MSRESAMPLER_CUDA_DEPENDENT_LAUNCH=0 turns this off.</para></remarks>
 public sealed class CudaBackend : Backend
 {
     private static readonly KernelCompiler s_compiler = new(KernelCache.Default, PtxVersion.Default);

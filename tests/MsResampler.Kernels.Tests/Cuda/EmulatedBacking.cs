@@ -21,11 +21,12 @@ internal sealed class EmulatedBacking : MockDriver.IMockBacking, IDisposable
     public void Read(ulong address, Span<byte> destination) => _gpu.Read(address, destination);
 
     public void Launch(string ptx, string entryName, (int X, int Y) grid, int blockSize, int sharedBytes,
-        ReadOnlySpan<byte> arguments)
+        ReadOnlySpan<byte> arguments, bool isDependent)
     {
         if (!_modules.TryGetValue(ptx, out PtxModule? module))
             _modules.Add(ptx, module = PtxModule.Parse(ptx));
-        _gpu.Launch(module, entryName, new Dim3(grid.X, grid.Y), new Dim3(blockSize), sharedBytes, arguments);
+        _gpu.Launch(module, entryName, new Dim3(grid.X, grid.Y), new Dim3(blockSize), sharedBytes, arguments,
+            isDependent);
         LaunchCount++;
     }
 

@@ -42,7 +42,7 @@ internal static unsafe class MockDriver
         void Read(ulong address, Span<byte> destination);
 
         void Launch(string ptx, string entryName, (int X, int Y) grid, int blockSize, int sharedBytes,
-            ReadOnlySpan<byte> arguments);
+            ReadOnlySpan<byte> arguments, bool isDependent);
     }
 
     /// <summary>The number of calls that broke a rule.</summary>
@@ -280,10 +280,10 @@ internal static unsafe class MockDriver
 
     [UnmanagedCallersOnly]
     private static int Launch(byte* ptx, byte* entryName, int* grid, int* block, int sharedBytes, byte* arguments,
-        nuint byteCount)
+        nuint byteCount, int isDependent)
         => Succeeds(() => s_current!.Launch(Marshal.PtrToStringUTF8((nint)ptx)!,
             Marshal.PtrToStringUTF8((nint)entryName)!, (grid[0], grid[1]), block[0], sharedBytes,
-            new ReadOnlySpan<byte>(arguments, (int)byteCount))) ? 0 : LaunchFailed;
+            new ReadOnlySpan<byte>(arguments, (int)byteCount), isDependent != 0)) ? 0 : LaunchFailed;
 
     /// <returns>1 with the resources, 0 with the assembler's message, or -1 without an assembler.</returns>
     [UnmanagedCallersOnly]
@@ -316,6 +316,6 @@ internal static unsafe class MockDriver
         public delegate* unmanaged<ulong, void> Free;
         public delegate* unmanaged<ulong, byte*, nuint, void> Write;
         public delegate* unmanaged<byte*, ulong, nuint, void> Read;
-        public delegate* unmanaged<byte*, byte*, int*, int*, int, byte*, nuint, int> Launch;
+        public delegate* unmanaged<byte*, byte*, int*, int*, int, byte*, nuint, int, int> Launch;
     }
 }

@@ -11,6 +11,7 @@ internal sealed class EmulatorDevice : IDevice
     private readonly EmulatedGpu _gpu;
     private readonly ConcurrentQueue<(string Kernel, LaunchReport Report)> _reports = new();
     private int _graphLaunchCount;
+    private int _dependentLaunchCount;
 
     /// <summary>Arithmetic that differs from rounding to nearest as far as that of a GPU may.</summary>
     public static readonly EmulatorOptions GpuArithmetic = new()
@@ -52,6 +53,9 @@ internal sealed class EmulatorDevice : IDevice
 
     /// <summary>The number of launched graphs.</summary>
     public int GraphLaunchCount => _graphLaunchCount;
+
+    /// <summary>The number of launches of graphs that may begin before the launch before them has ended.</summary>
+    public int DependentLaunchCount => _dependentLaunchCount;
 
     public IDeviceMemory Allocate(long byteCount)
     {
@@ -130,6 +134,7 @@ internal sealed class EmulatorDevice : IDevice
     private sealed class Stream(EmulatorDevice device) : IDeviceStream
     {
         private List<Action>? _recorded;
+        private LaunchSequence? _sequence;
 
         public unsafe void Upload(HostRows rows, IDeviceMemory destination, long byteOffset = 0,
             CancellationToken cancellationToken = default)
@@ -152,23 +157,33 @@ internal sealed class EmulatorDevice : IDevice
         {
             var loaded = (LoadedKernel)kernel;
             byte[] bytes = arguments.ToArray();
+            bool isDependent = _sequence?.AddLaunch(kernel.Kernel) == true;
             Do(() =>
             {
+                Interlocked.Add(ref device._dependentLaunchCount, isDependent ? 1 : 0);
                 LaunchReport report = device._gpu.Launch(loaded.Module, loaded.Kernel.EntryName,
-                    new Dim3(size.GridX, size.GridY), new Dim3(size.BlockSize), size.DynamicSharedBytes, bytes);
+                    new Dim3(size.GridX, size.GridY), new Dim3(size.BlockSize), size.DynamicSharedBytes, bytes,
+                    isDependent);
                 device._reports.Enqueue((loaded.Kernel.Name, report));
             });
         }
 
-        public void Copy(ulong source, ulong destination, long byteCount) => Do(() =>
+        public void Copy(ulong source, ulong destination, long byteCount)
         {
-            byte[] content = new byte[byteCount];
-            device._gpu.Read(source, content);
-            device._gpu.Write(destination, content);
-        });
+            _sequence?.AddCopy();
+            Do(() =>
+            {
+                byte[] content = new byte[byteCount];
+                device._gpu.Read(source, content);
+                device._gpu.Write(destination, content);
+            });
+        }
 
         public void Clear(ulong address, long byteCount)
-            => Do(() => device._gpu.Write(address, new byte[byteCount]));
+        {
+            _sequence?.AddCopy();
+            Do(() => device._gpu.Write(address, new byte[byteCount]));
+        }
 
         public IDeviceGraph? Capture(Action work)
         {
@@ -176,6 +191,7 @@ internal sealed class EmulatorDevice : IDevice
             if (!device.HasGraphs)
                 return null;
             _recorded = [];
+            _sequence = device.Properties.IsHopper ? new LaunchSequence() : null;
             try
             {
                 work();
@@ -187,7 +203,7 @@ internal sealed class EmulatorDevice : IDevice
             }
             finally
             {
-                _recorded = null;
+                (_recorded, _sequence) = (null, null);
             }
         }
 

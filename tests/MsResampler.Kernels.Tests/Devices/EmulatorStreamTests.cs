@@ -1,3 +1,5 @@
+using PtxEmulator;
+
 namespace MsResampler.Kernels.Tests.Devices;
 
 /// <summary>The devices of the tests fulfil the stream contract, on which the engine relies.</summary>
@@ -50,5 +52,59 @@ public class EmulatorStreamTests
         using EmulatorDevice device = new() { HasGraphs = false };
         using IDeviceStream stream = device.CreateStream();
         Assert.That(stream.Capture(() => Assert.Fail("nothing is to be recorded")), Is.Null);
+    }
+
+    [Test]
+    public void Of_a_recording_on_Hopper_launches_after_launches_are_dependent_if_their_kernel_waits(
+        [Values] bool isHopper)
+    {
+        using EmulatorDevice device = new(architecture: 90, isHopper: isHopper);
+        using IDeviceMemory memory = device.Allocate(8);
+        using IDeviceStream stream = device.CreateStream();
+        IDeviceKernel waiting = device.Load(StreamContract.AdvanceInOrder);
+        IDeviceKernel other = device.Load(StreamContract.Advance);
+        StreamContract.Set(stream, memory, 1, 0);
+        using IDeviceGraph graph = stream.Capture(() =>
+        {
+            foreach (IDeviceKernel kernel in (IDeviceKernel[])[waiting, waiting, other, waiting])
+                StreamContract.Launch(stream, kernel, memory, addend: 1);
+            stream.Copy(memory.Address, memory.Address + 4, 4);
+            StreamContract.Launch(stream, waiting, memory, addend: 1);
+            StreamContract.Launch(stream, waiting, memory, addend: 1);
+            stream.Clear(memory.Address + 4, 4);
+            StreamContract.Launch(stream, waiting, memory, addend: 1);
+        })!;
+        Assert.That(stream.TryLaunch(graph), Is.True);
+        Assert.That(device.DependentLaunchCount, Is.EqualTo(isHopper ? 3 : 0), "the second, fourth and sixth");
+        StreamContract.Launch(stream, waiting, memory, addend: 1);
+        StreamContract.Launch(stream, waiting, memory, addend: 1);
+        Assert.That(device.DependentLaunchCount, Is.EqualTo(isHopper ? 3 : 0), "only recordings have them");
+        Assert.That(StreamContract.Get(stream, memory).First, Is.EqualTo(29524), "x ← 3·x + 1, nine times");
+    }
+
+    [Test]
+    public void A_kernel_that_reads_before_it_waits_is_caught_in_a_graph()
+    {
+        CompiledKernel late = StreamContract.AdvanceInOrder with
+        {
+            Ptx = StreamContract.AdvanceInOrder.Ptx.Replace("\tgriddepcontrol.wait;\n", "", StringComparison.Ordinal)
+                .Replace("mad.lo", "griddepcontrol.wait;\nmad.lo", StringComparison.Ordinal),
+        };
+        using EmulatorDevice device = new(architecture: 90, isHopper: true);
+        using IDeviceMemory memory = device.Allocate(8);
+        using IDeviceStream stream = device.CreateStream();
+        IDeviceKernel kernel = device.Load(late);
+        StreamContract.Set(stream, memory, 1, 0);
+        StreamContract.Launch(stream, kernel, memory, addend: 1);
+        StreamContract.Launch(stream, kernel, memory, addend: 1);
+        using IDeviceGraph graph = stream.Capture(() =>
+        {
+            StreamContract.Launch(stream, kernel, memory, addend: 1);
+            StreamContract.Launch(stream, kernel, memory, addend: 1);
+        })!;
+        Assert.That(() => stream.TryLaunch(graph), Throws.TypeOf<PtxFaultException>()
+            .With.Property(nameof(PtxFaultException.Kind)).EqualTo(PtxFaultKind.DependencyNotWaited)
+            .And.Message.Contains("ld.global.u32"));
+        Assert.That(StreamContract.Get(stream, memory).First, Is.EqualTo(40), "the first of the graph is ordinary");
     }
 }

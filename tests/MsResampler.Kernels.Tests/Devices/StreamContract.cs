@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
+using MsResampler.Kernels.Ptx;
 
 namespace MsResampler.Kernels.Tests.Devices;
 
@@ -35,6 +36,12 @@ internal static class StreamContract
             ret;
         }
         """, [new KernelParameter(0, 8), new KernelParameter(8, 4)], 12);
+
+    /// <summary>The same for Hopper: it waits for the launch before it.</summary>
+    public static CompiledKernel AdvanceInOrder { get; } = Advance with
+    {
+        Ptx = PtxText.WaitFirst(Advance.Ptx, PtxVersion.Dependencies),
+    };
 
     /// <summary>Every rule of the contract, as an action on a device.</summary>
     public static IEnumerable<TestCaseData> Cases => typeof(StreamContract)

@@ -119,6 +119,38 @@ internal sealed class PtxTests : CliFixture
     }
 
     [Test]
+    public void Kernels_of_Hopper_only_name_it_and_are_assembled_for_it([Values] bool isNew)
+    {
+        WriteAssembler("""
+            echo "$@" >>"$(dirname "$0")/calls"
+            echo "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads" >&2
+            echo "ptxas info    : Used 77 registers" >&2
+            """, isNew ? "'sm_90','sm_90a'" : "'sm_90'");
+        File.Delete(In("calls"));
+        string[] lines = CliRun.OfProcess([("MSRESAMPLER_PTXAS", Folder)], "ptx", "--arch", "sm_90", "--out",
+            In($"hopper{isNew}"), "--config", In("config.json"), "--precision", "float16").Succeeds().Output
+            .Split('\n');
+        string[] written = [.. lines.Where(line => line.StartsWith("GemmWgmma ", StringComparison.Ordinal))];
+        string[] others = [.. lines.Where(line => line.Contains("  sm_90 ", StringComparison.Ordinal))];
+        string[] calls = File.ReadAllLines(In("calls"));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(written, Is.Not.Empty);
+            Assert.That(written, Is.All.Match(isNew ? @"  sm_90a  +77  +\d+,\d+  +0  "
+                : @"  sm_90a  +-  +\d+,\d+  +-  "));
+            Assert.That(others, Is.Not.Empty);
+            Assert.That(others, Is.All.Match(@"  sm_90   +77  +[\d,]+  +0  "));
+            Assert.That(calls.Count(call => call.Contains("-arch=sm_90 ", StringComparison.Ordinal)),
+                Is.EqualTo(others.Length));
+            Assert.That(calls.Where(call => call.Contains("-arch=sm_90a ", StringComparison.Ordinal)).ToArray(),
+                Has.Length.EqualTo(isNew ? written.Length : 0).And.All.Contains("gemmwgmma-"));
+            Assert.That(string.Join('\n', lines), isNew ? Does.Not.Contain("tools/get-ptxas.sh")
+                : Does.Contain("in a version that supports sm_90a (CUDA 12.0 or newer): run tools/get-ptxas.sh"));
+            Assert.That(lines, Has.Some.StartsWith($"{written.Length + others.Length} kernels for sm_90 in "));
+        }
+    }
+
+    [Test]
     public void A_configuration_limits_the_kernels_to_those_it_uses()
     {
         CliRun.Of("ptx", "--arch", "sm_80", "--out", In("all")).Succeeds();
@@ -296,11 +328,11 @@ internal sealed class PtxTests : CliFixture
     private string[] KernelsIn(string folder)
         => [.. Directory.GetFiles(In(folder)).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
-    private void WriteAssembler(string script)
+    private void WriteAssembler(string script, string targets = "'sm_75','sm_80'")
     {
         Skip.If(OperatingSystem.IsWindows(), "The assembler of these tests is a shell script.");
         File.WriteAllText(In("ptxas"),
-            $"#!/bin/sh\ncase $1 in --help) echo \"'sm_75','sm_80'\"; exit;; --version) exit;; esac\n{script}\n");
+            $"#!/bin/sh\ncase $1 in --help) echo \"{targets}\"; exit;; --version) exit;; esac\n{script}\n");
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(In("ptxas"),
                 UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);

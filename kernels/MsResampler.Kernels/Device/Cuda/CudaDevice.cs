@@ -18,6 +18,7 @@ internal sealed class CudaDevice : IDevice
     private readonly HashSet<CudaStream> _streams = [];
     private readonly List<CudaKernel> _kernels = [];
     private readonly CudaLoader _loader;
+    private volatile bool _hasDependentLaunches;
 
     /// <summary>Opens a device in a new context.</summary>
     /// <param name="index">The index of the device among those visible to this process.</param>
@@ -36,6 +37,7 @@ internal sealed class CudaDevice : IDevice
             throw new DeviceException($"{this}: {reason}");
         int ordinal = CudaDevices.Ordinal(index);
         Properties = CudaDevices.PropertiesOf(_info);
+        _hasDependentLaunches = Properties.IsHopper && CudaDependentLaunch.IsSupported;
         _context = open(ordinal, ToString());
         _context.Releasing = ReleaseAll;
         _loader = new CudaLoader(_context, cache, _info.Architecture, _info.DriverVersion);
@@ -46,6 +48,10 @@ internal sealed class CudaDevice : IDevice
 
     /// <summary>The device's context.</summary>
     internal CudaContext Context => _context;
+
+    /// <summary>Whether recordings may have dependent launches: the device and its driver have them, and no recording
+    /// has failed because of them.</summary>
+    internal bool HasDependentLaunches => _hasDependentLaunches && CudaDependentLaunch.IsEnabled;
 
     /// <summary>Opens a device in its primary context.</summary>
     /// <inheritdoc cref="CudaDevice(int, KernelCache)"/>
@@ -151,6 +157,9 @@ internal sealed class CudaDevice : IDevice
         using (scope)
             stream.ReleaseHandles();
     }
+
+    /// <summary>Makes later recordings do without dependent launches.</summary>
+    internal void StopDependentLaunches() => _hasDependentLaunches = false;
 
     /// <summary>Whether memory belongs to this device and was not freed.</summary>
     internal bool Owns(CudaMemory memory)

@@ -117,6 +117,11 @@ internal static partial class CudaNative
     [LibraryImport(Library, EntryPoint = "cuFuncGetAttribute")]
     public static partial CudaError GetFunctionAttribute(out int value, int attribute, nint function);
 
+    /// <summary>Drivers before CUDA 11.8 lack it.</summary>
+    [LibraryImport(Library, EntryPoint = "cuLaunchKernelEx")]
+    public static unsafe partial CudaError LaunchKernel(CudaLaunchConfig* config, nint function, void** parameters,
+        void** extra);
+
     [LibraryImport(Library, EntryPoint = "cuOccupancyMaxActiveBlocksPerMultiprocessor")]
     public static partial CudaError CountResidentBlocks(out int blockCount, nint function, int blockSize,
         nuint dynamicSharedBytes);

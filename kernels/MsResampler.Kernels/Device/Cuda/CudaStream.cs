@@ -18,6 +18,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
     private int _nextStaging;
     private int _launchCount;
     private string? _lastLaunch;
+    private LaunchSequence? _sequence;
     private bool _isReleased;
 
     /// <summary>Creates a stream. The context of the device must be current.</summary>
@@ -130,20 +131,23 @@ internal sealed unsafe class CudaStream : IDeviceStream
 
         using CudaContext.Scope scope = Enter();
         loaded.PermitShared(size.DynamicSharedBytes);
+        bool isDependent = _sequence?.AddLaunch(kernel.Kernel) == true;
         CudaError error;
         nint argumentBytes = arguments.Length;
         fixed (byte* argumentStart = arguments)
         {
             // CU_LAUNCH_PARAM_BUFFER_POINTER, _BUFFER_SIZE, _END.
             void** extra = stackalloc void*[] { (void*)1, argumentStart, (void*)2, &argumentBytes, null };
-            error = CudaLibrary.Api.LaunchKernel(loaded.Function, size.GridX, size.GridY, 1, size.BlockSize, 1, 1,
-                size.DynamicSharedBytes, _target, 0, (nint)extra);
+            error = isDependent ? CudaDependentLaunch.Launch(loaded.Function, size, _target, extra)
+                : CudaLibrary.Api.LaunchKernel(loaded.Function, size.GridX, size.GridY, 1, size.BlockSize, 1, 1,
+                    size.DynamicSharedBytes, _target, 0, (nint)extra);
         }
 
         if (error != CudaError.CUDA_SUCCESS)
         {
-            Context.Fail(error, "cuLaunchKernel", $"launching {kernel.Kernel.Name} with {size.GridX}x{size.GridY} " +
-                $"blocks of {size.BlockSize} threads and {size.DynamicSharedBytes} bytes of dynamic shared memory");
+            Context.Fail(error, isDependent ? "cuLaunchKernelEx" : "cuLaunchKernel", $"launching " +
+                $"{kernel.Kernel.Name} with {size.GridX}x{size.GridY} blocks of {size.BlockSize} threads and " +
+                $"{size.DynamicSharedBytes} bytes of dynamic shared memory");
         }
 
         _launchCount++;
@@ -154,6 +158,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
     public void Copy(ulong source, ulong destination, long byteCount)
     {
         using CudaContext.Scope scope = Enter();
+        _sequence?.AddCopy();
         CudaError error = CudaNative.CopyOnDevice(destination, source, (nuint)byteCount, _target);
         if (error != CudaError.CUDA_SUCCESS)
         {
@@ -166,6 +171,7 @@ internal sealed unsafe class CudaStream : IDeviceStream
     public void Clear(ulong address, long byteCount)
     {
         using CudaContext.Scope scope = Enter();
+        _sequence?.AddCopy();
         CudaError error = CudaLibrary.Api.Memset((nint)address, 0, (nint)byteCount, _target);
         if (error != CudaError.CUDA_SUCCESS)
             Context.Fail(error, "cuMemsetD8Async", $"setting {byteCount} bytes to 0{DescribeWork()}");
@@ -175,29 +181,13 @@ internal sealed unsafe class CudaStream : IDeviceStream
     public IDeviceGraph? Capture(Action work)
     {
         using CudaContext.Scope scope = EnterToRun();
-        if (!CudaCapture.TryBegin(out CudaCapture capture))
-            return null;
-        (int launchCount, string? lastLaunch) = (_launchCount, _lastLaunch);
-        (_launchCount, _target) = (0, capture.Stream);
-        try
-        {
-            work();
-            nint executable = capture.End();
-            if (executable == 0)
-                return null;
-            CudaGraph graph = new(this, executable, _launchCount, _lastLaunch);
-            _resources.Add(graph);
-            return graph;
-        }
-        catch (DeviceException)
-        {
-            return null;
-        }
-        finally
-        {
-            capture.Dispose();
-            (_launchCount, _lastLaunch, _target) = (launchCount, lastLaunch, _handle);
-        }
+        if (!_device.HasDependentLaunches)
+            return Record(work, sequence: null);
+        LaunchSequence sequence = new();
+        IDeviceGraph? graph = Record(work, sequence);
+        if (graph is null && sequence.DependentCount > 0 && (graph = Record(work, sequence: null)) is not null)
+            _device.StopDependentLaunches();
+        return graph;
     }
 
     /// <inheritdoc/>
@@ -282,6 +272,37 @@ internal sealed unsafe class CudaStream : IDeviceStream
         foreach (CudaStaging? staging in _staging)
             staging?.Release();
         CudaLibrary.Api.DestroyStream(_handle);
+    }
+
+    /// <summary>Records work. The context must be current.</summary>
+    /// <param name="work">The work.</param>
+    /// <param name="sequence">Decides which launches are dependent; null if none is.</param>
+    /// <returns>The graph, or null if an operation failed.</returns>
+    private CudaGraph? Record(Action work, LaunchSequence? sequence)
+    {
+        if (!CudaCapture.TryBegin(out CudaCapture capture))
+            return null;
+        (int launchCount, string? lastLaunch) = (_launchCount, _lastLaunch);
+        (_launchCount, _target, _sequence) = (0, capture.Stream, sequence);
+        try
+        {
+            work();
+            nint executable = capture.End();
+            if (executable == 0)
+                return null;
+            CudaGraph graph = new(this, executable, _launchCount, _lastLaunch);
+            _resources.Add(graph);
+            return graph;
+        }
+        catch (DeviceException)
+        {
+            return null;
+        }
+        finally
+        {
+            capture.Dispose();
+            (_launchCount, _lastLaunch, _target, _sequence) = (launchCount, lastLaunch, _handle, null);
+        }
     }
 
     /// <summary>Makes the context current for an operation that cannot be recorded.</summary>

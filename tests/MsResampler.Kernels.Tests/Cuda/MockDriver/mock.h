@@ -15,7 +15,7 @@
 enum {
     SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
     INVALID_CONTEXT = 201, NO_BINARY_FOR_GPU = 209, INVALID_PTX = 218, JIT_COMPILER_NOT_FOUND = 221,
-    UNSUPPORTED_PTX_VERSION = 222, INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_FOUND = 500, NOT_READY = 600,
+    UNSUPPORTED_PTX_VERSION = 222, INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_SUPPORTED = 801, NOT_FOUND = 500, NOT_READY = 600,
     OUT_OF_RESOURCES = 701, CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, CAPTURE_IMPLICIT = 906
 };
 
@@ -35,7 +35,7 @@ typedef struct work {
     uint64_t module_handle;
     char *module;
     char entry[256];
-    int grid[3], block[3], shared;
+    int grid[3], block[3], shared, is_dependent;
     unsigned char *arguments;
     struct work *next;
 } work_t;
@@ -99,7 +99,7 @@ typedef struct {
     void (*write)(uint64_t destination, const void *source, size_t size);
     void (*read)(void *destination, uint64_t source, size_t size);
     int (*launch)(const char *ptx, const char *entry, const int *grid, const int *block, int shared,
-        const void *arguments, size_t size);
+        const void *arguments, size_t size, int is_dependent);
 } backing_t;
 
 /* Assembles PTX: 1 with the resources, 0 with a message, or -1 if there is no assembler for the architecture. */

@@ -190,44 +190,86 @@ static const char *refusal(const function_t *function, const unsigned *grid, con
     return NULL;
 }
 
+/* Gives a launch to a stream, with the lock held. */
+static int launch(const char *call, uint64_t function, const unsigned *grid, const unsigned *block, unsigned shared,
+    uint64_t stream, void **parameters, void **extra, int is_dependent)
+{
+    function_t *found = find_function(function);
+    item_t *target = find_stream(call, stream);
+    if (found == NULL || target == NULL)
+        return INVALID_HANDLE;
+    const char *reason = refusal(found, grid, block, (int)shared, parameters, extra);
+    if (reason != NULL) {
+        note("%s refuses %s", call, reason);
+        return INVALID_VALUE;
+    }
+    if (registers_of(found, (int)(block[0] * block[1] * block[2])) > REGISTERS)
+        return OUT_OF_RESOURCES;
+    const char *text = find(MODULE, found->module)->text;
+    const work_t *last = target->captured.last;
+    if (is_dependent && strstr(text, "griddepcontrol.wait;") == NULL)
+        return violation(INVALID_VALUE, "a dependent launch of %s, which does not wait", found->name);
+    if (is_dependent && (target->capturer == NULL || last == NULL || last->kind != LAUNCH))
+        return violation(INVALID_VALUE, "a dependent launch of %s, not after another launch in a capture", found->name);
+    work_t *work = new_work(LAUNCH);
+    work->size = *(size_t *)extra[3];
+    work->arguments = malloc(work->size + 1);
+    memcpy(work->arguments, extra[1], work->size);
+    snprintf(work->entry, sizeof work->entry, "%s", found->name);
+    work->module_handle = found->module;
+    work->module = strdup(text);
+    for (int axis = 0; axis < 3; axis++)
+        work->grid[axis] = (int)grid[axis], work->block[axis] = (int)block[axis];
+    work->shared = (int)shared;
+    work->is_dependent = is_dependent;
+    int code = give(target, work);
+    char bytes[8193];
+    size_t shown = work->size < 4096 ? work->size : 4096;
+    for (size_t index = 0; index < shown; index++)
+        snprintf(bytes + 2 * index, 3, "%02X", work->arguments[index]);
+    bytes[2 * shown] = 0;
+    note("%s name=%s grid=%ux%ux%u block=%ux%ux%u shared=%u stream=%llx arguments=%s", call, found->name, grid[0],
+        grid[1], grid[2], block[0], block[1], block[2], shared, (unsigned long long)stream, bytes);
+    return code;
+}
+
 int cuLaunchKernel(uint64_t function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
     unsigned block_y, unsigned block_z, unsigned shared, uint64_t stream, void **parameters, void **extra)
 {
     BEGIN("cuLaunchKernel", enter_context) {
-        function_t *found = find_function(function);
-        item_t *target = find_stream("cuLaunchKernel", stream);
-        if (found == NULL || target == NULL) {
-            code = INVALID_HANDLE;
-            break;
-        }
         unsigned grid[] = { grid_x, grid_y, grid_z }, block[] = { block_x, block_y, block_z };
-        const char *reason = refusal(found, grid, block, (int)shared, parameters, extra);
-        if (reason != NULL) {
-            note("cuLaunchKernel refuses %s", reason);
-            code = INVALID_VALUE;
+        code = launch("cuLaunchKernel", function, grid, block, shared, stream, parameters, extra, 0);
+    } END;
+}
+
+/* CUlaunchAttribute and CUlaunchConfig of cuda.h. The largest value of an attribute has 64 bytes. */
+enum { STREAM_SERIALIZATION = 6 };
+typedef struct {
+    int id;
+    char pad[4];
+    union { char bytes[64]; int integer; } value;
+} attribute_t;
+typedef struct {
+    unsigned grid[3], block[3], shared;
+    uint64_t stream;
+    const attribute_t *attributes;
+    unsigned attribute_count;
+} config_t;
+
+int cuLaunchKernelEx(const config_t *config, uint64_t function, void **parameters, void **extra)
+{
+    BEGIN("cuLaunchKernelEx", enter_context) {
+        int index;
+        if (current_device(&index)->architecture < 90) {
+            code = violation(NOT_SUPPORTED, "a dependent launch on a device before sm_90");
             break;
         }
-        if (registers_of(found, (int)(block_x * block_y * block_z)) > REGISTERS) {
-            code = OUT_OF_RESOURCES;
+        if (config->attribute_count != 1 || config->attributes[0].id != STREAM_SERIALIZATION
+            || config->attributes[0].value.integer != 1) {
+            code = violation(INVALID_VALUE, "cuLaunchKernelEx with other attributes than a dependent launch");
             break;
         }
-        work_t *work = new_work(LAUNCH);
-        work->size = *(size_t *)extra[3];
-        work->arguments = malloc(work->size + 1);
-        memcpy(work->arguments, extra[1], work->size);
-        snprintf(work->entry, sizeof work->entry, "%s", found->name);
-        work->module_handle = found->module;
-        work->module = strdup(find(MODULE, found->module)->text);
-        for (int axis = 0; axis < 3; axis++)
-            work->grid[axis] = (int)grid[axis], work->block[axis] = (int)block[axis];
-        work->shared = (int)shared;
-        code = give(target, work);
-        char bytes[8193];
-        size_t shown = work->size < 4096 ? work->size : 4096;
-        for (size_t index = 0; index < shown; index++)
-            snprintf(bytes + 2 * index, 3, "%02X", work->arguments[index]);
-        bytes[2 * shown] = 0;
-        note("cuLaunchKernel name=%s grid=%ux%ux%u block=%ux%ux%u shared=%u stream=%llx arguments=%s", found->name,
-            grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, (unsigned long long)stream, bytes);
+        code = launch("cuLaunchKernelEx", function, config->grid, config->block, config->shared, config->stream,
+            parameters, extra, 1);
     } END;
 }

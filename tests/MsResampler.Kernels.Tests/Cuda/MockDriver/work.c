@@ -151,7 +151,7 @@ static int perform(work_t *work)
     case LAUNCH:
         launches++;
         return backing.launch == NULL ? SUCCESS : backing.launch(work->module, work->entry, work->grid, work->block,
-            work->shared, work->arguments, work->size);
+            work->shared, work->arguments, work->size, work->is_dependent);
     case EVENT_RECORD:
         for (int index = 0; index < item_count; index++)
             if (items[index].kind == EVENT && items[index].is_live && items[index].handle == work->event) {
