@@ -6,7 +6,7 @@ namespace PtxEmulator.Tests;
 /// the first 9216 are 0 and fenced: A is at 0 and B at 8192, both K-major with the 128-byte swizzle, described by
 /// %descA and %descB; %descC describes unwritten bytes at 9216. %spot is the address 16, which the products read; 48
 /// is one that they do not read. %data points to 16 bytes of global memory. %d0 to %d7 are accumulators, %e0 to %e3
-/// others, %a0 to %a3 registers of A.</remarks>
+/// others, %g0 to %g3 such that no instruction has accessed, %a0 to %a3 registers of A.</remarks>
 internal static class WgmmaFaultCases
 {
     private const string Fence = "wgmma.fence.sync.aligned;\n";
@@ -24,22 +24,14 @@ internal static class WgmmaFaultCases
     private const string WideProduct = "wgmma.mma_async.sync.aligned.m64n16k16.f32.f16.f16 {%d0, %d1, %d2, %d3, %d4, "
         + "%d5, %d6, %d7}, %descA, %descA, 1, 1, 1, 0, 0;";
 
+    private const string Untouched = "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%g0, %g1, %g2, %g3}, %descA, "
+        + "%descB, 0, 1, 1, 0, 0;";
+
     private const string RegisterProduct = "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%d0, %d1, %d2, %d3}, "
         + "{%a0, %a1, %a2, %a3}, %descB, 1, 1, 1, 0;";
 
     private const string Multiply = Fence + Product + "\n" + Commit + Wait;
 
-    // The warps that skip the barrier reach the product after the others.
-    private const string Delay = """
-        @%half bra GO;
-        mov.u32 %r, 0;
-        WAIT:
-        add.u32 %r, %r, 1;
-        setp.lt.u32 %yes, %r, 3000;
-        @%yes bra WAIT;
-        GO:
-
-        """;
 
     private const int Spot = 16;
 
@@ -90,8 +82,8 @@ internal static class WgmmaFaultCases
             "memory", Spot)
         { Threads = [0, 37] };
         yield return new("a barrier of some of the warps", PtxFaultKind.SharedRace,
-            "@%z bra END;\n@%p st.shared.u32 [%spot], 0;" + Here + ProxyFence + "@%half bar.sync 1, 64;\n" + Delay
-                + product + "END:\n",
+            "@%z bra END;\n@%p st.shared.u32 [%spot], 0;" + Here + ProxyFence + "@%half bar.sync 1, 64;\n"
+                + $"@%half bra GO;\n{Delay("LATE", 3000)}GO:\n{product}END:\n",
             ("@%half bar.sync 1, 64", "bar.sync 1, 128"), "memory", Spot)
         { Threads = [37, 64] };
         yield return First(new("unwritten bytes", PtxFaultKind.UninitializedRead,
@@ -140,6 +132,8 @@ internal static class WgmmaFaultCases
     {
         yield return First(new("a first product without a fence", PtxFaultKind.WarpgroupFenceMissing,
             Product + Here + Commit + Wait, Multiply));
+        yield return First(new("untouched accumulators without a fence", PtxFaultKind.WarpgroupFenceMissing,
+            Untouched + Here + Commit + Wait, Fence + Untouched + "\n" + Commit + Wait));
         yield return First(new("an accumulator written after the fence", PtxFaultKind.WarpgroupFenceMissing,
             Fence + "mov.f32 %d2, 0f00000000;\n" + Product + Here + Commit + Wait,
             (Fence + "mov.f32 %d2, 0f00000000;\n", "mov.f32 %d2, 0f00000000;\n" + Fence)));
@@ -190,6 +184,16 @@ internal static class WgmmaFaultCases
             string.Format(null, late, product, Wait, " // here"), string.Format(null, late, product + Wait, "", ""),
             "memory", Spot)
         { Threads = [200] };
+        string idle = $"""
+            @%z bra OTHER;
+            {product}{Wait}@!%q bra DONE;
+            {Delay("LONG", 8000)}@%p st.shared.u32 [%spot], 0;{Here}bra DONE;
+            OTHER:
+            {Delay("SHORT", 4000)}{Fence}{RegisterProduct}
+            {Commit}{Wait}DONE:
+            """;
+        yield return new("a store after others' waits and products", PtxFaultKind.SharedRace, idle,
+            ("@!%q bra DONE;", "bar.sync 1, 128;\n@!%q bra DONE;"), "memory", Spot);
         yield return new("a store to the other operand in use", PtxFaultKind.WarpgroupNotWaited,
             product + "@%p st.shared.u32 [%spot+8176], 0;" + Here + Wait, ("8176", "8208"), "memory", 8192);
     }
@@ -254,6 +258,16 @@ internal static class WgmmaFaultCases
             $"add.u64 %descB, %descB, {4096 >> 4};\n" + Fence + Product + Here + Commit + Wait,
             ($"{4096 >> 4}", "0"), "memory", 8192 + 4096 + (7 * 128) + 112));
     }
+
+    /// <summary>Lets the other warps run first.</summary>
+    private static string Delay(string label, int count) => $"""
+        mov.u32 %r, 0;
+        {label}:
+        add.u32 %r, %r, 1;
+        setp.lt.u32 %yes, %r, {count};
+        @%yes bra {label};
+
+        """;
 
     private static FaultCase Bad(string name, ulong bits) => First(new(name, PtxFaultKind.InvalidDescriptor,
         $"xor.b64 %descB, %descB, 0x{bits:x};\n" + Fence + Product + Here + Commit + Wait, ($"0x{bits:x}", "0x0")));

@@ -70,6 +70,7 @@ internal sealed class WgmmaFaultTests
             () => Run(Function + Text(Product + Call + Wait), 0))!;
 
         Assert.That(error.Kind, Is.EqualTo(PtxFaultKind.WarpgroupNotWaited), error.Message);
+        Assert.That(error.Instruction, Does.StartWith("call"));
         Assert.That(error.Message, Does.Contain("register %d2").And.Contain("wgmma.mma_async")
             .And.Contain("add a wgmma.wait_group"));
         Assert.That(Run(Function + Text(Product + Wait + Call), 0), Is.All.EqualTo(1));
@@ -120,7 +121,7 @@ internal sealed class WgmmaFaultTests
             .shared .align 1024 .b8 memory[12288];
             .reg .pred %half, %p, %q, %x, %yes, %z;
             .reg .b32 %a<4>, %i, %r, %row, %spot, %warp;
-            .reg .f32 %d<8>, %e<4>, %f;
+            .reg .f32 %d<8>, %e<4>, %f, %g<4>;
             .reg .b64 %data, %descA, %descB, %descC, %target;
             mov.u32 %i, %tid.x;
             shr.u32 %warp, %i, 5;
