@@ -42,12 +42,18 @@ internal static class GemmCost
     public static double SharedCycles(GemmShape shape) => shape.SliceBytes / SharedBytesPerCycle
         * (shape.Rows + shape.Columns + (shape.PartCount * (shape.PartRows + shape.PartColumns)));
 
+    /// <summary>The bytes per cycle that a multiprocessor reads from the second-level cache if all read.</summary>
+    /// <param name="family">The instruction of the products.</param>
+    /// <param name="architecture">The architecture, such as 80 for sm_80.</param>
+    public static double CacheBytesPerCycle(GemmFamily family, int architecture)
+        => family == GemmFamily.Wgmma ? HopperCacheBytesPerCycle
+            : ProductsPerCycle(family, architecture) / ProductsPerCacheByte;
+
     /// <summary>The cycles that a multiprocessor needs for a slice. Copies, reads and products overlap.</summary>
     private static double SliceCycles(GemmShape shape, DeviceProperties device)
     {
-        double bytesPerCycle = shape.Family == GemmFamily.Wgmma ? HopperCacheBytesPerCycle
-            : ProductsPerCycle(shape.Family, device.Architecture) / ProductsPerCacheByte;
-        double cacheCycles = (shape.Rows + shape.Columns) * shape.SliceBytes / bytesPerCycle;
+        double cacheCycles = (shape.Rows + shape.Columns) * shape.SliceBytes
+            / CacheBytesPerCycle(shape.Family, device.Architecture);
         return CyclesPerSlice + Math.Max(ProductCycles(shape, device.Architecture),
             Math.Max(SharedCycles(shape), cacheCycles));
     }

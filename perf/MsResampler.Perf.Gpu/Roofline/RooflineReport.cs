@@ -10,63 +10,64 @@ internal static class RooflineReport
     /// <summary>The name of the file in the results folder.</summary>
     public const string FileName = "roofline.md";
 
-    private const double LaunchMicroseconds = RooflineEstimate.LaunchSeconds * 1e6;
-
-    private static readonly int[] s_batches = [1, 8, 64];
-
     public static string ToMarkdown()
     {
         StringBuilder text = new();
-        text.Append(CultureInfo.InvariantCulture, $"""
+        text.Append("""
             # Static roofline of the float16 forward pass
 
             Lower bounds, computed and not measured: the work of each launch divided by the peak rates in data sheets.
-            The work follows from the model's sizes and from the engine's own attention schedule. The command
-            `dotnet run -c Release --project perf/MsResampler.Perf -- roofline` writes this file; a test fails if it is
-            out of date.
+            The work follows from the model's sizes, from the tiles that the engine chooses for the device and from its
+            attention schedule. The command `dotnet run -c Release --project perf/MsResampler.Perf -- roofline` writes
+            this file; a test fails if it is out of date.
 
             Float16 is the speed of dense products with float32 accumulators, mma.sync the share of it that this
-            instruction reaches.
+            instruction reaches, cache the second-level cache, cache reads its bandwidth to all multiprocessors, and
+            start the time from the end of a kernel to the start of the next one in a replayed graph.
 
-            | device | multiprocessors | float16 | mma.sync | memory | second-level cache | source |
-            |---|--:|--:|--:|--:|--:|---|
+            | device | multiprocessors | float16 | mma.sync | memory | cache | cache reads | start | source |
+            |---|--:|--:|--:|--:|--:|--:|--:|---|
 
             """);
         foreach (RooflineDevice device in RooflineDevice.All)
-        {
-            text.Append(CultureInfo.InvariantCulture, $"| {device.Name} | {device.MultiprocessorCount} ");
-            text.Append(CultureInfo.InvariantCulture, $"| {device.TensorTflops:0.#} TFLOP/s | {device.MmaShare:0%} ");
-            text.Append(CultureInfo.InvariantCulture, $"| {device.MemoryGBs:0} GB/s | {device.CacheMB:0} MB ");
-            text.Append(CultureInfo.InvariantCulture, $"| {device.Source} |\n");
-        }
-
+            AppendDevice(text, device);
         AppendAssumptions(text);
-        List<Case> cases = [.. from shape in PeerShape.All
-                               from isShared in (bool[])[false, true]
-                               from batch in s_batches
-                               select new Case(shape with { ShareKeyValues = isShared }, batch)];
         text.Append("\n## Whole forward passes\n\n");
         AppendHeader(text, "| shape | K/V | batch ", "|---|---|--:", "launches | GFLOP | MB ");
-        foreach (Case item in cases)
+        foreach (RooflineCase item in RooflineCase.All)
             AppendTotal(text, item);
+        RooflineHopper.Append(text);
         text.Append("\n## Launches\n");
-        foreach (Case item in cases)
+        foreach (RooflineCase item in RooflineCase.All)
         {
-            text.Append(CultureInfo.InvariantCulture, $"\n### {item.Name}, batch {item.Batch}\n\n");
+            text.Append(CultureInfo.InvariantCulture, $"\n### {item.Title}\n\n");
             AppendHeader(text, "| launch | product ", "|---|---", "GFLOP | MB | FLOP/byte ");
-            foreach (ForwardStep step in item.Steps)
-                AppendStep(text, step);
+            for (int step = 0; step < item.Names.Count; step++)
+                AppendStep(text, item, step);
         }
 
         return text.ToString();
     }
 
-    private static void AppendAssumptions(StringBuilder text) => text.Append(CultureInfo.InvariantCulture, $"""
+    /// <summary>The limiting factor in tables.</summary>
+    internal static string Word(RooflineBound bound) => bound.ToString().ToLowerInvariant();
 
-        The time of a launch is max(operations / peak, bytes / bandwidth) + {LaunchMicroseconds:0.0} µs. Assumptions:
+    private static void AppendDevice(StringBuilder text, RooflineDevice device)
+    {
+        CultureInfo culture = CultureInfo.InvariantCulture;
+        double cache = device.CacheBytesPerSecond(RooflineEstimate.FamilyOn(device));
+        text.Append(culture, $"| {device.Name} | {device.MultiprocessorCount} | {device.TensorTflops:0.#} TFLOP/s ");
+        text.Append(culture, $"| {device.MmaShare:0%} | {device.MemoryGBs:0} GB/s | {device.CacheMB:0} MB ");
+        text.Append(culture, $"| {cache / 1e12:0.0} TB/s | {device.LaunchSeconds * 1e6:0.0} µs | {device.Source} |\n");
+    }
 
-        - The engine multiplies with mma.sync. On Ampere and Ada this instruction runs at full rate. On Hopper the data
-          sheet counts wgmma, and mma.sync reaches about 60 % of it; the peak here is 60 % of the data sheet's.
+    private static void AppendAssumptions(StringBuilder text) => text.Append("""
+
+        The time of a launch is max(operations / peak, bytes / bandwidth, cache reads / bandwidth of the cache) + start.
+        Assumptions:
+
+        - On Hopper, matrix products use wgmma at the full rate of the data sheet, and attention uses mma.sync, which
+          reaches about 60 % of it. On Ampere and Ada both use mma.sync, which runs at full rate there.
         - Matrix products count whole tiles on the busiest multiprocessor, with the tile that the engine chooses for the
           device. Attention counts executed operations: units of 16 queries and 16 keys, head channels rounded up to the
           kernel's tile. Norms and the gate run at the float32 rate.
@@ -74,13 +75,20 @@ internal static class RooflineReport
           call to the next. Results are written to memory. Input from the previous launch comes from the cache if it
           fills at most half of the cache, and else from memory. Keys and values are read from memory once, even if
           several query tiles use them.
-        - In a replayed graph a kernel starts {LaunchMicroseconds:0.0} µs after the end of the previous one.
+        - A tile of a product reads its rows of A and W from the second-level cache, slice by slice: tiles × slices ×
+          (rows + columns) × the bytes of a row of a slice. The bandwidth of the cache is in no data sheet. It is the
+          one with which the engine chooses tiles (`GemmCost`): 48 bytes per cycle and multiprocessor on an A100, the
+          same bytes per multiply-add on Ada, 5.5 TB/s on Hopper. If the real one is higher, launches that the cache
+          limits have lower bounds than these.
+        - In a replayed graph a kernel starts 1.5 µs after the end of the previous one. On Hopper, where it is resident
+          before that end (programmatic dependent launch), 1.0 µs is assumed. The command `gpu` measures both.
         - Latency, clocks below the data sheet's, bank conflicts and other instructions cost nothing. Real times are
           longer.
 
         The limiting factor ("bound") of a launch is one of: *memory*; *operations*; *tiles*, operations if the busiest
-        multiprocessor has over a quarter more work than the average; *launch*, if starting it takes longer than its
-        work. For a forward pass it is the factor that limits most of the time, with its share of the time.
+        multiprocessor has over a quarter more work than the average; *cache*, reads of tiles from the second-level
+        cache; *launch*, if starting it takes longer than its work. For a forward pass it is the factor that limits most
+        of the time, with its share of the time. The tile of a product follows its bound.
 
         """);
 
@@ -96,19 +104,15 @@ internal static class RooflineReport
         text.Append("|\n");
     }
 
-    private static void AppendTotal(StringBuilder text, Case item)
+    private static void AppendTotal(StringBuilder text, RooflineCase item)
     {
         CultureInfo culture = CultureInfo.InvariantCulture;
-        text.Append(culture, $"| {item.Shape.Name} | {(item.Shape.ShareKeyValues ? "shared" : "separate")} ");
-        text.Append(culture, $"| {item.Batch} | {item.Steps.Count} ");
-        text.Append(culture, $"| {item.Steps.Sum(step => step.CountWork().Flops) / 1e9:0.0} ");
-        text.Append(culture, $"| {item.Steps.Sum(step => step.CountWork().Bytes) / 1e6:0.0} ");
+        text.Append(culture, $"{item.Cells}| {item.Names.Count} | {item.Work.Sum(work => work.Flops) / 1e9:0.0} ");
+        text.Append(culture, $"| {item.Work.Sum(work => work.Bytes) / 1e6:0.0} ");
         foreach (RooflineDevice device in RooflineDevice.All)
         {
-            RooflineEstimate[] estimates =
-                [.. item.Steps.Select(step => RooflineEstimate.Of(step.CountWork(), device))];
-            double total = estimates.Sum(estimate => estimate.Seconds);
-            (RooflineBound bound, double seconds) = estimates
+            double total = item.SecondsOn(device);
+            (RooflineBound bound, double seconds) = item.On(device)
                 .GroupBy(estimate => estimate.Bound, (bound, bounded) => (bound, bounded.Sum(one => one.Seconds)))
                 .MaxBy(pair => pair.Item2);
             text.Append(culture, $"| {total * 1e6:0.0} | {Word(bound)} {seconds / total:0%} ");
@@ -117,35 +121,19 @@ internal static class RooflineReport
         text.Append("|\n");
     }
 
-    private static void AppendStep(StringBuilder text, ForwardStep step)
+    private static void AppendStep(StringBuilder text, RooflineCase item, int step)
     {
-        StepWork work = step.CountWork();
         CultureInfo culture = CultureInfo.InvariantCulture;
-        text.Append(culture, $"| {step.Name} | {work.Product} | {work.Flops / 1e9:0.00} | {work.Bytes / 1e6:0.00} ");
-        text.Append(culture, $"| {work.Flops / work.Bytes:0} ");
+        StepWork work = item.Work.ElementAt(step);
+        text.Append(culture, $"| {item.Names[step]} | {work.Product} | {work.Flops / 1e9:0.00} ");
+        text.Append(culture, $"| {work.Bytes / 1e6:0.00} | {work.Flops / work.Bytes:0} ");
         foreach (RooflineDevice device in RooflineDevice.All)
         {
-            RooflineEstimate estimate = RooflineEstimate.Of(work, device);
-            text.Append(culture, $"| {estimate.Seconds * 1e6:0.0} | {Word(estimate.Bound)} ");
+            RooflineEstimate estimate = item.On(device)[step];
+            text.Append(culture, $"| {estimate.Seconds * 1e6:0.0} | {Word(estimate.Bound)}");
+            text.Append(estimate.Shape is { } tile ? $", {tile.Rows}×{tile.Columns} " : " ");
         }
 
         text.Append("|\n");
-    }
-
-    private static string Word(RooflineBound bound) => bound.ToString().ToLowerInvariant();
-
-    /// <summary>A shape and a batch size.</summary>
-    private sealed record Case(PeerShape Shape, int Batch)
-    {
-        public string Name => $"{Shape.Name}, {(Shape.ShareKeyValues ? "shared" : "separate")} keys and values";
-
-        public IReadOnlyList<ForwardStep> Steps { get; } = StepsOf(Shape, Batch);
-
-        private static IReadOnlyList<ForwardStep> StepsOf(PeerShape shape, int batch)
-        {
-            ResamplerConfig config = ConfigReader.Read(shape.ConfigJson(), shape.Name, new List<string>());
-            return ForwardSteps.Describe(config, hasKeyValueInput: true, shape.Grid, batch, Precision.Float16,
-                RooflineDevice.All[0].Properties);
-        }
     }
 }
