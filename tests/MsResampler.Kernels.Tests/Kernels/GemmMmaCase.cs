@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Gemm;
 using MsResampler.Kernels.Tiles;
@@ -11,7 +12,13 @@ internal sealed class GemmMmaCase
     /// <summary>Fills memory that must not be read or written: NaN in all types.</summary>
     private const byte Forbidden = 0xFF;
 
-    private static readonly DeviceProperties s_device = new("emulator", 80, 4, 1L << 26, 48 << 10);
+    private const long MemoryBytes = 1L << 26;
+
+    private static readonly DeviceProperties s_ampere = new("emulator", 80, 4, MemoryBytes, 48 << 10);
+
+    private static readonly DeviceProperties s_hopper = new("emulator", 90, 4, MemoryBytes, 227 << 10, IsHopper: true);
+
+    private static readonly ConcurrentDictionary<string, PtxModule> s_modules = [];
 
     private readonly Type _input;
     private readonly Type _output;
@@ -49,6 +56,10 @@ internal sealed class GemmMmaCase
     /// <summary>The number of elements along k per matrix instruction.</summary>
     public int StepElements => 32 / _inputBytes;
 
+    /// <summary>The products that a matrix instruction adds at once where sums are truncated: all of wgmma, half of
+    /// mma.sync.</summary>
+    public int GroupElements(GemmFamily family) => family == GemmFamily.Wgmma ? StepElements : StepElements / 2;
+
     /// <summary>An element of A or W, rounded to the precision of tensor cores.</summary>
     public float Round(float value) => _input == typeof(MmaFloat16) ? (float)(Half)value
         : RoundTo(value, droppedBits: _input == typeof(MmaBFloat16) ? 16 : 13);
@@ -64,32 +75,40 @@ internal sealed class GemmMmaCase
     /// <param name="size">The extents.</param>
     /// <param name="finish">The epilogue.</param>
     /// <param name="scales">The inputs of a scaled epilogue; null for another one.</param>
-    /// <param name="seed">The seed of the order of warps.</param>
-    /// <param name="isAligned">Whether rows start at memory sectors; otherwise their alignment is the
-    /// minimum.</param>
-    /// <param name="isColumnMajor">Whether C is stored as [columns/4, rows] in quads.</param>
-    /// <param name="limit">Elements of at least this magnitude become NaN.</param>
-    /// <param name="firstNoted">The index that the overflow note reports for the first row; negative to omit the
-    /// note.</param>
+    /// <param name="run">How the products are stored and launched.</param>
     public GemmMmaResult Run(GemmShape shape, float[] a, float[] w, float[] bias, GemmMmaSize size,
-        GemmMmaFinish finish = GemmMmaFinish.Linear, GemmMmaScales? scales = null, ulong seed = 1,
-        bool isAligned = false, bool isColumnMajor = false, float limit = float.PositiveInfinity, int firstNoted = 0)
+        GemmMmaFinish finish = GemmMmaFinish.Linear, GemmMmaScales? scales = null, GemmMmaRun? run = null)
     {
-        CompiledKernel kernel = KernelFor(shape, finish).Compile(EmulatorHost.Compiler, 80);
-        using EmulatedGpu gpu = new(new EmulatorOptions { Seed = seed, MemoryBytes = 1 << 26 });
+        run ??= new GemmMmaRun();
+        DeviceProperties device = shape.Family == GemmFamily.Wgmma ? s_hopper : s_ampere;
+        CompiledKernel kernel = KernelFor(shape, finish).Compile(EmulatorHost.Compiler, device.Target);
+        using EmulatedGpu gpu = new(run.Arithmetic with { Seed = run.Seed, MemoryBytes = MemoryBytes });
         // The elements that pad a quad are zero; the memory between rows is NaN.
         int quads = (size.Columns + 3) / 4;
         int chunks = ((size.Inner * _inputBytes) + 15) / 16;
-        int inputStride = isAligned ? (chunks + 1) / 2 * 2 : chunks + 1;
-        int rowQuads = isAligned ? (quads + 3) / 4 * 4 : quads + 1;
-        int rowStride = isColumnMajor ? 1 : rowQuads;
-        int columnStride = isColumnMajor ? size.Rows : 1;
-        int squareStride = isAligned ? (size.Rows + 7) / 8 * 8 : size.Rows;
+        int inputStride = run.IsAligned ? (chunks + 1) / 2 * 2 : chunks + 1;
+        int rowQuads = run.IsAligned ? (quads + 3) / 4 * 4 : quads + 1;
+        (int aStride, int aBatch) = Strides(run.Layout.HasFlag(GemmMmaLayout.BesideA), size.Rows, inputStride);
+        (int wStride, int wBatch) = Strides(run.Layout.HasFlag(GemmMmaLayout.BesideW), 4 * quads, inputStride);
+        (int rowStride, int cBatch) = Strides(run.Layout.HasFlag(GemmMmaLayout.BesideC), size.Rows, rowQuads);
+        int columnStride = 1;
+        if (run.Layout.HasFlag(GemmMmaLayout.SharedW))
+            wBatch = 0;
+        if (run.Layout.HasFlag(GemmMmaLayout.ColumnMajorC))
+            (rowStride, columnStride) = (1, size.Rows);
+        int biasQuads = run.IsAligned ? quads : quads + 1;
+        int squareStride = run.IsAligned ? (size.Rows + 7) / 8 * 8 : size.Rows;
         byte[] c = new byte[size.Products * size.Rows * rowQuads * 4 * _outputBytes];
         Array.Fill(c, Forbidden);
-        float[] paddedBias = new float[size.Products * quads * 4];
+        float[] paddedBias = new float[size.Products * biasQuads * 4];
+        Array.Fill(paddedBias, float.NaN);
         for (int product = 0; product < size.Products; product++)
-            bias.AsSpan(product * size.Columns, size.Columns).CopyTo(paddedBias.AsSpan(product * quads * 4));
+        {
+            Span<float> padded = paddedBias.AsSpan(product * biasQuads * 4, quads * 4);
+            padded.Clear();
+            bias.AsSpan(product * size.Columns, size.Columns).CopyTo(padded);
+        }
+
         float[] squares = new float[finish == GemmMmaFinish.Squares ? RowSquares.CountOf(quads) * squareStride : 1];
         Array.Fill(squares, float.NaN);
         scales ??= new GemmMmaScales();
@@ -102,10 +121,10 @@ internal sealed class GemmMmaCase
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel);
         DeviceView result = Upload(c);
         DeviceView sums = Upload(MemoryMarshal.AsBytes(squares.AsSpan()));
-        DeviceView note = firstNoted < 0 ? default : Upload(new byte[sizeof(int)]);
+        DeviceView note = run.FirstNoted < 0 ? default : Upload(new byte[sizeof(int)]);
         float[] units = scales.Units.Length > 0 ? scales.Units : [.. Enumerable.Repeat(1f, size.Rows)];
-        arguments.Add(Upload(Encode(a, size.Rows, size.Rows)),
-            Upload(Encode([.. w.Select(Round)], size.Columns, 4 * quads)),
+        arguments.Add(Upload(Encode(a, size.Rows, size.Rows, aStride, aBatch)),
+            Upload(Encode([.. w.Select(Round)], size.Columns, 4 * quads, wStride, wBatch)),
             Upload(MemoryMarshal.AsBytes(paddedBias.AsSpan())), result, sums,
             scales.Count > 0 ? Upload(MemoryMarshal.AsBytes(units.AsSpan())) : default,
             scales.TableVectors > 0 ? Upload(MemoryMarshal.AsBytes(scales.Table.AsSpan())) : default,
@@ -116,16 +135,16 @@ internal sealed class GemmMmaCase
             RowCount = size.Rows,
             ColumnQuads = quads,
             InnerVectors = chunks,
-            AStride = inputStride,
-            WStride = inputStride,
+            AStride = aStride,
+            WStride = wStride,
             CRowStride = rowStride,
             CColumnStride = columnStride,
-            ABatchStride = size.Rows * inputStride,
-            WBatchStride = 4 * quads * inputStride,
-            BiasBatchStride = quads,
-            CBatchStride = size.Rows * rowQuads,
-            FirstNoted = firstNoted,
-            Limit = limit,
+            ABatchStride = aBatch,
+            WBatchStride = wBatch,
+            BiasBatchStride = biasQuads,
+            CBatchStride = cBatch,
+            FirstNoted = run.FirstNoted,
+            Limit = run.Limit,
         });
         arguments.Add(new GemmScaling
         {
@@ -135,15 +154,17 @@ internal sealed class GemmMmaCase
             TableQuads = scales.TableVectors,
             RootEpsilon = MathF.Sqrt(scales.Epsilon),
         });
-        LaunchSize launch = shape.LaunchFor(KernelFor(shape, finish), size.Extent, s_device);
-        LaunchReport report = gpu.Launch(PtxModule.Parse(kernel.Ptx), kernel.EntryName,
-            new Dim3(launch.GridX, launch.GridY), new Dim3(launch.BlockSize), launch.DynamicSharedBytes,
-            arguments.Bytes);
+        if (shape.Family == GemmFamily.Wgmma)
+            arguments.Add(size.Products);
+        LaunchSize launch = shape.LaunchFor(KernelFor(shape, finish), size.Extent, device);
+        LaunchReport report = gpu.Launch(s_modules.GetOrAdd(kernel.Ptx, static ptx => PtxModule.Parse(ptx)),
+            kernel.EntryName, new Dim3(run.BlockCount ?? launch.GridX, launch.GridY), new Dim3(launch.BlockSize),
+            launch.DynamicSharedBytes, arguments.Bytes);
 
         gpu.Read(result.Address, c);
         gpu.Read(sums.Address, MemoryMarshal.AsBytes(squares.AsSpan()));
         byte[] noted = new byte[sizeof(int)];
-        if (firstNoted >= 0)
+        if (run.FirstNoted >= 0)
             gpu.Read(note.Address, noted);
         float[] values = new float[size.Products * size.Rows * size.Columns];
         bool isPaddingKept = true;
@@ -151,7 +172,7 @@ internal sealed class GemmMmaCase
         {
             for (int column = 0; column < 4 * quads; column++)
             {
-                int group = (row / size.Rows * size.Rows * rowQuads) + (row % size.Rows * rowStride)
+                int group = (row / size.Rows * cBatch) + (row % size.Rows * rowStride)
                     + (column / 4 * columnStride);
                 Span<byte> stored = c.AsSpan(((4 * group) + (column % 4)) * _outputBytes, _outputBytes);
                 if (column < size.Columns)
@@ -169,13 +190,19 @@ internal sealed class GemmMmaCase
         return new GemmMmaResult(values, rowSquares, OverflowNote.RowOf(BitConverter.ToInt32(noted)), isPaddingKept,
             report);
 
-        byte[] Encode(float[] values, int rows, int paddedRows)
+        // From one row to the next, and from one product to the next.
+        (int Row, int Product) Strides(bool isBeside, int rows, int width)
+            => isBeside ? (size.Products * width, width) : (width, rows * width);
+
+        byte[] Encode(float[] values, int rows, int paddedRows, int stride, int batchStride)
         {
             byte[] bytes = new byte[size.Products * paddedRows * inputStride * 16];
             Array.Fill(bytes, Forbidden);
             for (int row = 0; row < size.Products * paddedRows; row++)
             {
-                Span<byte> place = bytes.AsSpan(row * inputStride * 16, chunks * 16);
+                // Products that share W have equal ones here.
+                Span<byte> place = bytes.AsSpan(((row / paddedRows * batchStride) + (row % paddedRows * stride)) * 16,
+                    chunks * 16);
                 place.Clear();
                 if (row % paddedRows >= rows)
                     continue;
@@ -237,6 +264,52 @@ internal sealed class GemmMmaCase
 internal readonly record struct GemmMmaSize(int Rows, int Columns, int Inner, int Products = 1)
 {
     public ProductExtent Extent => new(Products, Rows, Columns, Inner);
+}
+
+/// <summary>How products are stored and launched.</summary>
+internal sealed record GemmMmaRun
+{
+    /// <summary>The seed of the order of warps.</summary>
+    public ulong Seed { get; init; } = 1;
+
+    /// <summary>Whether rows start at memory sectors; otherwise their alignment is the minimum.</summary>
+    public bool IsAligned { get; init; }
+
+    public GemmMmaLayout Layout { get; init; }
+
+    /// <summary>Elements of at least this magnitude become NaN.</summary>
+    public float Limit { get; init; } = float.PositiveInfinity;
+
+    /// <summary>The index that the overflow note reports for the first row; negative to omit the note.</summary>
+    public int FirstNoted { get; init; }
+
+    /// <summary>The blocks of a product by warpgroups; null for those of the engine.</summary>
+    public int? BlockCount { get; init; }
+
+    /// <summary>The arithmetic of the emulator.</summary>
+    public EmulatorOptions Arithmetic { get; init; } = new();
+}
+
+/// <summary>How the matrices of several products lie in memory. By default one product follows the other.</summary>
+[Flags]
+public enum GemmMmaLayout
+{
+    Consecutive = 0,
+
+    /// <summary>Row r of all A, then row r + 1.</summary>
+    BesideA = 1,
+
+    /// <summary>The same for W.</summary>
+    BesideW = 2,
+
+    /// <summary>The same for C.</summary>
+    BesideC = 4,
+
+    /// <summary>All products have the W of the first one.</summary>
+    SharedW = 8,
+
+    /// <summary>C is [columns/4, rows] in quads.</summary>
+    ColumnMajorC = 16,
 }
 
 /// <summary>An epilogue.</summary>

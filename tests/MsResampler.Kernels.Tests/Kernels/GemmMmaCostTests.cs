@@ -234,7 +234,10 @@ public sealed class GemmMmaCostTests
             TableStarts = [.. Enumerable.Range(0, size.Rows).Select(row => row * tableStride)],
         };
         return types.Run(shape, Values.Normal(size.Rows * size.Inner, 1), Values.Normal(size.Columns * size.Inner, 2),
-            Values.Normal(size.Columns, 3), size, finish, scales, isAligned: true,
-            isColumnMajor: isColumnMajor).Report;
+            Values.Normal(size.Columns, 3), size, finish, scales, new GemmMmaRun
+            {
+                IsAligned = true,
+                Layout = isColumnMajor ? GemmMmaLayout.ColumnMajorC : GemmMmaLayout.Consecutive,
+            }).Report;
     }
 }
