@@ -103,6 +103,7 @@ internal sealed class DependencyTests
     /// that in shared memory.</summary>
     private static void Run(string code, bool isDependent, int blockCount = 1)
     {
+        // One worker runs all blocks.
         using KernelRun run = new(string.Create(CultureInfo.InvariantCulture, $$"""
             .const .u32 table = 5;
             .visible .entry test(.param .u64 buffer)
@@ -121,7 +122,7 @@ internal sealed class DependencyTests
                 {{code}}
                 ret;
             }
-            """));
+            """), new EmulatorOptions { Workers = 1 });
         ulong buffer = run.Buffer(new int[256], "results");
         run.LaunchDependent(blockCount, 64, isDependent, buffer);
     }
