@@ -16,6 +16,23 @@ internal sealed partial class Ptxas
     public MachineCode DisassembleUsualPath(CompiledKernel kernel, int architecture, string opcode) =>
         FindUsualPath(Listing(kernel, architecture), opcode);
 
+    /// <summary>The number of instructions that a warp executes once for each pass of the loop around the innermost
+    /// loop that contains a given instruction: those outside the inner loop, without the code that the last branch over
+    /// more than 50 of them skips, and the rarest part of the inner loop.</summary>
+    public int CountAround(CompiledKernel kernel, int architecture, string opcode)
+    {
+        PlacedCode[] code = Place(Listing(kernel, architecture));
+        PlacedCode[][] loops = [.. FindLoops(code).Where(loop => CodeOf(loop).Count(opcode) > 0)];
+        PlacedCode[] around = [.. loops[1].Except(loops[0])];
+        int skipped = around
+            .Where(branch => branch.BranchTarget > branch.Address && branch.BranchTarget <= around[^1].Address)
+            .Select(branch => around.Count(place => place.Address > branch.Address
+                && place.Address < branch.BranchTarget))
+            .LastOrDefault(count => count > 50);
+        int usual = DisassembleUsualPath(kernel, architecture, opcode).Instructions.Values.Sum();
+        return around.Length - skipped + loops[0].Length - usual;
+    }
+
     /// <summary>The machine instructions of each loop of a kernel, shortest loop first.</summary>
     public IReadOnlyList<MachineCode> DisassembleLoops(CompiledKernel kernel, int architecture) =>
         [.. FindLoops(Listing(kernel, architecture))];
