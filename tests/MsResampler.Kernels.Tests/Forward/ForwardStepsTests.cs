@@ -24,12 +24,12 @@ public sealed class ForwardStepsTests
     [Test]
     public void Launches_write_and_multiply_as_much_as_expected([Range(0, 3)] int index,
         [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision,
-        [Values(1, 3)] int frameCount)
+        [Values(1, 3)] int frameCount, [Values] bool isHopper)
     {
         const int GroupCount = 2;
         ResamplerConfig config = s_models[index];
         using TestModel model = new(config);
-        EmulatorDevice device = new(architecture: 80);
+        EmulatorDevice device = new(architecture: isHopper ? 90 : 80, isHopper: isHopper);
         using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model,
             new ResamplerOptions { Precision = precision });
         FrameGroups groups = new([.. Enumerable.Repeat(s_grid, GroupCount * frameCount)],
