@@ -54,8 +54,8 @@ internal static class GemmCost
         long tiles = shape.CountTiles(product);
         long most = (tiles + device.MultiprocessorCount - 1) / device.MultiprocessorCount;
         double meanToMost = (double)tiles / device.MultiprocessorCount / most;
-        // If others have less to do than the busiest multiprocessor, its share of the cache is larger. The figures of
-        // the other family are those of a multiprocessor.
+        // If others have less to do than the busiest multiprocessor, its share of the cache is larger. The rate of
+        // mma.sync is taken for the most that a multiprocessor reads.
         double cacheBytesPerCycle = CacheBytesPerCycle(shape.Family, device.Architecture);
         if (shape.Family == GemmFamily.Wgmma)
             cacheBytesPerCycle = Math.Min(HopperPortBytesPerCycle, cacheBytesPerCycle / meanToMost);
