@@ -112,6 +112,8 @@ public sealed class GemmChoiceTests
     [TestCase(120, 170, Precision.TensorFloat32, 1, "SLLSSMSSSSSMMLLSSSMMMSSSLLLMSMLLLMSM")]
     [TestCase(120, 170, Precision.TensorFloat32, 8, "LMMMSLLLLMSLMMMLSLMMMLSLLMMMSMLLLMSM")]
     [TestCase(120, 170, Precision.TensorFloat32, 64, "LLLMLLLLLMLLMLLLMLMMMLMLLLLMLMLLLMLM")]
+    [TestCase(86, 84, Precision.Float16, 9, "LMMLMLLMLMLLLMLLMLMLMLMMLMLMML", Description = "nearly equal costs")]
+    [TestCase(89, 128, Precision.Float16, 19, "MLMMMMLMMMLLLLLLMLLLMLMLMMLMLM", Description = "nearly equal costs")]
     public void Choices_for_other_devices_are_those_by_slices_alone(int architecture, int multiprocessorCount,
         Precision precision, int batch, string expected)
     {
