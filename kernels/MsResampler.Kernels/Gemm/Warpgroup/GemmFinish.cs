@@ -48,7 +48,7 @@ internal sealed class GemmFinish<TEpilogue, TOutput>
     /// <param name="product">The product.</param>
     /// <param name="firstRow">The first row of the tile.</param>
     /// <param name="firstColumn">The first column of the tile.</param>
-    public void Store(WarpgroupSums sums, U32 product, U32 firstRow, U32 firstColumn)
+    public void StoreTile(WarpgroupSums sums, U32 product, U32 firstRow, U32 firstColumn)
     {
         U32 row = firstRow + _rowInTile;
         U32 firstQuad = (firstColumn / 4) + (_lane % 4);
@@ -73,10 +73,10 @@ internal sealed class GemmFinish<TEpilogue, TOutput>
         for (int pair = 0; pair < sums.PairCount; pair++)
         {
             Predicate isColumn = quads > 4 * pair;
-            F32[] addend = Load(bias, pair, isColumn);
+            F32[] addend = LoadQuad(bias, pair, isColumn);
             Predicate? isTable = TEpilogue.IsScaled ? tableQuads > 4 * pair : null;
-            Finish(upper, sums.Upper(pair), addend, pair, isColumn, isTable);
-            Finish(lower, sums.Lower(pair), addend, pair, isColumn, isTable);
+            FinishQuad(upper, sums.Upper(pair), addend, pair, isColumn, isTable);
+            FinishQuad(lower, sums.Lower(pair), addend, pair, isColumn, isTable);
             if (TEpilogue.StoresSquares && pair % 2 == 1)
                 StoreSquares(firstColumn, pair / 2, row, upper.Squares, lower.Squares);
         }
@@ -85,7 +85,7 @@ internal sealed class GemmFinish<TEpilogue, TOutput>
     }
 
     /// <summary>Four neighbouring floats of a row of quads; zeros if the condition is false.</summary>
-    private F32[] Load(U64 row, int pair, Predicate condition)
+    private F32[] LoadQuad(U64 row, int pair, Predicate condition)
     {
         F32[] quad = [.. Enumerable.Range(0, 4).Select(_ => _writer.FloatVariable(0))];
         _writer.LoadGlobal(quad, row, 4 * pair * QuadBytes, condition);
@@ -112,9 +112,9 @@ internal sealed class GemmFinish<TEpilogue, TOutput>
     }
 
     /// <summary>Computes and stores a quad of a row; the sums become the final values.</summary>
-    private void Finish(Row row, F32[] sums, F32[] addend, int pair, Predicate isColumn, Predicate? isTable)
+    private void FinishQuad(Row row, F32[] sums, F32[] addend, int pair, Predicate isColumn, Predicate? isTable)
     {
-        F32[]? table = isTable is { } isInTable ? Load(row.Table, pair, isInTable) : null;
+        F32[]? table = isTable is { } isInTable ? LoadQuad(row.Table, pair, isInTable) : null;
         for (int element = 0; element < sums.Length; element++)
         {
             F32 value = table is null ? sums[element] + addend[element]
@@ -125,10 +125,10 @@ internal sealed class GemmFinish<TEpilogue, TOutput>
                 _writer.SetFma(row.Squares, value, value, isColumn);
         }
 
-        Store(row, sums, pair, isColumn & row.IsValid);
+        StoreQuad(row, sums, pair, isColumn & row.IsValid);
     }
 
-    private void Store(Row row, F32[] values, int pair, Predicate condition)
+    private void StoreQuad(Row row, F32[] values, int pair, Predicate condition)
     {
         int offset = 16 * pair * TOutput.Bytes;
         if (PackedType is not { } type)
@@ -168,8 +168,8 @@ internal sealed class GemmFinish<TEpilogue, TOutput>
         {
             for (int pair = 0; pair < sums.PairCount; pair++)
             {
-                Store(upper, Inside(sums.Upper(pair)), pair, (quads > 4 * pair) & isUpper);
-                Store(lower, Inside(sums.Lower(pair)), pair, (quads > 4 * pair) & isLower);
+                StoreQuad(upper, Inside(sums.Upper(pair)), pair, (quads > 4 * pair) & isUpper);
+                StoreQuad(lower, Inside(sums.Lower(pair)), pair, (quads > 4 * pair) & isLower);
             }
 
             _writer.If(_operands.Note.Length.IsNot(0), () => _writer.MaxGlobal(_operands.Note.Address,

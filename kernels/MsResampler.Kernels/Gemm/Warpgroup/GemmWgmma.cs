@@ -60,8 +60,8 @@ internal readonly struct GemmWgmma<TTile, TElement, TEpilogue, TOutput> : IWritt
         GemmFinish<TEpilogue, TOutput> finish = new(writer, operands, TileRows, shared + RingBytes);
         WarpgroupSums sums = new(writer, Type, TTile.Columns);
         U32 warpgroup = writer.OfFirstLane(writer.Thread / WarpgroupThreads);
-        U64 rows = DescriptorOf(writer, shared + (warpgroup * (WarpgroupRows * SliceTile.RowBytes)));
-        U64 columns = DescriptorOf(writer, shared + (TileRows * SliceTile.RowBytes));
+        U64 aDescriptor = DescriptorOf(writer, shared + (warpgroup * (WarpgroupRows * SliceTile.RowBytes)));
+        U64 wDescriptor = DescriptorOf(writer, shared + (TileRows * SliceTile.RowBytes));
 
         writer.StartDependents();
         writer.WaitForDependencies();
@@ -77,11 +77,10 @@ internal readonly struct GemmWgmma<TTile, TElement, TEpilogue, TOutput> : IWritt
             {
                 writer.WaitForCopies(CopiesAhead - 1);
                 writer.FenceProducts();
-                // After the barrier all warps have waited for the products before the last ones, whose slice the next
-                // copies overwrite.
+                // After the barrier the slice before the last one, which the next copies overwrite, is no longer read.
                 writer.Barrier();
                 U64 offset = writer.Widen(stage / SliceTile.ChunkBytes);
-                sums.AddProduct(rows + offset, columns + offset, slice.IsNot(0));
+                sums.AddProduct(aDescriptor + offset, wDescriptor + offset, slice.IsNot(0));
                 copies.StartNext();
                 copies.Advance(stage);
                 sums.Wait(1);
@@ -89,7 +88,7 @@ internal readonly struct GemmWgmma<TTile, TElement, TEpilogue, TOutput> : IWritt
                 return slice < copies.SliceCount;
             });
             (U32 product, U32 firstRow, U32 firstColumn) = tiles.At(tile);
-            finish.Store(sums, product, firstRow, firstColumn);
+            finish.StoreTile(sums, product, firstRow, firstColumn);
             writer.Set(tile, tile + writer.BlockCount);
             return tile < tiles.Count;
         });

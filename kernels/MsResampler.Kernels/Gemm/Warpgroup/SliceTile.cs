@@ -4,13 +4,10 @@ namespace MsResampler.Kernels.Gemm.Warpgroup;
 
 /// <summary>A tile in shared memory that warpgroups multiply: rows of 128 bytes, 64 elements of 16 bits, in eight
 /// chunks of 16 bytes. Chunk c of row r is stored at position c ⊕ (r mod 8): the same chunk of eight rows, and all
-/// chunks of a row, each cover all banks once. PTX ISA, Asynchronous Warpgroup Level Matrix Instructions: Swizzling
-/// Modes, 128 bytes.</summary>
+/// chunks of a row, each cover all banks once. PTX ISA, Asynchronous Warpgroup Level Matrix Multiply-Accumulate
+/// Instructions: Swizzling Modes, 128 bytes.</summary>
 internal static class SliceTile
 {
-    /// <summary>Elements in a row.</summary>
-    public const int Elements = 64;
-
     /// <summary>Chunks in a row.</summary>
     public const int RowChunks = 8;
 
@@ -31,7 +28,7 @@ internal static class SliceTile
 
     /// <summary>The bits of a descriptor beside the address of the tile in units of 16 bytes: 1024 bytes from eight
     /// rows to the next, and the swizzle of 128 bytes. The other stride is not used with it, and 1 by convention. PTX
-    /// ISA, Asynchronous Warpgroup Level Matrix Instructions: Matrix Descriptor Format.</summary>
+    /// ISA, Asynchronous Warpgroup Level Matrix Multiply-Accumulate Instructions: Matrix Descriptor Format.</summary>
     public const long Descriptor = (1L << 62) | ((long)(Alignment >> 4) << 32) | (1L << 16);
 
     /// <summary>The row of the tile where a row of W is stored, so that a thread's sums are four neighbouring columns
