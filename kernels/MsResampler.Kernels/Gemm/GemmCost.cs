@@ -37,9 +37,11 @@ internal static class GemmCost
     /// for mma.sync: an A100 has 1024 and 48 per cycle. The other devices are assumed to have the same ratio.</summary>
     private const double ProductsPerCacheByte = 1024.0 / 48;
 
-    /// <summary>Bytes per cycle that each multiprocessor of Hopper reads from the second-level cache if all read:
-    /// 5.5 TB/s, the rate that benchmarks of the cache report, for 132 multiprocessors at 1.755 GHz.</summary>
-    private const double HopperCacheBytesPerCycle = 5.5e12 / 132 / 1.755e9;
+    /// <summary>Bytes per cycle that each of the 132 multiprocessors of Hopper reads from the second-level cache if all
+    /// read. No rate is published; assumed are the 5120 bytes of the whole cache that the whitepaper of the A100 gives.
+    /// Benchmarks of reads report 5.5 TB/s, which are 24 bytes; but the cache merges the requests of several
+    /// multiprocessors for the same line, as tiles make them.</summary>
+    private const double HopperCacheBytesPerCycle = 5120.0 / 132;
 
     /// <summary>Bytes per cycle that a multiprocessor of Hopper reads if few others do: two sectors.</summary>
     private const double HopperPortBytesPerCycle = 64;

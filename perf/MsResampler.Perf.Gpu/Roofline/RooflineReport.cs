@@ -78,8 +78,8 @@ internal static class RooflineReport
         - A tile of a product reads its rows of A and W from the second-level cache, slice by slice: tiles × slices ×
           (rows + columns) × the bytes of a row of a slice. The bandwidth of the cache is in no data sheet. It is the
           one with which the engine chooses tiles (`GemmCost`): 48 bytes per cycle and multiprocessor on an A100, the
-          same bytes per multiply-add on Ada, 5.5 TB/s on Hopper. If the real one is higher, launches that the cache
-          limits have lower bounds than these.
+          same bytes per multiply-add on Ada, the 5120 bytes per cycle of an A100's whole cache on Hopper. If the real
+          one is higher, launches that the cache limits have lower bounds than these.
         - In a replayed graph a kernel starts 1.5 µs after the end of the previous one. On Hopper, where it is resident
           before that end (programmatic dependent launch), 1.0 µs is assumed. The command `gpu` measures both.
         - Latency, clocks below the data sheet's, bank conflicts and other instructions cost nothing. Real times are

@@ -52,17 +52,17 @@ public sealed class GemmCostTests
     public void The_cost_of_a_tile_is_that_of_its_parts()
     {
         GemmShape shape = GemmShape.Wgmma[0];
-        double cacheBytes = 5.5e12 / 132 / 1.755e9;
+        const double CacheBytes = 5120.0 / 132;
 
         Assert.That(GemmCost.ProductCycles(shape, 90), Is.EqualTo(128 * 256 * 64 / 2048));
         Assert.That(GemmCost.SharedCycles(shape), Is.EqualTo(384 + 640));
         // The first slice arrives, the cache delivers it, bias arrives, and the results are stored.
         Assert.That(GemmCost.Cycles(shape, new ProductExtent(1, 128 * 132, 256, 64), 2, s_hopper), Is.EqualTo(
-            800 + (16 + (384 * 128 / cacheBytes)) + 800 + (128 * 256 * 2 / cacheBytes)).Within(1e-6).Percent);
+            800 + (16 + (384 * 128 / CacheBytes)) + 800 + (128 * 256 * 2 / CacheBytes)).Within(1e-6).Percent);
         // A second tile on one multiprocessor of two. The first slices are copied before; the busier one has more of
         // the cache.
         DeviceProperties two = s_hopper with { MultiprocessorCount = 2 };
-        double cacheOfThree = cacheBytes / 0.75;
+        double cacheOfThree = CacheBytes / 0.75;
         Assert.That(GemmCost.Cycles(shape, new ProductExtent(1, 128 * 3, 256, 64), 2, two), Is.EqualTo(
             800 + (2 * (16 + (384 * 128 / cacheOfThree) + 800 + (128 * 256 * 2 / cacheOfThree))))
             .Within(1e-6).Percent);
