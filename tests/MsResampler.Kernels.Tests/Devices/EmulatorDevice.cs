@@ -38,6 +38,14 @@ internal sealed class EmulatorDevice : IDevice
             isHopper ? 227 << 10 : 48 << 10, isHopper);
     }
 
+    /// <summary>A device with tensor cores: that of Hopper, or of the oldest architecture that has them.</summary>
+    public static EmulatorDevice WithTensorCores(bool isHopper, ulong seed = 0, EmulatorOptions? arithmetic = null)
+        => new(seed, architecture: isHopper ? 90 : 80, arithmetic: arithmetic, isHopper: isHopper);
+
+    /// <summary>The devices that differ in the products of a precision, as values of <c>isHopper</c>.</summary>
+    public static bool[] KindsFor(Precision precision)
+        => precision is Precision.Float16 or Precision.BFloat16 ? [false, true] : [false];
+
     public DeviceProperties Properties { get; }
 
     /// <summary>The counters of each launch, in order.</summary>

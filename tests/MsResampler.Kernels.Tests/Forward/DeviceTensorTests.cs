@@ -30,9 +30,17 @@ public class DeviceTensorTests
     public void Tokens_have_the_same_bits_as_those_of_a_call_for_the_host(
         [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision,
         [Values(13, 16)] int channelCount, [Values(1, 11, 16)] int outputSize)
+        => CheckBits(precision, channelCount, outputSize, isHopper: false);
+
+    [TestCase(Precision.Float16, 13, 11)]
+    [TestCase(Precision.BFloat16, 16, 16)]
+    public void On_Hopper_tokens_have_the_same_bits_as_those_of_a_call_for_the_host(Precision precision,
+        int channelCount, int outputSize) => CheckBits(precision, channelCount, outputSize, isHopper: true);
+
+    private static void CheckBits(Precision precision, int channelCount, int outputSize, bool isHopper)
     {
         using TestModel model = new(Config(channelCount, outputSize));
-        EmulatorDevice device = new(architecture: 80);
+        EmulatorDevice device = EmulatorDevice.WithTensorCores(isHopper);
         using GpuEngine engine = Engine(model, device, precision);
         foreach (DeviceElementType featureType in TypesOf(precision))
         {
@@ -219,12 +227,16 @@ public class DeviceTensorTests
         }
     }
 
-    [Test]
-    public void A_device_overflow_is_reported_once_and_on_request(
-        [Values(Precision.Float32, Precision.TensorFloat32, Precision.Float16, Precision.BFloat16)] Precision precision)
+    [TestCase(Precision.Float32)]
+    [TestCase(Precision.TensorFloat32)]
+    [TestCase(Precision.Float16)]
+    [TestCase(Precision.BFloat16)]
+    [TestCase(Precision.Float16, true)]
+    [TestCase(Precision.BFloat16, true)]
+    public void A_device_overflow_is_reported_once_and_on_request(Precision precision, bool isHopper = false)
     {
         using TestModel model = new(Config());
-        EmulatorDevice device = new(architecture: 80);
+        EmulatorDevice device = EmulatorDevice.WithTensorCores(isHopper);
         using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, new()
         {
             Precision = precision,

@@ -43,6 +43,36 @@ public class BatchInvarianceTests
         }
     }
 
+    /// <summary>Products choose their tile by the batch.</summary>
+    [TestCase(Precision.Float16, true)]
+    [TestCase(Precision.BFloat16, false)]
+    public void On_Hopper_neither_the_batch_nor_its_tiles_change_the_bits(Precision precision, bool isGpuArithmetic)
+    {
+        EmulatorOptions? arithmetic = isGpuArithmetic ? EmulatorDevice.GpuArithmetic : null;
+        using TestModel model = Model();
+        HashSet<string> kernels = [];
+        float[][] alone = [.. s_grids.Select((_, image) => Run(0, image)[0])];
+        using (Assert.EnterMultipleScope())
+        {
+            foreach (int[] order in new int[][] { [0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [3, 3, 3], [.. Repeat(4, 9), 1] })
+                Assert.That(Run((ulong)order.Length, order), Is.EqualTo(order.Select(image => alone[image])),
+                    $"{string.Join(',', order)}");
+        }
+
+        Assert.That(kernels.Where(kernel => kernel.StartsWith("GemmWgmma ", StringComparison.Ordinal))
+            .Select(kernel => kernel.Split(' ')[1]).Distinct().Count(), Is.GreaterThan(2), "tiles");
+
+        static IEnumerable<int> Repeat(int image, int count) => Enumerable.Repeat(image, count);
+
+        float[][] Run(ulong seed, params int[] images)
+        {
+            EmulatorDevice device = EmulatorDevice.WithTensorCores(isHopper: true, seed, arithmetic);
+            float[][] tokens = Resample(model, images, device, new() { Precision = precision });
+            kernels.UnionWith(device.Reports.Select(report => report.Kernel));
+            return tokens;
+        }
+    }
+
     /// <summary>All batches have two images of 24 patches: one engine keeps their buffers, tables and graphs in the
     /// same workspace.</summary>
     [Test]
@@ -78,13 +108,19 @@ public class BatchInvarianceTests
         EmulatorOptions? arithmetic, out int attentionLaunches)
     {
         EmulatorDevice device = new(seed, memoryBytes, arithmetic: arithmetic);
-        using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, new());
+        float[][] tokens = Resample(model, images, device, new());
+        attentionLaunches = device.Reports.Count(launch => launch.Kernel.StartsWith("ScopeAttention",
+            StringComparison.Ordinal));
+        return tokens;
+    }
+
+    private static float[][] Resample(TestModel model, int[] images, EmulatorDevice device, ResamplerOptions options)
+    {
+        using GpuEngine engine = new(device, EmulatorHost.Compiler, model.Model, options);
         int length = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
         float[] tokens = new float[images.Length * length];
         engine.Resample([.. images.SelectMany(image => model.RandomFeatures(s_grids[image], image))],
             [.. images.Select(image => s_grids[image])], tokens, CancellationToken.None);
-        attentionLaunches = device.Reports.Count(launch => launch.Kernel.StartsWith("ScopeAttention",
-            StringComparison.Ordinal));
         return [.. tokens.Chunk(length)];
     }
 }

@@ -174,26 +174,35 @@ public class ExtremeValueTests
         float[] features = [.. grids.SelectMany(grid => model.RandomFeatures(grid, 1))];
         ResamplerConfig found = model.Model.Config;
         float[] tokens = new float[2 * found.QueryGrid.QueryCount * found.OutputSize];
-        using GpuEngine engine = new(new EmulatorDevice(architecture: 80), EmulatorHost.Compiler, model.Model,
-            new() { Precision = precision });
-        for (int call = 0; call < 3; call++)
+        foreach (bool isHopper in EmulatorDevice.KindsFor(precision))
         {
-            Assert.That(() => engine.Resample(features, grids, tokens, CancellationToken.None),
-                Throws.InstanceOf<ActivationOverflowException>()
-                    .With.Message.Matches(@"^image (0 \(5x4|1 \(3x2) patches\): ")
-                    .And.Property("Precision").EqualTo(precision), $"call {call}");
+            using GpuEngine engine = new(EmulatorDevice.WithTensorCores(isHopper), EmulatorHost.Compiler, model.Model,
+                new() { Precision = precision });
+            for (int call = 0; call < 3; call++)
+            {
+                Assert.That(() => engine.Resample(features, grids, tokens, CancellationToken.None),
+                    Throws.InstanceOf<ActivationOverflowException>()
+                        .With.Message.Matches(@"^image (0 \(5x4|1 \(3x2) patches\): ")
+                        .And.Property("Precision").EqualTo(precision), $"call {call}, Hopper: {isHopper}");
+            }
         }
     }
 
     private static void AssertAgreement(TestModel model, Precision precision, float[] features)
-        => Assert.That(Tolerances.RelativeError(Resample(model, precision, features),
-            model.Reference.Resample(features, s_grid)), Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)));
+    {
+        double[] expected = model.Reference.Resample(features, s_grid);
+        foreach (bool isHopper in EmulatorDevice.KindsFor(precision))
+        {
+            Assert.That(Tolerances.RelativeError(Resample(model, precision, features, isHopper), expected),
+                Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)), $"Hopper: {isHopper}");
+        }
+    }
 
-    private static float[] Resample(TestModel model, Precision precision, float[] features)
+    private static float[] Resample(TestModel model, Precision precision, float[] features, bool isHopper)
     {
         ResamplerConfig config = model.Model.Config;
         float[] tokens = new float[config.QueryGrid.QueryCount * config.OutputSize];
-        using GpuEngine engine = new(new EmulatorDevice(architecture: 80), EmulatorHost.Compiler, model.Model,
+        using GpuEngine engine = new(EmulatorDevice.WithTensorCores(isHopper), EmulatorHost.Compiler, model.Model,
             new() { Precision = precision });
         engine.Resample(features, [s_grid], tokens, CancellationToken.None);
         return tokens;

@@ -88,6 +88,12 @@ public sealed class FrameGroupsTests
         => Check(GroupCase.All.Single(@case => @case.Name.StartsWith("everything", StringComparison.Ordinal)),
             precision, EmulatorDevice.GpuArithmetic);
 
+    [Test]
+    public void Groups_agree_with_the_reference_on_Hopper(
+        [Values(Precision.Float16, Precision.BFloat16)] Precision precision)
+        => Check(GroupCase.All.Single(@case => @case.Name.StartsWith("everything", StringComparison.Ordinal)),
+            precision, isHopper: true);
+
     /// <summary>An engine keeps its batches, tables and graphs: neither other ids nor other groupings of the same grids
     /// may use what belongs to those before.</summary>
     [Test]
@@ -197,13 +203,14 @@ public sealed class FrameGroupsTests
     }
 
     /// <summary>Compares tokens with the reference, and the bits of each group in the batch with those alone.</summary>
-    private static void Check(GroupCase @case, Precision precision, EmulatorOptions? arithmetic = null)
+    private static void Check(GroupCase @case, Precision precision, EmulatorOptions? arithmetic = null,
+        bool isHopper = false)
     {
         using TestModel model = @case.Model(precision);
         GroupCase.Group[] groups = @case.Groups;
         int length = model.Model.Config.QueryGrid.QueryCount * model.Model.Config.OutputSize;
-        using GpuEngine engine = Engine(model, precision, seed: 1, arithmetic);
-        using GpuEngine other = Engine(model, precision, seed: 2, arithmetic);
+        using GpuEngine engine = Engine(model, precision, seed: 1, arithmetic, isHopper);
+        using GpuEngine other = Engine(model, precision, seed: 2, arithmetic, isHopper);
         float[] tokens = Run(engine, model, precision, groups);
         float[] reversed = Run(other, model, precision, [.. groups.Reverse()], reverses: true);
         using (Assert.EnterMultipleScope())
@@ -250,7 +257,8 @@ public sealed class FrameGroupsTests
         => [.. group.Grids.SelectMany((grid, frame)
             => Rounding.Features(model, precision, grid, (100 * seed) + frame))];
 
-    private static GpuEngine Engine(TestModel model, Precision precision, int seed, EmulatorOptions? arithmetic = null)
-        => new(new EmulatorDevice((ulong)seed, architecture: 80, arithmetic: arithmetic), EmulatorHost.Compiler,
-            model.Model, new() { Precision = precision });
+    private static GpuEngine Engine(TestModel model, Precision precision, int seed, EmulatorOptions? arithmetic = null,
+        bool isHopper = false)
+        => new(EmulatorDevice.WithTensorCores(isHopper, (ulong)seed, arithmetic), EmulatorHost.Compiler, model.Model,
+            new() { Precision = precision });
 }

@@ -23,19 +23,23 @@ public class RandomGroupTests
                 float[][] frames = [.. @case.Grids.Select((grid, frame) =>
                     Rounding.Features(model, precision, grid, caseIndex + frame))];
                 int tokenLength = @case.Config.QueryGrid.QueryCount * @case.Config.OutputSize;
-                float[] tokens = new float[@case.FrameCounts.Length * tokenLength];
-                using GpuEngine engine = new(new EmulatorDevice((ulong)caseIndex, architecture: 80),
-                    EmulatorHost.Compiler, model.Model, new() { Precision = precision });
-                engine.Resample([.. frames.SelectMany(values => values)],
-                    new FrameGroups(@case.Grids, @case.TemporalIds, @case.FrameCounts), tokens,
-                    CancellationToken.None);
-                for (int group = 0; group < @case.FrameCounts.Length; group++)
+                double[][] expected = [.. @case.FrameCounts.Select((_, group) => model.Reference.Resample(
+                    [.. frames[@case.FramesOf(group)].SelectMany(values => values)], @case.Grids[@case.FramesOf(group)],
+                    @case.TemporalIds[@case.FramesOf(group)]))];
+                foreach (bool isHopper in EmulatorDevice.KindsFor(precision))
                 {
-                    Range own = @case.FramesOf(group);
-                    double[] expected = model.Reference.Resample([.. frames[own].SelectMany(values => values)],
-                        @case.Grids[own], @case.TemporalIds[own]);
-                    Assert.That(Tolerances.RelativeError(tokens.AsSpan(group * tokenLength, tokenLength), expected),
-                        Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)), $"group {group} of {@case}");
+                    float[] tokens = new float[@case.FrameCounts.Length * tokenLength];
+                    using GpuEngine engine = new(EmulatorDevice.WithTensorCores(isHopper, (ulong)caseIndex),
+                        EmulatorHost.Compiler, model.Model, new() { Precision = precision });
+                    engine.Resample([.. frames.SelectMany(values => values)],
+                        new FrameGroups(@case.Grids, @case.TemporalIds, @case.FrameCounts), tokens,
+                        CancellationToken.None);
+                    for (int group = 0; group < @case.FrameCounts.Length; group++)
+                    {
+                        Assert.That(Tolerances.RelativeError(tokens.AsSpan(group * tokenLength, tokenLength),
+                            expected[group]), Is.LessThanOrEqualTo(Rounding.ToleranceOf(precision)),
+                            $"group {group} of {@case}, Hopper: {isHopper}");
+                    }
                 }
             }
         }
