@@ -25,12 +25,16 @@ internal sealed class CeilingMeasurement(IDeviceStream stream, DeviceScratch scr
         double? tensorFloat32 = MeasureProducts(timer, CeilingKernels.TensorFloat32);
         double copyMilliseconds = Best(() => Time(timer, () => scratch.Copy(stream)));
         return new DeviceCeilings(float16, bfloat16, tensorFloat32, 2 * scratch.CopyBytes / copyMilliseconds * 1e3,
-            MeasureLaunches(timer));
+            MeasureLaunches(timer))
+        {
+            WarpgroupFloat16Flops = MeasureProducts(timer, CeilingKernels.WarpgroupFloat16),
+            WarpgroupBFloat16Flops = MeasureProducts(timer, CeilingKernels.WarpgroupBFloat16),
+        };
     }
 
     private double? MeasureProducts(IDeviceTimer timer, KernelVariant variant)
     {
-        if (!scratch.HasTensorCores)
+        if (!scratch.Supports(variant))
             return null;
         double flops = 0;
         double milliseconds = Best(() => Time(timer, () => flops = scratch.Multiply(stream, variant)));
@@ -58,8 +62,12 @@ internal sealed class CeilingMeasurement(IDeviceStream stream, DeviceScratch scr
             scratch.Occupy(stream);
             return Time(timer, () => scratch.LaunchEmpty(stream), isIdle: false);
         });
-        return new LaunchCosts(host / LaunchCount, plain * 1e3 / LaunchCount, MeasureGraph(timer), roundTrip,
-            measured * 1e3);
+        double? graph = MeasureGraph(timer);
+        using IDisposable ordinary = EngineVariant.OrdinaryLaunches.Apply();
+        return new LaunchCosts(host / LaunchCount, plain * 1e3 / LaunchCount, graph, roundTrip, measured * 1e3)
+        {
+            OrdinaryGraph = scratch.Supports(CeilingKernels.WarpgroupFloat16) ? MeasureGraph(timer) : null,
+        };
     }
 
     private double? MeasureGraph(IDeviceTimer timer)

@@ -31,16 +31,10 @@ internal sealed class DeviceScratch : IDisposable
         _empty = Load(CeilingKernels.Empty);
         _source = device.Allocate(CopyBytes);
         _destination = device.Allocate(CopyBytes);
-        _operands = device.Allocate(TileCount * 32 * (16 + 8));
+        _operands = device.Allocate(Math.Max(TileCount * 32 * (16 + 8), WgmmaCeiling<MmaFloat16>.SharedBytes));
         _sums = device.Allocate((long)MmaBlocks * MmaCeiling<MmaFloat16>.BlockSize * DeviceVector.Bytes);
-        if (HasTensorCores)
-        {
-            foreach (KernelVariant variant in (ReadOnlySpan<KernelVariant>)[CeilingKernels.Float16,
-                CeilingKernels.BFloat16, CeilingKernels.TensorFloat32])
-            {
-                _products.Add(variant, Load(variant));
-            }
-        }
+        foreach (KernelVariant variant in CeilingKernels.Products.Where(Supports))
+            _products.Add(variant, Load(variant));
 
         IDeviceKernel Load(KernelVariant variant)
             => device.Load(variant.Compile(compiler, device.Properties.Target));
@@ -49,8 +43,8 @@ internal sealed class DeviceScratch : IDisposable
     /// <summary>Bytes that <see cref="Copy"/> reads; it writes the same number.</summary>
     public long CopyBytes { get; }
 
-    /// <summary>Whether the device can run <see cref="Multiply"/>.</summary>
-    public bool HasTensorCores => _device.Properties.Architecture >= 80;
+    /// <summary>Whether the device can run a kernel.</summary>
+    public bool Supports(KernelVariant variant) => variant.RunsOn(_device.Properties.Target);
 
     private int MmaBlocks => CeilingKernels.MmaBlockCount * _device.Properties.MultiprocessorCount;
 
@@ -90,7 +84,7 @@ internal sealed class DeviceScratch : IDisposable
     /// keeps its content.</summary>
     public void Occupy(IDeviceStream stream)
     {
-        if (HasTensorCores)
+        if (Supports(CeilingKernels.Float16))
             Run(stream, CeilingKernels.Float16, _effort.BusySteps);
         else
             Copy(stream);
@@ -116,6 +110,8 @@ internal sealed class DeviceScratch : IDisposable
     private double Run(IDeviceStream stream, KernelVariant variant, int stepCount)
     {
         IDeviceKernel kernel = _products[variant];
+        if (variant.IsWritten)
+            return RunWarpgroups(stream, kernel, stepCount);
         KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
         const int Fragments = TileCount * 32;
         // Fragments of A, 16 bytes each, then those of B, 8 bytes each.
@@ -128,5 +124,16 @@ internal sealed class DeviceScratch : IDisposable
         long flops = variant == CeilingKernels.TensorFloat32 ? MmaCeiling<MmaTensorFloat32>.FlopsPerStep
             : MmaCeiling<MmaFloat16>.FlopsPerStep;
         return (double)flops * stepCount * MmaBlocks * (threads / 32);
+    }
+
+    private double RunWarpgroups(IDeviceStream stream, IDeviceKernel kernel, int stepCount)
+    {
+        KernelArguments arguments = new(stackalloc byte[KernelArguments.MaxBytes], kernel.Kernel);
+        arguments.Add(DeviceView.Of(_operands).Slice(0, WgmmaCeiling<MmaFloat16>.SharedBytes), DeviceView.Of(_sums));
+        arguments.Add(stepCount);
+        int blocks = CeilingKernels.WgmmaBlockCount * _device.Properties.MultiprocessorCount;
+        stream.Launch(kernel, new LaunchSize(blocks, 1, WgmmaCeiling<MmaFloat16>.BlockSize,
+            WgmmaCeiling<MmaFloat16>.SharedBytes), arguments.Bytes);
+        return (double)WgmmaCeiling<MmaFloat16>.FlopsPerStep * stepCount * blocks;
     }
 }

@@ -9,20 +9,17 @@ internal sealed class DeviceBench
     private readonly Func<IDevice> _open;
     private readonly KernelCompiler _compiler;
     private readonly BenchEffort _effort;
-    private readonly LargeTile? _tile;
 
     /// <param name="open">Opens the device; called once for each model.</param>
     /// <param name="compiler">Compiles the kernels.</param>
     /// <param name="effort">Durations and sizes.</param>
-    /// <param name="tile">The large tile of products; null for the engine's choice.</param>
     /// <exception cref="NotSupportedException">The device has no timer.</exception>
     /// <exception cref="DeviceException">The device cannot be opened, or failed.</exception>
-    public DeviceBench(Func<IDevice> open, KernelCompiler compiler, BenchEffort effort, LargeTile? tile = null)
+    public DeviceBench(Func<IDevice> open, KernelCompiler compiler, BenchEffort effort)
     {
         _open = open;
         _compiler = compiler;
         _effort = effort;
-        _tile = tile;
         using IDevice device = open();
         using IDeviceStream stream = device.CreateStream();
         using DeviceScratch scratch = new(device, compiler, effort);
@@ -42,10 +39,12 @@ internal sealed class DeviceBench
     /// <param name="grids">The grid of each image; all are equal.</param>
     /// <param name="tokens">Receives the tokens.</param>
     /// <param name="check">Checks the tokens before the measurements. Its exceptions are passed on.</param>
+    /// <param name="variant">How to compute the forward pass; null for the engine's choice.</param>
     public ModelFigures Measure(ResamplerModel model, ResamplerOptions options, float[] features, PatchGrid[] grids,
-        float[] tokens, Action check)
+        float[] tokens, Action check, EngineVariant? variant = null)
     {
-        TimedDevice device = new(_open(), _tile);
+        using IDisposable? setting = variant?.Apply();
+        TimedDevice device = new(_open(), variant, _compiler);
         using GpuEngine engine = new(device, _compiler, model, options);
         engine.Resample(features, grids, tokens, CancellationToken.None);
         check();

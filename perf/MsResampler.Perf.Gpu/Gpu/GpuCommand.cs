@@ -45,7 +45,13 @@ internal static class GpuCommand
             Description = "Use only these precisions.",
             AllowMultipleArgumentsPerToken = true,
         }.AcceptOnlyFromAmong([.. GpuPrecision.All.Select(precision => precision.Name)]);
-        Option<string?> tile = TileOption();
+        Option<string[]> variants = new Option<string[]>("--variant")
+        {
+            Description = "Compute in these ways instead of the engine's: " +
+                $"{string.Join(", ", EngineVariant.Names)}; or {EngineVariant.AllName} that the device has.",
+            HelpName = "NAME",
+            AllowMultipleArgumentsPerToken = true,
+        }.AcceptOnlyFromAmong([EngineVariant.AllName, .. EngineVariant.Names]);
         Option<string?> json = new("--json") { Description = "Write all figures to this file.", HelpName = "FILE" };
         Option<string?> markdown = new("--markdown")
         {
@@ -56,7 +62,7 @@ internal static class GpuCommand
             "the device, measured in the same run, and with cuBLAS. Exits with 1 if a result is wrong, with 2 if " +
             "there is no usable GPU.")
         {
-            quick, folder, model, grid, batches, precisions, tile, json, markdown,
+            quick, folder, model, grid, batches, precisions, variants, json, markdown,
         };
         ShapeOptions shapes = ShapeOptions.AddTo(command);
         ResultOptions results = ResultOptions.AddTo(command, "times");
@@ -79,19 +85,18 @@ internal static class GpuCommand
             string[] names = parsed.GetValue(precisions) ?? [];
             return Run(models, effort, sizes,
                 [.. GpuPrecision.All.Where(precision => names is [] || names.Contains(precision.Name))],
-                parsed.GetValue(tile), parsed.GetValue(json), parsed.GetValue(markdown), results.Open(parsed));
+                VariantsOf(parsed.GetValue(variants)), parsed.GetValue(json), parsed.GetValue(markdown),
+                results.Open(parsed));
         });
         return command;
     }
 
-    /// <summary>The option that selects the large tile of products.</summary>
-    public static Option<string?> TileOption() => new Option<string?>("--tile")
-    {
-        Description = "Use this large tile of matrix products instead of the engine's choice.",
-    }.AcceptOnlyFromAmong(LargeTile.Names);
+    private static EngineVariant?[] VariantsOf(string[]? names) => names is null or [] ? [null]
+        : names.Contains(EngineVariant.AllName) ? [.. EngineVariant.All]
+        : [.. names.Select(EngineVariant.Of)];
 
     private static int Run(PerfModel[] models, BenchEffort effort, int[] batches, GpuPrecision[] precisions,
-        string? tile, string? json, string? markdown, ResultLog? log)
+        EngineVariant?[] variants, string? json, string? markdown, ResultLog? log)
     {
         if (!CudaBackend.IsAvailable(out string? reason))
         {
@@ -100,8 +105,7 @@ internal static class GpuCommand
         }
 
         KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        DeviceBench bench = new(() => CudaDevices.OpenFirst(KernelCache.Default), compiler, effort,
-            tile is null ? null : new LargeTile(tile, compiler));
+        DeviceBench bench = new(() => CudaDevices.OpenFirst(KernelCache.Default), compiler, effort);
         using CudaDevice device = CudaDevices.OpenFirst();
         using DeviceScratch scratch = new(device, compiler, effort);
         using CublasPeer? cublas = CublasPeer.TryOpen(device, scratch, effort.Duration, out string? missing);
@@ -111,12 +115,18 @@ internal static class GpuCommand
         if (log?.Contains(GpuReport.LimitsRow) == false)
             log.Add(GpuReport.LimitsRow, Outcome.Passed, report.LimitsText, report);
 
-        GpuRow[] rows = [.. new GpuRun(bench, cublas, tile, log).Measure(models, batches, precisions)];
+        if (variants.All(variant => variant is not null
+            && !precisions.Any(precision => variant.RunsOn(bench.Device, precision.Precision))))
+        {
+            Console.Error.WriteLine($"gpu: --variant: {bench.Device.Name} has none of these in these precisions");
+        }
+
+        GpuRow[] rows = [.. new GpuRun(bench, cublas, variants, log).Measure(models, batches, precisions)];
         report = report with { Rows = rows };
         // A device without tensor cores has no figures in float16.
         Precision precision = rows.Any(row => row is { Precision: "float16", Figures: null })
             ? Precision.Float32 : Precision.Float16;
-        if (log?.ContainsInAnyStep(GpuReport.FirstRow) != true)
+        if (variants.Contains(null) && log?.ContainsInAnyStep(GpuReport.FirstRow) != true)
             report = MeasureFirst(report, models[0], precision, log);
         if (log is null || markdown is not null || json is not null)
             Save(report, json, markdown);

@@ -12,7 +12,7 @@ namespace MsResampler.Perf.Gpu;
 /// <param name="Command">The command line.</param>
 /// <param name="Ceilings">The measured limits of the device.</param>
 /// <param name="Cublas">The version of cuBLAS, or the reason why it is not used.</param>
-/// <param name="Rows">One row for each model, batch and precision.</param>
+/// <param name="Rows">One row for each model, batch, precision and variant.</param>
 internal sealed record GpuReport(DeviceProperties Device, string Driver, string Command, DeviceCeilings Ceilings,
     string Cublas, IReadOnlyList<GpuRow> Rows)
 {
@@ -43,9 +43,11 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
 
     /// <summary>The limits of the device in one line.</summary>
     public string LimitsText => $"products in registers: float16 {Tera(Ceilings.Float16Flops)}, bfloat16 " +
-        $"{Tera(Ceilings.BFloat16Flops)}, tf32 {Tera(Ceilings.TensorFloat32Flops)}; copy " +
+        $"{Tera(Ceilings.BFloat16Flops)}, tf32 {Tera(Ceilings.TensorFloat32Flops)}; by warpgroups: float16 " +
+        $"{Tera(Ceilings.WarpgroupFloat16Flops)}, bfloat16 {Tera(Ceilings.WarpgroupBFloat16Flops)}; copy " +
         $"{Giga(Ceilings.CopyBytesPerSecond)}; empty launch: {Micro(Ceilings.Launches.Plain)} in a row, " +
-        $"{Micro(Ceilings.Launches.Graph)} in a graph, {Micro(Ceilings.Launches.Measured)} timed alone; " +
+        $"{Micro(Ceilings.Launches.Graph)} in a graph, {Micro(Ceilings.Launches.OrdinaryGraph)} there without " +
+        $"dependent launches, {Micro(Ceilings.Launches.Measured)} timed alone; " +
         $"cuBLAS {Cublas}";
 
     /// <summary>The times of a new process in one line.</summary>
@@ -76,9 +78,12 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
             | tensor cores, products in registers, float16 | {Tera(Ceilings.Float16Flops)} |
             | tensor cores, products in registers, bfloat16 | {Tera(Ceilings.BFloat16Flops)} |
             | tensor cores, products in registers, tf32 | {Tera(Ceilings.TensorFloat32Flops)} |
+            | tensor cores, products by warpgroups, float16 | {Tera(Ceilings.WarpgroupFloat16Flops)} |
+            | tensor cores, products by warpgroups, bfloat16 | {Tera(Ceilings.WarpgroupBFloat16Flops)} |
             | copy in device memory, bytes read plus bytes written | {Giga(Ceilings.CopyBytesPerSecond)} |
             | empty kernel, many in a row, device time of each | {Micro(Ceilings.Launches.Plain)} |
             | empty kernel, many in a replayed graph, device time of each | {Micro(Ceilings.Launches.Graph)} |
+            | the same without dependent launches | {Micro(Ceilings.Launches.OrdinaryGraph)} |
             | empty kernel, many in a row, host time of each | {Micro(Ceilings.Launches.Host)} |
             | empty kernel, launched on an idle device and waited for | {Micro(Ceilings.Launches.RoundTrip)} |
             | empty kernel, timed in the same way as the kernels below | {Micro(Ceilings.Launches.Measured)} |
@@ -99,16 +104,18 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
             |---|--:|---|--:|--:|--:|--:|--:|--:|--:|
 
             """);
-        foreach (GpuRow row in Rows)
+        foreach (GpuRow row in Rows.Where(row => row.Variant is null))
             AppendRow(text, row);
+        AppendBars(text);
+        VariantTable.Append(text, Rows);
         text.Append("""
 
             ## Kernels
 
             Each launch is timed separately, with a warm cache. MB counts the bytes that a kernel must read or write,
-            each once. "Of products" is the share of the tensor cores' limit above, "of copy" the share of the copy's
-            limit (more than 100% where the data comes from the cache). "cuBLAS" is the library's time for the same
-            product, in µs.
+            each once. "Of products" is the share of the tensor cores' limit above with the same instruction, "of copy"
+            the share of the copy's limit (more than 100% where the data comes from the cache). "cuBLAS" is the
+            library's time for the same product, in µs, and the ratio is this time divided by that of the kernel.
 
             """);
         foreach (GpuRow row in Rows.Where(row => row.Figures is not null))
@@ -138,6 +145,29 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
         }
     }
 
+    private void AppendBars(StringBuilder text)
+    {
+        (GpuRow Row, SpeedBar Bar)[] bars = [.. from row in Rows
+                                                let bar = SpeedBar.OfProduct(row)
+                                                where bar is not null
+                                                select (row, bar)];
+        if (bars is [])
+            return;
+        text.Append("""
+
+            ## The largest product and cuBLAS
+
+            | model | batch | precision | product | speed divided by that of cuBLAS | |
+            |---|--:|---|---|--:|---|
+
+            """);
+        foreach ((GpuRow row, SpeedBar bar) in bars)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"| {row.Model} | {row.Batch} | {row.Precision} ");
+            text.Append(CultureInfo.InvariantCulture, $"| {bar.Subject} | {bar.Ratio:0.00} | {bar.ToCell()} |\n");
+        }
+    }
+
     private static void AppendRow(StringBuilder text, GpuRow row)
     {
         CultureInfo culture = CultureInfo.InvariantCulture;
@@ -157,12 +187,10 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
     private static void AppendLaunches(StringBuilder text, GpuRow row, ModelFigures figures)
     {
         CultureInfo culture = CultureInfo.InvariantCulture;
-        text.Append(culture, $"\n### {row.Model}, batch {row.Batch}, {row.Precision}\n\n");
-        text.Append("""
-            | step | kernel | launches | µs | share | GFLOP | MB | TFLOP/s | of products | GB/s | of copy | cuBLAS |
-            |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
-
-            """);
+        string variant = row.Variant is { } name ? $", {name}" : "";
+        text.Append(culture, $"\n### {row.Model}, batch {row.Batch}, {row.Precision}{variant}\n\n");
+        text.Append("| step | kernel | launches | µs | share | GFLOP | MB | TFLOP/s | of products | GB/s | of copy ");
+        text.Append("| cuBLAS | ratio |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
         foreach (LaunchFigures launch in figures.Launches)
         {
             text.Append(culture, $"| {launch.Step} | {launch.Kernel} | {launch.Launches} ");
@@ -170,7 +198,7 @@ internal sealed record GpuReport(DeviceProperties Device, string Driver, string 
             text.Append(culture, $"| {launch.Megabytes:0.0} | {launch.Tflops:0.0} | {launch.ProductShare:0%} ");
             text.Append(culture, $"| {launch.GigabytesPerSecond:0} | {launch.CopyShare:0%} ");
             text.Append(row.Cublas is { } cublas && cublas.TryGetValue(launch.Step, out double peer)
-                ? string.Create(culture, $"| {peer * 1e3:0.0} |\n") : "| |\n");
+                ? string.Create(culture, $"| {peer * 1e3:0.0} | {peer / launch.Milliseconds:0.00} |\n") : "| | |\n");
         }
     }
 

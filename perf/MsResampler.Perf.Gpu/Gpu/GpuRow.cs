@@ -9,6 +9,9 @@ namespace MsResampler.Perf.Gpu;
 /// <param name="Precision">The requested precision.</param>
 internal sealed record GpuRow(string Model, string Grid, int Batch, string Precision)
 {
+    /// <summary>The name of the <see cref="EngineVariant"/>; null for the engine's choice.</summary>
+    public string? Variant { get; init; }
+
     /// <summary>The reason why there are no figures; null if there are.</summary>
     public string? Failure { get; init; }
 
@@ -39,7 +42,7 @@ internal sealed record GpuRow(string Model, string Grid, int Batch, string Preci
             $"call {figures.Call.Median:0.000}, {Batch / figures.Warm.Median * 1e3:0} images/s, " +
             $"{figures.Gflop / figures.Warm.Median:0.0} TFLOP/s, rel. L2 {RelativeL2:0.0e-0}");
         return times + string.Concat(figures.Launches.OrderByDescending(launch => launch.Milliseconds).Take(3)
-            .Select(Describe));
+            .Select(Describe)) + (SpeedBar.OfProduct(this) is { } bar ? $"; {bar}" : "");
 
         string Describe(LaunchFigures launch)
         {

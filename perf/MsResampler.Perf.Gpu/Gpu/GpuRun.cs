@@ -7,9 +7,10 @@ namespace MsResampler.Perf.Gpu;
 /// <summary>The rows of the command <c>gpu</c>. Each is written to the log when it is measured.</summary>
 /// <param name="bench">Measures a row.</param>
 /// <param name="cublas">The peer of matrix products, or null.</param>
-/// <param name="tile">The large tile of products, for the names of rows; null for the engine's choice.</param>
+/// <param name="variants">How to compute the forward pass; null for the engine's choice. Those that the device does not
+/// have in a precision are left out.</param>
 /// <param name="log">The log, or null. Its rows are not measured again.</param>
-internal sealed class GpuRun(DeviceBench bench, CublasPeer? cublas, string? tile, ResultLog? log)
+internal sealed class GpuRun(DeviceBench bench, CublasPeer? cublas, EngineVariant?[] variants, ResultLog? log)
 {
     private readonly Dictionary<string, float[]> _expected = [];
 
@@ -20,28 +21,39 @@ internal sealed class GpuRun(DeviceBench bench, CublasPeer? cublas, string? tile
         {
             foreach (PerfModel perfModel in models)
             {
-                int[] missing = [.. batches.Where(batch => log?.Contains(NameOf(perfModel, precision, batch)) != true)];
+                (int Batch, EngineVariant? Variant)[] missing =
+                [
+                    .. from batch in batches
+                       from variant in variants
+                       where variant?.RunsOn(bench.Device, precision.Precision) != false
+                           && log?.Contains(NameOf(perfModel, precision, batch, variant)) != true
+                       select (batch, variant),
+                ];
                 if (missing is [])
                     continue;
                 using ResamplerModel model = ResamplerModel.Open(perfModel.Folder);
-                foreach (int batch in missing)
+                foreach ((int batch, EngineVariant? variant) in missing)
                 {
-                    GpuRow row = Measure(perfModel, model, GpuRow.Of(perfModel.Shape, batch, precision.Name),
-                        precision);
-                    log?.Add(NameOf(perfModel, precision, batch), row.IsWrong ? Outcome.Failed
+                    string name = NameOf(perfModel, precision, batch, variant);
+                    GpuRow row = Measure(perfModel, model, GpuRow.Of(perfModel.Shape, batch, precision.Name) with
+                    {
+                        Variant = variant?.Name,
+                    }, precision, variant);
+                    log?.Add(name, row.IsWrong ? Outcome.Failed
                         : row.Figures is null ? Outcome.Skipped : Outcome.Passed, row.ToLine(), row);
                     if (log is null)
-                        Console.Error.WriteLine($"{NameOf(perfModel, precision, batch)}: {row.ToLine()}");
+                        Console.Error.WriteLine($"{name}: {row.ToLine()}");
                     yield return row;
                 }
             }
         }
     }
 
-    private string NameOf(PerfModel model, GpuPrecision precision, int batch)
-        => $"{model.Shape.Key} {precision.Name} batch {batch}{(tile is null ? "" : $" tile {tile}")}";
+    private static string NameOf(PerfModel model, GpuPrecision precision, int batch, EngineVariant? variant)
+        => $"{model.Shape.Key} {precision.Name} batch {batch}{(variant is null ? "" : $" variant {variant.Name}")}";
 
-    private GpuRow Measure(PerfModel perfModel, ResamplerModel model, GpuRow row, GpuPrecision precision)
+    private GpuRow Measure(PerfModel perfModel, ResamplerModel model, GpuRow row, GpuPrecision precision,
+        EngineVariant? variant)
     {
         float[] expected = ExpectedOf(perfModel);
         float[] tokens = perfModel.Tokens(row.Batch);
@@ -50,8 +62,15 @@ internal sealed class GpuRun(DeviceBench bench, CublasPeer? cublas, string? tile
         {
             ModelFigures figures = bench.Measure(model,
                 new ResamplerOptions { Precision = precision.Precision, ValidateFeatures = false },
-                perfModel.Features(row.Batch), perfModel.Grids(row.Batch), tokens, Check);
-            return row with { RelativeL2 = difference, Figures = figures, Cublas = MeasureCublas(figures) };
+                perfModel.Features(row.Batch), perfModel.Grids(row.Batch), tokens, Check,
+                variant);
+            return row with
+            {
+                RelativeL2 = difference,
+                Figures = figures,
+                // The peer of a product is the same for every variant.
+                Cublas = variant is null ? MeasureCublas(figures) : null,
+            };
         }
         catch (InvalidDataException exception)
         {

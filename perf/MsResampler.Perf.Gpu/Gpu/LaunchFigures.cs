@@ -11,8 +11,8 @@ namespace MsResampler.Perf.Gpu;
 /// <param name="TimeShare">The share of this time in the time of all steps.</param>
 /// <param name="Gflop">10⁹ operations; null if unknown.</param>
 /// <param name="Megabytes">10⁶ bytes of compulsory memory traffic; null if unknown.</param>
-/// <param name="ProductShare">Operations per second as a share of the limit of products in registers; null if the step
-/// has no products or the limit is unknown.</param>
+/// <param name="ProductShare">Operations per second as a share of the limit of products with the same instruction;
+/// null if the step has no products or the limit is unknown.</param>
 /// <param name="CopyShare">Bytes per second as a share of the limit of a copy; more than 1 where the data comes from
 /// the second-level cache. Null if unknown.</param>
 internal sealed record LaunchFigures(string Step, string Kernel, int Launches, double Milliseconds, double TimeShare,
@@ -50,10 +50,11 @@ internal sealed record LaunchFigures(string Step, string Kernel, int Launches, d
             TimedLaunch[] own = [.. launches.Where((_, launch) => launch % steps.Count == index)];
             double milliseconds = own.Sum(launch => launch.Milliseconds);
             StepWork work = step.Work;
+            GemmFamily family = ProductTile.Of(own[0].Kernel)?.Family ?? GemmFamily.Mma;
             double bytes = work.Bytes + ((passCount - 1) * work.ConstantBytes);
             return new LaunchFigures(step.Name, own[0].Kernel, passCount, milliseconds, milliseconds / total,
                 work.Flops / 1e9, bytes / 1e6,
-                work.HasProducts ? work.Flops / milliseconds * 1e3 / ceilings.FlopsOf(precision) : null,
+                work.HasProducts ? work.Flops / milliseconds * 1e3 / ceilings.FlopsOf(precision, family) : null,
                 bytes / milliseconds * 1e3 / ceilings.CopyBytesPerSecond)
             {
                 Product = work.Product,

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace MsResampler.Perf.Gpu;
 
 /// <summary>The measured figures of a model on a device.</summary>
@@ -12,6 +14,11 @@ internal sealed record ModelFigures(string Precision, int Batch, Spread Call, Sp
 {
     /// <summary>10⁹ operations of a call; null if unknown.</summary>
     public double? Gflop => Launches.Aggregate((double?)0, (sum, launch) => sum + launch.Gflop);
+
+    /// <summary>The step with the largest matrix product; null if none is known.</summary>
+    [JsonIgnore]
+    public LaunchFigures? LargestProduct
+        => Launches.Where(launch => launch.Product is not null).MaxBy(launch => launch.Gflop);
 
     /// <summary>The sum of the times of all launches, each measured separately, in milliseconds. It can be more or less
     /// than <see cref="Warm"/>, which also contains the gaps between launches: events lengthen each launch.</summary>

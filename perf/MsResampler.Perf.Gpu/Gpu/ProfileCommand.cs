@@ -23,20 +23,24 @@ internal static class ProfileCommand
             Description = "The precision.",
             DefaultValueFactory = _ => "float16",
         }.AcceptOnlyFromAmong([.. GpuPrecision.All.Select(precision => precision.Name)]);
-        Option<string?> tile = GpuCommand.TileOption();
+        Option<string?> variant = new Option<string?>("--variant")
+        {
+            Description = "Compute in this way instead of the engine's.",
+            HelpName = "NAME",
+        }.AcceptOnlyFromAmong(EngineVariant.Names);
         Command command = new("profile", $"Compute {Batch} images of clip-l-336 once, for a profiler to watch.")
         {
-            folder, precision, tile,
+            folder, precision, variant,
         };
         ShapeOptions shapes = ShapeOptions.AddTo(command);
         command.SetAction(parsed => Run(PerfModel.Of(shapes.Select(parsed).First(), parsed.GetValue(folder)),
             shapes.IsTiny(parsed) ? 1 : Batch,
             GpuPrecision.All.First(known => known.Name == parsed.GetValue(precision)).Precision,
-            parsed.GetValue(tile)));
+            parsed.GetValue(variant) is { } name ? EngineVariant.Of(name) : null));
         return command;
     }
 
-    private static int Run(PerfModel perfModel, int batch, Precision precision, string? tile)
+    private static int Run(PerfModel perfModel, int batch, Precision precision, EngineVariant? variant)
     {
         if (!CudaBackend.IsAvailable(out string? reason))
         {
@@ -45,8 +49,14 @@ internal static class ProfileCommand
         }
 
         KernelCompiler compiler = new(KernelCache.Default, PtxVersion.Default);
-        TimedDevice device = new(CudaDevices.OpenFirst(KernelCache.Default),
-            tile is null ? null : new LargeTile(tile, compiler));
+        TimedDevice device = new(CudaDevices.OpenFirst(KernelCache.Default), variant, compiler);
+        if (variant?.RunsOn(device.Properties, precision) == false)
+        {
+            Console.Error.WriteLine($"profile: --variant {variant.Name}: {device.Properties.Name} lacks it in this " +
+                "precision; leave the option out");
+            return NoDevice;
+        }
+
         using ResamplerModel model = ResamplerModel.Open(perfModel.Folder);
         using GpuEngine engine = new(device, compiler, model, new ResamplerOptions { Precision = precision });
         engine.Resample(perfModel.Features(batch), perfModel.Grids(batch), perfModel.Tokens(batch),

@@ -5,12 +5,21 @@ namespace MsResampler.Perf.Models;
 /// <summary>The options of a command that select the models of the benchmarks.</summary>
 internal sealed class ShapeOptions
 {
+    private const string Separate = "separate", Shared = "shared";
+
     private readonly Option<string[]> _names = NamesOption();
 
     private readonly Option<bool> _isTiny = new("--tiny")
     {
         Description = "Use a tiny model and little work, to try the command on an emulated device.",
     };
+
+    private readonly Option<string[]> _keyValues = new Option<string[]>("--kv")
+    {
+        Description = $"Use only models with these keys and values: {Separate}, {Shared} (default: both).",
+        HelpName = "KIND",
+        AllowMultipleArgumentsPerToken = true,
+    }.AcceptOnlyFromAmong(Separate, Shared);
 
     private ShapeOptions()
     {
@@ -34,19 +43,22 @@ internal sealed class ShapeOptions
         ShapeOptions options = new();
         command.Options.Add(options._names);
         command.Options.Add(options._isTiny);
+        command.Options.Add(options._keyValues);
         return options;
     }
 
     /// <summary>Whether the command line asks for little work.</summary>
     public bool IsTiny(ParseResult parsed) => parsed.GetValue(_isTiny);
 
-    /// <summary>The selected shapes, each with separate and with shared keys and values.</summary>
+    /// <summary>The selected shapes, each with separate and with shared keys and values, or one of them.</summary>
     public IEnumerable<PeerShape> Select(ParseResult parsed)
     {
         string[] names = parsed.GetValue(_names) ?? [];
+        string[] kinds = parsed.GetValue(_keyValues) ?? [];
         return from shape in IsTiny(parsed) ? [PeerShape.Tiny] : PeerShape.All
                where IsTiny(parsed) || names is [] || names.Contains(shape.Name)
                from isShared in (bool[])[false, true]
+               where kinds is [] || kinds.Contains(isShared ? Shared : Separate)
                select shape with { ShareKeyValues = isShared };
     }
 }

@@ -63,7 +63,8 @@ internal sealed class BundleReport
         StringBuilder text = new($"- **{Device}** ({_machine.Text}): {Count("probe")} kernels load, " +
             $"{Count("promises")} tested promises of the driver and {Count("parity")} compared models hold. " +
             $"[Tables]({folder}/bundle.md)");
-        foreach (GpuRow row in Gpu?.Rows.Where(row => row is { Figures: not null, Precision: "float16" }) ?? [])
+        foreach (GpuRow row in Gpu?.Rows.Where(row =>
+            row is { Figures: not null, Variant: null, Precision: "float16" }) ?? [])
         {
             text.Append(CultureInfo.InvariantCulture, $"\n- {row.Model}, float16, batch {row.Batch}: " +
                 $"{row.Figures!.Warm.Median:0.000} ms, {row.Batch / row.Figures.Warm.Median * 1e3:0} images/s");
@@ -103,13 +104,14 @@ internal sealed class BundleReport
     private void AppendPeers(StringBuilder text)
     {
         string[] lines = [.. from row in Gpu?.Rows ?? []
-                             where row.Figures is not null
+                             where row.Figures is not null && row.Variant is null
                              let peer = PeerOf(row)
                              where peer is not null
                              let warm = row.Figures!.Warm.Median
                              select string.Create(CultureInfo.InvariantCulture, $"| {row.Model} | {row.Batch} " +
                                  $"| {row.Precision} | {warm:0.000} | {peer.Warm:0.000} | {peer.Variant} " +
-                                 $"| **{peer.Warm / warm:0.00}** |\n")];
+                                 $"| **{peer.Warm / warm:0.00}** " +
+                                 $"| {SpeedBar.OfPass(row, peer.Warm)?.ToCell()} |\n")];
         if (lines is [])
             return;
         text.Append("""
@@ -118,8 +120,8 @@ internal sealed class BundleReport
 
             Device time in ms with a warm second-level cache. Ratio: PyTorch divided by the engine.
 
-            | model | batch | precision | engine | PyTorch | variant | ratio |
-            |---|--:|---|--:|--:|---|--:|
+            | model | batch | precision | engine | PyTorch | variant | ratio | |
+            |---|--:|---|--:|--:|---|--:|---|
 
             """);
         text.AppendJoin("", lines);
@@ -128,10 +130,9 @@ internal sealed class BundleReport
     private TorchRow? PeerOf(GpuRow row) => _torch.Where(peer =>
         (peer.Model, peer.Batch, peer.Type) == (row.Model, row.Batch, row.Precision)).MinBy(peer => peer.Warm);
 
-    /// <summary>Whether a result is a row of a model with the engine's choice of tiles.</summary>
+    /// <summary>Whether a result is a row of the command <c>gpu</c>.</summary>
     private static bool IsOfGpu(Result result)
-        => result.Step is "times" or "shapes" && !result.Row.Contains(" tile ", StringComparison.Ordinal)
-            && result.Data is { } data && data.TryGetProperty("precision", out _);
+        => result.Step is "times" or "shapes" && result.Data is { } data && data.TryGetProperty("precision", out _);
 
     private GpuReport? ReadGpu()
     {

@@ -3,13 +3,19 @@ namespace MsResampler.Perf.Timing;
 /// <summary>A device that measures the work of an engine; the engine needs no change for that. While the device
 /// measures, all calls must come from one thread.</summary>
 /// <param name="device">The device that does the work; it is disposed together with this object.</param>
-/// <param name="tile">The large tile to use; null for the engine's choice.</param>
-internal sealed class TimedDevice(IDevice device, LargeTile? tile = null) : IDevice
+/// <param name="variant">How to compute the products; null for the engine's choice.</param>
+/// <param name="compiler">Compiles the kernels of a variant with a tile.</param>
+internal sealed class TimedDevice(IDevice device, EngineVariant? variant = null, KernelCompiler? compiler = null)
+    : IDevice
 {
+    private readonly TileReplacement? _tile = variant?.Tile is { } tile ? new(tile, compiler!) : null;
     private readonly List<TimedLaunch> _launches = [];
     private double _forwardMilliseconds;
 
-    public DeviceProperties Properties => device.Properties;
+    /// <inheritdoc/>
+    /// <remarks>Without wgmma, a Hopper device is any device of sm_90.</remarks>
+    public DeviceProperties Properties { get; } = variant?.IsWithoutWarpgroups == true
+        ? device.Properties with { IsHopper = false } : device.Properties;
 
     /// <summary>Selects what the next calls measure.</summary>
     public TimingMode Mode { get; set; }
@@ -22,10 +28,12 @@ internal sealed class TimedDevice(IDevice device, LargeTile? tile = null) : IDev
 
     public IDeviceStream CreateStream() => new TimedStream(this, device.CreateStream());
 
-    public IDeviceKernel Load(CompiledKernel kernel) => tile?.Load(device, kernel) ?? device.Load(kernel);
+    public IDeviceKernel Load(CompiledKernel kernel)
+        => _tile?.Load(device, kernel, Properties.Target) ?? device.Load(kernel);
 
-    /// <summary>The size of a launch, with the large tile of this device.</summary>
-    internal LaunchSize SizeOf(IDeviceKernel kernel, LaunchSize size) => tile?.SizeOf(kernel, size) ?? size;
+    /// <summary>The size of a launch, with the tile of this device.</summary>
+    internal LaunchSize SizeOf(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments)
+        => _tile?.SizeOf(kernel, size, arguments, Properties) ?? size;
 
     public void RefuseRecording(nint callerStream) => device.RefuseRecording(callerStream);
 

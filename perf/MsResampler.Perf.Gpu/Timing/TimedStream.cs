@@ -25,7 +25,7 @@ internal sealed class TimedStream(TimedDevice owner, IDeviceStream stream) : IDe
 
     public void Launch(IDeviceKernel kernel, LaunchSize size, ReadOnlySpan<byte> arguments)
     {
-        size = owner.SizeOf(kernel, size);
+        size = owner.SizeOf(kernel, size, arguments);
         Begin();
         if (owner.Mode != TimingMode.Launches)
         {

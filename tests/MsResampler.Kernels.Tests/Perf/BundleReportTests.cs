@@ -32,12 +32,20 @@ internal sealed class BundleReportTests : TemporaryFolderFixture
                 [new LaunchFigures("proj", "GemmMma", 1, 0.125, 1, 50, 100, 0.75, 0.25)]),
         };
         times.Add("clip-l-336-separate float16 batch 8", Outcome.Passed, "", row);
-        times.Add("clip-l-336-separate float16 batch 8 tile 128x128", Outcome.Passed, "", row);
+        times.Add("clip-l-336-separate float16 batch 8 variant 128x128", Outcome.Passed, "", row with
+        {
+            Variant = "128x128",
+            Figures = row.Figures! with { Warm = s_spread with { Median = 0.2 } },
+        });
+        times.Add("clip-l-336-separate float16 batch 1", Outcome.Passed, "", row with { Batch = 1 });
         // As torch_peer.py writes it; then a line that a killed process left unfinished.
         File.AppendAllText(Folder.File(ResultLog.FileName), """
             {"step":"torch","row":"x","outcome":"passed","text":"warm 0.5 ms","data":{"model":"clip-l-336-separate",
             """.TrimEnd() + """
             "grid":"24x24","batch":8,"dtype":"float16","variant":"dense","graph":true,"ms":{"warm":{"median":0.5}}}}
+            {"step":"torch","row":"z","outcome":"passed","text":"warm 0.3 ms","data":{"model":"clip-l-336-separate",
+            """.TrimEnd() + """
+            "grid":"24x24","batch":1,"dtype":"float16","variant":"dense","graph":false,"ms":{"warm":{"median":0.3}}}}
             {"step":"torch","row":"y","outc
             """);
 
@@ -49,14 +57,18 @@ internal sealed class BundleReportTests : TemporaryFolderFixture
             Assert.That(text, Does.Contain("# GPU bundle: Test GPU").And.Contain("| GemmMma | passed | 128 registers |")
                 .And.Contain(@"| Gate | failed | a \| b |"));
             Assert.That(text, Does.Contain(
-                "| clip-l-336-separate | 8 | float16 | 0.250 | 0.500 | dense + graph | **2.00** |"));
-            Assert.That(report.Gpu!.Rows, Has.Count.EqualTo(1), "without the row of a given tile");
+                "| clip-l-336-separate | 8 | float16 | 0.250 | 0.500 | dense + graph | **2.00** |  |"));
+            Assert.That(text, Does.Contain(
+                "| clip-l-336-separate | 1 | float16 | 0.250 | 0.300 | dense | **1.20** | bar 1.50 missed |"));
+            Assert.That(text, Does.Not.Contain("| 0.200 |"), "the variant is not the engine");
+            Assert.That(report.Gpu!.Rows, Has.Count.EqualTo(3));
+            Assert.That(report.Gpu.ToMarkdown(), Does.Contain("| 128x128 | 0.200 | -20.0% |"));
             Assert.That(report.Gpu.ToMarkdown(), Does.Contain("### clip-l-336-separate, batch 8, float16").And.Contain(
                 "| proj | GemmMma | 1 | 125.0 | 100% | 50.00 | 100.0 | 400.0 | 75% | 800 | 25% | |"));
             Assert.That(report.Status("here"), Does.Contain("1 of 2 kernels load").And.Contain("float16, batch 8: " +
-                "0.250 ms, 32000 images/s; PyTorch (dense + graph) takes 2.00 times"));
+                "0.250 ms, 32000 images/s; PyTorch (dense + graph) takes 2.00 times").And.Not.Contain("0.200 ms"));
             Assert.That(new ResultLog(Folder.Path, "probe").Contains("Gate"));
-            Assert.That(File.ReadAllLines(Folder.File("results.md")), Has.Length.EqualTo(6));
+            Assert.That(File.ReadAllLines(Folder.File("results.md")), Has.Length.EqualTo(7));
         }
     }
 

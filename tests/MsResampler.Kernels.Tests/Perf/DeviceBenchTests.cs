@@ -1,4 +1,5 @@
 using MsResampler.Kernels.Forward;
+using MsResampler.Kernels.Tiles;
 using MsResampler.Perf.Ceilings;
 using MsResampler.Perf.Gpu;
 using MsResampler.Perf.Timing;
@@ -38,6 +39,8 @@ public sealed class DeviceBenchTests
             Assert.That(bench.Ceilings.Launches.Graph, Is.EqualTo(5).Within(1e-6), "a graph of 200 takes 1 ms");
             Assert.That(bench.Ceilings.Launches.Measured, Is.EqualTo(1000).Within(1e-6));
             Assert.That(bench.Ceilings.Float16Flops, Is.Positive);
+            Assert.That((bench.Ceilings.WarpgroupFloat16Flops, bench.Ceilings.WarpgroupBFloat16Flops,
+                bench.Ceilings.Launches.OrdinaryGraph), Is.EqualTo(((double?)null, (double?)null, (double?)null)));
             Assert.That(figures.Launches.Select(launch => launch.Step), Is.EqualTo(steps));
             Assert.That(figures.Launches.Select(launch => launch.Milliseconds), Is.All.EqualTo(1));
             Assert.That(figures.Launches.Sum(launch => launch.TimeShare), Is.EqualTo(1).Within(1e-9));
@@ -81,12 +84,40 @@ public sealed class DeviceBenchTests
         }
     }
 
-    private static ClockedDevice Open()
+    [Test]
+    public void On_Hopper_the_limits_of_products_are_those_of_the_instruction_that_a_kernel_uses()
     {
-        EmulatorDevice device = new();
+        DeviceBench bench = new(() => Open(isHopper: true), new KernelCompiler(),
+            new BenchEffort(TimeSpan.Zero) { CopyBytes = CopyBytes, BusySteps = 1, ProductSteps = 1 });
+        KernelVariant product = KernelLibrary.All.First(variant => variant.IsWritten);
+        StepWork work = new(Flops: 4e9, 0, 0, 1) { HasProducts = true };
+        (string, StepWork)[] steps = [("product", work), ("attention", work)];
+        TimedLaunch[] launches = [new(product.Name, default, 1), new("attention", default, 1)];
+        DeviceCeilings ceilings = new(8e12, null, null, 10e9, new LaunchCosts(1, 2, 3, 4, 5))
+        {
+            WarpgroupFloat16Flops = 16e12,
+        };
+
+        using (Assert.EnterMultipleScope())
+        {
+            // One block on the multiprocessor, one step in a millisecond.
+            Assert.That(bench.Ceilings.WarpgroupFloat16Flops,
+                Is.EqualTo(WgmmaCeiling<MmaFloat16>.FlopsPerStep * 1e3).Within(1e-6).Percent);
+            Assert.That(bench.Ceilings.WarpgroupBFloat16Flops, Is.EqualTo(bench.Ceilings.WarpgroupFloat16Flops));
+            Assert.That(bench.Ceilings.Launches.OrdinaryGraph, Is.EqualTo(5).Within(1e-6), "a graph of 200 takes 1 ms");
+            Assert.That(LaunchFigures.Of(launches, steps, ceilings, Precision.Float16)
+                .Select(figures => figures.ProductShare), Is.EqualTo(new double?[] { 0.25, 0.5 }));
+        }
+    }
+
+    private static ClockedDevice Open() => Open(isHopper: false);
+
+    private static ClockedDevice Open(bool isHopper)
+    {
+        EmulatorDevice device = new(architecture: isHopper ? 90 : 80, isHopper: isHopper);
         return new ClockedDevice(device)
         {
-            Properties = device.Properties with { Architecture = 80, MultiprocessorCount = 1 },
+            Properties = device.Properties with { MultiprocessorCount = 1 },
         };
     }
 }

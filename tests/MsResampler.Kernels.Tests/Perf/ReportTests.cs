@@ -102,4 +102,85 @@ public sealed class ReportTests
                 Is.EqualTo(JsonValueKind.Null));
         }
     }
+
+    [Test]
+    public void The_largest_product_is_compared_with_cuBLAS_and_a_pass_with_PyTorch()
+    {
+        GpuRow row = Large("proj", 0.1125);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((s_report with { Rows = [row] }).ToMarkdown(),
+                Does.Contain("| clip-l-336-separate | 64 | float16 | proj 64×32×16 | 0.90 | bar 0.80 reached |")
+                .And.Contain("| 25% | 112.5 | 0.90 |"));
+            Assert.That(row.ToLine(),
+                Does.EndWith("; proj 64×32×16 has 0.90 of the speed of cuBLAS, bar 0.80 reached"));
+            Assert.That(SpeedBar.OfProduct(Large("proj", 0.09))!.ToCell(), Is.EqualTo("bar 0.80 missed"));
+            Assert.That(SpeedBar.OfProduct(Large("another product", 1)), Is.Null);
+            Assert.That(SpeedBar.OfProduct(row with { Batch = 8 }), Is.Null);
+            Assert.That(SpeedBar.OfProduct(row with { Precision = "tf32" }), Is.Null);
+            Assert.That(SpeedBar.OfProduct(row with { Variant = "128x128" }), Is.Null);
+            Assert.That(SpeedBar.OfProduct(row with { Model = "hires-separate" }), Is.Null);
+            Assert.That((s_report with { Rows = [row with { Cublas = null }] }).ToMarkdown(), Does.Not.Contain("bar "));
+            // The pass takes 0.25 ms.
+            Assert.That(SpeedBar.OfPass(row with { Batch = 1 }, 0.375)!.ToCell(), Is.EqualTo("bar 1.50 reached"));
+            Assert.That(SpeedBar.OfPass(row with { Batch = 1 }, 0.37)!.ToCell(), Is.EqualTo("bar 1.50 missed"));
+            Assert.That(SpeedBar.OfPass(row, 0.25)!.ToCell(), Is.EqualTo("bar 1.00 reached"));
+            Assert.That(SpeedBar.OfPass(row with { Batch = 8 }, 0.25), Is.Null);
+        }
+    }
+
+    [Test]
+    public void Variants_are_compared_with_the_choice_of_the_engine()
+    {
+        GpuRow row = Large("proj", 0.1125);
+        GpuRow variant = row with
+        {
+            Variant = "wgmma64x256",
+            Figures = s_figures with { Warm = new Spread(0.375, 0.3, 0.4, 50) },
+        };
+        string text = (s_report with { Rows = [variant, row] }).ToMarkdown();
+        int end = text.IndexOf("## Variants", StringComparison.Ordinal);
+        string passes = text[text.IndexOf("## Forward passes", StringComparison.Ordinal)..end];
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(text, Does.Contain("| clip-l-336-separate | 64 | float16 | the engine's choice | 0.250 |  " +
+                "| proj 64×32×16 | GemmMma | 125.0 | 400.0 | 75% |\n" +
+                "| clip-l-336-separate | 64 | float16 | wgmma64x256 | 0.375 | +50.0% " +
+                "| proj 64×32×16 | GemmMma | 125.0 | 400.0 | 75% |\n"));
+            Assert.That(passes, Does.Contain("**0.250").And.Not.Contain("**0.375"));
+            Assert.That(text, Does.Contain("### clip-l-336-separate, batch 64, float16, wgmma64x256"));
+            Assert.That((s_report with { Rows = [row] }).ToMarkdown(), Does.Not.Contain("## Variants"));
+        }
+    }
+
+    [Test]
+    public void The_limits_of_Hopper_are_those_of_both_instructions_and_of_both_kinds_of_launches()
+    {
+        GpuReport report = s_report with
+        {
+            Ceilings = s_ceilings with
+            {
+                WarpgroupFloat16Flops = 900e12,
+                WarpgroupBFloat16Flops = 800e12,
+                Launches = s_ceilings.Launches with { Graph = 0.5, OrdinaryGraph = 1.25 },
+            },
+        };
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(report.ToMarkdown(), Does.Contain("products by warpgroups, float16 | 900.0 TFLOP/s |")
+                .And.Contain("products by warpgroups, bfloat16 | 800.0 TFLOP/s |")
+                .And.Contain("| the same without dependent launches | 1.25 µs |"));
+            Assert.That(report.LimitsText, Does.Contain("by warpgroups: float16 900.0 TFLOP/s, bfloat16 800.0 TFLOP/s")
+                .And.Contain("0.50 µs in a graph, 1.25 µs there without dependent launches"));
+            Assert.That(s_report.ToMarkdown(), Does.Contain("products by warpgroups, float16 | none |"));
+        }
+    }
+
+    private static GpuRow Large(string product, double cublas) => s_row with
+    {
+        Batch = 64,
+        Figures = s_figures,
+        Cublas = new Dictionary<string, double> { [product] = cublas },
+    };
 }
