@@ -278,19 +278,21 @@ step_ncu() {
         return
     }
     for precision in float16 bfloat16 tf32; do
-        for tile in 128x128Wide 128x128; do
-            ! has ncu "$precision $tile" || continue
+        # The engine's choice first; on an H100 or H200 the others are mma.sync in place of wgmma.
+        for variant in chosen 128x128Wide 128x128; do
+            ! has ncu "$precision $variant" || continue
             rm -f "$work/ncu.csv"
             # The clocks stay as they are: a locked clock is a setting of the machine.
             limited "$tool" --csv --page raw --log-file "$work/ncu.csv" --clock-control none --launch-count 7 \
-                --kernel-name 'regex:GemmMma|ScopeAttention' \
+                --kernel-name 'regex:GemmWgmma|GemmMma|ScopeAttention' \
                 --section SpeedOfLight --section ComputeWorkloadAnalysis --section MemoryWorkloadAnalysis \
                 --section MemoryWorkloadAnalysis_Tables --section Occupancy --section LaunchStats --section WarpStateStats \
-                "$program" profile --models "$models" --precision "$precision" --tile "$tile" $tiny
+                "$program" profile --models "$models" --precision "$precision" $tiny \
+                $([ "$variant" = chosen ] || echo "--variant $variant")
             [ -z "$stopped" ] || return
             [ ! -f "$work/ncu.csv" ] || { head -c 2000000 "$work/ncu.csv" | tee -a "$out/ncu.csv" | head -n 50 >>"$log"; }
-            [ "$status" -ne 0 ] || limited "$program" counters "$work/ncu.csv" --results "$out" --variant "$precision $tile"
-            note_tool ncu "$precision $tile" ncu
+            [ "$status" -ne 0 ] || limited "$program" counters "$work/ncu.csv" --results "$out" --variant "$precision $variant"
+            note_tool ncu "$precision $variant" ncu
         done
     done
 }
@@ -342,9 +344,11 @@ run_step() {
         promises) limited "$program" test --filter 'CudaHardwareTests\.(?!Tokens_)' --results "$out" ;;
         parity) limited "$program" parity --results "$out" --seconds "$(($2 > 4 ? $2 - 2 : 2))" $tiny ;;
         times)
-            limited "$program" gpu --results "$out" --models "$models" $tiny --shape clip-l-336
-            limited "$program" gpu --results "$out" --models "$models" $tiny --shape clip-l-336 --precision float16 \
-                --batch 64 --tile 128x128 ;;
+            # Float16 and how its products could be computed otherwise come before the other precisions.
+            limited "$program" gpu --results "$out" --models "$models" $tiny --shape clip-l-336 --precision float16
+            limited "$program" gpu --results "$out" --models "$models" --shape clip-l-336 --precision float16 \
+                --kv separate --variant all --quick ${tiny:---batch 1 64}
+            limited "$program" gpu --results "$out" --models "$models" $tiny --shape clip-l-336 ;;
         sanitizer) step_sanitizer ;;
         ncu) step_ncu ;;
         torch) step_torch ;;

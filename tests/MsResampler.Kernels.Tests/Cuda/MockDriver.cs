@@ -18,6 +18,9 @@ internal static unsafe class MockDriver
     /// use the mock.</summary>
     private const string PreferVariable = "MSRESAMPLER_MOCK_CUDA";
 
+    /// <summary>The environment variable with the architecture of the emulated device; else it is 80.</summary>
+    private const string ArchitectureVariable = "MSRESAMPLER_MOCK_ARCHITECTURE";
+
     private const int LaunchFailed = 719;
 
     private static readonly Lazy<(nint Library, string? Missing)> s_library = new(Load);
@@ -84,7 +87,9 @@ internal static unsafe class MockDriver
         if (s_library.Value.Missing is { } reason)
             throw new InvalidOperationException(reason);
         Reset();
-        SetDevice(0, "Mock GPU", multiprocessorCount: 1, memoryBytes: 1L << 30);
+        int architecture = int.TryParse(Environment.GetEnvironmentVariable(ArchitectureVariable), out int given)
+            ? given : 80;
+        SetDevice(0, "Mock GPU", architecture, multiprocessorCount: 1, memoryBytes: 1L << 30);
         Attach(new EmulatedBacking());
         IsEmulated = true;
     }
