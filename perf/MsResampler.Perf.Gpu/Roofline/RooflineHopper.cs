@@ -12,6 +12,20 @@ internal static class RooflineHopper
     /// <summary>The shape with the most patches.</summary>
     private const string Largest = "hires";
 
+    /// <summary>Appends what an H200 saves of the times of an H100.</summary>
+    public static void AppendSaving(StringBuilder text)
+    {
+        string most = MostSavedByMemory((item, device) => item.SecondsOn(device));
+        string mostWithoutCache = MostSavedByMemory((item, device) => AttentionGain.Of(item, device).Seconds);
+        text.Append(CultureInfo.InvariantCulture, $"""
+            An H200 differs from an H100 in its memory alone. By these bounds a forward pass takes at most {most} less
+            time on it, and at most {mostWithoutCache} less if the second-level cache limits no launch (the times of
+            "Attention on Hopper").
+
+
+            """);
+    }
+
     public static void Append(StringBuilder text)
     {
         AppendProducts(text);
@@ -98,6 +112,11 @@ internal static class RooflineHopper
             text.Append("|\n");
         }
     }
+
+    /// <summary>The largest share of the time of a forward pass that an H200 saves.</summary>
+    private static string MostSavedByMemory(Func<RooflineCase, RooflineDevice, double> seconds)
+        => string.Create(CultureInfo.InvariantCulture, $"{RooflineCase.All.Max(item
+            => 1 - (seconds(item, RooflineDevice.Hopper[1]) / seconds(item, RooflineDevice.Hopper[0]))):0.0%}");
 
     /// <summary>The largest share that wgmma saves, of cases with shared or separate keys and values.</summary>
     private static string MostSaved(bool isShared, string? only = null, string? except = null)

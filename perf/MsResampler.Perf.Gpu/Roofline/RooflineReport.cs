@@ -33,6 +33,7 @@ internal static class RooflineReport
             AppendDevice(text, device);
         AppendAssumptions(text);
         text.Append("\n## Whole forward passes\n\n");
+        RooflineHopper.AppendSaving(text);
         AppendHeader(text, "| shape | K/V | batch ", "|---|---|--:", "launches | GFLOP | MB ");
         foreach (RooflineCase item in RooflineCase.All)
             AppendTotal(text, item);
