@@ -25,7 +25,12 @@ internal sealed class PtxTests : CliFixture
             L_1:
             	ld.global.v4.f32	{%f1, %f2, %f3, %f4}, [%rd1];
             	cp.async.cg.shared.global	[%r1], [%rd1], 16;
+            	cp.async.ca.shared.global	[%r1], [%rd1], 16;
+            	cp.async.commit_group;
             	cp.async.wait_all;
+            	red.global.max.s32	[%rd1], %r1;
+            	atom.max.global.s32	%r1, [%rd1], %r1;
+            	red.shared.add.u32	[%r1], %r1;
             	@%p1	st.shared.f32	[%r1], %f1;
             	@!%p1	st.global.f32 [%rd1], %f1;
             	fma.rn.f32	%f1, %f2, %f3, %f4;
@@ -36,7 +41,7 @@ internal sealed class PtxTests : CliFixture
             	ret;
             }
             """);
-        Assert.That(counts, Is.EqualTo(new PtxCounts(12, MultiplyAdds: 2, Global: 3, Shared: 1, Barriers: 1,
+        Assert.That(counts, Is.EqualTo(new PtxCounts(17, MultiplyAdds: 2, Global: 6, Shared: 1, Barriers: 1,
             SharedBytes: 2048 + 128 + 8)));
     }
 
@@ -148,6 +153,44 @@ internal sealed class PtxTests : CliFixture
                 : Does.Contain("in a version that supports sm_90a (CUDA 12.0 or newer): run tools/get-ptxas.sh"));
             Assert.That(lines, Has.Some.StartsWith($"{written.Length + others.Length} kernels for sm_90 in "));
         }
+    }
+
+    /// <summary>A program for another system on the PATH, and an assembler of an older toolkit.</summary>
+    [Test]
+    public void An_assembler_that_cannot_be_started_does_not_hinder_another_one([Values] bool hasOther)
+    {
+        WriteAssembler("""
+            echo "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads"
+            echo "ptxas info    : Used 77 registers"
+            """, "'sm_90'");
+        string cuda = Directory.CreateDirectory(In("toolkits/msresampler/cuda")).FullName;
+        string older = Directory.CreateDirectory(Path.Combine(cuda, "11.8")).FullName;
+        string broken = Directory.CreateDirectory(In("broken")).FullName;
+        if (hasOther)
+        {
+            File.Copy(In("ptxas"), Path.Combine(older, "ptxas"), overwrite: true);
+            File.WriteAllText(Path.Combine(older, "ptxas"), File.ReadAllText(In("ptxas"))
+                .Replace("--version) exit", "--version) echo 'release 11.8'; exit", StringComparison.Ordinal));
+        }
+        else
+            File.Delete(Path.Combine(older, "ptxas"));
+        File.Copy(In("ptxas"), Path.Combine(broken, "ptxas"), overwrite: true);
+        File.WriteAllText(Path.Combine(broken, "ptxas"), "#!/bin/sh\necho wrong system\nexit 1\n");
+        (string, string)[] environment = [("MSRESAMPLER_PTXAS", ""), ("XDG_CACHE_HOME", In("toolkits")),
+            ("PATH", broken)];
+        CliRun run = CliRun.OfProcess(environment, "ptx", "--arch", "sm_90", "--out", In($"beside{hasOther}"),
+            "--config", In("config.json"), "--precision", "float16");
+        if (!hasOther)
+        {
+            run.FailsNaming($"{broken}/ptxas --help failed: wrong system");
+            return;
+        }
+
+        string[] lines = run.Succeeds().Output.Split('\n');
+        Assert.That(lines.Where(line => line.Contains("  sm_90 ", StringComparison.Ordinal)).ToArray(),
+            Is.Not.Empty.And.All.Match(@"  sm_90   +77  "));
+        Assert.That(lines.Where(line => line.StartsWith("GemmWgmma ", StringComparison.Ordinal)).ToArray(),
+            Is.Not.Empty.And.All.Match(@"  sm_90a  +-  "));
     }
 
     [Test]

@@ -6,7 +6,7 @@ namespace MsResampler.Cli.Ptx;
 /// <summary>Numbers of instructions in a PTX text. The body of a loop counts once.</summary>
 /// <param name="All">All instructions.</param>
 /// <param name="MultiplyAdds">The instructions fma, mma and wgmma.</param>
-/// <param name="Global">Loads, stores and asynchronous copies of global memory.</param>
+/// <param name="Global">Loads, stores, atomic operations and asynchronous copies of global memory.</param>
 /// <param name="Shared">Loads and stores of shared memory, including matrix loads.</param>
 /// <param name="Barriers">Barriers of a block.</param>
 /// <param name="SharedBytes">Bytes of shared memory that the text declares.</param>
@@ -18,7 +18,8 @@ internal sealed partial record PtxCounts(int All, int MultiplyAdds, int Global, 
     {
         string[] opcodes = [.. Comment().Replace(ptx, "").Split(';').Select(Opcode).Where(opcode => opcode.Length > 0)];
         return new PtxCounts(opcodes.Length, Count("fma.", "mma.", "wgmma.mma"),
-            Count("ld.global", "st.global", "cp.async.c"), Count("ld.shared", "st.shared", "ldmatrix."),
+            Count("ld.global", "st.global", "cp.async.ca.", "cp.async.cg.") + opcodes.Count(IsGlobalAtomic),
+            Count("ld.shared", "st.shared", "ldmatrix."),
             Count("bar.", "barrier."),
             SharedVariable().Matches(ptx).Sum(match => Number(match.Groups["bits"]) / 8
                 * (match.Groups["count"].Success ? Number(match.Groups["count"]) : 1)));
@@ -26,6 +27,11 @@ internal sealed partial record PtxCounts(int All, int MultiplyAdds, int Global, 
         int Count(params string[] starts)
             => opcodes.Count(opcode => starts.Any(start => opcode.StartsWith(start, StringComparison.Ordinal)));
     }
+
+    /// <summary>Whether an opcode is an atomic operation on global memory. The state space has no fixed
+    /// place.</summary>
+    private static bool IsGlobalAtomic(string opcode)
+        => opcode.Split('.') is ["atom" or "red", .. var parts] && parts.Contains("global");
 
     /// <summary>The opcode of a statement; empty for a declaration.</summary>
     private static string Opcode(string statement)
