@@ -49,7 +49,23 @@ internal sealed class DependencyTests
 
     [TestCaseSource(nameof(s_ownAccesses))]
     public void Memory_that_no_launch_before_writes_may_be_used_at_once(string access)
-        => Assert.That(() => Run(access, isDependent: true), Throws.Nothing);
+        => Assert.That(() => Run($"{access} {Wait}", isDependent: true), Throws.Nothing);
+
+    /// <summary>A launch after it waits for this one, which would not have waited for the one before.</summary>
+    [TestCase("")]
+    [TestCase("griddepcontrol.launch_dependents;")]
+    [TestCase("bra END; griddepcontrol.wait; END:")]
+    public void A_dependent_launch_in_which_no_thread_waits_is_a_fault(string code)
+    {
+        PtxFaultException fault = Assert.Throws<PtxFaultException>(() => Run(code, isDependent: true, blockCount: 3))!;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(fault.Kind, Is.EqualTo(PtxFaultKind.DependencyNotWaited), fault.Message);
+            Assert.That(fault.Message, Does.Contain("no thread").And.Contain("kernel: test"));
+            Assert.That(() => Run(code, isDependent: false), Throws.Nothing);
+            Assert.That(() => Run($"{code} @%p griddepcontrol.wait;", isDependent: true), Throws.Nothing);
+        }
+    }
 
     [Test]
     public void Permitting_others_to_begin_is_not_waiting()

@@ -71,6 +71,9 @@ internal sealed unsafe class Block : IDisposable
     /// <summary>The number of completed barriers in all blocks.</summary>
     public long BarrierCount { get; private set; }
 
+    /// <summary>Whether a thread of a block that this object ran has waited for the launch before.</summary>
+    public bool HasWaited { get; set; }
+
     /// <summary>Runs a block to completion.</summary>
     public void Run(long index)
     {

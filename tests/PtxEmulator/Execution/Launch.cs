@@ -12,6 +12,7 @@ internal sealed class Launch
     private long _nextBlock;
     private long _faultedBlock = long.MaxValue;
     private PtxFaultException? _fault;
+    private bool _hasWaited;
 
     public Launch(KernelCode code) => (Code, _counters) = (code, new LaunchCounters(code));
 
@@ -65,6 +66,13 @@ internal sealed class Launch
         Task.WaitAll(others);
         if (_fault != null)
             throw _fault;
+        // Then this launch could end before the one before, and the next one, which waits for this one only, begin.
+        if (IsDependent && !_hasWaited)
+        {
+            throw new PtxFaultException(PtxFaultKind.DependencyNotWaited, "no thread of a dependent launch has "
+                + "executed griddepcontrol.wait: a launch after it would not wait for the launch before it",
+                new FaultSite(Code.Name, "griddepcontrol.wait", 0, null, null, null));
+        }
         return _counters.ToReport();
     }
 
@@ -91,6 +99,9 @@ internal sealed class Launch
             }
         }
         lock (_lock)
+        {
             _counters.Add(block);
+            _hasWaited |= block.HasWaited;
+        }
     }
 }

@@ -60,7 +60,8 @@ public enum PtxFaultKind
     InvalidDescriptor,
 
     /// <summary>An access to global memory in a dependent launch, by a thread that has not executed
-    /// <c>griddepcontrol.wait</c>: the launch before may not have ended.</summary>
+    /// <c>griddepcontrol.wait</c>: the launch before may not have ended. Also a dependent launch in which no thread
+    /// has executed it.</summary>
     DependencyNotWaited,
 
     /// <summary>An instruction whose operands or operation the hardware leaves undefined.</summary>

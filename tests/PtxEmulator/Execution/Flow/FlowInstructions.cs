@@ -61,7 +61,11 @@ internal sealed class TrapInstruction : Instruction
 /// <summary><c>griddepcontrol.wait</c>: waits for the launch before.</summary>
 internal sealed class DependencyWaitInstruction : Instruction
 {
-    public override void Execute(Warp warp, uint mask) => warp.Ordered |= mask;
+    public override void Execute(Warp warp, uint mask)
+    {
+        warp.Ordered |= mask;
+        warp.Block.HasWaited = true;
+    }
 }
 
 /// <summary>An instruction without effect in the emulator: a fence, prefetch or hint.</summary>
