@@ -103,6 +103,63 @@ internal sealed class BarrierTests
         Assert.That(run.Read<int>(result, 32), Is.EqualTo(Enumerable.Range(0, 32).Select(i => 3 * i)));
     }
 
+    /// <summary>What a warp does after it has arrived may come before or after the barrier, and it knows nothing of the
+    /// others. Each thread of a warp uses the word of its lane.</summary>
+    [TestCase("bar.arrive 1, 64; STORE", "bar.sync 1, 64; LOAD", "", true)]
+    [TestCase("bar.arrive 1, 64; LOAD", "bar.sync 1, 64; STORE", "", true)]
+    [TestCase("bar.arrive 1, 64; LOAD", "STORE bar.sync 1, 64;", "", true)]
+    [TestCase("bar.arrive 1, 64; STORE", "bar.sync 1, 64; bar.arrive 2, 64;", "bar.sync 2, 64; LOAD", true)]
+    [TestCase("bar.arrive 1, 96; STORE", "bar.arrive 1, 96;", "bar.sync 1, 96; LOAD", true)]
+    [TestCase("STORE bar.arrive 1, 64;", "bar.sync 1, 64; LOAD", "", false)]
+    [TestCase("LOAD bar.arrive 1, 64;", "bar.sync 1, 64; STORE", "", false)]
+    [TestCase("STORE bar.arrive 1, 64;", "bar.sync 1, 64; bar.arrive 2, 64;", "bar.sync 2, 64; LOAD", false)]
+    [TestCase("STORE bar.arrive 1, 96;", "bar.arrive 1, 96;", "bar.sync 1, 96; LOAD", false)]
+    [TestCase("bar.arrive 1, 64; STORE bar.sync 2, 64;", "bar.sync 1, 64; bar.sync 2, 64; LOAD", "", false)]
+    [TestCase("bar.arrive 1, 64; STORE bar.sync 0;", "bar.sync 1, 64; bar.sync 0; LOAD", "bar.sync 0;", false)]
+    public void An_arrival_orders_only_what_comes_before_it(string first, string second, string third, bool isRace)
+    {
+        for (ulong seed = 0; seed < 16; seed++)
+        {
+            using KernelRun run = new($$"""
+                .visible .entry order()
+                {
+                    .shared .align 4 .b8 numbers[128];
+                    .reg .pred %p, %q;
+                    .reg .b32 %i, %at, %value;
+                    mov.u32 %i, %tid.x;
+                    setp.ge.u32 %p, %i, 32;
+                    setp.ge.u32 %q, %i, 64;
+                    and.b32 %value, %i, 31;
+                    mov.u32 %at, numbers;
+                    mad.lo.u32 %at, %value, 4, %at;
+                    @!%p st.shared.u32 [%at], %i;
+                    bar.sync 0;
+                    @%q bra THIRD;
+                    @%p bra SECOND;
+                    {{Expand(first)}}
+                    ret;
+                    SECOND:
+                    {{Expand(second)}}
+                    ret;
+                    THIRD:
+                    {{Expand(third)}}
+                    ret;
+                }
+                """, new() { Seed = seed });
+            if (isRace)
+            {
+                Assert.That(() => run.Launch(1, 96), Throws.TypeOf<PtxFaultException>()
+                    .With.Property(nameof(PtxFaultException.Kind)).EqualTo(PtxFaultKind.SharedRace), $"seed {seed}");
+            }
+            else
+                Assert.That(() => run.Launch(1, 96), Throws.Nothing, $"seed {seed}");
+        }
+
+        static string Expand(string code)
+            => code.Replace("STORE", "st.shared.u32 [%at], %i;", StringComparison.Ordinal)
+                .Replace("LOAD", "ld.shared.u32 %value, [%at];", StringComparison.Ordinal);
+    }
+
     [TestCase(0, 0, 0, 0), TestCase(1, 1, 0, 1), TestCase(50, 50, 0, 1), TestCase(96, 96, 1, 1)]
     public void A_barrier_counts_and_combines_predicates(int limit, int count, int all, int any)
     {

@@ -13,6 +13,10 @@ internal sealed class Barrier
     /// <summary>A bit mask of the arrived warps that wait.</summary>
     public uint Waiting { get; private set; }
 
+    /// <summary>What the warps that do not wait had done when they arrived, for <see cref="Memory.BarrierClock"/>; null
+    /// if there are none.</summary>
+    public uint[]? Released { get; set; }
+
     /// <summary>The number of threads that must arrive.</summary>
     public int ExpectedThreads { get; private set; }
 
@@ -31,6 +35,7 @@ internal sealed class Barrier
     {
         Arrived = 0;
         Waiting = 0;
+        Released = null;
         ExpectedThreads = 0;
         TrueCount = 0;
         AreAllTrue = true;

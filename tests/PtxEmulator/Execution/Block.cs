@@ -113,6 +113,8 @@ internal sealed unsafe class Block : IDisposable
         warp.PublishCopies(Lanes.All);
         if (isWaiting)
             warp.State = WarpState.AtBarrier;
+        else
+            _clock.Release(warp.Index, barrier.Released ??= new uint[_warps.Length]);
         if (barrier.IsComplete)
             Complete(barrier);
     }
@@ -139,7 +141,7 @@ internal sealed unsafe class Block : IDisposable
             if (current is BarrierInstruction instruction)
                 instruction.Complete(warp, barrier);
         }
-        _clock.Synchronize(barrier.Arrived);
+        _clock.Synchronize(barrier.Waiting, barrier.Released);
         barrier.Reset();
         BarrierCount++;
     }

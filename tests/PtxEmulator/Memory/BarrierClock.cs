@@ -2,7 +2,8 @@ namespace PtxEmulator.Memory;
 
 /// <summary>Decides which accesses of one party happen before those of another. The parties are the warps of a block or
 /// the threads of a warp. The clock ticks whenever a barrier completes. A barrier orders everything that its parties
-/// did before it, directly or transitively, before everything that they do after it.</summary>
+/// did before they arrived, directly or transitively, before everything that those do after it that waited for
+/// it.</summary>
 internal sealed class BarrierClock(int partyCount)
 {
     // Row: a party. Column: another party, all of whose accesses before this tick are in the row's past. The tables
@@ -34,8 +35,25 @@ internal sealed class BarrierClock(int partyCount)
     public bool IsPast(int party, int other, uint tick)
         => party == other || tick < (_isUniform ? OldestSafeTick : _known[(party * partyCount) + other]);
 
-    /// <summary>Completes a barrier of the parties in the bit mask <paramref name="members"/>.</summary>
-    public void Synchronize(uint members)
+    /// <summary>Notes that a party arrives at a barrier without waiting for it. What it does from now on is not ordered
+    /// by the barrier.</summary>
+    /// <param name="party">The party.</param>
+    /// <param name="released">For each party the tick before which its accesses are in the past of those that wait for
+    /// the barrier.</param>
+    public void Release(int party, uint[] released)
+    {
+        Now++;
+        for (int other = 0; other < partyCount; other++)
+        {
+            uint known = other == party ? Now : _isUniform ? OldestSafeTick : _known[(party * partyCount) + other];
+            released[other] = Math.Max(released[other], known);
+        }
+    }
+
+    /// <summary>Completes a barrier.</summary>
+    /// <param name="members">A bit mask of the parties that wait for it.</param>
+    /// <param name="released">What the other parties released; null if there are none.</param>
+    public void Synchronize(uint members, uint[]? released = null)
     {
         Now++;
         uint all = partyCount == 32 ? uint.MaxValue : (1u << partyCount) - 1;
@@ -52,7 +70,7 @@ internal sealed class BarrierClock(int partyCount)
         }
         for (int other = 0; other < partyCount; other++)
         {
-            uint known = 0;
+            uint known = released?[other] ?? 0;
             for (int party = 0; party < partyCount; party++)
             {
                 if ((members >> party & 1) != 0)
