@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using MsResampler.Kernels.Gemm;
+using PtxEmulator;
 
 namespace MsResampler.Kernels.Tests.Kernels;
 
@@ -7,6 +8,9 @@ namespace MsResampler.Kernels.Tests.Kernels;
 /// inputs.</summary>
 internal static class GemmMmaCheck
 {
+    /// <summary>The sums of squares of a row in <see cref="Count"/>.</summary>
+    public const int CountedSquares = 3;
+
     /// <summary>Squares of rows and a table of three rows, by default for all columns.</summary>
     public static GemmMmaScales ScalesFor(GemmMmaSize size, int squareCount, int? tableVectors = null)
     {
@@ -91,6 +95,26 @@ internal static class GemmMmaCheck
         }
 
         return result;
+    }
+
+    /// <summary>The counters of products. A scaled epilogue has <see cref="CountedSquares"/> sums of squares and a
+    /// table for all columns, whose rows start at sectors.</summary>
+    public static LaunchReport Count(GemmMmaCase types, GemmShape shape, GemmMmaSize size, GemmMmaFinish finish,
+        GemmMmaRun run)
+    {
+        int vectors = (size.Columns + 3) / 4;
+        int tableStride = (vectors + 1) / 2 * 2;
+        GemmMmaScales? scales = finish != GemmMmaFinish.Scaled ? null : new GemmMmaScales
+        {
+            Squares = [.. Enumerable.Repeat(32f, CountedSquares * size.Rows)],
+            Count = CountedSquares,
+            Width = 32 * CountedSquares,
+            Table = new float[4 * tableStride * size.Rows],
+            TableVectors = vectors,
+            TableStarts = [.. Enumerable.Range(0, size.Rows).Select(row => row * tableStride)],
+        };
+        (float[] a, float[] w, float[] bias) = OperandsFor(size);
+        return types.Run(shape, a, w, bias, size, finish, scales, run).Report;
     }
 
     /// <summary>Checks that values have the same bits, also those of zeros and NaN.</summary>

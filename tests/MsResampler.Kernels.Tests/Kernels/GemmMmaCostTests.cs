@@ -10,7 +10,7 @@ namespace MsResampler.Kernels.Tests.Kernels;
 [Parallelizable(ParallelScope.All)]
 public sealed class GemmMmaCostTests
 {
-    private const int SquareCount = 3;
+    private const int SquareCount = GemmMmaCheck.CountedSquares;
 
     private static readonly int[] s_architectures = [80, 86, 89, 90];
 
@@ -220,24 +220,9 @@ public sealed class GemmMmaCostTests
 
     private static LaunchReport Measure(GemmMmaCase types, GemmShape shape, GemmMmaSize size, GemmMmaFinish finish,
         bool isColumnMajor = false)
-    {
-        // The rows of the table start at sectors.
-        int vectors = (size.Columns + 3) / 4;
-        int tableStride = (vectors + 1) / 2 * 2;
-        GemmMmaScales? scales = finish != GemmMmaFinish.Scaled ? null : new GemmMmaScales
+        => GemmMmaCheck.Count(types, shape, size, finish, new GemmMmaRun
         {
-            Squares = [.. Enumerable.Repeat(32f, SquareCount * size.Rows)],
-            Count = SquareCount,
-            Width = 32 * SquareCount,
-            Table = new float[4 * tableStride * size.Rows],
-            TableVectors = vectors,
-            TableStarts = [.. Enumerable.Range(0, size.Rows).Select(row => row * tableStride)],
-        };
-        return types.Run(shape, Values.Normal(size.Rows * size.Inner, 1), Values.Normal(size.Columns * size.Inner, 2),
-            Values.Normal(size.Columns, 3), size, finish, scales, new GemmMmaRun
-            {
-                IsAligned = true,
-                Layout = isColumnMajor ? GemmMmaLayout.ColumnMajorC : GemmMmaLayout.Consecutive,
-            }).Report;
-    }
+            IsAligned = true,
+            Layout = isColumnMajor ? GemmMmaLayout.ColumnMajorC : GemmMmaLayout.Consecutive,
+        });
 }
