@@ -232,7 +232,8 @@ internal static class Options
             && int.TryParse(text.AsSpan(3), NumberStyles.None, CultureInfo.InvariantCulture, out int architecture)
             && architecture >= MinArchitecture
                 ? architecture
-                : Fail<int>(result, "--arch", $"sm_{MinArchitecture} or newer, such as sm_80"),
+                : Fail<int>(result, "--arch", $"sm_{MinArchitecture} or newer, such as sm_80 (sm_90 " +
+                    "includes kernels for sm_90a)"),
     };
 
     /// <summary>The option <c>--size</c>: height x width in pixels, or the side of a square.</summary>

@@ -98,14 +98,15 @@ internal static class PtxCommand
     /// <exception cref="InputException">The architecture or the model does not support the precision.</exception>
     private static IEnumerable<KernelVariant> Variants(int architecture, ResamplerConfig? config, PrecisionChoice asked)
     {
+        KernelTarget target = KernelTarget.Newest(architecture);
         if (config is null && asked == PrecisionChoice.Auto)
-            return KernelLibrary.All.Where(variant => variant.RunsOn(KernelTarget.Newest(architecture)));
+            return KernelLibrary.All.Where(variant => variant.RunsOn(target));
         try
         {
             Precision precision = Precisions.Choose(asked.Precision,
                 config is null ? Precision.Float32 : StoredIn(config), config, architecture, "--arch");
-            return (config is null ? KernelLibrary.Of(precision) : KernelLibrary.Of(config, precision))
-                .Where(variant => variant.RunsOn(KernelTarget.Newest(architecture)));
+            return config is null ? KernelLibrary.Of(precision).Where(variant => variant.RunsOn(target))
+                : KernelLibrary.Of(config, precision, target);
         }
         catch (NotSupportedException exception)
         {
