@@ -77,10 +77,10 @@ internal static class RooflineReport
           fills at most half of the cache, and else from memory. Keys and values are read from memory once, even if
           several query tiles use them.
         - A tile of a product reads its rows of A and W from the second-level cache, slice by slice: tiles × slices ×
-          (rows + columns) × the bytes of a row of a slice. The bandwidth of the cache is in no data sheet. It is the
-          one with which the engine chooses tiles (`GemmCost`): 48 bytes per cycle and multiprocessor on an A100, the
-          same bytes per multiply-add on Ada, the 5120 bytes per cycle of an A100's whole cache on Hopper. If the real
-          one is higher, launches that the cache limits have lower bounds than these.
+          (rows + columns) × the bytes of a row of a slice. The bandwidth of the cache is the
+          one with which the engine chooses tiles (`GemmCost`): the 5120 bytes per cycle of an A100, from its
+          whitepaper, the same bytes per multiply-add on Ada, and the same 5120 bytes on Hopper, for which none is
+          published. If the real one is higher, launches that the cache limits have lower bounds than these.
         - In a replayed graph a kernel starts 1.5 µs after the end of the previous one. On Hopper, where it is resident
           before that end (programmatic dependent launch), 1.0 µs is assumed. The command `gpu` measures both.
         - Latency, clocks below the data sheet's, bank conflicts and other instructions cost nothing. Real times are
